@@ -1,0 +1,18 @@
+import * as v from "valibot";
+
+/** Who is calling, as `GET /api/auth/me` answers it. Flags that are false and values that are absent are left out. */
+export const AuthContextSchema = v.object({
+  user_id: v.nullable(v.string()),
+  is_admin: v.boolean(),
+  is_guest: v.optional(v.boolean()),
+  roles: v.array(v.string()),
+  tenant_id: v.optional(v.string()),
+  api_key_id: v.optional(v.string()),
+  api_key_scopes: v.optional(v.array(v.string())),
+  is_trusted_device: v.optional(v.boolean()),
+});
+export type AuthContext = v.InferOutput<typeof AuthContextSchema>;
+
+/** Answer of `POST /api/auth/guest`. */
+export const GuestSessionSchema = v.object({ token: v.string(), user_id: v.string(), guest: v.literal(true) });
+export type GuestSession = v.InferOutput<typeof GuestSessionSchema>;

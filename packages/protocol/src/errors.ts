@@ -1,0 +1,118 @@
+import * as v from "valibot";
+
+/**
+ * Every error code that Pylon itself answers, with its HTTP status. An app's functions may throw codes of their own, which
+ * are answered as 400 unless they are listed here.
+ */
+export const ERROR_STATUS = {
+  // the request
+  INVALID_JSON: 400,
+  INVALID_DATA: 400,
+  INVALID_COLUMN: 400,
+  INVALID_QUERY: 400,
+  INVALID_ID: 400,
+  INVALID_ARGS: 400,
+  MISSING_FIELD: 400,
+  MISSING_ENTITY: 400,
+  MISSING_OPERATIONS: 400,
+  RELATION_NOT_FOUND: 400,
+  PAYLOAD_TOO_LARGE: 413,
+  METHOD_NOT_ALLOWED: 405,
+  RATE_LIMITED: 429,
+  // the caller
+  AUTH_REQUIRED: 401,
+  UNAUTHORIZED: 401,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  POLICY_DENIED: 403,
+  CSRF_REJECTED: 403,
+  ORIGIN_REJECTED: 403,
+  // the data
+  NOT_FOUND: 404,
+  ENTITY_NOT_FOUND: 404,
+  UNIQUE_VIOLATION: 409,
+  ID_TAKEN: 409,
+  CONFLICT: 409,
+  READONLY_FIELD: 400,
+  HOOK_REFUSED: 403,
+  RESYNC_REQUIRED: 410,
+  // functions
+  FN_NOT_FOUND: 404,
+  FN_TYPE_MISMATCH: 400,
+  NOT_AN_ACTION: 400,
+  NESTED_MUTATION: 400,
+  FN_TIMEOUT: 504,
+  HANDLER_ERROR: 500,
+  FUNCTIONS_NOT_AVAILABLE: 503,
+  // the server
+  NOT_READY: 503,
+  OVERLOADED: 503,
+  INTERNAL: 500,
+} as const;
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** The body of every answer that is not 2xx or 3xx. */
+export const ErrorBodySchema = v.object({
+  error: v.looseObject({
+    code: v.string(),
+    message: v.string(),
+    hint: v.optional(v.string()),
+    field: v.optional(v.string()),
+    request_id: v.optional(v.string()),
+    retry_after_secs: v.optional(v.number()),
+    oldest_seq: v.optional(v.number()),
+  }),
+});
+export type ErrorBody = v.InferOutput<typeof ErrorBodySchema>;
+
+/** Details that an error may carry besides code and message. */
+export interface ErrorDetails {
+  /** What to do about it, one sentence. */
+  readonly hint?: string;
+  /** The field of the input that is at fault, as a path such as `changes[2].data.title`. */
+  readonly field?: string;
+  /** Further keys of the error body, such as `retry_after_secs`. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A refusal that the caller may read: everything in it goes out as it is.
+ *
+ * @example
+ * throw new PylonError("NOT_FOUND", "No Todo has the id \"x1\".", { hint: "List /api/entities/Todo to see the ids." });
+ */
+export class PylonError extends Error {
+  override readonly name = "PylonError";
+  readonly code: string;
+  readonly status: number;
+  readonly hint: string | undefined;
+  readonly field: string | undefined;
+  readonly extra: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.code = code;
+    this.status = statusOf(code);
+    this.hint = details.hint;
+    this.field = details.field;
+    this.extra = details.extra;
+  }
+
+  /** The JSON body to answer with. */
+  toBody(): ErrorBody {
+    return {
+      error: {
+        code: this.code,
+        message: this.message,
+        ...(this.hint === undefined ? {} : { hint: this.hint }),
+        ...(this.field === undefined ? {} : { field: this.field }),
+        ...this.extra,
+      },
+    };
+  }
+}
+
+/** The HTTP status of a code; 400 for a code of the app's own. */
+export function statusOf(code: string): number {
+  return Object.hasOwn(ERROR_STATUS, code) ? ERROR_STATUS[code as ErrorCode] : 400;
+}

@@ -1,0 +1,40 @@
+const ROW_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Whether `value` can be the id of a row: 1 to 64 characters of `A-Z a-z 0-9 _ -`. */
+export function isRowId(value: unknown): value is string {
+  return typeof value === "string" && ROW_ID.test(value);
+}
+
+/**
+ * Makes row ids: 40 lowercase hex characters that sort by the time they were made.
+ *
+ * 12 characters of milliseconds, 8 of a counter within the millisecond, 20 of randomness (80 bits), so that ids made by
+ * different machines at the same time do not meet.
+ *
+ * @param now milliseconds since 1970
+ * @param random fills the given bytes, as `crypto.getRandomValues`
+ */
+export function createIdFactory(now: () => number, random: (bytes: Uint8Array) => void): () => string {
+  const bytes = new Uint8Array(1000);
+  let used = bytes.length;
+  let last = 0;
+  let counter = 0;
+  return () => {
+    const time = now();
+    if (time > last) {
+      last = time;
+      counter = 0;
+    } else {
+      counter += 1;
+    }
+    if (used === bytes.length) {
+      random(bytes);
+      used = 0;
+    }
+    let tail = "";
+    for (const end = used + 10; used < end; used += 1) tail += HEX_BYTES[bytes[used] as number];
+    return last.toString(16).padStart(12, "0") + counter.toString(16).padStart(8, "0") + tail;
+  };
+}
+
+const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

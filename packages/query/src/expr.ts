@@ -1,0 +1,141 @@
+/**
+ * The predicate tree: one form for filters (`{done: false}`) and policies (`auth.userId == data.ownerId`).
+ *
+ * Truth is two-valued. A comparison with null is false, except with the literal `null`, which asks whether the other side
+ * is null. `!=` is the opposite of `==`, so `data.status != "archived"` holds for a row without a status. Values of unlike
+ * types are never equal and never ordered. The JS evaluator and the SQL compiler both keep these rules.
+ */
+export type Scalar = string | number | boolean | null;
+
+/**
+ * Where a path starts.
+ * - `data`: the row in question (for an update: as it would become)
+ * - `old`: the row before the update
+ * - `auth`: the caller
+ * - `input`: the input of an action
+ * - `related`: the row of the entity that the innermost `exists` looks at
+ */
+export type Root = "data" | "old" | "auth" | "input" | "related";
+
+export type CompareOp = "==" | "!=" | "<" | "<=" | ">" | ">=";
+
+interface Node {
+  /** Offset in the policy's source text, for messages. Absent for a filter. */
+  readonly at?: number | undefined;
+}
+
+export interface LiteralExpr extends Node {
+  readonly kind: "literal";
+  readonly value: Scalar;
+}
+export interface ListExpr extends Node {
+  readonly kind: "list";
+  readonly items: readonly Expr[];
+}
+export interface PathExpr extends Node {
+  readonly kind: "path";
+  readonly root: Root;
+  readonly name: string;
+}
+/** The time of the request, an ISO 8601 string with milliseconds and Z. */
+export interface NowExpr extends Node {
+  readonly kind: "now";
+}
+export interface CompareExpr extends Node {
+  readonly kind: "compare";
+  readonly op: CompareOp;
+  readonly left: Expr;
+  readonly right: Expr;
+}
+/** `item` is one of `list`. `list` is a ListExpr or a path to a list (`auth.roles`). */
+export interface InExpr extends Node {
+  readonly kind: "in";
+  readonly item: Expr;
+  readonly list: Expr;
+}
+/** `text` contains `part`, letter by letter, case-sensitive. */
+export interface ContainsExpr extends Node {
+  readonly kind: "contains";
+  readonly text: Expr;
+  readonly part: Expr;
+}
+export interface StartsWithExpr extends Node {
+  readonly kind: "startsWith";
+  readonly text: Expr;
+  readonly prefix: Expr;
+}
+export interface AndExpr extends Node {
+  readonly kind: "and";
+  readonly items: readonly Expr[];
+}
+export interface OrExpr extends Node {
+  readonly kind: "or";
+  readonly items: readonly Expr[];
+}
+export interface NotExpr extends Node {
+  readonly kind: "not";
+  readonly item: Expr;
+}
+/** There is a row of `entity` for which `where` holds; in there, `related` is that row. */
+export interface ExistsExpr extends Node {
+  readonly kind: "exists";
+  readonly entity: string;
+  readonly where: Expr;
+}
+
+export type Expr =
+  | LiteralExpr
+  | ListExpr
+  | PathExpr
+  | NowExpr
+  | CompareExpr
+  | InExpr
+  | ContainsExpr
+  | StartsWithExpr
+  | AndExpr
+  | OrExpr
+  | NotExpr
+  | ExistsExpr;
+
+/** One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending. */
+export interface Order {
+  readonly field: string;
+  readonly direction: "asc" | "desc";
+}
+
+/** What the tree needs to know of a field. */
+export type FieldKind = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | "id";
+export interface EntityShape {
+  readonly name: string;
+  /** Includes `id`. */
+  readonly fields: ReadonlyMap<string, FieldKind>;
+}
+export type SchemaShape = ReadonlyMap<string, EntityShape>;
+
+/** The caller, as policies see it. Unknown names are null. */
+export interface AuthValues {
+  readonly userId: string | null;
+  readonly isAdmin: boolean;
+  readonly isGuest: boolean;
+  readonly tenantId: string | null;
+  readonly roles: readonly string[];
+  readonly apiKeyId: string | null;
+  readonly apiKeyScopes: readonly string[];
+  readonly isTrustedDevice: boolean;
+}
+
+export type Values = Readonly<Record<string, unknown>>;
+
+/** What an expression is evaluated against. A root that is absent has only nulls. */
+export interface Env {
+  readonly data?: Values | undefined;
+  readonly old?: Values | undefined;
+  readonly input?: Values | undefined;
+  readonly related?: Values | undefined;
+  readonly auth?: AuthValues | undefined;
+  /** ISO 8601 with milliseconds and Z. */
+  readonly now?: string | undefined;
+}
+
+export const TRUE: LiteralExpr = Object.freeze({ kind: "literal", value: true });
+export const FALSE: LiteralExpr = Object.freeze({ kind: "literal", value: false });

@@ -1,0 +1,109 @@
+/**
+ * The manifest: what an app declares, as plain JSON. `buildManifest` makes it, the server validates it, `codegen` reads it.
+ * Keys are on the wire and in `pylon.manifest.json` as they stand here.
+ */
+export const MANIFEST_VERSION = 1;
+
+/** `id(User)` is a reference to a row of User. */
+export type ManifestFieldType = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | `id(${string})`;
+
+export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
+
+export interface ManifestField {
+  readonly name: string;
+  readonly type: ManifestFieldType;
+  readonly optional: boolean;
+  readonly unique: boolean;
+  readonly crdt?: CrdtKind;
+  /** Taken when an insert does not name the field. */
+  readonly default?: string | number | boolean;
+  /** Set at insert, refused in an update. */
+  readonly readonly?: boolean;
+  /** Stamped with the caller's user id at insert; nobody but an admin sets or changes it. */
+  readonly owner?: boolean;
+}
+
+export interface ManifestIndex {
+  readonly name: string;
+  readonly fields: readonly string[];
+  readonly unique: boolean;
+}
+
+export interface ManifestRelation {
+  readonly name: string;
+  readonly target: string;
+  /** The field that holds the id: on this entity, or on the target when `many`. */
+  readonly field: string;
+  readonly many?: boolean;
+}
+
+export interface ManifestSearch {
+  readonly text: readonly string[];
+  readonly facets: readonly string[];
+  readonly sortable: readonly string[];
+}
+
+export interface ManifestEntity {
+  readonly name: string;
+  readonly fields: readonly ManifestField[];
+  readonly indexes: readonly ManifestIndex[];
+  readonly relations?: readonly ManifestRelation[];
+  readonly search?: ManifestSearch;
+  readonly crdt?: boolean;
+}
+
+export interface ManifestPolicy {
+  readonly name: string;
+  readonly entity?: string;
+  readonly action?: string;
+  readonly allow?: string;
+  readonly allowRead?: string;
+  readonly allowInsert?: string;
+  readonly allowUpdate?: string;
+  readonly allowDelete?: string;
+  readonly allowWrite?: string;
+}
+
+export interface ManifestInput {
+  readonly name: string;
+  readonly type: string;
+  readonly optional?: boolean;
+}
+
+export interface ManifestCall {
+  readonly name: string;
+  readonly input?: readonly ManifestInput[];
+}
+
+export interface ManifestRoute {
+  readonly path: string;
+  readonly mode: "static" | "server" | "live";
+  readonly query?: string;
+  readonly auth?: "public" | "user";
+}
+
+export interface ManifestAuth {
+  readonly user?: { readonly entity?: string; readonly expose?: readonly string[]; readonly hide?: readonly string[] };
+  readonly session?: { readonly expiresIn?: number };
+  readonly trustedOrigins?: readonly string[];
+}
+
+export interface ManifestPlugin {
+  readonly name: string;
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface Manifest {
+  readonly manifest_version: number;
+  readonly name: string;
+  readonly version: string;
+  readonly entities: readonly ManifestEntity[];
+  readonly routes: readonly ManifestRoute[];
+  readonly queries: readonly ManifestCall[];
+  readonly actions: readonly ManifestCall[];
+  readonly policies: readonly ManifestPolicy[];
+  readonly auth?: ManifestAuth;
+  readonly plugins?: readonly ManifestPlugin[];
+  /** What happens outside dev mode to an entity that no policy names: `"public"` opens it; without this key it is closed. */
+  readonly access?: "public";
+}

@@ -1,0 +1,113 @@
+import { hash, timingSafeEqual } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
+import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
+import type { Platform } from "../platform.ts";
+import type { Store, StoredRow } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+
+const TABLE = SYSTEM_TABLES.sessions.name;
+const TOKEN_BYTES = 32;
+
+/** Makes, finds and ends sessions. They live in the store, by the hash of their token, so any replica knows all of them. */
+export class Sessions {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #adminHash: Buffer | null;
+  readonly #endListeners = new Set<(sessionId: string) => void>();
+
+  /** @param adminToken the bearer of this token is the admin; null when there is none */
+  constructor(store: Store, platform: Platform, adminToken: string | null) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
+  }
+
+  /**
+   * @param lifetimeMs how long the session lives, in milliseconds
+   * @returns the token, which is stored nowhere
+   */
+  async create(userId: string, options: { readonly isGuest: boolean; readonly lifetimeMs: number }): Promise<string> {
+    const token = this.#newToken();
+    const now = this.#platform.now();
+    await this.#store.transact((tx) =>
+      tx.insert(TABLE, {
+        id: hashOf(token),
+        userId,
+        isGuest: options.isGuest,
+        tenantId: null,
+        roles: "[]",
+        createdAt: new Date(now).toISOString(),
+        expiresAt: new Date(now + options.lifetimeMs).toISOString(),
+      }),
+    );
+    return token;
+  }
+
+  /**
+   * @param token null for a caller without one
+   * @throws PylonError UNAUTHORIZED when the token is unknown, expired or revoked
+   */
+  async identify(token: string | null): Promise<Identity> {
+    if (token === null) return ANONYMOUS_IDENTITY;
+    const id = hashOf(token);
+    if (this.#adminHash !== null && timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)) {
+      return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
+    }
+    const row = await this.#store.get(TABLE, id);
+    const identity = row === null ? null : toIdentity(row);
+    if (identity === null || identity.expiresAt <= this.#platform.now()) {
+      throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Sign in again." });
+    }
+    return identity;
+  }
+
+  /** Ends a session: its token is dead and its sockets are closed. @returns whether it was there */
+  async end(sessionId: string): Promise<boolean> {
+    const ended = await this.#store.transact((tx) => tx.delete(TABLE, sessionId));
+    for (const listener of this.#endListeners) listener(sessionId);
+    return ended;
+  }
+
+  /** Deletes the rows of expired sessions. @returns how many */
+  forgetExpired(): Promise<number> {
+    const now = new Date(this.#platform.now()).toISOString();
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, {
+        kind: "compare",
+        op: "<=",
+        left: { kind: "path", root: "data", name: "expiresAt" },
+        right: { kind: "literal", value: now },
+      }),
+    );
+  }
+
+  /** Calls `listener` when a session is ended before its time. @returns stops it */
+  onEnd(listener: (sessionId: string) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
+  #newToken(): string {
+    const bytes = new Uint8Array(TOKEN_BYTES);
+    this.#platform.random(bytes);
+    return Buffer.from(bytes).toString("base64url");
+  }
+}
+
+function hashOf(token: string): string {
+  return hash("sha256", token, "hex");
+}
+
+function toIdentity(row: StoredRow): Identity {
+  return {
+    caller: {
+      ...ANONYMOUS,
+      userId: row["userId"] as string,
+      isGuest: row["isGuest"] as boolean,
+      tenantId: row["tenantId"] as string | null,
+      roles: JSON.parse(row["roles"] as string) as string[],
+    },
+    sessionId: row.id,
+    expiresAt: Date.parse(row["expiresAt"] as string),
+  };
+}

@@ -1,0 +1,28 @@
+import type { AuthValues } from "@pylonsync/query";
+
+/** Who asks, as policies, functions and the log see it. */
+export type Caller = AuthValues;
+
+export const ANONYMOUS: Caller = Object.freeze({
+  userId: null,
+  isAdmin: false,
+  isGuest: false,
+  tenantId: null,
+  roles: [],
+  apiKeyId: null,
+  apiKeyScopes: [],
+  isTrustedDevice: false,
+});
+
+/** The bearer of the admin token: no policy applies. */
+export const ADMIN: Caller = Object.freeze({ ...ANONYMOUS, isAdmin: true });
+
+/** Who a token belongs to. `sessionId` is null for the admin token and for anonymous callers. */
+export interface Identity {
+  readonly caller: Caller;
+  readonly sessionId: string | null;
+  /** Milliseconds since 1970; Infinity for an identity that does not expire. */
+  readonly expiresAt: number;
+}
+
+export const ANONYMOUS_IDENTITY: Identity = Object.freeze({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });

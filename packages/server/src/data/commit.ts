@@ -1,0 +1,82 @@
+import { createIdFactory } from "@pylonsync/protocol";
+import type { Platform } from "../platform.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import type { Caller } from "./caller.ts";
+import { opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
+import type { DataModel } from "./model.ts";
+import { Writer } from "./writer.ts";
+
+export interface CommitOptions {
+  readonly caller: Caller;
+  /** Default `enforced`. */
+  readonly policies?: "enforced" | "bypassed";
+  /** Makes a retry safe: the same operation of the same caller is applied once and answered alike ever after. */
+  readonly op?: { readonly id: string; readonly purpose: string } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Committed<T> {
+  readonly result: T;
+  /** The operation was applied before; `result` is its first answer, as JSON gives it back. */
+  readonly replayed: boolean;
+}
+
+export interface CommitPiece<T> {
+  readonly options: Omit<CommitOptions, "signal">;
+  readonly work: (writer: Writer) => Promise<T>;
+}
+export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
+
+/**
+ * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`: authorisation, hooks, rows,
+ * change records and the op_id share one transaction, and all of it is durable when the promise resolves.
+ */
+export class Committer {
+  readonly #store: Store;
+  readonly #model: () => DataModel;
+  readonly #platform: Platform;
+  readonly #newId: () => string;
+
+  constructor(store: Store, model: () => DataModel, platform: Platform) {
+    this.#store = store;
+    this.#model = model;
+    this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
+  }
+
+  /**
+   * @param work writes through the given Writer; may run again after a conflict, so it must have no other effect
+   * @throws what `work` throws; nothing is written then
+   */
+  commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
+    return this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal });
+  }
+
+  /** Applies several pieces of work in order, in one transaction. A piece that throws leaves nothing; the others go on. */
+  commitEach<T>(pieces: readonly CommitPiece<T>[]): Promise<PieceOutcome<T>[]> {
+    return this.#store.transact(async (tx) => {
+      const outcomes: PieceOutcome<T>[] = [];
+      for (const { options, work } of pieces) {
+        try {
+          outcomes.push({ committed: await tx.attempt(() => this.#once(tx, options, work)) });
+        } catch (error) {
+          outcomes.push({ error });
+        }
+      }
+      return outcomes;
+    });
+  }
+
+  async #once<T>(tx: Transaction, options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
+    const { caller, policies = "enforced", op } = options;
+    const key = op === undefined ? undefined : opKey(caller, op.purpose, op.id);
+    if (key !== undefined) {
+      const known = await recallAnswer(tx, key);
+      if (known !== undefined) return { result: known.answer as T, replayed: true };
+    }
+    const now = this.#platform.now();
+    const result = await work(new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId }));
+    if (key !== undefined) await rememberAnswer(tx, key, result, now);
+    return { result, replayed: false };
+  }
+}

@@ -1,0 +1,70 @@
+import { PylonError } from "@pylonsync/protocol";
+import { hooksOf, type EntityHooks } from "@pylonsync/sdk";
+import type { StoredRow } from "../store/store.ts";
+import type { Caller } from "./caller.ts";
+
+/** What a plugin's hook is told besides the row. */
+export interface HookContext {
+  readonly entity: string;
+  readonly auth: Caller;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The hooks of all plugins, in the order in which the app names them. They run inside the write's transaction: a before-hook may return
+ * changed data or refuse with null or false, an after-hook that throws undoes the write.
+ */
+export class HookSet {
+  readonly #hooks: readonly EntityHooks[];
+  readonly isEmpty: boolean;
+
+  constructor(hooks: readonly EntityHooks[]) {
+    this.#hooks = hooks;
+    this.isEmpty = hooks.length === 0;
+  }
+
+  /** The hooks that the module's default export carries; the JSON form of a manifest has none. */
+  static of(manifestModule: unknown): HookSet {
+    return new HookSet(hooksOf(manifestModule));
+  }
+
+  async beforeInsert(data: Fields, context: HookContext): Promise<Fields> {
+    let current = data;
+    for (const { beforeInsert } of this.#hooks) {
+      if (beforeInsert !== undefined) current = accepted(current, await beforeInsert(current, context), context);
+    }
+    return current;
+  }
+
+  async beforeUpdate(patch: Fields, before: StoredRow, context: HookContext): Promise<Fields> {
+    let current = patch;
+    for (const { beforeUpdate } of this.#hooks) {
+      if (beforeUpdate !== undefined) current = accepted(current, await beforeUpdate(current, before, context), context);
+    }
+    return current;
+  }
+
+  async beforeDelete(before: StoredRow, context: HookContext): Promise<void> {
+    for (const { beforeDelete } of this.#hooks) {
+      if (beforeDelete !== undefined) accepted({}, await beforeDelete(before, context), context);
+    }
+  }
+
+  async afterInsert(row: StoredRow, context: HookContext): Promise<void> {
+    for (const { afterInsert } of this.#hooks) await afterInsert?.(row, context);
+  }
+  async afterUpdate(row: StoredRow, before: StoredRow, context: HookContext): Promise<void> {
+    for (const { afterUpdate } of this.#hooks) await afterUpdate?.(row, before, context);
+  }
+  async afterDelete(before: StoredRow, context: HookContext): Promise<void> {
+    for (const { afterDelete } of this.#hooks) await afterDelete?.(before, context);
+  }
+}
+
+function accepted(current: Fields, answer: unknown, context: HookContext): Fields {
+  if (answer === null || answer === false) {
+    throw new PylonError("HOOK_REFUSED", `A plugin refused this write to ${context.entity}.`);
+  }
+  return typeof answer === "object" ? (answer as Fields) : current;
+}

@@ -1,0 +1,24 @@
+import type { Entity, Schema } from "../schema/schema.ts";
+import type { PolicySet } from "../policy/policy-set.ts";
+import type { HookSet } from "./hooks.ts";
+import { Rules } from "./rules.ts";
+
+/** What the app declares, compiled: everything that reading and writing rows depends on. A reload replaces it whole. */
+export class DataModel {
+  readonly schema: Schema;
+  readonly policies: PolicySet;
+  readonly hooks: HookSet;
+  readonly rules: Rules;
+
+  constructor(schema: Schema, policies: PolicySet, hooks: HookSet) {
+    this.schema = schema;
+    this.policies = policies;
+    this.hooks = hooks;
+    this.rules = new Rules(policies);
+  }
+
+  /** @throws PylonError ENTITY_NOT_FOUND */
+  entity(name: string): Entity {
+    return this.schema.entity(name);
+  }
+}

@@ -1,0 +1,111 @@
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { and, parseFilter, TRUE, type Expr, type ParsedFilter } from "@pylonsync/query";
+import type { Entity } from "../schema/schema.ts";
+import type { Reader, StoredRow, Value } from "../store/store.ts";
+import { parseAggregate } from "./aggregate.ts";
+import type { Caller } from "./caller.ts";
+import { runGraph } from "./graph.ts";
+import type { DataModel } from "./model.ts";
+
+export interface ReadScope {
+  readonly caller: Caller;
+  /** `bypassed` for server functions, which are trusted code. */
+  readonly policies: "enforced" | "bypassed";
+  /** ISO 8601; what `now()` in a policy means. */
+  readonly now: string;
+}
+
+export interface Page {
+  readonly page: StoredRow[];
+  readonly nextCursor: string | null;
+  readonly isDone: boolean;
+}
+
+/**
+ * Reads with the caller's eyes: every method puts the read rule into the query, so that pages are full, and counts and
+ * aggregates tell nothing of hidden rows.
+ */
+export class Reads {
+  readonly #reader: Reader;
+  readonly #model: DataModel;
+  readonly #scope: ReadScope;
+
+  constructor(reader: Reader, model: DataModel, scope: ReadScope) {
+    this.#reader = reader;
+    this.#model = model;
+    this.#scope = scope;
+  }
+
+  async get(entityName: string, id: string): Promise<StoredRow | null> {
+    const entity = this.#model.entity(entityName);
+    const row = await this.#reader.get(entity.name, id);
+    if (row === null || this.#scope.policies === "bypassed") return row;
+    const env = { data: row, auth: this.#scope.caller, now: this.#scope.now };
+    return (await this.#model.rules.allows(this.#reader, entity.name, "read", env)) ? row : null;
+  }
+
+  async list(entityName: string, limit?: number, offset?: number): Promise<StoredRow[]> {
+    const entity = this.#model.entity(entityName);
+    return this.#reader.select({ entity: entity.name, where: this.readable(entity), limit, offset });
+  }
+
+  /** @throws PylonError INVALID_COLUMN, INVALID_QUERY */
+  async query(entityName: string, filter: unknown): Promise<StoredRow[]> {
+    const entity = this.#model.entity(entityName);
+    const { where, order, limit, offset } = this.#filter(entity, filter);
+    return this.#reader.select({ entity: entity.name, where: and(where, this.readable(entity)), order, limit, offset });
+  }
+
+  async count(entityName: string, filter: unknown = {}): Promise<number> {
+    const entity = this.#model.entity(entityName);
+    return this.#reader.count(entity.name, and(this.#filter(entity, filter).where, this.readable(entity)));
+  }
+
+  /** The first row, by id, whose field has this value. */
+  async lookup(entityName: string, field: string, value: unknown): Promise<StoredRow | null> {
+    const rows = await this.query(entityName, { [field]: value ?? null, $limit: 1 });
+    return rows[0] ?? null;
+  }
+
+  /** Rows after `cursor`, by id. `numItems` is brought into 1..MAX_PAGE_SIZE. */
+  async paginate(entityName: string, options: { cursor?: string | null; numItems?: number } = {}): Promise<Page> {
+    const entity = this.#model.entity(entityName);
+    const size = Math.min(Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1), MAX_PAGE_SIZE);
+    const after = options.cursor == null ? TRUE : idAfter(options.cursor);
+    const rows = await this.#reader.select({ entity: entity.name, where: and(after, this.readable(entity)), limit: size + 1 });
+    const page = rows.slice(0, size);
+    const isDone = rows.length <= size;
+    return { page, nextCursor: isDone ? null : (page.at(-1)?.id ?? null), isDone };
+  }
+
+  /** @throws PylonError INVALID_QUERY, INVALID_COLUMN */
+  async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
+    const entity = this.#model.entity(entityName);
+    const { where, groupBy, measures } = parseAggregate(entity, spec, (filter) => this.#filter(entity, filter).where);
+    return this.#reader.aggregate({ entity: entity.name, where: and(where, this.readable(entity)), groupBy, measures });
+  }
+
+  /** `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the relation's name, one level deep. */
+  queryGraph(graph: unknown): Promise<Record<string, StoredRow[]>> {
+    return runGraph(this, this.#model, graph);
+  }
+
+  /** The condition that the read rule puts on `data`. */
+  readable(entity: Entity): Expr {
+    if (this.#scope.policies === "bypassed") return TRUE;
+    return this.#model.rules.readable(entity.name, this.#scope.caller, this.#scope.now);
+  }
+
+  #filter(entity: Entity, filter: unknown): ParsedFilter {
+    const parsed = parseFilter(filter ?? {}, entity.shape);
+    if (parsed.search !== undefined) {
+      throw new PylonError("INVALID_QUERY", `$search is not supported in a filter of ${entity.name}.`, { field: "$search", hint: "Use $like for a substring." });
+    }
+    return parsed;
+  }
+}
+
+/** The rows that come after `id` in the default order. */
+export function idAfter(id: string): Expr {
+  return { kind: "compare", op: ">", left: { kind: "path", root: "data", name: "id" }, right: { kind: "literal", value: id } };
+}

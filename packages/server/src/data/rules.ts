@@ -1,0 +1,51 @@
+import { bind, compilePredicate, hasExists, TRUE, type Env, type Expr } from "@pylonsync/query";
+import type { Access, PolicySet } from "../policy/policy-set.ts";
+import type { Reader } from "../store/store.ts";
+import type { Caller } from "./caller.ts";
+
+interface Rule {
+  readonly expr: Expr;
+  /** Absent when the rule looks at other rows: then only the store can tell. */
+  readonly predicate: ((env: Env) => boolean) | undefined;
+}
+
+/** The policies as questions: what may this caller read, and may it do this? An admin may do everything. */
+export class Rules {
+  readonly #policies: PolicySet;
+  readonly #compiled = new Map<string, Rule>();
+
+  constructor(policies: PolicySet) {
+    this.#policies = policies;
+  }
+
+  /** The condition on `data` that a row must meet for the caller to read it, for use in a `where`. */
+  readable(entity: string, caller: Caller, now: string): Expr {
+    if (caller.isAdmin) return TRUE;
+    return bind(this.#rule(entity, "read").expr, { auth: caller, now });
+  }
+
+  /** Whether the rule holds for the rows in `env`. `reader` is asked when the rule looks at other rows. */
+  async allows(reader: Reader, entity: string, access: Access, env: Env & { readonly auth: Caller }): Promise<boolean> {
+    if (env.auth.isAdmin) return true;
+    const { expr, predicate } = this.#rule(entity, access);
+    if (predicate !== undefined) return predicate(env);
+    const bound = bind(expr, env);
+    return bound.kind === "literal" ? bound.value === true : reader.test(bound);
+  }
+
+  /** The read rule as a function, or undefined when it looks at other rows. */
+  readPredicate(entity: string): ((env: Env) => boolean) | undefined {
+    return this.#rule(entity, "read").predicate;
+  }
+
+  #rule(entity: string, access: Access): Rule {
+    const key = `${access}:${entity}`;
+    let rule = this.#compiled.get(key);
+    if (rule === undefined) {
+      const expr = this.#policies.rule(entity, access);
+      rule = { expr, predicate: hasExists(expr) ? undefined : compilePredicate(expr) };
+      this.#compiled.set(key, rule);
+    }
+    return rule;
+  }
+}

@@ -1,0 +1,184 @@
+import { isRowId, PylonError } from "@pylonsync/protocol";
+import type { Expr } from "@pylonsync/query";
+import { checkInsert, checkPatch } from "../schema/row-input.ts";
+import type { Entity } from "../schema/schema.ts";
+import type { Access } from "../policy/policy-set.ts";
+import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
+import type { Caller } from "./caller.ts";
+import type { DataModel } from "./model.ts";
+
+export interface WriterOptions {
+  readonly caller: Caller;
+  /** `bypassed` for server functions, which are trusted code; `enforced` for everything that comes from outside. */
+  readonly policies: "enforced" | "bypassed";
+  /** Milliseconds since 1970, the same for the whole transaction. */
+  readonly now: number;
+  readonly newId: () => string;
+}
+
+/** Writes rows inside one transaction: checks the input, asks the policies, runs the hooks, writes the row and its change record. */
+export class Writer implements Reader {
+  readonly #tx: Transaction;
+  readonly #model: DataModel;
+  readonly #options: WriterOptions;
+
+  constructor(tx: Transaction, model: DataModel, options: WriterOptions) {
+    this.#tx = tx;
+    this.#model = model;
+    this.#options = options;
+  }
+
+  get(entity: string, id: string): Promise<StoredRow | null> {
+    return this.#tx.get(entity, id);
+  }
+  select(query: Select): Promise<StoredRow[]> {
+    return this.#tx.select(query);
+  }
+  count(entity: string, where?: Expr): Promise<number> {
+    return this.#tx.count(entity, where);
+  }
+  aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    return this.#tx.aggregate(spec);
+  }
+  test(expr: Expr): Promise<boolean> {
+    return this.#tx.test(expr);
+  }
+
+  /**
+   * @param id chosen by the caller, or absent to have one minted
+   * @returns the row's id
+   * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID, ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
+   */
+  async insert(entityName: string, data: unknown, id?: string): Promise<string> {
+    const entity = this.#model.entity(entityName);
+    if (id !== undefined && !isRowId(id)) {
+      throw new PylonError("INVALID_ID", `"${String(id).slice(0, 80)}" can't be the id of a row.`, {
+        field: "id",
+        hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -, or leave it out.",
+      });
+    }
+    const { hooks } = this.#model;
+    const input = hooks.isEmpty ? data : await hooks.beforeInsert(asFields(data), this.#context(entityName));
+    const fields = this.#stampOwner(entity, checkInsert(entity, input));
+    const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
+    await this.#authorise(entity, "insert", { data: row });
+    await this.#tx.insert(entity.name, row);
+    await this.#tx.append({ entity: entity.name, rowId: row.id, kind: "insert", before: null, after: row, at: this.#options.now });
+    if (!hooks.isEmpty) await hooks.afterInsert(row, this.#context(entityName));
+    return row.id;
+  }
+
+  /**
+   * @returns whether the row was there (a row that the caller may not read counts as not there)
+   * @throws PylonError as `insert`, and READONLY_FIELD
+   */
+  async update(entityName: string, id: string, data: unknown): Promise<boolean> {
+    const entity = this.#model.entity(entityName);
+    const { hooks } = this.#model;
+    const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
+    checkPatch(entity, data, { admin: trusted });
+    const before = await this.#tx.get(entity.name, id);
+    if (before === null) return false;
+    if (!(await this.#mayTouch(entity, "update", before))) return false;
+    const input = hooks.isEmpty ? data : await hooks.beforeUpdate(asFields(data), before, this.#context(entityName));
+    const patch = changedOnly(before, checkPatch(entity, input, { admin: trusted || !hooks.isEmpty }));
+    if (Object.keys(patch).length === 0) return true;
+    const after: StoredRow = { ...before, ...patch };
+    await this.#authorise(entity, "update", { data: after, old: before });
+    await this.#tx.update(entity.name, id, patch);
+    await this.#tx.append({ entity: entity.name, rowId: id, kind: "update", before, after, at: this.#options.now });
+    if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
+    return true;
+  }
+
+  /**
+   * @returns whether the row was there (a row that the caller may not read counts as not there)
+   * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED
+   */
+  async delete(entityName: string, id: string): Promise<boolean> {
+    const entity = this.#model.entity(entityName);
+    const { hooks } = this.#model;
+    const before = await this.#tx.get(entity.name, id);
+    if (before === null || !(await this.#mayTouch(entity, "delete", before))) return false;
+    if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
+    await this.#tx.delete(entity.name, id);
+    await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before, after: null, at: this.#options.now });
+    if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
+    return true;
+  }
+
+  /** Sets the relation's field on the row. @returns as `update` @throws PylonError RELATION_NOT_FOUND */
+  link(entityName: string, id: string, relation: string, targetId: string): Promise<boolean> {
+    return this.update(entityName, id, { [this.#relationField(entityName, relation)]: targetId });
+  }
+
+  /** Sets the relation's field to null. @returns as `update` @throws PylonError RELATION_NOT_FOUND */
+  unlink(entityName: string, id: string, relation: string): Promise<boolean> {
+    return this.update(entityName, id, { [this.#relationField(entityName, relation)]: null });
+  }
+
+  #relationField(entityName: string, relationName: string): string {
+    const entity = this.#model.entity(entityName);
+    const relation = entity.relations.get(relationName);
+    if (relation === undefined || relation.many === true) {
+      throw new PylonError("RELATION_NOT_FOUND", `${entityName} has no relation "${relationName}" that holds one row.`, {
+        field: "relation",
+        hint: `Its relations: ${[...entity.relations.keys()].join(", ") || "none"}.`,
+      });
+    }
+    return relation.field;
+  }
+
+  /** The stored row meets the rule. When it does not: false for a row that can't even be read, else POLICY_DENIED. */
+  async #mayTouch(entity: Entity, access: "update" | "delete", row: StoredRow): Promise<boolean> {
+    if (await this.#allowed(entity, access, { data: row, old: row })) return true;
+    if (!(await this.#allowed(entity, "read", { data: row }))) return false;
+    throw denied(entity.name, access);
+  }
+
+  async #authorise(entity: Entity, access: Access, rows: { data: StoredRow; old?: StoredRow }): Promise<void> {
+    if (!(await this.#allowed(entity, access, rows))) throw denied(entity.name, access);
+  }
+
+  async #allowed(entity: Entity, access: Access, rows: { data: StoredRow; old?: StoredRow }): Promise<boolean> {
+    if (this.#options.policies === "bypassed") return true;
+    const env = { ...rows, auth: this.#options.caller, now: new Date(this.#options.now).toISOString() };
+    return this.#model.rules.allows(this.#tx, entity.name, access, env);
+  }
+
+  /** Owner fields say who is calling, whatever the body says; only an admin and trusted code name somebody else. */
+  #stampOwner(entity: Entity, fields: Record<string, Value>): Record<string, Value> {
+    const { caller, policies } = this.#options;
+    for (const field of entity.fields.values()) {
+      if (!field.owner) continue;
+      const trusted = policies === "bypassed" || caller.isAdmin;
+      if (trusted && fields[field.name] !== null) continue;
+      if (caller.userId === null && !field.optional && !trusted) {
+        throw new PylonError("AUTH_REQUIRED", `${entity.name}.${field.name} is the caller's id, and nobody is signed in.`, { field: field.name });
+      }
+      if (caller.userId !== null || !trusted) fields[field.name] = caller.userId;
+      if (fields[field.name] === null && !field.optional) {
+        throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} has no value.`, { field: field.name, hint: "Name the owner's id." });
+      }
+    }
+    return fields;
+  }
+
+  #context(entity: string): { entity: string; auth: Caller } {
+    return { entity, auth: this.#options.caller };
+  }
+}
+
+function denied(entity: string, access: Access): PylonError {
+  return new PylonError("POLICY_DENIED", `The policies of ${entity} do not allow this ${access}.`, {
+    hint: `See allow${access[0]?.toUpperCase()}${access.slice(1)}, allowWrite and allow in the policies that name ${entity}.`,
+  });
+}
+
+function changedOnly(before: StoredRow, patch: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(patch).filter(([name, value]) => before[name] !== value));
+}
+
+function asFields(data: unknown): Readonly<Record<string, unknown>> {
+  return typeof data === "object" && data !== null && !Array.isArray(data) ? (data as Record<string, unknown>) : {};
+}

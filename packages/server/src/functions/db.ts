@@ -1,0 +1,62 @@
+import type { DbReader, DbWriter } from "@pylonsync/functions";
+import { Reads, type ReadScope } from "../data/reads.ts";
+import type { DataModel } from "../data/model.ts";
+import type { Writer } from "../data/writer.ts";
+import type { Reader } from "../store/store.ts";
+
+/**
+ * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks `ctx.auth` itself.
+ */
+export function createDbReader(reader: Reader, model: DataModel, scope: Omit<ReadScope, "policies">): DbReader {
+  const reads = new Reads(reader, model, { ...scope, policies: "bypassed" });
+  const db: LooseReader = {
+    get: (entity, id) => reads.get(entity, id),
+    list: (entity) => reads.list(entity),
+    lookup: (entity, field, value) => reads.lookup(entity, field, value),
+    query: (entity, filter) => reads.query(entity, filter),
+    queryGraph: (graph) => reads.queryGraph(graph),
+    paginate: (entity, options) => reads.paginate(entity, options),
+    count: (entity, filter) => reads.count(entity, filter),
+    aggregate: (entity, spec) => reads.aggregate(entity, spec),
+  };
+  return db as unknown as DbReader;
+}
+
+/** `ctx.db` of a mutation: reads see its own writes. */
+export function createDbWriter(writer: Writer, model: DataModel, scope: Omit<ReadScope, "policies">): DbWriter {
+  const db: LooseWriter = {
+    ...(createDbReader(writer, model, scope) as unknown as LooseReader),
+    insert: (entity, data) => {
+      const { id, ...fields } = data;
+      return writer.insert(entity, fields, id as string | undefined);
+    },
+    update: (entity, id, patch) => {
+      const { id: _ignored, ...fields } = patch;
+      return writer.update(entity, id, fields);
+    },
+    delete: (entity, id) => writer.delete(entity, id),
+    link: (entity, id, relation, targetId) => writer.link(entity, id, relation, targetId),
+    unlink: (entity, id, relation) => writer.unlink(entity, id, relation),
+  };
+  return db as unknown as DbWriter;
+}
+
+/** The same methods before the app's own types are laid over them (`Register`): any entity, any row. */
+interface LooseReader {
+  get(entity: string, id: string): Promise<unknown>;
+  list(entity: string): Promise<unknown>;
+  lookup(entity: string, field: string, value: unknown): Promise<unknown>;
+  query(entity: string, filter?: unknown): Promise<unknown>;
+  queryGraph(graph: unknown): Promise<unknown>;
+  paginate(entity: string, options?: { cursor?: string | null; numItems?: number }): Promise<unknown>;
+  count(entity: string, filter?: unknown): Promise<number>;
+  aggregate(entity: string, spec: unknown): Promise<unknown>;
+}
+
+interface LooseWriter extends LooseReader {
+  insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string>;
+  update(entity: string, id: string, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
+  delete(entity: string, id: string): Promise<boolean>;
+  link(entity: string, id: string, relation: string, targetId: string): Promise<boolean>;
+  unlink(entity: string, id: string, relation: string): Promise<boolean>;
+}

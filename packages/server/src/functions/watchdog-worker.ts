@@ -1,0 +1,74 @@
+/**
+ * The watchdog's thread. When the main thread's beat stands still for too long it says which function was running and starts
+ * the process anew, in place: same pid, same terminal, same container.
+ */
+import { dlopen, ptr } from "bun:ffi";
+import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
+
+declare const self: Worker;
+
+const LOOK_MS = 500;
+const EXIT_SOFTWARE = 70;
+
+self.onmessage = (event: MessageEvent<WatchdogStart>) => {
+  const { buffer, limitMs, argv, execArgv } = event.data;
+  const view = new Int32Array(buffer);
+  let lastBeat = -1;
+  let silentSince = performance.now();
+  setInterval(() => {
+    const beat = Atomics.load(view, WATCHDOG_SLOTS.beat);
+    if (beat !== lastBeat) {
+      lastBeat = beat;
+      silentSince = performance.now();
+      return;
+    }
+    if (performance.now() - silentSince < limitMs) return;
+    report(nameOf(buffer), limitMs);
+    restart([...execArgv, ...argv.slice(1)]);
+  }, LOOK_MS);
+};
+
+function nameOf(buffer: SharedArrayBuffer): string {
+  const length = Atomics.load(new Int32Array(buffer), WATCHDOG_SLOTS.nameLength);
+  return new TextDecoder().decode(new Uint8Array(buffer, WATCHDOG_SLOTS.nameOffset, length).slice());
+}
+
+function report(name: string, limitMs: number): void {
+  const what = name === "" ? "something outside of a function" : `function ${name}`;
+  process.stderr.write(`FATAL the event loop stood still for ${limitMs / 1000} s in ${what}: it never lets go. Restarting.\n`);
+}
+
+/** Replaces the process image. Where that can't be done, ends the process: whoever watches it starts it again. */
+function restart(args: readonly string[]): void {
+  try {
+    const library = dlopen(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6", {
+      execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },
+    });
+    const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
+    const kept: Uint8Array[] = [];
+    library.symbols.execve(
+      cString(process.execPath, kept),
+      cStrings([process.execPath, ...args], kept),
+      cStrings(environment, kept),
+    );
+  } catch (error) {
+    process.stderr.write(`The process can't replace itself (${String(error)}); it ends.\n`);
+  }
+  process.kill(process.pid, "SIGKILL");
+  process.exit(EXIT_SOFTWARE);
+}
+
+/** A pointer to a zero-terminated string; `kept` holds the memory. */
+function cString(text: string, kept: Uint8Array[]): ReturnType<typeof ptr> {
+  const bytes = new TextEncoder().encode(`${text}\0`);
+  kept.push(bytes);
+  return ptr(bytes);
+}
+
+function cStrings(texts: readonly string[], kept: Uint8Array[]): ReturnType<typeof ptr> {
+  const pointers = new BigUint64Array(texts.length + 1);
+  for (const [index, text] of texts.entries()) pointers[index] = BigInt(cString(text, kept));
+  const bytes = new Uint8Array(pointers.buffer);
+  kept.push(bytes);
+  return ptr(bytes);
+}

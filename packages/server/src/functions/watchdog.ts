@@ -1,0 +1,40 @@
+/**
+ * A watch over the main thread. A handler that loops without end blocks every request, and no timer on the same thread can
+ * end it; a second thread can see that the first has stopped answering, say which function was running, and replace the process.
+ */
+import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
+
+const BEAT_MS = 250;
+
+export interface WatchdogOptions {
+  /** How long the main thread may be silent, in milliseconds. */
+  readonly limitMs: number;
+}
+
+export class Watchdog {
+  readonly #view = new Int32Array(new SharedArrayBuffer(WATCHDOG_SLOTS.bytes));
+  readonly #names = new Uint8Array(this.#view.buffer, WATCHDOG_SLOTS.nameOffset);
+  readonly #encoder = new TextEncoder();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #worker: Worker;
+
+  constructor(options: WatchdogOptions) {
+    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href);
+    const start: WatchdogStart = { buffer: this.#view.buffer as SharedArrayBuffer, limitMs: options.limitMs, argv: process.argv.slice(), execArgv: process.execArgv };
+    this.#worker.postMessage(start);
+    this.#worker.unref();
+    this.#timer = setInterval(() => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1), BEAT_MS);
+    this.#timer.unref();
+  }
+
+  /** Names what runs now, for the report; null when it has ended. */
+  running(name: string | null): void {
+    const { written } = this.#encoder.encodeInto(name ?? "", this.#names);
+    Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, written);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#worker.terminate();
+  }
+}

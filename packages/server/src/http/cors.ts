@@ -1,0 +1,43 @@
+/** Which web pages may call this server, and the headers that tell a browser so. */
+export class Origins {
+  readonly #allowed: ReadonlySet<string>;
+  readonly #any: boolean;
+
+  /** @param origins exact origins such as `https://app.example.com`; `*` for any */
+  constructor(origins: readonly string[]) {
+    this.#allowed = new Set(origins);
+    this.#any = this.#allowed.has("*");
+  }
+
+  /** A request without Origin comes from no page; a page of this server's own host is always welcome. */
+  allows(origin: string | null, host: string | null): boolean {
+    if (origin === null || this.#any || this.#allowed.has(origin)) return true;
+    return host !== null && hostOf(origin) === host;
+  }
+
+  /** The CORS headers for an answer to `origin`; none when it is not allowed, so that the browser keeps the answer from the page. */
+  headers(origin: string, host: string | null): Readonly<Record<string, string>> {
+    if (!this.allows(origin, host)) return { Vary: "Origin" };
+    return { Vary: "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Access-Control-Expose-Headers": EXPOSED };
+  }
+
+  /** The answer to a preflight. */
+  preflight(origin: string | null, host: string | null): Response {
+    const headers = origin === null ? {} : this.headers(origin, host);
+    return new Response(null, {
+      status: 204,
+      headers: {
+        ...headers,
+        "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Filename",
+        "Access-Control-Max-Age": "86400",
+      },
+    });
+  }
+}
+
+const EXPOSED = "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
+
+function hostOf(origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host : null;
+}

@@ -1,0 +1,29 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Method, RequestContext } from "./context.ts";
+
+/**
+ * Who may call a route. Routes that serve rows are open to `anyone`: there the policies decide.
+ * `admin-or-dev` is open to everyone in dev mode.
+ */
+export type RouteAccess = "anyone" | "signed-in" | "admin" | "admin-or-dev";
+
+export interface Route {
+  readonly method: Method;
+  /** A path pattern: `/api/entities/:entity/:id`. */
+  readonly path: string;
+  readonly access: RouteAccess;
+  /** Does not count against the rate limit and is not logged: health checks and scrapes. */
+  readonly quiet?: boolean;
+  readonly handle: (context: RequestContext) => Response | Promise<Response>;
+}
+
+/** @throws PylonError AUTH_REQUIRED, FORBIDDEN */
+export function checkAccess(access: RouteAccess, context: RequestContext, dev: boolean): void {
+  const { caller } = context;
+  if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && dev)) return;
+  if (access === "signed-in") {
+    if (caller.userId !== null) return;
+    throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", { hint: "Send Authorization: Bearer <token>." });
+  }
+  throw new PylonError("FORBIDDEN", "Only the admin may do this.", { hint: "Send Authorization: Bearer <PYLON_ADMIN_TOKEN>." });
+}

@@ -1,0 +1,53 @@
+import type { ChangeRecord, LogBounds, NewChange, StoredRow } from "../store.ts";
+import type { SqliteValue } from "./codec.ts";
+import type { StatementCache } from "./statements.ts";
+
+const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES (?, ?, ?, ?, ?, ?)`;
+const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > ? ORDER BY seq LIMIT ?`;
+const BOUNDS = `SELECT min(seq) AS oldest, max(seq) AS head FROM "_pylon_changes"`;
+const TRIM = `DELETE FROM "_pylon_changes" WHERE seq <= (SELECT max(seq) FROM "_pylon_changes") - ?`;
+
+/**
+ * Adds a change. SQLite gives the next number to the single writer, so numbers follow the order of commits and a rolled back
+ * one is used again. The newest change is never trimmed, because the numbering continues from it.
+ */
+export function appendChange(statements: StatementCache, change: NewChange): ChangeRecord {
+  const { lastInsertRowid } = statements
+    .get(APPEND)
+    .run(change.entity, change.rowId, change.kind, toJson(change.before), toJson(change.after), change.at);
+  return { ...change, seq: Number(lastInsertRowid) };
+}
+
+export function changesAfter(statements: StatementCache, seq: number, limit: number): ChangeRecord[] {
+  return statements.get(AFTER).all(seq, limit).map(toRecord);
+}
+
+export function logBounds(statements: StatementCache, epoch: string): LogBounds {
+  const row = statements.get(BOUNDS).get();
+  const head = Number(row?.["head"] ?? 0);
+  return { epoch, head, floor: head === 0 ? 0 : Number(row?.["oldest"]) - 1 };
+}
+
+export function trimChanges(statements: StatementCache, keep: number): void {
+  statements.get(TRIM).run(Math.max(1, keep));
+}
+
+function toJson(row: StoredRow | null): string | null {
+  return row === null ? null : JSON.stringify(row);
+}
+
+function toRecord(row: Record<string, SqliteValue>): ChangeRecord {
+  return {
+    seq: row["seq"] as number,
+    entity: row["entity"] as string,
+    rowId: row["row_id"] as string,
+    kind: row["kind"] as ChangeRecord["kind"],
+    before: fromJson(row["before"]),
+    after: fromJson(row["after"]),
+    at: row["at"] as number,
+  };
+}
+
+function fromJson(text: SqliteValue | undefined): StoredRow | null {
+  return typeof text === "string" ? (JSON.parse(text) as StoredRow) : null;
+}

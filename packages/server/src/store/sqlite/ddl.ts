@@ -1,0 +1,93 @@
+import type { FieldKind } from "@pylonsync/query";
+import type { ManifestField } from "@pylonsync/sdk";
+import type { MigrationStep } from "../../schema/migration.ts";
+import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
+import { encode } from "./codec.ts";
+
+const COLUMN_TYPES: Record<FieldKind, string> = {
+  string: "TEXT",
+  richtext: "TEXT",
+  id: "TEXT",
+  datetime: "TEXT",
+  int: "INTEGER",
+  bool: "INTEGER",
+  float: "REAL",
+};
+
+export function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+/** What every Pylon database holds besides the app's tables. */
+export const BASE_DDL: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS "_pylon_changes" (seq INTEGER PRIMARY KEY, entity TEXT NOT NULL, row_id TEXT NOT NULL,
+     kind TEXT NOT NULL, before TEXT, after TEXT, at INTEGER NOT NULL) STRICT`,
+  ...Object.values(SYSTEM_TABLES).flatMap(systemTable),
+];
+
+function systemTable(table: SystemTable): string[] {
+  const columns = [...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT PRIMARY KEY NOT NULL, ${columns.join(", ")}) STRICT, WITHOUT ROWID`,
+    ...table.indexed.map(
+      (field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
+    ),
+  ];
+}
+
+/** The statements that take one migration step. Column constraints beyond the type are the schema's to hold, not SQLite's. */
+export function ddlOf(step: MigrationStep): string[] {
+  switch (step.kind) {
+    case "create_table": {
+      const columns = step.entity.fields.map((field) => columnOf(field));
+      return [
+        `CREATE TABLE ${quote(step.entity.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT, WITHOUT ROWID`,
+      ];
+    }
+    case "add_column":
+      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}${defaultOf(step.field)}`];
+    case "create_index": {
+      const columns = step.index.fields.map(quote).join(", ");
+      const unique = step.index.unique ? "UNIQUE " : "";
+      return [`CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${columns})`];
+    }
+    case "drop_index":
+      return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
+    case "drop_table":
+      return [`DROP TABLE ${quote(step.entity)}`];
+    case "drop_column":
+      return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
+    case "retype_column": {
+      const spare = quote(`_pylon_retype_${step.to.name}`);
+      const column = quote(step.to.name);
+      const table = quote(step.entity);
+      return [
+        `ALTER TABLE ${table} ADD COLUMN ${spare} ${COLUMN_TYPES[kindOf(step.to)]}`,
+        `UPDATE ${table} SET ${spare} = CAST(${column} AS ${COLUMN_TYPES[kindOf(step.to)]})`,
+        `ALTER TABLE ${table} DROP COLUMN ${column}`,
+        `ALTER TABLE ${table} RENAME COLUMN ${spare} TO ${column}`,
+      ];
+    }
+  }
+}
+
+/** Index names are unique in a database, in a manifest only within their entity. */
+function indexName(entity: string, index: string): string {
+  return `${entity}.${index}`;
+}
+
+function columnOf(field: ManifestField): string {
+  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field)]}`;
+}
+
+/** Rows that are there already get the default. DDL takes no parameters, hence the literal. */
+function defaultOf(field: ManifestField): string {
+  if (field.default === undefined) return "";
+  const value = encode(field.default);
+  return ` DEFAULT ${typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`}`;
+}
+
+function kindOf(field: ManifestField): FieldKind {
+  return field.type.startsWith("id(") ? "id" : (field.type as FieldKind);
+}

@@ -1,0 +1,70 @@
+import type { Expr, SchemaShape } from "@pylonsync/query";
+import { compileAggregate, compileSelect, compileTest, compileCount, sqlite } from "../sql/index.ts";
+import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
+import { createDecoder, encode, type SqliteValue } from "./codec.ts";
+import { quote } from "./ddl.ts";
+import type { StatementCache } from "./statements.ts";
+
+type Decoder = (row: Record<string, SqliteValue>) => StoredRow;
+
+/** The tables as the connections know them; replaced when a migration is applied. */
+export class TableSet {
+  readonly shapes: SchemaShape;
+  readonly #tables = new Map<string, { readonly decode: Decoder; readonly get: string }>();
+
+  constructor(shapes: SchemaShape) {
+    this.shapes = shapes;
+    for (const shape of shapes.values()) {
+      this.#tables.set(shape.name, { decode: createDecoder(shape), get: `SELECT * FROM ${quote(shape.name)} WHERE id = ?` });
+    }
+  }
+
+  table(name: string): { readonly decode: Decoder; readonly get: string } {
+    const table = this.#tables.get(name);
+    if (table === undefined) throw new Error(`No table is named ${name}.`);
+    return table;
+  }
+}
+
+/** Reads over one connection. */
+export class SqliteReader implements Reader {
+  readonly #statements: StatementCache;
+  readonly #tables: () => TableSet;
+
+  constructor(statements: StatementCache, tables: () => TableSet) {
+    this.#statements = statements;
+    this.#tables = tables;
+  }
+
+  async get(entity: string, id: string): Promise<StoredRow | null> {
+    const table = this.#tables().table(entity);
+    const row = this.#statements.get(table.get).get(id);
+    return row === null ? null : table.decode(row);
+  }
+
+  async select(query: Select): Promise<StoredRow[]> {
+    const tables = this.#tables();
+    const { text, params } = compileSelect(query, tables.shapes, sqlite);
+    const rows = this.#all(text, params);
+    return rows.map(tables.table(query.entity).decode);
+  }
+
+  async count(entity: string, where?: Expr): Promise<number> {
+    const { text, params } = compileCount(entity, where, this.#tables().shapes, sqlite);
+    return Number(this.#all(text, params)[0]?.["count"] ?? 0);
+  }
+
+  async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
+    return this.#all(text, params);
+  }
+
+  async test(expr: Expr): Promise<boolean> {
+    const { text, params } = compileTest(expr, this.#tables().shapes, sqlite);
+    return this.#all(text, params)[0]?.["truth"] === 1;
+  }
+
+  #all(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
+    return this.#statements.get(text).all(...params.map(encode));
+  }
+}

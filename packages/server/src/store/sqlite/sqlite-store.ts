@@ -1,0 +1,164 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { EntityShape, Expr } from "@pylonsync/query";
+import type { Manifest } from "@pylonsync/sdk";
+import { Database } from "bun:sqlite";
+import type { Migration } from "../../schema/migration.ts";
+import { Schema } from "../../schema/schema.ts";
+import type { Aggregate, ChangeRecord, LogBounds, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import { SYSTEM_TABLES } from "../system-tables.ts";
+import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
+import { BASE_DDL, ddlOf } from "./ddl.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { SqliteReader, TableSet } from "./sqlite-reader.ts";
+import { SqliteTransaction } from "./sqlite-transaction.ts";
+import { StatementCache } from "./statements.ts";
+
+type Listener = (changes: readonly ChangeRecord[]) => void;
+
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+
+/**
+ * Opens the database at `path`, made when it is not there.
+ *
+ * @param path a file; its folder is made
+ * @param options.mode `readonly` for tools that only look
+ * @throws Error when the file can't be opened or is no Pylon database
+ */
+export function openSqliteStore(path: string): SqliteStore {
+  mkdirSync(dirname(path), { recursive: true });
+  return new SqliteStore(path);
+}
+
+/**
+ * The Store on SQLite: one connection writes, one reads. WAL with synchronous=FULL, so that what was answered survives a power
+ * cut; readers see the last commit while a transaction is open.
+ */
+export class SqliteStore implements Store {
+  readonly dialect = "sqlite";
+  readonly #writer: Database;
+  readonly #reader: Database;
+  readonly #writerStatements: StatementCache;
+  readonly #readerStatements: StatementCache;
+  readonly #commits: GroupCommit;
+  readonly #reads: SqliteReader;
+  readonly #listeners = new Set<Listener>();
+  readonly #epoch: string;
+  #tables = new TableSet(shapesOf(null));
+
+  constructor(path: string) {
+    this.#writer = open(path);
+    for (const sql of BASE_DDL) this.#writer.run(sql);
+    this.#reader = open(path);
+    this.#reader.run("PRAGMA query_only = ON");
+    this.#writerStatements = new StatementCache(this.#writer);
+    this.#readerStatements = new StatementCache(this.#reader);
+    this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
+    this.#reads = new SqliteReader(this.#readerStatements, () => this.#tables);
+    const ownReads = new SqliteReader(this.#writerStatements, () => this.#tables);
+    this.#commits = new GroupCommit(
+      this.#writerStatements,
+      () => new SqliteTransaction(this.#writerStatements, ownReads, this.#tables),
+      (changes) => this.#publish(changes),
+    );
+    const stored = this.#meta("manifest");
+    if (stored !== null) this.#adopt(stored);
+  }
+
+  get(entity: string, id: string): Promise<StoredRow | null> {
+    return this.#reads.get(entity, id);
+  }
+  select(query: Select): Promise<StoredRow[]> {
+    return this.#reads.select(query);
+  }
+  count(entity: string, where?: Expr): Promise<number> {
+    return this.#reads.count(entity, where);
+  }
+  aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    return this.#reads.aggregate(spec);
+  }
+  test(expr: Expr): Promise<boolean> {
+    return this.#reads.test(expr);
+  }
+
+  transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
+    return this.#commits.submit(work, options.signal);
+  }
+
+  async bounds(): Promise<LogBounds> {
+    return logBounds(this.#readerStatements, this.#epoch);
+  }
+  async changes(seq: number, limit: number): Promise<ChangeRecord[]> {
+    return changesAfter(this.#readerStatements, seq, limit);
+  }
+  follow(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+  async trimLog(keep: number): Promise<void> {
+    await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
+  }
+
+  async storedManifest(): Promise<string | null> {
+    return this.#meta("manifest");
+  }
+
+  async migrate(migration: Migration, manifestJson: string): Promise<void> {
+    if (migration.steps.length > 0 || this.#meta("manifest") !== manifestJson) {
+      await this.#commits.submit(async () => {
+        for (const sql of migration.steps.flatMap(ddlOf)) this.#writer.run(sql);
+        this.#setMeta("manifest", manifestJson);
+      });
+    }
+    this.#writerStatements.clear();
+    this.#readerStatements.clear();
+    this.#adopt(manifestJson);
+  }
+
+  async ping(): Promise<void> {
+    this.#readerStatements.get("SELECT 1").get();
+  }
+
+  async close(): Promise<void> {
+    await this.#commits.idle();
+    this.#writerStatements.clear();
+    this.#readerStatements.clear();
+    this.#reader.close();
+    this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#writer.close();
+  }
+
+  #adopt(manifestJson: string): void {
+    this.#tables = new TableSet(shapesOf(JSON.parse(manifestJson) as Manifest));
+  }
+
+  #publish(changes: readonly ChangeRecord[]): void {
+    for (const listener of this.#listeners) listener(changes);
+  }
+
+  #meta(key: string): string | null {
+    const row = this.#writer.query<{ value: string }, [string]>(`SELECT value FROM "_pylon_meta" WHERE key = ?`).get(key);
+    return row?.value ?? null;
+  }
+
+  #setMeta(key: string, value: string): string {
+    this.#writer.query(SET_META).run(key, value);
+    return value;
+  }
+}
+
+function open(path: string): Database {
+  const database = new Database(path, { create: true, readwrite: true });
+  database.run("PRAGMA journal_mode = WAL");
+  database.run("PRAGMA synchronous = FULL");
+  database.run("PRAGMA busy_timeout = 5000");
+  database.run("PRAGMA foreign_keys = OFF");
+  database.run("PRAGMA cache_size = -16000");
+  return database;
+}
+
+function shapesOf(manifest: Manifest | null): Map<string, EntityShape> {
+  const shapes = new Map<string, EntityShape>(manifest === null ? [] : Schema.fromManifest(manifest).shapes);
+  for (const table of Object.values(SYSTEM_TABLES)) shapes.set(table.name, table);
+  return shapes;
+}

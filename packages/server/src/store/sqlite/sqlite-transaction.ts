@@ -1,0 +1,105 @@
+import type { Expr } from "@pylonsync/query";
+import { compileDelete, sqlite } from "../sql/index.ts";
+import type { Aggregate, ChangeRecord, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
+import { appendChange } from "./change-log.ts";
+import { encode } from "./codec.ts";
+import { quote } from "./ddl.ts";
+import { translateError } from "./errors.ts";
+import type { SqliteReader, TableSet } from "./sqlite-reader.ts";
+import type { StatementCache } from "./statements.ts";
+
+/** One piece of work inside the writer's open transaction. Dead after `end()`. */
+export class SqliteTransaction implements Transaction {
+  readonly changes: ChangeRecord[] = [];
+  readonly #statements: StatementCache;
+  readonly #reader: SqliteReader;
+  readonly #tables: TableSet;
+  #ended: Error | null = null;
+
+  constructor(statements: StatementCache, reader: SqliteReader, tables: TableSet) {
+    this.#statements = statements;
+    this.#reader = reader;
+    this.#tables = tables;
+  }
+
+  /** From now on every call rejects with `reason`: a handler that goes on after its time is up must not write into the next one. */
+  end(reason: Error): void {
+    this.#ended ??= reason;
+  }
+
+  async get(entity: string, id: string): Promise<StoredRow | null> {
+    this.#alive();
+    return this.#reader.get(entity, id);
+  }
+  async select(query: Select): Promise<StoredRow[]> {
+    this.#alive();
+    return this.#reader.select(query);
+  }
+  async count(entity: string, where?: Expr): Promise<number> {
+    this.#alive();
+    return this.#reader.count(entity, where);
+  }
+  async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    this.#alive();
+    return this.#reader.aggregate(spec);
+  }
+  async test(expr: Expr): Promise<boolean> {
+    this.#alive();
+    return this.#reader.test(expr);
+  }
+
+  async insert(entity: string, row: StoredRow): Promise<void> {
+    const names = Object.keys(row);
+    const marks = names.map(() => "?").join(", ");
+    this.#run(`INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`, Object.values(row));
+  }
+
+  async update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean> {
+    const names = Object.keys(patch);
+    if (names.length === 0) return (await this.get(entity, id)) !== null;
+    const sets = names.map((name) => `${quote(name)} = ?`).join(", ");
+    return this.#run(`UPDATE ${quote(entity)} SET ${sets} WHERE id = ?`, [...Object.values(patch), id]) > 0;
+  }
+
+  async delete(entity: string, id: string): Promise<boolean> {
+    return this.#run(`DELETE FROM ${quote(entity)} WHERE id = ?`, [id]) > 0;
+  }
+
+  async deleteWhere(entity: string, where: Expr): Promise<number> {
+    const { text, params } = compileDelete(entity, where, this.#tables.shapes, sqlite);
+    return this.#run(text, params);
+  }
+
+  async append(change: NewChange): Promise<void> {
+    this.#alive();
+    this.changes.push(appendChange(this.#statements, change));
+  }
+
+  async attempt<T>(part: () => Promise<T>): Promise<T> {
+    const changesBefore = this.changes.length;
+    this.#run("SAVEPOINT attempt", []);
+    try {
+      const result = await part();
+      this.#run("RELEASE attempt", []);
+      return result;
+    } catch (error) {
+      this.#run("ROLLBACK TO attempt", []);
+      this.#run("RELEASE attempt", []);
+      this.changes.length = changesBefore;
+      throw error;
+    }
+  }
+
+  #run(text: string, params: readonly Value[]): number {
+    this.#alive();
+    try {
+      return this.#statements.get(text).run(...params.map(encode)).changes;
+    } catch (error) {
+      throw translateError(error);
+    }
+  }
+
+  #alive(): void {
+    if (this.#ended !== null) throw this.#ended;
+  }
+}

@@ -1,0 +1,113 @@
+import type { Expr, Order } from "@pylonsync/query";
+import type { Migration } from "../schema/migration.ts";
+
+/**
+ * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite (store.suite.ts) holds for both.
+ *
+ * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent value is null. A table is an
+ * entity of the app or a system table (system-tables.ts): the store treats both alike. Names and values were checked against
+ * the schema before they get here; a name that is not in it is a bug and throws.
+ */
+export type Value = string | number | boolean | null;
+export type StoredRow = { readonly id: string } & { readonly [field: string]: Value };
+
+export interface Select {
+  readonly entity: string;
+  /** May read `data` (the row), `related` inside `exists`, and literals. `auth`, `old`, `input` and `now` are bound before. */
+  readonly where?: Expr | undefined;
+  /** Default: id ascending. */
+  readonly order?: readonly Order[] | undefined;
+  readonly limit?: number | undefined;
+  readonly offset?: number | undefined;
+}
+
+export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
+export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
+export interface Aggregate {
+  readonly entity: string;
+  readonly where?: Expr | undefined;
+  readonly groupBy: readonly { readonly field: string; readonly bucket?: TimeBucket | undefined; readonly as: string }[];
+  /** `field` is absent for `count`. */
+  readonly measures: readonly { readonly fn: AggregateFunction; readonly field?: string | undefined; readonly as: string }[];
+}
+
+/** A committed write. `before` is absent for an insert, `after` for a delete. */
+export interface ChangeRecord {
+  readonly seq: number;
+  readonly entity: string;
+  readonly rowId: string;
+  readonly kind: "insert" | "update" | "delete";
+  readonly before: StoredRow | null;
+  readonly after: StoredRow | null;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+export type NewChange = Omit<ChangeRecord, "seq">;
+
+export interface LogBounds {
+  /** Names this log. A cursor that was counted in another log means nothing here. */
+  readonly epoch: string;
+  /** The newest committed change, 0 when there never was one. */
+  readonly head: number;
+  /** Changes after this one are retained: a cursor below it is too old. */
+  readonly floor: number;
+}
+
+/** Reads. Outside a transaction each call sees the last commit; inside, also what the transaction has written. */
+export interface Reader {
+  get(entity: string, id: string): Promise<StoredRow | null>;
+  select(query: Select): Promise<StoredRow[]>;
+  count(entity: string, where?: Expr): Promise<number>;
+  aggregate(spec: Aggregate): Promise<Record<string, Value>[]>;
+  /** Truth of a tree without free paths: literals, and `exists` over tables. */
+  test(expr: Expr): Promise<boolean>;
+}
+
+export interface Transaction extends Reader {
+  /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
+  insert(entity: string, row: StoredRow): Promise<void>;
+  /** Sets the given fields. @returns whether the row was there. @throws PylonError UNIQUE_VIOLATION */
+  update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean>;
+  /** @returns whether the row was there. */
+  delete(entity: string, id: string): Promise<boolean>;
+  /** Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one. @returns how many */
+  deleteWhere(entity: string, where: Expr): Promise<number>;
+  /** Adds a change to the log; it is numbered in commit order. */
+  append(change: NewChange): Promise<void>;
+  /** Runs a part of the work that may fail by itself: when it rejects, its writes are undone and the transaction goes on. */
+  attempt<T>(part: () => Promise<T>): Promise<T>;
+}
+
+export interface TransactOptions {
+  /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Store extends Reader {
+  readonly dialect: "sqlite" | "postgres";
+  /**
+   * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is there when it rejects. `work` may
+   * run again after a serialisation conflict (Postgres), so it must have no effect outside of the transaction. The transaction is dead
+   * once `work` has settled or was aborted: later calls on it reject.
+   */
+  transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
+
+  bounds(): Promise<LogBounds>;
+  /** The changes after `seq`, oldest first. */
+  changes(seq: number, limit: number): Promise<ChangeRecord[]>;
+  /**
+   * Calls `listener` with all later changes, in order, each once, in batches, after they are durable.
+   * @returns stops it.
+   */
+  follow(listener: (changes: readonly ChangeRecord[]) => void): () => void;
+  /** Forgets the oldest changes, so that at most `keep` are retained. */
+  trimLog(keep: number): Promise<void>;
+
+  /** The manifest that the tables were last brought to, as JSON text, or null for a new database. */
+  storedManifest(): Promise<string | null>;
+  /** Brings the tables to a new schema in one transaction and records `manifestJson`. */
+  migrate(migration: Migration, manifestJson: string): Promise<void>;
+  /** Answers when the database can be used, rejects when it can't. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,28 @@
+import type { EntityShape, FieldKind } from "@pylonsync/query";
+
+/**
+ * Tables of Pylon's own, kept in the same database and read and written through the same Store as the app's entities. They
+ * are not in the manifest, not in the change log and not reachable from outside.
+ */
+export const SYSTEM_TABLES = {
+  /** `id` is the SHA-256 of the token, so that a copy of the database signs nobody in. */
+  sessions: table("_pylon_sessions", {
+    userId: "string",
+    isGuest: "bool",
+    tenantId: "string",
+    roles: "string",
+    createdAt: "datetime",
+    expiresAt: "datetime",
+  }),
+  /** What an `op_id` answered the first time. `id` is a hash of who asked and the op_id. */
+  ops: table("_pylon_ops", { answer: "string", at: "datetime" }, ["at"]),
+} as const;
+
+/** A system table: its shape and the fields that have an index. */
+export interface SystemTable extends EntityShape {
+  readonly indexed: readonly string[];
+}
+
+function table(name: string, fields: Readonly<Record<string, FieldKind>>, indexed: readonly string[] = []): SystemTable {
+  return { name, indexed, fields: new Map<string, FieldKind>([["id", "id"], ...Object.entries(fields)]) };
+}

@@ -1,0 +1,232 @@
+import type { ChangeEvent, Hello } from "@pylonsync/protocol";
+import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
+import type { DataModel } from "../data/model.ts";
+import type { ChangeRecord, Store } from "../store/store.ts";
+import { AudienceIndex, type Audience } from "./audience.ts";
+import type { Subscriber } from "./subscriber.ts";
+import { RESYNC, Visibility } from "./visibility.ts";
+
+/** How far back a client is served again that does not say where it is, in milliseconds: between its pull and its socket. */
+const OVERLAP_MS = 5_000;
+const OVERLAP_CHANGES = 1_000;
+const PAGE = 500;
+
+interface Route {
+  readonly index: AudienceIndex;
+  /** The field whose value names the only audience that can see the row, when there is one. */
+  readonly field: string | undefined;
+}
+
+/**
+ * Carries committed changes to the subscribers: in commit order, each message encoded once, to those who may see it.
+ *
+ * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly between two changes and
+ * misses none.
+ */
+export class Feed {
+  readonly #store: Store;
+  readonly #now: () => number;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #pending: ChangeRecord[] = [];
+  readonly #onError: (error: unknown) => void;
+  #model: DataModel;
+  #visibility: Visibility;
+  #indexes = new Map<string, AudienceIndex>();
+  #routes = new Map<string, Route>();
+  #line: Promise<void> = Promise.resolve();
+  #isScheduled = false;
+  #position = 0;
+  #epoch = "";
+  #unfollow: () => void = () => undefined;
+
+  constructor(store: Store, model: DataModel, now: () => number, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#model = model;
+    this.#now = now;
+    this.#onError = onError;
+    this.#visibility = new Visibility(store, model, now);
+  }
+
+  async start(): Promise<void> {
+    const { head, epoch } = await this.#store.bounds();
+    this.#position = head;
+    this.#epoch = epoch;
+    this.#unfollow = this.#store.follow((changes) => {
+      this.#pending.push(...changes);
+      if (this.#isScheduled) return;
+      this.#isScheduled = true;
+      // The writers that wait for this commit are answered first.
+      setImmediate(() => this.#enqueue(() => this.#deliverPending()));
+    });
+  }
+
+  stop(): void {
+    this.#unfollow();
+  }
+
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  get subscribers(): Iterable<Subscriber> {
+    return this.#subscribers;
+  }
+
+  /** After a reload: other entities, other rules. Every replica may be wrong now. */
+  setModel(model: DataModel): void {
+    this.#model = model;
+    this.#visibility = new Visibility(this.#store, model, this.#now);
+    this.#routes = new Map();
+    this.#indexes = new Map();
+    for (const subscriber of [...this.#subscribers]) {
+      subscriber.resync("the app's schema or policies changed");
+      this.#subscribers.delete(subscriber);
+    }
+  }
+
+  /**
+   * Brings the subscriber up to date and keeps it so.
+   *
+   * @param cursor where its replica is; null for a client that does not say
+   */
+  async join(subscriber: Subscriber, cursor: { readonly seq: number; readonly epoch: string | null } | null): Promise<void> {
+    if (cursor !== null && !(await this.#canContinue(cursor))) {
+      subscriber.resync("the replica is too old to be continued");
+      return;
+    }
+    let reached = cursor?.seq ?? (await this.#overlapStart());
+    while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
+    await this.#enqueue(async () => {
+      while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
+      if (!subscriber.isOpen) return;
+      if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
+      this.#subscribers.add(subscriber);
+      for (const index of this.#indexes.values()) index.add(subscriber);
+    });
+  }
+
+  leave(subscriber: Subscriber): void {
+    subscriber.closed();
+    if (!this.#subscribers.delete(subscriber)) return;
+    for (const index of this.#indexes.values()) index.delete(subscriber);
+  }
+
+  async #canContinue(cursor: { readonly seq: number; readonly epoch: string | null }): Promise<boolean> {
+    const { head, floor, epoch } = await this.#store.bounds();
+    return (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head;
+  }
+
+  /**
+   * @param isContinuing the subscriber's replica is known; else it is served a few changes again, for good measure
+   * @returns the seq up to which the subscriber now knows everything
+   */
+  async #catchUp(subscriber: Subscriber, after: number, isContinuing: boolean): Promise<number> {
+    const records = await this.#store.changes(after, PAGE);
+    const last = records.at(-1);
+    if (last === undefined) return this.#position;
+    for (const record of records) {
+      if (record.seq > this.#position) return this.#position;
+      const seen = await this.#visibility.seenLater(record, subscriber.caller);
+      if (seen !== RESYNC) {
+        for (const event of seen) subscriber.send(JSON.stringify(event));
+      } else if (isContinuing) {
+        subscriber.resync("the caller's rights changed");
+        return last.seq;
+      }
+    }
+    await subscriber.drained();
+    return last.seq;
+  }
+
+  async #overlapStart(): Promise<number> {
+    const oldest = this.#now() - OVERLAP_MS;
+    const from = Math.max(0, this.#position - OVERLAP_CHANGES);
+    const recent = await this.#store.changes(from, OVERLAP_CHANGES);
+    const first = recent.find((record) => record.at >= oldest);
+    return first === undefined ? this.#position : Math.min(first.seq - 1, this.#position);
+  }
+
+  #enqueue(step: () => Promise<void>): Promise<void> {
+    this.#line = this.#line.then(step).catch((error: unknown) => this.#onError(error));
+    return this.#line;
+  }
+
+  async #deliverPending(): Promise<void> {
+    this.#isScheduled = false;
+    const records = this.#pending.splice(0);
+    for (const [index, record] of records.entries()) {
+      if (record.seq <= this.#position) continue;
+      if (this.#subscribers.size > 0) await this.#deliver(record, records, index);
+      this.#position = record.seq;
+    }
+  }
+
+  async #deliver(record: ChangeRecord, records: readonly ChangeRecord[], index: number): Promise<void> {
+    const { schema } = this.#model;
+    if (schema.find(record.entity) === undefined) return;
+    const route = this.#routeOf(record.entity);
+    const encoded = new Map<ChangeEvent["kind"], string>();
+    if (this.#visibility.isImmediate(record.entity)) {
+      for (const audience of candidates(route, record)) {
+        const event = this.#visibility.seenNow(record, audience.caller);
+        if (event !== undefined) broadcast(audience, encodeOnce(encoded, event));
+      }
+      return;
+    }
+    for (const audience of [...route.index.all()]) {
+      const seen = await this.#visibility.seen(record, audience.caller, [...records.slice(index + 1), ...this.#pending]);
+      if (seen === RESYNC) {
+        for (const subscriber of [...audience.members]) {
+          subscriber.resync("the caller's rights changed");
+          this.leave(subscriber);
+        }
+        continue;
+      }
+      for (const event of seen) broadcast(audience, JSON.stringify(event));
+    }
+  }
+
+  /** Which audiences an entity's changes can concern: those that its own rule tells apart, and the rules that look at it. */
+  #routeOf(entity: string): Route {
+    const known = this.#routes.get(entity);
+    if (known !== undefined) return known;
+    const { policies } = this.#model;
+    const own = policies.rule(entity, "read");
+    const dependents = policies.readersOf(entity).map((reader) => policies.rule(reader.entity, "read"));
+    const names = [...new Set([own, ...dependents].flatMap(audienceKeyPaths))].toSorted();
+    const field = names.length === 1 && dependents.length === 0 ? discriminators(own).find(({ authName }) => authName === names[0])?.field : undefined;
+    const route = { index: this.#indexOf(names), field };
+    this.#routes.set(entity, route);
+    return route;
+  }
+
+  #indexOf(names: readonly string[]): AudienceIndex {
+    const key = names.join();
+    let index = this.#indexes.get(key);
+    if (index === undefined) {
+      index = new AudienceIndex(names);
+      for (const subscriber of this.#subscribers) index.add(subscriber);
+      this.#indexes.set(key, index);
+    }
+    return index;
+  }
+}
+
+function candidates({ index, field }: Route, record: ChangeRecord): Iterable<Audience> {
+  if (field === undefined) return index.all();
+  return index.withValues([record.before?.[field] ?? null, record.after?.[field] ?? null]);
+}
+
+function broadcast(audience: Audience, text: string): void {
+  for (const subscriber of audience.members) subscriber.send(text);
+}
+
+/** Of one change there are at most three messages: the whole row, the patch, the removal. */
+function encodeOnce(encoded: Map<ChangeEvent["kind"], string>, event: ChangeEvent): string {
+  let text = encoded.get(event.kind);
+  if (text === undefined) {
+    text = JSON.stringify(event);
+    encoded.set(event.kind, text);
+  }
+  return text;
+}

@@ -1,0 +1,139 @@
+import { PylonError, type ChangeEvent, type PullResponse } from "@pylonsync/protocol";
+import { and, TRUE } from "@pylonsync/query";
+import type { Caller } from "../data/caller.ts";
+import type { DataModel } from "../data/model.ts";
+import { idAfter } from "../data/reads.ts";
+import type { Store } from "../store/store.ts";
+import { RESYNC, Visibility } from "./visibility.ts";
+import { insertEvent } from "./wire.ts";
+
+/** Changes in one answer to a client that continues. */
+const LOG_PAGE = 500;
+/** Rows read from the store at a time. */
+const CHUNK = 500;
+
+export interface PullRequest {
+  readonly since: number;
+  readonly epoch: string | null;
+  /** Rows in an answer; null for the whole snapshot in one. */
+  readonly limit: number | null;
+  /** Where the snapshot goes on, as the answer before said. */
+  readonly page: string | null;
+}
+
+interface Position {
+  /** The log's head when the snapshot was begun. */
+  readonly seq: number;
+  readonly entity: string;
+  readonly afterId: string | null;
+}
+
+/** Answers `GET /api/sync/pull`. */
+export class Puller {
+  readonly #store: Store;
+  readonly #model: DataModel;
+  readonly #now: () => number;
+
+  constructor(store: Store, model: DataModel, now: () => number) {
+    this.#store = store;
+    this.#model = model;
+    this.#now = now;
+  }
+
+  /** @throws PylonError RESYNC_REQUIRED, INVALID_QUERY */
+  async pull(request: PullRequest, caller: Caller): Promise<PullResponse> {
+    return request.since === 0 ? this.#snapshot(request, caller) : this.#continue(request, caller);
+  }
+
+  /**
+   * Rows are read after the head was noted, so what changes meanwhile is both in the snapshot and, after it, in the log: a client that
+   * goes on from the noted head converges.
+   */
+  async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
+    const bounds = await this.#store.bounds();
+    const start = page === null ? null : decodePage(page);
+    if (start !== null && (start.seq < bounds.floor || start.seq > bounds.head)) throw resyncRequired(bounds.floor + 1);
+    const seq = start?.seq ?? bounds.head;
+    const at = this.#now();
+    const changes: ChangeEvent[] = [];
+    let position: Position | null = start ?? this.#firstPosition(seq);
+    while (position !== null && (limit === null || changes.length < limit)) {
+      const size: number = limit === null ? CHUNK : Math.min(CHUNK, limit - changes.length);
+      const rows = await this.#store.select({
+        entity: position.entity,
+        where: and(position.afterId === null ? TRUE : idAfter(position.afterId), this.#readable(position.entity, caller)),
+        limit: size,
+      });
+      for (const row of rows) changes.push(insertEvent(Math.max(seq, 1), position.entity, row, at));
+      const last = rows.at(-1);
+      position = last !== undefined && rows.length === size ? { ...position, afterId: last.id } : this.#positionAfter(position);
+    }
+    return {
+      changes,
+      cursor: { last_seq: seq },
+      has_more: position === null && (await this.#store.bounds()).head > seq,
+      epoch: bounds.epoch,
+      ...(position === null ? {} : { next_page: encodePage(position) }),
+    };
+  }
+
+  async #continue({ since, epoch }: PullRequest, caller: Caller): Promise<PullResponse> {
+    const bounds = await this.#store.bounds();
+    if (epoch !== null && epoch !== bounds.epoch) throw resyncRequired(bounds.head + 1);
+    if (since > bounds.head) throw resyncRequired(bounds.head + 1);
+    if (since < bounds.floor) throw resyncRequired(bounds.floor + 1);
+    const visibility = new Visibility(this.#store, this.#model, this.#now);
+    const records = await this.#store.changes(since, LOG_PAGE);
+    const changes: ChangeEvent[] = [];
+    for (const record of records) {
+      const seen = await visibility.seenLater(record, caller);
+      if (seen === RESYNC) throw resyncRequired(record.seq + 1);
+      changes.push(...seen);
+    }
+    const lastSeq = records.at(-1)?.seq ?? since;
+    return { changes, cursor: { last_seq: lastSeq }, has_more: lastSeq < bounds.head, epoch: bounds.epoch };
+  }
+
+  #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {
+    return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
+  }
+
+  #firstPosition(seq: number): Position | null {
+    const first = this.#model.schema.entities[0];
+    return first === undefined ? null : { seq, entity: first.name, afterId: null };
+  }
+
+  #positionAfter({ seq, entity }: Position): Position | null {
+    const { entities } = this.#model.schema;
+    const next = entities[entities.findIndex(({ name }) => name === entity) + 1];
+    return next === undefined ? null : { seq, entity: next.name, afterId: null };
+  }
+}
+
+function encodePage(position: Position): string {
+  return Buffer.from(JSON.stringify([position.seq, position.entity, position.afterId])).toString("base64url");
+}
+
+/** The token is the client's to keep, not to be trusted: it only says where to go on, and the read rule applies as ever. */
+function decodePage(page: string): Position {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(page, "base64url").toString());
+  } catch {
+    parts = null;
+  }
+  if (Array.isArray(parts)) {
+    const [seq, entity, afterId] = parts as unknown[];
+    if (Number.isSafeInteger(seq) && typeof entity === "string" && (afterId === null || typeof afterId === "string")) {
+      return { seq: seq as number, entity, afterId };
+    }
+  }
+  throw new PylonError("INVALID_QUERY", "This page is none that a pull has named.", { field: "page", hint: "Use next_page of the answer before, or leave it out." });
+}
+
+function resyncRequired(oldest: number): PylonError {
+  return new PylonError("RESYNC_REQUIRED", "The replica can't be continued from this cursor.", {
+    hint: "Drop the replica and pull from since=0.",
+    extra: { oldest_seq: oldest },
+  });
+}

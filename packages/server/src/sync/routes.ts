@@ -1,0 +1,41 @@
+import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import type { DataServices } from "../data/routes.ts";
+import type { RequestContext } from "../request/context.ts";
+import { json } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import { Puller } from "./pull.ts";
+import { parsePush, push } from "./push.ts";
+
+/** `pull` and `push`. The live half is in websocket.ts and sse.ts. */
+export function syncRoutes(services: DataServices): Route[] {
+  const pull = async (context: RequestContext): Promise<Response> => {
+    const puller = new Puller(services.store, services.model(), services.platform.now);
+    const limit = context.query("limit");
+    const request = {
+      since: cursorOf(context),
+      epoch: context.query("epoch"),
+      // The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one page of none.
+      limit: limit === null ? null : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
+      page: context.query("page"),
+    };
+    return json(await puller.pull(request, context.caller));
+  };
+
+  const handlePush = async (context: RequestContext): Promise<Response> => {
+    const request = parsePush(await context.json());
+    return json(await push(request, context.caller, services));
+  };
+
+  return [
+    { method: "GET", path: "/api/sync/pull", access: "anyone", handle: pull },
+    { method: "POST", path: "/api/sync/push", access: "anyone", handle: handlePush },
+  ];
+}
+
+/** As the public client expects it, a cursor that is no number means the beginning. */
+function cursorOf(context: RequestContext): number {
+  const since = Number(context.query("since") ?? 0);
+  if (!Number.isSafeInteger(since) || since < 0) return 0;
+  if (since > Number.MAX_SAFE_INTEGER) throw new PylonError("INVALID_QUERY", "The cursor is too large.", { field: "since" });
+  return since;
+}

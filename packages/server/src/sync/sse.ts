@@ -1,0 +1,93 @@
+import type { Identity } from "../data/caller.ts";
+import type { Feed } from "./feed.ts";
+import { Subscriber, type Outlet } from "./subscriber.ts";
+import type { SocketStart } from "./websocket.ts";
+
+const KEEPALIVE_MS = 30_000;
+const encoder = new TextEncoder();
+
+/** An event stream as an Outlet. */
+class StreamOutlet implements Outlet {
+  readonly #controller: ReadableStreamDefaultController<Uint8Array>;
+  #waiting: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(controller: ReadableStreamDefaultController<Uint8Array>) {
+    this.#controller = controller;
+  }
+
+  get #buffered(): number {
+    return Math.max(0, HIGH_WATER_MARK - (this.#controller.desiredSize ?? HIGH_WATER_MARK));
+  }
+
+  write(text: string): number {
+    return this.writeRaw(`data: ${text}\n\n`);
+  }
+
+  writeRaw(text: string): number {
+    if (this.#isClosed) return 0;
+    this.#controller.enqueue(encoder.encode(text));
+    return this.#buffered;
+  }
+
+  drained(): Promise<void> {
+    if (this.#isClosed || this.#buffered === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A stream has no close codes: the client reconnects and is answered 401 or 410 over HTTP. */
+  close(): void {
+    if (!this.#isClosed) this.#controller.close();
+    this.release(true);
+  }
+
+  terminate(): void {
+    this.close();
+  }
+
+  release(isClosed: boolean): void {
+    this.#isClosed ||= isClosed;
+    if (!this.#isClosed && this.#buffered > 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+const HIGH_WATER_MARK = 64 * 1024;
+
+/** Answers an event stream that carries what a socket carries. */
+export function openEventStream(
+  start: { readonly identity: Identity; readonly cursor: SocketStart["cursor"] },
+  feed: Feed,
+  sendBufferBytes: number,
+): Response {
+  let outlet: StreamOutlet | undefined;
+  let subscriber: Subscriber | undefined;
+  let keepalive: ReturnType<typeof setInterval> | undefined;
+  const end = (): void => {
+    clearInterval(keepalive);
+    outlet?.release(true);
+    if (subscriber !== undefined) feed.leave(subscriber);
+  };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        outlet = new StreamOutlet(controller);
+        subscriber = new Subscriber(start.identity, outlet, sendBufferBytes);
+        outlet.writeRaw(": connected\n\n");
+        keepalive = setInterval(() => {
+          if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
+          else end();
+        }, KEEPALIVE_MS);
+        void feed.join(subscriber, start.cursor);
+      },
+      pull: () => outlet?.release(false),
+      cancel: end,
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }),
+  );
+  return new Response(stream, {
+    headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no" },
+  });
+}

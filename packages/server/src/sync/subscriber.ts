@@ -1,0 +1,79 @@
+import { CloseCode, type Resync } from "@pylonsync/protocol";
+import type { Caller, Identity } from "../data/caller.ts";
+
+/** The transport under a subscriber. */
+export interface Outlet {
+  /** Sends one message. @returns bytes that wait in memory because the reader is slow */
+  write(text: string): number;
+  /** Answers when nothing waits any more, or the connection is gone. */
+  drained(): Promise<void>;
+  /** Says goodbye, after what waits has been sent. */
+  close(code: CloseCode, reason: string): void;
+  /** Drops the connection and what waits. */
+  terminate(): void;
+}
+
+/** How long a reader that was cut off may take to read what was already on its way, in milliseconds. */
+const LAST_CHANCE_MS = 10_000;
+
+/** One live connection: a caller and the way to reach it. */
+export class Subscriber {
+  readonly identity: Identity;
+  readonly #outlet: Outlet;
+  readonly #limit: number;
+  #open = true;
+
+  /** @param limit most bytes that may wait for a slow reader */
+  constructor(identity: Identity, outlet: Outlet, limit: number) {
+    this.identity = identity;
+    this.#outlet = outlet;
+    this.#limit = limit;
+  }
+
+  get caller(): Caller {
+    return this.identity.caller;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Sends a message, or cuts the reader off when too much waits for it: it reconnects and takes up where it was. */
+  send(text: string): void {
+    if (!this.#open) return;
+    if (this.#outlet.write(text) > this.#limit) this.#cutOff();
+  }
+
+  /** For catching up: waits until the reader has taken what was sent. */
+  drained(): Promise<void> {
+    return this.#outlet.drained();
+  }
+
+  /** Tells the client that it must take a new snapshot, and ends the connection. */
+  resync(reason: string): void {
+    const message: Resync = { type: "resync", reason };
+    this.send(JSON.stringify(message));
+    this.close(CloseCode.TRY_AGAIN_LATER, `resync: ${reason}`);
+  }
+
+  close(code: CloseCode, reason: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#outlet.close(code, reason);
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#open = false;
+  }
+
+  #cutOff(): void {
+    this.#open = false;
+    const timer = setTimeout(() => this.#outlet.terminate(), LAST_CHANCE_MS);
+    timer.unref();
+    void this.#outlet.drained().then(() => {
+      clearTimeout(timer);
+      this.#outlet.close(CloseCode.TRY_AGAIN_LATER, "resync: the client reads too slowly");
+    });
+  }
+}

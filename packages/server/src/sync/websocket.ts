@@ -1,0 +1,113 @@
+import { CloseCode, PylonError } from "@pylonsync/protocol";
+import type { Identity } from "../data/caller.ts";
+import type { Feed } from "./feed.ts";
+import { Subscriber, type Outlet } from "./subscriber.ts";
+
+/** What the socket's own code needs of a server's WebSocket. */
+export interface ServerSocket {
+  sendText(text: string): number;
+  getBufferedAmount(): number;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+}
+
+/** What is known of a socket when it is opened. */
+export interface SocketStart {
+  /** Null: the token was refused. */
+  readonly identity: Identity | null;
+  readonly cursor: { readonly seq: number; readonly epoch: string | null } | null;
+}
+
+/** A WebSocket as an Outlet. */
+class SocketOutlet implements Outlet {
+  readonly #socket: ServerSocket;
+  #waiting: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(socket: ServerSocket) {
+    this.#socket = socket;
+  }
+
+  write(text: string): number {
+    const status = this.#socket.sendText(text);
+    // -1: it waits in memory; 0: it was dropped, because even more waited than the listener allows.
+    return status > 0 ? 0 : status === 0 ? Infinity : this.#socket.getBufferedAmount();
+  }
+
+  drained(): Promise<void> {
+    if (this.#isClosed || this.#socket.getBufferedAmount() === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  close(code: CloseCode, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** The socket took everything, or is gone. */
+  release(isClosed: boolean): void {
+    this.#isClosed ||= isClosed;
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** One client's socket, from open to close. */
+export class SyncSocket {
+  readonly #start: SocketStart;
+  #outlet: SocketOutlet | undefined;
+  #subscriber: Subscriber | undefined;
+
+  constructor(start: SocketStart) {
+    this.#start = start;
+  }
+
+  /** Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a refused handshake. */
+  async opened(socket: ServerSocket, feed: Feed, sendBufferBytes: number): Promise<void> {
+    const { identity, cursor } = this.#start;
+    if (identity === null) {
+      socket.close(CloseCode.UNAUTHORIZED, "unauthorized: the token is unknown, expired or revoked");
+      return;
+    }
+    this.#outlet = new SocketOutlet(socket);
+    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes);
+    await feed.join(this.#subscriber, cursor);
+  }
+
+  /** Clients say little here: writes go over HTTP. A message that is not understood is ignored, as the public system does. */
+  received(socket: ServerSocket, text: string): void {
+    if (text === PING) socket.sendText(PONG);
+  }
+
+  drained(): void {
+    this.#outlet?.release(false);
+  }
+
+  closed(feed: Feed): void {
+    this.#outlet?.release(true);
+    if (this.#subscriber !== undefined) feed.leave(this.#subscriber);
+  }
+}
+
+const PING = '{"type":"ping"}';
+const PONG = '{"type":"pong"}';
+
+/**
+ * The cursor in a socket's or stream's address: `?since=41&epoch=...`.
+ *
+ * @returns null for a client that does not say where it is
+ * @throws PylonError INVALID_QUERY
+ */
+export function cursorOf(params: URLSearchParams): SocketStart["cursor"] {
+  const since = params.get("since");
+  if (since === null) return null;
+  if (!/^\d{1,16}$/.test(since)) {
+    throw new PylonError("INVALID_QUERY", '"since" is the cursor of the last pull.', { field: "since" });
+  }
+  return { seq: Number(since), epoch: params.get("epoch") };
+}
