@@ -1,1 +1,16 @@
+/**
+ * One predicate tree for filters and policies: parse, check against a schema, evaluate. No I/O.
+ *
+ * @module
+ */
+export { bind } from "./bind.ts";
+export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
+export { checkPolicy, type PolicyProblem } from "./check-policy.ts";
+export { compareValues, sortRows } from "./compare.ts";
+export { QueryError, QuerySyntaxError } from "./errors.ts";
+export { compilePredicate } from "./evaluate.ts";
 export * from "./expr.ts";
+export { parseFilter, type ParsedFilter } from "./parse-filter.ts";
+export { parsePolicy } from "./parse-policy.ts";
+export { nearest } from "./nearest.ts";
+export { hasExists, nodesOf, pathsOf } from "./walk.ts";

@@ -1,4 +1,4 @@
-import type { ChangeEvent, Hello } from "@pylonsync/protocol";
+import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
@@ -72,15 +72,28 @@ export class Feed {
     return this.#subscribers;
   }
 
-  /** After a reload: other entities, other rules. Every replica may be wrong now. */
-  setModel(model: DataModel): void {
+  /**
+   * Takes the app's model after a reload.
+   *
+   * @param isSameData its entities and policies are as before; else every replica may be wrong now and is made anew
+   */
+  setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
     this.#visibility = new Visibility(this.#store, model, this.#now);
     this.#routes = new Map();
     this.#indexes = new Map();
+    if (isSameData) return;
     for (const subscriber of [...this.#subscribers]) {
       subscriber.resync("the app's schema or policies changed");
-      this.#subscribers.delete(subscriber);
+      this.leave(subscriber);
+    }
+  }
+
+  /** The server stops: clients go elsewhere. */
+  closeAll(): void {
+    for (const subscriber of [...this.#subscribers]) {
+      subscriber.close(CloseCode.GOING_AWAY, "the server is stopping");
+      this.leave(subscriber);
     }
   }
 

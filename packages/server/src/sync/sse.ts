@@ -60,7 +60,7 @@ const HIGH_WATER_MARK = 64 * 1024;
 export function openEventStream(
   start: { readonly identity: Identity; readonly cursor: SocketStart["cursor"] },
   feed: Feed,
-  sendBufferBytes: number,
+  options: { readonly sendBufferBytes: number; readonly onEnd: () => void },
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
@@ -68,19 +68,24 @@ export function openEventStream(
   const end = (): void => {
     clearInterval(keepalive);
     outlet?.release(true);
-    if (subscriber !== undefined) feed.leave(subscriber);
+    if (subscriber === undefined) return;
+    feed.leave(subscriber);
+    subscriber = undefined;
+    options.onEnd();
   };
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         outlet = new StreamOutlet(controller);
-        subscriber = new Subscriber(start.identity, outlet, sendBufferBytes);
+        subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes);
         outlet.writeRaw(": connected\n\n");
         keepalive = setInterval(() => {
           if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
           else end();
         }, KEEPALIVE_MS);
-        void feed.join(subscriber, start.cursor);
+        void feed.join(subscriber, start.cursor).then(() => {
+          if (subscriber?.isOpen === false) end();
+        });
       },
       pull: () => outlet?.release(false),
       cancel: end,

@@ -63,8 +63,12 @@ export class SyncSocket {
   #outlet: SocketOutlet | undefined;
   #subscriber: Subscriber | undefined;
 
-  constructor(start: SocketStart) {
+  /** The client's address, for the count of open connections. */
+  readonly address: string;
+
+  constructor(start: SocketStart, address: string) {
     this.#start = start;
+    this.address = address;
   }
 
   /** Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a refused handshake. */

@@ -1,0 +1,34 @@
+import { db } from "@pylonsync/react";
+import { SignIn } from "./sign-in.tsx";
+import { TodoList } from "./todo-list.tsx";
+import { Toasts } from "./toasts.tsx";
+
+export function App() {
+  const { isAuthenticated, userId } = db.useSession();
+  const { connection, ready, pending } = db.useStatus();
+  const isOffline = connection === "offline";
+  return (
+    <>
+      {isOffline && (
+        <div className="banner" role="status">
+          You are offline. {pending > 0 ? `${pending} ${pending === 1 ? "change waits" : "changes wait"} to be sent.` : "Changes are kept and sent later."}
+        </div>
+      )}
+      <main className="card">
+        <header>
+          <div>
+            <h1>Todo</h1>
+            <p className="muted">Live on every screen, yours alone until you share it.</p>
+          </div>
+          {isAuthenticated && (
+            <span className={`pill ${connection}`} data-testid="connection">
+              {connection === "live" ? "Live" : isOffline ? "Offline" : "Connecting"}
+            </span>
+          )}
+        </header>
+        {isAuthenticated && userId !== null ? <TodoList userId={userId} isReady={ready} /> : <SignIn />}
+      </main>
+      <Toasts />
+    </>
+  );
+}

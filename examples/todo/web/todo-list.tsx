@@ -1,0 +1,58 @@
+import { db } from "@pylonsync/react";
+import { useState, type FormEvent } from "react";
+import { TodoItem } from "./todo-item.tsx";
+
+const FILTERS = { all: {}, open: { done: false }, done: { done: true } } as const;
+type FilterName = keyof typeof FILTERS;
+
+export function TodoList({ userId, isReady }: { userId: string; isReady: boolean }) {
+  const [filter, setFilter] = useState<FilterName>("all");
+  const { data: todos } = db.useQuery("Todo", { where: FILTERS[filter], orderBy: { createdAt: "desc" } });
+  const { data: open } = db.useQuery("Todo", { where: { done: false, ownerId: userId } });
+  const { data: done } = db.useQuery("Todo", { where: { done: true, ownerId: userId } });
+  const clearDone = db.useMutation("clearDone");
+  return (
+    <>
+      <NewTodo />
+      <nav aria-label="Filter">
+        {(Object.keys(FILTERS) as FilterName[]).map((name) => (
+          <button key={name} className={name === filter ? "tab active" : "tab"} aria-pressed={name === filter} onClick={() => setFilter(name)}>
+            {name}
+          </button>
+        ))}
+        <span className="muted count">{open.length} left</span>
+      </nav>
+      <ul className="todos">
+        {todos.map((todo) => (
+          <TodoItem key={todo.id} todo={todo} isMine={todo.ownerId === userId} />
+        ))}
+      </ul>
+      {todos.length === 0 && <p className="empty muted">{isReady ? "Nothing here." : "Loading…"}</p>}
+      {done.length > 0 && (
+        <footer>
+          <button className="quiet" disabled={clearDone.loading} onClick={() => clearDone.mutate({})}>
+            Clear {done.length} done
+          </button>
+        </footer>
+      )}
+    </>
+  );
+}
+
+function NewTodo() {
+  const [title, setTitle] = useState("");
+  const add = (event: FormEvent): void => {
+    event.preventDefault();
+    // The server refuses an empty title: try it, and see the list roll back.
+    void db.insert("Todo", { title: title.trim(), createdAt: new Date().toISOString() });
+    setTitle("");
+  };
+  return (
+    <form onSubmit={add}>
+      <input aria-label="New todo" placeholder="What is to be done?" value={title} onChange={(event) => setTitle(event.target.value)} autoFocus />
+      <button className="primary" type="submit">
+        Add
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,118 @@
+import { and, isFalse, literal, not, or } from "./build.ts";
+import { areEqual, isMember, isNullLiteral, isOrdered, textTest } from "./evaluate.ts";
+import { FALSE, TRUE, type CompareExpr, type Env, type Expr, type InExpr, type ListExpr, type PathExpr, type Scalar } from "./expr.ts";
+
+/**
+ * Evaluates what can be evaluated: the roots that `env` has are replaced by their values, and what follows from them is folded. The
+ * rest of the tree stays.
+ *
+ * @returns TRUE or FALSE when that decides it
+ * @example
+ * bind(parsePolicy("auth.userId == data.ownerId"), { auth }) // data.ownerId == "u1"
+ */
+export function bind(expr: Expr, env: Env): Expr {
+  switch (expr.kind) {
+    case "literal":
+    case "list":
+    case "path":
+    case "now":
+      return truthOf(bindOperand(expr, env));
+    case "and":
+      return and(...expr.items.map((item) => bind(item, env)));
+    case "or":
+      return or(...expr.items.map((item) => bind(item, env)));
+    case "not":
+      return not(bind(expr.item, env));
+    case "exists": {
+      // `related` is the row that this very exists looks at: it is never bound from outside.
+      const { related: _outer, ...outside } = env;
+      const where = bind(expr.where, outside);
+      return isFalse(where) ? FALSE : { ...expr, where };
+    }
+    case "compare":
+      return bindCompare(expr, env);
+    case "in":
+      return bindIn(expr, env);
+    case "contains": {
+      const text = bindOperand(expr.text, env);
+      const part = bindOperand(expr.part, env);
+      if (isNullLiteral(text) || isNullLiteral(part)) return FALSE;
+      if (text.kind === "literal" && part.kind === "literal") return truth(textTest(text.value, part.value, "contains"));
+      return { ...expr, text, part };
+    }
+    case "startsWith": {
+      const text = bindOperand(expr.text, env);
+      const prefix = bindOperand(expr.prefix, env);
+      if (isNullLiteral(text) || isNullLiteral(prefix)) return FALSE;
+      if (text.kind === "literal" && prefix.kind === "literal") return truth(textTest(text.value, prefix.value, "startsWith"));
+      return { ...expr, text, prefix };
+    }
+  }
+}
+
+/** A value that turned out null equals nothing; only the literal `null` asks for it. So the comparison is decided here, where both are known. */
+function bindCompare(expr: CompareExpr, env: Env): Expr {
+  const left = bindOperand(expr.left, env);
+  const right = bindOperand(expr.right, env);
+  const isEquality = expr.op === "==" || expr.op === "!=";
+  const asksNull = isEquality && (isNullLiteral(expr.left) || isNullLiteral(expr.right));
+  const isKnown = left.kind === "literal" && right.kind === "literal";
+  if (asksNull) {
+    if (!isKnown) return { ...expr, left, right };
+    return truth((left.value === right.value) === (expr.op === "=="));
+  }
+  if (isNullLiteral(left) || isNullLiteral(right)) return truth(expr.op === "!=");
+  if (!isKnown) return { ...expr, left, right };
+  if (isEquality) return truth(areEqual(left.value, right.value) === (expr.op === "=="));
+  return truth(isOrdered(expr.op, left.value, right.value));
+}
+
+function bindIn(expr: InExpr, env: Env): Expr {
+  const item = bindOperand(expr.item, env);
+  const bound = bindOperand(expr.list, env);
+  if (bound.kind !== "list") return isNullLiteral(bound) ? FALSE : { ...expr, item, list: bound };
+  // A null that came out of a path is no member and has none; a null that was written asks for it.
+  const list = expr.list.kind === "list" ? withoutFoundNulls(expr.list, bound) : bound;
+  if (list.items.length === 0) return FALSE;
+  if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral)) return FALSE;
+  if (item.kind === "literal" && list.items.every((entry) => entry.kind === "literal")) {
+    return truth(isMember(item.value, list.items.map((entry) => (entry.kind === "literal" ? entry.value : null))));
+  }
+  return { ...expr, item, list };
+}
+
+function withoutFoundNulls(written: ListExpr, bound: ListExpr): ListExpr {
+  return { ...bound, items: bound.items.filter((item, index) => !isNullLiteral(item) || written.items[index]?.kind === "literal") };
+}
+
+function bindOperand(expr: Expr, env: Env): Expr {
+  switch (expr.kind) {
+    case "literal":
+      return expr;
+    case "list":
+      return { ...expr, items: expr.items.map((item) => bindOperand(item, env)) };
+    case "now":
+      return env.now === undefined ? expr : literal(env.now);
+    case "path":
+      return bindPath(expr, env);
+    default:
+      return bind(expr, env);
+  }
+}
+
+function bindPath(expr: PathExpr, env: Env): Expr {
+  const values = env[expr.root] as Readonly<Record<string, unknown>> | undefined;
+  if (values === undefined) return expr;
+  const value = Object.hasOwn(values, expr.name) ? (values[expr.name] ?? null) : null;
+  if (Array.isArray(value)) return { kind: "list", items: value.map((item) => literal(item as Scalar)) };
+  return literal(value as Scalar);
+}
+
+/** At the place of a condition only `true` holds. */
+function truthOf(expr: Expr): Expr {
+  return expr.kind === "literal" || expr.kind === "list" ? truth(expr.kind === "literal" && expr.value === true) : expr;
+}
+
+function truth(value: boolean): Expr {
+  return value ? TRUE : FALSE;
+}

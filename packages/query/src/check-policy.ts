@@ -1,0 +1,172 @@
+import { nearest } from "./nearest.ts";
+import type { EntityShape, Expr, FieldKind, PathExpr, Root, SchemaShape } from "./expr.ts";
+import { normaliseDatetime } from "./value-kind.ts";
+import { childrenOf } from "./walk.ts";
+
+/** What is wrong with a policy, and where. */
+export interface PolicyProblem {
+  readonly message: string;
+  /** Offset in the source. */
+  readonly position: number;
+  readonly hint?: string | undefined;
+}
+
+export interface PolicyScope {
+  readonly schema: SchemaShape;
+  /** The entity that the policy names; absent for an action's policy. */
+  readonly entity?: string | undefined;
+  /** What this rule may read: `old` only for an update, `input` only for an action. */
+  readonly roots: readonly Root[];
+}
+
+type Kind = "text" | "number" | "bool" | "datetime" | "list" | "null" | "any";
+
+const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["userId", "text"],
+  ["isAdmin", "bool"],
+  ["isGuest", "bool"],
+  ["tenantId", "text"],
+  ["roles", "list"],
+  ["apiKeyId", "text"],
+  ["apiKeyScopes", "list"],
+  ["isTrustedDevice", "bool"],
+]);
+
+const KINDS: Record<FieldKind, Kind> = { string: "text", richtext: "text", id: "text", int: "number", float: "number", bool: "bool", datetime: "datetime" };
+
+/** Checks names and kinds. An empty answer means that the policy can be used. */
+export function checkPolicy(expr: Expr, scope: PolicyScope): PolicyProblem[] {
+  const checker = new PolicyChecker(scope);
+  checker.condition(expr, undefined);
+  return checker.problems;
+}
+
+class PolicyChecker {
+  readonly problems: PolicyProblem[] = [];
+  readonly #scope: PolicyScope;
+
+  constructor(scope: PolicyScope) {
+    this.#scope = scope;
+  }
+
+  /** @param related the entity that the innermost `exists` looks at */
+  condition(expr: Expr, related: EntityShape | undefined): void {
+    switch (expr.kind) {
+      case "and":
+      case "or":
+      case "not":
+        for (const child of childrenOf(expr)) this.condition(child, related);
+        return;
+      case "exists": {
+        const entity = this.#scope.schema.get(expr.entity);
+        if (entity === undefined) this.#unknown(expr, `There is no entity "${expr.entity}".`, expr.entity, this.#scope.schema.keys());
+        else this.condition(expr.where, entity);
+        return;
+      }
+      case "compare":
+        this.#compare(expr.op, expr.left, expr.right, related);
+        return;
+      case "in":
+        this.#membership(expr.item, expr.list, related);
+        return;
+      case "contains":
+        this.#texts(expr.text, expr.part, related);
+        return;
+      case "startsWith":
+        this.#texts(expr.text, expr.prefix, related);
+        return;
+      default: {
+        const kind = this.#kindOf(expr, related);
+        if (kind !== "bool" && kind !== "any") this.#problem(expr, "This is no condition: it is neither true nor false.", "Compare it with something.");
+      }
+    }
+  }
+
+  #compare(op: string, left: Expr, right: Expr, related: EntityShape | undefined): void {
+    const a = this.#kindOf(left, related);
+    const b = this.#kindOf(right, related);
+    const isOrdering = op !== "==" && op !== "!=";
+    if (isOrdering && [a, b].some((kind) => kind === "bool" || kind === "list" || kind === "null")) {
+      this.#problem(left, `A ${[a, b].find((kind) => kind === "bool" || kind === "list" || kind === "null") ?? ""} has no order.`);
+      return;
+    }
+    if (!areAlike(a, left, b, right)) this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
+  }
+
+  #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
+    const kind = this.#kindOf(item, related);
+    if (list.kind === "list") {
+      for (const entry of list.items) {
+        if (!areAlike(kind, item, this.#kindOf(entry, related), entry)) this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
+      }
+      return;
+    }
+    if (this.#kindOf(list, related) !== "list") this.#problem(list, "What follows `in` is a list: [\"a\", \"b\"] or auth.roles.");
+    else if (kind !== "text" && kind !== "any") this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
+  }
+
+  #texts(text: Expr, part: Expr, related: EntityShape | undefined): void {
+    for (const side of [text, part]) {
+      const kind = this.#kindOf(side, related);
+      if (kind !== "text" && kind !== "any") this.#problem(side, `\`contains\` needs texts, and this is a ${kind}.`);
+    }
+  }
+
+  #kindOf(expr: Expr, related: EntityShape | undefined): Kind {
+    switch (expr.kind) {
+      case "literal":
+        return expr.value === null ? "null" : typeof expr.value === "string" ? "text" : typeof expr.value === "number" ? "number" : "bool";
+      case "now":
+        return "datetime";
+      case "list":
+        return "list";
+      case "path":
+        return this.#pathKind(expr, related);
+      default:
+        this.condition(expr, related);
+        return "bool";
+    }
+  }
+
+  #pathKind(expr: PathExpr, related: EntityShape | undefined): Kind {
+    const { root, name } = expr;
+    if (root === "auth") {
+      const kind = AUTH.get(name);
+      if (kind === undefined) this.#unknown(expr, `auth has no "${name}".`, name, AUTH.keys());
+      return kind ?? "any";
+    }
+    if (root === "related") return this.#fieldKind(expr, related);
+    if (!this.#scope.roots.includes(root)) {
+      this.#problem(expr, `"${root}." means nothing here.`, root === "old" ? "Only an update has an old row." : `Use ${this.#scope.roots.map((known) => `${known}.`).join(", ")}`);
+      return "any";
+    }
+    if (root === "input") return "any";
+    return this.#fieldKind(expr, this.#scope.schema.get(this.#scope.entity ?? ""));
+  }
+
+  #fieldKind(expr: PathExpr, entity: EntityShape | undefined): Kind {
+    const kind = entity?.fields.get(expr.name);
+    if (kind !== undefined) return KINDS[kind];
+    this.#unknown(expr, `${entity?.name ?? "The entity"} has no field "${expr.name}".`, expr.name, entity?.fields.keys() ?? []);
+    return "any";
+  }
+
+  #unknown(expr: Expr, message: string, name: string, known: Iterable<string>): void {
+    const meant = nearest(name, known);
+    this.#problem(expr, message, meant === undefined ? undefined : `Did you mean "${meant}"?`);
+  }
+
+  #problem(expr: Expr, message: string, hint?: string): void {
+    this.problems.push({ message, position: expr.at ?? 0, hint });
+  }
+}
+
+/** Null may be asked of anything; a date may be written as text. */
+function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
+  if (a === b || a === "any" || b === "any" || a === "null" || b === "null") return true;
+  return (a === "datetime" && isDateText(right)) || (b === "datetime" && isDateText(left));
+}
+
+function isDateText(expr: Expr): boolean {
+  return expr.kind === "literal" && typeof expr.value === "string" && normaliseDatetime(expr.value) === expr.value;
+}

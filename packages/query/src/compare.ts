@@ -1,0 +1,41 @@
+import type { Order } from "./expr.ts";
+
+/**
+ * Orders two values of one kind: nulls last, false before true, numbers by size, text by code point. Text is ordered by code point and
+ * not by UTF-16 unit, because that is how both databases order it.
+ *
+ * @returns negative, 0 or positive
+ */
+export function compareValues(a: unknown, b: unknown): number {
+  if (a === b) return 0;
+  if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
+  if (b === null || b === undefined) return -1;
+  if (typeof a === "string" && typeof b === "string") return compareText(a, b);
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Sorts into a new array: by the first key, then the next, then by id. Nulls come last in `asc` and first in `desc`. */
+export function sortRows<R extends { readonly id: string }>(rows: readonly R[], order: readonly Order[]): R[] {
+  return rows.toSorted((a, b) => {
+    for (const { field, direction } of order) {
+      const result = compareValues((a as Record<string, unknown>)[field], (b as Record<string, unknown>)[field]);
+      if (result !== 0) return direction === "asc" ? result : -result;
+    }
+    return compareText(a.id, b.id);
+  });
+}
+
+function compareText(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index += 1) {
+    const x = a.charCodeAt(index);
+    const y = b.charCodeAt(index);
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for code points above all other units, but their numbers lie below U+E000. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}

@@ -1,0 +1,27 @@
+/** A filter or a policy that can't be understood. The server answers it as a 4xx. */
+export class QueryError extends Error {
+  override readonly name: string = "QueryError";
+  readonly code: "INVALID_QUERY" | "INVALID_COLUMN";
+  /** Where in the filter: `$or[1].title.$gt`. */
+  readonly field: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: "INVALID_QUERY" | "INVALID_COLUMN", message: string, details: { field?: string; hint?: string } = {}) {
+    super(message);
+    this.code = code;
+    this.field = details.field;
+    this.hint = details.hint;
+  }
+}
+
+/** A policy that does not parse. `message` shows the place. */
+export class QuerySyntaxError extends QueryError {
+  override readonly name = "QuerySyntaxError";
+  /** Offset in the source, from 0. */
+  readonly position: number;
+
+  constructor(source: string, position: number, problem: string) {
+    super("INVALID_QUERY", `${problem} at position ${position}\n  ${source}\n  ${" ".repeat(position)}^`);
+    this.position = position;
+  }
+}

@@ -1,0 +1,135 @@
+import { compareValues } from "./compare.ts";
+import type { CompareOp, Env, Expr, PathExpr } from "./expr.ts";
+
+type Read = (env: Env) => unknown;
+type Test = (env: Env) => boolean;
+
+/**
+ * Makes a function of a tree without `exists`.
+ *
+ * @returns tells whether the tree holds for the rows and the caller in `env`
+ * @throws Error when the tree contains `exists`: only a store can answer that
+ * @example
+ * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
+ */
+export function compilePredicate(expr: Expr): Test {
+  switch (expr.kind) {
+    case "and": {
+      const tests = expr.items.map(compilePredicate);
+      return (env) => tests.every((test) => test(env));
+    }
+    case "or": {
+      const tests = expr.items.map(compilePredicate);
+      return (env) => tests.some((test) => test(env));
+    }
+    case "not": {
+      const test = compilePredicate(expr.item);
+      return (env) => !test(env);
+    }
+    case "compare":
+      return compileCompare(expr.op, expr.left, expr.right);
+    case "in": {
+      if (expr.list.kind === "list" && expr.list.items.some((item) => item.kind !== "literal")) {
+        const tests = expr.list.items.map((item) => compileCompare("==", expr.item, item));
+        return (env) => tests.some((test) => test(env));
+      }
+      const item = compileRead(expr.item);
+      const list = compileRead(expr.list);
+      return (env) => isMember(item(env), list(env));
+    }
+    case "contains": {
+      const text = compileRead(expr.text);
+      const part = compileRead(expr.part);
+      return (env) => textTest(text(env), part(env), "contains");
+    }
+    case "startsWith": {
+      const text = compileRead(expr.text);
+      const prefix = compileRead(expr.prefix);
+      return (env) => textTest(text(env), prefix(env), "startsWith");
+    }
+    case "exists":
+      throw new Error("A predicate that looks at other rows can't be evaluated without a store.");
+    case "literal":
+    case "path":
+    case "now":
+    case "list": {
+      const read = compileRead(expr);
+      return (env) => read(env) === true;
+    }
+  }
+}
+
+function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
+  const a = compileRead(left);
+  const b = compileRead(right);
+  if (op === "==" || op === "!=") {
+    const asksNull = isNullLiteral(left) || isNullLiteral(right);
+    const equal: Test = asksNull ? (env) => a(env) === b(env) : (env) => areEqual(a(env), b(env));
+    return op === "==" ? equal : (env) => !equal(env);
+  }
+  return (env) => isOrdered(op, a(env), b(env));
+}
+
+function compileRead(expr: Expr): Read {
+  switch (expr.kind) {
+    case "literal": {
+      const { value } = expr;
+      return () => value;
+    }
+    case "list": {
+      const reads = expr.items.map(compileRead);
+      return (env) => reads.map((read) => read(env));
+    }
+    case "now":
+      return (env) => env.now ?? null;
+    case "path":
+      return compilePath(expr);
+    default: {
+      const test = compilePredicate(expr);
+      return (env) => test(env);
+    }
+  }
+}
+
+function compilePath({ root, name }: PathExpr): Read {
+  return (env) => {
+    const values = env[root] as Readonly<Record<string, unknown>> | undefined;
+    return values !== undefined && Object.hasOwn(values, name) ? (values[name] ?? null) : null;
+  };
+}
+
+export function isNullLiteral(expr: Expr): boolean {
+  return expr.kind === "literal" && expr.value === null;
+}
+
+/** Null equals nothing, and values of unlike types are never equal. */
+export function areEqual(a: unknown, b: unknown): boolean {
+  return a !== null && a === b;
+}
+
+export function isOrdered(op: CompareOp, a: unknown, b: unknown): boolean {
+  if (typeof a !== typeof b || (typeof a !== "string" && typeof a !== "number")) return false;
+  const order = compareValues(a, b);
+  switch (op) {
+    case "<":
+      return order < 0;
+    case "<=":
+      return order <= 0;
+    case ">":
+      return order > 0;
+    case ">=":
+      return order >= 0;
+    default:
+      return false;
+  }
+}
+
+/** A null in a list of literals asks whether the value is null, as the literal does. */
+export function isMember(item: unknown, list: unknown): boolean {
+  return Array.isArray(list) && list.includes(item);
+}
+
+export function textTest(text: unknown, part: unknown, how: "contains" | "startsWith"): boolean {
+  if (typeof text !== "string" || typeof part !== "string") return false;
+  return how === "contains" ? text.includes(part) : text.startsWith(part);
+}

@@ -1,0 +1,177 @@
+import { and, literal, not, or } from "./build.ts";
+import { QuerySyntaxError } from "./errors.ts";
+import { TRUE, type CompareOp, type Expr, type Root } from "./expr.ts";
+import { tokenize, type Token } from "./tokenize.ts";
+
+const ROOTS: ReadonlySet<string> = new Set<Root>(["data", "old", "auth", "input"]);
+const COMPARISONS: ReadonlySet<string> = new Set<CompareOp>(["==", "!=", "<", "<=", ">", ">="]);
+const MAX_NODES = 256;
+const MAX_EXISTS_DEPTH = 3;
+
+/**
+ * Parses a policy such as `auth.userId == data.ownerId || auth.hasRole("editor")`.
+ *
+ * @throws QuerySyntaxError with the position
+ */
+export function parsePolicy(source: string): Expr {
+  return new PolicyParser(source).parse();
+}
+
+/** Recursive descent: or, and, not, comparison, operand. */
+class PolicyParser {
+  readonly #source: string;
+  readonly #tokens: readonly Token[];
+  #index = 0;
+  #nodes = 0;
+  #existsDepth = 0;
+
+  constructor(source: string) {
+    this.#source = source;
+    this.#tokens = tokenize(source);
+  }
+
+  parse(): Expr {
+    const expr = this.#or();
+    if (this.#peek().type !== "end") this.#fail(`"${this.#peek().text}" was not expected here`);
+    return expr;
+  }
+
+  #or(): Expr {
+    const items = [this.#and()];
+    while (this.#take("||")) items.push(this.#and());
+    return or(...items);
+  }
+
+  #and(): Expr {
+    const items = [this.#not()];
+    while (this.#take("&&")) items.push(this.#not());
+    return and(...items);
+  }
+
+  #not(): Expr {
+    this.#count();
+    return this.#take("!") ? not(this.#not()) : this.#comparison();
+  }
+
+  #comparison(): Expr {
+    const left = this.#operand();
+    const { text, at, type } = this.#peek();
+    if (COMPARISONS.has(text) && type === "symbol") {
+      this.#next();
+      return { kind: "compare", op: text as CompareOp, left, right: this.#operand(), at };
+    }
+    if (this.#take("in")) return { kind: "in", item: left, list: this.#operand(), at };
+    if (this.#take("contains")) {
+      const part = this.#operand();
+      // The caller's lists have members; a text has parts.
+      const isList = left.kind === "list" || (left.kind === "path" && left.root === "auth" && (left.name === "roles" || left.name === "apiKeyScopes"));
+      return isList ? { kind: "in", item: part, list: left, at } : { kind: "contains", text: left, part, at };
+    }
+    return left;
+  }
+
+  #operand(): Expr {
+    this.#count();
+    const token = this.#next();
+    const { type, text, at } = token;
+    if (type === "string") return { ...literal(text), at };
+    if (type === "number") return { ...literal(Number(text)), at };
+    if (type === "name") return this.#name(token);
+    if (text === "(") {
+      const expr = this.#or();
+      this.#expect(")");
+      return expr;
+    }
+    if (text === "[") return this.#list(at);
+    return this.#fail(type === "end" ? "The policy ends too early" : `"${text}" was not expected here`, at);
+  }
+
+  #list(at: number): Expr {
+    const items: Expr[] = [];
+    if (this.#take("]")) return { kind: "list", items, at };
+    do items.push(this.#operand());
+    while (this.#take(","));
+    this.#expect("]");
+    return { kind: "list", items, at };
+  }
+
+  #name({ text, at }: Token): Expr {
+    if (text === "true" || text === "false") return { ...literal(text === "true"), at };
+    if (text === "null") return { ...literal(null), at };
+    if (text === "now") {
+      this.#expect("(");
+      this.#expect(")");
+      return { kind: "now", at };
+    }
+    if (text === "exists") return this.#exists(at);
+    if (ROOTS.has(text) && this.#take(".")) return this.#member(text as Root, at);
+    if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };
+    return this.#fail(`"${text}" is unknown: a policy reads data., auth., old. and input.`, at);
+  }
+
+  #member(root: Root, at: number): Expr {
+    const name = this.#expectName();
+    if (root === "auth" && (name === "hasRole" || name === "hasAnyRole")) return this.#roles(at);
+    if (this.#peek().text === ".") this.#fail(`"${root}.${name}" has no parts: to look at another row use exists(Entity, ...)`, at);
+    return { kind: "path", root, name, at };
+  }
+
+  #roles(at: number): Expr {
+    this.#expect("(");
+    const checks: Expr[] = [];
+    do {
+      const role = this.#next();
+      if (role.type !== "string") this.#fail("A role is a string", role.at);
+      checks.push({ kind: "in", item: literal(role.text), list: { kind: "path", root: "auth", name: "roles", at }, at });
+    } while (this.#take(","));
+    this.#expect(")");
+    return or(...checks);
+  }
+
+  #exists(at: number): Expr {
+    this.#expect("(");
+    const entity = this.#expectName();
+    this.#existsDepth += 1;
+    if (this.#existsDepth > MAX_EXISTS_DEPTH) this.#fail(`exists() nests at most ${MAX_EXISTS_DEPTH} levels`, at);
+    const where = this.#take(",") ? this.#or() : TRUE;
+    this.#existsDepth -= 1;
+    this.#expect(")");
+    return { kind: "exists", entity, where, at };
+  }
+
+  #peek(): Token {
+    return this.#tokens[this.#index] ?? { type: "end", text: "", at: this.#source.length };
+  }
+
+  #next(): Token {
+    const token = this.#peek();
+    this.#index += 1;
+    return token;
+  }
+
+  #take(text: string): boolean {
+    const token = this.#peek();
+    if (token.text !== text || token.type === "string" || token.type === "end") return false;
+    this.#index += 1;
+    return true;
+  }
+
+  #expect(text: string): void {
+    const { at, text: got, type } = this.#peek();
+    if (!this.#take(text)) this.#fail(`"${text}" was expected${type === "end" ? " before the end" : `, not "${got}"`}`, at);
+  }
+
+  #expectName(): string {
+    const token = this.#next();
+    return token.type === "name" ? token.text : this.#fail("A name was expected", token.at);
+  }
+
+  #count(): void {
+    this.#nodes += 1;
+    if (this.#nodes > MAX_NODES) this.#fail(`A policy has at most ${MAX_NODES} parts`);
+  }
+
+  #fail(problem: string, at = this.#peek().at): never {
+    throw new QuerySyntaxError(this.#source, at, problem);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Expr, Root } from "./expr.ts";
+
+/** The direct parts of a node. */
+export function childrenOf(expr: Expr): readonly Expr[] {
+  switch (expr.kind) {
+    case "literal":
+    case "path":
+    case "now":
+      return [];
+    case "list":
+    case "and":
+    case "or":
+      return expr.items;
+    case "compare":
+      return [expr.left, expr.right];
+    case "in":
+      return [expr.item, expr.list];
+    case "contains":
+      return [expr.text, expr.part];
+    case "startsWith":
+      return [expr.text, expr.prefix];
+    case "not":
+      return [expr.item];
+    case "exists":
+      return [expr.where];
+  }
+}
+
+/** Every node of the tree, the root first. */
+export function* nodesOf(expr: Expr): Generator<Expr> {
+  yield expr;
+  for (const child of childrenOf(expr)) yield* nodesOf(child);
+}
+
+/** Whether the tree looks at other rows. */
+export function hasExists(expr: Expr): boolean {
+  for (const node of nodesOf(expr)) if (node.kind === "exists") return true;
+  return false;
+}
+
+/** The names that the tree reads of a root. */
+export function pathsOf(expr: Expr, root: Root): Set<string> {
+  const names = new Set<string>();
+  for (const node of nodesOf(expr)) if (node.kind === "path" && node.root === root) names.add(node.name);
+  return names;
+}

@@ -1,0 +1,34 @@
+import type { Manifest } from "@pylonsync/sdk";
+import { DataModel } from "../data/model.ts";
+import { HookSet } from "../data/hooks.ts";
+import { compilePolicies } from "../policy/policy-set.ts";
+import type { Diagnostic } from "../schema/diagnostic.ts";
+import { Schema } from "../schema/schema.ts";
+import { validateManifest } from "../schema/validate-manifest.ts";
+import type { LoadedApp } from "./load-app.ts";
+
+/** An app that was found valid: what the server serves. */
+export interface CompiledApp {
+  readonly manifest: Manifest;
+  readonly model: DataModel;
+  readonly functions: LoadedApp["functions"];
+  readonly web: LoadedApp["web"];
+}
+
+/**
+ * Checks a loaded app and compiles its schema and policies.
+ *
+ * @returns `app` is null when a diagnostic is an error
+ */
+export function compileApp(loaded: LoadedApp, options: { readonly dev: boolean }): { app: CompiledApp | null; diagnostics: Diagnostic[] } {
+  const diagnostics: Diagnostic[] = [...loaded.diagnostics];
+  const { manifest, diagnostics: found } = validateManifest(loaded.manifest);
+  diagnostics.push(...found);
+  if (manifest === null) return { app: null, diagnostics };
+  const schema = Schema.fromManifest(manifest);
+  const { policies, diagnostics: ofPolicies } = compilePolicies(manifest, schema.shapes, options);
+  diagnostics.push(...ofPolicies);
+  if (diagnostics.some(({ severity }) => severity === "error")) return { app: null, diagnostics };
+  const model = new DataModel(schema, policies, HookSet.of(loaded.manifestModule));
+  return { app: { manifest, model, functions: loaded.functions, web: loaded.web }, diagnostics };
+}

@@ -1,0 +1,152 @@
+import { MAX_BODY_BYTES, PylonError } from "@pylonsync/protocol";
+import type { Feed } from "../sync/feed.ts";
+import { openEventStream } from "../sync/sse.ts";
+import { cursorOf, SyncSocket, type SocketStart } from "../sync/websocket.ts";
+import type { Route } from "../request/route.ts";
+import type { ConnectionLimit } from "./connection-limit.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Most bytes of one WebSocket message. */
+  readonly maxFrameBytes: number;
+  /** Most bytes that may wait for a slow reader. */
+  readonly sendBufferBytes: number;
+}
+
+/** What a port is for: everything, or besides `/health` only sockets or only event streams, as older clients expect it. */
+export type PortPurpose = "all" | "websocket" | "sse";
+
+export interface ListenerServices {
+  readonly dispatcher: Dispatcher;
+  readonly feed: Feed;
+  readonly connections: ConnectionLimit;
+  readonly routes: readonly Route[];
+  /** Answers what is in no route: the app's web page. Null: there is nothing either. */
+  readonly page: (request: Request, path: string) => Promise<Response | null>;
+}
+
+export type BunServer = Bun.Server<SyncSocket>;
+type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
+
+/** Opens a port. @throws Error with `code` EADDRINUSE when it is taken */
+export function listen(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices): BunServer {
+  return new Listener(purpose, options, services).open();
+}
+
+class Listener {
+  readonly #purpose: PortPurpose;
+  readonly #options: ListenerOptions;
+  readonly #services: ListenerServices;
+
+  constructor(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices) {
+    this.#purpose = purpose;
+    this.#options = options;
+    this.#services = services;
+  }
+
+  open(): BunServer {
+    const { feed, connections } = this.#services;
+    const { maxFrameBytes, sendBufferBytes } = this.#options;
+    return Bun.serve<SyncSocket, string>({
+      hostname: this.#options.host,
+      port: this.#options.port,
+      maxRequestBodySize: MAX_BODY_BYTES,
+      idleTimeout: 120,
+      routes: this.#routeTable(),
+      fetch: (request, server) => this.#answer(request, server),
+      websocket: {
+        maxPayloadLength: maxFrameBytes,
+        backpressureLimit: sendBufferBytes + 64 * 1024,
+        idleTimeout: 120,
+        sendPings: true,
+        perMessageDeflate: false,
+        open: (socket) => socket.data.opened(socket, feed, sendBufferBytes),
+        message: (socket, message) => {
+          if (typeof message === "string") socket.data.received(socket, message);
+        },
+        drain: (socket) => socket.data.drained(),
+        close: (socket) => {
+          socket.data.closed(feed);
+          connections.release(socket.data.address);
+        },
+      },
+    });
+  }
+
+  /** One handler for each path; the method is chosen by the dispatcher. */
+  #routeTable(): Record<string, (request: RoutedRequest, server: BunServer) => Promise<Response>> {
+    const byPath = new Map<string, Map<string, Route>>();
+    for (const route of this.#services.routes) {
+      if (this.#purpose !== "all" && route.path !== "/health") continue;
+      const methods = byPath.get(route.path) ?? new Map<string, Route>();
+      byPath.set(route.path, methods.set(route.method, route));
+    }
+    const { dispatcher } = this.#services;
+    return Object.fromEntries(
+      [...byPath].map(([path, methods]) => [
+        path,
+        (request: RoutedRequest, server: BunServer) => dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+      ]),
+    );
+  }
+
+  async #answer(request: Request, server: BunServer): Promise<Response | undefined> {
+    const path = pathOf(request.url);
+    const peer = peerOf(request, server);
+    if (this.#purpose !== "sse" && request.headers.get("upgrade")?.toLowerCase() === "websocket") return this.#upgrade(request, server, peer);
+    const { dispatcher } = this.#services;
+    if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
+    if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
+    return dispatcher.serve("page", request, peer, async () => {
+      const page = this.#purpose === "all" ? await this.#services.page(request, path) : null;
+      if (page !== null) return page;
+      throw new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." });
+    });
+  }
+
+  /** Any path will do: older clients open the root. */
+  async #upgrade(request: Request, server: BunServer, peer: string): Promise<Response | undefined> {
+    const { dispatcher, connections } = this.#services;
+    const address = dispatcher.addressOf(request, peer);
+    let start: SocketStart & { readonly protocol: string | undefined };
+    try {
+      start = await dispatcher.identifySocket(request, address);
+      connections.take(address);
+    } catch (error) {
+      return dispatcher.serve("socket", request, peer, () => Promise.reject(error as Error));
+    }
+    const upgraded = server.upgrade(request, {
+      data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
+      ...(start.protocol === undefined ? {} : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
+    });
+    if (upgraded) return undefined;
+    connections.release(address);
+    return dispatcher.serve("socket", request, peer, () => Promise.reject(new PylonError("INVALID_DATA", "This is no WebSocket handshake.")));
+  }
+
+  #openStream(request: Request, peer: string): Promise<Response> {
+    const { dispatcher, connections, feed } = this.#services;
+    return dispatcher.serve("events", request, peer, async (identify) => {
+      if (request.method !== "GET") throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
+      dispatcher.checkOrigin(request);
+      const cursor = cursorOf(new URL(request.url).searchParams);
+      const identity = await identify();
+      const address = dispatcher.addressOf(request, peer);
+      connections.take(address);
+      return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, onEnd: () => connections.release(address) });
+    });
+  }
+}
+
+function peerOf(request: Request, server: BunServer): string {
+  return server.requestIP(request)?.address ?? "";
+}
+
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  if (start === -1) return "/";
+  const end = url.indexOf("?", start);
+  return end === -1 ? url.slice(start) : url.slice(start, end);
+}

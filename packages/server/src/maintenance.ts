@@ -1,0 +1,44 @@
+import type { Sessions } from "./auth/sessions.ts";
+import { forgetOldAnswers } from "./data/idempotency.ts";
+import type { Store } from "./store/store.ts";
+
+const EVERY_MS = 60_000;
+
+export interface MaintenanceServices {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly now: () => number;
+  /** Most changes that the log keeps. */
+  readonly changeLogMax: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Forgets what nobody needs any more: old changes, old answers, expired sessions. */
+export class Maintenance {
+  readonly #services: MaintenanceServices;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(services: MaintenanceServices) {
+    this.#services = services;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.run(), EVERY_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async run(): Promise<void> {
+    const { store, sessions, now, changeLogMax, onError } = this.#services;
+    try {
+      await store.trimLog(changeLogMax);
+      await store.transact((tx) => forgetOldAnswers(tx, now()));
+      await sessions.forgetExpired();
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
