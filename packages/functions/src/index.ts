@@ -1,1 +1,9 @@
-export {};
+/**
+ * Write server functions: one file in `functions/`, one default export.
+ *
+ * @module
+ */
+export { parseArgs, parseResult } from "./check.ts";
+export * from "./context.ts";
+export { action, internalAction, internalMutation, internalQuery, mutation, query, type FnDefinition, type FnType, type TypedFn } from "./definition.ts";
+export { v, type Infer, type InferShape, type Shape, type Validator } from "./validators.ts";

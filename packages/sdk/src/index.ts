@@ -1,1 +1,12 @@
-export type * from "./manifest.ts";
+/**
+ * Declare a Pylon app: entities, fields, policies, plugins.
+ *
+ * @module
+ */
+export * from "./build-manifest.ts";
+export * from "./declare.ts";
+export { entity, type Entity, type EntityOptions, type InsertOf, type PatchOf, type RowOf } from "./entity.ts";
+export { Field, field } from "./field.ts";
+export * from "./manifest.ts";
+export * from "./plugin.ts";
+export * from "./register.ts";

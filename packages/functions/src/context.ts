@@ -1,0 +1,102 @@
+import type { EntityName, RegisteredEntities, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
+
+/** Who calls. */
+export interface AuthInfo {
+  /** Null: nobody is signed in. */
+  readonly userId: string | null;
+  readonly isAdmin: boolean;
+  readonly isGuest: boolean;
+  readonly tenantId: string | null;
+  readonly roles: readonly string[];
+}
+
+/** A filter: `{done: false, title: {$like: "milk"}, $order: {createdAt: "desc"}, $limit: 20}`. See docs/queries.md. */
+export type Filter = Readonly<Record<string, unknown>>;
+
+export interface AggregateSpec {
+  readonly count?: boolean;
+  readonly sum?: readonly string[];
+  readonly avg?: readonly string[];
+  readonly min?: readonly string[];
+  readonly max?: readonly string[];
+  readonly countDistinct?: readonly string[];
+  readonly groupBy?: readonly (string | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" })[];
+  readonly where?: Filter;
+}
+
+export interface PageOf<R> {
+  readonly page: R[];
+  readonly nextCursor: string | null;
+  readonly isDone: boolean;
+}
+
+/** Reads rows. Policies do not apply in a function: it checks `ctx.auth` itself. */
+export interface DbReader {
+  get<E extends EntityName>(entity: E, id: string): Promise<RegisteredEntities[E] | null>;
+  list<E extends EntityName>(entity: E): Promise<RegisteredEntities[E][]>;
+  /** The first row, by id, whose field has this value. */
+  lookup<E extends EntityName>(entity: E, field: keyof RegisteredEntities[E] & string, value: string | number | boolean): Promise<RegisteredEntities[E] | null>;
+  query<E extends EntityName>(entity: E, filter?: Filter): Promise<RegisteredEntities[E][]>;
+  count<E extends EntityName>(entity: E, filter?: Filter): Promise<number>;
+  aggregate<E extends EntityName>(entity: E, spec: AggregateSpec): Promise<Record<string, string | number | boolean | null>[]>;
+  /** Rows after `cursor`, by id; `numItems` from 1 to 1000. */
+  paginate<E extends EntityName>(entity: E, options?: { readonly cursor?: string | null; readonly numItems?: number }): Promise<PageOf<RegisteredEntities[E]>>;
+  /** `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the relation's name. */
+  queryGraph(graph: Readonly<Record<string, { readonly where?: Filter; readonly include?: Readonly<Record<string, object>>; readonly limit?: number }>>): Promise<Record<string, Record<string, unknown>[]>>;
+}
+
+/** Reads and writes rows in the mutation's transaction; reads see its own writes. */
+export interface DbWriter extends DbReader {
+  /** @returns the new row's id */
+  insert<E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string>;
+  /** @returns whether the row was there */
+  update<E extends EntityName>(entity: E, id: string, patch: RegisteredPatches[E]): Promise<boolean>;
+  /** @returns whether the row was there */
+  delete<E extends EntityName>(entity: E, id: string): Promise<boolean>;
+  link(entity: EntityName, id: string, relation: string, targetId: string): Promise<boolean>;
+  unlink(entity: EntityName, id: string, relation: string): Promise<boolean>;
+}
+
+/** Text for a caller that reads the answer as an event stream; for any other it goes nowhere. */
+export interface Stream {
+  write(text: string): void;
+  writeEvent(event: string, text: string): void;
+}
+
+interface BaseCtx {
+  readonly auth: AuthInfo;
+  /** The server's environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names this call in the server's log. */
+  readonly requestId: string;
+  /** Aborted when the time is up or the caller is gone. */
+  readonly signal: AbortSignal;
+  /** Makes an error that the caller may see: `throw ctx.error("NOT_FOUND", "no such lot")`. */
+  error(code: string, message: string): Error;
+}
+
+export interface QueryCtx extends BaseCtx {
+  readonly db: DbReader;
+}
+
+export interface MutationCtx extends BaseCtx {
+  readonly db: DbWriter;
+  readonly stream: Stream;
+}
+
+export interface ActionCtx extends BaseCtx {
+  readonly stream: Stream;
+  /** Each call is a transaction of its own. */
+  runQuery(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  runMutation(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  runAction(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Only for a webhook. */
+  readonly request?: {
+    readonly method: string;
+    /** With the query string. */
+    readonly path: string;
+    /** Lower-case names. */
+    readonly headers: Readonly<Record<string, string>>;
+    readonly rawBody: string;
+  };
+}

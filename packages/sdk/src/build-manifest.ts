@@ -1,0 +1,58 @@
+import type { Entity } from "./entity.ts";
+import { MANIFEST_VERSION, type Manifest, type ManifestAuth, type ManifestCall, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
+import type { EntityHooks, Plugin } from "./plugin.ts";
+
+export interface AppDefinition {
+  readonly name: string;
+  readonly version: string;
+  readonly entities: readonly Entity[];
+  readonly routes?: readonly ManifestRoute[];
+  readonly queries?: readonly ManifestCall[];
+  readonly actions?: readonly ManifestCall[];
+  readonly policies?: readonly ManifestPolicy[];
+  readonly auth?: ManifestAuth;
+  readonly plugins?: readonly Plugin[];
+  /** `"public"`: an entity that no policy names is open to everyone. Without it such an entity is closed outside dev mode. */
+  readonly access?: "public";
+}
+
+/** A manifest that knows its entities' types. */
+export interface App<D extends AppDefinition = AppDefinition> extends Manifest {
+  /** Never set: carries the type. */
+  readonly __definition?: D;
+}
+
+/** Hooks are functions and have no place in JSON: they travel beside it, where another copy of this package finds them too. */
+const HOOKS = Symbol.for("pylon.hooks");
+
+/**
+ * Makes the manifest of an app.
+ *
+ * @example
+ * export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo], policies: [own] });
+ */
+export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
+  const { auth, plugins = [], access } = definition;
+  const manifest: App<D> = {
+    manifest_version: MANIFEST_VERSION,
+    name: definition.name,
+    version: definition.version,
+    entities: [...definition.entities, ...plugins.flatMap((plugin) => plugin.entities ?? [])],
+    routes: definition.routes ?? [],
+    queries: definition.queries ?? [],
+    actions: definition.actions ?? [],
+    policies: definition.policies ?? [],
+    ...(auth === undefined ? {} : { auth }),
+    ...(plugins.length === 0 ? {} : { plugins: plugins.map(({ name, config }) => ({ name, ...(config === undefined ? {} : { config }) })) }),
+    ...(access === undefined ? {} : { access }),
+  };
+  const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
+  Object.defineProperty(manifest, HOOKS, { value: hooks });
+  return manifest;
+}
+
+/** The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins. */
+export function hooksOf(manifest: unknown): readonly EntityHooks[] {
+  if (typeof manifest !== "object" || manifest === null) return [];
+  return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
+}

@@ -1,0 +1,64 @@
+import * as v from "valibot";
+
+const Named = { name: v.string() };
+const Text = v.optional(v.string());
+const Input = v.object({ ...Named, type: v.string(), optional: v.optional(v.boolean()) });
+const Call = v.object({ ...Named, input: v.optional(v.array(Input)) });
+
+const FieldShape = v.object({
+  ...Named,
+  type: v.string(),
+  optional: v.optional(v.boolean(), false),
+  unique: v.optional(v.boolean(), false),
+  crdt: v.optional(v.picklist(["lww", "text", "counter", "list", "movable-list", "tree"])),
+  default: v.optional(v.union([v.string(), v.number(), v.boolean()])),
+  readonly: v.optional(v.boolean()),
+  owner: v.optional(v.boolean()),
+});
+
+/** The shape of a manifest, before it is known whether its names and types fit together. */
+export const ManifestShape = v.object({
+  manifest_version: v.number(),
+  name: v.string(),
+  version: v.string(),
+  entities: v.array(
+    v.object({
+      ...Named,
+      fields: v.array(FieldShape),
+      indexes: v.optional(v.array(v.object({ ...Named, fields: v.array(v.string()), unique: v.optional(v.boolean(), false) })), []),
+      relations: v.optional(v.array(v.object({ ...Named, target: v.string(), field: v.string(), many: v.optional(v.boolean()) }))),
+      search: v.optional(
+        v.object({ text: v.optional(v.array(v.string()), []), facets: v.optional(v.array(v.string()), []), sortable: v.optional(v.array(v.string()), []) }),
+      ),
+      crdt: v.optional(v.boolean()),
+    }),
+  ),
+  routes: v.optional(v.array(v.object({ path: v.string(), mode: v.picklist(["static", "server", "live"]), query: Text, auth: Text })), []),
+  queries: v.optional(v.array(Call), []),
+  actions: v.optional(v.array(Call), []),
+  policies: v.optional(
+    v.array(
+      v.object({
+        ...Named,
+        entity: Text,
+        action: Text,
+        allow: Text,
+        allowRead: Text,
+        allowInsert: Text,
+        allowUpdate: Text,
+        allowDelete: Text,
+        allowWrite: Text,
+      }),
+    ),
+    [],
+  ),
+  auth: v.optional(
+    v.object({
+      user: v.optional(v.object({ entity: Text, expose: v.optional(v.array(v.string())), hide: v.optional(v.array(v.string())) })),
+      session: v.optional(v.object({ expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))) })),
+      trustedOrigins: v.optional(v.array(v.string())),
+    }),
+  ),
+  plugins: v.optional(v.array(v.object({ ...Named, config: v.optional(v.record(v.string(), v.unknown())) }))),
+  access: v.optional(v.literal("public")),
+});

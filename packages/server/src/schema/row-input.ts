@@ -1,0 +1,122 @@
+import { PylonError } from "@pylonsync/protocol";
+import { nearest, normaliseDatetime } from "@pylonsync/query";
+import type { Value } from "../store/store.ts";
+import type { Entity, Field } from "./schema.ts";
+
+/**
+ * Checks the data of an insert.
+ *
+ * @returns every declared field: its value, its default, or null. An owner field may be null: the caller's id is stamped later.
+ * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
+ */
+export function checkInsert(entity: Entity, data: unknown): Record<string, Value> {
+  const given = asObject(entity, data);
+  refuseUnknown(entity, given);
+  const row: Record<string, Value> = {};
+  for (const field of entity.fields.values()) {
+    const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
+    if (value === undefined) row[field.name] = absent(entity, field);
+    else row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
+  }
+  return row;
+}
+
+/**
+ * Checks the data of an update.
+ *
+ * @param options.admin fields that are fixed after the insert may be changed
+ * @returns the named fields
+ * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
+ */
+export function checkPatch(entity: Entity, data: unknown, options: { readonly admin: boolean }): Record<string, Value> {
+  const given = asObject(entity, data);
+  refuseUnknown(entity, given);
+  const patch: Record<string, Value> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const field = entity.fields.get(name);
+    if (field === undefined || value === undefined) continue;
+    if ((field.readonly || field.owner) && !options.admin) {
+      throw new PylonError("READONLY_FIELD", `${entity.name}.${name} is set when the row is made, and does not change.`, { field: name, hint: "Leave it out." });
+    }
+    patch[name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
+  }
+  return patch;
+}
+
+function asObject(entity: Entity, data: unknown): Record<string, unknown> {
+  if (typeof data === "object" && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
+  throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, { hint: `Send {"field": value, ...}.` });
+}
+
+function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
+  for (const name of Object.keys(given)) {
+    if (entity.fields.has(name)) continue;
+    const meant = nearest(name, entity.fields.keys());
+    throw new PylonError("INVALID_COLUMN", `${entity.name} has no field "${name.slice(0, 80)}".`, {
+      field: name,
+      hint: meant === undefined ? `Its fields: ${[...entity.fields.keys()].join(", ")}.` : `Did you mean "${meant}"?`,
+    });
+  }
+}
+
+function absent(entity: Entity, field: Field): Value {
+  if (field.default !== undefined) return field.default;
+  if (field.optional || field.owner) return null;
+  throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, { field: field.name, hint: `Send a ${field.kind}, or make the field optional.` });
+}
+
+function nullFor(entity: Entity, field: Field): null {
+  if (field.optional || field.owner) return null;
+  throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} can't be null.`, { field: field.name, hint: `Send a ${field.kind}, or make the field optional.` });
+}
+
+function checkValue(entity: Entity, field: Field, value: unknown): Value {
+  switch (field.kind) {
+    case "string":
+    case "richtext":
+      if (typeof value === "string") return checkText(entity, field, value);
+      break;
+    case "id":
+      if (typeof value === "string" && value !== "" && value.length <= 64) return checkText(entity, field, value);
+      break;
+    case "int":
+      if (Number.isSafeInteger(value)) return value as number;
+      break;
+    case "float":
+      if (typeof value === "number" && Number.isFinite(value)) return value;
+      break;
+    case "bool":
+      if (typeof value === "boolean") return value;
+      break;
+    case "datetime": {
+      const normal = typeof value === "string" ? normaliseDatetime(value) : undefined;
+      if (normal !== undefined) return normal;
+      break;
+    }
+  }
+  throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} is ${WANTED[field.kind]}, not ${describe(value)}.`, { field: field.name });
+}
+
+/** Text that no database can hold, or that two would hold differently. */
+function checkText(entity: Entity, field: Field, text: string): string {
+  if (text.includes("\0") || !text.isWellFormed()) {
+    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} has a character that is no text (a NUL or half of a pair).`, { field: field.name });
+  }
+  return text;
+}
+
+const WANTED: Record<Field["kind"], string> = {
+  string: "a string",
+  richtext: "a string",
+  id: "an id of 1 to 64 characters",
+  int: "a whole number of at most 2^53",
+  float: "a number",
+  bool: "true or false",
+  datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
+};
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "an object";
+  return typeof value === "string" ? `"${value.slice(0, 40)}"` : String(value);
+}

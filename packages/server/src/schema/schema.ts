@@ -1,0 +1,91 @@
+import { PylonError } from "@pylonsync/protocol";
+import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import type { Manifest, ManifestEntity, ManifestField, ManifestIndex, ManifestRelation, ManifestSearch } from "@pylonsync/sdk";
+
+export interface Field {
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** The entity whose ids it holds. */
+  readonly target: string | undefined;
+  readonly optional: boolean;
+  readonly unique: boolean;
+  readonly default: string | number | boolean | undefined;
+  readonly readonly: boolean;
+  readonly owner: boolean;
+}
+
+export interface Entity {
+  readonly name: string;
+  readonly fields: ReadonlyMap<string, Field>;
+  readonly indexes: readonly ManifestIndex[];
+  readonly relations: ReadonlyMap<string, ManifestRelation>;
+  readonly search: ManifestSearch | undefined;
+  readonly shape: EntityShape;
+}
+
+/** A valid manifest's entities, ready to be asked. */
+export class Schema {
+  readonly entities: readonly Entity[];
+  readonly shapes: SchemaShape;
+  readonly #byName: ReadonlyMap<string, Entity>;
+
+  private constructor(entities: readonly Entity[]) {
+    this.entities = entities;
+    this.#byName = new Map(entities.map((entity) => [entity.name, entity]));
+    this.shapes = new Map(entities.map((entity) => [entity.name, entity.shape]));
+  }
+
+  static fromManifest(manifest: Pick<Manifest, "entities">): Schema {
+    return new Schema(manifest.entities.map(toEntity));
+  }
+
+  find(name: string): Entity | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** @throws PylonError ENTITY_NOT_FOUND */
+  entity(name: string): Entity {
+    const entity = this.#byName.get(name);
+    if (entity !== undefined) return entity;
+    const meant = nearest(String(name), this.#byName.keys());
+    throw new PylonError("ENTITY_NOT_FOUND", `There is no entity "${String(name).slice(0, 80)}".`, {
+      field: "entity",
+      hint: meant === undefined ? "See app.ts for the entities." : `Did you mean "${meant}"?`,
+    });
+  }
+}
+
+/** The kind of a manifest's field type: `id(User)` is `id`. */
+export function kindOf(type: string): FieldKind {
+  return type.startsWith("id(") ? "id" : (type as FieldKind);
+}
+
+/** The entity in `id(User)`. */
+export function targetOf(type: string): string | undefined {
+  return /^id\((.*)\)$/.exec(type)?.[1];
+}
+
+function toEntity(entity: ManifestEntity): Entity {
+  const fields = new Map(entity.fields.map((field) => [field.name, toField(field)]));
+  return {
+    name: entity.name,
+    fields,
+    indexes: entity.indexes,
+    relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
+    search: entity.search,
+    shape: { name: entity.name, fields: new Map<string, FieldKind>([["id", "id"], ...[...fields.values()].map(({ name, kind }) => [name, kind] as const)]) },
+  };
+}
+
+function toField(field: ManifestField): Field {
+  return {
+    name: field.name,
+    kind: kindOf(field.type),
+    target: targetOf(field.type),
+    optional: field.optional,
+    unique: field.unique,
+    default: field.default,
+    readonly: field.readonly === true,
+    owner: field.owner === true,
+  };
+}
