@@ -1,1 +1,16 @@
-export {};
+/**
+ * The Pylon server, a library: load an app, configure, start, stop.
+ *
+ * @module
+ */
+export { AppNotFoundError, loadApp, type LoadedApp } from "./app/load-app.ts";
+export { watchApp, type AppPart } from "./app/watch-app.ts";
+export { compileApp } from "./app/compile-app.ts";
+export { ConfigError, loadConfig, type Config } from "./config.ts";
+export { VARIABLES } from "./config/variables.ts";
+export { createServer, type PylonServer, type ServerOptions } from "./server.ts";
+export type { Diagnostic } from "./schema/diagnostic.ts";
+export { describeStep, planMigration } from "./schema/diff.ts";
+export { validateManifest } from "./schema/validate-manifest.ts";
+export { PylonStartError } from "./start-error.ts";
+export { openSqliteStore } from "./store/sqlite/sqlite-store.ts";

@@ -158,5 +158,5 @@ function ndjson(services: DataServices, names: readonly string[]): Response {
       for await (const row of allRows(services, entity)) yield encoder.encode(`${JSON.stringify({ entity, row })}\n`);
     }
   }
-  return new Response(ReadableStream.from(lines()), { headers: { "Content-Type": "application/x-ndjson" } });
+  return new Response(lines() as unknown as BodyInit, { headers: { "Content-Type": "application/x-ndjson" } });
 }

@@ -110,22 +110,24 @@ export class Runner {
     const { store, committer, model, platform } = this.#services;
     const scope = { caller: call.caller, now: new Date(platform.now()).toISOString() };
     const base = this.#baseContext(call, deadline.signal);
+    // The handler's own types are the app's; here it takes whatever context its type says.
+    const handle = async (context: unknown, given: unknown): Promise<unknown> => (definition.handler as (context: unknown, args: unknown) => unknown)(context, given);
     switch (definition.type) {
       case "query":
-        return deadline.race(definition.handler({ ...base, db: createDbReader(store, model(), scope) }, args));
+        return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }, args));
       case "mutation": {
         const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };
         const { result } = await committer.commit(
           { caller: call.caller, policies: "bypassed", op, signal: deadline.signal },
           async (writer) => {
             const context = { ...base, db: createDbWriter(writer, model(), scope), stream: call.stream ?? SILENT };
-            return ((await definition.handler(context, args)) ?? null) as unknown;
+            return (await handle(context, args)) ?? null;
           },
         );
         return result;
       }
       case "action":
-        return deadline.race(definition.handler({ ...base, ...this.#actionContext(call, deadline.signal) }, args));
+        return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }, args));
     }
   }
 

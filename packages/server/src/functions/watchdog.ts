@@ -19,10 +19,9 @@ export class Watchdog {
   readonly #worker: Worker;
 
   constructor(options: WatchdogOptions) {
-    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href);
+    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, { ref: false });
     const start: WatchdogStart = { buffer: this.#view.buffer as SharedArrayBuffer, limitMs: options.limitMs, argv: process.argv.slice(), execArgv: process.execArgv };
     this.#worker.postMessage(start);
-    this.#worker.unref();
     this.#timer = setInterval(() => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1), BEAT_MS);
     this.#timer.unref();
   }

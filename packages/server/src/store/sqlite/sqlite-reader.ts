@@ -56,7 +56,13 @@ export class SqliteReader implements Reader {
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
-    return this.#all(text, params);
+    const rows: Record<string, Value>[] = this.#all(text, params);
+    const shape = this.#tables().shapes.get(spec.entity);
+    for (const { field, as } of spec.groupBy) {
+      if (shape?.fields.get(field) !== "bool") continue;
+      for (const row of rows) if (row[as] !== null) row[as] = row[as] !== 0;
+    }
+    return rows;
   }
 
   async test(expr: Expr): Promise<boolean> {

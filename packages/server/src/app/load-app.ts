@@ -1,0 +1,115 @@
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
+import type { FnDefinition } from "@pylonsync/functions";
+import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import { forgetApp, importAppFile } from "./import-app.ts";
+import { printedManifest } from "./printed-manifest.ts";
+import { WebBundle } from "./web-bundle.ts";
+
+/** An app folder, as it was found: nothing in it is checked yet. */
+export interface LoadedApp {
+  readonly dir: string;
+  /** JSON. */
+  readonly manifest: unknown;
+  /** What app.ts exported, which carries the plugins' hooks. */
+  readonly manifestModule: unknown;
+  readonly functions: ReadonlyMap<string, FnDefinition>;
+  /** The app's web page; null when it has no `web/index.html`. */
+  readonly web: WebBundle | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface LoadOptions {
+  /** The file that declares the app, from the folder; default `app.ts`. */
+  readonly entry?: string;
+  /** Default `functions`. */
+  readonly functionsDir?: string;
+  readonly dev: boolean;
+}
+
+/** There is no app where one was looked for. */
+export class AppNotFoundError extends Error {
+  override readonly name = "AppNotFoundError";
+}
+
+/**
+ * Loads an app folder: `app.ts`, `functions/`, `web/`. What was loaded from it before is loaded anew.
+ *
+ * @throws AppNotFoundError when the entry is not there
+ */
+export async function loadApp(dir: string, options: LoadOptions): Promise<LoadedApp> {
+  const root = resolve(dir);
+  const entry = join(root, options.entry ?? "app.ts");
+  if (!existsSync(entry)) throw new AppNotFoundError(`There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name its folder.`);
+  forgetApp(root);
+  const diagnostics: Diagnostic[] = [];
+  const { manifest, manifestModule } = await loadManifest(entry, root, diagnostics);
+  const functions = await loadFunctions(resolve(root, options.functionsDir ?? "functions"), root, diagnostics);
+  return { dir: root, manifest, manifestModule, functions, web: WebBundle.of(root, { dev: options.dev }), diagnostics };
+}
+
+async function loadManifest(entry: string, root: string, diagnostics: Diagnostic[]): Promise<{ manifest: unknown; manifestModule: unknown }> {
+  try {
+    const { exports, printed } = await importAppFile(entry, root);
+    if (exports["default"] !== undefined) return { manifest: toJson(exports["default"]), manifestModule: exports["default"] };
+    const manifest = printedManifest(printed);
+    if (manifest !== undefined) return { manifest, manifestModule: undefined };
+    diagnostics.push(errorAt("APP_NO_MANIFEST", `${basename(entry)} neither exports a manifest nor prints one.`, basename(entry), "End it with `export default buildManifest({...})`."));
+  } catch (error) {
+    diagnostics.push(failedImport("APP_FAILED", entry, root, error));
+  }
+  return { manifest: null, manifestModule: undefined };
+}
+
+/** The flat files of the folder; a name's file is what it is called by. */
+async function loadFunctions(dir: string, root: string, diagnostics: Diagnostic[]): Promise<Map<string, FnDefinition>> {
+  const functions = new Map<string, FnDefinition>();
+  if (!existsSync(dir)) return functions;
+  const files = (await readdir(dir)).filter(isFunctionFile).toSorted();
+  for (const file of files) {
+    const name = file.replace(/\.(ts|js)$/, "");
+    const path = relative(root, join(dir, file));
+    if (functions.has(name)) {
+      diagnostics.push(errorAt("FUNCTION_DUPLICATE", `Two files name the function "${name}".`, path, "Delete one of them."));
+      continue;
+    }
+    try {
+      const { exports } = await importAppFile(join(dir, file), root);
+      if (isDefinition(exports["default"])) functions.set(name, exports["default"]);
+      else diagnostics.push(errorAt("FUNCTION_NO_EXPORT", `${path} exports no function.`, path, "End it with `export default query({...})`, or mutation or action; start the name of a helper with _."));
+    } catch (error) {
+      diagnostics.push(failedImport("FUNCTION_FAILED", join(dir, file), root, error));
+    }
+  }
+  return functions;
+}
+
+function isFunctionFile(file: string): boolean {
+  return /\.(ts|js)$/.test(file) && !/\.(d|test)\.(ts|js)$/.test(file) && !file.startsWith("_") && !file.startsWith(".");
+}
+
+function isDefinition(value: unknown): value is FnDefinition {
+  if (typeof value !== "object" || value === null) return false;
+  const { type, handler } = value as { type?: unknown; handler?: unknown };
+  return (type === "query" || type === "mutation" || type === "action") && typeof handler === "function";
+}
+
+function failedImport(code: string, file: string, root: string, error: unknown): Diagnostic {
+  const message = error instanceof Error ? error.message : String(error);
+  const place = error instanceof Error ? placeIn(error.stack ?? "", root) : undefined;
+  const path = relative(root, file);
+  return errorAt(code, `${path} does not load: ${message}`, place ?? path);
+}
+
+/** The first place in the app's own files that a stack names: `functions/a.ts:3:1`. */
+function placeIn(stack: string, root: string): string | undefined {
+  const line = stack.split("\n").find((candidate) => candidate.includes(root) && !candidate.includes("node_modules"));
+  const start = line?.indexOf(root) ?? -1;
+  return start === -1 ? undefined : line?.slice(start + root.length + 1).replace(/\)?$/, "");
+}
+
+/** What is in the manifest beside JSON (the hooks) is not the manifest's. */
+function toJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value) ?? "null") as unknown;
+}

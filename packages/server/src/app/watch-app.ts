@@ -1,0 +1,42 @@
+import { watch } from "node:fs";
+import { basename, sep } from "node:path";
+
+const SETTLE_MS = 25;
+
+/** What of an app was saved. */
+export type AppPart = "app" | "functions" | "web" | "env";
+
+/**
+ * Watches an app folder and tells what was saved, once for a burst of saves.
+ *
+ * @returns stops it
+ */
+export function watchApp(dir: string, functionsDir: string, onChange: (parts: ReadonlySet<AppPart>) => void): () => void {
+  const parts = new Set<AppPart>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const watcher = watch(dir, { recursive: true }, (_event, file) => {
+    const part = file === null ? undefined : partOf(file, functionsDir);
+    if (part === undefined) return;
+    parts.add(part);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const saved = new Set(parts);
+      parts.clear();
+      onChange(saved);
+    }, SETTLE_MS);
+  });
+  return () => {
+    clearTimeout(timer);
+    watcher.close();
+  };
+}
+
+function partOf(file: string, functionsDir: string): AppPart | undefined {
+  const parts = file.split(sep);
+  const name = basename(file);
+  if (name === ".env" || name === ".env.local") return "env";
+  if (parts.some((part) => part.startsWith(".") || part === "node_modules") || name.startsWith("pylon.")) return undefined;
+  if (parts[0] === "web") return "web";
+  if (!/\.(ts|tsx|js|json)$/.test(name)) return undefined;
+  return parts[0] === functionsDir ? "functions" : "app";
+}

@@ -1,0 +1,93 @@
+import type { LogLevel } from "../observe/log.ts";
+
+/** One environment variable: the table below is both the parser and docs/configuration.md. */
+export interface Variable<T> {
+  /** What it holds, for messages and the docs. */
+  readonly wants: string;
+  readonly doc: string;
+  /** When it is not set. */
+  readonly fallback: T;
+  /** When it is not set in dev mode, where that differs. */
+  readonly devFallback?: T;
+  /** Its value is never shown. */
+  readonly secret?: boolean;
+  /** @throws anything when the text is not what it wants */
+  readonly parse: (text: string) => T;
+}
+
+function variable<T>(definition: Variable<T>): Variable<T> {
+  return definition;
+}
+
+const text = (value: string): string => value;
+
+function whole(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || number < min || number > max) throw new RangeError(value);
+    return number;
+  };
+}
+
+function flag(value: string): boolean {
+  if (/^(1|true)$/i.test(value)) return true;
+  if (/^(0|false)$/i.test(value)) return false;
+  throw new RangeError(value);
+}
+
+function oneOf<const T extends string>(...known: readonly T[]): (value: string) => T {
+  return (value) => {
+    const found = known.find((candidate) => candidate === value.toLowerCase());
+    if (found === undefined) throw new RangeError(value);
+    return found;
+  };
+}
+
+/** Exact origins: scheme, host and port, nothing behind. */
+function origins(value: string): string[] {
+  return value.split(",").map((entry) => {
+    const origin = entry.trim().replace(/\/$/, "");
+    if (origin !== "*" && new URL(origin).origin !== origin) throw new RangeError(origin);
+    return origin;
+  });
+}
+
+const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
+const MIB = 1024 * 1024;
+
+export const VARIABLES = {
+  PYLON_DEV_MODE: variable({ wants: "1 or 0", doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.", fallback: false, parse: flag }),
+  PYLON_HOST: variable({ wants: "an address", doc: "The address to listen on.", fallback: "0.0.0.0", parse: text }),
+  PYLON_PORT: variable({ wants: "a port from 0 to 65533", doc: "The port. Everything is on it; 0 takes a free one.", fallback: 4321, parse: whole(0, 65_533) }),
+  PYLON_SINGLE_PORT: variable({ wants: "1 or 0", doc: "Leaves out the ports +1 (WebSocket) and +2 (event stream), which older clients use.", fallback: false, parse: flag }),
+  PYLON_DB_PATH: variable({ wants: "a file", doc: "The SQLite database. `pylon dev` uses `.pylon/dev.db` in the app's folder.", fallback: "pylon.db", parse: text }),
+  PYLON_IN_MEMORY: variable({ wants: "1 or 0", doc: "Stores in a temporary file that is deleted at the end: for tests.", fallback: false, parse: flag }),
+  PYLON_ADMIN_TOKEN: variable<string | undefined>({ wants: "a token of at least 16 characters", doc: "The bearer of this token is the admin. Without it there is none.", fallback: undefined, secret: true, parse: text }),
+  PYLON_CORS_ORIGIN: variable<string[] | undefined>({ wants: "origins such as https://app.example.com, separated by commas", doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may. `*` only in dev mode, where it is the default.", fallback: undefined, parse: origins }),
+  PYLON_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Requests of one address in a window; 0 for no limit.", fallback: 100, devFallback: 100_000, parse: COUNT }),
+  PYLON_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
+  PYLON_FN_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Calls of one function by one caller in a window; 0 for no limit.", fallback: 30, devFallback: 100_000, parse: COUNT }),
+  PYLON_FN_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_FN_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
+  PYLON_TRUST_PROXY_HOPS: variable({ wants: "a whole number from 0 to 10", doc: "How many proxies of yours stand in front: the client's address is that many entries from the right in X-Forwarded-For.", fallback: 0, parse: whole(0, 10) }),
+  PYLON_DRAIN_SECS: variable({ wants: "seconds from 0 to 3600", doc: "How long a stopping server lets requests finish.", fallback: 10, parse: whole(0, 3600) }),
+  PYLON_LOG_FORMAT: variable<"json" | "text">({ wants: "json or text", doc: "The log on stderr: one JSON object a line, or text.", fallback: "json", devFallback: "text", parse: oneOf("json", "text") }),
+  PYLON_LOG_LEVEL: variable<LogLevel>({ wants: "debug, info, warn or error", doc: "The least severe line to log. `debug` logs every request.", fallback: "info", parse: oneOf("debug", "info", "warn", "error") }),
+  PYLON_WS_MAX_FRAME: variable({ wants: "bytes from 1024", doc: "Largest WebSocket message from a client, in bytes.", fallback: 16 * MIB, parse: whole(1024, 256 * MIB) }),
+  PYLON_CHANGE_LOG_MAX: variable({ wants: "a whole number from 1", doc: "Changes that the log keeps. A client that was away for longer takes a new snapshot.", fallback: 100_000, parse: whole(1, Number.MAX_SAFE_INTEGER) }),
+  PYLON_FN_CALL_TIMEOUT: variable({ wants: "seconds from 1 to 3600", doc: "How long a function may take, in seconds.", fallback: 30, parse: whole(1, 3600) }),
+  PYLON_FUNCTIONS_DIR: variable({ wants: "a folder", doc: "Where the functions are, from the app's folder.", fallback: "functions", parse: text }),
+  PYLON_MAX_CONNECTIONS_PER_IP: variable({ wants: "a whole number from 1", doc: "Sockets and event streams that one address may have open.", fallback: 64, devFallback: 100_000, parse: whole(1, Number.MAX_SAFE_INTEGER) }),
+  PYLON_SEND_BUFFER_BYTES: variable({ wants: "bytes from 4096", doc: "What may wait in memory for one slow reader, in bytes; beyond it the reader is cut off and resumes.", fallback: MIB, parse: whole(4096, 64 * MIB) }),
+} as const;
+
+export type VariableName = keyof typeof VARIABLES;
+
+/** The variable's value, or one sentence about what is wrong. */
+export function parseVariable<T>(name: string, definition: Variable<T>, value: string | undefined, dev: boolean): { readonly value: T } | { readonly problem: string } {
+  if (value === undefined) return { value: dev && definition.devFallback !== undefined ? definition.devFallback : definition.fallback };
+  try {
+    return { value: definition.parse(value) };
+  } catch {
+    return { problem: `${name} is ${definition.secret === true ? "not usable" : JSON.stringify(value)}: it wants ${definition.wants}.` };
+  }
+}
