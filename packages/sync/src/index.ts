@@ -1,1 +1,18 @@
-export {};
+/**
+ * The client engine of Pylon: a local replica with optimistic writes. Runs in browsers, Node and Bun.
+ *
+ * @module
+ */
+export type { ChangeEvent, ClientChange, PullResponse, PushResponse, Row } from "@pylonsync/protocol";
+export type { ConnectionState } from "./connection.ts";
+export { createSyncEngine, SyncEngine, type SyncEngineConfig, type SyncStatus } from "./engine.ts";
+export { MutationError, PylonClientError } from "./errors.ts";
+export { callFunction, streamFunction } from "./functions.ts";
+export { HttpClient } from "./http.ts";
+export { liveQuery, liveRow, type LiveList, type LiveRow, type QueryOptions } from "./live-query.ts";
+export { LocalStore, type SyncCursor } from "./local-store.ts";
+export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
+export { systemPlatform, type Platform, type Socket } from "./platform.ts";
+export type { ResolvedSession } from "./session.ts";
+export { createWriteThroughStorage, defaultStorage, storageKey, type Storage } from "./storage.ts";
+export type { TransportType } from "./transport/transport.ts";

@@ -1,0 +1,22 @@
+import { callFunction, HttpClient, streamFunction, systemPlatform } from "@pylonsync/sync";
+import { getBaseUrl, getEngine } from "./client.ts";
+
+interface CallOptions {
+  /** Takes the place of the signed-in session's. */
+  readonly token?: string;
+}
+
+/** Calls a server function outside of a component. @throws PylonClientError */
+export function callFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): Promise<unknown> {
+  if (options.token === undefined) return getEngine().fn(name, args);
+  return callFunction(client(options.token), systemPlatform, name, args, crypto.randomUUID());
+}
+
+/** Calls a function and yields the texts that it streams. @returns its result @throws PylonClientError */
+export function streamFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): AsyncGenerator<string, unknown> {
+  return streamFunction(client(options.token ?? getEngine().token), name, args);
+}
+
+function client(token: string | null): HttpClient {
+  return new HttpClient(getBaseUrl(), systemPlatform, () => token);
+}

@@ -1,0 +1,75 @@
+import type { EntityName, FunctionName, RegisteredFunctions, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
+import type { SyncEngine } from "@pylonsync/sync";
+import { useCallback, useMemo, useRef, useState } from "react";
+
+type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
+type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
+
+export interface MutationState<N extends FunctionName> {
+  /** Calls the function; a failure is in `error`. */
+  readonly mutate: (args: ArgsOf<N>) => void;
+  /** Calls the function. @throws PylonClientError */
+  readonly mutateAsync: (args: ArgsOf<N>) => Promise<ResultOf<N>>;
+  readonly loading: boolean;
+  readonly data: ResultOf<N> | null;
+  readonly error: Error | null;
+  readonly reset: () => void;
+}
+
+interface CallState {
+  readonly loading: boolean;
+  readonly data: unknown;
+  readonly error: Error | null;
+}
+
+const IDLE: CallState = { loading: false, data: null, error: null };
+
+/** Calls a server function from a component. */
+export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N> {
+  const [state, setState] = useState<CallState>(IDLE);
+  // Of several calls under way the last one's outcome is shown.
+  const latest = useRef(0);
+  const mutateAsync = useCallback(
+    async (args: ArgsOf<N>): Promise<ResultOf<N>> => {
+      const call = (latest.current += 1);
+      const show = (next: CallState): void => {
+        if (call === latest.current) setState(next);
+      };
+      show({ loading: true, data: null, error: null });
+      try {
+        const data = await sync.fn(name, args as Readonly<Record<string, unknown>>);
+        show({ loading: false, data, error: null });
+        return data as ResultOf<N>;
+      } catch (cause) {
+        show({ loading: false, data: null, error: cause instanceof Error ? cause : new Error(String(cause)) });
+        throw cause;
+      }
+    },
+    [sync, name],
+  );
+  // The failure is in `error`, where the component shows it.
+  const mutate = useCallback((args: ArgsOf<N>) => void mutateAsync(args).catch(() => undefined), [mutateAsync]);
+  const reset = useCallback(() => {
+    latest.current += 1;
+    setState(IDLE);
+  }, []);
+  return { mutate, mutateAsync, reset, loading: state.loading, data: state.data as ResultOf<N> | null, error: state.error };
+}
+
+export interface EntityMutations<E extends EntityName> {
+  readonly insert: (data: RegisteredInserts[E]) => Promise<string>;
+  readonly update: (id: string, patch: RegisteredPatches[E]) => Promise<void>;
+  readonly remove: (id: string) => Promise<void>;
+}
+
+/** Optimistic writes to one entity. */
+export function useEntityMutation<E extends EntityName>(sync: SyncEngine, entity: E): EntityMutations<E> {
+  return useMemo(
+    () => ({
+      insert: (data) => sync.insert(entity, data as Readonly<Record<string, unknown>>),
+      update: (id, patch) => sync.update(entity, id, patch as Readonly<Record<string, unknown>>),
+      remove: (id) => sync.delete(entity, id),
+    }),
+    [sync, entity],
+  );
+}

@@ -1,0 +1,62 @@
+import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import { liveRow, type QueryOptions, type SyncEngine } from "@pylonsync/sync";
+import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
+
+export interface QueryResult<R> {
+  /** The rows, at once from the replica. The same array comes back until one of them changes. */
+  readonly data: readonly R[];
+  /** The replica has never held anything yet: an empty list means nothing. */
+  readonly loading: boolean;
+  /** The filter can't be understood. */
+  readonly error: Error | null;
+  /** Evaluates anew; rarely needed, because the list is live. */
+  readonly refetch: () => void;
+}
+
+export interface RowResult<R> {
+  readonly data: R | null;
+  readonly loading: boolean;
+  readonly error: Error | null;
+  readonly refetch: () => void;
+}
+
+const NO_ROWS: readonly never[] = [];
+
+/**
+ * The rows that match, live.
+ *
+ * @example
+ * const { data } = useQuery(sync, "Todo", { where: { done: false }, orderBy: { createdAt: "desc" } });
+ */
+export function useQuery<E extends EntityName>(sync: SyncEngine, entity: E, options: QueryOptions = {}): QueryResult<RegisteredEntities[E]> {
+  // The options are data: two that read the same are the same.
+  const key = JSON.stringify(options);
+  const [generation, setGeneration] = useState(0);
+  const { list, error } = useMemo(() => {
+    try {
+      return { list: sync.query(entity, JSON.parse(key) as QueryOptions), error: null, generation };
+    } catch (cause) {
+      return { list: null, error: cause instanceof Error ? cause : new Error(String(cause)), generation };
+    }
+  }, [sync, entity, key, generation]);
+  const subscribe = useCallback((notify: () => void) => list?.subscribe(notify) ?? (() => undefined), [list]);
+  const snapshot = useCallback(() => list?.getSnapshot() ?? NO_ROWS, [list]);
+  const data = useSyncExternalStore(subscribe, snapshot, () => NO_ROWS);
+  const refetch = useCallback(() => setGeneration((count) => count + 1), []);
+  return { data: data as readonly RegisteredEntities[E][], loading: !useStatus(sync).ready && data.length === 0, error, refetch };
+}
+
+/** One row, live; null when it is not there. */
+export function useQueryOne<E extends EntityName>(sync: SyncEngine, entity: E, id: string): RowResult<RegisteredEntities[E]> {
+  const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
+  const data = useSyncExternalStore(row.subscribe, row.getSnapshot, () => null);
+  const refetch = useCallback(() => undefined, []);
+  return { data: data as RegisteredEntities[E] | null, loading: !useStatus(sync).ready && data === null, error: null, refetch };
+}
+
+/** How the engine is doing: connection, readiness, pending writes. */
+export function useStatus(sync: SyncEngine): SyncEngine["status"] {
+  const subscribe = useCallback((notify: () => void) => sync.onStatus(notify), [sync]);
+  const snapshot = useCallback(() => sync.status, [sync]);
+  return useSyncExternalStore(subscribe, snapshot, snapshot);
+}

@@ -1,0 +1,187 @@
+import { Backoff } from "./backoff.ts";
+import { Emitter } from "./emitter.ts";
+import { PylonClientError } from "./errors.ts";
+import type { HttpClient } from "./http.ts";
+import type { LocalStore } from "./local-store.ts";
+import type { Platform } from "./platform.ts";
+import { pullSnapshot } from "./puller.ts";
+import type { Session } from "./session.ts";
+import { openPolling } from "./transport/poll.ts";
+import { openEventStream } from "./transport/sse.ts";
+import type { Cursor, EndReason, LiveConnection, TransportEvents, TransportType } from "./transport/transport.ts";
+import { openWebSocket } from "./transport/websocket.ts";
+import { withCursor } from "./url.ts";
+
+/** After this time a connection counts as good, and the waits between tries begin anew. */
+const STABLE_MS = 5_000;
+
+/** `unauthorized`: the session has ended, and nothing happens before somebody signs in. */
+export type ConnectionState = "connecting" | "live" | "offline" | "unauthorized";
+
+export interface ConnectionOptions {
+  readonly store: LocalStore;
+  readonly session: Session;
+  readonly http: HttpClient;
+  readonly platform: Platform;
+  readonly transport: TransportType;
+  readonly socketUrl: string;
+  readonly pollInterval: number;
+  readonly reconnectDelay: number;
+  /** The replica's cursor moved. */
+  readonly onAdvance: () => void;
+  /** The server is there again. */
+  readonly onOnline: () => void;
+}
+
+/**
+ * Keeps the replica in step with the server: who am I, a snapshot when there is none to continue, then the live connection, again
+ * and again until it is stopped.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #backoff: Backoff;
+  readonly #changed = new Emitter<void>();
+  #state: ConnectionState = "connecting";
+  #hasReplica = false;
+  #epoch: string | null = null;
+  #live: LiveConnection | null = null;
+  #cancelWait: () => void = () => undefined;
+  /** Each start is a run of its own; what an older run still awaits has no effect. */
+  #run = 0;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.platform, options.reconnectDelay);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+  /** Whether the replica holds what the server had at some time. */
+  get hasReplica(): boolean {
+    return this.#hasReplica;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#changed.on(listener);
+  }
+
+  /** @param isNewIdentity the replica is somebody else's: drop it */
+  start(isNewIdentity: boolean): void {
+    this.stop();
+    this.#backoff.reset();
+    if (isNewIdentity) {
+      this.#hasReplica = false;
+      this.#options.store.replaceAll([], 0);
+    }
+    void this.#connect(this.#run);
+  }
+
+  stop(): void {
+    this.#run += 1;
+    this.#live?.close();
+    this.#live = null;
+    this.#cancelWait();
+  }
+
+  /** Tries at once instead of waiting for the next try. */
+  retryNow(): void {
+    if (this.#state !== "offline") return;
+    this.start(false);
+  }
+
+  async #connect(run: number): Promise<void> {
+    const { session, http, store, onAdvance } = this.#options;
+    this.#become("connecting");
+    try {
+      await session.refresh();
+      if (run !== this.#run) return;
+      if (!this.#hasReplica) {
+        const snapshot = await pullSnapshot(http);
+        if (run !== this.#run) return;
+        store.replaceAll(snapshot.events, snapshot.seq);
+        this.#epoch = snapshot.epoch;
+        this.#hasReplica = true;
+        onAdvance();
+        this.#changed.emit();
+      }
+      this.#live = this.#open(run);
+    } catch (error) {
+      if (run !== this.#run) return;
+      if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
+      else this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
+    }
+  }
+
+  #open(run: number): LiveConnection {
+    const { platform, session, http, transport, socketUrl, pollInterval } = this.#options;
+    const events = this.#events(run);
+    const cursor = this.#cursor();
+    switch (transport) {
+      case "websocket":
+        return openWebSocket(withCursor(socketUrl, cursor), session.token, platform, events);
+      case "sse": {
+        const { search } = new URL(withCursor(`${http.baseUrl}/events`, cursor));
+        return openEventStream(`/events${search}`, http, platform, events);
+      }
+      case "poll":
+        return openPolling(() => this.#cursor(), http, platform, pollInterval, events);
+    }
+  }
+
+  #events(run: number): TransportEvents {
+    const { store, platform, onAdvance, onOnline } = this.#options;
+    let openedAt = Infinity;
+    return {
+      onOpen: () => {
+        openedAt = platform.now();
+        this.#become("live");
+        onOnline();
+      },
+      onChanges: (events) => {
+        store.applyChanges(events);
+        onAdvance();
+      },
+      onHello: ({ seq, epoch }) => {
+        this.#epoch = epoch;
+        store.advanceTo(seq);
+        onAdvance();
+      },
+      onEnd: (why) => {
+        if (platform.now() - openedAt >= STABLE_MS) this.#backoff.reset();
+        this.#end(why, run);
+      },
+    };
+  }
+
+  #end(why: EndReason, run: number): void {
+    if (run !== this.#run) return;
+    this.#live = null;
+    if (why === "unauthorized") {
+      this.#become("unauthorized");
+      // Says it to the app: nobody is signed in any more.
+      void this.#options.session.refresh().catch(() => undefined);
+      return;
+    }
+    if (why === "resync") this.#hasReplica = false;
+    this.#waitAndRetry(run, undefined);
+  }
+
+  #waitAndRetry(run: number, retryAfterSeconds: number | undefined): void {
+    this.#become("offline");
+    const delay = Math.max((retryAfterSeconds ?? 0) * 1000, this.#backoff.next());
+    this.#cancelWait = this.#options.platform.after(delay, () => {
+      if (run === this.#run) void this.#connect(run);
+    });
+  }
+
+  #cursor(): Cursor {
+    return { seq: this.#options.store.cursor.last_seq, epoch: this.#epoch };
+  }
+
+  #become(state: ConnectionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#changed.emit();
+  }
+}

@@ -1,0 +1,236 @@
+import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
+import { Connection, type ConnectionState } from "./connection.ts";
+import { Emitter } from "./emitter.ts";
+import type { MutationError } from "./errors.ts";
+import { callFunction } from "./functions.ts";
+import { HttpClient } from "./http.ts";
+import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
+import { LocalStore, type SyncCursor } from "./local-store.ts";
+import { MutationQueue } from "./mutation-queue.ts";
+import { systemPlatform, type Platform } from "./platform.ts";
+import { Pusher } from "./pusher.ts";
+import { Session, type ResolvedSession } from "./session.ts";
+import { defaultStorage, type Storage } from "./storage.ts";
+import type { TransportType } from "./transport/transport.ts";
+import { socketUrl } from "./url.ts";
+
+const CLIENT_ID_KEY = "pylon:client_id";
+
+export interface SyncEngineConfig {
+  /** The server's origin. Default `http://localhost:4321`. */
+  readonly baseUrl: string;
+  /** Default `websocket`. */
+  readonly transport?: TransportType;
+  /** The socket's address; default `/ws` of the same host and port. */
+  readonly wsUrl?: string;
+  /** Milliseconds between two polls; default 1000. */
+  readonly pollInterval?: number;
+  /** The span of the first wait before reconnecting, in milliseconds; default 1000. */
+  readonly reconnectDelay?: number;
+  /** Takes the place of a stored token. */
+  readonly token?: string;
+  /** Keeps the tokens of several apps on one origin apart. Default `default`. */
+  readonly appName?: string;
+  readonly storage?: Storage;
+  readonly platform?: Partial<Platform>;
+}
+
+/** How the engine is doing. The same object comes back until something changes. */
+export interface SyncStatus {
+  readonly connection: ConnectionState;
+  /** Whether the replica holds what the server had at some time; before that, an empty list means nothing. */
+  readonly ready: boolean;
+  /** Writes that the server has not answered. */
+  readonly pending: number;
+}
+
+/**
+ * The client engine: a local replica that is read at once, written at once, and kept in step with the server.
+ *
+ * @example
+ * const engine = createSyncEngine("https://api.example.com");
+ * engine.start();
+ * const todos = engine.query("Todo", { where: { done: false } });
+ * todos.subscribe(() => render(todos.getSnapshot()));
+ * await engine.insert("Todo", { title: "milk" });
+ */
+export class SyncEngine {
+  readonly store = new LocalStore();
+  readonly mutations = new MutationQueue();
+  readonly storage: Storage;
+  readonly clientId: string;
+  readonly baseUrl: string;
+  readonly #session: Session;
+  readonly #http: HttpClient;
+  readonly #connection: Connection;
+  readonly #pusher: Pusher;
+  readonly #newId: () => string;
+  readonly #platform: Platform;
+  readonly #statusChanged = new Emitter<SyncStatus>();
+  #status: SyncStatus = { connection: "connecting", ready: false, pending: 0 };
+  #stopOnline: () => void = () => undefined;
+  #isStarted = false;
+
+  constructor(config: SyncEngineConfig) {
+    const { baseUrl, reconnectDelay = 1000, appName = "default" } = config;
+    const platform: Platform = { ...systemPlatform, ...config.platform };
+    this.#platform = platform;
+    this.baseUrl = baseUrl;
+    this.storage = config.storage ?? defaultStorage();
+    this.#newId = createIdFactory(platform.now, platform.randomBytes);
+    this.clientId = this.storage.get(CLIENT_ID_KEY) ?? this.#newId();
+    this.storage.set(CLIENT_ID_KEY, this.clientId);
+    this.#session = new Session({ baseUrl, platform, storage: this.storage, appName, token: config.token });
+    this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
+    this.#connection = new Connection({
+      store: this.store,
+      session: this.#session,
+      http: this.#http,
+      platform,
+      transport: config.transport ?? "websocket",
+      socketUrl: config.wsUrl ?? socketUrl(baseUrl),
+      pollInterval: config.pollInterval ?? 1000,
+      reconnectDelay,
+      onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
+      onOnline: () => this.#pusher.flush(),
+    });
+    this.#pusher = new Pusher({
+      http: this.#http,
+      queue: this.mutations,
+      platform,
+      retryDelay: reconnectDelay,
+      clientId: this.clientId,
+      userId: () => this.#session.userId,
+      onUnauthorized: () => this.#connection.start(false),
+    });
+    this.mutations.onChange(() => {
+      this.store.setPending(this.mutations.all().map(({ change }) => change));
+      this.#updateStatus();
+    });
+    this.#connection.onChange(() => this.#updateStatus());
+  }
+
+  /** Connects and stays connected. Calling it again does nothing. */
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#stopOnline = this.#platform.onOnline(() => this.#connection.retryNow());
+    this.#connection.start(false);
+    this.#pusher.start();
+  }
+
+  /** Ends the connection and all timers. What is pending stays in the queue. */
+  stop(): void {
+    this.#isStarted = false;
+    this.#stopOnline();
+    this.#connection.stop();
+    this.#pusher.stop();
+  }
+
+  /** Inserts at once in the replica, and on the server as soon as it can be reached. @returns the row's id, which stays */
+  async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
+    const { id, ...fields } = data;
+    const rowId = typeof id === "string" ? id : this.#newId();
+    this.#write({ entity, row_id: rowId, kind: "insert", data: fields });
+    return rowId;
+  }
+
+  /** Updates at once in the replica, and on the server as soon as it can be reached. */
+  async update(entity: string, id: string, patch: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#write({ entity, row_id: id, kind: "update", data: { ...patch } });
+  }
+
+  /** Deletes at once in the replica, and on the server as soon as it can be reached. */
+  async delete(entity: string, id: string): Promise<void> {
+    this.#write({ entity, row_id: id, kind: "delete" });
+  }
+
+  /** Waits until the server has answered every write that was made before. @throws MutationError for the first that it refused */
+  async flushed(): Promise<void> {
+    await Promise.all(this.mutations.pending().map(({ id }) => this.mutations.settled(id)));
+  }
+
+  /** A list of the replica's rows that is always up to date. */
+  query(entity: string, options?: QueryOptions): LiveList {
+    return liveQuery(this.store, entity, options);
+  }
+
+  /**
+   * Calls a server function. A call that the network lost is made again, and runs once.
+   *
+   * @throws PylonClientError with the function's code
+   */
+  fn(name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    return callFunction(this.#http, this.#platform, name, args, this.#newId());
+  }
+
+  /** Told of every write that the server refused. @returns stops it */
+  onError(listener: (error: MutationError) => void): () => void {
+    return this.mutations.onRefused(listener);
+  }
+
+  get status(): SyncStatus {
+    return this.#status;
+  }
+  onStatus(listener: (status: SyncStatus) => void): () => void {
+    return this.#statusChanged.on(listener);
+  }
+  get connected(): boolean {
+    return this.#status.connection === "live";
+  }
+  getCursor(): SyncCursor {
+    return this.store.cursor;
+  }
+
+  get token(): string | null {
+    return this.#session.token;
+  }
+
+  /** Who is signed in, as far as it is known. */
+  resolvedSession(): ResolvedSession {
+    return this.#session.resolved;
+  }
+  onSession(listener: (session: ResolvedSession) => void): () => void {
+    return this.#session.onChange(listener);
+  }
+  refreshResolvedSession(): Promise<ResolvedSession> {
+    return this.#session.refresh();
+  }
+
+  /** Signs in with a token, or out with null: the replica is dropped and made anew for the new identity. */
+  setToken(token: string | null): void {
+    this.mutations.dropUnknown();
+    this.#session.token = token;
+    this.notifySessionChanged();
+  }
+  /** After a sign-in, sign-out or change of tenant that the app made by itself. */
+  notifySessionChanged(): void {
+    if (this.#isStarted) this.#connection.start(true);
+  }
+  /** Makes a guest with a list of their own, and signs in. */
+  async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
+    this.mutations.dropUnknown();
+    const guest = await this.#session.signInAsGuest();
+    this.notifySessionChanged();
+    return guest;
+  }
+
+  #write(change: Omit<ClientChange, "op_id">): void {
+    const id = this.#newId();
+    this.mutations.add({ id, change: { ...change, op_id: id }, userId: this.#session.userId });
+    if (this.#isStarted) this.#pusher.flush();
+  }
+
+  #updateStatus(): void {
+    const next: SyncStatus = { connection: this.#connection.state, ready: this.#connection.hasReplica, pending: this.mutations.pending().length };
+    const { connection, ready, pending } = this.#status;
+    if (connection === next.connection && ready === next.ready && pending === next.pending) return;
+    this.#status = next;
+    this.#statusChanged.emit(next);
+  }
+}
+
+/** @param baseUrl the server's origin */
+export function createSyncEngine(baseUrl = "http://localhost:4321", options: Partial<Omit<SyncEngineConfig, "baseUrl">> = {}): SyncEngine {
+  return new SyncEngine({ baseUrl, ...options });
+}

@@ -1,0 +1,136 @@
+import type { ChangeEvent, ClientChange, Row } from "@pylonsync/protocol";
+import { Emitter } from "./emitter.ts";
+
+const NO_ROWS: ReadonlyMap<string, Row> = new Map();
+
+/** Where a replica is in the server's log. */
+export interface SyncCursor {
+  readonly last_seq: number;
+}
+
+/**
+ * The local replica: what the server has confirmed, and over it the writes that are still on their way.
+ *
+ * A read sees both. The confirmed rows change only by the server's events; a pending write lies over them until the server's own events hold it,
+ * or is taken away when it was refused, so a rollback needs no undo.
+ */
+export class LocalStore {
+  #confirmed = new Map<string, Map<string, Row>>();
+  #pending: readonly ClientChange[] = [];
+  /** For each entity the rows that pending writes touch, as they appear; null for one that they delete. */
+  #overlay = new Map<string, Map<string, Row | null>>();
+  readonly #versions = new Map<string, number>();
+  readonly #changed = new Emitter<ReadonlySet<string>>();
+  #seq = 0;
+
+  /** The change up to which the confirmed rows are known. */
+  get cursor(): SyncCursor {
+    return { last_seq: this.#seq };
+  }
+
+  /** A number that grows whenever the entity's rows may look different. */
+  version(entity: string): number {
+    return this.#versions.get(entity) ?? 0;
+  }
+
+  /** All rows of an entity as they appear now, in no order. */
+  list(entity: string): Row[] {
+    const overlay = this.#overlay.get(entity);
+    const confirmed = this.#confirmed.get(entity) ?? NO_ROWS;
+    if (overlay === undefined) return [...confirmed.values()];
+    const rows: Row[] = [];
+    for (const [id, row] of confirmed) if (!overlay.has(id)) rows.push(row);
+    for (const row of overlay.values()) if (row !== null) rows.push(row);
+    return rows;
+  }
+
+  get(entity: string, id: string): Row | null {
+    const overlaid = this.#overlay.get(entity)?.get(id);
+    return overlaid !== undefined ? overlaid : (this.#confirmed.get(entity)?.get(id) ?? null);
+  }
+
+  /**
+   * Calls the listener after rows may have changed.
+   *
+   * @param entity only for changes of this entity; absent for all
+   * @returns stops it
+   */
+  subscribe(listener: () => void): () => void;
+  subscribe(entity: string, listener: () => void): () => void;
+  subscribe(entityOrListener: string | (() => void), listener?: () => void): () => void {
+    if (typeof entityOrListener === "function") return this.#changed.on(() => entityOrListener());
+    return this.#changed.on((entities) => {
+      if (entities.has(entityOrListener)) listener?.();
+    });
+  }
+
+  /** Takes the server's events. Those before the cursor are old; several may share one number. */
+  applyChanges(events: readonly ChangeEvent[]): void {
+    const touched = new Set<string>();
+    for (const event of events) {
+      if (event.seq < this.#seq) continue;
+      this.#seq = event.seq;
+      this.#applyOne(event);
+      touched.add(event.entity);
+    }
+    this.#settle(touched);
+  }
+
+  /** Everything up to this change is known, though nothing of it may have been for this client. */
+  advanceTo(seq: number): void {
+    this.#seq = Math.max(this.#seq, seq);
+  }
+
+  /** Replaces all confirmed rows at once, so that nobody sees an empty table in between. */
+  replaceAll(events: readonly ChangeEvent[], seq: number): void {
+    const touched = new Set([...this.#confirmed.keys(), ...events.map(({ entity }) => entity)]);
+    this.#confirmed = new Map();
+    for (const event of events) this.#applyOne(event);
+    this.#seq = seq;
+    this.#settle(touched);
+  }
+
+  /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */
+  setPending(pending: readonly ClientChange[]): void {
+    const touched = new Set([...this.#pending, ...pending].map(({ entity }) => entity));
+    this.#pending = pending;
+    this.#settle(touched);
+  }
+
+  #applyOne({ entity, row_id: id, kind, data }: ChangeEvent): void {
+    let table = this.#confirmed.get(entity);
+    if (table === undefined) {
+      table = new Map();
+      this.#confirmed.set(entity, table);
+    }
+    const known = table.get(id);
+    if (kind === "delete") table.delete(id);
+    else if (kind === "insert") table.set(id, { ...data, id });
+    // A patch of a row that is not here is of a row that this client may not see any more.
+    else if (known !== undefined) table.set(id, { ...known, ...data, id });
+  }
+
+  #settle(touched: ReadonlySet<string>): void {
+    if (touched.size === 0) return;
+    for (const entity of touched) {
+      this.#overlay.delete(entity);
+      this.#versions.set(entity, this.version(entity) + 1);
+    }
+    for (const change of this.#pending) {
+      if (touched.has(change.entity)) this.#layOver(change);
+    }
+    this.#changed.emit(touched);
+  }
+
+  #layOver({ entity, row_id: id, kind, data }: ClientChange): void {
+    const below = this.get(entity, id);
+    let overlay = this.#overlay.get(entity);
+    if (overlay === undefined) {
+      overlay = new Map();
+      this.#overlay.set(entity, overlay);
+    }
+    if (kind === "delete") overlay.set(id, null);
+    else if (kind === "insert") overlay.set(id, { ...below, ...data, id });
+    else if (below !== null) overlay.set(id, { ...below, ...data, id });
+  }
+}

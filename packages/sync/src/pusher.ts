@@ -1,0 +1,90 @@
+import { PushResponseSchema, type PushResult } from "@pylonsync/protocol";
+import * as v from "valibot";
+import { Backoff } from "./backoff.ts";
+import { PylonClientError } from "./errors.ts";
+import { isTransient, type HttpClient } from "./http.ts";
+import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
+import type { Platform } from "./platform.ts";
+
+const BATCH = 500;
+
+export interface PusherOptions {
+  readonly http: HttpClient;
+  readonly queue: MutationQueue;
+  readonly platform: Platform;
+  readonly retryDelay: number;
+  readonly clientId: string;
+  /** The user whose writes may be sent now; undefined when it is not known yet. */
+  readonly userId: () => string | null | undefined;
+  /** The server does not know the token any more. */
+  readonly onUnauthorized: () => void;
+}
+
+/** Sends the queue: one request at a time, in order, again and again until the server has answered. */
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #backoff: Backoff;
+  #running: Promise<void> | null = null;
+  #cancelRetry: () => void = () => undefined;
+  #isStopped = true;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.platform, options.retryDelay);
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.flush();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelRetry();
+  }
+
+  /** Sends what is pending, now. */
+  flush(): void {
+    this.#cancelRetry();
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      const userId = this.#options.userId();
+      if (userId === undefined) return;
+      this.#options.queue.dropForeign(userId);
+      const batch = this.#options.queue.pending().slice(0, BATCH);
+      if (batch.length === 0 || !(await this.#send(batch))) return;
+    }
+  }
+
+  /** @returns whether to go on at once */
+  async #send(batch: readonly PendingMutation[]): Promise<boolean> {
+    const { http, queue, clientId } = this.#options;
+    try {
+      const body = { changes: batch.map(({ change }) => change), client_id: clientId, results: true };
+      const answer = v.parse(PushResponseSchema, await http.request("POST", "/api/sync/push", body));
+      queue.answer(answer.results ?? [], answer.cursor.last_seq);
+      this.#backoff.reset();
+      return true;
+    } catch (error) {
+      if (error instanceof PylonClientError && error.status === 401) this.#options.onUnauthorized();
+      else if (isTransient(error)) this.#retryLater(error);
+      else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0);
+      return false;
+    }
+  }
+
+  #retryLater(error: unknown): void {
+    const asked = error instanceof PylonClientError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
+    this.#cancelRetry = this.#options.platform.after(Math.max(asked, this.#backoff.next()), () => this.flush());
+  }
+}
+
+/** The server could make nothing of the whole request, so of none of its changes. */
+function refusal(entry: PendingMutation, { code, message, hint }: PylonClientError): PushResult {
+  return { op_id: entry.id, status: "refused", error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+}

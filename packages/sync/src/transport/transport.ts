@@ -1,0 +1,30 @@
+import type { ChangeEvent, Hello } from "@pylonsync/protocol";
+
+export type TransportType = "websocket" | "sse" | "poll";
+
+/** What a live connection tells. */
+export interface TransportEvents {
+  /** The server is there and sends what happens. */
+  readonly onOpen: () => void;
+  readonly onChanges: (events: readonly ChangeEvent[]) => void;
+  readonly onHello: (hello: Pick<Hello, "seq" | "epoch">) => void;
+  /** Once, at the end. Nothing comes after it. */
+  readonly onEnd: (why: EndReason) => void;
+}
+
+/**
+ * Why a connection ended. `lost`: connect again; `resync`: take a new snapshot first; `unauthorized`: the session has ended.
+ */
+export type EndReason = "lost" | "resync" | "unauthorized";
+
+/** Where the replica is. */
+export interface Cursor {
+  readonly seq: number;
+  readonly epoch: string | null;
+}
+
+/** One live connection. */
+export interface LiveConnection {
+  /** Ends it without `onEnd`. */
+  close(): void;
+}

@@ -1,0 +1,47 @@
+import { bearerProtocol, CloseCode } from "@pylonsync/protocol";
+import type { Platform } from "../platform.ts";
+import { receive } from "./message.ts";
+import type { EndReason, LiveConnection, TransportEvents } from "./transport.ts";
+
+/** A silent socket is asked after this time, in milliseconds, */
+const PING_AFTER_MS = 25_000;
+/** and given up when it stays silent for this. */
+const PONG_WITHIN_MS = 10_000;
+
+/** Opens a socket. Messages that come while it is silent for too long prove that it lives; a half-open one is given up. */
+export function openWebSocket(url: string, token: string | null, platform: Platform, events: TransportEvents): LiveConnection {
+  let cancelTimer: () => void = () => undefined;
+  let isEnded = false;
+  const socket = platform.openSocket(url, token === null ? [] : [bearerProtocol(token)]);
+
+  const end = (why: EndReason | null): void => {
+    if (isEnded) return;
+    isEnded = true;
+    cancelTimer();
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    socket.close();
+    if (why !== null) events.onEnd(why);
+  };
+  const watch = (): void => {
+    cancelTimer();
+    cancelTimer = platform.after(PING_AFTER_MS, () => {
+      socket.send('{"type":"ping"}');
+      cancelTimer = platform.after(PONG_WITHIN_MS, () => end("lost"));
+    });
+  };
+
+  socket.onopen = () => {
+    watch();
+    events.onOpen();
+  };
+  socket.onmessage = ({ data }) => {
+    watch();
+    if (typeof data !== "string") return;
+    const why = receive(data, events);
+    if (why !== undefined) end(why);
+  };
+  socket.onclose = ({ code }) => end(code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "unauthorized" : "lost");
+  // The close event that follows says more.
+  socket.onerror = () => undefined;
+  return { close: () => end(null) };
+}
