@@ -128,6 +128,10 @@ export class RunningServer {
     };
   }
 
+  get manifest(): CompiledApp["manifest"] {
+    return this.#app.manifest;
+  }
+
   get port(): number {
     return this.#listeners[0]?.port ?? this.#config.port;
   }

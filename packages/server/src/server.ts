@@ -29,6 +29,8 @@ export interface PylonServer {
   /** `http://localhost:4321` */
   readonly url: string;
   readonly port: number;
+  /** The manifest that is served. */
+  readonly app: Manifest;
   /** What was found in the app at start. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -60,6 +62,11 @@ class Server implements PylonServer {
 
   get diagnostics(): readonly Diagnostic[] {
     return this.#diagnostics;
+  }
+  /** @throws Error before start */
+  get app(): Manifest {
+    if (this.#running === null) throw new Error("The server is not running.");
+    return this.#running.manifest;
   }
   get port(): number {
     return this.#running?.port ?? this.#options.config.port;

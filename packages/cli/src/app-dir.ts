@@ -1,0 +1,28 @@
+import { existsSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { CommandContext } from "./command.ts";
+import { CommandError, EXIT } from "./output.ts";
+
+export interface AppLocation {
+  readonly dir: string;
+  /** The entry's file name. */
+  readonly entry: string;
+}
+
+/**
+ * The app that a command is for: its argument is a folder or an entry file, default the current folder's `app.ts`.
+ *
+ * @param prefix of the codes: DEV, START, CODEGEN
+ * @throws CommandError <PREFIX>_NO_ENTRY, <PREFIX>_ENTRY_NOT_FOUND
+ */
+export function locateApp({ args, options }: CommandContext, prefix: string): AppLocation {
+  const target = resolve(args[0] ?? options.entry ?? ".");
+  const isFolder = existsSync(target) && statSync(target).isDirectory();
+  const file = isFolder ? join(target, options.entry !== undefined && args[0] !== undefined ? options.entry : "app.ts") : target;
+  if (existsSync(file)) return { dir: dirname(file), entry: basename(file) };
+  const named = args[0] ?? options.entry;
+  if (named === undefined) {
+    throw new CommandError(`${prefix}_NO_ENTRY`, "There is no app.ts here: make an app with `pylon init NAME`, or name its folder.", EXIT.USAGE);
+  }
+  throw new CommandError(`${prefix}_ENTRY_NOT_FOUND`, `There is no ${isFolder ? "app.ts in " : ""}${named}: make an app with \`pylon init NAME\`.`);
+}

@@ -1,0 +1,30 @@
+import { writeFileSync } from "node:fs";
+import { loadApp, validateManifest } from "@pylonsync/server";
+import { locateApp } from "../app-dir.ts";
+import type { Command } from "../command.ts";
+import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
+import { writeGenerated } from "../generated.ts";
+import { EXIT } from "../output.ts";
+
+export const codegen: Command = {
+  name: "codegen",
+  usage: "codegen [DIR] [--out FILE]",
+  summary: "Write pylon.manifest.json and pylon.client.ts; with --out only the manifest, to FILE.",
+  async run(context) {
+    const { dir, entry } = locateApp(context, "CODEGEN");
+    const { output, options } = context;
+    const loaded = await loadApp(dir, { entry, dev: true });
+    const { manifest, diagnostics: found } = validateManifest(loaded.manifest);
+    const diagnostics = [...loaded.diagnostics, ...found];
+    if (manifest === null || hasErrors(diagnostics)) {
+      sayDiagnostics(diagnostics, output);
+      output.json({ code: "CODEGEN_FAILED", diagnostics });
+      return EXIT.FAILED;
+    }
+    if (options.out === undefined) writeGenerated(loaded, manifest, entry);
+    else writeFileSync(options.out, `${JSON.stringify(manifest, null, 2)}\n`);
+    output.say(`Wrote ${options.out ?? "pylon.manifest.json and pylon.client.ts"}.`);
+    output.json({ code: "CODEGEN_OK", name: manifest.name, entities: manifest.entities.length, functions: loaded.functions.size });
+    return EXIT.OK;
+  },
+};

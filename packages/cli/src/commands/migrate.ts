@@ -1,0 +1,73 @@
+import { createInterface } from "node:readline/promises";
+import { join } from "node:path";
+import { describeStep, loadApp, loadConfig, openSqliteStore, planMigration, validateManifest } from "@pylonsync/server";
+import type { Manifest } from "@pylonsync/sdk";
+import { locateApp } from "../app-dir.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
+import { withEnvFiles } from "../env-files.ts";
+import { CommandError, EXIT } from "../output.ts";
+
+const ACTIONS = ["plan", "apply", "status"] as const;
+type Action = (typeof ACTIONS)[number];
+
+export const migrate: Command = {
+  name: "migrate",
+  usage: "migrate [plan|apply|status] [DIR] [--allow-destructive] [--yes]",
+  summary: "Show what the app's schema changes in the database (plan, --plan), or change it (apply).",
+  async run(context) {
+    const { action, rest } = actionOf(context);
+    const { dir, entry } = locateApp(rest, "MIGRATE");
+    const { env } = withEnvFiles(dir, context.env);
+    const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db") });
+    const loaded = await loadApp(dir, { entry, dev: true });
+    const { manifest, diagnostics } = validateManifest(loaded.manifest);
+    if (manifest === null || hasErrors(diagnostics)) {
+      sayDiagnostics([...loaded.diagnostics, ...diagnostics], context.output);
+      throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
+    }
+    const store = openSqliteStore(config.database.path);
+    try {
+      const stored = await store.storedManifest();
+      const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
+      const steps = migration.steps.map((step) => ({ step: describeStep(step), destructive: "destructive" in step }));
+      const { output, options } = context;
+      sayDiagnostics(problems, output);
+      output.say(steps.length === 0 ? "The database has the app's schema." : steps.map(({ step, destructive: loses }) => `  ${loses ? "! " : "  "}${step}`).join("\n"));
+      if (action !== "apply") {
+        output.json({ code: "MIGRATE_PLAN", pending: steps.length, destructive, steps, problems });
+        return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
+      }
+      if (problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
+      if (destructive && !options.allowDestructive) {
+        throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
+      }
+      if (steps.length > 0 && !(await isConfirmed(context))) {
+        output.say("Aborted.");
+        return EXIT.OK;
+      }
+      await store.migrate(migration, JSON.stringify(manifest));
+      output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"}.`);
+      output.json({ code: "MIGRATE_OK", applied: steps.length, steps });
+      return EXIT.OK;
+    } finally {
+      await store.close();
+    }
+  },
+};
+
+/** `--plan` is `plan`; without a word it is `plan` too, because looking is safe. */
+function actionOf(context: CommandContext): { readonly action: Action; readonly rest: CommandContext } {
+  const [first, ...others] = context.args;
+  const action = ACTIONS.find((candidate) => candidate === first);
+  if (action === undefined) return { action: "plan", rest: context };
+  return { action: context.options.plan ? "plan" : action, rest: { ...context, args: others } };
+}
+
+async function isConfirmed({ options, output }: CommandContext): Promise<boolean> {
+  if (options.yes || output.isJson || !process.stdin.isTTY) return true;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question("Apply? [y/N] ");
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}

@@ -1,0 +1,25 @@
+import { createServer, loadApp, loadConfig } from "@pylonsync/server";
+import { locateApp } from "../app-dir.ts";
+import type { Command } from "../command.ts";
+import { sayDiagnostics } from "../diagnostics.ts";
+import { EXIT } from "../output.ts";
+import { untilStopped } from "../until-stopped.ts";
+
+export const start: Command = {
+  name: "start",
+  usage: "start [DIR] [--port N]",
+  summary: "Serve the app in production.",
+  async run(context) {
+    const { dir, entry } = locateApp(context, "START");
+    const { output, options, env } = context;
+    const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port });
+    const app = await loadApp(dir, { entry, functionsDir: config.functionsDir, dev: config.dev });
+    const server = createServer({ app, config, env });
+    await server.start();
+    sayDiagnostics(server.diagnostics, output);
+    output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: config.database.path, backend: config.database.kind });
+    output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
+    await untilStopped(server);
+    return EXIT.OK;
+  },
+};
