@@ -13,7 +13,7 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
   const clearDone = db.useMutation("clearDone");
   return (
     <>
-      <NewTodo />
+      <NewTodo userId={userId} />
       <nav aria-label="Filter">
         {(Object.keys(FILTERS) as FilterName[]).map((name) => (
           <button key={name} className={name === filter ? "tab active" : "tab"} aria-pressed={name === filter} onClick={() => setFilter(name)}>
@@ -39,12 +39,12 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
   );
 }
 
-function NewTodo() {
+function NewTodo({ userId }: { userId: string }) {
   const [title, setTitle] = useState("");
   const add = (event: FormEvent): void => {
     event.preventDefault();
-    // The server refuses an empty title: try it, and see the list roll back.
-    void db.insert("Todo", { title: title.trim(), createdAt: new Date().toISOString() });
+    // The row is shown at once, so it is written whole. The server refuses an empty title: try it, and see the list roll back.
+    void db.insert("Todo", { title: title.trim(), done: false, shared: false, createdAt: new Date().toISOString(), ownerId: userId });
     setTitle("");
   };
   return (

@@ -1,6 +1,7 @@
 import { and, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import { FALSE, type CompareOp, type EntityShape, type Expr, type FieldKind, type Order, type Scalar } from "./expr.ts";
+import { columnKind } from "./column-kind.ts";
 import { parseOrder } from "./parse-order.ts";
 import { comparable, describe } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
@@ -133,17 +134,6 @@ class FilterParser {
   }
 }
 
-/** The kind of a column. @throws QueryError INVALID_COLUMN */
-export function columnKind(entity: EntityShape, field: string, at: string): FieldKind {
-  const kind = entity.fields.get(field);
-  if (kind !== undefined) return kind;
-  const meant = nearest(field, entity.fields.keys());
-  throw new QueryError("INVALID_COLUMN", `${entity.name} has no field "${field}".`, {
-    field: at,
-    hint: meant === undefined ? `Its fields: ${[...entity.fields.keys()].join(", ")}.` : `Did you mean ${meant}?`,
-  });
-}
-
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
   if (kind !== undefined) return comparable(kind, value, at);
   if (value === null || ["string", "number", "boolean"].includes(typeof value)) return value as Scalar;
@@ -164,7 +154,7 @@ function wholeNumber(value: unknown, at: string): number | undefined {
   throw new QueryError("INVALID_QUERY", `${at} is a whole number from 0.`, { field: at });
 }
 
-export function asObject(value: unknown, at: string): Record<string, unknown> {
+function asObject(value: unknown, at: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new QueryError("INVALID_QUERY", at === "" ? "A filter is an object." : `${at} is an object.`, { field: at });
 }

@@ -1,6 +1,6 @@
 import { QueryError } from "./errors.ts";
 import type { EntityShape, Order } from "./expr.ts";
-import { columnKind } from "./parse-filter.ts";
+import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;
 

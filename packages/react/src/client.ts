@@ -1,4 +1,4 @@
-import { createSyncEngine, storageKey as keyFor, SyncEngine, type SyncEngineConfig } from "@pylonsync/sync";
+import { createSyncEngine, storageKey as keyFor, type SyncEngine, type SyncEngineConfig } from "@pylonsync/sync";
 
 const DEFAULT_BASE_URL = "http://localhost:4321";
 

@@ -3,6 +3,7 @@ import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useRef, useState } from "react";
 
 type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
+type Maybe<T> = T | null;
 type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
 
 export interface MutationState<N extends FunctionName> {
@@ -11,7 +12,8 @@ export interface MutationState<N extends FunctionName> {
   /** Calls the function. @throws PylonClientError */
   readonly mutateAsync: (args: ArgsOf<N>) => Promise<ResultOf<N>>;
   readonly loading: boolean;
-  readonly data: ResultOf<N> | null;
+  /** Null until a call has succeeded. */
+  readonly data: Maybe<ResultOf<N>>;
   readonly error: Error | null;
   readonly reset: () => void;
 }
@@ -53,7 +55,7 @@ export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): 
     latest.current += 1;
     setState(IDLE);
   }, []);
-  return { mutate, mutateAsync, reset, loading: state.loading, data: state.data as ResultOf<N> | null, error: state.error };
+  return { mutate, mutateAsync, reset, loading: state.loading, data: state.data as Maybe<ResultOf<N>>, error: state.error };
 }
 
 export interface EntityMutations<E extends EntityName> {

@@ -24,7 +24,7 @@ export interface PusherOptions {
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #backoff: Backoff;
-  #running: Promise<void> | null = null;
+  #isRunning = false;
   #cancelRetry: () => void = () => undefined;
   #isStopped = true;
 
@@ -46,19 +46,26 @@ export class Pusher {
   /** Sends what is pending, now. */
   flush(): void {
     this.#cancelRetry();
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    if (!this.#isRunning) void this.#run();
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopped) {
-      const userId = this.#options.userId();
-      if (userId === undefined) return;
-      this.#options.queue.dropForeign(userId);
-      const batch = this.#options.queue.pending().slice(0, BATCH);
-      if (batch.length === 0 || !(await this.#send(batch))) return;
+    this.#isRunning = true;
+    try {
+      for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+        if (!(await this.#send(batch))) return;
+      }
+    } finally {
+      this.#isRunning = false;
     }
+  }
+
+  #nextBatch(): readonly PendingMutation[] {
+    const { queue, userId } = this.#options;
+    const user = userId();
+    if (this.#isStopped || user === undefined) return [];
+    queue.dropForeign(user);
+    return queue.pending().slice(0, BATCH);
   }
 
   /** @returns whether to go on at once */

@@ -71,7 +71,7 @@ export class Reads {
   async paginate(entityName: string, options: { cursor?: string | null; numItems?: number } = {}): Promise<Page> {
     const entity = this.#model.entity(entityName);
     const size = Math.min(Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1), MAX_PAGE_SIZE);
-    const after = options.cursor == null ? TRUE : idAfter(options.cursor);
+    const after = options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
     const rows = await this.#reader.select({ entity: entity.name, where: and(after, this.readable(entity)), limit: size + 1 });
     const page = rows.slice(0, size);
     const isDone = rows.length <= size;

@@ -56,7 +56,7 @@ export class Feed {
       if (this.#isScheduled) return;
       this.#isScheduled = true;
       // The writers that wait for this commit are answered first.
-      setImmediate(() => this.#enqueue(() => this.#deliverPending()));
+      setImmediate(() => void this.#enqueue(() => this.#deliverPending()));
     });
   }
 

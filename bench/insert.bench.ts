@@ -1,0 +1,9 @@
+// Inserts over HTTP: authorised, checked, logged and durable before the answer, against a bare insert that is neither.
+import { compareHttp, NOTE } from "./lib/compare.ts";
+import { rawRequest } from "./lib/load.ts";
+
+await compareHttp({
+  name: "insert",
+  pylon: async (token) => rawRequest("POST", "/api/entities/Note", { token, body: NOTE }),
+  bare: async () => rawRequest("POST", "/api/entities/Note", { body: NOTE }),
+});

@@ -1,0 +1,35 @@
+// The yardstick: a bare Bun server with the same SQLite statements and nothing else. It commits each insert by itself and does not
+// wait for the disk (synchronous = NORMAL), which ours does.
+import { Database } from "bun:sqlite";
+
+const [path = ":memory:"] = process.argv.slice(2);
+const db = new Database(path, { create: true });
+db.run("PRAGMA journal_mode = WAL");
+db.run("PRAGMA synchronous = NORMAL");
+db.run(`CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" TEXT, "count" INTEGER, "ownerId" TEXT) STRICT, WITHOUT ROWID`);
+const insert = db.prepare(`INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`);
+const get = db.prepare(`SELECT * FROM "Note" WHERE id = ?`);
+
+const server = Bun.serve<undefined>({
+  port: 0,
+  routes: {
+    "/health": () => Response.json({ status: "ok" }),
+    "/api/entities/Note": async (request) => {
+      const { text, count } = (await request.json()) as { text: string; count: number };
+      const id = crypto.randomUUID();
+      insert.run(id, text, count, "owner");
+      return Response.json({ id }, { status: 201 });
+    },
+    "/api/entities/Note/:id": (request) => {
+      const row = get.get(request.params.id);
+      return row === null ? new Response(null, { status: 404 }) : Response.json(row);
+    },
+    "/publish": async (request) => {
+      server.publish("all", await request.text());
+      return Response.json({});
+    },
+  },
+  fetch: (request, self) => (self.upgrade(request) ? undefined : new Response(null, { status: 404 })),
+  websocket: { open: (socket) => socket.subscribe("all"), message: () => undefined },
+});
+process.stdout.write(`${server.url.href}\n`);

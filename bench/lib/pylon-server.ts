@@ -1,0 +1,17 @@
+// Ours, as `pylon start` runs it, with the rate limits off: a bench is one client.
+import { createServer, loadApp, loadConfig } from "@pylonsync/server";
+
+const [path = "bench.db"] = process.argv.slice(2);
+const config = loadConfig({
+  PYLON_PORT: "0",
+  PYLON_SINGLE_PORT: "1",
+  PYLON_DB_PATH: path,
+  PYLON_LOG_LEVEL: "warn",
+  PYLON_RATE_LIMIT_MAX: "0",
+  PYLON_FN_RATE_LIMIT_MAX: "0",
+  PYLON_MAX_CONNECTIONS_PER_IP: "1000000",
+});
+const app = await loadApp(new URL("../app", import.meta.url).pathname, { dev: false });
+const server = createServer({ app, config });
+await server.start();
+process.stdout.write(`${server.url}\n`);

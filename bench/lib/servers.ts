@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A server in a process of its own. */
+export interface BenchServer {
+  readonly url: string;
+  readonly pid: number;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts `bench/lib/<name>-server.ts` on a database of its own. */
+export async function startServer(name: "bare" | "pylon"): Promise<BenchServer> {
+  const dir = mkdtempSync(join(tmpdir(), "pylon-bench-"));
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, `${name}-server.ts`), join(dir, "bench.db")], { stdout: "pipe", stderr: "inherit" });
+  const { value } = await child.stdout.getReader().read();
+  const url = new TextDecoder().decode(value).trim().replace(/\/$/, "");
+  return {
+    url,
+    pid: child.pid,
+    stop: async () => {
+      child.kill();
+      await child.exited;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Signs in a guest. @returns the token */
+export async function guestToken(url: string): Promise<string> {
+  const answer = await fetch(`${url}/api/auth/guest`, { method: "POST" });
+  return ((await answer.json()) as { token: string }).token;
+}

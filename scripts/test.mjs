@@ -1,0 +1,49 @@
+// npm test: installs what is missing, checks types and style, runs every test, and counts.
+// `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bun, findBrowser, installPackages, root } from "./install.mjs";
+
+installPackages();
+const browser = findBrowser();
+const patterns = process.argv.slice(2);
+const counts = { passed: 0, failed: 0 };
+
+if (patterns.length === 0) {
+  check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
+  check("types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]);
+  check("lint", "npm", ["run", "--silent", "lint"]);
+}
+runTests();
+if (browser === null && patterns.length === 0) {
+  console.error("There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which counts as a failure.");
+  counts.failed += 1;
+}
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
+
+function check(name, command, args) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  console.log(`${status === 0 ? "pass" : "FAIL"} ${name}`);
+  counts[status === 0 ? "passed" : "failed"] += 1;
+}
+
+function runTests() {
+  const dir = mkdtempSync(join(tmpdir(), "pylon-test-"));
+  const report = join(dir, "junit.xml");
+  const args = ["test", "--timeout", "60000", "--reporter=junit", `--reporter-outfile=${report}`, ...patterns];
+  const env = { ...process.env, ...(browser === null ? {} : { CHROMIUM_PATH: browser }) };
+  const { status } = spawnSync(bun, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env });
+  try {
+    const [, tests = "0", failures = "0"] = /<testsuites[^>]*? tests="(\d+)"[^>]*? failures="(\d+)"/.exec(readFileSync(report, "utf8")) ?? [];
+    counts.passed += Number(tests) - Number(failures);
+    counts.failed += Number(failures);
+  } catch (error) {
+    console.error(`The test runner left no report: ${error.message}`);
+  }
+  // A file that does not even load is in no count of tests.
+  if (status !== 0 && counts.failed === 0) counts.failed += 1;
+  rmSync(dir, { recursive: true, force: true });
+}
