@@ -10,26 +10,26 @@ db.run(`CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" 
 const insert = db.prepare(`INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`);
 const get = db.prepare(`SELECT * FROM "Note" WHERE id = ?`);
 
-const server = Bun.serve<undefined>({
+const server = Bun.serve<undefined, string>({
   port: 0,
   routes: {
     "/health": () => Response.json({ status: "ok" }),
-    "/api/entities/Note": async (request) => {
+    "/api/entities/Note": async (request: Request) => {
       const { text, count } = (await request.json()) as { text: string; count: number };
       const id = crypto.randomUUID();
       insert.run(id, text, count, "owner");
       return Response.json({ id }, { status: 201 });
     },
-    "/api/entities/Note/:id": (request) => {
-      const row = get.get(request.params.id);
+    "/api/entities/Note/:id": (request: Request & { params: Record<string, string> }) => {
+      const row = get.get(request.params["id"] ?? "");
       return row === null ? new Response(null, { status: 404 }) : Response.json(row);
     },
-    "/publish": async (request) => {
+    "/publish": async (request: Request) => {
       server.publish("all", await request.text());
       return Response.json({});
     },
   },
   fetch: (request, self) => (self.upgrade(request) ? undefined : new Response(null, { status: 404 })),
-  websocket: { open: (socket) => socket.subscribe("all"), message: () => undefined },
+  websocket: { open: (socket) => void socket.subscribe("all"), message: () => undefined },
 });
 process.stdout.write(`${server.url.href}\n`);

@@ -15,3 +15,4 @@ const app = await loadApp(new URL("../app", import.meta.url).pathname, { dev: fa
 const server = createServer({ app, config });
 await server.start();
 process.stdout.write(`${server.url}\n`);
+process.on("SIGINT", () => process.exit(0));

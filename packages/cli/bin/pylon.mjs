@@ -2,6 +2,7 @@
 // Pylon runs on Bun, which comes with this package: Node only hands over to it.
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,14 +10,15 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
 if (process.versions.bun === undefined) {
   const bun = join(dirname(createRequire(import.meta.url).resolve("bun/package.json")), "bin", "bun.exe");
-  const child = spawn(bun, [main, ...process.argv.slice(2)], { stdio: "inherit" });
-  // The child gets the terminal's signals itself; those of a supervisor are handed on.
+  // Environment files are read by `pylon dev` itself, and an app's imports install nothing.
+  const child = spawn(bun, ["--no-env-file", "--no-install", main, ...process.argv.slice(2)], { stdio: "inherit" });
+  // A supervisor's signals are for the server. Ctrl-C reaches it twice then, which it knows.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     console.error(`Bun does not start (${error.message}): install this package anew.`);
     process.exit(69);
   });
-  child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 } else {
   await import(main);
 }

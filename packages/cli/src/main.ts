@@ -28,7 +28,8 @@ const OPTIONS = {
   "allow-destructive": { type: "boolean" },
 } as const;
 
-process.exitCode = await main(process.argv.slice(2));
+// What is left behind, such as a timer, must not keep a finished command alive.
+process.exit(await main(process.argv.slice(2)));
 
 async function main(argv: readonly string[]): Promise<number> {
   const output = new Output(argv.includes("--json"));
@@ -36,8 +37,9 @@ async function main(argv: readonly string[]): Promise<number> {
     const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
     const [name, ...args] = positionals;
     if (values.version === true) return await version.run({ args, options: toOptions(values), output, env: process.env });
-    if (name === undefined || values.help === true) {
-      console.log(usage());
+    if (name === undefined || name === "help" || values.help === true) {
+      output.say(usage());
+      output.json({ commands: COMMANDS.map((command) => ({ name: command.name, usage: command.usage, summary: command.summary })) });
       return EXIT.OK;
     }
     const command = COMMANDS.find((candidate) => candidate.name === name);

@@ -25,8 +25,8 @@ export function bind(expr: Expr, env: Env): Expr {
       return not(bind(expr.item, env));
     case "exists": {
       // `related` is the row that this very exists looks at: it is never bound from outside.
-      const { related: _outer, ...outside } = env;
-      const where = bind(expr.where, outside);
+      const { data, old, input, auth, now } = env;
+      const where = bind(expr.where, { data, old, input, auth, now });
       return isFalse(where) ? FALSE : { ...expr, where };
     }
     case "compare":
@@ -36,14 +36,14 @@ export function bind(expr: Expr, env: Env): Expr {
     case "contains": {
       const text = bindOperand(expr.text, env);
       const part = bindOperand(expr.part, env);
-      if (isNullLiteral(text) || isNullLiteral(part)) return FALSE;
+      if (isNullLiteral(text) || isNullLiteral(part) || text.kind === "list" || part.kind === "list") return FALSE;
       if (text.kind === "literal" && part.kind === "literal") return truth(textTest(text.value, part.value, "contains"));
       return { ...expr, text, part };
     }
     case "startsWith": {
       const text = bindOperand(expr.text, env);
       const prefix = bindOperand(expr.prefix, env);
-      if (isNullLiteral(text) || isNullLiteral(prefix)) return FALSE;
+      if (isNullLiteral(text) || isNullLiteral(prefix) || text.kind === "list" || prefix.kind === "list") return FALSE;
       if (text.kind === "literal" && prefix.kind === "literal") return truth(textTest(text.value, prefix.value, "startsWith"));
       return { ...expr, text, prefix };
     }
@@ -57,6 +57,8 @@ function bindCompare(expr: CompareExpr, env: Env): Expr {
   const isEquality = expr.op === "==" || expr.op === "!=";
   const asksNull = isEquality && (isNullLiteral(expr.left) || isNullLiteral(expr.right));
   const isKnown = left.kind === "literal" && right.kind === "literal";
+  // A list equals nothing and has no order.
+  if (left.kind === "list" || right.kind === "list") return truth(expr.op === "!=");
   if (asksNull) {
     if (!isKnown) return { ...expr, left, right };
     return truth((left.value === right.value) === (expr.op === "=="));
@@ -70,11 +72,13 @@ function bindCompare(expr: CompareExpr, env: Env): Expr {
 function bindIn(expr: InExpr, env: Env): Expr {
   const item = bindOperand(expr.item, env);
   const bound = bindOperand(expr.list, env);
-  if (bound.kind !== "list") return isNullLiteral(bound) ? FALSE : { ...expr, item, list: bound };
+  if (item.kind === "list" || bound.kind === "literal") return FALSE;
+  if (bound.kind !== "list") return { ...expr, item, list: bound };
   // A null that came out of a path is no member and has none; a null that was written asks for it.
   const list = expr.list.kind === "list" ? withoutFoundNulls(expr.list, bound) : bound;
   if (list.items.length === 0) return FALSE;
   if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral)) return FALSE;
+  if (isNullLiteral(item)) return truth(list.items.some(isNullLiteral));
   if (item.kind === "literal" && list.items.every((entry) => entry.kind === "literal")) {
     return truth(isMember(item.value, list.items.map((entry) => (entry.kind === "literal" ? entry.value : null))));
   }

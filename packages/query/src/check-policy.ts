@@ -90,18 +90,28 @@ class PolicyChecker {
       this.#problem(left, `A ${[a, b].find((kind) => kind === "bool" || kind === "list" || kind === "null") ?? ""} has no order.`);
       return;
     }
+    if (a === "list" || b === "list") {
+      this.#problem(left, "A list is equal to nothing.", "Use `in` or `contains`.");
+      return;
+    }
     if (!areAlike(a, left, b, right)) this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
   }
 
   #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
     const kind = this.#kindOf(item, related);
+    if (kind === "list" || kind === "null") {
+      this.#problem(item, `A ${kind} is in no list.`, kind === "null" ? "Compare with null by ==." : undefined);
+      return;
+    }
     if (list.kind === "list") {
       for (const entry of list.items) {
         if (!areAlike(kind, item, this.#kindOf(entry, related), entry)) this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
       }
       return;
     }
-    if (this.#kindOf(list, related) !== "list") this.#problem(list, "What follows `in` is a list: [\"a\", \"b\"] or auth.roles.");
+    const listKind = this.#kindOf(list, related);
+    if (listKind === "any") return;
+    if (listKind !== "list") this.#problem(list, "What follows `in` is a list: [\"a\", \"b\"] or auth.roles.");
     else if (kind !== "text" && kind !== "any") this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
   }
 
@@ -168,5 +178,5 @@ function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
 }
 
 function isDateText(expr: Expr): boolean {
-  return expr.kind === "literal" && typeof expr.value === "string" && normaliseDatetime(expr.value) === expr.value;
+  return expr.kind === "literal" && typeof expr.value === "string" && normaliseDatetime(expr.value) !== undefined;
 }

@@ -21,7 +21,9 @@ export class QuerySyntaxError extends QueryError {
   readonly position: number;
 
   constructor(source: string, position: number, problem: string) {
-    super("INVALID_QUERY", `${problem} at position ${position}\n  ${source}\n  ${" ".repeat(position)}^`);
+    const lineStart = source.lastIndexOf("\n", position - 1) + 1;
+    const line = source.slice(lineStart).split("\n", 1)[0] ?? "";
+    super("INVALID_QUERY", `${problem} at position ${position}\n  ${line}\n  ${" ".repeat(position - lineStart)}^`);
     this.position = position;
   }
 }

@@ -5,8 +5,9 @@
  */
 export { bind } from "./bind.ts";
 export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
-export { checkPolicy, type PolicyProblem } from "./check-policy.ts";
+export { checkPolicy, type PolicyProblem, type PolicyScope } from "./check-policy.ts";
 export { compareValues, sortRows } from "./compare.ts";
+export { normaliseDates } from "./date-literals.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./evaluate.ts";
 export * from "./expr.ts";

@@ -3,7 +3,7 @@ import { QueryError } from "./errors.ts";
 import { FALSE, type CompareOp, type EntityShape, type Expr, type FieldKind, type Order, type Scalar } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
 import { parseOrder } from "./parse-order.ts";
-import { comparable, describe } from "./value-kind.ts";
+import { comparable, describe, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
 
 /** A filter, understood. */
@@ -17,6 +17,8 @@ export interface ParsedFilter {
 
 const MAX_NODES = 256;
 const MAX_LIST = 1000;
+/** Of all lists together: databases take so many parameters and no more. */
+const MAX_LISTED = 10_000;
 const MAX_DEPTH = 16;
 
 const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
@@ -55,6 +57,7 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
 class FilterParser {
   readonly #entity: EntityShape | undefined;
   #nodes = 0;
+  #listed = 0;
 
   constructor(entity: EntityShape | undefined) {
     this.#entity = entity;
@@ -83,6 +86,7 @@ class FilterParser {
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
     if (!Array.isArray(value)) throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
+    this.#count(value.length, at);
     return value.map((item: unknown, index) => this.conditions(Object.entries(asObject(item, `${at}[${index}]`)), `${at}[${index}]`, depth + 1));
   }
 
@@ -119,6 +123,8 @@ class FilterParser {
   #membership(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand)) throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
     if (operand.length > MAX_LIST) throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST} values.`, { field: at });
+    this.#listed += operand.length;
+    if (this.#listed > MAX_LISTED) throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED} values.`, { field: at });
     if (operand.length === 0) return FALSE;
     const items = operand.map((value: unknown, index) => ({ kind: "literal" as const, value: valueOf(kind, value, `${at}[${index}]`) }));
     return { kind: "in", item: path("data", field), list: { kind: "list", items } };
@@ -144,7 +150,7 @@ function textOf(field: string, kind: FieldKind | undefined, value: unknown, at: 
   if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
     throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${field} is a ${kind}.`, { field: at });
   }
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
   throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
 }
 

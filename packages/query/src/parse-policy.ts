@@ -50,7 +50,10 @@ class PolicyParser {
 
   #not(): Expr {
     this.#count();
-    return this.#take("!") ? not(this.#not()) : this.#comparison();
+    if (!this.#take("!")) return this.#comparison();
+    const item = this.#not();
+    // `!"x"` stays as it was written, so that the check can tell what is wrong with it.
+    return item.kind === "literal" && typeof item.value !== "boolean" ? { kind: "not", item } : not(item);
   }
 
   #comparison(): Expr {
@@ -111,15 +114,16 @@ class PolicyParser {
 
   #member(root: Root, at: number): Expr {
     const name = this.#expectName();
-    if (root === "auth" && (name === "hasRole" || name === "hasAnyRole")) return this.#roles(at);
+    if (root === "auth" && (name === "hasRole" || name === "hasAnyRole")) return this.#roles(at, name === "hasRole");
     if (this.#peek().text === ".") this.#fail(`"${root}.${name}" has no parts: to look at another row use exists(Entity, ...)`, at);
     return { kind: "path", root, name, at };
   }
 
-  #roles(at: number): Expr {
+  #roles(at: number, single: boolean): Expr {
     this.#expect("(");
     const checks: Expr[] = [];
     do {
+      if (single && checks.length === 1) this.#fail("hasRole takes one role; use hasAnyRole for several");
       const role = this.#next();
       if (role.type !== "string") this.#fail("A role is a string", role.at);
       checks.push({ kind: "in", item: literal(role.text), list: { kind: "path", root: "auth", name: "roles", at }, at });

@@ -30,5 +30,7 @@ export function tokenize(source: string): Token[] {
 }
 
 function unquote(raw: string): string {
-  return raw.slice(1, -1).replaceAll(/\\(.)/g, (_, letter: string) => ESCAPES.get(letter) ?? letter);
+  return raw.slice(1, -1).replaceAll(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, code: string | undefined, letter: string) =>
+    code === undefined ? (ESCAPES.get(letter) ?? letter) : String.fromCharCode(Number.parseInt(code, 16)),
+  );
 }

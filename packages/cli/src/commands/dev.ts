@@ -1,12 +1,13 @@
 import { join } from "node:path";
-import { createServer, loadApp, loadConfig, validateManifest, watchApp, type AppPart, type Config, type Diagnostic, type LoadedApp, type PylonServer } from "@pylonsync/server";
+import { compileApp, ConfigError, createServer, loadApp, loadConfig, watchApp, type AppPart, type Config, type Diagnostic, type LoadedApp, type PylonServer } from "@pylonsync/server";
+import type { Manifest } from "@pylonsync/sdk";
 import { locateApp, type AppLocation } from "../app-dir.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT, type Output } from "../output.ts";
-import { untilStopped } from "../until-stopped.ts";
+import { stopSignal } from "../stop-signal.ts";
 
 export const dev: Command = {
   name: "dev",
@@ -14,78 +15,140 @@ export const dev: Command = {
   summary: "Serve the app, and again whenever a file is saved. --once only checks it.",
   async run(context) {
     const location = locateApp(context, "DEV");
-    const { env, files } = withEnvFiles(location.dir, context.env);
-    for (const file of files) context.output.say(`Read ${file}`);
-    const config = devConfig(context, location, env);
-    const loaded = await loadApp(location.dir, { entry: location.entry, functionsDir: config.functionsDir, dev: true });
-    if (context.options.once) return checkOnce(loaded, location, context.output);
-    return new DevSession(location, config, env, context.output).run(loaded);
+    const settings = readSettings(context, location);
+    if (context.options.once) return checkOnce(await load(location, settings), location, context.output);
+    return new DevSession(context, location, settings).run();
   },
 };
 
-function devConfig({ options, env: own }: CommandContext, { dir }: AppLocation, env: Environment): Config {
-  const overrides = { PYLON_DEV_MODE: "1", PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_LOG_LEVEL: "warn" };
-  return loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, own["PYLON_DEV_MODE"] === undefined ? overrides : { ...overrides, PYLON_DEV_MODE: own["PYLON_DEV_MODE"] });
+/** What a session takes from the environment, and takes anew when `.env` is saved. */
+interface Settings {
+  readonly config: Config;
+  readonly env: Environment;
+}
+
+/** @throws ConfigError */
+function readSettings({ options, output, env: own }: CommandContext, { dir }: AppLocation): Settings {
+  const { env, files } = withEnvFiles(dir, own);
+  for (const file of files) output.say(`Read ${file}`);
+  // Nobody waits for an answer of a server that its developer stops.
+  const overrides = { PYLON_DEV_MODE: "1", PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
+  return { config: loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, overrides), env };
+}
+
+function load({ dir, entry }: AppLocation, { config }: Settings): Promise<LoadedApp> {
+  return loadApp(dir, { entry, functionsDir: config.functionsDir, dev: true });
 }
 
 function checkOnce(loaded: LoadedApp, { entry }: AppLocation, output: Output): number {
-  const { manifest, diagnostics: found } = validateManifest(loaded.manifest);
-  const diagnostics = [...loaded.diagnostics, ...found];
+  const { app, diagnostics } = compileApp(loaded, { dev: true });
   sayDiagnostics(diagnostics, output);
-  const isGood = manifest !== null && !hasErrors(diagnostics);
-  if (isGood) writeGenerated(loaded, manifest, entry);
-  output.json(isGood ? { code: "DEV_OK", ...countsOf(loaded), name: manifest.name, version: manifest.version, entry, diagnostics } : { code: "DEV_ERROR", diagnostics });
-  return isGood ? EXIT.OK : EXIT.FAILED;
+  if (app === null) {
+    output.json({ code: "DEV_ERROR", diagnostics });
+    return EXIT.FAILED;
+  }
+  writeGenerated(loaded, app.manifest, entry);
+  const { name, version } = app.manifest;
+  output.say(`${name} is good: ${summaryOf(loaded, app.manifest)}.`);
+  output.json({ code: "DEV_OK", name, version, entry, ...countsOf(loaded, app.manifest), diagnostics });
+  return EXIT.OK;
 }
 
 /** One `pylon dev`: serves, watches, reloads. */
 class DevSession {
+  readonly #context: CommandContext;
   readonly #location: AppLocation;
-  readonly #config: Config;
-  readonly #env: Environment;
   readonly #output: Output;
+  #settings: Settings;
+  /** Null until the app is valid for the first time. */
+  #server: PylonServer | null = null;
   #rebuilds = 0;
-  #reloading: Promise<void> = Promise.resolve();
+  #working: Promise<void> = Promise.resolve();
 
-  constructor(location: AppLocation, config: Config, env: Environment, output: Output) {
+  constructor(context: CommandContext, location: AppLocation, settings: Settings) {
+    this.#context = context;
     this.#location = location;
-    this.#config = config;
-    this.#env = env;
-    this.#output = output;
+    this.#output = context.output;
+    this.#settings = settings;
   }
 
-  async run(loaded: LoadedApp): Promise<number> {
-    const server = createServer({ app: loaded, config: this.#config, env: this.#env });
-    await server.start();
-    this.#report(loaded, server, server.diagnostics);
-    this.#output.say(`\n  ${server.app.name} is live at ${server.url}\n`);
-    const stopWatching = watchApp(this.#location.dir, this.#config.functionsDir, (parts) => {
-      this.#reloading = this.#reloading.then(() => this.#reload(server, parts)).catch((error: unknown) => this.#output.warn(String(error)));
+  async run(): Promise<number> {
+    const stopped = stopSignal();
+    // Before the start, so that what is saved while it runs is not missed.
+    const stopWatching = watchApp(this.#location.dir, this.#settings.config.functionsDir, (parts) => {
+      this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#output.warn(error instanceof Error ? error.message : String(error)));
     });
-    await untilStopped(server);
+    await this.#enqueue(() => this.#start());
+    await stopped;
     stopWatching();
+    await this.#enqueue(async () => this.#server?.stop());
     return EXIT.OK;
   }
 
-  async #reload(server: PylonServer, parts: ReadonlySet<AppPart>): Promise<void> {
-    if (parts.has("env")) this.#output.warn("warning ENV_CHANGED: .env was saved; it is read at start, so start `pylon dev` again.");
-    const { dir, entry } = this.#location;
-    const loaded = await loadApp(dir, { entry, functionsDir: this.#config.functionsDir, dev: true });
-    const diagnostics = await server.reload(loaded);
-    this.#rebuilds += 1;
-    this.#report(loaded, server, diagnostics);
-    if (!hasErrors(diagnostics)) this.#output.say(`Reloaded (${[...parts].join(", ")}).`);
+  /** One thing after another. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    const done = this.#working.then(work);
+    this.#working = done.catch(() => undefined);
+    return done;
   }
 
-  #report(loaded: LoadedApp, server: PylonServer, diagnostics: readonly Diagnostic[]): void {
+  async #start(): Promise<void> {
+    const loaded = await load(this.#location, this.#settings);
+    const { app, diagnostics } = compileApp(loaded, { dev: this.#settings.config.dev });
+    if (app === null) {
+      this.#report(loaded, diagnostics, null);
+      this.#output.say("The app is served once this is mended.");
+      return;
+    }
+    const server = createServer({ app: loaded, ...this.#settings });
+    await server.start();
+    this.#server = server;
+    this.#report(loaded, server.diagnostics, server);
+    this.#output.say(`\n  ${server.app.name} is live at ${server.url}\n  ${summaryOf(loaded, server.app)}\n`);
+  }
+
+  async #saved(parts: ReadonlySet<AppPart>): Promise<void> {
+    this.#rebuilds += 1;
+    if (parts.has("env")) return this.#restart();
+    if (this.#server === null) return this.#start();
+    const loaded = await load(this.#location, this.#settings);
+    const diagnostics = await this.#server.reload(loaded);
+    this.#report(loaded, diagnostics, this.#server);
+    this.#output.say(hasErrors(diagnostics) ? "The version before it stays." : `Reloaded (${[...parts].join(", ")}).`);
+  }
+
+  /** A new environment needs a new server; with a broken one the old server stays. */
+  async #restart(): Promise<void> {
+    try {
+      this.#settings = readSettings(this.#context, this.#location);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#output.warn(`${error.message} The server goes on with the values before.`);
+      return;
+    }
+    await this.#server?.stop();
+    this.#server = null;
+    await this.#start();
+  }
+
+  #report(loaded: LoadedApp, diagnostics: readonly Diagnostic[], server: PylonServer | null): void {
     sayDiagnostics(diagnostics, this.#output);
-    const isGood = !hasErrors(diagnostics);
-    if (isGood) writeGenerated(loaded, server.app, this.#location.entry);
+    const head = { rebuild: this.#rebuilds };
+    if (server === null || hasErrors(diagnostics)) {
+      this.#output.json({ code: "DEV_ERROR", ...head, diagnostics });
+      return;
+    }
+    writeGenerated(loaded, server.app, this.#location.entry);
     const { name, version } = server.app;
-    this.#output.json({ code: isGood ? "DEV_OK" : "DEV_ERROR", rebuild: this.#rebuilds, name, version, port: server.port, ...countsOf(loaded), diagnostics });
+    this.#output.json({ code: "DEV_OK", ...head, name, version, entry: this.#location.entry, port: server.port, ...countsOf(loaded, server.app), diagnostics });
   }
 }
 
-function countsOf(loaded: LoadedApp): { functions: number } {
-  return { functions: loaded.functions.size };
+function countsOf(loaded: LoadedApp, manifest: Manifest): { entities: number; functions: number; policies: number } {
+  return { entities: manifest.entities.length, functions: loaded.functions.size, policies: manifest.policies.length };
+}
+
+function summaryOf(loaded: LoadedApp, manifest: Manifest): string {
+  const { entities, functions, policies } = countsOf(loaded, manifest);
+  return [`entities: ${entities}`, `policies: ${policies}`, `functions: ${functions}`, ...(loaded.web === null ? [] : ["web page"])].join(", ");
 }

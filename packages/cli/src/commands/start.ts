@@ -3,7 +3,7 @@ import { locateApp } from "../app-dir.ts";
 import type { Command } from "../command.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import { EXIT } from "../output.ts";
-import { untilStopped } from "../until-stopped.ts";
+import { stopSignal } from "../stop-signal.ts";
 
 export const start: Command = {
   name: "start",
@@ -15,11 +15,13 @@ export const start: Command = {
     const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port });
     const app = await loadApp(dir, { entry, functionsDir: config.functionsDir, dev: config.dev });
     const server = createServer({ app, config, env });
+    const stopped = stopSignal();
     await server.start();
     sayDiagnostics(server.diagnostics, output);
     output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: config.database.path, backend: config.database.kind });
     output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
-    await untilStopped(server);
+    await stopped;
+    await server.stop();
     return EXIT.OK;
   },
 };

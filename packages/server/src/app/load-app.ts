@@ -4,6 +4,7 @@ import { basename, join, relative, resolve } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
+import { importProblem } from "./import-problem.ts";
 import { printedManifest } from "./printed-manifest.ts";
 import { WebBundle } from "./web-bundle.ts";
 
@@ -96,17 +97,9 @@ function isDefinition(value: unknown): value is FnDefinition {
 }
 
 function failedImport(code: string, file: string, root: string, error: unknown): Diagnostic {
-  const message = error instanceof Error ? error.message : String(error);
-  const place = error instanceof Error ? placeIn(error.stack ?? "", root) : undefined;
+  const { message, place } = importProblem(error, root);
   const path = relative(root, file);
   return errorAt(code, `${path} does not load: ${message}`, place ?? path);
-}
-
-/** The first place in the app's own files that a stack names: `functions/a.ts:3:1`. */
-function placeIn(stack: string, root: string): string | undefined {
-  const line = stack.split("\n").find((candidate) => candidate.includes(root) && !candidate.includes("node_modules"));
-  const start = line?.indexOf(root) ?? -1;
-  return start === -1 ? undefined : line?.slice(start + root.length + 1).replace(/\)?$/, "");
 }
 
 /** What is in the manifest beside JSON (the hooks) is not the manifest's. */

@@ -1,6 +1,6 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
-import { json } from "../request/responses.ts";
+import { json, type Answer } from "../request/responses.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { Route } from "../request/route.ts";
 import type { Sessions } from "./sessions.ts";
@@ -10,13 +10,13 @@ import { toAuthContext } from "./wire.ts";
 export function authRoutes(sessions: Sessions, platform: Platform, lifetimeMs: () => number): Route[] {
   const newId = createIdFactory(platform.now, platform.random);
 
-  const signInGuest = async (): Promise<Response> => {
+  const signInGuest = async (): Promise<Answer> => {
     const userId = newId();
     const token = await sessions.create(userId, { isGuest: true, lifetimeMs: lifetimeMs() });
     return json({ token, user_id: userId, guest: true }, 201);
   };
 
-  const createSession = async (context: RequestContext): Promise<Response> => {
+  const createSession = async (context: RequestContext): Promise<Answer> => {
     const body = (await context.json()) as { user_id?: unknown } | null;
     const userId = body?.user_id;
     if (typeof userId !== "string" || userId === "" || userId.length > 256) {
@@ -26,7 +26,7 @@ export function authRoutes(sessions: Sessions, platform: Platform, lifetimeMs: (
     return json({ token, user_id: userId }, 201);
   };
 
-  const signOut = async ({ identity }: RequestContext): Promise<Response> => {
+  const signOut = async ({ identity }: RequestContext): Promise<Answer> => {
     if (identity.sessionId === null) throw new PylonError("AUTH_REQUIRED", "There is no session to end.");
     await sessions.end(identity.sessionId);
     return json({ revoked: true });

@@ -1,7 +1,7 @@
 import { MAX_PUSH_CHANGES, PylonError } from "@pylonsync/protocol";
 import { TRUE } from "@pylonsync/query";
 import type { RequestContext } from "../request/context.ts";
-import { json, toPublicError } from "../request/responses.ts";
+import { json, toPublicError, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { StoredRow } from "../store/store.ts";
 import type { PieceOutcome } from "./commit.ts";
@@ -30,7 +30,7 @@ export function bulkRoutes(services: DataServices): Route[] {
   const { committer } = services;
 
   /** Each operation on its own. */
-  const batch = async (context: RequestContext): Promise<Response> => {
+  const batch = async (context: RequestContext): Promise<Answer> => {
     const body = (await context.json()) as { operations?: unknown } | null;
     const operations = parseOperations(body?.operations);
     const outcomes = await committer.commitEach(operations.map((operation) => ({ options: { caller: context.caller }, work: apply(operation) })));
@@ -40,7 +40,7 @@ export function bulkRoutes(services: DataServices): Route[] {
   };
 
   /** All or nothing. */
-  const transact = async (context: RequestContext): Promise<Response> => {
+  const transact = async (context: RequestContext): Promise<Answer> => {
     const operations = parseOperations(await context.json());
     const results: OperationResult[] = [];
     try {
@@ -62,7 +62,7 @@ export function bulkRoutes(services: DataServices): Route[] {
     return json({ committed: true, results });
   };
 
-  const exportRows = async (context: RequestContext): Promise<Response> => {
+  const exportRows = async (context: RequestContext): Promise<Answer> => {
     const one = context.params["entity"];
     const names = one === undefined ? services.model().schema.entities.map(({ name }) => name) : [services.model().entity(one).name];
     if (context.request.headers.get("accept")?.includes("application/x-ndjson") === true) return ndjson(services, names);
@@ -75,7 +75,7 @@ export function bulkRoutes(services: DataServices): Route[] {
     });
   };
 
-  const importRows = async (context: RequestContext): Promise<Response> => {
+  const importRows = async (context: RequestContext): Promise<Answer> => {
     const body = (await context.json()) as { entities?: unknown } | null;
     const entities = body?.entities;
     if (typeof entities !== "object" || entities === null || Array.isArray(entities)) {

@@ -6,13 +6,14 @@ import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "./caller.ts";
 import { runGraph } from "./graph.ts";
 import type { DataModel } from "./model.ts";
+import { RuleEnv } from "./rules.ts";
 
 export interface ReadScope {
   readonly caller: Caller;
   /** `bypassed` for server functions, which are trusted code. */
   readonly policies: "enforced" | "bypassed";
-  /** ISO 8601; what `now()` in a policy means. */
-  readonly now: string;
+  /** Milliseconds since 1970; what `now()` in a policy means. */
+  readonly now: number;
 }
 
 export interface Page {
@@ -40,7 +41,7 @@ export class Reads {
     const entity = this.#model.entity(entityName);
     const row = await this.#reader.get(entity.name, id);
     if (row === null || this.#scope.policies === "bypassed") return row;
-    const env = { data: row, auth: this.#scope.caller, now: this.#scope.now };
+    const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
     return (await this.#model.rules.allows(this.#reader, entity.name, "read", env)) ? row : null;
   }
 
@@ -93,7 +94,7 @@ export class Reads {
   /** The condition that the read rule puts on `data`. */
   readable(entity: Entity): Expr {
     if (this.#scope.policies === "bypassed") return TRUE;
-    return this.#model.rules.readable(entity.name, this.#scope.caller, this.#scope.now);
+    return this.#model.rules.readable(entity.name, this.#scope.caller, new Date(this.#scope.now).toISOString());
   }
 
   #filter(entity: Entity, filter: unknown): ParsedFilter {

@@ -1,7 +1,7 @@
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
-import { json } from "../request/responses.ts";
+import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import type { Committer } from "./commit.ts";
@@ -24,10 +24,10 @@ export function dataRoutes(services: DataServices): Route[] {
     new Reads(services.store, services.model(), {
       caller: context.caller,
       policies: "enforced",
-      now: new Date(services.platform.now()).toISOString(),
+      now: services.platform.now(),
     });
 
-  const list = async (context: RequestContext): Promise<Response> => {
+  const list = async (context: RequestContext): Promise<Answer> => {
     const limit = integer(context, "limit", { fallback: DEFAULT_PAGE_SIZE, min: 0, max: MAX_PAGE_SIZE });
     const offset = integer(context, "offset", { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER });
     const rows = await reads(context).list(context.param("entity"), limit + 1, offset);
@@ -35,19 +35,19 @@ export function dataRoutes(services: DataServices): Route[] {
     return json({ data, count: data.length, offset, limit, has_more: rows.length > limit });
   };
 
-  const cursor = async (context: RequestContext): Promise<Response> => {
+  const cursor = async (context: RequestContext): Promise<Answer> => {
     const numItems = integer(context, "limit", { fallback: CURSOR_PAGE.fallback, min: 1, max: CURSOR_PAGE.max });
     const page = await reads(context).paginate(context.param("entity"), { cursor: context.query("after"), numItems });
     return json({ data: page.page, next_cursor: page.nextCursor, has_more: !page.isDone });
   };
 
-  const get = async (context: RequestContext): Promise<Response> => {
+  const get = async (context: RequestContext): Promise<Answer> => {
     const row = await reads(context).get(context.param("entity"), context.param("id"));
     if (row === null) throw notFound(context);
     return json(row);
   };
 
-  const lookup = async (context: RequestContext): Promise<Response> => {
+  const lookup = async (context: RequestContext): Promise<Answer> => {
     const entity = context.param("entity");
     const kind = services.model().entity(entity).shape.fields.get(context.param("field"));
     const value = fromText(kind, context.param("value"));
@@ -56,7 +56,7 @@ export function dataRoutes(services: DataServices): Route[] {
     return json(row);
   };
 
-  const insert = async (context: RequestContext): Promise<Response> => {
+  const insert = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
     const entity = context.param("entity");
     const { id, data } = takeId(body);
@@ -64,7 +64,7 @@ export function dataRoutes(services: DataServices): Route[] {
     return json({ id: result }, 201);
   };
 
-  const update = async (context: RequestContext): Promise<Response> => {
+  const update = async (context: RequestContext): Promise<Answer> => {
     const patch = takeId(await context.json()).data;
     const { result } = await committer.commit(write(context, `update ${context.param("entity")}/${context.param("id")}`), (writer) =>
       writer.update(context.param("entity"), context.param("id"), patch),
@@ -73,7 +73,7 @@ export function dataRoutes(services: DataServices): Route[] {
     return json({ updated: true });
   };
 
-  const remove = async (context: RequestContext): Promise<Response> => {
+  const remove = async (context: RequestContext): Promise<Answer> => {
     const { result } = await committer.commit(write(context, `delete ${context.param("entity")}/${context.param("id")}`), (writer) =>
       writer.delete(context.param("entity"), context.param("id")),
     );
@@ -81,7 +81,7 @@ export function dataRoutes(services: DataServices): Route[] {
     return json({ deleted: true });
   };
 
-  const setLink = (linked: boolean) => async (context: RequestContext): Promise<Response> => {
+  const setLink = (linked: boolean) => async (context: RequestContext): Promise<Answer> => {
     const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
     const { result } = await committer.commit(write(context, `link ${entity}/${id}/${relation}`), (writer) =>
       linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),

@@ -1,7 +1,27 @@
 import { bind, compilePredicate, hasExists, TRUE, type Env, type Expr } from "@pylonsync/query";
 import type { Access, PolicySet } from "../policy/policy-set.ts";
-import type { Reader } from "../store/store.ts";
+import type { Reader, StoredRow } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
+
+/** What a rule is asked about. The time is written out only when the rule looks at it. */
+export class RuleEnv implements Env {
+  readonly auth: Caller;
+  readonly data: StoredRow;
+  readonly old: StoredRow | undefined;
+  readonly #now: number;
+
+  /** @param now milliseconds since 1970 */
+  constructor(auth: Caller, now: number, data: StoredRow, old?: StoredRow) {
+    this.auth = auth;
+    this.data = data;
+    this.old = old;
+    this.#now = now;
+  }
+
+  get now(): string {
+    return new Date(this.#now).toISOString();
+  }
+}
 
 interface Rule {
   readonly expr: Expr;
@@ -25,7 +45,7 @@ export class Rules {
   }
 
   /** Whether the rule holds for the rows in `env`. `reader` is asked when the rule looks at other rows. */
-  async allows(reader: Reader, entity: string, access: Access, env: Env & { readonly auth: Caller }): Promise<boolean> {
+  async allows(reader: Reader, entity: string, access: Access, env: RuleEnv): Promise<boolean> {
     if (env.auth.isAdmin) return true;
     const { expr, predicate } = this.#rule(entity, access);
     if (predicate !== undefined) return predicate(env);

@@ -6,6 +6,7 @@ import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
 import type { DataModel } from "./model.ts";
+import { RuleEnv } from "./rules.ts";
 
 export interface WriterOptions {
   readonly caller: Caller;
@@ -142,7 +143,7 @@ export class Writer implements Reader {
 
   async #allowed(entity: Entity, access: Access, rows: { data: StoredRow; old?: StoredRow }): Promise<boolean> {
     if (this.#options.policies === "bypassed") return true;
-    const env = { ...rows, auth: this.#options.caller, now: new Date(this.#options.now).toISOString() };
+    const env = new RuleEnv(this.#options.caller, this.#options.now, rows.data, rows.old);
     return this.#model.rules.allows(this.#tx, entity.name, access, env);
   }
 

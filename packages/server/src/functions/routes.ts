@@ -3,17 +3,17 @@ import type { FnDefinition } from "@pylonsync/functions";
 import type { RequestContext } from "../request/context.ts";
 import { readText } from "../request/body.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { json } from "../request/responses.ts";
+import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { streamCall } from "./call-stream.ts";
 import type { Call, Functions, Runner } from "./runner.ts";
 
 /** Calls, streamed calls, webhooks and the list of functions. */
 export function functionRoutes(runner: Runner, functions: () => Functions, limiter: RateLimiter): Route[] {
-  const call = async (context: RequestContext): Promise<Response> => {
+  const call = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = runner.find(name);
-    await limiter.count(`${name}:${context.caller.userId ?? context.address}`);
+    await limiter.count(() => `${name}:${context.caller.userId ?? context.address}`);
     const args = await context.json({});
     const request = callOf(context, definition);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
@@ -22,20 +22,20 @@ export function functionRoutes(runner: Runner, functions: () => Functions, limit
     return json(await runner.run(name, definition, args, request));
   };
 
-  const webhook = async (context: RequestContext): Promise<Response> => {
+  const webhook = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = runner.find(name);
     if (definition.type !== "action") {
       throw new PylonError("NOT_AN_ACTION", `"${name}" is a ${definition.type}; only an action can take a webhook.`);
     }
-    await limiter.count(`${name}:${context.address}`);
+    await limiter.count(() => `${name}:${context.address}`);
     const rawBody = await readText(context.request);
     const { pathname, search } = context.url;
     const request = { method: context.request.method, path: pathname + search, headers: Object.fromEntries(context.request.headers), rawBody };
     return json(await runner.run(name, definition, { rawBody }, { ...callOf(context, definition), request }));
   };
 
-  const list = (): Response =>
+  const list = (): Answer =>
     json([...functions()].map(([name, { type, args, internal }]) => ({ name, fn_type: type, ...(args === undefined ? {} : { args_schema: args }), ...(internal === true ? { internal } : {}) })));
 
   return [

@@ -108,7 +108,7 @@ export class Runner {
 
   async #invoke(name: string, definition: FnDefinition, args: unknown, call: Call, deadline: Deadline): Promise<unknown> {
     const { store, committer, model, platform } = this.#services;
-    const scope = { caller: call.caller, now: new Date(platform.now()).toISOString() };
+    const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
     // The handler's own types are the app's; here it takes whatever context its type says.
     const handle = async (context: unknown, given: unknown): Promise<unknown> => (definition.handler as (context: unknown, args: unknown) => unknown)(context, given);

@@ -4,7 +4,7 @@ import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketStart } from "../sync/websocket.ts";
 import type { Route } from "../request/route.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { Dispatcher, Peer } from "./dispatcher.ts";
 
 export interface ListenerOptions {
   readonly host: string;
@@ -107,12 +107,12 @@ class Listener {
   }
 
   /** Any path will do: older clients open the root. */
-  async #upgrade(request: Request, server: BunServer, peer: string): Promise<Response | undefined> {
+  async #upgrade(request: Request, server: BunServer, peer: Peer): Promise<Response | undefined> {
     const { dispatcher, connections } = this.#services;
     const address = dispatcher.addressOf(request, peer);
     let start: SocketStart & { readonly protocol: string | undefined };
     try {
-      start = await dispatcher.identifySocket(request, address);
+      start = await dispatcher.identifySocket(request, () => address);
       connections.take(address);
     } catch (error) {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error as Error));
@@ -126,7 +126,7 @@ class Listener {
     return dispatcher.serve("socket", request, peer, () => Promise.reject(new PylonError("INVALID_DATA", "This is no WebSocket handshake.")));
   }
 
-  #openStream(request: Request, peer: string): Promise<Response> {
+  #openStream(request: Request, peer: Peer): Promise<Response> {
     const { dispatcher, connections, feed } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
       if (request.method !== "GET") throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
@@ -140,8 +140,8 @@ class Listener {
   }
 }
 
-function peerOf(request: Request, server: BunServer): string {
-  return server.requestIP(request)?.address ?? "";
+function peerOf(request: Request, server: BunServer): Peer {
+  return () => server.requestIP(request)?.address ?? "";
 }
 
 function pathOf(url: string): string {

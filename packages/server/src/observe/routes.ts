@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { json } from "../request/responses.ts";
+import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import type { Metrics } from "./metrics.ts";
@@ -12,9 +12,9 @@ export interface HealthState {
 
 /** `/health` says that the process lives, `/readyz` that it can serve, `/metrics` how it does. */
 export function observeRoutes(store: Store, metrics: Metrics, state: HealthState): Route[] {
-  const health = (): Response => json({ status: "ok", uptime_seconds: Math.floor(state.uptimeMs() / 1000) });
+  const health = (): Answer => json({ status: "ok", uptime_seconds: Math.floor(state.uptimeMs() / 1000) });
 
-  const ready = async (): Promise<Response> => {
+  const ready = async (): Promise<Answer> => {
     if (state.isStopping()) throw new PylonError("NOT_READY", "The server is stopping.", { extra: { parts: { server: "stopping" } } });
     try {
       await store.ping();

@@ -1,8 +1,10 @@
-import { and, checkPolicy, FALSE, nodesOf, parsePolicy, QuerySyntaxError, TRUE, type ExistsExpr, type Expr, type Root, type SchemaShape } from "@pylonsync/query";
+import { and, checkPolicy, FALSE, nodesOf, normaliseDates, parsePolicy, QuerySyntaxError, TRUE, type ExistsExpr, type Expr, type Root, type SchemaShape } from "@pylonsync/query";
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
 export type Access = "read" | "insert" | "update" | "delete";
+
+type PolicyText = Exclude<keyof ManifestPolicy, "name" | "entity" | "action">;
 
 /** Another entity's read rule that looks at this one. */
 export interface RuleReader {
@@ -13,20 +15,29 @@ export interface RuleReader {
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
 const ROOTS: Record<Access, readonly Root[]> = { read: ["data"], insert: ["data"], update: ["data", "old"], delete: ["data"] };
 /** The texts of a policy that may speak for an access, the first that says something wins. */
-const TEXTS: Record<Access, readonly (keyof ManifestPolicy)[]> = {
+const TEXTS: Record<Access, readonly PolicyText[]> = {
   read: ["allowRead", "allow"],
   insert: ["allowInsert", "allowWrite", "allow"],
   update: ["allowUpdate", "allowWrite", "allow"],
   delete: ["allowDelete", "allowWrite", "allow"],
 };
 
-/** The app's policies, compiled: for each entity and access one condition. */
+/** The text and the roots of an action's policy. */
+const ACTION = { texts: ["allow"] as const, roots: ["input"] as const };
+
+/** The app's policies, compiled: for each entity and access one condition, and one for each action that a policy names. */
 export class PolicySet {
   readonly #rules: ReadonlyMap<string, Expr>;
+  readonly #actions: ReadonlyMap<string, Expr>;
   readonly #readers = new Map<string, RuleReader[]>();
 
-  constructor(rules: ReadonlyMap<string, Expr>, entities: Iterable<string>) {
+  /**
+   * @param rules by `Entity.access`
+   * @param actions by the action's name
+   */
+  constructor(rules: ReadonlyMap<string, Expr>, entities: Iterable<string>, actions: ReadonlyMap<string, Expr> = new Map()) {
     this.#rules = rules;
+    this.#actions = actions;
     for (const entity of entities) {
       for (const node of nodesOf(this.rule(entity, "read"))) {
         if (node.kind !== "exists") continue;
@@ -39,6 +50,11 @@ export class PolicySet {
   /** What must hold. FALSE for an entity that is closed. */
   rule(entity: string, access: Access): Expr {
     return this.#rules.get(`${entity}.${access}`) ?? FALSE;
+  }
+
+  /** What must hold of `auth` and `input` for the action to be called. TRUE for one that no policy names. */
+  actionRule(name: string): Expr {
+    return this.#actions.get(name) ?? TRUE;
   }
 
   /** The read rules that look at rows of `entity`: when such a row changes, rows of theirs appear or vanish. */
@@ -62,20 +78,34 @@ export function compilePolicies(
   for (const [index, policy] of manifest.policies.entries()) {
     for (const access of ACCESSES) {
       if (policy.entity === undefined) continue;
-      const expr = compiler.compile(policy, access, `policies[${index}]`);
+      const expr = compiler.compile(policy, TEXTS[access], ROOTS[access], `policies[${index}]`);
       if (expr === undefined) continue;
       const key = `${policy.entity}.${access}`;
       parts.set(key, [...(parts.get(key) ?? []), expr]);
     }
   }
   const isOpen = options.dev || manifest.access === "public";
+  const actions = compileActions(manifest, compiler, isOpen, options.dev);
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
     const silent = ACCESSES.filter((access) => !parts.has(`${name}.${access}`));
     for (const access of ACCESSES) rules.set(`${name}.${access}`, silent.includes(access) ? (isOpen ? TRUE : FALSE) : and(...(parts.get(`${name}.${access}`) ?? [])));
     if (silent.length > 0 && manifest.access !== "public") compiler.diagnostics.push(silence(name, silent, options.dev));
   }
-  return { policies: new PolicySet(rules, manifest.entities.map(({ name }) => name)), diagnostics: compiler.diagnostics };
+  return { policies: new PolicySet(rules, manifest.entities.map(({ name }) => name), actions), diagnostics: compiler.diagnostics };
+}
+
+/** Every policy that names the action must allow it. One that names it and says nothing is silent, as for an entity. */
+function compileActions(manifest: Manifest, compiler: PolicyCompiler, isOpen: boolean, dev: boolean): Map<string, Expr> {
+  const parts = new Map<string, Expr[]>();
+  for (const [index, policy] of manifest.policies.entries()) {
+    if (policy.action === undefined) continue;
+    const expr = compiler.compile({ ...policy, entity: undefined }, ACTION.texts, ACTION.roots, `policies[${index}]`);
+    parts.set(policy.action, [...(parts.get(policy.action) ?? []), ...(expr === undefined ? [] : [expr])]);
+  }
+  const silent = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
+  if (manifest.access !== "public") compiler.diagnostics.push(...silent.map((action) => actionSilence(action, dev)));
+  return new Map([...parts].map(([action, exprs]) => [action, exprs.length > 0 ? and(...exprs) : isOpen ? TRUE : FALSE]));
 }
 
 class PolicyCompiler {
@@ -87,18 +117,23 @@ class PolicyCompiler {
     this.#schema = schema;
   }
 
-  /** @returns undefined when the policy says nothing about this access */
-  compile(policy: ManifestPolicy, access: Access, at: string): Expr | undefined {
-    const key = TEXTS[access].find((candidate) => (policy[candidate] ?? "").trim() !== "");
+  /**
+   * @param texts may speak for this access, the first that says something wins
+   * @returns undefined when the policy says nothing about this access; FALSE when what it says is wrong
+   */
+  compile(policy: ManifestPolicy, texts: readonly PolicyText[], roots: readonly Root[], at: string): Expr | undefined {
+    const key = texts.find((candidate) => (policy[candidate] ?? "").trim() !== "");
     const source = key === undefined ? undefined : policy[key];
     if (key === undefined || source === undefined) return undefined;
     const path = `${at}.${key}`;
     try {
       const expr = parsePolicy(source);
-      for (const { message, position, hint } of checkPolicy(expr, { schema: this.#schema, entity: policy.entity, roots: ROOTS[access] })) {
+      const scope = { schema: this.#schema, entity: policy.entity, roots };
+      const problems = checkPolicy(expr, scope);
+      for (const { message, position, hint } of problems) {
         this.#report({ severity: "error", code: "POLICY_INVALID", message: `The policy "${policy.name}" at position ${position}: ${message}`, path, position, hint });
       }
-      return expr;
+      return problems.length === 0 ? normaliseDates(expr, scope) : FALSE;
     } catch (error) {
       if (!(error instanceof QuerySyntaxError)) throw error;
       this.#report({ ...errorAt("POLICY_SYNTAX", `The policy "${policy.name}" does not parse: ${error.message}`, path), position: error.position });
@@ -123,5 +158,15 @@ function silence(entity: string, accesses: readonly Access[], dev: boolean): Dia
     message: dev ? `${what}: open to everyone in dev mode, closed outside of it.` : `${what}: closed.`,
     path: `entities.${entity}`,
     hint: `Add policy({name: "...", entity: "${entity}", allow: "..."}), or access: "public" to the manifest.`,
+  };
+}
+
+function actionSilence(action: string, dev: boolean): Diagnostic {
+  return {
+    severity: "warning",
+    code: "POLICY_MISSING",
+    message: `The policies of the action ${action} say nothing: it is ${dev ? "open to everyone in dev mode, closed outside of it" : "closed"}.`,
+    path: `actions.${action}`,
+    hint: `Write allow: "..." in the policy that names ${action}.`,
   };
 }

@@ -8,27 +8,31 @@ export class RequestContext {
   readonly request: Request;
   readonly params: Readonly<Record<string, string>>;
   readonly identity: Identity;
-  /** The client's address, as the trusted proxies tell it. */
-  readonly address: string;
   readonly requestId: string;
+  readonly #address: () => string;
   #url: URL | undefined;
 
   constructor(
     request: Request,
     params: Readonly<Record<string, string>>,
     identity: Identity,
-    address: string,
+    address: () => string,
     requestId: string,
   ) {
     this.request = request;
     this.params = params;
     this.identity = identity;
-    this.address = address;
+    this.#address = address;
     this.requestId = requestId;
   }
 
   get caller(): Caller {
     return this.identity.caller;
+  }
+
+  /** The client's address, as the trusted proxies tell it. */
+  get address(): string {
+    return this.#address();
   }
 
   get url(): URL {

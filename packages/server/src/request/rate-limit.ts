@@ -17,11 +17,18 @@ export class RateLimiter {
     this.#limiter = limit.max === 0 ? null : new RateLimiterMemory({ points: limit.max, duration: limit.windowSeconds });
   }
 
-  /** @throws PylonError RATE_LIMITED with `retry_after_secs` */
-  async count(key: string): Promise<void> {
+  get isOn(): boolean {
+    return this.#limiter !== null;
+  }
+
+  /**
+   * @param key asked only when there is a limit
+   * @throws PylonError RATE_LIMITED with `retry_after_secs`
+   */
+  async count(key: () => string): Promise<void> {
     if (this.#limiter === null) return;
     try {
-      await this.#limiter.consume(key);
+      await this.#limiter.consume(key());
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       const seconds = Math.max(1, Math.ceil(error.msBeforeNext / 1000));

@@ -1,9 +1,23 @@
 import { PylonError } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
 
-/** A JSON answer. The listener adds the common headers. */
-export function json(body: unknown, status = 200): Response {
-  return Response.json(body, { status });
+/** A JSON answer that is not made yet: the dispatcher makes the Response with all of its headers at once. */
+export class JsonAnswer {
+  readonly body: unknown;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+
+  constructor(body: unknown, status: number, headers?: Readonly<Record<string, string>>) {
+    this.body = body;
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+export type Answer = Response | JsonAnswer;
+
+export function json(body: unknown, status = 200): JsonAnswer {
+  return new JsonAnswer(body, status);
 }
 
 /** The error that a caller is shown for what was thrown, or undefined when it is a fault of ours and must not be shown. */
@@ -19,11 +33,11 @@ export function toPublicError(error: unknown): PylonError | undefined {
 }
 
 /** The answer for a PylonError. */
-export function errorResponse(error: PylonError, requestId: string): Response {
+export function errorAnswer(error: PylonError, requestId: string): JsonAnswer {
   const body = error.toBody();
-  const response = Response.json({ error: { ...body.error, request_id: requestId } }, { status: error.status });
   const retryAfter = body.error.retry_after_secs;
-  if (retryAfter !== undefined) response.headers.set("Retry-After", String(retryAfter));
-  if (error.status === 401) response.headers.set("WWW-Authenticate", "Bearer");
-  return response;
+  return new JsonAnswer({ error: { ...body.error, request_id: requestId } }, error.status, {
+    ...(retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) }),
+    ...(error.status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
+  });
 }

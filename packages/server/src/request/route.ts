@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Method, RequestContext } from "./context.ts";
+import type { Answer } from "./responses.ts";
 
 /**
  * Who may call a route. Routes that serve rows are open to `anyone`: there the policies decide.
@@ -14,7 +15,7 @@ export interface Route {
   readonly access: RouteAccess;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
-  readonly handle: (context: RequestContext) => Response | Promise<Response>;
+  readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 
 /** @throws PylonError AUTH_REQUIRED, FORBIDDEN */

@@ -1,14 +1,14 @@
 import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { DataServices } from "../data/routes.ts";
 import type { RequestContext } from "../request/context.ts";
-import { json } from "../request/responses.ts";
+import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { Puller } from "./pull.ts";
 import { parsePush, push } from "./push.ts";
 
 /** `pull` and `push`. The live half is in websocket.ts and sse.ts. */
 export function syncRoutes(services: DataServices): Route[] {
-  const pull = async (context: RequestContext): Promise<Response> => {
+  const pull = async (context: RequestContext): Promise<Answer> => {
     const puller = new Puller(services.store, services.model(), services.platform.now);
     const limit = context.query("limit");
     const request = {
@@ -21,7 +21,7 @@ export function syncRoutes(services: DataServices): Route[] {
     return json(await puller.pull(request, context.caller));
   };
 
-  const handlePush = async (context: RequestContext): Promise<Response> => {
+  const handlePush = async (context: RequestContext): Promise<Answer> => {
     const request = parsePush(await context.json());
     return json(await push(request, context.caller, services));
   };

@@ -2,6 +2,7 @@ import type { ChangeEvent } from "@pylonsync/protocol";
 import { and, bind, FALSE, not, or, type ExistsExpr, type Expr } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
+import { RuleEnv } from "../data/rules.ts";
 import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
 import { deleteEvent, insertEvent, updateEvent } from "./wire.ts";
 
@@ -40,9 +41,8 @@ export class Visibility {
   /** For an entity that `isImmediate`. */
   seenNow(record: ChangeRecord, caller: Caller): ChangeEvent | undefined {
     const predicate = this.#model.rules.readPredicate(record.entity);
-    const now = new Date(this.#now()).toISOString();
-    const sees = (row: StoredRow | null): boolean =>
-      row !== null && (caller.isAdmin || predicate?.({ data: row, auth: caller, now }) === true);
+    const now = this.#now();
+    const sees = (row: StoredRow | null): boolean => row !== null && (caller.isAdmin || predicate?.(new RuleEnv(caller, now, row)) === true);
     return transition(record, sees(record.before), sees(record.after));
   }
 
@@ -78,8 +78,7 @@ export class Visibility {
 
   async #reads(entity: string, row: StoredRow | null, caller: Caller): Promise<boolean> {
     if (row === null) return false;
-    const now = new Date(this.#now()).toISOString();
-    return this.#model.rules.allows(this.#reader, entity, "read", { data: row, auth: caller, now });
+    return this.#model.rules.allows(this.#reader, entity, "read", new RuleEnv(caller, this.#now(), row));
   }
 
   /** Whether the change is to a row that a read rule looks at on behalf of this caller. */

@@ -17,7 +17,7 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
 export function compileCount(entity: string, where: Expr | undefined, schema: SchemaShape, dialect: Dialect): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const condition = where === undefined ? "" : ` WHERE ${compiler.condition(where, tableOf(entity, schema))}`;
-  return { text: `SELECT count(*) AS count FROM ${quoteName(entity)} AS t${condition}`, params: compiler.params };
+  return { text: `SELECT ${dialect.count("*")} AS count FROM ${quoteName(entity)} AS t${condition}`, params: compiler.params };
 }
 
 /** Whether a tree without free paths holds, as `truth` 1 or 0. */
@@ -44,16 +44,17 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
   const measures = spec.measures.map(({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quoteName(as)}`);
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
   const where = spec.where === undefined ? "" : ` WHERE ${compiler.condition(spec.where, table)}`;
-  const positions = groups.map((_, index) => index + 1).join(", ");
-  const grouping = positions === "" ? "" : ` GROUP BY ${positions} ORDER BY ${positions}`;
+  const positions = groups.map((_, index) => index + 1);
+  const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")} ORDER BY ${positions.map((position) => `${position} NULLS LAST`).join(", ")}`;
   return { text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}`, params: compiler.params };
 }
 
 function measure(fn: Aggregate["measures"][number]["fn"], field: string | undefined, compiler: WhereCompiler, table: TableScope, dialect: Dialect): string {
-  if (fn === "count" || field === undefined) return "count(*)";
+  if (fn === "count" || field === undefined) return dialect.count("*");
   const column = compiler.column(table, field);
-  if (fn === "countDistinct") return `count(DISTINCT ${column})`;
-  return `${fn}(${dialect.shown(column, table.shape.fields.get(field) ?? "string")})`;
+  if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);
+  if (fn === "sum" || fn === "avg") return dialect.total(fn, column);
+  return dialect.shown(`${fn}(${column})`, table.shape.fields.get(field) ?? "string");
 }
 
 /** Ends in the id, so that the order is the same each time. */

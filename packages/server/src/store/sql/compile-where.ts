@@ -1,6 +1,7 @@
-import type { CompareOp, EntityShape, Expr, SchemaShape } from "@pylonsync/query";
+import { compilePredicate, type CompareOp, type EntityShape, type Expr, type FieldKind, type PathExpr, type SchemaShape } from "@pylonsync/query";
 import type { Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
+import { classOf, intComparison, literalFor, mirrored, padded } from "./operands.ts";
 
 /** SQL text and its parameters. What users sent is only ever in the parameters. */
 export interface Sql {
@@ -46,24 +47,26 @@ export class WhereCompiler {
     switch (expr.kind) {
       case "and":
       case "or": {
+        if (expr.items.length === 0) return constant((expr.kind === "and") === holds);
         const joint = (expr.kind === "and") === holds ? " AND " : " OR ";
         return `(${expr.items.map((item) => this.#condition(item, scope, holds)).join(joint)})`;
       }
       case "not":
         return this.#condition(expr.item, scope, !holds);
       case "literal":
-        return (expr.value === true) === holds ? "(1 = 1)" : "(1 = 0)";
+        return constant((expr.value === true) === holds);
       case "compare":
         return this.#compare(expr.op, expr.left, expr.right, scope, holds);
       case "in":
         return this.#membership(expr.item, expr.list, scope, holds);
       case "contains":
-        return truth(this.#dialect.contains(this.#operand(expr.text, scope), this.#operand(expr.part, scope)), holds);
+        return this.#contains(expr.text, expr.part, scope, holds);
       case "startsWith":
         return this.#startsWith(expr.text, expr.prefix, scope, holds);
       case "exists":
         return `${holds ? "" : "NOT "}EXISTS (${this.#subquery(expr.entity, expr.where, scope)})`;
       case "path":
+        if (this.#kindOf(expr, scope) !== "bool") return constant(!holds);
         return truth(`(${this.#operand(expr, scope)} = ${this.parameter(true)})`, holds);
       default:
         throw new Error(`A ${expr.kind} is no condition.`);
@@ -71,29 +74,56 @@ export class WhereCompiler {
   }
 
   #compare(op: CompareOp, left: Expr, right: Expr, scope: Scope, holds: boolean): string {
+    if (left.kind === "literal" && right.kind !== "literal") return this.#compare(mirrored(op), right, left, scope, holds);
+    const isEquality = op === "==" || op === "!=";
     const positive = (op === "!=") !== holds;
-    const nullSide = isNull(right) ? left : isNull(left) ? right : undefined;
-    if (nullSide !== undefined && (op === "==" || op === "!=")) {
-      return `(${this.#operand(nullSide, scope)} IS ${positive ? "" : "NOT "}NULL)`;
+    if (isEquality && isNull(right) && left.kind !== "literal") return `(${this.#operand(left, scope)} IS ${positive ? "" : "NOT "}NULL)`;
+    if (left.kind === "literal" && right.kind === "literal") return constant(compilePredicate({ kind: "compare", op, left, right })({}) === holds);
+    const kind = this.#kindOf(left, scope);
+    if (right.kind !== "literal") {
+      if (classOf(kind) !== classOf(this.#kindOf(right, scope))) return constant(!positive);
+      return truth(`(${this.#operand(left, scope)} ${NEGATED[op]} ${this.#operand(right, scope)})`, positive);
     }
-    return truth(`(${this.#operand(left, scope)} ${NEGATED[op]} ${this.#operand(right, scope)})`, positive);
+    const found = literalFor(kind, right);
+    if (found === undefined || (!isEquality && kind === "bool")) return constant(!positive);
+    const asked = kind === "int" && typeof found.value === "number" ? intComparison(op, found.value) : { op, value: found.value };
+    if (asked === undefined) return constant(!positive);
+    return truth(`(${this.#operand(left, scope)} ${NEGATED[asked.op]} ${this.parameter(asked.value)})`, positive);
   }
 
   #membership(item: Expr, list: Expr, scope: Scope, holds: boolean): string {
     if (list.kind !== "list") throw new Error("A list must be bound before it gets to the database.");
-    if (list.items.length === 0) return holds ? "(1 = 0)" : "(1 = 1)";
-    const values = list.items.filter((entry) => !isNull(entry));
+    const asksNull = list.items.some(isNull);
+    if (isNull(item)) return constant(asksNull === holds);
     const tests: string[] = [];
-    if (values.length < list.items.length) tests.push(`(${this.#operand(item, scope)} IS NULL)`);
-    if (values.length > 0) tests.push(`(${this.#operand(item, scope)} IN (${values.map((value) => this.#operand(value, scope)).join(", ")}))`);
+    if (asksNull && item.kind !== "literal") tests.push(`(${this.#operand(item, scope)} IS NULL)`);
+    const known = list.items.filter((entry) => entry.kind === "literal");
+    const others = list.items.filter((entry) => entry.kind !== "literal");
+    if (item.kind === "literal") {
+      if (known.some(({ value }) => value === item.value)) return constant(holds);
+    } else {
+      const kind = this.#kindOf(item, scope);
+      const values = known.flatMap((entry) => literalFor(kind, entry) ?? []).filter(({ value }) => kind !== "int" || Number.isSafeInteger(value));
+      // The item comes first in the text, so its parameters come first too.
+      if (values.length > 0) tests.push(`(${this.#operand(item, scope)} IN (${padded(values).map(({ value }) => this.parameter(value)).join(", ")}))`);
+    }
+    for (const other of others) tests.push(this.#compare("==", item, other, scope, true));
+    if (tests.length === 0) return constant(!holds);
     return truth(tests.length === 1 ? (tests[0] ?? "") : `(${tests.join(" OR ")})`, holds);
   }
 
+  #contains(text: Expr, part: Expr, scope: Scope, holds: boolean): string {
+    if (!this.#areTexts(text, part, scope)) return constant(!holds);
+    if (text.kind === "literal" && part.kind === "literal") return constant(compilePredicate({ kind: "contains", text, part })({}) === holds);
+    return truth(this.#dialect.contains(this.#operand(text, scope), this.#operand(part, scope)), holds);
+  }
+
   #startsWith(text: Expr, prefix: Expr, scope: Scope, holds: boolean): string {
-    const column = this.#operand(text, scope);
-    // The prefix stands twice in SQLite's form, so it is compiled twice where it is a parameter.
-    const once = this.#dialect.startsWith(column, "\u0000");
-    return truth(once.replaceAll("\u0000", () => this.#operand(prefix, scope)), holds);
+    if (!this.#areTexts(text, prefix, scope)) return constant(!holds);
+    if (text.kind === "literal" && prefix.kind === "literal") return constant(compilePredicate({ kind: "startsWith", text, prefix })({}) === holds);
+    // The prefix stands twice in SQLite's form: parameters are added in the order in which the text names them.
+    const form = this.#dialect.startsWith("\u0001", "\u0002");
+    return truth(form.replaceAll(/[\u0001\u0002]/g, (mark) => this.#operand(mark === "\u0001" ? text : prefix, scope)), holds);
   }
 
   #subquery(entity: string, where: Expr, scope: Scope): string {
@@ -103,17 +133,29 @@ export class WhereCompiler {
     return `SELECT 1 FROM ${quoteName(entity)} AS ${table.alias} WHERE ${this.#condition(where, { data: scope.data, related: table }, true)}`;
   }
 
+  #areTexts(a: Expr, b: Expr, scope: Scope): boolean {
+    return [a, b].every((expr) => (expr.kind === "literal" ? typeof expr.value === "string" : classOf(this.#kindOf(expr, scope)) === "text"));
+  }
+
+  /** Of what is no literal: a column, or a condition in parentheses. */
+  #kindOf(expr: Expr, scope: Scope): FieldKind {
+    if (expr.kind !== "path") return "bool";
+    const kind = tableOf(expr, scope).shape.fields.get(expr.name);
+    if (kind === undefined) throw new Error(`${expr.root} has no field ${expr.name}.`);
+    return kind;
+  }
+
   #operand(expr: Expr, scope: Scope): string {
     switch (expr.kind) {
       case "literal":
         return this.parameter(expr.value);
-      case "path": {
-        const table = expr.root === "data" ? scope.data : expr.root === "related" ? scope.related : undefined;
-        if (table === undefined) throw new Error(`${expr.root}.${expr.name} is not bound.`);
-        return this.column(table, expr.name);
-      }
+      case "path":
+        return this.column(tableOf(expr, scope), expr.name);
+      case "now":
+      case "list":
+        throw new Error(`A ${expr.kind} must be bound before it gets to the database.`);
       default:
-        throw new Error(`A ${expr.kind} can't be compared in the database.`);
+        return `(${this.#condition(expr, scope, true)} IS TRUE)`;
     }
   }
 }
@@ -129,8 +171,18 @@ interface Scope {
   readonly related: TableScope | undefined;
 }
 
+function tableOf({ root, name }: PathExpr, { data, related }: Scope): TableScope {
+  const table = root === "data" ? data : root === "related" ? related : undefined;
+  if (table === undefined) throw new Error(`${root}.${name} is not bound.`);
+  return table;
+}
+
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+function constant(holds: boolean): string {
+  return holds ? "(1 = 1)" : "(1 = 0)";
 }
 
 function truth(condition: string, holds: boolean): string {

@@ -1,2 +1,2 @@
 export { compileAggregate, compileCount, compileDelete, compileSelect, compileTest } from "./compile-select.ts";
-export { sqlite, type Dialect } from "./dialect.ts";
+export { postgres, sqlite, type Dialect } from "./dialect.ts";

@@ -86,8 +86,8 @@ export class GroupCommit {
       for (const { job } of finished) job.reject(translateError(error));
       return;
     }
+    this.#onCommit(changes);
     for (const { job, value } of finished) job.resolve(value);
-    if (changes.length > 0) this.#onCommit(changes);
   }
 
   async #runJob(job: Job, changes: ChangeRecord[]): Promise<Finished | null> {

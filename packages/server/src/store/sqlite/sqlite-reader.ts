@@ -31,13 +31,18 @@ export class SqliteReader implements Reader {
   readonly #statements: StatementCache;
   readonly #tables: () => TableSet;
 
-  constructor(statements: StatementCache, tables: () => TableSet) {
+  readonly #beforeRead: () => void;
+
+  /** @param beforeRead called before each read */
+  constructor(statements: StatementCache, tables: () => TableSet, beforeRead: () => void) {
     this.#statements = statements;
     this.#tables = tables;
+    this.#beforeRead = beforeRead;
   }
 
   async get(entity: string, id: string): Promise<StoredRow | null> {
     const table = this.#tables().table(entity);
+    this.#beforeRead();
     const row = this.#statements.get(table.get).get(id);
     return row === null ? null : table.decode(row);
   }
@@ -71,6 +76,7 @@ export class SqliteReader implements Reader {
   }
 
   #all(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
+    this.#beforeRead();
     return this.#statements.get(text).all(...params.map(encode));
   }
 }

@@ -10,6 +10,7 @@ import { SYSTEM_TABLES } from "../system-tables.ts";
 import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { ReadSnapshot } from "./read-snapshot.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import { StatementCache } from "./statements.ts";
@@ -42,6 +43,7 @@ export class SqliteStore implements Store {
   readonly #readerStatements: StatementCache;
   readonly #commits: GroupCommit;
   readonly #reads: SqliteReader;
+  readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
   readonly #epoch: string;
   #tables = new TableSet(shapesOf(null));
@@ -54,8 +56,9 @@ export class SqliteStore implements Store {
     this.#writerStatements = new StatementCache(this.#writer);
     this.#readerStatements = new StatementCache(this.#reader);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
-    this.#reads = new SqliteReader(this.#readerStatements, () => this.#tables);
-    const ownReads = new SqliteReader(this.#writerStatements, () => this.#tables);
+    this.#snapshot = new ReadSnapshot(this.#readerStatements);
+    this.#reads = new SqliteReader(this.#readerStatements, () => this.#tables, () => this.#snapshot.enter());
+    const ownReads = new SqliteReader(this.#writerStatements, () => this.#tables, () => undefined);
     this.#commits = new GroupCommit(
       this.#writerStatements,
       () => new SqliteTransaction(this.#writerStatements, ownReads, this.#tables),
@@ -86,9 +89,11 @@ export class SqliteStore implements Store {
   }
 
   async bounds(): Promise<LogBounds> {
+    this.#snapshot.enter();
     return logBounds(this.#readerStatements, this.#epoch);
   }
   async changes(seq: number, limit: number): Promise<ChangeRecord[]> {
+    this.#snapshot.enter();
     return changesAfter(this.#readerStatements, seq, limit);
   }
   follow(listener: Listener): () => void {
@@ -110,6 +115,7 @@ export class SqliteStore implements Store {
         this.#setMeta("manifest", manifestJson);
       });
     }
+    this.#snapshot.leave();
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#adopt(manifestJson);
@@ -121,6 +127,7 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     await this.#commits.idle();
+    this.#snapshot.leave();
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#reader.close();
@@ -133,6 +140,8 @@ export class SqliteStore implements Store {
   }
 
   #publish(changes: readonly ChangeRecord[]): void {
+    this.#snapshot.leave();
+    if (changes.length === 0) return;
     for (const listener of this.#listeners) listener(changes);
   }
 

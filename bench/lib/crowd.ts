@@ -1,0 +1,24 @@
+import { join } from "node:path";
+
+/** Many sockets to one server. */
+export interface Crowd {
+  /** Answers when every socket has got this many messages since it was opened. */
+  readonly received: (messages: number) => Promise<void>;
+  readonly stop: () => void;
+}
+
+/** Opens sockets from another process; resolves when all are open. */
+export async function openCrowd(url: string, count: number, token = ""): Promise<Crowd> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "sockets.ts"), url, String(count), token], { stdout: "pipe", stderr: "inherit" });
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let seen = "";
+  const until = async (line: string): Promise<void> => {
+    while (!`\n${seen}`.includes(`\n${line}\n`)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error("The sockets' process ended.");
+      seen += value;
+    }
+  };
+  await until("open");
+  return { received: (messages) => until(String(messages)), stop: () => child.kill() };
+}

@@ -1,0 +1,101 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { noteApp, pylon, queryOf, TempFolder } from "./testing/pylon-process.ts";
+
+test("version prints the version, as JSON too", async () => {
+  using folder = new TempFolder();
+  expect(await pylon(["version"], folder.path)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^pylon \d+\.\d+\.\d+\n$/) });
+  expect(JSON.parse((await pylon(["--version", "--json"], folder.path)).stdout)).toEqual({ version: expect.any(String) });
+});
+
+test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", async (args) => {
+  using folder = new TempFolder();
+  const { exitCode, stdout } = await pylon(args, folder.path);
+  expect(exitCode).toBe(0);
+  for (const command of ["init", "dev", "start", "migrate", "codegen", "version", "doctor"]) expect(stdout).toContain(`  ${command}`);
+});
+
+test("an unknown command is a usage error that names the nearest one", async () => {
+  using folder = new TempFolder();
+  const { exitCode, stderr } = await pylon(["docto"], folder.path);
+  expect(exitCode).toBe(64);
+  expect(stderr).toContain('Did you mean "doctor"?');
+});
+
+test.each([
+  [["strat"], 64, "UNKNOWN_COMMAND"],
+  [["dev", "--bogus"], 64, "USAGE"],
+  [["dev"], 64, "DEV_NO_ENTRY"],
+  [["dev", "nowhere"], 1, "DEV_ENTRY_NOT_FOUND"],
+  [["start"], 64, "START_NO_ENTRY"],
+  [["start", "nowhere"], 1, "START_ENTRY_NOT_FOUND"],
+  [["codegen"], 64, "CODEGEN_NO_ENTRY"],
+  [["init"], 64, "INIT_NO_PATH"],
+  [["init", "no spaces"], 64, "INIT_INVALID_NAME"],
+  [["init", "x", "--template", "nope"], 64, "INIT_UNKNOWN_TEMPLATE"],
+])("pylon %j exits %d with %s as the one JSON value on stdout", async (args, exitCode, code) => {
+  using folder = new TempFolder();
+  const result = await pylon([...args, "--json"], folder.path);
+  expect(result.exitCode).toBe(exitCode);
+  expect(JSON.parse(result.stdout)).toMatchObject({ code, message: expect.any(String) });
+});
+
+test.each(["basic", "todo"])("init --template %s makes an app that dev --once finds good", async (template) => {
+  using folder = new TempFolder();
+  const made = await pylon(["init", "my-app", "--template", template, "--json"], folder.path);
+  expect(JSON.parse(made.stdout)).toMatchObject({ code: "INIT_OK", template });
+  const checked = await pylon(["dev", "my-app", "--once", "--json"], folder.path);
+  expect(JSON.parse(checked.stdout)).toMatchObject({ code: "DEV_OK", name: "my-app", entry: "app.ts", entities: 1, functions: 1, diagnostics: [] });
+  expect(JSON.parse(readFileSync(join(folder.path, "my-app/pylon.manifest.json"), "utf8"))).toMatchObject({ name: "my-app" });
+  expect(readFileSync(join(folder.path, "my-app/pylon.client.ts"), "utf8")).toContain('declare module "@pylonsync/sdk"');
+});
+
+test("init does not write into a folder that is there", async () => {
+  using folder = new TempFolder();
+  folder.write({ "mine/app.ts": "precious" });
+  const { exitCode, stderr } = await pylon(["init", "mine"], folder.path);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("exists already");
+  expect(readFileSync(join(folder.path, "mine/app.ts"), "utf8")).toBe("precious");
+});
+
+test("dev --once fails on a file that does not load and names its line", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()"), "functions/bad.ts": "const a = 1;\nexport default (;\n" });
+  const { exitCode, stdout } = await pylon(["dev", "--once", "--json"], folder.path);
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ code: "DEV_ERROR", diagnostics: [{ code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" }] });
+});
+
+test("dev --once fails on a policy that does not parse", async () => {
+  using folder = new TempFolder();
+  const app = noteApp("text: field.string()").replace("version:", 'policies: [{ name: "p", entity: "Note", allow: "data.nope ==" }], version:');
+  folder.write({ "app.ts": app });
+  const { exitCode, stdout } = await pylon(["dev", "--once", "--json"], folder.path);
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ code: "DEV_ERROR" });
+});
+
+test("codegen writes the same files again without touching them", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string(), due: field.datetime().optional()"), "functions/hello.ts": queryOf("1") });
+  expect((await pylon(["codegen"], folder.path)).exitCode).toBe(0);
+  const client = join(folder.path, "pylon.client.ts");
+  const { lastModified } = Bun.file(client);
+  expect(readFileSync(client, "utf8")).toContain("hello");
+  await Bun.sleep(20);
+  expect((await pylon(["codegen"], folder.path)).exitCode).toBe(0);
+  expect(Bun.file(client).lastModified).toBe(lastModified);
+});
+
+test("doctor passes a good app and fails a bad configuration, naming the fix", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  const good = JSON.parse((await pylon(["doctor", "--json"], folder.path)).stdout) as { errors: number; checks: { name: string }[] };
+  expect(good.errors).toBe(0);
+  expect(good.checks.length).toBeGreaterThanOrEqual(6);
+  const bad = await pylon(["doctor"], folder.path, { PYLON_CORS_ORIGIN: "*" });
+  expect(bad.exitCode).toBe(1);
+  expect(bad.stdout).toContain("PYLON_CORS_ORIGIN is *");
+});

@@ -1,0 +1,142 @@
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { callFn, noteApp, pylon, PylonProcess, queryOf, TempFolder } from "./testing/pylon-process.ts";
+
+const RELOAD_LIMIT_MS = 300;
+const LAUNCHER = ["node", join(import.meta.dir, "..", "bin", "pylon.mjs")];
+const DEV = ["dev", "--port", "0"];
+const APP = noteApp("text: field.string()");
+
+/** Calls until the answer is there; how long that took, in milliseconds. */
+async function untilAnswer(port: unknown, name: string, wanted: unknown): Promise<number> {
+  const start = performance.now();
+  while (performance.now() - start < 5_000) {
+    if (Bun.deepEquals(await callFn(port, name), wanted)) return performance.now() - start;
+    await Bun.sleep(5);
+  }
+  throw new Error(`${name} did not come to answer ${JSON.stringify(wanted)}`);
+}
+
+test("dev serves an app without packages, and a save within 300 ms without dropping sockets", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP, "functions/hello.ts": queryOf("'old'") });
+  await using dev = new PylonProcess(DEV, folder.path);
+  const { port } = await dev.event();
+  expect(await callFn(port, "hello")).toBe("old");
+  expect(existsSync(join(folder.path, ".pylon/dev.db"))).toBe(true);
+
+  const socket = new WebSocket(`ws://localhost:${String(port)}/ws`);
+  let isOpen = false;
+  socket.onclose = () => (isOpen = false);
+  await new Promise((resolve) => (socket.onopen = resolve));
+  isOpen = true;
+  folder.write({ "functions/hello.ts": queryOf("'new'") });
+  expect(await untilAnswer(port, "hello", "new")).toBeLessThan(RELOAD_LIMIT_MS);
+  folder.write({ "functions/more.ts": queryOf("'more'") });
+  expect(await untilAnswer(port, "more", "more")).toBeLessThan(RELOAD_LIMIT_MS);
+  expect(isOpen).toBe(true);
+  socket.close();
+});
+
+test("a broken save keeps the version before it, and the next good one is served", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP, "functions/hello.ts": queryOf("'old'") });
+  await using dev = new PylonProcess(DEV, folder.path);
+  const { port } = await dev.event();
+  folder.write({ "functions/hello.ts": "export default (;\n" });
+  expect(await dev.event()).toMatchObject({ code: "DEV_ERROR", rebuild: 1, diagnostics: [{ path: "functions/hello.ts:1:17" }] });
+  expect(await callFn(port, "hello")).toBe("old");
+  folder.write({ "functions/hello.ts": queryOf("'new'") });
+  expect(await dev.event()).toMatchObject({ code: "DEV_OK", rebuild: 2 });
+  expect(await callFn(port, "hello")).toBe("new");
+});
+
+test("a saved schema is there at once when it only adds, and refused when it would lose data", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP });
+  await using dev = new PylonProcess(DEV, folder.path);
+  const { port } = await dev.event();
+  const insert = (row: unknown): Promise<Response> => fetch(`http://localhost:${String(port)}/api/entities/Note`, { method: "POST", body: JSON.stringify(row) });
+  folder.write({ "app.ts": noteApp("text: field.string(), tag: field.string().optional()") });
+  expect(await dev.event()).toMatchObject({ code: "DEV_OK" });
+  expect((await insert({ text: "a", tag: "b" })).status).toBe(201);
+  folder.write({ "app.ts": APP });
+  expect(await dev.event()).toMatchObject({ code: "DEV_ERROR", diagnostics: [{ code: "MIGRATION_REFUSED" }] });
+  expect((await insert({ text: "a", tag: "b" })).status).toBe(201);
+});
+
+test("an app that is broken at first is served once it is mended", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": "export default (;\n", "functions/hello.ts": queryOf("'hi'") });
+  await using dev = new PylonProcess(DEV, folder.path);
+  expect(await dev.event()).toMatchObject({ code: "DEV_ERROR" });
+  folder.write({ "app.ts": APP });
+  const mended = await dev.event();
+  expect(mended).toMatchObject({ code: "DEV_OK" });
+  expect(await callFn(mended["port"], "hello")).toBe("hi");
+});
+
+test("dev reads .env.local before .env, the process before both, and a saved one anew", async () => {
+  using folder = new TempFolder();
+  folder.write({
+    "app.ts": APP,
+    "functions/env.ts": queryOf("[ctx.env.FIRST, ctx.env.SECOND, ctx.env.THIRD]"),
+    ".env": "FIRST=env\nSECOND=env\nTHIRD=env\n",
+    ".env.local": "FIRST=local\nSECOND=local\n",
+  });
+  await using dev = new PylonProcess(DEV, folder.path, { FIRST: "process" });
+  const { port } = await dev.event();
+  expect(await callFn(port, "env")).toEqual(["process", "local", "env"]);
+  folder.write({ ".env": "THIRD=saved\n" });
+  const again = await dev.event();
+  expect(await callFn(again["port"], "env")).toEqual(["process", "local", "saved"]);
+});
+
+test.each(["dev", "start"])("%s ends with 0 on SIGTERM, soon, also through the launcher", async (command) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP });
+  await using server = new PylonProcess([command, "--port", "0"], folder.path, {}, LAUNCHER);
+  await server.event();
+  const start = performance.now();
+  expect(await server.end()).toBe(0);
+  expect(performance.now() - start).toBeLessThan(3_000);
+});
+
+test("start reads no .env and serves with production's rules", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP, "functions/env.ts": queryOf("ctx.env.SECRET ?? null"), ".env": "SECRET=from-file\nPYLON_DEV_MODE=1\n" });
+  await using server = new PylonProcess(["start", "--port", "0"], folder.path, {}, LAUNCHER);
+  const started = await server.event();
+  expect(started).toMatchObject({ code: "START_OK", name: "notes", version: "1.0.0", entry: "app.ts", backend: "sqlite" });
+  expect(await callFn(started["port"], "env")).toBeNull();
+  expect((await fetch(`http://localhost:${String(started["port"])}/api/manifest`)).status).toBe(403);
+});
+
+test.each(["dev", "start"])("%s says in one sentence that the port is in use", async (command) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP });
+  using taken = Bun.serve({ port: 0, fetch: () => new Response() });
+  const { exitCode, stderr, stdout } = await pylon([command, "--port", String(taken.port)], folder.path);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(`Port ${String(taken.port)} is in use`);
+  expect(stderr).toContain("--port");
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stdout).toBe("");
+});
+
+test.each([
+  ["an open CORS", APP, { PYLON_CORS_ORIGIN: "*" }, /PYLON_CORS_ORIGIN is \*/],
+  ["a bad variable", APP, { PYLON_PORT: "x" }, /PYLON_PORT is "x": it wants a port/],
+  ["another database", APP, { DATABASE_URL: "postgres://u:canary@h/d" }, /DATABASE_URL/],
+  ["no manifest", "export const x = 1;\n", {}, /APP_NO_MANIFEST/],
+  ["a manifest that is not valid", noteApp('text: field.string(), owner: field.id("Nobody")'), {}, /FIELD_ID_TARGET_NOT_FOUND/],
+])("start refuses %s in one line and exits 1", async (_what, app, env, message) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": app });
+  const { exitCode, stderr } = await pylon(["start"], folder.path, env);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(message);
+  expect(stderr).not.toContain("canary");
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});

@@ -1,0 +1,106 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+const MAIN = join(import.meta.dir, "..", "main.ts");
+
+/** How the command is started; a test of the executable names that instead. */
+export const FROM_SOURCE: readonly string[] = [process.execPath, "--no-env-file", "--no-install", MAIN];
+
+type Environment = Readonly<Record<string, string>>;
+
+export interface Result {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A clean environment: nothing of the developer's own settings. */
+function environment(env: Environment): Record<string, string> {
+  return { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...env };
+}
+
+/** Runs a command that ends by itself. */
+export async function pylon(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE): Promise<Result> {
+  const child = Bun.spawn([...command, ...args], { cwd, env: environment(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, exitCode] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  return { exitCode, stdout, stderr };
+}
+
+/** A `dev` or `start` that runs, read as its JSON events. */
+export class PylonProcess implements AsyncDisposable {
+  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #events: AsyncGenerator<Record<string, unknown>>;
+  readonly stderr: Promise<string>;
+
+  constructor(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE) {
+    this.#child = Bun.spawn([...command, ...args, "--json"], { cwd, env: environment(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    this.#events = jsonLines(this.#child.stdout);
+    this.stderr = new Response(this.#child.stderr).text();
+  }
+
+  /** The next event. @throws Error with what it printed when it ended instead */
+  async event(): Promise<Record<string, unknown>> {
+    const { value, done } = await this.#events.next();
+    if (done === true) throw new Error(`pylon ended: ${await this.stderr}`);
+    return value;
+  }
+
+  /** Sends the signal, and answers the exit code. */
+  async end(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number> {
+    this.#child.kill(signal);
+    return this.#child.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+  }
+}
+
+async function* jsonLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<Record<string, unknown>> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n")) {
+      yield JSON.parse(text.slice(0, end)) as Record<string, unknown>;
+      text = text.slice(end + 1);
+    }
+  }
+}
+
+/** A folder outside of the repository that is gone after its block. */
+export class TempFolder implements Disposable {
+  readonly path = realpathSync(mkdtempSync(join(tmpdir(), "pylon-cli-")));
+
+  /** Writes files by their path in the folder. */
+  write(files: Readonly<Record<string, string>>): void {
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.path, file)), { recursive: true });
+      writeFileSync(join(this.path, file), text);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** An app with a Note of the given fields. */
+export function noteApp(fields: string): string {
+  return `import { buildManifest, entity, field } from "@pylonsync/sdk";
+export default buildManifest({ name: "notes", version: "1.0.0", access: "public", entities: [entity("Note", { ${fields} })] });
+`;
+}
+
+/** A query that answers an expression. */
+export function queryOf(expression: string): string {
+  return `import { query } from "@pylonsync/functions";\nexport default query({ handler: (ctx) => (${expression}) });\n`;
+}
+
+/** Calls a function of a running server. */
+export async function callFn(port: unknown, name: string): Promise<unknown> {
+  const response = await fetch(`http://localhost:${String(port)}/api/fn/${name}`, { method: "POST", body: "{}" });
+  return response.json();
+}

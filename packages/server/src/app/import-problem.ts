@@ -1,0 +1,41 @@
+import { relative } from "node:path";
+
+/** Why a file of an app did not load. */
+export interface ImportProblem {
+  readonly message: string;
+  /** The place in the app's own files: `functions/a.ts:3:1`. */
+  readonly place: string | undefined;
+}
+
+/** What the bundler reports for text that does not parse. */
+interface BuildProblem {
+  readonly message: string;
+  readonly position: { readonly file: string; readonly line: number; readonly column: number } | null;
+}
+
+/** @param root the app's folder; places and names are given from there */
+export function importProblem(error: unknown, root: string): ImportProblem {
+  // Several syntax errors come together; the first one is where to look, the others often follow from it.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const message = (first instanceof Error ? first.message : String(first)).replaceAll(`${root}/`, "");
+  if (isBuildProblem(first)) {
+    const { position } = first;
+    return { message, place: position === null ? undefined : `${relative(root, position.file)}:${position.line}:${position.column}` };
+  }
+  return { message, place: first instanceof Error ? placeInStack(first.stack ?? "", root) : undefined };
+}
+
+function isBuildProblem(value: unknown): value is BuildProblem {
+  return typeof value === "object" && value !== null && "position" in value;
+}
+
+/** The first frame in the app's own files. */
+function placeInStack(stack: string, root: string): string | undefined {
+  for (const line of stack.split("\n")) {
+    const start = line.indexOf(`${root}/`);
+    if (start === -1 || line.includes("node_modules")) continue;
+    const place = /^[^\s"')]+:\d+:\d+/.exec(line.slice(start + root.length + 1));
+    if (place !== null) return place[0];
+  }
+  return undefined;
+}

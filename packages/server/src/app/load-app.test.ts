@@ -1,0 +1,122 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { AppNotFoundError, loadApp, type LoadedApp } from "./load-app.ts";
+
+const dirs: string[] = [];
+
+afterEach(() => {
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
+});
+
+/** A new app folder outside of the repository, so that it has no packages. */
+function appFolder(files: Readonly<Record<string, string>>): string {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), "pylon-app-")));
+  dirs.push(dir);
+  write(dir, files);
+  return dir;
+}
+
+function write(dir: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+}
+
+const load = (dir: string): Promise<LoadedApp> => loadApp(dir, { dev: true });
+const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
+export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { title: field.string() })] });
+`;
+const fn = (result: string, more = ""): string => `import { query } from "@pylonsync/functions";\n${more}export default query({ handler: () => ${result} });\n`;
+
+async function call(app: LoadedApp, name: string): Promise<unknown> {
+  return await app.functions.get(name)?.handler({} as never, {} as never);
+}
+
+test("a folder without packages of its own loads with the server's copies", async () => {
+  const app = await load(appFolder({ "app.ts": APP, "functions/hello.ts": fn("'hi'") }));
+  expect(app.diagnostics).toEqual([]);
+  expect(app.manifest).toMatchObject({ name: "a", entities: [{ name: "Todo" }] });
+  expect(await call(app, "hello")).toBe("hi");
+});
+
+test("an app.ts that prints its manifest is as good as one that exports it", async () => {
+  const app = await load(appFolder({ "app.ts": `${APP.replace("export default", "const m =")}console.log("hello");\nconsole.log(JSON.stringify(m, null, 2));\n` }));
+  expect(app.diagnostics).toEqual([]);
+  expect(app.manifest).toMatchObject({ name: "a" });
+});
+
+test("helpers, tests, types and sub-folders of functions/ are no functions", async () => {
+  const text = fn("1");
+  const files = { "_helper.ts": text, "a.test.ts": text, "a.d.ts": "export {};\n", ".hidden.ts": text, "deep/b.ts": text, "a.ts": text, "notes.md": "x" };
+  const app = await load(appFolder({ "app.ts": APP, ...Object.fromEntries(Object.entries(files).map(([name, body]) => [`functions/${name}`, body])) }));
+  expect([...app.functions.keys()]).toEqual(["a"]);
+});
+
+test("what is saved is loaded anew, with the files it imports, and keeps no state", async () => {
+  const dir = appFolder({
+    "app.ts": APP,
+    "functions/count.ts": fn("[value, ++calls]", `import { value } from "./_value.ts";\nlet calls = 0;\n`),
+    "functions/_value.ts": "export const value = 'old';\n",
+  });
+  const before = await load(dir);
+  expect(await call(before, "count")).toEqual(["old", 1]);
+  expect(await call(before, "count")).toEqual(["old", 2]);
+  write(dir, { "functions/_value.ts": "export const value = 'new';\n" });
+  const after = await load(dir);
+  expect(await call(after, "count")).toEqual(["new", 1]);
+  expect(await call(before, "count")).toEqual(["old", 3]);
+});
+
+test("a deleted function is gone after the next load", async () => {
+  const dir = appFolder({ "app.ts": APP, "functions/a.ts": fn("1"), "functions/b.ts": fn("2") });
+  await load(dir);
+  rmSync(join(dir, "functions/a.ts"));
+  expect([...(await load(dir)).functions.keys()]).toEqual(["b"]);
+});
+
+test("a file that does not parse is reported with its line, and the others load", async () => {
+  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "const a = 1;\nexport default (;\n", "functions/good.ts": fn("1") }));
+  expect(app.diagnostics).toMatchObject([{ severity: "error", code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" }]);
+  expect([...app.functions.keys()]).toEqual(["good"]);
+});
+
+test("a file with several syntax errors is reported with the first", async () => {
+  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "const a = 1;\nsyntax error here (\n" }));
+  const [problem] = app.diagnostics;
+  expect(problem?.path).toMatch(/^functions\/bad\.ts:2:\d+$/);
+  expect(problem?.message).not.toContain("errors building");
+});
+
+test("a file that throws is reported with its line", async () => {
+  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "export const y = 1;\nthrow new Error('boom');\n" }));
+  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_FAILED", path: "functions/bad.ts:2:11", message: "functions/bad.ts does not load: boom" }]);
+});
+
+test("a mended file loads", async () => {
+  const dir = appFolder({ "app.ts": APP, "functions/a.ts": "export default (;\n" });
+  expect((await load(dir)).diagnostics).toHaveLength(1);
+  write(dir, { "functions/a.ts": fn("'ok'") });
+  const app = await load(dir);
+  expect(app.diagnostics).toEqual([]);
+  expect(await call(app, "a")).toBe("ok");
+});
+
+test.each([
+  ["a missing import", `import x from "./nope.ts";\nexport default x;\n`, "APP_FAILED"],
+  ["no manifest", "export const x = 1;\n", "APP_NO_MANIFEST"],
+])("an app.ts with %s is an error, not a crash", async (_what, text, code) => {
+  const app = await load(appFolder({ "app.ts": text }));
+  expect(app.diagnostics).toMatchObject([{ severity: "error", code }]);
+});
+
+test("a default export that is no function is named", async () => {
+  const app = await load(appFolder({ "app.ts": APP, "functions/a.ts": "export default { type: 'query' };\n" }));
+  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", path: "functions/a.ts" }]);
+});
+
+test("a folder without app.ts is refused with a way out", () => {
+  expect(load(appFolder({}))).rejects.toThrow(AppNotFoundError);
+});

@@ -1,0 +1,89 @@
+import { expect, test } from "bun:test";
+import { ConfigError, loadConfig } from "./config.ts";
+
+const DEV = { PYLON_DEV_MODE: "1" };
+
+test("an empty environment is a production server on 4321 that no foreign page may call", () => {
+  expect(loadConfig({})).toMatchObject({
+    dev: false,
+    host: "0.0.0.0",
+    port: 4321,
+    extraPorts: true,
+    database: { kind: "sqlite", path: "pylon.db", isTemporary: false },
+    adminToken: null,
+    corsOrigins: [],
+    rateLimit: { max: 100, windowSeconds: 60 },
+    fnRateLimit: { max: 30, windowSeconds: 60 },
+    trustProxyHops: 0,
+    drainSeconds: 10,
+    logFormat: "json",
+    fnTimeoutMs: 30_000,
+  });
+});
+
+test("dev mode opens CORS and lifts the limits", () => {
+  expect(loadConfig(DEV)).toMatchObject({ dev: true, corsOrigins: ["*"], rateLimit: { max: 100_000 }, fnRateLimit: { max: 100_000 }, logFormat: "text" });
+});
+
+test("what is set wins over dev mode's and over a command's defaults", () => {
+  expect(loadConfig({ PYLON_RATE_LIMIT_MAX: "7", PYLON_PORT: "80" }, { ...DEV, PYLON_PORT: "81", PYLON_DB_PATH: "x.db" })).toMatchObject({
+    dev: true,
+    rateLimit: { max: 7 },
+    port: 80,
+    database: { path: "x.db" },
+  });
+});
+
+test("an empty variable counts as not set", () => {
+  expect(loadConfig({ PYLON_PORT: "", PYLON_ADMIN_TOKEN: "", DATABASE_URL: "" })).toMatchObject({ port: 4321, adminToken: null });
+});
+
+test.each([
+  ["PYLON_PORT", "abc", "a port from 0 to 65533"],
+  ["PYLON_PORT", "65534", "a port from 0 to 65533"],
+  ["PYLON_PORT", "1e3", "a port from 0 to 65533"],
+  ["PYLON_PORT", "-1", "a port from 0 to 65533"],
+  ["PYLON_SINGLE_PORT", "maybe", "1 or 0"],
+  ["PYLON_DEV_MODE", "2", "1 or 0"],
+  ["PYLON_LOG_LEVEL", "loud", "debug, info, warn or error"],
+  ["PYLON_CORS_ORIGIN", "app.example.com", "origins such as https://app.example.com"],
+  ["PYLON_CORS_ORIGIN", "https://a.example/path", "origins such as https://app.example.com"],
+  ["PYLON_FN_CALL_TIMEOUT", "0", "seconds from 1 to 3600"],
+  ["PYLON_RATE_LIMIT_WINDOW", "0.5", "seconds from 1"],
+])("%s=%s is refused with what it wants", (name, value, wanted) => {
+  expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
+  expect(() => loadConfig({ [name]: value })).toThrow(`${name} is ${JSON.stringify(value)}: it wants ${wanted}`);
+});
+
+test("all problems are told at once", () => {
+  expect(() => loadConfig({ PYLON_PORT: "x", PYLON_DRAIN_SECS: "y" })).toThrow(/PYLON_PORT is .*PYLON_DRAIN_SECS is /);
+});
+
+test("outside dev mode * is no origin, also among others", () => {
+  expect(() => loadConfig({ PYLON_CORS_ORIGIN: "*" })).toThrow(/PYLON_CORS_ORIGIN is \*/);
+  expect(() => loadConfig({ PYLON_CORS_ORIGIN: "https://a.example,*" })).toThrow(ConfigError);
+  expect(loadConfig({ ...DEV, PYLON_CORS_ORIGIN: "*" }).corsOrigins).toEqual(["*"]);
+});
+
+test("origins are a comma list, and a slash at the end is forgiven", () => {
+  expect(loadConfig({ PYLON_CORS_ORIGIN: "https://a.example, http://localhost:3000/" }).corsOrigins).toEqual(["https://a.example", "http://localhost:3000"]);
+});
+
+test("a short admin token is refused outside dev mode, and never shown", () => {
+  expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).toThrow(/PYLON_ADMIN_TOKEN has fewer than 16 characters/);
+  expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).not.toThrow(/sesame-open/);
+  expect(loadConfig({ ...DEV, PYLON_ADMIN_TOKEN: "sesame-open" }).adminToken).toBe("sesame-open");
+  expect(loadConfig({ PYLON_ADMIN_TOKEN: "0123456789abcdef" }).adminToken).toBe("0123456789abcdef");
+});
+
+test("a database that this build can't use is refused, without telling its password", () => {
+  const withUrl = (): unknown => loadConfig({ DATABASE_URL: "postgres://user:canary@db/app" });
+  expect(withUrl).toThrow(/DATABASE_URL is set, and this build stores in SQLite only/);
+  expect(withUrl).not.toThrow(/canary/);
+});
+
+test("in-memory servers do not share their database", () => {
+  const [a, b] = [loadConfig({ PYLON_IN_MEMORY: "1" }).database, loadConfig({ PYLON_IN_MEMORY: "1" }).database];
+  expect(a.isTemporary).toBe(true);
+  expect(a.path).not.toBe(b.path);
+});

@@ -1,0 +1,55 @@
+import { normaliseDatetime, type CompareOp, type FieldKind, type LiteralExpr } from "@pylonsync/query";
+
+/** What can be compared with each other. */
+export type OperandClass = "text" | "number" | "bool" | "datetime" | "null";
+
+const CLASSES: Record<FieldKind, OperandClass> = { string: "text", richtext: "text", id: "text", int: "number", float: "number", bool: "bool", datetime: "datetime" };
+const MIRRORED: Record<CompareOp, CompareOp> = { "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
+/** No stored int is this large, and every database's integer can hold it. */
+const BEYOND = 2 ** 53;
+
+export function classOf(kind: FieldKind): OperandClass {
+  return CLASSES[kind];
+}
+
+/** The operator for the same question with its sides exchanged. */
+export function mirrored(op: CompareOp): CompareOp {
+  return MIRRORED[op];
+}
+
+/**
+ * The literal as it is compared with a column of this kind. Databases convert what JavaScript keeps apart (`'1' = 1`), or refuse it, so
+ * what can't be equal never gets there.
+ *
+ * @returns undefined when no value of the column is equal to it or has an order with it
+ */
+export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr | undefined {
+  switch (CLASSES[kind]) {
+    case "text":
+      return typeof value === "string" ? { kind: "literal", value } : undefined;
+    case "number":
+      return typeof value === "number" && !Number.isNaN(value) ? { kind: "literal", value } : undefined;
+    case "bool":
+      return typeof value === "boolean" ? { kind: "literal", value } : undefined;
+    default: {
+      const date = typeof value === "string" ? normaliseDatetime(value) : undefined;
+      return date === undefined ? undefined : { kind: "literal", value: date };
+    }
+  }
+}
+
+/** A comparison with an int column, asked with a whole number: `n < 1.5` is `n <= 1`. Undefined when nothing is equal to it. */
+export function intComparison(op: CompareOp, value: number): { readonly op: CompareOp; readonly value: number } | undefined {
+  if (Math.abs(value) > BEYOND) return op === "==" || op === "!=" ? undefined : { op, value: value < 0 ? -BEYOND : BEYOND };
+  if (Number.isInteger(value)) return { op, value };
+  if (op === "==" || op === "!=") return undefined;
+  return op === "<" || op === "<=" ? { op: "<=", value: Math.floor(value) } : { op: ">=", value: Math.ceil(value) };
+}
+
+/** Repeats the last one up to a power of two, so that lists of many lengths share few statements. */
+export function padded<T>(items: readonly T[]): readonly T[] {
+  const last = items.at(-1);
+  if (last === undefined) return items;
+  const size = 2 ** Math.ceil(Math.log2(items.length));
+  return [...items, ...new Array<T>(size - items.length).fill(last)];
+}

@@ -1,0 +1,29 @@
+import type { StatementCache } from "./statements.ts";
+
+/**
+ * Keeps one read transaction open for all reads of a turn of the event loop, because taking and giving back SQLite's read lock costs more
+ * than reading a row. It ends with the turn, and at every commit of ours, so a read never misses what was answered before it.
+ */
+export class ReadSnapshot {
+  readonly #statements: StatementCache;
+  #isOpen = false;
+
+  constructor(statements: StatementCache) {
+    this.#statements = statements;
+  }
+
+  /** Call it before each read. */
+  enter(): void {
+    if (this.#isOpen) return;
+    this.#statements.get("BEGIN").run();
+    this.#isOpen = true;
+    setImmediate(() => this.leave());
+  }
+
+  /** The next read sees the newest commit. */
+  leave(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#statements.get("COMMIT").run();
+  }
+}

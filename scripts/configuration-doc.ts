@@ -1,0 +1,33 @@
+// Writes docs/configuration.md from the table that the server parses: `bun scripts/configuration-doc.ts`.
+import { VARIABLES } from "@pylonsync/server";
+
+const INTRO = `# Configuration
+
+A server reads its environment once, at start. A variable that is not usable stops the start with a sentence that names it.
+
+\`pylon dev\` also reads \`.env.local\` and \`.env\`, from the app's folder upwards, first folder that has one: the process's own environment
+wins, then \`.env.local\`, then \`.env\`. \`pylon start\` reads no file.
+
+| variable | wants | default | in dev mode | |
+| --- | --- | --- | --- | --- |
+`;
+
+const OUTRO = `
+\`DATABASE_URL\` is refused: this build stores in SQLite only. This page is made by \`scripts/configuration-doc.ts\`.
+`;
+
+/** The text of docs/configuration.md. */
+export function configurationDoc(): string {
+  const rows = Object.entries(VARIABLES).map(([name, variable]) => {
+    const devFallback = "devFallback" in variable ? variable.devFallback : undefined;
+    return `| \`${name}\` | ${variable.wants} | ${show(variable.fallback)} | ${devFallback === undefined ? "" : show(devFallback)} | ${variable.doc} |\n`;
+  });
+  return INTRO + rows.join("") + OUTRO;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return "none";
+  return `\`${value === true ? "1" : value === false ? "0" : String(value)}\``;
+}
+
+if (import.meta.main) await Bun.write(new URL("../docs/configuration.md", import.meta.url), configurationDoc());
