@@ -1,4 +1,4 @@
-// Resident memory of an idle signed-in socket, each with its own session, against a socket of a bare Bun server.
+// Resident memory of an idle signed-in socket against a socket of a bare Bun server.
 import { readFileSync } from "node:fs";
 import { openCrowd } from "./lib/crowd.ts";
 import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { CompiledApp } from "./compile-app.ts";
+import { devReload } from "./dev-reload.ts";
 
 const ONE_YEAR_S = 31_536_000;
 
@@ -14,6 +15,8 @@ export function createPage(app: () => CompiledApp): (request: Request, path: str
     if (request.method !== "GET" && request.method !== "HEAD") {
       throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
     }
+    const reload = web.isDev ? devReload(path, () => app().web) : null;
+    if (reload !== null) return reload;
     const assets = await web.assets();
     const asset = assets.get(path) ?? (isFile(path) ? undefined : assets.get("/"));
     if (asset === undefined) return null;

@@ -36,7 +36,7 @@ function partOf(file: string, functionsDir: string): AppPart | undefined {
   const name = basename(file);
   if (name === ".env" || name === ".env.local") return "env";
   if (parts.some((part) => part.startsWith(".") || part === "node_modules") || name.startsWith("pylon.")) return undefined;
-  if (parts[0] === "web") return "web";
+  if (parts[0] === "web" || parts[0] === "public") return "web";
   if (!/\.(ts|tsx|js|json)$/.test(name)) return undefined;
   return parts[0] === functionsDir ? "functions" : "app";
 }

@@ -1,5 +1,6 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
 
 export interface WebAsset {
   readonly body: Blob;
@@ -11,15 +12,18 @@ export interface WebAsset {
 /** URL path to file; the page itself is `/`. */
 export type WebAssets = ReadonlyMap<string, WebAsset>;
 
-/** The page at `web/index.html` with its scripts and styles, bundled in memory at the first request. */
+/** The page at `web/index.html` with its scripts and styles, bundled in memory at the first request, and the files of `public/`. */
 export class WebBundle {
+  readonly isDev: boolean;
+  /** Another one after each change in `web/` or `public/`. */
+  readonly version: string;
   readonly #root: string;
-  readonly #dev: boolean;
   #assets: Promise<WebAssets> | undefined;
 
   private constructor(root: string, dev: boolean) {
     this.#root = root;
-    this.#dev = dev;
+    this.isDev = dev;
+    this.version = versionOf([...filesIn(join(root, "web")), ...filesIn(join(root, "public"))]);
   }
 
   /** @returns null when the app has no page */
@@ -32,26 +36,51 @@ export class WebBundle {
     return (this.#assets ??= this.#build());
   }
 
+  *#publicFiles(): Generator<[string, WebAsset]> {
+    const folder = join(this.#root, "public");
+    for (const file of filesIn(folder)) {
+      const body = Bun.file(file);
+      yield [`/${relative(folder, file).replaceAll(sep, "/")}`, { body, type: body.type, immutable: false }];
+    }
+  }
+
   async #build(): Promise<WebAssets> {
     const result = await Bun.build({
       entrypoints: [join(this.#root, "web", "index.html")],
       target: "browser",
-      minify: !this.#dev,
-      sourcemap: this.#dev ? "inline" : "none",
+      minify: !this.isDev,
+      sourcemap: this.isDev ? "inline" : "none",
       publicPath: "/",
-      define: { "process.env.NODE_ENV": JSON.stringify(this.#dev ? "development" : "production") },
+      define: { "process.env.NODE_ENV": JSON.stringify(this.isDev ? "development" : "production") },
       plugins: [ownCopies(this.#root)],
       throw: false,
     });
     if (!result.success) throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
-    const assets = new Map<string, WebAsset>();
+    const assets = new Map(this.#publicFiles());
     for (const output of result.outputs) {
       const path = output.path.replace(/^\.?\/?/, "/");
       const isPage = path.endsWith(".html");
-      assets.set(isPage ? "/" : path, { body: output, type: output.type, immutable: !isPage && output.hash !== null });
+      const body = isPage && this.isDev ? withDevScript(await output.text()) : output;
+      assets.set(isPage ? "/" : path, { body, type: output.type, immutable: !isPage && output.hash !== null });
     }
     return assets;
   }
+}
+
+function withDevScript(html: string): Blob {
+  return new Blob([html.includes("</head>") ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`) : `${html}${DEV_SCRIPT_TAG}`]);
+}
+
+/** The files below a folder; hidden ones and packages are left out. */
+function filesIn(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir, { withFileTypes: true })
+    .filter(({ name }) => !name.startsWith(".") && name !== "node_modules")
+    .flatMap((entry) => (entry.isDirectory() ? filesIn(join(dir, entry.name)) : [join(dir, entry.name)]));
+}
+
+function versionOf(files: readonly string[]): string {
+  return Bun.hash(files.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`).join("\n")).toString(36);
 }
 
 /** Packages that the app has not installed come from where the server has them. */

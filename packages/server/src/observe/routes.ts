@@ -32,7 +32,10 @@ export function observeRoutes(store: Store, metrics: Metrics, state: HealthState
       path: "/metrics",
       access: "admin-or-dev",
       quiet: true,
-      handle: async () => new Response(await metrics.render(), { headers: { "Content-Type": metrics.contentType } }),
+      handle: async () => {
+        const { text, contentType } = await metrics.render();
+        return new Response(text, { headers: { "Content-Type": contentType } });
+      },
     },
   ];
 }

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
-import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import RateLimiterMemory from "rate-limiter-flexible/lib/RateLimiterMemory.js";
+import RateLimiterRes from "rate-limiter-flexible/lib/RateLimiterRes.js";
 
 export interface RateLimit {
   /** Requests in a window; 0 switches the limit off. */

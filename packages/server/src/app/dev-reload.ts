@@ -1,0 +1,49 @@
+import type { WebBundle } from "./web-bundle.ts";
+
+const EVENTS = "/__pylon/dev-events";
+const SCRIPT = "/__pylon/dev.js";
+const LOOK_MS = 100;
+const PING_EVERY = 150;
+
+/** What makes a page load the dev script. */
+export const DEV_SCRIPT_TAG = `<script src="${SCRIPT}" defer></script>`;
+
+/** The page reloads when it is told another version than its first; a server that came back tells it too. */
+const SOURCE = `let first;
+new EventSource("${EVENTS}").onmessage = ({ data }) => {
+  first ??= data;
+  if (data !== first) location.reload();
+};
+`;
+
+/** In dev mode: the script that reloads the page after a save in `web/`, and the event stream it listens to; null for other paths. */
+export function devReload(path: string, current: () => WebBundle | null): Response | null {
+  if (path === SCRIPT) return new Response(SOURCE, { headers: { "Content-Type": "text/javascript;charset=utf-8", "Cache-Control": "no-cache" } });
+  if (path === EVENTS) return new Response(versions(current), { headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" } });
+  return null;
+}
+
+/** The page's version, now and whenever it is another. */
+function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      let told: string | undefined;
+      let looks = 0;
+      const look = (): void => {
+        const version = current()?.version;
+        looks += 1;
+        if (version !== undefined && version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
+        told = version;
+      };
+      look();
+      timer = setInterval(look, LOOK_MS);
+      timer.unref();
+    },
+    cancel() {
+      clearInterval(timer);
+    },
+  });
+}

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { callFn, noteApp, pylon, PylonProcess, queryOf, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
+
+const folder = new TempFolder();
+const EXECUTABLE = [join(folder.path, "bin", "pylon")];
+
+beforeAll(async () => {
+  const build = Bun.spawn(["node", join(import.meta.dir, "build-executable.mjs"), EXECUTABLE[0] ?? ""], { stdout: "ignore", stderr: "inherit" });
+  expect(await build.exited).toBe(0);
+}, 60_000);
+
+afterAll(() => folder[Symbol.dispose]());
+
+test("the executable makes an app outside of the repository and serves it", async () => {
+  expect((await pylon(["init", "made"], folder.path, {}, EXECUTABLE)).exitCode).toBe(0);
+  await using dev = new PylonProcess(["dev", "made", "--port", "0"], folder.path, {}, EXECUTABLE);
+  const { port } = await dev.event();
+  expect(await callFn(port, "hello")).toMatchObject({ hello: "world" });
+  folder.write({ "made/functions/hello.ts": queryOf("'saved'") });
+  expect(await dev.event()).toMatchObject({ code: "DEV_OK" });
+  expect(await callFn(port, "hello")).toBe("saved");
+  expect(await dev.end()).toBe(0);
+});
+
+test("the executable serves in production, with a watchdog that starts", async () => {
+  folder.write({ "app/app.ts": noteApp("text: field.string()"), "app/functions/hello.ts": queryOf("ctx.db.query('Note')") });
+  await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, {}, EXECUTABLE);
+  const { port } = await server.event();
+  // The watchdog's thread starts a second after the server.
+  await Bun.sleep(1_300);
+  expect(await callFn(port, "hello")).toEqual([]);
+  expect(await server.end()).toBe(0);
+  expect(await server.stderr).not.toContain("rror");
+});

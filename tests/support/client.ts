@@ -1,0 +1,107 @@
+import { bearerProtocol, type ChangeEvent } from "@pylonsync/protocol";
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  // Tests look into answers of many shapes.
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One caller of a server's HTTP API. */
+export class TestClient {
+  readonly url: string;
+  readonly token: string | null;
+  readonly userId: string;
+
+  constructor(url: string, token: string | null, userId = "") {
+    this.url = url;
+    this.token = token;
+    this.userId = userId;
+  }
+
+  /** Signs in a guest. */
+  static async guest(url: string): Promise<TestClient> {
+    const { body } = await new TestClient(url, null).request("POST", "/api/auth/guest");
+    return new TestClient(url, body["token"] as string, body["user_id"] as string);
+  }
+
+  async request(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { ...(this.token === null ? {} : { Authorization: `Bearer ${this.token}` }), ...headers },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, text, body: parse(text) };
+  }
+
+  async insert(entity: string, row: Readonly<Record<string, unknown>>): Promise<string> {
+    const answer = await this.request("POST", `/api/entities/${entity}`, row);
+    if (answer.status !== 201) throw new Error(`insert was answered ${answer.status}: ${answer.text}`);
+    return answer.body["id"] as string;
+  }
+
+  /** Opens a live socket. @param since the replica's cursor; absent as an older client */
+  live(since?: number): LiveSocket {
+    const query = since === undefined ? "" : `?since=${since}`;
+    return new LiveSocket(`${this.url.replace("http", "ws")}/ws${query}`, this.token);
+  }
+}
+
+/** A socket that keeps all it hears. */
+export class LiveSocket {
+  readonly socket: WebSocket;
+  readonly texts: string[] = [];
+  closed: { readonly code: number; readonly reason: string } | null = null;
+
+  constructor(url: string, token: string | null) {
+    this.socket = new WebSocket(url, token === null ? [] : [bearerProtocol(token)]);
+    this.socket.onmessage = ({ data }) => this.texts.push(String(data));
+    this.socket.onclose = ({ code, reason }) => {
+      this.closed = { code, reason };
+    };
+  }
+
+  get events(): ChangeEvent[] {
+    return this.texts.map((text) => JSON.parse(text) as ChangeEvent).filter(({ kind }) => kind !== undefined);
+  }
+
+  async opened(): Promise<this> {
+    await until(() => this.socket.readyState === WebSocket.OPEN);
+    return this;
+  }
+  /** Opened and said hello: from now on it hears everything. */
+  async ready(): Promise<this> {
+    await until(() => this.texts.some((text) => text.includes('"hello"')));
+    return this;
+  }
+  async heard(count: number): Promise<ChangeEvent[]> {
+    await until(() => this.events.length >= count);
+    return this.events;
+  }
+  close(): void {
+    this.socket.close();
+  }
+}
+
+/** Waits for a condition. @throws Error when it does not come true in time */
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 5000): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error("It did not come true in time.");
+    await Bun.sleep(5);
+  }
+}
+
+/** Long enough for a message that must not come. */
+export function aMoment(): Promise<void> {
+  return Bun.sleep(150);
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}

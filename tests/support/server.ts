@@ -1,0 +1,41 @@
+import type { FnDefinition } from "@pylonsync/functions";
+import type { Manifest } from "@pylonsync/sdk";
+import { createServer, loadConfig, type LoadedApp, type PylonServer } from "@pylonsync/server";
+
+export const ADMIN_TOKEN = "an-admin-token-for-tests";
+
+export interface TestServer {
+  readonly url: string;
+  readonly server: PylonServer;
+  readonly stop: () => Promise<void>;
+}
+
+/** An app as the loader would hand it over. */
+export function appOf(manifest: Manifest, functions: Readonly<Record<string, FnDefinition>> = {}): LoadedApp {
+  return {
+    dir: ".",
+    manifest: JSON.parse(JSON.stringify(manifest)) as unknown,
+    manifestModule: manifest,
+    functions: new Map(Object.entries(functions)),
+    web: null,
+    diagnostics: [],
+  };
+}
+
+/** A real server on a free port and a database of its own. Not in dev mode: what is closed is closed. */
+export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+  const config = loadConfig({
+    PYLON_PORT: "0",
+    PYLON_HOST: "127.0.0.1",
+    PYLON_IN_MEMORY: "1",
+    PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
+    PYLON_LOG_LEVEL: "error",
+    PYLON_RATE_LIMIT_MAX: "0",
+    PYLON_FN_RATE_LIMIT_MAX: "0",
+    PYLON_MAX_CONNECTIONS_PER_IP: "10000",
+    ...env,
+  });
+  const server = createServer({ app, config });
+  await server.start();
+  return { url: server.url, server, stop: () => server.stop() };
+}
