@@ -45,7 +45,7 @@ export class RunningServer {
   readonly #config: Config;
   readonly #log: Log;
   readonly #feed: Feed;
-  readonly #maintenance: Maintenance;
+  readonly maintenance: Maintenance;
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
   readonly #startWatch: () => void;
   readonly #listeners: BunServer[] = [];
@@ -116,7 +116,7 @@ export class RunningServer {
     this.#listen = (purpose, port) =>
       listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, routes, page });
     this.#feed = feed;
-    this.#maintenance = new Maintenance({ store, sessions, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
+    this.maintenance = new Maintenance({ store, sessions, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
     this.#startWatch = () => {
       // A second thread costs more than the whole start; it is only needed once functions run.
       const timer = setTimeout(() => {
@@ -144,7 +144,7 @@ export class RunningServer {
       this.#open("websocket", config.port + 1);
       this.#open("sse", config.port + 2);
     }
-    this.#maintenance.start();
+    this.maintenance.start();
     this.#startWatch();
     this.#log.info("listening", { port: this.port, dev: config.dev });
   }
@@ -159,7 +159,7 @@ export class RunningServer {
   async close(): Promise<void> {
     this.#isStopping = true;
     for (const stop of this.#stops) stop();
-    this.#maintenance.stop();
+    this.maintenance.stop();
     this.#feed.closeAll();
     const drained = Promise.all(this.#listeners.map((listener) => listener.stop()));
     await Promise.race([drained, Bun.sleep(this.#config.drainSeconds * 1000)]);

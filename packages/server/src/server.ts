@@ -26,6 +26,8 @@ export interface PylonServer {
   stop(): Promise<void>;
   /** Serves another version of the app without dropping requests. @returns its diagnostics; with an error among them the old app stays */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
+  /** Forgets old changes, answers and sessions now; it happens by itself every minute. */
+  maintain(): Promise<void>;
   /** `http://localhost:4321` */
   readonly url: string;
   readonly port: number;
@@ -94,6 +96,10 @@ class Server implements PylonServer {
   async stop(): Promise<void> {
     await this.#running?.close();
     this.#running = null;
+  }
+
+  async maintain(): Promise<void> {
+    await this.#running?.maintenance.run();
   }
 
   async reload(loaded: LoadedApp): Promise<Diagnostic[]> {

@@ -19,9 +19,11 @@ export async function readText(request: Request): Promise<string> {
   try {
     text = await request.text();
   } catch {
-    // The listener cuts off a chunked body at the same limit.
+    // The listener cut it off.
     throw tooLarge();
   }
+  // A chunked body says its length only at its end. No character takes more than three bytes of UTF-8.
+  if (text.length > MAX_BODY_BYTES / 3 && Buffer.byteLength(text) > MAX_BODY_BYTES) throw tooLarge();
   return text;
 }
 

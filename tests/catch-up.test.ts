@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { mutation, v } from "@pylonsync/functions";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { aMoment, TestClient, until } from "./support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+
+const Item = entity("Item", { n: field.int(), text: field.string().default("") });
+const manifest = buildManifest({ name: "items", version: "1.0.0", entities: [Item], access: "public" });
+const functions = {
+  addThenThrow: mutation({
+    args: { n: v.int() },
+    handler: async (ctx, { n }) => {
+      await ctx.db.insert("Item", { n });
+      await ctx.db.insert("Item", { n: n + 1 });
+      throw ctx.error("NO_LUCK", "changed my mind");
+    },
+  }),
+  addTwo: mutation({
+    args: { n: v.int() },
+    handler: async (ctx, { n }) => {
+      await ctx.db.insert("Item", { n });
+      await ctx.db.insert("Item", { n: n + 1 });
+      return { count: await ctx.db.count("Item") };
+    },
+  }),
+};
+
+let server: TestServer;
+let client: TestClient;
+const head = async (): Promise<number> => ((await client.request("GET", "/api/sync/pull?since=0&limit=0")).body["cursor"] as { last_seq: number }).last_seq;
+
+beforeAll(async () => {
+  server = await startServer(appOf(manifest, functions));
+  client = await TestClient.guest(server.url);
+});
+afterAll(() => server.stop());
+
+test("a mutation that throws leaves no row, no change and no message", async () => {
+  const before = await head();
+  const socket = await client.live(before).ready();
+  const answer = await client.request("POST", "/api/fn/addThenThrow", { n: 1000 });
+  expect(answer).toMatchObject({ status: 400, body: { error: { code: "NO_LUCK", message: "changed my mind" } } });
+  expect((await client.request("POST", "/api/query/Item", { n: { $gte: 1000 } })).text).toBe("[]");
+  expect(await head()).toBe(before);
+  await aMoment();
+  expect(socket.events).toEqual([]);
+
+  expect((await client.request("POST", "/api/fn/addTwo", { n: 1000 })).status).toBe(200);
+  const events = await socket.heard(2);
+  expect(events.map(({ seq }) => seq)).toEqual([before + 1, before + 2]);
+  socket.close();
+});
+
+test("a client that was away gets exactly what it missed, in order, over a socket and over a pull", async () => {
+  const cursor = await head();
+  const id = await client.insert("Item", { n: 1 });
+  await client.request("PATCH", `/api/entities/Item/${id}`, { n: 2 });
+  await client.request("DELETE", `/api/entities/Item/${id}`);
+  const socket = await client.live(cursor).ready();
+  const pulled = (await client.request("GET", `/api/sync/pull?since=${cursor}`)).body;
+  expect(pulled["changes"]).toMatchObject([
+    { seq: cursor + 1, kind: "insert", data: { id, n: 1 } },
+    { seq: cursor + 2, kind: "update", data: { n: 2 } },
+    { seq: cursor + 3, kind: "delete", row_id: id },
+  ]);
+  expect(socket.events).toEqual(pulled["changes"] as never);
+  await client.insert("Item", { n: 3 });
+  expect((await socket.heard(4)).map(({ seq }) => seq)).toEqual([cursor + 1, cursor + 2, cursor + 3, cursor + 4]);
+  socket.close();
+});
+
+test("sockets that join amid writes each hear every change once and in order", async () => {
+  const cursor = await head();
+  const writes = (async () => {
+    for (let n = 0; n < 200; n += 1) await client.insert("Item", { n });
+  })();
+  const sockets = [];
+  for (let index = 0; index < 20; index += 1) {
+    sockets.push(client.live(cursor));
+    await Bun.sleep(3);
+  }
+  await writes;
+  const wanted = Array.from({ length: 200 }, (_, n) => cursor + 1 + n);
+  for (const socket of sockets) {
+    await socket.heard(200);
+    expect(socket.events.map(({ seq }) => seq)).toEqual(wanted);
+    socket.close();
+  }
+});
+
+test("an older client, which pulls and then opens a socket without a cursor, misses nothing in between", async () => {
+  const { last_seq: cursor } = (await client.request("GET", "/api/sync/pull?since=0")).body["cursor"] as { last_seq: number };
+  const id = await client.insert("Item", { n: 77 });
+  const socket = await client.live().opened();
+  await until(() => socket.events.some(({ row_id: rowId, seq }) => rowId === id && seq === cursor + 1));
+  socket.close();
+});
+
+test("a client that was away too long, comes from the future or from another log is answered 410", async () => {
+  const own = await startServer(appOf(manifest), { PYLON_CHANGE_LOG_MAX: "5" });
+  const caller = await TestClient.guest(own.url);
+  for (let n = 0; n < 20; n += 1) await caller.insert("Item", { n });
+  await own.server.maintain();
+  const old = await caller.request("GET", "/api/sync/pull?since=3");
+  expect(old).toMatchObject({ status: 410, body: { error: { code: "RESYNC_REQUIRED", oldest_seq: 16 } } });
+  expect((await caller.request("GET", "/api/sync/pull?since=15")).status).toBe(200);
+  expect((await caller.request("GET", "/api/sync/pull?since=21")).status).toBe(410);
+  expect((await caller.request("GET", "/api/sync/pull?since=18&epoch=other")).status).toBe(410);
+
+  const socket = caller.live(3);
+  await until(() => socket.closed !== null);
+  expect(socket.texts.map((text) => JSON.parse(text) as unknown)).toMatchObject([{ type: "resync" }]);
+  // And from the beginning it gets everything, in pages.
+  const first = (await caller.request("GET", "/api/sync/pull?since=0&limit=15")).body;
+  const second = (await caller.request("GET", `/api/sync/pull?since=0&limit=15&page=${first["next_page"] as string}`)).body;
+  expect([(first["changes"] as unknown[]).length, (second["changes"] as unknown[]).length, second["next_page"]]).toEqual([15, 5, undefined]);
+  await own.stop();
+});
+
+test("a slow reader is told to resync, and does not make the server's memory grow", async () => {
+  const own = await startServer(appOf(manifest), { PYLON_SEND_BUFFER_BYTES: "65536" });
+  const admin = new TestClient(own.url, ADMIN_TOKEN);
+  const { port } = new URL(own.url);
+  const slow = connect(Number(port), "127.0.0.1");
+  let heard = "";
+  slow.write(`GET /ws?since=0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
+  await new Promise((resolve) => slow.once("data", resolve));
+  slow.pause();
+  const before = process.memoryUsage.rss();
+  const text = "x".repeat(40_000);
+  for (let n = 0; n < 1500; n += 1) await admin.insert("Item", { n, text });
+  // 60 MB were written for a reader that read nothing.
+  expect(process.memoryUsage.rss() - before).toBeLessThan(40 * 1024 * 1024);
+  slow.on("data", (chunk: Buffer) => {
+    heard = (heard + chunk.toString("latin1")).slice(-200);
+  });
+  slow.resume();
+  await new Promise((resolve) => slow.once("close", resolve));
+  expect(heard).toContain("resync");
+  await own.stop();
+}, 30_000);
