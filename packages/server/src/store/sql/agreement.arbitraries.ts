@@ -71,9 +71,13 @@ export const callers = fc.record({
 });
 export const times = fc.constantFrom(...DATES);
 
-/** Conditions on rows of Alpha as checkPolicy lets them through: every kind of node, and `exists` in `exists`. */
-export function conditions(schema: SchemaShape): fc.Arbitrary<Expr> {
-  return condition(schema, undefined, 3, 2);
+/**
+ * Conditions on rows of Alpha as checkPolicy lets them through: every kind of node.
+ *
+ * @param existsDepth how deep `exists` nests; 0 for conditions on the row alone
+ */
+export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<Expr> {
+  return condition(schema, undefined, 3, existsDepth);
 }
 
 function condition(schema: SchemaShape, related: EntityShape | undefined, depth: number, existsDepth: number): fc.Arbitrary<Expr> {
@@ -145,7 +149,7 @@ function texts(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitr
 
 /** Filter objects as callers send them, for rows of `entity`. */
 export function filters(entity: EntityShape): fc.Arbitrary<Record<string, unknown>> {
-  return filterOf(entity, 2);
+  return filterOf(entity, 1);
 }
 
 function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<string, unknown>> {

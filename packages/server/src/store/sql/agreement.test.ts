@@ -51,9 +51,12 @@ function sqliteEngine(): Engine {
   };
 }
 
-/** Runs when the variable names a scratch database: its tables Alpha and Beta are dropped. */
+/**
+ * Runs when the variable names a scratch database: its tables Alpha and Beta are dropped. Each world has other columns under the same names, so
+ * prepared statements must not be kept.
+ */
 const SCRATCH = process.env["PYLON_TEST_SQL_POSTGRES"];
-const connection = SCRATCH === undefined ? undefined : new SQL(SCRATCH, { max: 1 });
+const connection = SCRATCH === undefined ? undefined : new SQL(SCRATCH, { max: 1, prepare: false });
 afterAll(async () => connection?.close());
 
 function postgresEngine(database: SQL): Engine {
@@ -85,15 +88,19 @@ function shapeOf(world: World): EntityShape {
 }
 
 /** The world, a condition, who asks and when, and what the row was before. */
-const questions = worlds.chain((world) =>
-  fc.record({
-    world: fc.constant(world),
-    expr: conditions(world.schema),
-    auth: callers,
-    now: times,
-    old: alphaRows(world).length === 0 ? fc.constant({}) : fc.constantFrom(...alphaRows(world)),
-  }),
-);
+const questionsWith = (existsDepth: number) =>
+  worlds.chain((world) =>
+    fc.record({
+      world: fc.constant(world),
+      expr: conditions(world.schema, existsDepth),
+      auth: callers,
+      now: times,
+      old: alphaRows(world).length === 0 ? fc.constant({}) : fc.constantFrom(...alphaRows(world)),
+    }),
+  );
+const questions = questionsWith(2);
+/** Conditions on the row alone: a predicate can answer them, and their answer stays while rows are deleted. */
+const rowQuestions = questionsWith(0);
 
 for (const engine of engines) {
   const { dialect, runs } = engine;
@@ -117,15 +124,13 @@ for (const engine of engines) {
 
   test(`${engine.name} deletes exactly what it would select`, async () => {
     await fc.assert(
-      fc.asyncProperty(questions, async ({ world, expr, auth, now, old }) => {
-        // Rows that the condition itself looks at vanish while it is asked, so only conditions on the row alone have one meaning.
-        fc.pre(!hasExists(expr));
+      fc.asyncProperty(rowQuestions, async ({ world, expr, auth, now, old }) => {
         await engine.load(world);
         await engine.all(compileDelete("Alpha", bind(expr, { auth, now, old }), world.schema, dialect));
         const kept = alphaRows(world).filter((data) => !holds(expr, { data, auth, now, old }, world.rows));
         expect(ids(await engine.all(compileSelect({ entity: "Alpha" }, world.schema, dialect)))).toEqual(ids(sortRows(kept, [])));
       }),
-      { numRuns: runs / 4 },
+      { numRuns: Math.floor(runs / 4) },
     );
   }, 60_000);
 
@@ -152,8 +157,7 @@ for (const engine of engines) {
 
 test("the compiled predicate agrees with the plain reading of the tree", () => {
   fc.assert(
-    fc.property(questions, ({ world, expr, auth, now, old }) => {
-      fc.pre(!hasExists(expr));
+    fc.property(rowQuestions, ({ world, expr, auth, now, old }) => {
       const keeps = compilePredicate(expr);
       for (const data of alphaRows(world)) expect(keeps({ data, auth, now, old })).toBe(holds(expr, { data, auth, now, old }, world.rows));
     }),
