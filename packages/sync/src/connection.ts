@@ -66,15 +66,18 @@ export class Connection {
     return this.#changed.on(listener);
   }
 
-  /** @param isNewIdentity the replica is somebody else's: drop it */
-  start(isNewIdentity: boolean): void {
+  start(): void {
     this.stop();
     this.#backoff.reset();
-    if (isNewIdentity) {
-      this.#hasReplica = false;
-      this.#options.store.replaceAll([], 0);
-    }
     void this.#connect(this.#run);
+  }
+
+  /** Somebody else signs in: the replica is not theirs. */
+  forget(): void {
+    this.stop();
+    this.#hasReplica = false;
+    this.#options.store.replaceAll([], 0);
+    this.#changed.emit();
   }
 
   stop(): void {
@@ -87,7 +90,7 @@ export class Connection {
   /** Tries at once instead of waiting for the next try. */
   retryNow(): void {
     if (this.#state !== "offline") return;
-    this.start(false);
+    this.start();
   }
 
   async #connect(run: number): Promise<void> {

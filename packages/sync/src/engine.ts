@@ -100,8 +100,9 @@ export class SyncEngine {
       platform,
       retryDelay: reconnectDelay,
       clientId: this.clientId,
+      replicaSeq: () => this.store.cursor.last_seq,
       userId: () => this.#session.userId,
-      onUnauthorized: () => this.#connection.start(false),
+      onUnauthorized: () => this.#connection.start(),
     });
     this.mutations.onChange(() => {
       this.store.setPending(this.mutations.all().map(({ change }) => change));
@@ -115,7 +116,7 @@ export class SyncEngine {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#stopOnline = this.#platform.onOnline(() => this.#connection.retryNow());
-    this.#connection.start(false);
+    this.#connection.start();
     this.#pusher.start();
   }
 
@@ -205,7 +206,8 @@ export class SyncEngine {
   }
   /** After a sign-in, sign-out or change of tenant that the app made by itself. */
   notifySessionChanged(): void {
-    if (this.#isStarted) this.#connection.start(true);
+    this.#connection.forget();
+    if (this.#isStarted) this.#connection.start();
   }
   /** Makes a guest with a list of their own, and signs in. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {

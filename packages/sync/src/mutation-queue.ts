@@ -62,8 +62,9 @@ export class MutationQueue {
    * Takes the server's answers.
    *
    * @param seq the log's head at the answer: the replica has the applied writes once it knows this change
+   * @param known what the replica knows already, because the change may come before the answer
    */
-  answer(results: readonly PushResult[], seq: number): void {
+  answer(results: readonly PushResult[], seq: number, known: number): void {
     const byId = new Map(results.map((result) => [result.op_id, result]));
     const refused: MutationError[] = [];
     const kept: PendingMutation[] = [];
@@ -75,7 +76,7 @@ export class MutationQueue {
         refused.push(error);
         this.#settle(entry.id, error);
       } else {
-        kept.push({ ...entry, status: "applied", appliedAt: seq });
+        if (seq > known) kept.push({ ...entry, status: "applied", appliedAt: seq });
         this.#settle(entry.id);
       }
     }

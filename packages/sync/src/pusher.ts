@@ -14,6 +14,8 @@ export interface PusherOptions {
   readonly platform: Platform;
   readonly retryDelay: number;
   readonly clientId: string;
+  /** The change up to which the replica knows everything. */
+  readonly replicaSeq: () => number;
   /** The user whose writes may be sent now; undefined when it is not known yet. */
   readonly userId: () => string | null | undefined;
   /** The server does not know the token any more. */
@@ -70,17 +72,17 @@ export class Pusher {
 
   /** @returns whether to go on at once */
   async #send(batch: readonly PendingMutation[]): Promise<boolean> {
-    const { http, queue, clientId } = this.#options;
+    const { http, queue, clientId, replicaSeq } = this.#options;
     try {
       const body = { changes: batch.map(({ change }) => change), client_id: clientId, results: true };
       const answer = v.parse(PushResponseSchema, await http.request("POST", "/api/sync/push", body));
-      queue.answer(answer.results ?? [], answer.cursor.last_seq);
+      queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
       this.#backoff.reset();
       return true;
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) this.#options.onUnauthorized();
       else if (isTransient(error)) this.#retryLater(error);
-      else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0);
+      else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
       return false;
     }
   }

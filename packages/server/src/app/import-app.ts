@@ -15,7 +15,8 @@ const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/functions", functions],
 ]);
 
-let areCopiesOffered = false;
+/** Offered to the whole process once an app needed them. */
+const offered = new Set<string>();
 
 /**
  * Imports a file of an app.
@@ -39,16 +40,14 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
 
 /** An app that installed a package gets its own. */
 function offerOwnCopies(root: string): void {
-  if (areCopiesOffered) return;
-  areCopiesOffered = true;
-  Bun.plugin({
-    name: "pylon-own-copies",
-    setup(build) {
-      for (const [name, exports] of OWN_COPIES) {
-        if (!isInstalled(name, root)) build.module(name, () => ({ exports: { ...exports }, loader: "object" }));
-      }
-    },
-  });
+  for (const [name, exports] of OWN_COPIES) {
+    if (offered.has(name) || isInstalled(name, root)) continue;
+    offered.add(name);
+    Bun.plugin({
+      name: `pylon-own-copy-of-${name}`,
+      setup: (build) => void build.module(name, () => ({ exports: { ...exports }, loader: "object" })),
+    });
+  }
 }
 
 function isInstalled(name: string, root: string): boolean {

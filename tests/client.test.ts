@@ -1,0 +1,192 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mutation, v } from "@pylonsync/functions";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { createSyncEngine, createWriteThroughStorage, type SyncEngine, type TransportType } from "@pylonsync/sync";
+import { TestClient, until } from "./support/client.ts";
+import { appOf, startServer, type TestServer } from "./support/server.ts";
+
+const own = "auth.userId == data.ownerId && data.title != ''";
+const app = appOf(
+  buildManifest({
+    name: "todos",
+    version: "1.0.0",
+    entities: [entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId: field.string().owner() })],
+    policies: [policy({ name: "own", entity: "Todo", allow: own })],
+  }),
+  {
+    add: mutation({
+      args: { title: v.string() },
+      handler: async (ctx, { title }) => ({ id: await ctx.db.insert("Todo", { title, ownerId: ctx.auth.userId ?? "" }) }),
+    }),
+  },
+);
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function serve(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+  const server = await startServer(app, env);
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+function connect(url: string, transport: TransportType, token?: string): SyncEngine {
+  const engine = createSyncEngine(url, {
+    transport,
+    pollInterval: 30,
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    ...(token === undefined ? {} : { token }),
+  });
+  engine.start();
+  cleanups.push(() => engine.stop());
+  return engine;
+}
+
+const titles = (engine: SyncEngine): string[] => engine.store.list("Todo").map(({ title }) => String(title)).toSorted();
+
+describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
+  test("a write shows at once, keeps its id, and reaches the user's other device", async () => {
+    const { url } = await serve();
+    const { token } = await TestClient.guest(url);
+    const [phone, laptop] = [connect(url, transport, token ?? ""), connect(url, transport, token ?? "")];
+    await until(() => phone.connected && laptop.connected);
+    const id = await phone.insert("Todo", { title: "milk" });
+    expect(phone.store.get("Todo", id)).toMatchObject({ id, title: "milk" });
+    await until(() => laptop.store.get("Todo", id) !== null);
+    await until(() => phone.mutations.all().length === 0);
+    expect(phone.store.list("Todo")).toHaveLength(1);
+    expect(phone.store.get("Todo", id)).toMatchObject({ title: "milk", done: false });
+
+    await laptop.update("Todo", id, { done: true });
+    await until(() => phone.store.get("Todo", id)?.["done"] === true);
+    await phone.delete("Todo", id);
+    await until(() => laptop.store.get("Todo", id) === null);
+  });
+
+  test("a refused write is taken back, with what was built on it, and says why", async () => {
+    const { url } = await serve();
+    const { token } = await TestClient.guest(url);
+    const engine = connect(url, transport, token ?? "");
+    const errors: string[] = [];
+    engine.onError(({ code, entity: name, kind }) => errors.push(`${kind} ${name} ${code}`));
+    await until(() => engine.status.ready);
+    const id = await engine.insert("Todo", { title: "" });
+    await engine.update("Todo", id, { done: true });
+    expect(titles(engine)).toEqual([""]);
+    expect(engine.flushed()).rejects.toMatchObject({ code: "POLICY_DENIED" });
+    await until(() => engine.store.list("Todo").length === 0);
+    expect(errors[0]).toBe("insert Todo POLICY_DENIED");
+    expect(engine.status.pending).toBe(0);
+  });
+
+  test("what was written offline, and what happened meanwhile, meets after the reconnect", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-client-"));
+    cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+    const env = { PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(dir, "c.db"), PYLON_DRAIN_SECS: "0" };
+    const first = await startServer(app, env);
+    const { token } = await TestClient.guest(first.url);
+    const engine = connect(first.url, transport, token ?? "");
+    await until(() => engine.connected);
+    await engine.insert("Todo", { title: "before" });
+    await until(() => engine.mutations.all().length === 0);
+    await first.stop();
+    await until(() => engine.status.connection === "offline");
+    await engine.insert("Todo", { title: "offline" });
+    expect(titles(engine)).toEqual(["before", "offline"]);
+    expect(engine.status.pending).toBe(1);
+
+    const again = await startServer(app, { ...env, PYLON_PORT: new URL(first.url).port });
+    cleanups.push(() => again.stop());
+    await new TestClient(again.url, token).insert("Todo", { title: "elsewhere" });
+    await until(() => titles(engine).join() === "before,elsewhere,offline" && engine.status.pending === 0, 10_000);
+    expect(JSON.parse((await new TestClient(again.url, token).request("POST", "/api/query/Todo", {})).text)).toHaveLength(3);
+  });
+
+  test("a client that was away too long takes a new snapshot, never showing an empty list", async () => {
+    const { url, server } = await serve({ PYLON_CHANGE_LOG_MAX: "3" });
+    const { token } = await TestClient.guest(url);
+    const other = new TestClient(url, token);
+    await other.insert("Todo", { title: "kept" });
+    const gone = await other.insert("Todo", { title: "gone" });
+    const engine = connect(url, transport, token ?? "");
+    await until(() => titles(engine).length === 2);
+    engine.stop();
+    await other.request("DELETE", `/api/entities/Todo/${gone}`);
+    for (let n = 0; n < 10; n += 1) await other.insert("Todo", { title: `new ${n}` });
+    await server.maintain();
+    const seen: number[] = [];
+    engine.store.subscribe("Todo", () => seen.push(engine.store.list("Todo").length));
+    engine.start();
+    await until(() => titles(engine).length === 11, 10_000);
+    expect(titles(engine)).not.toContain("gone");
+    expect(Math.min(...seen)).toBeGreaterThan(0);
+  });
+});
+
+test("another user on the same device sees nothing of the first one, and sends nothing in their name", async () => {
+  const { url, stop } = await serve();
+  const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
+  const engine = connect(url, "websocket", alice.token ?? "");
+  await until(() => engine.connected);
+  await engine.insert("Todo", { title: "alice's" });
+  await until(() => engine.mutations.all().length === 0);
+  expect(engine.resolvedSession().userId).toBe(alice.userId);
+
+  const errors: string[] = [];
+  engine.onError(({ code }) => errors.push(code));
+  engine.stop();
+  await engine.insert("Todo", { title: "alice's, not sent" });
+  engine.setToken(bob.token);
+  engine.start();
+  await until(() => engine.resolvedSession().userId === bob.userId && engine.connected);
+  await until(() => errors.length === 1);
+  expect(errors).toEqual(["SESSION_CHANGED"]);
+  await until(() => engine.store.list("Todo").length === 0);
+  expect((await bob.request("POST", "/api/query/Todo", {})).text).toBe("[]");
+  void stop;
+});
+
+test("when the session is ended elsewhere, the client says so and does not knock again", async () => {
+  const { url } = await serve();
+  const guest = await TestClient.guest(url);
+  const engine = connect(url, "websocket", guest.token ?? "");
+  await until(() => engine.connected);
+  await guest.request("DELETE", "/api/auth/session");
+  await until(() => engine.status.connection === "unauthorized");
+  await until(() => engine.resolvedSession().userId === null);
+  await Bun.sleep(200);
+  expect(engine.status.connection).toBe("unauthorized");
+  await engine.signInAsGuest();
+  await until(() => engine.connected);
+});
+
+test("a function is called with the session, and its row arrives", async () => {
+  const { url } = await serve();
+  const engine = connect(url, "websocket");
+  await engine.signInAsGuest();
+  await until(() => engine.connected);
+  const { id } = (await engine.fn("add", { title: "by function" })) as { id: string };
+  await until(() => engine.store.get("Todo", id) !== null);
+  expect(engine.fn("add", {})).rejects.toMatchObject({ code: "INVALID_ARGS", status: 400, field: "title" });
+});
+
+test("a live query keeps its array until a row in it changes, and hears only of its entity", async () => {
+  const { url } = await serve();
+  const engine = connect(url, "websocket");
+  await engine.signInAsGuest();
+  await until(() => engine.connected);
+  const open = engine.query("Todo", { where: { done: false }, orderBy: { title: "desc" }, limit: 2 });
+  for (const title of ["a", "b", "c"]) await engine.insert("Todo", { title, done: false });
+  const shown = open.getSnapshot();
+  expect(shown.map(({ title }) => title)).toEqual(["c", "b"]);
+  expect(open.getSnapshot()).toBe(shown);
+  const [first] = shown;
+  await engine.update("Todo", first?.id ?? "", { done: true });
+  expect(open.getSnapshot().map(({ title }) => title)).toEqual(["b", "a"]);
+});
