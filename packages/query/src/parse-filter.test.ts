@@ -6,9 +6,9 @@ const todo: EntityShape = {
   fields: new Map<string, FieldKind>([["id", "id"], ["title", "string"], ["done", "bool"], ["rank", "int"], ["due", "datetime"]]),
 };
 
-function refusal(filter: unknown, entity: EntityShape | undefined = todo): QueryError {
+function refusal(filter: unknown, checked = true): QueryError {
   try {
-    parseFilter(filter, entity);
+    parseFilter(filter, checked ? todo : undefined);
   } catch (error) {
     if (error instanceof QueryError) return error;
     throw error;
@@ -102,5 +102,5 @@ test("T17: a filter that is too large, too deep or too long is refused", () => {
 
 test("without an entity, as in the client engine, names and kinds are not checked", () => {
   expect(parseFilter({ anything: 1, other: { $in: [] } }).where).toEqual(FALSE);
-  expect(refusal({ anything: { $regex: "x" } }, undefined).code).toBe("INVALID_QUERY");
+  expect(refusal({ anything: { $regex: "x" } }, false).code).toBe("INVALID_QUERY");
 });

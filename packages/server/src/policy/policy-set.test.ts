@@ -1,0 +1,151 @@
+import { expect, test } from "bun:test";
+import { compilePredicate, FALSE, parsePolicy, TRUE, type AuthValues } from "@pylonsync/query";
+import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
+import { Schema } from "../schema/schema.ts";
+import { audienceKeyPaths, discriminators } from "./audience.ts";
+import { compilePolicies, type Access } from "./policy-set.ts";
+
+const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
+const auth: AuthValues = { userId: "u1", isAdmin: false, isGuest: false, tenantId: null, roles: [], apiKeyId: null, apiKeyScopes: [], isTrustedDevice: false };
+const field = (name: string, type: "string" | "datetime" = "string") => ({ name, type, optional: true, unique: false });
+
+function manifestOf(policies: readonly ManifestPolicy[], access?: "public"): Manifest {
+  return {
+    manifest_version: 1, name: "test", version: "0.0.0", routes: [], queries: [], policies,
+    actions: [{ name: "pay" }, { name: "ping" }],
+    entities: [
+      { name: "Todo", fields: [field("ownerId"), field("title"), field("due", "datetime")], indexes: [] },
+      { name: "Member", fields: [field("userId"), field("todoId")], indexes: [] },
+    ],
+    ...(access === undefined ? {} : { access }),
+  };
+}
+
+function compile(policies: readonly ManifestPolicy[], options: { dev?: boolean; access?: "public" } = {}) {
+  const manifest = manifestOf(policies, options.access);
+  return compilePolicies(manifest, Schema.fromManifest(manifest).shapes, { dev: options.dev ?? false });
+}
+
+test("the most specific text of a policy speaks for an access", () => {
+  const { policies } = compile([{ name: "p", entity: "Todo", allow: "data.title == 'allow'", allowWrite: "data.title == 'write'", allowInsert: "data.title == 'insert'", allowRead: " " }]);
+  const speaker = (access: Access): string | undefined =>
+    ["allow", "write", "insert"].find((title) => compilePredicate(policies.rule("Todo", access))({ data: { title }, auth }));
+  expect(ACCESSES.map(speaker)).toEqual(["allow", "insert", "write", "write"]);
+});
+
+test("every policy that names the entity must allow", () => {
+  const { policies, diagnostics } = compile([
+    { name: "a", entity: "Todo", allow: "data.ownerId == auth.userId" },
+    { name: "b", entity: "Todo", allowRead: "data.title != 'secret'" },
+    { name: "c", entity: "Member", allow: "true" },
+  ]);
+  const read = compilePredicate(policies.rule("Todo", "read"));
+  expect(read({ auth, data: { ownerId: "u1", title: "x" } })).toBe(true);
+  expect(read({ auth, data: { ownerId: "u1", title: "secret" } })).toBe(false);
+  expect(read({ auth, data: { ownerId: "u2", title: "x" } })).toBe(false);
+  expect(compilePredicate(policies.rule("Todo", "delete"))({ auth, data: { ownerId: "u1", title: "secret" } })).toBe(true);
+  expect(diagnostics).toEqual([]);
+});
+
+test("T7: what no policy speaks of is closed, open in dev with a warning, open where the app says public", () => {
+  const silent: ManifestPolicy[] = [{ name: "p", entity: "Todo", allowRead: "true" }];
+  const closed = compile(silent);
+  expect(ACCESSES.map((access) => closed.policies.rule("Member", access))).toEqual([FALSE, FALSE, FALSE, FALSE]);
+  expect(ACCESSES.map((access) => closed.policies.rule("Todo", access))).toEqual([TRUE, FALSE, FALSE, FALSE]);
+  expect(closed.diagnostics.map(({ severity, path, message }) => [severity, path, message])).toEqual([
+    ["warning", "entities.Todo", "No policy says who may insert, update, delete Todo: closed."],
+    ["warning", "entities.Member", "No policy names Member: closed."],
+  ]);
+  const dev = compile(silent, { dev: true });
+  expect(dev.policies.rule("Todo", "insert")).toEqual(TRUE);
+  expect(dev.diagnostics.map(({ message }) => message)).toEqual([
+    "No policy says who may insert, update, delete Todo: open to everyone in dev mode, closed outside of it.",
+    "No policy names Member: open to everyone in dev mode, closed outside of it.",
+  ]);
+  const open = compile(silent, { access: "public" });
+  expect(open.policies.rule("Member", "delete")).toEqual(TRUE);
+  expect(open.policies.rule("Unknown", "read")).toEqual(FALSE);
+});
+
+test("a policy that is wrong is an error with its place, told once, and closes what it speaks for even in dev", () => {
+  const { policies, diagnostics } = compile(
+    [
+      { name: "typo", entity: "Todo", allow: "auth.userId == data.ownerid" },
+      { name: "broken", entity: "Member", allow: "true", allowRead: "data.userId = auth.userId" },
+    ],
+    { dev: true },
+  );
+  expect(diagnostics.map(({ severity, code, path, position }) => ({ severity, code, path, position }))).toEqual([
+    { severity: "error", code: "POLICY_INVALID", path: "policies[0].allow", position: 15 },
+    { severity: "error", code: "POLICY_SYNTAX", path: "policies[1].allowRead", position: 12 },
+  ]);
+  expect(diagnostics[0]?.hint).toContain("ownerId");
+  expect(ACCESSES.map((access) => policies.rule("Todo", access))).toEqual([FALSE, FALSE, FALSE, FALSE]);
+  expect(policies.rule("Member", "read")).toEqual(FALSE);
+  expect(policies.rule("Member", "insert")).toEqual(TRUE);
+});
+
+test("only an update has an old row", () => {
+  const policy = (key: "allowUpdate" | "allowDelete" | "allowWrite"): ManifestPolicy => ({ name: "p", entity: "Todo", allow: "true", [key]: "old.ownerId == data.ownerId" });
+  const errors = (one: ManifestPolicy): number => compile([one]).diagnostics.filter(({ severity }) => severity === "error").length;
+  expect(errors(policy("allowUpdate"))).toBe(0);
+  expect(errors(policy("allowDelete"))).toBe(1);
+  expect(errors(policy("allowWrite"))).toBe(1);
+});
+
+test("an action's policies read auth and input, and all of them must allow", () => {
+  const { policies, diagnostics } = compile(
+    [
+      { name: "a", action: "pay", allow: "auth.userId == input.payer" },
+      { name: "b", action: "pay", allow: "input.amount < 100" },
+    ],
+    { access: "public" },
+  );
+  expect(diagnostics).toEqual([]);
+  const may = compilePredicate(policies.actionRule("pay"));
+  expect(may({ auth, input: { payer: "u1", amount: 5 } })).toBe(true);
+  expect(may({ auth, input: { payer: "u2", amount: 5 } })).toBe(false);
+  expect(may({ auth, input: { payer: "u1", amount: 500 } })).toBe(false);
+  expect(may({ auth, input: { payer: "u1", amount: ["1"] } })).toBe(false);
+  expect(policies.actionRule("ping")).toEqual(TRUE);
+});
+
+test("an action's policy that is wrong or says nothing closes it", () => {
+  const wrong = compile([{ name: "a", action: "pay", allow: "data.ownerId == auth.userId" }], { access: "public" });
+  expect(wrong.diagnostics.map(({ severity, path }) => [severity, path])).toEqual([["error", "policies[0].allow"]]);
+  expect(wrong.policies.actionRule("pay")).toEqual(FALSE);
+  const silent = compile([{ name: "a", action: "pay" }]);
+  expect(silent.policies.actionRule("pay")).toEqual(FALSE);
+  expect(silent.diagnostics.map(({ path }) => path)).toContain("actions.pay");
+});
+
+test("a date in a policy is compared in the form in which dates are stored", () => {
+  const { policies } = compile([{ name: "p", entity: "Todo", allow: "data.due == '2026-01-01'" }]);
+  expect(compilePredicate(policies.rule("Todo", "read"))({ data: { due: "2026-01-01T00:00:00.000Z" } })).toBe(true);
+});
+
+test("the readers of an entity are the read rules that look at it, however deep", () => {
+  const { policies } = compile([
+    { name: "p", entity: "Todo", allowRead: "data.title == 'x' || !exists(Member, todoId == data.id && exists(Todo, ownerId == auth.userId))", allowWrite: "exists(Member, true)" },
+    { name: "q", entity: "Member", allow: "true" },
+  ]);
+  expect(policies.readersOf("Member").map(({ entity, exists }) => [entity, exists.entity])).toEqual([["Todo", "Member"]]);
+  expect(policies.readersOf("Todo").map(({ entity }) => entity)).toEqual(["Todo"]);
+  expect(policies.readersOf("Nothing")).toEqual([]);
+});
+
+test("an audience is told by the names of auth that its rule reads", () => {
+  const rule = parsePolicy("auth.tenantId == data.tenantId && (data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')");
+  expect(audienceKeyPaths(rule)).toEqual(["roles", "tenantId", "userId"]);
+  expect(audienceKeyPaths(parsePolicy("data.public"))).toEqual([]);
+});
+
+test("only a part that must hold discriminates", () => {
+  expect(discriminators(parsePolicy("auth.userId == data.ownerId && data.tenantId == auth.tenantId && data.public"))).toEqual([
+    { authName: "userId", field: "ownerId" },
+    { authName: "tenantId", field: "tenantId" },
+  ]);
+  for (const source of ["auth.userId == data.ownerId || data.public", "!(auth.userId == data.ownerId)", "auth.userId != data.ownerId", "data.a == data.b", "exists(Member, userId == auth.userId)"]) {
+    expect(discriminators(parsePolicy(source))).toEqual([]);
+  }
+});
