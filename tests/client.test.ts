@@ -79,7 +79,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     const id = await engine.insert("Todo", { title: "" });
     await engine.update("Todo", id, { done: true });
     expect(titles(engine)).toEqual([""]);
-    expect(engine.flushed()).rejects.toMatchObject({ code: "POLICY_DENIED" });
+    await expect(engine.flushed()).rejects.toMatchObject({ code: "POLICY_DENIED" });
     await until(() => engine.store.list("Todo").length === 0);
     expect(errors[0]).toBe("insert Todo POLICY_DENIED");
     expect(engine.status.pending).toBe(0);
@@ -173,7 +173,7 @@ test("a function is called with the session, and its row arrives", async () => {
   await until(() => engine.connected);
   const { id } = (await engine.fn("add", { title: "by function" })) as { id: string };
   await until(() => engine.store.get("Todo", id) !== null);
-  expect(engine.fn("add", {})).rejects.toMatchObject({ code: "INVALID_ARGS", status: 400, field: "title" });
+  await expect(engine.fn("add", {})).rejects.toMatchObject({ code: "INVALID_ARGS", status: 400, field: "title" });
 });
 
 test("a live query keeps its array until a row in it changes, and hears only of its entity", async () => {

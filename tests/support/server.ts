@@ -24,7 +24,7 @@ export function appOf(manifest: Manifest, functions: Readonly<Record<string, FnD
 
 /** A real server on a free port and a database of its own. Not in dev mode: what is closed is closed. */
 export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-  const config = loadConfig({
+  const values = {
     PYLON_PORT: "0",
     PYLON_HOST: "127.0.0.1",
     PYLON_IN_MEMORY: "1",
@@ -34,8 +34,8 @@ export async function startServer(app: LoadedApp, env: Readonly<Record<string, s
     PYLON_FN_RATE_LIMIT_MAX: "0",
     PYLON_MAX_CONNECTIONS_PER_IP: "10000",
     ...env,
-  });
-  const server = createServer({ app, config });
+  };
+  const server = createServer({ app, config: loadConfig(values), env: values });
   await server.start();
   return { url: server.url, server, stop: () => server.stop() };
 }

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
+import { VARIABLES, type Variable } from "./config/variables.ts";
 import { authRoutes } from "./auth/routes.ts";
 import { Sessions } from "./auth/sessions.ts";
 import type { Config } from "./config.ts";
@@ -80,7 +81,7 @@ export class RunningServer {
       model,
       functions,
       platform,
-      env,
+      env: withoutOwnSecrets(env),
       timeoutMs: config.fnTimeoutMs,
       observer: {
         started: (name) => watchdog?.running(name),
@@ -182,4 +183,10 @@ export class RunningServer {
       throw error;
     }
   }
+}
+
+/** Functions see the environment, but not what opens the server itself. */
+function withoutOwnSecrets(env: RunningOptions["env"]): RunningOptions["env"] {
+  const secrets = new Set(Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) => (variable.secret === true ? [name] : [])));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !secrets.has(name)));
 }

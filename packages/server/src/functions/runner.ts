@@ -92,8 +92,7 @@ export class Runner {
     observer.started(name);
     try {
       const args = parseArgs(definition, rawArgs);
-      const result = await this.#invoke(name, definition, args, call, deadline);
-      return parseResult(definition, result ?? null);
+      return await this.#invoke(name, definition, args, call, deadline);
     } catch (error) {
       const refusal = asRefusal(error);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -110,24 +109,26 @@ export class Runner {
     const { store, committer, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
-    // The handler's own types are the app's; here it takes whatever context its type says.
-    const handle = async (context: unknown, given: unknown): Promise<unknown> => (definition.handler as (context: unknown, args: unknown) => unknown)(context, given);
+    // The handler's own types are the app's; here it takes whatever context its type says. A mutation that returns what it does not
+    // declare is undone like any other that fails.
+    const handler = definition.handler as (context: unknown, args: unknown) => unknown;
+    const handle = async (context: unknown): Promise<unknown> => parseResult(definition, (await handler(context, args)) ?? null);
     switch (definition.type) {
       case "query":
-        return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }, args));
+        return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
       case "mutation": {
         const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };
         const { result } = await committer.commit(
           { caller: call.caller, policies: "bypassed", op, signal: deadline.signal },
           async (writer) => {
             const context = { ...base, db: createDbWriter(writer, model(), scope), stream: call.stream ?? SILENT };
-            return (await handle(context, args)) ?? null;
+            return handle(context);
           },
         );
         return result;
       }
       case "action":
-        return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }, args));
+        return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
   }
 

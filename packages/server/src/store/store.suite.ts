@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { literal, path, type Expr } from "@pylonsync/query";
+import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
+import { planMigration } from "../schema/diff.ts";
+import type { ChangeRecord, NewChange, Store, StoredRow } from "./store.ts";
+
+const manifest = buildManifest({
+  name: "suite",
+  version: "1.0.0",
+  entities: [
+    entity(
+      "Thing",
+      { text: field.string().optional(), n: field.int().optional(), f: field.float().optional(), ok: field.bool().optional(), at: field.datetime().optional(), code: field.string().unique().optional() },
+      { indexes: [{ name: "by_n", fields: ["n"], unique: false }] },
+    ),
+  ],
+});
+
+const EMPTY = { text: null, n: null, f: null, ok: null, at: null, code: null };
+
+function thing(id: string, fields: Partial<typeof EMPTY> | Record<string, unknown> = {}): StoredRow {
+  return { id, ...EMPTY, ...fields } as StoredRow;
+}
+
+function inserted(row: StoredRow): NewChange {
+  return { entity: "Thing", rowId: row.id, kind: "insert", before: null, after: row, at: 1 };
+}
+
+function compare(op: "==" | "<" | ">", name: string, value: string | number | boolean | null): Expr {
+  return { kind: "compare", op, left: path("data", name), right: literal(value) };
+}
+
+/** What every Store must do. Run it for each database. */
+export function storeSuite(name: string, open: () => Promise<{ readonly store: Store; readonly reopen: () => Promise<Store>; readonly remove: () => Promise<void> }>): void {
+  describe(`the store on ${name}`, () => {
+    let store: Store;
+    let reopen: () => Promise<Store>;
+    let remove: () => Promise<void>;
+
+    beforeEach(async () => {
+      ({ store, reopen, remove } = await open());
+      await migrate(store, null, manifest);
+    });
+    afterEach(() => remove());
+
+    async function add(...rows: StoredRow[]): Promise<void> {
+      await store.transact(async (tx) => {
+        for (const row of rows) {
+          await tx.insert("Thing", row);
+          await tx.append(inserted(row));
+        }
+      });
+    }
+
+    test("gives back what was put in, each kind as JSON has it", async () => {
+      const row = thing("a", { text: "it's \"quoted\" \\ and 😀", n: Number.MAX_SAFE_INTEGER, f: -0.5, ok: false, at: "2026-01-31T12:00:00.000Z", code: "" });
+      await add(row, thing("b"));
+      expect(await store.get("Thing", "a")).toEqual(row);
+      expect(await store.get("Thing", "b")).toEqual(thing("b"));
+      expect(await store.get("Thing", "c")).toBeNull();
+    });
+
+    test("orders nulls last going up and first going down, texts by code point, ties by id", async () => {
+      await add(thing("1", { text: "b", n: 2 }), thing("2", { n: 1 }), thing("3", { text: "a", n: 1 }), thing("4", { text: "B", n: 1 }), thing("5", { text: "\uffff" }), thing("6", { text: "😀" }));
+      const ids = async (direction: "asc" | "desc", by = "text"): Promise<string> => (await store.select({ entity: "Thing", order: [{ field: by, direction }] })).map(({ id }) => id).join("");
+      expect(await ids("asc")).toBe("431562");
+      expect(await ids("desc")).toBe("265134");
+      expect(await ids("asc", "n")).toBe("234156");
+    });
+
+    test("pages with limit and offset, and with either alone", async () => {
+      await add(...["1", "2", "3", "4"].map((id) => thing(id)));
+      const ids = async (page: { limit?: number; offset?: number }): Promise<string> => (await store.select({ entity: "Thing", ...page })).map(({ id }) => id).join("");
+      expect([await ids({ limit: 2 }), await ids({ offset: 3 }), await ids({ limit: 2, offset: 1 }), await ids({ limit: 0 }), await ids({})]).toEqual(["12", "4", "23", "", "1234"]);
+    });
+
+    test("counts and aggregates, in groups and in buckets of time", async () => {
+      await add(
+        thing("1", { n: 2, ok: true, at: "2026-02-01T00:30:00.000Z" }),
+        thing("2", { n: 4, ok: true, at: "2026-02-28T23:59:59.999Z" }),
+        thing("3", { n: 6, ok: false, at: "2026-03-02T00:00:00.000Z" }),
+        thing("4"),
+      );
+      expect(await store.count("Thing", compare(">", "n", 2))).toBe(2);
+      const sums = await store.aggregate({ entity: "Thing", groupBy: [{ field: "ok", as: "ok" }], measures: [{ fn: "sum", field: "n", as: "sum" }, { fn: "count", as: "count" }], where: compare(">", "n", 0) });
+      expect(sums).toEqual([{ ok: false, sum: 6, count: 1 }, { ok: true, sum: 6, count: 2 }]);
+      for (const [bucket, starts] of [["month", ["2026-02-01", "2026-03-01"]], ["week", ["2026-01-26", "2026-02-23", "2026-03-02"]], ["year", ["2026-01-01"]]] as const) {
+        const rows = await store.aggregate({ entity: "Thing", groupBy: [{ field: "at", bucket, as: "at" }], measures: [{ fn: "count", as: "count" }], where: compare(">", "n", 0) });
+        expect(rows.map(({ at }) => at)).toEqual(starts.map((day) => `${day}T00:00:00.000Z`));
+      }
+    });
+
+    test("refuses a second row with the same id or the same unique value, naming the field", async () => {
+      await add(thing("a", { code: "x" }), thing("n1"), thing("n2"));
+      await expect(store.transact((tx) => tx.insert("Thing", thing("a")))).rejects.toMatchObject({ code: "ID_TAKEN" });
+      await expect(store.transact((tx) => tx.insert("Thing", thing("b", { code: "x" })))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+      await expect(store.transact((tx) => tx.update("Thing", "n1", { code: "x" }))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+      expect(await store.count("Thing")).toBe(3);
+    });
+
+    test("work that throws leaves nothing; work beside it stays", async () => {
+      const results = await Promise.allSettled([
+        add(thing("a")),
+        store.transact(async (tx) => {
+          await tx.insert("Thing", thing("b"));
+          await tx.append(inserted(thing("b")));
+          throw new Error("no");
+        }),
+        add(thing("c")),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
+      expect((await store.changes(0, 10)).map(({ rowId, seq }) => `${seq}${rowId}`)).toEqual(["1a", "2c"]);
+    });
+
+    test("a part that fails is undone, and the rest of the work goes on", async () => {
+      await store.transact(async (tx) => {
+        await tx.insert("Thing", thing("a"));
+        const part = tx.attempt(async () => {
+          await tx.insert("Thing", thing("b"));
+          await tx.append(inserted(thing("b")));
+          throw new Error("no");
+        });
+        await expect(part).rejects.toThrow("no");
+        await part.catch(() => undefined);
+        await tx.insert("Thing", thing("c"));
+        await tx.append(inserted(thing("c")));
+      });
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
+      expect((await store.changes(0, 10)).map(({ rowId }) => rowId)).toEqual(["c"]);
+    });
+
+    test("reads inside a transaction see its writes; reads outside see only what is committed", async () => {
+      await store.transact(async (tx) => {
+        await tx.insert("Thing", thing("a", { n: 1 }));
+        await tx.update("Thing", "a", { n: 2 });
+        expect(await tx.get("Thing", "a")).toMatchObject({ n: 2 });
+        expect(await store.get("Thing", "a")).toBeNull();
+      });
+      expect(await store.get("Thing", "a")).toMatchObject({ n: 2 });
+    });
+
+    test("work that is aborted is undone, and its handle is dead", async () => {
+      const abort = new AbortController();
+      let late: (() => Promise<void>) | undefined;
+      const work = store.transact(
+        async (tx) => {
+          late = () => tx.insert("Thing", thing("late"));
+          await tx.insert("Thing", thing("a"));
+          abort.abort(new Error("too late"));
+          await new Promise(() => undefined);
+        },
+        { signal: abort.signal },
+      );
+      await expect(work).rejects.toThrow("too late");
+      await work.catch(() => undefined);
+      await add(thing("b"));
+      await expect(late?.()).rejects.toThrow();
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["b"]);
+    });
+
+    test("update and delete say whether the row was there", async () => {
+      await add(thing("a"));
+      const answers = await store.transact(async (tx) => [
+        await tx.update("Thing", "a", { n: 1 }),
+        await tx.update("Thing", "x", { n: 1 }),
+        await tx.update("Thing", "a", {}),
+        await tx.delete("Thing", "a"),
+        await tx.delete("Thing", "a"),
+        await tx.deleteWhere("Thing", compare("==", "n", 1)),
+      ]);
+      expect(answers).toEqual([true, false, true, true, false, 0]);
+    });
+
+    test("followers hear every committed change once, in order, with both images", async () => {
+      const heard: ChangeRecord[] = [];
+      const stop = store.follow((changes) => heard.push(...changes));
+      await Promise.all(Array.from({ length: 20 }, (_, n) => add(thing(`t${n}`))));
+      expect(heard.map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
+      expect(heard).toEqual(await store.changes(0, 100));
+      stop();
+      await add(thing("unheard"));
+      expect(heard).toHaveLength(20);
+    });
+
+    test("the log keeps its head, its epoch and its numbering when it is trimmed and reopened", async () => {
+      await add(...Array.from({ length: 10 }, (_, n) => thing(`t${n}`)));
+      const { epoch } = await store.bounds();
+      await store.trimLog(3);
+      expect(await store.bounds()).toEqual({ epoch, head: 10, floor: 7 });
+      store = await reopen();
+      expect(await store.bounds()).toEqual({ epoch, head: 10, floor: 7 });
+      await store.trimLog(0);
+      await add(thing("next"));
+      expect(await store.bounds()).toMatchObject({ head: 11 });
+    });
+
+    test("adds entities, fields with their default and indexes, and drops what it is told to", async () => {
+      await add(thing("a", { n: 1, text: "5" }));
+      const wider = buildManifest({
+        name: "suite",
+        version: "2.0.0",
+        entities: [entity("Thing", { text: field.int().optional(), rank: field.int().default(7), name: field.string().default("it's") }), entity("Other", { x: field.bool() })],
+      });
+      await migrate(store, manifest, wider);
+      expect(await store.get("Thing", "a")).toEqual({ id: "a", text: 5, rank: 7, name: "it's" } as unknown as StoredRow);
+      expect(await store.count("Other")).toBe(0);
+      expect(JSON.parse((await store.storedManifest()) ?? "")).toEqual(JSON.parse(JSON.stringify(wider)));
+      store = await reopen();
+      expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
+    });
+
+    test("tests whether a row of another table exists", async () => {
+      await add(thing("a", { n: 1 }));
+      const exists = (n: number): Expr => ({ kind: "exists", entity: "Thing", where: { kind: "compare", op: "==", left: path("related", "n"), right: literal(n) } });
+      expect([await store.test(exists(1)), await store.test(exists(2)), await store.test({ kind: "not", item: exists(2) })]).toEqual([true, false, true]);
+    });
+  });
+}
+
+async function migrate(store: Store, from: Manifest | null, to: Manifest): Promise<void> {
+  await store.migrate(planMigration(from, to).migration, JSON.stringify(to));
+}
