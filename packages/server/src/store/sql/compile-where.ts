@@ -122,8 +122,8 @@ export class WhereCompiler {
     if (!this.#areTexts(text, prefix, scope)) return constant(!holds);
     if (text.kind === "literal" && prefix.kind === "literal") return constant(compilePredicate({ kind: "startsWith", text, prefix })({}) === holds);
     // The prefix stands twice in SQLite's form: parameters are added in the order in which the text names them.
-    const form = this.#dialect.startsWith("\u0001", "\u0002");
-    return truth(form.replaceAll(/[\u0001\u0002]/g, (mark) => this.#operand(mark === "\u0001" ? text : prefix, scope)), holds);
+    const form = this.#dialect.startsWith("{text}", "{prefix}");
+    return truth(form.replaceAll(/\{text\}|\{prefix\}/g, (mark) => this.#operand(mark === "{text}" ? text : prefix, scope)), holds);
   }
 
   #subquery(entity: string, where: Expr, scope: Scope): string {

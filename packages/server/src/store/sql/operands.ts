@@ -51,5 +51,5 @@ export function padded<T>(items: readonly T[]): readonly T[] {
   const last = items.at(-1);
   if (last === undefined) return items;
   const size = 2 ** Math.ceil(Math.log2(items.length));
-  return [...items, ...new Array<T>(size - items.length).fill(last)];
+  return [...items, ...Array.from({ length: size - items.length }, () => last)];
 }
