@@ -7,6 +7,9 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
 const TOKEN_BYTES = 32;
+/** For how long an identity is believed without asking the store, in milliseconds: so long may a session live on that another replica ended. */
+const BELIEVED_MS = 500;
+const BELIEVED_MAX = 10_000;
 
 /** Makes, finds and ends sessions. They live in the store, by the hash of their token, so any replica knows all of them. */
 export class Sessions {
@@ -14,6 +17,8 @@ export class Sessions {
   readonly #platform: Platform;
   readonly #adminHash: Buffer | null;
   readonly #endListeners = new Set<(sessionId: string) => void>();
+  /** By session id. Only a shortcut: what is not in it is asked of the store. */
+  readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
 
   /** @param adminToken the bearer of this token is the admin; null when there is none */
   constructor(store: Store, platform: Platform, adminToken: string | null) {
@@ -53,9 +58,10 @@ export class Sessions {
     if (this.#adminHash !== null && timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)) {
       return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
     }
-    const row = await this.#store.get(TABLE, id);
-    const identity = row === null ? null : toIdentity(row);
-    if (identity === null || identity.expiresAt <= this.#platform.now()) {
+    const now = this.#platform.now();
+    const believed = this.#believed.get(id);
+    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(id, now);
+    if (identity === null || identity.expiresAt <= now) {
       throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Sign in again." });
     }
     return identity;
@@ -64,6 +70,7 @@ export class Sessions {
   /** Ends a session: its token is dead and its sockets are closed. @returns whether it was there */
   async end(sessionId: string): Promise<boolean> {
     const ended = await this.#store.transact((tx) => tx.delete(TABLE, sessionId));
+    this.#believed.delete(sessionId);
     for (const listener of this.#endListeners) listener(sessionId);
     return ended;
   }
@@ -85,6 +92,15 @@ export class Sessions {
   onEnd(listener: (sessionId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
+  }
+
+  async #lookUp(id: string, now: number): Promise<Identity | null> {
+    const row = await this.#store.get(TABLE, id);
+    if (row === null) return null;
+    const identity = toIdentity(row);
+    if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
+    this.#believed.set(id, { identity, until: now + BELIEVED_MS });
+    return identity;
   }
 
   #newToken(): string {

@@ -1,6 +1,8 @@
 import type { Gauge as GaugeMetric, Metric, Registry } from "prom-client";
 import { DurationHistogram } from "./duration-histogram.ts";
 
+/** A label must not be what a caller makes up. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const STATUS_CLASSES = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /** Read when the metrics are scraped. */
@@ -27,7 +29,7 @@ export class Metrics {
   }
 
   request(route: string, method: string, status: number, durationMs: number): void {
-    this.#requestSeconds.observe([route, method, STATUS_CLASSES[Math.floor(status / 100)] ?? "other"], durationMs / 1000);
+    this.#requestSeconds.observe([route, METHODS.has(method) ? method : "OTHER", STATUS_CLASSES[Math.floor(status / 100)] ?? "other"], durationMs / 1000);
   }
 
   functionCall(name: string, type: string, outcome: string, durationMs: number): void {
