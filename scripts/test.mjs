@@ -14,6 +14,7 @@ const counts = { passed: 0, failed: 0 };
 if (patterns.length === 0) {
   check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
   check("types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]);
+  check("types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]);
   check("lint", "npm", ["run", "--silent", "lint"]);
 }
 runTests();

@@ -45,6 +45,13 @@ const app = appOf(
       },
     }),
     whoAmI: query({ args: {}, handler: (ctx) => ({ ...ctx.auth, hasSecret: ctx.env["PYLON_ADMIN_TOKEN"] !== undefined }) }),
+    slow: action({
+      args: {},
+      handler: async () => {
+        await Bun.sleep(300);
+        return { slept: true };
+      },
+    }),
     hook: action({ args: {}, handler: (ctx) => ({ method: ctx.request?.method, path: ctx.request?.path, body: ctx.request?.rawBody, signature: ctx.request?.headers["x-signature"] }) }),
   },
 );
@@ -107,6 +114,20 @@ test("the caller is who the token says, and the admin lists the functions", asyn
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   expect((await admin.request("GET", "/api/fn")).text).toContain('{"name":"count","fn_type":"query","args_schema":{}}');
   expect((await client.request("GET", "/api/fn")).status).toBe(403);
+});
+
+test("a stopping server answers what is under way, says goodbye to sockets, and is not ready meanwhile", async () => {
+  const own = await startServer(app, { PYLON_FN_CALL_TIMEOUT: "5" });
+  const caller = await TestClient.guest(own.url);
+  expect(await caller.request("GET", "/readyz")).toMatchObject({ status: 200, body: { status: "ready", parts: { database: "up" } } });
+  const socket = await caller.live(0).ready();
+  const slow = caller.request("POST", "/api/fn/slow", {});
+  await Bun.sleep(50);
+  const stopped = own.stop();
+  expect((await slow).body).toEqual({ slept: true });
+  await stopped;
+  expect(socket.closed?.code).toBe(1001);
+  await expect(fetch(`${own.url}/health`).then(() => "up", () => "down")).resolves.toBe("down");
 });
 
 test("a loop without end does not take the server down for good", async () => {

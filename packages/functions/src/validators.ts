@@ -16,7 +16,7 @@ export type Shape = Readonly<Record<string, Validator>>;
 /** The type of the values that a validator accepts. */
 export type Infer<V> = V extends { readonly __type?: infer T } ? T : never;
 
-type OptionalKeys<S extends Shape> = { [K in keyof S]: S[K] extends { readonly optional: true } ? K : never }[keyof S];
+type OptionalKeys<S extends Shape> = { [K in keyof S]: S[K] extends Validator<unknown, true> ? K : never }[keyof S];
 
 /** The type of an object with these validators. */
 export type InferShape<S extends Shape> = { [K in Exclude<keyof S, OptionalKeys<S>>]: Infer<S[K]> } & { [K in OptionalKeys<S>]?: Infer<S[K]> } extends infer O

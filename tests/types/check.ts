@@ -1,0 +1,28 @@
+// What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`, never run.
+import { db } from "@pylonsync/react";
+import type { InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
+import type { Task } from "./app.ts";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_proof: Equal<A, B>): void {}
+
+same<RowOf<typeof Task>, { readonly id: string; readonly title: string; readonly rank: number; readonly due: string | null; readonly slug: string; readonly ownerId: string }>(true);
+same<keyof PatchOf<typeof Task>, "title" | "rank" | "due">(true);
+const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
+
+export async function check(): Promise<void> {
+  const { data } = db.useQuery("Task", { where: { rank: 1 } });
+  same<(typeof data)[number]["due"], string | null>(true);
+  const { renamed } = await db.fn("rename", { id: "x", title: "y" });
+  same<typeof renamed, boolean>(true);
+  await db.insert("Task", least);
+  await db.update("Task", "x", { due: null });
+  // @ts-expect-error there is no such function
+  await db.fn("nope", {});
+  // @ts-expect-error the title is missing
+  await db.fn("rename", { id: "x" });
+  // @ts-expect-error there is no such field
+  await db.insert("Tag", { name: "a", colour: "red" });
+  // @ts-expect-error an owner is stamped, not changed
+  await db.update("Task", "x", { ownerId: "me" });
+}
