@@ -9,7 +9,11 @@ const INSERTS = 200;
 const PORT = 24_400;
 const main = new URL("../packages/cli/src/main.ts", import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), "pylon-durability-"));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const children: Bun.Subprocess[] = [];
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true });
+});
 
 mkdirSync(join(dir, "functions"));
 writeFileSync(
@@ -27,6 +31,7 @@ export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => (
 async function startProcess(): Promise<{ readonly kill: (signal: NodeJS.Signals) => Promise<number> }> {
   const env = { ...process.env, PYLON_DB_PATH: join(dir, "d.db"), PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0" };
   const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], { env, stdout: "ignore", stderr: "inherit" });
+  children.push(child);
   for (;;) {
     const isUp = await fetch(`http://localhost:${PORT}/health`).then(({ ok }) => ok, () => false);
     if (isUp) break;

@@ -111,6 +111,8 @@ test("start reads no .env and serves with production's rules", async () => {
   expect(started).toMatchObject({ code: "START_OK", name: "notes", version: "1.0.0", entry: "app.ts", backend: "sqlite" });
   expect(await callFn(started["port"], "env")).toBeNull();
   expect((await fetch(`http://localhost:${String(started["port"])}/api/manifest`)).status).toBe(403);
+  // The launcher hands on a signal that it can catch; the server must not outlive the test.
+  expect(await server.end()).toBe(0);
 });
 
 test.each(["dev", "start"])("%s says in one sentence that the port is in use", async (command) => {
