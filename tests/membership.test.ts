@@ -66,18 +66,19 @@ test("whoever joins receives the channel's rows, whoever leaves loses them", asy
   socket.close();
 });
 
-test("when rights and rows change in one transaction, the client takes a new snapshot instead of a guess", async () => {
-  await admin.insert("Message", { id: "m3", channelId: "c3", text: "three" });
-  const member = await admin.insert("Member", { channelId: "c3", userId: bob.userId });
+test.each(["row first", "right first"])("when rights and rows change in one transaction (%s), the client takes a new snapshot instead of a guess", async (order) => {
+  const message = await admin.insert("Message", { channelId: order, text: "three" });
+  const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
   const socket = await bob.live(await cursorOf(bob)).ready();
-  const { body } = await admin.request("POST", "/api/transact", [
-    { op: "delete", entity: "Message", id: "m3" },
+  const operations = [
+    { op: "delete", entity: "Message", id: message },
     { op: "delete", entity: "Member", id: member },
-  ]);
+  ];
+  const { body } = await admin.request("POST", "/api/transact", order === "row first" ? operations : operations.toReversed());
   expect(body["committed"]).toBe(true);
   await until(() => socket.closed !== null);
   expect(socket.texts.join()).toContain('"resync"');
-  expect((await bob.request("GET", "/api/sync/pull?since=0")).text).not.toContain("m3");
+  expect((await bob.request("GET", "/api/sync/pull?since=0")).text).not.toContain(message);
 });
 
 test("a client that was away while its rights changed is told to take a new snapshot; another one is not", async () => {
