@@ -13,7 +13,7 @@ wins, then \`.env.local\`, then \`.env\`. \`pylon start\` reads no file.
 `;
 
 const OUTRO = `
-\`DATABASE_URL\` is refused: this build stores in SQLite only. This page is made by \`scripts/configuration-doc.ts\`.
+This page is made by \`scripts/configuration-doc.ts\`.
 `;
 
 /** The text of docs/configuration.md. */

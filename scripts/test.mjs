@@ -1,9 +1,10 @@
 // npm test: installs what is missing, checks types and style, runs every test, and counts.
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { bun, findBrowser, installPackages, root } from "./install.mjs";
 
 installPackages();
@@ -17,7 +18,13 @@ if (patterns.length === 0) {
   check("types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]);
   check("lint", "npm", ["run", "--silent", "lint"]);
 }
-runTests();
+const servers = await startServers();
+runTests({}, patterns);
+if (patterns.length === 0) {
+  console.log("The tests of whole servers, on Postgres:");
+  runTests({ PYLON_TEST_STORE: "postgres" }, ["tests/"]);
+}
+await servers.stop();
 if (browser === null && patterns.length === 0) {
   console.error("There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which counts as a failure.");
   counts.failed += 1;
@@ -31,11 +38,29 @@ function check(name, command, args) {
   counts[status === 0 ? "passed" : "failed"] += 1;
 }
 
-function runTests() {
+/** Postgres and Redis for the tests, where no variable names others; gone when this process is. */
+async function startServers() {
+  const child = spawn(bun, ["tests/support/servers/main.ts"], { cwd: root, stdio: ["pipe", "pipe", "inherit"] });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const [line] = await Promise.race([createInterface({ input: child.stdout })[Symbol.asyncIterator]().next().then(({ value }) => [value]), ended.then(() => [undefined])]);
+  if (line === undefined) {
+    console.error("The servers for the tests did not start.");
+    process.exit(1);
+  }
+  return {
+    env: JSON.parse(line),
+    stop: async () => {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+function runTests(variables, patterns) {
   const dir = mkdtempSync(join(tmpdir(), "pylon-test-"));
   const report = join(dir, "junit.xml");
   const args = ["test", "--timeout", "60000", "--reporter=junit", `--reporter-outfile=${report}`, ...patterns];
-  const env = { ...process.env, ...(browser === null ? {} : { CHROMIUM_PATH: browser }) };
+  const env = { ...process.env, ...servers.env, ...variables, ...(browser === null ? {} : { CHROMIUM_PATH: browser }) };
   const { status } = spawnSync(bun, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env });
   try {
     const [, tests = "0", failures = "0"] = /<testsuites[^>]*? tests="(\d+)"[^>]*? failures="(\d+)"/.exec(readFileSync(report, "utf8")) ?? [];

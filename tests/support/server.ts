@@ -1,5 +1,6 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Manifest } from "@pylonsync/sdk";
+import { createDatabase, sharedPostgresUrl } from "./servers/postgres.ts";
 import { createServer, loadConfig, type LoadedApp, type PylonServer } from "@pylonsync/server";
 
 export const ADMIN_TOKEN = "an-admin-token-for-tests";
@@ -22,12 +23,15 @@ export function appOf(manifest: Manifest, functions: Readonly<Record<string, FnD
   };
 }
 
+/** Which store the tests' servers use: `npm test` runs the tests of this folder on both. */
+const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
+
 /** A real server on a free port and a database of its own. Not in dev mode: what is closed is closed. */
 export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
   const values = {
     PYLON_PORT: "0",
     PYLON_HOST: "127.0.0.1",
-    PYLON_IN_MEMORY: "1",
+    ...(USES_POSTGRES && env["PYLON_DB_PATH"] === undefined ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) } : { PYLON_IN_MEMORY: "1" }),
     PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
     PYLON_LOG_LEVEL: "error",
     PYLON_RATE_LIMIT_MAX: "0",

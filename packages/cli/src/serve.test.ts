@@ -130,7 +130,7 @@ test.each(["dev", "start"])("%s says in one sentence that the port is in use", a
 test.each([
   ["an open CORS", APP, { PYLON_CORS_ORIGIN: "*" }, /PYLON_CORS_ORIGIN is \*/],
   ["a bad variable", APP, { PYLON_PORT: "x" }, /PYLON_PORT is "x": it wants a port/],
-  ["another database", APP, { DATABASE_URL: "postgres://u:canary@h/d" }, /DATABASE_URL/],
+  ["another database", APP, { DATABASE_URL: "mysql://u:canary@h/d" }, /DATABASE_URL/],
   ["no manifest", "export const x = 1;\n", {}, /APP_NO_MANIFEST/],
   ["a manifest that is not valid", noteApp('text: field.string(), owner: field.id("Nobody")'), {}, /FIELD_ID_TARGET_NOT_FOUND/],
 ])("start refuses %s in one line and exits 1", async (_what, app, env, message) => {

@@ -76,14 +76,16 @@ test("a short admin token is refused outside dev mode, and never shown", () => {
   expect(loadConfig({ PYLON_ADMIN_TOKEN: "0123456789abcdef" }).adminToken).toBe("0123456789abcdef");
 });
 
-test("a database that this build can't use is refused, without telling its password", () => {
-  const withUrl = (): unknown => loadConfig({ DATABASE_URL: "postgres://user:canary@db/app" });
-  expect(withUrl).toThrow(/DATABASE_URL is set, and this build stores in SQLite only/);
-  expect(withUrl).not.toThrow(/canary/);
+test("DATABASE_URL takes the place of SQLite; one that is not usable is not shown", () => {
+  expect(loadConfig({ DATABASE_URL: "postgres://user:canary@db/app", PYLON_DB_PATH: "x.db" }).database).toEqual({ kind: "postgres", url: "postgres://user:canary@db/app", ca: null, poolMax: 10 });
+  for (const url of ["mysql://user:canary@db/app", "canary", "postgres://user:canary@db"]) {
+    expect(() => loadConfig({ DATABASE_URL: url })).toThrow(/DATABASE_URL is not usable: it wants postgres:/);
+    expect(() => loadConfig({ DATABASE_URL: url })).not.toThrow(/canary/);
+  }
 });
 
 test("in-memory servers do not share their database", () => {
   const [a, b] = [loadConfig({ PYLON_IN_MEMORY: "1" }).database, loadConfig({ PYLON_IN_MEMORY: "1" }).database];
-  expect(a.isTemporary).toBe(true);
-  expect(a.path).not.toBe(b.path);
+  expect(a).toMatchObject({ kind: "sqlite", isTemporary: true });
+  expect(a).not.toEqual(b);
 });

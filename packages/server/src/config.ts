@@ -11,7 +11,7 @@ export interface Config {
   readonly port: number;
   /** Sockets on port+1 and event streams on port+2 too, as older clients expect them. */
   readonly extraPorts: boolean;
-  readonly database: { readonly kind: "sqlite"; readonly path: string; readonly isTemporary: boolean };
+  readonly database: DatabaseConfig;
   readonly adminToken: string | null;
   /** Origins of web pages that may call; `*` in dev mode. */
   readonly corsOrigins: readonly string[];
@@ -28,6 +28,10 @@ export interface Config {
   readonly maxConnectionsPerAddress: number;
   readonly sendBufferBytes: number;
 }
+
+export type DatabaseConfig =
+  | { readonly kind: "sqlite"; readonly path: string; readonly isTemporary: boolean }
+  | { readonly kind: "postgres"; readonly url: string; readonly ca: string | null; readonly poolMax: number };
 
 /** The environment is not usable; the message names each variable, what it holds and what it should. */
 export class ConfigError extends Error {
@@ -55,9 +59,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
   };
   const dev = /^(1|true)$/i.test(environment["PYLON_DEV_MODE"] ?? overrides["PYLON_DEV_MODE"] ?? "");
   get("PYLON_DEV_MODE");
-  if (setOrUndefined(environment["DATABASE_URL"]) !== undefined) {
-    problems.push("DATABASE_URL is set, and this build stores in SQLite only: unset it, and set PYLON_DB_PATH.");
-  }
+  const databaseUrl = get("DATABASE_URL");
   const adminToken = get("PYLON_ADMIN_TOKEN") ?? null;
   if (adminToken !== null && !dev && adminToken.length < MIN_ADMIN_TOKEN) {
     problems.push(`PYLON_ADMIN_TOKEN has fewer than ${MIN_ADMIN_TOKEN} characters: make one with \`openssl rand -hex 32\`.`);
@@ -73,11 +75,10 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     host: get("PYLON_HOST"),
     port: get("PYLON_PORT"),
     extraPorts: !get("PYLON_SINGLE_PORT"),
-    database: {
-      kind: "sqlite",
-      path: isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH"),
-      isTemporary,
-    },
+    database:
+      databaseUrl === undefined
+        ? { kind: "sqlite", path: isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH"), isTemporary }
+        : { kind: "postgres", url: databaseUrl, ca: get("PYLON_DATABASE_CA") ?? null, poolMax: get("PYLON_DATABASE_POOL") },
     adminToken,
     corsOrigins,
     rateLimit: { max: get("PYLON_RATE_LIMIT_MAX"), windowSeconds },

@@ -13,4 +13,4 @@ export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
-export { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
+export { describeDatabase, openStore } from "./store/open-store.ts";

@@ -167,8 +167,8 @@ export class RunningServer {
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     this.#feed.stop();
     await this.store.close();
-    const { isTemporary, path } = this.#config.database;
-    if (isTemporary) rmSync(dirname(path), { recursive: true, force: true });
+    const { database } = this.#config;
+    if (database.kind === "sqlite" && database.isTemporary) rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
   }
 

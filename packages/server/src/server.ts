@@ -8,7 +8,7 @@ import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep, planMigration } from "./schema/diff.ts";
 import { PylonStartError } from "./start-error.ts";
-import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
+import { openStore } from "./store/open-store.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ServerOptions {
@@ -36,6 +36,9 @@ export interface PylonServer {
   /** What was found in the app at start. */
   readonly diagnostics: readonly Diagnostic[];
 }
+
+/** In production the database may be starting too. */
+const DATABASE_PATIENCE_MS = 30_000;
 
 /**
  * A Pylon server for one app.
@@ -82,7 +85,10 @@ class Server implements PylonServer {
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
-    const store = openSqliteStore(config.database.path);
+    const store = await openStore(config.database, {
+      startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
+      onError: (error) => this.#log.error("database failed", error),
+    });
     try {
       await bringTo(store, app.manifest);
       this.#running = new RunningServer(store, app, { config, env: this.#options.env ?? {}, log: this.#log, platform: this.#platform });
@@ -118,15 +124,16 @@ class Server implements PylonServer {
 
 /** Applies what the schema adds. @throws PylonStartError for a change that would lose data or can't be applied */
 async function bringTo(store: Store, manifest: Manifest): Promise<void> {
-  const stored = await store.storedManifest();
-  const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
-  const [problem] = problems;
-  if (problem !== undefined) throw new PylonStartError(`${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`);
-  if (destructive) {
-    const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");
-    throw new PylonStartError(`The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`);
-  }
-  await store.migrate(migration, JSON.stringify(manifest));
+  await store.migrate((stored) => {
+    const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
+    const [problem] = problems;
+    if (problem !== undefined) throw new PylonStartError(`${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`);
+    if (destructive) {
+      const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");
+      throw new PylonStartError(`The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`);
+    }
+    return { migration, manifestJson: JSON.stringify(manifest) };
+  });
 }
 
 function firstError(diagnostics: readonly Diagnostic[]): string {

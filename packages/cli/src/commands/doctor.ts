@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
-import { compileApp, ConfigError, loadApp, loadConfig, openSqliteStore, type Config, type LoadedApp } from "@pylonsync/server";
+import { compileApp, ConfigError, describeDatabase, loadApp, loadConfig, openStore, type Config, type LoadedApp } from "@pylonsync/server";
 import { locateApp } from "../app-dir.ts";
 import type { Command } from "../command.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
@@ -78,19 +78,20 @@ async function checkPort({ port }: Config): Promise<Check> {
 }
 
 async function checkDatabase({ database }: Config): Promise<Check> {
-  if (!existsSync(database.path)) return { name: "database", status: "pass", message: `${database.path} will be made at the first start` };
+  const place = describeDatabase(database);
+  if (database.kind === "sqlite" && !existsSync(database.path)) return { name: "database", status: "pass", message: `${place} will be made at the first start` };
   try {
-    const store = openSqliteStore(database.path);
+    const store = await openStore(database, { startPatienceMs: 0, onError: () => undefined });
     await store.ping();
     await store.close();
-    return { name: "database", status: "pass", message: database.path };
+    return { name: "database", status: "pass", message: place };
   } catch (error) {
-    return { name: "database", status: "error", message: `${database.path} can't be opened: ${error instanceof Error ? error.message : String(error)}` };
+    return { name: "database", status: "error", message: `${place} can't be opened: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 
 async function checkDisk({ database }: Config): Promise<Check> {
-  const folder = nearestFolder(dirname(resolve(database.path)));
+  const folder = nearestFolder(dirname(resolve(database.kind === "sqlite" ? database.path : ".")));
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   const isEnough = free >= MIN_DISK_BYTES;

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { join } from "node:path";
-import { describeStep, loadApp, loadConfig, openSqliteStore, planMigration, validateManifest } from "@pylonsync/server";
+import { describeStep, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { locateApp } from "../app-dir.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -26,7 +26,7 @@ export const migrate: Command = {
       sayDiagnostics([...loaded.diagnostics, ...diagnostics], context.output);
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
-    const store = openSqliteStore(config.database.path);
+    const store = await openStore(config.database, { startPatienceMs: 0, onError: (error) => context.output.warn(String(error)) });
     try {
       const stored = await store.storedManifest();
       const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
@@ -46,7 +46,7 @@ export const migrate: Command = {
         output.say("Aborted.");
         return EXIT.OK;
       }
-      await store.migrate(migration, JSON.stringify(manifest));
+      await store.migrate(() => ({ migration, manifestJson: JSON.stringify(manifest) }));
       output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"}.`);
       output.json({ code: "MIGRATE_OK", applied: steps.length, steps });
       return EXIT.OK;

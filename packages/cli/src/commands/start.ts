@@ -1,4 +1,4 @@
-import { createServer, loadApp, loadConfig } from "@pylonsync/server";
+import { createServer, describeDatabase, loadApp, loadConfig } from "@pylonsync/server";
 import { locateApp } from "../app-dir.ts";
 import type { Command } from "../command.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
@@ -18,7 +18,7 @@ export const start: Command = {
     const stopped = stopSignal();
     await server.start();
     sayDiagnostics(server.diagnostics, output);
-    output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: config.database.path, backend: config.database.kind });
+    output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: describeDatabase(config.database), backend: config.database.kind });
     output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
     await stopped;
     await server.stop();

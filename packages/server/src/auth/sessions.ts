@@ -7,7 +7,7 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
 const TOKEN_BYTES = 32;
-/** For how long an identity is believed without asking the store, in milliseconds: so long may a session live on that another replica ended. */
+/** For how long an identity is believed without asking the store, in milliseconds: so long at most may a session live on after another replica ended it. */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
 
@@ -25,6 +25,12 @@ export class Sessions {
     this.#store = store;
     this.#platform = platform;
     this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
+    // A session may be ended on any replica: the change log tells all of them, and this one too.
+    store.follow((changes) => {
+      for (const { entity, kind, rowId } of changes) {
+        if (entity === TABLE && kind === "delete") this.#ended(rowId);
+      }
+    });
   }
 
   /**
@@ -67,11 +73,14 @@ export class Sessions {
     return identity;
   }
 
-  /** Ends a session: its token is dead and its sockets are closed. @returns whether it was there */
+  /** Ends a session: its token is dead and its sockets are closed, on all replicas. @returns whether it was there */
   async end(sessionId: string): Promise<boolean> {
-    const ended = await this.#store.transact((tx) => tx.delete(TABLE, sessionId));
-    this.#believed.delete(sessionId);
-    for (const listener of this.#endListeners) listener(sessionId);
+    const ended = await this.#store.transact(async (tx) => {
+      const isThere = await tx.delete(TABLE, sessionId);
+      if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+      return isThere;
+    });
+    this.#ended(sessionId);
     return ended;
   }
 
@@ -92,6 +101,11 @@ export class Sessions {
   onEnd(listener: (sessionId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
+  }
+
+  #ended(sessionId: string): void {
+    this.#believed.delete(sessionId);
+    for (const listener of this.#endListeners) listener(sessionId);
   }
 
   async #lookUp(id: string, now: number): Promise<Identity | null> {

@@ -52,6 +52,13 @@ function origins(value: string): string[] {
   });
 }
 
+/** Only the form is looked at here; the store says what is wrong with the rest. */
+function postgresUrl(value: string): string {
+  const url = new URL(value);
+  if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) throw new RangeError("no Postgres URL");
+  return value;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
 
@@ -60,6 +67,9 @@ export const VARIABLES = {
   PYLON_HOST: variable({ wants: "an address", doc: "The address to listen on.", fallback: "0.0.0.0", parse: text }),
   PYLON_PORT: variable({ wants: "a port from 0 to 65533", doc: "The port. Everything is on it; 0 takes a free one.", fallback: 4321, parse: whole(0, 65_533) }),
   PYLON_SINGLE_PORT: variable({ wants: "1 or 0", doc: "Leaves out the ports +1 (WebSocket) and +2 (event stream), which older clients use.", fallback: false, parse: flag }),
+  DATABASE_URL: variable<string | undefined>({ wants: "postgres://user:password@host:5432/database", doc: "The Postgres database; takes the place of SQLite. `?sslmode=` as in libpq: `disable`, `prefer` (default), `require`, `verify-ca`, `verify-full`.", fallback: undefined, secret: true, parse: postgresUrl }),
+  PYLON_DATABASE_CA: variable<string | undefined>({ wants: "a PEM file, or its text", doc: "The certificate that signed the database's. With it the database's certificate is checked (`verify-full`, where sslmode does not say otherwise).", fallback: undefined, parse: text }),
+  PYLON_DATABASE_POOL: variable({ wants: "a whole number from 2 to 1000", doc: "Connections to Postgres that one server opens at most; one more listens. All servers together must stay below the database's `max_connections`.", fallback: 10, parse: whole(2, 1000) }),
   PYLON_DB_PATH: variable({ wants: "a file", doc: "The SQLite database. `pylon dev` uses `.pylon/dev.db` in the app's folder.", fallback: "pylon.db", parse: text }),
   PYLON_IN_MEMORY: variable({ wants: "1 or 0", doc: "Stores in a temporary file that is deleted at the end: for tests.", fallback: false, parse: flag }),
   PYLON_ADMIN_TOKEN: variable<string | undefined>({ wants: "a token of at least 16 characters", doc: "The bearer of this token is the admin. Without it there is none.", fallback: undefined, secret: true, parse: text }),

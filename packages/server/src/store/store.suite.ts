@@ -35,7 +35,7 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
   describe(`the store on ${name}`, () => {
     let store: Store;
     let reopen: () => Promise<Store>;
-    let remove: () => Promise<void>;
+    let remove: () => Promise<void> = async () => undefined;
 
     beforeEach(async () => {
       ({ store, reopen, remove } = await open());
@@ -50,6 +50,12 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
           await tx.append(inserted(row));
         }
       });
+    }
+
+    /** The log as `1a 2b`: number and row. */
+    async function logged(): Promise<string[]> {
+      await store.bounds();
+      return (await store.changes(0, 100)).map(({ rowId, seq }) => `${seq}${rowId}`);
     }
 
     test("gives back what was put in, each kind as JSON has it", async () => {
@@ -110,7 +116,7 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       ]);
       expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
-      expect((await store.changes(0, 10)).map(({ rowId, seq }) => `${seq}${rowId}`)).toEqual(["1a", "2c"]);
+      expect(await logged()).toEqual(["1a", "2c"]);
     });
 
     test("a part that fails is undone, and the rest of the work goes on", async () => {
@@ -127,7 +133,7 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
         await tx.append(inserted(thing("c")));
       });
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
-      expect((await store.changes(0, 10)).map(({ rowId }) => rowId)).toEqual(["c"]);
+      expect(await logged()).toEqual(["1c"]);
     });
 
     test("reads inside a transaction see its writes; reads outside see only what is committed", async () => {
@@ -176,10 +182,12 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       const heard: ChangeRecord[] = [];
       const stop = store.follow((changes) => heard.push(...changes));
       await Promise.all(Array.from({ length: 20 }, (_, n) => add(thing(`t${n}`))));
+      await store.settle();
       expect(heard.map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
       expect(heard).toEqual(await store.changes(0, 100));
       stop();
       await add(thing("unheard"));
+      await store.settle();
       expect(heard).toHaveLength(20);
     });
 
@@ -210,6 +218,82 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
+    test("a text that no row can hold is compared all the same", async () => {
+      await add(thing("1", { text: "a" }), thing("2", { text: "ab" }), thing("3", { text: "b" }));
+      const ids = async (where: Expr): Promise<string> => (await store.select({ entity: "Thing", where })).map(({ id }) => id).join("");
+      expect([await ids(compare("==", "text", "a\0")), await ids(compare("<", "text", "a\0b")), await ids(compare(">", "text", "a\0b")), await ids(compare("==", "text", "\ud800"))]).toEqual(["", "1", "23", ""]);
+      const part = (kind: "contains" | "startsWith", text: string): Expr => (kind === "contains" ? { kind, text: path("data", "text"), part: literal(text) } : { kind, text: path("data", "text"), prefix: literal(text) });
+      expect([await ids(part("contains", "\0")), await ids(part("startsWith", "a\0")), await ids(part("contains", "B")), await ids(part("startsWith", "a"))]).toEqual(["", "", "", "12"]);
+    });
+
+    test("an int column compared with a fraction", async () => {
+      await add(thing("1", { n: 1 }), thing("2", { n: 2 }));
+      const ids = async (op: "==" | "<" | ">", n: number): Promise<string> => (await store.select({ entity: "Thing", where: compare(op, "n", n) })).map(({ id }) => id).join("");
+      expect([await ids("<", 1.5), await ids(">", 1.5), await ids("==", 1.5), await ids("<", 1e300), await ids(">", -1e300), await ids("<", 0.5), await ids(">", 2.5)]).toEqual(["1", "2", "", "12", "12", "", ""]);
+    });
+
+    test("a refusal that the work catches does not end it", async () => {
+      await add(thing("a", { code: "x" }), thing("b"));
+      await store.transact(async (tx) => {
+        await expect(tx.insert("Thing", thing("a"))).rejects.toMatchObject({ code: "ID_TAKEN" });
+        await expect(tx.insert("Thing", thing("c", { code: "x" }))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION" });
+        await expect(tx.update("Thing", "b", { code: "x" })).rejects.toMatchObject({ code: "UNIQUE_VIOLATION" });
+        await tx.insert("Thing", thing("d"));
+      });
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "b", "d"]);
+    });
+
+    test("rows without the value do not meet in a unique field", async () => {
+      await add(thing("a"), thing("b"));
+      await store.transact((tx) => tx.update("Thing", "a", { code: null, n: 1 }));
+      expect(await store.count("Thing", compare("==", "code", null))).toBe(2);
+    });
+
+    test("work that reads and writes the same row side by side loses no update", async () => {
+      await add(thing("a", { n: 0 }));
+      const increment = (): Promise<void> =>
+        store.transact(async (tx) => {
+          const row = await tx.get("Thing", "a");
+          await tx.update("Thing", "a", { n: Number(row?.["n"]) + 1 });
+        });
+      for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 4 }, increment));
+      expect(await store.get("Thing", "a")).toMatchObject({ n: 20 });
+    });
+
+    test("a rule that two pieces of work each keep alone is kept by both", async () => {
+      await add(thing("a", { ok: true }), thing("b", { ok: true }));
+      const leave = (id: string): Promise<boolean> =>
+        store.transact(async (tx) => {
+          if ((await tx.count("Thing", compare("==", "ok", true))) < 2) return false;
+          return tx.update("Thing", id, { ok: false });
+        });
+      expect((await Promise.all([leave("a"), leave("b")])).toSorted()).toEqual([false, true]);
+      expect(await store.count("Thing", compare("==", "ok", true))).toBe(1);
+    });
+
+    test("steps of one piece of work that are not waited for one by one do not mix", async () => {
+      await add(thing("a", { code: "x" }), thing("b"));
+      const outcomes = await store.transact((tx) =>
+        Promise.allSettled([tx.update("Thing", "b", { code: "x" }), tx.insert("Thing", thing("c")), tx.update("Thing", "a", { n: 5 }), tx.get("Thing", "a"), tx.insert("Thing", thing("d", { code: "x" }))]),
+      );
+      expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled", "fulfilled", "rejected"]);
+      expect((await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`)).toEqual(["a5", "bnull", "cnull"]);
+    });
+
+    test("who migrates later plans from what the one before it left", async () => {
+      const seen: (string | null)[] = [];
+      const wider = buildManifest({ name: "suite", version: "2.0.0", entities: [...manifest.entities, entity("Other", { x: field.bool() })] });
+      const step = (): Promise<void> =>
+        store.migrate((stored) => {
+          seen.push(stored);
+          return { migration: planMigration(JSON.parse(stored ?? "null") as Manifest, wider).migration, manifestJson: JSON.stringify(wider) };
+        });
+      await step();
+      await step();
+      expect(seen.map((text) => (JSON.parse(text ?? "null") as Manifest).version)).toEqual(["1.0.0", "2.0.0"]);
+      await expect(store.migrate(() => { throw new Error("not so"); })).rejects.toThrow("not so");
+    });
+
     test("tests whether a row of another table exists", async () => {
       await add(thing("a", { n: 1 }));
       const exists = (n: number): Expr => ({ kind: "exists", entity: "Thing", where: { kind: "compare", op: "==", left: path("related", "n"), right: literal(n) } });
@@ -219,5 +303,5 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
 }
 
 async function migrate(store: Store, from: Manifest | null, to: Manifest): Promise<void> {
-  await store.migrate(planMigration(from, to).migration, JSON.stringify(to));
+  await store.migrate(() => ({ migration: planMigration(from, to).migration, manifestJson: JSON.stringify(to) }));
 }

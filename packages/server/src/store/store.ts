@@ -53,6 +53,12 @@ export interface LogBounds {
   readonly floor: number;
 }
 
+/** What a migration does, and the manifest that describes the tables after it, as JSON text. */
+export interface SchemaChange {
+  readonly migration: Migration;
+  readonly manifestJson: string;
+}
+
 /** Reads. Outside a transaction each call sees the last commit; inside, also what the transaction has written. */
 export interface Reader {
   get(entity: string, id: string): Promise<StoredRow | null>;
@@ -72,7 +78,7 @@ export interface Transaction extends Reader {
   delete(entity: string, id: string): Promise<boolean>;
   /** Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one. @returns how many */
   deleteWhere(entity: string, where: Expr): Promise<number>;
-  /** Adds a change to the log; it is numbered in commit order. */
+  /** Adds a change to the log; it is numbered in commit order. Changes of system tables tell the other replicas, and go to no client. */
   append(change: NewChange): Promise<void>;
   /** Runs a part of the work that may fail by itself: when it rejects, its writes are undone and the transaction goes on. */
   attempt<T>(part: () => Promise<T>): Promise<T>;
@@ -92,21 +98,28 @@ export interface Store extends Reader {
    */
   transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
 
+  /** The log as it is now; `head` counts every change that was committed before the call, whichever replica committed it. */
   bounds(): Promise<LogBounds>;
-  /** The changes after `seq`, oldest first. */
+  /** The changes after `seq`, oldest first, at least up to the newest head that was answered before the call. */
   changes(seq: number, limit: number): Promise<ChangeRecord[]>;
   /**
-   * Calls `listener` with all later changes, in order, each once, in batches, after they are durable.
+   * Calls `listener` with all later changes of all replicas, in order, each once, in batches, after they are durable.
    * @returns stops it.
    */
   follow(listener: (changes: readonly ChangeRecord[]) => void): () => void;
+  /** Answers when the followers have been called with every change that was committed before the call. */
+  settle(): Promise<void>;
   /** Forgets the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
 
   /** The manifest that the tables were last brought to, as JSON text, or null for a new database. */
   storedManifest(): Promise<string | null>;
-  /** Brings the tables to a new schema in one transaction and records `manifestJson`. */
-  migrate(migration: Migration, manifestJson: string): Promise<void>;
+  /**
+   * Brings the tables to a new schema in one transaction. Replicas that start together take turns: each plans from what the one before it left.
+   *
+   * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
+   */
+  migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
   /** Answers when the database can be used, rejects when it can't. */
   ping(): Promise<void>;
   close(): Promise<void>;

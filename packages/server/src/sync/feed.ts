@@ -48,9 +48,7 @@ export class Feed {
   }
 
   async start(): Promise<void> {
-    const { head, epoch } = await this.#store.bounds();
-    this.#position = head;
-    this.#epoch = epoch;
+    // Followed before it is asked where the log is, so that nothing falls between.
     this.#unfollow = this.#store.follow((changes) => {
       this.#pending.push(...changes);
       if (this.#isScheduled) return;
@@ -58,6 +56,9 @@ export class Feed {
       // The writers that wait for this commit are answered first.
       setImmediate(() => void this.#enqueue(() => this.#deliverPending()));
     });
+    const { head, epoch } = await this.#store.bounds();
+    this.#position = Math.max(this.#position, head);
+    this.#epoch = epoch;
   }
 
   stop(): void {
@@ -111,6 +112,7 @@ export class Feed {
     while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
     await this.#enqueue(async () => {
       while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
+      if (cursor !== null && (await this.#rightsAreAhead(subscriber))) subscriber.resync("the caller's rights changed");
       if (!subscriber.isOpen) return;
       if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
       this.#subscribers.add(subscriber);
@@ -122,6 +124,13 @@ export class Feed {
     subscriber.closed();
     if (!this.#subscribers.delete(subscriber)) return;
     for (const index of this.#indexes.values()) index.delete(subscriber);
+  }
+
+  /** What was caught up on was judged by the rights of now, and a change to them is still to come. */
+  async #rightsAreAhead({ caller }: Subscriber): Promise<boolean> {
+    if (!this.#visibility.looksAtRights) return false;
+    await this.#store.settle();
+    return this.#pending.some((change) => change.seq > this.#position && this.#visibility.bearsOnRights(change, caller));
   }
 
   async #canContinue(cursor: { readonly seq: number; readonly epoch: string | null }): Promise<boolean> {
@@ -137,6 +146,10 @@ export class Feed {
     const records = await this.#store.changes(after, PAGE);
     const last = records.at(-1);
     if (last === undefined) return this.#position;
+    if (isContinuing && records[0]?.seq !== after + 1) {
+      subscriber.resync("the replica is too old to be continued");
+      return last.seq;
+    }
     for (const record of records) {
       if (record.seq > this.#position) return this.#position;
       const seen = await this.#visibility.seenLater(record, subscriber.caller);
@@ -187,7 +200,10 @@ export class Feed {
       return;
     }
     for (const audience of [...route.index.all()]) {
-      const seen = await this.#visibility.seen(record, audience.caller, [...records.slice(index + 1), ...this.#pending]);
+      const seen = await this.#visibility.seen(record, audience.caller, async () => {
+        await this.#store.settle();
+        return [...records.slice(index + 1), ...this.#pending];
+      });
       if (seen === RESYNC) {
         for (const subscriber of [...audience.members]) {
           subscriber.resync("the caller's rights changed");

@@ -90,8 +90,17 @@ export class Puller {
       if (seen === RESYNC) throw resyncRequired(record.seq + 1);
       changes.push(...seen);
     }
+    if (records[0] !== undefined && records[0].seq !== since + 1) throw resyncRequired(records[0].seq);
     const lastSeq = records.at(-1)?.seq ?? since;
+    if (lastSeq >= bounds.head && visibility.looksAtRights && (await this.#rightsAreAhead(lastSeq, caller, visibility))) throw resyncRequired(lastSeq + 1);
     return { changes, cursor: { last_seq: lastSeq }, has_more: lastSeq < bounds.head, epoch: bounds.epoch };
+  }
+
+  /** The last page was judged by the rights of now, and a change to them came after it. */
+  async #rightsAreAhead(lastSeq: number, caller: Caller, visibility: Visibility): Promise<boolean> {
+    await this.#store.bounds();
+    const later = await this.#store.changes(lastSeq, LOG_PAGE);
+    return later.some((change) => visibility.bearsOnRights(change, caller));
   }
 
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {

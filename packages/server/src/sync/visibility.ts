@@ -10,6 +10,9 @@ import { deleteEvent, insertEvent, updateEvent } from "./wire.ts";
 export const RESYNC = "resync";
 export type Seen = readonly ChangeEvent[] | typeof RESYNC;
 
+/** Whether a later change makes an answer of the store's doubtful. */
+type Doubt = (change: ChangeRecord) => boolean;
+
 const NOTHING: readonly ChangeEvent[] = [];
 
 /**
@@ -20,7 +23,7 @@ const NOTHING: readonly ChangeEvent[] = [];
  * membership) moves the rows that depend on it.
  *
  * Rules that look at other rows are asked of the store as it is now, which may be ahead of the change. When one of the later
- * changes (`later`) bears on the caller's rights, the answer is RESYNC, because "now" is then not "at the time of the change".
+ * changes bears on the answer, it is RESYNC, because "now" was then not "at the time of the change".
  */
 export class Visibility {
   readonly #reader: Reader;
@@ -46,13 +49,20 @@ export class Visibility {
     return transition(record, sees(record.before), sees(record.after));
   }
 
-  /** @param later the changes that were committed after this one, as far as they are known */
-  async seen(record: ChangeRecord, caller: Caller, later: readonly ChangeRecord[]): Promise<Seen> {
+  /** Whether any rule looks at other rows: only then is the store asked. */
+  get looksAtRights(): boolean {
+    return this.#model.schema.entities.some(({ name }) => this.#model.rules.readPredicate(name) === undefined);
+  }
+
+  /** @param later answers every change that the store may have known beyond this one; asked after the store was */
+  async seen(record: ChangeRecord, caller: Caller, later: () => Promise<readonly ChangeRecord[]>): Promise<Seen> {
     if (!this.#model.schema.find(record.entity)) return NOTHING;
-    const own = await this.#ownEvent(record, caller, later);
-    if (own === RESYNC || caller.isAdmin) return own;
-    const moved = await this.#movedRows(record, caller, later);
-    return moved === RESYNC ? RESYNC : [...own, ...moved];
+    const doubts: Doubt[] = [];
+    const own = await this.#ownEvent(record, caller, doubts);
+    const moved = caller.isAdmin ? NOTHING : await this.#movedRows(record, caller, doubts);
+    if (moved === RESYNC) return RESYNC;
+    if (doubts.length > 0 && (await later()).some((change) => doubts.some((isDoubtful) => isDoubtful(change)))) return RESYNC;
+    return [...own, ...moved];
   }
 
   /**
@@ -64,12 +74,12 @@ export class Visibility {
     return this.bearsOnRights(record, caller) ? RESYNC : this.#ownEvent(record, caller, []);
   }
 
-  async #ownEvent(record: ChangeRecord, caller: Caller, later: readonly ChangeRecord[]): Promise<Seen> {
+  async #ownEvent(record: ChangeRecord, caller: Caller, doubts: Doubt[]): Promise<readonly ChangeEvent[]> {
     if (caller.isAdmin || this.#model.rules.readPredicate(record.entity) !== undefined) {
       const event = this.seenNow(record, caller);
       return event === undefined ? NOTHING : [event];
     }
-    if (later.some((change) => this.bearsOnRights(change, caller))) return RESYNC;
+    doubts.push((change) => this.bearsOnRights(change, caller));
     const before = await this.#reads(record.entity, record.before, caller);
     const after = await this.#reads(record.entity, record.after, caller);
     const event = transition(record, before, after);
@@ -98,13 +108,13 @@ export class Visibility {
   }
 
   /** The rows of other entities that the caller gains or loses by this change. */
-  async #movedRows(record: ChangeRecord, caller: Caller, later: readonly ChangeRecord[]): Promise<Seen> {
+  async #movedRows(record: ChangeRecord, caller: Caller, doubts: Doubt[]): Promise<Seen> {
     const events: ChangeEvent[] = [];
     for (const { entity, exists } of this.#model.policies.readersOf(record.entity)) {
       const [before, after] = this.#reach(exists, record, caller);
       if (isFalse(before) && isFalse(after)) continue;
-      const isAhead = later.some((change) => change.entity === entity || this.bearsOnRights(change, caller));
-      if (isAhead || this.#isNested(entity, exists)) return RESYNC;
+      if (this.#isNested(entity, exists)) return RESYNC;
+      doubts.push((change) => change.entity === entity || this.bearsOnRights(change, caller));
       const now = new Date(this.#now()).toISOString();
       const rule = this.#model.policies.rule(entity, "read");
       const today = bind(rule, { auth: caller, now });

@@ -1,8 +1,10 @@
 import { Database } from "bun:sqlite";
-import { SQL } from "bun";
 import { afterAll, expect, test } from "bun:test";
 import { bind, compareValues, compilePredicate, hasExists, parseFilter, sortRows, type Env, type EntityShape, type FieldKind, type Order } from "@pylonsync/query";
 import fc from "fast-check";
+import { Client } from "pg";
+import { createDatabase, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
+import { VALUE_PARSERS } from "../postgres/codec.ts";
 import { encode } from "../sqlite/codec.ts";
 import { callers, conditions, filters, times, worlds, type World } from "./agreement.arbitraries.ts";
 import { compileCount, compileDelete, compileSelect, compileTest, postgres, sqlite } from "./index.ts";
@@ -51,33 +53,30 @@ function sqliteEngine(): Engine {
   };
 }
 
-/**
- * Runs when the variable names a scratch database: its tables Alpha and Beta are dropped. Each world has other columns under the same names, so
- * prepared statements must not be kept.
- */
-const SCRATCH = process.env["PYLON_TEST_SQL_POSTGRES"];
-const connection = SCRATCH === undefined ? undefined : new SQL(SCRATCH, { max: 1, prepare: false });
-afterAll(async () => connection?.close());
+/** Each world has other columns under the same names, so no statement may be kept prepared. */
+const connection = new Client({ connectionString: await createDatabase(sharedPostgresUrl()) });
+await connection.connect();
+afterAll(() => connection.end());
 
-function postgresEngine(database: SQL): Engine {
+function postgresEngine(database: Client): Engine {
   return {
     name: "Postgres",
     dialect: postgres,
     runs: 150,
     async load({ schema, rows }) {
       for (const shape of schema.values()) {
-        await database.unsafe(`DROP TABLE IF EXISTS ${quote(shape.name)}`);
-        await database.unsafe(tableOf(shape, POSTGRES_TYPES));
+        await database.query(`DROP TABLE IF EXISTS ${quote(shape.name)}`);
+        await database.query(tableOf(shape, POSTGRES_TYPES));
         const names = [...shape.fields.keys()];
         const insert = `INSERT INTO ${quote(shape.name)} VALUES (${names.map((_, index) => `$${index + 1}`).join(", ")})`;
-        for (const row of rows.get(shape.name) ?? []) await database.unsafe(insert, names.map((name) => row[name] ?? null));
+        for (const row of rows.get(shape.name) ?? []) await database.query(insert, names.map((name) => row[name] ?? null));
       }
     },
-    all: async ({ text, params }) => [...((await database.unsafe(text, params)) as Record<string, unknown>[])],
+    all: async ({ text, params }) => (await database.query<Record<string, unknown>>({ text, values: params, types: VALUE_PARSERS })).rows,
   };
 }
 
-const engines = [sqliteEngine(), ...(connection === undefined ? [] : [postgresEngine(connection)])];
+const engines = [sqliteEngine(), postgresEngine(connection)];
 const ids = (rows: readonly Record<string, unknown>[]): unknown[] => rows.map((row) => row["id"]);
 const alphaRows = (world: World) => world.rows.get("Alpha") ?? [];
 

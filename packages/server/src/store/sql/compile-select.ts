@@ -10,7 +10,9 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
   const where = select.where === undefined ? "" : ` WHERE ${compiler.condition(select.where, table)}`;
   const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
   const page = pageTerms(select, compiler, dialect);
-  return { text: `SELECT t.* FROM ${quoteName(select.entity)} AS t${where}${order}${page}`, params: compiler.params };
+  // Named one by one: another replica may add a column at any time, and a prepared `*` breaks then.
+  const columns = [...table.shape.fields.keys()].map((field) => compiler.column(table, field)).join(", ");
+  return { text: `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`, params: compiler.params };
 }
 
 /** How many match, as `count`. */

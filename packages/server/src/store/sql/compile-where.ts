@@ -1,7 +1,7 @@
 import { compilePredicate, type CompareOp, type EntityShape, type Expr, type FieldKind, type PathExpr, type SchemaShape } from "@pylonsync/query";
 import type { Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
-import { classOf, intComparison, literalFor, mirrored, padded } from "./operands.ts";
+import { classOf, intComparison, isStorable, literalFor, mirrored, padded, textComparison } from "./operands.ts";
 
 /** SQL text and its parameters. What users sent is only ever in the parameters. */
 export interface Sql {
@@ -84,6 +84,11 @@ export class WhereCompiler {
       if (classOf(kind) !== classOf(this.#kindOf(right, scope))) return constant(!positive);
       return truth(`(${this.#operand(left, scope)} ${NEGATED[op]} ${this.#operand(right, scope)})`, positive);
     }
+    if (classOf(kind) === "text" && typeof right.value === "string") {
+      const text = textComparison(op, right.value);
+      if (text === undefined) return constant(!positive);
+      return truth(`(${this.#operand(left, scope)} ${NEGATED[text.op]} ${this.parameter(text.value)})`, positive);
+    }
     const found = literalFor(kind, right);
     if (found === undefined || (!isEquality && kind === "bool")) return constant(!positive);
     const asked = kind === "int" && typeof found.value === "number" ? intComparison(op, found.value) : { op, value: found.value };
@@ -134,7 +139,7 @@ export class WhereCompiler {
   }
 
   #areTexts(a: Expr, b: Expr, scope: Scope): boolean {
-    return [a, b].every((expr) => (expr.kind === "literal" ? typeof expr.value === "string" : classOf(this.#kindOf(expr, scope)) === "text"));
+    return [a, b].every((expr) => (expr.kind === "literal" ? typeof expr.value === "string" && isStorable(expr.value) : classOf(this.#kindOf(expr, scope)) === "text"));
   }
 
   /** Of what is no literal: a column, or a condition in parentheses. */

@@ -26,7 +26,7 @@ export function mirrored(op: CompareOp): CompareOp {
 export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr | undefined {
   switch (CLASSES[kind]) {
     case "text":
-      return typeof value === "string" ? { kind: "literal", value } : undefined;
+      return typeof value === "string" && isStorable(value) ? { kind: "literal", value } : undefined;
     case "number":
       return typeof value === "number" && !Number.isNaN(value) ? { kind: "literal", value } : undefined;
     case "bool":
@@ -44,6 +44,20 @@ export function intComparison(op: CompareOp, value: number): { readonly op: Comp
   if (Number.isInteger(value)) return { op, value };
   if (op === "==" || op === "!=") return undefined;
   return op === "<" || op === "<=" ? { op: "<=", value: Math.floor(value) } : { op: ">=", value: Math.ceil(value) };
+}
+
+/** A comparison with a text column, asked with a text that a database can hold: no stored text has a NUL, so `a < "x\0y"` is `a <= "x"`. */
+export function textComparison(op: CompareOp, value: string): { readonly op: CompareOp; readonly value: string } | undefined {
+  if (isStorable(value)) return { op, value };
+  if (op === "==" || op === "!=") return undefined;
+  const end = value.indexOf("\0");
+  if (end === -1) return { op, value: value.toWellFormed() };
+  return { op: op === "<" || op === "<=" ? "<=" : ">", value: value.slice(0, end).toWellFormed() };
+}
+
+/** Whether a row could have this text: see checkText in schema/row-input.ts. */
+export function isStorable(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed();
 }
 
 /** Repeats the last one up to a power of two, so that lists of many lengths share few statements. */

@@ -1,4 +1,5 @@
 import type { ChangeRecord } from "../store.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";
 import type { SqliteTransaction } from "./sqlite-transaction.ts";
 import type { StatementCache } from "./statements.ts";
@@ -127,14 +128,4 @@ export class GroupCommit {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Settles as `work` does, or rejects with the signal's reason when that comes first. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -1,12 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { EntityShape, Expr } from "@pylonsync/query";
-import type { Manifest } from "@pylonsync/sdk";
+import type { Expr } from "@pylonsync/query";
 import { Database } from "bun:sqlite";
-import type { Migration } from "../../schema/migration.ts";
-import { Schema } from "../../schema/schema.ts";
-import type { Aggregate, ChangeRecord, LogBounds, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
-import { SYSTEM_TABLES } from "../system-tables.ts";
+import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import { tableShapes } from "../table-shapes.ts";
 import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -46,7 +43,7 @@ export class SqliteStore implements Store {
   readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
   readonly #epoch: string;
-  #tables = new TableSet(shapesOf(null));
+  #tables = new TableSet(tableShapes(null));
 
   constructor(path: string) {
     this.#writer = open(path);
@@ -100,6 +97,8 @@ export class SqliteStore implements Store {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+  /** A commit calls the followers before it is answered. */
+  async settle(): Promise<void> {}
   async trimLog(keep: number): Promise<void> {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
   }
@@ -108,8 +107,10 @@ export class SqliteStore implements Store {
     return this.#meta("manifest");
   }
 
-  async migrate(migration: Migration, manifestJson: string): Promise<void> {
-    if (migration.steps.length > 0 || this.#meta("manifest") !== manifestJson) {
+  async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
+    const stored = this.#meta("manifest");
+    const { migration, manifestJson } = plan(stored);
+    if (migration.steps.length > 0 || stored !== manifestJson) {
       await this.#commits.submit(async () => {
         for (const sql of migration.steps.flatMap(ddlOf)) this.#writer.run(sql);
         this.#setMeta("manifest", manifestJson);
@@ -136,7 +137,7 @@ export class SqliteStore implements Store {
   }
 
   #adopt(manifestJson: string): void {
-    this.#tables = new TableSet(shapesOf(JSON.parse(manifestJson) as Manifest));
+    this.#tables = new TableSet(tableShapes(manifestJson));
   }
 
   #publish(changes: readonly ChangeRecord[]): void {
@@ -166,8 +167,3 @@ function open(path: string): Database {
   return database;
 }
 
-function shapesOf(manifest: Manifest | null): Map<string, EntityShape> {
-  const shapes = new Map<string, EntityShape>(manifest === null ? [] : Schema.fromManifest(manifest).shapes);
-  for (const table of Object.values(SYSTEM_TABLES)) shapes.set(table.name, table);
-  return shapes;
-}

@@ -1,0 +1,29 @@
+import type { DatabaseConfig } from "../config.ts";
+import { openSqliteStore } from "./sqlite/sqlite-store.ts";
+import type { Store } from "./store.ts";
+
+export interface OpenOptions {
+  /** How long a database server may take to come up, in milliseconds. */
+  readonly startPatienceMs: number;
+  /** Told what went wrong in the background; the store goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Opens the database that the configuration names.
+ *
+ * @throws PylonStartError when it can't be used, saying why
+ */
+export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
+  if (database.kind === "sqlite") return openSqliteStore(database.path);
+  // The driver is only loaded where it is used: it would slow the start on SQLite.
+  const { openPostgresStore } = await import("./postgres/postgres-store.ts");
+  return openPostgresStore({ ...database, ...options });
+}
+
+/** The database in words, without its password: a file, or `host/database`. */
+export function describeDatabase(database: DatabaseConfig): string {
+  if (database.kind === "sqlite") return database.path;
+  const { host, pathname } = new URL(database.url);
+  return `postgres ${host}${pathname}`;
+}

@@ -1,0 +1,121 @@
+import type { ChangeRecord, LogBounds, NewChange, StoredRow, Value } from "../store.ts";
+import type { ColumnRow } from "./connection.ts";
+
+/** Unnumbered changes that one step numbers at most. */
+const NUMBERED_AT_ONCE = 5000;
+
+/** Wakes the replicas that LISTEN. */
+export const CHANNEL = "pylon_changes";
+
+/**
+ * The change log, numbered in commit order.
+ *
+ * A sequence would number a change when it is written: 7 can commit after 8 was read, and a reader that went on from 8 never sees 7. So a
+ * transaction writes its changes without a number, and a step after its commit numbers them. Such steps take turns by the lock on
+ * `_pylon_log`'s one row, and each numbers what it sees: whatever commits later gets a later number, so no number ever appears below one that
+ * was read. An open transaction holds nobody up.
+ *
+ * Within one step the order is that of transaction ids. A transaction takes its id with its first write, after its snapshot; one that builds on
+ * another sees it in that snapshot, so its id is greater, and the order is one in which the changes could have happened.
+ *
+ * `numbered_below` only bounds the search: all transactions below it had ended when the last step looked.
+ */
+export const CHANGE_LOG_DDL: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS "_pylon_log" (
+     singleton BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton), epoch TEXT NOT NULL, head BIGINT NOT NULL DEFAULT 0, floor BIGINT NOT NULL DEFAULT 0,
+     numbered_below XID8 NOT NULL DEFAULT '0')`,
+  `INSERT INTO "_pylon_log" (epoch) VALUES (gen_random_uuid()::text) ON CONFLICT DO NOTHING`,
+  `CREATE TABLE IF NOT EXISTS "_pylon_changes" (
+     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid XID8 NOT NULL DEFAULT pg_current_xact_id(), seq BIGINT, entity TEXT NOT NULL,
+     row_id TEXT NOT NULL, kind TEXT NOT NULL, before TEXT, after TEXT, at BIGINT NOT NULL)`,
+  `CREATE UNIQUE INDEX IF NOT EXISTS "_pylon_changes_seq" ON "_pylon_changes" (seq)`,
+  `CREATE INDEX IF NOT EXISTS "_pylon_changes_unnumbered" ON "_pylon_changes" (xid, id) WHERE seq IS NULL`,
+  // Each statement of the function must see what was committed before it, also while it waited for the lock.
+  `CREATE OR REPLACE FUNCTION "_pylon_number_changes"() RETURNS VOID LANGUAGE plpgsql VOLATILE AS $$
+   DECLARE
+     log "_pylon_log";
+     horizon XID8;
+     numbered BIGINT;
+   BEGIN
+     IF current_setting('transaction_isolation') <> 'read committed' THEN
+       RAISE EXCEPTION 'changes are numbered in READ COMMITTED only';
+     END IF;
+     IF NOT EXISTS (SELECT 1 FROM "_pylon_changes" WHERE seq IS NULL AND xid >= (SELECT numbered_below FROM "_pylon_log")) THEN
+       RETURN;
+     END IF;
+     SELECT * INTO log FROM "_pylon_log" FOR UPDATE;
+     horizon := pg_snapshot_xmin(pg_current_snapshot());
+     WITH fresh AS (
+       SELECT id, row_number() OVER (ORDER BY xid, id) AS place FROM "_pylon_changes"
+       WHERE seq IS NULL AND xid >= log.numbered_below ORDER BY xid, id LIMIT ${NUMBERED_AT_ONCE}
+     )
+     UPDATE "_pylon_changes" AS change SET seq = log.head + fresh.place FROM fresh WHERE change.id = fresh.id;
+     GET DIAGNOSTICS numbered = ROW_COUNT;
+     IF numbered = 0 THEN
+       RETURN;
+     END IF;
+     UPDATE "_pylon_log" SET head = log.head + numbered,
+       numbered_below = CASE WHEN numbered < ${NUMBERED_AT_ONCE} THEN horizon ELSE log.numbered_below END;
+     PERFORM pg_notify('${CHANNEL}', '');
+   END $$`,
+  `CREATE OR REPLACE FUNCTION "_pylon_changes_after"(after_seq BIGINT, most INT)
+   RETURNS TABLE (seq BIGINT, entity TEXT, row_id TEXT, kind TEXT, before TEXT, after TEXT, at BIGINT) LANGUAGE plpgsql VOLATILE AS $$
+   BEGIN
+     PERFORM "_pylon_number_changes"();
+     RETURN QUERY SELECT change.seq, change.entity, change.row_id, change.kind, change.before, change.after, change.at
+       FROM "_pylon_changes" AS change WHERE change.seq > after_seq ORDER BY change.seq LIMIT most;
+   END $$`,
+  `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"() RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$
+   BEGIN
+     PERFORM "_pylon_number_changes"();
+     RETURN QUERY SELECT log.epoch, log.head, log.floor FROM "_pylon_log" AS log;
+   END $$`,
+];
+
+/** Numbers what was committed, and answers the changes after a position. */
+export const NUMBER_AND_READ = `SELECT * FROM "_pylon_changes_after"($1, $2)`;
+/** Only reads. */
+export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2`;
+/** Numbers what was committed, and answers where the log is. */
+export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
+/** Raises the floor first: who reads below it from then on is told to resync. The newest change stays. */
+export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1) RETURNING floor`;
+export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
+
+const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, xid::text AS xid`;
+const APPEND_MANY = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)
+  SELECT entity, row_id, kind, before, after, at
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS change (entity, row_id, kind, before, after, at, place)
+  ORDER BY place RETURNING id, xid::text AS xid`;
+
+/** The statement that appends the changes, in order, and answers the id of each and of the transaction. */
+export function appendStatement(changes: readonly NewChange[]): { readonly text: string; readonly params: readonly (Value | readonly Value[])[] } {
+  const rows = changes.map(({ entity, rowId, kind, before, after, at }): Value[] => [entity, rowId, kind, toJson(before), toJson(after), at]);
+  const [first] = rows;
+  if (rows.length === 1 && first !== undefined) return { text: APPEND_ONE, params: first };
+  return { text: APPEND_MANY, params: (first ?? []).map((_, column) => rows.map((row) => row[column] ?? null)) };
+}
+
+export function toChange(row: ColumnRow): ChangeRecord {
+  return {
+    seq: row["seq"] as number,
+    entity: row["entity"] as string,
+    rowId: row["row_id"] as string,
+    kind: row["kind"] as ChangeRecord["kind"],
+    before: fromJson(row["before"]),
+    after: fromJson(row["after"]),
+    at: row["at"] as number,
+  };
+}
+
+export function toBounds(row: ColumnRow): LogBounds {
+  return { epoch: row["epoch"] as string, head: row["head"] as number, floor: row["floor"] as number };
+}
+
+function toJson(row: StoredRow | null): string | null {
+  return row === null ? null : JSON.stringify(row);
+}
+
+function fromJson(text: Value | undefined): StoredRow | null {
+  return typeof text === "string" ? (JSON.parse(text) as StoredRow) : null;
+}

@@ -1,0 +1,122 @@
+import { Client, type ClientConfig } from "pg";
+import type { ChangeRecord } from "../store.ts";
+import { BOUNDS, CHANNEL, NUMBER_AND_READ, toBounds, toChange } from "./change-log.ts";
+import { firstOf } from "./codec.ts";
+import { pause, type ConnectionPool } from "./pool.ts";
+
+type Listener = (changes: readonly ChangeRecord[]) => void;
+
+const PAGE = 1000;
+/** How often the log is looked at when nothing woke us: notifications can be lost, and poolers do not carry them. */
+const POLL_MS = 500;
+
+export interface ChangeTailOptions {
+  /** How the connection that listens is opened. */
+  readonly connection: ClientConfig;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Follows the change log: numbers what was committed, reads what is new, hands it on in order, each change once.
+ *
+ * It runs when a transaction of this process commits, when another replica's numbering step says so (LISTEN), and now and then anyway.
+ */
+export class ChangeTail {
+  readonly #pool: ConnectionPool;
+  readonly #options: ChangeTailOptions;
+  readonly #listeners = new Set<Listener>();
+  #position: number | null = null;
+  #running: Promise<void> | null = null;
+  #isWanted = false;
+  #isClosed = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
+  #ear: Client | null = null;
+
+  constructor(pool: ConnectionPool, options: ChangeTailOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  /** Begins at the log's head. */
+  async start(): Promise<void> {
+    const [row] = await this.#pool.read(BOUNDS, []);
+    this.#position = toBounds(firstOf(row === undefined ? [] : [row])).head;
+    this.#poll = setInterval(() => this.wake(), POLL_MS);
+    this.#poll.unref();
+    void this.#listen();
+  }
+
+  follow(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** There may be something new. */
+  wake(): void {
+    void this.settle().catch((error: unknown) => {
+      if (!this.#isClosed) this.#options.onError(error);
+    });
+  }
+
+  /** Answers when everything that was committed before the call was handed on. */
+  settle(): Promise<void> {
+    if (this.#position === null || this.#isClosed) return Promise.resolve();
+    if (this.#running !== null) {
+      // What runs may have looked already: look once more after it.
+      this.#isWanted = true;
+      return this.#running;
+    }
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#poll);
+    await this.#running?.catch(() => undefined);
+    await this.#ear?.end().catch(() => undefined);
+  }
+
+  async #run(): Promise<void> {
+    do {
+      this.#isWanted = false;
+      let size: number;
+      do {
+        const rows = await this.#pool.read(NUMBER_AND_READ, [this.#position, PAGE]);
+        size = rows.length;
+        if (size > 0) this.#handOn(rows.map(toChange));
+      } while (size === PAGE);
+    } while (this.#isWanted && !this.#isClosed);
+  }
+
+  #handOn(changes: readonly ChangeRecord[]): void {
+    this.#position = changes.at(-1)?.seq ?? this.#position;
+    for (const listener of this.#listeners) listener(changes);
+  }
+
+  /** Listens for as long as the tail is open, on one connection after the other. */
+  async #listen(): Promise<void> {
+    for (let attempt = 0; !this.#isClosed; attempt += 1) {
+      const client = new Client({ ...this.#options.connection, application_name: "pylon listen", keepAlive: true });
+      const gone = new Promise<void>((resolve) => {
+        client.on("error", () => resolve());
+        client.on("end", () => resolve());
+      });
+      try {
+        await client.connect();
+        this.#ear = client;
+        client.on("notification", () => this.wake());
+        await client.query(`LISTEN ${CHANNEL}`);
+        attempt = 0;
+        this.wake();
+        await gone;
+      } catch {
+        // The pool reports a database that can't be reached; here it is enough to try again.
+      }
+      await client.end().catch(() => undefined);
+      await pause(attempt);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { types } from "pg";
+import type { ColumnRow } from "./connection.ts";
+
+const INT8 = 20;
+const TIMESTAMPTZ = 1184;
+
+/** How values arrive: int8 as a number (the schema keeps ints within what JavaScript holds), timestamptz as ISO 8601 with milliseconds and Z. */
+export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
+  getTypeParser: ((oid: number, format?: "text") => {
+    if (oid === INT8) return Number;
+    if (oid === TIMESTAMPTZ) return toIso;
+    return types.getTypeParser(oid, format);
+  }) as typeof types.getTypeParser,
+};
+
+const UTC = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?\+00$/;
+const OTHER_ZONE = /^(\S+) (\S+?)([+-]\d{2})(?::?(\d{2}))?$/;
+
+/** `2026-01-31 12:00:00.5+00` as `2026-01-31T12:00:00.500Z`. */
+function toIso(text: string): string {
+  const parts = UTC.exec(text);
+  if (parts !== null) {
+    const [, day = "", time = "", fraction = ""] = parts;
+    return `${day}T${time}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
+  }
+  // The session has another time zone, which a pooler between us and the database may decide.
+  const [, day = "", time = "", hours = "+00", minutes = "00"] = OTHER_ZONE.exec(text) ?? [];
+  return new Date(`${day}T${time}${hours}:${minutes}`).toISOString();
+}
+
+/** A row of one column, or undefined. */
+export function firstOf<T extends ColumnRow>(rows: readonly T[]): T {
+  const [first] = rows;
+  if (first === undefined) throw new Error("The database answered no row.");
+  return first;
+}

@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { Client, type ClientConfig } from "pg";
+import { PylonStartError } from "../../start-error.ts";
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database?sslmode=...` */
+  readonly url: string;
+  /** Most connections of this process. */
+  readonly poolMax: number;
+  /** The certificate that signed the server's, as PEM or the path of a PEM file; with it the server's is checked. */
+  readonly ca: string | null;
+  /** How long the server may take to come up, in milliseconds. */
+  readonly startPatienceMs: number;
+  /** Told what went wrong in the background. */
+  readonly onError: (error: unknown) => void;
+}
+
+type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
+const MODES: readonly SslMode[] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+const RETRY_MS = 250;
+const CONNECT_MS = 10_000;
+
+/**
+ * How to reach the database of this URL: tried once, so that what is wrong is said at the start.
+ *
+ * @throws PylonStartError
+ */
+export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
+  const { base, mode, ca } = parse(options);
+  const candidates = tlsFor(mode, ca, base.host ?? "").map((ssl): ClientConfig => ({ ...base, ssl, connectionTimeoutMillis: CONNECT_MS }));
+  const end = performance.now() + options.startPatienceMs;
+  for (;;) {
+    let failure: unknown;
+    for (const candidate of candidates) {
+      failure = await tryConnect(candidate);
+      if (failure === null) return candidate;
+      if (!isWithoutTls(failure)) break;
+    }
+    if (!isDown(failure) || performance.now() > end) throw new PylonStartError(explain(failure, base, mode));
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+function parse({ url: text, ca }: PostgresOptions): { readonly base: ClientConfig; readonly mode: SslMode; readonly ca: string | null } {
+  const url = new URL(text);
+  const certificate = ca ?? url.searchParams.get("sslrootcert");
+  const wanted = url.searchParams.get("sslmode") ?? (certificate === null ? "prefer" : "verify-full");
+  const mode = MODES.find((known) => known === wanted);
+  if (mode === undefined) throw new PylonStartError(`DATABASE_URL has sslmode=${wanted}: it is one of ${MODES.join(", ")}.`);
+  const socketDir = url.searchParams.get("host");
+  return {
+    base: {
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+      host: socketDir ?? url.hostname.replace(/^\[|\]$/g, ""),
+      port: url.port === "" ? 5432 : Number(url.port),
+      database: decodeURIComponent(url.pathname.slice(1)),
+    },
+    mode,
+    ca: certificate === null ? null : readCertificate(certificate),
+  };
+}
+
+/** What to try, in order. As with libpq, the certificate is checked when there is one to check it with, or when the mode says so. */
+function tlsFor(mode: SslMode, ca: string | null, host: string): (ClientConfig["ssl"])[] {
+  if (mode === "disable") return [false];
+  const roots = ca === null ? {} : { ca };
+  const serverName = /^[\d.:]+$/.test(host) ? {} : { servername: host };
+  const checked = { rejectUnauthorized: true, ...roots, ...serverName };
+  if (mode === "verify-full") return [checked];
+  if (mode === "verify-ca" || ca !== null) return [{ ...checked, checkServerIdentity: () => undefined }];
+  const unchecked = { rejectUnauthorized: false, ...serverName };
+  return mode === "require" ? [unchecked] : [unchecked, false];
+}
+
+function readCertificate(value: string): string {
+  if (value.includes("-----BEGIN")) return value;
+  try {
+    return readFileSync(value, "utf8");
+  } catch {
+    throw new PylonStartError(`The certificate file ${value} of PYLON_DATABASE_CA or sslrootcert can't be read.`);
+  }
+}
+
+/** @returns null, or what went wrong */
+async function tryConnect(config: ClientConfig): Promise<unknown> {
+  const client = new Client(config);
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    await client.query("SELECT 1");
+    return null;
+  } catch (error) {
+    return error ?? new Error("unknown");
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function isWithoutTls(error: unknown): boolean {
+  return error instanceof Error && /does not support SSL/i.test(error.message);
+}
+
+function isDown(error: unknown): boolean {
+  const code = codeOf(error);
+  return ["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(code) || (error instanceof Error && /timeout|terminated/i.test(error.message));
+}
+
+function explain(error: unknown, { host, port, database, user }: ClientConfig, mode: SslMode): string {
+  const where = `${String(host)}:${String(port)}`;
+  const reason = error instanceof Error ? error.message : String(error);
+  switch (codeOf(error)) {
+    case "28P01":
+    case "28000":
+      return `Postgres at ${where} does not let "${String(user)}" in: check user and password of DATABASE_URL (${reason}).`;
+    case "3D000":
+      return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
+    default:
+      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running? In development: docker compose -f docker-compose.dev.yml up -d`;
+      return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}`;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : "";
+}

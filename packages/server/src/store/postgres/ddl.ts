@@ -1,0 +1,90 @@
+import { hash } from "node:crypto";
+import type { FieldKind } from "@pylonsync/query";
+import type { ManifestField } from "@pylonsync/sdk";
+import type { MigrationStep } from "../../schema/migration.ts";
+import { kindOf } from "../../schema/schema.ts";
+import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
+import { CHANGE_LOG_DDL } from "./change-log.ts";
+
+/** Texts are ordered by code point, as in SQLite and in JavaScript. */
+const COLUMN_TYPES: Record<FieldKind, string> = {
+  string: 'TEXT COLLATE "C"',
+  richtext: 'TEXT COLLATE "C"',
+  id: 'TEXT COLLATE "C"',
+  datetime: "TIMESTAMPTZ",
+  int: "BIGINT",
+  bool: "BOOLEAN",
+  float: "DOUBLE PRECISION",
+};
+const MAX_NAME = 63;
+
+export function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+/** What every Pylon database holds besides the app's tables. Each statement may be run again. */
+export const BASE_DDL: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+  ...CHANGE_LOG_DDL,
+  ...Object.values(SYSTEM_TABLES).flatMap(systemTable),
+];
+
+function systemTable(table: SystemTable): string[] {
+  const columns = [...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT COLLATE "C" PRIMARY KEY, ${columns.join(", ")})`,
+    ...table.indexed.map((field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`),
+  ];
+}
+
+/** The statements that take one migration step. Constraints beyond the type and the unique indexes are the schema's to hold. */
+export function ddlOf(step: MigrationStep): string[] {
+  switch (step.kind) {
+    case "create_table":
+      return [`CREATE TABLE ${quote(step.entity.name)} (${['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)].join(", ")})`];
+    case "add_column":
+      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}${defaultOf(step.field)}`];
+    case "create_index": {
+      const unique = step.index.unique ? "UNIQUE " : "";
+      return [`CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${step.index.fields.map(quote).join(", ")})`];
+    }
+    case "drop_index":
+      return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
+    case "drop_table":
+      return [`DROP TABLE ${quote(step.entity)}`];
+    case "drop_column":
+      return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
+    case "retype_column": {
+      const column = `ALTER TABLE ${quote(step.entity)} ALTER COLUMN ${quote(step.to.name)}`;
+      const [from, to] = [kindOf(step.from.type), kindOf(step.to.type)];
+      return [`${column} DROP DEFAULT`, `${column} TYPE ${COLUMN_TYPES[to]} USING ${converted(quote(step.to.name), from, to)}`];
+    }
+  }
+}
+
+/** Index names are unique in a schema, in a manifest only within their entity; Postgres cuts long names off. */
+export function indexName(entity: string, index: string): string {
+  const name = `${entity}.${index}`;
+  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 17)}.${hash("sha256", name, "hex").slice(0, 16)}`;
+}
+
+function columnOf(field: ManifestField): string {
+  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field.type)]}`;
+}
+
+/** Rows that are there already get the default. DDL takes no parameters, hence the literal. */
+function defaultOf(field: ManifestField): string {
+  if (field.default === undefined) return "";
+  if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
+  return ` DEFAULT '${field.default.replaceAll("'", "''")}'`;
+}
+
+/** The value in its new type, as SQLite converts it where both can. */
+function converted(column: string, from: FieldKind, to: FieldKind): string {
+  const target = COLUMN_TYPES[to].replace(' COLLATE "C"', "");
+  if (from === "bool" && to !== "bool") return `(${column}::int)::${target}`;
+  if (to === "bool") return from === "int" || from === "float" ? `(${column} <> 0)` : `${column}::BOOLEAN`;
+  if (from === "datetime" && target === "TEXT") return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  if (from === "float" && to === "int") return `trunc(${column})::BIGINT`;
+  return `${column}::${target}`;
+}

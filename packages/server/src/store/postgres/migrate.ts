@@ -1,0 +1,85 @@
+import { hash } from "node:crypto";
+import type { PoolClient } from "pg";
+import { PylonStartError } from "../../start-error.ts";
+import type { SchemaChange } from "../store.ts";
+import { BASE_DDL, ddlOf } from "./ddl.ts";
+import type { ConnectionPool } from "./pool.ts";
+import { pause, runAll } from "./pool.ts";
+
+export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
+
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+/** Only Pylon's own schema changes take this lock. */
+const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
+/** A change of a table waits for the transactions that use it, and all later ones wait behind it: so it waits briefly, and tries again. */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'";
+const LOCK_ATTEMPTS = 20;
+const LOCK_NOT_AVAILABLE = "55P03";
+const DUPLICATE_VALUES = "23505";
+const OLDEST_SERVER = 140_000;
+
+/** Makes Pylon's own tables and functions as this version wants them. */
+export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
+  const version = hash("sha256", BASE_DDL.join("\n"), "hex");
+  await pool.again(() =>
+    locked(pool, async (client) => {
+      await checkServer(client);
+      const known = await client.query<{ found: string | null }>(`SELECT to_regclass('"_pylon_meta"')::text AS found`);
+      if (known.rows[0]?.found !== null) {
+        const { rows } = await client.query<{ value: string }>(`SELECT value FROM "_pylon_meta" WHERE key = 'base'`);
+        if (rows[0]?.value === version) return;
+      }
+      for (const sql of BASE_DDL) await client.query(sql);
+      await client.query(SET_META, ["base", version]);
+    }),
+  );
+}
+
+/** Applies what `plan` wants to the tables as they are. @returns the manifest that describes them now */
+export function migrateSchema(pool: ConnectionPool, plan: (stored: string | null) => SchemaChange): Promise<string> {
+  return pool.again(() =>
+    locked(pool, async (client) => {
+      const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
+      const stored = rows[0]?.value ?? null;
+      const { migration, manifestJson } = plan(stored);
+      for (const sql of migration.steps.flatMap(ddlOf)) await client.query(sql);
+      if (stored !== manifestJson) await client.query(SET_META, ["manifest", manifestJson]);
+      return manifestJson;
+    }),
+  );
+}
+
+async function checkServer(client: PoolClient): Promise<void> {
+  const { rows } = await client.query<{ version: number; isolation: string }>(
+    `SELECT current_setting('server_version_num')::int AS version, current_setting('default_transaction_isolation') AS isolation`,
+  );
+  const [server] = rows;
+  if (server === undefined) return;
+  if (server.version < OLDEST_SERVER) throw new PylonStartError(`This Postgres is older than 14, the oldest that Pylon works with: use a newer one.`);
+  if (server.isolation !== "read committed") {
+    throw new PylonStartError(`The database's default_transaction_isolation is "${server.isolation}": set it to "read committed"; Pylon asks for more where it needs it.`);
+  }
+}
+
+/** Runs the work in a transaction that no other replica's can be beside. */
+async function locked<T>(pool: ConnectionPool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const client = await pool.take();
+    try {
+      await runAll(client, "BEGIN ISOLATION LEVEL READ COMMITTED", LOCK, LOCK_TIMEOUT);
+      const result = await work(client);
+      await client.query("COMMIT");
+      client.release();
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK").catch(() => undefined);
+      client.release(true);
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === DUPLICATE_VALUES && error instanceof Error && "detail" in error) {
+        throw new PylonStartError(`A unique index can't be made, because rows have the same values: ${String(error.detail)} Make them differ, then start again.`);
+      }
+      if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
+      await pause(attempt);
+    }
+  }
+}

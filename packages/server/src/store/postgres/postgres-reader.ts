@@ -1,0 +1,69 @@
+import type { EntityShape, Expr, SchemaShape } from "@pylonsync/query";
+import { compileAggregate, compileCount, compileSelect, compileTest, postgres } from "../sql/index.ts";
+import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
+import type { ColumnRow } from "./connection.ts";
+import { quote } from "./ddl.ts";
+
+/** The tables as this process knows them; replaced when a migration is applied. */
+export class TableSet {
+  readonly shapes: SchemaShape;
+  readonly #gets = new Map<string, string>();
+
+  constructor(shapes: SchemaShape) {
+    this.shapes = shapes;
+    for (const { name, fields } of shapes.values()) {
+      this.#gets.set(name, `SELECT ${[...fields.keys()].map(quote).join(", ")} FROM ${quote(name)} WHERE id = $1`);
+    }
+  }
+
+  shape(name: string): EntityShape {
+    const shape = this.shapes.get(name);
+    if (shape === undefined) throw new Error(`No table is named ${name}.`);
+    return shape;
+  }
+
+  /** The statement that reads a row by its id. */
+  getStatement(name: string): string {
+    this.shape(name);
+    return this.#gets.get(name) ?? "";
+  }
+}
+
+/** Runs a statement somewhere: on any connection, or on that of a transaction. */
+export type Run = (text: string, params: readonly Value[]) => Promise<ColumnRow[]>;
+
+/** Reads, over whatever runs them. */
+export class PostgresReader implements Reader {
+  readonly #run: Run;
+  readonly #tables: () => TableSet;
+
+  constructor(run: Run, tables: () => TableSet) {
+    this.#run = run;
+    this.#tables = tables;
+  }
+
+  async get(entity: string, id: string): Promise<StoredRow | null> {
+    const [row] = await this.#run(this.#tables().getStatement(entity), [id]);
+    return (row as StoredRow | undefined) ?? null;
+  }
+
+  async select(query: Select): Promise<StoredRow[]> {
+    const { text, params } = compileSelect(query, this.#tables().shapes, postgres);
+    return (await this.#run(text, params)) as unknown as StoredRow[];
+  }
+
+  async count(entity: string, where?: Expr): Promise<number> {
+    const { text, params } = compileCount(entity, where, this.#tables().shapes, postgres);
+    return Number((await this.#run(text, params))[0]?.["count"] ?? 0);
+  }
+
+  aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    const { text, params } = compileAggregate(spec, this.#tables().shapes, postgres);
+    return this.#run(text, params);
+  }
+
+  async test(expr: Expr): Promise<boolean> {
+    const { text, params } = compileTest(expr, this.#tables().shapes, postgres);
+    return (await this.#run(text, params))[0]?.["truth"] === 1;
+  }
+}

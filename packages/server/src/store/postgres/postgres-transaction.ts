@@ -1,0 +1,199 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Expr } from "@pylonsync/query";
+import type { ClientBase } from "pg";
+import { compileDelete, postgres } from "../sql/index.ts";
+import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
+import { appendStatement } from "./change-log.ts";
+import { runOn, type ColumnRow, type StatementNames } from "./connection.ts";
+import { quote } from "./ddl.ts";
+import { isRetryable, translateError } from "./errors.ts";
+import { PostgresReader, type TableSet } from "./postgres-reader.ts";
+import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
+
+/** Names a transaction after the fact: the first change that it appended. */
+export interface TransactionMark {
+  readonly xid: string;
+  readonly changeId: number;
+}
+
+/**
+ * One attempt of a piece of work, on a connection of its own. Dead after `end()`.
+ *
+ * Postgres gives a transaction up at the first statement that fails, so a refusal that a handler may catch (a value that is taken) is found without
+ * one; after any other failure every call fails, and so does the commit.
+ */
+export class PostgresTransaction implements Transaction {
+  readonly #client: ClientBase;
+  readonly #names: StatementNames;
+  readonly #tables: TableSet;
+  readonly #unique: UniqueIndexes;
+  readonly #reader: PostgresReader;
+  readonly #changes: NewChange[] = [];
+  #ended: Error | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  /** Steps of several statements must not be mixed with others of the same transaction. */
+  #line: Promise<unknown> = Promise.resolve();
+  #hasWritten = false;
+
+  constructor(client: ClientBase, names: StatementNames, tables: TableSet, unique: UniqueIndexes) {
+    this.#client = client;
+    this.#names = names;
+    this.#tables = tables;
+    this.#unique = unique;
+    this.#reader = new PostgresReader((text, params) => this.#inLine(() => this.#run(text, params).then(({ rows }) => rows)), () => tables);
+  }
+
+  /** What made the transaction unusable, when something did. */
+  get failure(): { readonly error: unknown } | null {
+    return this.#failure;
+  }
+
+  get hasWritten(): boolean {
+    return this.#hasWritten;
+  }
+
+  get hasChanges(): boolean {
+    return this.#changes.length > 0;
+  }
+
+  /** From now on every call rejects with `reason`: a handler that goes on after its time is up must not write into another's transaction. */
+  end(reason: Error): void {
+    this.#ended ??= reason;
+  }
+
+  /** Writes the change records, after the work has ended. @returns the transaction's mark, or null when it changed nothing */
+  async flush(): Promise<TransactionMark | null> {
+    await this.#line;
+    if (this.#changes.length === 0) return null;
+    const { text, params } = appendStatement(this.#changes);
+    const [first] = (await runOn(this.#client, this.#names, text, params)).rows;
+    return { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+  }
+
+  get(entity: string, id: string): Promise<StoredRow | null> {
+    return this.#reader.get(entity, id);
+  }
+  select(query: Select): Promise<StoredRow[]> {
+    return this.#reader.select(query);
+  }
+  count(entity: string, where?: Expr): Promise<number> {
+    return this.#reader.count(entity, where);
+  }
+  aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+    return this.#reader.aggregate(spec);
+  }
+  test(expr: Expr): Promise<boolean> {
+    return this.#reader.test(expr);
+  }
+
+  insert(entity: string, row: StoredRow): Promise<void> {
+    const names = Object.keys(row);
+    const marks = names.map((_, index) => `$${index + 1}`).join(", ");
+    const text = `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks}) ON CONFLICT DO NOTHING`;
+    return this.#inLine(async () => {
+      const { rowCount } = await this.#run(text, Object.values(row));
+      this.#hasWritten = true;
+      if (rowCount === 0) throw await this.#refusalOf(entity, row);
+    });
+  }
+
+  async update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean> {
+    const names = Object.keys(patch);
+    if (names.length === 0) return (await this.get(entity, id)) !== null;
+    const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
+    const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
+    const params = [...Object.values(patch), id];
+    return this.#inLine(async () => {
+      if (this.#unique.touchedBy(entity, names).length > 0) await this.#refuseTaken(entity, id, patch);
+      const { rowCount } = await this.#run(text, params);
+      this.#hasWritten = true;
+      return (rowCount ?? 0) > 0;
+    });
+  }
+
+  delete(entity: string, id: string): Promise<boolean> {
+    return this.#inLine(async () => (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0);
+  }
+
+  deleteWhere(entity: string, where: Expr): Promise<number> {
+    const { text, params } = compileDelete(entity, where, this.#tables.shapes, postgres);
+    return this.#inLine(() => this.#write(text, params));
+  }
+
+  async append(change: NewChange): Promise<void> {
+    this.#alive();
+    this.#changes.push(change);
+  }
+
+  async attempt<T>(part: () => Promise<T>): Promise<T> {
+    const changesBefore = this.#changes.length;
+    await this.#inLine(() => this.#run("SAVEPOINT attempt", []));
+    try {
+      const result = await part();
+      await this.#inLine(() => this.#run("RELEASE attempt", []));
+      return result;
+    } catch (error) {
+      if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
+      await this.#inLine(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
+      this.#changes.length = changesBefore;
+      throw translateError(error);
+    }
+  }
+
+  async #write(text: string, params: readonly Value[]): Promise<number> {
+    const { rowCount } = await this.#run(text, params);
+    this.#hasWritten = true;
+    return rowCount ?? 0;
+  }
+
+  /** Which row is in the way of one that could not be inserted. */
+  async #refusalOf(entity: string, row: StoredRow): Promise<unknown> {
+    const { rows } = await this.#run(this.#tables.getStatement(entity), [row.id]);
+    if (rows.length > 0) return new PylonError("ID_TAKEN", "A row with this id exists already.", { field: "id", hint: "Let the id be minted, or choose another." });
+    const taken = await this.#takenIndex(entity, null, row);
+    return conflictOf(taken ?? []);
+  }
+
+  /** A unique index that refused would end the transaction, so it is asked before; what slips in between is a conflict, and the work runs again. */
+  async #refuseTaken(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
+    const { rows } = await this.#run(this.#tables.getStatement(entity), [id]);
+    const [before] = rows;
+    if (before === undefined) return;
+    const taken = await this.#takenIndex(entity, id, { ...before, ...patch });
+    if (taken !== undefined) throw conflictOf(taken);
+  }
+
+  /** The fields of the unique index in which another row has the same values. */
+  async #takenIndex(entity: string, ownId: string | null, row: Readonly<Record<string, Value>>): Promise<readonly string[] | undefined> {
+    for (const fields of this.#unique.of(entity)) {
+      const values = fields.map((field) => row[field] ?? null);
+      if (values.includes(null)) continue;
+      const same = fields.map((field, index) => `${quote(field)} = $${index + 2}`).join(" AND ");
+      const { rows } = await this.#run(`SELECT 1 AS found FROM ${quote(entity)} WHERE ($1::text IS NULL OR id <> $1) AND ${same} LIMIT 1`, [ownId, ...values]);
+      if (rows.length > 0) return fields;
+    }
+    return undefined;
+  }
+
+  async #run(text: string, params: readonly Value[]): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
+    this.#alive();
+    try {
+      if (params.length === 0) return await this.#client.query<ColumnRow>(text);
+      return await runOn(this.#client, this.#names, text, params);
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  #inLine<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#line.then(step);
+    this.#line = done.catch(() => undefined);
+    return done;
+  }
+
+  #alive(): void {
+    if (this.#ended !== null) throw this.#ended;
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+}

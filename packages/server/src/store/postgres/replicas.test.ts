@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { Client } from "pg";
+import { createDatabase, PostgresServer, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
+import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
+import { planMigration } from "../../schema/diff.ts";
+import type { ChangeRecord, Store } from "../store.ts";
+import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
+
+const manifest = buildManifest({ name: "replicas", version: "1.0.0", entities: [entity("Note", { text: field.string(), code: field.string().unique().optional() })] });
+
+async function openReplica(url: string, overrides: { readonly ca?: string; readonly poolMax?: number } = {}): Promise<PostgresStore> {
+  const store = await openPostgresStore({ url, poolMax: overrides.poolMax ?? 4, ca: overrides.ca ?? null, startPatienceMs: 0, onError: () => undefined });
+  await store.migrate((stored) => ({ migration: planMigration(JSON.parse(stored ?? "null"), manifest).migration, manifestJson: JSON.stringify(manifest) }));
+  return store;
+}
+
+function add(store: Store, id: string, beforeCommit: Promise<void> = Promise.resolve()): Promise<void> {
+  return store.transact(async (tx) => {
+    const row = { id, text: "t", code: null };
+    await tx.insert("Note", row);
+    await tx.append({ entity: "Note", rowId: id, kind: "insert", before: null, after: row, at: 1 });
+    await beforeCommit;
+  });
+}
+
+function hearing(store: Store): ChangeRecord[] {
+  const heard: ChangeRecord[] = [];
+  store.follow((changes) => heard.push(...changes));
+  return heard;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error("It did not come true in time.");
+    await Bun.sleep(5);
+  }
+}
+
+describe("replicas on one Postgres", () => {
+  let url: string;
+  let a: PostgresStore;
+  let b: PostgresStore;
+
+  beforeEach(async () => {
+    url = await createDatabase(sharedPostgresUrl());
+    // Both start at once on an empty database: one makes the tables, the other finds them.
+    [a, b] = await Promise.all([openReplica(url), openReplica(url)]);
+  });
+  afterEach(() => Promise.all([a.close(), b.close()]));
+
+  test("hear the same changes in the same order, wherever they were made", async () => {
+    const [heardA, heardB] = [hearing(a), hearing(b)];
+    await Promise.all(Array.from({ length: 200 }, (_, n) => add(n % 2 === 0 ? a : b, `n${n}`)));
+    await until(() => heardA.length >= 200 && heardB.length >= 200);
+    expect(heardA).toEqual(heardB);
+    expect(heardA.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1));
+    expect(new Set(heardA.map(({ rowId }) => rowId)).size).toBe(200);
+  });
+
+  test("a transaction that stays open while 1,000 later ones commit holds nobody up and loses nothing", async () => {
+    const heard = hearing(b);
+    const open = Promise.withResolvers<void>();
+    const early = add(a, "early", open.promise);
+    for (let n = 0; n < 1000; n += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => add(k % 2 === 0 ? a : b, `n${n + k}`)));
+    await until(() => heard.length >= 1000);
+    expect(heard.map(({ rowId }) => rowId)).not.toContain("early");
+    open.resolve();
+    await early;
+    await until(() => heard.length >= 1001);
+    expect(heard.at(-1)).toMatchObject({ rowId: "early", seq: 1001 });
+    expect(await b.changes(1000, 10)).toMatchObject([{ rowId: "early" }]);
+  });
+
+  test("a change that builds on another comes after it", async () => {
+    const heard = hearing(b);
+    await add(a, "x");
+    for (let n = 0; n < 40; n += 1) {
+      const store = n % 2 === 0 ? a : b;
+      await store.transact(async (tx) => {
+        const row = await tx.get("Note", "x");
+        const after = { id: "x", text: `${String(row?.["text"])}.`, code: null };
+        await tx.update("Note", "x", { text: after.text });
+        await tx.append({ entity: "Note", rowId: "x", kind: "update", before: null, after, at: n });
+      });
+    }
+    await until(() => heard.length >= 41);
+    expect(heard.map(({ after }) => String(after?.["text"]).length)).toEqual(Array.from({ length: 41 }, (_, n) => n + 1));
+  });
+
+  test("a value that two replicas give out at once is given once", async () => {
+    const take = (store: Store, id: string): Promise<void> => store.transact((tx) => tx.insert("Note", { id, text: "t", code: "only" }));
+    const outcomes = await Promise.allSettled([take(a, "1"), take(b, "2"), take(a, "3"), take(b, "4")]);
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+  });
+
+  test("a replica that hears no notification finds the changes by looking", async () => {
+    const heard = hearing(b);
+    const admin = new Client({ connectionString: url });
+    await admin.connect();
+    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon listen' AND datname = current_database()`);
+    await add(a, "x");
+    await until(() => heard.length === 1);
+    await admin.end();
+  });
+
+  test("work behind a pooler that keeps no sessions: no prepared statements, no notifications", async () => {
+    await using pooler = await PgBouncer.start(url);
+    const [c, d] = await Promise.all([openReplica(pooler.url), openReplica(pooler.url)]);
+    const heard = hearing(d);
+    await Promise.all(Array.from({ length: 100 }, (_, n) => add(n % 2 === 0 ? c : d, `n${n}`)));
+    await Promise.all(Array.from({ length: 100 }, (_, n) => c.get("Note", `n${n}`)));
+    await until(() => heard.length === 100);
+    expect(await d.count("Note")).toBe(100);
+    await Promise.all([c.close(), d.close()]);
+  });
+});
+
+describe("a Postgres that goes away", () => {
+  test("and comes back: acknowledged writes are there, each once, and the store goes on by itself", async () => {
+    await using server = await PostgresServer.start();
+    const url = await server.createDatabase();
+    const store = await openReplica(url);
+    const heard = hearing(store);
+    const acknowledged: string[] = [];
+    const refused: unknown[] = [];
+    let isOn = true;
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      for (let n = 0; isOn; n += 1) {
+        const id = `w${writer}n${n}`;
+        try {
+          await add(store, id);
+          acknowledged.push(id);
+        } catch (error) {
+          refused.push(error);
+        }
+      }
+    });
+    await until(() => acknowledged.length > 100);
+    await server.down();
+    await Bun.sleep(300);
+    await server.up();
+    const after = acknowledged.length;
+    await until(() => acknowledged.length > after + 100);
+    isOn = false;
+    await Promise.all(writers);
+    const rows = await store.select({ entity: "Note" });
+    const ids = new Set(rows.map(({ id }) => id));
+    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
+    await store.settle();
+    expect(heard.map(({ rowId }) => rowId).toSorted()).toEqual([...ids].toSorted());
+    for (const error of refused) expect(error).toMatchObject({ code: "OVERLOADED" });
+    await store.close();
+  }, 60_000);
+
+  test("is said to be away, in time and without a password", async () => {
+    await using server = await PostgresServer.start();
+    const store = await openReplica(await server.createDatabase());
+    await server.down();
+    await expect(store.get("Note", "x")).rejects.toMatchObject({ code: "OVERLOADED" });
+    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.toThrow(/can't be reached .*docker compose/);
+    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.not.toThrow(/canary/);
+    await store.close();
+  }, 60_000);
+});
