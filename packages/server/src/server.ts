@@ -87,7 +87,10 @@ class Server implements PylonServer {
     if (app === null) throw new PylonStartError(firstError(diagnostics));
     const store = await openStore(config.database, {
       startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
-      onError: (error) => this.#log.error("database failed", error),
+      onState: (state, error) => {
+        if (state === "lost") this.#log.error("database lost: reads and writes are refused until it is back", error);
+        else this.#log.info("database is back");
+      },
     });
     try {
       await bringTo(store, app.manifest);

@@ -81,7 +81,7 @@ async function checkDatabase({ database }: Config): Promise<Check> {
   const place = describeDatabase(database);
   if (database.kind === "sqlite" && !existsSync(database.path)) return { name: "database", status: "pass", message: `${place} will be made at the first start` };
   try {
-    const store = await openStore(database, { startPatienceMs: 0, onError: () => undefined });
+    const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
     await store.ping();
     await store.close();
     return { name: "database", status: "pass", message: place };

@@ -26,7 +26,7 @@ export const migrate: Command = {
       sayDiagnostics([...loaded.diagnostics, ...diagnostics], context.output);
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
-    const store = await openStore(config.database, { startPatienceMs: 0, onError: (error) => context.output.warn(String(error)) });
+    const store = await openStore(config.database, { startPatienceMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
       const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);

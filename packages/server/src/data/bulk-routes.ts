@@ -85,7 +85,7 @@ export function bulkRoutes(services: DataServices): Route[] {
     for (const [entity, rows] of Object.entries(entities)) {
       services.model().entity(entity);
       if (!Array.isArray(rows)) throw new PylonError("INVALID_DATA", `The rows of ${entity} are a list.`, { field: `entities.${entity}` });
-      const works = rows.map((data: unknown) => ({ options: { caller: context.caller }, work: apply({ op: "insert", entity, data }) }));
+      const works = rows.map((data: unknown) => ({ options: { caller: context.caller, rowsOf: [entity] }, work: apply({ op: "insert", entity, data }) }));
       const outcomes = await committer.commitEach(works);
       const failed = outcomes.filter((outcome) => "error" in outcome).length;
       byEntity.push({ entity, inserted: outcomes.length - failed, failed });

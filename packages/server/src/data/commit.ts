@@ -1,8 +1,8 @@
 import { createIdFactory } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
-import type { Store, Transaction } from "../store/store.ts";
+import type { Store, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
-import { opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
+import { claimOp, opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Writer } from "./writer.ts";
 
@@ -13,6 +13,8 @@ export interface CommitOptions {
   /** Makes a retry safe: the same operation of the same caller is applied once and answered alike ever after. */
   readonly op?: { readonly id: string; readonly purpose: string } | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The entities of which the work writes single rows, when it does nothing else; absent when it may read and write anything. */
+  readonly rowsOf?: readonly string[] | undefined;
 }
 
 export interface Committed<T> {
@@ -49,7 +51,8 @@ export class Committer {
    * @throws what `work` throws; nothing is written then
    */
   commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
-    return this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal });
+    const isolation = this.#isolationFor([options]);
+    return this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal, isolation });
   }
 
   /** Applies several pieces of work in order, in one transaction. A piece that throws leaves nothing; the others go on. */
@@ -64,19 +67,26 @@ export class Committer {
         }
       }
       return outcomes;
-    });
+    }, { isolation: this.#isolationFor(pieces.map(({ options }) => options)) });
+  }
+
+  /** Rules that look at other rows, and hooks, must see them as they are when the work commits; single rows under rules of their own need not. */
+  #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
+    const { rules, hooks, schema } = this.#model();
+    const isLocal = (entity: string): boolean => schema.find(entity) === undefined || rules.isLocal(entity);
+    const isSingle = pieces.length > 0 && hooks.isEmpty && pieces.every(({ rowsOf }) => rowsOf?.every(isLocal) ?? false);
+    return isSingle ? "snapshot" : "serializable";
   }
 
   async #once<T>(tx: Transaction, options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const { caller, policies = "enforced", op } = options;
     const key = op === undefined ? undefined : opKey(caller, op.purpose, op.id);
-    if (key !== undefined) {
-      const known = await recallAnswer(tx, key);
-      if (known !== undefined) return { result: known.answer as T, replayed: true };
+    if (key !== undefined && !(await claimOp(tx, key, this.#platform.now()))) {
+      return { result: (await recallAnswer(tx, key)) as T, replayed: true };
     }
     const now = this.#platform.now();
     const result = await work(new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId }));
-    if (key !== undefined) await rememberAnswer(tx, key, result, now);
+    if (key !== undefined) await rememberAnswer(tx, key, result);
     return { result, replayed: false };
   }
 }

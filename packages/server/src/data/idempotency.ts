@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
 import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "./caller.ts";
@@ -14,15 +15,31 @@ export function opKey(caller: Caller, purpose: string, opId: string): string {
   return hash("sha256", JSON.stringify([subject, purpose, opId]), "hex");
 }
 
-/** The first answer to this operation, or undefined when it was never applied. */
-export async function recallAnswer(tx: Transaction, key: string): Promise<{ readonly answer: unknown } | undefined> {
+/**
+ * Makes the operation this transaction's own. To look for it first would make every two operations a conflict: what is not there can only be
+ * locked together with its neighbours.
+ *
+ * @returns false when it was applied before
+ */
+export async function claimOp(tx: Transaction, key: string, now: number): Promise<boolean> {
+  try {
+    await tx.insert(TABLE, { id: key, answer: null, at: new Date(now).toISOString() });
+    return true;
+  } catch (error) {
+    if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
+    throw error;
+  }
+}
+
+/** What the operation answered when it was applied. */
+export async function recallAnswer(tx: Transaction, key: string): Promise<unknown> {
   const row = await tx.get(TABLE, key);
-  return row === null ? undefined : { answer: JSON.parse(row["answer"] as string) as unknown };
+  return JSON.parse((row?.["answer"] as string | null | undefined) ?? "null") as unknown;
 }
 
 /** Keeps the answer, in the transaction of the operation's effect. */
-export async function rememberAnswer(tx: Transaction, key: string, answer: unknown, now: number): Promise<void> {
-  await tx.insert(TABLE, { id: key, answer: JSON.stringify(answer ?? null), at: new Date(now).toISOString() });
+export async function rememberAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
+  await tx.update(TABLE, key, { answer: JSON.stringify(answer ?? null) });
 }
 
 /** Forgets answers that no client will ask for any more. @returns how many */

@@ -4,7 +4,7 @@ import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
-import type { Committer } from "./commit.ts";
+import type { CommitOptions, Committer } from "./commit.ts";
 import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
@@ -60,13 +60,13 @@ export function dataRoutes(services: DataServices): Route[] {
     const body = await context.json();
     const entity = context.param("entity");
     const { id, data } = takeId(body);
-    const { result } = await committer.commit(write(context, `insert ${entity}`), (writer) => writer.insert(entity, data, id));
+    const { result } = await committer.commit(write(context, entity, `insert ${entity}`), (writer) => writer.insert(entity, data, id));
     return json({ id: result }, 201);
   };
 
   const update = async (context: RequestContext): Promise<Answer> => {
     const patch = takeId(await context.json()).data;
-    const { result } = await committer.commit(write(context, `update ${context.param("entity")}/${context.param("id")}`), (writer) =>
+    const { result } = await committer.commit(write(context, context.param("entity"), `update ${context.param("entity")}/${context.param("id")}`), (writer) =>
       writer.update(context.param("entity"), context.param("id"), patch),
     );
     if (!result) throw notFound(context);
@@ -74,7 +74,7 @@ export function dataRoutes(services: DataServices): Route[] {
   };
 
   const remove = async (context: RequestContext): Promise<Answer> => {
-    const { result } = await committer.commit(write(context, `delete ${context.param("entity")}/${context.param("id")}`), (writer) =>
+    const { result } = await committer.commit(write(context, context.param("entity"), `delete ${context.param("entity")}/${context.param("id")}`), (writer) =>
       writer.delete(context.param("entity"), context.param("id")),
     );
     if (!result) throw notFound(context);
@@ -83,7 +83,7 @@ export function dataRoutes(services: DataServices): Route[] {
 
   const setLink = (linked: boolean) => async (context: RequestContext): Promise<Answer> => {
     const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
-    const { result } = await committer.commit(write(context, `link ${entity}/${id}/${relation}`), (writer) =>
+    const { result } = await committer.commit(write(context, entity, `link ${entity}/${id}/${relation}`), (writer) =>
       linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
     );
     if (!result) throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id}".`);
@@ -134,12 +134,12 @@ async function queryPage(reads: Reads, context: RequestContext): Promise<unknown
   return reads.query(context.param("entity"), { $limit: MAX_PAGE_SIZE, ...filter });
 }
 
-function write(context: RequestContext, purpose: string): { caller: RequestContext["caller"]; op: { id: string; purpose: string } | undefined } {
+function write(context: RequestContext, entity: string, purpose: string): CommitOptions {
   const id = context.request.headers.get("idempotency-key");
   if (id !== null && (id === "" || id.length > 128)) {
     throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", { field: "Idempotency-Key" });
   }
-  return { caller: context.caller, op: id === null ? undefined : { id, purpose } };
+  return { caller: context.caller, rowsOf: [entity], op: id === null ? undefined : { id, purpose } };
 }
 
 /** Clients send the row they have, so an `id` in the body is the row's id and not a field. */

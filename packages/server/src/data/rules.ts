@@ -23,6 +23,8 @@ export class RuleEnv implements Env {
   }
 }
 
+const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
+
 interface Rule {
   readonly expr: Expr;
   /** Absent when the rule looks at other rows: then only the store can tell. */
@@ -56,6 +58,11 @@ export class Rules {
   /** The read rule as a function, or undefined when it looks at other rows. */
   readPredicate(entity: string): ((env: Env) => boolean) | undefined {
     return this.#rule(entity, "read").predicate;
+  }
+
+  /** Whether no rule of the entity looks at other rows than the one that it is about. */
+  isLocal(entity: string): boolean {
+    return ACCESSES.every((access) => this.#rule(entity, access).predicate !== undefined);
   }
 
   #rule(entity: string, access: Access): Rule {

@@ -1,12 +1,12 @@
 import type { DatabaseConfig } from "../config.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
-import type { Store } from "./store.ts";
+import type { DatabaseState, Store } from "./store.ts";
 
 export interface OpenOptions {
   /** How long a database server may take to come up, in milliseconds. */
   readonly startPatienceMs: number;
-  /** Told what went wrong in the background; the store goes on. */
-  readonly onError: (error: unknown) => void;
+  /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
+  readonly onState: (state: DatabaseState, error?: unknown) => void;
 }
 
 /**

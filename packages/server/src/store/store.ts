@@ -87,7 +87,15 @@ export interface Transaction extends Reader {
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that writes only rows that it looked up by their id,
+   * and decides by nothing else: it never meets work on other rows.
+   */
+  readonly isolation?: "serializable" | "snapshot" | undefined;
 }
+
+/** What becomes of the way to a database server while a store is open. */
+export type DatabaseState = "lost" | "back";
 
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";

@@ -111,6 +111,11 @@ export class Feed {
     let reached = cursor?.seq ?? (await this.#overlapStart());
     while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
     await this.#enqueue(async () => {
+      if (reached > this.#position) {
+        // It heard of changes on another replica before this one did: they must not be sent to it again.
+        await this.#store.settle();
+        await this.#deliverPending();
+      }
       while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
       if (cursor !== null && (await this.#rightsAreAhead(subscriber))) subscriber.resync("the caller's rights changed");
       if (!subscriber.isOpen) return;

@@ -6,6 +6,9 @@ import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
 import type { Store } from "../store/store.ts";
 
+/** Changes in a transaction: one that is open for long meets others. */
+const CHUNK = 100;
+
 /** @throws PylonError INVALID_DATA naming the first key that is wrong */
 export function parsePush(body: unknown): PushRequest {
   const parsed = v.safeParse(PushRequestSchema, body);
@@ -15,10 +18,10 @@ export function parsePush(body: unknown): PushRequest {
 }
 
 /**
- * Applies a client's changes under its policies, in order, in one transaction; a refused change leaves nothing. A change with an
+ * Applies a client's changes under its policies, in order, many in one transaction; a refused change leaves nothing. A change with an
  * `op_id` that was applied before is not applied again.
  *
- * @throws a fault of ours; nothing was applied then, and the client tries again
+ * @throws a fault of ours; the client tries again, and what was applied before the fault is known by its op_id
  */
 export async function push(
   request: PushRequest,
@@ -27,7 +30,7 @@ export async function push(
 ): Promise<PushResponse> {
   const results: PushResult[] = [];
   // An older client matches results by position: it is told nothing of what comes after the first refusal.
-  const groups = request.results === true ? [request.changes] : request.changes.map((change) => [change]);
+  const groups = request.results === true ? chunksOf(request.changes, CHUNK) : request.changes.map((change) => [change]);
   for (const group of groups) {
     results.push(...(await applyGroup(group, caller, services.committer)));
     if (request.results !== true && results.at(-1)?.status === "refused") break;
@@ -46,7 +49,7 @@ export async function push(
 async function applyGroup(changes: readonly ClientChange[], caller: Caller, committer: Committer): Promise<PushResult[]> {
   const outcomes = await committer.commitEach(
     changes.map((change) => ({
-      options: { caller, op: change.op_id === undefined ? undefined : { id: change.op_id, purpose: "push" } },
+      options: { caller, rowsOf: [change.entity], op: change.op_id === undefined ? undefined : { id: change.op_id, purpose: "push" } },
       work: (writer: Writer) => write(writer, change),
     })),
   );
@@ -57,6 +60,10 @@ async function applyGroup(changes: readonly ClientChange[], caller: Caller, comm
     const { result, replayed } = outcome.committed;
     return { ...named, status: replayed ? "deduped" : "applied", id: result };
   });
+}
+
+function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
 }
 
 function refusalOf(error: unknown): NonNullable<PushResult["error"]> {

@@ -1,5 +1,5 @@
 import { Client, type ClientConfig } from "pg";
-import type { ChangeRecord } from "../store.ts";
+import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, NUMBER_AND_READ, toBounds, toChange } from "./change-log.ts";
 import { firstOf } from "./codec.ts";
 import { pause, type ConnectionPool } from "./pool.ts";
@@ -13,7 +13,8 @@ const POLL_MS = 500;
 export interface ChangeTailOptions {
   /** How the connection that listens is opened. */
   readonly connection: ClientConfig;
-  readonly onError: (error: unknown) => void;
+  /** Called once when the database is lost, and once when it is back. */
+  readonly onState: (state: DatabaseState, error?: unknown) => void;
 }
 
 /**
@@ -29,6 +30,7 @@ export class ChangeTail {
   #running: Promise<void> | null = null;
   #isWanted = false;
   #isClosed = false;
+  #state: DatabaseState = "back";
   #poll: ReturnType<typeof setInterval> | undefined;
   #ear: Client | null = null;
 
@@ -53,9 +55,10 @@ export class ChangeTail {
 
   /** There may be something new. */
   wake(): void {
-    void this.settle().catch((error: unknown) => {
-      if (!this.#isClosed) this.#options.onError(error);
-    });
+    void this.settle().then(
+      () => this.#report("back"),
+      (error: unknown) => this.#report("lost", error),
+    );
   }
 
   /** Answers when everything that was committed before the call was handed on. */
@@ -89,6 +92,12 @@ export class ChangeTail {
         if (size > 0) this.#handOn(rows.map(toChange));
       } while (size === PAGE);
     } while (this.#isWanted && !this.#isClosed);
+  }
+
+  #report(state: DatabaseState, error?: unknown): void {
+    if (this.#isClosed || this.#state === state) return;
+    this.#state = state;
+    this.#options.onState(state, error);
   }
 
   #handOn(changes: readonly ChangeRecord[]): void {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
 import { PylonStartError } from "../../start-error.ts";
+import type { DatabaseState } from "../store.ts";
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
@@ -11,8 +12,8 @@ export interface PostgresOptions {
   readonly ca: string | null;
   /** How long the server may take to come up, in milliseconds. */
   readonly startPatienceMs: number;
-  /** Told what went wrong in the background. */
-  readonly onError: (error: unknown) => void;
+  /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
+  readonly onState: (state: DatabaseState, error?: unknown) => void;
 }
 
 type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";

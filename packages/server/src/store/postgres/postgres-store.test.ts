@@ -3,7 +3,7 @@ import { createDatabase, sharedPostgresUrl } from "../../../../../tests/support/
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
 function open(url: string): Promise<PostgresStore> {
-  return openPostgresStore({ url, poolMax: 4, ca: null, startPatienceMs: 0, onError: (error) => { throw error; } });
+  return openPostgresStore({ url, poolMax: 4, ca: null, startPatienceMs: 0, onState: () => undefined });
 }
 
 storeSuite("Postgres", async () => {

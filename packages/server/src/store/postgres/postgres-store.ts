@@ -21,8 +21,11 @@ const MAX_ATTEMPTS = 12;
 /** How long a write waits for the database to come back, in milliseconds. */
 const PATIENCE_MS = 8_000;
 const TRIMMED_AT_ONCE = 10_000;
-/** Index scans lock the rows that were read, a sequential scan the table: small tables would make every pair of writers a conflict. */
-const BEGIN = ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL enable_seqscan = off"] as const;
+const BEGIN = {
+  snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
+  // An index scan locks the pages that it read, a sequential scan the table: small tables would make every pair of writers a conflict.
+  serializable: ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL enable_seqscan = off"],
+} as const;
 
 /**
  * Opens a Postgres database, and makes Pylon's own tables when they are not there.
@@ -34,7 +37,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const pool = new ConnectionPool({ connection, max: options.poolMax });
   try {
     await prepareDatabase(pool);
-    const tail = new ChangeTail(pool, { connection, onError: options.onError });
+    const tail = new ChangeTail(pool, { connection, onState: options.onState });
     await tail.start();
     return new PostgresStore(pool, tail, await storedManifestOf(pool));
   } catch (error) {
@@ -76,12 +79,13 @@ export class PostgresStore implements Store {
     return this.#reads.test(expr);
   }
 
-  async transact<T>(work: (tx: Transaction) => Promise<T>, { signal }: TransactOptions = {}): Promise<T> {
+  async transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
+    const { signal } = options;
     const end = performance.now() + PATIENCE_MS;
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted();
       try {
-        return await this.#attempt(work, signal);
+        return await this.#attempt(work, options);
       } catch (error) {
         const mayTryAgain =
           this.#pool.names.learnFrom(error) ||
@@ -139,13 +143,13 @@ export class PostgresStore implements Store {
   }
 
   /** Runs the work once. What it throws says whether to try again. */
-  async #attempt<T>(work: (tx: Transaction) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #attempt<T>(work: (tx: Transaction) => Promise<T>, { signal, isolation = "serializable" }: TransactOptions): Promise<T> {
     const client = await this.#pool.take();
     const tx = new PostgresTransaction(client, this.#pool.names, this.#tables, this.#unique);
     let result: T;
     let mark: TransactionMark | null;
     try {
-      await runAll(client, ...BEGIN);
+      await runAll(client, ...BEGIN[isolation]);
       result = await untilAborted(work(tx), signal);
       tx.end(new Error("The transaction has ended: await every database call before the handler returns."));
       mark = await tx.flush();

@@ -10,7 +10,7 @@ import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 const manifest = buildManifest({ name: "replicas", version: "1.0.0", entities: [entity("Note", { text: field.string(), code: field.string().unique().optional() })] });
 
 async function openReplica(url: string, overrides: { readonly ca?: string; readonly poolMax?: number } = {}): Promise<PostgresStore> {
-  const store = await openPostgresStore({ url, poolMax: overrides.poolMax ?? 4, ca: overrides.ca ?? null, startPatienceMs: 0, onError: () => undefined });
+  const store = await openPostgresStore({ url, poolMax: overrides.poolMax ?? 4, ca: overrides.ca ?? null, startPatienceMs: 0, onState: () => undefined });
   await store.migrate((stored) => ({ migration: planMigration(JSON.parse(stored ?? "null"), manifest).migration, manifestJson: JSON.stringify(manifest) }));
   return store;
 }

@@ -36,7 +36,7 @@ describe("a Postgres with a certificate", () => {
 
   async function connects(host: string, query: string, ca: string | null = null): Promise<string> {
     const url = `${server.url().replace("127.0.0.1", host)}${query}`;
-    const store = await openPostgresStore({ url, poolMax: 2, ca, startPatienceMs: 0, onError: () => undefined });
+    const store = await openPostgresStore({ url, poolMax: 2, ca, startPatienceMs: 0, onState: () => undefined });
     const [row] = (await store.select({ entity: "_pylon_sessions", limit: 1 })).map(({ id }) => id);
     await store.close();
     return row ?? "connected";
@@ -64,7 +64,7 @@ describe("a Postgres with a certificate", () => {
 
 test("a Postgres without TLS is refused where TLS is wanted", async () => {
   await using server = await PostgresServer.start();
-  const open = (mode: string) => openPostgresStore({ url: `${server.url()}?sslmode=${mode}`, poolMax: 2, ca: null, startPatienceMs: 0, onError: () => undefined });
+  const open = (mode: string) => openPostgresStore({ url: `${server.url()}?sslmode=${mode}`, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
   await expect(open("require")).rejects.toThrow(/does not support SSL/);
   await (await open("prefer")).close();
 });

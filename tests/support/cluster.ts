@@ -1,0 +1,133 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { freePort } from "./servers/free-port.ts";
+import { ADMIN_TOKEN } from "./server.ts";
+
+const MAIN = join(import.meta.dir, "..", "..", "packages", "cli", "src", "main.ts");
+
+/** One `pylon start` in a process of its own. */
+export class Replica {
+  readonly port: number;
+  readonly #dir: string;
+  readonly #env: Readonly<Record<string, string>>;
+  #child: Bun.Subprocess | null = null;
+
+  constructor(dir: string, port: number, env: Readonly<Record<string, string>>) {
+    this.#dir = dir;
+    this.port = port;
+    this.#env = env;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    const defaults = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0", PYLON_MAX_CONNECTIONS_PER_IP: "10000", PYLON_SINGLE_PORT: "1" };
+    const env = { ...process.env, ...defaults, ...this.#env };
+    this.#child = Bun.spawn([process.execPath, "--no-env-file", MAIN, "start", this.#dir, "--port", String(this.port)], { env, stdout: "ignore", stderr: "inherit" });
+    while (!(await fetch(`${this.url}/readyz`).then(({ ok }) => ok, () => false))) {
+      if (this.#child.exitCode !== null) throw new Error("The replica did not start.");
+      await Bun.sleep(20);
+    }
+  }
+
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    this.#child?.kill(signal);
+    await this.#child?.exited;
+    this.#child = null;
+  }
+}
+
+/** Three equal replicas of one app behind a proxy that gives each connection to the next of them. */
+export class Cluster implements AsyncDisposable {
+  readonly replicas: readonly Replica[];
+  readonly #dir: string;
+  readonly #proxy: RoundRobin;
+
+  private constructor(dir: string, replicas: readonly Replica[], proxy: RoundRobin) {
+    this.#dir = dir;
+    this.replicas = replicas;
+    this.#proxy = proxy;
+  }
+
+  /** @param files of the app, by path */
+  static async start(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>): Promise<Cluster> {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-cluster-"));
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(dir, file)), { recursive: true });
+      writeFileSync(join(dir, file), text);
+    }
+    const ports = await Promise.all([freePort(), freePort(), freePort()]);
+    const replicas = ports.map((port) => new Replica(dir, port, env));
+    await Promise.all(replicas.map((replica) => replica.start()));
+    return new Cluster(dir, replicas, await RoundRobin.start(ports));
+  }
+
+  /** The address that clients know. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#proxy.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.stop("SIGKILL")));
+    this.#proxy.close();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** A load balancer without stickiness; a replica that refuses the connection is passed over. */
+class RoundRobin {
+  readonly #server: Server;
+  readonly #ports: readonly number[];
+  readonly #sockets = new Set<Socket>();
+  #next = 0;
+
+  private constructor(ports: readonly number[]) {
+    this.#ports = ports;
+    this.#server = createServer((client) => this.#connect(client, this.#ports.length));
+  }
+
+  static async start(ports: readonly number[]): Promise<RoundRobin> {
+    const proxy = new RoundRobin(ports);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #connect(client: Socket, tries: number): void {
+    const port = this.#ports[(this.#next += 1) % this.#ports.length] ?? 0;
+    const backend = createConnection({ host: "127.0.0.1", port });
+    let isConnected = false;
+    for (const socket of [client, backend]) {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.once("close", () => this.#sockets.delete(socket));
+    }
+    client.removeAllListeners("error").on("error", () => backend.destroy());
+    backend.once("connect", () => {
+      isConnected = true;
+      client.pipe(backend);
+      backend.pipe(client);
+    });
+    backend.once("error", () => {
+      if (isConnected || tries <= 1) client.destroy();
+      else this.#connect(client, tries - 1);
+    });
+    backend.once("close", () => {
+      if (isConnected) client.destroy();
+    });
+    client.once("close", () => backend.destroy());
+  }
+}
