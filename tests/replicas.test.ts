@@ -161,7 +161,7 @@ describe("under load", () => {
   }, 90_000);
 
   test("Postgres restarted: errors say so and can be tried again, nothing is lost or doubled", async () => {
-    const load = await Load.start(20, 20);
+    const load = await Load.start(10, 50);
     const onlooker = await TestClient.guest(cluster.url);
     await Bun.sleep(1000);
     await postgres.down();

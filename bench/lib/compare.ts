@@ -1,6 +1,6 @@
 import { load } from "./load.ts";
 import { report } from "./report.ts";
-import { guestToken, startServer } from "./servers.ts";
+import { guestToken, startServer, type BenchServer } from "./servers.ts";
 
 export interface HttpBench {
   readonly name: string;
@@ -12,10 +12,13 @@ export interface HttpBench {
 const ROUNDS = 5;
 const LOAD = { connections: 64, seconds: 2 };
 
-/** Loads ours and the bare server in turn, and reports requests per second. */
+/** Loads ours and the bare server in turn, each on a SQLite file of its own, and reports requests per second. */
 export async function compareHttp(bench: HttpBench): Promise<void> {
-  const pylon = await startServer("pylon");
-  const bare = await startServer("bare");
+  await compareServers(bench, await startServer("pylon"), await startServer("bare"));
+}
+
+/** As `compareHttp`, with servers that run already; they are stopped at the end. */
+export async function compareServers(bench: HttpBench, pylon: BenchServer, bare: BenchServer): Promise<void> {
   const ours = await bench.pylon(await guestToken(pylon.url), pylon.url);
   const theirs = await bench.bare(bare.url);
   const rounds: { value: number; baseline: number }[] = [];

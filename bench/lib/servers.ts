@@ -9,10 +9,14 @@ export interface BenchServer {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts `bench/lib/<name>-server.ts` on a database of its own. */
-export async function startServer(name: "bare" | "pylon"): Promise<BenchServer> {
+/**
+ * Starts `bench/lib/<name>-server.ts` on a database of its own.
+ *
+ * @param databaseUrl of a Postgres database, in the place of a SQLite file
+ */
+export async function startServer(name: "bare" | "bare-postgres" | "pylon", databaseUrl = ""): Promise<BenchServer> {
   const dir = mkdtempSync(join(tmpdir(), "pylon-bench-"));
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, `${name}-server.ts`), join(dir, "bench.db")], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, `${name}-server.ts`), join(dir, "bench.db")], { env: { ...process.env, DATABASE_URL: databaseUrl }, stdout: "pipe", stderr: "inherit" });
   const { value } = await child.stdout.getReader().read();
   const url = new TextDecoder().decode(value).trim().replace(/\/$/, "");
   return {

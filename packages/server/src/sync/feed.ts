@@ -11,6 +11,12 @@ const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
 
+/** Where a client's replica is. */
+interface Cursor {
+  readonly seq: number;
+  readonly epoch: string | null;
+}
+
 interface Route {
   readonly index: AudienceIndex;
   /** The field whose value names the only audience that can see the row, when there is one. */
@@ -103,7 +109,16 @@ export class Feed {
    *
    * @param cursor where its replica is; null for a client that does not say
    */
-  async join(subscriber: Subscriber, cursor: { readonly seq: number; readonly epoch: string | null } | null): Promise<void> {
+  async join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
+    try {
+      await this.#join(subscriber, cursor);
+    } catch (error) {
+      this.#onError(error);
+      subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log now");
+    }
+  }
+
+  async #join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
     if (cursor !== null && !(await this.#canContinue(cursor))) {
       subscriber.resync("the replica is too old to be continued");
       return;
@@ -138,7 +153,7 @@ export class Feed {
     return this.#pending.some((change) => change.seq > this.#position && this.#visibility.bearsOnRights(change, caller));
   }
 
-  async #canContinue(cursor: { readonly seq: number; readonly epoch: string | null }): Promise<boolean> {
+  async #canContinue(cursor: Cursor): Promise<boolean> {
     const { head, floor, epoch } = await this.#store.bounds();
     return (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head;
   }

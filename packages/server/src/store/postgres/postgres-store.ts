@@ -19,7 +19,7 @@ import { UniqueIndexes } from "./unique-indexes.ts";
 /** Attempts at a piece of work that meets others. */
 const MAX_ATTEMPTS = 12;
 /** How long a write waits for the database to come back, in milliseconds. */
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 5_000;
 const TRIMMED_AT_ONCE = 10_000;
 const BEGIN = {
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
