@@ -3,6 +3,7 @@ import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
+import { ConnectionIndex } from "./connection-index.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 
@@ -27,6 +28,8 @@ export class Feed {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #subscribers = new Set<Subscriber>();
+  /** The same connections, by user and by tenant. */
+  readonly connections = new ConnectionIndex();
   readonly #pending: ChangeRecord[] = [];
   readonly #onError: (error: unknown) => void;
   #model: DataModel;
@@ -114,6 +117,7 @@ export class Feed {
       if (!subscriber.isOpen) return;
       if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
       this.#subscribers.add(subscriber);
+      this.connections.add(subscriber);
       for (const index of this.#indexes.values()) index.add(subscriber);
     });
   }
@@ -121,6 +125,7 @@ export class Feed {
   leave(subscriber: Subscriber): void {
     subscriber.closed();
     if (!this.#subscribers.delete(subscriber)) return;
+    this.connections.delete(subscriber);
     for (const index of this.#indexes.values()) index.delete(subscriber);
   }
 
