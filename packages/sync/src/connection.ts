@@ -8,7 +8,7 @@ import { pullSnapshot } from "./puller.ts";
 import type { Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
-import type { Cursor, EndReason, LiveConnection, TransportEvents, TransportType } from "./transport/transport.ts";
+import type { Cursor, EndReason, LiveConnection, PeerMessage, TransportEvents, TransportType } from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
 import { withCursor } from "./url.ts";
 
@@ -27,6 +27,8 @@ export interface ConnectionOptions {
   readonly socketUrl: string;
   readonly pollInterval: number;
   readonly reconnectDelay: number;
+  /** Something from another user. */
+  readonly onMessage: (message: PeerMessage) => void;
   /** The replica's cursor moved. */
   readonly onAdvance: () => void;
   /** The server is there again. */
@@ -87,6 +89,11 @@ export class Connection {
     this.#cancelWait();
   }
 
+  /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
+  send(text: string): void {
+    this.#live?.send?.(text);
+  }
+
   /** Tries at once instead of waiting for the next try. */
   retryNow(): void {
     if (this.#state !== "offline") return;
@@ -133,7 +140,7 @@ export class Connection {
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, onAdvance, onOnline } = this.#options;
+    const { store, platform, onAdvance, onOnline, onMessage } = this.#options;
     let openedAt = Infinity;
     return {
       onOpen: () => {
@@ -150,6 +157,7 @@ export class Connection {
         store.advanceTo(seq);
         onAdvance();
       },
+      onMessage,
       onEnd: (why) => {
         if (platform.now() - openedAt >= STABLE_MS) this.#backoff.reset();
         this.#end(why, run);
