@@ -33,6 +33,7 @@ export class SharedRoomStore implements RoomStore {
   #wasOnline = false;
   #isRecovering = false;
   #isStopping = false;
+  #isRefused = false;
   /** Members that changed while Redis was lost. */
   readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
   /** Users who came or went while Redis was lost. */
@@ -222,10 +223,14 @@ export class SharedRoomStore implements RoomStore {
   #lose(error?: unknown): void {
     if (!this.#isOnline) return;
     this.#isOnline = false;
-    // A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is told here.
-    if (error !== undefined && !(error instanceof RedisLostError)) {
-      this.#options.log.warn("redis refuses: rooms count per replica until it accepts", { reason: error instanceof Error ? error.message : String(error) });
-    }
+    this.#refused(error);
+  }
+
+  /** A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is told here, once until it accepts. */
+  #refused(error: unknown): void {
+    if (error === undefined || error instanceof RedisLostError || this.#isRefused) return;
+    this.#isRefused = true;
+    this.#options.log.warn("redis refuses: rooms count per replica until it accepts", { reason: error instanceof Error ? error.message : String(error) });
   }
 
   async #recover(): Promise<void> {
@@ -243,8 +248,10 @@ export class SharedRoomStore implements RoomStore {
         for (const [key, { room, userId }] of this.#changed) await this.#tellMember(key, room, userId);
       }
       this.#isOnline = this.#options.redis.isUp && !this.#isStopping;
-    } catch {
-      // Lost again; the timer comes back.
+      if (this.#isOnline) this.#isRefused = false;
+    } catch (error) {
+      // The timer tries again.
+      this.#refused(error);
     } finally {
       this.#isRecovering = false;
     }
