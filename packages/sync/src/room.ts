@@ -151,6 +151,11 @@ export class Room {
       this.#broadcasts.emit(event);
       return;
     }
+    if (event.type === "snapshot") {
+      this.#heard += 1;
+      this.#become({ ...this.#state, peers: event.peers.filter(({ user_id: id }) => id !== this.userId) });
+      return;
+    }
     const { user_id: userId } = event;
     if (userId === this.userId) return;
     this.#heard += 1;

@@ -15,6 +15,11 @@ export function presenceMessage(room: string, userId: string, data: unknown): Ro
   return { kind: "presence", room, userId, text: JSON.stringify({ type: "presence", room, user_id: userId, data }) };
 }
 
+/** Who is there now: what `join` answers, as a message. */
+export function snapshotMessage(room: string, peers: readonly Peer[]): RoomMessage {
+  return { kind: "snapshot", room, userId: "", text: JSON.stringify({ type: "snapshot", room, peers }) };
+}
+
 /** @param sender null: the admin, who is nobody */
 export function broadcastText(room: string, sender: string | null, topic: string, data: unknown): string {
   return JSON.stringify({ type: "broadcast", room, ...(sender === null ? {} : { sender }), topic, data });

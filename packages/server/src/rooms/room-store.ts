@@ -20,11 +20,11 @@ export interface TenantMessage {
   readonly text: string;
 }
 
-/** What happened in a room; its members are told. */
+/** What happened in a room; its members are told. A snapshot says who is there, when something may have been missed. */
 export interface RoomMessage {
-  readonly kind: "join" | "leave" | "presence" | "broadcast";
+  readonly kind: "join" | "leave" | "presence" | "broadcast" | "snapshot";
   readonly room: string;
-  /** Who joined, left or changed; empty for a broadcast. */
+  /** Who joined, left or changed; empty for a broadcast and a snapshot. */
   readonly userId: string;
   /** The JSON that goes out. */
   readonly text: string;

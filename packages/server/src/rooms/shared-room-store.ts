@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { RedisLostError, type Redis } from "../cache/redis.ts";
 import type { Log } from "../observe/log.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
+import { snapshotMessage } from "./messages.ts";
 import { decode, RedisRooms, storedPeer } from "./redis-rooms.ts";
 import { CHANNEL } from "./room-scripts.ts";
 import { RENEW_MS, SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
@@ -259,11 +260,21 @@ export class SharedRoomStore implements RoomStore {
       this.#wasOnline ||= this.#isOnline;
       return;
     }
+    await this.#ask(
+      () => this.#catchUp(),
+      () => Promise.resolve(),
+    );
+  }
+
+  /** What the others did while Redis was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
+  async #catchUp(): Promise<void> {
     for (const [userId, will] of [...this.#table.connectedUsers()]) {
-      await this.#ask(
-        () => (this.#table.isConnected(userId) ? this.#load(userId, will) : Promise.resolve()),
-        () => Promise.resolve(),
-      );
+      if (this.#table.isConnected(userId)) await this.#load(userId, will);
+    }
+    const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
+    for (const room of rooms) {
+      const members = await this.#rooms.members(room, null);
+      if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
     }
   }
 
