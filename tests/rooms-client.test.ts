@@ -104,9 +104,11 @@ test("useRoom is in the room while the component is there", async () => {
     return null;
   };
   const root = createRoot(window.document.createElement("div") as unknown as Element);
+  cleanups.push(() => root.unmount());
   root.render(createElement(StrictMode, null, createElement(Show)));
   await until(() => shown?.isConnected === true);
   const room = bob.engine.joinRoom("hook", bob.client.userId);
+  cleanups.push(() => room.leave());
   await until(() => shown?.peers.length === 1 && room.state.peers.length === 1);
   expect(room.state.peers).toMatchObject([{ user_id: alice.userId, data: { name: "Alice" } }]);
   await shown?.setPresence({ name: "Al" });

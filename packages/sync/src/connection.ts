@@ -27,6 +27,8 @@ export interface ConnectionOptions {
   readonly socketUrl: string;
   readonly pollInterval: number;
   readonly reconnectDelay: number;
+  /** A socket or a stream hears everything from now on. */
+  readonly onListening: () => void;
   /** Something from another user. */
   readonly onMessage: (message: PeerMessage) => void;
   /** The replica's cursor moved. */
@@ -140,7 +142,7 @@ export class Connection {
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, onAdvance, onOnline, onMessage } = this.#options;
+    const { store, platform, transport, onAdvance, onOnline, onListening, onMessage } = this.#options;
     let openedAt = Infinity;
     return {
       onOpen: () => {
@@ -156,6 +158,7 @@ export class Connection {
         this.#epoch = epoch;
         store.advanceTo(seq);
         onAdvance();
+        if (transport !== "poll") onListening();
       },
       onMessage,
       onEnd: (why) => {

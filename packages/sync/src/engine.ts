@@ -69,6 +69,7 @@ export class SyncEngine {
   readonly #platform: Platform;
   readonly #presence = new Emitter<PresenceMessage>();
   readonly #topics = new Emitter<TopicMessage>();
+  readonly #listening = new Emitter<void>();
   readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
   #status: SyncStatus = { connection: "connecting", ready: false, pending: 0 };
@@ -95,6 +96,7 @@ export class SyncEngine {
       socketUrl: config.wsUrl ?? socketUrl(baseUrl),
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
+      onListening: () => this.#listening.emit(),
       onMessage: (message) => this.#hear(message),
       onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
       onOnline: () => this.#pusher.flush(),
@@ -203,7 +205,8 @@ export class SyncEngine {
    */
   joinRoom(room: string, userId: string, options: RoomOptions & { readonly http?: HttpClient } = {}): Room {
     const { http = this.#http } = options;
-    return new Room(room, userId, { http, platform: this.#platform, listen: (listener) => this.onRoom(listener) }, options);
+    const connection = { http, platform: this.#platform, listen: this.onRoom.bind(this), onListening: (listener: () => void) => this.#listening.on(listener) };
+    return new Room(room, userId, connection, options);
   }
 
   get status(): SyncStatus {

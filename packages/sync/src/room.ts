@@ -29,6 +29,8 @@ export interface RoomConnection {
   readonly platform: Platform;
   /** Room events of all rooms. @returns stops it */
   readonly listen: (listener: (event: RoomEvent) => void) => () => void;
+  /** Tells when events can be heard from now on; what was before must be looked at. @returns stops it */
+  readonly onListening: (listener: () => void) => () => void;
 }
 
 /**
@@ -47,12 +49,13 @@ export class Room {
   readonly #interval: number;
   readonly #changed = new Emitter<RoomState>();
   readonly #broadcasts = new Emitter<RoomBroadcast>();
-  readonly #unlisten: () => void;
+  readonly #stops: readonly (() => void)[];
   #state: RoomState = { peers: [], isConnected: false, error: null };
   #presence: unknown;
   #cancelTimer: () => void = () => undefined;
   #joining: Promise<unknown> = Promise.resolve();
   #isLeft = false;
+  #isAsking = false;
   #heard = 0;
 
   /** @param userId the signed-in user, who is left out of the peers */
@@ -62,7 +65,7 @@ export class Room {
     this.#connection = connection;
     this.#presence = initialPresence;
     this.#interval = heartbeatInterval;
-    this.#unlisten = connection.listen((event) => this.#hear(event));
+    this.#stops = [connection.listen((event) => this.#hear(event)), connection.onListening(() => this.#lookSoon())];
     this.#count(1);
     void this.#beat(true);
   }
@@ -94,7 +97,7 @@ export class Room {
     if (this.#isLeft) return;
     this.#isLeft = true;
     this.#cancelTimer();
-    this.#unlisten();
+    for (const stop of this.#stops) stop();
     this.#become({ peers: [], isConnected: false, error: null });
     this.#count(-1);
     // A leave that overtakes its join would leave somebody behind.
@@ -105,6 +108,7 @@ export class Room {
   /** Looks who is there, and joins where this user is not. */
   async #beat(isFirst: boolean): Promise<void> {
     const heard = this.#heard;
+    this.#isAsking = true;
     try {
       const peers = isFirst ? await this.#join() : await this.#look();
       if (this.#isLeft) return;
@@ -113,7 +117,15 @@ export class Room {
       if (this.#isLeft) return;
       this.#become({ ...this.#state, isConnected: false, error: cause instanceof Error ? cause : new Error(String(cause)) });
     }
+    this.#isAsking = false;
     this.#cancelTimer = this.#connection.platform.after(heard === this.#heard ? this.#interval : Math.min(LOOK_AGAIN_MS, this.#interval), () => void this.#beat(!this.#state.isConnected));
+  }
+
+  #lookSoon(): void {
+    this.#heard += 1;
+    if (this.#isAsking) return;
+    this.#cancelTimer();
+    void this.#beat(!this.#state.isConnected);
   }
 
   async #join(): Promise<readonly RoomPeer[]> {
