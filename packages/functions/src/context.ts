@@ -63,6 +63,20 @@ export interface Stream {
   writeEvent(event: string, text: string): void;
 }
 
+/**
+ * Values that can be made again, shared by all replicas that have the same Redis. A miss costs a computation, never an error: what can't be
+ * read is a miss, what can't be kept is dropped. Not part of a mutation's transaction.
+ */
+export interface FnCache {
+  /** @returns undefined for a miss */
+  get(key: string): Promise<unknown>;
+  /** Keeps a value that is JSON, of 1 MiB at most, for `ttlSeconds`. */
+  set(key: string, value: unknown, ttlSeconds: number): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** The cached value, or what `compute` makes; calls that need the same key at the same time share one run. */
+  getOrSet<T>(key: string, ttlSeconds: number, compute: () => T | Promise<T>): Promise<T>;
+}
+
 interface BaseCtx {
   readonly auth: AuthInfo;
   /** The server's environment. */
@@ -71,6 +85,7 @@ interface BaseCtx {
   readonly requestId: string;
   /** Aborted when the time is up or the caller is gone. */
   readonly signal: AbortSignal;
+  readonly cache: FnCache;
   /** Makes an error that the caller may see: `throw ctx.error("NOT_FOUND", "no such lot")`. */
   error(code: string, message: string): Error;
 }

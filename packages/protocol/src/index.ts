@@ -12,4 +12,5 @@ export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./pull.ts";
 export * from "./push.ts";
+export * from "./rooms.ts";
 export * from "./socket.ts";

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ChangeEventSchema } from "./change.ts";
+import { PresenceMessageSchema, RoomEventSchema, TopicMessageSchema } from "./rooms.ts";
 
 /**
  * First message on a socket that was opened with `?since=`: all changes after `seq` follow on this socket, none is left out.
@@ -16,7 +17,7 @@ export type Resync = v.InferOutput<typeof ResyncSchema>;
  * What a server sends on the WebSocket and, as `data:` lines, on the SSE stream. A change comes bare, without an envelope.
  * A client ignores types it does not know.
  */
-export const ServerMessageSchema = v.union([ChangeEventSchema, HelloSchema, ResyncSchema]);
+export const ServerMessageSchema = v.union([ChangeEventSchema, HelloSchema, ResyncSchema, RoomEventSchema, PresenceMessageSchema, TopicMessageSchema]);
 export type ServerMessage = v.InferOutput<typeof ServerMessageSchema>;
 
 /** Why a server closes a socket. All but `UNAUTHORIZED` and `SESSION_ENDED` mean: connect again. */

@@ -34,6 +34,8 @@ export const db = {
     getEngine().fn(name, args as Fields) as Promise<RegisteredFunctions[N]["result"]>,
   /** Told of every write that the server refused, after it was taken back. @returns stops it */
   onError: (listener: (error: MutationError) => void): (() => void) => getEngine().onError(listener),
+  setPresence: (data: unknown): void => getEngine().setPresence(data),
+  publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
   signInAsGuest: (): Promise<{ readonly token: string; readonly userId: string }> => getEngine().signInAsGuest(),
   signOut: (): void => getEngine().setToken(null),
 };

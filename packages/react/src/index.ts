@@ -8,5 +8,6 @@ export { configureClient, getAppName, getBaseUrl, init, storageKey } from "./cli
 export { db } from "./db.ts";
 export { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
 export { useQuery, useQueryOne, useStatus, type QueryResult, type RowResult } from "./queries.ts";
+export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { useSession, type SessionState } from "./session.ts";
 export { createSyncEngine, MutationError, PylonClientError, type QueryOptions, type SyncEngineConfig, type SyncStatus } from "@pylonsync/sync";

@@ -89,3 +89,11 @@ test("in-memory servers do not share their database", () => {
   expect(a).toMatchObject({ kind: "sqlite", isTemporary: true });
   expect(a).not.toEqual(b);
 });
+
+test("a Redis is named by its URL, and a wrong one is refused without telling it", () => {
+  expect(loadConfig({})).toMatchObject({ redisUrl: null });
+  for (const url of ["redis://localhost", "rediss://user:p%40ss@cache.example.com:6380/2"]) expect(loadConfig({ REDIS_URL: url })).toMatchObject({ redisUrl: url });
+  for (const url of ["localhost:6379", "http://localhost", "redis://", "redis://:%zz@localhost", "redis://:secret@localhost/name", "redis://:secret@localhost:99999"]) {
+    expect(() => loadConfig({ REDIS_URL: url })).toThrow(new ConfigError("REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// for TLS."));
+  }
+});

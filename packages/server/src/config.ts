@@ -27,6 +27,8 @@ export interface Config {
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
   readonly sendBufferBytes: number;
+  /** What several replicas share beside the database. Null: there is one replica. */
+  readonly redisUrl: string | null;
 }
 
 export type DatabaseConfig =
@@ -93,6 +95,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     functionsDir: get("PYLON_FUNCTIONS_DIR"),
     maxConnectionsPerAddress: get("PYLON_MAX_CONNECTIONS_PER_IP"),
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
+    redisUrl: get("REDIS_URL") ?? null,
   };
   if (problems.length > 0) throw new ConfigError(problems.join(" "));
   return config;

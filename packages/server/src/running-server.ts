@@ -6,6 +6,10 @@ import { manifestRoutes } from "./app/routes.ts";
 import { VARIABLES, type Variable } from "./config/variables.ts";
 import { authRoutes } from "./auth/routes.ts";
 import { Sessions } from "./auth/sessions.ts";
+import { FunctionCache } from "./cache/function-cache.ts";
+import { MemoryCache } from "./cache/memory-cache.ts";
+import { RedisCache } from "./cache/redis-cache.ts";
+import { Redis } from "./cache/redis.ts";
 import type { Config } from "./config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
 import { Committer } from "./data/commit.ts";
@@ -22,7 +26,13 @@ import type { Log } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
-import { RateLimiter } from "./request/rate-limit.ts";
+import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
+import { ClientMessages } from "./rooms/client-messages.ts";
+import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
+import { ROOM_TIMES } from "./rooms/room-store.ts";
+import { Rooms } from "./rooms/rooms.ts";
+import { roomRoutes } from "./rooms/routes.ts";
+import { SharedRoomStore } from "./rooms/shared-room-store.ts";
 import { PylonStartError } from "./start-error.ts";
 import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
@@ -39,6 +49,8 @@ export interface RunningOptions {
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
 const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
+/** How long the start waits for Redis, in milliseconds; the server serves without it too. */
+const REDIS_START_MS = 1_000;
 
 /** Everything of a server that is up, put together: the only place where the parts meet. */
 export class RunningServer {
@@ -46,6 +58,8 @@ export class RunningServer {
   readonly #config: Config;
   readonly #log: Log;
   readonly #feed: Feed;
+  readonly #redis: Redis | null;
+  readonly #rooms: Rooms;
   readonly maintenance: Maintenance;
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
   readonly #startWatch: () => void;
@@ -68,7 +82,19 @@ export class RunningServer {
     const committer = new Committer(store, model, platform);
     const feed = new Feed(store, app.model, now, (error) => log.error("feed failed", error));
     const sessions = new Sessions(store, platform, config.adminToken);
-    const limiter = new RateLimiter(config.rateLimit);
+    const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log);
+    const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
+    const limiter = new RateLimiter(config.rateLimit, shared("address"));
+    const rooms = new Rooms({
+      connections: feed.connections,
+      createStore: (deliver) => {
+        if (redis === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
+        return new SharedRoomStore({ redis, deliver, times: ROOM_TIMES, now, log });
+      },
+      onError: (error) => log.error("rooms failed", error),
+    });
+    this.#redis = redis;
+    this.#rooms = rooms;
     const metrics = new Metrics({
       uptimeSeconds: () => uptimeMs() / 1000,
       subscribers: () => feed.size,
@@ -82,6 +108,7 @@ export class RunningServer {
       functions,
       platform,
       env: withoutOwnSecrets(env),
+      cache: new FunctionCache(redis === null ? new MemoryCache(now) : new RedisCache(redis)),
       timeoutMs: config.fnTimeoutMs,
       observer: {
         started: (name) => watchdog?.running(name),
@@ -101,7 +128,8 @@ export class RunningServer {
       ...dataRoutes(data),
       ...bulkRoutes(data),
       ...syncRoutes(data),
-      ...functionRoutes(runner, functions, new RateLimiter(config.fnRateLimit)),
+      ...functionRoutes(runner, functions, new RateLimiter(config.fnRateLimit, shared("function"))),
+      ...roomRoutes(rooms.store),
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,
@@ -113,9 +141,10 @@ export class RunningServer {
       metrics,
     });
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
+    const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
     const page = createPage(() => this.#app);
     this.#listen = (purpose, port) =>
-      listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, routes, page });
+      listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;
     this.maintenance = new Maintenance({ store, sessions, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
     this.#startWatch = () => {
@@ -140,10 +169,18 @@ export class RunningServer {
   async open(): Promise<void> {
     const config = this.#config;
     await this.#feed.start();
-    this.#open("all", config.port);
-    if (config.extraPorts && config.port !== 0) {
-      this.#open("websocket", config.port + 1);
-      this.#open("sse", config.port + 2);
+    await this.#redis?.start(REDIS_START_MS);
+    await this.#rooms.start();
+    try {
+      this.#open("all", config.port);
+      if (config.extraPorts && config.port !== 0) {
+        this.#open("websocket", config.port + 1);
+        this.#open("sse", config.port + 2);
+      }
+    } catch (error) {
+      await this.#rooms.stop();
+      this.#redis?.close();
+      throw error;
     }
     this.maintenance.start();
     this.#startWatch();
@@ -161,10 +198,13 @@ export class RunningServer {
     this.#isStopping = true;
     for (const stop of this.#stops) stop();
     this.maintenance.stop();
+    this.#rooms.beginStop();
     this.#feed.closeAll();
     const drained = Promise.all(this.#listeners.map((listener) => listener.stop()));
     await Promise.race([drained, Bun.sleep(this.#config.drainSeconds * 1000)]);
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
+    await this.#rooms.stop();
+    this.#redis?.close();
     this.#feed.stop();
     await this.store.close();
     const { database } = this.#config;

@@ -8,7 +8,7 @@ import { pullSnapshot } from "./puller.ts";
 import type { Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
-import type { Cursor, EndReason, LiveConnection, TransportEvents, TransportType } from "./transport/transport.ts";
+import type { Cursor, EndReason, LiveConnection, PeerMessage, TransportEvents, TransportType } from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
 import { withCursor } from "./url.ts";
 
@@ -27,6 +27,10 @@ export interface ConnectionOptions {
   readonly socketUrl: string;
   readonly pollInterval: number;
   readonly reconnectDelay: number;
+  /** A socket or a stream hears everything from now on. */
+  readonly onListening: () => void;
+  /** Something from another user. */
+  readonly onMessage: (message: PeerMessage) => void;
   /** The replica's cursor moved. */
   readonly onAdvance: () => void;
   /** The server is there again. */
@@ -87,6 +91,11 @@ export class Connection {
     this.#cancelWait();
   }
 
+  /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
+  send(text: string): void {
+    this.#live?.send?.(text);
+  }
+
   /** Tries at once instead of waiting for the next try. */
   retryNow(): void {
     if (this.#state !== "offline") return;
@@ -133,7 +142,7 @@ export class Connection {
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, onAdvance, onOnline } = this.#options;
+    const { store, platform, transport, onAdvance, onOnline, onListening, onMessage } = this.#options;
     let openedAt = Infinity;
     return {
       onOpen: () => {
@@ -149,7 +158,9 @@ export class Connection {
         this.#epoch = epoch;
         store.advanceTo(seq);
         onAdvance();
+        if (transport !== "poll") onListening();
       },
+      onMessage,
       onEnd: (why) => {
         if (platform.now() - openedAt >= STABLE_MS) this.#backoff.reset();
         this.#end(why, run);

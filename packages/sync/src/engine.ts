@@ -1,4 +1,4 @@
-import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
+import { createIdFactory, type ClientChange, type PresenceMessage, type RoomEvent, type TopicMessage } from "@pylonsync/protocol";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import type { MutationError } from "./errors.ts";
@@ -9,9 +9,10 @@ import { LocalStore, type SyncCursor } from "./local-store.ts";
 import { MutationQueue } from "./mutation-queue.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { Pusher } from "./pusher.ts";
+import { Room, type RoomOptions } from "./room.ts";
 import { Session, type ResolvedSession } from "./session.ts";
 import { defaultStorage, type Storage } from "./storage.ts";
-import type { TransportType } from "./transport/transport.ts";
+import type { PeerMessage, TransportType } from "./transport/transport.ts";
 import { socketUrl } from "./url.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
@@ -66,6 +67,10 @@ export class SyncEngine {
   readonly #pusher: Pusher;
   readonly #newId: () => string;
   readonly #platform: Platform;
+  readonly #presence = new Emitter<PresenceMessage>();
+  readonly #topics = new Emitter<TopicMessage>();
+  readonly #listening = new Emitter<void>();
+  readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
   #status: SyncStatus = { connection: "connecting", ready: false, pending: 0 };
   #stopOnline: () => void = () => undefined;
@@ -91,6 +96,8 @@ export class SyncEngine {
       socketUrl: config.wsUrl ?? socketUrl(baseUrl),
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
+      onListening: () => this.#listening.emit(),
+      onMessage: (message) => this.#hear(message),
       onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
       onOnline: () => this.#pusher.flush(),
     });
@@ -170,6 +177,38 @@ export class SyncEngine {
     return this.mutations.onRefused(listener);
   }
 
+  /** Tells everyone in the tenant something about this user, over the socket. While there is none it is dropped. */
+  setPresence(data: unknown): void {
+    this.#connection.send(JSON.stringify({ type: "presence", event: "update", data }));
+  }
+  /** Sends to everyone in the tenant, over the socket. While there is none it is dropped. */
+  publishTopic(topic: string, data: unknown): void {
+    this.#connection.send(JSON.stringify({ type: "topic", topic, data }));
+  }
+  /** Hears what users of the tenant say about themselves, and who has gone; this user's own too. @returns stops it */
+  onPresence(listener: (message: PresenceMessage) => void): () => void {
+    return this.#presence.on(listener);
+  }
+  /** Hears what users of the tenant publish, this user's own too. @returns stops it */
+  onTopic(listener: (message: TopicMessage) => void): () => void {
+    return this.#topics.on(listener);
+  }
+  /** Hears what happens in the rooms that this user is in. @returns stops it */
+  onRoom(listener: (event: RoomEvent) => void): () => void {
+    return this.#roomEvents.on(listener);
+  }
+  /**
+   * Goes into a room, until `leave` of what it returns.
+   *
+   * @param userId the signed-in user, who is left out of the peers
+   * @param options `http`: calls with another token or another server
+   */
+  joinRoom(room: string, userId: string, options: RoomOptions & { readonly http?: HttpClient } = {}): Room {
+    const { http = this.#http } = options;
+    const connection = { http, platform: this.#platform, listen: this.onRoom.bind(this), onListening: (listener: () => void) => this.#listening.on(listener) };
+    return new Room(room, userId, connection, options);
+  }
+
   get status(): SyncStatus {
     return this.#status;
   }
@@ -215,6 +254,12 @@ export class SyncEngine {
     const guest = await this.#session.signInAsGuest();
     this.notifySessionChanged();
     return guest;
+  }
+
+  #hear(message: PeerMessage): void {
+    if (message.type === "topic") this.#topics.emit(message);
+    else if ("room" in message) this.#roomEvents.emit(message);
+    else this.#presence.emit(message);
   }
 
   #write(change: Omit<ClientChange, "op_id">): void {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export type { ChangeEvent, ClientChange, PullResponse, PushResponse, Row } from "@pylonsync/protocol";
+export type { ChangeEvent, ClientChange, PresenceMessage, PullResponse, PushResponse, RoomEvent, RoomPeer, Row, TopicMessage } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection.ts";
 export { createSyncEngine, SyncEngine, type SyncEngineConfig, type SyncStatus } from "./engine.ts";
 export { MutationError, PylonClientError } from "./errors.ts";
@@ -13,6 +13,7 @@ export { liveQuery, liveRow, type LiveList, type LiveRow, type QueryOptions } fr
 export { LocalStore, type SyncCursor } from "./local-store.ts";
 export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
 export { systemPlatform, type Platform, type Socket } from "./platform.ts";
+export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./room.ts";
 export type { ResolvedSession } from "./session.ts";
 export { createWriteThroughStorage, defaultStorage, storageKey, type Storage } from "./storage.ts";
 export type { TransportType } from "./transport/transport.ts";

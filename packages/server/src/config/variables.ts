@@ -59,6 +59,15 @@ function postgresUrl(value: string): string {
   return value;
 }
 
+/** As the client takes it; the password may be percent-encoded. */
+function redisUrl(value: string): string {
+  const { protocol, hostname, username, password, pathname } = new URL(value);
+  if (!/^rediss?:$/.test(protocol) || hostname === "" || !/^\/?\d*$/.test(pathname)) throw new RangeError("no redis URL");
+  decodeURIComponent(username);
+  decodeURIComponent(password);
+  return value;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
 
@@ -88,6 +97,7 @@ export const VARIABLES = {
   PYLON_FUNCTIONS_DIR: variable({ wants: "a folder", doc: "Where the functions are, from the app's folder.", fallback: "functions", parse: text }),
   PYLON_MAX_CONNECTIONS_PER_IP: variable({ wants: "a whole number from 1", doc: "Sockets and event streams that one address may have open.", fallback: 64, devFallback: 100_000, parse: whole(1, Number.MAX_SAFE_INTEGER) }),
   PYLON_SEND_BUFFER_BYTES: variable({ wants: "bytes from 4096", doc: "What may wait in memory for one slow reader, in bytes; beyond it the reader is cut off and resumes.", fallback: MIB, parse: whole(4096, 64 * MIB) }),
+  REDIS_URL: variable<string | undefined>({ wants: "redis://user:password@host:6379/0, or rediss:// for TLS", doc: "What several replicas share beside the database: rooms, rate limits, the cache. Without it each counts on its own. A password may be percent-encoded.", fallback: undefined, secret: true, parse: redisUrl }),
 } as const;
 
 export type VariableName = keyof typeof VARIABLES;

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { parseArgs, parseResult, type FnDefinition } from "@pylonsync/functions";
+import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../data/caller.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
@@ -43,6 +43,8 @@ export interface RunnerServices {
   readonly platform: Platform;
   /** The environment that functions see as `ctx.env`. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What functions see as `ctx.cache`. */
+  readonly cache: FnCache;
   readonly timeoutMs: number;
   /** Told what starts and ends, for metrics, logs and the watchdog. */
   readonly observer: RunObserver;
@@ -137,6 +139,7 @@ export class Runner {
     return {
       auth: { userId: caller.userId, isAdmin: caller.isAdmin, isGuest: caller.isGuest, tenantId: caller.tenantId, roles: caller.roles },
       env: this.#services.env,
+      cache: this.#services.cache,
       requestId,
       signal,
       error: (code: string, message: string) => new PylonError(code, message),

@@ -1,7 +1,7 @@
 import { MAX_BODY_BYTES, PylonError } from "@pylonsync/protocol";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
-import { cursorOf, SyncSocket, type SocketStart } from "../sync/websocket.ts";
+import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
 import type { Route } from "../request/route.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Dispatcher, Peer } from "./dispatcher.ts";
@@ -22,6 +22,8 @@ export interface ListenerServices {
   readonly dispatcher: Dispatcher;
   readonly feed: Feed;
   readonly connections: ConnectionLimit;
+  /** Takes what clients say on their sockets. */
+  readonly messages: SocketMessages;
   readonly routes: readonly Route[];
   /** Answers what is in no route: the app's web page. Null: there is nothing either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
@@ -50,7 +52,7 @@ class Listener {
   }
 
   open(): BunServer {
-    const { feed, connections } = this.#services;
+    const { feed, connections, messages } = this.#services;
     const { maxFrameBytes, sendBufferBytes } = this.#options;
     return Bun.serve<SyncSocket, string>({
       hostname: this.#options.host,
@@ -67,7 +69,7 @@ class Listener {
         perMessageDeflate: false,
         open: (socket) => socket.data.opened(socket, feed, sendBufferBytes),
         message: (socket, message) => {
-          if (typeof message === "string") socket.data.received(socket, message);
+          if (typeof message === "string") socket.data.received(socket, message, messages);
         },
         drain: (socket) => socket.data.drained(),
         close: (socket) => {

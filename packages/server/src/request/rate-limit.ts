@@ -1,6 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
 import RateLimiterMemory from "rate-limiter-flexible/lib/RateLimiterMemory.js";
+import RateLimiterRedis from "rate-limiter-flexible/lib/RateLimiterRedis.js";
 import RateLimiterRes from "rate-limiter-flexible/lib/RateLimiterRes.js";
+import type { Redis } from "../cache/redis.ts";
 
 export interface RateLimit {
   /** Requests in a window; 0 switches the limit off. */
@@ -8,14 +10,21 @@ export interface RateLimit {
   readonly windowSeconds: number;
 }
 
-/** Counts requests by key within a window. */
+/** Where replicas count together. */
+export interface SharedCount {
+  readonly redis: Redis;
+  /** Tells this limit's keys from those of others. */
+  readonly name: string;
+}
+
+/** Counts requests by key within a window: in the process, or in Redis for all replicas. While Redis is lost each replica counts alone. */
 export class RateLimiter {
   readonly #limit: RateLimit;
-  readonly #limiter: RateLimiterMemory | null;
+  readonly #limiter: RateLimiterMemory | RateLimiterRedis | null;
 
-  constructor(limit: RateLimit) {
+  constructor(limit: RateLimit, shared: SharedCount | null = null) {
     this.#limit = limit;
-    this.#limiter = limit.max === 0 ? null : new RateLimiterMemory({ points: limit.max, duration: limit.windowSeconds });
+    this.#limiter = limit.max === 0 ? null : limiterOf(limit, shared);
   }
 
   get isOn(): boolean {
@@ -39,4 +48,24 @@ export class RateLimiter {
       });
     }
   }
+}
+
+function limiterOf({ max, windowSeconds }: RateLimit, shared: SharedCount | null): RateLimiterMemory | RateLimiterRedis {
+  const window = { points: max, duration: windowSeconds };
+  const alone = new RateLimiterMemory(window);
+  if (shared === null) return alone;
+  const { redis, name } = shared;
+  return new RateLimiterRedis({
+    ...window,
+    keyPrefix: `pylon:rate:${name}`,
+    storeClient: {
+      get isReady() {
+        return redis.isUp;
+      },
+      eval: (script: string, options: { readonly keys: string[]; readonly arguments: string[] }) => redis.run((commands) => commands.eval(script, options)),
+    },
+    useRedisPackage: true,
+    rejectIfRedisNotReady: true,
+    insuranceLimiter: alone,
+  });
 }

@@ -3,6 +3,7 @@ import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
+import { ConnectionIndex } from "./connection-index.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 
@@ -33,6 +34,8 @@ export class Feed {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #subscribers = new Set<Subscriber>();
+  /** The same connections, by user and by tenant. */
+  readonly connections = new ConnectionIndex();
   readonly #pending: ChangeRecord[] = [];
   readonly #onError: (error: unknown) => void;
   #model: DataModel;
@@ -136,6 +139,7 @@ export class Feed {
       if (!subscriber.isOpen) return;
       if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
       this.#subscribers.add(subscriber);
+      this.connections.add(subscriber);
       for (const index of this.#indexes.values()) index.add(subscriber);
     });
   }
@@ -143,6 +147,7 @@ export class Feed {
   leave(subscriber: Subscriber): void {
     subscriber.closed();
     if (!this.#subscribers.delete(subscriber)) return;
+    this.connections.delete(subscriber);
     for (const index of this.#indexes.values()) index.delete(subscriber);
   }
 
@@ -193,8 +198,9 @@ export class Feed {
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {
-    this.#line = this.#line.then(step).catch((error: unknown) => this.#onError(error));
-    return this.#line;
+    const done = this.#line.then(step);
+    this.#line = done.catch(() => undefined);
+    return done;
   }
 
   async #deliverPending(): Promise<void> {
@@ -202,8 +208,21 @@ export class Feed {
     const records = this.#pending.splice(0);
     for (const [index, record] of records.entries()) {
       if (record.seq <= this.#position) continue;
-      if (this.#subscribers.size > 0) await this.#deliver(record, records, index);
+      try {
+        if (this.#subscribers.size > 0) await this.#deliver(record, records, index);
+      } catch (error) {
+        this.#onError(error);
+        this.#sendAway();
+      }
       this.#position = record.seq;
+    }
+  }
+
+  /** Who may have missed a change comes back with its cursor, and catches up. */
+  #sendAway(): void {
+    for (const subscriber of [...this.#subscribers]) {
+      subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server could not read its database");
+      this.leave(subscriber);
     }
   }
 

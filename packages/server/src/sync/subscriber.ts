@@ -16,8 +16,12 @@ export interface Outlet {
 /** How long a reader that was cut off may take to read what was already on its way, in milliseconds. */
 const LAST_CHANCE_MS = 10_000;
 
+let connections = 0;
+
 /** One live connection: a caller and the way to reach it. */
 export class Subscriber {
+  /** Its number on this server. */
+  readonly id = (connections += 1);
   readonly identity: Identity;
   readonly #outlet: Outlet;
   readonly #limit: number;

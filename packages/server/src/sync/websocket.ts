@@ -11,6 +11,11 @@ export interface ServerSocket {
   terminate(): void;
 }
 
+/** Takes what clients say. */
+export interface SocketMessages {
+  receive(subscriber: Subscriber, text: string): void;
+}
+
 /** What is known of a socket when it is opened. */
 export interface SocketStart {
   /** Null: the token was refused. */
@@ -84,8 +89,9 @@ export class SyncSocket {
   }
 
   /** Clients say little here: writes go over HTTP. A message that is not understood is ignored, as the public system does. */
-  received(socket: ServerSocket, text: string): void {
+  received(socket: ServerSocket, text: string, messages: SocketMessages): void {
     if (text === PING) socket.sendText(PONG);
+    else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, text);
   }
 
   drained(): void {

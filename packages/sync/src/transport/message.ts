@@ -13,7 +13,8 @@ export function receive(text: string, events: TransportEvents): EndReason | unde
   const message = parsed.output;
   if ("kind" in message) events.onChanges([message]);
   else if (message.type === "hello") events.onHello(message);
-  else return "resync";
+  else if (message.type === "resync") return "resync";
+  else events.onMessage(message);
   return undefined;
 }
 

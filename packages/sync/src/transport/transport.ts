@@ -1,6 +1,9 @@
-import type { ChangeEvent, Hello } from "@pylonsync/protocol";
+import type { ChangeEvent, Hello, PresenceMessage, RoomEvent, TopicMessage } from "@pylonsync/protocol";
 
 export type TransportType = "websocket" | "sse" | "poll";
+
+/** What comes from other users, and is in no row. */
+export type PeerMessage = PresenceMessage | RoomEvent | TopicMessage;
 
 /** What a live connection tells. */
 export interface TransportEvents {
@@ -8,6 +11,7 @@ export interface TransportEvents {
   readonly onOpen: () => void;
   readonly onChanges: (events: readonly ChangeEvent[]) => void;
   readonly onHello: (hello: Pick<Hello, "seq" | "epoch">) => void;
+  readonly onMessage: (message: PeerMessage) => void;
   /** Once, at the end. Nothing comes after it. */
   readonly onEnd: (why: EndReason) => void;
 }
@@ -27,4 +31,6 @@ export interface Cursor {
 export interface LiveConnection {
   /** Ends it without `onEnd`. */
   close(): void;
+  /** Sends a message, if it can and is open. */
+  send?(text: string): void;
 }

@@ -11,6 +11,7 @@ const PONG_WITHIN_MS = 10_000;
 /** Opens a socket. Messages that come while it is silent for too long prove that it lives; a half-open one is given up. */
 export function openWebSocket(url: string, token: string | null, platform: Platform, events: TransportEvents): LiveConnection {
   let cancelTimer: () => void = () => undefined;
+  let isOpen = false;
   let isEnded = false;
   const socket = platform.openSocket(url, token === null ? [] : [bearerProtocol(token)]);
 
@@ -31,6 +32,7 @@ export function openWebSocket(url: string, token: string | null, platform: Platf
   };
 
   socket.onopen = () => {
+    isOpen = true;
     watch();
     events.onOpen();
   };
@@ -43,5 +45,10 @@ export function openWebSocket(url: string, token: string | null, platform: Platf
   socket.onclose = ({ code }) => end(code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "unauthorized" : "lost");
   // The close event that follows says more.
   socket.onerror = () => undefined;
-  return { close: () => end(null) };
+  return {
+    close: () => end(null),
+    send: (text) => {
+      if (isOpen && !isEnded) socket.send(text);
+    },
+  };
 }

@@ -1,0 +1,61 @@
+import { HttpClient, systemPlatform, type Room, type RoomBroadcast, type RoomOptions, type RoomState } from "@pylonsync/sync";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { getEngine } from "./client.ts";
+
+export interface UseRoomOptions extends RoomOptions {
+  /** Another server than the app's. */
+  readonly baseUrl?: string;
+  /** Takes the place of the signed-in session's. */
+  readonly token?: string;
+  /** Told of each broadcast to the room. */
+  readonly onBroadcast?: (message: RoomBroadcast) => void;
+}
+
+export interface RoomResult extends RoomState {
+  readonly setPresence: (data: unknown) => Promise<void>;
+  readonly broadcast: (topic: string, data?: unknown) => Promise<void>;
+  readonly leave: () => Promise<void>;
+}
+
+const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
+
+/**
+ * Is in a room while the component is there. Joins, leaves, presence and broadcasts come over the engine's connection.
+ *
+ * @param userId the signed-in user, who is left out of `peers`
+ * @example
+ * const { peers, setPresence } = useRoom("document-1", userId, { initialPresence: { cursor: null } });
+ */
+export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {
+  const { baseUrl, token } = options;
+  const [state, setState] = useState(OUTSIDE);
+  const room = useRef<Room | null>(null);
+  // The newest ones are used, without joining anew when they change.
+  const latest = useRef(options);
+  useEffect(() => {
+    latest.current = options;
+  });
+  useEffect(() => {
+    const engine = getEngine();
+    const isApps = baseUrl === undefined && token === undefined;
+    const http = isApps ? undefined : new HttpClient(baseUrl ?? engine.baseUrl, systemPlatform, () => token ?? engine.token);
+    const { initialPresence, heartbeatInterval } = latest.current;
+    const current = engine.joinRoom(roomId, userId, {
+      ...(initialPresence === undefined ? {} : { initialPresence }),
+      ...(heartbeatInterval === undefined ? {} : { heartbeatInterval }),
+      ...(http === undefined ? {} : { http }),
+    });
+    room.current = current;
+    setState(current.state);
+    const stops = [current.onChange(setState), current.onBroadcast((message) => latest.current.onBroadcast?.(message))];
+    return () => {
+      for (const stop of stops) stop();
+      room.current = null;
+      void current.leave();
+    };
+  }, [roomId, userId, baseUrl, token]);
+  const setPresence = useCallback(async (data: unknown) => room.current?.setPresence(data), []);
+  const broadcast = useCallback(async (topic: string, data?: unknown) => room.current?.broadcast(topic, data), []);
+  const leave = useCallback(async () => room.current?.leave(), []);
+  return { ...state, setPresence, broadcast, leave };
+}

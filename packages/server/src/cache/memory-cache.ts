@@ -1,0 +1,62 @@
+import { toCachedText, type Cache } from "./cache.ts";
+
+const MAX_ENTRIES = 10_000;
+const MAX_CHARS = 64 * 1024 * 1024;
+
+interface Entry {
+  readonly text: string;
+  readonly until: number;
+}
+
+/** A cache in the process, bounded in number and size: what was not read for the longest time goes first. */
+export class MemoryCache implements Cache {
+  readonly #now: () => number;
+  readonly #maxEntries: number;
+  readonly #maxChars: number;
+  /** In the order of use. Texts, not values: who reads one may change it. */
+  readonly #entries = new Map<string, Entry>();
+  #chars = 0;
+
+  /** @param now milliseconds since 1970 */
+  constructor(now: () => number, { maxEntries = MAX_ENTRIES, maxChars = MAX_CHARS } = {}) {
+    this.#now = now;
+    this.#maxEntries = maxEntries;
+    this.#maxChars = maxChars;
+  }
+
+  async get(key: string): Promise<unknown> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#remove(key);
+    if (entry.until <= this.#now()) return undefined;
+    this.#add(key, entry);
+    return JSON.parse(entry.text);
+  }
+
+  async set(key: string, value: unknown, ttlMs: number): Promise<void> {
+    const text = toCachedText(value);
+    if (text === undefined || !(ttlMs > 0)) return;
+    this.#remove(key);
+    this.#add(key, { text, until: this.#now() + ttlMs });
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#maxEntries && this.#chars <= this.#maxChars) break;
+      this.#remove(oldest);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#remove(key);
+  }
+
+  #add(key: string, entry: Entry): void {
+    this.#entries.set(key, entry);
+    this.#chars += key.length + entry.text.length;
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#chars -= key.length + entry.text.length;
+  }
+}

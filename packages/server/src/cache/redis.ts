@@ -1,0 +1,184 @@
+import type { RedisClientType } from "@redis/client";
+import type { Log } from "../observe/log.ts";
+
+/** How long a command may take, in milliseconds. What takes longer counts as lost: a request must not wait for a Redis that hangs. */
+const COMMAND_TIMEOUT_MS = 500;
+/** How often a Redis that hung is asked again, in milliseconds. */
+const PROBE_MS = 500;
+const MAX_BACKOFF_MS = 2_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+/** A connection that says nothing for three pings is given up: its other end is gone without a word. */
+const PING_MS = 5_000;
+const SILENT_MS = 3 * PING_MS;
+
+/** The part of the client that we use. */
+export type RedisCommands = Pick<RedisClientType, "get" | "set" | "del" | "eval" | "evalSha" | "scriptLoad" | "publish">;
+
+/** Redis can't be asked now, or did not answer in time. */
+export class RedisLostError extends Error {
+  override readonly name = "RedisLostError";
+}
+
+/**
+ * One Redis: a connection for commands, one for messages. It is lost or it is there, as a whole; a lost one refuses at once and is tried
+ * again without end, so whoever uses it needs a way without it.
+ */
+export class Redis {
+  readonly #url: string;
+  readonly #log: Log;
+  readonly #listeners = new Set<(isUp: boolean) => void>();
+  readonly #channels = new Map<string, (text: string) => void>();
+  #commands: RedisClientType | null = null;
+  #messages: RedisClientType | null = null;
+  #isSubscribed = false;
+  #hangs = false;
+  /** Null: not told yet. */
+  #wasUp: boolean | null = null;
+  #isClosed = false;
+  #probe: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param url `redis://` or `rediss://`; never logged */
+  constructor(url: string, log: Log) {
+    this.#url = url;
+    this.#log = log;
+  }
+
+  get isUp(): boolean {
+    return this.#wasUp === true;
+  }
+
+  /** Told of each loss and each return. @returns stops it */
+  onChange(listener: (isUp: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Hears a channel, from the next connect on. Messages of one channel come in the order in which Redis took them. */
+  subscribe(channel: string, listener: (text: string) => void): void {
+    this.#channels.set(channel, listener);
+  }
+
+  /**
+   * Begins to connect.
+   *
+   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the background
+   */
+  async start(withinMs: number): Promise<void> {
+    // Loaded only here: most servers have no Redis.
+    const { createClient } = await import("@redis/client");
+    const open = (): RedisClientType => {
+      const client = createClient({
+        url: this.#url,
+        disableOfflineQueue: true,
+        pingInterval: PING_MS,
+        socket: {
+          connectTimeout: CONNECT_TIMEOUT_MS,
+          socketTimeout: SILENT_MS,
+          reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 10), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2),
+        },
+      }) as RedisClientType;
+      client.on("error", () => this.#update());
+      client.on("reconnecting", () => this.#update());
+      client.on("end", () => this.#update());
+      return client;
+    };
+    this.#commands = open();
+    this.#messages = open();
+    this.#commands.on("ready", () => this.#update());
+    this.#messages.on("ready", () => void this.#subscribeAll());
+    const connected = Promise.all([this.#commands.connect(), this.#messages.connect()]).then(
+      () => this.#until(withinMs),
+      () => undefined,
+    );
+    await Promise.race([connected, Bun.sleep(withinMs)]);
+    if (!this.isUp) this.#tell(false);
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @throws RedisLostError at once when Redis is lost, or after 500 ms; the client's error when Redis refuses the command
+   */
+  async run<T>(command: (commands: RedisCommands) => Promise<T>): Promise<T> {
+    const client = this.#commands;
+    if (client === null || !this.isUp) throw new RedisLostError("redis is lost");
+    try {
+      return await within(command(client), COMMAND_TIMEOUT_MS);
+    } catch (error) {
+      if (error instanceof RedisLostError) this.#hung();
+      else if (!client.isReady) this.#update();
+      throw this.isUp ? error : new RedisLostError("redis is lost");
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#probe);
+    for (const client of [this.#commands, this.#messages]) {
+      if (client?.isOpen === true) client.destroy();
+    }
+  }
+
+  async #subscribeAll(): Promise<void> {
+    const client = this.#messages;
+    if (client === null) return;
+    try {
+      // After a reconnect the client has subscribed again by itself, and this changes nothing.
+      for (const [channel, listener] of this.#channels) await client.subscribe(channel, listener);
+      this.#isSubscribed = true;
+    } catch {
+      // It broke again meanwhile; the next "ready" comes here.
+    }
+    this.#update();
+  }
+
+  async #until(withinMs: number): Promise<void> {
+    const end = performance.now() + withinMs;
+    while (!this.isUp && performance.now() < end) await Bun.sleep(5);
+  }
+
+  /** A command got no answer: nothing more is asked until a probe is answered. */
+  #hung(): void {
+    if (this.#hangs || this.#isClosed) return;
+    this.#hangs = true;
+    this.#update();
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    this.#probe = setTimeout(() => void this.#ask(), PROBE_MS);
+    this.#probe.unref();
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      if (this.#commands !== null) await within(this.#commands.ping(), COMMAND_TIMEOUT_MS);
+      this.#hangs = false;
+      this.#update();
+    } catch {
+      if (!this.#isClosed) this.#probeLater();
+    }
+  }
+
+  #update(): void {
+    if (this.#isClosed) return;
+    if (this.#messages?.isReady !== true) this.#isSubscribed = false;
+    this.#tell(this.#commands?.isReady === true && this.#isSubscribed && !this.#hangs);
+  }
+
+  #tell(isUp: boolean): void {
+    const isFirst = this.#wasUp === null;
+    if (isUp === this.#wasUp) return;
+    this.#wasUp = isUp;
+    if (!isUp) this.#log.warn("redis lost: rooms and rate limits count per replica until it is back");
+    else if (!isFirst) this.#log.info("redis is back");
+    for (const listener of this.#listeners) listener(isUp);
+  }
+}
+
+function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new RedisLostError("redis does not answer")), ms);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,78 @@
+import { CloseCode } from "@pylonsync/protocol";
+import type { Caller } from "../data/caller.ts";
+import { parseJson } from "../request/body.ts";
+import type { Subscriber } from "../sync/subscriber.ts";
+import type { TenantMessage } from "./room-store.ts";
+
+/** Longest message, in bytes. */
+const MAX_BYTES = 16 * 1024;
+const MAX_TOPIC = 256;
+const WINDOW_MS = 1_000;
+/** Messages that a socket may send in a window; the excess is dropped, */
+const MAX_PER_WINDOW = 20;
+/** and with so many the socket is closed. */
+const FLOOD_PER_WINDOW = 200;
+
+interface Window {
+  readonly endsAt: number;
+  count: number;
+}
+
+/** Takes presence and topic messages from clients' sockets and sends them on to their tenant. */
+export class ClientMessages {
+  readonly #send: (message: TenantMessage) => Promise<void>;
+  readonly #now: () => number;
+  readonly #onError: (error: unknown) => void;
+  readonly #windows = new WeakMap<Subscriber, Window>();
+
+  /** @param now milliseconds, of any beginning */
+  constructor(send: (message: TenantMessage) => Promise<void>, now: () => number, onError: (error: unknown) => void) {
+    this.#send = send;
+    this.#now = now;
+    this.#onError = onError;
+  }
+
+  /** One message. What is not understood, too long, too much, or from somebody who is not signed in, is ignored. */
+  receive(subscriber: Subscriber, text: string): void {
+    const { caller } = subscriber;
+    if (!subscriber.isOpen) return;
+    // No character takes more than three bytes of UTF-8.
+    const isTooLong = text.length > MAX_BYTES || (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
+    const message = isTooLong ? undefined : relayed(text, caller);
+    if (message === undefined && !isTooLong) return;
+    const count = this.#count(subscriber);
+    if (count > FLOOD_PER_WINDOW) {
+      subscriber.close(CloseCode.UNAUTHORIZED, "too many messages");
+      return;
+    }
+    if (message !== undefined && count <= MAX_PER_WINDOW) this.#send(message).catch(this.#onError);
+  }
+
+  /** @returns how many this window has, with this one */
+  #count(subscriber: Subscriber): number {
+    const now = this.#now();
+    const known = this.#windows.get(subscriber);
+    const window = known === undefined || known.endsAt <= now ? { endsAt: now + WINDOW_MS, count: 0 } : known;
+    window.count += 1;
+    this.#windows.set(subscriber, window);
+    return window.count;
+  }
+}
+
+/** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
+function relayed(text: string, caller: Caller): TenantMessage | undefined {
+  const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
+  if (from === null) return undefined;
+  let message: unknown;
+  try {
+    message = parseJson(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof message !== "object" || message === null) return undefined;
+  const { type, event, topic, data = null } = message as Readonly<Record<string, unknown>>;
+  const toTenant = (out: object): TenantMessage => ({ kind: "tenant", tenantId: caller.tenantId, text: JSON.stringify(out) });
+  if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
+  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC) return toTenant({ type, topic, data, from });
+  return undefined;
+}

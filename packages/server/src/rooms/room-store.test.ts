@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../../../../tests/support/client.ts";
+import { RedisServer } from "../../../../tests/support/servers/redis.ts";
+import { Redis } from "../cache/redis.ts";
+import { Log } from "../observe/log.ts";
+import { disconnectMessage } from "./messages.ts";
+import { MemoryRoomStore } from "./memory-room-store.ts";
+import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import { SharedRoomStore } from "./shared-room-store.ts";
+
+// What every store of rooms does, with times so short that a test can wait for them.
+
+const TIMES: RoomTimes = { idleMs: 1500, graceMs: 300, handOverMs: 3000, leaseMs: 7000 };
+const log = new Log({ level: "error", format: "text", now: Date.now, write: () => undefined });
+
+interface Opened {
+  readonly store: RoomStore;
+  /** Such as `join r u`. */
+  readonly told: string[];
+}
+
+let server: RedisServer;
+let closers: (() => Promise<void>)[] = [];
+beforeAll(async () => {
+  server = await RedisServer.start();
+});
+afterEach(async () => {
+  for (const close of closers) await close();
+  closers = [];
+});
+afterAll(() => server.stop());
+
+async function open(kind: string, times = TIMES): Promise<Opened> {
+  const told: string[] = [];
+  const deliver = (message: RoomMessage | TenantMessage): void => {
+    told.push(message.kind === "tenant" ? `tenant ${String(message.tenantId)}` : `${message.kind} ${message.room} ${message.userId}`);
+  };
+  if (kind === "memory") {
+    const store = new MemoryRoomStore(deliver, times, Date.now);
+    await store.start();
+    closers.push(() => store.stop());
+    return { store, told };
+  }
+  const redis = new Redis(server.url, log);
+  const store = new SharedRoomStore({ redis, deliver, times, now: Date.now, log });
+  await redis.start(1000);
+  await store.start();
+  closers.push(async () => {
+    await store.stop();
+    redis.close();
+  });
+  return { store, told };
+}
+
+const will = (userId: string): TenantMessage => disconnectMessage("t1", userId, 1);
+async function isIn(store: RoomStore, room: string, userId: string): Promise<boolean> {
+  return ((await store.members(room, null)) ?? []).some(({ user_id: id }) => id === userId);
+}
+
+let names = 0;
+function newName(): string {
+  return `n${(names += 1)}`;
+}
+
+describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
+  test("data comes back as it went in", async () => {
+    const { store } = await open(kind);
+    const room = newName();
+    for (const data of [[], {}, { list: [], none: null, deep: [{ a: [] }] }, "text\nwith \"quotes\"", 0, false, 1e21, "🦊"]) {
+      await store.join(room, "u", data);
+      expect((await store.members(room, null))?.[0]?.data).toEqual(data);
+      await store.setPresence(room, "u", [data]);
+      expect((await store.members(room, null))?.[0]?.data).toEqual([data]);
+    }
+  });
+
+  test("a member without a connection stays for its idle time, which each call begins anew", async () => {
+    const { store, told } = await open(kind);
+    const room = newName();
+    await store.join(room, "caller", null);
+    await store.join(room, "silent", null);
+    for (let n = 0; n < 4; n += 1) {
+      await Bun.sleep(800);
+      expect(await store.members(room, "caller")).not.toBeNull();
+    }
+    expect(await isIn(store, room, "silent")).toBe(false);
+    expect(told.filter((line) => line.startsWith(`leave ${room} `))).toEqual([`leave ${room} silent`]);
+    await until(async () => !(await isIn(store, room, "caller")));
+  });
+
+  test("a connected member needs no calls; it goes after its grace, unless it calls again", async () => {
+    const { store, told } = await open(kind);
+    const [left, called] = [newName(), newName()];
+    const user = newName();
+    await store.connected(user, will(user));
+    await store.join(left, user, null);
+    await store.join(called, user, null);
+    await Bun.sleep(3000);
+    expect(await isIn(store, left, user)).toBe(true);
+    await store.disconnected(user, will(user));
+    await until(() => told.includes("tenant t1"));
+    await store.members(called, user);
+    await until(async () => !(await isIn(store, left, user)), 1800);
+    expect(await isIn(store, called, user)).toBe(true);
+    await until(async () => !(await isIn(store, called, user)), 4000);
+    expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([`leave ${left} ${user}`, `leave ${called} ${user}`]);
+  });
+
+  test("a user who joined before connecting is a member for messages, too", async () => {
+    const { store } = await open(kind);
+    const [room, user] = [newName(), newName()];
+    await store.join(room, user, null);
+    expect([...store.localMembers(room)]).toEqual([]);
+    await store.connected(user, will(user));
+    expect([...store.localMembers(room)]).toEqual([user]);
+    await Bun.sleep(3000);
+    expect(await isIn(store, room, user)).toBe(true);
+    await store.leave(room, user);
+    await until(() => [...store.localMembers(room)].length === 0);
+  });
+
+  test("joins of one user at the same time make one member", async () => {
+    const { store, told } = await open(kind);
+    const room = newName();
+    await Promise.all(Array.from({ length: 50 }, () => store.join(room, "u", null)));
+    expect(await store.members(room, null)).toHaveLength(1);
+    await store.leave(room, "u");
+    await until(() => told.includes(`leave ${room} u`));
+    expect(await store.members(room, null)).toEqual([]);
+    expect(await store.rooms("u")).toEqual([]);
+  });
+
+  test("there are at most 10,000 rooms", async () => {
+    const { store } = await open(kind, { ...TIMES, idleMs: 60_000 });
+    // What other tests left behind goes by itself.
+    await until(async () => (await store.rooms(null)).length === 0);
+    const mine = Array.from({ length: MAX_ROOMS }, (_, n) => ({ room: `full-${n}`, userId: `full-${n % 200}` }));
+    for (let at = 0; at < mine.length; at += 500) await Promise.all(mine.slice(at, at + 500).map(({ room, userId }) => store.join(room, userId, null)));
+    const refused = await store.join("one-more", "u", null).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "ROOM_LIMIT_REACHED", status: 429, field: "room" });
+    expect(await store.join("full-1", "u", null)).toHaveLength(1);
+    for (let at = 0; at < mine.length; at += 500) await Promise.all(mine.slice(at, at + 500).map(({ room, userId }) => store.leave(room, userId)));
+    await store.leave("full-1", "u");
+    expect(await store.rooms(null)).toEqual([]);
+  }, 30_000);
+});
+
+test("after a stop in order nothing in Redis depends on the replica", async () => {
+  const { store } = await open("redis");
+  const user = newName();
+  await store.connected(user, will(user));
+  await store.join(newName(), user, null);
+  await store.join(newName(), newName(), null);
+  await store.stop();
+  const redis = new Redis(server.url, log);
+  await redis.start(1000);
+  const keys = (await redis.run((commands) => commands.eval("return redis.call('KEYS', 'pylon:rooms:*')"))) as string[];
+  redis.close();
+  expect(keys.filter((key) => /:(users|calls|conn):/.test(key))).toEqual([]);
+});

@@ -1,0 +1,327 @@
+import { PylonError } from "@pylonsync/protocol";
+import { RedisLostError, type Redis } from "../cache/redis.ts";
+import type { Log } from "../observe/log.ts";
+import { MemoryRoomStore } from "./memory-room-store.ts";
+import { snapshotMessage } from "./messages.ts";
+import { decode, RedisRooms, storedPeer } from "./redis-rooms.ts";
+import { CHANNEL } from "./room-scripts.ts";
+import { RENEW_MS, SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import type { RoomTable } from "./room-table.ts";
+
+const RETRY_MS = 500;
+
+export interface SharedRoomOptions {
+  readonly redis: Redis;
+  readonly deliver: Deliver;
+  readonly times: RoomTimes;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/**
+ * The rooms of several replicas, in Redis.
+ *
+ * Beside it stands a table in memory of the members that this replica answers for: those whose users are connected to it, and those whose
+ * last call it took. It follows the channel, says whom a message concerns, and takes over while Redis is lost. Then Redis is told what
+ * changed meanwhile, or everything when Redis knows this replica no more, and only after that it is asked again.
+ */
+export class SharedRoomStore implements RoomStore {
+  readonly #options: SharedRoomOptions;
+  readonly #rooms: RedisRooms;
+  readonly #memory: MemoryRoomStore;
+  #isOnline = false;
+  #wasOnline = false;
+  #isRecovering = false;
+  #isStopping = false;
+  #isRefused = false;
+  /** Members that changed while Redis was lost. */
+  readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
+  /** Users who came or went while Redis was lost. */
+  readonly #moved = new Set<string>();
+  /** Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile: what it told is newer. */
+  readonly #loading = new Map<string, Set<string>>();
+  #timers: ReturnType<typeof setInterval>[] = [];
+  #unfollow: () => void = () => undefined;
+
+  constructor(options: SharedRoomOptions) {
+    this.#options = options;
+    const { redis, times, deliver, now } = options;
+    this.#rooms = new RedisRooms(redis, crypto.randomUUID(), times);
+    this.#memory = new MemoryRoomStore(deliver, times, now);
+    redis.subscribe(CHANNEL, (encoded) => this.#hear(encoded));
+  }
+
+  get #table(): RoomTable {
+    return this.#memory.table;
+  }
+
+  async start(): Promise<void> {
+    this.#unfollow = this.#options.redis.onChange((isUp) => (isUp ? void this.#recover() : this.#lose()));
+    const every = (ms: number, run: () => Promise<unknown>): void => {
+      const timer = setInterval(() => void run(), ms);
+      timer.unref();
+      this.#timers.push(timer);
+    };
+    every(RENEW_MS, () => this.#renew());
+    every(SWEEP_MS, () => this.#sweep());
+    every(RETRY_MS, () => this.#recover());
+    await this.#recover();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#unfollow();
+    for (const timer of this.#timers) clearInterval(timer);
+    if (!this.#isOnline) return;
+    this.#isOnline = false;
+    // Without Redis there is nobody to hand over to.
+    await this.#rooms.retire().catch(() => undefined);
+  }
+
+  join(room: string, userId: string, data: unknown): Promise<Peer[]> {
+    return this.#ask(
+      () => this.#rooms.join(room, userId, data),
+      () => this.#change(room, userId, () => this.#memory.join(room, userId, data)),
+    );
+  }
+
+  leave(room: string, userId: string): Promise<boolean> {
+    return this.#ask(
+      () => this.#rooms.leave(room, userId),
+      () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
+    );
+  }
+
+  setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
+    return this.#ask(
+      () => this.#rooms.setPresence(room, userId, data),
+      () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
+    );
+  }
+
+  broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
+    return this.#ask(
+      () => this.#rooms.broadcast(room, as, text),
+      () => this.#memory.broadcast(room, as, text),
+    );
+  }
+
+  members(room: string, as: string | null): Promise<Peer[] | null> {
+    return this.#ask(
+      async () => {
+        const members = await this.#rooms.members(room, as);
+        // Whoever asks here depends on this replica from now on.
+        const own = members?.find(({ name }) => name === as);
+        if (own !== undefined && !this.#table.isConnected(own.name)) this.#table.put(room, own.name, own.data, own.joinedAt);
+        return members?.map(storedPeer) ?? null;
+      },
+      () => this.#memory.members(room, as),
+    );
+  }
+
+  rooms(of: string | null): Promise<RoomSize[]> {
+    return this.#ask(
+      () => this.#rooms.rooms(of),
+      () => this.#memory.rooms(of),
+    );
+  }
+
+  async connected(userId: string, will: TenantMessage): Promise<void> {
+    this.#table.connect(userId, will);
+    await this.#ask(
+      () => this.#load(userId, will),
+      async () => {
+        this.#moved.add(userId);
+      },
+    );
+  }
+
+  async disconnected(userId: string, will: TenantMessage): Promise<void> {
+    this.#table.disconnect(userId);
+    await this.#ask(
+      () => this.#rooms.disconnect(userId, will),
+      async () => {
+        this.#moved.add(userId);
+        this.#options.deliver(will);
+      },
+    );
+  }
+
+  send(message: TenantMessage): Promise<void> {
+    return this.#ask(
+      () => this.#rooms.send(message),
+      () => this.#memory.send(message),
+    );
+  }
+
+  localMembers(room: string): Iterable<string> {
+    return this.#table.connectedMembers(room);
+  }
+
+  /** Asks Redis, or the memory when Redis is lost. */
+  async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {
+    if (this.#isOnline) {
+      try {
+        return await shared();
+      } catch (error) {
+        if (error instanceof PylonError) throw error;
+        this.#lose(error);
+      }
+    }
+    return alone();
+  }
+
+  #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
+    this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+    return change();
+  }
+
+  /** Tells Redis that the user is here, and takes over what Redis knows of the user's rooms. */
+  async #load(userId: string, will: TenantMessage): Promise<void> {
+    const told = new Set<string>();
+    this.#loading.set(userId, told);
+    try {
+      const rooms = await this.#rooms.connect(userId, will);
+      if (!this.#isOnline) return;
+      const names = new Set(rooms.map(({ name }) => name));
+      for (const { name, data, joinedAt } of rooms) {
+        if (!told.has(name)) this.#table.put(name, userId, data, joinedAt);
+      }
+      for (const { room } of this.#table.membershipsOf(userId)) {
+        if (!names.has(room) && !told.has(room)) this.#table.remove(room, userId);
+      }
+    } finally {
+      if (this.#loading.get(userId) === told) this.#loading.delete(userId);
+    }
+  }
+
+  /** What the replicas tell each other, this one too. */
+  #hear(encoded: string): void {
+    // What was missed is asked for after the return.
+    if (!this.#isOnline) return;
+    const message = decode(encoded);
+    if (message.kind === "tenant" || message.kind === "broadcast") {
+      this.#options.deliver(message);
+      return;
+    }
+    const { kind, room, userId, origin, joinedAt, text } = message;
+    const isOwn = origin === this.#rooms.replica;
+    if (kind === "leave" && isOwn) {
+      // Others took this replica for dead. Its members are still here, and come back.
+      this.#lose();
+      return;
+    }
+    this.#loading.get(userId)?.add(room);
+    if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
+      const { data = null } = JSON.parse(text) as { readonly data?: unknown };
+      this.#table.put(room, userId, data, joinedAt);
+    }
+    if (kind === "leave") this.#table.remove(room, userId);
+    this.#options.deliver(message);
+  }
+
+  #lose(error?: unknown): void {
+    if (!this.#isOnline) return;
+    this.#isOnline = false;
+    this.#refused(error);
+  }
+
+  /** A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is told here, once until it accepts. */
+  #refused(error: unknown): void {
+    if (error === undefined || error instanceof RedisLostError || this.#isRefused) return;
+    this.#isRefused = true;
+    this.#options.log.warn("redis refuses: rooms count per replica until it accepts", { reason: error instanceof Error ? error.message : String(error) });
+  }
+
+  async #recover(): Promise<void> {
+    if (this.#isOnline || this.#isRecovering || this.#isStopping || !this.#options.redis.isUp) return;
+    this.#isRecovering = true;
+    try {
+      const isKnown = await this.#rooms.enter(this.#wasOnline);
+      if (!isKnown) {
+        for (const { room, userId } of this.#table.all()) this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+        for (const userId of this.#table.connectedUsers().keys()) this.#moved.add(userId);
+      }
+      // Requests go on meanwhile, and change more.
+      while (this.#moved.size > 0 || this.#changed.size > 0) {
+        for (const userId of this.#moved) await this.#tellUser(userId);
+        for (const [key, { room, userId }] of this.#changed) await this.#tellMember(key, room, userId);
+      }
+      this.#isOnline = this.#options.redis.isUp && !this.#isStopping;
+      if (this.#isOnline) this.#isRefused = false;
+    } catch (error) {
+      // The timer tries again.
+      this.#refused(error);
+    } finally {
+      this.#isRecovering = false;
+    }
+    if (!this.#isOnline || !this.#wasOnline) {
+      this.#wasOnline ||= this.#isOnline;
+      return;
+    }
+    await this.#ask(
+      () => this.#catchUp(),
+      () => Promise.resolve(),
+    );
+  }
+
+  /** What the others did while Redis was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
+  async #catchUp(): Promise<void> {
+    for (const [userId, will] of [...this.#table.connectedUsers()]) {
+      if (this.#table.isConnected(userId)) await this.#load(userId, will);
+    }
+    const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
+    for (const room of rooms) {
+      const members = await this.#rooms.members(room, null);
+      if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
+    }
+  }
+
+  async #tellUser(userId: string): Promise<void> {
+    this.#moved.delete(userId);
+    try {
+      const will = this.#table.connectedUsers().get(userId);
+      if (will === undefined) await this.#rooms.disconnect(userId, null);
+      else await this.#rooms.connect(userId, will);
+    } catch (error) {
+      this.#moved.add(userId);
+      throw error;
+    }
+  }
+
+  async #tellMember(key: string, room: string, userId: string): Promise<void> {
+    this.#changed.delete(key);
+    try {
+      const member = this.#table.find(room, userId);
+      if (member === undefined) await this.#rooms.leave(room, userId);
+      else await this.#rooms.register(member, this.#options.now());
+    } catch (error) {
+      this.#changed.set(key, { room, userId });
+      throw error;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.#isOnline) return;
+    await this.#ask(
+      async () => {
+        if (!(await this.#rooms.renew())) this.#lose();
+      },
+      () => Promise.resolve(),
+    );
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#isOnline) {
+      // Here the table only forgets whom it answers for no more.
+      this.#table.sweep();
+      await this.#ask(
+        () => this.#rooms.sweep(),
+        () => Promise.resolve(),
+      );
+      return;
+    }
+    for (const { room, userId } of this.#memory.sweep()) this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+  }
+}

@@ -1,0 +1,57 @@
+import type { Subscriber } from "./subscriber.ts";
+
+/** Told when a user gets its first live connection to this replica, and when it loses its last. */
+export interface ConnectionListener {
+  first(userId: string, subscriber: Subscriber): void;
+  last(userId: string, subscriber: Subscriber): void;
+}
+
+const NOBODY: ReadonlySet<Subscriber> = new Set();
+
+/** The live connections of signed-in callers, by user and by tenant. */
+export class ConnectionIndex {
+  readonly #byUser = new Map<string, Set<Subscriber>>();
+  readonly #byTenant = new Map<string | null, Set<Subscriber>>();
+  #listener: ConnectionListener | null = null;
+
+  /** Takes the place of the one before; null for nobody. */
+  listen(listener: ConnectionListener | null): void {
+    this.#listener = listener;
+  }
+
+  add(subscriber: Subscriber): void {
+    const { userId, isAdmin, tenantId } = subscriber.caller;
+    if (userId === null && !isAdmin) return;
+    addTo(this.#byTenant, tenantId, subscriber);
+    if (userId !== null && addTo(this.#byUser, userId, subscriber) === 1) this.#listener?.first(userId, subscriber);
+  }
+
+  delete(subscriber: Subscriber): void {
+    const { userId, tenantId } = subscriber.caller;
+    deleteFrom(this.#byTenant, tenantId, subscriber);
+    if (userId !== null && deleteFrom(this.#byUser, userId, subscriber) === 0) this.#listener?.last(userId, subscriber);
+  }
+
+  ofUser(userId: string): ReadonlySet<Subscriber> {
+    return this.#byUser.get(userId) ?? NOBODY;
+  }
+
+  ofTenant(tenantId: string | null): ReadonlySet<Subscriber> {
+    return this.#byTenant.get(tenantId) ?? NOBODY;
+  }
+}
+
+/** @returns how many there are now */
+function addTo<K>(index: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): number {
+  const set = index.get(key) ?? new Set();
+  index.set(key, set.add(subscriber));
+  return set.size;
+}
+
+/** @returns how many are left; undefined when it was not there */
+function deleteFrom<K>(index: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): number | undefined {
+  const set = index.get(key);
+  if (set?.delete(subscriber) !== true) return undefined;
+  if (set.size === 0) index.delete(key);
+  return set.size;
+}
