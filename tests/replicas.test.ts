@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { CloseCode, type ChangeEvent } from "@pylonsync/protocol";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type SyncEngine } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
-import { Cluster } from "./support/cluster.ts";
+import { Cluster, type Replica } from "./support/cluster.ts";
 import { ADMIN_TOKEN } from "./support/server.ts";
 import { PostgresServer } from "./support/servers/postgres.ts";
+import { RedisServer } from "./support/servers/redis.ts";
 
 const FILES = {
   "app.ts": `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -22,16 +23,34 @@ export default mutation({ args: { ms: v.int() }, handler: async (ctx, { ms }) =>
 const CLIENTS = 50;
 
 let postgres: PostgresServer;
+let redis: RedisServer;
 let cluster: Cluster;
 
 beforeAll(async () => {
-  postgres = await PostgresServer.start();
-  cluster = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase() });
+  [postgres, redis] = await Promise.all([PostgresServer.start(), RedisServer.start()]);
+  cluster = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase(), REDIS_URL: redis.url });
 }, 60_000);
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
-  await postgres.stop();
+  await Promise.all([postgres.stop(), redis.stop()]);
 });
+
+/** One of the replicas, past the proxy. */
+function replica(index: number): Replica {
+  const found = cluster.replicas[index];
+  if (found === undefined) throw new Error(`There is no replica ${index}.`);
+  return found;
+}
+
+/** The same user on another replica. */
+function on(index: number, client: TestClient): TestClient {
+  return new TestClient(replica(index).url, client.token, client.userId);
+}
+
+async function usersIn(index: number, room: string): Promise<string[]> {
+  const { body } = await new TestClient(replica(index).url, ADMIN_TOKEN).request("GET", `/api/rooms/${room}`);
+  return ((body["members"] ?? []) as { readonly user_id: string }[]).map(({ user_id: id }) => id).toSorted();
+}
 
 /** Each request is a connection of its own, so each goes to another replica. */
 const request = (client: TestClient, method: string, path: string, body?: unknown) => client.request(method, path, body, { Connection: "close" });
@@ -54,16 +73,18 @@ async function inserted(client: TestClient, n: number, shared: boolean): Promise
 /** Clients that write without a pause until they are stopped, each through an engine of its own. */
 class Load {
   readonly engines: readonly SyncEngine[];
+  readonly members: readonly TestClient[];
   readonly written = new Set<string>();
   readonly refused: string[] = [];
-  #isOn = true;
+  readonly #over = new AbortController();
   readonly #writers: Promise<void>[];
 
-  private constructor(engines: readonly SyncEngine[], pauseMs: number) {
+  private constructor(members: readonly TestClient[], engines: readonly SyncEngine[], pauseMs: number) {
+    this.members = members;
     this.engines = engines;
     for (const engine of engines) engine.onError(({ kind, code }) => this.refused.push(`${kind} ${code}`));
     this.#writers = engines.map(async (engine) => {
-      for (let n = 0; this.#isOn; n += 1) {
+      for (let n = 0; !this.#over.signal.aborted; n += 1) {
         this.written.add(await engine.insert("Item", { n, shared: true }));
         await Bun.sleep(pauseMs);
       }
@@ -74,12 +95,12 @@ class Load {
     const guests = await Promise.all(Array.from({ length: clients }, () => TestClient.guest(cluster.url)));
     const engines = guests.map((guest) => engineOf(guest));
     await until(() => engines.every(({ connected }) => connected), 10_000);
-    return new Load(engines, pauseMs);
+    return new Load(guests, engines, pauseMs);
   }
 
   /** Ends the writing, waits until everybody agrees, and answers what is in the database of what was written. */
   async end(): Promise<string[]> {
-    this.#isOn = false;
+    this.#over.abort();
     await Promise.all(this.#writers);
     await until(() => this.engines.every((engine) => engine.connected && engine.status.pending === 0), 30_000);
     const { body } = await new TestClient(cluster.url, ADMIN_TOKEN).request("GET", "/api/export/Item");
@@ -122,22 +143,46 @@ test("50 clients write through any replica: each hears what it may read, once, i
 }, 90_000);
 
 test("a session made on one replica, used on another and ended on a third closes its socket within a second", async () => {
-  const [a, b, c] = cluster.replicas;
-  const guest = await TestClient.guest(a?.url ?? "");
-  const onB = new TestClient(b?.url ?? "", guest.token);
+  const guest = await TestClient.guest(replica(0).url);
+  const onB = on(1, guest);
   const socket = await onB.live(0).ready();
   expect((await onB.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
-  expect((await new TestClient(c?.url ?? "", guest.token).request("DELETE", "/api/auth/session")).status).toBe(200);
+  expect((await on(2, guest).request("DELETE", "/api/auth/session")).status).toBe(200);
   await until(() => socket.closed !== null, 1000);
   expect(socket.closed?.code).toBe(CloseCode.SESSION_ENDED);
   await until(async () => (await onB.request("GET", "/api/auth/me")).status === 401, 1000);
 });
 
+test("a room joined on one replica is seen on another within 100 ms, and is empty 10 s after the one is killed", async () => {
+  const [ann, ben] = await Promise.all([TestClient.guest(replica(0).url), TestClient.guest(replica(0).url)]);
+  const socket = await on(0, ann).live(0).ready();
+  expect((await on(0, ann).request("POST", "/api/rooms/join", { room: "lobby" })).status).toBe(200);
+  expect((await on(0, ben).request("POST", "/api/rooms/join", { room: "lobby" })).status).toBe(200);
+  const joined = performance.now();
+  await until(async () => (await usersIn(1, "lobby")).length === 2, 2000);
+  expect(performance.now() - joined).toBeLessThan(100);
+  await replica(0).stop("SIGKILL");
+  const killed = performance.now();
+  await until(async () => (await usersIn(1, "lobby")).length === 0, 15_000);
+  expect(performance.now() - killed).toBeLessThan(10_000);
+  expect(await usersIn(2, "lobby")).toEqual([]);
+  socket.close();
+  await replica(0).start();
+}, 60_000);
+
+test("one address is counted by all replicas together", async () => {
+  await using strict = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase(), REDIS_URL: redis.url, PYLON_RATE_LIMIT_MAX: "30", PYLON_RATE_LIMIT_WINDOW: "60" });
+  const anyone = new TestClient(strict.url, null);
+  const statuses = await Promise.all(Array.from({ length: 45 }, () => request(anyone, "GET", "/api/auth/me").then(({ status }) => status)));
+  expect(statuses.filter((status) => status === 200)).toHaveLength(30);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(15);
+}, 60_000);
+
 describe("under load", () => {
   test("kill -9 of a replica: no acknowledged write is lost, none is applied twice, clients go on elsewhere within 2 s", async () => {
     const load = await Load.start(20, 20);
     await Bun.sleep(1500);
-    await cluster.replicas[0]?.stop("SIGKILL");
+    await replica(0).stop("SIGKILL");
     const killed = performance.now();
     await until(() => load.engines.every(({ connected }) => connected), 5000);
     expect(performance.now() - killed).toBeLessThan(2000);
@@ -145,16 +190,36 @@ describe("under load", () => {
     const stored = await load.end();
     expect(stored).toEqual([...load.written].toSorted());
     expect(load.refused).toEqual([]);
-    await cluster.replicas[0]?.start();
+    await replica(0).start();
   }, 90_000);
 
-  test("a rolling restart of all replicas: nothing fails for good, nothing is missing", async () => {
+  test("a rolling restart of all replicas: nothing fails for good, nothing is missing, who is in a room stays in it", async () => {
     const load = await Load.start(20, 20);
-    for (const replica of cluster.replicas) {
+    const [member] = load.members as [TestClient];
+    expect((await request(member, "POST", "/api/rooms/join", { room: "standing" })).status).toBe(200);
+    const gone: string[][] = [];
+    for (const [index, each] of cluster.replicas.entries()) {
       await Bun.sleep(500);
-      await replica.stop("SIGTERM");
-      await replica.start();
+      await each.stop("SIGTERM");
+      for (const other of [0, 1, 2]) if (other !== index && (await usersIn(other, "standing")).length !== 1) gone.push([String(index), String(other)]);
+      await each.start();
     }
+    expect(gone).toEqual([]);
+    const stored = await load.end();
+    expect(stored).toEqual([...load.written].toSorted());
+    expect(load.refused).toEqual([]);
+  }, 90_000);
+
+  test("Redis stopped and started: nothing fails, and rooms and limits are shared again after it", async () => {
+    const load = await Load.start(10, 50);
+    await Bun.sleep(500);
+    await redis.kill();
+    const guest = await TestClient.guest(cluster.url);
+    for (let n = 0; n < 10; n += 1) expect((await request(guest, "POST", "/api/entities/Item", { n, shared: false })).status).toBe(201);
+    expect((await on(1, guest).request("POST", "/api/rooms/join", { room: "island" })).status).toBe(200);
+    expect(await usersIn(1, "island")).toEqual([guest.userId]);
+    await redis.start();
+    await until(async () => (await usersIn(2, "island")).length === 1, 10_000);
     const stored = await load.end();
     expect(stored).toEqual([...load.written].toSorted());
     expect(load.refused).toEqual([]);
