@@ -29,6 +29,8 @@ export interface Config {
   readonly sendBufferBytes: number;
   /** What several replicas share beside the database. Null: there is one replica. */
   readonly redisUrl: string | null;
+  /** What keys in Redis begin with; null: made of the app's name. */
+  readonly redisNamespace: string | null;
 }
 
 export type DatabaseConfig =
@@ -96,6 +98,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     maxConnectionsPerAddress: get("PYLON_MAX_CONNECTIONS_PER_IP"),
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
     redisUrl: get("REDIS_URL") ?? null,
+    redisNamespace: get("PYLON_REDIS_NAMESPACE") ?? null,
   };
   if (problems.length > 0) throw new ConfigError(problems.join(" "));
   return config;

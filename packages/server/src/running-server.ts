@@ -82,7 +82,7 @@ export class RunningServer {
     const committer = new Committer(store, model, platform);
     const feed = new Feed(store, app.model, now, (error) => log.error("feed failed", error));
     const sessions = new Sessions(store, platform, config.adminToken);
-    const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log);
+    const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log, config.redisNamespace ?? `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"));
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
     const rooms = new Rooms({

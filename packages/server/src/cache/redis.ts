@@ -24,6 +24,8 @@ export class RedisLostError extends Error {
  * again without end, so whoever uses it needs a way without it.
  */
 export class Redis {
+  /** What the keys and channels begin with, so that several apps can share one Redis. */
+  readonly namespace: string;
   readonly #url: string;
   readonly #log: Log;
   readonly #listeners = new Set<(isUp: boolean) => void>();
@@ -38,7 +40,8 @@ export class Redis {
   #probe: ReturnType<typeof setTimeout> | undefined;
 
   /** @param url `redis://` or `rediss://`; never logged */
-  constructor(url: string, log: Log) {
+  constructor(url: string, log: Log, namespace = "pylon") {
+    this.namespace = namespace;
     this.#url = url;
     this.#log = log;
   }

@@ -68,6 +68,11 @@ function redisUrl(value: string): string {
   return value;
 }
 
+function namespace(value: string): string {
+  if (!/^[A-Za-z0-9:._-]{1,64}$/.test(value)) throw new RangeError(value);
+  return value;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
 
@@ -98,6 +103,7 @@ export const VARIABLES = {
   PYLON_MAX_CONNECTIONS_PER_IP: variable({ wants: "a whole number from 1", doc: "Sockets and event streams that one address may have open.", fallback: 64, devFallback: 100_000, parse: whole(1, Number.MAX_SAFE_INTEGER) }),
   PYLON_SEND_BUFFER_BYTES: variable({ wants: "bytes from 4096", doc: "What may wait in memory for one slow reader, in bytes; beyond it the reader is cut off and resumes.", fallback: MIB, parse: whole(4096, 64 * MIB) }),
   REDIS_URL: variable<string | undefined>({ wants: "redis://user:password@host:6379/0, or rediss:// for TLS", doc: "What several replicas share beside the database: rooms, rate limits, the cache. Without it each counts on its own. A password may be percent-encoded.", fallback: undefined, secret: true, parse: redisUrl }),
+  PYLON_REDIS_NAMESPACE: variable<string | undefined>({ wants: "1 to 64 characters of A-Z a-z 0-9 : . _ -", doc: "What all keys in Redis begin with. Without it `pylon:` and the app's name: set it when two stages of one app share a Redis.", fallback: undefined, parse: namespace }),
 } as const;
 
 export type VariableName = keyof typeof VARIABLES;

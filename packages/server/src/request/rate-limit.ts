@@ -57,7 +57,7 @@ function limiterOf({ max, windowSeconds }: RateLimit, shared: SharedCount | null
   const { redis, name } = shared;
   return new RateLimiterRedis({
     ...window,
-    keyPrefix: `pylon:rate:${name}`,
+    keyPrefix: `${redis.namespace}:rate:${name}`,
     storeClient: {
       get isReady() {
         return redis.isUp;

@@ -1,6 +1,6 @@
 import type { Redis } from "../cache/redis.ts";
 import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser, toPeer } from "./messages.ts";
-import { CHANNEL, SCRIPTS, type ScriptName } from "./room-scripts.ts";
+import { channelOf, scriptsOf, type ScriptName } from "./room-scripts.ts";
 import { MAX_ROOMS, MAX_ROOMS_OF_USER, type BroadcastResult, type Peer, type RoomMessage, type RoomSize, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import type { Member } from "./room-table.ts";
 
@@ -31,7 +31,7 @@ export class RedisRooms {
 
   /** Takes a lease. @param isReturning after a loss of Redis @returns whether the old lease was still good: Redis has what we told it */
   async enter(isReturning: boolean): Promise<boolean> {
-    for (const [name, text] of SCRIPTS) this.#hashes.set(name, await this.#redis.run((commands) => commands.scriptLoad(text)));
+    for (const [name, text] of scriptsOf(this.#redis.namespace)) this.#hashes.set(name, await this.#redis.run((commands) => commands.scriptLoad(text)));
     return (await this.#call("enter", this.replica, this.#times.leaseMs, this.#times.graceMs, isReturning ? "1" : "0")) === 1;
   }
 
@@ -96,7 +96,7 @@ export class RedisRooms {
   }
 
   async send(message: TenantMessage): Promise<void> {
-    await this.#redis.run((commands) => commands.publish(CHANNEL, encode(message)));
+    await this.#redis.run((commands) => commands.publish(channelOf(this.#redis.namespace), encode(message)));
   }
 
   #call(name: ScriptName, ...args: readonly (string | number)[]): Promise<unknown> {

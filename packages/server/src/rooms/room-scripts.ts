@@ -5,7 +5,7 @@
  * A message on the channel is a line of JSON, `[kind, room, user, replica, joined_at]` or `["tenant", tenant]`, and then the text that goes
  * out. Data of users is never parsed here: cjson would not give it back as it was.
  *
- * Keys, all below `pylon:rooms:`:
+ * Keys, all below `<namespace>:rooms:`:
  *
  * - `sizes`: hash, room -> members
  * - `room:R`: hash, user -> `<joined at> <data>`
@@ -15,10 +15,11 @@
  * - `due`: sorted set, members without a connection by their end; `holders`: hash, such a member -> the replica of its last call
  * - `replicas`: sorted set, replicas by the end of their lease; `users:N`, `calls:N`: sets, the users and members that depend on it
  */
-export const CHANNEL = "pylon:rooms:events";
+export function channelOf(namespace: string): string {
+  return `${namespace}:rooms:events`;
+}
 
 const PRELUDE = `
-local P = 'pylon:rooms:'
 local call = redis.call
 local time = call('TIME')
 local seconds = time[1]
@@ -279,5 +280,7 @@ const BODIES = {
 
 export type ScriptName = keyof typeof BODIES;
 
-/** The text of each script, complete. */
-export const SCRIPTS: ReadonlyMap<ScriptName, string> = new Map(Object.entries(BODIES).map(([name, body]) => [name as ScriptName, PRELUDE + body]));
+/** The text of each script, complete. @param namespace letters, digits and `:._-%` only: it stands in the text */
+export function scriptsOf(namespace: string): ReadonlyMap<ScriptName, string> {
+  return new Map(Object.entries(BODIES).map(([name, body]) => [name as ScriptName, `local P = '${namespace}:rooms:'\n${PRELUDE}${body}`]));
+}

@@ -4,7 +4,7 @@ import type { Log } from "../observe/log.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { snapshotMessage } from "./messages.ts";
 import { decode, RedisRooms, storedPeer } from "./redis-rooms.ts";
-import { CHANNEL } from "./room-scripts.ts";
+import { channelOf } from "./room-scripts.ts";
 import { RENEW_MS, SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import type { RoomTable } from "./room-table.ts";
 
@@ -49,7 +49,7 @@ export class SharedRoomStore implements RoomStore {
     const { redis, times, deliver, now } = options;
     this.#rooms = new RedisRooms(redis, crypto.randomUUID(), times);
     this.#memory = new MemoryRoomStore(deliver, times, now);
-    redis.subscribe(CHANNEL, (encoded) => this.#hear(encoded));
+    redis.subscribe(channelOf(redis.namespace), (encoded) => this.#hear(encoded));
   }
 
   get #table(): RoomTable {
