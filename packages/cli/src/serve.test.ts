@@ -127,6 +127,18 @@ test.each(["dev", "start"])("%s says in one sentence that the port is in use", a
   expect(stdout).toBe("");
 });
 
+test("a promise that a handler leaves behind and that rejects is logged, and the server goes on", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP, "functions/careless.ts": queryOf("(void Promise.reject(new Error('left behind')), 1)") });
+  await using dev = new PylonProcess(DEV, folder.path);
+  const { port } = await dev.event();
+  expect(await callFn(port, "careless")).toBe(1);
+  await Bun.sleep(100);
+  expect(await callFn(port, "careless")).toBe(1);
+  await dev.end();
+  expect(await dev.stderr).toContain("left behind");
+});
+
 test.each([
   ["an open CORS", APP, { PYLON_CORS_ORIGIN: "*" }, /PYLON_CORS_ORIGIN is \*/],
   ["a bad variable", APP, { PYLON_PORT: "x" }, /PYLON_PORT is "x": it wants a port/],

@@ -7,6 +7,7 @@ import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT, type Output } from "../output.ts";
+import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 export const dev: Command = {
@@ -73,6 +74,7 @@ class DevSession {
   }
 
   async run(): Promise<number> {
+    surviveStrayRejections();
     const stopped = stopSignal();
     // Before the start, so that what is saved while it runs is not missed.
     const stopWatching = watchApp(this.#location.dir, this.#settings.config.functionsDir, (parts) => {

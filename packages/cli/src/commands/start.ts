@@ -3,6 +3,7 @@ import { locateApp } from "../app-dir.ts";
 import type { Command } from "../command.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import { EXIT } from "../output.ts";
+import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 export const start: Command = {
@@ -15,6 +16,7 @@ export const start: Command = {
     const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port });
     const app = await loadApp(dir, { entry, functionsDir: config.functionsDir, dev: config.dev });
     const server = createServer({ app, config, env });
+    surviveStrayRejections();
     const stopped = stopSignal();
     await server.start();
     sayDiagnostics(server.diagnostics, output);

@@ -32,7 +32,9 @@ export const BASE_DDL: readonly string[] = [
 function systemTable(table: SystemTable): string[] {
   const columns = [...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
   return [
-    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT COLLATE "C" PRIMARY KEY, ${columns.join(", ")})`,
+    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT COLLATE "C" PRIMARY KEY)`,
+    // One by one, because an older version may have made the table with fewer.
+    ...columns.map((column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`),
     ...table.indexed.map((field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`),
   ];
 }

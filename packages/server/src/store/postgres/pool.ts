@@ -53,6 +53,15 @@ export class ConnectionPool {
     });
   }
 
+  /** Asks once, without patience. @throws PylonError OVERLOADED when the database can't be reached */
+  async probe(): Promise<void> {
+    try {
+      await this.#pool.query("SELECT 1");
+    } catch (error) {
+      throw isUnreachable(error) ? unavailable() : error;
+    }
+  }
+
   /** Runs what may be run again until it meets a database that answers, or patience ends. */
   async again<T>(work: () => Promise<T>): Promise<T> {
     const end = performance.now() + PATIENCE_MS;

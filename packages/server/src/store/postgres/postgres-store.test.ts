@@ -1,3 +1,5 @@
+import { expect, test } from "bun:test";
+import { Client } from "pg";
 import { storeSuite } from "../store.suite.ts";
 import { createDatabase, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
@@ -18,4 +20,16 @@ storeSuite("Postgres", async () => {
     },
     remove: () => store.close(),
   };
+});
+
+test("a system table that an older version made gets its new columns", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const old = new Client({ connectionString: url });
+  await old.connect();
+  await old.query(`CREATE TABLE "_pylon_ops" (id TEXT COLLATE "C" PRIMARY KEY, answer TEXT)`);
+  await old.end();
+  const store = await open(url);
+  await store.transact((tx) => tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }));
+  expect(await store.get("_pylon_ops", "x")).toMatchObject({ at: "2026-01-01T00:00:00.000Z" });
+  await store.close();
 });

@@ -134,7 +134,7 @@ export class PostgresStore implements Store {
   }
 
   async ping(): Promise<void> {
-    await this.#pool.read("SELECT 1 AS one", []);
+    await this.#pool.probe();
   }
 
   async close(): Promise<void> {

@@ -27,13 +27,25 @@ export const BASE_DDL: readonly string[] = [
 ];
 
 function systemTable(table: SystemTable): string[] {
-  const columns = [...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
   return [
-    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT PRIMARY KEY NOT NULL, ${columns.join(", ")}) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...systemColumns(table).values()].join(", ")}) STRICT, WITHOUT ROWID`,
     ...table.indexed.map(
       (field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
     ),
   ];
+}
+
+/** The columns that an older version made its system tables without. @param known the columns of a table, none when it is not there */
+export function missingColumns(known: (table: string) => ReadonlySet<string>): string[] {
+  return Object.values(SYSTEM_TABLES).flatMap((table) => {
+    const there = known(table.name);
+    if (there.size === 0) return [];
+    return [...systemColumns(table)].filter(([name]) => !there.has(name)).map(([, column]) => `ALTER TABLE ${quote(table.name)} ADD COLUMN ${column}`);
+  });
+}
+
+function systemColumns(table: SystemTable): Map<string, string> {
+  return new Map([...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => [name, `${quote(name)} ${COLUMN_TYPES[kind]}`]));
 }
 
 /** The statements that take one migration step. Column constraints beyond the type are the schema's to hold, not SQLite's. */

@@ -5,7 +5,7 @@ import { Database } from "bun:sqlite";
 import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
-import { BASE_DDL, ddlOf } from "./ddl.ts";
+import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
@@ -47,7 +47,7 @@ export class SqliteStore implements Store {
 
   constructor(path: string) {
     this.#writer = open(path);
-    for (const sql of BASE_DDL) this.#writer.run(sql);
+    for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL]) this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
     this.#writerStatements = new StatementCache(this.#writer);
@@ -155,6 +155,10 @@ export class SqliteStore implements Store {
     this.#writer.query(SET_META).run(key, value);
     return value;
   }
+}
+
+function columnsOf(database: Database, table: string): ReadonlySet<string> {
+  return new Set(database.query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)").all(table).map(({ name }) => name));
 }
 
 function open(path: string): Database {
