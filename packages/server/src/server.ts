@@ -2,8 +2,11 @@ import type { Manifest } from "@pylonsync/sdk";
 import { compileApp } from "./app/compile-app.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config.ts";
+import { fileSettings } from "./files/file-settings.ts";
+import { openStorage } from "./files/open-storage.ts";
 import { Log } from "./observe/log.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
+import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep, planMigration } from "./schema/diff.ts";
@@ -82,12 +85,16 @@ class Server implements PylonServer {
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
+    const env = this.#options.env ?? {};
+    const settings = fileSettings(config.files, resolvePlugins(app.manifest.plugins ?? [], env).get("file_storage"));
+    const storage = await openStorage(settings.storage, this.#log);
     const store = openSqliteStore(config.database.path);
     try {
       await bringTo(store, app.manifest);
-      this.#running = new RunningServer(store, app, { config, env: this.#options.env ?? {}, log: this.#log, platform: this.#platform });
+      this.#running = new RunningServer(store, app, { config, env, log: this.#log, platform: this.#platform, files: { settings, storage } });
       await this.#running.open();
     } catch (error) {
+      storage.close();
       await store.close();
       throw error;
     }
@@ -105,6 +112,9 @@ class Server implements PylonServer {
   async reload(loaded: LoadedApp): Promise<Diagnostic[]> {
     const { app, diagnostics } = compileApp(loaded, { dev: this.#options.config.dev });
     if (app === null || this.#running === null) return diagnostics;
+    if (!Bun.deepEquals(app.manifest.plugins, this.#running.manifest.plugins)) {
+      diagnostics.push({ severity: "warning", code: "PLUGINS_CHANGED", message: "The settings of plugins are read at start.", path: "plugins", hint: "Start the server again." });
+    }
     try {
       await bringTo(this.#running.store, app.manifest);
       this.#running.replace(app);
