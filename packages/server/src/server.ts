@@ -87,7 +87,7 @@ class Server implements PylonServer {
     if (app === null) throw new PylonStartError(firstError(diagnostics));
     const env = this.#options.env ?? {};
     const settings = fileSettings(config.files, resolvePlugins(app.manifest.plugins ?? [], env).get("file_storage"));
-    const storage = await openStorage(settings.storage, this.#log);
+    const storage = await openStorage(settings, this.#log);
     const store = openSqliteStore(config.database.path);
     try {
       await bringTo(store, app.manifest);

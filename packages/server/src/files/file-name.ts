@@ -18,9 +18,10 @@ export function decodeFileName(header: string): string {
   }
 }
 
-/** The value of Content-Disposition, as RFC 6266 has it: a name in ASCII for old readers, and the whole name. */
+/** The value of Content-Disposition, as RFC 6266 has it: a name in ASCII, and the whole name where that is another. */
 export function contentDisposition(kind: "inline" | "attachment", name: string): string {
   const ascii = name.replace(/[^\x20-\x7e]/g, "_").replace(/["\\%]/g, "_");
+  if (ascii === name) return `${kind}; filename="${name}"`;
   const encoded = encodeURIComponent(name).replace(/['()*!]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   return `${kind}; filename="${ascii}"; filename*=UTF-8''${encoded}`;
 }

@@ -25,25 +25,32 @@ export interface S3StorageOptions {
   readonly endpoint: string | undefined;
   /** Undefined: the SDK looks for them, in a task role among other places. */
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  /** The largest file, in bytes. */
+  readonly maxBytes: number;
+  /** How long S3 may take to answer a request, in milliseconds; the largest request sends one part. Default 20 s. */
+  readonly requestMs?: number;
   readonly log: Log;
 }
 
 const CONNECT_MS = 3_000;
-/** Of one request, of which the largest sends one part. */
-const REQUEST_MS = 30_000;
+const REQUEST_MS = 20_000;
 const ATTEMPTS = 3;
-/** 10,000 parts make 80 GB; memory holds PARTS_AT_ONCE of them for each upload under way. */
-const PART_BYTES = 8 * 1024 * 1024;
+/** What S3 takes: parts of at least 5 MiB but for the last, and 10,000 of them. */
+const MIN_PART_BYTES = 5 * 1024 * 1024;
+const MAX_PARTS = 10_000;
+/** So many are in memory for each upload under way. */
 const PARTS_AT_ONCE = 2;
 
 /** Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is chosen. */
 export class S3Storage implements FileStorage {
   readonly #client: S3Client;
   readonly #bucket: string;
+  readonly #partBytes: number;
   readonly #log: Log;
 
-  constructor({ bucket, region, endpoint, credentials, log }: S3StorageOptions) {
+  constructor({ bucket, region, endpoint, credentials, maxBytes, requestMs = REQUEST_MS, log }: S3StorageOptions) {
     this.#bucket = bucket;
+    this.#partBytes = Math.max(MIN_PART_BYTES, Math.ceil(maxBytes / MAX_PARTS));
     this.#log = log;
     this.#client = new S3Client({
       region,
@@ -53,7 +60,7 @@ export class S3Storage implements FileStorage {
       // The SDK's own checksums are not known to every S3, and would be signed into presigned URLs as those of an empty body.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
-      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: REQUEST_MS, throwOnRequestTimeout: true },
+      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: requestMs, throwOnRequestTimeout: true },
     });
   }
 
@@ -62,7 +69,7 @@ export class S3Storage implements FileStorage {
     const upload = new Upload({
       client: this.#client,
       params: { ...this.#object(id), Body: Readable.from(remembering(content, failures), { objectMode: false }), ContentType: contentType },
-      partSize: PART_BYTES,
+      partSize: this.#partBytes,
       queueSize: PARTS_AT_ONCE,
     });
     try {

