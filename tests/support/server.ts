@@ -1,7 +1,7 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Manifest } from "@pylonsync/sdk";
+import { createServer, loadConfig, type LoadedApp, type PylonServer, type ServerOptions } from "@pylonsync/server";
 import { createDatabase, sharedPostgresUrl } from "./servers/postgres.ts";
-import { createServer, loadConfig, type LoadedApp, type PylonServer } from "@pylonsync/server";
 
 export const ADMIN_TOKEN = "an-admin-token-for-tests";
 
@@ -26,8 +26,10 @@ export function appOf(manifest: Manifest, functions: Readonly<Record<string, FnD
 /** Which store the tests' servers use: `npm test` runs the tests of this folder on both. */
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 
+type Platform = NonNullable<ServerOptions["platform"]>;
+
 /** A real server on a free port and a database of its own. Not in dev mode: what is closed is closed. */
-export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}, platform?: Platform): Promise<TestServer> {
   const values = {
     PYLON_PORT: "0",
     PYLON_HOST: "127.0.0.1",
@@ -39,7 +41,7 @@ export async function startServer(app: LoadedApp, env: Readonly<Record<string, s
     PYLON_MAX_CONNECTIONS_PER_IP: "10000",
     ...env,
   };
-  const server = createServer({ app, config: loadConfig(values), env: values });
+  const server = createServer({ app, config: loadConfig(values), env: values, ...(platform === undefined ? {} : { platform }) });
   await server.start();
   return { url: server.url, server, stop: () => server.stop() };
 }

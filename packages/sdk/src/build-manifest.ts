@@ -1,5 +1,5 @@
 import type { Entity } from "./entity.ts";
-import { MANIFEST_VERSION, type Manifest, type ManifestAuth, type ManifestCall, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
+import { MANIFEST_VERSION, type Manifest, type ManifestAuth, type ManifestCall, type ManifestPlugin, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
 export interface AppDefinition {
@@ -43,12 +43,16 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     actions: definition.actions ?? [],
     policies: definition.policies ?? [],
     ...(auth === undefined ? {} : { auth }),
-    ...(plugins.length === 0 ? {} : { plugins: plugins.map(({ name, config }) => ({ name, ...(config === undefined ? {} : { config }) })) }),
+    ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(access === undefined ? {} : { access }),
   };
   const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
   Object.defineProperty(manifest, HOOKS, { value: hooks });
   return manifest;
+}
+
+function toManifestPlugin({ name, config, hooks, entities }: Plugin): ManifestPlugin {
+  return { name, ...(hooks === undefined && entities === undefined ? {} : { custom: true }), ...(config === undefined ? {} : { config }) };
 }
 
 /** The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins. */

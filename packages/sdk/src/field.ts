@@ -68,6 +68,13 @@ function plain<V>(type: ManifestFieldType): () => Field<Plain<V>> {
   return () => new Field<Plain<V>>({ type, optional: false, unique: false });
 }
 
+export interface FileOptions {
+  /** The media types that may be stored: exact ones such as `application/pdf`, or families such as `image/*`. Default: any. */
+  readonly accept?: readonly string[];
+  /** The largest size, in bytes. Default: the server's limit. */
+  readonly maxBytes?: number;
+}
+
 /**
  * The kinds of fields.
  *
@@ -90,4 +97,13 @@ export const field = {
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */
   id: (entity: string) => new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
+  /** The id of an uploaded file, which can then be read by whoever may read the row. One file belongs to one row. */
+  file: ({ accept, maxBytes }: FileOptions = {}) =>
+    new Field<Plain<string>>({
+      type: "file",
+      optional: false,
+      unique: false,
+      ...(accept === undefined ? {} : { accept }),
+      ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }),
+    }),
 } as const;

@@ -4,8 +4,8 @@
  */
 export const MANIFEST_VERSION = 1;
 
-/** `id(User)` is a reference to a row of User. */
-export type ManifestFieldType = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | `id(${string})`;
+/** `id(User)` is a reference to a row of User; `file` is the id of an uploaded file. */
+export type ManifestFieldType = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | "file" | `id(${string})`;
 
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
@@ -21,6 +21,10 @@ export interface ManifestField {
   readonly readonly?: boolean;
   /** Stamped with the caller's user id at insert; nobody but an admin sets or changes it. */
   readonly owner?: boolean;
+  /** Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent: any. */
+  readonly accept?: readonly string[];
+  /** Of a file: its largest size, in bytes. */
+  readonly max_bytes?: number;
 }
 
 export interface ManifestIndex {
@@ -90,6 +94,9 @@ export interface ManifestAuth {
 
 export interface ManifestPlugin {
   readonly name: string;
+  /** It is the app's own code (entities or hooks), not one of the server's plugins. */
+  readonly custom?: true;
+  /** `${env.NAME}` in a string is resolved when the server starts. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 

@@ -24,6 +24,10 @@ export interface EntityHooks {
   readonly afterDelete?: (before: Row, context: HookContext) => MaybePromise<void>;
 }
 
+/**
+ * Entities and hooks of the app's own; or, with neither, the name and settings of a plugin that the server has, such as
+ * `{ name: "file_storage", config: { backend: "s3", bucket: "${env.PYLON_S3_BUCKET}" } }`.
+ */
 export interface Plugin {
   readonly name: string;
   readonly entities?: readonly Entity[];

@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseVariable, VARIABLES, type Variable, type VariableName } from "./config/variables.ts";
 import type { LogLevel } from "./observe/log.ts";
 import type { RateLimit } from "./request/rate-limit.ts";
@@ -31,6 +31,22 @@ export interface Config {
   readonly redisUrl: string | null;
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
+  readonly files: FilesConfig;
+}
+
+/** Where files go, as the environment says it; the app's plugin `file_storage` may say otherwise. */
+export interface FilesConfig {
+  readonly provider: "local" | "s3";
+  readonly dir: string;
+  readonly maxBytes: number;
+  readonly orphanHours: number;
+  readonly s3: {
+    readonly bucket: string | undefined;
+    readonly region: string;
+    readonly endpoint: string | undefined;
+    /** Undefined: the SDK's own search, which finds an ECS task role. */
+    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  };
 }
 
 export type DatabaseConfig =
@@ -74,6 +90,13 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
   }
   const isTemporary = get("PYLON_IN_MEMORY");
   const windowSeconds = get("PYLON_RATE_LIMIT_WINDOW");
+  const accessKeyId = get("PYLON_S3_ACCESS_KEY");
+  const secretAccessKey = get("PYLON_S3_SECRET_KEY");
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
+    const missing = accessKeyId === undefined ? "PYLON_S3_ACCESS_KEY" : "PYLON_S3_SECRET_KEY";
+    problems.push(`${missing} is not set, and its other half is: set both, or neither to use the credentials of the machine's role.`);
+  }
+  const databasePath = isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH");
   const config: Config = {
     dev,
     host: get("PYLON_HOST"),
@@ -81,7 +104,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     extraPorts: !get("PYLON_SINGLE_PORT"),
     database:
       databaseUrl === undefined
-        ? { kind: "sqlite", path: isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH"), isTemporary }
+        ? { kind: "sqlite", path: databasePath, isTemporary }
         : { kind: "postgres", url: databaseUrl, ca: get("PYLON_DATABASE_CA") ?? null, poolMax: get("PYLON_DATABASE_POOL") },
     adminToken,
     corsOrigins,
@@ -99,6 +122,18 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
     redisUrl: get("REDIS_URL") ?? null,
     redisNamespace: get("PYLON_REDIS_NAMESPACE") ?? null,
+    files: {
+      provider: get("PYLON_FILES_PROVIDER"),
+      dir: get("PYLON_FILES_DIR") ?? (isTemporary ? join(dirname(databasePath), "uploads") : "uploads"),
+      maxBytes: get("PYLON_FILES_MAX_BYTES"),
+      orphanHours: get("PYLON_FILES_ORPHAN_HOURS"),
+      s3: {
+        bucket: get("PYLON_S3_BUCKET"),
+        region: get("PYLON_S3_REGION") ?? setOrUndefined(environment["AWS_REGION"]) ?? "us-east-1",
+        endpoint: get("PYLON_S3_ENDPOINT"),
+        credentials: accessKeyId === undefined || secretAccessKey === undefined ? undefined : { accessKeyId, secretAccessKey },
+      },
+    },
   };
   if (problems.length > 0) throw new ConfigError(problems.join(" "));
   return config;

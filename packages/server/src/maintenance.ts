@@ -1,5 +1,6 @@
 import type { Sessions } from "./auth/sessions.ts";
 import { forgetOldAnswers } from "./data/idempotency.ts";
+import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Store } from "./store/store.ts";
 
 const EVERY_MS = 60_000;
@@ -7,13 +8,14 @@ const EVERY_MS = 60_000;
 export interface MaintenanceServices {
   readonly store: Store;
   readonly sessions: Sessions;
+  readonly files: FileCleanup;
   readonly now: () => number;
   /** Most changes that the log keeps. */
   readonly changeLogMax: number;
   readonly onError: (error: unknown) => void;
 }
 
-/** Forgets what nobody needs any more: old changes, old answers, expired sessions. */
+/** Forgets what nobody needs any more: old changes, old answers, expired sessions, files without a row. */
 export class Maintenance {
   readonly #services: MaintenanceServices;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -32,7 +34,7 @@ export class Maintenance {
   }
 
   async run(): Promise<void> {
-    const { store, sessions, now, changeLogMax, onError } = this.#services;
+    const { store, sessions, files, now, changeLogMax, onError } = this.#services;
     try {
       await store.trimLog(changeLogMax);
       await store.transact((tx) => forgetOldAnswers(tx, now()));
@@ -40,5 +42,7 @@ export class Maintenance {
     } catch (error) {
       onError(error);
     }
+    // By itself: the storage may be down while the database is not.
+    await files.run().catch(onError);
   }
 }

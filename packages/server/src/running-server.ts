@@ -14,6 +14,9 @@ import type { Config } from "./config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
+import type { FileSettings } from "./files/file-settings.ts";
+import type { FileStorage } from "./files/file-storage.ts";
+import { createFiles } from "./files/files.ts";
 import { functionRoutes } from "./functions/routes.ts";
 import { Runner } from "./functions/runner.ts";
 import { Watchdog } from "./functions/watchdog.ts";
@@ -44,6 +47,7 @@ export interface RunningOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly platform: Platform;
+  readonly files: { readonly settings: FileSettings; readonly storage: FileStorage };
 }
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
@@ -55,6 +59,7 @@ const REDIS_START_MS = 1_000;
 /** Everything of a server that is up, put together: the only place where the parts meet. */
 export class RunningServer {
   readonly store: Store;
+  readonly #storage: FileStorage;
   readonly #config: Config;
   readonly #log: Log;
   readonly #feed: Feed;
@@ -68,11 +73,12 @@ export class RunningServer {
   #app: CompiledApp;
   #isStopping = false;
 
-  constructor(store: Store, app: CompiledApp, { config, env, log, platform }: RunningOptions) {
+  constructor(store: Store, app: CompiledApp, { config, env, log, platform, files: { settings, storage } }: RunningOptions) {
     const { now } = platform;
     const startedAt = performance.now();
     const uptimeMs = (): number => performance.now() - startedAt;
     this.store = store;
+    this.#storage = storage;
     this.#app = app;
     this.#config = config;
     this.#log = log;
@@ -120,6 +126,7 @@ export class RunningServer {
       },
     });
     const data = { store, committer, model, platform };
+    const files = createFiles({ store, storage, settings, model, platform, log, trustsProxy: config.trustProxyHops > 0 });
     const sessionLifetimeMs = (): number => (this.#app.manifest.auth?.session?.expiresIn ?? DEFAULT_SESSION_S) * 1000;
     const routes = [
       ...observeRoutes(store, metrics, { uptimeMs, isStopping: () => this.#isStopping }),
@@ -130,6 +137,7 @@ export class RunningServer {
       ...syncRoutes(data),
       ...functionRoutes(runner, functions, new RateLimiter(config.fnRateLimit, shared("function"))),
       ...roomRoutes(rooms.store),
+      ...files.routes,
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,
@@ -146,7 +154,7 @@ export class RunningServer {
     this.#listen = (purpose, port) =>
       listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;
-    this.maintenance = new Maintenance({ store, sessions, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
+    this.maintenance = new Maintenance({ store, sessions, files: files.cleanup, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
     this.#startWatch = () => {
       // A second thread costs more than the whole start; it is only needed once functions run.
       const timer = setTimeout(() => {
@@ -206,6 +214,7 @@ export class RunningServer {
     await this.#rooms.stop();
     this.#redis?.close();
     this.#feed.stop();
+    this.#storage.close();
     await this.store.close();
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary) rmSync(dirname(database.path), { recursive: true, force: true });

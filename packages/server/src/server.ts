@@ -1,9 +1,13 @@
 import type { Manifest } from "@pylonsync/sdk";
 import { compileApp } from "./app/compile-app.ts";
+import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config.ts";
+import { fileSettings } from "./files/file-settings.ts";
+import { openStorage } from "./files/open-storage.ts";
 import { Log } from "./observe/log.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
+import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep, planMigration } from "./schema/diff.ts";
@@ -85,18 +89,27 @@ class Server implements PylonServer {
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
+    const env = this.#options.env ?? {};
+    const plugins = resolvePlugins(app.manifest.plugins ?? [], env);
+    const settings = fileSettings(config.files, plugins.get("file_storage"));
+    const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
+    const storage = await openStorage(settings, this.#log);
     const store = await openStore(config.database, {
       startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
       onState: (state, error) => {
         if (state === "lost") this.#log.error("database lost: reads and writes are refused until it is back", error);
         else this.#log.info("database is back");
       },
+    }).catch((error: unknown) => {
+      storage.close();
+      throw error;
     });
     try {
       await bringTo(store, app.manifest);
-      this.#running = new RunningServer(store, app, { config, env: this.#options.env ?? {}, log: this.#log, platform: this.#platform });
+      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, files: { settings, storage } });
       await this.#running.open();
     } catch (error) {
+      storage.close();
       await store.close();
       throw error;
     }
@@ -114,6 +127,9 @@ class Server implements PylonServer {
   async reload(loaded: LoadedApp): Promise<Diagnostic[]> {
     const { app, diagnostics } = compileApp(loaded, { dev: this.#options.config.dev });
     if (app === null || this.#running === null) return diagnostics;
+    if (!Bun.deepEquals(app.manifest.plugins, this.#running.manifest.plugins)) {
+      diagnostics.push({ severity: "warning", code: "PLUGINS_CHANGED", message: "The settings of plugins are read at start.", path: "plugins", hint: "Start the server again." });
+    }
     try {
       await bringTo(this.#running.store, app.manifest);
       this.#running.replace(app);

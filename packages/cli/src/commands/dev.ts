@@ -33,7 +33,7 @@ function readSettings({ options, output, env: own }: CommandContext, { dir }: Ap
   const { env, files } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
   // Nobody waits for an answer of a server that its developer stops.
-  const overrides = { PYLON_DEV_MODE: "1", PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
+  const overrides = { PYLON_DEV_MODE: "1", PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_FILES_DIR: join(dir, ".pylon", "uploads"), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
   return { config: loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, overrides), env };
 }
 

@@ -73,8 +73,14 @@ function namespace(value: string): string {
   return value;
 }
 
+function httpUrl(value: string): string {
+  if (!/^https?:$/.test(new URL(value).protocol)) throw new RangeError(value);
+  return value;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 
 export const VARIABLES = {
   PYLON_DEV_MODE: variable({ wants: "1 or 0", doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.", fallback: false, parse: flag }),
@@ -104,6 +110,15 @@ export const VARIABLES = {
   PYLON_SEND_BUFFER_BYTES: variable({ wants: "bytes from 4096", doc: "What may wait in memory for one slow reader, in bytes; beyond it the reader is cut off and resumes.", fallback: MIB, parse: whole(4096, 64 * MIB) }),
   REDIS_URL: variable<string | undefined>({ wants: "redis://user:password@host:6379/0, or rediss:// for TLS", doc: "What several replicas share beside the database: rooms, rate limits, the cache. Without it each counts on its own. A password may be percent-encoded.", fallback: undefined, secret: true, parse: redisUrl }),
   PYLON_REDIS_NAMESPACE: variable<string | undefined>({ wants: "1 to 64 characters of A-Z a-z 0-9 : . _ -", doc: "What all keys in Redis begin with. Without it `pylon:` and the app's name: set it when two stages of one app share a Redis.", fallback: undefined, parse: namespace }),
+  PYLON_FILES_PROVIDER: variable<"local" | "s3">({ wants: "local or s3", doc: "Where uploaded files are kept: in a folder of this machine, or in an S3 bucket. The plugin `file_storage` may name another, see [files](files.md).", fallback: "local", parse: oneOf("local", "s3") }),
+  PYLON_FILES_DIR: variable<string | undefined>({ wants: "a folder", doc: "Where `local` keeps files; by default `uploads`. `pylon dev` uses `.pylon/uploads` in the app's folder.", fallback: undefined, parse: text }),
+  PYLON_FILES_MAX_BYTES: variable({ wants: "bytes from 1", doc: "Largest file, in bytes.", fallback: 5 * GIB, parse: whole(1, 5 * 1024 * GIB) }),
+  PYLON_FILES_ORPHAN_HOURS: variable({ wants: "hours from 1 to 8760", doc: "After how long an upload that was not finished, and a file that its row let go, is deleted, in hours.", fallback: 24, parse: whole(1, 8760) }),
+  PYLON_S3_BUCKET: variable<string | undefined>({ wants: "a bucket's name", doc: "The bucket for files.", fallback: undefined, parse: text }),
+  PYLON_S3_REGION: variable<string | undefined>({ wants: "a region", doc: "The bucket's region; by default AWS_REGION, and without that `us-east-1`.", fallback: undefined, parse: text }),
+  PYLON_S3_ENDPOINT: variable<string | undefined>({ wants: "a URL such as http://minio:9000", doc: "An S3 of another maker. Buckets are then addressed by path.", fallback: undefined, parse: httpUrl }),
+  PYLON_S3_ACCESS_KEY: variable<string | undefined>({ wants: "an access key id", doc: "With PYLON_S3_SECRET_KEY. Without the pair the credentials are looked for as the AWS SDK does it, an ECS task role among them.", fallback: undefined, parse: text }),
+  PYLON_S3_SECRET_KEY: variable<string | undefined>({ wants: "a secret access key", doc: "Belongs to PYLON_S3_ACCESS_KEY.", fallback: undefined, secret: true, parse: text }),
 } as const;
 
 export type VariableName = keyof typeof VARIABLES;

@@ -5,6 +5,7 @@ import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
+import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
 import { RuleEnv } from "./rules.ts";
 
@@ -63,7 +64,9 @@ export class Writer implements Reader {
     const fields = this.#stampOwner(entity, checkInsert(entity, input));
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
     await this.#authorise(entity, "insert", { data: row });
+    const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
+    await linkFiles?.();
     await this.#tx.append({ entity: entity.name, rowId: row.id, kind: "insert", before: null, after: row, at: this.#options.now });
     if (!hooks.isEmpty) await hooks.afterInsert(row, this.#context(entityName));
     return row.id;
@@ -86,7 +89,9 @@ export class Writer implements Reader {
     if (Object.keys(patch).length === 0) return true;
     const after: StoredRow = { ...before, ...patch };
     await this.#authorise(entity, "update", { data: after, old: before });
+    const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
+    await linkFiles?.();
     await this.#tx.append({ entity: entity.name, rowId: id, kind: "update", before, after, at: this.#options.now });
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
     return true;
@@ -102,7 +107,9 @@ export class Writer implements Reader {
     const before = await this.#tx.get(entity.name, id);
     if (before === null || !(await this.#mayTouch(entity, "delete", before))) return false;
     if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
+    const linkFiles = await this.#prepareFiles(entity, before, null);
     await this.#tx.delete(entity.name, id);
+    await linkFiles?.();
     await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before, after: null, at: this.#options.now });
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
     return true;
@@ -163,6 +170,13 @@ export class Writer implements Reader {
       }
     }
     return fields;
+  }
+
+  /** Undefined for an entity that holds no files. @throws PylonError INVALID_DATA */
+  async #prepareFiles(entity: Entity, before: StoredRow | null, after: StoredRow | null): Promise<ApplyLinks | undefined> {
+    if (entity.fileFields.length === 0) return undefined;
+    const { caller, policies, now } = this.#options;
+    return prepareFileLinks(this.#tx, entity, { before, after }, { caller, trusted: policies === "bypassed" || caller.isAdmin, now });
   }
 
   #context(entity: string): { entity: string; auth: Caller } {

@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES, PylonError } from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
@@ -29,9 +29,6 @@ export interface ListenerServices {
   readonly page: (request: Request, path: string) => Promise<Response | null>;
 }
 
-/** Bun cuts a body off without an answer that could be read, so it does so only far above the limit; the routes refuse with a code. */
-const CUT_OFF_FACTOR = 4;
-
 export type BunServer = Bun.Server<SyncSocket>;
 type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
 
@@ -57,7 +54,9 @@ class Listener {
     return Bun.serve<SyncSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
-      maxRequestBodySize: MAX_BODY_BYTES * CUT_OFF_FACTOR,
+      // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of their own, and refuse with a code. A
+      // body that no route reads waits at the client.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: 120,
       routes: this.#routeTable(),
       fetch: (request, server) => this.#answer(request, server),

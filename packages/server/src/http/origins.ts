@@ -29,14 +29,14 @@ export class Origins {
       headers: {
         ...headers,
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Filename",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, If-None-Match",
         "Access-Control-Max-Age": "86400",
       },
     });
   }
 }
 
-const EXPOSED = "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
+const EXPOSED = "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
 
 function hostOf(origin: string): string | null {
   return URL.canParse(origin) ? new URL(origin).host : null;

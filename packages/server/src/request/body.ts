@@ -15,16 +15,26 @@ export async function readJson(request: Request, fallback?: unknown): Promise<un
 /** @throws PylonError PAYLOAD_TOO_LARGE */
 export async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  let text: string;
-  try {
-    text = await request.text();
-  } catch {
-    // The listener cut it off.
-    throw tooLarge();
+  // A body that says its length holds no more than that; a chunked one says it only at its end.
+  if (request.headers.has("content-length") || request.body === null) return request.text().catch(cutOff);
+  const reader = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch(cutOff);
+    if (done) break;
+    size += value.length;
+    if (size > MAX_BODY_BYTES) {
+      void reader.cancel();
+      throw tooLarge();
+    }
+    chunks.push(value);
   }
-  // A chunked body says its length only at its end. No character takes more than three bytes of UTF-8.
-  if (text.length > MAX_BODY_BYTES / 3 && Buffer.byteLength(text) > MAX_BODY_BYTES) throw tooLarge();
-  return text;
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+function cutOff(): never {
+  throw new PylonError("INVALID_DATA", "The body was cut off.");
 }
 
 /** @throws PylonError INVALID_JSON when the text is no JSON or nests deeper than MAX_JSON_DEPTH */

@@ -23,7 +23,7 @@ export function planMigration(from: Pick<Manifest, "entities"> | null, to: Pick<
   const steps: MigrationStep[] = [];
   for (const entity of to.entities) {
     const known = before.get(entity.name);
-    if (known === undefined) steps.push({ kind: "create_table", entity }, ...indexesOf(entity).map((index) => createIndex(entity, index)));
+    if (known === undefined) steps.push({ kind: "create_table", entity: { ...entity, fields: entity.fields.map(toColumn) } }, ...indexesOf(entity).map((index) => createIndex(entity, index)));
     else steps.push(...changeEntity(known, entity, problems));
   }
   for (const name of before.keys()) {
@@ -60,11 +60,11 @@ function changeEntity(before: ManifestEntity, after: ManifestEntity, problems: D
     const old = known.get(field.name);
     if (old === undefined) {
       if (needsValue(field)) problems.push(needsDefault(after, field, "is new and required, so the rows that are there would have no value"));
-      columns.push({ kind: "add_column", entity: after.name, field });
+      columns.push({ kind: "add_column", entity: after.name, field: toColumn(field) });
       continue;
     }
     if (old.optional && needsValue(field)) problems.push(needsDefault(after, field, "becomes required, and rows without a value may be there"));
-    if (!isStoredAlike(old, field)) columns.push({ kind: "retype_column", entity: after.name, from: old, to: field, destructive: true });
+    if (!isStoredAlike(old, field)) columns.push({ kind: "retype_column", entity: after.name, from: toColumn(old), to: toColumn(field), destructive: true });
   }
   const dropped = before.fields.filter(({ name }) => !kept.has(name));
   const retyped = new Set(columns.flatMap((step) => (step.kind === "retype_column" ? [step.to.name] : [])));
@@ -74,6 +74,11 @@ function changeEntity(before: ManifestEntity, after: ManifestEntity, problems: D
     ...dropped.map((field): MigrationStep => ({ kind: "drop_column", entity: after.name, field: field.name, destructive: true })),
     ...missingFrom(indexesOf(before), indexesOf(after), retyped).map((index) => createIndex(after, index)),
   ];
+}
+
+/** A database knows no files: it stores their ids. */
+function toColumn(field: ManifestField): ManifestField {
+  return field.type === "file" ? { ...field, type: "id(file)" } : field;
 }
 
 function needsValue(field: ManifestField): boolean {

@@ -14,6 +14,8 @@ const FieldShape = v.object({
   default: v.optional(v.union([v.string(), v.number(), v.boolean()])),
   readonly: v.optional(v.boolean()),
   owner: v.optional(v.boolean()),
+  accept: v.optional(v.array(v.string())),
+  max_bytes: v.optional(v.number()),
 });
 
 /** The shape of a manifest, before it is known whether its names and types fit together. */
@@ -59,6 +61,6 @@ export const ManifestShape = v.object({
       trustedOrigins: v.optional(v.array(v.string())),
     }),
   ),
-  plugins: v.optional(v.array(v.object({ ...Named, config: v.optional(v.record(v.string(), v.unknown())) }))),
+  plugins: v.optional(v.array(v.object({ ...Named, custom: v.optional(v.literal(true)), config: v.optional(v.record(v.string(), v.unknown())) }))),
   access: v.optional(v.literal("public")),
 });

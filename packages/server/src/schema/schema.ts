@@ -12,11 +12,23 @@ export interface Field {
   readonly default: string | number | boolean | undefined;
   readonly readonly: boolean;
   readonly owner: boolean;
+  /** What a file must be to be stored here; undefined when the field holds no file. */
+  readonly file: FileRules | undefined;
 }
+
+export interface FileRules {
+  /** Media types: exact ones, or families such as `image/*`. Empty: any. */
+  readonly accept: readonly string[];
+  /** Bytes. */
+  readonly maxBytes: number;
+}
+
+export type FileField = Field & { readonly file: FileRules };
 
 export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
+  readonly fileFields: readonly FileField[];
   readonly indexes: readonly ManifestIndex[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
@@ -55,9 +67,9 @@ export class Schema {
   }
 }
 
-/** The kind of a manifest's field type: `id(User)` is `id`. */
+/** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
 export function kindOf(type: string): FieldKind {
-  return type.startsWith("id(") ? "id" : (type as FieldKind);
+  return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);
 }
 
 /** The entity in `id(User)`. */
@@ -70,6 +82,7 @@ function toEntity(entity: ManifestEntity): Entity {
   return {
     name: entity.name,
     fields,
+    fileFields: [...fields.values()].filter((field): field is FileField => field.file !== undefined),
     indexes: entity.indexes,
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
@@ -87,5 +100,6 @@ function toField(field: ManifestField): Field {
     default: field.default,
     readonly: field.readonly === true,
     owner: field.owner === true,
+    file: field.type === "file" ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity } : undefined,
   };
 }

@@ -1,11 +1,13 @@
 import { nearest } from "@pylonsync/query";
 import { MANIFEST_VERSION, type Manifest, type ManifestCall, type ManifestEntity, type ManifestField } from "@pylonsync/sdk";
 import * as v from "valibot";
+import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { kindOf, targetOf } from "./schema.ts";
 
-const TYPES = ["string", "int", "float", "bool", "datetime", "richtext"];
+const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
 const INPUT_TYPES = [...TYPES, "number", "boolean", "id", "any", "object", "array"];
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete", "allowWrite"] as const;
@@ -37,6 +39,7 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
   yield* checkCalls(manifest.actions, "ACTION", "actions");
   yield* checkPolicies(manifest);
   yield* checkRoutes(manifest);
+  yield* checkPlugins(manifest.plugins ?? []);
 }
 
 function* checkEntity(entity: ManifestEntity, manifest: Manifest, at: string): Generator<Diagnostic> {
@@ -78,6 +81,20 @@ function* checkField(entity: ManifestEntity, field: ManifestField, manifest: Man
   if (field.owner === true && kind !== "string" && kind !== "id") {
     yield errorAt("FIELD_OWNER_INVALID", `${label} is the owner's id, which is a string or an id.`, `${at}.owner`);
   }
+  yield* checkFileField(field, label, at);
+}
+
+function* checkFileField(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  const { type, accept, max_bytes: maxBytes } = field;
+  if (type !== "file") {
+    if (accept !== undefined || maxBytes !== undefined) yield errorAt("FIELD_FILE_INVALID", `${label} holds no file, and has rules for one.`, at, "Remove accept and max_bytes.");
+    return;
+  }
+  const wrong = accept?.find((entry) => !MEDIA_TYPE.test(entry));
+  if (wrong !== undefined) yield errorAt("FIELD_FILE_INVALID", `${label} accepts "${wrong}", which is no media type.`, `${at}.accept`, 'Write "image/png", or "image/*" for a family.');
+  if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) yield errorAt("FIELD_FILE_INVALID", `The largest size of ${label} is no whole number of bytes.`, `${at}.max_bytes`);
+  if (field.owner === true) yield errorAt("FIELD_OWNER_INVALID", `${label} holds a file, and can't be the owner's id.`, `${at}.owner`);
+  if (field.default !== undefined) yield errorAt("FIELD_DEFAULT_INVALID", `${label} holds a file, which belongs to one row only.`, `${at}.default`);
 }
 
 function isOfKind(kind: string, value: string | number | boolean): boolean {

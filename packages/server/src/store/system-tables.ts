@@ -16,6 +16,26 @@ export const SYSTEM_TABLES = {
   }),
   /** What an `op_id` answered the first time. `id` is a hash of who asked and the op_id. */
   ops: table("_pylon_ops", { answer: "string", at: "datetime" }, ["at"]),
+  /** What is known of a file; data/file-record.ts says what the columns mean. The content is in the file storage, under the same id. */
+  files: table(
+    "_pylon_files",
+    {
+      ownerId: "string",
+      name: "string",
+      contentType: "string",
+      size: "int",
+      checksum: "string",
+      state: "string",
+      boundEntity: "string",
+      boundField: "string",
+      linkedRow: "string",
+      uploadKey: "string",
+      multipartId: "string",
+      createdAt: "datetime",
+      orphanedAt: "datetime",
+    },
+    ["state", "orphanedAt"],
+  ),
 } as const;
 
 /** A system table: its shape and the fields that have an index. */

@@ -1,0 +1,47 @@
+import type { StoredRow } from "../store/store.ts";
+
+/**
+ * - `pending`: announced, the content is not (all) there
+ * - `ready`: can be read and linked
+ * - `deleting`: to be forgotten, the content first
+ */
+export type FileState = "pending" | "ready" | "deleting";
+
+/** What is known of a file. The content lies in the file storage under the same id. */
+export interface FileRecord {
+  /** 160 bits of randomness as 40 hex characters: nobody guesses it. */
+  readonly id: string;
+  /** Null for what the admin uploaded. */
+  readonly ownerId: string | null;
+  readonly name: string;
+  readonly contentType: string;
+  /** Bytes; of a pending file what was announced, or 0. */
+  readonly size: number;
+  /** SHA-256 in hex; null when the content went past this server and nobody told. */
+  readonly checksum: string | null;
+  readonly state: FileState;
+  /** The field it was uploaded for, or was last linked to. */
+  readonly boundEntity: string | null;
+  readonly boundField: string | null;
+  /** The row that holds it in the bound field. */
+  readonly linkedRow: string | null;
+  /** SHA-256 of the key in the URL that may be written to; null when there is none, or when it is in use. */
+  readonly uploadKey: string | null;
+  /** The storage's own name of an upload in parts. */
+  readonly multipartId: string | null;
+  readonly createdAt: string;
+  /** Since when no row holds it; null for one that is held, and for one that was never meant for a row. */
+  readonly orphanedAt: string | null;
+}
+
+const ID = /^[0-9a-f]{40}$/;
+
+/** Whether this can be the id of a file: what is not never reaches a path or a key. */
+export function isFileId(value: unknown): value is string {
+  return typeof value === "string" && ID.test(value);
+}
+
+/** Only the store's files table holds such rows. */
+export function toFileRecord(row: StoredRow): FileRecord {
+  return row as unknown as FileRecord;
+}

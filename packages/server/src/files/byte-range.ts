@@ -1,0 +1,17 @@
+import type { ByteRange } from "./file-storage.ts";
+
+/**
+ * What a Range header asks of `size` bytes. Several ranges at once, and what can't be understood, count as not asked, as RFC 9110 allows.
+ *
+ * @returns the range; undefined for all of it; null when it begins behind the end
+ */
+export function parseRange(header: string | null, size: number): ByteRange | undefined | null {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");
+  const [, first = "", last = ""] = match ?? [];
+  if (first === "" && last === "") return undefined;
+  if (first === "") return Number(last) === 0 || size === 0 ? null : { start: Math.max(0, size - Number(last)), end: size - 1 };
+  const start = Number(first);
+  if (last !== "" && Number(last) < start) return undefined;
+  if (start >= size) return null;
+  return { start, end: last === "" ? size - 1 : Math.min(size - 1, Number(last)) };
+}

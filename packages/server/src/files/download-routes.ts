@@ -1,0 +1,92 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { FileRecord } from "../data/file-record.ts";
+import type { Log } from "../observe/log.ts";
+import type { RequestContext } from "../request/context.ts";
+import { errorAnswer, JsonAnswer, type Answer } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import { parseRange } from "./byte-range.ts";
+import { servedAs } from "./content-type.ts";
+import { fileNotFound, type FileFinder } from "./file-finder.ts";
+import { contentDisposition } from "./file-name.ts";
+import type { ByteRange, FileStorage } from "./file-storage.ts";
+
+/** How long a redirect to the storage is good, in seconds. */
+const REDIRECT_S = 300;
+/** The browser may keep it, but asks each time: who may read a file can change. */
+const CACHE_CONTROL = "private, no-cache";
+/** A file that is opened by itself runs nothing and loads nothing. */
+const CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'";
+
+export interface DownloadServices {
+  readonly finder: FileFinder;
+  readonly storage: FileStorage;
+  /** Redirect to the storage without being asked. */
+  readonly direct: boolean;
+  readonly log: Log;
+}
+
+/** Files on their way out. */
+export function downloadRoutes({ finder, storage, direct, log }: DownloadServices): Route[] {
+  const redirect = async (file: FileRecord, served: ReturnType<typeof servedAs>): Promise<Answer | null> => {
+    const url = await storage.presignDownload(file.id, { contentType: served.contentType, disposition: contentDisposition(served.disposition, file.name), expiresIn: REDIRECT_S });
+    return url === null ? null : new Response(null, { status: 302, headers: { Location: url, "Cache-Control": "private, no-store" } });
+  };
+
+  const content = async (file: FileRecord, range: ByteRange): Promise<ReadableStream<Uint8Array> | Blob> => {
+    const body = await storage.get(file.id, range);
+    if (body !== null) return body;
+    log.error("the content of a file is missing in the storage", undefined, { id: file.id });
+    throw fileNotFound();
+  };
+
+  const download = async (context: RequestContext): Promise<Answer> => {
+    const { request } = context;
+    const file = await finder.readable(context);
+    const served = servedAs(file.contentType, context.query("download") === "1");
+    const isHead = request.method === "HEAD";
+    if (!isHead && (direct || context.query("redirect") === "1")) {
+      const answer = await redirect(file, served);
+      if (answer !== null) return answer;
+    }
+    const headers = headersOf(file, served);
+    if (isUnchanged(request.headers.get("if-none-match"), headers.ETag)) return new Response(null, { status: 304, headers });
+    const range = askedRange(request.headers, file.size, headers.ETag);
+    if (range === null) return notSatisfiable(file.size, context.requestId);
+    const partial: Readonly<Record<string, string>> = range === undefined ? {} : { "Content-Range": `bytes ${range.start}-${range.end}/${file.size}` };
+    const status = range === undefined ? 200 : 206;
+    const { start, end } = range ?? { start: 0, end: file.size - 1 };
+    const length = end + 1 - start;
+    if (isHead || length === 0) return new Response(null, { status, headers: { ...headers, ...partial, "Content-Length": String(length) } });
+    return new Response(await content(file, { start, end }), { status, headers: { ...headers, ...partial } });
+  };
+
+  return [{ method: "GET", path: "/api/files/:id", access: "anyone", handle: download }];
+}
+
+function headersOf(file: FileRecord, { contentType, disposition }: ReturnType<typeof servedAs>): Readonly<Record<string, string>> & { readonly ETag: string } {
+  return {
+    // An id never names other content, so it does where there is no checksum.
+    ETag: `"${file.checksum ?? file.id}"`,
+    "Content-Type": contentType,
+    "Content-Disposition": contentDisposition(disposition, file.name),
+    "Accept-Ranges": "bytes",
+    "Cache-Control": CACHE_CONTROL,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+  };
+}
+
+function isUnchanged(ifNoneMatch: string | null, etag: string): boolean {
+  if (ifNoneMatch === null) return false;
+  return ifNoneMatch.trim() === "*" || ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+}
+
+/** A range of another version than the client has would not fit to what it has. */
+function askedRange(headers: Headers, size: number, etag: string): ByteRange | undefined | null {
+  const ifRange = headers.get("if-range");
+  return ifRange !== null && ifRange.trim() !== etag ? undefined : parseRange(headers.get("range"), size);
+}
+
+function notSatisfiable(size: number, requestId: string): JsonAnswer {
+  const { body, status } = errorAnswer(new PylonError("RANGE_NOT_SATISFIABLE", `The file has ${size} bytes.`), requestId);
+  return new JsonAnswer(body, status, { "Content-Range": `bytes */${size}` });
+}

@@ -1,0 +1,46 @@
+import type { Caller } from "../data/caller.ts";
+import type { FileRecord } from "../data/file-record.ts";
+import type { DataModel } from "../data/model.ts";
+import { RuleEnv } from "../data/rules.ts";
+import type { Store } from "../store/store.ts";
+import type { FileSettings } from "./file-settings.ts";
+
+export interface FileAccessServices {
+  readonly store: Store;
+  readonly model: () => DataModel;
+  readonly now: () => number;
+  readonly read: FileSettings["read"];
+}
+
+/** Who may do what with a file. */
+export class FileAccess {
+  readonly #services: FileAccessServices;
+
+  constructor(services: FileAccessServices) {
+    this.#services = services;
+  }
+
+  /** The admin and the owner may delete a file and finish its upload. */
+  mayManage(file: FileRecord, caller: Caller): boolean {
+    return caller.isAdmin || (caller.userId !== null && caller.userId === file.ownerId);
+  }
+
+  /** Besides them a file in a row is read by whoever may read the row as it is now. */
+  async mayRead(file: FileRecord, caller: Caller): Promise<boolean> {
+    if (this.mayManage(file, caller)) return true;
+    if (file.linkedRow !== null) return this.#mayReadRow(file, file.linkedRow, caller);
+    return file.boundField === null && caller.userId !== null && this.#services.read === "signed-in";
+  }
+
+  async #mayReadRow({ id, boundEntity, boundField }: FileRecord, rowId: string, caller: Caller): Promise<boolean> {
+    const { store, model, now } = this.#services;
+    const { schema, rules } = model();
+    // A field that the schema has no more opens nothing.
+    const entity = boundEntity === null ? undefined : schema.find(boundEntity);
+    const field = entity?.fileFields.find(({ name }) => name === boundField);
+    if (entity === undefined || field === undefined) return false;
+    const row = await store.get(entity.name, rowId);
+    if (row === null || row[field.name] !== id) return false;
+    return rules.allows(store, entity.name, "read", new RuleEnv(caller, now(), row));
+  }
+}

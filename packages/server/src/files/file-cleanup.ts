@@ -1,0 +1,58 @@
+import type { FileRecord } from "../data/file-record.ts";
+import type { FileRegistry } from "./file-registry.ts";
+import type { FileService } from "./file-service.ts";
+
+export interface FileCleanupServices {
+  readonly registry: FileRegistry;
+  readonly files: FileService;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** How long an unfinished upload and an orphan are kept, in milliseconds. */
+  readonly orphanMs: number;
+}
+
+/**
+ * Deletes uploads that were never finished, files that no row holds any more, and what is still there of deleted files. Replicas may do it
+ * at the same time: the transaction that marks a file decides, and to delete what is gone does no harm.
+ */
+export class FileCleanup {
+  readonly #services: FileCleanupServices;
+  #isRunning = false;
+
+  constructor(services: FileCleanupServices) {
+    this.#services = services;
+  }
+
+  /** @throws the first failure of the storage, once every other file was tried */
+  async run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      await this.#sweep();
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { registry, files, now, orphanMs } = this.#services;
+    const before = new Date(now() - orphanMs).toISOString();
+    const failures: unknown[] = [];
+    for (const file of await registry.unneeded(before)) {
+      try {
+        if (await registry.doom(file.id, (current) => isUnneeded(current, before))) await files.erase(file);
+      } catch (error) {
+        failures.push(error);
+        // A storage that is down makes each file wait for its timeout.
+        if (failures.length > 2) break;
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+function isUnneeded(file: FileRecord, before: string): boolean {
+  if (file.state === "deleting") return true;
+  if (file.state === "pending") return file.createdAt < before;
+  return file.linkedRow === null && file.orphanedAt !== null && file.orphanedAt < before;
+}

@@ -1,0 +1,232 @@
+import { createHash } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
+import { nearest } from "@pylonsync/query";
+import type { Caller } from "../data/caller.ts";
+import type { FileRecord } from "../data/file-record.ts";
+import { checkFileRules } from "../data/file-rules.ts";
+import type { DataModel } from "../data/model.ts";
+import type { Log } from "../observe/log.ts";
+import type { Platform } from "../platform.ts";
+import type { FileField } from "../schema/schema.ts";
+import type { FileRegistry } from "./file-registry.ts";
+import type { FinishedPart, FileStorage, PresignedParts, PresignedRequest } from "./file-storage.ts";
+import { MeteredContent, tooLarge } from "./metered-content.ts";
+import type { IncomingFile } from "./upload-body.ts";
+
+export interface FileServices {
+  readonly registry: FileRegistry;
+  readonly storage: FileStorage;
+  readonly model: () => DataModel;
+  readonly platform: Platform;
+  readonly maxBytes: number;
+  readonly log: Log;
+}
+
+/** The field that a file is for. */
+export interface Binding {
+  readonly entity: string;
+  readonly field: FileField;
+}
+
+export interface Announcement {
+  readonly name: string;
+  readonly contentType: string;
+  readonly size: number;
+  readonly checksum: string | null;
+  readonly binding: Binding | null;
+  /** Upload in so many parts, where the storage can. */
+  readonly parts: number | null;
+}
+
+export interface Announced {
+  readonly file: FileRecord;
+  /** Where the content goes. A key instead of a request: to this server, with the key. */
+  readonly target: { readonly request: PresignedRequest } | { readonly parts: PresignedParts } | { readonly key: string };
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+const PRESIGNED_S = 60 * 60;
+const KEY_BYTES = 32;
+
+/** Takes files in and deletes them: each step is written down before it is taken, so that a crash leaves nothing that isn't found again. */
+export class FileService {
+  readonly #services: FileServices;
+
+  constructor(services: FileServices) {
+    this.#services = services;
+  }
+
+  /**
+   * The field that an upload names, if it names one.
+   *
+   * @throws PylonError ENTITY_NOT_FOUND, INVALID_COLUMN, MISSING_FIELD
+   */
+  bindingOf(entityName: string | null, fieldName: string | null): Binding | null {
+    if (entityName === null && fieldName === null) return null;
+    if (entityName === null || fieldName === null) {
+      throw new PylonError("MISSING_FIELD", "An upload for a field names the entity and the field.", { field: entityName === null ? "entity" : "field" });
+    }
+    const entity = this.#services.model().entity(entityName);
+    const field = entity.fileFields.find(({ name }) => name === fieldName);
+    if (field !== undefined) return { entity: entity.name, field };
+    const names = entity.fileFields.map(({ name }) => name);
+    const meant = nearest(fieldName, names);
+    throw new PylonError("INVALID_COLUMN", `${entity.name} has no file field "${fieldName.slice(0, 80)}".`, {
+      field: "field",
+      hint: meant === undefined ? `Its file fields: ${names.join(", ") || "none"}.` : `Did you mean "${meant}"?`,
+    });
+  }
+
+  /** Most bytes that an upload may have. */
+  limitOf(binding: Binding | null): number {
+    return Math.min(this.#services.maxBytes, binding?.field.file.maxBytes ?? Infinity);
+  }
+
+  /**
+   * Stores a file that comes in through this server.
+   *
+   * @param checksum SHA-256 in hex that the content must have, or null
+   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; nothing is kept then
+   */
+  async take(incoming: IncomingFile, caller: Caller, binding: Binding | null, checksum: string | null): Promise<FileRecord> {
+    const { registry } = this.#services;
+    const { name, contentType } = incoming;
+    if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size: 0 });
+    const file = await registry.announce({ ownerId: caller.userId, name, contentType, size: 0, checksum: null, ...columnsOf(binding), uploadKey: null });
+    const content = new MeteredContent(incoming.content, { maxBytes: this.limitOf(binding), checksum });
+    try {
+      await this.#services.storage.put(file.id, content, { contentType });
+    } catch (error) {
+      // A storage that did not answer may have stored it all the same: the maintenance looks after it.
+      if (isUnavailable(error)) await registry.doom(file.id, () => true);
+      else await registry.forget(file.id);
+      throw error;
+    }
+    return this.#finish(file, content);
+  }
+
+  /**
+   * Announces a file whose content comes later, past this server where the storage can be reached.
+   *
+   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
+   */
+  async announce({ name, contentType, size, checksum, binding, parts }: Announcement, caller: Caller): Promise<Announced> {
+    const { registry, storage, platform } = this.#services;
+    const limit = this.limitOf(binding);
+    if (size > limit) throw tooLarge(limit);
+    if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size });
+    const file = await registry.announce({ ownerId: caller.userId, name, contentType, size, checksum, ...columnsOf(binding), uploadKey: null });
+    const expiresAt = platform.now() + PRESIGNED_S * 1000;
+    const options = { contentType, size, checksum, expiresIn: PRESIGNED_S };
+    try {
+      const inParts = parts === null ? null : await storage.presignParts(file.id, parts, options);
+      if (inParts !== null) {
+        await registry.amend(file.id, { multipartId: inParts.multipartId });
+        return { file, target: { parts: inParts }, expiresAt };
+      }
+      const request = await storage.presignUpload(file.id, options);
+      if (request !== null) return { file, target: { request }, expiresAt };
+      const key = this.#newKey();
+      await registry.amend(file.id, { uploadKey: hashOf(key) });
+      return { file, target: { key }, expiresAt };
+    } catch (error) {
+      await registry.forget(file.id);
+      throw error;
+    }
+  }
+
+  /**
+   * Stores the content of an announced file that comes to this server.
+   *
+   * @param key as `announce` gave it
+   * @returns null when the key opens nothing
+   * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then it can be tried again
+   */
+  async receive(id: string, key: string, body: AsyncIterable<Uint8Array>): Promise<FileRecord | null> {
+    const { registry, storage, platform } = this.#services;
+    const uploadKey = hashOf(key);
+    const file = await registry.takeUploadKey(id, uploadKey);
+    if (file === null || platform.now() > Date.parse(file.createdAt) + PRESIGNED_S * 1000) return null;
+    const content = new MeteredContent(body, { maxBytes: file.size, size: file.size, checksum: file.checksum });
+    try {
+      await storage.put(id, content, { contentType: file.contentType });
+    } catch (error) {
+      await registry.amend(id, { uploadKey });
+      throw error;
+    }
+    await registry.amend(id, { checksum: content.checksum });
+    return file;
+  }
+
+  /**
+   * The content of an announced file is in the storage: makes the file readable. Doing it twice does no harm.
+   *
+   * @throws PylonError CONFLICT when there is nothing yet, INVALID_DATA when it is something else, STORAGE_UNAVAILABLE
+   */
+  async complete(file: FileRecord, parts: readonly FinishedPart[] | null): Promise<FileRecord> {
+    const { registry, storage } = this.#services;
+    if (file.state === "ready") return file;
+    if (file.multipartId !== null) {
+      if (parts === null) throw new PylonError("MISSING_FIELD", "This upload is in parts: name them.", { field: "parts", hint: 'Send {"parts": [{"number": 1, "etag": "..."}]}.' });
+      await storage.completeParts(file.id, file.multipartId, parts);
+    }
+    const stored = await storage.info(file.id);
+    if (stored === null) throw new PylonError("CONFLICT", "The content is not there yet.", { hint: "Send it to the URL that /api/files/presign answered, then complete." });
+    if (stored.size !== file.size) {
+      await this.remove(file);
+      throw new PylonError("INVALID_DATA", `The content has ${stored.size} bytes, and ${file.size} were announced.`, { field: "size" });
+    }
+    const finished = await registry.finish(file, { size: file.size, checksum: file.checksum });
+    return finished ?? (await this.#finishedBefore(file.id));
+  }
+
+  /** Deletes a file. What can't be deleted right now, the maintenance deletes later. @returns false when a row holds it */
+  async remove(file: FileRecord): Promise<boolean> {
+    const { registry, log } = this.#services;
+    if (!(await registry.doom(file.id, ({ linkedRow }) => linkedRow === null))) return false;
+    try {
+      await this.erase(file);
+    } catch (error) {
+      log.warn("a file is deleted later", { id: file.id, reason: error instanceof Error ? error.message : String(error) });
+    }
+    return true;
+  }
+
+  /** Content first: while the row is there, a failure is found again. */
+  async erase(file: FileRecord): Promise<void> {
+    await this.#services.storage.delete(file.id, file.multipartId);
+    await this.#services.registry.forget(file.id);
+  }
+
+  async #finish(file: FileRecord, { size, checksum }: MeteredContent): Promise<FileRecord> {
+    const finished = await this.#services.registry.finish(file, { size, checksum });
+    if (finished !== null) return finished;
+    await this.#services.storage.delete(file.id, null);
+    throw new PylonError("CONFLICT", "The upload took so long that it was given up.", { hint: "Send it again." });
+  }
+
+  async #finishedBefore(id: string): Promise<FileRecord> {
+    const file = await this.#services.registry.get(id);
+    if (file?.state === "ready") return file;
+    throw new PylonError("FILE_NOT_FOUND", "There is no such file.");
+  }
+
+  #newKey(): string {
+    const bytes = new Uint8Array(KEY_BYTES);
+    this.#services.platform.random(bytes);
+    return Buffer.from(bytes).toString("base64url");
+  }
+}
+
+function columnsOf(binding: Binding | null): Pick<FileRecord, "boundEntity" | "boundField"> {
+  return { boundEntity: binding?.entity ?? null, boundField: binding?.field.name ?? null };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof PylonError && error.code === "STORAGE_UNAVAILABLE";
+}
+
+function hashOf(key: string): string {
+  return createHash("sha256").update(key).digest("hex");
+}

@@ -1,0 +1,87 @@
+/** Both ends are included; counted from 0. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What is known of an object that is stored. */
+export interface ObjectInfo {
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface PutOptions {
+  readonly contentType: string;
+}
+
+/** How to send content to the storage without going through this server. */
+export interface PresignedRequest {
+  readonly url: string;
+  /** To be sent as they are. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface PresignUploadOptions extends PutOptions {
+  /** Bytes; the storage takes no more and no less. */
+  readonly size: number;
+  /** SHA-256 in hex, which the storage checks; null when it is not known. */
+  readonly checksum: string | null;
+  /** Seconds for which the URL is good. */
+  readonly expiresIn: number;
+}
+
+export interface PresignDownloadOptions {
+  /** What the storage is to answer with. */
+  readonly contentType: string;
+  readonly disposition: string;
+  /** Seconds for which the URL is good. */
+  readonly expiresIn: number;
+}
+
+export interface PresignedParts {
+  /** The storage's name of this upload. */
+  readonly multipartId: string;
+  readonly parts: readonly { readonly number: number; readonly url: string }[];
+}
+
+export interface FinishedPart {
+  readonly number: number;
+  readonly etag: string;
+}
+
+/**
+ * Where the content of files is kept, by id. An object is written once and then only read or deleted. All methods throw
+ * PylonError STORAGE_UNAVAILABLE when the storage does not answer or refuses.
+ */
+export interface FileStorage {
+  /**
+   * Stores all of `content`. When it throws, or `content` does, nothing is left behind.
+   *
+   * @param id a file's id; nothing else is ever part of a path
+   */
+  put(id: string, content: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void>;
+  /**
+   * @param range must lie within the object
+   * @returns null when there is no such object. A Blob stands for a file that is not read yet: the HTTP server sends it from the disk, and
+   * with its length, which it does not do for a stream.
+   */
+  get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | Blob | null>;
+  /** @returns null when there is no such object */
+  info(id: string): Promise<ObjectInfo | null>;
+  /** Deletes the object, if it is there, and what was left of unfinished uploads to it. */
+  delete(id: string, multipartId: string | null): Promise<void>;
+  /** @returns null when clients can't reach this storage by themselves */
+  presignUpload(id: string, options: PresignUploadOptions): Promise<PresignedRequest | null>;
+  /** @returns null when clients can't reach this storage by themselves */
+  presignDownload(id: string, options: PresignDownloadOptions): Promise<string | null>;
+  /** Begins an upload in parts. @returns null when clients can't reach this storage by themselves */
+  presignParts(id: string, count: number, options: PresignUploadOptions): Promise<PresignedParts | null>;
+  /** @throws PylonError INVALID_DATA when the parts are not those that were uploaded */
+  completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void>;
+  close(): void;
+}
+
+/** Spreads objects over folders, which some file systems need and S3 does not mind. */
+export function shardedPath(id: string): string {
+  return `${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
+
+const INCOMING = ".incoming";
+
+/** Files in a folder of this machine. */
+export class LocalStorage implements FileStorage {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async put(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const incoming = join(this.#dir, INCOMING, `${id}.${randomUUID()}`);
+    const path = this.#path(id);
+    await mkdir(dirname(incoming), { recursive: true });
+    try {
+      await writeDurably(incoming, content);
+      await mkdir(dirname(path), { recursive: true });
+      await rename(incoming, path);
+    } catch (error) {
+      await rm(incoming, { force: true });
+      throw error;
+    }
+    await syncFolder(dirname(path));
+  }
+
+  async get(id: string, { start, end }: ByteRange): Promise<Blob | null> {
+    return (await this.info(id)) === null ? null : Bun.file(this.#path(id)).slice(start, end + 1);
+  }
+
+  async info(id: string): Promise<ObjectInfo | null> {
+    const found = await stat(this.#path(id)).catch(ifMissing);
+    return found === null ? null : { size: found.size };
+  }
+
+  async delete(id: string): Promise<void> {
+    await rm(this.#path(id), { force: true });
+    const incoming = join(this.#dir, INCOMING);
+    const names = (await readdir(incoming).catch(ifMissing)) ?? [];
+    for (const name of names) {
+      if (name.startsWith(`${id}.`)) await rm(join(incoming, name), { force: true });
+    }
+  }
+
+  presignUpload(): Promise<null> {
+    return Promise.resolve(null);
+  }
+  presignDownload(): Promise<null> {
+    return Promise.resolve(null);
+  }
+  presignParts(): Promise<null> {
+    return Promise.resolve(null);
+  }
+  completeParts(): Promise<void> {
+    return Promise.reject(new Error("There are no uploads in parts to a folder."));
+  }
+  close(): void {
+    // There is nothing open between calls.
+  }
+
+  #path(id: string): string {
+    return join(this.#dir, shardedPath(id));
+  }
+}
+
+async function writeDurably(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    for await (const chunk of content) await writeAll(handle, chunk);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.length; ) {
+    const { bytesWritten } = await handle.write(chunk, written, chunk.length - written);
+    written += bytesWritten;
+  }
+}
+
+/** Without it the name, and not only the content, could be lost when the machine stops. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function ifMissing(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
+}

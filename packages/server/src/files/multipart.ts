@@ -1,0 +1,113 @@
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import { PylonError } from "@pylonsync/protocol";
+import { normaliseContentType } from "./content-type.ts";
+import { cleanFileName } from "./file-name.ts";
+import type { IncomingFile } from "./upload-body.ts";
+
+const LIMITS = { fields: 100, fieldNameSize: 100, fieldSize: 64 * 1024, parts: 100, headerPairs: 20 };
+
+/**
+ * The first file of a form, while the form still comes in; its other parts are skipped. The file's content ends well only when the
+ * whole form did.
+ *
+ * @throws PylonError INVALID_MULTIPART when it is malformed or has no file
+ */
+export function readMultipart(contentType: string, body: AsyncGenerator<Uint8Array>): Promise<IncomingFile> {
+  return new Promise((resolve, reject) => {
+    const form = new Form(contentType);
+    const ended = form.read(body, resolve);
+    ended.then(
+      () => reject(invalid("The form has no file.")),
+      (error: unknown) => reject(error as Error),
+    );
+  });
+}
+
+class Form {
+  readonly #parser: BusboyInstance;
+  #file: Readable | undefined;
+  #failure: unknown;
+  #isAbandoned = false;
+  #wake: () => void = () => undefined;
+
+  constructor(contentType: string) {
+    try {
+      this.#parser = new Busboy({ headers: { "content-type": contentType }, limits: LIMITS });
+    } catch {
+      throw invalid("The form names no boundary.");
+    }
+  }
+
+  /** Feeds the parser until the body ends. @param found gets the first file */
+  async read(body: AsyncGenerator<Uint8Array>, found: (file: IncomingFile) => void): Promise<void> {
+    const parser = this.#parser;
+    parser.on("file", (_field, stream, filename, _encoding, mimeType) => {
+      // It may fail before anybody reads it.
+      stream.on("error", (error: unknown) => this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")));
+      if (this.#file !== undefined) {
+        stream.resume();
+        return;
+      }
+      this.#file = stream;
+      found({ name: cleanFileName(filename ?? ""), contentType: normaliseContentType(mimeType), content: this.#content(stream, () => ended) });
+    });
+    parser.on("error", (error: unknown) => this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")));
+    const ended = this.#feed(body);
+    await ended;
+  }
+
+  async #feed(body: AsyncGenerator<Uint8Array>): Promise<void> {
+    try {
+      for await (const chunk of body) {
+        if (!this.#parser.write(chunk)) await this.#drained();
+        if (this.#isAbandoned || this.#failure !== undefined) break;
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#failure === undefined && !this.#isAbandoned) {
+      const finished = once(this.#parser, "finish").catch((error: unknown) => this.#fail(error));
+      this.#parser.end();
+      await Promise.race([finished, new Promise<void>((resolve) => (this.#wake = resolve))]);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The parser took what it was given, or nobody wants it any more. */
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      this.#parser.once("drain", resolve);
+    });
+  }
+
+  async *#content(stream: Readable, ended: () => Promise<void> | undefined): AsyncGenerator<Uint8Array> {
+    let isWhole = false;
+    try {
+      for await (const chunk of stream) yield chunk as Uint8Array;
+      isWhole = true;
+    } catch (error) {
+      throw this.#failure ?? error;
+    } finally {
+      if (!isWhole) this.#abandon();
+    }
+    await ended();
+  }
+
+  #abandon(): void {
+    this.#isAbandoned = true;
+    this.#wake();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof PylonError ? error : invalid("The form is malformed.");
+    this.#wake();
+    this.#file?.destroy(this.#failure as Error);
+  }
+}
+
+function invalid(message: string): PylonError {
+  return new PylonError("INVALID_MULTIPART", message, { hint: "Send multipart/form-data with one file, or the file itself as the body." });
+}

@@ -1,0 +1,45 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Log } from "../observe/log.ts";
+
+const RETRY_AFTER_S = 5;
+
+/** The operations that are used, and what a role must be allowed for each. */
+const PERMISSIONS = {
+  PutObject: "s3:PutObject",
+  GetObject: "s3:GetObject",
+  // Without s3:ListBucket S3 answers 403 for an object that is not there.
+  HeadObject: "s3:GetObject and s3:ListBucket",
+  DeleteObject: "s3:DeleteObject",
+  CreateMultipartUpload: "s3:PutObject",
+  CompleteMultipartUpload: "s3:PutObject",
+  AbortMultipartUpload: "s3:AbortMultipartUpload",
+} as const;
+export type S3Operation = keyof typeof PERMISSIONS;
+
+/** The HTTP status that S3 answered with; undefined when it did not answer. */
+export function statusOfS3(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
+}
+
+/** There is no such object: not to be taken for a bucket that is missing. */
+export function isMissingObject(error: unknown): boolean {
+  return statusOfS3(error) === 404 && nameOf(error) !== "NoSuchBucket";
+}
+
+/** Writes to the log what failed and what to do; the caller of the API learns only that it failed. */
+export function s3Failure(error: unknown, operation: S3Operation, bucket: string, log: Log): PylonError {
+  const status = statusOfS3(error);
+  const fields = { operation, bucket, status, reason: nameOf(error) };
+  if (status === 403) log.error(`S3 refused ${operation} on the bucket ${bucket}: check the credentials, and allow ${PERMISSIONS[operation]}.`, undefined, fields);
+  else if (nameOf(error) === "NoSuchBucket") log.error(`The bucket ${bucket} does not exist: make it, or set PYLON_S3_BUCKET.`, undefined, fields);
+  else if (nameOf(error) === "CredentialsProviderError") log.error("There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, or give the machine a role.", undefined, fields);
+  else log.error(`S3 failed at ${operation} on the bucket ${bucket}.`, error, fields);
+  return new PylonError("STORAGE_UNAVAILABLE", "The file storage is not available.", {
+    hint: `Try again in ${RETRY_AFTER_S} s; the server's log has the reason.`,
+    extra: { retry_after_secs: RETRY_AFTER_S },
+  });
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,0 +1,194 @@
+import { Readable } from "node:stream";
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+  type GetObjectCommandOutput,
+} from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { PylonError } from "@pylonsync/protocol";
+import type { Log } from "../observe/log.ts";
+import { shardedPath, type ByteRange, type FileStorage, type FinishedPart, type ObjectInfo, type PresignDownloadOptions, type PresignedParts, type PresignedRequest, type PresignUploadOptions, type PutOptions } from "./file-storage.ts";
+import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-failure.ts";
+import { streamWindows } from "./s3-windows.ts";
+
+export interface S3StorageOptions {
+  readonly bucket: string;
+  readonly region: string;
+  readonly endpoint: string | undefined;
+  /** Undefined: the SDK looks for them, in a task role among other places. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  /** The largest file, in bytes. */
+  readonly maxBytes: number;
+  /** How long S3 may take to answer a request, in milliseconds; the largest request sends one part. Default 20 s. */
+  readonly requestMs?: number;
+  readonly log: Log;
+}
+
+const CONNECT_MS = 3_000;
+const REQUEST_MS = 20_000;
+const ATTEMPTS = 3;
+/** What S3 takes: parts of at least 5 MiB but for the last, and 10,000 of them. */
+const MIN_PART_BYTES = 5 * 1024 * 1024;
+const MAX_PARTS = 10_000;
+/** So many are in memory for each upload under way. */
+const PARTS_AT_ONCE = 2;
+
+/** Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is chosen. */
+export class S3Storage implements FileStorage {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #partBytes: number;
+  readonly #log: Log;
+
+  constructor({ bucket, region, endpoint, credentials, maxBytes, requestMs = REQUEST_MS, log }: S3StorageOptions) {
+    this.#bucket = bucket;
+    this.#partBytes = Math.max(MIN_PART_BYTES, Math.ceil(maxBytes / MAX_PARTS));
+    this.#log = log;
+    this.#client = new S3Client({
+      region,
+      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: !isAmazon(endpoint) }),
+      ...(credentials === undefined ? {} : { credentials }),
+      maxAttempts: ATTEMPTS,
+      // The SDK's own checksums are not known to every S3, and would be signed into presigned URLs as those of an empty body.
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: requestMs, throwOnRequestTimeout: true },
+    });
+  }
+
+  async put(id: string, content: AsyncIterable<Uint8Array>, { contentType }: PutOptions): Promise<void> {
+    const failures: unknown[] = [];
+    const upload = new Upload({
+      client: this.#client,
+      params: { ...this.#object(id), Body: Readable.from(remembering(content, failures), { objectMode: false }), ContentType: contentType },
+      partSize: this.#partBytes,
+      queueSize: PARTS_AT_ONCE,
+    });
+    try {
+      await upload.done();
+    } catch (error) {
+      // What the caller sent is at fault, not S3; the parts that went out are taken back either way.
+      if (failures.length > 0) throw failures[0];
+      throw s3Failure(error, "PutObject", this.#bucket, this.#log);
+    }
+  }
+
+  get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
+    return streamWindows(range, async (window, etag) => {
+      const command = new GetObjectCommand({ ...this.#object(id), Range: `bytes=${window.start}-${window.end}`, ...(etag === undefined ? {} : { IfMatch: etag }) });
+      const output = await this.#run("GetObject", () => this.#client.send(command));
+      if (output === null) return null;
+      return { etag: output.ETag, body: bodyOf(output) };
+    });
+  }
+
+  async info(id: string): Promise<ObjectInfo | null> {
+    const output = await this.#run("HeadObject", () => this.#client.send(new HeadObjectCommand(this.#object(id))));
+    return output === null ? null : { size: output.ContentLength ?? 0 };
+  }
+
+  async delete(id: string, multipartId: string | null): Promise<void> {
+    if (multipartId !== null) await this.#run("AbortMultipartUpload", () => this.#client.send(new AbortMultipartUploadCommand({ ...this.#object(id), UploadId: multipartId })));
+    await this.#run("DeleteObject", () => this.#client.send(new DeleteObjectCommand(this.#object(id))));
+  }
+
+  async presignUpload(id: string, { contentType, size, checksum, expiresIn }: PresignUploadOptions): Promise<PresignedRequest> {
+    // What is signed must be sent just so: the size, the type, and that nothing is there yet, so that a URL writes once.
+    const command = new PutObjectCommand({
+      ...this.#object(id),
+      ContentType: contentType,
+      ContentLength: size,
+      IfNoneMatch: "*",
+      ...(checksum === null ? {} : { ChecksumSHA256: toBase64(checksum) }),
+    });
+    const url = await getSignedUrl(this.#client, command, {
+      expiresIn,
+      signableHeaders: new Set(["host", "content-type", "content-length", "if-none-match", CHECKSUM_HEADER]),
+      unhoistableHeaders: new Set([CHECKSUM_HEADER]),
+    });
+    return { url, headers: { "Content-Type": contentType, "If-None-Match": "*", ...(checksum === null ? {} : { [CHECKSUM_HEADER]: toBase64(checksum) }) } };
+  }
+
+  presignDownload(id: string, { contentType, disposition, expiresIn }: PresignDownloadOptions): Promise<string> {
+    const command = new GetObjectCommand({ ...this.#object(id), ResponseContentType: contentType, ResponseContentDisposition: disposition });
+    return getSignedUrl(this.#client, command, { expiresIn });
+  }
+
+  async presignParts(id: string, count: number, { contentType, expiresIn }: PresignUploadOptions): Promise<PresignedParts> {
+    const begun = await this.#run("CreateMultipartUpload", () => this.#client.send(new CreateMultipartUploadCommand({ ...this.#object(id), ContentType: contentType })));
+    const multipartId = begun?.UploadId ?? "";
+    const sign = async (number: number): Promise<{ number: number; url: string }> => {
+      const command = new UploadPartCommand({ ...this.#object(id), UploadId: multipartId, PartNumber: number });
+      return { number, url: await getSignedUrl(this.#client, command, { expiresIn }) };
+    };
+    return { multipartId, parts: await Promise.all(Array.from({ length: count }, (_, index) => sign(index + 1))) };
+  }
+
+  async completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void> {
+    const command = new CompleteMultipartUploadCommand({
+      ...this.#object(id),
+      UploadId: multipartId,
+      MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+    });
+    try {
+      await this.#client.send(command);
+    } catch (error) {
+      const status = statusOfS3(error);
+      // 404: it was completed before, or given up; whether the object is there tells which.
+      if (status === 404 && isMissingObject(error)) return;
+      if (status === 400) throw new PylonError("INVALID_DATA", "These are not the parts that were uploaded.", { field: "parts", hint: "Send each part's number and the ETag that its upload answered." });
+      throw s3Failure(error, "CompleteMultipartUpload", this.#bucket, this.#log);
+    }
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #object(id: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#bucket, Key: `files/${shardedPath(id)}` };
+  }
+
+  /** @returns null when there is no such object @throws PylonError STORAGE_UNAVAILABLE */
+  async #run<T>(operation: S3Operation, send: () => Promise<T>): Promise<T | null> {
+    try {
+      return await send();
+    } catch (error) {
+      if (isMissingObject(error)) return null;
+      throw s3Failure(error, operation, this.#bucket, this.#log);
+    }
+  }
+}
+
+const CHECKSUM_HEADER = "x-amz-checksum-sha256";
+
+/** Lets it be told afterwards whether the content itself failed, whatever the SDK made of that. */
+async function* remembering(content: AsyncIterable<Uint8Array>, failures: unknown[]): AsyncGenerator<Uint8Array> {
+  try {
+    yield* content;
+  } catch (error) {
+    failures.push(error);
+    throw error;
+  }
+}
+
+function bodyOf(output: GetObjectCommandOutput): ReadableStream<Uint8Array> {
+  if (output.Body === undefined) throw new Error("S3 answered without a body.");
+  return output.Body.transformToWebStream() as ReadableStream<Uint8Array>;
+}
+
+function isAmazon(endpoint: string): boolean {
+  return /(^|\.)amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+}
+
+function toBase64(hex: string): string {
+  return Buffer.from(hex, "hex").toString("base64");
+}

@@ -1,0 +1,69 @@
+import type { ByteRange } from "./file-storage.ts";
+
+/** What is asked of S3 at once. A slow reader then holds up no more than this in memory, whatever the HTTP client buffers. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** How long a body may be silent, in milliseconds. */
+const SILENCE_MS = 30_000;
+
+interface Window {
+  readonly etag: string | undefined;
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+/** Fetches a part of the object; with `etag` only of that version of it. Null when there is no such object. */
+type Fetch = (range: ByteRange, etag: string | undefined) => Promise<Window | null>;
+
+/**
+ * A range of an object as one stream, fetched window by window as it is read. The first window is fetched at once, so that a failure
+ * shows before anything is answered.
+ *
+ * @returns null when there is no such object
+ */
+export async function streamWindows(range: ByteRange, fetch: Fetch): Promise<ReadableStream<Uint8Array> | null> {
+  const first = await fetch(windowAt(range, range.start), undefined);
+  if (first === null) return null;
+  let reader = first.body.getReader();
+  let position = range.start;
+  let windowEnd = windowAt(range, position).end;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        for (;;) {
+          const chunk = await readOrTimeOut(reader);
+          if (chunk !== undefined && chunk.length > 0) {
+            position += chunk.length;
+            controller.enqueue(chunk);
+            if (position > range.end) controller.close();
+            return;
+          }
+          if (chunk !== undefined) continue;
+          if (position <= windowEnd) throw new Error("S3 ended before the object did.");
+          const next = windowAt(range, position);
+          const window = await fetch(next, first.etag);
+          if (window === null) throw new Error("The object went away while it was read.");
+          reader = window.body.getReader();
+          windowEnd = next.end;
+        }
+      },
+      async cancel() {
+        await reader.cancel();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function windowAt(range: ByteRange, start: number): ByteRange {
+  return { start, end: Math.min(range.end, start + WINDOW_BYTES - 1) };
+}
+
+/** @returns undefined at the end */
+async function readOrTimeOut(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
+  const timer = setTimeout(() => void reader.cancel(new Error("S3 fell silent.")), SILENCE_MS);
+  try {
+    const { done, value } = await reader.read();
+    return done ? undefined : value;
+  } finally {
+    clearTimeout(timer);
+  }
+}

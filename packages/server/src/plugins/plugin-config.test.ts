@@ -1,0 +1,66 @@
+import { expect, test } from "bun:test";
+import { buildManifest, definePlugin, entity, field, hooksOf } from "@pylonsync/sdk";
+import { PylonStartError } from "../start-error.ts";
+import { checkPlugins, resolvePlugins } from "./plugin-config.ts";
+
+const ENV = { BUCKET: "b1", PREFIX: "p", TRICKY: "${env.BUCKET}", EMPTY: "" };
+
+function resolve(config: Record<string, unknown>): unknown {
+  return resolvePlugins([{ name: "file_storage", config }], ENV).get("file_storage");
+}
+
+test("variables are put in, several in a string, and at any depth", () => {
+  expect(resolve({ bucket: "${env.PREFIX}-${env.BUCKET}-x", maxBytes: 5, deep: { list: ["${env.BUCKET}", true, null] } })).toEqual({
+    bucket: "p-b1-x",
+    maxBytes: 5,
+    deep: { list: ["b1", true, null] },
+  });
+});
+
+test("a value is not looked into again, and what is no reference stays as it is", () => {
+  expect(resolve({ a: "${env.TRICKY}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" })).toEqual({ a: "${env.BUCKET}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" });
+});
+
+test("the manifest keeps the reference", () => {
+  const plugins = [{ name: "file_storage", config: { bucket: "${env.BUCKET}" } }];
+  resolvePlugins(plugins, ENV);
+  expect(plugins[0]?.config.bucket).toBe("${env.BUCKET}");
+});
+
+test.each(["MISSING", "EMPTY", "toString"])("the variable %s that is not set is named with its plugin and setting", (name) => {
+  const act = (): unknown => resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
+  expect(act).toThrow(PylonStartError);
+  expect(act).toThrow(`The setting "nested.region" of the plugin file_storage needs the environment variable ${name}, which is not set.`);
+});
+
+test("unknown plugins and settings are named with the known ones; the app's own are its own matter", () => {
+  const found = [
+    ...checkPlugins([
+      { name: "file_storag" },
+      { name: "file_storage", config: { buckt: "x", backend: "s3" } },
+      { name: "cache_client", config: { url: "redis://x" } },
+      { name: "cache_client" },
+      { name: "mine", custom: true, config: { anything: 1 } },
+    ]),
+  ];
+  expect(found.map(({ code, path, hint }) => [code, path, hint])).toEqual([
+    ["PLUGIN_UNKNOWN", "plugins[0].name", 'Did you mean "file_storage"? Known: file_storage, cache_client.'],
+    ["PLUGIN_CONFIG_UNKNOWN", "plugins[1].config.buckt", 'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.'],
+    ["PLUGIN_DUPLICATE", "plugins[3].name", undefined],
+  ]);
+});
+
+test("a manifest carries settings, and keeps an app's own plugins apart", () => {
+  const hooks = { beforeInsert: () => true };
+  const manifest = buildManifest({
+    name: "a",
+    version: "1.0.0",
+    entities: [entity("Note", { text: field.string() })],
+    plugins: [{ name: "file_storage", config: { backend: "s3", bucket: "${env.BUCKET}" } }, definePlugin({ name: "own", hooks })],
+  });
+  expect(JSON.parse(JSON.stringify(manifest.plugins))).toEqual([
+    { name: "file_storage", config: { backend: "s3", bucket: "${env.BUCKET}" } },
+    { name: "own", custom: true },
+  ]);
+  expect(hooksOf(manifest)).toEqual([hooks]);
+});
