@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { bun, findBrowser, installPackages, root } from "./install.mjs";
 
 /** Tests of whole servers whose outcome depends on the store; they run on SQLite with all the others, and on Postgres after that. */
-const ON_BOTH_STORES = ["bad-input", "catch-up", "client", "faults", "functions", "membership", "privacy", "wire"];
+const ON_BOTH_STORES = [...["bad-input", "catch-up", "client", "faults", "functions", "membership", "privacy", "wire"].map((name) => `tests/${name}`), "files/files"];
 
 installPackages();
 const browser = findBrowser();
@@ -25,7 +25,7 @@ const servers = await startServers();
 runTests({}, patterns);
 if (patterns.length === 0) {
   console.log("The tests of whole servers, on Postgres:");
-  runTests({ PYLON_TEST_STORE: "postgres" }, ON_BOTH_STORES.map((name) => `tests/${name}.test.ts`));
+  runTests({ PYLON_TEST_STORE: "postgres" }, ON_BOTH_STORES.map((name) => `${name}.test.ts`));
 }
 await servers.stop();
 if (browser === null && patterns.length === 0) {

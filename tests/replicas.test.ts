@@ -6,6 +6,7 @@ import { Cluster, type Replica } from "./support/cluster.ts";
 import { ADMIN_TOKEN } from "./support/server.ts";
 import { PostgresServer } from "./support/servers/postgres.ts";
 import { RedisServer } from "./support/servers/redis.ts";
+import { S3Server } from "./support/servers/s3.ts";
 
 const FILES = {
   "app.ts": `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -24,15 +25,16 @@ const CLIENTS = 50;
 
 let postgres: PostgresServer;
 let redis: RedisServer;
+let s3: S3Server;
 let cluster: Cluster;
 
 beforeAll(async () => {
-  [postgres, redis] = await Promise.all([PostgresServer.start(), RedisServer.start()]);
-  cluster = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase(), REDIS_URL: redis.url });
+  [postgres, redis, s3] = await Promise.all([PostgresServer.start(), RedisServer.start(), S3Server.start()]);
+  cluster = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase(), REDIS_URL: redis.url, ...s3.env });
 }, 60_000);
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
-  await Promise.all([postgres.stop(), redis.stop()]);
+  await Promise.all([postgres.stop(), redis.stop(), s3.stop()]);
 });
 
 /** One of the replicas, past the proxy. */
@@ -176,6 +178,29 @@ test("one address is counted by all replicas together", async () => {
   const statuses = await Promise.all(Array.from({ length: 45 }, () => request(anyone, "GET", "/api/auth/me").then(({ status }) => status)));
   expect(statuses.filter((status) => status === 200)).toHaveLength(30);
   expect(statuses.filter((status) => status === 429)).toHaveLength(15);
+}, 60_000);
+
+test("a file that one replica took is served by another; while S3 refuses, files say so and the rest goes on", async () => {
+  const guest = await TestClient.guest(cluster.url);
+  const upload = (content: string) => request(guest, "POST", "/api/files/upload", content);
+  const before = await upload("kept");
+  expect(before.status).toBe(201);
+  const path = String(before.body["url"]);
+  for (const index of [0, 1, 2]) expect((await on(index, guest).request("GET", path)).text).toBe("kept");
+  await s3.down();
+  const end = performance.now() + 10_000;
+  while (performance.now() < end) {
+    const [sent, read, written] = await Promise.all([upload("refused"), request(guest, "GET", path), request(guest, "POST", "/api/entities/Item", { n: 0, shared: false })]);
+    for (const { status, body } of [sent, read]) {
+      expect(status).toBe(503);
+      expect(body["error"]).toMatchObject({ code: "STORAGE_UNAVAILABLE", retry_after_secs: 5 });
+    }
+    expect(written.status).toBe(201);
+    await Bun.sleep(200);
+  }
+  await s3.up();
+  expect((await request(guest, "GET", path)).text).toBe("kept");
+  expect((await upload("taken again")).status).toBe(201);
 }, 60_000);
 
 describe("under load", () => {

@@ -7,6 +7,8 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
 const TOKEN_BYTES = 32;
+/** A session is one row, looked up by its id. */
+const SINGLE_ROW = { isolation: "snapshot" } as const;
 /** For how long an identity is believed without asking the store, in milliseconds: so long at most may a session live on after another replica ended it. */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
@@ -50,6 +52,7 @@ export class Sessions {
         createdAt: new Date(now).toISOString(),
         expiresAt: new Date(now + options.lifetimeMs).toISOString(),
       }),
+      SINGLE_ROW,
     );
     return token;
   }
@@ -79,7 +82,7 @@ export class Sessions {
       const isThere = await tx.delete(TABLE, sessionId);
       if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
       return isThere;
-    });
+    }, SINGLE_ROW);
     this.#ended(sessionId);
     return ended;
   }

@@ -7,6 +7,8 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 const TABLE = SYSTEM_TABLES.files.name;
 const ID_BYTES = 20;
 const BATCH = 200;
+/** Every step here looks up one row by its id and writes it. */
+const SINGLE_ROW = { isolation: "snapshot" } as const;
 
 export type NewFile = Pick<FileRecord, "ownerId" | "name" | "contentType" | "size" | "checksum" | "boundEntity" | "boundField" | "uploadKey">;
 
@@ -28,7 +30,7 @@ export class FileRegistry {
   /** Writes down that a file is to come. */
   async announce(file: NewFile): Promise<FileRecord> {
     const record: FileRecord = { ...file, id: this.#newId(), state: "pending", linkedRow: null, multipartId: null, createdAt: this.#now(), orphanedAt: null };
-    await this.#store.transact((tx) => tx.insert(TABLE, { ...record } as StoredRow));
+    await this.#store.transact((tx) => tx.insert(TABLE, { ...record } as StoredRow), SINGLE_ROW);
     return record;
   }
 
@@ -37,7 +39,7 @@ export class FileRegistry {
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, id);
       return row?.["state"] === "pending" && tx.update(TABLE, id, patch);
-    });
+    }, SINGLE_ROW);
   }
 
   /** Takes the key of a pending file, so that only one request at a time writes to it. @returns the file, or null when the key is wrong or taken */
@@ -47,7 +49,7 @@ export class FileRegistry {
       if (row?.["state"] !== "pending" || row["uploadKey"] !== uploadKey) return null;
       await tx.update(TABLE, id, { uploadKey: null });
       return toFileRecord(row);
-    });
+    }, SINGLE_ROW);
   }
 
   /** The content is there: the file can be read. @returns null when it is pending no more */
@@ -59,7 +61,7 @@ export class FileRegistry {
       if (row?.["state"] !== "pending") return null;
       await tx.update(TABLE, file.id, patch);
       return { ...file, ...patch };
-    });
+    }, SINGLE_ROW);
   }
 
   /**
@@ -73,11 +75,11 @@ export class FileRegistry {
       const row = await tx.get(TABLE, id);
       if (row === null || !condition(toFileRecord(row))) return false;
       return row["state"] === "deleting" || tx.update(TABLE, id, { state: "deleting" });
-    });
+    }, SINGLE_ROW);
   }
 
   async forget(id: string): Promise<void> {
-    await this.#store.transact((tx) => tx.delete(TABLE, id));
+    await this.#store.transact((tx) => tx.delete(TABLE, id), SINGLE_ROW);
   }
 
   /** Files that nobody needs: deleted ones, and uploads and orphans from before `before`. At most a batch, oldest first. */

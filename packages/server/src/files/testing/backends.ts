@@ -1,9 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import S3rver from "@20minutes/s3rver";
-
-const BUCKET = "files-of-the-tests";
+import { S3Server } from "../../../../../tests/support/servers/s3.ts";
 
 /** A storage that really stores, for one test file. */
 export interface Backend {
@@ -27,22 +25,9 @@ function startLocal(): Promise<Backend> {
   });
 }
 
-/** @param port 0 for a free one */
-export async function startS3(port = 0, dir = mkdtempSync(join(tmpdir(), "pylon-s3-"))): Promise<Backend & { readonly endpoint: string }> {
-  const s3 = new S3rver({ port, address: "127.0.0.1", silent: true, directory: dir, configureBuckets: [{ name: BUCKET, configs: [] }] });
-  const { port: taken } = await s3.run();
-  const endpoint = `http://127.0.0.1:${taken}`;
-  return {
-    kind: "s3",
-    endpoint,
-    env: { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: BUCKET, PYLON_S3_ENDPOINT: endpoint, PYLON_S3_ACCESS_KEY: "S3RVER", PYLON_S3_SECRET_KEY: "S3RVER" },
-    // This S3 does not know how to give up an upload in parts, so the parts are not counted.
-    count: () => Promise.resolve(filesIn(dir).filter((name) => name.endsWith("_object")).length),
-    stop: async () => {
-      await s3.close();
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
+export async function startS3(): Promise<Backend & { readonly endpoint: string }> {
+  const server = await S3Server.start();
+  return { kind: "s3", endpoint: server.endpoint, env: server.env, count: () => Promise.resolve(server.count()), stop: () => server.stop() };
 }
 
 function filesIn(dir: string): string[] {

@@ -1,0 +1,54 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import S3rver from "@20minutes/s3rver";
+
+const BUCKET = "files-of-the-tests";
+
+/** An S3 of a test's own, with one bucket, that can go away and come back with what it holds. */
+export class S3Server implements AsyncDisposable {
+  readonly #dir = mkdtempSync(join(tmpdir(), "pylon-s3-"));
+  #s3: S3rver | null = null;
+  #port = 0;
+
+  static async start(): Promise<S3Server> {
+    const server = new S3Server();
+    await server.up();
+    return server;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** What tells a server to keep its files here. */
+  get env(): Readonly<Record<string, string>> {
+    return { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: BUCKET, PYLON_S3_ENDPOINT: this.endpoint, PYLON_S3_ACCESS_KEY: "S3RVER", PYLON_S3_SECRET_KEY: "S3RVER" };
+  }
+
+  async up(): Promise<void> {
+    this.#s3 = new S3rver({ port: this.#port, address: "127.0.0.1", silent: true, directory: this.#dir, configureBuckets: [{ name: BUCKET, configs: [] }] });
+    const { port } = await this.#s3.run();
+    this.#port = port;
+  }
+
+  /** From now on it refuses connections. */
+  async down(): Promise<void> {
+    await this.#s3?.close();
+    this.#s3 = null;
+  }
+
+  /** How many objects it holds. This S3 does not know how to give up an upload in parts, so parts are not counted. */
+  count(): number {
+    return readdirSync(this.#dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name.endsWith("_object")).length;
+  }
+
+  async stop(): Promise<void> {
+    await this.down();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
