@@ -65,6 +65,7 @@ const CASES: readonly (readonly [what: string, method: string, path: string, bod
   ["a text for a bool", "POST", "/api/entities/Item", { name: "a", ok: "true" }, "INVALID_DATA", "ok"],
   ["a text that is no date", "POST", "/api/entities/Item", { name: "a", due: "tomorrow" }, "INVALID_DATA", "due"],
   ["half of a surrogate pair", "POST", "/api/entities/Item", '{"name":"\\ud800"}', "INVALID_DATA", "name"],
+  ["a text too long for its index", "POST", "/api/entities/Item", { name: "é".repeat(1301) }, "INVALID_DATA", "name"],
   ["a NUL in a text", "POST", "/api/entities/Item", '{"name":"a\\u0000b"}', "INVALID_DATA", "name"],
   ["null for a required field", "PATCH", "/api/entities/Item/one", { name: null }, "INVALID_DATA", "name"],
   ["a change of a readonly field", "PATCH", "/api/entities/Item/one", { fixed: "x" }, "READONLY_FIELD", "fixed"],

@@ -70,6 +70,15 @@ function newRoom(): string {
   return `room-${(rooms += 1)}`;
 }
 
+test("the plugin cache_client names the Redis, by a variable of the environment", async () => {
+  const plugged = appOf(buildManifest({ name: "plugged", version: "1.0.0", entities: [entity("Note", { text: field.string() })], plugins: [{ name: "cache_client", config: { url: "${env.MY_CACHE}" } }] }));
+  const [a, b] = await Promise.all([startServer(plugged, { MY_CACHE: redis.url }), startServer(plugged, { MY_CACHE: redis.url })]);
+  servers.push(a, b);
+  await join(await signIn(a.url, "u1"), "plugged");
+  await until(async () => (await usersIn(b.url, "plugged")).length === 1);
+  await expect(startServer(plugged)).rejects.toThrow(/"url" of the plugin cache_client needs the environment variable MY_CACHE/);
+});
+
 test("a join on one replica is seen and heard on the other within 100 ms", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();

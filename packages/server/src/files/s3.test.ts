@@ -137,3 +137,17 @@ async function expectUnavailable(attempts: readonly Promise<unknown>[]): Promise
   const reasons = (await Promise.allSettled(attempts)).map((outcome) => (outcome.status === "rejected" ? (outcome.reason as unknown) : outcome.value));
   for (const reason of reasons) expect(reason).toMatchObject({ code: "STORAGE_UNAVAILABLE", status: 503 });
 }
+
+test("Amazon's buckets are addressed by host, those of others by path", async () => {
+  const host = async (endpoint: string | undefined): Promise<string> => {
+    const credentials = { accessKeyId: "A", secretAccessKey: "B" };
+    const log = new Log({ level: "error", format: "json", now: Date.now, write: () => undefined });
+    const storage = new S3Storage({ bucket: "photos", region: "eu-west-1", endpoint, credentials, maxBytes: MIB, log });
+    const { host: name, pathname } = new URL(await storage.presignDownload(ID, { contentType: "text/plain", disposition: "inline", expiresIn: 60 }));
+    storage.close();
+    return `${name}${pathname.slice(0, pathname.indexOf("files"))}`;
+  };
+  expect(await host(undefined)).toBe("photos.s3.eu-west-1.amazonaws.com/");
+  expect(await host("https://s3.eu-west-1.amazonaws.com")).toBe("photos.s3.eu-west-1.amazonaws.com/");
+  expect(await host("http://minio:9000")).toBe("minio:9000/photos/");
+});

@@ -102,6 +102,12 @@ function checkText(entity: Entity, field: Field, text: string): string {
   if (text.includes("\0") || !text.isWellFormed()) {
     throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} has a character that is no text (a NUL or half of a pair).`, { field: field.name });
   }
+  if (field.maxTextBytes !== Infinity && new TextEncoder().encode(text).length > field.maxTextBytes) {
+    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`, {
+      field: field.name,
+      hint: "Shorten it, or take the field out of the index.",
+    });
+  }
   return text;
 }
 

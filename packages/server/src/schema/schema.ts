@@ -14,6 +14,8 @@ export interface Field {
   readonly owner: boolean;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
+  /** Most bytes of UTF-8 that its text may have, because an index holds it: Infinity for a field without one. */
+  readonly maxTextBytes: number;
 }
 
 export interface FileRules {
@@ -77,8 +79,11 @@ export function targetOf(type: string): string | undefined {
   return /^id\((.*)\)$/.exec(type)?.[1];
 }
 
+/** What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find that out when it moves. */
+const INDEX_ENTRY_BYTES = 2600;
+
 function toEntity(entity: ManifestEntity): Entity {
-  const fields = new Map(entity.fields.map((field) => [field.name, toField(field)]));
+  const fields = new Map(entity.fields.map((field) => [field.name, toField(field, maxTextBytes(entity, field))]));
   return {
     name: entity.name,
     fields,
@@ -90,7 +95,14 @@ function toEntity(entity: ManifestEntity): Entity {
   };
 }
 
-function toField(field: ManifestField): Field {
+/** The texts of an index share its entry. */
+function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestField): number {
+  const sharers = indexes.filter(({ fields }) => fields.includes(name)).map(({ fields }) => fields.length);
+  const most = Math.max(unique ? 1 : 0, ...sharers);
+  return most === 0 ? Infinity : Math.floor(INDEX_ENTRY_BYTES / most);
+}
+
+function toField(field: ManifestField, maxBytes: number): Field {
   return {
     name: field.name,
     kind: kindOf(field.type),
@@ -101,5 +113,6 @@ function toField(field: ManifestField): Field {
     readonly: field.readonly === true,
     owner: field.owner === true,
     file: field.type === "file" ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity } : undefined,
+    maxTextBytes: maxBytes,
   };
 }

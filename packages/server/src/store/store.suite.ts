@@ -243,6 +243,14 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "b", "d"]);
     });
 
+    test("the longest text that the schema lets into an index fits", async () => {
+      const random = new Uint8Array(1950);
+      crypto.getRandomValues(random);
+      const longest = random.toBase64().slice(0, 2600);
+      await add(thing("a", { code: longest }));
+      expect((await store.select({ entity: "Thing", where: compare("==", "code", longest) })).map(({ id }) => id)).toEqual(["a"]);
+    });
+
     test("rows without the value do not meet in a unique field", async () => {
       await add(thing("a"), thing("b"));
       await store.transact((tx) => tx.update("Thing", "a", { code: null, n: 1 }));
