@@ -14,6 +14,8 @@ installPackages();
 const browser = findBrowser();
 const patterns = process.argv.slice(2);
 const counts = { passed: 0, failed: 0 };
+/** Named again at the end, where they are seen. */
+const failures = [];
 
 if (patterns.length === 0) {
   check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
@@ -28,6 +30,7 @@ if (patterns.length === 0) {
   runTests({ PYLON_TEST_STORE: "postgres" }, ON_BOTH_STORES.map((name) => `${name}.test.ts`));
 }
 await servers.stop();
+for (const name of failures) console.log(`FAILED ${name}`);
 if (browser === null && patterns.length === 0) {
   console.error("There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which counts as a failure.");
   counts.failed += 1;
@@ -39,6 +42,7 @@ function check(name, command, args) {
   const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
   console.log(`${status === 0 ? "pass" : "FAIL"} ${name}`);
   counts[status === 0 ? "passed" : "failed"] += 1;
+  if (status !== 0) failures.push(name);
 }
 
 /** Postgres and Redis for the tests, where no variable names others; gone when this process is. */
@@ -66,9 +70,11 @@ function runTests(variables, patterns) {
   const env = { ...process.env, ...servers.env, ...variables, ...(browser === null ? {} : { CHROMIUM_PATH: browser }) };
   const { status } = spawnSync(bun, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env });
   try {
-    const [, tests = "0", failures = "0"] = /<testsuites[^>]*? tests="(\d+)"[^>]*? failures="(\d+)"/.exec(readFileSync(report, "utf8")) ?? [];
-    counts.passed += Number(tests) - Number(failures);
-    counts.failed += Number(failures);
+    const xml = readFileSync(report, "utf8");
+    const [, tests = "0", failed = "0"] = /<testsuites[^>]*? tests="(\d+)"[^>]*? failures="(\d+)"/.exec(xml) ?? [];
+    counts.passed += Number(tests) - Number(failed);
+    counts.failed += Number(failed);
+    for (const [, name, file] of xml.matchAll(/<testcase name="([^"]*)"[^>]*? file="([^"]*)"[^>]*>\s*<failure/g)) failures.push(`${file}: ${name}`);
   } catch (error) {
     console.error(`The test runner left no report: ${error.message}`);
   }

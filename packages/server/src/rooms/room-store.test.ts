@@ -103,6 +103,8 @@ describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
     await until(async () => !(await isIn(store, left, user)), 1800);
     expect(await isIn(store, called, user)).toBe(true);
     await until(async () => !(await isIn(store, called, user)), 4000);
+    // Who asks may see that a member is gone before the news of it has come back from Redis.
+    await until(() => told.includes(`leave ${called} ${user}`));
     expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([`leave ${left} ${user}`, `leave ${called} ${user}`]);
   });
 
