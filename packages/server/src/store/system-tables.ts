@@ -5,15 +5,33 @@ import type { EntityShape, FieldKind } from "@pylonsync/query";
  * are not in the manifest, not in the change log and not reachable from outside.
  */
 export const SYSTEM_TABLES = {
-  /** `id` is the SHA-256 of the token, so that a copy of the database signs nobody in. */
-  sessions: table("_pylon_sessions", {
-    userId: "string",
-    isGuest: "bool",
-    tenantId: "string",
-    roles: "string",
-    createdAt: "datetime",
-    expiresAt: "datetime",
-  }),
+  /** `id` is the SHA-256 of the token, so that a copy of the database signs nobody in. `publicId` names it to its user. */
+  sessions: table(
+    "_pylon_sessions",
+    {
+      userId: "string",
+      isGuest: "bool",
+      tenantId: "string",
+      roles: "string",
+      createdAt: "datetime",
+      expiresAt: "datetime",
+      publicId: "string",
+      device: "string",
+      seenAt: "datetime",
+      isTrustedDevice: "bool",
+    },
+    ["userId"],
+  ),
+  /** `id` is the user's. For users whose entity has no field `passwordHash`. */
+  passwords: table("_pylon_passwords", { hash: "string" }),
+  /** Links and other secrets that are used once. `id` is the hash of what for and the token; `data` is JSON. */
+  oneTimeTokens: table("_pylon_one_time_tokens", { data: "string", expiresAt: "datetime" }, ["expiresAt"]),
+  /** Short codes that a person types. `id` is the hash of what for and for whom. */
+  codes: table("_pylon_codes", { codeHash: "string", data: "string", attempts: "int", sentAt: "datetime", expiresAt: "datetime" }, ["expiresAt"]),
+  /** How often something was tried in a window. `id` is the hash of what and by whom. */
+  attempts: table("_pylon_attempts", { count: "int", expiresAt: "datetime" }, ["expiresAt"]),
+  /** What happened to accounts. `detail` is JSON. */
+  audit: table("_pylon_audit", { event: "string", userId: "string", tenantId: "string", address: "string", device: "string", detail: "string", at: "datetime" }, ["userId", "tenantId", "at"]),
   /** What an `op_id` answered the first time. `id` is a hash of who asked and the op_id. */
   ops: table("_pylon_ops", { answer: "string", at: "datetime" }, ["at"]),
   /** What is known of a file; data/file-record.ts says what the columns mean. The content is in the file storage, under the same id. */

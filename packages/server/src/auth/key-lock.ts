@@ -1,0 +1,23 @@
+/**
+ * Lets work on one key run one after the other within this process. What must hold over all replicas is held by the database; this keeps a
+ * thousand attempts at once from colliding there.
+ */
+export class KeyLock {
+  readonly #tails = new Map<string, Promise<void>>();
+
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(key) ?? Promise.resolve();
+    let release = (): void => undefined;
+    const tail = before.then(() => new Promise<void>((resolve) => (release = resolve)));
+    this.#tails.set(key, tail);
+    await before;
+    // The executor of `tail` runs one microtask after `before`.
+    await Promise.resolve();
+    try {
+      return await work();
+    } finally {
+      release();
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    }
+  }
+}

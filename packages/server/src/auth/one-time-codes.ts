@@ -1,0 +1,101 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../platform.ts";
+import type { Store } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { KeyLock } from "./key-lock.ts";
+import { isSameHash, keyOf } from "./secrets.ts";
+import { fieldIsUpTo } from "./where.ts";
+
+const TABLE = SYSTEM_TABLES.codes.name;
+const SINGLE_ROW = { isolation: "snapshot" } as const;
+const LIFETIME_MS = 10 * 60_000;
+const COOL_DOWN_MS = 60_000;
+const MAX_ATTEMPTS = 5;
+const DIGITS = 6;
+
+/** How long a code may be used, in minutes. */
+export const CODE_MINUTES = LIFETIME_MS / 60_000;
+
+/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, the next one after 60 seconds. */
+export class OneTimeCodes {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #lock = new KeyLock();
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#platform = platform;
+  }
+
+  /**
+   * Makes a code; the one before it is void.
+   *
+   * @param purpose what it proves
+   * @param subject for whom: an address or a user's id
+   * @param data JSON text that comes back with it
+   * @throws PylonError RATE_LIMITED within the cool-down
+   */
+  issue(purpose: string, subject: string, data = ""): Promise<string> {
+    const id = keyOf(purpose, subject);
+    const code = this.#newCode();
+    return this.#lock.run(id, () =>
+      this.#store.transact(async (tx) => {
+        const now = this.#platform.now();
+        const before = await tx.get(TABLE, id);
+        const waitMs = before === null ? 0 : Date.parse(before["sentAt"] as string) + COOL_DOWN_MS - now;
+        if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000), "A code was sent a moment ago.");
+        const row = { codeHash: keyOf(id, code), data, attempts: 0, sentAt: new Date(now).toISOString(), expiresAt: new Date(now + LIFETIME_MS).toISOString() };
+        if (before === null) await tx.insert(TABLE, { id, ...row });
+        else await tx.update(TABLE, id, row);
+        return code;
+      }, SINGLE_ROW),
+    );
+  }
+
+  /**
+   * Uses a code up.
+   *
+   * @returns the data that it was made with
+   * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
+   */
+  async take(purpose: string, subject: string, code: string): Promise<string> {
+    const id = keyOf(purpose, subject);
+    const outcome = await this.#lock.run(id, () =>
+      this.#store.transact(async (tx): Promise<{ readonly data: string } | "wrong" | "spent"> => {
+        const row = await tx.get(TABLE, id);
+        if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) return "wrong";
+        const attempts = row["attempts"] as number;
+        if (attempts >= MAX_ATTEMPTS) return "spent";
+        if (isSameHash(row["codeHash"] as string, keyOf(id, code.trim()))) {
+          await tx.delete(TABLE, id);
+          return { data: row["data"] as string };
+        }
+        await tx.update(TABLE, id, { attempts: attempts + 1 });
+        return "wrong";
+      }, SINGLE_ROW),
+    );
+    if (outcome === "spent") throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
+    if (outcome === "wrong") throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code", hint: "Ask for a new code." });
+    return outcome.data;
+  }
+
+  /** Deletes what is too old. */
+  forgetExpired(): Promise<number> {
+    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+  }
+
+  /** All codes are equally likely: a number beyond the largest multiple is drawn again. */
+  #newCode(): string {
+    const range = 10 ** DIGITS;
+    const bytes = new Uint8Array(4);
+    for (;;) {
+      this.#platform.random(bytes);
+      const number = new DataView(bytes.buffer).getUint32(0);
+      if (number < Math.floor(2 ** 32 / range) * range) return String(number % range).padStart(DIGITS, "0");
+    }
+  }
+}
+
+function tooMany(seconds: number, message: string, hint = `Try again in ${seconds} s.`): PylonError {
+  return new PylonError("RATE_LIMITED", message, { hint, extra: { retry_after_secs: seconds } });
+}
