@@ -1,5 +1,6 @@
+import type { AuthDefinition, AuthHooks } from "./auth.ts";
 import type { Entity } from "./entity.ts";
-import { MANIFEST_VERSION, type Manifest, type ManifestAuth, type ManifestCall, type ManifestPlugin, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
+import { MANIFEST_VERSION, type Manifest, type ManifestCall, type ManifestPlugin, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
 export interface AppDefinition {
@@ -10,7 +11,7 @@ export interface AppDefinition {
   readonly queries?: readonly ManifestCall[];
   readonly actions?: readonly ManifestCall[];
   readonly policies?: readonly ManifestPolicy[];
-  readonly auth?: ManifestAuth;
+  readonly auth?: AuthDefinition;
   readonly plugins?: readonly Plugin[];
   /** `"public"`: an entity that no policy names is open to everyone. Without it such an entity is closed outside dev mode. */
   readonly access?: "public";
@@ -24,6 +25,7 @@ export interface App<D extends AppDefinition = AppDefinition> extends Manifest {
 
 /** Hooks are functions and have no place in JSON: they travel beside it, where another copy of this package finds them too. */
 const HOOKS = Symbol.for("pylon.hooks");
+const AUTH_HOOKS = Symbol.for("pylon.authHooks");
 
 /**
  * Makes the manifest of an app.
@@ -32,7 +34,8 @@ const HOOKS = Symbol.for("pylon.hooks");
  * export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo], policies: [own] });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
-  const { auth, plugins = [], access } = definition;
+  const { plugins = [], access } = definition;
+  const { hooks: authHooks, ...auth } = definition.auth ?? {};
   const manifest: App<D> = {
     manifest_version: MANIFEST_VERSION,
     name: definition.name,
@@ -42,12 +45,13 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     queries: definition.queries ?? [],
     actions: definition.actions ?? [],
     policies: definition.policies ?? [],
-    ...(auth === undefined ? {} : { auth }),
+    ...(definition.auth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(access === undefined ? {} : { access }),
   };
   const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
   Object.defineProperty(manifest, HOOKS, { value: hooks });
+  Object.defineProperty(manifest, AUTH_HOOKS, { value: authHooks ?? {} });
   return manifest;
 }
 
@@ -59,4 +63,10 @@ function toManifestPlugin({ name, config, hooks, entities }: Plugin): ManifestPl
 export function hooksOf(manifest: unknown): readonly EntityHooks[] {
   if (typeof manifest !== "object" || manifest === null) return [];
   return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
+}
+
+/** What `auth({ hooks })` of a manifest said that `buildManifest` made in this process. */
+export function authHooksOf(manifest: unknown): AuthHooks {
+  if (typeof manifest !== "object" || manifest === null) return {};
+  return (manifest as { readonly [AUTH_HOOKS]?: AuthHooks })[AUTH_HOOKS] ?? {};
 }

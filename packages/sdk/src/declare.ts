@@ -1,4 +1,5 @@
-import type { ManifestAuth, ManifestCall, ManifestInput, ManifestPolicy, ManifestRelation, ManifestRoute } from "./manifest.ts";
+import type { AuthDefinition } from "./auth.ts";
+import type { ManifestCall, ManifestInput, ManifestPolicy, ManifestRelation, ManifestRoute } from "./manifest.ts";
 
 /**
  * Declares who may do what.
@@ -30,7 +31,12 @@ export function defineRoute(definition: ManifestRoute): ManifestRoute {
   return definition;
 }
 
-/** Declares the user entity, the length of a session and the trusted origins. */
-export function auth(definition: ManifestAuth): ManifestAuth {
+/**
+ * Declares the user entity, the length of a session, the trusted origins, and what happens when somebody signs up or in.
+ *
+ * @example
+ * auth({ user: { hide: ["phone"] }, hooks: { claims: ({ user }) => ({ roles: user.isStaff ? ["staff"] : [] }) } })
+ */
+export function auth(definition: AuthDefinition): AuthDefinition {
   return definition;
 }

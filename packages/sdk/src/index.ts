@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./auth.ts";
 export * from "./build-manifest.ts";
 export * from "./declare.ts";
 export { entity, type Entity, type EntityOptions, type InsertOf, type PatchOf, type RowOf } from "./entity.ts";

@@ -88,7 +88,8 @@ export interface ManifestRoute {
 
 export interface ManifestAuth {
   readonly user?: { readonly entity?: string; readonly expose?: readonly string[]; readonly hide?: readonly string[] };
-  readonly session?: { readonly expiresIn?: number };
+  /** Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being used; absent: as long as `expiresIn`. */
+  readonly session?: { readonly expiresIn?: number; readonly idleTimeout?: number };
   readonly trustedOrigins?: readonly string[];
 }
 

@@ -15,6 +15,15 @@ export interface Config {
   readonly adminToken: string | null;
   /** Origins of web pages that may call; `*` in dev mode. */
   readonly corsOrigins: readonly string[];
+  /** Where browsers find this server; null: where a request came to. */
+  readonly publicUrl: string | null;
+  /** Pages that may send cookies and be redirected to, beside `corsOrigins`. */
+  readonly trustedOrigins: readonly string[];
+  /** Pages that may send cookies. */
+  readonly csrfOrigins: readonly string[];
+  readonly cookie: CookieConfig;
+  /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
+  readonly encryptionSecret: string | null;
   readonly rateLimit: RateLimit;
   readonly fnRateLimit: RateLimit;
   readonly trustProxyHops: number;
@@ -32,6 +41,14 @@ export interface Config {
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
+}
+
+export interface CookieConfig {
+  /** Undefined: made of the app's name. */
+  readonly name: string | undefined;
+  readonly domain: string | undefined;
+  readonly sameSite: "lax" | "strict" | "none";
+  readonly secure: boolean;
 }
 
 /** Where files go, as the environment says it; the app's plugin `file_storage` may say otherwise. */
@@ -61,6 +78,7 @@ export class ConfigError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const MIN_ADMIN_TOKEN = 16;
+const MIN_ENCRYPTION_SECRET = 32;
 
 /**
  * Reads the environment.
@@ -108,6 +126,11 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
         : { kind: "postgres", url: databaseUrl, ca: get("PYLON_DATABASE_CA") ?? null, poolMax: get("PYLON_DATABASE_POOL") },
     adminToken,
     corsOrigins,
+    publicUrl: get("PYLON_PUBLIC_URL") ?? null,
+    trustedOrigins: get("PYLON_TRUSTED_ORIGINS"),
+    csrfOrigins: get("PYLON_CSRF_ORIGINS"),
+    cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
+    encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
     rateLimit: { max: get("PYLON_RATE_LIMIT_MAX"), windowSeconds },
     fnRateLimit: { max: get("PYLON_FN_RATE_LIMIT_MAX"), windowSeconds: get("PYLON_FN_RATE_LIMIT_WINDOW") },
     trustProxyHops: get("PYLON_TRUST_PROXY_HOPS"),
@@ -135,6 +158,12 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
       },
     },
   };
+  if (config.encryptionSecret !== null && config.encryptionSecret.length < MIN_ENCRYPTION_SECRET) {
+    problems.push(`PYLON_SSO_ENCRYPTION_KEY has fewer than ${MIN_ENCRYPTION_SECRET} characters: make one with \`openssl rand -hex 32\`.`);
+  }
+  if (config.cookie.sameSite === "none" && !config.cookie.secure) {
+    problems.push("PYLON_COOKIE_SAME_SITE is none, which browsers take only with PYLON_COOKIE_SECURE=1.");
+  }
   if (problems.length > 0) throw new ConfigError(problems.join(" "));
   return config;
 }

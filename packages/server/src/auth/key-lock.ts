@@ -6,13 +6,10 @@ export class KeyLock {
   readonly #tails = new Map<string, Promise<void>>();
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#tails.get(key) ?? Promise.resolve();
-    let release = (): void => undefined;
-    const tail = before.then(() => new Promise<void>((resolve) => (release = resolve)));
+    const before = this.#tails.get(key);
+    const { promise: tail, resolve: release } = Promise.withResolvers<void>();
     this.#tails.set(key, tail);
     await before;
-    // The executor of `tail` runs one microtask after `before`.
-    await Promise.resolve();
     try {
       return await work();
     } finally {

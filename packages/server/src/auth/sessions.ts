@@ -1,59 +1,85 @@
-import { hash, timingSafeEqual } from "node:crypto";
-import { PylonError } from "@pylonsync/protocol";
+import { timingSafeEqual } from "node:crypto";
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { and } from "@pylonsync/query";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
+import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { hashOf, newToken } from "./secrets.ts";
+import { fieldIs, fieldIsUpTo } from "./where.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
-const TOKEN_BYTES = 32;
 /** A session is one row, looked up by its id. */
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 /** For how long an identity is believed without asking the store, in milliseconds: so long at most may a session live on after another replica ended it. */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
+/** A session's last use is written down this often, in milliseconds. */
+const SEEN_EVERY_MS = 60_000;
+
+export interface NewSession {
+  readonly isGuest: boolean;
+  readonly lifetimeMs: number;
+  readonly roles?: readonly string[];
+  readonly tenantId?: string | null;
+  readonly isTrustedDevice?: boolean;
+  /** What the user knows the device by: its browser's name for itself. */
+  readonly device?: string;
+}
+
+export interface SessionInfo {
+  readonly id: string;
+  /** Names the session to its user; opens nothing. */
+  readonly publicId: string;
+  readonly userId: string;
+  readonly tenantId: string | null;
+  readonly isGuest: boolean;
+  readonly roles: readonly string[];
+  readonly isTrustedDevice: boolean;
+  readonly device: string;
+  readonly createdAt: string;
+  readonly seenAt: string;
+  readonly expiresAt: string;
+}
+
+export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
 
 /** Makes, finds and ends sessions. They live in the store, by the hash of their token, so any replica knows all of them. */
 export class Sessions {
   readonly #store: Store;
   readonly #platform: Platform;
+  readonly #newId: () => string;
   readonly #adminHash: Buffer | null;
+  readonly #idleMs: () => number;
   readonly #endListeners = new Set<(sessionId: string) => void>();
+  readonly #changeListeners = new Set<(sessionId: string) => void>();
   /** By session id. Only a shortcut: what is not in it is asked of the store. */
   readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
 
-  /** @param adminToken the bearer of this token is the admin; null when there is none */
-  constructor(store: Store, platform: Platform, adminToken: string | null) {
+  /**
+   * @param adminToken the bearer of this token is the admin; null when there is none
+   * @param idleMs after how long without use a session is over, in milliseconds; Infinity for never
+   */
+  constructor(store: Store, platform: Platform, adminToken: string | null, idleMs: () => number = () => Infinity) {
     this.#store = store;
     this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
     this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
-    // A session may be ended on any replica: the change log tells all of them, and this one too.
+    this.#idleMs = idleMs;
+    // A session may be ended or changed on any replica: the change log tells all of them, and this one too.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
-        if (entity === TABLE && kind === "delete") this.#ended(rowId);
+        if (entity !== TABLE) continue;
+        if (kind === "delete") this.#ended(rowId);
+        else this.#changed(rowId);
       }
     });
   }
 
-  /**
-   * @param lifetimeMs how long the session lives, in milliseconds
-   * @returns the token, which is stored nowhere
-   */
-  async create(userId: string, options: { readonly isGuest: boolean; readonly lifetimeMs: number }): Promise<string> {
-    const token = this.#newToken();
-    const now = this.#platform.now();
-    await this.#store.transact((tx) =>
-      tx.insert(TABLE, {
-        id: hashOf(token),
-        userId,
-        isGuest: options.isGuest,
-        tenantId: null,
-        roles: "[]",
-        createdAt: new Date(now).toISOString(),
-        expiresAt: new Date(now + options.lifetimeMs).toISOString(),
-      }),
-      SINGLE_ROW,
-    );
+  /** @returns the token, which is stored nowhere */
+  async create(userId: string, options: NewSession): Promise<string> {
+    const token = newToken(this.#platform);
+    await this.#store.transact((tx) => this.#insert(tx, token, userId, options), SINGLE_ROW);
     return token;
   }
 
@@ -76,28 +102,70 @@ export class Sessions {
     return identity;
   }
 
+  async get(sessionId: string): Promise<SessionInfo | null> {
+    const row = await this.#store.get(TABLE, sessionId);
+    return row === null ? null : toInfo(row);
+  }
+
+  /** The user's sessions that are not over, the newest first. */
+  async list(userId: string): Promise<SessionInfo[]> {
+    const now = new Date(this.#platform.now()).toISOString();
+    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+    return rows.map(toInfo).filter(({ expiresAt }) => expiresAt > now).sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+  }
+
   /** Ends a session: its token is dead and its sockets are closed, on all replicas. @returns whether it was there */
   async end(sessionId: string): Promise<boolean> {
-    const ended = await this.#store.transact(async (tx) => {
-      const isThere = await tx.delete(TABLE, sessionId);
-      if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
-      return isThere;
-    }, SINGLE_ROW);
+    const ended = await this.#store.transact((tx) => this.#delete(tx, sessionId), SINGLE_ROW);
     this.#ended(sessionId);
     return ended;
   }
 
-  /** Deletes the rows of expired sessions. @returns how many */
+  /** Ends all sessions of a user. @param options.except the id of one that stays @returns how many ended */
+  async endAll(userId: string, options: { readonly except?: string | null } = {}): Promise<number> {
+    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+    const ended = await Promise.all(rows.filter(({ id }) => id !== options.except).map(({ id }) => this.end(id)));
+    return ended.filter(Boolean).length;
+  }
+
+  /** Gives a session a new token; the old one is dead. @returns null when the session is over */
+  async rotate(sessionId: string, lifetimeMs: number): Promise<{ readonly token: string; readonly userId: string } | null> {
+    const token = newToken(this.#platform);
+    const rotated = await this.#store.transact(async (tx) => {
+      const row = await tx.get(TABLE, sessionId);
+      if (row === null) return null;
+      await this.#delete(tx, sessionId);
+      const { publicId, createdAt, ...info } = toInfo(row);
+      await this.#insert(tx, token, info.userId, { ...info, lifetimeMs }, { publicId, createdAt });
+      return { token, userId: info.userId };
+    }, SINGLE_ROW);
+    if (rotated !== null) this.#ended(sessionId);
+    return rotated;
+  }
+
+  /** Changes what a session stands for; all replicas and its open connections see it. @returns whether it was there */
+  async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
+    const { roles, ...rest } = patch;
+    const values = { ...rest, ...(roles === undefined ? {} : { roles: JSON.stringify(roles) }) };
+    const isThere = await this.#store.transact(async (tx) => {
+      if (!(await tx.update(TABLE, sessionId, values))) return false;
+      await tx.append({ entity: TABLE, rowId: sessionId, kind: "update", before: null, after: null, at: this.#platform.now() });
+      return true;
+    }, SINGLE_ROW);
+    this.#changed(sessionId);
+    return isThere;
+  }
+
+  /** As `update`, for the sessions of a user in a tenant. */
+  async updateWhere(userId: string, tenantId: string | null, patch: SessionPatch): Promise<void> {
+    const where = and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
+    const rows = await this.#store.select({ entity: TABLE, where });
+    await Promise.all(rows.map(({ id }) => this.update(id, patch)));
+  }
+
+  /** Deletes the rows of sessions that are over. @returns how many */
   forgetExpired(): Promise<number> {
-    const now = new Date(this.#platform.now()).toISOString();
-    return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, {
-        kind: "compare",
-        op: "<=",
-        left: { kind: "path", root: "data", name: "expiresAt" },
-        right: { kind: "literal", value: now },
-      }),
-    );
+    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
   }
 
   /** Calls `listener` when a session is ended before its time. @returns stops it */
@@ -106,41 +174,82 @@ export class Sessions {
     return () => this.#endListeners.delete(listener);
   }
 
+  /** Calls `listener` when a session stands for something else. @returns stops it */
+  onChange(listener: (sessionId: string) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  async #insert(tx: Transaction, token: string, userId: string, options: NewSession, kept?: { readonly publicId: string; readonly createdAt: string }): Promise<void> {
+    const now = this.#platform.now();
+    const at = new Date(now).toISOString();
+    await tx.insert(TABLE, {
+      id: hashOf(token),
+      userId,
+      isGuest: options.isGuest,
+      tenantId: options.tenantId ?? null,
+      roles: JSON.stringify(options.roles ?? []),
+      createdAt: kept?.createdAt ?? at,
+      expiresAt: new Date(now + options.lifetimeMs).toISOString(),
+      publicId: kept?.publicId ?? this.#newId(),
+      device: (options.device ?? "").slice(0, 200),
+      seenAt: at,
+      isTrustedDevice: options.isTrustedDevice ?? false,
+    });
+  }
+
+  async #delete(tx: Transaction, sessionId: string): Promise<boolean> {
+    const isThere = await tx.delete(TABLE, sessionId);
+    if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+    return isThere;
+  }
+
   #ended(sessionId: string): void {
     this.#believed.delete(sessionId);
     for (const listener of this.#endListeners) listener(sessionId);
   }
 
+  #changed(sessionId: string): void {
+    this.#believed.delete(sessionId);
+    for (const listener of this.#changeListeners) listener(sessionId);
+  }
+
   async #lookUp(id: string, now: number): Promise<Identity | null> {
     const row = await this.#store.get(TABLE, id);
     if (row === null) return null;
-    const identity = toIdentity(row);
+    const info = toInfo(row);
+    const seenAt = Date.parse(info.seenAt);
+    const idleMs = this.#idleMs();
+    if (now - seenAt >= idleMs) {
+      await this.end(id);
+      return null;
+    }
+    const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
+    if (now - seenAt >= everyMs) await this.#store.transact((tx) => tx.update(TABLE, id, { seenAt: new Date(now).toISOString() }), SINGLE_ROW);
+    const identity = toIdentity(info);
     if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
-    this.#believed.set(id, { identity, until: now + BELIEVED_MS });
+    this.#believed.set(id, { identity, until: now + Math.min(BELIEVED_MS, everyMs) });
     return identity;
   }
-
-  #newToken(): string {
-    const bytes = new Uint8Array(TOKEN_BYTES);
-    this.#platform.random(bytes);
-    return Buffer.from(bytes).toString("base64url");
-  }
 }
 
-function hashOf(token: string): string {
-  return hash("sha256", token, "hex");
-}
-
-function toIdentity(row: StoredRow): Identity {
+/** Rows of sessions that were made before a column was there have null in it. */
+function toInfo(row: StoredRow): SessionInfo {
   return {
-    caller: {
-      ...ANONYMOUS,
-      userId: row["userId"] as string,
-      isGuest: row["isGuest"] as boolean,
-      tenantId: row["tenantId"] as string | null,
-      roles: JSON.parse(row["roles"] as string) as string[],
-    },
-    sessionId: row.id,
-    expiresAt: Date.parse(row["expiresAt"] as string),
+    id: row.id,
+    publicId: (row["publicId"] as string | null) ?? hashOf(row.id).slice(0, 32),
+    userId: row["userId"] as string,
+    tenantId: row["tenantId"] as string | null,
+    isGuest: row["isGuest"] as boolean,
+    roles: JSON.parse(row["roles"] as string) as string[],
+    isTrustedDevice: row["isTrustedDevice"] === true,
+    device: (row["device"] as string | null) ?? "",
+    createdAt: row["createdAt"] as string,
+    seenAt: (row["seenAt"] as string | null) ?? (row["createdAt"] as string),
+    expiresAt: row["expiresAt"] as string,
   };
+}
+
+function toIdentity({ id, userId, isGuest, tenantId, roles, isTrustedDevice, expiresAt }: SessionInfo): Identity {
+  return { caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice }, sessionId: id, expiresAt: Date.parse(expiresAt) };
 }

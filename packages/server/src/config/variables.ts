@@ -52,6 +52,28 @@ function origins(value: string): string[] {
   });
 }
 
+function exactOrigins(value: string): string[] {
+  if (value.includes("*")) throw new RangeError(value);
+  return origins(value);
+}
+
+function origin(value: string): string {
+  const url = new URL(value);
+  if (!/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") throw new RangeError(value);
+  return url.origin;
+}
+
+/** A name that RFC 6265 allows. */
+function cookieName(value: string): string {
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(value)) throw new RangeError(value);
+  return value;
+}
+
+function domain(value: string): string {
+  if (!/^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value)) throw new RangeError(value);
+  return value;
+}
+
 /** Only the form is looked at here; the store says what is wrong with the rest. */
 function postgresUrl(value: string): string {
   const url = new URL(value);
@@ -94,6 +116,14 @@ export const VARIABLES = {
   PYLON_IN_MEMORY: variable({ wants: "1 or 0", doc: "Stores in a temporary file that is deleted at the end: for tests.", fallback: false, parse: flag }),
   PYLON_ADMIN_TOKEN: variable<string | undefined>({ wants: "a token of at least 16 characters", doc: "The bearer of this token is the admin. Without it there is none.", fallback: undefined, secret: true, parse: text }),
   PYLON_CORS_ORIGIN: variable<string[] | undefined>({ wants: "origins such as https://app.example.com, separated by commas", doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may. `*` only in dev mode, where it is the default.", fallback: undefined, parse: origins }),
+  PYLON_PUBLIC_URL: variable<string | undefined>({ wants: "an origin such as https://api.example.com", doc: "Where browsers find this server: links in mails, OAuth callbacks and passkeys need it. Without it the address that a request came to.", fallback: undefined, parse: origin }),
+  PYLON_TRUSTED_ORIGINS: variable<string[]>({ wants: "origins such as https://app.example.com, separated by commas", doc: "Pages that may send cookies, and may be redirected to after a sign-in, beside those of PYLON_CORS_ORIGIN and the app's `auth.trustedOrigins`.", fallback: [], parse: exactOrigins }),
+  PYLON_CSRF_ORIGINS: variable<string[]>({ wants: "origins such as https://app.example.com, separated by commas", doc: "Further pages that may write with a cookie.", fallback: [], parse: exactOrigins }),
+  PYLON_COOKIE_NAME: variable<string | undefined>({ wants: "a cookie's name", doc: "The session cookie; by default the app's name and `_session`.", fallback: undefined, parse: cookieName }),
+  PYLON_COOKIE_DOMAIN: variable<string | undefined>({ wants: "a domain", doc: "The domain whose hosts share the session cookie; by default this host only.", fallback: undefined, parse: domain }),
+  PYLON_COOKIE_SAME_SITE: variable<"lax" | "strict" | "none">({ wants: "lax, strict or none", doc: "`none` lets pages of other sites that are trusted use the cookie.", fallback: "lax", parse: oneOf("lax", "strict", "none") }),
+  PYLON_COOKIE_SECURE: variable({ wants: "1 or 0", doc: "Whether the cookie is sent over https only.", fallback: true, devFallback: false, parse: flag }),
+  PYLON_SSO_ENCRYPTION_KEY: variable<string | undefined>({ wants: "a secret of at least 32 characters", doc: "Encrypts what is kept of others' secrets: tokens of OAuth providers, seeds of authenticator apps. Dev mode does without.", fallback: undefined, secret: true, parse: text }),
   PYLON_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Requests of one address in a window; 0 for no limit.", fallback: 100, devFallback: 100_000, parse: COUNT }),
   PYLON_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
   PYLON_FN_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Calls of one function by one caller in a window; 0 for no limit.", fallback: 30, devFallback: 100_000, parse: COUNT }),

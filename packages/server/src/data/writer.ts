@@ -30,6 +30,11 @@ export class Writer implements Reader {
     this.#options = options;
   }
 
+  /** The transaction that the rows are written in: for rows of system tables that belong to the same write. */
+  get transaction(): Transaction {
+    return this.#tx;
+  }
+
   get(entity: string, id: string): Promise<StoredRow | null> {
     return this.#tx.get(entity, id);
   }

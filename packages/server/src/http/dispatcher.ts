@@ -6,7 +6,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { errorAnswer, JsonAnswer, toPublicError, type Answer } from "../request/responses.ts";
+import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
@@ -161,6 +161,9 @@ export class Dispatcher {
   }
 }
 
-function setAll(headers: Headers, values: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(values)) headers.set(name, value);
+function setAll(headers: Headers, values: AnswerHeaders): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === "string") headers.set(name, value);
+    else for (const item of value) headers.append(name, item);
+  }
 }

@@ -1,13 +1,16 @@
 import { PylonError } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
 
+/** Header values by name; a list is sent as a header each, which `Set-Cookie` needs. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
+
 /** A JSON answer that is not made yet: the dispatcher makes the Response with all of its headers at once. */
 export class JsonAnswer {
   readonly body: unknown;
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly headers: AnswerHeaders | undefined;
 
-  constructor(body: unknown, status: number, headers?: Readonly<Record<string, string>>) {
+  constructor(body: unknown, status: number, headers?: AnswerHeaders) {
     this.body = body;
     this.status = status;
     this.headers = headers;

@@ -57,7 +57,7 @@ export const ManifestShape = v.object({
   auth: v.optional(
     v.object({
       user: v.optional(v.object({ entity: Text, expose: v.optional(v.array(v.string())), hide: v.optional(v.array(v.string())) })),
-      session: v.optional(v.object({ expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))) })),
+      session: v.optional(v.object({ expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))), idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))) })),
       trustedOrigins: v.optional(v.array(v.string())),
     }),
   ),

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import type { StoredRow } from "../store/store.ts";
 import type { Manifest, ManifestEntity, ManifestField, ManifestIndex, ManifestRelation, ManifestSearch } from "@pylonsync/sdk";
 
 export interface Field {
@@ -12,6 +13,10 @@ export interface Field {
   readonly default: string | number | boolean | undefined;
   readonly readonly: boolean;
   readonly owner: boolean;
+  /** No caller ever gets it, filters or sorts by it. */
+  readonly hidden: boolean;
+  /** Written by sign-up, sign-in and server functions only. */
+  readonly managed: boolean;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
   /** Most bytes of UTF-8 that its text may have, because an index holds it: Infinity for a field without one. */
@@ -35,6 +40,10 @@ export interface Entity {
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
   readonly shape: EntityShape;
+  /** The shape that callers may ask about: without hidden fields. */
+  readonly publicShape: EntityShape;
+  /** The row as it may leave the server. */
+  readonly visible: (row: StoredRow) => StoredRow;
 }
 
 /** A valid manifest's entities, ready to be asked. */
@@ -49,8 +58,9 @@ export class Schema {
     this.shapes = new Map(entities.map((entity) => [entity.name, entity.shape]));
   }
 
-  static fromManifest(manifest: Pick<Manifest, "entities">): Schema {
-    return new Schema(manifest.entities.map(toEntity));
+  static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
+    const { entity: userEntity = "User", hide = [] } = manifest.auth?.user ?? {};
+    return new Schema(manifest.entities.map((entity) => toEntity(entity, entity.name === userEntity ? hide : null)));
   }
 
   find(name: string): Entity | undefined {
@@ -82,8 +92,16 @@ export function targetOf(type: string): string | undefined {
 /** What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find that out when it moves. */
 const INDEX_ENTRY_BYTES = 2600;
 
-function toEntity(entity: ManifestEntity): Entity {
-  const fields = new Map(entity.fields.map((field) => [field.name, toField(field, maxTextBytes(entity, field))]));
+/** What sign-up and sign-in keep in a user's row. Who could write it could take another's address, and with it the account. */
+const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
+
+/** @param hide the fields that a user entity hides; null for any other entity */
+function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entity {
+  const isHidden = (name: string): boolean => hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
+  const isManaged = (name: string): boolean => hide !== null && MANAGED.has(name);
+  const fields = new Map(entity.fields.map((field) => [field.name, toField(field, { maxBytes: maxTextBytes(entity, field), hidden: isHidden(field.name), managed: isManaged(field.name) })]));
+  const shape = shapeOf(entity.name, [...fields.values()]);
+  const shown = [...fields.values()].filter(({ hidden }) => !hidden);
   return {
     name: entity.name,
     fields,
@@ -91,8 +109,14 @@ function toEntity(entity: ManifestEntity): Entity {
     indexes: entity.indexes,
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
-    shape: { name: entity.name, fields: new Map<string, FieldKind>([["id", "id"], ...[...fields.values()].map(({ name, kind }) => [name, kind] as const)]) },
+    shape,
+    publicShape: shown.length === fields.size ? shape : shapeOf(entity.name, shown),
+    visible: shown.length === fields.size ? (row) => row : (row) => Object.fromEntries(Object.entries(row).filter(([name]) => fields.get(name)?.hidden !== true)) as StoredRow,
   };
+}
+
+function shapeOf(name: string, fields: readonly Field[]): EntityShape {
+  return { name, fields: new Map<string, FieldKind>([["id", "id"], ...fields.map(({ name: field, kind }) => [field, kind] as const)]) };
 }
 
 /** The texts of an index share its entry. */
@@ -102,7 +126,7 @@ function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestFie
   return most === 0 ? Infinity : Math.floor(INDEX_ENTRY_BYTES / most);
 }
 
-function toField(field: ManifestField, maxBytes: number): Field {
+function toField(field: ManifestField, { maxBytes, hidden, managed }: { readonly maxBytes: number; readonly hidden: boolean; readonly managed: boolean }): Field {
   return {
     name: field.name,
     kind: kindOf(field.type),
@@ -112,6 +136,8 @@ function toField(field: ManifestField, maxBytes: number): Field {
     default: field.default,
     readonly: field.readonly === true,
     owner: field.owner === true,
+    hidden,
+    managed,
     file: field.type === "file" ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity } : undefined,
     maxTextBytes: maxBytes,
   };

@@ -22,6 +22,8 @@ export const SYSTEM_TABLES = {
     },
     ["userId"],
   ),
+  /** `id` is the user's: that it reads the mail of this address. For users whose entity has no field `emailVerified`. */
+  verifiedEmails: table("_pylon_verified_emails", { email: "string" }),
   /** `id` is the user's. For users whose entity has no field `passwordHash`. */
   passwords: table("_pylon_passwords", { hash: "string" }),
   /** Links and other secrets that are used once. `id` is the hash of what for and the token; `data` is JSON. */

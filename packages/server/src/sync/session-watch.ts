@@ -1,33 +1,40 @@
 import { CloseCode } from "@pylonsync/protocol";
 import type { Sessions } from "../auth/sessions.ts";
 import type { Feed } from "./feed.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 const LOOK_MS = 1_000;
 
-/** Closes the connections of sessions that were ended or have expired, within a second. */
+/** Closes the connections of sessions that were ended or have expired, and has those of changed ones take a new snapshot, within a second. */
 export class SessionWatch {
   readonly #feed: Feed;
   readonly #now: () => number;
-  readonly #stopListening: () => void;
+  readonly #stops: readonly (() => void)[];
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(feed: Feed, sessions: Sessions, now: () => number) {
     this.#feed = feed;
     this.#now = now;
-    this.#stopListening = sessions.onEnd((sessionId) => this.#close((identity) => identity.sessionId === sessionId));
-    this.#timer = setInterval(() => this.#close((identity) => identity.expiresAt <= this.#now()), LOOK_MS);
+    const end = (subscriber: Subscriber): void => subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
+    const isOver = ({ identity }: Subscriber): boolean => identity.expiresAt <= this.#now();
+    this.#stops = [
+      sessions.onEnd((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, end)),
+      // What its user may read is another now: who connects again is asked anew who it is.
+      sessions.onChange((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, (subscriber) => subscriber.resync("the session has changed"))),
+    ];
+    this.#timer = setInterval(() => this.#leave(isOver, end), LOOK_MS);
     this.#timer.unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#stopListening();
+    for (const stop of this.#stops) stop();
   }
 
-  #close(hasEnded: (identity: { readonly sessionId: string | null; readonly expiresAt: number }) => boolean): void {
+  #leave(isMeant: (subscriber: Subscriber) => boolean, say: (subscriber: Subscriber) => void): void {
     for (const subscriber of [...this.#feed.subscribers]) {
-      if (!hasEnded(subscriber.identity)) continue;
-      subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
+      if (!isMeant(subscriber)) continue;
+      say(subscriber);
       this.#feed.leave(subscriber);
     }
   }

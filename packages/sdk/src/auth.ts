@@ -1,0 +1,30 @@
+import type { ManifestAuth } from "./manifest.ts";
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** Somebody signs up or in. */
+export interface AuthEvent {
+  /** The row of the user entity. */
+  readonly user: { readonly id: string; readonly [field: string]: unknown };
+  /** How: `password`, `code`, `link`, `oauth:google`, `passkey`, `admin`. */
+  readonly method: string;
+}
+
+/** What a session says of its user, for policies (`auth.roles`) and functions (`ctx.auth.roles`). */
+export interface Claims {
+  readonly roles?: readonly string[];
+}
+
+export interface AuthHooks {
+  /** Runs in the transaction that makes the user. Null, false or an error refuses the sign-up. */
+  readonly onSignUp?: (event: AuthEvent) => MaybePromise<boolean | null | void>;
+  /** Runs before a session is made. Null, false or an error refuses the sign-in. */
+  readonly onSignIn?: (event: AuthEvent) => MaybePromise<boolean | null | void>;
+  /** Asked at each sign-in; the answer is part of the session until it ends. */
+  readonly claims?: (event: AuthEvent) => MaybePromise<Claims>;
+}
+
+/** What `auth()` takes: the part of the manifest, and code that travels beside it. */
+export interface AuthDefinition extends ManifestAuth {
+  readonly hooks?: AuthHooks;
+}

@@ -1,0 +1,85 @@
+import { createIdFactory } from "@pylonsync/protocol";
+import type { Platform } from "../platform.ts";
+import type { RequestContext } from "../request/context.ts";
+import type { Store } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { fieldIs, fieldIsUpTo } from "./where.ts";
+
+const TABLE = SYSTEM_TABLES.audit.name;
+const KEPT_MS = 90 * 24 * 60 * 60_000;
+
+export interface AuditEntry {
+  readonly id: string;
+  readonly event: string;
+  readonly user_id: string | null;
+  readonly tenant_id: string | null;
+  readonly address: string;
+  readonly device: string;
+  readonly detail: Readonly<Record<string, string>>;
+  readonly at: string;
+}
+
+/** What happened to accounts: who signed in from where, what was changed. Kept for 90 days. */
+export class AuditLog {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #newId: () => string;
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
+  }
+
+  /**
+   * @param context the request that did it; null for the server itself
+   * @param event such as `sign-in` or `password.changed`
+   * @param options.detail never a secret
+   */
+  async record(
+    context: RequestContext | null,
+    event: string,
+    options: { readonly userId?: string | null; readonly tenantId?: string | null; readonly detail?: Readonly<Record<string, string>> } = {},
+  ): Promise<void> {
+    const { userId = context?.caller.userId ?? null, tenantId = context?.caller.tenantId ?? null, detail = {} } = options;
+    await this.#store.transact(
+      (tx) =>
+        tx.insert(TABLE, {
+          id: this.#newId(),
+          event,
+          userId,
+          tenantId,
+          address: context?.address ?? "",
+          device: deviceOf(context),
+          detail: JSON.stringify(detail),
+          at: new Date(this.#platform.now()).toISOString(),
+        }),
+      { isolation: "snapshot" },
+    );
+  }
+
+  /** The newest entries of a user, or of a tenant. @param limit at most this many */
+  async list(of: { readonly userId: string } | { readonly tenantId: string } | "all", limit: number): Promise<AuditEntry[]> {
+    const where = of === "all" ? undefined : "userId" in of ? fieldIs("userId", of.userId) : fieldIs("tenantId", of.tenantId);
+    const rows = await this.#store.select({ entity: TABLE, where, order: [{ field: "id", direction: "desc" }], limit });
+    return rows.map((row) => ({
+      id: row.id,
+      event: row["event"] as string,
+      user_id: row["userId"] as string | null,
+      tenant_id: row["tenantId"] as string | null,
+      address: row["address"] as string,
+      device: row["device"] as string,
+      detail: JSON.parse(row["detail"] as string) as Record<string, string>,
+      at: row["at"] as string,
+    }));
+  }
+
+  forgetExpired(): Promise<number> {
+    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#platform.now() - KEPT_MS)));
+  }
+}
+
+/** What the client says of itself. */
+export function deviceOf(context: RequestContext | null): string {
+  return (context?.request.headers.get("user-agent") ?? "").slice(0, 200);
+}

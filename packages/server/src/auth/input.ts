@@ -1,0 +1,54 @@
+import { PylonError } from "@pylonsync/protocol";
+import * as v from "valibot";
+import type { RequestContext } from "../request/context.ts";
+import { normaliseEmail } from "./users.ts";
+
+const MAX_EMAIL = 254;
+const MAX_TEXT = 1024;
+
+/** The fields of a request's JSON body, each asked for by name. */
+export class AuthInput {
+  readonly #body: Readonly<Record<string, unknown>>;
+
+  private constructor(body: Readonly<Record<string, unknown>>) {
+    this.#body = body;
+  }
+
+  /** @throws PylonError INVALID_JSON, INVALID_DATA */
+  static async of(context: RequestContext): Promise<AuthInput> {
+    const body = await context.json({});
+    if (typeof body !== "object" || body === null || Array.isArray(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    return new AuthInput(body as Record<string, unknown>);
+  }
+
+  /** Text that must be there. @throws PylonError MISSING_<FIELD>, INVALID_DATA */
+  text(field: string, maxLength = MAX_TEXT): string {
+    const value = this.optionalText(field, maxLength);
+    if (value !== undefined && value !== "") return value;
+    throw new PylonError(`MISSING_${field.replaceAll(/([A-Z])/g, "_$1").toUpperCase()}`, `"${field}" is missing.`, { field, hint: `Send {"${field}": "..."}.` });
+  }
+
+  /** @throws PylonError INVALID_DATA */
+  optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== "string") throw new PylonError("INVALID_DATA", `"${field}" is text.`, { field });
+    if (value.length > maxLength) throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} characters at most.`, { field });
+    if (value.includes("\0") || !value.isWellFormed()) throw new PylonError("INVALID_DATA", `"${field}" has a character that is no text.`, { field });
+    return value;
+  }
+
+  optionalFlag(field: string): boolean {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return false;
+    if (typeof value !== "boolean") throw new PylonError("INVALID_DATA", `"${field}" is true or false.`, { field });
+    return value;
+  }
+
+  /** An e-mail address in the form in which it is compared. @throws PylonError MISSING_EMAIL, INVALID_EMAIL */
+  email(field = "email"): string {
+    const email = normaliseEmail(this.text(field));
+    if (email.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), email)) return email;
+    throw new PylonError("INVALID_EMAIL", "This is no e-mail address.", { field });
+  }
+}

@@ -1,0 +1,74 @@
+import { PylonError } from "@pylonsync/protocol";
+
+export interface OriginSettings {
+  readonly dev: boolean;
+  readonly publicUrl: string | null;
+  /** Exact origins of pages that may send cookies and be redirected to. */
+  readonly trusted: () => readonly string[];
+  /** Exact origins of pages that may send cookies only. */
+  readonly csrf: readonly string[];
+}
+
+/** Which pages may act with a cookie, and where a browser may be sent after a sign-in. */
+export class TrustedOrigins {
+  readonly #settings: OriginSettings;
+
+  constructor(settings: OriginSettings) {
+    this.#settings = settings;
+  }
+
+  /** Where browsers find this server, without a slash at the end. */
+  publicUrl(request: Request): string {
+    return this.#settings.publicUrl ?? new URL(request.url).origin;
+  }
+
+  /** Whether a page of this origin may act with the cookie. Null: the request comes from no page of another origin. */
+  mayUseCookie(request: Request): boolean {
+    const origin = request.headers.get("origin");
+    if (origin === null) return isSameSite(request.headers.get("sec-fetch-site"), request.method);
+    return this.#isTrusted(origin, request) || this.#settings.csrf.includes(origin);
+  }
+
+  /**
+   * A place that a browser may be sent to: a path of this server, or a URL of a trusted origin.
+   *
+   * @returns the absolute URL
+   * @throws PylonError INVALID_REDIRECT
+   */
+  redirectTarget(request: Request, target: string, field = "callback"): string {
+    const base = this.publicUrl(request);
+    // Browsers read \ as /, and drop tabs and line ends: what they would read differently from us is refused.
+    if (/[\\\t\r\n]/.test(target) || !URL.canParse(target, base)) throw refused(target, field);
+    const url = new URL(target, base);
+    const isHttp = url.protocol === "https:" || url.protocol === "http:";
+    if (!isHttp || url.username !== "" || url.password !== "") throw refused(target, field);
+    if (url.origin !== base && !this.#isTrusted(url.origin, request)) throw refused(target, field);
+    return url.href;
+  }
+
+  #isTrusted(origin: string, request: Request): boolean {
+    const { dev, trusted, publicUrl } = this.#settings;
+    if (origin === publicUrl || trusted().includes(origin)) return true;
+    if (!URL.canParse(origin)) return false;
+    const own = new URL(`http://${request.headers.get("host") ?? ""}`);
+    const { host, hostname } = new URL(origin);
+    // In dev the page often comes from another port of the same machine.
+    return host === own.host || (dev && (hostname === own.hostname || isLoopback(hostname)));
+  }
+}
+
+/** A browser says where a request without Origin comes from; what says nothing is no browser. */
+function isSameSite(site: string | null, method: string): boolean {
+  return site === null || site === "same-origin" || site === "none" || method === "GET" || method === "HEAD";
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
+}
+
+function refused(target: string, field: string): PylonError {
+  return new PylonError("INVALID_REDIRECT", `"${target.slice(0, 200)}" is not a place to be sent to.`, {
+    field,
+    hint: "Use a path of this server, or add the origin to auth.trustedOrigins or PYLON_TRUSTED_ORIGINS.",
+  });
+}
