@@ -1,3 +1,4 @@
+import type { MailTemplates } from "./mail.ts";
 import type { ManifestAuth } from "./manifest.ts";
 
 type MaybePromise<T> = T | Promise<T>;
@@ -27,4 +28,12 @@ export interface AuthHooks {
 /** What `auth()` takes: the part of the manifest, and code that travels beside it. */
 export interface AuthDefinition extends ManifestAuth {
   readonly hooks?: AuthHooks;
+  /** Mails in the app's own words, by kind. */
+  readonly mails?: MailTemplates;
+}
+
+/** The code of an `AuthDefinition`. */
+export interface AuthCode {
+  readonly hooks: AuthHooks;
+  readonly mails: MailTemplates;
 }

@@ -1,4 +1,4 @@
-import type { AuthDefinition, AuthHooks } from "./auth.ts";
+import type { AuthCode, AuthDefinition } from "./auth.ts";
 import type { Entity } from "./entity.ts";
 import { MANIFEST_VERSION, type Manifest, type ManifestCall, type ManifestPlugin, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
@@ -25,7 +25,7 @@ export interface App<D extends AppDefinition = AppDefinition> extends Manifest {
 
 /** Hooks are functions and have no place in JSON: they travel beside it, where another copy of this package finds them too. */
 const HOOKS = Symbol.for("pylon.hooks");
-const AUTH_HOOKS = Symbol.for("pylon.authHooks");
+const AUTH_CODE = Symbol.for("pylon.auth");
 
 /**
  * Makes the manifest of an app.
@@ -35,7 +35,7 @@ const AUTH_HOOKS = Symbol.for("pylon.authHooks");
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
   const { plugins = [], access } = definition;
-  const { hooks: authHooks, ...auth } = definition.auth ?? {};
+  const { hooks: authHooks = {}, mails = {}, ...auth } = definition.auth ?? {};
   const manifest: App<D> = {
     manifest_version: MANIFEST_VERSION,
     name: definition.name,
@@ -51,7 +51,8 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
   };
   const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
   Object.defineProperty(manifest, HOOKS, { value: hooks });
-  Object.defineProperty(manifest, AUTH_HOOKS, { value: authHooks ?? {} });
+  const authCode: AuthCode = { hooks: authHooks, mails };
+  Object.defineProperty(manifest, AUTH_CODE, { value: authCode });
   return manifest;
 }
 
@@ -65,8 +66,9 @@ export function hooksOf(manifest: unknown): readonly EntityHooks[] {
   return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
 }
 
-/** What `auth({ hooks })` of a manifest said that `buildManifest` made in this process. */
-export function authHooksOf(manifest: unknown): AuthHooks {
-  if (typeof manifest !== "object" || manifest === null) return {};
-  return (manifest as { readonly [AUTH_HOOKS]?: AuthHooks })[AUTH_HOOKS] ?? {};
+/** The code that `auth()` was given, of a manifest that `buildManifest` made in this process. */
+export function authCodeOf(manifest: unknown): AuthCode {
+  const none: AuthCode = { hooks: {}, mails: {} };
+  if (typeof manifest !== "object" || manifest === null) return none;
+  return (manifest as { readonly [AUTH_CODE]?: AuthCode })[AUTH_CODE] ?? none;
 }

@@ -8,6 +8,7 @@ export * from "./build-manifest.ts";
 export * from "./declare.ts";
 export { entity, type Entity, type EntityOptions, type InsertOf, type PatchOf, type RowOf } from "./entity.ts";
 export { Field, field, type FileOptions } from "./field.ts";
+export * from "./mail.ts";
 export * from "./manifest.ts";
 export * from "./plugin.ts";
 export * from "./register.ts";

@@ -1,4 +1,4 @@
-import type { Sessions } from "./auth/sessions.ts";
+import type { Auth } from "./auth/auth.ts";
 import { forgetOldAnswers } from "./data/idempotency.ts";
 import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Store } from "./store/store.ts";
@@ -7,7 +7,7 @@ const EVERY_MS = 60_000;
 
 export interface MaintenanceServices {
   readonly store: Store;
-  readonly sessions: Sessions;
+  readonly auth: Pick<Auth, "forgetExpired">;
   readonly files: FileCleanup;
   readonly now: () => number;
   /** Most changes that the log keeps. */
@@ -34,11 +34,11 @@ export class Maintenance {
   }
 
   async run(): Promise<void> {
-    const { store, sessions, files, now, changeLogMax, onError } = this.#services;
+    const { store, auth, files, now, changeLogMax, onError } = this.#services;
     try {
       await store.trimLog(changeLogMax);
       await store.transact((tx) => forgetOldAnswers(tx, now()));
-      await sessions.forgetExpired();
+      await auth.forgetExpired();
     } catch (error) {
       onError(error);
     }

@@ -4,8 +4,7 @@ import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
 import { VARIABLES, type Variable } from "./config/variables.ts";
-import { authRoutes } from "./auth/routes.ts";
-import { Sessions } from "./auth/sessions.ts";
+import { createAuth } from "./auth/auth.ts";
 import { FunctionCache } from "./cache/function-cache.ts";
 import { MemoryCache } from "./cache/memory-cache.ts";
 import { RedisCache } from "./cache/redis-cache.ts";
@@ -24,6 +23,7 @@ import { ConnectionLimit } from "./http/connection-limit.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
+import type { Mailer } from "./mail/mailer.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
@@ -47,10 +47,10 @@ export interface RunningOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly platform: Platform;
+  readonly mailer: Mailer;
   readonly files: { readonly settings: FileSettings; readonly storage: FileStorage };
 }
 
-const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
 const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
 /** How long the start waits for Redis, in milliseconds; the server serves without it too. */
@@ -73,7 +73,7 @@ export class RunningServer {
   #app: CompiledApp;
   #isStopping = false;
 
-  constructor(store: Store, app: CompiledApp, { config, env, log, platform, files: { settings, storage } }: RunningOptions) {
+  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, files: { settings, storage } }: RunningOptions) {
     const { now } = platform;
     const startedAt = performance.now();
     const uptimeMs = (): number => performance.now() - startedAt;
@@ -87,7 +87,18 @@ export class RunningServer {
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const committer = new Committer(store, model, platform);
     const feed = new Feed(store, app.model, now, (error) => log.error("feed failed", error));
-    const sessions = new Sessions(store, platform, config.adminToken);
+    const { sessions, authenticator, ...auth } = createAuth({
+      ...config,
+      store,
+      committer,
+      model,
+      platform,
+      mailer,
+      manifest: () => this.#app.manifest,
+      code: () => this.#app.authCode,
+      trustedOrigins: [...config.trustedOrigins, ...config.corsOrigins.filter((origin) => origin !== "*")],
+      onError: (message, error) => log.error(message, error),
+    });
     const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log, config.redisNamespace ?? `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"));
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
@@ -127,11 +138,10 @@ export class RunningServer {
     });
     const data = { store, committer, model, platform };
     const files = createFiles({ store, storage, settings, model, platform, log, trustsProxy: config.trustProxyHops > 0 });
-    const sessionLifetimeMs = (): number => (this.#app.manifest.auth?.session?.expiresIn ?? DEFAULT_SESSION_S) * 1000;
     const routes = [
       ...observeRoutes(store, metrics, { uptimeMs, isStopping: () => this.#isStopping }),
       ...manifestRoutes(() => this.#app.manifest),
-      ...authRoutes(sessions, platform, sessionLifetimeMs),
+      ...auth.routes,
       ...dataRoutes(data),
       ...bulkRoutes(data),
       ...syncRoutes(data),
@@ -142,7 +152,7 @@ export class RunningServer {
     const dispatcher = new Dispatcher({
       dev: config.dev,
       trustedHops: config.trustProxyHops,
-      sessions,
+      authenticator,
       origins: new Origins(config.corsOrigins),
       limiter,
       log,
@@ -154,7 +164,7 @@ export class RunningServer {
     this.#listen = (purpose, port) =>
       listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;
-    this.maintenance = new Maintenance({ store, sessions, files: files.cleanup, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
+    this.maintenance = new Maintenance({ store, auth, files: files.cleanup, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
     this.#startWatch = () => {
       // A second thread costs more than the whole start; it is only needed once functions run.
       const timer = setTimeout(() => {

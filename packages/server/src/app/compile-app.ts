@@ -1,4 +1,4 @@
-import { authHooksOf, type AuthHooks, type Manifest } from "@pylonsync/sdk";
+import { authCodeOf, type AuthCode, type Manifest } from "@pylonsync/sdk";
 import { DataModel } from "../data/model.ts";
 import { HookSet } from "../data/hooks.ts";
 import { compilePolicies } from "../policy/policy-set.ts";
@@ -11,7 +11,8 @@ import type { LoadedApp } from "./load-app.ts";
 export interface CompiledApp {
   readonly manifest: Manifest;
   readonly model: DataModel;
-  readonly authHooks: AuthHooks;
+  /** What `auth()` in app.ts was given besides the manifest. */
+  readonly authCode: AuthCode;
   readonly functions: LoadedApp["functions"];
   readonly web: LoadedApp["web"];
 }
@@ -31,5 +32,5 @@ export function compileApp(loaded: LoadedApp, options: { readonly dev: boolean }
   diagnostics.push(...ofPolicies);
   if (diagnostics.some(({ severity }) => severity === "error")) return { app: null, diagnostics };
   const model = new DataModel(schema, policies, HookSet.of(loaded.manifestModule));
-  return { app: { manifest, model, authHooks: authHooksOf(loaded.manifestModule), functions: loaded.functions, web: loaded.web }, diagnostics };
+  return { app: { manifest, model, authCode: authCodeOf(loaded.manifestModule), functions: loaded.functions, web: loaded.web }, diagnostics };
 }

@@ -63,6 +63,14 @@ export class Passwords {
     }, { isolation: "snapshot" });
   }
 
+  /** The user has no password any more. */
+  async forget(userId: string): Promise<void> {
+    await this.#store.transact((tx) => tx.delete(TABLE, userId), { isolation: "snapshot" });
+    if (this.#users.has("passwordHash") && (await this.#users.get(userId))?.["passwordHash"]) {
+      await this.#users.update(userId, { passwordHash: this.#users.entity.fields.get("passwordHash")?.optional === true ? null : "" });
+    }
+  }
+
   async #hashOf(user: StoredRow): Promise<string | null> {
     const inRow = user["passwordHash"];
     if (typeof inRow === "string" && inRow !== "") return inRow;

@@ -44,9 +44,18 @@ export class Users {
     this.#newId = createIdFactory(options.platform.now, options.platform.random);
   }
 
+  /** The name that the app gives it, whether it declares it or not. */
+  get entityName(): string {
+    return this.#options.settings().user?.entity ?? "User";
+  }
+
+  get isDeclared(): boolean {
+    return this.#options.model().schema.find(this.entityName) !== undefined;
+  }
+
   /** @throws PylonError NO_USER_ENTITY */
   get entity(): Entity {
-    const name = this.#options.settings().user?.entity ?? "User";
+    const name = this.entityName;
     const entity = this.#options.model().schema.find(name);
     if (entity !== undefined) return entity;
     throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, { hint: `Declare entity("${name}", { email: field.string().unique() }), or name another with auth({ user: { entity } }).` });

@@ -1,6 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { TRUE, type Expr, type FieldKind } from "@pylonsync/query";
-import type { Entity } from "../schema/schema.ts";
+import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
@@ -18,7 +17,7 @@ type Measure = Aggregate["measures"][number];
  * @throws PylonError INVALID_QUERY, INVALID_COLUMN
  */
 export function parseAggregate(
-  entity: Entity,
+  shape: EntityShape,
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
 ): { where: Expr; groupBy: Group[]; measures: Measure[] } {
@@ -28,39 +27,39 @@ export function parseAggregate(
     if (!KEYS.has(key)) throw invalid(key, `"${key}" is no part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
   const measures: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
-  for (const fn of LISTS) measures.push(...names(body.get(fn), fn).map((field) => measureOf(entity, fn, field)));
-  const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) => groupOf(entity, item, `groupBy[${index}]`));
+  for (const fn of LISTS) measures.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+  const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) => groupOf(shape, item, `groupBy[${index}]`));
   if (measures.length === 0) throw invalid("", "The aggregate asks for nothing.", "Set count: true, or name a field in sum, avg, min, max or countDistinct.");
   if (measures.length + groupBy.length > MAX_TERMS) throw invalid("", `An aggregate has at most ${MAX_TERMS} terms.`);
   return { where: body.has("where") ? parseWhere(body.get("where")) : TRUE, groupBy, measures };
 }
 
-function measureOf(entity: Entity, fn: AggregateFunction, field: string): Measure {
-  const kind = kindOf(entity, field, fn);
+function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Measure {
+  const kind = kindOf(shape, field, fn);
   const numeric = kind === "int" || kind === "float";
   if ((fn === "sum" || fn === "avg") && !numeric) throw invalid(fn, `${fn} needs a number, and ${field} is a ${kind}.`);
   if ((fn === "min" || fn === "max") && kind === "bool") throw invalid(fn, `${fn} needs values with an order, and ${field} is a bool.`);
   return { fn, field, as: `${fn}_${field}` };
 }
 
-function groupOf(entity: Entity, item: unknown, path: string): Group {
+function groupOf(shape: EntityShape, item: unknown, path: string): Group {
   if (typeof item === "string") {
-    kindOf(entity, item, path);
+    kindOf(shape, item, path);
     return { field: item, as: item };
   }
   const { field, bucket } = (item ?? {}) as { field?: unknown; bucket?: unknown };
   if (typeof field !== "string") throw invalid(path, "A group is a field's name or {field, bucket}.");
-  const kind = kindOf(entity, field, path);
+  const kind = kindOf(shape, field, path);
   if (bucket === undefined) return { field, as: field };
   if (!BUCKETS.includes(bucket as TimeBucket)) throw invalid(`${path}.bucket`, `"${String(bucket)}" is no bucket.`, `Use ${BUCKETS.join(", ")}.`);
   if (kind !== "datetime") throw invalid(`${path}.bucket`, `Only a datetime has buckets, and ${field} is a ${kind}.`);
   return { field, bucket: bucket as TimeBucket, as: field };
 }
 
-function kindOf(entity: Entity, field: string, path: string): FieldKind {
-  const kind = entity.shape.fields.get(field);
+function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
+  const kind = shape.fields.get(field);
   if (kind === undefined) {
-    throw new PylonError("INVALID_COLUMN", `${entity.name} has no field "${field}".`, { field: path, hint: `Its fields: ${[...entity.shape.fields.keys()].join(", ")}.` });
+    throw new PylonError("INVALID_COLUMN", `${shape.name} has no field "${field}".`, { field: path, hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.` });
   }
   return kind;
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
-import { and, parseFilter, TRUE, type Expr, type ParsedFilter } from "@pylonsync/query";
+import { and, parseFilter, TRUE, type EntityShape, type Expr, type ParsedFilter } from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { parseAggregate } from "./aggregate.ts";
@@ -42,19 +42,19 @@ export class Reads {
     const row = await this.#reader.get(entity.name, id);
     if (row === null || this.#scope.policies === "bypassed") return row;
     const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
-    return (await this.#model.rules.allows(this.#reader, entity.name, "read", env)) ? row : null;
+    return (await this.#model.rules.allows(this.#reader, entity.name, "read", env)) ? entity.visible(row) : null;
   }
 
   async list(entityName: string, limit?: number, offset?: number): Promise<StoredRow[]> {
     const entity = this.#model.entity(entityName);
-    return this.#reader.select({ entity: entity.name, where: this.readable(entity), limit, offset });
+    return this.#visible(entity, await this.#reader.select({ entity: entity.name, where: this.readable(entity), limit, offset }));
   }
 
   /** @throws PylonError INVALID_COLUMN, INVALID_QUERY */
   async query(entityName: string, filter: unknown): Promise<StoredRow[]> {
     const entity = this.#model.entity(entityName);
     const { where, order, limit, offset } = this.#filter(entity, filter);
-    return this.#reader.select({ entity: entity.name, where: and(where, this.readable(entity)), order, limit, offset });
+    return this.#visible(entity, await this.#reader.select({ entity: entity.name, where: and(where, this.readable(entity)), order, limit, offset }));
   }
 
   async count(entityName: string, filter: unknown = {}): Promise<number> {
@@ -74,7 +74,7 @@ export class Reads {
     const size = Math.min(Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1), MAX_PAGE_SIZE);
     const after = options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
     const rows = await this.#reader.select({ entity: entity.name, where: and(after, this.readable(entity)), limit: size + 1 });
-    const page = rows.slice(0, size);
+    const page = this.#visible(entity, rows.slice(0, size));
     const isDone = rows.length <= size;
     return { page, nextCursor: isDone ? null : (page.at(-1)?.id ?? null), isDone };
   }
@@ -82,7 +82,7 @@ export class Reads {
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#model.entity(entityName);
-    const { where, groupBy, measures } = parseAggregate(entity, spec, (filter) => this.#filter(entity, filter).where);
+    const { where, groupBy, measures } = parseAggregate(this.#shape(entity), spec, (filter) => this.#filter(entity, filter).where);
     return this.#reader.aggregate({ entity: entity.name, where: and(where, this.readable(entity)), groupBy, measures });
   }
 
@@ -97,8 +97,17 @@ export class Reads {
     return this.#model.rules.readable(entity.name, this.#scope.caller, new Date(this.#scope.now).toISOString());
   }
 
+  /** What may be asked about: to filter, sort or count by a hidden field would tell of it. */
+  #shape(entity: Entity): EntityShape {
+    return this.#scope.policies === "bypassed" ? entity.shape : entity.publicShape;
+  }
+
+  #visible(entity: Entity, rows: StoredRow[]): StoredRow[] {
+    return this.#scope.policies === "bypassed" || entity.shape === entity.publicShape ? rows : rows.map(entity.visible);
+  }
+
   #filter(entity: Entity, filter: unknown): ParsedFilter {
-    const parsed = parseFilter(filter ?? {}, entity.shape);
+    const parsed = parseFilter(filter ?? {}, this.#shape(entity));
     if (parsed.search !== undefined) {
       throw new PylonError("INVALID_QUERY", `$search is not supported in a filter of ${entity.name}.`, { field: "$search", hint: "Use $like for a substring." });
     }

@@ -49,7 +49,7 @@ export function dataRoutes(services: DataServices): Route[] {
 
   const lookup = async (context: RequestContext): Promise<Answer> => {
     const entity = context.param("entity");
-    const kind = services.model().entity(entity).shape.fields.get(context.param("field"));
+    const kind = services.model().entity(entity).publicShape.fields.get(context.param("field"));
     const value = fromText(kind, context.param("value"));
     const row = await reads(context).lookup(entity, context.param("field"), value);
     if (row === null) throw new PylonError("NOT_FOUND", `No ${entity} has this ${context.param("field")}.`);

@@ -1,6 +1,6 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
-import { checkInsert, checkPatch } from "../schema/row-input.ts";
+import { checkInsert, checkPatch, refuseManaged } from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
@@ -65,6 +65,7 @@ export class Writer implements Reader {
       });
     }
     const { hooks } = this.#model;
+    if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin) refuseManaged(entity, data);
     const input = hooks.isEmpty ? data : await hooks.beforeInsert(asFields(data), this.#context(entityName));
     const fields = this.#stampOwner(entity, checkInsert(entity, input));
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };

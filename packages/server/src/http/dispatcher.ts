@@ -1,6 +1,6 @@
 import { parseBearerProtocol, PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
-import type { Sessions } from "../auth/sessions.ts";
+import type { Identity } from "../data/caller.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { bearerToken } from "../request/bearer.ts";
@@ -15,7 +15,7 @@ import type { Origins } from "./origins.ts";
 export interface DispatcherOptions {
   readonly dev: boolean;
   readonly trustedHops: number;
-  readonly sessions: Sessions;
+  readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly limiter: RateLimiter;
   readonly log: Log;
@@ -30,6 +30,9 @@ const COMMON_HEADERS = {
 };
 /** Made once: to copy it costs a third of making it anew. */
 const JSON_HEADERS = new Headers({ ...COMMON_HEADERS, "Content-Type": "application/json; charset=utf-8" });
+
+/** Here the session's cookie is set and cleared. */
+const AUTH_PATHS = "/api/auth/";
 
 /** The address at the other end of the connection; asked only when it is needed. */
 export type Peer = () => string;
@@ -49,7 +52,8 @@ export class Dispatcher {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
     return this.#run(route.path, request, peer, route.quiet === true, async (address, requestId) => {
-      const identity = await this.#options.sessions.identify(bearerToken(request.headers));
+      if (route.path.startsWith(AUTH_PATHS)) this.#options.authenticator.checkOrigin(request);
+      const identity = await this.#options.authenticator.identify(request);
       const context = new RequestContext(request, params, identity, address, requestId);
       checkAccess(route.access, context, this.#options.dev);
       return route.handle(context);
@@ -58,7 +62,7 @@ export class Dispatcher {
 
   /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
   serve(name: string, request: Request, peer: Peer, handle: (identity: () => Promise<Identity>) => Promise<Answer>): Promise<Response> {
-    return this.#run(name, request, peer, false, async () => handle(() => this.#options.sessions.identify(bearerToken(request.headers))));
+    return this.#run(name, request, peer, false, async () => handle(() => this.#options.authenticator.identify(request)));
   }
 
   /**
@@ -75,7 +79,7 @@ export class Dispatcher {
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
     const cursor = cursorOf(new URL(request.url).searchParams);
-    return { identity: isBroken ? null : await this.#identifyOrNull(token), cursor, protocol: offered?.protocol };
+    return { identity: isBroken ? null : await this.#identifyOrNull(request, token), cursor, protocol: offered?.protocol };
   }
 
   /** @throws PylonError ORIGIN_REJECTED when a page of a foreign site asks */
@@ -90,10 +94,10 @@ export class Dispatcher {
     return trustedHops === 0 ? peer() : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
   }
 
-  async #identifyOrNull(token: string | null): Promise<Identity | null> {
-    if (token === null) return ANONYMOUS_IDENTITY;
+  async #identifyOrNull(request: Request, token: string | null): Promise<Identity | null> {
+    const { authenticator } = this.#options;
     try {
-      return await this.#options.sessions.identify(token);
+      return await (token === null ? authenticator.identify(request) : authenticator.identifyToken(token));
     } catch (error) {
       if (error instanceof PylonError) return null;
       throw error;

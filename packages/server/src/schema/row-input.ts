@@ -24,7 +24,7 @@ export function checkInsert(entity: Entity, data: unknown): Record<string, Value
 /**
  * Checks the data of an update.
  *
- * @param options.admin fields that are fixed after the insert may be changed
+ * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may be changed
  * @returns the named fields
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
  */
@@ -38,9 +38,24 @@ export function checkPatch(entity: Entity, data: unknown, options: { readonly ad
     if ((field.readonly || field.owner) && !options.admin) {
       throw new PylonError("READONLY_FIELD", `${entity.name}.${name} is set when the row is made, and does not change.`, { field: name, hint: "Leave it out." });
     }
+    if (field.managed && !options.admin) throw managed(entity, name);
     patch[name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
   return patch;
+}
+
+/** @throws PylonError READONLY_FIELD when the data of an insert names a field that only sign-up and server functions write */
+export function refuseManaged(entity: Entity, data: unknown): void {
+  for (const [name, value] of Object.entries(asObject(entity, data))) {
+    if (entity.fields.get(name)?.managed === true && value !== null && value !== undefined) throw managed(entity, name);
+  }
+}
+
+function managed(entity: Entity, name: string): PylonError {
+  return new PylonError("READONLY_FIELD", `${entity.name}.${name} is written by sign-up, sign-in and server functions only.`, {
+    field: name,
+    hint: name === "email" ? "Use /api/auth/email/change/request." : "Leave it out.",
+  });
 }
 
 function asObject(entity: Entity, data: unknown): Record<string, unknown> {

@@ -64,7 +64,8 @@ export class Puller {
         where: and(position.afterId === null ? TRUE : idAfter(position.afterId), this.#readable(position.entity, caller)),
         limit: size,
       });
-      for (const row of rows) changes.push(insertEvent(Math.max(seq, 1), position.entity, row, at));
+      const { visible } = this.#model.entity(position.entity);
+      for (const row of rows) changes.push(insertEvent(Math.max(seq, 1), position.entity, visible(row), at));
       const last = rows.at(-1);
       position = last !== undefined && rows.length === size ? { ...position, afterId: last.id } : this.#positionAfter(position);
     }

@@ -46,7 +46,7 @@ export class Visibility {
     const predicate = this.#model.rules.readPredicate(record.entity);
     const now = this.#now();
     const sees = (row: StoredRow | null): boolean => row !== null && (caller.isAdmin || predicate?.(new RuleEnv(caller, now, row)) === true);
-    return transition(record, sees(record.before), sees(record.after));
+    return this.#transition(record, sees(record.before), sees(record.after));
   }
 
   /** Whether any rule looks at other rows: only then is the store asked. */
@@ -82,7 +82,7 @@ export class Visibility {
     doubts.push((change) => this.bearsOnRights(change, caller));
     const before = await this.#reads(record.entity, record.before, caller);
     const after = await this.#reads(record.entity, record.after, caller);
-    const event = transition(record, before, after);
+    const event = this.#transition(record, before, after);
     return event === undefined ? NOTHING : [event];
   }
 
@@ -122,10 +122,22 @@ export class Visibility {
       const touched = or(before, after);
       const gained = await this.#reader.select({ entity, where: and(touched, today, not(yesterday)) });
       const lost = await this.#reader.select({ entity, where: and(touched, yesterday, not(today)) });
-      for (const row of gained) events.push(insertEvent(record.seq, entity, row, record.at));
+      const { visible } = this.#model.entity(entity);
+      for (const row of gained) events.push(insertEvent(record.seq, entity, visible(row), record.at));
       for (const row of lost) events.push(deleteEvent(record.seq, entity, row.id, record.at));
     }
     return events;
+  }
+
+  /** The event that takes the reader's replica from what it saw before to what it sees after. */
+  #transition(record: ChangeRecord, sawBefore: boolean, seesAfter: boolean): ChangeEvent | undefined {
+    const { seq, entity, rowId, before, after, at } = record;
+    if (!seesAfter || after === null) return sawBefore ? deleteEvent(seq, entity, rowId, at) : undefined;
+    const { visible } = this.#model.entity(entity);
+    if (!sawBefore || before === null) return insertEvent(seq, entity, visible(after), at);
+    const event = updateEvent(record, visible(before), visible(after));
+    // Only hidden fields changed: nothing happened that the reader may know of.
+    return Object.keys(event.data ?? {}).length === 0 ? undefined : event;
   }
 
   /** An `exists` inside another one: the rows that depend on it can't be named by this change alone. */
@@ -134,11 +146,6 @@ export class Visibility {
   }
 }
 
-function transition(record: ChangeRecord, sawBefore: boolean, seesAfter: boolean): ChangeEvent | undefined {
-  const { seq, entity, rowId, before, after, at } = record;
-  if (seesAfter && after !== null) return sawBefore && before !== null ? updateEvent(record, before, after) : insertEvent(seq, entity, after, at);
-  return sawBefore ? deleteEvent(seq, entity, rowId, at) : undefined;
-}
 
 /** The `exists` as it was before the change: any other row, or the changed row as it was. */
 function asBefore(exists: ExistsExpr, changedId: string, reachBefore: Expr): Expr {

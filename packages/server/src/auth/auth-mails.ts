@@ -1,0 +1,44 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
+import type { Mailer } from "../mail/mailer.ts";
+import { renderMail } from "../mail/templates.ts";
+
+export interface AuthMailsOptions {
+  readonly mailer: Mailer;
+  readonly appName: () => string;
+  /** The app's own texts. */
+  readonly templates: () => MailTemplates;
+  /** Told what went wrong with a mail that nobody waits for. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** The mails that belong to accounts. */
+export class AuthMails {
+  readonly #options: AuthMailsOptions;
+
+  constructor(options: AuthMailsOptions) {
+    this.#options = options;
+  }
+
+  get canSend(): boolean {
+    return this.#options.mailer.canSend;
+  }
+
+  /** @throws PylonError EMAIL_NOT_CONFIGURED: asked before anything depends on whether an account exists */
+  require(): void {
+    if (this.canSend) return;
+    throw new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", { hint: "Set PYLON_EMAIL_PROVIDER." });
+  }
+
+  /** @throws PylonError EMAIL_NOT_CONFIGURED, EMAIL_NOT_SENT */
+  async send(kind: MailKind, to: string, data: Omit<MailData, "appName">): Promise<void> {
+    const { mailer, appName, templates } = this.#options;
+    await mailer.send({ to, ...renderMail(kind, { ...data, appName: appName() }, templates()) });
+  }
+
+  /** Sends without making anybody wait: how long an answer takes must not tell whether a mail was sent. */
+  sendSoon(kind: MailKind, to: string, data: Omit<MailData, "appName">): void {
+    if (!this.canSend) return;
+    this.send(kind, to, data).catch(this.#options.onError);
+  }
+}

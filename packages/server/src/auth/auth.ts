@@ -1,0 +1,108 @@
+import type { AuthCode, ManifestAuth } from "@pylonsync/sdk";
+import type { Committer } from "../data/commit.ts";
+import type { DataModel } from "../data/model.ts";
+import type { Mailer } from "../mail/mailer.ts";
+import type { Platform } from "../platform.ts";
+import type { Route } from "../request/route.ts";
+import type { Store } from "../store/store.ts";
+import { accountRoutes } from "./account-routes.ts";
+import { AttemptLimits } from "./attempt-limits.ts";
+import { AuditLog } from "./audit.ts";
+import { AuthMails } from "./auth-mails.ts";
+import type { AuthServices } from "./auth-services.ts";
+import type { AuthSettings } from "./auth-settings.ts";
+import { Authenticator } from "./authenticator.ts";
+import { Credentials } from "./credentials.ts";
+import { emailRoutes } from "./email-routes.ts";
+import { Encryption } from "./encryption.ts";
+import { GuestUpgrade } from "./guest-upgrade.ts";
+import { OneTimeCodes } from "./one-time-codes.ts";
+import { OneTimeTokens } from "./one-time-tokens.ts";
+import { passwordRoutes } from "./password-routes.ts";
+import { Passwords } from "./passwords.ts";
+import { SessionCookie, type CookieSettings } from "./session-cookie.ts";
+import { sessionRoutes } from "./session-routes.ts";
+import { Sessions } from "./sessions.ts";
+import { SignIn } from "./sign-in.ts";
+import { TrustedOrigins } from "./trusted-origins.ts";
+import { UserData } from "./user-data.ts";
+import { Users } from "./users.ts";
+
+const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
+/** In dev what is sealed guards nothing: the key is no secret, but stays the same over restarts. */
+const DEV_SECRET = "pylon dev mode keeps no secrets";
+
+export interface AuthOptions {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly model: () => DataModel;
+  readonly platform: Platform;
+  readonly mailer: Mailer;
+  /** What the app says in `auth()`, and the code that it gave there. */
+  readonly manifest: () => { readonly name: string; readonly auth?: ManifestAuth };
+  readonly code: () => AuthCode;
+  readonly dev: boolean;
+  readonly adminToken: string | null;
+  readonly publicUrl: string | null;
+  /** Exact origins of the environment: of pages that may send cookies and be redirected to, and that may send cookies only. */
+  readonly trustedOrigins: readonly string[];
+  readonly csrfOrigins: readonly string[];
+  readonly cookie: Omit<CookieSettings, "name"> & { readonly name: string | undefined };
+  readonly encryptionSecret: string | null;
+  readonly onError: (message: string, error: unknown) => void;
+}
+
+export interface Auth {
+  readonly sessions: Sessions;
+  readonly authenticator: Authenticator;
+  readonly routes: readonly Route[];
+  /** Deletes what is too old. */
+  forgetExpired(): Promise<void>;
+}
+
+/** Puts together who users are and how they prove it. */
+export function createAuth(options: AuthOptions): Auth {
+  const { store, platform, committer, model } = options;
+  const declared = (): ManifestAuth => options.manifest().auth ?? {};
+  const seconds = (value: number | undefined, fallback: number): number => (value ?? fallback) * 1000;
+  const settings: AuthSettings = {
+    dev: options.dev,
+    appName: () => options.manifest().name,
+    sessionLifetimeMs: () => seconds(declared().session?.expiresIn, DEFAULT_SESSION_S),
+    origins: new TrustedOrigins({ dev: options.dev, publicUrl: options.publicUrl, trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])], csrf: options.csrfOrigins }),
+    encryption: new Encryption(options.encryptionSecret ?? (options.dev ? DEV_SECRET : null)),
+  };
+  const cookie = new SessionCookie(() => ({ ...options.cookie, name: options.cookie.name ?? `${cookieSafe(options.manifest().name)}_session` }));
+  const sessions = new Sessions(store, platform, options.adminToken, () => seconds(declared().session?.idleTimeout, Infinity));
+  const hooks = (): AuthCode["hooks"] => options.code().hooks;
+  const users = new Users({ store, committer, model, settings: declared, hooks, platform });
+  const guests = new GuestUpgrade(store, committer, model);
+  const tokens = new OneTimeTokens(store, platform);
+  const codes = new OneTimeCodes(store, platform);
+  const attempts = new AttemptLimits(store, platform);
+  const audit = new AuditLog(store, platform);
+  const signIn = new SignIn({ users, sessions, tokens, audit, cookie, guests, settings, hooks, now: platform.now });
+  const passwords = new Passwords(store, users, platform);
+  const credentials = new Credentials();
+  credentials.add((userId) => passwords.forget(userId));
+  const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
+  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
+  const data = new UserData({ store, committer, model, users, sessions, audit });
+  return {
+    sessions,
+    authenticator: new Authenticator(sessions, cookie, settings.origins),
+    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data)],
+    async forgetExpired() {
+      await sessions.forgetExpired();
+      await tokens.forgetExpired();
+      await codes.forgetExpired();
+      await attempts.forgetExpired();
+      await audit.forgetExpired();
+    },
+  };
+}
+
+/** An app's name as part of a cookie's. */
+function cookieSafe(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, "_") || "pylon";
+}

@@ -1,0 +1,131 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { AuthHooks } from "@pylonsync/sdk";
+import type { RequestContext } from "../request/context.ts";
+import { JsonAnswer } from "../request/responses.ts";
+import type { StoredRow } from "../store/store.ts";
+import { deviceOf, type AuditLog } from "./audit.ts";
+import type { AuthSettings } from "./auth-settings.ts";
+import type { GuestUpgrade } from "./guest-upgrade.ts";
+import type { OneTimeTokens } from "./one-time-tokens.ts";
+import type { SessionCookie } from "./session-cookie.ts";
+import type { Sessions } from "./sessions.ts";
+import type { Users } from "./users.ts";
+
+const PENDING = "second factor";
+const PENDING_MS = 5 * 60_000;
+
+/** Somebody who has just signed in. */
+export interface SignedIn {
+  readonly token: string;
+  readonly userId: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  /** Values for `Set-Cookie`. */
+  readonly cookies: readonly string[];
+}
+
+export interface SignInOptions {
+  readonly userId: string;
+  /** How it was proved: `password`, `code`, `link`, `oauth:google`, `passkey`. */
+  readonly method: string;
+  /** The method counts as two factors, as a passkey with user verification does. */
+  readonly isStrong?: boolean;
+}
+
+/** What asks for a second proof. */
+export interface SecondFactor {
+  /** The factors that the user has, such as `totp`; none: no second proof is asked for. */
+  methodsOf(userId: string): Promise<readonly string[]>;
+  /** Whether the request comes from a device that the user said to trust. */
+  isTrusted(context: RequestContext, userId: string): Promise<boolean>;
+}
+
+interface Pending {
+  readonly userId: string;
+  readonly method: string;
+}
+
+export interface SignInServices {
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly tokens: OneTimeTokens;
+  readonly audit: AuditLog;
+  readonly cookie: SessionCookie;
+  readonly guests: GuestUpgrade;
+  readonly settings: AuthSettings;
+  readonly hooks: () => AuthHooks;
+  readonly now: () => number;
+}
+
+/** The one way in: whatever proves who somebody is ends here, where the second factor is asked for and the session is made. */
+export class SignIn {
+  readonly #services: SignInServices;
+  /** Set by the part that knows second factors. */
+  secondFactor: SecondFactor | null = null;
+
+  constructor(services: SignInServices) {
+    this.#services = services;
+  }
+
+  /**
+   * Signs a user in who has proved who they are.
+   *
+   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED when the user is gone
+   */
+  async complete(context: RequestContext, { userId, method, isStrong = false }: SignInOptions): Promise<SignedIn> {
+    const isTrustedDevice = (await this.secondFactor?.isTrusted(context, userId)) ?? false;
+    const methods = isStrong || isTrustedDevice ? [] : ((await this.secondFactor?.methodsOf(userId)) ?? []);
+    if (methods.length === 0) return this.#finish(context, { userId, method }, isTrustedDevice);
+    const pending: Pending = { userId, method };
+    const mfaToken = await this.#services.tokens.issue(PENDING, pending, PENDING_MS);
+    throw new PylonError("MFA_REQUIRED", "A second factor is needed.", {
+      hint: "Send {mfa_token, code} to /api/auth/totp/verify.",
+      extra: { mfa_token: mfaToken, methods },
+    });
+  }
+
+  /** Whose sign-in waits for a second factor, or null. */
+  async pendingUser(mfaToken: string): Promise<string | null> {
+    return ((await this.#services.tokens.peek(PENDING, mfaToken)) as Pending | null)?.userId ?? null;
+  }
+
+  /** Goes on with a sign-in whose second factor was given. @throws PylonError INVALID_TOKEN */
+  async resume(context: RequestContext, mfaToken: string, options: { readonly isTrustedDevice?: boolean } = {}): Promise<SignedIn> {
+    const pending = (await this.#services.tokens.take(PENDING, mfaToken)) as Pending | null;
+    if (pending === null) throw new PylonError("INVALID_TOKEN", "This sign-in is over.", { field: "mfa_token", hint: "Sign in again." });
+    return this.#finish(context, pending, options.isTrustedDevice ?? false);
+  }
+
+  /** The id that a new user gets: a guest stays who it is, so that its rows stay its own. */
+  newUserId({ caller }: RequestContext): string | undefined {
+    return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
+  }
+
+  async #finish(context: RequestContext, { userId, method }: Pending, isTrustedDevice: boolean): Promise<SignedIn> {
+    const { users, sessions, audit, cookie, settings, hooks, now } = this.#services;
+    const user = await users.get(userId);
+    if (user === null) throw new PylonError("UNAUTHORIZED", "This user is no more.");
+    const event = { user: users.view(user) as StoredRow, method };
+    const verdict = await hooks().onSignIn?.(event);
+    if (verdict === null || verdict === false) throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
+    const { roles = [] } = (await hooks().claims?.(event)) ?? {};
+    await this.#endGuest(context, userId);
+    const lifetimeMs = settings.sessionLifetimeMs();
+    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, device: deviceOf(context) });
+    await audit.record(context, "sign-in", { userId, detail: { method } });
+    return { token, userId, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(token, lifetimeMs)] };
+  }
+
+  /** What the guest of this browser has becomes the user's; the guest's tokens are dead. */
+  async #endGuest({ caller }: RequestContext, userId: string): Promise<void> {
+    if (!caller.isGuest || caller.userId === null) return;
+    const { users, sessions, guests } = this.#services;
+    if (caller.userId !== userId) await guests.handOver(caller.userId, userId, users.entity.name);
+    await sessions.endAll(caller.userId);
+  }
+}
+
+/** The answer to a sign-in, with the session's cookie. */
+export function signedInAnswer({ token, userId, expiresAt, cookies }: SignedIn, status = 200, extra: Readonly<Record<string, unknown>> = {}): JsonAnswer {
+  return new JsonAnswer({ token, user_id: userId, expires_at: Math.floor(expiresAt / 1000), ...extra }, status, { "Set-Cookie": cookies });
+}
