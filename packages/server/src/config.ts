@@ -24,6 +24,8 @@ export interface Config {
   readonly cookie: CookieConfig;
   /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
   readonly encryptionSecret: string | null;
+  /** Null: nothing is set. */
+  readonly email: EmailConfig | null;
   readonly rateLimit: RateLimit;
   readonly fnRateLimit: RateLimit;
   readonly trustProxyHops: number;
@@ -50,6 +52,14 @@ export interface CookieConfig {
   readonly sameSite: "lax" | "strict" | "none";
   readonly secure: boolean;
 }
+
+/** What sends mail. */
+export type EmailConfig = { readonly from: string } & (
+  | { readonly provider: "smtp"; readonly smtpUrl: string }
+  | { readonly provider: "ses"; readonly region: string; readonly url: string | undefined }
+  | { readonly provider: "resend" | "sendgrid"; readonly apiKey: string; readonly url: string | undefined }
+  | { readonly provider: "webhook"; readonly apiKey: string | null; readonly url: string }
+);
 
 /** Where files go, as the environment says it; the app's plugin `file_storage` may say otherwise. */
 export interface FilesConfig {
@@ -106,6 +116,29 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
   if (!dev && corsOrigins.includes("*")) {
     problems.push("PYLON_CORS_ORIGIN is *, which lets every web page call this server: name the origins of yours, such as https://app.example.com.");
   }
+  const awsRegion = setOrUndefined(environment["AWS_REGION"]) ?? "us-east-1";
+  const emailConfig = (): EmailConfig | null => {
+    const smtpUrl = get("PYLON_SMTP_URL");
+    const provider = get("PYLON_EMAIL_PROVIDER") ?? (smtpUrl === undefined ? undefined : "smtp");
+    const [from, apiKey, url] = [get("PYLON_EMAIL_FROM"), get("PYLON_EMAIL_API_KEY"), get("PYLON_EMAIL_HTTP_URL")];
+    if (provider === undefined) return null;
+    const missing = (name: VariableName): null => {
+      problems.push(`${name} is not set, and mail by ${provider} needs it: it wants ${VARIABLES[name].wants}.`);
+      return null;
+    };
+    if (from === undefined) return missing("PYLON_EMAIL_FROM");
+    switch (provider) {
+      case "smtp":
+        return smtpUrl === undefined ? missing("PYLON_SMTP_URL") : { provider, from, smtpUrl };
+      case "ses":
+        return { provider, from, region: awsRegion, url };
+      case "resend":
+      case "sendgrid":
+        return apiKey === undefined ? missing("PYLON_EMAIL_API_KEY") : { provider, from, apiKey, url };
+      case "webhook":
+        return url === undefined ? missing("PYLON_EMAIL_HTTP_URL") : { provider, from, apiKey: apiKey ?? null, url };
+    }
+  };
   const isTemporary = get("PYLON_IN_MEMORY");
   const windowSeconds = get("PYLON_RATE_LIMIT_WINDOW");
   const accessKeyId = get("PYLON_S3_ACCESS_KEY");
@@ -131,6 +164,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     csrfOrigins: get("PYLON_CSRF_ORIGINS"),
     cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
     encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
+    email: emailConfig(),
     rateLimit: { max: get("PYLON_RATE_LIMIT_MAX"), windowSeconds },
     fnRateLimit: { max: get("PYLON_FN_RATE_LIMIT_MAX"), windowSeconds: get("PYLON_FN_RATE_LIMIT_WINDOW") },
     trustProxyHops: get("PYLON_TRUST_PROXY_HOPS"),
@@ -152,7 +186,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
       orphanHours: get("PYLON_FILES_ORPHAN_HOURS"),
       s3: {
         bucket: get("PYLON_S3_BUCKET"),
-        region: get("PYLON_S3_REGION") ?? setOrUndefined(environment["AWS_REGION"]) ?? "us-east-1",
+        region: get("PYLON_S3_REGION") ?? awsRegion,
         endpoint: get("PYLON_S3_ENDPOINT"),
         credentials: accessKeyId === undefined || secretAccessKey === undefined ? undefined : { accessKeyId, secretAccessKey },
       },

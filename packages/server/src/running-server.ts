@@ -23,6 +23,8 @@ import { ConnectionLimit } from "./http/connection-limit.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
+import { DevMailbox } from "./mail/dev-mailbox.ts";
+import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
@@ -148,6 +150,7 @@ export class RunningServer {
       ...functionRoutes(runner, functions, new RateLimiter(config.fnRateLimit, shared("function"))),
       ...roomRoutes(rooms.store),
       ...files.routes,
+      ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,

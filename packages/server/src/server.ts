@@ -3,7 +3,7 @@ import { compileApp } from "./app/compile-app.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config.ts";
-import { NO_MAILER } from "./mail/no-mailer.ts";
+import { openMailer } from "./mail/open-mailer.ts";
 import { fileSettings } from "./files/file-settings.ts";
 import { openStorage } from "./files/open-storage.ts";
 import { Log } from "./observe/log.ts";
@@ -107,7 +107,7 @@ class Server implements PylonServer {
     });
     try {
       await bringTo(store, app.manifest);
-      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer: NO_MAILER, files: { settings, storage } });
+      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer: openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log }), files: { settings, storage } });
       await this.#running.open();
     } catch (error) {
       storage.close();

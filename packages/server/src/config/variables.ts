@@ -100,6 +100,19 @@ function httpUrl(value: string): string {
   return value;
 }
 
+function smtpUrl(value: string): string {
+  const { protocol, hostname, username, password } = new URL(value);
+  if (!/^smtps?:$/.test(protocol) || hostname === "") throw new RangeError("no SMTP URL");
+  decodeURIComponent(username);
+  decodeURIComponent(password);
+  return value;
+}
+
+function sender(value: string): string {
+  if (!/^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$|^[^\s<>@]+@[^\s<>@]+$/.test(value)) throw new RangeError(value);
+  return value;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -124,6 +137,11 @@ export const VARIABLES = {
   PYLON_COOKIE_SAME_SITE: variable<"lax" | "strict" | "none">({ wants: "lax, strict or none", doc: "`none` lets pages of other sites that are trusted use the cookie.", fallback: "lax", parse: oneOf("lax", "strict", "none") }),
   PYLON_COOKIE_SECURE: variable({ wants: "1 or 0", doc: "Whether the cookie is sent over https only.", fallback: true, devFallback: false, parse: flag }),
   PYLON_SSO_ENCRYPTION_KEY: variable<string | undefined>({ wants: "a secret of at least 32 characters", doc: "Encrypts what is kept of others' secrets: tokens of OAuth providers, seeds of authenticator apps. Dev mode does without.", fallback: undefined, secret: true, parse: text }),
+  PYLON_EMAIL_PROVIDER: variable<"smtp" | "resend" | "sendgrid" | "ses" | "webhook" | undefined>({ wants: "smtp, resend, sendgrid, ses or webhook", doc: "What sends mail, see [mail](mail.md). With PYLON_SMTP_URL alone it is `smtp`. Without one dev mode shows mails at `/studio/mail`.", fallback: undefined, parse: oneOf("smtp", "resend", "sendgrid", "ses", "webhook") }),
+  PYLON_EMAIL_FROM: variable<string | undefined>({ wants: "an address such as Shop <no-reply@example.com>", doc: "Whom mails come from.", fallback: undefined, parse: sender }),
+  PYLON_EMAIL_API_KEY: variable<string | undefined>({ wants: "the provider's key", doc: "The key of `resend` and `sendgrid`; for `webhook` it is sent as a bearer token.", fallback: undefined, secret: true, parse: text }),
+  PYLON_EMAIL_HTTP_URL: variable<string | undefined>({ wants: "a URL", doc: "Where `webhook` posts `{from, to, subject, text, html}`; for the others an endpoint in place of their own.", fallback: undefined, parse: httpUrl }),
+  PYLON_SMTP_URL: variable<string | undefined>({ wants: "smtp://user:password@host:587 or smtps://", doc: "The SMTP server. `?requireTLS=true` sends nothing without TLS.", fallback: undefined, secret: true, parse: smtpUrl }),
   PYLON_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Requests of one address in a window; 0 for no limit.", fallback: 100, devFallback: 100_000, parse: COUNT }),
   PYLON_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
   PYLON_FN_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Calls of one function by one caller in a window; 0 for no limit.", fallback: 30, devFallback: 100_000, parse: COUNT }),

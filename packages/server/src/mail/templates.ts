@@ -1,4 +1,5 @@
 import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
+import { escapeHtml } from "./escape-html.ts";
 
 /** What a mail says, before it is laid out. */
 interface Words {
@@ -36,17 +37,14 @@ export function renderMail(kind: MailKind, data: MailData, overrides: MailTempla
 }
 
 function layOut(first: string, rest: readonly string[], { code, link }: MailData, action = "Open"): string {
-  const big = code === undefined ? "" : `<p style="font:600 28px/1.4 ui-monospace,Menlo,monospace;letter-spacing:6px">${escape(code)}</p>`;
+  const big = code === undefined ? "" : `<p style="font:600 28px/1.4 ui-monospace,Menlo,monospace;letter-spacing:6px">${escapeHtml(code)}</p>`;
   const button =
-    link === undefined ? "" : `<p><a href="${escape(link)}" style="display:inline-block;padding:10px 18px;border-radius:8px;background:#1f6feb;color:#ffffff;text-decoration:none">${escape(action)}</a></p>`;
-  return paragraphs([first], big + button + rest.map((line) => `<p style="color:#6e7681">${escape(line)}</p>`).join(""));
+    link === undefined ? "" : `<p><a href="${escapeHtml(link)}" style="display:inline-block;padding:10px 18px;border-radius:8px;background:#1f6feb;color:#ffffff;text-decoration:none">${escapeHtml(action)}</a></p>`;
+  return paragraphs([first], big + button + rest.map((line) => `<p style="color:#6e7681">${escapeHtml(line)}</p>`).join(""));
 }
 
 function paragraphs(texts: readonly string[], after = ""): string {
-  const body = texts.map((text) => `<p>${escape(text)}</p>`).join("");
+  const body = texts.map((text) => `<p>${escapeHtml(text)}</p>`).join("");
   return `<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark"><div style="max-width:32em;margin:2em auto;font:16px/1.5 system-ui,sans-serif">${body}${after}</div>`;
 }
 
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;").replaceAll("'", "&#39;");
-}

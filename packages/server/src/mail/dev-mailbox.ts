@@ -1,0 +1,36 @@
+import type { Mail, Mailer } from "./mailer.ts";
+
+const KEPT = 200;
+
+export interface ReceivedMail extends Mail {
+  readonly id: number;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/** Where mails go in dev mode when no provider is set: a page shows them, nothing leaves the machine. */
+export class DevMailbox implements Mailer {
+  readonly canSend = true;
+  readonly #now: () => number;
+  readonly #onMail: (mail: ReceivedMail) => void;
+  #mails: readonly ReceivedMail[] = [];
+  #count = 0;
+
+  /** @param onMail told of each mail */
+  constructor(now: () => number, onMail: (mail: ReceivedMail) => void) {
+    this.#now = now;
+    this.#onMail = onMail;
+  }
+
+  send(mail: Mail): Promise<void> {
+    const received = { ...mail, id: (this.#count += 1), at: new Date(this.#now()).toISOString() };
+    this.#mails = [received, ...this.#mails].slice(0, KEPT);
+    this.#onMail(received);
+    return Promise.resolve();
+  }
+
+  /** The newest first. */
+  get mails(): readonly ReceivedMail[] {
+    return this.#mails;
+  }
+}

@@ -1,0 +1,81 @@
+import pRetry, { AbortError } from "p-retry";
+import { MailFailure } from "./mail-error.ts";
+import type { Mail, Mailer } from "./mailer.ts";
+
+const TIMEOUT_MS = 10_000;
+const RETRIES = 2;
+
+/** How one provider's API takes a mail. */
+export interface HttpMailApi {
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`; null: none. */
+  readonly apiKey: string | null;
+  readonly body: (mail: Mail & { readonly from: string }) => unknown;
+}
+
+/** Sends through a provider's HTTP API, or to a webhook of the app's operator. */
+export class HttpMailer implements Mailer {
+  readonly canSend = true;
+  readonly #api: HttpMailApi;
+  readonly #from: string;
+
+  constructor(api: HttpMailApi, from: string) {
+    this.#api = api;
+    this.#from = from;
+  }
+
+  /** A provider that is busy, or not there for a moment, is asked again twice. */
+  async send(mail: Mail): Promise<void> {
+    await pRetry(() => this.#post(mail), { retries: RETRIES, minTimeout: 300, factor: 3 });
+  }
+
+  async #post(mail: Mail): Promise<void> {
+    const { url, apiKey, body } = this.#api;
+    let response: Response;
+    try {
+      response = await fetch(url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...(apiKey === null ? {} : { Authorization: `Bearer ${apiKey}` }) },
+        body: JSON.stringify(body({ from: this.#from, ...mail })),
+        redirect: "manual",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+    } catch (error) {
+      throw new MailFailure(error instanceof Error ? error.name : "unknown");
+    }
+    await response.body?.cancel();
+    if (response.ok) return;
+    const failure = new MailFailure(`the provider answered ${response.status}`);
+    throw response.status === 429 || response.status >= 500 ? failure : new AbortError(failure);
+  }
+}
+
+export function resendApi(apiKey: string, url = "https://api.resend.com/emails"): HttpMailApi {
+  return { url, apiKey, body: ({ from, to, subject, text, html }) => ({ from, to: [to], subject, text, html }) };
+}
+
+export function sendgridApi(apiKey: string, url = "https://api.sendgrid.com/v3/mail/send"): HttpMailApi {
+  return {
+    url,
+    apiKey,
+    body: ({ from, to, subject, text, html }) => ({
+      personalizations: [{ to: [{ email: to }] }],
+      from: parseAddress(from),
+      subject,
+      content: [
+        { type: "text/plain", value: text },
+        { type: "text/html", value: html },
+      ],
+    }),
+  };
+}
+
+export function webhookApi(url: string, apiKey: string | null): HttpMailApi {
+  return { url, apiKey, body: (mail) => mail };
+}
+
+/** `Pylon <no-reply@example.com>` in its parts. */
+function parseAddress(address: string): { email: string; name?: string } {
+  const [, name = "", email = ""] = /^(.*)<([^<>]+)>$/.exec(address) ?? [];
+  return email === "" ? { email: address } : { email, ...(name.trim() === "" ? {} : { name: name.trim() }) };
+}

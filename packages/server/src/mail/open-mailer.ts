@@ -1,0 +1,58 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { EmailConfig } from "../config.ts";
+import type { Log } from "../observe/log.ts";
+import { DevMailbox } from "./dev-mailbox.ts";
+import { HttpMailer, resendApi, sendgridApi, webhookApi } from "./http-mailer.ts";
+import { MailFailure } from "./mail-error.ts";
+import type { Mail, Mailer } from "./mailer.ts";
+import { NO_MAILER } from "./no-mailer.ts";
+import { SesMailer } from "./ses-mailer.ts";
+import { SmtpMailer } from "./smtp-mailer.ts";
+
+/** The mailer that the environment asks for: without one a mailbox in dev mode, and none else. */
+export function openMailer(config: EmailConfig | null, options: { readonly dev: boolean; readonly now: () => number; readonly log: Log }): Mailer {
+  const { dev, now, log } = options;
+  if (config !== null) return new CheckedMailer(mailerOf(config), log);
+  if (!dev) return NO_MAILER;
+  return new DevMailbox(now, () => log.info("a mail was written", { see: "/studio/mail" }));
+}
+
+function mailerOf(config: EmailConfig): Mailer {
+  switch (config.provider) {
+    case "smtp":
+      return new SmtpMailer(config.smtpUrl, config.from);
+    case "ses":
+      return new SesMailer(config.from, config.region, config.url);
+    case "resend":
+      return new HttpMailer(resendApi(config.apiKey, config.url), config.from);
+    case "sendgrid":
+      return new HttpMailer(sendgridApi(config.apiKey, config.url), config.from);
+    case "webhook":
+      return new HttpMailer(webhookApi(config.url, config.apiKey), config.from);
+  }
+}
+
+/** Refuses what could become another header, and logs what went wrong without who was written to. */
+class CheckedMailer implements Mailer {
+  readonly #mailer: Mailer;
+  readonly #log: Log;
+
+  constructor(mailer: Mailer, log: Log) {
+    this.#mailer = mailer;
+    this.#log = log;
+  }
+
+  get canSend(): boolean {
+    return this.#mailer.canSend;
+  }
+
+  async send(mail: Mail): Promise<void> {
+    if (/[\r\n]/.test(mail.to + mail.subject)) throw new PylonError("INVALID_DATA", "An address and a subject are one line each.", { field: "to" });
+    try {
+      await this.#mailer.send(mail);
+    } catch (error) {
+      this.#log.warn("a mail was not sent", { reason: error instanceof MailFailure ? error.reason : String(error), domain: mail.to.split("@").at(-1) });
+      throw error;
+    }
+  }
+}
