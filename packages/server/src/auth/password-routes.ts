@@ -96,7 +96,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const input = await AuthInput.of(context);
     const email = input.email();
     const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/auth/reset");
-    if (!settings.dev) mails.require();
+    mails.require();
     await attempts.count("reset by address", context.address, PER_ADDRESS);
     await attempts.count("reset", email, { max: 3, windowSeconds: 15 * 60 });
     const user = await users.findByEmail(email);

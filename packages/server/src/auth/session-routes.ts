@@ -9,12 +9,10 @@ import type { SessionInfo } from "./sessions.ts";
 import { toAuthContext } from "./wire.ts";
 
 const MAX_USER_ID = 256;
-/** How often one address may ask for a guest. */
-const GUESTS = { max: 60, windowSeconds: 60 };
 
 /** Who am I, guests, the devices of a user, signing out, and sessions made by the admin. */
 export function sessionRoutes(services: AuthServices): Route[] {
-  const { sessions, users, guests, cookie, audit, attempts, settings, platform } = services;
+  const { sessions, users, guests, cookie, audit, settings, platform } = services;
   const newId = createIdFactory(platform.now, platform.random);
   const lifetimeMs = settings.sessionLifetimeMs;
 
@@ -29,7 +27,6 @@ export function sessionRoutes(services: AuthServices): Route[] {
   };
 
   const signInGuest = async (context: RequestContext): Promise<Answer> => {
-    if (!settings.dev) await attempts.count("guest", context.address, GUESTS);
     const userId = newId();
     const token = await sessions.create(userId, { isGuest: true, lifetimeMs: lifetimeMs(), device: deviceOf(context) });
     return signedIn(token, userId, 201, { guest: true });
