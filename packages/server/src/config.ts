@@ -24,6 +24,8 @@ export interface Config {
   readonly cookie: CookieConfig;
   /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
   readonly encryptionSecret: string | null;
+  /** What JWTs are signed with; null: none are made. */
+  readonly jwtSecret: string | null;
   /** Null: nothing is set. */
   readonly email: EmailConfig | null;
   readonly rateLimit: RateLimit;
@@ -88,7 +90,7 @@ export class ConfigError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const MIN_ADMIN_TOKEN = 16;
-const MIN_ENCRYPTION_SECRET = 32;
+const MIN_SECRET = 32;
 
 /**
  * Reads the environment.
@@ -164,6 +166,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     csrfOrigins: get("PYLON_CSRF_ORIGINS"),
     cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
     encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
+    jwtSecret: get("PYLON_JWT_SECRET") ?? null,
     email: emailConfig(),
     rateLimit: { max: get("PYLON_RATE_LIMIT_MAX"), windowSeconds },
     fnRateLimit: { max: get("PYLON_FN_RATE_LIMIT_MAX"), windowSeconds: get("PYLON_FN_RATE_LIMIT_WINDOW") },
@@ -192,8 +195,8 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
       },
     },
   };
-  if (config.encryptionSecret !== null && config.encryptionSecret.length < MIN_ENCRYPTION_SECRET) {
-    problems.push(`PYLON_SSO_ENCRYPTION_KEY has fewer than ${MIN_ENCRYPTION_SECRET} characters: make one with \`openssl rand -hex 32\`.`);
+  for (const [name, secret] of [["PYLON_SSO_ENCRYPTION_KEY", config.encryptionSecret], ["PYLON_JWT_SECRET", config.jwtSecret]] as const) {
+    if (secret !== null && secret.length < MIN_SECRET) problems.push(`${name} has fewer than ${MIN_SECRET} characters: make one with \`openssl rand -hex 32\`.`);
   }
   if (config.cookie.sameSite === "none" && !config.cookie.secure) {
     problems.push("PYLON_COOKIE_SAME_SITE is none, which browsers take only with PYLON_COOKIE_SECURE=1.");

@@ -89,7 +89,7 @@ export class RunningServer {
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const committer = new Committer(store, model, platform);
     const feed = new Feed(store, app.model, now, (error) => log.error("feed failed", error));
-    const { sessions, authenticator, ...auth } = createAuth({
+    const { sessions, apiKeys, authenticator, ...auth } = createAuth({
       ...config,
       store,
       committer,
@@ -174,7 +174,7 @@ export class RunningServer {
         watchdog = new Watchdog({ limitMs: config.fnTimeoutMs + WATCHDOG_GRACE_MS });
       }, WATCHDOG_DELAY_MS);
       timer.unref();
-      const watch = new SessionWatch(feed, sessions, now);
+      const watch = new SessionWatch(feed, sessions, apiKeys, now);
       this.#stops.push(() => clearTimeout(timer), () => watchdog?.stop(), () => watch.stop());
     };
   }

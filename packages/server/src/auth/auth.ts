@@ -6,6 +6,8 @@ import type { Platform } from "../platform.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import { accountRoutes } from "./account-routes.ts";
+import { apiKeyRoutes } from "./api-keys/api-key-routes.ts";
+import { ApiKeys } from "./api-keys/api-keys.ts";
 import { AttemptLimits } from "./attempt-limits.ts";
 import { AuditLog } from "./audit.ts";
 import { AuthMails } from "./auth-mails.ts";
@@ -16,8 +18,13 @@ import { Credentials } from "./credentials.ts";
 import { emailRoutes } from "./email-routes.ts";
 import { Encryption } from "./encryption.ts";
 import { GuestUpgrade } from "./guest-upgrade.ts";
+import { jwtRoutes } from "./jwt/jwt-routes.ts";
+import { Jwts } from "./jwt/jwts.ts";
 import { OneTimeCodes } from "./one-time-codes.ts";
 import { OneTimeTokens } from "./one-time-tokens.ts";
+import { organizationRoutes } from "./organizations/organization-routes.ts";
+import { Organizations } from "./organizations/organizations.ts";
+import { TenantSessions } from "./organizations/tenant-sessions.ts";
 import { passwordRoutes } from "./password-routes.ts";
 import { Passwords } from "./passwords.ts";
 import { SessionCookie, type CookieSettings } from "./session-cookie.ts";
@@ -49,11 +56,13 @@ export interface AuthOptions {
   readonly csrfOrigins: readonly string[];
   readonly cookie: Omit<CookieSettings, "name"> & { readonly name: string | undefined };
   readonly encryptionSecret: string | null;
+  readonly jwtSecret: string | null;
   readonly onError: (message: string, error: unknown) => void;
 }
 
 export interface Auth {
   readonly sessions: Sessions;
+  readonly apiKeys: ApiKeys;
   readonly authenticator: Authenticator;
   readonly routes: readonly Route[];
   /** Deletes what is too old. */
@@ -85,18 +94,25 @@ export function createAuth(options: AuthOptions): Auth {
   const passwords = new Passwords(store, users, platform);
   const credentials = new Credentials();
   credentials.add((userId) => passwords.forget(userId));
+  const apiKeys = new ApiKeys(store, platform);
+  credentials.add((userId) => apiKeys.endAll(userId));
+  const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
+  const tenants = new TenantSessions(sessions, apiKeys);
+  const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
   const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
-  const data = new UserData({ store, committer, model, users, sessions, audit });
+  const data = new UserData({ store, committer, model, users, sessions, organizations, audit });
   return {
     sessions,
-    authenticator: new Authenticator(sessions, cookie, settings.origins),
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data)],
+    authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
+    apiKeys,
+    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants)],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();
       await codes.forgetExpired();
       await attempts.forgetExpired();
+      await organizations.forgetExpired();
       await audit.forgetExpired();
     },
   };

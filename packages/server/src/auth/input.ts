@@ -38,6 +38,25 @@ export class AuthInput {
     return value;
   }
 
+  /** A list of texts. @throws PylonError INVALID_DATA */
+  optionalTexts(field: string, maxLength: number): string[] | undefined {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return undefined;
+    if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
+    if (value.length > maxLength) throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, { field });
+    return value as string[];
+  }
+
+  /** A moment: ISO 8601, or seconds since 1970. @returns milliseconds since 1970, or null @throws PylonError INVALID_DATA */
+  optionalTime(field: string): number | null {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return null;
+    const time = typeof value === "number" ? value * 1000 : typeof value === "string" ? Date.parse(value) : Number.NaN;
+    // Dates in JavaScript end here.
+    if (Number.isFinite(time) && Math.abs(time) <= 8.64e15) return time;
+    throw new PylonError("INVALID_DATA", `"${field}" is a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`, { field });
+  }
+
   optionalFlag(field: string): boolean {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return false;

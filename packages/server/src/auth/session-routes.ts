@@ -98,7 +98,7 @@ export function sessionRoutes(services: AuthServices): Route[] {
   };
 
   return [
-    { method: "GET", path: "/api/auth/me", access: "anyone", handle: ({ caller }) => json(toAuthContext(caller)) },
+    { method: "GET", path: "/api/auth/me", access: "anyone", scope: "open", handle: ({ caller }) => json(toAuthContext(caller)) },
     { method: "GET", path: "/api/auth/session", access: "anyone", handle: session },
     { method: "POST", path: "/api/auth/session", access: "admin-or-dev", handle: createSession },
     { method: "DELETE", path: "/api/auth/session", access: "anyone", handle: signOut },

@@ -1,6 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import { and } from "@pylonsync/query";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
@@ -93,13 +92,17 @@ export class Sessions {
     if (this.#adminHash !== null && timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)) {
       return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
     }
+    const identity = await this.identifyById(id);
+    if (identity !== null) return identity;
+    throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Sign in again." });
+  }
+
+  /** Who a session stands for, by the session's id; null when it is over. */
+  async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
-    const believed = this.#believed.get(id);
-    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(id, now);
-    if (identity === null || identity.expiresAt <= now) {
-      throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Sign in again." });
-    }
-    return identity;
+    const believed = this.#believed.get(sessionId);
+    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(sessionId, now);
+    return identity === null || identity.expiresAt <= now ? null : identity;
   }
 
   async get(sessionId: string): Promise<SessionInfo | null> {
@@ -154,13 +157,6 @@ export class Sessions {
     }, SINGLE_ROW);
     this.#changed(sessionId);
     return isThere;
-  }
-
-  /** As `update`, for the sessions of a user in a tenant. */
-  async updateWhere(userId: string, tenantId: string | null, patch: SessionPatch): Promise<void> {
-    const where = and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
-    const rows = await this.#store.select({ entity: TABLE, where });
-    await Promise.all(rows.map(({ id }) => this.update(id, patch)));
   }
 
   /** Deletes the rows of sessions that are over. @returns how many */

@@ -5,6 +5,7 @@ import type { Entity, Field } from "../schema/schema.ts";
 import type { Store, StoredRow } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
+import type { Organization, Organizations } from "./organizations/organizations.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Users } from "./users.ts";
 import { fieldIs } from "./where.ts";
@@ -19,6 +20,7 @@ export interface UserDataServices {
   readonly model: () => DataModel;
   readonly users: Users;
   readonly sessions: Sessions;
+  readonly organizations: Organizations;
   readonly audit: AuditLog;
 }
 
@@ -27,6 +29,7 @@ export interface UserExport {
   /** By entity: the rows that name the user. */
   readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
   readonly files: readonly { readonly id: string; readonly name: unknown; readonly content_type: unknown; readonly size: unknown; readonly created_at: unknown }[];
+  readonly organizations: readonly (Organization & { readonly role: string })[];
   readonly sessions: readonly { readonly device: string; readonly created_at: string; readonly seen_at: string }[];
   readonly audit: readonly AuditEntry[];
 }
@@ -40,7 +43,7 @@ export class UserData {
   }
 
   async export(userId: string): Promise<UserExport> {
-    const { store, users, sessions, audit } = this.#services;
+    const { store, users, sessions, organizations, audit } = this.#services;
     const rows: Record<string, StoredRow[]> = {};
     for (const { entity, field } of this.#references()) {
       const found = await store.select({ entity: entity.name, where: fieldIs(field.name, userId) });
@@ -54,6 +57,7 @@ export class UserData {
       user: user === null ? null : users.entity.visible(user),
       rows,
       files: files.map((file) => ({ id: file.id, name: file["name"], content_type: file["contentType"], size: file["size"], created_at: file["createdAt"] })),
+      organizations: await organizations.of(userId),
       sessions: (await sessions.list(userId)).map(({ device, createdAt, seenAt }) => ({ device, created_at: createdAt, seen_at: seenAt })),
       audit: await audit.list({ userId }, AUDIT_MAX),
     };
@@ -64,8 +68,9 @@ export class UserData {
    * empty. Files go with their rows, and those without a row at the next clean-up.
    */
   async delete(userId: string): Promise<void> {
-    const { store, committer, users, sessions } = this.#services;
+    const { store, committer, users, sessions, organizations } = this.#services;
     await sessions.endAll(userId);
+    await organizations.forget(userId);
     for (const { entity, field } of this.#references()) {
       if (!field.owner && !field.optional) continue;
       for (;;) {

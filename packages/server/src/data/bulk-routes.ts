@@ -96,7 +96,7 @@ export function bulkRoutes(services: DataServices): Route[] {
 
   return [
     { method: "POST", path: "/api/batch", access: "admin", handle: batch },
-    { method: "POST", path: "/api/transact", access: "anyone", handle: transact },
+    { method: "POST", path: "/api/transact", access: "anyone", scope: "write", handle: transact },
     { method: "GET", path: "/api/export", access: "admin", handle: exportRows },
     { method: "GET", path: "/api/export/:entity", access: "admin", handle: exportRows },
     { method: "POST", path: "/api/import", access: "admin", handle: importRows },

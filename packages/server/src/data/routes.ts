@@ -91,33 +91,36 @@ export function dataRoutes(services: DataServices): Route[] {
   };
 
   return [
-    { method: "GET", path: "/api/entities/:entity", access: "anyone", handle: list },
-    { method: "GET", path: "/api/entities/:entity/cursor", access: "anyone", handle: cursor },
-    { method: "POST", path: "/api/entities/:entity", access: "anyone", handle: insert },
-    { method: "GET", path: "/api/entities/:entity/:id", access: "anyone", handle: get },
-    { method: "PATCH", path: "/api/entities/:entity/:id", access: "anyone", handle: update },
-    { method: "DELETE", path: "/api/entities/:entity/:id", access: "anyone", handle: remove },
-    { method: "GET", path: "/api/lookup/:entity/:field/:value", access: "anyone", handle: lookup },
+    { method: "GET", path: "/api/entities/:entity", access: "anyone", scope: "read", handle: list },
+    { method: "GET", path: "/api/entities/:entity/cursor", access: "anyone", scope: "read", handle: cursor },
+    { method: "POST", path: "/api/entities/:entity", access: "anyone", scope: "write", handle: insert },
+    { method: "GET", path: "/api/entities/:entity/:id", access: "anyone", scope: "read", handle: get },
+    { method: "PATCH", path: "/api/entities/:entity/:id", access: "anyone", scope: "write", handle: update },
+    { method: "DELETE", path: "/api/entities/:entity/:id", access: "anyone", scope: "write", handle: remove },
+    { method: "GET", path: "/api/lookup/:entity/:field/:value", access: "anyone", scope: "read", handle: lookup },
     {
       method: "POST",
       path: "/api/query",
       access: "anyone",
+      scope: "read",
       handle: async (context) => json(await reads(context).queryGraph(await context.json())),
     },
     {
       method: "POST",
       path: "/api/query/:entity",
       access: "anyone",
+      scope: "read",
       handle: async (context) => json(await queryPage(reads(context), context)),
     },
     {
       method: "POST",
       path: "/api/aggregate/:entity",
       access: "anyone",
+      scope: "read",
       handle: async (context) => json({ rows: await reads(context).aggregate(context.param("entity"), await context.json()) }),
     },
-    { method: "POST", path: "/api/link", access: "anyone", handle: setLink(true) },
-    { method: "POST", path: "/api/unlink", access: "anyone", handle: setLink(false) },
+    { method: "POST", path: "/api/link", access: "anyone", scope: "write", handle: setLink(true) },
+    { method: "POST", path: "/api/unlink", access: "anyone", scope: "write", handle: setLink(false) },
   ];
 }
 

@@ -60,7 +60,7 @@ export function downloadRoutes({ finder, storage, direct, log }: DownloadService
     return new Response(await content(file, { start, end }), { status, headers: { ...headers, ...partial } });
   };
 
-  return [{ method: "GET", path: "/api/files/:id", access: "anyone", handle: download }];
+  return [{ method: "GET", path: "/api/files/:id", access: "anyone", scope: "files", handle: download }];
 }
 
 function headersOf(file: FileRecord, { contentType, disposition }: ReturnType<typeof servedAs>): Readonly<Record<string, string>> & { readonly ETag: string } {

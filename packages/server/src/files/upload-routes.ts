@@ -47,11 +47,11 @@ export function uploadRoutes(files: FileService, finder: FileFinder, trustsProxy
   };
 
   return [
-    { method: "POST", path: "/api/files/upload", access: "signed-in", handle: upload },
-    { method: "POST", path: "/api/files/presign", access: "signed-in", handle: presign },
-    { method: "PUT", path: "/api/files/:id/content", access: "anyone", handle: receive },
-    { method: "POST", path: "/api/files/:id/complete", access: "signed-in", handle: complete },
-    { method: "DELETE", path: "/api/files/:id", access: "signed-in", handle: remove },
+    { method: "POST", path: "/api/files/upload", access: "signed-in", scope: "files", handle: upload },
+    { method: "POST", path: "/api/files/presign", access: "signed-in", scope: "files", handle: presign },
+    { method: "PUT", path: "/api/files/:id/content", access: "anyone", scope: "files", handle: receive },
+    { method: "POST", path: "/api/files/:id/complete", access: "signed-in", scope: "files", handle: complete },
+    { method: "DELETE", path: "/api/files/:id", access: "signed-in", scope: "files", handle: remove },
   ];
 }
 

@@ -40,8 +40,8 @@ export function functionRoutes(runner: Runner, functions: () => Functions, limit
 
   return [
     { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
-    { method: "POST", path: "/api/fn/:name", access: "anyone", handle: call },
-    ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method): Route => ({ method, path: "/api/webhooks/:name", access: "anyone", handle: webhook })),
+    { method: "POST", path: "/api/fn/:name", access: "anyone", scope: "functions", handle: call },
+    ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method): Route => ({ method, path: "/api/webhooks/:name", access: "anyone", scope: "functions", handle: webhook })),
   ];
 }
 

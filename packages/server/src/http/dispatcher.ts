@@ -6,6 +6,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
+import { checkKeyScope } from "../request/key-scope.ts";
 import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
@@ -55,7 +56,7 @@ export class Dispatcher {
       if (route.path.startsWith(AUTH_PATHS)) this.#options.authenticator.checkOrigin(request);
       const identity = await this.#options.authenticator.identify(request);
       const context = new RequestContext(request, params, identity, address, requestId);
-      checkAccess(route.access, context, this.#options.dev);
+      checkAccess(route, context, this.#options.dev);
       return route.handle(context);
     });
   }
@@ -79,7 +80,9 @@ export class Dispatcher {
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
     const cursor = cursorOf(new URL(request.url).searchParams);
-    return { identity: isBroken ? null : await this.#identifyOrNull(request, token), cursor, protocol: offered?.protocol };
+    const identity = isBroken ? null : await this.#identifyOrNull(request, token);
+    if (identity !== null) checkKeyScope(identity.caller, "read");
+    return { identity, cursor, protocol: offered?.protocol };
   }
 
   /** @throws PylonError ORIGIN_REJECTED when a page of a foreign site asks */

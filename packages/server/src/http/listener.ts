@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
+import { checkKeyScope } from "../request/key-scope.ts";
 import type { Route } from "../request/route.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Dispatcher, Peer } from "./dispatcher.ts";
@@ -137,6 +138,7 @@ class Listener {
       dispatcher.checkOrigin(request);
       const cursor = cursorOf(new URL(request.url).searchParams);
       const identity = await identify();
+      checkKeyScope(identity.caller, "read");
       const address = dispatcher.addressOf(request, peer);
       connections.take(address);
       return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, onEnd: () => connections.release(address) });

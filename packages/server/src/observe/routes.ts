@@ -25,8 +25,8 @@ export function observeRoutes(store: Store, metrics: Metrics, state: HealthState
   };
 
   return [
-    { method: "GET", path: "/health", access: "anyone", quiet: true, handle: health },
-    { method: "GET", path: "/readyz", access: "anyone", quiet: true, handle: ready },
+    { method: "GET", path: "/health", access: "anyone", scope: "open", quiet: true, handle: health },
+    { method: "GET", path: "/readyz", access: "anyone", scope: "open", quiet: true, handle: ready },
     {
       method: "GET",
       path: "/metrics",

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { checkKeyScope, type RouteScope } from "./key-scope.ts";
 import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
 
@@ -13,14 +14,17 @@ export interface Route {
   /** A path pattern: `/api/entities/:entity/:id`. */
   readonly path: string;
   readonly access: RouteAccess;
+  /** What an API key must be allowed to; a route that says nothing takes no API key. */
+  readonly scope?: RouteScope;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 
-/** @throws PylonError AUTH_REQUIRED, FORBIDDEN */
-export function checkAccess(access: RouteAccess, context: RequestContext, dev: boolean): void {
+/** @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE */
+export function checkAccess({ access, scope }: Pick<Route, "access" | "scope">, context: RequestContext, dev: boolean): void {
   const { caller } = context;
+  checkKeyScope(caller, scope, context.params);
   if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && dev)) return;
   if (access === "signed-in") {
     if (caller.userId !== null) return;

@@ -1,5 +1,6 @@
 import { CloseCode } from "@pylonsync/protocol";
 import type { Caller } from "../data/caller.ts";
+import { coversKeyScope } from "../request/key-scope.ts";
 import { parseJson } from "../request/body.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
 import type { TenantMessage } from "./room-store.ts";
@@ -62,7 +63,7 @@ export class ClientMessages {
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
 function relayed(text: string, caller: Caller): TenantMessage | undefined {
   const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
-  if (from === null) return undefined;
+  if (from === null || !coversKeyScope(caller, "write")) return undefined;
   let message: unknown;
   try {
     message = parseJson(text);

@@ -55,12 +55,12 @@ export function roomRoutes(store: RoomStore): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/rooms/join", access: "signed-in", handle: join },
-    { method: "POST", path: "/api/rooms/leave", access: "signed-in", handle: leave },
-    { method: "POST", path: "/api/rooms/presence", access: "signed-in", handle: presence },
-    { method: "POST", path: "/api/rooms/broadcast", access: "signed-in", handle: broadcast },
-    { method: "GET", path: "/api/rooms", access: "signed-in", handle: list },
-    { method: "GET", path: "/api/rooms/:room", access: "signed-in", handle: get },
+    { method: "POST", path: "/api/rooms/join", access: "signed-in", scope: "write", handle: join },
+    { method: "POST", path: "/api/rooms/leave", access: "signed-in", scope: "write", handle: leave },
+    { method: "POST", path: "/api/rooms/presence", access: "signed-in", scope: "write", handle: presence },
+    { method: "POST", path: "/api/rooms/broadcast", access: "signed-in", scope: "write", handle: broadcast },
+    { method: "GET", path: "/api/rooms", access: "signed-in", scope: "read", handle: list },
+    { method: "GET", path: "/api/rooms/:room", access: "signed-in", scope: "read", handle: get },
   ];
 }
 

@@ -32,6 +32,17 @@ export const SYSTEM_TABLES = {
   codes: table("_pylon_codes", { codeHash: "string", data: "string", attempts: "int", sentAt: "datetime", expiresAt: "datetime" }, ["expiresAt"]),
   /** How often something was tried in a window. `id` is the hash of what and by whom. */
   attempts: table("_pylon_attempts", { count: "int", expiresAt: "datetime" }, ["expiresAt"]),
+  /** Keys for programs. `hash` is that of the key's secret part; `roles` and `scopes` are JSON. */
+  apiKeys: table(
+    "_pylon_api_keys",
+    { userId: "string", tenantId: "string", roles: "string", name: "string", hash: "string", scopes: "string", createdAt: "datetime", expiresAt: "datetime", usedAt: "datetime" },
+    ["userId"],
+  ),
+  organizations: table("_pylon_organizations", { name: "string", createdAt: "datetime" }),
+  /** `id` is the hash of organization and user. */
+  members: table("_pylon_members", { organizationId: "string", userId: "string", role: "string", createdAt: "datetime" }, ["organizationId", "userId"]),
+  /** `tokenHash` is that of the secret in the mail. */
+  invitations: table("_pylon_invitations", { organizationId: "string", email: "string", role: "string", invitedBy: "string", tokenHash: "string", createdAt: "datetime", expiresAt: "datetime" }, ["organizationId", "tokenHash"]),
   /** What happened to accounts. `detail` is JSON. */
   audit: table("_pylon_audit", { event: "string", userId: "string", tenantId: "string", address: "string", device: "string", detail: "string", at: "datetime" }, ["userId", "tenantId", "at"]),
   /** What an `op_id` answered the first time. `id` is a hash of who asked and the op_id. */

@@ -27,8 +27,8 @@ export function syncRoutes(services: DataServices): Route[] {
   };
 
   return [
-    { method: "GET", path: "/api/sync/pull", access: "anyone", handle: pull },
-    { method: "POST", path: "/api/sync/push", access: "anyone", handle: handlePush },
+    { method: "GET", path: "/api/sync/pull", access: "anyone", scope: "read", handle: pull },
+    { method: "POST", path: "/api/sync/push", access: "anyone", scope: "write", handle: handlePush },
   ];
 }
 

@@ -1,24 +1,26 @@
 import { CloseCode } from "@pylonsync/protocol";
+import type { ApiKeys } from "../auth/api-keys/api-keys.ts";
 import type { Sessions } from "../auth/sessions.ts";
 import type { Feed } from "./feed.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 const LOOK_MS = 1_000;
 
-/** Closes the connections of sessions that were ended or have expired, and has those of changed ones take a new snapshot, within a second. */
+/** Closes the connections of sessions and API keys that were ended or have expired, and has those of changed ones take a new snapshot, within a second. */
 export class SessionWatch {
   readonly #feed: Feed;
   readonly #now: () => number;
   readonly #stops: readonly (() => void)[];
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(feed: Feed, sessions: Sessions, now: () => number) {
+  constructor(feed: Feed, sessions: Sessions, apiKeys: ApiKeys, now: () => number) {
     this.#feed = feed;
     this.#now = now;
     const end = (subscriber: Subscriber): void => subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
     const isOver = ({ identity }: Subscriber): boolean => identity.expiresAt <= this.#now();
     this.#stops = [
       sessions.onEnd((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, end)),
+      apiKeys.onEnd((keyId) => this.#leave(({ caller }) => caller.apiKeyId === keyId, end)),
       // What its user may read is another now: who connects again is asked anew who it is.
       sessions.onChange((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, (subscriber) => subscriber.resync("the session has changed"))),
     ];

@@ -1,0 +1,152 @@
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { and } from "@pylonsync/query";
+import { ANONYMOUS, type Caller, type Identity } from "../../data/caller.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, StoredRow } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { TokenKind } from "../authenticator.ts";
+import { hashOf, isSameHash, newToken } from "../secrets.ts";
+import { fieldIs } from "../where.ts";
+
+const TABLE = SYSTEM_TABLES.apiKeys.name;
+const SINGLE_ROW = { isolation: "snapshot" } as const;
+const PREFIX = "pk.";
+/** As for sessions: so long at most may a key live on after another replica ended it, in milliseconds. */
+const BELIEVED_MS = 500;
+const BELIEVED_MAX = 10_000;
+/** A key's last use is written down this often, in milliseconds. */
+const USED_EVERY_MS = 60_000;
+
+export interface ApiKeyInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly created_at: string;
+  readonly expires_at: string | null;
+  readonly used_at: string | null;
+}
+
+/** Keys that programs call with: `pk.<id>.<secret>`. A key acts as the user that made it, within its scopes. */
+export class ApiKeys implements TokenKind {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #newId: () => string;
+  readonly #endListeners = new Set<(keyId: string) => void>();
+  /** By the hash of the whole key. */
+  readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
+    store.follow((changes) => {
+      for (const { entity, kind, rowId } of changes) if (entity === TABLE && kind === "delete") this.#ended(rowId);
+    });
+  }
+
+  matches(token: string): boolean {
+    return token.startsWith(PREFIX);
+  }
+
+  /** @throws PylonError UNAUTHORIZED */
+  async identify(key: string): Promise<Identity> {
+    const now = this.#platform.now();
+    const hash = hashOf(key);
+    const believed = this.#believed.get(hash);
+    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(key, hash, now);
+    if (identity === null || identity.expiresAt <= now) throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", { hint: "Make another one." });
+    return identity;
+  }
+
+  /**
+   * @param owner whose key it is, with the tenant and the roles that it keeps
+   * @param expiresAt milliseconds since 1970; null: never
+   * @returns the key, which is shown this once
+   */
+  async create(owner: Caller & { readonly userId: string }, options: { readonly name: string; readonly scopes: readonly string[]; readonly expiresAt: number | null }): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
+    const id = this.#newId();
+    const secret = newToken(this.#platform);
+    const row: StoredRow = {
+      id,
+      userId: owner.userId,
+      tenantId: owner.tenantId,
+      roles: JSON.stringify(owner.roles),
+      name: options.name,
+      hash: hashOf(secret),
+      scopes: JSON.stringify(options.scopes),
+      createdAt: new Date(this.#platform.now()).toISOString(),
+      expiresAt: options.expiresAt === null ? null : new Date(options.expiresAt).toISOString(),
+      usedAt: null,
+    };
+    await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
+    return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
+  }
+
+  /** The user's keys, the newest first. */
+  async list(userId: string): Promise<ApiKeyInfo[]> {
+    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId), order: [{ field: "id", direction: "desc" }] });
+    return rows.map(toInfo);
+  }
+
+  /** Ends a key of this user, on all replicas and with its connections. @returns whether it was there */
+  async end(userId: string, keyId: string): Promise<boolean> {
+    const isThere = await this.#store.transact(async (tx) => {
+      if ((await tx.get(TABLE, keyId))?.["userId"] !== userId) return false;
+      await tx.delete(TABLE, keyId);
+      await tx.append({ entity: TABLE, rowId: keyId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+      return true;
+    }, SINGLE_ROW);
+    if (isThere) this.#ended(keyId);
+    return isThere;
+  }
+
+  /** Ends the user's keys: all, or those of one tenant. */
+  async endAll(userId: string, tenantId?: string): Promise<void> {
+    const where = tenantId === undefined ? fieldIs("userId", userId) : and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
+    for (const { id } of await this.#store.select({ entity: TABLE, where })) await this.end(userId, id);
+  }
+
+  /** Calls `listener` when a key is ended. @returns stops it */
+  onEnd(listener: (keyId: string) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
+  #ended(keyId: string): void {
+    for (const [hash, { identity }] of this.#believed) if (identity.caller.apiKeyId === keyId) this.#believed.delete(hash);
+    for (const listener of this.#endListeners) listener(keyId);
+  }
+
+  async #lookUp(key: string, hash: string, now: number): Promise<Identity | null> {
+    const [, id = "", secret = ""] = key.split(".");
+    const row = id === "" ? null : await this.#store.get(TABLE, id);
+    if (row === null || !isSameHash(row["hash"] as string, hashOf(secret))) return null;
+    const usedAt = row["usedAt"];
+    if (usedAt === null || now - Date.parse(usedAt as string) >= USED_EVERY_MS) {
+      await this.#store.transact((tx) => tx.update(TABLE, id, { usedAt: new Date(now).toISOString() }), SINGLE_ROW);
+    }
+    const caller: Caller = {
+      ...ANONYMOUS,
+      userId: row["userId"] as string,
+      tenantId: row["tenantId"] as string | null,
+      roles: JSON.parse(row["roles"] as string) as string[],
+      apiKeyId: id,
+      apiKeyScopes: JSON.parse(row["scopes"] as string) as string[],
+    };
+    const identity: Identity = { caller, sessionId: null, expiresAt: row["expiresAt"] === null ? Infinity : Date.parse(row["expiresAt"] as string) };
+    if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
+    this.#believed.set(hash, { identity, until: now + BELIEVED_MS });
+    return identity;
+  }
+}
+
+function toInfo(row: StoredRow): ApiKeyInfo {
+  return {
+    id: row.id,
+    name: row["name"] as string,
+    scopes: JSON.parse(row["scopes"] as string) as string[],
+    created_at: row["createdAt"] as string,
+    expires_at: row["expiresAt"] as string | null,
+    used_at: row["usedAt"] as string | null,
+  };
+}
