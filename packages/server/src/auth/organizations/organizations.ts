@@ -78,8 +78,9 @@ export class Organizations {
     return ((await this.#store.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as string | undefined) ?? null;
   }
 
+  /** The oldest first. */
   async members(organizationId: string): Promise<Member[]> {
-    const rows = await this.#store.select({ entity: MEMBERS, where: fieldIs("organizationId", organizationId) });
+    const rows = await this.#store.select({ entity: MEMBERS, where: fieldIs("organizationId", organizationId), order: [{ field: "createdAt", direction: "asc" }] });
     return rows.map((row) => ({ user_id: row["userId"] as string, role: row["role"] as string, created_at: row["createdAt"] as string }));
   }
 
