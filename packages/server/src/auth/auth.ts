@@ -25,8 +25,13 @@ import { OneTimeTokens } from "./one-time-tokens.ts";
 import { organizationRoutes } from "./organizations/organization-routes.ts";
 import { Organizations } from "./organizations/organizations.ts";
 import { TenantSessions } from "./organizations/tenant-sessions.ts";
+import { passkeyRoutes } from "./passkeys/passkey-routes.ts";
+import { Passkeys } from "./passkeys/passkeys.ts";
 import { passwordRoutes } from "./password-routes.ts";
 import { Passwords } from "./passwords.ts";
+import { secondFactorRoutes } from "./second-factors/second-factor-routes.ts";
+import { TotpFactors } from "./second-factors/totp-factors.ts";
+import { TrustedDevices } from "./second-factors/trusted-devices.ts";
 import { SessionCookie, type CookieSettings } from "./session-cookie.ts";
 import { sessionRoutes } from "./session-routes.ts";
 import { Sessions } from "./sessions.ts";
@@ -97,6 +102,14 @@ export function createAuth(options: AuthOptions): Auth {
   const apiKeys = new ApiKeys(store, platform);
   credentials.add((userId) => apiKeys.endAll(userId));
   const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
+  const totp = new TotpFactors(store, platform, settings.encryption);
+  const devices = new TrustedDevices(store, platform, cookie);
+  const passkeys = new Passkeys(store, platform);
+  for (const kind of [totp, devices, passkeys]) credentials.add((userId) => kind.forget(userId));
+  signIn.secondFactor = {
+    methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),
+    isTrusted: (context, userId) => devices.isTrusted(context, userId),
+  };
   const tenants = new TenantSessions(sessions, apiKeys);
   const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
@@ -106,12 +119,13 @@ export function createAuth(options: AuthOptions): Auth {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants)],
+    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys)],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();
       await codes.forgetExpired();
       await attempts.forgetExpired();
+      await devices.forgetExpired();
       await organizations.forgetExpired();
       await audit.forgetExpired();
     },

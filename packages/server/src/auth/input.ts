@@ -21,6 +21,11 @@ export class AuthInput {
     return new AuthInput(body as Record<string, unknown>);
   }
 
+  /** The body as it came, for a library that checks it. */
+  get raw(): unknown {
+    return this.#body;
+  }
+
   /** Text that must be there. @throws PylonError MISSING_<FIELD>, INVALID_DATA */
   text(field: string, maxLength = MAX_TEXT): string {
     const value = this.optionalText(field, maxLength);

@@ -32,6 +32,14 @@ export const SYSTEM_TABLES = {
   codes: table("_pylon_codes", { codeHash: "string", data: "string", attempts: "int", sentAt: "datetime", expiresAt: "datetime" }, ["expiresAt"]),
   /** How often something was tried in a window. `id` is the hash of what and by whom. */
   attempts: table("_pylon_attempts", { count: "int", expiresAt: "datetime" }, ["expiresAt"]),
+  /** `id` is the user's. `secret` is sealed; `step` is the last 30 seconds whose code was used. */
+  totp: table("_pylon_totp", { secret: "string", isOn: "bool", step: "int" }),
+  /** `id` is the hash of user and code. */
+  backupCodes: table("_pylon_backup_codes", { userId: "string" }, ["userId"]),
+  /** `id` is the hash of the cookie's token. */
+  trustedDevices: table("_pylon_trusted_devices", { userId: "string", device: "string", createdAt: "datetime", expiresAt: "datetime" }, ["userId", "expiresAt"]),
+  /** `id` is the credential's. `transports` is JSON. */
+  passkeys: table("_pylon_passkeys", { userId: "string", name: "string", publicKey: "string", counter: "int", transports: "string", createdAt: "datetime", usedAt: "datetime" }, ["userId"]),
   /** Keys for programs. `hash` is that of the key's secret part; `roles` and `scopes` are JSON. */
   apiKeys: table(
     "_pylon_api_keys",

@@ -1,0 +1,67 @@
+import type { Platform } from "../../platform.ts";
+import type { RequestContext } from "../../request/context.ts";
+import type { Store } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { deviceOf } from "../audit.ts";
+import { hashOf, newToken } from "../secrets.ts";
+import type { SessionCookie } from "../session-cookie.ts";
+import { fieldIs, fieldIsUpTo } from "../where.ts";
+
+const TABLE = SYSTEM_TABLES.trustedDevices.name;
+const SINGLE_ROW = { isolation: "snapshot" } as const;
+const LIFETIME_MS = 30 * 24 * 60 * 60_000;
+const COOKIE = "device";
+
+export interface TrustedDevice {
+  readonly id: string;
+  readonly device: string;
+  readonly created_at: string;
+  readonly expires_at: string;
+}
+
+/** Browsers that a user said to trust: there a sign-in asks for no second factor. Each holds a token in a cookie of its own. */
+export class TrustedDevices {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #cookie: SessionCookie;
+
+  constructor(store: Store, platform: Platform, cookie: SessionCookie) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#cookie = cookie;
+  }
+
+  /** @returns the `Set-Cookie` for the browser */
+  async trust(context: RequestContext, userId: string): Promise<string> {
+    const token = newToken(this.#platform);
+    const now = this.#platform.now();
+    const row = { id: hashOf(token), userId, device: deviceOf(context), createdAt: new Date(now).toISOString(), expiresAt: new Date(now + LIFETIME_MS).toISOString() };
+    await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
+    return this.#cookie.other(COOKIE, token, LIFETIME_MS);
+  }
+
+  async isTrusted(context: RequestContext, userId: string): Promise<boolean> {
+    const token = this.#cookie.readOther(context.request.headers, COOKIE);
+    const row = token === null ? null : await this.#store.get(TABLE, hashOf(token));
+    return row !== null && row["userId"] === userId && Date.parse(row["expiresAt"] as string) > this.#platform.now();
+  }
+
+  async list(userId: string): Promise<TrustedDevice[]> {
+    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+    // The row's id is the hash of a secret of 256 bits: it opens nothing.
+    return rows.map((row) => ({ id: row.id, device: row["device"] as string, created_at: row["createdAt"] as string, expires_at: row["expiresAt"] as string }));
+  }
+
+  /** @returns whether it was there */
+  end(userId: string, id: string): Promise<boolean> {
+    return this.#store.transact(async (tx) => (await tx.get(TABLE, id))?.["userId"] === userId && tx.delete(TABLE, id), SINGLE_ROW);
+  }
+
+  async forget(userId: string): Promise<void> {
+    await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
+  }
+
+  forgetExpired(): Promise<number> {
+    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+  }
+}
