@@ -110,6 +110,8 @@ export class PostgresStore implements Store {
     return this.#tail.settle();
   }
   async trimLog(keep: number): Promise<void> {
+    // What is committed is numbered first, so that it counts among what is kept.
+    await this.bounds();
     const client = await this.#pool.take();
     try {
       const { rows } = await client.query<{ floor: string }>(RAISE_FLOOR, [Math.max(1, keep)]);
