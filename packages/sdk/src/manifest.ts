@@ -91,6 +91,8 @@ export interface ManifestAuth {
   /** Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being used; absent: as long as `expiresIn`. */
   readonly session?: { readonly expiresIn?: number; readonly idleTimeout?: number };
   readonly trustedOrigins?: readonly string[];
+  /** `false`: the app has pages of its own, and the server serves none under `/auth`. */
+  readonly pages?: boolean;
 }
 
 export interface ManifestPlugin {

@@ -25,6 +25,7 @@ import { OneTimeTokens } from "./one-time-tokens.ts";
 import { organizationRoutes } from "./organizations/organization-routes.ts";
 import { Organizations } from "./organizations/organizations.ts";
 import { TenantSessions } from "./organizations/tenant-sessions.ts";
+import { authPageRoutes } from "./pages/page-routes.ts";
 import { passkeyRoutes } from "./passkeys/passkey-routes.ts";
 import { Passkeys } from "./passkeys/passkeys.ts";
 import { passwordRoutes } from "./password-routes.ts";
@@ -119,7 +120,7 @@ export function createAuth(options: AuthOptions): Auth {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys)],
+    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...authPageRoutes(settings, () => declared().pages !== false)],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();

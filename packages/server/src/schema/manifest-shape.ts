@@ -59,6 +59,7 @@ export const ManifestShape = v.object({
       user: v.optional(v.object({ entity: Text, expose: v.optional(v.array(v.string())), hide: v.optional(v.array(v.string())) })),
       session: v.optional(v.object({ expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))), idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))) })),
       trustedOrigins: v.optional(v.array(v.string())),
+      pages: v.optional(v.boolean()),
     }),
   ),
   plugins: v.optional(v.array(v.object({ ...Named, custom: v.optional(v.literal(true)), config: v.optional(v.record(v.string(), v.unknown())) }))),

@@ -1,0 +1,229 @@
+// The script of the pages under /auth: sends their forms to the API and shows what it answers. No framework, no build.
+// @ts-check
+"use strict";
+
+const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+const message = /** @type {HTMLElement} */ (document.querySelector("[role=status]"));
+const redirect = main.dataset.redirect ?? "/";
+const secret = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+
+/** @param {string} method @param {string} path @param {unknown} [body] */
+async function call(method, path, body) {
+  const response = await fetch(`/api/auth${path}`, { method, credentials: "same-origin", ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }) });
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  const error = answer.error ?? {};
+  throw Object.assign(new Error(error.message ?? "The server did not answer as expected."), error);
+}
+
+/** @param {string} text @param {boolean} [isError] */
+function say(text, isError = false) {
+  message.textContent = text;
+  message.classList.toggle("error", isError);
+}
+
+/** @param {string} name */
+function show(name) {
+  for (const part of document.querySelectorAll("[data-step]")) /** @type {HTMLElement} */ (part).hidden = part.getAttribute("data-step") !== name;
+  const step = document.querySelector(`[data-step="${name}"]`);
+  /** @type {HTMLElement | null} */ (step?.querySelector("input:not([type=hidden])") ?? null)?.focus();
+}
+
+/** @param {string} id @param {(values: Record<string, string>) => Promise<void>} act */
+function onSubmit(id, act) {
+  const form = /** @type {HTMLFormElement | null} */ (document.getElementById(id));
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = /** @type {HTMLButtonElement} */ (form.querySelector("button[type=submit], button:not([type])"));
+    button.disabled = true;
+    say("");
+    for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+    try {
+      await act(/** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form))));
+    } catch (error) {
+      await refused(form, /** @type {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} */ (error));
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+let mfaToken = "";
+let email = "";
+
+/** @param {HTMLFormElement} form @param {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} error */
+async function refused(form, error) {
+  if (error.code === "MFA_REQUIRED") {
+    mfaToken = error.mfa_token ?? "";
+    show("factor");
+    return;
+  }
+  const field = error.field === undefined ? null : form.elements.namedItem(error.field);
+  if (field instanceof HTMLInputElement) {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+  }
+  say(`${error.message}${error.code === "RATE_LIMITED" && error.hint !== undefined ? ` ${error.hint}` : ""}`, true);
+}
+
+function done() {
+  location.assign(redirect);
+}
+
+onSubmit("password", async (values) => {
+  await call("POST", "/password/login", values);
+  done();
+});
+onSubmit("send-code", async (values) => {
+  email = values.email ?? "";
+  const { dev_code: devCode } = await call("POST", "/magic/send", { email });
+  show("code");
+  say(devCode === undefined ? `We sent a code to ${email}.` : "In dev mode the code is at /studio/mail.");
+});
+onSubmit("code", async ({ code }) => {
+  await call("POST", "/magic/verify", { email, code });
+  done();
+});
+onSubmit("factor", async ({ code, trust }) => {
+  await call("POST", "/totp/verify", { mfa_token: mfaToken, code, trust_device: trust === "on" });
+  done();
+});
+onSubmit("sign-up", async (values) => {
+  const answer = await call("POST", "/password/register", values);
+  if (answer.verification_required !== true) return done();
+  email = values.email ?? "";
+  show("confirm");
+  say(`We sent a code to ${email}.`);
+});
+onSubmit("confirm", async ({ code }) => {
+  await call("POST", "/password/register/confirm", { email, code });
+  done();
+});
+onSubmit("forgot", async (values) => {
+  await call("POST", "/password/reset/request", values);
+  say(`If ${values.email} has an account, a link is on its way.`);
+});
+onSubmit("reset", async ({ password }) => {
+  await call("POST", "/password/reset/complete", { token: secret, password });
+  show("done");
+  say("Your password is changed.");
+});
+onSubmit("change", async (values) => {
+  await call("POST", "/password/change", values);
+  /** @type {HTMLFormElement} */ (document.getElementById("change")).reset();
+  say("Your password is changed; other devices are signed out.");
+  await loadDevices();
+});
+onSubmit("leave", async (values) => {
+  await call("DELETE", "/account", values);
+  location.assign("/auth/sign-in");
+});
+onSubmit("invitation", async () => {
+  await call("POST", `/invites/${encodeURIComponent(secret)}/accept`);
+  done();
+});
+
+for (const button of document.querySelectorAll("[data-show]")) {
+  button.addEventListener("click", () => {
+    const typed = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-step]:not([hidden]) [name=email]"))?.value ?? "";
+    say("");
+    show(button.getAttribute("data-show") ?? "");
+    const next = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-step]:not([hidden]) [name=email]"));
+    if (next !== null && next.value === "") next.value = typed;
+  });
+}
+
+document.getElementById("passkey")?.addEventListener("click", async () => {
+  try {
+    const options = await call("POST", "/passkey/login/begin", {});
+    const answer = /** @type {PublicKeyCredential | null} */ (await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
+    if (answer === null) return;
+    await call("POST", "/passkey/login/finish", answer.toJSON());
+    done();
+  } catch (error) {
+    say(error instanceof DOMException ? "No passkey was used." : /** @type {Error} */ (error).message, true);
+  }
+});
+document.getElementById("add-passkey")?.addEventListener("click", async () => {
+  try {
+    const options = await call("POST", "/passkey/register/begin", {});
+    const made = /** @type {PublicKeyCredential | null} */ (await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
+    if (made === null) return;
+    await call("POST", "/passkey/register/finish", { ...made.toJSON(), name: navigator.platform || "Passkey" });
+    say("The passkey is added.");
+  } catch (error) {
+    say(error instanceof DOMException ? "No passkey was made." : /** @type {Error} */ (error).message, true);
+  }
+});
+document.getElementById("sign-out")?.addEventListener("click", async () => {
+  await call("DELETE", "/session").catch(() => undefined);
+  location.assign("/auth/sign-in");
+});
+
+async function loadProviders() {
+  const list = document.getElementById("providers");
+  if (list === null) return;
+  /** @type {{provider: string}[]} */
+  const providers = await call("GET", "/providers").catch(() => []);
+  for (const { provider } of Array.isArray(providers) ? providers : []) {
+    const link = document.createElement("a");
+    link.className = "button plain";
+    link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(redirect)}&error_callback=${encodeURIComponent("/auth/sign-in")}`;
+    link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
+    list.append(link);
+  }
+}
+
+async function loadAccount() {
+  const who = document.getElementById("who");
+  if (who === null) return;
+  const { session, user } = await call("GET", "/session");
+  if (session.user_id === null || session.is_guest === true) return location.assign("/auth/sign-in?redirect=/auth/account");
+  who.textContent = user?.email ?? session.user_id;
+  await loadDevices();
+}
+
+async function loadDevices() {
+  const list = /** @type {HTMLElement} */ (document.getElementById("devices"));
+  /** @type {{id: string, device: string, current: boolean, seen_at: string}[]} */
+  const sessions = await call("GET", "/sessions");
+  list.replaceChildren(
+    ...sessions.map(({ id, device, current, seen_at: seenAt }) => {
+      const item = document.createElement("li");
+      const text = document.createElement("span");
+      text.textContent = `${nameOf(device)}${current ? " (this one)" : ""}`;
+      const time = document.createElement("small");
+      time.textContent = new Date(seenAt).toLocaleString();
+      text.append(time);
+      item.append(text);
+      if (!current) {
+        const end = document.createElement("button");
+        end.type = "button";
+        end.className = "plain";
+        end.textContent = "Sign out";
+        end.setAttribute("aria-label", `Sign out ${nameOf(device)}`);
+        end.addEventListener("click", async () => {
+          await call("DELETE", `/sessions/${encodeURIComponent(id)}`).catch((error) => say(error.message, true));
+          await loadDevices();
+        });
+        item.append(end);
+      }
+      return item;
+    }),
+  );
+}
+
+/** @param {string} agent */
+function nameOf(agent) {
+  const browser = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "";
+  const system = /iPhone|iPad|Android|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
+  return [{ Edg: "Edge", OPR: "Opera" }[browser] ?? browser, system].filter(Boolean).join(" on ") || agent.slice(0, 40) || "Unknown device";
+}
+
+const failed = new URLSearchParams(location.search).get("oauth_error_message");
+if (failed !== null) say(failed, true);
+if (secret === "" && (document.getElementById("reset") ?? document.getElementById("invitation")) !== null) say("This link is not complete. Open it from the mail again.", true);
+// The secret is not left where the history shows it.
+if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
+void loadProviders();
+loadAccount().catch((error) => say(error.message, true));

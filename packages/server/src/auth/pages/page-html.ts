@@ -1,0 +1,75 @@
+import { escapeHtml } from "../../mail/escape-html.ts";
+
+/** The pages under /auth, by their name in the URL. */
+export const PAGES = {
+  "sign-in": {
+    title: "Sign in",
+    body: `
+<div data-step="password"><form id="password">${email()}${password("current-password")}<button>Sign in</button></form></div>
+<div data-step="send-code" hidden><form id="send-code">${email()}<button>Send me a code</button></form></div>
+<div data-step="code" hidden><form id="code">${code()}<button>Sign in</button></form></div>
+<div data-step="factor" hidden><form id="factor"><p>Enter the code of your authenticator app, or a backup code.</p>${code()}<label class="check"><input type="checkbox" name="trust"> Do not ask again on this device</label><button>Go on</button></form></div>
+<div id="providers"></div>
+<nav><button type="button" class="plain" data-show="send-code">Use a code by mail</button><button type="button" class="plain" id="passkey">Use a passkey</button></nav>
+<nav>${link("sign-up", "Make an account")}${link("forgot", "Forgot the password?")}</nav>`,
+  },
+  "sign-up": {
+    title: "Make an account",
+    body: `
+<div data-step="sign-up"><form id="sign-up"><label>Name<input name="displayName" autocomplete="name" maxlength="200" required></label>${email()}${password("new-password")}<button>Make the account</button></form></div>
+<div data-step="confirm" hidden><form id="confirm">${code()}<button>Confirm</button></form></div>
+<div id="providers"></div>
+<nav>${link("sign-in", "I have an account")}</nav>`,
+  },
+  forgot: {
+    title: "Reset the password",
+    body: `<div data-step="forgot"><form id="forgot">${email()}<button>Send me a link</button></form></div><nav>${link("sign-in", "Back")}</nav>`,
+  },
+  reset: {
+    title: "Choose a new password",
+    body: `<div data-step="reset"><form id="reset">${password("new-password")}<button>Change the password</button></form></div><div data-step="done" hidden></div><nav>${link("sign-in", "Sign in")}</nav>`,
+  },
+  invitation: {
+    title: "You are invited",
+    body: `<p>Sign in with the address that was invited, then accept.</p><form id="invitation"><button>Accept</button></form><nav>${link("sign-in", "Sign in in another tab", ' target="_blank"')}</nav>`,
+  },
+  account: {
+    title: "Your account",
+    body: `
+<p class="sub" id="who"></p>
+<h2>Devices</h2><ul id="devices"></ul>
+<h2>Password</h2><form id="change"><label>Current password<input type="password" name="current_password" autocomplete="current-password"></label><label>New password<input type="password" name="new_password" autocomplete="new-password" minlength="8" required></label><button>Change</button></form>
+<h2>Passkeys</h2><button type="button" class="plain" id="add-passkey">Add a passkey</button>
+<h2>Leave</h2><form id="leave"><label>Password<input type="password" name="password" autocomplete="current-password" required></label><button class="danger">Delete my account</button></form>
+<nav><button type="button" class="plain" id="sign-out">Sign out</button></nav>`,
+  },
+} as const;
+
+export type PageName = keyof typeof PAGES;
+
+/** @param redirect where a sign-in leads to; checked before */
+export function pageHtml(name: PageName, appName: string, redirect: string): string {
+  const { title, body } = PAGES[name];
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer"><title>${escapeHtml(title)} - ${escapeHtml(appName)}</title><link rel="stylesheet" href="/auth/assets/auth.css"><script type="module" src="/auth/assets/auth.js"></script></head>
+<body><main data-redirect="${escapeHtml(redirect)}"><p class="sub">${escapeHtml(appName)}</p><h1>${escapeHtml(title)}</h1><noscript><p class="error">This page needs JavaScript.</p></noscript><p role="status" aria-live="polite"></p>${body}</main></body>
+</html>`;
+}
+
+function email(): string {
+  return `<label>E-mail<input type="email" name="email" autocomplete="username" required maxlength="254"></label>`;
+}
+
+function password(autocomplete: "current-password" | "new-password"): string {
+  const rule = autocomplete === "new-password" ? ' minlength="8"' : "";
+  return `<label>Password<input type="password" name="password" autocomplete="${autocomplete}" required maxlength="256"${rule}></label>`;
+}
+
+function code(): string {
+  return `<label>Code<input name="code" autocomplete="one-time-code" inputmode="text" required maxlength="64"></label>`;
+}
+
+function link(page: string, text: string, attributes = ""): string {
+  return `<a href="/auth/${page}"${attributes}>${text}</a>`;
+}
