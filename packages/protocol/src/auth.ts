@@ -13,6 +13,9 @@ export const AuthContextSchema = v.object({
 });
 export type AuthContext = v.InferOutput<typeof AuthContextSchema>;
 
+/** Answer of every way of signing in. `expires_at` is in seconds since 1970. */
+export const SignedInSchema = v.object({ token: v.string(), user_id: v.string(), expires_at: v.optional(v.number()) });
+
 /** Answer of `POST /api/auth/guest`. */
 export const GuestSessionSchema = v.object({ token: v.string(), user_id: v.string(), guest: v.literal(true) });
 export type GuestSession = v.InferOutput<typeof GuestSessionSchema>;

@@ -3,7 +3,7 @@ import { Connection, type ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import type { MutationError } from "./errors.ts";
 import { callFunction } from "./functions.ts";
-import { HttpClient } from "./http.ts";
+import { HttpClient, type HttpMethod } from "./http.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
 import { LocalStore, type SyncCursor } from "./local-store.ts";
 import { MutationQueue } from "./mutation-queue.ts";
@@ -235,6 +235,11 @@ export class SyncEngine {
   }
   refreshResolvedSession(): Promise<ResolvedSession> {
     return this.#session.refresh();
+  }
+
+  /** Asks the server's HTTP API as whoever is signed in. @param path from the root @throws PylonClientError */
+  request(method: HttpMethod, path: string, body?: unknown): Promise<unknown> {
+    return this.#http.request(method, path, body);
   }
 
   /** Signs in with a token, or out with null: the replica is dropped and made anew for the new identity. */

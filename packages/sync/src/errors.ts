@@ -12,6 +12,8 @@ export class PylonClientError extends Error {
   readonly requestId: string | undefined;
   /** Seconds to wait before trying again. */
   readonly retryAfter: number | undefined;
+  /** All that the server said, such as `mfa_token`. */
+  readonly body: Readonly<Record<string, unknown>>;
 
   constructor(status: number, error: ErrorBody["error"]) {
     super(error.message);
@@ -21,6 +23,7 @@ export class PylonClientError extends Error {
     this.field = error.field;
     this.requestId = error.request_id;
     this.retryAfter = error.retry_after_secs;
+    this.body = error;
   }
 
   static async from(response: Response): Promise<PylonClientError> {

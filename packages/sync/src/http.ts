@@ -1,6 +1,8 @@
 import { PylonClientError } from "./errors.ts";
 import type { Platform } from "./platform.ts";
 
+export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
+
 /** JSON over HTTP with the caller's token. */
 export class HttpClient {
   readonly #platform: Platform;
@@ -18,13 +20,13 @@ export class HttpClient {
    * @returns the JSON of the answer
    * @throws PylonClientError when the server refuses; TypeError when it can't be reached
    */
-  async request(method: "GET" | "POST", path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
+  async request(method: HttpMethod, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
     const response = await this.open(method, path, body, headers);
     return response.json();
   }
 
   /** As `request`, for an answer that is read as a stream. */
-  async open(method: "GET" | "POST", path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Response> {
+  async open(method: HttpMethod, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Response> {
     const token = this.#token();
     const response = await this.#platform.fetch(this.baseUrl + path, {
       method,
