@@ -1,5 +1,4 @@
 import { PylonError } from "@pylonsync/protocol";
-import { Secret, TOTP } from "otpauth";
 import type { Platform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
@@ -17,7 +16,7 @@ const BACKUP_CODE_LENGTH = 10;
 /** No 0, 1, o, l: they are read wrongly. 32 letters, so that a byte's low bits choose evenly. */
 const ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz";
 
-/** Codes of an authenticator app (RFC 6238), and the backup codes for whoever loses it. */
+/** Codes of an authenticator app (RFC 6238), and the backup codes for whoever loses it. The library is loaded with the first. */
 export class TotpFactors {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -40,6 +39,7 @@ export class TotpFactors {
    * @throws PylonError CONFLICT when the user has one already, ENCRYPTION_NOT_CONFIGURED
    */
   async enroll(userId: string, label: string, issuer: string): Promise<{ readonly secret: string; readonly url: string }> {
+    const { Secret, TOTP } = await import("otpauth");
     const bytes = new Uint8Array(SECRET_BYTES);
     this.#platform.random(bytes);
     const secret = new Secret({ buffer: bytes.buffer });
@@ -57,6 +57,7 @@ export class TotpFactors {
   async useCode(userId: string, code: string): Promise<boolean> {
     const row = await this.#store.get(TOTPS, userId);
     if (row === null) return false;
+    const { Secret, TOTP } = await import("otpauth");
     const totp = new TOTP({ secret: Secret.fromBase32(this.#encryption.open(row["secret"] as string)), period: PERIOD_S });
     const now = this.#platform.now();
     const delta = totp.validate({ token: code.replaceAll(/\s/g, ""), timestamp: now, window: 1 });
