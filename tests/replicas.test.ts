@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { CloseCode, type ChangeEvent } from "@pylonsync/protocol";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type SyncEngine } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
@@ -15,10 +18,11 @@ export default buildManifest({
   entities: [entity("Item", { n: field.int(), shared: field.bool(), ownerId: field.string().owner() })],
   policies: [policy({ name: "shared_or_own", entity: "Item", allowRead: "data.shared || auth.userId == data.ownerId", allowWrite: "auth.userId == data.ownerId" })],
 });`,
-  "functions/addSlowly.ts": `import { mutation, v } from "@pylonsync/functions";
-export default mutation({ args: { ms: v.int() }, handler: async (ctx, { ms }) => {
+  "functions/addSlowly.ts": `import { existsSync } from "node:fs";
+import { mutation, v } from "@pylonsync/functions";
+export default mutation({ args: { until: v.string() }, handler: async (ctx, { until }) => {
   await ctx.db.insert("Item", { n: -1, shared: true, ownerId: ctx.auth.userId });
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  while (!existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 20));
 } });`,
 };
 const CLIENTS = 50;
@@ -119,14 +123,17 @@ test("50 clients write through any replica: each hears what it may read, once, i
   const clients = await Promise.all(Array.from({ length: CLIENTS }, () => TestClient.guest(cluster.url)));
   const sockets = await Promise.all(clients.map((client) => client.live(0).ready()));
   const [first] = clients as [TestClient];
-  const slow = request(first, "POST", "/api/fn/addSlowly", { ms: 4000 });
+  const release = join(mkdtempSync(join(tmpdir(), "pylon-release-")), "now");
+  const slow = request(first, "POST", "/api/fn/addSlowly", { until: release });
   await Bun.sleep(300);
   for (let round = 0; round < 20; round += 1) await Promise.all(clients.map((client, index) => inserted(client, round, (round + index) % 2 === 0)));
   const heard = (socket: (typeof sockets)[number]): ChangeEvent[] => socket.events;
   const expected = 500 + 10;
   await until(() => sockets.every((socket) => heard(socket).length >= expected), 20_000);
   expect(heard(sockets[0] as never).some(({ data }) => data?.["n"] === -1)).toBe(false);
+  writeFileSync(release, "");
   expect((await slow).status).toBe(200);
+  rmSync(dirname(release), { recursive: true });
   await until(() => sockets.every((socket) => heard(socket).length >= expected + 1), 10_000);
 
   const sharedOrder = (events: readonly ChangeEvent[]): string[] => events.filter(({ data }) => data?.["shared"] === true).map(({ row_id }) => row_id);
