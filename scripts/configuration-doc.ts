@@ -1,5 +1,5 @@
 // Writes docs/configuration.md from the table that the server parses: `bun scripts/configuration-doc.ts`.
-import { VARIABLES } from "@pylonsync/server";
+import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 
 const INTRO = `# Configuration
 
@@ -22,7 +22,11 @@ export function configurationDoc(): string {
     const devFallback = "devFallback" in variable ? variable.devFallback : undefined;
     return `| \`${name}\` | ${variable.wants} | ${show(variable.fallback)} | ${devFallback === undefined ? "" : show(devFallback)} | ${variable.doc} |\n`;
   });
-  return INTRO + rows.join("") + OUTRO;
+  const oauthRows = Object.entries(OAUTH_VARIABLES).map(([part, variable]) => {
+    const name = "only" in variable ? variable.only : "<NAME>";
+    return `| \`PYLON_OAUTH_${name}_${part}\` | ${variable.wants} | none | | ${variable.doc} |\n`;
+  });
+  return INTRO + rows.join("") + oauthRows.join("") + OUTRO;
 }
 
 function show(value: unknown): string {

@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { oauthProviders, type OAuthProviderConfig } from "./config/oauth-variables.ts";
 import { parseVariable, VARIABLES, type Variable, type VariableName } from "./config/variables.ts";
 import type { LogLevel } from "./observe/log.ts";
 import type { RateLimit } from "./request/rate-limit.ts";
@@ -24,6 +25,8 @@ export interface Config {
   readonly cookie: CookieConfig;
   /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
   readonly encryptionSecret: string | null;
+  /** Who people may sign in with. */
+  readonly oauth: readonly OAuthProviderConfig[];
   /** What JWTs are signed with; null: none are made. */
   readonly jwtSecret: string | null;
   /** Null: nothing is set. */
@@ -166,6 +169,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     csrfOrigins: get("PYLON_CSRF_ORIGINS"),
     cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
     encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
+    oauth: oauthProviders({ ...overrides, ...environment }, dev, problems),
     jwtSecret: get("PYLON_JWT_SECRET") ?? null,
     email: emailConfig(),
     rateLimit: { max: get("PYLON_RATE_LIMIT_MAX"), windowSeconds },

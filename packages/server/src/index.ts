@@ -7,6 +7,7 @@ export { AppNotFoundError, loadApp, type LoadedApp } from "./app/load-app.ts";
 export { watchApp, type AppPart } from "./app/watch-app.ts";
 export { compileApp } from "./app/compile-app.ts";
 export { ConfigError, loadConfig, type Config } from "./config.ts";
+export { OAUTH_VARIABLES } from "./config/oauth-variables.ts";
 export { VARIABLES } from "./config/variables.ts";
 export { createServer, type PylonServer, type ServerOptions } from "./server.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";

@@ -3,8 +3,9 @@ import { dirname } from "node:path";
 import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
+import { isOAuthSecret } from "./config/oauth-variables.ts";
 import { VARIABLES, type Variable } from "./config/variables.ts";
-import { createAuth } from "./auth/auth.ts";
+import { createAuth, type AuthOptions } from "./auth/auth.ts";
 import { FunctionCache } from "./cache/function-cache.ts";
 import { MemoryCache } from "./cache/memory-cache.ts";
 import { RedisCache } from "./cache/redis-cache.ts";
@@ -45,6 +46,7 @@ import { SessionWatch } from "./sync/session-watch.ts";
 import { syncRoutes } from "./sync/routes.ts";
 
 export interface RunningOptions {
+  readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
@@ -75,7 +77,7 @@ export class RunningServer {
   #app: CompiledApp;
   #isStopping = false;
 
-  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, files: { settings, storage } }: RunningOptions) {
+  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, oauthEndpoints, files: { settings, storage } }: RunningOptions) {
     const { now } = platform;
     const startedAt = performance.now();
     const uptimeMs = (): number => performance.now() - startedAt;
@@ -96,6 +98,7 @@ export class RunningServer {
       model,
       platform,
       mailer,
+      oauthEndpoints,
       manifest: () => this.#app.manifest,
       code: () => this.#app.authCode,
       trustedOrigins: [...config.trustedOrigins, ...config.corsOrigins.filter((origin) => origin !== "*")],
@@ -250,5 +253,5 @@ export class RunningServer {
 /** Functions see the environment, but not what opens the server itself. */
 function withoutOwnSecrets(env: RunningOptions["env"]): RunningOptions["env"] {
   const secrets = new Set(Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) => (variable.secret === true ? [name] : [])));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !secrets.has(name)));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !secrets.has(name) && !isOAuthSecret(name)));
 }

@@ -1,5 +1,6 @@
 import type { Manifest } from "@pylonsync/sdk";
 import { compileApp } from "./app/compile-app.ts";
+import type { Endpoints } from "./auth/oauth/catalogue.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config.ts";
@@ -22,6 +23,8 @@ export interface ServerOptions {
   /** The environment that functions see as `ctx.env`; default none. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly platform?: Platform;
+  /** By OAuth provider: where it is asked instead. For tests. */
+  readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
 }
 
 export interface PylonServer {
@@ -107,7 +110,9 @@ class Server implements PylonServer {
     });
     try {
       await bringTo(store, app.manifest);
-      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer: openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log }), files: { settings, storage } });
+      const mailer = openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log });
+      const { oauthEndpoints } = this.#options;
+      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer, oauthEndpoints, files: { settings, storage } });
       await this.#running.open();
     } catch (error) {
       storage.close();

@@ -1,4 +1,5 @@
 import type { AuthCode, ManifestAuth } from "@pylonsync/sdk";
+import type { OAuthProviderConfig } from "../config/oauth-variables.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -20,6 +21,8 @@ import { Encryption } from "./encryption.ts";
 import { GuestUpgrade } from "./guest-upgrade.ts";
 import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
+import type { Endpoints } from "./oauth/catalogue.ts";
+import { oauthRoutes } from "./oauth/routes.ts";
 import { OneTimeCodes } from "./one-time-codes.ts";
 import { OneTimeTokens } from "./one-time-tokens.ts";
 import { organizationRoutes } from "./organizations/organization-routes.ts";
@@ -62,6 +65,9 @@ export interface AuthOptions {
   readonly csrfOrigins: readonly string[];
   readonly cookie: Omit<CookieSettings, "name"> & { readonly name: string | undefined };
   readonly encryptionSecret: string | null;
+  readonly oauth: readonly OAuthProviderConfig[];
+  /** By provider: where it is asked instead. For tests. */
+  readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
   readonly jwtSecret: string | null;
   readonly onError: (message: string, error: unknown) => void;
 }
@@ -99,14 +105,21 @@ export function createAuth(options: AuthOptions): Auth {
   const signIn = new SignIn({ users, sessions, tokens, audit, cookie, guests, settings, hooks, now: platform.now });
   const passwords = new Passwords(store, users, platform);
   const credentials = new Credentials();
-  credentials.add((userId) => passwords.forget(userId));
+  credentials.add(
+    (userId) => passwords.forget(userId),
+    async (userId) => {
+      const user = users.isDeclared ? await users.get(userId) : null;
+      return user !== null && passwords.has(user);
+    },
+  );
   const apiKeys = new ApiKeys(store, platform);
   credentials.add((userId) => apiKeys.endAll(userId));
   const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
   const totp = new TotpFactors(store, platform, settings.encryption);
   const devices = new TrustedDevices(store, platform, cookie);
   const passkeys = new Passkeys(store, platform);
-  for (const kind of [totp, devices, passkeys]) credentials.add((userId) => kind.forget(userId));
+  for (const kind of [totp, devices]) credentials.add((userId) => kind.forget(userId));
+  credentials.add((userId) => passkeys.forget(userId), async (userId) => (await passkeys.list(userId)).length > 0);
   signIn.secondFactor = {
     methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),
     isTrusted: (context, userId) => devices.isTrusted(context, userId),
@@ -120,7 +133,7 @@ export function createAuth(options: AuthOptions): Auth {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...authPageRoutes(settings, () => declared().pages !== false)],
+    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }), ...authPageRoutes(settings, () => declared().pages !== false)],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();

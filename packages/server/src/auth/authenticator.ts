@@ -62,8 +62,12 @@ export class Authenticator {
 
   /** Keeps a foreign page from signing a browser in or out: what sets the cookie takes a trusted origin too. @throws PylonError CSRF_REJECTED */
   checkOrigin(request: Request): void {
-    if (SAFE_METHODS.has(request.method) || bearerToken(request.headers) !== null || this.#origins.mayUseCookie(request)) return;
-    throw csrf(request);
+    if (this.isForeign(request)) throw csrf(request);
+  }
+
+  /** Whether a page that may not use the cookie writes without a token. */
+  isForeign(request: Request): boolean {
+    return !SAFE_METHODS.has(request.method) && bearerToken(request.headers) === null && !this.#origins.mayUseCookie(request);
   }
 }
 

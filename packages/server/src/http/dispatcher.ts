@@ -1,5 +1,5 @@
 import { parseBearerProtocol, PylonError } from "@pylonsync/protocol";
-import type { Identity } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
@@ -53,8 +53,10 @@ export class Dispatcher {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
     return this.#run(route.path, request, peer, route.quiet === true, async (address, requestId) => {
-      if (route.path.startsWith(AUTH_PATHS)) this.#options.authenticator.checkOrigin(request);
-      const identity = await this.#options.authenticator.identify(request);
+      const { authenticator } = this.#options;
+      const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
+      if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
+      const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
       const context = new RequestContext(request, params, identity, address, requestId);
       checkAccess(route, context, this.#options.dev);
       return route.handle(context);

@@ -18,6 +18,8 @@ export interface Route {
   readonly scope?: RouteScope;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
+  /** Pages of any site may post to it, as an OAuth provider's page does: it has a proof of its own, and sees no session of theirs. */
+  readonly takesForeignForms?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 

@@ -24,6 +24,12 @@ export const SYSTEM_TABLES = {
   ),
   /** `id` is the user's: that it reads the mail of this address. For users whose entity has no field `emailVerified`. */
   verifiedEmails: table("_pylon_verified_emails", { email: "string" }),
+  /** Accounts that users have elsewhere. `id` is the hash of the provider and the id there, so one account belongs to one user. `tokens` is sealed. */
+  accounts: table(
+    "_pylon_accounts",
+    { provider: "string", providerId: "string", userId: "string", email: "string", tokens: "string", expiresAt: "datetime", createdAt: "datetime" },
+    ["userId"],
+  ),
   /** `id` is the user's. For users whose entity has no field `passwordHash`. */
   passwords: table("_pylon_passwords", { hash: "string" }),
   /** Links and other secrets that are used once. `id` is the hash of what for and the token; `data` is JSON. */

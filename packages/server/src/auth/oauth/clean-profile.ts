@@ -1,0 +1,29 @@
+import * as v from "valibot";
+import { normaliseEmail } from "../users.ts";
+import type { OAuthProfile } from "./profile.ts";
+
+const MAX_EMAIL = 254;
+const MAX_NAME = 200;
+const MAX_URL = 2048;
+
+/** The profile without what is no name, no address or no picture: the app shows it, and the provider lets people write it. */
+export function cleanProfile({ id, email, emailVerified, name, avatar }: OAuthProfile): OAuthProfile {
+  const address = isText(email) ? normaliseEmail(email) : undefined;
+  const isAddress = address !== undefined && address.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), address);
+  return {
+    id,
+    email: isAddress ? address : undefined,
+    emailVerified: emailVerified && isAddress,
+    name: isText(name) ? name.trim().slice(0, MAX_NAME).toWellFormed() || undefined : undefined,
+    avatar: isText(avatar) && isPicture(avatar) ? avatar : undefined,
+  };
+}
+
+function isText(value: string | undefined): value is string {
+  return value !== undefined && !value.includes("\0") && value.isWellFormed();
+}
+
+/** A script's URL in a picture's place would run in the app's page. */
+function isPicture(url: string): boolean {
+  return url.length <= MAX_URL && URL.canParse(url) && new URL(url).protocol === "https:";
+}

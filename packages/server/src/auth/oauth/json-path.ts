@@ -1,0 +1,33 @@
+/** Reads values from JSON that somebody else wrote: what is not of the expected kind is absent. */
+
+/** The value at a path such as `data.0.email`. */
+export function at(json: unknown, path: string): unknown {
+  let value = json;
+  for (const key of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return value;
+}
+
+export function textAt(json: unknown, path: string): string | undefined {
+  const value = at(json, path);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** An id: some providers count with numbers. */
+export function idAt(json: unknown, path: string): string | undefined {
+  const value = at(json, path);
+  return typeof value === "number" && Number.isSafeInteger(value) ? String(value) : textAt(json, path);
+}
+
+/** Whether it is true; some providers write it as text, or as 1. */
+export function isTrueAt(json: unknown, path: string): boolean {
+  const value = at(json, path);
+  return value === true || value === "true" || value === 1;
+}
+
+export function listAt(json: unknown, path: string): readonly unknown[] {
+  const value = path === "" ? json : at(json, path);
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}

@@ -1,0 +1,150 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
+import { ANONYMOUS, type Identity } from "../../data/caller.ts";
+import { RequestContext } from "../../request/context.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { KeyLock } from "../key-lock.ts";
+import { newToken } from "../secrets.ts";
+import type { SignedIn } from "../sign-in.ts";
+import { Accounts, type NewAccount } from "./accounts.ts";
+import type { Endpoints } from "./catalogue.ts";
+import { LoginStates, type LoginState } from "./login-state.ts";
+import { refusedBy } from "./oauth-failure.ts";
+import { outgoing } from "./outgoing.ts";
+import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
+import { WhoSignsIn } from "./who-signs-in.ts";
+
+export interface OAuthOptions {
+  readonly providers: readonly OAuthProviderConfig[];
+  /** Cookies are sent over https only. */
+  readonly isSecure: boolean;
+  /** By provider: where it is asked instead. For tests. */
+  readonly endpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
+}
+
+/** Where a sign-in ends in the browser. */
+export interface Targets {
+  readonly callback: string;
+  readonly errorCallback: string;
+}
+
+/** What the provider's redirect or form brought. */
+export interface CallbackParams extends Omit<BroughtBack, "code"> {
+  readonly code: string | null;
+  readonly state: string | null;
+  /** The provider's error. */
+  readonly error: string | null;
+}
+
+/** Signing in with accounts elsewhere. */
+export class OAuthSignIn {
+  readonly accounts: Accounts;
+  readonly #services: AuthServices;
+  readonly #clients: ReadonlyMap<string, ProviderClient>;
+  readonly #redirects: ReadonlyMap<string, string | null>;
+  readonly #states: LoginStates;
+  readonly #who: WhoSignsIn;
+  readonly #refreshing = new KeyLock();
+
+  constructor(services: AuthServices, { providers, isSecure, endpoints = {} }: OAuthOptions) {
+    const { store, platform, tokens, settings } = services;
+    const fetch = outgoing({ dev: settings.dev });
+    this.#services = services;
+    this.#clients = new Map(providers.map((config) => [config.name, new ProviderClient({ config, endpoints: endpoints[config.name], dev: settings.dev, fetch, platform })]));
+    this.#redirects = new Map(providers.map(({ name, redirect }) => [name, redirect]));
+    this.#states = new LoginStates(tokens, platform, isSecure);
+    this.accounts = new Accounts(store, platform, settings.encryption);
+    this.#who = new WhoSignsIn(services, this.accounts);
+  }
+
+  get names(): string[] {
+    return [...this.#clients.keys()];
+  }
+
+  /** @throws PylonError PROVIDER_NOT_FOUND */
+  check(provider: string): void {
+    this.#client(provider);
+  }
+
+  /**
+   * Begins a sign-in.
+   *
+   * @returns where the browser goes, and the cookie that it needs when it comes back
+   * @throws PylonError PROVIDER_NOT_FOUND, OAUTH_FAILED, OAUTH_UNREACHABLE
+   */
+  async begin({ request, identity }: RequestContext, provider: string, targets: Targets, link: LoginState["link"]): Promise<{ readonly redirect: string; readonly state: string; readonly cookie: string }> {
+    const client = this.#client(provider);
+    const { platform, settings } = this.#services;
+    const redirectUri = this.#redirects.get(provider) ?? `${settings.origins.publicUrl(request)}/api/auth/callback/${provider}`;
+    const begun = { redirectUri, verifier: newToken(platform), nonce: newToken(platform) };
+    const { state, cookie } = await this.#states.begin(request, { ...begun, ...targets, provider, sessionId: identity.sessionId, link }, client.usesFormPost);
+    return { redirect: await client.authorizationUrl(begun, state), state, cookie };
+  }
+
+  /** Ends the sign-in that the browser comes back from; it can't be ended twice. @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE */
+  async comeBack(request: Request, provider: string, state: string | null): Promise<LoginState> {
+    const { usesFormPost } = this.#client(provider);
+    return this.#states.take(request, state ?? "", provider, usesFormPost);
+  }
+
+  /**
+   * Signs in whom the provider confirms.
+   *
+   * @returns null where a user who is signed in linked the account: the session goes on
+   * @throws PylonError OAUTH_DENIED, OAUTH_FAILED, ACCOUNT_EXISTS, ACCOUNT_TAKEN, AUTH_REQUIRED, MFA_REQUIRED
+   */
+  async finish(context: RequestContext, state: LoginState, { code, error, ...brought }: CallbackParams): Promise<SignedIn | null> {
+    const { provider, link } = state;
+    if (error !== null) throw refusedBy(provider, error);
+    if (code === null) throw new PylonError("MISSING_CODE", "The provider sent no code.", { field: "code" });
+    const { profile, tokens } = await this.#client(provider).finish({ ...brought, code }, state);
+    const account = { provider, profile, tokens };
+    const started = await this.#startedBy(context, state);
+    const userId = link === null ? await this.#who.userOf(started, account) : await this.#link(started, account, link);
+    if (link !== null && userId === started.caller.userId) return null;
+    return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}` });
+  }
+
+  /**
+   * Renews the tokens for the provider's API that the user's newest account there has.
+   *
+   * @returns when the access token ends, in milliseconds since 1970; null where the provider does not say
+   * @throws PylonError ACCOUNT_NOT_FOUND, NO_REFRESH_TOKEN, OAUTH_FAILED
+   */
+  async refresh(userId: string, provider: string): Promise<number | null> {
+    const client = this.#client(provider);
+    const account = (await this.accounts.list(userId)).find((candidate) => candidate.provider === provider);
+    if (account === undefined) throw new PylonError("ACCOUNT_NOT_FOUND", `This user has no ${provider} account.`, { hint: `Sign in with ${provider} first.` });
+    // Where a refresh token is good for one use, two at once would lose the account.
+    return this.#refreshing.run(account.id, async () => {
+      const refreshToken = (await this.accounts.tokens(account.id))?.refreshToken;
+      if (typeof refreshToken !== "string") throw new PylonError("NO_REFRESH_TOKEN", `${provider} gave no refresh token.`, { hint: "Outside dev mode tokens are kept only with PYLON_SSO_ENCRYPTION_KEY." });
+      const tokens: ProviderTokens = await client.refresh(refreshToken);
+      await this.accounts.keepTokens(account.id, tokens);
+      return tokens.expiresAt;
+    });
+  }
+
+  async #link(started: RequestContext, account: NewAccount, link: "asked" | "implied"): Promise<string> {
+    const { userId } = started.caller;
+    if (userId === null) throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", { hint: "Sign in, and link the account again." });
+    return this.#who.link(started, userId, account, link === "implied");
+  }
+
+  /** The request as if it came in the session that began the sign-in: a browser comes back without its bearer token. */
+  async #startedBy(context: RequestContext, { sessionId }: LoginState): Promise<RequestContext> {
+    if (sessionId === null) return context;
+    const session = await this.#services.sessions.get(sessionId);
+    const { request, params, requestId } = context;
+    const as = (identity: Identity): RequestContext => new RequestContext(request, params, identity, () => context.address, requestId);
+    if (session === null || Date.parse(session.expiresAt) <= this.#services.platform.now()) return as({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
+    const { userId, isGuest, tenantId, roles } = session;
+    return as({ caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles }, sessionId, expiresAt: Date.parse(session.expiresAt) });
+  }
+
+  #client(provider: string): ProviderClient {
+    const client = this.#clients.get(provider);
+    if (client !== undefined) return client;
+    throw new PylonError("PROVIDER_NOT_FOUND", `Nobody signs in here with "${provider.slice(0, 50)}".`, { hint: `GET /api/auth/providers lists who one may sign in with${this.names.length === 0 ? ": none yet, see docs/oauth.md" : ""}.` });
+  }
+}

@@ -1,0 +1,112 @@
+import { lookup } from "node:dns/promises";
+import { BlockList, isIP } from "node:net";
+import { PylonError } from "@pylonsync/protocol";
+
+const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+/** GitHub and Reddit answer nobody who does not say who asks. */
+const USER_AGENT = "pylon";
+
+/** Resolves a host to addresses. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+export interface OutgoingOptions {
+  /** In dev mode providers may run on this machine or in its network, without TLS. */
+  readonly dev: boolean;
+  readonly resolve?: Resolve;
+}
+
+/**
+ * The `fetch` for providers. It refuses what is not https or not a public address and connects to the very address that it looked at, so that a
+ * name can't resolve to another one in between. It follows no redirect, takes 10 s at most, and reads no endless answers.
+ */
+export function outgoing({ dev, resolve = resolveHost }: OutgoingOptions): Fetch {
+  return async (url, init = {}) => {
+    const target = new URL(url);
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const headers = new Headers(init.headers);
+    headers.set("User-Agent", USER_AGENT);
+    const options = { ...(init as BunFetchRequestInit), headers, signal, redirect: "manual" as const };
+    if (dev) return bounded(await fetch(target, options));
+    const address = await publicAddress(target, resolve);
+    return bounded(await fetchAt(target, address, options));
+  };
+}
+
+/** @throws PylonError OAUTH_UNREACHABLE when the URL is not https, or its host is, or may be, of a private network */
+export async function publicAddress(url: URL, resolve: Resolve): Promise<string> {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (url.protocol !== "https:") throw unreachable(`${url.host} is not asked over https.`);
+  const addresses = isIP(host) === 0 ? await resolve(host) : [host];
+  if (addresses.length === 0 || !addresses.every(isPublic)) throw unreachable(`${url.host} is not a public address.`);
+  // Where there is a choice: not every machine has IPv6.
+  return addresses.find((address) => isIP(address) === 4) ?? (addresses[0] as string);
+}
+
+/** Asks the URL at this address; the certificate must be that of the URL's host. */
+export function fetchAt(url: URL, address: string, init: BunFetchRequestInit): Promise<Response> {
+  const pinned = new URL(url);
+  pinned.hostname = isIP(address) === 6 ? `[${address}]` : address;
+  const headers = new Headers(init.headers);
+  headers.set("Host", url.host);
+  return fetch(pinned, { ...init, headers, tls: { ...init.tls, serverName: url.hostname } });
+}
+
+async function resolveHost(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
+/** The answer, read whole. */
+async function bounded(response: Response): Promise<Response> {
+  if (response.status >= 300 && response.status < 400) throw unreachable("It answered with a redirect.");
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw unreachable("Its answer is too large.");
+    chunks.push(chunk);
+  }
+  const headers = new Headers(response.headers);
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  const hasBody = response.status !== 204 && response.status !== 205;
+  return new Response(hasBody ? Buffer.concat(chunks) : null, { status: response.status, headers });
+}
+
+function unreachable(why: string): PylonError {
+  return new PylonError("OAUTH_UNREACHABLE", `The provider can't be asked. ${why}`);
+}
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
+  ["224.0.0.0", 3],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, "ipv4");
+}
+
+/** Of IPv6 only the global unicast range is public, without the parts of it that hold IPv4 addresses or are documentation. */
+const PUBLIC_6 = new BlockList();
+PUBLIC_6.addSubnet("2000::", 3, "ipv6");
+const NOT_PUBLIC_6 = new BlockList();
+NOT_PUBLIC_6.addSubnet("2001::", 23, "ipv6");
+NOT_PUBLIC_6.addSubnet("2001:db8::", 32, "ipv6");
+NOT_PUBLIC_6.addSubnet("2002::", 16, "ipv6");
+
+export function isPublic(address: string): boolean {
+  const version = isIP(address);
+  if (version === 4) return !PRIVATE.check(address, "ipv4");
+  return version === 6 && PUBLIC_6.check(address, "ipv6") && !NOT_PUBLIC_6.check(address, "ipv6");
+}

@@ -1,0 +1,121 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { RequestContext } from "../../request/context.ts";
+import { json, JsonAnswer, toPublicError, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { AuthInput } from "../input.ts";
+import { signedInAnswer } from "../sign-in.ts";
+import { accountRoutes } from "./account-routes.ts";
+import { readCallback } from "./callback-params.ts";
+import type { LoginState } from "./login-state.ts";
+import { OAuthSignIn, type OAuthOptions, type Targets } from "./oauth.ts";
+
+/** A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long. */
+const SECOND_FACTOR_MS = 5 * 60_000;
+const SECOND_FACTOR_COOKIE = "mfa";
+
+/** Signing in with accounts elsewhere, and which of them a user has. */
+export function oauthRoutes(services: AuthServices, options: OAuthOptions): Route[] {
+  const { settings, cookie, signIn, audit } = services;
+  const oauth = new OAuthSignIn(services, options);
+
+  const providers = ({ request }: RequestContext): Answer =>
+    json(oauth.names.map((provider) => ({ provider, auth_url: `${settings.origins.publicUrl(request)}/api/auth/login/${provider}` })));
+
+  /** @throws PylonError INVALID_REDIRECT */
+  const targetsOf = ({ request }: RequestContext, callback: string | null, errorCallback: string | null): Targets => {
+    const target = settings.origins.redirectTarget(request, callback ?? "/");
+    return { callback: target, errorCallback: errorCallback === null ? target : settings.origins.redirectTarget(request, errorCallback, "error_callback") };
+  };
+
+  const login = async (context: RequestContext): Promise<Answer> => {
+    const provider = context.param("provider");
+    oauth.check(provider);
+    const wantsRedirect = isOn(context, "redirect");
+    const targets = targetsOf(context, context.query("callback"), context.query("error_callback"));
+    try {
+      const { redirect, state, cookie: binding } = await oauth.begin(context, provider, targets, isOwnWish(context) ? "implied" : null);
+      if (wantsRedirect) return redirection(redirect, [binding]);
+      return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
+    } catch (error) {
+      if (wantsRedirect) return failed(context, { ...targets, provider }, error);
+      throw error;
+    }
+  };
+
+  const link = async (context: RequestContext): Promise<Answer> => {
+    if (context.identity.sessionId === null || context.caller.isGuest) throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
+    const input = await AuthInput.of(context);
+    const targets = targetsOf(context, input.optionalText("callback") ?? null, input.optionalText("error_callback") ?? null);
+    const { redirect, state, cookie: binding } = await oauth.begin(context, context.param("provider"), targets, "asked");
+    return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
+  };
+
+  const callback = async (context: RequestContext): Promise<Answer> => {
+    const provider = context.param("provider");
+    oauth.check(provider);
+    const { params, isBrowser } = await readCallback(context);
+    const state = await oauth.comeBack(context.request, provider, params.state);
+    try {
+      const signedIn = await oauth.finish(context, state, params);
+      if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);
+      return signedIn === null ? json({ linked: true, provider }) : signedInAnswer(signedIn);
+    } catch (error) {
+      if (isBrowser) return failed(context, state, error);
+      throw error;
+    }
+  };
+
+  /** Sends the browser to where the app shows what went wrong. A fault of ours is answered as everywhere. */
+  const failed = async (context: RequestContext, { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">, error: unknown): Promise<Answer> => {
+    const shown = toPublicError(error);
+    if (shown === undefined) throw error;
+    const url = new URL(errorCallback);
+    url.searchParams.set("oauth_error", shown.code);
+    url.searchParams.set("oauth_error_message", shown.hint === undefined ? shown.message : `${shown.message} ${shown.hint}`);
+    const pending = shown.extra?.["mfa_token"];
+    // The token is worth a password: it does not stand in a URL.
+    if (shown.code === "MFA_REQUIRED" && typeof pending === "string") return redirection(url.href, [cookie.other(SECOND_FACTOR_COOKIE, pending, SECOND_FACTOR_MS)]);
+    await audit.record(context, "sign-in.failed", { detail: { method: `oauth:${provider}`, code: shown.code, message: shown.message } });
+    return redirection(url.href, []);
+  };
+
+  /** Hands the page the sign-in that waits for a second factor, once. */
+  const pending = async ({ request }: RequestContext): Promise<Answer> => {
+    const token = cookie.readOther(request.headers, SECOND_FACTOR_COOKIE);
+    const userId = token === null ? null : await signIn.pendingUser(token);
+    if (userId === null) throw new PylonError("INVALID_TOKEN", "No sign-in of this browser waits for a second factor.", { hint: "Sign in again." });
+    const methods = (await signIn.secondFactor?.methodsOf(userId)) ?? [];
+    return new JsonAnswer({ mfa_token: token, methods }, 200, { "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)], "Cache-Control": "no-store" });
+  };
+
+  return [
+    { method: "GET", path: "/api/auth/providers", access: "anyone", handle: providers },
+    { method: "GET", path: "/api/auth/login/:provider", access: "anyone", handle: login },
+    { method: "POST", path: "/api/auth/oauth/link/:provider", access: "signed-in", handle: link },
+    { method: "GET", path: "/api/auth/callback/:provider", access: "anyone", handle: callback },
+    { method: "POST", path: "/api/auth/callback/:provider", access: "anyone", takesForeignForms: true, handle: callback },
+    { method: "POST", path: "/api/auth/oauth/pending", access: "anyone", handle: pending },
+    ...accountRoutes(services, oauth),
+  ];
+}
+
+/** @throws PylonError INVALID_DATA */
+function isOn(context: RequestContext, name: string): boolean {
+  const value = context.query(name);
+  if (value === null || value === "0" || value === "false") return false;
+  if (value === "1" || value === "true") return true;
+  throw new PylonError("INVALID_DATA", `"${name}" is 1 or 0.`, { field: name });
+}
+
+/** A user who is signed in and starts a sign-in adds an account. That another site's page sent the browser here is not such a wish. */
+function isOwnWish({ identity, caller, request }: RequestContext): boolean {
+  return identity.sessionId !== null && !caller.isGuest && request.headers.get("sec-fetch-site") !== "cross-site";
+}
+
+/** Nobody may keep where it leads. */
+function redirection(location: string, cookies: readonly string[]): Response {
+  const headers = new Headers({ Location: location, "Cache-Control": "no-store" });
+  for (const value of cookies) headers.append("Set-Cookie", value);
+  return new Response(null, { status: 302, headers });
+}

@@ -1,0 +1,59 @@
+import Provider from "oidc-provider";
+import { freePort } from "./servers/free-port.ts";
+
+export interface OidcServer {
+  readonly issuer: string;
+  /** Signs in at the provider as this user and agrees. @returns where the browser is sent then */
+  readonly signIn: (authorizationUrl: string, login: string) => Promise<string>;
+  readonly stop: () => Promise<void>;
+}
+
+export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
+
+/** A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an address that is not verified. */
+export async function startOidcProvider(redirectUri: string): Promise<OidcServer> {
+  const port = await freePort();
+  const issuer = `http://localhost:${port}`;
+  const provider = new Provider(issuer, {
+    clients: [{ client_id: OIDC_CLIENT.id, client_secret: OIDC_CLIENT.secret, redirect_uris: [redirectUri], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"] }],
+    pkce: { required: () => true },
+    scopes: ["openid", "email", "profile", "offline_access"],
+    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+    conformIdTokenClaims: false,
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id.replace("unverified-", "")}@example.com`, email_verified: !id.startsWith("unverified-"), name: `The ${id}` }),
+    }),
+    cookies: { keys: ["for the tests"] },
+  });
+  const server = provider.listen(port, "localhost");
+  await new Promise<void>((resolve) => server.once("listening", resolve));
+  return {
+    issuer,
+    signIn: async (authorizationUrl, login) => {
+      const jar = new Map<string, string>();
+      const go = async (url: string, form?: Readonly<Record<string, string>>): Promise<string> => {
+        const headers = { Cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
+        const response = await fetch(url, { redirect: "manual", headers, ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }) });
+        for (const cookie of response.headers.getSetCookie()) {
+          const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+          jar.set(name, value);
+        }
+        const location = response.headers.get("location");
+        if (location === null) throw new Error(`The provider answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
+        return new URL(location, url).href;
+      };
+      let at = await go(authorizationUrl);
+      for (let step = 0; step < 6 && at.startsWith(issuer); step += 1) {
+        const isInteraction = new URL(at).pathname.startsWith("/interaction/");
+        if (!isInteraction) at = await go(at);
+        else at = await go(at, step < 2 ? { prompt: "login", login, password: "any" } : { prompt: "consent" });
+      }
+      return at;
+    },
+    stop: () => new Promise((resolve) => {
+      server.closeAllConnections();
+      server.close(() => resolve());
+    }),
+  };
+}
