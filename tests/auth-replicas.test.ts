@@ -2,11 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { TestClient, until, type Answer } from "./support/client.ts";
 import { Cluster } from "./support/cluster.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
+import { OIDC_CLIENT, startOidcProvider } from "./support/oidc-provider.ts";
 import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts";
 
 const APP = `
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-const User = entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) });
+const User = entity("User", { email: field.string().unique(), displayName: field.string().optional(), emailVerified: field.bool().default(false) });
 export default buildManifest({ name: "accounts", version: "1.0.0", entities: [User], policies: [policy({ name: "own", entity: "User", allow: "auth.userId == data.id" })] });
 `;
 const PASSWORD = "correct horse battery";
@@ -77,3 +78,27 @@ test("T14: a stolen cookie is dead on every replica within a second of the sign-
   await until(() => socket.closed !== null, 1000);
   await until(async () => (await Promise.all([0, 1, 2].map(user))).every((id) => id === null), 1000);
 });
+
+test("a sign-in with a provider that is begun on one replica ends on another, once", async () => {
+  const publicUrl = "http://localhost:1";
+  const oidc = await startOidcProvider(`${publicUrl}/api/auth/callback/acme`);
+  const DATABASE_URL = await createDatabase(sharedPostgresUrl());
+  // Dev mode: elsewhere a provider on loopback is not asked.
+  const env = { DATABASE_URL, PYLON_DEV_MODE: "1", PYLON_PUBLIC_URL: publicUrl, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer };
+  const own = await Cluster.start({ "app.ts": APP }, env);
+  try {
+    const [a, b, c] = own.replicas.map(({ url }) => url) as [string, string, string];
+    const begun = await fetch(`${a}/api/auth/login/acme`);
+    const { redirect } = (await begun.json()) as { redirect: string };
+    const Cookie = (begun.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    const back = await oidc.signIn(redirect, "ann");
+    const ends = await Promise.all([b, c].map((url) => fetch(back.replace(publicUrl, url), { redirect: "manual", headers: { Cookie } })));
+    expect(ends.map(({ status }) => status).toSorted()).toEqual([302, 400]);
+    const session = ends.flatMap(({ headers }) => headers.getSetCookie()).find((value) => value.startsWith("accounts_session=")) ?? "";
+    const { body } = await new TestClient(a, null).request("GET", "/api/auth/session", undefined, { Cookie: session.split(";")[0] ?? "" });
+    expect(body["user"]).toMatchObject({ email: "ann@example.com", emailVerified: true });
+  } finally {
+    await own[Symbol.asyncDispose]();
+    await oidc.stop();
+  }
+}, 60_000);
