@@ -6,6 +6,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from "playwright-core";
 import { TestClient, until } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
+import { freePort } from "./support/servers/free-port.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
 
 const PASSWORD = "correct horse battery";
@@ -23,8 +24,9 @@ let url: string;
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(appOf(buildManifest({ name: "Notes", version: "1.0.0", entities, policies })), { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "notes@example.com", PYLON_COOKIE_SECURE: "0" });
-  url = server.url.replace("127.0.0.1", "localhost");
+  const port = await freePort();
+  url = `http://localhost:${port}`;
+  server = await startServer(appOf(buildManifest({ name: "Notes", version: "1.0.0", entities, policies })), { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: url, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "notes@example.com", PYLON_COOKIE_SECURE: "0" });
   browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
   context = await browser.newContext({ viewport: { width: 800, height: 700 } });
   page = await context.newPage();

@@ -19,7 +19,7 @@ const at = (index: number, token: string | null = null): TestClient => new TestC
 beforeAll(async () => {
   mail = await startMailServer();
   const DATABASE_URL = await createDatabase(sharedPostgresUrl());
-  cluster = await Cluster.start({ "app.ts": APP }, { DATABASE_URL, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "accounts@example.com" });
+  cluster = await Cluster.start({ "app.ts": APP }, { DATABASE_URL, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "accounts@example.com", PYLON_PUBLIC_URL: "http://accounts.example.com" });
 }, 60_000);
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();

@@ -51,6 +51,24 @@ test("T9: who somebody is comes from the session, whatever a body says", async (
   expect((await user.request("GET", "/api/auth/session")).body["user"]).toMatchObject({ emailVerified: false });
 });
 
+test("T10: a mail leads to the address that the server was told, not to the one that a request names", async () => {
+  const mail = await startMailServer();
+  const env = { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com" };
+  const [told, untold] = [await startServer(appOf(manifest), { ...env, PYLON_PUBLIC_URL: "https://shop.example.com" }), await startServer(appOf(manifest), env)];
+  try {
+    const ask = (server: TestServer, path: string, body: object): Promise<Response> => fetch(`${server.url}${path}`, { method: "POST", headers: { Host: "evil.example" }, body: JSON.stringify(body) });
+    expect((await ask(told, "/api/auth/magic-link/send", { email: "ann@example.com" })).status).toBe(200);
+    expect((await mail.to("ann@example.com")).text).toContain("https://shop.example.com/");
+    for (const callback of ["http://evil.example/", "https://evil.example/"]) expect((await ask(told, "/api/auth/magic-link/send", { email: "ben@example.com", callback })).status).toBe(400);
+    for (const path of ["/api/auth/magic-link/send", "/api/auth/password/reset/request"]) {
+      const answer = await ask(untold, path, { email: "cid@example.com" });
+      expect([answer.status, await answer.json()]).toMatchObject([503, { error: { code: "PUBLIC_URL_NOT_CONFIGURED" } }]);
+    }
+  } finally {
+    await Promise.all([told.stop(), untold.stop(), mail.stop()]);
+  }
+});
+
 test("T11: a page of another site opens no socket and no stream with the cookie, in dev neither", async () => {
   const { body } = await nobody.request("POST", "/api/auth/guest");
   const Cookie = `shop_session=${String(body["token"])}`;
@@ -97,7 +115,7 @@ export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity
   const secrets = { PYLON_ADMIN_TOKEN: "canary-admin-token-0123456789", PYLON_JWT_SECRET: "canary-jwt-secret-0123456789-0123456789", PYLON_SSO_ENCRYPTION_KEY: "canary-encryption-key-0123456789-01234567" };
   const main = join(import.meta.dir, "..", "packages", "cli", "src", "main.ts");
   const child = Bun.spawn([process.execPath, "--no-env-file", main, "start", dir, "--port", String(port)], {
-    env: { ...process.env, ...secrets, PYLON_HOST: "127.0.0.1", PYLON_LOG_LEVEL: "debug", PYLON_DB_PATH: join(dir, "pylon.db"), PYLON_FILES_DIR: join(dir, "uploads"), PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_SINGLE_PORT: "1", PYLON_RATE_LIMIT_MAX: "0" },
+    env: { ...process.env, ...secrets, PYLON_HOST: "127.0.0.1", PYLON_LOG_LEVEL: "debug", PYLON_DB_PATH: join(dir, "pylon.db"), PYLON_FILES_DIR: join(dir, "uploads"), PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com", PYLON_SINGLE_PORT: "1", PYLON_RATE_LIMIT_MAX: "0" },
     stdout: "pipe",
     stderr: "pipe",
   });

@@ -24,7 +24,7 @@ let number = 0;
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "wiki@example.com" });
+  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "wiki@example.com", PYLON_PUBLIC_URL: "https://wiki.example.com" });
 });
 afterAll(async () => {
   await server.stop();

@@ -62,13 +62,14 @@ export function emailRoutes(services: AuthServices): Route[] {
   const sendLink = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const email = input.email();
-    const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/");
     mails.require();
+    const mailedUrl = settings.origins.mailedUrl(context.request);
+    const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/");
     await attempts.count("mail by address", context.address, PER_ADDRESS);
     await attempts.count("link", email, { max: 3, windowSeconds: 10 * 60 });
     const data: LinkData = { email, callback };
     const token = await tokens.issue(LINK, data, LINK_MINUTES * 60_000);
-    const link = `${settings.origins.publicUrl(context.request)}/api/auth/magic-link/verify?token=${token}`;
+    const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
     await mails.send("magic-link", email, { link, minutes: LINK_MINUTES });
     return json({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) });
   };

@@ -37,7 +37,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const hash = await passwords.hash(password);
     if (!provesEmail()) return signedInAnswer(await signUp(context, email, { hash, displayName }, false));
     if ((await users.findByEmail(email)) !== null) {
-      mails.sendSoon("email-taken", email, { link: `${settings.origins.publicUrl(context.request)}/auth/sign-in` });
+      mails.sendSoon("email-taken", email, {});
     } else {
       const code = await codes.issue(SIGN_UP, email, JSON.stringify({ hash, displayName } satisfies SignUpData));
       mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
@@ -95,8 +95,9 @@ export function passwordRoutes(services: AuthServices): Route[] {
   const requestReset = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const email = input.email();
-    const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/auth/reset");
     mails.require();
+    settings.origins.mailedUrl(context.request);
+    const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/auth/reset");
     await attempts.count("reset by address", context.address, PER_ADDRESS);
     await attempts.count("reset", email, { max: 3, windowSeconds: 15 * 60 });
     const user = await users.findByEmail(email);

@@ -22,11 +22,23 @@ export class TrustedOrigins {
     return this.#settings.publicUrl ?? new URL(request.url).origin;
   }
 
+  /**
+   * Where a link in a mail leads to. Never where the request says that it came to: who asks for a reset in another's name would have the mail
+   * lead to a host of their own.
+   *
+   * @throws PylonError PUBLIC_URL_NOT_CONFIGURED
+   */
+  mailedUrl(request: Request): string {
+    const { dev, publicUrl } = this.#settings;
+    if (publicUrl === null && !dev) throw new PylonError("PUBLIC_URL_NOT_CONFIGURED", "This server does not know its own address, which a link in a mail needs.", { hint: "Set PYLON_PUBLIC_URL." });
+    return this.publicUrl(request);
+  }
+
   /** Whether a page of this origin may act with the cookie. Null: the request comes from no page of another origin. */
   mayUseCookie(request: Request): boolean {
     const origin = request.headers.get("origin");
     if (origin === null) return isSameSite(request.headers.get("sec-fetch-site"), request.method);
-    return this.#isTrusted(origin, request) || this.#settings.csrf.includes(origin);
+    return this.#isTrusted(origin) || this.#isOwn(origin, request) || this.#settings.csrf.includes(origin);
   }
 
   /**
@@ -36,19 +48,26 @@ export class TrustedOrigins {
    * @throws PylonError INVALID_REDIRECT
    */
   redirectTarget(request: Request, target: string, field = "callback"): string {
+    const { dev, publicUrl } = this.#settings;
     const base = this.publicUrl(request);
     // Browsers read \ as /, and drop tabs and line ends: what they would read differently from us is refused.
     if (/[\\\t\r\n]/.test(target) || !URL.canParse(target, base)) throw refused(target, field);
     const url = new URL(target, base);
     const isHttp = url.protocol === "https:" || url.protocol === "http:";
     if (!isHttp || url.username !== "" || url.password !== "") throw refused(target, field);
-    if (url.origin !== base && !this.#isTrusted(url.origin, request)) throw refused(target, field);
+    // Once the address is known, what the request says of it counts no more.
+    const isOwn = url.origin === base || ((dev || publicUrl === null) && this.#isOwn(url.origin, request));
+    if (!isOwn && !this.#isTrusted(url.origin)) throw refused(target, field);
     return url.href;
   }
 
-  #isTrusted(origin: string, request: Request): boolean {
-    const { dev, trusted, publicUrl } = this.#settings;
-    if (origin === publicUrl || trusted().includes(origin)) return true;
+  #isTrusted(origin: string): boolean {
+    const { trusted, publicUrl } = this.#settings;
+    return origin === publicUrl || trusted().includes(origin);
+  }
+
+  #isOwn(origin: string, request: Request): boolean {
+    const { dev } = this.#settings;
     if (!URL.canParse(origin)) return false;
     const own = new URL(`http://${request.headers.get("host") ?? ""}`);
     const { host, hostname } = new URL(origin);

@@ -79,12 +79,13 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const email = input.email();
     const role = roleOf(input, "member");
     mails.require();
+    const mailedUrl = settings.origins.mailedUrl(context.request);
     await attempts.count("invitation", userId, INVITATIONS);
     const { token, invitation } = await organizations.invite(id, userId, email, role);
     await record(context, "member.invited", id, { role });
     const inviter = await users.get(userId);
     const name = inviter?.["displayName"] ?? inviter?.["name"] ?? inviter?.["email"];
-    const link = `${settings.origins.publicUrl(context.request)}/auth/invitation#token=${token}`;
+    const link = `${mailedUrl}/auth/invitation#token=${token}`;
     await mails.send("invitation", email, { link, organization: (await organizations.get(id))?.name ?? "", ...(typeof name === "string" ? { inviter: name } : {}) });
     return json({ ...invitation, ...(settings.dev ? { dev_token: token } : {}) }, 201);
   };
