@@ -1,31 +1,22 @@
 import { PylonError } from "@pylonsync/protocol";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
-import type { Store } from "../store/store.ts";
+import type { Health } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 
-export interface HealthState {
-  /** Milliseconds since the server started. */
-  readonly uptimeMs: () => number;
-  readonly isStopping: () => boolean;
-}
-
 /** `/health` says that the process lives, `/readyz` that it can serve, `/metrics` how it does. */
-export function observeRoutes(store: Store, metrics: Metrics, state: HealthState): Route[] {
-  const health = (): Answer => json({ status: "ok", uptime_seconds: Math.floor(state.uptimeMs() / 1000) });
+export function observeRoutes(health: Health, metrics: Metrics, uptimeMs: () => number): Route[] {
+  const alive = (): Answer => json({ status: "ok", uptime_seconds: Math.floor(uptimeMs() / 1000) });
 
   const ready = async (): Promise<Answer> => {
-    if (state.isStopping()) throw new PylonError("NOT_READY", "The server is stopping.", { extra: { parts: { server: "stopping" } } });
-    try {
-      await store.ping();
-    } catch {
-      throw new PylonError("NOT_READY", "The database does not answer.", { extra: { parts: { database: "down" } } });
-    }
-    return json({ status: "ready", parts: { server: "up", database: "up" } });
+    const { status, parts } = await health.report();
+    if (status !== "unready") return json({ status, parts });
+    const message = parts["server"] === "stopping" ? "The server is stopping." : "The database does not answer.";
+    throw new PylonError("NOT_READY", message, { extra: { parts } });
   };
 
   return [
-    { method: "GET", path: "/health", access: "anyone", scope: "open", quiet: true, handle: health },
+    { method: "GET", path: "/health", access: "anyone", scope: "open", quiet: true, handle: alive },
     { method: "GET", path: "/readyz", access: "anyone", scope: "open", quiet: true, handle: ready },
     {
       method: "GET",

@@ -1,0 +1,63 @@
+import type { MetricObjectWithValues, MetricValueWithName } from "prom-client";
+
+type Scraped = Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">;
+
+/** A figure with its labels' values. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Counts by labels; what the library adds to a count costs more than the rest of what a request passes. */
+export class Counter {
+  readonly name: string;
+  readonly #help: string;
+  readonly #labelNames: readonly string[];
+  readonly #counts = new Map<string, { readonly labels: Readonly<Record<string, string>>; value: number }>();
+
+  /** A counter without labels begins at 0; one with labels shows a series once it was counted. */
+  constructor(name: string, help: string, labelNames: readonly string[] = []) {
+    this.name = name;
+    this.#help = help;
+    this.#labelNames = labelNames;
+    if (labelNames.length === 0) this.#counts.set("", { labels: {}, value: 0 });
+  }
+
+  /** @param labelValues in the order of the label names */
+  add(labelValues: readonly string[] = [], amount = 1): void {
+    const key = labelValues.length === 1 ? (labelValues[0] ?? "") : labelValues.join("\n");
+    const known = this.#counts.get(key);
+    if (known === undefined) this.#counts.set(key, { labels: Object.fromEntries(this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""])), value: amount });
+    else known.value += amount;
+  }
+
+  async get(): Promise<Scraped> {
+    return { name: this.name, help: this.#help, type: "counter" as never, aggregator: "sum", values: [...this.#counts.values()] };
+  }
+}
+
+/** A figure that its owner keeps, asked for when the metrics are scraped. */
+export class ReadMetric {
+  readonly name: string;
+  readonly #help: string;
+  readonly #type: "counter" | "gauge";
+  readonly #read: () => number | readonly Sample[] | Promise<number | readonly Sample[]>;
+
+  constructor(type: "counter" | "gauge", name: string, help: string, read: () => number | readonly Sample[] | Promise<number | readonly Sample[]>) {
+    this.name = name;
+    this.#help = help;
+    this.#type = type;
+    this.#read = read;
+  }
+
+  async get(): Promise<Scraped> {
+    const read = await this.#read();
+    const values = typeof read === "number" ? [{ labels: {}, value: read }] : [...read];
+    return { name: this.name, help: this.#help, type: this.#type as never, aggregator: "sum", values };
+  }
+}
+
+/** Samples of a record of figures: `{read: 3, write: 1}` under one label. */
+export function byLabel(label: string, figures: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(figures).map(([name, value]) => ({ labels: { [label]: name }, value }));
+}

@@ -1,0 +1,69 @@
+/** `up`: it works. Any other word says what is wrong with it. */
+export type PartState = "up" | "down" | "lost" | "behind" | "full" | "stopping";
+
+/** Something the server needs, or would rather have. */
+export interface Part {
+  readonly name: string;
+  /** Without it the server can't serve: the others only degrade it. */
+  readonly isNeeded: boolean;
+  /** What is wrong, by itself or by its answer; a rejection means `down`. */
+  readonly check: () => PartState | Promise<PartState>;
+}
+
+export interface HealthReport {
+  readonly status: "ready" | "degraded" | "unready";
+  readonly parts: Readonly<Record<string, PartState>>;
+}
+
+/** The longest a part may take to answer, and how long what it answered is good, in milliseconds. */
+const PATIENCE_MS = 2_000;
+const FRESH_MS = 1_000;
+
+/** The state of the parts: asked all at once, bounded in time, and not more than once a second, so that probes can't load what they probe. */
+export class Health {
+  readonly #parts: readonly Part[];
+  #isStopping = false;
+  #asked: Promise<Readonly<Record<string, PartState>>> | null = null;
+
+  constructor(parts: readonly Part[]) {
+    this.#parts = parts;
+  }
+
+  /** From now on the server is not ready. */
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  async report(): Promise<HealthReport> {
+    // A server that stops says so at once, and asks nobody.
+    if (this.#isStopping) return { status: "unready", parts: { server: "stopping" } };
+    this.#asked ??= this.#ask();
+    const states = await this.#asked;
+    const parts = { server: "up" as const, ...states };
+    if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up")) return { status: "unready", parts };
+    return { status: Object.values(parts).every((state) => state === "up") ? "ready" : "degraded", parts };
+  }
+
+  async #ask(): Promise<Readonly<Record<string, PartState>>> {
+    const states = await Promise.all(this.#parts.map(async (part) => [part.name, await stateOf(part)] as const));
+    const timer = setTimeout(() => {
+      this.#asked = null;
+    }, FRESH_MS);
+    timer.unref();
+    return Object.fromEntries(states);
+  }
+}
+
+async function stateOf({ check }: Part): Promise<PartState> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<PartState>((resolve) => {
+    timer = setTimeout(() => resolve("down"), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([check(), late]);
+  } catch {
+    return "down";
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,67 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** A piece of a trace: what it is named, when it began and ended, what it belongs to. Null stands for a piece that is not traced. */
+export interface Span {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits. */
+  readonly spanId: string;
+  /** Begins a part of this piece. */
+  child(name: string, kind: SpanKind, attributes?: SpanAttributes): Span;
+  /** A fact about it. Never a token, a row's value, a query string or a parameter of a statement. */
+  set(name: string, value: string | number): void;
+  /** It did not do what it was to do. @param reason a code or an error's name, never its message */
+  fail(reason: string): void;
+  /** It is over now. Once. */
+  end(): void;
+}
+
+export type SpanKind = "server" | "client" | "internal";
+export type SpanAttributes = Record<string, string | number>;
+
+/** What the server is doing: one request, one function call, one delivery. All that runs for it finds it here. */
+export interface Operation {
+  /** Names the request in the log and in its answer. */
+  readonly requestId: string;
+  /** A route's pattern or `function NAME`: never what a caller sent. */
+  readonly where: string;
+  readonly span: Span | null;
+}
+
+const operations = new AsyncLocalStorage<Operation | undefined>();
+
+/** What runs now, when it runs for somebody. */
+export function currentOperation(): Operation | undefined {
+  return operations.getStore();
+}
+
+/** Runs the work as a part of `operation`; undefined: for nobody, as a queue does that many fill. */
+export function runIn<T>(operation: Operation | undefined, work: () => T): T {
+  return operations.run(operation, work);
+}
+
+/** Begins a part of what runs now. @returns null when that is not traced */
+export function startSpan(name: string, kind: SpanKind, attributes?: SpanAttributes): Span | null {
+  return operations.getStore()?.span?.child(name, kind, attributes) ?? null;
+}
+
+/** Runs the work as a traced part of what runs now; what it does in turn is a part of that. */
+export async function inSpan<T>(name: string, kind: SpanKind, attributes: SpanAttributes, work: () => Promise<T>): Promise<T> {
+  const operation = operations.getStore();
+  const span = operation?.span?.child(name, kind, attributes);
+  if (operation === undefined || span === undefined) return work();
+  try {
+    return await operations.run({ ...operation, span }, work);
+  } catch (error) {
+    span.fail(reasonOf(error));
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** An error in a word that holds nothing of anybody: its code, or its name. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
+  return "code" in error && typeof error.code === "string" ? error.code.slice(0, 64) : error.name;
+}
