@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { oauthProviders, type OAuthProviderConfig } from "./config/oauth-variables.ts";
 import { parseVariable, VARIABLES, type Variable, type VariableName } from "./config/variables.ts";
 import type { LogLevel } from "./observe/log.ts";
+import type { SamplerName } from "./observe/sampler.ts";
 import type { RateLimit } from "./request/rate-limit.ts";
 
 /** Everything about a server that is not in the app. Made from the environment; nothing else reads it. See docs/configuration.md. */
@@ -37,6 +38,12 @@ export interface Config {
   readonly drainSeconds: number;
   readonly logFormat: "json" | "text";
   readonly logLevel: LogLevel;
+  /** Logs every request. */
+  readonly accessLog: boolean;
+  /** From how many milliseconds on a statement is logged; 0: none is. */
+  readonly slowQueryMs: number;
+  /** Null: nothing is exported. */
+  readonly telemetry: TelemetryConfig | null;
   readonly maxFrameBytes: number;
   readonly changeLogMax: number;
   readonly fnTimeoutMs: number;
@@ -48,6 +55,21 @@ export interface Config {
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
+}
+
+/** What is sent by OTLP, and where to. */
+export interface TelemetryConfig {
+  /** The base of the signals' own URLs. */
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly protocol: "http/protobuf" | "http/json";
+  readonly timeoutMs: number;
+  /** Undefined: the app's name. */
+  readonly serviceName: string | undefined;
+  readonly resource: Readonly<Record<string, string>>;
+  readonly traces: { readonly sampler: SamplerName; readonly ratio: number; readonly delayMs: number } | null;
+  readonly metrics: { readonly intervalMs: number } | null;
+  readonly logs: { readonly delayMs: number } | null;
 }
 
 export interface CookieConfig {
@@ -144,6 +166,22 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
         return url === undefined ? missing("PYLON_EMAIL_HTTP_URL") : { provider, from, apiKey: apiKey ?? null, url };
     }
   };
+  const telemetryConfig = (): TelemetryConfig | null => {
+    const endpoint = get("OTEL_EXPORTER_OTLP_ENDPOINT");
+    const isOn = (name: "OTEL_TRACES_EXPORTER" | "OTEL_METRICS_EXPORTER" | "OTEL_LOGS_EXPORTER"): boolean => get(name) === "otlp";
+    const config = {
+      headers: get("OTEL_EXPORTER_OTLP_HEADERS"),
+      protocol: get("OTEL_EXPORTER_OTLP_PROTOCOL"),
+      timeoutMs: get("OTEL_EXPORTER_OTLP_TIMEOUT"),
+      serviceName: get("OTEL_SERVICE_NAME"),
+      resource: get("OTEL_RESOURCE_ATTRIBUTES"),
+      traces: isOn("OTEL_TRACES_EXPORTER") ? { sampler: get("OTEL_TRACES_SAMPLER"), ratio: get("OTEL_TRACES_SAMPLER_ARG"), delayMs: get("OTEL_BSP_SCHEDULE_DELAY") } : null,
+      metrics: isOn("OTEL_METRICS_EXPORTER") ? { intervalMs: get("OTEL_METRIC_EXPORT_INTERVAL") } : null,
+      logs: isOn("OTEL_LOGS_EXPORTER") ? { delayMs: get("OTEL_BLRP_SCHEDULE_DELAY") } : null,
+    };
+    const isWanted = !get("OTEL_SDK_DISABLED") && (config.traces ?? config.metrics ?? config.logs) !== null;
+    return endpoint === undefined || !isWanted ? null : { ...config, endpoint };
+  };
   const isTemporary = get("PYLON_IN_MEMORY");
   const windowSeconds = get("PYLON_RATE_LIMIT_WINDOW");
   const accessKeyId = get("PYLON_S3_ACCESS_KEY");
@@ -178,6 +216,9 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     drainSeconds: get("PYLON_DRAIN_SECS"),
     logFormat: get("PYLON_LOG_FORMAT"),
     logLevel: get("PYLON_LOG_LEVEL"),
+    accessLog: get("PYLON_ACCESS_LOG"),
+    slowQueryMs: get("PYLON_SLOW_QUERY_MS"),
+    telemetry: telemetryConfig(),
     maxFrameBytes: get("PYLON_WS_MAX_FRAME"),
     changeLogMax: get("PYLON_CHANGE_LOG_MAX"),
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,

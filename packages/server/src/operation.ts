@@ -6,8 +6,8 @@ export interface Span {
   readonly traceId: string;
   /** 16 hexadecimal digits. */
   readonly spanId: string;
-  /** Begins a part of this piece. */
-  child(name: string, kind: SpanKind, attributes?: SpanAttributes): Span;
+  /** Begins a part of this piece. @param startedAt when it began, by `performance.now()`; default now */
+  child(name: string, kind: SpanKind, attributes?: SpanAttributes, startedAt?: number): Span;
   /** A fact about it. Never a token, a row's value, a query string or a parameter of a statement. */
   set(name: string, value: string | number): void;
   /** It did not do what it was to do. @param reason a code or an error's name, never its message */
@@ -21,9 +21,9 @@ export type SpanAttributes = Record<string, string | number>;
 
 /** What the server is doing: one request, one function call, one delivery. All that runs for it finds it here. */
 export interface Operation {
-  /** Names the request in the log and in its answer. */
-  readonly requestId: string;
-  /** A route's pattern or `function NAME`: never what a caller sent. */
+  /** Names the request in the log and in its answer; null for what no request asked for. */
+  readonly requestId: string | null;
+  /** A route's pattern, `function NAME` or `feed`: never what a caller sent. */
   readonly where: string;
   readonly span: Span | null;
 }

@@ -12,6 +12,7 @@ import type { Passwords } from "./passwords.ts";
 import type { SessionCookie } from "./session-cookie.ts";
 import type { Sessions } from "./sessions.ts";
 import type { SignIn } from "./sign-in.ts";
+import type { SignInOutcomes } from "./sign-in-outcomes.ts";
 import type { Users } from "./users.ts";
 
 /** What every way of signing in is given. */
@@ -23,6 +24,7 @@ export interface AuthServices {
   readonly guests: GuestUpgrade;
   readonly cookie: SessionCookie;
   readonly signIn: SignIn;
+  readonly outcomes: SignInOutcomes;
   readonly tokens: OneTimeTokens;
   readonly codes: OneTimeCodes;
   readonly attempts: AttemptLimits;

@@ -40,6 +40,7 @@ import { SessionCookie, type CookieSettings } from "./session-cookie.ts";
 import { sessionRoutes } from "./session-routes.ts";
 import { Sessions } from "./sessions.ts";
 import { SignIn } from "./sign-in.ts";
+import { SignInOutcomes } from "./sign-in-outcomes.ts";
 import { TrustedOrigins } from "./trusted-origins.ts";
 import { UserData } from "./user-data.ts";
 import { Users } from "./users.ts";
@@ -77,6 +78,8 @@ export interface Auth {
   readonly apiKeys: ApiKeys;
   readonly authenticator: Authenticator;
   readonly routes: readonly Route[];
+  /** Attempts to sign in since the start, by how they ended. */
+  readonly signIns: SignInOutcomes["counts"];
   /** Deletes what is too old. */
   forgetExpired(): Promise<void>;
 }
@@ -102,6 +105,7 @@ export function createAuth(options: AuthOptions): Auth {
   const codes = new OneTimeCodes(store, platform);
   const attempts = new AttemptLimits(store, platform);
   const audit = new AuditLog(store, platform);
+  const outcomes = new SignInOutcomes();
   const signIn = new SignIn({ users, sessions, tokens, audit, cookie, guests, settings, hooks, now: platform.now });
   const passwords = new Passwords(store, users, platform);
   const credentials = new Credentials();
@@ -127,12 +131,13 @@ export function createAuth(options: AuthOptions): Auth {
   const tenants = new TenantSessions(sessions, apiKeys);
   const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
-  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
+  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
   const data = new UserData({ store, committer, model, users, sessions, organizations, audit });
   return {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
+    signIns: outcomes.counts,
     routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }), ...authPageRoutes(settings, () => declared().pages !== false)],
     async forgetExpired() {
       await sessions.forgetExpired();

@@ -131,9 +131,9 @@ export function emailRoutes(services: AuthServices): Route[] {
 
   return [
     { method: "POST", path: "/api/auth/magic/send", access: "anyone", handle: sendCode },
-    { method: "POST", path: "/api/auth/magic/verify", access: "anyone", handle: verifyCode },
+    { method: "POST", path: "/api/auth/magic/verify", access: "anyone", handle: (context) => services.outcomes.of(() => verifyCode(context)) },
     { method: "POST", path: "/api/auth/magic-link/send", access: "anyone", handle: sendLink },
-    { method: "GET", path: "/api/auth/magic-link/verify", access: "anyone", handle: followLink },
+    { method: "GET", path: "/api/auth/magic-link/verify", access: "anyone", handle: (context) => services.outcomes.of(() => followLink(context)) },
     { method: "POST", path: "/api/auth/email/send-verification", access: "signed-in", handle: sendVerification },
     { method: "POST", path: "/api/auth/email/verify", access: "signed-in", handle: verify },
     { method: "POST", path: "/api/auth/email/change/request", access: "signed-in", handle: requestChange },

@@ -138,7 +138,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
   return [
     { method: "POST", path: "/api/auth/password/register", access: "anyone", handle: register },
     { method: "POST", path: "/api/auth/password/register/confirm", access: "anyone", handle: confirm },
-    { method: "POST", path: "/api/auth/password/login", access: "anyone", handle: login },
+    { method: "POST", path: "/api/auth/password/login", access: "anyone", handle: (context) => services.outcomes.of(() => login(context)) },
     { method: "POST", path: "/api/auth/password/change", access: "signed-in", handle: change },
     { method: "POST", path: "/api/auth/password/reset/request", access: "anyone", handle: requestReset },
     { method: "POST", path: "/api/auth/password/reset/complete", access: "anyone", handle: completeReset },

@@ -1,5 +1,6 @@
 import type { RedisClientType } from "@redis/client";
 import type { Log } from "../observe/log.ts";
+import { inSpan } from "../operation.ts";
 
 /** How long a command may take, in milliseconds. What takes longer counts as lost: a request must not wait for a Redis that hangs. */
 const COMMAND_TIMEOUT_MS = 500;
@@ -38,6 +39,8 @@ export class Redis {
   #wasUp: boolean | null = null;
   #isClosed = false;
   #probe: ReturnType<typeof setTimeout> | undefined;
+  /** Commands since the start, by what became of them. */
+  readonly counts = { ok: 0, failed: 0, lost: 0 };
 
   /** @param url `redis://` or `rediss://`; never logged */
   constructor(url: string, log: Log, namespace = "pylon") {
@@ -104,10 +107,16 @@ export class Redis {
    */
   async run<T>(command: (commands: RedisCommands) => Promise<T>): Promise<T> {
     const client = this.#commands;
-    if (client === null || !this.isUp) throw new RedisLostError("redis is lost");
+    if (client === null || !this.isUp) {
+      this.counts.lost += 1;
+      throw new RedisLostError("redis is lost");
+    }
     try {
-      return await within(command(client), COMMAND_TIMEOUT_MS);
+      const result = await inSpan("redis", "client", { "db.system.name": "redis" }, () => within(command(client), COMMAND_TIMEOUT_MS));
+      this.counts.ok += 1;
+      return result;
     } catch (error) {
+      this.counts[error instanceof RedisLostError ? "lost" : "failed"] += 1;
       if (error instanceof RedisLostError) this.#hung();
       else if (!client.isReady) this.#update();
       throw this.isUp ? error : new RedisLostError("redis is lost");

@@ -1,4 +1,5 @@
 import type { LogLevel } from "../observe/log.ts";
+import { SAMPLERS, type SamplerName } from "../observe/sampler.ts";
 
 /** One environment variable: the table below is both the parser and docs/configuration.md. */
 export interface Variable<T> {
@@ -113,6 +114,31 @@ function sender(value: string): string {
   return value;
 }
 
+/** `name=value,name=value`, values percent-encoded, as OpenTelemetry writes lists. */
+function pairs(value: string): Record<string, string> {
+  const entries = value.split(",").filter((entry) => entry.trim() !== "");
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [name = "", ...rest] = entry.split("=");
+      if (name.trim() === "" || rest.length === 0) throw new RangeError("no pair");
+      return [name.trim(), decodeURIComponent(rest.join("=").trim())];
+    }),
+  );
+}
+
+/** Names and values that HTTP can carry. */
+function headers(value: string): Record<string, string> {
+  const found = pairs(value);
+  void new Headers(found);
+  return found;
+}
+
+function share(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !(number >= 0 && number <= 1)) throw new RangeError(value);
+  return number;
+}
+
 const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -151,6 +177,23 @@ export const VARIABLES = {
   PYLON_DRAIN_SECS: variable({ wants: "seconds from 0 to 3600", doc: "How long a stopping server lets requests finish.", fallback: 10, parse: whole(0, 3600) }),
   PYLON_LOG_FORMAT: variable<"json" | "text">({ wants: "json or text", doc: "The log on stderr: one JSON object a line, or text.", fallback: "json", devFallback: "text", parse: oneOf("json", "text") }),
   PYLON_LOG_LEVEL: variable<LogLevel>({ wants: "debug, info, warn or error", doc: "The least severe line to log. `debug` logs every request.", fallback: "info", parse: oneOf("debug", "info", "warn", "error") }),
+  PYLON_ACCESS_LOG: variable({ wants: "1 or 0", doc: "Logs every request: its route, status, time and the client's address.", fallback: false, parse: flag }),
+  PYLON_SLOW_QUERY_MS: variable({ wants: "milliseconds from 0 to 3600000", doc: "Statements that take as long as this, in milliseconds, are logged, without what they were asked with; 0 logs none. See [observability](deploy/observability.md).", fallback: 500, parse: whole(0, 3_600_000) }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable<string | undefined>({ wants: "a URL such as http://localhost:4318", doc: "Where traces, metrics and logs are sent by OTLP, see [observability](deploy/observability.md). Without it nothing is.", fallback: undefined, parse: httpUrl }),
+  OTEL_EXPORTER_OTLP_HEADERS: variable<Record<string, string>>({ wants: "name=value,name=value with values percent-encoded", doc: "What is sent with it, such as a key.", fallback: {}, secret: true, parse: headers }),
+  OTEL_EXPORTER_OTLP_PROTOCOL: variable<"http/protobuf" | "http/json">({ wants: "http/protobuf or http/json; grpc is not spoken, and collectors take HTTP on port 4318", doc: "How it is encoded.", fallback: "http/protobuf", parse: oneOf("http/protobuf", "http/json") }),
+  OTEL_EXPORTER_OTLP_TIMEOUT: variable({ wants: "milliseconds from 1 to 600000", doc: "How long the receiver may take for a batch, in milliseconds.", fallback: 10_000, parse: whole(1, 600_000) }),
+  OTEL_SERVICE_NAME: variable<string | undefined>({ wants: "a name", doc: "What the server calls itself there; by default the app's name.", fallback: undefined, parse: text }),
+  OTEL_RESOURCE_ATTRIBUTES: variable<Record<string, string>>({ wants: "name=value,name=value with values percent-encoded", doc: "What else is said of it, such as `deployment.environment.name=production`.", fallback: {}, parse: pairs }),
+  OTEL_TRACES_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no traces.", fallback: "otlp", parse: oneOf("otlp", "none") }),
+  OTEL_METRICS_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no metrics; `/metrics` is there either way.", fallback: "otlp", parse: oneOf("otlp", "none") }),
+  OTEL_LOGS_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no logs; stderr has them either way.", fallback: "otlp", parse: oneOf("otlp", "none") }),
+  OTEL_TRACES_SAMPLER: variable<SamplerName>({ wants: SAMPLERS.join(", "), doc: "Which traces are recorded. The default goes on with what a caller traces, and takes a share of the others.", fallback: "parentbased_traceidratio", parse: oneOf(...SAMPLERS) }),
+  OTEL_TRACES_SAMPLER_ARG: variable({ wants: "a number from 0 to 1", doc: "The share of traces for the samplers by ratio.", fallback: 0.1, parse: share }),
+  OTEL_BSP_SCHEDULE_DELAY: variable({ wants: "milliseconds from 1 to 600000", doc: "How long a finished span waits for others, in milliseconds.", fallback: 5_000, parse: whole(1, 600_000) }),
+  OTEL_BLRP_SCHEDULE_DELAY: variable({ wants: "milliseconds from 1 to 600000", doc: "How long a line of the log waits for others, in milliseconds.", fallback: 1_000, parse: whole(1, 600_000) }),
+  OTEL_METRIC_EXPORT_INTERVAL: variable({ wants: "milliseconds from 100 to 3600000", doc: "How often metrics are sent, in milliseconds.", fallback: 60_000, parse: whole(100, 3_600_000) }),
+  OTEL_SDK_DISABLED: variable({ wants: "true or false", doc: "Sends nothing at all.", fallback: false, parse: flag }),
   PYLON_WS_MAX_FRAME: variable({ wants: "bytes from 1024", doc: "Largest WebSocket message from a client, in bytes.", fallback: 16 * MIB, parse: whole(1024, 256 * MIB) }),
   PYLON_CHANGE_LOG_MAX: variable({ wants: "a whole number from 1", doc: "Changes that the log keeps. A client that was away for longer takes a new snapshot.", fallback: 100_000, parse: whole(1, Number.MAX_SAFE_INTEGER) }),
   PYLON_FN_CALL_TIMEOUT: variable({ wants: "seconds from 1 to 3600", doc: "How long a function may take, in seconds.", fallback: 30, parse: whole(1, 3600) }),

@@ -1,4 +1,5 @@
-import { createIdFactory } from "@pylonsync/protocol";
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { inSpan } from "../operation.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
@@ -29,6 +30,9 @@ export interface CommitPiece<T> {
 }
 export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
 
+/** Told how each commit ended: `refused` by a rule or by what wrote, `failed` by a fault of ours. */
+export type CommitObserver = (outcome: "committed" | "refused" | "failed", durationMs: number) => void;
+
 /**
  * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`: authorisation, hooks, rows,
  * change records and the op_id share one transaction, and all of it is durable when the promise resolves.
@@ -38,8 +42,10 @@ export class Committer {
   readonly #model: () => DataModel;
   readonly #platform: Platform;
   readonly #newId: () => string;
+  readonly #observer: CommitObserver;
 
-  constructor(store: Store, model: () => DataModel, platform: Platform) {
+  constructor(store: Store, model: () => DataModel, platform: Platform, observer: CommitObserver = () => undefined) {
+    this.#observer = observer;
     this.#store = store;
     this.#model = model;
     this.#platform = platform;
@@ -52,12 +58,13 @@ export class Committer {
    */
   commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
-    return this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal, isolation });
+    return this.#observed(() => this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal, isolation }));
   }
 
   /** Applies several pieces of work in order, in one transaction. A piece that throws leaves nothing; the others go on. */
   commitEach<T>(pieces: readonly CommitPiece<T>[]): Promise<PieceOutcome<T>[]> {
-    return this.#store.transact(async (tx) => {
+    const isolation = this.#isolationFor(pieces.map(({ options }) => options));
+    return this.#observed(() => this.#store.transact(async (tx) => {
       const outcomes: PieceOutcome<T>[] = [];
       for (const { options, work } of pieces) {
         try {
@@ -67,7 +74,20 @@ export class Committer {
         }
       }
       return outcomes;
-    }, { isolation: this.#isolationFor(pieces.map(({ options }) => options)) });
+    }, { isolation }));
+  }
+
+  async #observed<T>(commit: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    try {
+      const result = await inSpan("commit", "internal", { "db.system.name": this.#store.dialect }, commit);
+      this.#observer("committed", performance.now() - started);
+      return result;
+    } catch (error) {
+      const isRefusal = error instanceof Error && "code" in error && !(error instanceof PylonError && error.status >= 500);
+      this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
+      throw error;
+    }
   }
 
   /** Rules that look at other rows, and hooks, must see them as they are when the work commits; single rows under rules of their own need not. */

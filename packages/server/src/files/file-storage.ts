@@ -1,3 +1,5 @@
+import type { Sample } from "../observe/counter.ts";
+
 /** Both ends are included; counted from 0. */
 export interface ByteRange {
   readonly start: number;
@@ -78,6 +80,10 @@ export interface FileStorage {
   presignParts(id: string, count: number, options: PresignUploadOptions): Promise<PresignedParts | null>;
   /** @throws PylonError INVALID_DATA when the parts are not those that were uploaded */
   completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void>;
+  /** Whether files can be stored and read now. @returns `full` when little room is left @throws anything when they can't */
+  check(): Promise<"up" | "full">;
+  /** Requests to the storage since the start, by `operation` and `outcome`; none where there are none. */
+  counts(): Sample[];
   close(): void;
 }
 

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { access, constants, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
 
 const INCOMING = ".incoming";
+/** With less room than this, in bytes, a disk counts as full. */
+const LEAST_FREE = 64 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
@@ -57,6 +59,15 @@ export class LocalStorage implements FileStorage {
   }
   completeParts(): Promise<void> {
     return Promise.reject(new Error("There are no uploads in parts to a folder."));
+  }
+  async check(): Promise<"up" | "full"> {
+    await mkdir(this.#dir, { recursive: true });
+    await access(this.#dir, constants.W_OK);
+    const { bavail, bsize } = await statfs(this.#dir);
+    return bavail * bsize < LEAST_FREE ? "full" : "up";
+  }
+  counts(): [] {
+    return [];
   }
   close(): void {
     // There is nothing open between calls.

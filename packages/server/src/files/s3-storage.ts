@@ -14,7 +14,9 @@ import {
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { PylonError } from "@pylonsync/protocol";
+import type { Sample } from "../observe/counter.ts";
 import type { Log } from "../observe/log.ts";
+import { inSpan } from "../operation.ts";
 import { shardedPath, type ByteRange, type FileStorage, type FinishedPart, type ObjectInfo, type PresignDownloadOptions, type PresignedParts, type PresignedRequest, type PresignUploadOptions, type PutOptions } from "./file-storage.ts";
 import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-failure.ts";
 import { streamWindows } from "./s3-windows.ts";
@@ -47,6 +49,7 @@ export class S3Storage implements FileStorage {
   readonly #bucket: string;
   readonly #partBytes: number;
   readonly #log: Log;
+  readonly #counts = new Map<S3Operation, { ok: number; failed: number }>();
 
   constructor({ bucket, region, endpoint, credentials, maxBytes, requestMs = REQUEST_MS, log }: S3StorageOptions) {
     this.#bucket = bucket;
@@ -73,7 +76,7 @@ export class S3Storage implements FileStorage {
       queueSize: PARTS_AT_ONCE,
     });
     try {
-      await upload.done();
+      await this.#observed("PutObject", () => upload.done());
     } catch (error) {
       // What the caller sent is at fault, not S3; the parts that went out are taken back either way.
       if (failures.length > 0) throw failures[0];
@@ -139,7 +142,7 @@ export class S3Storage implements FileStorage {
       MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
     });
     try {
-      await this.#client.send(command);
+      await this.#observed("CompleteMultipartUpload", () => this.#client.send(command));
     } catch (error) {
       const status = statusOfS3(error);
       // 404: it was completed before, or given up; whether the object is there tells which.
@@ -147,6 +150,18 @@ export class S3Storage implements FileStorage {
       if (status === 400) throw new PylonError("INVALID_DATA", "These are not the parts that were uploaded.", { field: "parts", hint: "Send each part's number and the ETag that its upload answered." });
       throw s3Failure(error, "CompleteMultipartUpload", this.#bucket, this.#log);
     }
+  }
+
+  /** Asks for an object that is not there: what serving files needs is allowed, or it is refused like them. */
+  async check(): Promise<"up"> {
+    await this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: "files/.ready" })).catch((error: unknown) => {
+      if (!isMissingObject(error)) throw error;
+    });
+    return "up";
+  }
+
+  counts(): Sample[] {
+    return [...this.#counts].flatMap(([operation, counts]) => Object.entries(counts).map(([outcome, value]) => ({ labels: { operation, outcome }, value })));
   }
 
   close(): void {
@@ -157,10 +172,24 @@ export class S3Storage implements FileStorage {
     return { Bucket: this.#bucket, Key: `files/${shardedPath(id)}` };
   }
 
+  /** Counts and traces a request; that an object is missing is an answer like any other. */
+  async #observed<T>(operation: S3Operation, send: () => Promise<T>): Promise<T> {
+    const counts = this.#counts.get(operation) ?? { ok: 0, failed: 0 };
+    this.#counts.set(operation, counts);
+    try {
+      const result = await inSpan(`S3 ${operation}`, "client", { "rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": operation, "aws.s3.bucket": this.#bucket }, send);
+      counts.ok += 1;
+      return result;
+    } catch (error) {
+      counts[isMissingObject(error) ? "ok" : "failed"] += 1;
+      throw error;
+    }
+  }
+
   /** @returns null when there is no such object @throws PylonError STORAGE_UNAVAILABLE */
   async #run<T>(operation: S3Operation, send: () => Promise<T>): Promise<T | null> {
     try {
-      return await send();
+      return await this.#observed(operation, send);
     } catch (error) {
       if (isMissingObject(error)) return null;
       throw s3Failure(error, operation, this.#bucket, this.#log);

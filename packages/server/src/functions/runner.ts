@@ -3,6 +3,7 @@ import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylons
 import type { Caller } from "../data/caller.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../operation.ts";
 import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
@@ -86,7 +87,13 @@ export class Runner {
    * @returns what the handler returned, `undefined` as null
    * @throws PylonError INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, and whatever the handler throws with a `code`
    */
-  async run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call): Promise<unknown> {
+  run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call): Promise<unknown> {
+    const span = startSpan(`function ${name}`, "internal", { "pylon.function": name, "pylon.function.type": definition.type });
+    const operation: Operation = { requestId: call.requestId, where: `function ${name}`, span: span ?? currentOperation()?.span ?? null };
+    return runIn(operation, () => this.#run(name, definition, rawArgs, call, span));
+  }
+
+  async #run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call, span: Operation["span"]): Promise<unknown> {
     const { observer, timeoutMs } = this.#services;
     const started = performance.now();
     let outcome: "ok" | "refused" | "failed" = "ok";
@@ -98,11 +105,13 @@ export class Runner {
     } catch (error) {
       const refusal = asRefusal(error);
       outcome = refusal === undefined ? "failed" : "refused";
+      span?.fail(reasonOf(error));
       if (refusal !== undefined) throw refusal;
       observer.failed(name, call.requestId, error);
       throw new PylonError("HANDLER_ERROR", "Internal handler error", { hint: `The server's log has the reason under request ${call.requestId}.` });
     } finally {
       deadline.clear();
+      span?.end();
       observer.ended(name, definition.type, outcome, performance.now() - started);
     }
   }

@@ -3,6 +3,8 @@ import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Tracing } from "../observe/tracing.ts";
+import { reasonOf, runIn, type Operation } from "../operation.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
@@ -21,6 +23,9 @@ export interface DispatcherOptions {
   readonly limiter: RateLimiter;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  /** Logs every request. */
+  readonly accessLog: boolean;
 }
 
 const COMMON_HEADERS = {
@@ -31,6 +36,9 @@ const COMMON_HEADERS = {
 };
 /** Made once: to copy it costs a third of making it anew. */
 const JSON_HEADERS = new Headers({ ...COMMON_HEADERS, "Content-Type": "application/json; charset=utf-8" });
+
+/** What a proxy's name for a request may look like: it goes into the log and into an answer. */
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
@@ -109,7 +117,22 @@ export class Dispatcher {
     }
   }
 
-  async #run(
+  #run(
+    name: string,
+    request: Request,
+    peer: Peer,
+    isQuiet: boolean,
+    handle: (address: Peer, requestId: string) => Promise<Answer>,
+  ): Promise<Response> {
+    const requestId = this.#requestIdOf(request);
+    const span = isQuiet ? null : this.#options.tracing.request(request, name);
+    const operation: Operation = { requestId, where: `${request.method} ${name}`, span };
+    return runIn(operation, () => this.#answer(operation, requestId, name, request, peer, isQuiet, handle));
+  }
+
+  async #answer(
+    { span }: Operation,
+    requestId: string,
     name: string,
     request: Request,
     peer: Peer,
@@ -117,7 +140,6 @@ export class Dispatcher {
     handle: (address: Peer, requestId: string) => Promise<Answer>,
   ): Promise<Response> {
     const started = performance.now();
-    const requestId = `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
     const address = (): string => this.addressOf(request, peer);
     let answer: Answer;
     try {
@@ -125,9 +147,19 @@ export class Dispatcher {
       answer = await handle(address, requestId);
     } catch (error) {
       answer = this.#refuse(error, request, requestId);
+      if (answer.status >= 500) span?.fail(reasonOf(error));
     }
-    if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, requestId);
+    if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, address);
+    span?.set("http.response.status_code", answer.status);
+    span?.end();
     return this.#toResponse(answer, request, requestId);
+  }
+
+  /** A trusted proxy may have named the request already. */
+  #requestIdOf(request: Request): string {
+    const given = this.#options.trustedHops === 0 ? null : request.headers.get("x-request-id");
+    if (given !== null && REQUEST_ID.test(given)) return given;
+    return `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
   }
 
   #withoutRoute(routes: ReadonlyMap<string, Route>, request: Request, peer: Peer): Promise<Response> {
@@ -142,7 +174,7 @@ export class Dispatcher {
 
   #refuse(error: unknown, request: Request, requestId: string): JsonAnswer {
     const shown = toPublicError(error);
-    if (shown === undefined) this.#options.log.error("request failed", error, { request_id: requestId, method: request.method });
+    if (shown === undefined) this.#options.log.error("request failed", error, { method: request.method });
     return errorAnswer(shown ?? new PylonError("INTERNAL", "Something failed on our side.", { hint: `The server's log has the reason under request ${requestId}.` }), requestId);
   }
 
@@ -160,12 +192,13 @@ export class Dispatcher {
     return answer;
   }
 
-  #record(name: string, request: Request, status: number, durationMs: number, requestId: string): void {
+  #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
     this.#options.metrics.request(name, request.method, status, durationMs);
-    const { log } = this.#options;
-    if (status < 500 && !log.isOn("debug")) return;
-    const fields = { route: name, method: request.method, status, ms: Math.round(durationMs * 10) / 10, request_id: requestId };
+    const { log, accessLog } = this.#options;
+    if (status < 500 && !accessLog && !log.isOn("debug")) return;
+    const fields = { route: name, method: request.method, status, ms: Math.round(durationMs * 10) / 10, ...(accessLog ? { address: address() } : {}) };
     if (status >= 500) log.warn("request", fields);
+    else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
   }
 }

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { EmailConfig } from "../config.ts";
 import type { Log } from "../observe/log.ts";
+import { inSpan } from "../operation.ts";
 import { DevMailbox } from "./dev-mailbox.ts";
 import { HttpMailer, resendApi, sendgridApi, webhookApi } from "./http-mailer.ts";
 import { MailFailure } from "./mail-error.ts";
@@ -10,11 +11,17 @@ import { SesMailer } from "./ses-mailer.ts";
 import { SmtpMailer } from "./smtp-mailer.ts";
 
 /** The mailer that the environment asks for: without one a mailbox in dev mode, and none else. */
-export function openMailer(config: EmailConfig | null, options: { readonly dev: boolean; readonly now: () => number; readonly log: Log }): Mailer {
-  const { dev, now, log } = options;
-  if (config !== null) return new CheckedMailer(mailerOf(config), log);
+export function openMailer(config: EmailConfig | null, options: { readonly dev: boolean; readonly now: () => number; readonly log: Log; readonly counts?: MailCounts }): Mailer {
+  const { dev, now, log, counts = { sent: 0, failed: 0 } } = options;
+  if (config !== null) return new CheckedMailer(mailerOf(config), log, counts);
   if (!dev) return NO_MAILER;
   return new DevMailbox(now, () => log.info("a mail was written", { see: "/studio/mail" }));
+}
+
+/** Mails since the start. */
+export interface MailCounts {
+  sent: number;
+  failed: number;
 }
 
 function mailerOf(config: EmailConfig): Mailer {
@@ -36,10 +43,12 @@ function mailerOf(config: EmailConfig): Mailer {
 class CheckedMailer implements Mailer {
   readonly #mailer: Mailer;
   readonly #log: Log;
+  readonly #counts: MailCounts;
 
-  constructor(mailer: Mailer, log: Log) {
+  constructor(mailer: Mailer, log: Log, counts: MailCounts) {
     this.#mailer = mailer;
     this.#log = log;
+    this.#counts = counts;
   }
 
   get canSend(): boolean {
@@ -49,8 +58,10 @@ class CheckedMailer implements Mailer {
   async send(mail: Mail): Promise<void> {
     if (/[\r\n]/.test(mail.to + mail.subject)) throw new PylonError("INVALID_DATA", "An address and a subject are one line each.", { field: "to" });
     try {
-      await this.#mailer.send(mail);
+      await inSpan("mail", "client", {}, () => this.#mailer.send(mail));
+      this.#counts.sent += 1;
     } catch (error) {
+      this.#counts.failed += 1;
       this.#log.warn("a mail was not sent", { reason: error instanceof MailFailure ? error.reason : String(error), domain: mail.to.split("@").at(-1) });
       throw error;
     }

@@ -1,3 +1,5 @@
+import { currentOperation, type Operation } from "../operation.ts";
+
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
@@ -11,12 +13,29 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
-/** The server's log. Fields are for facts; never give it a token, a body or a row. */
+/** A line, as others than the terminal take it. */
+export interface LogRecord {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+  readonly span: Operation["span"];
+}
+
+/** The server's log. What is logged while a request is served has its `request_id`, and its trace's id where it is traced. Fields are for facts; never give it a token, a body or a row. */
 export class Log {
   readonly #options: LogOptions;
 
+  #exporter: ((record: LogRecord) => void) | null = null;
+
   constructor(options: LogOptions) {
     this.#options = options;
+  }
+
+  /** Hands every line that is logged from now on to somebody else too; null: to nobody. */
+  exportTo(exporter: ((record: LogRecord) => void) | null): void {
+    this.#exporter = exporter;
   }
 
   debug(message: string, fields?: LogFields): void {
@@ -39,9 +58,17 @@ export class Log {
 
   #log(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (!this.isOn(level)) return;
-    const time = new Date(this.#options.now()).toISOString();
-    this.#options.write(this.#options.format === "json" ? JSON.stringify({ time, level, message, ...fields }) : textLine(time, level, message, fields));
+    const operation = currentOperation();
+    const at = this.#options.now();
+    const time = new Date(at).toISOString();
+    const all = operation === undefined ? fields : { ...fields, ...whereFrom(operation) };
+    this.#options.write(this.#options.format === "json" ? JSON.stringify({ time, level, message, ...all }) : textLine(time, level, message, all));
+    this.#exporter?.({ at, level, message, fields: all, span: operation?.span ?? null });
   }
+}
+
+function whereFrom({ requestId, span }: Operation): LogFields {
+  return { ...(requestId === null ? {} : { request_id: requestId }), ...(span === null ? {} : { trace_id: span.traceId, span_id: span.spanId }) };
 }
 
 function textLine(time: string, level: LogLevel, message: string, fields: LogFields): string {

@@ -60,10 +60,11 @@ class RecordedSpan implements Span {
   readonly #parentId: string | null;
   readonly #isParentRemote: boolean;
   readonly #attributes: SpanAttributes;
-  readonly #startMs = now();
+  readonly #startMs: number;
   #failure: string | null = null;
 
-  constructor(sink: SpanSink, name: string, kind: SpanKind, traceId: string, parentId: string | null, isParentRemote: boolean, attributes: SpanAttributes) {
+  constructor(sink: SpanSink, name: string, kind: SpanKind, traceId: string, parentId: string | null, isParentRemote: boolean, attributes: SpanAttributes, startedAt = performance.now()) {
+    this.#startMs = performance.timeOrigin + startedAt;
     this.#sink = sink;
     this.#name = name;
     this.#kind = kind;
@@ -73,8 +74,8 @@ class RecordedSpan implements Span {
     this.#attributes = attributes;
   }
 
-  child(name: string, kind: SpanKind, attributes: SpanAttributes = {}): Span {
-    return new RecordedSpan(this.#sink, name, kind, this.traceId, this.spanId, false, attributes);
+  child(name: string, kind: SpanKind, attributes: SpanAttributes = {}, startedAt?: number): Span {
+    return new RecordedSpan(this.#sink, name, kind, this.traceId, this.spanId, false, attributes, startedAt);
   }
 
   set(name: string, value: string | number): void {
@@ -94,16 +95,11 @@ class RecordedSpan implements Span {
       parentId: this.#parentId,
       isParentRemote: this.#isParentRemote,
       startMs: this.#startMs,
-      endMs: now(),
+      endMs: performance.timeOrigin + performance.now(),
       attributes: this.#attributes,
       failure: this.#failure,
     });
   }
-}
-
-/** Finer than Date.now(), and never backwards. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 /** Random hexadecimal digits, eight a word. They only have to differ: nothing is protected by them. */

@@ -21,6 +21,8 @@ export interface SharedCount {
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #limiter: RateLimiterMemory | RateLimiterRedis | null;
+  /** How many were refused, since the start. */
+  refused = 0;
 
   constructor(limit: RateLimit, shared: SharedCount | null = null) {
     this.#limit = limit;
@@ -41,6 +43,7 @@ export class RateLimiter {
       await this.#limiter.consume(key());
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
+      this.refused += 1;
       const seconds = Math.max(1, Math.ceil(error.msBeforeNext / 1000));
       throw new PylonError("RATE_LIMITED", `More than ${this.#limit.max} requests in ${this.#limit.windowSeconds} s.`, {
         hint: `Try again in ${seconds} s.`,

@@ -25,6 +25,7 @@ interface Ears {
 function connect(caller: Partial<Identity["caller"]>): Ears {
   const texts: string[] = [];
   const outlet = {
+    transport: "websocket" as const,
     write: (text: string) => {
       texts.push(text);
       return 0;

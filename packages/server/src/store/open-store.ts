@@ -1,4 +1,5 @@
 import type { DatabaseConfig } from "../config.ts";
+import type { QueryObserver } from "./query-observer.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
 
@@ -7,6 +8,8 @@ export interface OpenOptions {
   readonly startPatienceMs: number;
   /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Told of each statement. */
+  readonly observer?: QueryObserver | null | undefined;
 }
 
 /**
@@ -15,7 +18,7 @@ export interface OpenOptions {
  * @throws PylonStartError when it can't be used, saying why
  */
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
-  if (database.kind === "sqlite") return openSqliteStore(database.path);
+  if (database.kind === "sqlite") return openSqliteStore(database.path, options.observer);
   // The driver is only loaded where it is used: it would slow the start on SQLite.
   const { openPostgresStore } = await import("./postgres/postgres-store.ts");
   return openPostgresStore({ ...database, ...options });

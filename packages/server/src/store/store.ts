@@ -97,6 +97,17 @@ export interface TransactOptions {
 /** What becomes of the way to a database server while a store is open. */
 export type DatabaseState = "lost" | "back";
 
+export interface StoreFigures {
+  /** Transactions that met another and were run again, since the start. */
+  readonly conflicts: number;
+  /** Connections now, and who waits for one; null where there is no pool. */
+  readonly pool: { readonly open: number; readonly idle: number; readonly waiting: number } | null;
+  /** Writes that wait for the only writer; null where there are several. */
+  readonly queued: number | null;
+  /** Changes of all replicas reach the followers; false while the database is lost. */
+  readonly isFollowing: boolean;
+}
+
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
   /**
@@ -128,6 +139,8 @@ export interface Store extends Reader {
    * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
    */
   migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
+  /** What the store counts of itself; asks nobody. */
+  figures(): StoreFigures;
   /** Answers when the database can be used, rejects when it can't. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
+import { runIn } from "../operation.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
@@ -24,6 +25,15 @@ interface Route {
   readonly field: string | undefined;
 }
 
+/** Told what the feed does, for logs, metrics and traces. */
+export interface FeedObserver {
+  failed(error: unknown): void;
+  /** A change was handed to everybody who may see it. @param lagMs milliseconds since it was written */
+  delivered(lagMs: number): void;
+  /** Runs a delivery. */
+  traced(changes: number, connections: number, deliver: () => Promise<void>): Promise<void>;
+}
+
 /**
  * Carries committed changes to the subscribers: in commit order, each message encoded once, to those who may see it.
  *
@@ -37,7 +47,7 @@ export class Feed {
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
   readonly #pending: ChangeRecord[] = [];
-  readonly #onError: (error: unknown) => void;
+  readonly #observer: FeedObserver;
   #model: DataModel;
   #visibility: Visibility;
   #indexes = new Map<string, AudienceIndex>();
@@ -47,12 +57,14 @@ export class Feed {
   #position = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
+  #delivered = 0;
+  #endings = { slow: 0, resync: 0 };
 
-  constructor(store: Store, model: DataModel, now: () => number, onError: (error: unknown) => void) {
+  constructor(store: Store, model: DataModel, now: () => number, observer: FeedObserver) {
     this.#store = store;
     this.#model = model;
     this.#now = now;
-    this.#onError = onError;
+    this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
   }
 
@@ -63,7 +75,7 @@ export class Feed {
       if (this.#isScheduled) return;
       this.#isScheduled = true;
       // The writers that wait for this commit are answered first.
-      setImmediate(() => void this.#enqueue(() => this.#deliverPending()));
+      runIn(undefined, () => setImmediate(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
     this.#position = Math.max(this.#position, head);
@@ -76,6 +88,24 @@ export class Feed {
 
   get size(): number {
     return this.#subscribers.size;
+  }
+
+  /** What it counted since the start, and where in the log it is. */
+  figures(): { readonly position: number; readonly delivered: number; readonly slowClients: number; readonly resyncs: number } {
+    return { position: this.#position, delivered: this.#delivered, slowClients: this.#endings.slow, resyncs: this.#endings.resync };
+  }
+
+  /** Open connections by transport. */
+  byTransport(): Record<"websocket" | "sse", number> {
+    const counts = { websocket: 0, sse: 0 };
+    for (const { transport } of this.#subscribers) counts[transport] += 1;
+    return counts;
+  }
+
+  /** How long the oldest change waits that is not delivered yet, in milliseconds. */
+  get waitingMs(): number {
+    const [oldest] = this.#pending;
+    return oldest === undefined ? 0 : this.#now() - oldest.at;
   }
 
   get subscribers(): Iterable<Subscriber> {
@@ -116,7 +146,7 @@ export class Feed {
     try {
       await this.#join(subscriber, cursor);
     } catch (error) {
-      this.#onError(error);
+      this.#observer.failed(error);
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log now");
     }
   }
@@ -146,6 +176,8 @@ export class Feed {
 
   leave(subscriber: Subscriber): void {
     subscriber.closed();
+    const ending = subscriber.takeEnding();
+    if (ending !== null) this.#endings[ending] += 1;
     if (!this.#subscribers.delete(subscriber)) return;
     this.connections.delete(subscriber);
     for (const index of this.#indexes.values()) index.delete(subscriber);
@@ -206,12 +238,20 @@ export class Feed {
   async #deliverPending(): Promise<void> {
     this.#isScheduled = false;
     const records = this.#pending.splice(0);
+    if (this.#subscribers.size === 0 || records.length === 0) return this.#deliverAll(records);
+    return this.#observer.traced(records.length, this.#subscribers.size, () => this.#deliverAll(records));
+  }
+
+  async #deliverAll(records: readonly ChangeRecord[]): Promise<void> {
     for (const [index, record] of records.entries()) {
       if (record.seq <= this.#position) continue;
       try {
-        if (this.#subscribers.size > 0) await this.#deliver(record, records, index);
+        if (this.#subscribers.size > 0) {
+          await this.#deliver(record, records, index);
+          this.#observer.delivered(this.#now() - record.at);
+        }
       } catch (error) {
-        this.#onError(error);
+        this.#observer.failed(error);
         this.#sendAway();
       }
       this.#position = record.seq;
@@ -234,7 +274,7 @@ export class Feed {
     if (this.#visibility.isImmediate(record.entity)) {
       for (const audience of candidates(route, record)) {
         const event = this.#visibility.seenNow(record, audience.caller);
-        if (event !== undefined) broadcast(audience, encodeOnce(encoded, event));
+        if (event !== undefined) this.#broadcast(audience, encodeOnce(encoded, event));
       }
       return;
     }
@@ -250,8 +290,13 @@ export class Feed {
         }
         continue;
       }
-      for (const event of seen) broadcast(audience, JSON.stringify(event));
+      for (const event of seen) this.#broadcast(audience, JSON.stringify(event));
     }
+  }
+
+  #broadcast(audience: Audience, text: string): void {
+    for (const subscriber of audience.members) subscriber.send(text);
+    this.#delivered += audience.members.size;
   }
 
   /** Which audiences an entity's changes can concern: those that its own rule tells apart, and the rules that look at it. */
@@ -283,10 +328,6 @@ export class Feed {
 function candidates({ index, field }: Route, record: ChangeRecord): Iterable<Audience> {
   if (field === undefined) return index.all();
   return index.withValues([record.before?.[field] ?? null, record.after?.[field] ?? null]);
-}
-
-function broadcast(audience: Audience, text: string): void {
-  for (const subscriber of audience.members) subscriber.send(text);
 }
 
 /** Of one change there are at most three messages: the whole row, the patch, the removal. */

@@ -21,18 +21,22 @@ export function parsePush(body: unknown): PushRequest {
  * Applies a client's changes under its policies, in order, many in one transaction; a refused change leaves nothing. A change with an
  * `op_id` that was applied before is not applied again.
  *
+ * @param onResult told what became of each change
  * @throws a fault of ours; the client tries again, and what was applied before the fault is known by its op_id
  */
 export async function push(
   request: PushRequest,
   caller: Caller,
   services: { readonly committer: Committer; readonly store: Store },
+  onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
   const results: PushResult[] = [];
   // An older client matches results by position: it is told nothing of what comes after the first refusal.
   const groups = request.results === true ? chunksOf(request.changes, CHUNK) : request.changes.map((change) => [change]);
   for (const group of groups) {
-    results.push(...(await applyGroup(group, caller, services.committer)));
+    const done = await applyGroup(group, caller, services.committer);
+    for (const { status } of done) onResult(status);
+    results.push(...done);
     if (request.results !== true && results.at(-1)?.status === "refused") break;
   }
   const errors = results.flatMap((result, index) => (result.error === undefined ? [] : [describe(request.changes[index], result.error.message)]));

@@ -6,8 +6,14 @@ import type { Route } from "../request/route.ts";
 import { Puller } from "./pull.ts";
 import { parsePush, push } from "./push.ts";
 
+/** Told what became of pulls and of what was pushed. */
+export interface SyncObserver {
+  pull(outcome: "snapshot" | "changes" | "resync"): void;
+  pushed(outcome: "applied" | "deduped" | "refused"): void;
+}
+
 /** `pull` and `push`. The live half is in websocket.ts and sse.ts. */
-export function syncRoutes(services: DataServices): Route[] {
+export function syncRoutes(services: DataServices, observer: SyncObserver): Route[] {
   const pull = async (context: RequestContext): Promise<Answer> => {
     const puller = new Puller(services.store, services.model(), services.platform.now);
     const limit = context.query("limit");
@@ -18,12 +24,19 @@ export function syncRoutes(services: DataServices): Route[] {
       limit: limit === null ? null : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
       page: context.query("page"),
     };
-    return json(await puller.pull(request, context.caller));
+    try {
+      const answer = await puller.pull(request, context.caller);
+      observer.pull(request.since === 0 ? "snapshot" : "changes");
+      return json(answer);
+    } catch (error) {
+      if (error instanceof PylonError && error.code === "RESYNC_REQUIRED") observer.pull("resync");
+      throw error;
+    }
   };
 
   const handlePush = async (context: RequestContext): Promise<Answer> => {
     const request = parsePush(await context.json());
-    return json(await push(request, context.caller, services));
+    return json(await push(request, context.caller, services, (outcome) => observer.pushed(outcome)));
   };
 
   return [

@@ -3,6 +3,7 @@ import type { Caller, Identity } from "../data/caller.ts";
 
 /** The transport under a subscriber. */
 export interface Outlet {
+  readonly transport: "websocket" | "sse";
   /** Sends one message. @returns bytes that wait in memory because the reader is slow */
   write(text: string): number;
   /** Answers when nothing waits any more, or the connection is gone. */
@@ -26,6 +27,7 @@ export class Subscriber {
   readonly #outlet: Outlet;
   readonly #limit: number;
   #open = true;
+  #ending: "slow" | "resync" | null = null;
 
   /** @param limit most bytes that may wait for a slow reader */
   constructor(identity: Identity, outlet: Outlet, limit: number) {
@@ -36,6 +38,17 @@ export class Subscriber {
 
   get caller(): Caller {
     return this.identity.caller;
+  }
+
+  get transport(): Outlet["transport"] {
+    return this.#outlet.transport;
+  }
+
+  /** Why the server ended the connection, where that is worth a count. Told once. */
+  takeEnding(): "slow" | "resync" | null {
+    const ending = this.#ending;
+    this.#ending = null;
+    return ending;
   }
 
   get isOpen(): boolean {
@@ -57,6 +70,7 @@ export class Subscriber {
   resync(reason: string): void {
     const message: Resync = { type: "resync", reason };
     this.send(JSON.stringify(message));
+    if (this.#open) this.#ending = "resync";
     this.close(CloseCode.TRY_AGAIN_LATER, `resync: ${reason}`);
   }
 
@@ -73,6 +87,7 @@ export class Subscriber {
 
   #cutOff(): void {
     this.#open = false;
+    this.#ending = "slow";
     const timer = setTimeout(() => this.#outlet.terminate(), LAST_CHANCE_MS);
     timer.unref();
     void this.#outlet.drained().then(() => {

@@ -25,6 +25,7 @@ export interface SocketStart {
 
 /** A WebSocket as an Outlet. */
 class SocketOutlet implements Outlet {
+  readonly transport = "websocket";
   readonly #socket: ServerSocket;
   #waiting: (() => void)[] = [];
   #isClosed = false;

@@ -57,7 +57,7 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     const { params, isBrowser } = await readCallback(context);
     const state = await oauth.comeBack(context.request, provider, params.state);
     try {
-      const signedIn = await oauth.finish(context, state, params);
+      const signedIn = await services.outcomes.of(() => oauth.finish(context, state, params));
       if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);
       return signedIn === null ? json({ linked: true, provider }) : signedInAnswer(signedIn);
     } catch (error) {

@@ -96,7 +96,7 @@ export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route
     { method: "POST", path: `${path}/register/begin`, access: "signed-in", handle: beginRegistration },
     { method: "POST", path: `${path}/register/finish`, access: "signed-in", handle: finishRegistration },
     { method: "POST", path: `${path}/login/begin`, access: "anyone", handle: beginLogin },
-    { method: "POST", path: `${path}/login/finish`, access: "anyone", handle: finishLogin },
+    { method: "POST", path: `${path}/login/finish`, access: "anyone", handle: (context) => services.outcomes.of(() => finishLogin(context)) },
     { method: "GET", path: `${path}/keys`, access: "signed-in", handle: list },
     { method: "DELETE", path: `${path}/keys/:id`, access: "signed-in", handle: remove },
   ];

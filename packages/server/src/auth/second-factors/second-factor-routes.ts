@@ -42,7 +42,7 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     const input = await AuthInput.of(context);
     const code = input.text("code", 64);
     const mfaToken = input.optionalText("mfa_token");
-    if (mfaToken !== undefined) return resume(context, mfaToken, code, input.optionalFlag("trust_device"));
+    if (mfaToken !== undefined) return services.outcomes.of(() => resume(context, mfaToken, code, input.optionalFlag("trust_device")));
     const user = await ownUser(services, context);
     const wasOn = await totp.isOn(user.id);
     await useCode(context, user.id, code);

@@ -48,6 +48,11 @@ export class ChangeTail {
     void this.#listen();
   }
 
+  /** The database answers. */
+  get isUp(): boolean {
+    return this.#state === "back";
+  }
+
   follow(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
 import { PylonStartError } from "../../start-error.ts";
+import type { QueryObserver } from "../query-observer.ts";
 import type { DatabaseState } from "../store.ts";
 
 export interface PostgresOptions {
@@ -14,6 +15,8 @@ export interface PostgresOptions {
   readonly startPatienceMs: number;
   /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Told of each statement. */
+  readonly observer?: QueryObserver | null | undefined;
 }
 
 type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { ClientBase, QueryConfig, QueryResult } from "pg";
+import type { QueryObserver } from "../query-observer.ts";
 import type { Value } from "../store.ts";
 import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";
@@ -36,9 +37,41 @@ export class StatementNames {
   }
 }
 
-/** Runs one statement with its parameters. */
-export function runOn(client: ClientBase, names: StatementNames, text: string, params: readonly (Value | readonly Value[])[]): Promise<QueryResult<ColumnRow>> {
-  const name = names.nameOf(text);
-  const query: QueryConfig = { text, values: params as unknown[], types: VALUE_PARSERS, ...(name === undefined ? {} : { name }) };
-  return client.query<ColumnRow>(query);
+/** Runs statements, and tells who watches. */
+export class StatementRunner {
+  readonly names = new StatementNames();
+  readonly #observer: QueryObserver | null;
+
+  constructor(observer: QueryObserver | null) {
+    this.#observer = observer;
+  }
+
+  /** Runs one statement with its parameters. */
+  run(client: ClientBase, text: string, params: readonly (Value | readonly Value[])[]): Promise<QueryResult<ColumnRow>> {
+    const name = this.names.nameOf(text);
+    const query: QueryConfig = { text, values: params as unknown[], types: VALUE_PARSERS, ...(name === undefined ? {} : { name }) };
+    return this.#observed(text, () => client.query<ColumnRow>(query));
+  }
+
+  /** Runs one without parameters, or several with `;` between. */
+  runPlain(client: ClientBase, text: string): Promise<QueryResult<ColumnRow>> {
+    return this.#observed(text, () => client.query<ColumnRow>(text));
+  }
+
+  #observed(text: string, run: () => Promise<QueryResult<ColumnRow>>): Promise<QueryResult<ColumnRow>> {
+    const observer = this.#observer;
+    return observer === null ? run() : observed(observer, text, run);
+  }
+}
+
+async function observed(observer: QueryObserver, text: string, run: () => Promise<QueryResult<ColumnRow>>): Promise<QueryResult<ColumnRow>> {
+  const startedAt = performance.now();
+  try {
+    const result = await run();
+    observer.ran(text, startedAt, result.rowCount ?? 0, false);
+    return result;
+  } catch (error) {
+    observer.ran(text, startedAt, 0, true);
+    throw error;
+  }
 }

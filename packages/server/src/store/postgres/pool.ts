@@ -1,12 +1,14 @@
 import { Pool, type ClientBase, type PoolClient, type PoolConfig } from "pg";
 import type { Value } from "../store.ts";
-import { runOn, StatementNames, type ColumnRow } from "./connection.ts";
+import type { QueryObserver } from "../query-observer.ts";
+import { StatementRunner, type ColumnRow } from "./connection.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 
 export interface PoolOptions {
   readonly connection: PoolConfig;
   /** Most connections. */
   readonly max: number;
+  readonly observer?: QueryObserver | null | undefined;
 }
 
 /** How long a request waits for a free connection, or for the database to come back, in milliseconds. */
@@ -19,10 +21,11 @@ const PAUSES_MS = [20, 50, 100, 200, 400];
 
 /** The connections to one database. A broken one is dropped, and what can be asked again is. */
 export class ConnectionPool {
-  readonly names = new StatementNames();
+  readonly statements: StatementRunner;
   readonly #pool: Pool;
 
-  constructor({ connection, max }: PoolOptions) {
+  constructor({ connection, max, observer = null }: PoolOptions) {
+    this.statements = new StatementRunner(observer);
     this.#pool = new Pool({
       ...connection,
       max,
@@ -43,7 +46,7 @@ export class ConnectionPool {
     return this.again(async () => {
       const client = await this.take();
       try {
-        const { rows } = await runOn(client, this.names, text, params);
+        const { rows } = await this.statements.run(client, text, params);
         client.release();
         return rows;
       } catch (error) {
@@ -69,7 +72,7 @@ export class ConnectionPool {
       try {
         return await work();
       } catch (error) {
-        if (this.names.learnFrom(error) || isStaleStatement(error)) {
+        if (this.statements.names.learnFrom(error) || isStaleStatement(error)) {
           if (attempt < PAUSES_MS.length) continue;
         }
         if (!isUnreachable(error)) throw error;
@@ -85,6 +88,12 @@ export class ConnectionPool {
     // While it is out, the pool does not listen: without a listener a broken connection would end the process.
     if (client.listenerCount("error") === 0) client.on("error", ignore);
     return client;
+  }
+
+  /** Connections now, and requests that wait for one. */
+  figures(): { readonly open: number; readonly idle: number; readonly waiting: number } {
+    const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#pool;
+    return { open, idle, waiting };
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Expr } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { PoolClient } from "pg";
-import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { BOUNDS, RAISE_FLOOR, READ, toBounds, toChange, TRIM } from "./change-log.ts";
@@ -34,7 +34,7 @@ const BEGIN = {
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
   const connection = await connectionOptions(options);
-  const pool = new ConnectionPool({ connection, max: options.poolMax });
+  const pool = new ConnectionPool({ connection, max: options.poolMax, observer: options.observer });
   try {
     await prepareDatabase(pool);
     const tail = new ChangeTail(pool, { connection, onState: options.onState });
@@ -52,6 +52,7 @@ export class PostgresStore implements Store {
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
   readonly #reads: PostgresReader;
+  #conflicts = 0;
   #tables: TableSet;
   #unique: UniqueIndexes;
 
@@ -88,10 +89,11 @@ export class PostgresStore implements Store {
         return await this.#attempt(work, options);
       } catch (error) {
         const mayTryAgain =
-          this.#pool.names.learnFrom(error) ||
+          this.#pool.statements.names.learnFrom(error) ||
           ((isConflict(error) || isStaleStatement(error)) && attempt < MAX_ATTEMPTS) ||
           (isUnreachable(error) && performance.now() < end);
         if (!mayTryAgain || signal?.aborted === true) throw translateError(error);
+        if (isConflict(error)) this.#conflicts += 1;
         await pause(attempt);
       }
     }
@@ -135,6 +137,10 @@ export class PostgresStore implements Store {
     this.#unique = new UniqueIndexes(manifestJson);
   }
 
+  figures(): StoreFigures {
+    return { conflicts: this.#conflicts, pool: this.#pool.figures(), queued: null, isFollowing: this.#tail.isUp };
+  }
+
   async ping(): Promise<void> {
     await this.#pool.probe();
   }
@@ -147,7 +153,7 @@ export class PostgresStore implements Store {
   /** Runs the work once. What it throws says whether to try again. */
   async #attempt<T>(work: (tx: Transaction) => Promise<T>, { signal, isolation = "serializable" }: TransactOptions): Promise<T> {
     const client = await this.#pool.take();
-    const tx = new PostgresTransaction(client, this.#pool.names, this.#tables, this.#unique);
+    const tx = new PostgresTransaction(client, this.#pool.statements, this.#tables, this.#unique);
     let result: T;
     let mark: TransactionMark | null;
     try {
@@ -168,7 +174,7 @@ export class PostgresStore implements Store {
 
   async #commit(client: PoolClient, tx: PostgresTransaction, mark: TransactionMark | null): Promise<void> {
     try {
-      await client.query("COMMIT");
+      await this.#pool.statements.runPlain(client, "COMMIT");
       client.release();
     } catch (error) {
       client.release(true);

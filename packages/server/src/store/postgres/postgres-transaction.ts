@@ -4,7 +4,7 @@ import type { ClientBase } from "pg";
 import { compileDelete, postgres } from "../sql/index.ts";
 import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
-import { runOn, type ColumnRow, type StatementNames } from "./connection.ts";
+import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "./ddl.ts";
 import { isRetryable, translateError } from "./errors.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
@@ -24,7 +24,7 @@ export interface TransactionMark {
  */
 export class PostgresTransaction implements Transaction {
   readonly #client: ClientBase;
-  readonly #names: StatementNames;
+  readonly #statements: StatementRunner;
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
   readonly #reader: PostgresReader;
@@ -35,9 +35,9 @@ export class PostgresTransaction implements Transaction {
   #line: Promise<unknown> = Promise.resolve();
   #hasWritten = false;
 
-  constructor(client: ClientBase, names: StatementNames, tables: TableSet, unique: UniqueIndexes) {
+  constructor(client: ClientBase, statements: StatementRunner, tables: TableSet, unique: UniqueIndexes) {
     this.#client = client;
-    this.#names = names;
+    this.#statements = statements;
     this.#tables = tables;
     this.#unique = unique;
     this.#reader = new PostgresReader((text, params) => this.#inLine(() => this.#run(text, params).then(({ rows }) => rows)), () => tables);
@@ -66,7 +66,7 @@ export class PostgresTransaction implements Transaction {
     await this.#line;
     if (this.#changes.length === 0) return null;
     const { text, params } = appendStatement(this.#changes);
-    const [first] = (await runOn(this.#client, this.#names, text, params)).rows;
+    const [first] = (await this.#statements.run(this.#client, text, params)).rows;
     return { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
   }
 
@@ -178,8 +178,8 @@ export class PostgresTransaction implements Transaction {
   async #run(text: string, params: readonly Value[]): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
     this.#alive();
     try {
-      if (params.length === 0) return await this.#client.query<ColumnRow>(text);
-      return await runOn(this.#client, this.#names, text, params);
+      if (params.length === 0) return await this.#statements.runPlain(this.#client, text);
+      return await this.#statements.run(this.#client, text, params);
     } catch (error) {
       this.#failure ??= { error };
       throw error;

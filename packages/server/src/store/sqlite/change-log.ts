@@ -12,24 +12,22 @@ const TRIM = `DELETE FROM "_pylon_changes" WHERE seq <= (SELECT max(seq) FROM "_
  * one is used again. The newest change is never trimmed, because the numbering continues from it.
  */
 export function appendChange(statements: StatementCache, change: NewChange): ChangeRecord {
-  const { lastInsertRowid } = statements
-    .get(APPEND)
-    .run(change.entity, change.rowId, change.kind, toJson(change.before), toJson(change.after), change.at);
+  const { lastInsertRowid } = statements.run(APPEND, [change.entity, change.rowId, change.kind, toJson(change.before), toJson(change.after), change.at]);
   return { ...change, seq: Number(lastInsertRowid) };
 }
 
 export function changesAfter(statements: StatementCache, seq: number, limit: number): ChangeRecord[] {
-  return statements.get(AFTER).all(seq, limit).map(toRecord);
+  return statements.all(AFTER, [seq, limit]).map(toRecord);
 }
 
 export function logBounds(statements: StatementCache, epoch: string): LogBounds {
-  const row = statements.get(BOUNDS).get();
+  const row = statements.first(BOUNDS, []);
   const head = Number(row?.["head"] ?? 0);
   return { epoch, head, floor: head === 0 ? 0 : Number(row?.["oldest"]) - 1 };
 }
 
 export function trimChanges(statements: StatementCache, keep: number): void {
-  statements.get(TRIM).run(Math.max(1, keep));
+  statements.run(TRIM, [Math.max(1, keep)]);
 }
 
 function toJson(row: StoredRow | null): string | null {

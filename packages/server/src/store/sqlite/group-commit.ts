@@ -1,3 +1,4 @@
+import { currentOperation, runIn } from "../../operation.ts";
 import type { ChangeRecord } from "../store.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";
@@ -44,9 +45,17 @@ export class GroupCommit {
 
   submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, signal, resolve: resolve as (value: unknown) => void, reject });
-      this.#running ??= this.#drain();
+      const operation = currentOperation();
+      // The work runs in the turn of whoever fills the queue first, and yet for the one who submitted it.
+      const runForIt = (tx: SqliteTransaction): Promise<T> => runIn(operation, () => run(tx));
+      this.#queue.push({ run: runForIt, signal, resolve: resolve as (value: unknown) => void, reject });
+      this.#running ??= runIn(undefined, () => this.#drain());
     });
+  }
+
+  /** Pieces of work that wait. */
+  get size(): number {
+    return this.#queue.length;
   }
 
   /** Answers when nothing is queued or running. */
@@ -114,7 +123,7 @@ export class GroupCommit {
   }
 
   #exec(sql: string): void {
-    this.#statements.get(sql).run();
+    this.#statements.run(sql, []);
   }
 
   #rollback(): void {

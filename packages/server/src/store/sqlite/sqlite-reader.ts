@@ -43,7 +43,7 @@ export class SqliteReader implements Reader {
   async get(entity: string, id: string): Promise<StoredRow | null> {
     const table = this.#tables().table(entity);
     this.#beforeRead();
-    const row = this.#statements.get(table.get).get(id);
+    const row = this.#statements.first(table.get, [id]);
     return row === null ? null : table.decode(row);
   }
 
@@ -77,6 +77,6 @@ export class SqliteReader implements Reader {
 
   #all(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
     this.#beforeRead();
-    return this.#statements.get(text).all(...params.map(encode));
+    return this.#statements.all(text, params.map(encode));
   }
 }

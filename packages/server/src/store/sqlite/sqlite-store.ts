@@ -2,7 +2,8 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Expr } from "@pylonsync/query";
 import { Database } from "bun:sqlite";
-import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import type { QueryObserver } from "../query-observer.ts";
+import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
@@ -20,12 +21,12 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLI
  * Opens the database at `path`, made when it is not there.
  *
  * @param path a file; its folder is made
- * @param options.mode `readonly` for tools that only look
+ * @param observer told of each statement
  * @throws Error when the file can't be opened or is no Pylon database
  */
-export function openSqliteStore(path: string): SqliteStore {
+export function openSqliteStore(path: string, observer: QueryObserver | null = null): SqliteStore {
   mkdirSync(dirname(path), { recursive: true });
-  return new SqliteStore(path);
+  return new SqliteStore(path, observer);
 }
 
 /**
@@ -45,13 +46,13 @@ export class SqliteStore implements Store {
   readonly #epoch: string;
   #tables = new TableSet(tableShapes(null));
 
-  constructor(path: string) {
+  constructor(path: string, observer: QueryObserver | null) {
     this.#writer = open(path);
     for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL]) this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
-    this.#writerStatements = new StatementCache(this.#writer);
-    this.#readerStatements = new StatementCache(this.#reader);
+    this.#writerStatements = new StatementCache(this.#writer, observer);
+    this.#readerStatements = new StatementCache(this.#reader, observer);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
     this.#snapshot = new ReadSnapshot(this.#readerStatements);
     this.#reads = new SqliteReader(this.#readerStatements, () => this.#tables, () => this.#snapshot.enter());
@@ -120,6 +121,10 @@ export class SqliteStore implements Store {
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#adopt(manifestJson);
+  }
+
+  figures(): StoreFigures {
+    return { conflicts: 0, pool: null, queued: this.#commits.size, isFollowing: true };
   }
 
   async ping(): Promise<void> {

@@ -93,7 +93,7 @@ export class SqliteTransaction implements Transaction {
   #run(text: string, params: readonly Value[]): number {
     this.#alive();
     try {
-      return this.#statements.get(text).run(...params.map(encode)).changes;
+      return this.#statements.run(text, params.map(encode)).changes;
     } catch (error) {
       throw translateError(error);
     }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "bun:sqlite";
+import type { QueryObserver } from "../query-observer.ts";
 import type { SqliteValue } from "./codec.ts";
 
 const CAPACITY = 500;
@@ -8,10 +9,27 @@ export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteVal
 /** The prepared statements of one connection, least recently used dropped first. */
 export class StatementCache {
   readonly #database: Database;
+  readonly #observer: QueryObserver | null;
   readonly #statements = new Map<string, PreparedStatement>();
 
-  constructor(database: Database) {
+  constructor(database: Database, observer: QueryObserver | null = null) {
     this.#database = database;
+    this.#observer = observer;
+  }
+
+  /** All rows that a statement reads. */
+  all(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue>[] {
+    return this.#observed(sql, (statement) => statement.all(...params), countOf);
+  }
+
+  /** The first row that a statement reads, or null. */
+  first(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue> | null {
+    return this.#observed(sql, (statement) => statement.get(...params), (row) => (row === null ? 0 : 1));
+  }
+
+  /** Runs a statement that writes. */
+  run(sql: string, params: readonly SqliteValue[]): ReturnType<PreparedStatement["run"]> {
+    return this.#observed(sql, (statement) => statement.run(...params), ({ changes }) => changes);
   }
 
   get(sql: string): PreparedStatement {
@@ -33,9 +51,27 @@ export class StatementCache {
     return statement;
   }
 
+  #observed<T>(sql: string, run: (statement: PreparedStatement) => T, rowsOf: (result: T) => number): T {
+    const statement = this.get(sql);
+    if (this.#observer === null) return run(statement);
+    const startedAt = performance.now();
+    try {
+      const result = run(statement);
+      this.#observer.ran(sql, startedAt, rowsOf(result), false);
+      return result;
+    } catch (error) {
+      this.#observer.ran(sql, startedAt, 0, true);
+      throw error;
+    }
+  }
+
   /** A schema change makes every prepared statement stale. */
   clear(): void {
     for (const statement of this.#statements.values()) statement.finalize();
     this.#statements.clear();
   }
+}
+
+function countOf(rows: readonly unknown[]): number {
+  return rows.length;
 }

@@ -1,0 +1,39 @@
+import { currentOperation } from "../operation.ts";
+import type { QueryObserver } from "../store/query-observer.ts";
+import type { Log } from "./log.ts";
+
+const MAX_TEXT = 2_000;
+
+/** Logs slow statements, without what they were asked with, and makes each a part of the trace that it belongs to. */
+export class QueryWatch implements QueryObserver {
+  readonly #slowMs: number;
+  readonly #log: Log;
+  readonly #system: string;
+
+  /** @param slowMs from how many milliseconds on a statement is logged; 0: none is */
+  constructor(slowMs: number, system: "sqlite" | "postgresql", log: Log) {
+    this.#slowMs = slowMs === 0 ? Infinity : slowMs;
+    this.#system = system;
+    this.#log = log;
+  }
+
+  ran(text: string, startedAt: number, rows: number, failed: boolean): void {
+    const ms = performance.now() - startedAt;
+    const operation = currentOperation();
+    const span = operation?.span?.child(nameOf(text), "client", { "db.system.name": this.#system, "db.query.text": shortened(text), "db.response.returned_rows": rows }, startedAt);
+    if (failed) span?.fail("refused");
+    span?.end();
+    if (ms < this.#slowMs) return;
+    this.#log.warn("slow query", { sql: shortened(text), ms: Math.round(ms * 10) / 10, rows, from: operation?.where ?? "server", ...(failed ? { failed } : {}) });
+  }
+}
+
+/** `SELECT` of a statement; what else it says stands in its text. */
+function nameOf(text: string): string {
+  return /^\s*([A-Za-z]+)/.exec(text)?.[1]?.toUpperCase() ?? "statement";
+}
+
+function shortened(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ");
+  return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}...` : line;
+}

@@ -1,0 +1,94 @@
+import type { TelemetryConfig } from "../config.ts";
+import { ExportQueue } from "./export-queue.ts";
+import type { Sample } from "./counter.ts";
+import type { Log, LogRecord } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { OtlpExporters } from "./otlp-exporters.ts";
+import { samplerOf } from "./sampler.ts";
+import { SpanRecorder, type FinishedSpan } from "./span-recorder.ts";
+
+const WARN_EVERY_MS = 60_000;
+
+export interface TelemetryOptions {
+  readonly config: TelemetryConfig;
+  /** Who the server is, where the environment does not say it. */
+  readonly service: { readonly name: string; readonly version: string };
+  readonly log: Log;
+}
+
+/** Sends traces, metrics and logs by OTLP. Whoever receives them may be slow or gone: nothing here waits for it, and the log says so once a minute. */
+export class Telemetry {
+  readonly recorder: SpanRecorder | null;
+  readonly #exporters: OtlpExporters;
+  readonly #spans: ExportQueue<FinishedSpan> | null;
+  readonly #records: ExportQueue<LogRecord> | null;
+  readonly #log: Log;
+  readonly #metricsEveryMs: number | null;
+  #metrics: Metrics | null = null;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #lastWarned = -Infinity;
+
+  constructor({ config, log }: TelemetryOptions, exporters: OtlpExporters) {
+    const onFailure = (error: unknown): void => this.#warn(error);
+    const { traces, metrics, logs } = config;
+    this.#log = log;
+    this.#exporters = exporters;
+    this.#spans = traces === null ? null : new ExportQueue({ send: (spans) => exporters.traces(spans), delayMs: traces.delayMs, onFailure });
+    this.#records = logs === null ? null : new ExportQueue({ send: (records) => exporters.logs(records), delayMs: logs.delayMs, onFailure });
+    this.recorder = traces === null || this.#spans === null ? null : new SpanRecorder(samplerOf(traces.sampler, traces.ratio), this.#spans);
+    this.#metricsEveryMs = metrics?.intervalMs ?? null;
+    const records = this.#records;
+    if (records !== null) log.exportTo((record) => records.add(record));
+  }
+
+  /** From now on the metrics are sent. */
+  start(metrics: Metrics): void {
+    this.#metrics = metrics;
+    if (this.#metricsEveryMs === null) return;
+    this.#timer = setInterval(() => void this.#sendMetrics(), this.#metricsEveryMs);
+    this.#timer.unref();
+  }
+
+  /** Spans and records since the start, by `signal` and `outcome`. */
+  counts(): Sample[] {
+    const queues = Object.entries({ traces: this.#spans, logs: this.#records });
+    return queues.flatMap(([signal, queue]) =>
+      queue === null ? [] : [["sent", queue.sent] as const, ["dropped", queue.dropped] as const].map(([outcome, value]) => ({ labels: { signal, outcome }, value })),
+    );
+  }
+
+  /** Sends what waits. @param withinMs the longest it may take, in milliseconds */
+  async stop(withinMs: number): Promise<void> {
+    clearInterval(this.#timer);
+    this.#log.exportTo(null);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
+    await Promise.all([this.#spans?.close(withinMs), this.#records?.close(withinMs), Promise.race([this.#sendMetrics(), late])]);
+    clearTimeout(timer);
+    void this.#exporters.close();
+  }
+
+  async #sendMetrics(): Promise<void> {
+    if (this.#metricsEveryMs === null || this.#metrics === null) return;
+    try {
+      await this.#exporters.metrics(await this.#metrics.registry());
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  #warn(error: unknown): void {
+    const now = performance.now();
+    if (now - this.#lastWarned < WARN_EVERY_MS) return;
+    this.#lastWarned = now;
+    this.#log.warn("telemetry is not taken: what does not fit is dropped", { reason: error instanceof Error ? error.message.slice(0, 200) : String(error) });
+  }
+}
+
+/** Loads the exporters: only a server that sends telemetry pays for them. */
+export async function openTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const { createExporters } = await import("./otlp-exporters.ts");
+  return new Telemetry(options, await createExporters(options.config, options.service));
+}
