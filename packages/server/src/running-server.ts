@@ -27,9 +27,14 @@ import { Origins } from "./http/origins.ts";
 import { DevMailbox } from "./mail/dev-mailbox.ts";
 import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
+import type { MailCounts } from "./mail/open-mailer.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
+import { EventLoopDelay } from "./observe/event-loop.ts";
+import { Health, type Part } from "./observe/health.ts";
 import { Metrics } from "./observe/metrics.ts";
+import { Tracing } from "./observe/tracing.ts";
+import type { Telemetry } from "./observe/telemetry.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
@@ -52,6 +57,10 @@ export interface RunningOptions {
   readonly log: Log;
   readonly platform: Platform;
   readonly mailer: Mailer;
+  readonly mails: Readonly<MailCounts>;
+  /** Null: nothing is exported. */
+  readonly telemetry: Telemetry | null;
+  readonly version: string;
   readonly files: { readonly settings: FileSettings; readonly storage: FileStorage };
 }
 
@@ -59,6 +68,10 @@ const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
 /** How long the start waits for Redis, in milliseconds; the server serves without it too. */
 const REDIS_START_MS = 1_000;
+/** When the oldest change that waits is older than this, in milliseconds, the feed counts as behind. */
+const FEED_BEHIND_MS = 10_000;
+/** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
+const LEAST_FLUSH_MS = 500;
 
 /** Everything of a server that is up, put together: the only place where the parts meet. */
 export class RunningServer {
@@ -75,9 +88,12 @@ export class RunningServer {
   readonly #listeners: BunServer[] = [];
   #stops: (() => void)[] = [];
   #app: CompiledApp;
-  #isStopping = false;
+  readonly #health: Health;
+  readonly #loop = new EventLoopDelay();
+  readonly #telemetry: Telemetry | null;
+  readonly #metrics: Metrics;
 
-  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, oauthEndpoints, files: { settings, storage } }: RunningOptions) {
+  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, mails, telemetry, version, oauthEndpoints, files: { settings, storage } }: RunningOptions) {
     const { now } = platform;
     const startedAt = performance.now();
     const uptimeMs = (): number => performance.now() - startedAt;
@@ -89,9 +105,14 @@ export class RunningServer {
 
     const model = (): CompiledApp["model"] => this.#app.model;
     const functions = (): CompiledApp["functions"] => this.#app.functions;
-    const committer = new Committer(store, model, platform);
-    const feed = new Feed(store, app.model, now, (error) => log.error("feed failed", error));
-    const { sessions, apiKeys, authenticator, ...auth } = createAuth({
+    const tracing = new Tracing(telemetry?.recorder ?? null);
+    const committer = new Committer(store, model, platform, (outcome, ms) => metrics.commit(outcome, ms));
+    const feed = new Feed(store, app.model, now, {
+      failed: (error) => log.error("feed failed", error),
+      delivered: (lagMs) => metrics.delivered(lagMs),
+      traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
+    });
+    const { sessions, apiKeys, authenticator, signIns, ...auth } = createAuth({
       ...config,
       store,
       committer,
@@ -107,6 +128,7 @@ export class RunningServer {
     const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log, config.redisNamespace ?? `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"));
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
+    const fnLimiter = new RateLimiter(config.fnRateLimit, shared("function"));
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
@@ -117,11 +139,31 @@ export class RunningServer {
     });
     this.#redis = redis;
     this.#rooms = rooms;
-    const metrics = new Metrics({
+    const parts: Part[] = [
+      { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
+      { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
+      { name: "files", isNeeded: false, check: () => storage.check() },
+      ...(redis === null ? [] : [{ name: "redis", isNeeded: false, check: () => (redis.isUp ? "up" : "lost") } satisfies Part]),
+    ];
+    const health = new Health(parts);
+    const metrics: Metrics = new Metrics({
+      version,
       uptimeSeconds: () => uptimeMs() / 1000,
-      subscribers: () => feed.size,
-      logHead: async () => (await store.bounds()).head,
+      connections: () => feed.byTransport(),
+      feed: () => feed.figures(),
+      store: () => store.figures(),
+      parts: async () => Object.fromEntries(Object.entries((await health.report()).parts).map(([name, state]) => [name, state === "up" ? 1 : 0])),
+      redis: () => redis?.counts ?? {},
+      storage: () => storage.counts(),
+      mails: () => ({ ...mails }),
+      rateLimited: () => ({ address: limiter.refused, function: fnLimiter.refused }),
+      signIns: () => signIns,
+      telemetry: () => telemetry?.counts() ?? [],
+      loop: this.#loop,
     });
+    this.#health = health;
+    this.#telemetry = telemetry;
+    this.#metrics = metrics;
     let watchdog: Watchdog | null = null;
     const runner = new Runner({
       store,
@@ -144,13 +186,13 @@ export class RunningServer {
     const data = { store, committer, model, platform };
     const files = createFiles({ store, storage, settings, model, platform, log, trustsProxy: config.trustProxyHops > 0 });
     const routes = [
-      ...observeRoutes(store, metrics, { uptimeMs, isStopping: () => this.#isStopping }),
+      ...observeRoutes(health, metrics, uptimeMs),
       ...manifestRoutes(() => this.#app.manifest),
       ...auth.routes,
       ...dataRoutes(data),
       ...bulkRoutes(data),
-      ...syncRoutes(data),
-      ...functionRoutes(runner, functions, new RateLimiter(config.fnRateLimit, shared("function"))),
+      ...syncRoutes(data, metrics),
+      ...functionRoutes(runner, functions, fnLimiter),
       ...roomRoutes(rooms.store),
       ...files.routes,
       ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
@@ -163,6 +205,8 @@ export class RunningServer {
       limiter,
       log,
       metrics,
+      tracing,
+      accessLog: config.accessLog,
     });
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
     const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
@@ -207,6 +251,8 @@ export class RunningServer {
       throw error;
     }
     this.maintenance.start();
+    this.#loop.start();
+    this.#telemetry?.start(this.#metrics);
     this.#startWatch();
     this.#log.info("listening", { port: this.port, dev: config.dev });
   }
@@ -219,13 +265,15 @@ export class RunningServer {
   }
 
   async close(): Promise<void> {
-    this.#isStopping = true;
+    const drained = performance.now() + this.#config.drainSeconds * 1000;
+    this.#health.stop();
+    this.#loop.stop();
     for (const stop of this.#stops) stop();
     this.maintenance.stop();
     this.#rooms.beginStop();
     this.#feed.closeAll();
-    const drained = Promise.all(this.#listeners.map((listener) => listener.stop()));
-    await Promise.race([drained, Bun.sleep(this.#config.drainSeconds * 1000)]);
+    const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
+    await Promise.race([answered, Bun.sleep(this.#config.drainSeconds * 1000)]);
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     await this.#rooms.stop();
     this.#redis?.close();
@@ -235,6 +283,7 @@ export class RunningServer {
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary) rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
+    await this.#telemetry?.stop(Math.max(LEAST_FLUSH_MS, drained - performance.now()));
   }
 
   #open(purpose: PortPurpose, port: number): void {

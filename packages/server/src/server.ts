@@ -1,13 +1,16 @@
 import type { Manifest } from "@pylonsync/sdk";
+import pkg from "../package.json" with { type: "json" };
 import { compileApp } from "./app/compile-app.ts";
 import type { Endpoints } from "./auth/oauth/catalogue.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config.ts";
-import { openMailer } from "./mail/open-mailer.ts";
+import { openMailer, type MailCounts } from "./mail/open-mailer.ts";
 import { fileSettings } from "./files/file-settings.ts";
 import { openStorage } from "./files/open-storage.ts";
 import { Log } from "./observe/log.ts";
+import { QueryWatch } from "./observe/query-watch.ts";
+import { openTelemetry, type Telemetry } from "./observe/telemetry.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { RunningServer } from "./running-server.ts";
@@ -45,6 +48,9 @@ export interface PylonServer {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What telemetry gets to send its last when the start fails, in milliseconds. */
+const FLUSH_MS = 500;
+const VERSION: string = pkg.version;
 /** In production the database may be starting too. */
 const DATABASE_PATIENCE_MS = 30_000;
 
@@ -98,27 +104,39 @@ class Server implements PylonServer {
     const settings = fileSettings(config.files, plugins.get("file_storage"));
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
     const storage = await openStorage(settings, this.#log);
+    const telemetry = config.telemetry === null ? null : await openTelemetry({ config: config.telemetry, service: { name: app.manifest.name, version: VERSION }, log: this.#log });
     const store = await openStore(config.database, {
+      observer: this.#queryWatch(telemetry),
       startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
       onState: (state, error) => {
         if (state === "lost") this.#log.error("database lost: reads and writes are refused until it is back", error);
         else this.#log.info("database is back");
       },
-    }).catch((error: unknown) => {
+    }).catch(async (error: unknown) => {
       storage.close();
+      await telemetry?.stop(FLUSH_MS);
       throw error;
     });
     try {
       await bringTo(store, app.manifest);
-      const mailer = openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log });
+      const mails: MailCounts = { sent: 0, failed: 0 };
+      const mailer = openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log, counts: mails });
       const { oauthEndpoints } = this.#options;
-      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer, oauthEndpoints, files: { settings, storage } });
+      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer, mails, telemetry, version: VERSION, oauthEndpoints, files: { settings, storage } });
       await this.#running.open();
     } catch (error) {
       storage.close();
       await store.close();
+      await telemetry?.stop(FLUSH_MS);
       throw error;
     }
+  }
+
+  /** Null: nobody asks how long statements take. */
+  #queryWatch(telemetry: Telemetry | null): QueryWatch | null {
+    const { slowQueryMs, database } = this.#options.config;
+    const isWanted = slowQueryMs > 0 || (telemetry !== null && telemetry.recorder !== null);
+    return isWanted ? new QueryWatch(slowQueryMs, database.kind === "sqlite" ? "sqlite" : "postgresql", this.#log) : null;
   }
 
   async stop(): Promise<void> {
