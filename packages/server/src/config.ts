@@ -67,7 +67,7 @@ export interface TelemetryConfig {
   /** Undefined: the app's name. */
   readonly serviceName: string | undefined;
   readonly resource: Readonly<Record<string, string>>;
-  readonly traces: { readonly sampler: SamplerName; readonly ratio: number; readonly delayMs: number } | null;
+  readonly traces: { readonly sampler: SamplerName; readonly argument: number | undefined; readonly delayMs: number } | null;
   readonly metrics: { readonly intervalMs: number } | null;
   readonly logs: { readonly delayMs: number } | null;
 }
@@ -175,10 +175,11 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
       timeoutMs: get("OTEL_EXPORTER_OTLP_TIMEOUT"),
       serviceName: get("OTEL_SERVICE_NAME"),
       resource: get("OTEL_RESOURCE_ATTRIBUTES"),
-      traces: isOn("OTEL_TRACES_EXPORTER") ? { sampler: get("OTEL_TRACES_SAMPLER"), ratio: get("OTEL_TRACES_SAMPLER_ARG"), delayMs: get("OTEL_BSP_SCHEDULE_DELAY") } : null,
+      traces: isOn("OTEL_TRACES_EXPORTER") ? { sampler: get("OTEL_TRACES_SAMPLER"), argument: get("OTEL_TRACES_SAMPLER_ARG"), delayMs: get("OTEL_BSP_SCHEDULE_DELAY") } : null,
       metrics: isOn("OTEL_METRICS_EXPORTER") ? { intervalMs: get("OTEL_METRIC_EXPORT_INTERVAL") } : null,
       logs: isOn("OTEL_LOGS_EXPORTER") ? { delayMs: get("OTEL_BLRP_SCHEDULE_DELAY") } : null,
     };
+    if (config.traces?.sampler.endsWith("traceidratio") === true && (config.traces.argument ?? 0) > 1) problems.push("OTEL_TRACES_SAMPLER_ARG is above 1: a sampler by ratio wants a share from 0 to 1.");
     const isWanted = !get("OTEL_SDK_DISABLED") && (config.traces ?? config.metrics ?? config.logs) !== null;
     return endpoint === undefined || !isWanted ? null : { ...config, endpoint };
   };

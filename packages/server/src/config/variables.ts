@@ -133,9 +133,9 @@ function headers(value: string): Record<string, string> {
   return found;
 }
 
-function share(value: string): number {
+function amount(value: string): number {
   const number = Number(value);
-  if (value.trim() === "" || !(number >= 0 && number <= 1)) throw new RangeError(value);
+  if (value.trim() === "" || !(number >= 0 && number < Infinity)) throw new RangeError(value);
   return number;
 }
 
@@ -188,8 +188,8 @@ export const VARIABLES = {
   OTEL_TRACES_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no traces.", fallback: "otlp", parse: oneOf("otlp", "none") }),
   OTEL_METRICS_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no metrics; `/metrics` is there either way.", fallback: "otlp", parse: oneOf("otlp", "none") }),
   OTEL_LOGS_EXPORTER: variable<"otlp" | "none">({ wants: "otlp or none", doc: "`none` sends no logs; stderr has them either way.", fallback: "otlp", parse: oneOf("otlp", "none") }),
-  OTEL_TRACES_SAMPLER: variable<SamplerName>({ wants: SAMPLERS.join(", "), doc: "Which traces are recorded. The default goes on with what a caller traces, and takes a share of the others.", fallback: "parentbased_traceidratio", parse: oneOf(...SAMPLERS) }),
-  OTEL_TRACES_SAMPLER_ARG: variable({ wants: "a number from 0 to 1", doc: "The share of traces for the samplers by ratio.", fallback: 0.1, parse: share }),
+  OTEL_TRACES_SAMPLER: variable<SamplerName>({ wants: SAMPLERS.join(", "), doc: "Which traces are recorded. The default takes 100 in a second, and none that its caller does not record.", fallback: "parentbased_ratelimited", parse: oneOf(...SAMPLERS) }),
+  OTEL_TRACES_SAMPLER_ARG: variable<number | undefined>({ wants: "a number from 0, for samplers by ratio up to 1", doc: "Traces in a second for `parentbased_ratelimited`, by default 100; the share of traces for samplers by ratio, by default 1.", fallback: undefined, parse: amount }),
   OTEL_BSP_SCHEDULE_DELAY: variable({ wants: "milliseconds from 1 to 600000", doc: "How long a finished span waits for others, in milliseconds.", fallback: 5_000, parse: whole(1, 600_000) }),
   OTEL_BLRP_SCHEDULE_DELAY: variable({ wants: "milliseconds from 1 to 600000", doc: "How long a line of the log waits for others, in milliseconds.", fallback: 1_000, parse: whole(1, 600_000) }),
   OTEL_METRIC_EXPORT_INTERVAL: variable({ wants: "milliseconds from 100 to 3600000", doc: "How often metrics are sent, in milliseconds.", fallback: 60_000, parse: whole(100, 3_600_000) }),

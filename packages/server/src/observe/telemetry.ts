@@ -35,7 +35,7 @@ export class Telemetry {
     this.#exporters = exporters;
     this.#spans = traces === null ? null : new ExportQueue({ send: (spans) => exporters.traces(spans), delayMs: traces.delayMs, onFailure });
     this.#records = logs === null ? null : new ExportQueue({ send: (records) => exporters.logs(records), delayMs: logs.delayMs, onFailure });
-    this.recorder = traces === null || this.#spans === null ? null : new SpanRecorder(samplerOf(traces.sampler, traces.ratio), this.#spans);
+    this.recorder = traces === null || this.#spans === null ? null : new SpanRecorder(samplerOf(traces.sampler, traces.argument), this.#spans);
     this.#metricsEveryMs = metrics?.intervalMs ?? null;
     const records = this.#records;
     if (records !== null) log.exportTo((record) => records.add(record));

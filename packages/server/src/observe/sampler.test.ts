@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { samplerOf } from "./sampler.ts";
+
+const sampled = { traceId: "a".repeat(32), spanId: "b".repeat(16), isSampled: true };
+const passedOver = { ...sampled, isSampled: false };
+
+function ids(count: number): string[] {
+  return Array.from({ length: count }, () => crypto.randomUUID().replaceAll("-", ""));
+}
+
+test("a ratio takes about its share, always the same of it, and all of a smaller one", () => {
+  const tenth = samplerOf("traceidratio", 0.1);
+  const half = samplerOf("traceidratio", 0.5);
+  const all = ids(5000);
+  const taken = all.filter((id) => tenth(id, null));
+  expect(taken.length).toBeGreaterThan(350);
+  expect(taken.length).toBeLessThan(650);
+  expect(taken.every((id) => tenth(id, sampled) && half(id, null))).toBe(true);
+});
+
+test("samplers by parent do as the caller does", () => {
+  const id = "c".repeat(32);
+  expect(samplerOf("parentbased_always_off", undefined)(id, sampled)).toBe(true);
+  expect(samplerOf("parentbased_always_on", undefined)(id, passedOver)).toBe(false);
+  expect(samplerOf("parentbased_traceidratio", 0)(id, sampled)).toBe(true);
+  expect(samplerOf("always_on", undefined)(id, passedOver)).toBe(true);
+});
+
+test("a rate takes so many in a second, whoever asks, and again in the next", () => {
+  let now = 5_000;
+  const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
+  const take = (): number => [...ids(5).map((id) => sampler(id, null)), sampler("d".repeat(32), sampled)].filter(Boolean).length;
+  expect(sampler("d".repeat(32), passedOver)).toBe(false);
+  expect(take()).toBe(3);
+  expect(take()).toBe(0);
+  now += 1000;
+  expect(take()).toBe(3);
+});
