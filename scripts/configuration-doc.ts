@@ -30,7 +30,7 @@ export function configurationDoc(): string {
 }
 
 function show(value: unknown): string {
-  if (value === undefined) return "none";
+  if (value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0 && !Array.isArray(value))) return "none";
   return `\`${value === true ? "1" : value === false ? "0" : String(value)}\``;
 }
 
