@@ -97,7 +97,7 @@ test("a caller's trace goes on through request, function, commit and statements"
   expect(http.attributes).toMatchObject({ "http.route": "/api/fn/:name", "http.request.method": "POST" });
   expect(Number(http.attributes["http.response.status_code"])).toBe(200);
   expect(BigInt(http.endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(fn.endTimeUnixNano));
-  expect(http.resource).toMatchObject({ "service.name": "traced", "deployment.environment.name": "staging eu" });
+  expect(http.resource).toMatchObject({ "service.name": "traced", "service.instance.id": expect.stringMatching(/^[0-9a-f-]{36}$/), "deployment.environment.name": "staging eu" });
   expect(otlp.posts[0]?.headers.get("x-key")).toBe("a key");
   const all = otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n");
   expect(all).not.toContain(SECRET);

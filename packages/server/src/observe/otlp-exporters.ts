@@ -18,6 +18,8 @@ export interface OtlpExporters {
   close(): Promise<void>;
 }
 
+/** Tells replicas apart: without it their metrics would be taken for those of one. */
+const INSTANCE = crypto.randomUUID();
 const KINDS: Record<SpanKind, OtelKind> = { server: OtelKind.SERVER, client: OtelKind.CLIENT, internal: OtelKind.INTERNAL };
 const SEVERITIES: Record<LogLevel, SeverityNumber> = { debug: SeverityNumber.DEBUG, info: SeverityNumber.INFO, warn: SeverityNumber.WARN, error: SeverityNumber.ERROR };
 
@@ -53,7 +55,7 @@ export async function createExporters(config: TelemetryConfig, service: { readon
 
 function resourceOf({ resource, serviceName }: TelemetryConfig, service: { readonly name: string; readonly version: string }): Resource {
   const name = serviceName ?? resource["service.name"] ?? service.name;
-  return defaultResource().merge(resourceFromAttributes({ "service.version": service.version, ...resource, "service.name": name }));
+  return defaultResource().merge(resourceFromAttributes({ "service.version": service.version, "service.instance.id": INSTANCE, ...resource, "service.name": name }));
 }
 
 function done(start: (callback: (result: ExportResult) => void) => void): Promise<void> {

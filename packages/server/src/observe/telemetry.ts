@@ -8,6 +8,8 @@ import { samplerOf } from "./sampler.ts";
 import { SpanRecorder, type FinishedSpan } from "./span-recorder.ts";
 
 const WARN_EVERY_MS = 60_000;
+/** The longest that a stop waits for a receiver, in milliseconds: one that is gone must not use up the drain. */
+const MAX_FLUSH_MS = 5_000;
 
 export interface TelemetryOptions {
   readonly config: TelemetryConfig;
@@ -59,13 +61,14 @@ export class Telemetry {
 
   /** Sends what waits. @param withinMs the longest it may take, in milliseconds */
   async stop(withinMs: number): Promise<void> {
+    const patience = Math.min(withinMs, MAX_FLUSH_MS);
     clearInterval(this.#timer);
     this.#log.exportTo(null);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
+      timer = setTimeout(resolve, patience);
     });
-    await Promise.all([this.#spans?.close(withinMs), this.#records?.close(withinMs), Promise.race([this.#sendMetrics(), late])]);
+    await Promise.all([this.#spans?.close(patience), this.#records?.close(patience), Promise.race([this.#sendMetrics(), late])]);
     clearTimeout(timer);
     void this.#exporters.close();
   }

@@ -1,8 +1,11 @@
 import { Client, type ClientConfig } from "pg";
+import { runIn, type Operation } from "../../operation.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, NUMBER_AND_READ, toBounds, toChange } from "./change-log.ts";
 import { firstOf } from "./codec.ts";
 import { pause, type ConnectionPool } from "./pool.ts";
+
+const TAIL: Operation = { requestId: null, where: "change log", span: null };
 
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
@@ -74,7 +77,8 @@ export class ChangeTail {
       this.#isWanted = true;
       return this.#running;
     }
-    this.#running = this.#run().finally(() => {
+    // Whoever committed woke it, and yet it works for all.
+    this.#running = runIn(TAIL, () => this.#run()).finally(() => {
       this.#running = null;
     });
     return this.#running;
