@@ -152,6 +152,6 @@ test("metrics are Prometheus text, for the admin only", async () => {
   expect((await client.request("GET", "/metrics")).status).toBe(403);
   const { text } = await new TestClient(server.url, ADMIN_TOKEN).request("GET", "/metrics");
   expect(text).toMatch(/^pylon_http_request_duration_seconds_count\{route="\/api\/entities\/:entity",method="POST",status="2xx"\} \d+$/m);
-  expect(text).toMatch(/^pylon_live_connections \d+$/m);
+  expect(text).toMatch(/^pylon_live_connections\{transport="websocket"\} \d+$/m);
   expect(text).not.toContain(ADMIN_TOKEN);
 });
