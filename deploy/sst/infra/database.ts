@@ -1,0 +1,36 @@
+import type { Network } from "./network";
+import { allow, createGroup } from "./security-groups";
+import type { Settings } from "./settings";
+
+const POSTGRES_PORT = 5432;
+
+export interface Database {
+  readonly aurora: sst.aws.Aurora;
+  /** With the password: for a secret parameter only. */
+  readonly url: $util.Output<string>;
+}
+
+/** Aurora Serverless v2 in private subnets, which only the containers reach. Half a unit is kept awake, so that no request waits for it. */
+export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settings): Database {
+  const group = createGroup("DatabaseGroup", vpc, "Aurora");
+  allow("DatabaseFromTasks", { from: tasks.id, to: group.id, ports: [POSTGRES_PORT] });
+  const aurora = new sst.aws.Aurora("Database", {
+    engine: "postgres",
+    scaling: { min: "0.5 ACU", max: "2 ACU" },
+    vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
+    transform: {
+      cluster: (args, opts) => {
+        args.storageEncrypted = true;
+        args.copyTagsToSnapshot = true;
+        args.backupRetentionPeriod = isProduction ? 14 : 1;
+        args.deletionProtection = isProduction;
+        args.skipFinalSnapshot = !isProduction;
+        if (isProduction) args.finalSnapshotIdentifier = `${$app.name}-${$app.stage}-final`;
+        // SST 4 keeps it by itself, SST 3 does not.
+        opts.retainOnDelete = isProduction;
+      },
+    },
+  });
+  const credentials = $util.all([aurora.username, aurora.password]).apply(([name, password]) => `${encodeURIComponent(name)}:${encodeURIComponent(password)}`);
+  return { aurora, url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=require` };
+}

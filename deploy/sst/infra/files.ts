@@ -1,0 +1,34 @@
+import type { Settings } from "./settings";
+
+/** What Pylon does with files, and no more: linking a bucket alone would grant everything on it. */
+const OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+const BUCKET_ACTIONS = ["s3:ListBucket", "s3:ListBucketMultipartUploads"];
+
+export interface Files {
+  readonly bucket: sst.aws.Bucket;
+  readonly environment: Readonly<Record<string, $util.Input<string>>>;
+}
+
+/** A private bucket. Browsers send and fetch files by signed links of a few minutes, from the sites that may call the stage. */
+export function createFiles({ isProduction, corsOrigin }: Settings): Files {
+  sst.Linkable.wrap(sst.aws.Bucket, (bucket) => ({
+    properties: { name: bucket.name },
+    include: [
+      sst.aws.permission({ actions: OBJECT_ACTIONS, resources: [$interpolate`${bucket.arn}/*`] }),
+      sst.aws.permission({ actions: BUCKET_ACTIONS, resources: [bucket.arn] }),
+    ],
+  }));
+  const bucket = new sst.aws.Bucket("Files", {
+    versioning: isProduction,
+    cors: { allowOrigins: corsOrigin.split(",").map((origin) => origin.trim()), allowMethods: ["GET", "PUT", "HEAD"], allowHeaders: ["*"], exposeHeaders: ["ETag"], maxAge: "1 hour" },
+    transform: {
+      lifecycle: (args) => {
+        args.rules = [
+          { id: "unfinished-uploads", status: "Enabled", filter: { prefix: "" }, abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } },
+          ...(isProduction ? [{ id: "old-versions", status: "Enabled", filter: { prefix: "" }, noncurrentVersionExpiration: { noncurrentDays: 30 } }] : []),
+        ];
+      },
+    },
+  });
+  return { bucket, environment: { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: bucket.name, PYLON_S3_REGION: aws.getRegionOutput().name } };
+}

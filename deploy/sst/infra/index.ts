@@ -1,0 +1,11 @@
+export { createAlarms } from "./alarms";
+export { createCache } from "./cache";
+export { createCdn } from "./cdn";
+export { scaleByConnections } from "./connection-scaling";
+export { createDatabase } from "./database";
+export { createFiles } from "./files";
+export { createNetwork } from "./network";
+export { createParameters, secretValues } from "./parameters";
+export { createService } from "./service";
+export { readSettings } from "./settings";
+export { createVolume } from "./volume";

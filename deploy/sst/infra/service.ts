@@ -1,0 +1,120 @@
+import type { Files } from "./files";
+import type { Network } from "./network";
+import type { Parameters } from "./parameters";
+import { allow } from "./security-groups";
+import { dnsOf, type Settings } from "./settings";
+
+/** HTTP and everything else on one port; and WebSocket, SSE and shards on ports of their own, as clients of four ports expect them. */
+const HTTP_PORT = 4321;
+const LAST_PORT = 4324;
+const OTHER_PORTS = [4322, 4323, LAST_PORT] as const;
+/** A socket may be silent for an hour before the load balancer cuts it. */
+const IDLE_TIMEOUT_S = 3600;
+/** What a task that goes away gets for what is under way; ECS kills it after its `stopTimeout` of 30 s at the earliest. */
+const DEREGISTRATION_DELAY_S = 20;
+/** A first start on an empty database, with Aurora just awake. */
+const START_GRACE_S = 120;
+const TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+
+interface ServiceOptions {
+  readonly cluster: sst.aws.Cluster;
+  readonly network: Network;
+  readonly settings: Settings;
+  /** The name that leads to this service's load balancer; default the stage's domain. */
+  readonly domain?: string;
+  readonly environment?: Readonly<Record<string, $util.Input<string>>>;
+  readonly parameters: Parameters;
+  readonly files?: Files;
+  readonly volume?: { readonly efs: sst.aws.Efs; readonly path: string };
+  readonly size?: { readonly cpu: "0.25 vCPU" | "0.5 vCPU" | "1 vCPU" | "2 vCPU"; readonly memory: `${number} GB` };
+  /** How many replicas; `single`: one, and never a second one beside it, not even while a new version is deployed. */
+  readonly replicas?: { readonly min: number; readonly max: number } | "single";
+}
+
+/** Pylon on Fargate behind a load balancer with TLS. */
+export function createService(name: string, options: ServiceOptions): sst.aws.Service {
+  const { cluster, network, settings, files, volume, parameters } = options;
+  const { replicas = { min: 1, max: 4 }, size = { cpu: "0.25 vCPU", memory: "0.5 GB" }, domain = settings.domain } = options;
+  const { min, max } = replicas === "single" ? { min: 1, max: 1 } : replicas;
+  const service = new sst.aws.Service(name, {
+    cluster,
+    ...size,
+    image: { context: ".", dockerfile: "Dockerfile" },
+    ...(settings.isProduction ? {} : { capacity: "spot" as const }),
+    ...(files === undefined ? {} : { link: [files.bucket] }),
+    ...(volume === undefined ? {} : { volumes: [volume] }),
+    environment: {
+      PYLON_LOG_FORMAT: "json",
+      PYLON_TRUST_PROXY_HOPS: "1",
+      PYLON_PUBLIC_URL: `https://${domain}`,
+      PYLON_CORS_ORIGIN: settings.corsOrigin,
+      ...settings.variables,
+      ...files?.environment,
+      ...options.environment,
+    },
+    ssm: Object.fromEntries(Object.entries(parameters).map(([variable, { arn }]) => [variable, arn])),
+    // A deployment that never gets healthy is rolled back by ECS and fails here, instead of looking like a success.
+    wait: true,
+    logging: { retention: settings.isProduction ? "3 months" : "1 week" },
+    health: { command: ["CMD", "pylon", "health"], startPeriod: "2 minutes", interval: "30 seconds", timeout: "10 seconds", retries: 3 },
+    // A process that sleeps uses no less memory than one that works, so memory says nothing about load.
+    scaling: { min, max, cpuUtilization: 70, memoryUtilization: false },
+    loadBalancer: {
+      domain: { name: domain, dns: dnsOf(settings) },
+      rules: [
+        { listen: "80/http", redirect: "443/https" },
+        { listen: "443/https", forward: "4321/http" },
+        { listen: "4322/https", forward: "4322/http" },
+        { listen: "4323/https", forward: "4323/http" },
+        { listen: "4324/https", forward: "4324/http" },
+      ],
+      health: Object.fromEntries([HTTP_PORT, ...OTHER_PORTS].map((port) => [`${port}/http`, HEALTH])),
+    },
+    transform: {
+      loadBalancer: (args) => {
+        args.idleTimeout = IDLE_TIMEOUT_S;
+        args.dropInvalidHeaderFields = true;
+        args.enableDeletionProtection = settings.isProduction;
+      },
+      loadBalancerSecurityGroup: (args) => {
+        args.ingress = [80, 443, ...OTHER_PORTS].map((port) => ({ fromPort: port, toPort: port, protocol: "tcp", cidrBlocks: ["0.0.0.0/0"] }));
+        args.egress = [{ fromPort: HTTP_PORT, toPort: LAST_PORT, protocol: "tcp", cidrBlocks: [network.vpc.nodes.vpc.cidrBlock] }];
+      },
+      listener: (args) => {
+        if (args.protocol === "HTTPS") args.sslPolicy = TLS_POLICY;
+      },
+      target: (args) => {
+        args.stickiness = { enabled: true, type: "lb_cookie", cookieDuration: 86_400 };
+        args.deregistrationDelay = DEREGISTRATION_DELAY_S;
+        args.loadBalancingAlgorithmType = "least_outstanding_requests";
+      },
+      service: (args) => {
+        args.networkConfiguration = { assignPublicIp: network.isPublic, subnets: network.subnets, securityGroups: [network.tasks.id] };
+        args.healthCheckGracePeriodSeconds = START_GRACE_S;
+        args.propagateTags = "SERVICE";
+        if (replicas === "single") {
+          args.deploymentMinimumHealthyPercent = 0;
+          args.deploymentMaximumPercent = 100;
+        }
+      },
+      executionRole: (args) => {
+        args.inlinePolicies = [{ name: "parameters", policy: readingOf(parameters) }];
+      },
+    },
+  });
+  const balancerGroup = service.nodes.loadBalancer.securityGroups.apply(([group]) => {
+    if (group === undefined) throw new Error(`The load balancer of ${name} has no security group.`);
+    return group;
+  });
+  allow(`${name}FromLoadBalancer`, { from: balancerGroup, to: network.tasks.id, ports: [HTTP_PORT, LAST_PORT] });
+  return service;
+}
+
+const HEALTH = { path: "/health", interval: "15 seconds", timeout: "5 seconds", healthyThreshold: 2, unhealthyThreshold: 3 } as const;
+
+/** ECS reads just these parameters for the container. */
+function readingOf(parameters: Parameters): $util.Output<string> {
+  return aws.iam.getPolicyDocumentOutput({
+    statements: [{ actions: ["ssm:GetParameters"], resources: Object.values(parameters).map(({ arn }) => arn) }],
+  }).json;
+}

@@ -1,0 +1,107 @@
+/** Where the records of the domain are kept. */
+type DnsHost = "aws" | "cloudflare" | "vercel";
+
+/** What a stage is given by the environment: SST reads `.env` and `.env.<stage>` before it runs this. */
+export interface Settings {
+  readonly isProduction: boolean;
+  /** Where clients reach the stage: `api.example.com`, and `pr-42.api.example.com` for the stage `pr-42`. */
+  readonly domain: string;
+  readonly dnsHost: DnsHost;
+  /** The zone that the records go to; only Vercel has to be told. */
+  readonly dnsZone: string;
+  /** A name of its own for the CDN, or undefined for the one that CloudFront gives. */
+  readonly cdnDomain: string | undefined;
+  /** The sites whose pages may call the stage, comma-separated. */
+  readonly corsOrigin: string;
+  readonly alarmEmail: string | undefined;
+  /** The variables whose values are `sst.Secret`s, such as `PYLON_ADMIN_TOKEN`. */
+  readonly secrets: readonly string[];
+  /** Variables that the app reads and that are no secrets, by name. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Every stage needs them: the admin's token, and the key that encrypts second factors and providers' tokens at rest. */
+const SECRETS_OF_EVERY_APP = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY"];
+const DNS_HOSTS: readonly DnsHost[] = ["aws", "cloudflare", "vercel"];
+const HOST_NAME = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
+const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
+
+/**
+ * Reads and checks the settings of a stage.
+ *
+ * @throws Error that names the variable and the form it must have
+ */
+export function readSettings(stage: string, env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const isProduction = stage === "production";
+  const root = hostName(env, "PYLON_DOMAIN");
+  if (root === undefined) throw new Error("Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.");
+  const domain = isProduction ? root : `${stage}.${root}`;
+  const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
+  return {
+    isProduction,
+    domain,
+    dnsHost: dnsHost(env),
+    dnsZone: hostName(env, "PYLON_DNS_ZONE") ?? root.split(".").slice(-2).join("."),
+    cdnDomain: cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`,
+    corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? `https://${domain}`,
+    alarmEmail: text(env, "PYLON_ALARM_EMAIL"),
+    secrets: [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])],
+    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name)])),
+  };
+}
+
+/** The Pulumi providers beyond AWS that the records of the domain need. */
+export function dnsProviders(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
+  switch (dnsHost(env)) {
+    case "aws":
+      return {};
+    case "cloudflare":
+      return { cloudflare: "6.15.0" };
+    case "vercel":
+      return { "@pulumiverse/vercel": "4.6.0" };
+  }
+}
+
+/** The adapter that makes the records and proves the certificates. */
+export function dnsOf({ dnsHost, dnsZone }: Settings): ReturnType<typeof sst.aws.dns> | ReturnType<typeof sst.cloudflare.dns> | ReturnType<typeof sst.vercel.dns> {
+  switch (dnsHost) {
+    case "aws":
+      return sst.aws.dns();
+    case "cloudflare":
+      return sst.cloudflare.dns();
+    case "vercel":
+      return sst.vercel.dns({ domain: dnsZone });
+  }
+}
+
+function dnsHost(env: Readonly<Record<string, string | undefined>>): DnsHost {
+  const given = text(env, "PYLON_DNS") ?? "aws";
+  const host = DNS_HOSTS.find((known) => known === given);
+  if (host === undefined) throw new Error(`PYLON_DNS is "${given}": it can be ${DNS_HOSTS.join(", ")}.`);
+  return host;
+}
+
+function hostName(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const given = text(env, name);
+  if (given !== undefined && !HOST_NAME.test(given)) throw new Error(`${name} is "${given}": give a host name in small letters without https://, such as api.example.com.`);
+  return given;
+}
+
+function names(env: Readonly<Record<string, string | undefined>>, list: string): string[] {
+  const given = (env[list] ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const wrong = given.find((name) => !VARIABLE.test(name));
+  if (wrong !== undefined) throw new Error(`${list} names "${wrong}": give names of variables with commas between, such as PYLON_OAUTH_GITHUB_CLIENT_ID,PYLON_OAUTH_GITHUB_SECRET.`);
+  return given;
+}
+
+function required(env: Readonly<Record<string, string | undefined>>, name: string): string {
+  const given = text(env, name);
+  if (given === undefined) throw new Error(`PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`);
+  return given;
+}
+
+/** An empty variable is one that is not set. */
+function text(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const given = env[name]?.trim();
+  return given === "" ? undefined : given;
+}

@@ -1,0 +1,141 @@
+// Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS, and prints the resources that come out.
+// node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the config and SST's installed platform.
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const [folder, config, stage] = process.argv.slice(2);
+const platform = join(folder, ".sst", "platform");
+const requirePlatform = createRequire(join(platform, "package.json"));
+const esbuild = requirePlatform("esbuild");
+// The mocks only hold for the copy of Pulumi that SST's components import.
+const { runtime } = requirePlatform("@pulumi/pulumi");
+const { runInPulumiStack } = requirePlatform("@pulumi/pulumi/runtime");
+
+/** `sst` and `aws` are there without an import in every config. */
+const PROGRAM = `
+import * as aws from "@pulumi/aws";
+import * as sst from "./src/components/index";
+import { run } from "./src/auto/run";
+import config from ${JSON.stringify(join(folder, config))};
+Object.assign(globalThis, { aws, sst });
+export default () => run(config.run);`;
+const bootstrap = await startBootstrap();
+process.env.SST_SERVER = `http://127.0.0.1:${bootstrap.address().port}`;
+const resources = [];
+await runtime.setMocks({ newResource, call }, "pylon", stage, false);
+
+try {
+  const app = await bundled(`export { default } from ${JSON.stringify(join(folder, config))};`, { name: "", stage });
+  const declared = await app.default.app({ stage });
+  const program = await bundled(PROGRAM, { ...declared, removal: declared.removal ?? "remove", stage, providers: declared.providers ?? {} });
+  const outputs = await runInPulumiStack(async () => program.default());
+  await settled();
+  process.stdout.write(JSON.stringify({ app: declared, resources, outputs: await plain(outputs) }));
+} catch (error) {
+  process.stderr.write(`${error?.stack ?? error}\n`);
+  process.exitCode = 1;
+} finally {
+  bootstrap.close();
+}
+
+/** The globals that SST's own bundler gives a config. */
+async function bundled(source, app) {
+  // Inside the platform's folder, so that its packages are found at run time.
+  const outfile = join(platform, `proof-${randomUUID()}.cjs`);
+  const cli = { command: "deploy", env: {}, paths: { home: join(folder, ".config"), root: folder, work: join(folder, ".sst"), platform }, state: { version: {} } };
+  try {
+    await esbuild.build({
+      stdin: { contents: source, resolveDir: platform, loader: "ts" },
+      outfile,
+      bundle: true,
+      packages: "external",
+      format: "cjs",
+      platform: "node",
+      target: "node20",
+      logLevel: "error",
+      define: { $app: JSON.stringify(app), $cli: JSON.stringify(cli), $dev: "false" },
+      inject: [join(platform, "src/shim/run.js")],
+    });
+    return requirePlatform(outfile);
+  } finally {
+    rmSync(outfile, { force: true });
+  }
+}
+
+/** What AWS would answer, as far as SST's components read it. */
+function newResource({ type, name, inputs, id }) {
+  const arn = `arn:aws:mock:us-east-1:123456789012:${type.split(":").at(-1)}/${name}`;
+  resources.push({ type, name, inputs });
+  return {
+    id: id || `${name}-id`,
+    state: {
+      arn,
+      name,
+      ...inputs,
+      arnSuffix: `app/${name}/0123456789abcdef`,
+      dnsName: `${name.toLowerCase()}.elb.example`,
+      zoneId: "Z0000000000000",
+      endpoint: `${name.toLowerCase()}.rds.example`,
+      readerEndpoint: `${name.toLowerCase()}-ro.rds.example`,
+      primaryEndpointAddress: `${name.toLowerCase()}.cache.example`,
+      configurationEndpointAddress: `${name.toLowerCase()}.cache.example`,
+      clusterIdentifier: `${name.toLowerCase()}-cluster`,
+      port: inputs.port ?? 5432,
+      cidrBlock: inputs.cidrBlock ?? "10.0.0.0/16",
+      domainName: inputs.domainName ?? `${name.toLowerCase()}.example`,
+      bucketRegionalDomainName: `${name.toLowerCase()}.s3.example`,
+      domainValidationOptions: [{ domainName: inputs.domainName ?? "", resourceRecordName: "_proof.example.com", resourceRecordType: "CNAME", resourceRecordValue: "_value.example.com" }],
+      digest: "sha256:0123",
+      ref: "image",
+      ...(type === "random:index/randomPassword:RandomPassword" ? { result: "p@ss/word:of the proof" } : {}),
+      ...(type === "random:index/randomString:RandomString" ? { result: "abcdefgh" } : {}),
+    },
+  };
+}
+
+function call({ token, inputs }) {
+  switch (token) {
+    case "aws:index/getRegion:getRegion":
+      return { name: "us-east-1", region: "us-east-1", id: "us-east-1" };
+    case "aws:index/getCallerIdentity:getCallerIdentity":
+      return { accountId: "123456789012" };
+    case "aws:index/getPartition:getPartition":
+      return { partition: "aws", dnsSuffix: "amazonaws.com" };
+    case "aws:index/getAvailabilityZones:getAvailabilityZones":
+      return { names: ["us-east-1a", "us-east-1b"], zoneIds: ["use1-az1", "use1-az2"] };
+    case "aws:iam/getPolicyDocument:getPolicyDocument":
+      return { statements: inputs.statements, json: JSON.stringify({ Version: "2012-10-17", Statement: inputs.statements }) };
+    case "aws:route53/getZone:getZone":
+      return { zoneId: "Z1111111111111", name: "example.com" };
+    case "aws:ecr/getAuthorizationToken:getAuthorizationToken":
+      return { proxyEndpoint: "https://ecr.example", userName: "AWS", password: "ecr-password" };
+    case "aws:cloudfront/getCachePolicy:getCachePolicy":
+      return { id: "cache-policy" };
+    default:
+      return inputs;
+  }
+}
+
+/** SST asks its own process for the buckets of the account's bootstrap. */
+function startBootstrap() {
+  const answer = { asset: "asset-bucket", assetEcrRegistryId: "123456789012", assetEcrUrl: "123456789012.ecr.example/sst", state: "state-bucket", appsyncHttp: "", appsyncRealtime: "" };
+  const server = createServer((_request, response) => response.end(JSON.stringify({ result: answer })));
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+/** Resources are registered behind promises that wait for one another: quiet for a while means done. */
+async function settled() {
+  let seen = -1;
+  while (seen !== resources.length) {
+    seen = resources.length;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+async function plain(outputs) {
+  const found = outputs?.promise === undefined ? outputs : await outputs.promise(true);
+  return JSON.parse(JSON.stringify(found ?? {}, (key, value) => (typeof value === "bigint" ? String(value) : value)));
+}

@@ -1,0 +1,30 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so a deployment is a short pause.
+export default $config({
+  async app({ stage }) {
+    const { dnsProviders } = await import("./infra/settings");
+    const isProduction = stage === "production";
+    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+  },
+  async run() {
+    const pylon = await import("./infra");
+    const settings = pylon.readSettings($app.stage);
+    const network = pylon.createNetwork();
+    const efs = pylon.createVolume(network, settings);
+    const parameters = pylon.createParameters(pylon.secretValues(settings));
+    const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
+    const service = pylon.createService("Pylon", {
+      cluster,
+      network,
+      settings,
+      parameters,
+      replicas: "single",
+      volume: { efs, path: "/data" },
+      environment: { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" },
+    });
+    pylon.createAlarms(service, settings);
+    const cdn = pylon.createCdn(service, settings);
+    return { api: `https://${settings.domain}`, cdn: cdn.url };
+  },
+});

@@ -1,0 +1,24 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+// The default shape without public addresses: containers reach AWS through VPC endpoints, and nothing else on the internet.
+export default $config({
+  async app({ stage }) {
+    const { dnsProviders } = await import("./infra/settings");
+    const isProduction = stage === "production";
+    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+  },
+  async run() {
+    const pylon = await import("./infra");
+    const settings = pylon.readSettings($app.stage);
+    const network = pylon.createNetwork("endpoints");
+    const database = pylon.createDatabase(network, settings);
+    const files = pylon.createFiles(settings);
+    const parameters = pylon.createParameters({ DATABASE_URL: database.url, ...pylon.secretValues(settings) });
+    const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
+    const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
+    pylon.scaleByConnections("Pylon", service);
+    pylon.createAlarms(service, settings, database);
+    const cdn = pylon.createCdn(service, settings);
+    return { api: `https://${settings.domain}`, cdn: cdn.url };
+  },
+});

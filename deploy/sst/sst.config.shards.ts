@@ -1,0 +1,26 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+// The default shape, and beside it one bigger container of its own for shards: a simulation lives in one process, so it can't be a replica.
+export default $config({
+  async app({ stage }) {
+    const { dnsProviders } = await import("./infra/settings");
+    const isProduction = stage === "production";
+    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+  },
+  async run() {
+    const pylon = await import("./infra");
+    const settings = pylon.readSettings($app.stage);
+    const network = pylon.createNetwork();
+    const database = pylon.createDatabase(network, settings);
+    const files = pylon.createFiles(settings);
+    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: pylon.createCache(network), ...pylon.secretValues(settings) });
+    const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
+    const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
+    const domain = `shards.${settings.domain}`;
+    pylon.createService("Shards", { cluster, network, settings, files, parameters, domain, replicas: "single", size: { cpu: "1 vCPU", memory: "2 GB" } });
+    pylon.scaleByConnections("Pylon", service);
+    pylon.createAlarms(service, settings, database);
+    const cdn = pylon.createCdn(service, settings);
+    return { api: `https://${settings.domain}`, shards: `https://${domain}`, cdn: cdn.url };
+  },
+});
