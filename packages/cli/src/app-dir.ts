@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { CommandContext } from "./command.ts";
+import type { Option } from "./command.ts";
 import { CommandError, EXIT } from "./output.ts";
 
 export interface AppLocation {
@@ -9,13 +9,21 @@ export interface AppLocation {
   readonly entry: string;
 }
 
+/** The flag of every command that is for an app. */
+export const ENTRY = { type: "string", value: "FILE", summary: "The app's entry file; default app.ts." } as const satisfies Option;
+
+interface Naming {
+  readonly args: readonly string[];
+  readonly options: { readonly entry: string | undefined };
+}
+
 /**
  * The app that a command is for: its argument is a folder or an entry file, default the current folder's `app.ts`.
  *
  * @param prefix of the codes: DEV, START, CODEGEN
  * @throws CommandError <PREFIX>_NO_ENTRY, <PREFIX>_ENTRY_NOT_FOUND
  */
-export function locateApp({ args, options }: CommandContext, prefix: string): AppLocation {
+export function locateApp({ args, options }: Naming, prefix: string): AppLocation {
   const target = resolve(args[0] ?? options.entry ?? ".");
   const isFolder = existsSync(target) && statSync(target).isDirectory();
   const file = isFolder ? join(target, options.entry !== undefined && args[0] !== undefined ? options.entry : "app.ts") : target;

@@ -1,15 +1,19 @@
 import { writeFileSync } from "node:fs";
 import { loadApp, validateManifest } from "@pylonsync/server";
-import { locateApp } from "../app-dir.ts";
-import type { Command } from "../command.ts";
+import { ENTRY, locateApp } from "../app-dir.ts";
+import { defineCommand } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT } from "../output.ts";
 
-export const codegen: Command = {
+export const codegen = defineCommand({
   name: "codegen",
-  usage: "codegen [DIR] [--out FILE]",
+  args: ["[DIR]"],
   summary: "Write pylon.manifest.json and pylon.client.ts; with --out only the manifest, to FILE.",
+  options: {
+    out: { type: "string", value: "FILE", summary: "Where the manifest goes; nothing else is written then." },
+    entry: ENTRY,
+  },
   async run(context) {
     const { dir, entry } = locateApp(context, "CODEGEN");
     const { output, options } = context;
@@ -27,4 +31,4 @@ export const codegen: Command = {
     output.json({ code: "CODEGEN_OK", name: manifest.name, entities: manifest.entities.length, functions: loaded.functions.size });
     return EXIT.OK;
   },
-};
+});

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { compileApp, ConfigError, createServer, loadApp, loadConfig, watchApp, type AppPart, type Config, type Diagnostic, type LoadedApp, type PylonServer } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
-import { locateApp, type AppLocation } from "../app-dir.ts";
-import type { Command, CommandContext } from "../command.ts";
+import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
+import { defineCommand, type CommandContext } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
@@ -10,17 +10,25 @@ import { EXIT, type Output } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
-export const dev: Command = {
+const OPTIONS = {
+  port: { type: "string", value: "N", summary: "The port; default PYLON_PORT, and without that 4321." },
+  once: { type: "boolean", summary: "Only check the app and write its generated files." },
+  entry: ENTRY,
+} as const;
+type Context = CommandContext<typeof OPTIONS>;
+
+export const dev = defineCommand({
   name: "dev",
-  usage: "dev [DIR] [--port N] [--once]",
-  summary: "Serve the app, and again whenever a file is saved. --once only checks it.",
+  args: ["[DIR]"],
+  summary: "Serve the app, and again whenever a file is saved.",
+  options: OPTIONS,
   async run(context) {
     const location = locateApp(context, "DEV");
     const settings = readSettings(context, location);
     if (context.options.once) return checkOnce(await load(location, settings), location, context.output);
     return new DevSession(context, location, settings).run();
   },
-};
+});
 
 /** What a session takes from the environment, and takes anew when `.env` is saved. */
 interface Settings {
@@ -29,7 +37,7 @@ interface Settings {
 }
 
 /** @throws ConfigError */
-function readSettings({ options, output, env: own }: CommandContext, { dir }: AppLocation): Settings {
+function readSettings({ options, output, env: own }: Context, { dir }: AppLocation): Settings {
   const { env, files } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
   // Nobody waits for an answer of a server that its developer stops.
@@ -57,7 +65,7 @@ function checkOnce(loaded: LoadedApp, { entry }: AppLocation, output: Output): n
 
 /** One `pylon dev`: serves, watches, reloads. */
 class DevSession {
-  readonly #context: CommandContext;
+  readonly #context: Context;
   readonly #location: AppLocation;
   readonly #output: Output;
   #settings: Settings;
@@ -66,7 +74,7 @@ class DevSession {
   #rebuilds = 0;
   #working: Promise<void> = Promise.resolve();
 
-  constructor(context: CommandContext, location: AppLocation, settings: Settings) {
+  constructor(context: Context, location: AppLocation, settings: Settings) {
     this.#context = context;
     this.#location = location;
     this.#output = context.output;

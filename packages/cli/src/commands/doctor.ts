@@ -3,8 +3,8 @@ import { statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { compileApp, ConfigError, describeDatabase, loadApp, loadConfig, openStore, type Config, type LoadedApp } from "@pylonsync/server";
-import { locateApp } from "../app-dir.ts";
-import type { Command } from "../command.ts";
+import { ENTRY, locateApp } from "../app-dir.ts";
+import { defineCommand } from "../command.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { EXIT } from "../output.ts";
 
@@ -17,10 +17,13 @@ interface Check {
 const MIN_DISK_BYTES = 100 * 1024 * 1024;
 const WANTED_BUN = "1.4";
 
-export const doctor: Command = {
+export const doctor = defineCommand({
   name: "doctor",
-  usage: "doctor [DIR]",
+  args: ["[DIR]"],
   summary: "Check the app, its environment and this machine.",
+  options: {
+    entry: ENTRY,
+  },
   async run(context) {
     const { dir, entry } = locateApp(context, "DOCTOR");
     const { env } = withEnvFiles(dir, context.env);
@@ -34,7 +37,7 @@ export const doctor: Command = {
     output.json({ checks, passed: count("pass"), warnings: count("warning"), errors: count("error") });
     return count("error") === 0 ? EXIT.OK : EXIT.FAILED;
   },
-};
+});
 
 function checkRuntime(): Check {
   const isRight = Bun.version.startsWith(WANTED_BUN);

@@ -1,15 +1,18 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Command } from "../command.ts";
+import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { TEMPLATES } from "../templates.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-export const init: Command = {
+export const init = defineCommand({
   name: "init",
-  usage: "init NAME [--template basic|todo]",
+  args: ["NAME"],
   summary: "Make a new app folder.",
+  options: {
+    template: { type: "string", value: [...TEMPLATES.keys()].join("|"), summary: "What it begins with; default basic." },
+  },
   async run({ args, options, output }) {
     const [path] = args;
     if (path === undefined) throw new CommandError("INIT_NO_PATH", "Name the app: `pylon init my-app`.", EXIT.USAGE);
@@ -32,4 +35,4 @@ export const init: Command = {
     output.json({ code: "INIT_OK", path: target, template: templateName, files: [...files.keys()] });
     return EXIT.OK;
   },
-};
+});

@@ -2,8 +2,8 @@ import { createInterface } from "node:readline/promises";
 import { join } from "node:path";
 import { describeStep, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
-import { locateApp } from "../app-dir.ts";
-import type { Command, CommandContext } from "../command.ts";
+import { ENTRY, locateApp } from "../app-dir.ts";
+import { defineCommand, type CommandContext } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -11,10 +11,20 @@ import { CommandError, EXIT } from "../output.ts";
 const ACTIONS = ["plan", "apply", "status"] as const;
 type Action = (typeof ACTIONS)[number];
 
-export const migrate: Command = {
+const OPTIONS = {
+  plan: { type: "boolean", summary: "Only show the steps, whatever the action." },
+  yes: { type: "boolean", short: "y", summary: "Apply without asking." },
+  "no-prompt": { type: "boolean", summary: "The same as --yes." },
+  "allow-destructive": { type: "boolean", summary: "Apply steps that lose data too." },
+  entry: ENTRY,
+} as const;
+type Context = CommandContext<typeof OPTIONS>;
+
+export const migrate = defineCommand({
   name: "migrate",
-  usage: "migrate [plan|apply|status] [DIR] [--allow-destructive] [--yes]",
-  summary: "Show what the app's schema changes in the database (plan, --plan), or change it (apply).",
+  args: ["[plan|apply|status]", "[DIR]"],
+  summary: "Show what the app's schema changes in the database (plan), or change it (apply).",
+  options: OPTIONS,
   async run(context) {
     const { action, rest } = actionOf(context);
     const { dir, entry } = locateApp(rest, "MIGRATE");
@@ -39,7 +49,7 @@ export const migrate: Command = {
         return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
       }
       if (problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
-      if (destructive && !options.allowDestructive) {
+      if (destructive && !options["allow-destructive"]) {
         throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
       }
       if (steps.length > 0 && !(await isConfirmed(context))) {
@@ -54,18 +64,18 @@ export const migrate: Command = {
       await store.close();
     }
   },
-};
+});
 
 /** `--plan` is `plan`; without a word it is `plan` too, because looking is safe. */
-function actionOf(context: CommandContext): { readonly action: Action; readonly rest: CommandContext } {
+function actionOf(context: Context): { readonly action: Action; readonly rest: Context } {
   const [first, ...others] = context.args;
   const action = ACTIONS.find((candidate) => candidate === first);
   if (action === undefined) return { action: "plan", rest: context };
   return { action: context.options.plan ? "plan" : action, rest: { ...context, args: others } };
 }
 
-async function isConfirmed({ options, output }: CommandContext): Promise<boolean> {
-  if (options.yes || output.isJson || !process.stdin.isTTY) return true;
+async function isConfirmed({ options, output }: Context): Promise<boolean> {
+  if (options.yes || options["no-prompt"] || output.isJson || !process.stdin.isTTY) return true;
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await prompt.question("Apply? [y/N] ");
   prompt.close();

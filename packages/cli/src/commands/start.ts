@@ -1,15 +1,19 @@
 import { createServer, describeDatabase, loadApp, loadConfig } from "@pylonsync/server";
-import { locateApp } from "../app-dir.ts";
-import type { Command } from "../command.ts";
+import { ENTRY, locateApp } from "../app-dir.ts";
+import { defineCommand } from "../command.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import { EXIT } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
-export const start: Command = {
+export const start = defineCommand({
   name: "start",
-  usage: "start [DIR] [--port N]",
+  args: ["[DIR]"],
   summary: "Serve the app in production.",
+  options: {
+    port: { type: "string", value: "N", summary: "The port; default PYLON_PORT, and without that 4321." },
+    entry: ENTRY,
+  },
   async run(context) {
     const { dir, entry } = locateApp(context, "START");
     const { output, options, env } = context;
@@ -26,4 +30,4 @@ export const start: Command = {
     await server.stop();
     return EXIT.OK;
   },
-};
+});

@@ -1,16 +1,17 @@
 import pkg from "../../package.json" with { type: "json" };
-import type { Command } from "../command.ts";
+import { defineCommand } from "../command.ts";
 import { EXIT } from "../output.ts";
 
 export const VERSION: string = pkg.version;
 
-export const version: Command = {
+export const version = defineCommand({
   name: "version",
-  usage: "version",
+  args: [],
   summary: "Print the version.",
+  options: {},
   async run({ output }) {
     output.say(`pylon ${VERSION}`);
     output.json({ version: VERSION });
     return EXIT.OK;
   },
-};
+});

@@ -1,0 +1,33 @@
+import type { Command, Option } from "./command.ts";
+
+const EVERYWHERE: readonly (readonly [string, Option])[] = [
+  ["json", { type: "boolean", summary: "Print one JSON value for programs in place of text." }],
+  ["help", { type: "boolean", short: "h", summary: "Print this." }],
+];
+
+/** All commands, a line each. */
+export function usageOfAll(commands: readonly Command[]): string {
+  const lines = table(commands.map((command) => [callOf(command), command.summary]));
+  return ["pylon: a realtime backend in one process", "", ...lines, "", "`pylon COMMAND --help` shows the flags of a command. Every command takes --json: JSON on stdout."].join("\n");
+}
+
+/** How one command is called, and each of its flags. */
+export function usageOf(command: Command): string {
+  const flags = [...Object.entries(command.options), ...EVERYWHERE].map(([name, option]): [string, string] => [flagOf(name, option), option.summary]);
+  return [`pylon ${callOf(command)} [FLAGS]`, "", command.summary, "", ...table(flags)].join("\n");
+}
+
+/** `--port N`, `--yes, -y`. */
+export function flagOf(name: string, { short, value }: Option): string {
+  return `--${name}${value === undefined ? "" : ` ${value}`}${short === undefined ? "" : `, -${short}`}`;
+}
+
+/** `migrate [plan|apply|status] [DIR]`. */
+export function callOf({ name, args }: Command): string {
+  return [name, ...args].join(" ");
+}
+
+function table(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}${right}`);
+}
