@@ -139,7 +139,7 @@ for (const version of VERSIONS) {
 
       test("keeps secrets in encrypted parameters, and nowhere in plain text", () => {
         const parameters = stage.all("aws:ssm/parameter:Parameter");
-        expect(parameters.map(({ inputs }) => inputs["name"]).toSorted()).toEqual(
+        expect(parameters.map(({ inputs }) => String(inputs["name"])).toSorted()).toEqual(
           ["DATABASE_URL", "PYLON_ADMIN_TOKEN", "PYLON_OAUTH_GITHUB_SECRET", "PYLON_SSO_ENCRYPTION_KEY"].map((name) => `/pylon-app/production/${name}`),
         );
         expect(parameters.every(({ inputs }) => inputs["type"] === "SecureString" && isSecret(inputs["value"]))).toBe(true);
@@ -262,7 +262,7 @@ for (const version of VERSIONS) {
         securityGroups: ["TaskGroup-id"],
       });
       const endpoints = stage.all("aws:ec2/vpcEndpoint:VpcEndpoint").map(({ inputs }) => inputs);
-      expect(endpoints.map(({ serviceName }) => serviceName).toSorted()).toEqual(
+      expect(endpoints.map(({ serviceName }) => String(serviceName)).toSorted()).toEqual(
         ["ecr.api", "ecr.dkr", "logs", "s3", "ssm", "ssmmessages"].map((service) => `com.amazonaws.us-east-1.${service}`),
       );
       expect(endpoints.find(({ vpcEndpointType }) => vpcEndpointType === "Gateway")?.["routeTableIds"]).toEqual(["NetworkPrivateRouteTable1-id", "NetworkPrivateRouteTable2-id"]);

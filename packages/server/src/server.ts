@@ -15,7 +15,9 @@ import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
-import { describeStep, planMigration } from "./schema/diff.ts";
+import { describeStep } from "./schema/diff.ts";
+import { planStart } from "./schema/start-plan.ts";
+import type { StoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
 import { openStore } from "./store/open-store.ts";
 import type { Store } from "./store/store.ts";
@@ -118,7 +120,7 @@ class Server implements PylonServer {
       throw error;
     });
     try {
-      await bringTo(store, app.manifest);
+      this.#diagnostics = [...diagnostics, ...(await bringTo(store, app.manifest))];
       const mails: MailCounts = { sent: 0, failed: 0 };
       const mailer = openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log, counts: mails });
       const { oauthEndpoints } = this.#options;
@@ -155,7 +157,7 @@ class Server implements PylonServer {
       diagnostics.push({ severity: "warning", code: "PLUGINS_CHANGED", message: "The settings of plugins are read at start.", path: "plugins", hint: "Start the server again." });
     }
     try {
-      await bringTo(this.#running.store, app.manifest);
+      diagnostics.push(...(await bringTo(this.#running.store, app.manifest)));
       this.#running.replace(app);
     } catch (error) {
       if (!(error instanceof PylonStartError)) throw error;
@@ -165,18 +167,35 @@ class Server implements PylonServer {
   }
 }
 
-/** Applies what the schema adds. @throws PylonStartError for a change that would lose data or can't be applied */
-async function bringTo(store: Store, manifest: Manifest): Promise<void> {
+/**
+ * Applies what the schema adds.
+ *
+ * @returns a warning for what the database has and the app does not
+ * @throws PylonStartError for a change that would lose data or can't be applied
+ */
+async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
+  const warnings: Diagnostic[] = [];
   await store.migrate((stored) => {
-    const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
+    const { migration, problems, waiting, stored: next } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest);
     const [problem] = problems;
     if (problem !== undefined) throw new PylonStartError(`${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`);
-    if (destructive) {
-      const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");
+    const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");
+    if (lost !== "") {
       throw new PylonStartError(`The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`);
     }
-    return { migration, manifestJson: JSON.stringify(manifest) };
+    warnings.splice(0, warnings.length, ...waiting.map((step) => leftoverWarning(describeStep(step))));
+    return { migration, manifestJson: JSON.stringify(next) };
   });
+  return warnings;
+}
+
+function leftoverWarning(step: string): Diagnostic {
+  return {
+    severity: "warning",
+    code: "SCHEMA_LEFTOVER",
+    message: `The database has what the app does not, and keeps it: ${step} is left to you.`,
+    hint: "When no version of the app needs it any more: `pylon migrate apply --allow-destructive`.",
+  };
 }
 
 function firstError(diagnostics: readonly Diagnostic[]): string {

@@ -2,6 +2,7 @@ import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@py
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { kindOf } from "./schema.ts";
+import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
 export interface MigrationPlan {
   readonly migration: Migration;
@@ -12,13 +13,13 @@ export interface MigrationPlan {
 }
 
 /**
- * What has to be done to bring a database from one schema to another.
+ * What has to be done to bring a database from one schema to another, what is left over in it included.
  *
  * @param from null for a new database
  */
-export function planMigration(from: Pick<Manifest, "entities"> | null, to: Pick<Manifest, "entities">): MigrationPlan {
+export function planMigration(from: Pick<StoredManifest, "entities" | "leftovers"> | null, to: Pick<Manifest, "entities">): MigrationPlan {
   const problems: Diagnostic[] = [];
-  const before = new Map((from?.entities ?? []).map((entity) => [entity.name, entity]));
+  const before = new Map((from === null ? [] : withLeftovers(from)).map((entity) => [entity.name, entity]));
   const after = new Map(to.entities.map((entity) => [entity.name, entity]));
   const steps: MigrationStep[] = [];
   for (const entity of to.entities) {
@@ -111,7 +112,7 @@ function isSameIndex(a: ManifestIndex, b: ManifestIndex): boolean {
 }
 
 /** The declared indexes, and one for each unique field. */
-function indexesOf(entity: ManifestEntity): ManifestIndex[] {
+export function indexesOf(entity: ManifestEntity): ManifestIndex[] {
   const unique = entity.fields.filter((field) => field.unique).map((field) => ({ name: `${field.name}_unique`, fields: [field.name], unique: true }));
   return [...entity.indexes, ...unique];
 }

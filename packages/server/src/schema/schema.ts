@@ -111,7 +111,17 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
     search: entity.search,
     shape,
     publicShape: shown.length === fields.size ? shape : shapeOf(entity.name, shown),
-    visible: shown.length === fields.size ? (row) => row : (row) => Object.fromEntries(Object.entries(row).filter(([name]) => fields.get(name)?.hidden !== true)) as StoredRow,
+    visible: only(new Set(["id", ...shown.map(({ name }) => name)])),
+  };
+}
+
+/** Leaves out what is hidden, and what only another version of the app knows of, whose changes are in the log too. */
+function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
+  return (row) => {
+    for (const name in row) {
+      if (!shown.has(name)) return Object.fromEntries(Object.entries(row).filter(([field]) => shown.has(field))) as StoredRow;
+    }
+    return row;
   };
 }
 

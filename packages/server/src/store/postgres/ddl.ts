@@ -45,7 +45,7 @@ export function ddlOf(step: MigrationStep): string[] {
     case "create_table":
       return [`CREATE TABLE ${quote(step.entity.name)} (${['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)].join(", ")})`];
     case "add_column":
-      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}${defaultOf(step.field)}`];
+      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
     case "create_index": {
       const unique = step.index.unique ? "UNIQUE " : "";
       return [`CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${step.index.fields.map(quote).join(", ")})`];
@@ -71,10 +71,10 @@ export function indexName(entity: string, index: string): string {
 }
 
 function columnOf(field: ManifestField): string {
-  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field.type)]}`;
+  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field.type)]}${defaultOf(field)}`;
 }
 
-/** Rows that are there already get the default. DDL takes no parameters, hence the literal. */
+/** For rows that are there already, and those of a version of the app that does not know the field. DDL takes no parameters, hence the literal. */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;

@@ -58,7 +58,7 @@ export function ddlOf(step: MigrationStep): string[] {
       ];
     }
     case "add_column":
-      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}${defaultOf(step.field)}`];
+      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
     case "create_index": {
       const columns = step.index.fields.map(quote).join(", ");
       const unique = step.index.unique ? "UNIQUE " : "";
@@ -90,10 +90,10 @@ function indexName(entity: string, index: string): string {
 }
 
 function columnOf(field: ManifestField): string {
-  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field)]}`;
+  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field)]}${defaultOf(field)}`;
 }
 
-/** Rows that are there already get the default. DDL takes no parameters, hence the literal. */
+/** For rows that are there already, and those of a version of the app that does not know the field. DDL takes no parameters, hence the literal. */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   const value = encode(field.default);

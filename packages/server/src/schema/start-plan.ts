@@ -1,0 +1,49 @@
+import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
+import type { Diagnostic } from "./diagnostic.ts";
+import { indexesOf, planMigration } from "./diff.ts";
+import type { Migration, MigrationStep } from "./migration.ts";
+import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
+
+/** How a server that starts brings the database to its app. */
+export interface StartPlan {
+  /** With `destructive` steps only where the app can't be served without them. */
+  readonly migration: Migration;
+  readonly problems: readonly Diagnostic[];
+  /** Steps that wait for `pylon migrate apply --allow-destructive`: the app does without them. */
+  readonly waiting: readonly MigrationStep[];
+  readonly stored: StoredManifest;
+}
+
+/**
+ * What a start does to the database: what the app adds, and nothing that loses data. Entities and fields that the app does not know stay
+ * where they are, so that an older version can be served again on what a newer one made, and the newer one again after that.
+ *
+ * @param from null for a new database
+ */
+export function planStart(from: StoredManifest | null, to: Manifest): StartPlan {
+  const { migration, problems } = planMigration(from, to);
+  const before = from === null ? [] : withLeftovers(from);
+  const leftovers = before.flatMap((entity) => leftOf(entity, to.entities.find(({ name }) => name === entity.name)));
+  const isWaiting = (step: MigrationStep): boolean => step.kind === "drop_table" || step.kind === "drop_column" || (step.kind === "drop_index" && isLeft(step, leftovers));
+  return {
+    migration: { steps: migration.steps.filter((step) => !isWaiting(step)) },
+    problems,
+    waiting: migration.steps.filter((step) => "destructive" in step && isWaiting(step)),
+    stored: leftovers.length === 0 ? to : { ...to, leftovers },
+  };
+}
+
+/** What the database has of an entity and the app does not. */
+function leftOf(before: ManifestEntity, after: ManifestEntity | undefined): readonly ManifestEntity[] {
+  if (after === undefined) return [before];
+  const known = new Set(after.fields.map(({ name }) => name));
+  const fields = before.fields.filter(({ name }) => !known.has(name));
+  const indexes = before.indexes.filter((index) => index.fields.some((name) => name !== "id" && !known.has(name)));
+  return fields.length === 0 ? [] : [{ name: before.name, fields, indexes }];
+}
+
+/** An index over a column that stays: it refuses nothing that the app writes, which leaves the column empty. */
+function isLeft({ entity, index }: { readonly entity: string; readonly index: string }, leftovers: readonly ManifestEntity[]): boolean {
+  const left = leftovers.find(({ name }) => name === entity);
+  return left !== undefined && indexesOf(left).some(({ name }) => name === index);
+}
