@@ -45,6 +45,21 @@ describe.each([["SQLite", sqlite], ["Postgres", postgres]] as const)("versions o
     });
   });
 
+  test("a field that became optional is required again by the version before, unless there are rows without a value", async () => {
+    const env = await database();
+    const looser = version({ text: field.string().optional() });
+    const user = await during(looser, env, async ({ url }) => {
+      const guest = await TestClient.guest(url);
+      await guest.insert("Note", { id: "full", text: "a" });
+      return guest;
+    });
+    await during(OLD, env, async ({ url }) => {
+      expect(await new TestClient(url, user.token).request("POST", "/api/entities/Note", {})).toMatchObject({ status: 400 });
+    });
+    await during(looser, env, async ({ url }) => void (await new TestClient(url, user.token).insert("Note", { id: "empty" })));
+    await expect(startServer(appOf(OLD), env)).rejects.toThrow("Note.text becomes required");
+  });
+
   test("a change of type is refused, and changes nothing", async () => {
     const env = await database();
     const user = await during(OLD, env, async ({ url }) => {

@@ -19,7 +19,9 @@ import { describeStep } from "./schema/diff.ts";
 import { planStart } from "./schema/start-plan.ts";
 import type { StoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
+import { filledFields } from "./store/filled-fields.ts";
 import { openStore } from "./store/open-store.ts";
+import { ServerLock } from "./store/sqlite/server-lock.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ServerOptions {
@@ -35,6 +37,8 @@ export interface ServerOptions {
 export interface PylonServer {
   /** Brings the database to the app's schema and opens the ports. @throws PylonStartError */
   start(): Promise<void>;
+  /** Says on `/readyz` that it goes, and serves on for PYLON_DRAIN_DELAY_SECS, so that load balancers send no more. Then call `stop`. */
+  leave(): Promise<void>;
   /** Answers what is under way, says goodbye to the sockets, closes the database. */
   stop(): Promise<void>;
   /** Serves another version of the app without dropping requests. @returns its diagnostics; with an error among them the old app stays */
@@ -73,6 +77,7 @@ class Server implements PylonServer {
   readonly #platform: Platform;
   #diagnostics: readonly Diagnostic[] = [];
   #running: RunningServer | null = null;
+  #lock: ServerLock | null = null;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -97,6 +102,16 @@ class Server implements PylonServer {
   }
 
   async start(): Promise<void> {
+    this.#lock = await this.#takeLock();
+    try {
+      await this.#start();
+    } catch (error) {
+      this.#lock?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const { config } = this.#options;
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
     this.#diagnostics = diagnostics;
@@ -141,9 +156,23 @@ class Server implements PylonServer {
     return isWanted ? new QueryWatch(slowQueryMs, database.kind === "sqlite" ? "sqlite" : "postgresql", this.#log) : null;
   }
 
+  async leave(): Promise<void> {
+    await this.#running?.leave();
+  }
+
   async stop(): Promise<void> {
     await this.#running?.close();
     this.#running = null;
+    this.#lock?.[Symbol.dispose]();
+  }
+
+  /** Of a SQLite database that is a file. @throws PylonStartError when another server has it */
+  async #takeLock(): Promise<ServerLock | null> {
+    const { database, dev } = this.#options.config;
+    if (database.kind !== "sqlite" || database.isTemporary) return null;
+    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_PATIENCE_MS, () => this.#log.warn("another server has the database: waiting for its end", { path: database.path }));
+    if (lock === null) throw new PylonStartError(`Another server has the database ${database.path}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`);
+    return lock;
   }
 
   async maintain(): Promise<void> {
@@ -175,8 +204,9 @@ class Server implements PylonServer {
  */
 async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
+  const filled = await filledFields(store, manifest);
   await store.migrate((stored) => {
-    const { migration, problems, waiting, stored: next } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest);
+    const { migration, problems, waiting, stored: next } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, filled);
     const [problem] = problems;
     if (problem !== undefined) throw new PylonStartError(`${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`);
     const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");

@@ -16,8 +16,9 @@ export interface MigrationPlan {
  * What has to be done to bring a database from one schema to another, what is left over in it included.
  *
  * @param from null for a new database
+ * @param filled as `Entity.field`: fields that have a value in every row, and so may become required
  */
-export function planMigration(from: Pick<StoredManifest, "entities" | "leftovers"> | null, to: Pick<Manifest, "entities">): MigrationPlan {
+export function planMigration(from: Pick<StoredManifest, "entities" | "leftovers"> | null, to: Pick<Manifest, "entities">, filled: ReadonlySet<string> = new Set()): MigrationPlan {
   const problems: Diagnostic[] = [];
   const before = new Map((from === null ? [] : withLeftovers(from)).map((entity) => [entity.name, entity]));
   const after = new Map(to.entities.map((entity) => [entity.name, entity]));
@@ -25,7 +26,7 @@ export function planMigration(from: Pick<StoredManifest, "entities" | "leftovers
   for (const entity of to.entities) {
     const known = before.get(entity.name);
     if (known === undefined) steps.push({ kind: "create_table", entity: { ...entity, fields: entity.fields.map(toColumn) } }, ...indexesOf(entity).map((index) => createIndex(entity, index)));
-    else steps.push(...changeEntity(known, entity, problems));
+    else steps.push(...changeEntity(known, entity, filled, problems));
   }
   for (const name of before.keys()) {
     if (!after.has(name)) steps.push({ kind: "drop_table", entity: name, destructive: true });
@@ -53,7 +54,13 @@ export function describeStep(step: MigrationStep): string {
   }
 }
 
-function changeEntity(before: ManifestEntity, after: ManifestEntity, problems: Diagnostic[]): MigrationStep[] {
+/** The fields that are optional now and are to be required without a default. */
+export function tightenedFields(from: Pick<StoredManifest, "entities" | "leftovers">, to: Pick<Manifest, "entities">): { readonly entity: string; readonly field: string }[] {
+  const before = new Map(withLeftovers(from).map((entity) => [entity.name, new Map(entity.fields.map((field) => [field.name, field]))]));
+  return to.entities.flatMap((entity) => entity.fields.filter((field) => needsValue(field) && before.get(entity.name)?.get(field.name)?.optional === true).map(({ name }) => ({ entity: entity.name, field: name })));
+}
+
+function changeEntity(before: ManifestEntity, after: ManifestEntity, filled: ReadonlySet<string>, problems: Diagnostic[]): MigrationStep[] {
   const known = new Map(before.fields.map((field) => [field.name, field]));
   const kept = new Set(after.fields.map(({ name }) => name));
   const columns: MigrationStep[] = [];
@@ -64,7 +71,7 @@ function changeEntity(before: ManifestEntity, after: ManifestEntity, problems: D
       columns.push({ kind: "add_column", entity: after.name, field: toColumn(field) });
       continue;
     }
-    if (old.optional && needsValue(field)) problems.push(needsDefault(after, field, "becomes required, and rows without a value may be there"));
+    if (old.optional && needsValue(field) && !filled.has(`${after.name}.${field.name}`)) problems.push(needsDefault(after, field, "becomes required, and there are rows without a value"));
     if (!isStoredAlike(old, field)) columns.push({ kind: "retype_column", entity: after.name, from: toColumn(old), to: toColumn(field), destructive: true });
   }
   const dropped = before.fields.filter(({ name }) => !kept.has(name));

@@ -19,9 +19,10 @@ export interface StartPlan {
  * where they are, so that an older version can be served again on what a newer one made, and the newer one again after that.
  *
  * @param from null for a new database
+ * @param filled as of `planMigration`
  */
-export function planStart(from: StoredManifest | null, to: Manifest): StartPlan {
-  const { migration, problems } = planMigration(from, to);
+export function planStart(from: StoredManifest | null, to: Manifest, filled: ReadonlySet<string>): StartPlan {
+  const { migration, problems } = planMigration(from, to, filled);
   const before = from === null ? [] : withLeftovers(from);
   const leftovers = before.flatMap((entity) => leftOf(entity, to.entities.find(({ name }) => name === entity.name)));
   const isWaiting = (step: MigrationStep): boolean => step.kind === "drop_table" || step.kind === "drop_column" || (step.kind === "drop_index" && isLeft(step, leftovers));

@@ -1,0 +1,52 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { Database } from "bun:sqlite";
+
+const RETRY_MS = 100;
+
+/**
+ * Held by the one server of a SQLite database. A second one would miss what the first writes, because changes are handed on within the process.
+ * The lock is the operating system's, so it ends with the process however that ends, and holds over a network file system too.
+ */
+export class ServerLock implements Disposable {
+  readonly #database: Database;
+
+  private constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * @param path of the database; the lock is on a file beside it
+   * @param patienceMs how long to wait for a server that ends, in milliseconds
+   * @param onWait called once when there is one
+   * @returns null when it is still there
+   */
+  static async take(path: string, patienceMs: number, onWait: () => void): Promise<ServerLock | null> {
+    mkdirSync(dirname(path), { recursive: true });
+    const database = new Database(`${path}-server`, { create: true, readwrite: true });
+    const until = performance.now() + patienceMs;
+    for (let tries = 1; !isTaken(database); tries += 1) {
+      if (performance.now() >= until) {
+        database.close();
+        return null;
+      }
+      if (tries === 1) onWait();
+      await Bun.sleep(RETRY_MS);
+    }
+    return new ServerLock(database);
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+}
+
+function isTaken(database: Database): boolean {
+  try {
+    database.run("BEGIN EXCLUSIVE");
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return false;
+    throw error;
+  }
+}
