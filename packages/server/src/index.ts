@@ -14,4 +14,5 @@ export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
+export { filledFields } from "./store/filled-fields.ts";
 export { describeDatabase, openStore } from "./store/open-store.ts";
