@@ -25,7 +25,7 @@ export class Replica {
   }
 
   async start(): Promise<void> {
-    const defaults = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0", PYLON_MAX_CONNECTIONS_PER_IP: "10000", PYLON_SINGLE_PORT: "1" };
+    const defaults = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0", PYLON_MAX_CONNECTIONS_PER_IP: "10000", PYLON_SINGLE_PORT: "1", PYLON_DRAIN_DELAY_SECS: "0" };
     const env = { ...process.env, ...defaults, ...this.#env };
     this.#child = Bun.spawn([process.execPath, "--no-env-file", MAIN, "start", this.#dir, "--port", String(this.port)], { env, stdout: "ignore", stderr: "inherit" });
     while (!(await fetch(`${this.url}/readyz`).then(({ ok }) => ok, () => false))) {

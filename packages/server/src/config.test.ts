@@ -39,10 +39,10 @@ test("an empty variable counts as not set", () => {
 });
 
 test.each([
-  ["PYLON_PORT", "abc", "a port from 0 to 65533"],
-  ["PYLON_PORT", "65534", "a port from 0 to 65533"],
-  ["PYLON_PORT", "1e3", "a port from 0 to 65533"],
-  ["PYLON_PORT", "-1", "a port from 0 to 65533"],
+  ["PYLON_PORT", "abc", "a port from 0 to 65532"],
+  ["PYLON_PORT", "65533", "a port from 0 to 65532"],
+  ["PYLON_PORT", "1e3", "a port from 0 to 65532"],
+  ["PYLON_PORT", "-1", "a port from 0 to 65532"],
   ["PYLON_SINGLE_PORT", "maybe", "1 or 0"],
   ["PYLON_DEV_MODE", "2", "1 or 0"],
   ["PYLON_LOG_LEVEL", "loud", "debug, info, warn or error"],

@@ -11,7 +11,7 @@ export interface Config {
   readonly dev: boolean;
   readonly host: string;
   readonly port: number;
-  /** Sockets on port+1 and event streams on port+2 too, as older clients expect them. */
+  /** Sockets on port+1, event streams on port+2 and shards on port+3 too, as older clients expect them. */
   readonly extraPorts: boolean;
   readonly database: DatabaseConfig;
   readonly adminToken: string | null;
@@ -36,6 +36,8 @@ export interface Config {
   readonly fnRateLimit: RateLimit;
   readonly trustProxyHops: number;
   readonly drainSeconds: number;
+  /** How long it serves on after it said that it goes. */
+  readonly drainDelaySeconds: number;
   readonly logFormat: "json" | "text";
   readonly logLevel: LogLevel;
   /** Logs every request. */
@@ -49,6 +51,8 @@ export interface Config {
   readonly fnTimeoutMs: number;
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
+  /** After how many silent seconds a live connection is pinged. */
+  readonly pingSeconds: number;
   readonly sendBufferBytes: number;
   /** What several replicas share beside the database. Null: there is one replica. */
   readonly redisUrl: string | null;
@@ -215,6 +219,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     fnRateLimit: { max: get("PYLON_FN_RATE_LIMIT_MAX"), windowSeconds: get("PYLON_FN_RATE_LIMIT_WINDOW") },
     trustProxyHops: get("PYLON_TRUST_PROXY_HOPS"),
     drainSeconds: get("PYLON_DRAIN_SECS"),
+    drainDelaySeconds: get("PYLON_DRAIN_DELAY_SECS"),
     logFormat: get("PYLON_LOG_FORMAT"),
     logLevel: get("PYLON_LOG_LEVEL"),
     accessLog: get("PYLON_ACCESS_LOG"),
@@ -225,6 +230,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,
     functionsDir: get("PYLON_FUNCTIONS_DIR"),
     maxConnectionsPerAddress: get("PYLON_MAX_CONNECTIONS_PER_IP"),
+    pingSeconds: get("PYLON_PING_SECS"),
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
     redisUrl: get("REDIS_URL") ?? null,
     redisNamespace: get("PYLON_REDIS_NAMESPACE") ?? null,

@@ -44,6 +44,7 @@ import { ROOM_TIMES } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
 import { SharedRoomStore } from "./rooms/shared-room-store.ts";
+import { shardRoutes } from "./shards/routes.ts";
 import { PylonStartError } from "./start-error.ts";
 import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
@@ -72,6 +73,11 @@ const REDIS_START_MS = 1_000;
 const FEED_BEHIND_MS = 10_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
 const LEAST_FLUSH_MS = 500;
+/** What the store gets to end what is under way, in milliseconds, when the drain has used its time up. */
+const LEAST_CLOSE_MS = 1_000;
+/** Without a proxy of ours in front: after how many silent seconds a connection is closed, and the most that Bun can be told. */
+const IDLE_SECONDS = 120;
+const MOST_IDLE_SECONDS = 255;
 
 /** Everything of a server that is up, put together: the only place where the parts meet. */
 export class RunningServer {
@@ -86,6 +92,7 @@ export class RunningServer {
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
   readonly #startWatch: () => void;
   readonly #listeners: BunServer[] = [];
+  readonly #dispatcher: Dispatcher;
   #stops: (() => void)[] = [];
   #app: CompiledApp;
   readonly #health: Health;
@@ -194,6 +201,7 @@ export class RunningServer {
       ...syncRoutes(data, metrics),
       ...functionRoutes(runner, functions, fnLimiter),
       ...roomRoutes(rooms.store),
+      ...shardRoutes(),
       ...files.routes,
       ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
     ];
@@ -208,11 +216,12 @@ export class RunningServer {
       tracing,
       accessLog: config.accessLog,
     });
+    this.#dispatcher = dispatcher;
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
     const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
     const page = createPage(() => this.#app);
     this.#listen = (purpose, port) =>
-      listen(purpose, { host: config.host, port, maxFrameBytes: config.maxFrameBytes, sendBufferBytes: config.sendBufferBytes }, { dispatcher, feed, connections, messages, routes, page });
+      listen(purpose, { ...config, port, idleSeconds: idleSecondsOf(config) }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;
     this.maintenance = new Maintenance({ store, auth, files: files.cleanup, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
     this.#startWatch = () => {
@@ -244,6 +253,7 @@ export class RunningServer {
       if (config.extraPorts && config.port !== 0) {
         this.#open("websocket", config.port + 1);
         this.#open("sse", config.port + 2);
+        this.#open("shards", config.port + 3);
       }
     } catch (error) {
       await this.#rooms.stop();
@@ -264,26 +274,38 @@ export class RunningServer {
     this.#feed.setModel(app.model, isSameData);
   }
 
+  /** Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing more. */
+  async leave(): Promise<void> {
+    this.#announce();
+    await Bun.sleep(this.#config.drainDelaySeconds * 1000);
+  }
+
   async close(): Promise<void> {
     const drained = performance.now() + this.#config.drainSeconds * 1000;
-    this.#health.stop();
+    this.#announce();
     this.#loop.stop();
-    for (const stop of this.#stops) stop();
     this.maintenance.stop();
     this.#rooms.beginStop();
-    this.#feed.closeAll();
+    // First nobody gets in any more: who is sent away must not come back to here.
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
-    await Promise.race([answered, Bun.sleep(this.#config.drainSeconds * 1000)]);
+    this.#feed.closeAll();
+    await within(answered, drained - performance.now());
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
+    for (const stop of this.#stops) stop();
     await this.#rooms.stop();
     this.#redis?.close();
     this.#feed.stop();
     this.#storage.close();
-    await this.store.close();
+    await within(this.store.close(), Math.max(LEAST_CLOSE_MS, drained - performance.now()));
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary) rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
     await this.#telemetry?.stop(Math.max(LEAST_FLUSH_MS, drained - performance.now()));
+  }
+
+  #announce(): void {
+    this.#health.stop();
+    this.#dispatcher.leave();
   }
 
   #open(purpose: PortPurpose, port: number): void {
@@ -297,6 +319,24 @@ export class RunningServer {
       throw error;
     }
   }
+}
+
+/**
+ * A proxy that sends a request on a connection just as we close it answers 502, so behind one the connections are its own. Without one
+ * an idle connection is closed, though none whose function may still be at work.
+ */
+function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
+  if (trustProxyHops > 0) return 0;
+  return Math.min(MOST_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
+}
+
+/** Waits for the work, but no longer than this. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /** Functions see the environment, but not what opens the server itself. */

@@ -27,6 +27,7 @@ export const start = defineCommand({
     output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: describeDatabase(config.database), backend: config.database.kind });
     output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
     await stopped;
+    await server.leave();
     await server.stop();
     return EXIT.OK;
   },

@@ -51,9 +51,15 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
   #requests = 0;
+  #isLeaving = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+  }
+
+  /** From now on each answer asks its client to take a new connection next, which the load balancer gives to a server that stays. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   /** Answers with the route for the request's method, or 405. */
@@ -164,7 +170,9 @@ export class Dispatcher {
 
   #withoutRoute(routes: ReadonlyMap<string, Route>, request: Request, peer: Peer): Promise<Response> {
     if (request.method === "OPTIONS") {
-      return Promise.resolve(this.#options.origins.preflight(request.headers.get("origin"), request.headers.get("host")));
+      const answer = this.#options.origins.preflight(request.headers.get("origin"), request.headers.get("host"));
+      if (this.#isLeaving) answer.headers.set("Connection", "close");
+      return Promise.resolve(answer);
     }
     const allowed = [...routes.keys()].join(", ");
     return this.#run("unknown", request, peer, false, async () => {
@@ -184,11 +192,12 @@ export class Dispatcher {
     if (answer instanceof JsonAnswer) {
       const response = new Response(JSON.stringify(answer.body), { status: answer.status, headers: JSON_HEADERS });
       response.headers.set("X-Request-Id", requestId);
+      if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    setAll(answer.headers, { ...COMMON_HEADERS, "X-Request-Id": requestId, ...cors });
+    setAll(answer.headers, { ...COMMON_HEADERS, "X-Request-Id": requestId, ...(this.#isLeaving ? { Connection: "close" } : {}), ...cors });
     return answer;
   }
 

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { shardsNotAvailable } from "../shards/routes.ts";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
@@ -14,10 +15,17 @@ export interface ListenerOptions {
   readonly maxFrameBytes: number;
   /** Most bytes that may wait for a slow reader. */
   readonly sendBufferBytes: number;
+  /** After how many silent seconds a socket or an event stream is pinged, from 4 to 120. */
+  readonly pingSeconds: number;
+  /** After how many silent seconds a connection without a socket is closed, up to 255; 0: it is left to the proxy in front. */
+  readonly idleSeconds: number;
 }
 
-/** What a port is for: everything, or besides `/health` only sockets or only event streams, as older clients expect it. */
-export type PortPurpose = "all" | "websocket" | "sse";
+/** What a port is for: everything, or besides health checks only sockets, event streams or shards, as older clients expect it. */
+export type PortPurpose = "all" | "websocket" | "sse" | "shards";
+
+/** What every port answers: a load balancer looks at each. */
+const ON_EVERY_PORT: ReadonlySet<string> = new Set(["/health", "/readyz"]);
 
 export interface ListenerServices {
   readonly dispatcher: Dispatcher;
@@ -51,20 +59,20 @@ class Listener {
 
   open(): BunServer {
     const { feed, connections, messages } = this.#services;
-    const { maxFrameBytes, sendBufferBytes } = this.#options;
+    const { maxFrameBytes, sendBufferBytes, pingSeconds, idleSeconds } = this.#options;
     return Bun.serve<SyncSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
       // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of their own, and refuse with a code. A
       // body that no route reads waits at the client.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      idleTimeout: 120,
+      idleTimeout: idleSeconds,
       routes: this.#routeTable(),
       fetch: (request, server) => this.#answer(request, server),
       websocket: {
         maxPayloadLength: maxFrameBytes,
         backpressureLimit: sendBufferBytes + 64 * 1024,
-        idleTimeout: 120,
+        idleTimeout: pingSeconds + pongSeconds(pingSeconds),
         sendPings: true,
         perMessageDeflate: false,
         open: (socket) => socket.data.opened(socket, feed, sendBufferBytes),
@@ -84,7 +92,7 @@ class Listener {
   #routeTable(): Record<string, (request: RoutedRequest, server: BunServer) => Promise<Response>> {
     const byPath = new Map<string, Map<string, Route>>();
     for (const route of this.#services.routes) {
-      if (this.#purpose !== "all" && route.path !== "/health") continue;
+      if (this.#purpose !== "all" && !ON_EVERY_PORT.has(route.path)) continue;
       const methods = byPath.get(route.path) ?? new Map<string, Route>();
       byPath.set(route.path, methods.set(route.method, route));
     }
@@ -100,6 +108,7 @@ class Listener {
   async #answer(request: Request, server: BunServer): Promise<Response | undefined> {
     const path = pathOf(request.url);
     const peer = peerOf(request, server);
+    if (this.#purpose === "shards") return this.#refuseShards(request, peer);
     if (this.#purpose !== "sse" && request.headers.get("upgrade")?.toLowerCase() === "websocket") return this.#upgrade(request, server, peer);
     const { dispatcher } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
@@ -109,6 +118,12 @@ class Listener {
       if (page !== null) return page;
       throw new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." });
     });
+  }
+
+  #refuseShards(request: Request, peer: Peer): Promise<Response> {
+    const { dispatcher } = this.#services;
+    if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
+    return dispatcher.serve("shards", request, peer, () => Promise.reject(shardsNotAvailable()));
   }
 
   /** Any path will do: older clients open the root. */
@@ -141,9 +156,14 @@ class Listener {
       checkKeyScope(identity.caller, "read");
       const address = dispatcher.addressOf(request, peer);
       connections.take(address);
-      return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, onEnd: () => connections.release(address) });
+      return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, pingMs: this.#options.pingSeconds * 1000, onEnd: () => connections.release(address) });
     });
   }
+}
+
+/** How long Bun waits for the answer to a ping, which it sends that much before its idle timeout. */
+function pongSeconds(pingSeconds: number): number {
+  return pingSeconds < 8 ? 4 : pingSeconds < 16 ? 8 : 16;
 }
 
 function peerOf(request: Request, server: BunServer): Peer {

@@ -54,6 +54,7 @@ export class Feed {
   #routes = new Map<string, Route>();
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
+  #isClosing = false;
   #position = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
@@ -129,10 +130,11 @@ export class Feed {
     }
   }
 
-  /** The server stops: clients go elsewhere. */
+  /** The server stops: clients go elsewhere, who is just joining too. */
   closeAll(): void {
+    this.#isClosing = true;
     for (const subscriber of [...this.#subscribers]) {
-      subscriber.close(CloseCode.GOING_AWAY, "the server is stopping");
+      sendElsewhere(subscriber);
       this.leave(subscriber);
     }
   }
@@ -166,6 +168,7 @@ export class Feed {
       }
       while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
       if (cursor !== null && (await this.#rightsAreAhead(subscriber))) subscriber.resync("the caller's rights changed");
+      if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
       if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
       this.#subscribers.add(subscriber);
@@ -323,6 +326,10 @@ export class Feed {
     }
     return index;
   }
+}
+
+function sendElsewhere(subscriber: Subscriber): void {
+  subscriber.close(CloseCode.GOING_AWAY, "the server is stopping");
 }
 
 function candidates({ index, field }: Route, record: ChangeRecord): Iterable<Audience> {

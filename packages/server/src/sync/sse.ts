@@ -3,7 +3,6 @@ import type { Feed } from "./feed.ts";
 import { Subscriber, type Outlet } from "./subscriber.ts";
 import type { SocketStart } from "./websocket.ts";
 
-const KEEPALIVE_MS = 30_000;
 const encoder = new TextEncoder();
 
 /** An event stream as an Outlet. */
@@ -61,7 +60,7 @@ const HIGH_WATER_MARK = 64 * 1024;
 export function openEventStream(
   start: { readonly identity: Identity; readonly cursor: SocketStart["cursor"] },
   feed: Feed,
-  options: { readonly sendBufferBytes: number; readonly onEnd: () => void },
+  options: { readonly sendBufferBytes: number; readonly pingMs: number; readonly onEnd: () => void },
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
@@ -83,7 +82,7 @@ export function openEventStream(
         keepalive = setInterval(() => {
           if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
           else end();
-        }, KEEPALIVE_MS);
+        }, options.pingMs);
         void feed.join(subscriber, start.cursor).then(() => {
           if (subscriber?.isOpen === false) end();
         });
