@@ -1,9 +1,9 @@
-import { createInterface } from "node:readline/promises";
 import { join } from "node:path";
-import { describeStep, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
+import { describeStep, filledFields, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
+import { isConfirmed, YES } from "../confirm.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -13,8 +13,7 @@ type Action = (typeof ACTIONS)[number];
 
 const OPTIONS = {
   plan: { type: "boolean", summary: "Only show the steps, whatever the action." },
-  yes: { type: "boolean", short: "y", summary: "Apply without asking." },
-  "no-prompt": { type: "boolean", summary: "The same as --yes." },
+  ...YES,
   "allow-destructive": { type: "boolean", summary: "Apply steps that lose data too." },
   entry: ENTRY,
 } as const;
@@ -39,7 +38,7 @@ export const migrate = defineCommand({
     const store = await openStore(config.database, { startPatienceMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
-      const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest);
+      const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, await filledFields(store, manifest));
       const steps = migration.steps.map((step) => ({ step: describeStep(step), destructive: "destructive" in step }));
       const { output, options } = context;
       sayDiagnostics(problems, output);
@@ -52,7 +51,7 @@ export const migrate = defineCommand({
       if (destructive && !options["allow-destructive"]) {
         throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
       }
-      if (steps.length > 0 && !(await isConfirmed(context))) {
+      if (steps.length > 0 && !(await isConfirmed(context, "Apply?"))) {
         output.say("Aborted.");
         return EXIT.OK;
       }
@@ -72,12 +71,4 @@ function actionOf(context: Context): { readonly action: Action; readonly rest: C
   const action = ACTIONS.find((candidate) => candidate === first);
   if (action === undefined) return { action: "plan", rest: context };
   return { action: context.options.plan ? "plan" : action, rest: { ...context, args: others } };
-}
-
-async function isConfirmed({ options, output }: Context): Promise<boolean> {
-  if (options.yes || options["no-prompt"] || output.isJson || !process.stdin.isTTY) return true;
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question("Apply? [y/N] ");
-  prompt.close();
-  return /^y(es)?$/i.test(answer.trim());
 }

@@ -203,6 +203,22 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       expect(await store.bounds()).toMatchObject({ head: 11 });
     });
 
+    test("a new log voids every cursor of the one before, and goes on from there", async () => {
+      await add(thing("a"), thing("b"), thing("c"));
+      const old = await store.bounds();
+      await store.renewLog();
+      store = await reopen();
+      const renewed = await store.bounds();
+      expect(renewed.epoch).not.toBe(old.epoch);
+      // Below the floor: whoever comes with a number of the old log takes a new snapshot, even one that the backup did not know.
+      expect(renewed.floor).toBeGreaterThan(old.head + 1_000_000);
+      await add(thing("d"));
+      const { head } = await store.bounds();
+      expect(head).toBe(renewed.head + 1);
+      expect((await store.changes(renewed.head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual([[head, "d"]]);
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "b", "c", "d"]);
+    });
+
     test("adds entities, fields with their default and indexes, and drops what it is told to", async () => {
       await add(thing("a", { n: 1, text: "5" }));
       const wider = buildManifest({

@@ -53,6 +53,9 @@ export interface LogBounds {
   readonly floor: number;
 }
 
+/** By how much a new log begins beyond the one before: no server can have committed as many changes since the backup. */
+export const NEW_LOG_GAP = 1_000_000_000;
+
 /** What a migration does, and the manifest that describes the tables after it, as JSON text. */
 export interface SchemaChange {
   readonly migration: Migration;
@@ -130,6 +133,11 @@ export interface Store extends Reader {
   settle(): Promise<void>;
   /** Forgets the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
+  /**
+   * Begins a new log, far beyond the numbers of the one before, so that every cursor of a client is void and leads to a new snapshot. For a
+   * database that was restored from a backup: it would give out numbers again that clients have seen for other changes. No server may run.
+   */
+  renewLog(): Promise<void>;
 
   /** The manifest that the tables were last brought to, as JSON text, or null for a new database. */
   storedManifest(): Promise<string | null>;

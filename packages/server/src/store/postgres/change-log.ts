@@ -1,4 +1,4 @@
-import type { ChangeRecord, LogBounds, NewChange, StoredRow, Value } from "../store.ts";
+import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange, type StoredRow, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 /** Unnumbered changes that one step numbers at most. */
@@ -81,6 +81,15 @@ export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
 /** Raises the floor first: who reads below it from then on is told to resync. The newest change stays. */
 export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1) RETURNING floor`;
 export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
+
+/**
+ * A database that was copied into another cluster counts transactions anew, so what the log knows of them is void too. All changes are
+ * forgotten, those without a number included.
+ */
+export const RENEW_LOG = [
+  `DELETE FROM "_pylon_changes"`,
+  `UPDATE "_pylon_log" SET epoch = gen_random_uuid()::text, head = head + ${NEW_LOG_GAP}, floor = head + ${NEW_LOG_GAP}, numbered_below = '0'`,
+] as const;
 
 const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, xid::text AS xid`;
 const APPEND_MANY = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)

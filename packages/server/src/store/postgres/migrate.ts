@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { PoolClient } from "pg";
 import { PylonStartError } from "../../start-error.ts";
 import type { SchemaChange } from "../store.ts";
+import { RENEW_LOG } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { pause, runAll } from "./pool.ts";
@@ -47,6 +48,11 @@ export function migrateSchema(pool: ConnectionPool, plan: (stored: string | null
       return manifestJson;
     }),
   );
+}
+
+/** Begins a new change log. */
+export function renewLog(pool: ConnectionPool): Promise<void> {
+  return pool.again(() => locked(pool, (client) => runAll(client, ...RENEW_LOG)));
 }
 
 async function checkServer(client: PoolClient): Promise<void> {

@@ -33,3 +33,23 @@ test("a system table that an older version made gets its new columns", async () 
   expect(await store.get("_pylon_ops", "x")).toMatchObject({ at: "2026-01-01T00:00:00.000Z" });
   await store.close();
 });
+
+test("a new log numbers changes again in a cluster that counts transactions from a lower number", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  let store = await open(url);
+  const note = (rowId: string): Promise<void> => store.transact((tx) => tx.append({ entity: "Note", rowId, kind: "delete", before: null, after: null, at: 0 }));
+  await note("dumped");
+  await store.close();
+  const cluster = new Client({ connectionString: url });
+  await cluster.connect();
+  // What a dump brings along from a cluster that has run for longer.
+  await cluster.query(`UPDATE "_pylon_log" SET numbered_below = '18000000000000000000'`);
+  await cluster.end();
+  store = await open(url);
+  await store.renewLog();
+  const { head } = await store.bounds();
+  await note("restored");
+  await store.settle();
+  expect((await store.changes(head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual([[head + 1, "restored"]]);
+  await store.close();
+});

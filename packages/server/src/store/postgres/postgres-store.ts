@@ -10,7 +10,7 @@ import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
 import { isConflict, isStaleStatement, isUnreachable, translateError, unavailable } from "./errors.ts";
-import { migrateSchema, prepareDatabase, STORED_MANIFEST } from "./migrate.ts";
+import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import { ConnectionPool, pause, runAll } from "./pool.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
@@ -125,6 +125,10 @@ export class PostgresStore implements Store {
       client.release(true);
       throw translateError(error);
     }
+  }
+
+  renewLog(): Promise<void> {
+    return renewLog(this.#pool);
   }
 
   storedManifest(): Promise<string | null> {

@@ -1,4 +1,4 @@
-import type { ChangeRecord, LogBounds, NewChange, StoredRow } from "../store.ts";
+import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange, type StoredRow } from "../store.ts";
 import type { SqliteValue } from "./codec.ts";
 import type { StatementCache } from "./statements.ts";
 
@@ -6,6 +6,9 @@ const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, afte
 const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > ? ORDER BY seq LIMIT ?`;
 const BOUNDS = `SELECT min(seq) AS oldest, max(seq) AS head FROM "_pylon_changes"`;
 const TRIM = `DELETE FROM "_pylon_changes" WHERE seq <= (SELECT max(seq) FROM "_pylon_changes") - ?`;
+
+const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes" WHERE seq < (SELECT max(seq) FROM "_pylon_changes")`;
+const MOVE_ON = `UPDATE "_pylon_changes" SET seq = seq + ?`;
 
 /**
  * Adds a change. SQLite gives the next number to the single writer, so numbers follow the order of commits and a rolled back
@@ -28,6 +31,12 @@ export function logBounds(statements: StatementCache, epoch: string): LogBounds 
 
 export function trimChanges(statements: StatementCache, keep: number): void {
   statements.run(TRIM, [Math.max(1, keep)]);
+}
+
+/** Of the old log only the newest change stays, from whose new number the numbering continues. */
+export function moveLogOn(statements: StatementCache): void {
+  statements.run(FORGET_ALL_BUT_NEWEST, []);
+  statements.run(MOVE_ON, [NEW_LOG_GAP]);
 }
 
 function toJson(row: StoredRow | null): string | null {

@@ -5,7 +5,7 @@ import { Database } from "bun:sqlite";
 import type { QueryObserver } from "../query-observer.ts";
 import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
-import { changesAfter, logBounds, trimChanges } from "./change-log.ts";
+import { changesAfter, logBounds, moveLogOn, trimChanges } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
@@ -43,7 +43,7 @@ export class SqliteStore implements Store {
   readonly #reads: SqliteReader;
   readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
-  readonly #epoch: string;
+  #epoch: string;
   #tables = new TableSet(tableShapes(null));
 
   constructor(path: string, observer: QueryObserver | null) {
@@ -102,6 +102,12 @@ export class SqliteStore implements Store {
   async settle(): Promise<void> {}
   async trimLog(keep: number): Promise<void> {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
+  }
+  async renewLog(): Promise<void> {
+    this.#epoch = await this.#commits.submit(async () => {
+      moveLogOn(this.#writerStatements);
+      return this.#setMeta("epoch", crypto.randomUUID());
+    });
   }
 
   async storedManifest(): Promise<string | null> {

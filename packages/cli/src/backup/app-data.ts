@@ -1,0 +1,52 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileSettings, loadConfig, openStore, resolvePlugins, type Config } from "@pylonsync/server";
+import type { Manifest } from "@pylonsync/sdk";
+import { withEnvFiles, type Environment } from "../env-files.ts";
+import { CommandError } from "../output.ts";
+
+/** Where an app keeps its data, as the environment and the app's `.env` files say. */
+export interface AppData {
+  readonly config: Config;
+  readonly env: Environment;
+  /** The database's file. */
+  readonly database: string;
+  /** The folder of uploaded files that `dir` and the environment name. */
+  readonly uploads: string;
+}
+
+/**
+ * @param dir of the app
+ * @throws CommandError where the data is not in files of this machine
+ */
+export function locateData(dir: string, own: Environment): AppData {
+  const { env } = withEnvFiles(dir, own);
+  const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_FILES_DIR: join(dir, ".pylon", "uploads") });
+  if (config.database.kind !== "sqlite") {
+    throw new CommandError("BACKUP_NOT_SQLITE", "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.");
+  }
+  return { config, env, database: resolve(config.database.path), uploads: resolve(config.files.dir) };
+}
+
+/** @throws CommandError when there is no database */
+export function checkDatabase(path: string): void {
+  if (!existsSync(path)) throw new CommandError("BACKUP_NO_DATABASE", `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH.`);
+}
+
+/** The manifest that the database was last brought to. */
+export async function storedManifest(database: string): Promise<Manifest | null> {
+  const store = await openStore({ kind: "sqlite", path: database, isTemporary: false }, { startPatienceMs: 0, onState: () => undefined });
+  try {
+    const stored = await store.storedManifest();
+    return stored === null ? null : (JSON.parse(stored) as Manifest);
+  } finally {
+    await store.close();
+  }
+}
+
+/** The folder of uploaded files; null when they are not in one. */
+export function uploadsOf({ config, env, uploads }: AppData, manifest: Manifest | null): string | null {
+  const plugin = resolvePlugins(manifest?.plugins ?? [], env).get("file_storage");
+  const { storage } = fileSettings({ ...config.files, dir: uploads }, plugin);
+  return storage.kind === "local" ? resolve(storage.dir) : null;
+}

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { CommandError } from "../output.ts";
+
+/** The layout of a backup folder; another number is another layout. */
+const LAYOUT = 1;
+const CONTENTS = "backup.json";
+
+export const DATABASE = "pylon.db";
+export const MANIFEST = "pylon.manifest.json";
+export const UPLOADS = "uploads";
+
+/** What a backup holds, in its `backup.json`. */
+export interface Contents {
+  readonly layout: number;
+  readonly app: { readonly name: string; readonly version: string } | null;
+  /** ISO 8601 UTC. */
+  readonly created_at: string;
+  /** By path in the folder, with `/`. */
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+}
+
+/** Writes what the folder holds, last of all: a folder without it is no backup. */
+export async function seal(folder: string, about: Pick<Contents, "app" | "created_at">): Promise<Contents> {
+  const files: Record<string, Contents["files"][string]> = {};
+  for (const path of await filesIn(folder)) files[path] = await digest(join(folder, path));
+  const contents: Contents = { layout: LAYOUT, ...about, files };
+  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`);
+  return contents;
+}
+
+/**
+ * What a backup holds, after every byte of it was compared.
+ *
+ * @throws CommandError RESTORE_NO_BACKUP, RESTORE_LAYOUT, RESTORE_DAMAGED
+ */
+export async function verified(folder: string): Promise<Contents> {
+  const text = await readFile(join(folder, CONTENTS), "utf8").catch(() => null);
+  if (text === null) throw new CommandError("RESTORE_NO_BACKUP", `${folder} is no backup: it has no ${CONTENTS}.`);
+  const contents = parse(text);
+  if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
+    throw new CommandError("RESTORE_LAYOUT", `${folder} has a layout that this version does not read: use the version of Pylon that made it.`);
+  }
+  for (const [path, { bytes, sha256 }] of Object.entries(contents.files)) {
+    if (path.split("/").includes("..") || !existsSync(join(folder, path))) throw damaged(folder, path, "is not there");
+    const found = await digest(join(folder, path));
+    if (found.bytes !== bytes || found.sha256 !== sha256) throw damaged(folder, path, "is not what was backed up");
+  }
+  return contents;
+}
+
+/** Paths of all files below a folder, with `/`, but for uploads that were not finished. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+    .filter((path) => !path.split("/").includes(".incoming"))
+    .toSorted();
+}
+
+/** Copies a file with its content on the disk when the promise resolves. @returns false when it is gone meanwhile */
+export async function copyDurably(from: string, to: string): Promise<boolean> {
+  await mkdir(dirname(to), { recursive: true });
+  const source = await open(from, "r").catch(ifMissing);
+  if (source === null) return false;
+  const target = await open(to, "wx");
+  try {
+    for await (const chunk of source.createReadStream({ autoClose: false })) await target.writeFile(chunk as Uint8Array);
+    await target.sync();
+    return true;
+  } finally {
+    await target.close();
+    await source.close();
+  }
+}
+
+async function digest(path: string): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk as Uint8Array);
+    bytes += (chunk as Uint8Array).byteLength;
+  }
+  return { bytes, sha256: hash.digest("hex") };
+}
+
+function parse(text: string): Contents | null {
+  try {
+    const value = JSON.parse(text) as Partial<Contents> | null;
+    return typeof value?.files === "object" ? (value as Contents) : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function damaged(folder: string, path: string, how: string): CommandError {
+  return new CommandError("RESTORE_DAMAGED", `${path} in ${folder} ${how}: take another backup. Nothing was changed.`);
+}
+
+function ifMissing(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
+}

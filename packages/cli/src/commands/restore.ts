@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { ServerLock } from "@pylonsync/server";
+import { locateData, storedManifest, uploadsOf } from "../backup/app-data.ts";
+import { copyDurably, DATABASE, UPLOADS, verified, type Contents } from "../backup/backup-folder.ts";
+import { renewLogOf } from "../backup/renew-log.ts";
+import { defineCommand } from "../command.ts";
+import { isConfirmed, YES } from "../confirm.ts";
+import { CommandError, EXIT } from "../output.ts";
+
+export const restore = defineCommand({
+  name: "restore",
+  args: ["SOURCE", "[DIR]"],
+  summary: "Put a backup in the place of the app's database and uploaded files. What was there is kept beside it.",
+  options: { ...YES },
+  async run(context) {
+    const { args, env, output } = context;
+    const [source, dir = "."] = args;
+    if (source === undefined) throw new CommandError("RESTORE_NO_SOURCE", "Name the folder of the backup: `pylon restore backups/monday`.", EXIT.USAGE);
+    const folder = resolve(source);
+    const contents = await verified(folder);
+    const data = locateData(resolve(dir), env);
+    using lock = await ServerLock.take(data.database, 0, () => undefined);
+    if (lock === null) throw new CommandError("RESTORE_IN_USE", `A server has ${data.database}: stop it first.`);
+    if (!(await isConfirmed(context, `Replace ${data.database} by the backup of ${contents.created_at}?`))) {
+      output.say("Aborted.");
+      return EXIT.OK;
+    }
+    const uploads = uploadsOf(data, await storedManifest(join(folder, DATABASE)));
+    const kept = await replace(folder, contents, data.database, uploads);
+    const files = Object.keys(contents.files).filter((path) => path.startsWith(`${UPLOADS}/`)).length;
+    output.say(`Restored the backup of ${contents.created_at}: the database and ${files} uploaded ${files === 1 ? "file" : "files"}. Clients take a new snapshot.`);
+    for (const path of kept) output.say(`What was there is at ${path}.`);
+    output.json({ code: "RESTORE_OK", ok: true, source: folder, db: true, manifest: contents.app !== null, restored_files: uploads === null ? 0 : files, kept });
+    return EXIT.OK;
+  },
+});
+
+/** Copies first and renames last, so that a fault on the way leaves what was there. @returns where that is now */
+async function replace(folder: string, { files }: Contents, database: string, uploads: string | null): Promise<string[]> {
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const fresh = `${database}.restoring`;
+  const freshUploads = uploads === null ? null : `${uploads}.restoring`;
+  await discard(fresh, freshUploads);
+  try {
+    await copyDurably(join(folder, DATABASE), fresh);
+    await renewLogOf({ kind: "sqlite", path: fresh, isTemporary: false });
+    if (freshUploads !== null) {
+      await mkdir(freshUploads, { recursive: true });
+      for (const path of Object.keys(files).filter((name) => name.startsWith(`${UPLOADS}/`))) await copyDurably(join(folder, path), join(freshUploads, path.slice(UPLOADS.length + 1)));
+    }
+  } catch (error) {
+    await discard(fresh, freshUploads);
+    throw error;
+  }
+  const kept: string[] = [];
+  const exchange = async (from: string, to: string, companions: readonly string[] = []): Promise<void> => {
+    await mkdir(dirname(to), { recursive: true });
+    if (existsSync(to)) kept.push(`${to}.before-${stamp}`);
+    for (const suffix of ["", ...companions]) {
+      if (existsSync(`${to}${suffix}`)) await rename(`${to}${suffix}`, `${to}.before-${stamp}${suffix}`);
+    }
+    await rename(from, to);
+  };
+  // The write-ahead log belongs to the database it was written for.
+  await exchange(fresh, database, ["-wal", "-shm"]);
+  if (uploads !== null && freshUploads !== null) await exchange(freshUploads, uploads);
+  return kept;
+}
+
+async function discard(database: string, uploads: string | null): Promise<void> {
+  for (const path of [database, `${database}-wal`, `${database}-shm`, ...(uploads === null ? [] : [uploads])]) await rm(path, { recursive: true, force: true });
+}

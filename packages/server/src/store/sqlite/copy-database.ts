@@ -1,0 +1,25 @@
+import { Database } from "bun:sqlite";
+
+/**
+ * Copies a database as of one moment, also while a server writes to it.
+ *
+ * @param from a database of SQLite
+ * @param to a file that is not there yet
+ * @throws Error when one of them can't be opened, or the copy is not whole
+ */
+export function copyDatabase(from: string, to: string): void {
+  const source = new Database(from, { readwrite: true, create: false });
+  try {
+    source.run("PRAGMA busy_timeout = 5000");
+    source.query("VACUUM INTO ?").run(to);
+  } finally {
+    source.close();
+  }
+  const copy = new Database(to, { readonly: true });
+  try {
+    const [found] = copy.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").all();
+    if (found?.quick_check !== "ok") throw new Error(`The copy is not whole: ${found?.quick_check ?? "it can't be read"}.`);
+  } finally {
+    copy.close();
+  }
+}
