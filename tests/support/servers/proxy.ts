@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { codeBlocks } from "../../../docs/code-blocks.ts";
+import { debianProgram } from "./debian.ts";
+import type { Certificate } from "./certificate.ts";
+
+const PAGE = join(import.meta.dir, "..", "..", "..", "docs", "deploy", "proxies.md");
+const START_MS = 10_000;
+/** What the page calls PYLON_PORT. */
+const FIRST_PORT = 4321;
+
+export type ProxyKind = "haproxy" | "nginx";
+
+export interface ProxyOptions {
+  readonly certificate: Certificate;
+  /** Where the proxy listens, and for four ports on the three after it. */
+  readonly port: number;
+  readonly fourPorts: boolean;
+  /** The main ports of the two replicas. One that is named twice is both. */
+  readonly replicas: readonly [number, number];
+  /** What of the page's configuration is to be another; a text that is not in it is a mistake. */
+  readonly changes?: Readonly<Record<string, string>>;
+}
+
+/** A real HAProxy or nginx that runs the configuration which docs/deploy/proxies.md shows, with other ports and paths. */
+export class ProxyServer implements AsyncDisposable {
+  readonly port: number;
+  readonly #dir: string;
+  readonly #process: Bun.Subprocess;
+
+  private constructor(port: number, dir: string, process: Bun.Subprocess) {
+    this.port = port;
+    this.#dir = dir;
+    this.#process = process;
+  }
+
+  /** @throws Error with what the proxy says when it does not start */
+  static async start(kind: ProxyKind, options: ProxyOptions): Promise<ProxyServer> {
+    const dir = mkdtempSync(join(tmpdir(), `pylon-${kind}-`));
+    const child = kind === "haproxy" ? startHaproxy(dir, options) : startNginx(dir, options);
+    const end = performance.now() + START_MS;
+    while (!(await accepts(options.port))) {
+      if (child.exitCode !== null || performance.now() > end) throw new Error(`${kind} did not start: ${await new Response(child.stderr).text()}`);
+      await Bun.sleep(20);
+    }
+    return new ProxyServer(options.port, dir, child);
+  }
+
+  /** The address that clients know. */
+  get url(): string {
+    return `https://localhost:${this.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill("SIGTERM");
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 2_000);
+    await this.#process.exited;
+    clearTimeout(timer);
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
+
+function startHaproxy(dir: string, options: ProxyOptions): Child {
+  const onePort = pageBlock("haproxy", "one-port.cfg");
+  // The page says that the four pairs take the place of the one.
+  const text = options.fourPorts ? onePort.slice(0, onePort.indexOf("frontend ")) + pageBlock("haproxy", "four-ports.cfg") : onePort;
+  const file = join(dir, "haproxy.cfg");
+  writeFileSync(file, changed(text, { ...options.changes, "/etc/ssl/pylon.pem": options.certificate.both }, options));
+  return spawn([debianProgram("haproxy", "haproxy"), "-db", "-f", file]);
+}
+
+function startNginx(dir: string, options: ProxyOptions): Child {
+  const shared = join(dir, "pylon-proxy.conf");
+  const { certificate, key } = options.certificate;
+  writeFileSync(shared, changed(pageBlock("nginx", "pylon-proxy.conf"), { ...options.changes, "/etc/ssl/pylon.crt": certificate, "/etc/ssl/pylon.key": key }, options));
+  const text = pageBlock("nginx", "one-port.conf") + (options.fourPorts ? pageBlock("nginx", "four-ports.conf") : "");
+  const servers = changed(text, { "/etc/nginx/pylon-proxy.conf": shared }, options);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${join(dir, name)};`);
+  const user = process.getuid?.() === 0 ? "user root;" : "";
+  const file = join(dir, "nginx.conf");
+  writeFileSync(file, `${user} daemon off; pid ${join(dir, "nginx.pid")}; worker_processes 1; events { worker_connections 4096; } http { access_log off; ${temporary.join(" ")} ${servers} }\n`);
+  return spawn([debianProgram("nginx", "nginx"), "-e", "stderr", "-c", file]);
+}
+
+function spawn(command: readonly string[]): Child {
+  return Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+}
+
+function pageBlock(language: ProxyKind, label: string): string {
+  const found = codeBlocks(PAGE).find((block) => block.language === language && block.label === label);
+  if (found === undefined) throw new Error(`The page has no block ${label}.`);
+  return found.code;
+}
+
+/** The page's text with the test's own ports and paths. */
+function changed(text: string, changes: Readonly<Record<string, string>>, { port, replicas: [a, b] }: ProxyOptions): string {
+  const offset = (written: string): number => (written === "443" ? 0 : Number(written) - FIRST_PORT);
+  let result = text
+    .replaceAll(/pylon-([ab]):(\d+)/g, (_, name: string, written: string) => `127.0.0.1:${(name === "a" ? a : b) + offset(written)}`)
+    .replaceAll(/(bind :|listen )(\d+)/g, (_, word: string, written: string) => `${word === "listen " ? word : "bind "}127.0.0.1:${port + offset(written)}`);
+  for (const [from, to] of Object.entries(changes)) {
+    if (!result.includes(from)) throw new Error(`The page's configuration has no "${from}".`);
+    result = result.replaceAll(from, to);
+  }
+  return result;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
