@@ -31,8 +31,8 @@ beforeAll(async () => {
   sync = createSyncEngine(server.url, { appName: "react-auth" });
   sync.start();
   window = new Window({ url: "http://localhost/" });
-  for (const name of ["window", "document", "FormData"]) restore[name] = Reflect.get(globalThis, name);
-  Object.assign(globalThis, { window, document: window.document, FormData: window.FormData });
+  for (const name of ["window", "document", "location", "FormData"]) restore[name] = Reflect.get(globalThis, name);
+  Object.assign(globalThis, { window, document: window.document, location: window.location, FormData: window.FormData });
   const { createRoot } = await import("react-dom/client");
   const container = window.document.createElement("div");
   window.document.body.append(container);
@@ -60,7 +60,9 @@ function Forms(): ReactElement {
       <section id="in">
         <SignIn sync={sync} />
       </section>
-      <SignOutButton sync={sync} />
+      <section id="out">
+        <SignOutButton sync={sync} />
+      </section>
     </>
   );
 }
@@ -87,7 +89,7 @@ test("the forms sign up, out and in, say what is wrong, and the replica follows"
   const userId = shown();
   await until(() => sync.store.list("User").length === 1);
 
-  (window.document.querySelector("button[type=button]") as unknown as HTMLElement).click();
+  (window.document.querySelector("#out button") as unknown as HTMLElement).click();
   await until(() => shown() === "nobody");
   expect(sync.store.list("User")).toEqual([]);
   fill("in", { email, password: "a wrong one" });

@@ -1,5 +1,5 @@
-import { callFunction, HttpClient, streamFunction, systemPlatform } from "@pylonsync/sync";
-import { getBaseUrl, getEngine } from "./client.ts";
+import { callFunction, HttpClient, streamFunction } from "@pylonsync/sync";
+import { getEngine } from "./client.ts";
 
 interface CallOptions {
   /** Takes the place of the signed-in session's. */
@@ -9,7 +9,7 @@ interface CallOptions {
 /** Calls a server function outside of a component. @throws PylonClientError */
 export function callFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): Promise<unknown> {
   if (options.token === undefined) return getEngine().fn(name, args);
-  return callFunction(client(options.token), systemPlatform, name, args, crypto.randomUUID());
+  return callFunction(client(options.token), getEngine().platform, name, args, crypto.randomUUID());
 }
 
 /** Calls a function and yields the texts that it streams. @returns its result @throws PylonClientError */
@@ -18,5 +18,6 @@ export function streamFn(name: string, args: Readonly<Record<string, unknown>> =
 }
 
 function client(token: string | null): HttpClient {
-  return new HttpClient(getBaseUrl(), systemPlatform, () => token);
+  const { baseUrl, platform } = getEngine();
+  return new HttpClient(baseUrl, platform, () => token);
 }

@@ -3,6 +3,7 @@ import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { getEngine } from "./client.ts";
 import { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
 import { useQuery, useQueryOne, useStatus, type QueryResult, type RowResult } from "./queries.ts";
+import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -19,12 +20,12 @@ export const db = {
   get sync(): SyncEngine {
     return getEngine();
   },
-  useQuery: <E extends EntityName>(entity: E, options?: QueryOptions): QueryResult<RegisteredEntities[E]> => useQuery(getEngine(), entity, options),
-  useQueryOne: <E extends EntityName>(entity: E, id: string): RowResult<RegisteredEntities[E]> => useQueryOne(getEngine(), entity, id),
-  useMutation: <N extends FunctionName>(name: N): MutationState<N> => useMutation(getEngine(), name),
-  useEntity: <E extends EntityName>(entity: E): EntityMutations<E> => useEntityMutation(getEngine(), entity),
-  useStatus: (): SyncEngine["status"] => useStatus(getEngine()),
-  useSession: (): SessionState => useSession(getEngine()),
+  useQuery: <E extends EntityName>(entity: E, options?: QueryOptions): QueryResult<RegisteredEntities[E]> => useQuery(useEngine(), entity, options),
+  useQueryOne: <E extends EntityName>(entity: E, id: string): RowResult<RegisteredEntities[E]> => useQueryOne(useEngine(), entity, id),
+  useMutation: <N extends FunctionName>(name: N): MutationState<N> => useMutation(useEngine(), name),
+  useEntity: <E extends EntityName>(entity: E): EntityMutations<E> => useEntityMutation(useEngine(), entity),
+  useStatus: (): SyncEngine["status"] => useStatus(useEngine()),
+  useSession: (): SessionState => useSession(useEngine()),
   /** Writes to the replica at once and to the server as soon as it can be reached. @returns the row's id, which stays */
   insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> => getEngine().insert(entity, data as Fields),
   update: <E extends EntityName>(entity: E, id: string, patch: RegisteredPatches[E]): Promise<void> => getEngine().update(entity, id, patch as Fields),

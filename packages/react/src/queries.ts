@@ -58,5 +58,8 @@ export function useQueryOne<E extends EntityName>(sync: SyncEngine, entity: E, i
 export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   const subscribe = useCallback((notify: () => void) => sync.onStatus(notify), [sync]);
   const snapshot = useCallback(() => sync.status, [sync]);
-  return useSyncExternalStore(subscribe, snapshot, snapshot);
+  // What the server rendered is what is there before the engine starts, however late a part of the page comes alive.
+  return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }
+
+const NOT_STARTED: SyncEngine["status"] = { connection: "connecting", ready: false, pending: 0 };

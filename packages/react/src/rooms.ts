@@ -1,6 +1,6 @@
 import { HttpClient, systemPlatform, type Room, type RoomBroadcast, type RoomOptions, type RoomState } from "@pylonsync/sync";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { getEngine } from "./client.ts";
+import { useEngine } from "./provider.tsx";
 
 export interface UseRoomOptions extends RoomOptions {
   /** Another server than the app's. */
@@ -28,6 +28,7 @@ const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
  */
 export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {
   const { baseUrl, token } = options;
+  const engine = useEngine();
   const [state, setState] = useState(OUTSIDE);
   const room = useRef<Room | null>(null);
   // The newest ones are used, without joining anew when they change.
@@ -36,7 +37,6 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
     latest.current = options;
   });
   useEffect(() => {
-    const engine = getEngine();
     const isApps = baseUrl === undefined && token === undefined;
     const http = isApps ? undefined : new HttpClient(baseUrl ?? engine.baseUrl, systemPlatform, () => token ?? engine.token);
     const { initialPresence, heartbeatInterval } = latest.current;
@@ -53,7 +53,7 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
       room.current = null;
       void current.leave();
     };
-  }, [roomId, userId, baseUrl, token]);
+  }, [engine, roomId, userId, baseUrl, token]);
   const setPresence = useCallback(async (data: unknown) => room.current?.setPresence(data), []);
   const broadcast = useCallback(async (topic: string, data?: unknown) => room.current?.broadcast(topic, data), []);
   const leave = useCallback(async () => room.current?.leave(), []);

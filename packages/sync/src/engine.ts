@@ -10,7 +10,7 @@ import { MutationQueue } from "./mutation-queue.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { Pusher } from "./pusher.ts";
 import { Room, type RoomOptions } from "./room.ts";
-import { Session, type ResolvedSession } from "./session.ts";
+import { ANONYMOUS_SESSION, Session, type Credentials, type ResolvedSession } from "./session.ts";
 import { defaultStorage, type Storage } from "./storage.ts";
 import type { PeerMessage, TransportType } from "./transport/transport.ts";
 import { socketUrl } from "./url.ts";
@@ -30,6 +30,13 @@ export interface SyncEngineConfig {
   readonly reconnectDelay?: number;
   /** Takes the place of a stored token. */
   readonly token?: string;
+  /**
+   * `cookie`: the session is the cookie that a sign-in sets, and no token is kept where a script could read it. For pages of the server's own
+   * origin, or of one that it trusts on the same site. Default `token`.
+   */
+  readonly credentials?: Credentials;
+  /** Who is signed in, where a server has rendered the page and knows. The engine asks again when it connects. */
+  readonly session?: ResolvedSession;
   /** Keeps the tokens of several apps on one origin apart. Default `default`. */
   readonly appName?: string;
   readonly storage?: Storage;
@@ -61,12 +68,15 @@ export class SyncEngine {
   readonly storage: Storage;
   readonly clientId: string;
   readonly baseUrl: string;
+  readonly credentials: Credentials;
+  readonly platform: Platform;
+  /** Who was signed in when the engine was made: what a rendered page shows until it is alive. */
+  readonly initialSession: ResolvedSession;
   readonly #session: Session;
   readonly #http: HttpClient;
   readonly #connection: Connection;
   readonly #pusher: Pusher;
   readonly #newId: () => string;
-  readonly #platform: Platform;
   readonly #presence = new Emitter<PresenceMessage>();
   readonly #topics = new Emitter<TopicMessage>();
   readonly #listening = new Emitter<void>();
@@ -77,15 +87,18 @@ export class SyncEngine {
   #isStarted = false;
 
   constructor(config: SyncEngineConfig) {
-    const { baseUrl, reconnectDelay = 1000, appName = "default" } = config;
-    const platform: Platform = { ...systemPlatform, ...config.platform };
-    this.#platform = platform;
+    const { baseUrl, reconnectDelay = 1000, appName = "default", credentials = "token" } = config;
+    const given: Platform = { ...systemPlatform, ...config.platform };
+    const platform = credentials === "cookie" ? withCookies(given) : given;
+    this.credentials = credentials;
+    this.platform = platform;
+    this.initialSession = config.session === undefined ? ANONYMOUS_SESSION : { ...config.session };
     this.baseUrl = baseUrl;
     this.storage = config.storage ?? defaultStorage();
     this.#newId = createIdFactory(platform.now, platform.randomBytes);
     this.clientId = this.storage.get(CLIENT_ID_KEY) ?? this.#newId();
     this.storage.set(CLIENT_ID_KEY, this.clientId);
-    this.#session = new Session({ baseUrl, platform, storage: this.storage, appName, token: config.token });
+    this.#session = new Session({ baseUrl, platform, storage: this.storage, appName, token: config.token, credentials, initial: this.initialSession });
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
     this.#connection = new Connection({
       store: this.store,
@@ -122,7 +135,7 @@ export class SyncEngine {
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    this.#stopOnline = this.#platform.onOnline(() => this.#connection.retryNow());
+    this.#stopOnline = this.platform.onOnline(() => this.#connection.retryNow());
     this.#connection.start();
     this.#pusher.start();
   }
@@ -169,7 +182,7 @@ export class SyncEngine {
    * @throws PylonClientError with the function's code
    */
   fn(name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
-    return callFunction(this.#http, this.#platform, name, args, this.#newId());
+    return callFunction(this.#http, this.platform, name, args, this.#newId());
   }
 
   /** Told of every write that the server refused. @returns stops it */
@@ -205,7 +218,7 @@ export class SyncEngine {
    */
   joinRoom(room: string, userId: string, options: RoomOptions & { readonly http?: HttpClient } = {}): Room {
     const { http = this.#http } = options;
-    const connection = { http, platform: this.#platform, listen: this.onRoom.bind(this), onListening: (listener: () => void) => this.#listening.on(listener) };
+    const connection = { http, platform: this.platform, listen: this.onRoom.bind(this), onListening: (listener: () => void) => this.#listening.on(listener) };
     return new Room(room, userId, connection, options);
   }
 
@@ -226,7 +239,7 @@ export class SyncEngine {
     return this.#session.token;
   }
 
-  /** Who is signed in, as far as it is known. */
+  /** Who is signed in, as far as it is known: `ANONYMOUS_SESSION` itself until the server has told. */
   resolvedSession(): ResolvedSession {
     return this.#session.resolved;
   }
@@ -280,6 +293,11 @@ export class SyncEngine {
     this.#status = next;
     this.#statusChanged.emit(next);
   }
+}
+
+/** The browser sends its cookies to another origin only when it is told to. */
+function withCookies(platform: Platform): Platform {
+  return { ...platform, fetch: (url, init) => platform.fetch(url, { ...init, credentials: "include" }) };
 }
 
 /** @param baseUrl the server's origin */

@@ -15,6 +15,7 @@ export interface ResolvedSession {
   readonly roles: readonly string[];
 }
 
+/** Nobody; the value itself also stands for what is not known yet. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({ userId: null, tenantId: null, isAdmin: false, isGuest: false, roles: [] });
 
 export interface SessionOptions {
@@ -24,7 +25,13 @@ export interface SessionOptions {
   readonly appName: string;
   /** Takes the place of a stored token. */
   readonly token: string | undefined;
+  readonly credentials: Credentials;
+  /** Who is signed in, as it is known before the server is asked; `ANONYMOUS_SESSION` when it is not. */
+  readonly initial: ResolvedSession;
 }
+
+/** What a request is signed in by: a token that the page keeps, or the cookie that no script can read. */
+export type Credentials = "token" | "cookie";
 
 /** The token and who it stands for. */
 export class Session {
@@ -40,18 +47,24 @@ export class Session {
     this.#options = options;
     this.#key = storageKey(options.appName, "token");
     this.#fixedToken = options.token ?? null;
+    if (options.initial !== ANONYMOUS_SESSION) this.#resolved = options.initial;
     this.#http = new HttpClient(options.baseUrl, options.platform, () => this.token);
     this.#anonymousHttp = new HttpClient(options.baseUrl, options.platform, () => null);
   }
 
+  /** Null where a cookie signs in. */
   get token(): string | null {
+    if (this.#options.credentials === "cookie") return null;
     return this.#fixedToken ?? this.#options.storage.get(this.#key);
   }
 
   set token(token: string | null) {
+    const { storage, credentials, appName, platform } = this.#options;
     this.#fixedToken = null;
-    if (token === null) this.#options.storage.remove(this.#key);
-    else this.#options.storage.set(this.#key, token);
+    // Other tabs see that somebody has signed in or out, and not as whom.
+    if (credentials === "cookie") storage.set(storageKey(appName, "session"), `${platform.now()}-${platform.random()}`);
+    else if (token === null) storage.remove(this.#key);
+    else storage.set(this.#key, token);
     this.#resolved = null;
   }
 
@@ -86,7 +99,7 @@ export class Session {
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) {
         this.token = null;
-        this.#resolve(ANONYMOUS_SESSION);
+        this.#resolve({ ...ANONYMOUS_SESSION });
       }
       throw error;
     }

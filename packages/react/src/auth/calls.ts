@@ -1,7 +1,7 @@
 import { SignedInSchema } from "@pylonsync/protocol";
 import { PylonClientError, type SyncEngine } from "@pylonsync/sync";
 import * as v from "valibot";
-import { getEngine } from "./client.ts";
+import { getEngine } from "../client.ts";
 
 /** What a sign-in answers. */
 export interface SignedIn {
@@ -49,6 +49,16 @@ export function signInWithCode(email: string, code: string, options: AuthCallOpt
   return signIn("/api/auth/magic/verify", { email, code }, options);
 }
 
+/**
+ * Mails a link that signs in the browser that opens it, by its cookie.
+ *
+ * @param callback where the link leads to: a path of the server, or a URL of a trusted origin; by default the server's root
+ * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
+ */
+export async function sendLink(email: string, { callback, sync = getEngine() }: { readonly callback?: string } & AuthCallOptions = {}): Promise<void> {
+  await sync.request("POST", "/api/auth/magic-link/send", { email, ...(callback === undefined ? {} : { callback }) });
+}
+
 /** Goes on with a sign-in that asked for a second factor. @param code of the authenticator app, or a backup code */
 export function verifySecondFactor(mfaToken: string, code: string, options: { readonly trustDevice?: boolean } & AuthCallOptions = {}): Promise<SignedIn> {
   const { trustDevice = false, ...rest } = options;
@@ -74,7 +84,8 @@ export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Pro
   }
 }
 
-async function signIn(path: string, body: Readonly<Record<string, unknown>>, { sync = getEngine() }: AuthCallOptions): Promise<SignedIn> {
+/** Signs in by what a ceremony has made, such as a passkey's answer. @throws PylonClientError */
+export async function signIn(path: string, body: Readonly<Record<string, unknown>>, { sync = getEngine() }: AuthCallOptions): Promise<SignedIn> {
   return keep(sync, await asWhoeverIsLeft(sync, () => sync.request("POST", path, body)));
 }
 

@@ -1,0 +1,70 @@
+import * as v from "valibot";
+import { getEngine } from "../client.ts";
+import type { AuthCallOptions } from "./calls.ts";
+
+/** Somewhere that the user is signed in. */
+export interface Device {
+  readonly id: string;
+  /** Such as `Firefox on Windows`. */
+  readonly name: string;
+  readonly isCurrent: boolean;
+  readonly seenAt: Date;
+}
+
+const DevicesSchema = v.array(v.object({ id: v.string(), device: v.nullish(v.string()), current: v.boolean(), seen_at: v.string() }));
+
+/** Where the user is signed in. @throws PylonClientError */
+export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<readonly Device[]> {
+  const sessions = v.parse(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
+  return sessions.map(({ id, device, current, seen_at: seenAt }) => ({ id, name: nameOf(device ?? ""), isCurrent: current, seenAt: new Date(seenAt) }));
+}
+
+/** Signs one device out; its connections end within a second. @throws PylonClientError NOT_FOUND */
+export async function signOutDevice(id: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  await sync.request("DELETE", `/api/auth/sessions/${encodeURIComponent(id)}`);
+}
+
+/** Signs all devices out but this one. @throws PylonClientError */
+export async function signOutOtherDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  await sync.request("DELETE", "/api/auth/sessions?others=1");
+}
+
+/** Changes the password, or sets the first one; the other devices are signed out. @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD */
+export async function changePassword(current: string | null, next: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  await sync.request("POST", "/api/auth/password/change", { new_password: next, ...(current === null ? {} : { current_password: current }) });
+}
+
+/** Deletes the user and what the user owns. @param password null: within ten minutes of a sign-in @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED */
+export async function deleteAccount(password: string | null, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  await sync.request("DELETE", "/api/auth/account", password === null ? {} : { password });
+  sync.setToken(null);
+}
+
+const EnrolledSchema = v.object({ secret: v.string(), otpauth_url: v.string() });
+const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
+
+/** Begins to add an authenticator app. @returns what the app is given @throws PylonClientError */
+export async function enrollAuthenticator({ sync = getEngine() }: AuthCallOptions = {}): Promise<{ readonly secret: string; readonly url: string }> {
+  const { secret, otpauth_url: url } = v.parse(EnrolledSchema, await sync.request("POST", "/api/auth/totp/enroll", {}));
+  return { secret, url };
+}
+
+/** Ends it with the app's first code. @returns codes for when the app is lost, shown this once @throws PylonClientError INVALID_CODE */
+export async function confirmAuthenticator(code: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<readonly string[]> {
+  return v.parse(BackupCodesSchema, await sync.request("POST", "/api/auth/totp/verify", { code })).backup_codes;
+}
+
+/** @param code of the app, or a backup code @throws PylonClientError INVALID_CODE */
+export async function removeAuthenticator(code: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  await sync.request("POST", "/api/auth/totp/disable", { code });
+}
+
+/** What people call the program behind a `User-Agent`. */
+function nameOf(agent: string): string {
+  const program = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "";
+  const system = /iPhone|iPad|Android|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
+  const known = [PROGRAMS[program] ?? program, system].filter((part) => part !== "").join(" on ");
+  return known || agent.slice(0, 40) || "Unknown device";
+}
+
+const PROGRAMS: Readonly<Record<string, string>> = { Edg: "Edge", OPR: "Opera" };

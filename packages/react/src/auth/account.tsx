@@ -1,0 +1,74 @@
+import { useState, type ReactElement, type ReactNode } from "react";
+import { useEngine } from "../provider.tsx";
+import { safePath } from "../safe-path.ts";
+import { useSession } from "../session.ts";
+import { changePassword, deleteAccount } from "./account-calls.ts";
+import { AuthenticatorSettings } from "./authenticator-settings.tsx";
+import { DeviceList } from "./device-list.tsx";
+import { Form, Note, PasswordField } from "./form.tsx";
+import { PasskeyList } from "./passkey-list.tsx";
+import type { SignInProps } from "./sign-in-flow.ts";
+import { SignOutButton } from "./sign-out-button.tsx";
+import { nameOfUser, useUser } from "./user.ts";
+
+/**
+ * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for guests and for nobody.
+ *
+ * @param props `redirectTo` and `onDone` are for after the user has signed out or left
+ * @example
+ * <Account redirectTo="/" />
+ */
+export function Account(props: SignInProps): ReactElement | null {
+  const sync = useEngine(props.sync);
+  const { userId, isGuest } = useSession(sync);
+  const { user } = useUser(sync);
+  // How often the password was changed here.
+  const [changes, setChanges] = useState(0);
+  if (userId === null || isGuest) return null;
+
+  const change = async ({ current = "", next = "" }: Readonly<Record<string, string>>): Promise<void> => {
+    await changePassword(current === "" ? null : current, next, { sync });
+    setChanges((count) => count + 1);
+  };
+  const leave = async (password: string): Promise<void> => {
+    await deleteAccount(password === "" ? null : password, { sync });
+    if (props.onDone !== undefined) props.onDone();
+    else if (props.redirectTo !== undefined) location.assign(safePath(props.redirectTo));
+  };
+  return (
+    <div className="pylon-account">
+      <p className="pylon-who">{nameOfUser(user)}</p>
+      <Section title="Devices">
+        <DeviceList key={changes} sync={sync} />
+      </Section>
+      <Section title="Password">
+        <Form key={changes} action="Change the password" onSend={change}>
+          {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
+          <PasswordField label="Current password" name="current" isOptional />
+          <PasswordField label="New password" name="next" isNew />
+        </Form>
+      </Section>
+      <Section title="Passkeys">
+        <PasskeyList sync={sync} />
+      </Section>
+      <Section title="Authenticator app">
+        <AuthenticatorSettings sync={sync} />
+      </Section>
+      <Section title="Leave">
+        <SignOutButton {...props} sync={sync} />
+        <Form action="Delete my account" isDanger onSend={({ password = "" }) => leave(password)}>
+          <PasswordField isOptional />
+        </Form>
+      </Section>
+    </div>
+  );
+}
+
+function Section({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactElement {
+  return (
+    <section className="pylon-section" aria-label={title}>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,56 @@
+import { useState, type ReactElement } from "react";
+import { useEngine } from "../provider.tsx";
+import { confirmAuthenticator, enrollAuthenticator, removeAuthenticator } from "./account-calls.ts";
+import type { AuthCallOptions } from "./calls.ts";
+import { CodeField, Form, Note } from "./form.tsx";
+
+type Step = { readonly name: "start" | "remove" | "removed" } | { readonly name: "confirm"; readonly secret: string; readonly url: string } | { readonly name: "added"; readonly backupCodes: readonly string[] };
+
+/** Adds an authenticator app, shows its backup codes once, and removes it. */
+export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactElement {
+  const sync = useEngine(given);
+  const [step, setStep] = useState<Step>({ name: "start" });
+  switch (step.name) {
+    case "confirm":
+      return (
+        <Form action="Confirm" onSend={async ({ code = "" }) => setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) })}>
+          <p className="pylon-note">
+            <a href={step.url}>Open your authenticator app</a>, or type this key into it: <code className="pylon-secret">{step.secret}</code>
+          </p>
+          <CodeField label="Code that the app shows" />
+        </Form>
+      );
+    case "added":
+      return (
+        <>
+          <Note>The app is added. Keep these codes for when it is lost; each works once, and they are not shown again.</Note>
+          <ul className="pylon-codes" aria-label="Backup codes">
+            {step.backupCodes.map((code) => (
+              <li key={code}>{code}</li>
+            ))}
+          </ul>
+        </>
+      );
+    case "remove":
+      return (
+        <Form action="Remove the app" isDanger onSend={async ({ code = "" }) => {
+          await removeAuthenticator(code, { sync });
+          setStep({ name: "removed" });
+        }}>
+          <CodeField label="Code of the app, or a backup code" />
+        </Form>
+      );
+    default:
+      return (
+        <>
+          {step.name === "removed" && <Note>The app is removed.</Note>}
+          <Form action="Add an authenticator app" onSend={async () => setStep({ name: "confirm", ...(await enrollAuthenticator({ sync })) })} />
+          <nav className="pylon-links">
+            <button type="button" className="pylon-link" onClick={() => setStep({ name: "remove" })}>
+              Remove the app
+            </button>
+          </nav>
+        </>
+      );
+  }
+}

@@ -1,0 +1,120 @@
+import { createContext, use, useEffect, useId, useRef, useState, type FormEvent, type ReactElement, type ReactNode } from "react";
+import { problemOf, type Problem } from "./problem.ts";
+
+type Values = Readonly<Record<string, string>>;
+
+interface FormState {
+  readonly problem: Problem | null;
+  readonly problemId: string;
+}
+
+const FormContext = createContext<FormState>({ problem: null, problemId: "" });
+
+export interface FormProps {
+  /** What the button says. */
+  readonly action: string;
+  /** What the form does with what was typed; why it is refused is shown, at the field that it is about. */
+  readonly onSend: (values: Values) => Promise<void>;
+  readonly className?: string;
+  /** The button warns of what can't be undone. */
+  readonly isDanger?: boolean;
+  readonly children?: ReactNode;
+}
+
+/** A form of ours: one request at a time, and the reason where it is refused, which screen readers say at once. */
+export function Form({ action, onSend, className = "", isDanger = false, children }: FormProps): ReactElement {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  const problemId = useId();
+  useEffect(() => {
+    if (problem?.field === undefined) return;
+    const inputs = [...(form.current?.querySelectorAll("input") ?? [])];
+    inputs.find(({ name }) => name === problem.field)?.focus();
+  }, [problem]);
+
+  const send = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    if (isBusy) return;
+    const values = Object.fromEntries([...new FormData(event.currentTarget)].map(([name, value]) => [name, String(value)]));
+    setBusy(true);
+    setProblem(null);
+    onSend(values)
+      .catch((reason: unknown) => setProblem(problemOf(reason)))
+      .finally(() => setBusy(false));
+  };
+
+  return (
+    <FormContext value={{ problem, problemId }}>
+      <form ref={form} className={`pylon-form ${className}`.trim()} onSubmit={send} aria-busy={isBusy}>
+        {children}
+        <p className="pylon-error" role="alert" id={problemId}>
+          {problem?.text}
+        </p>
+        <button className={isDanger ? "pylon-button pylon-danger" : "pylon-button"} disabled={isBusy}>
+          {action}
+        </button>
+      </form>
+    </FormContext>
+  );
+}
+
+export interface FieldProps {
+  readonly label: string;
+  readonly name: string;
+  readonly type?: "text" | "email" | "password";
+  readonly autoComplete: string;
+  readonly inputMode?: "numeric" | "text";
+  readonly minLength?: number;
+  readonly defaultValue?: string;
+  readonly onValue?: (value: string) => void;
+  readonly isOptional?: boolean;
+  /** The step begins here: who comes to it by keyboard or hears it read need not look for it. */
+  readonly isFirst?: boolean;
+}
+
+/** An input with its label. */
+export function Field({ label, isOptional = false, isFirst = false, onValue, ...input }: FieldProps): ReactElement {
+  const { problem, problemId } = use(FormContext);
+  const element = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (isFirst) element.current?.focus();
+  }, [isFirst]);
+  const isWrong = problem?.field === input.name;
+  return (
+    <label className="pylon-field">
+      <span>{label}</span>
+      <input
+        ref={element}
+        required={!isOptional}
+        {...input}
+        {...(onValue === undefined ? {} : { onChange: ({ target }) => onValue(target.value) })}
+        {...(isWrong ? { "aria-invalid": true, "aria-describedby": problemId } : {})}
+      />
+    </label>
+  );
+}
+
+/** The address, which stays when somebody changes from one way to sign in to another. */
+export function EmailField(props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">): ReactElement {
+  return <Field label="E-mail" name="email" type="email" autoComplete="username" {...props} />;
+}
+
+/** A password that is typed, or thought of. */
+export function PasswordField({ label = "Password", name = "password", isNew = false, isFirst = false, isOptional = false }: { readonly label?: string; readonly name?: string; readonly isNew?: boolean; readonly isFirst?: boolean; readonly isOptional?: boolean }): ReactElement {
+  return <Field label={label} name={name} type="password" autoComplete={isNew ? "new-password" : "current-password"} isFirst={isFirst} isOptional={isOptional} {...(isNew ? { minLength: 8 } : {})} />;
+}
+
+/** The code of a mail or an app, which phones offer to fill in. */
+export function CodeField({ label = "Code" }: { readonly label?: string }): ReactElement {
+  return <Field label={label} name="code" autoComplete="one-time-code" isFirst />;
+}
+
+/** What has happened, said without taking the focus. */
+export function Note({ children }: { readonly children: ReactNode }): ReactElement {
+  return (
+    <p className="pylon-note" role="status">
+      {children}
+    </p>
+  );
+}

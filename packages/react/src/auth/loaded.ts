@@ -1,0 +1,34 @@
+import { useCallback, useEffect, useState } from "react";
+import { problemOf } from "./problem.ts";
+
+/** What was asked for, or why it could not be had. */
+export interface Loaded<T> {
+  readonly data: T | null;
+  readonly problem: string | null;
+  /** Does something, and asks anew; what goes wrong is in `problem`. */
+  readonly after: (act: () => Promise<unknown>) => void;
+}
+
+/** Asks when the component is there. @param load the same function for as long as it asks for the same */
+export function useLoaded<T>(load: () => Promise<T>): Loaded<T> {
+  const [data, setData] = useState<T | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [generation, setGeneration] = useState(0);
+  useEffect(() => {
+    let isGone = false;
+    load().then(
+      (found) => isGone || setData(found),
+      (reason: unknown) => isGone || setProblem(problemOf(reason).text),
+    );
+    return () => {
+      isGone = true;
+    };
+  }, [load, generation]);
+  const after = useCallback((act: () => Promise<unknown>): void => {
+    setProblem(null);
+    act()
+      .catch((reason: unknown) => setProblem(problemOf(reason).text))
+      .finally(() => setGeneration((count) => count + 1));
+  }, []);
+  return { data, problem, after };
+}

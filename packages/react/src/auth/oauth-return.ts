@@ -1,0 +1,26 @@
+import { useEffect, useState } from "react";
+import { problemOf } from "./problem.ts";
+import { takePendingSignIn } from "./provider-calls.ts";
+import type { SignInFlow } from "./sign-in-flow.ts";
+
+/**
+ * Takes up a sign-in with an account elsewhere that came back to this page: it may wait for the second factor, or have failed.
+ *
+ * @returns why it failed, or null
+ */
+export function useOAuthReturn({ sync, ask }: SignInFlow): string | null {
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    const url = new URL(location.href);
+    const code = url.searchParams.get("oauth_error");
+    if (code === null) return;
+    const message = url.searchParams.get("oauth_error_message");
+    // Said once, and not again when the page is loaded anew.
+    url.searchParams.delete("oauth_error");
+    url.searchParams.delete("oauth_error_message");
+    history.replaceState(history.state, "", url);
+    if (code === "MFA_REQUIRED") takePendingSignIn({ sync }).then(ask, (reason: unknown) => setProblem(problemOf(reason).text));
+    else setProblem(message ?? "This sign-in did not work.");
+  }, [sync, ask]);
+  return problem;
+}

@@ -1,0 +1,17 @@
+import { PylonClientError } from "@pylonsync/sync";
+
+/** Why something was refused, in words for whoever asked. */
+export interface Problem {
+  readonly text: string;
+  /** The field that it is about. */
+  readonly field?: string | undefined;
+}
+
+export function problemOf(reason: unknown): Problem {
+  if (reason instanceof PylonClientError) {
+    // What to do is for people only where it is a time to wait; other hints are for who writes the app.
+    const wait = reason.code === "RATE_LIMITED" && reason.hint !== undefined ? ` ${reason.hint}` : "";
+    return { text: `${reason.message}${wait}`, field: reason.field };
+  }
+  return { text: "The server can't be reached. Try again." };
+}

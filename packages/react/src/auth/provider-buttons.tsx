@@ -1,0 +1,42 @@
+import { useEffect, useState, type ReactElement } from "react";
+import { useEngine } from "../provider.tsx";
+import { safePath } from "../safe-path.ts";
+import { keepsCookies, listProviders, providerUrl, type SignInProvider } from "./provider-calls.ts";
+import type { SignInProps } from "./sign-in-flow.ts";
+
+export interface ProviderButtonsProps extends Pick<SignInProps, "sync" | "redirectTo"> {
+  /** Where a server has asked for them already; else they are asked for. */
+  readonly providers?: readonly SignInProvider[];
+}
+
+/** A button for each account elsewhere that the server lets people sign in with; nothing where there is none. */
+export function ProviderButtons({ sync: given, redirectTo, providers: rendered }: ProviderButtonsProps): ReactElement | null {
+  const sync = useEngine(given);
+  const [providers, setProviders] = useState(rendered ?? []);
+  useEffect(() => {
+    if (rendered !== undefined || !keepsCookies(sync)) return undefined;
+    let isGone = false;
+    // Without the list the other ways to sign in are still there.
+    listProviders({ sync }).then((found) => isGone || setProviders(found), () => undefined);
+    return () => {
+      isGone = true;
+    };
+  }, [sync, rendered]);
+  if (providers.length === 0) return null;
+
+  const go = (name: string): void => {
+    const here = new URL(location.href);
+    here.hash = "";
+    const callback = redirectTo === undefined ? here.href : new URL(safePath(redirectTo), here).href;
+    location.assign(providerUrl(name, { sync, callback, errorCallback: here.href }));
+  };
+  return (
+    <div className="pylon-providers">
+      {providers.map(({ name, label }) => (
+        <button key={name} type="button" className="pylon-button pylon-plain" data-provider={name} onClick={() => go(name)}>
+          Continue with {label}
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import { useEngine } from "../provider.tsx";
+import { useSession } from "../session.ts";
+import type { SignInProps } from "./sign-in-flow.ts";
+import { SignOutButton } from "./sign-out-button.tsx";
+import { nameOfUser, useUser } from "./user.ts";
+
+export interface UserButtonProps extends SignInProps {
+  /** The page with `Account`. */
+  readonly accountUrl?: string;
+}
+
+/**
+ * Who is signed in, with a menu to the account and out; nothing where nobody is.
+ *
+ * @param props `redirectTo` and `onDone` are for after the user has signed out
+ * @example
+ * <UserButton accountUrl="/account" redirectTo="/" />
+ */
+export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElement | null {
+  const sync = useEngine(props.sync);
+  const { isAuthenticated, isGuest } = useSession(sync);
+  const { user } = useUser(sync);
+  const [isOpen, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const panelId = useId();
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    const onPress = ({ target }: PointerEvent): void => {
+      if (target instanceof Node && box.current?.contains(target) === false) setOpen(false);
+    };
+    document.addEventListener("pointerdown", onPress);
+    return () => document.removeEventListener("pointerdown", onPress);
+  }, [isOpen]);
+  if (!isAuthenticated) return null;
+
+  const onKey = ({ key }: KeyboardEvent): void => {
+    if (key !== "Escape" || !isOpen) return;
+    setOpen(false);
+    button.current?.focus();
+  };
+  const name = isGuest ? "Guest" : nameOfUser(user);
+  return (
+    <div className="pylon-user" ref={box} onKeyDown={onKey}>
+      <button ref={button} type="button" className="pylon-avatar" aria-expanded={isOpen} aria-controls={panelId} aria-label={`Account of ${name}`} onClick={() => setOpen(!isOpen)}>
+        {name.slice(0, 1).toUpperCase()}
+      </button>
+      <div id={panelId} className="pylon-panel" hidden={!isOpen}>
+        <p className="pylon-who">{name}</p>
+        {accountUrl !== undefined && !isGuest && (
+          <a className="pylon-link" href={accountUrl}>
+            Account
+          </a>
+        )}
+        <SignOutButton {...props} sync={sync} />
+      </div>
+    </div>
+  );
+}

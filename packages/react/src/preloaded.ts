@@ -1,0 +1,45 @@
+import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
+import { useMemo, useState } from "react";
+import { useEngine } from "./provider.tsx";
+import { useQuery, useStatus, type QueryResult } from "./queries.ts";
+import { useSession } from "./session.ts";
+
+/** Rows that a server has asked for with its caller's session. */
+export interface Preloaded<E extends EntityName> {
+  readonly entity: E;
+  readonly options: QueryOptions;
+  readonly rows: readonly RegisteredEntities[E][];
+  /** Whose rows they are: nobody else is shown them, whatever a router keeps. */
+  readonly userId: string | null;
+}
+
+/**
+ * A live list that a server began: its rows are there at once, and the replica takes over when it holds what the server has.
+ *
+ * @example
+ * const { data: notes } = usePreloadedQuery(preloaded);
+ */
+export function usePreloadedQuery<E extends EntityName>(preloaded: Preloaded<E>, given?: SyncEngine): QueryResult<RegisteredEntities[E]> {
+  const sync = useEngine(given);
+  const live = useQuery(sync, preloaded.entity, preloaded.options);
+  const { userId } = useSession(sync);
+  const { ready } = useStatus(sync);
+  const [wasReady, setWasReady] = useState(ready);
+  // A replica that is made anew, for somebody else perhaps, does not bring back what was rendered for the one before.
+  if (ready && !wasReady) setWasReady(true);
+  const isOld = ready || wasReady || userId !== preloaded.userId;
+  const data = useMemo(() => (isOld ? live.data : withWrites(preloaded.rows, live.data)), [isOld, preloaded.rows, live.data]);
+  return isOld ? live : { ...live, data, loading: false };
+}
+
+/** What was written before the replica came lies over the rows. */
+function withWrites<R>(rows: readonly R[], written: readonly R[]): readonly R[] {
+  if (written.length === 0) return rows;
+  const ids = new Set(written.map(idOf));
+  return [...rows.filter((row) => !ids.has(idOf(row))), ...written];
+}
+
+function idOf(row: unknown): string {
+  return (row as { readonly id: string }).id;
+}
