@@ -34,10 +34,23 @@ export class Replica {
     }
   }
 
-  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+  /** Sends a signal to the process. */
+  signal(signal: "SIGTERM" | "SIGINT"): void {
     this.#child?.kill(signal);
+  }
+
+  /** @returns the exit code; null when the signal ended it */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+    this.#child?.kill(signal);
+    return this.ended();
+  }
+
+  /** Waits until it has ended by itself. @returns the exit code */
+  async ended(): Promise<number | null> {
     await this.#child?.exited;
+    const code = this.#child?.exitCode ?? null;
     this.#child = null;
+    return code;
   }
 }
 

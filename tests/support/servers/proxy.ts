@@ -8,6 +8,8 @@ import type { Certificate } from "./certificate.ts";
 
 const PAGE = join(import.meta.dir, "..", "..", "..", "docs", "deploy", "proxies.md");
 const START_MS = 10_000;
+/** HAProxy does not start where a process may not open twice as many files. */
+const MAX_CONNECTIONS = "maxconn 40000";
 /** What the page calls PYLON_PORT. */
 const FIRST_PORT = 4321;
 
@@ -69,7 +71,7 @@ function startHaproxy(dir: string, options: ProxyOptions): Child {
   // The page says that the four pairs take the place of the one.
   const text = options.fourPorts ? onePort.slice(0, onePort.indexOf("frontend ")) + pageBlock("haproxy", "four-ports.cfg") : onePort;
   const file = join(dir, "haproxy.cfg");
-  writeFileSync(file, changed(text, { ...options.changes, "/etc/ssl/pylon.pem": options.certificate.both }, options));
+  writeFileSync(file, changed(text, { ...options.changes, "/etc/ssl/pylon.pem": options.certificate.both, [MAX_CONNECTIONS]: "maxconn 2000" }, options));
   return spawn([debianProgram("haproxy", "haproxy"), "-db", "-f", file]);
 }
 
