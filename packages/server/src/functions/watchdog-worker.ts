@@ -24,7 +24,8 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
     }
     if (performance.now() - silentSince < limitMs) return;
     report(nameOf(buffer), limitMs);
-    restart([...execArgv, ...argv.slice(1)]);
+    // The executable brings its script and flags itself.
+    restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]);
   }, LOOK_MS);
 };
 

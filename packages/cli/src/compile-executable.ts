@@ -1,0 +1,71 @@
+import { renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BunPlugin } from "bun";
+
+/** Where an executable can run: operating system and processor. */
+export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"] as const;
+export type Platform = (typeof PLATFORMS)[number];
+
+export interface CompileOptions {
+  /** The file to write, in a folder that is there. It is there whole or not at all. */
+  readonly outfile: string;
+  readonly platform: Platform;
+  /** The Bun of that platform, which the executable is built on. */
+  readonly runtime: string;
+}
+
+/**
+ * Compiles the pylon command into one executable that needs nothing else. The same sources make the same bytes, in whichever folder they are.
+ *
+ * @throws Error with what the bundler says
+ */
+export async function compileExecutable({ outfile, platform, runtime }: CompileOptions): Promise<void> {
+  const server = import.meta.resolve("@pylonsync/server");
+  // The bundler writes the files' paths from the working folder into what it makes.
+  const cwd = process.cwd();
+  process.chdir(import.meta.dir);
+  // In the folder of its destination, as a rename does not cross disks, under the same name, which is part of its bytes.
+  const unfinished = join(dirname(outfile), `.${basename(outfile)}.${process.pid}`);
+  try {
+    const { success, logs } = await Bun.build({
+      entrypoints: [
+        fileURLToPath(new URL("main.ts", import.meta.url)),
+        // Started as a thread, so the bundler does not find it by itself.
+        fileURLToPath(new URL("functions/watchdog-worker.ts", server)),
+      ],
+      target: "bun",
+      // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time, two thirds of the memory.
+      splitting: true,
+      // The watchdog looks for its thread's file beside itself.
+      naming: { entry: "[name].[ext]" },
+      throw: false,
+      plugins: [embedTemplates],
+      compile: {
+        outfile: join(unfinished, "pylon"),
+        target: `bun-${platform}`,
+        executablePath: runtime,
+        // What `pylon dev` reads, it reads itself; a file that happens to lie around must not change the executable.
+        autoloadDotenv: false,
+        autoloadBunfig: false,
+        execArgv: ["--no-install"],
+      },
+    });
+    if (!success) throw new Error(logs.map(String).join("\n"));
+    renameSync(join(unfinished, "pylon"), outfile);
+  } finally {
+    process.chdir(cwd);
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** An executable has no files beside itself: in place of template-files.ts it gets what each function of that module answers. */
+const embedTemplates: BunPlugin = {
+  name: "embed-templates",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]template-files\.ts$/ }, async ({ path }) => {
+      const readers = Object.entries((await import(path)) as Record<string, () => unknown>);
+      return { loader: "js", contents: readers.map(([name, read]) => `export function ${name}() { return ${JSON.stringify(read())}; }\n`).join("") };
+    });
+  },
+};
