@@ -14,6 +14,6 @@ export { LocalStore, type SyncCursor } from "./local-store.ts";
 export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
 export { systemPlatform, type Platform, type Socket } from "./platform.ts";
 export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./room.ts";
-export { ANONYMOUS_SESSION, type Credentials, type ResolvedSession } from "./session.ts";
+export { ANONYMOUS_SESSION, toResolvedSession, type Credentials, type ResolvedSession } from "./session.ts";
 export { createWriteThroughStorage, defaultStorage, storageKey, type Storage } from "./storage.ts";
 export type { TransportType } from "./transport/transport.ts";

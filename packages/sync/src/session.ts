@@ -18,6 +18,12 @@ export interface ResolvedSession {
 /** Nobody; the value itself also stands for what is not known yet. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({ userId: null, tenantId: null, isAdmin: false, isGuest: false, roles: [] });
 
+/** Reads what the server answers to who is calling. @throws ValiError when it is something else */
+export function toResolvedSession(answer: unknown): ResolvedSession {
+  const context = v.parse(AuthContextSchema, answer);
+  return { userId: context.user_id, tenantId: context.tenant_id ?? null, isAdmin: context.is_admin, isGuest: context.is_guest === true, roles: context.roles };
+}
+
 export interface SessionOptions {
   readonly baseUrl: string;
   readonly platform: Platform;
@@ -88,14 +94,7 @@ export class Session {
    */
   async refresh(): Promise<ResolvedSession> {
     try {
-      const context = v.parse(AuthContextSchema, await this.#http.request("GET", "/api/auth/me"));
-      return this.#resolve({
-        userId: context.user_id,
-        tenantId: context.tenant_id ?? null,
-        isAdmin: context.is_admin,
-        isGuest: context.is_guest === true,
-        roles: context.roles,
-      });
+      return this.#resolve(toResolvedSession(await this.#http.request("GET", "/api/auth/me")));
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) {
         this.token = null;

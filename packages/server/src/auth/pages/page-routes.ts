@@ -23,7 +23,8 @@ export function authPageRoutes(settings: AuthSettings, isOn: () => boolean): Rou
 
   const page = (name: PageName) => (context: RequestContext): Answer => {
     if (!isOn()) throw notFound();
-    const redirect = settings.origins.redirectTarget(context.request, context.query("redirect") ?? "/", "redirect");
+    const wanted = context.query("redirect") ?? context.query("next") ?? "/";
+    const redirect = settings.origins.redirectTarget(context.request, wanted, "redirect");
     return new Response(pageHtml(name, settings.appName(), redirect), {
       headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": POLICY },
     });

@@ -1,0 +1,3 @@
+import { withPylon } from "@pylonsync/next/config";
+
+export default withPylon({ reactStrictMode: true });

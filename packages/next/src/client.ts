@@ -1,0 +1,27 @@
+/**
+ * Pylon in client components of the App Router: `PylonProvider`, and the hooks and forms of @pylonsync/react.
+ *
+ * @module
+ */
+export { PylonProvider, type PylonProviderProps } from "./provider.tsx";
+export {
+  Account,
+  callFn,
+  db,
+  ForgotPassword,
+  ResetPassword,
+  SignIn,
+  signOut,
+  SignOutButton,
+  SignUp,
+  streamFn,
+  usePreloadedQuery,
+  UserButton,
+  useRoom,
+  useSession,
+  useUser,
+  type Preloaded,
+  type SessionState,
+  type SignInFormProps,
+  type UserState,
+} from "@pylonsync/react";

@@ -1,0 +1,18 @@
+/**
+ * A path or a pattern of paths: `/about`, `/blog/:slug`, `/docs/:path*` (with `/docs` itself), `/files/:path+`.
+ *
+ * @throws Error for what is no such pattern
+ */
+export function pathPattern(pattern: string): (path: string) => boolean {
+  if (!pattern.startsWith("/")) throw new Error(`"${pattern}" is no path: begin it with /.`);
+  const parts = pattern.split("/").filter((part) => part !== "");
+  const source = parts.map((part) => {
+    if (/^:\w+\*$/.test(part)) return "(?:/.*)?";
+    if (/^:\w+\+$/.test(part)) return "/.+";
+    if (/^:\w+$/.test(part)) return "/[^/]+";
+    if (/[:*()]/.test(part)) throw new Error(`"${part}" of "${pattern}" is not understood: use :name, :name* or :name+.`);
+    return `/${part.replaceAll(/[.+?^${}|[\]\\]/g, "\\$&")}`;
+  });
+  const test = new RegExp(`^${source.join("")}/?$`);
+  return (path) => test.test(path);
+}

@@ -1,0 +1,46 @@
+/**
+ * Guards pages before they are rendered, in the app's `proxy.ts` (`middleware.ts` before Next 16).
+ *
+ * @module
+ */
+import { NextResponse, type NextRequest } from "next/server";
+import { guard, type GuardOptions } from "./guard.ts";
+import { pathPattern } from "./path-pattern.ts";
+
+export interface PylonMiddlewareOptions extends GuardOptions {
+  /** Paths that are for everybody, such as `/` and `/blog/:path*`. Pylon's own `/api`, `/auth` and what Next serves always are. */
+  readonly publicPaths?: readonly string[];
+}
+
+/**
+ * Sends whoever is not signed in to the sign-in page and back, on every path but the public ones. It is quick, and no more than that: what a page
+ * shows is decided by `requireSession` and the policies.
+ *
+ * @example
+ * export const proxy = pylonMiddleware({ publicPaths: ["/", "/blog/:path*"], signIn: "/sign-in" });
+ */
+export function pylonMiddleware({ publicPaths = [], ...options }: PylonMiddlewareOptions = {}): (request: NextRequest) => Promise<NextResponse> {
+  const signIn = options.signIn ?? "/auth/sign-in";
+  const isOpen = ["/api/:path*", "/auth/:path*", "/_next/:path*", "/favicon.ico", signIn, ...publicPaths].map(pathPattern);
+  return async (request) => (isOpen.some((matches) => matches(request.nextUrl.pathname)) ? NextResponse.next() : guard(request, options));
+}
+
+export interface PylonProxyOptions extends PylonMiddlewareOptions {
+  /** The only paths that are guarded. Default `/dashboard/:path*`. */
+  readonly matcher?: readonly string[];
+  /** As `signIn`. */
+  readonly loginUrl?: string;
+}
+
+/**
+ * The same the other way round: only the paths of `matcher` are guarded.
+ *
+ * @example
+ * export const { proxy } = createPylonProxy({ matcher: ["/dashboard/:path*"], loginUrl: "/login" });
+ */
+export function createPylonProxy({ matcher = ["/dashboard/:path*"], loginUrl, ...options }: PylonProxyOptions = {}): { readonly proxy: (request: NextRequest) => Promise<NextResponse>; readonly config: { readonly matcher: string[] } } {
+  const isGuarded = matcher.map(pathPattern);
+  const middleware = pylonMiddleware({ ...options, ...(loginUrl === undefined ? {} : { signIn: loginUrl }) });
+  const proxy = async (request: NextRequest): Promise<NextResponse> => (isGuarded.some((matches) => matches(request.nextUrl.pathname)) ? middleware(request) : NextResponse.next());
+  return { proxy, config: { matcher: [...matcher] } };
+}
