@@ -20,6 +20,7 @@ const failures = [];
 if (patterns.length === 0) {
   check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
   check("types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]);
+  check("types for Next", "npx", ["tsc", "--noEmit", "-p", "packages/next"]);
   check("types of the Next example", "npx", ["tsc", "--noEmit", "-p", "examples/next-notes"]);
   check("types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]);
   check("lint", "npm", ["run", "--silent", "lint"]);
