@@ -168,7 +168,7 @@ async function loadProviders() {
   for (const { provider } of Array.isArray(providers) ? providers : []) {
     const link = document.createElement("a");
     link.className = "button plain";
-    link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(redirect)}&error_callback=${encodeURIComponent("/auth/sign-in")}`;
+    link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(redirect)}&error_callback=${encodeURIComponent(`/auth/sign-in?redirect=${encodeURIComponent(redirect)}`)}`;
     link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
     list.append(link);
   }
@@ -220,8 +220,21 @@ function nameOf(agent) {
   return [{ Edg: "Edge", OPR: "Opera" }[browser] ?? browser, system].filter(Boolean).join(" on ") || agent.slice(0, 40) || "Unknown device";
 }
 
-const failed = new URLSearchParams(location.search).get("oauth_error_message");
-if (failed !== null) say(failed, true);
+/** A sign-in with an account elsewhere that came back here waits for the second factor, or has failed. */
+async function takeUp() {
+  const params = new URLSearchParams(location.search);
+  const failed = params.get("oauth_error");
+  const message = params.get("oauth_error_message");
+  if (failed === null) return;
+  for (const name of ["oauth_error", "oauth_error_message"]) params.delete(name);
+  // Said once, and not again when the page is loaded anew.
+  history.replaceState(null, "", `${location.pathname}?${params}${location.hash}`);
+  if (failed !== "MFA_REQUIRED") return say(message ?? "This sign-in did not work.", true);
+  mfaToken = (await call("POST", "/oauth/pending", {})).mfa_token;
+  show("factor");
+}
+
+takeUp().catch((error) => say(error.message, true));
 if (secret === "" && (document.getElementById("reset") ?? document.getElementById("invitation")) !== null) say("This link is not complete. Open it from the mail again.", true);
 // The secret is not left where the history shows it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
