@@ -2,19 +2,47 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** In the repository the example is the template; a published package carries a copy. */
-const SOURCES = ["../../../examples/todo", "../templates/todo"];
-const LEFT_OUT = /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
+// In the repository the originals are the templates; a published package carries a copy of them, which scripts/copy-templates.mjs makes; an
+// executable has what each function here answers built in (compile-executable.ts).
 
-/** The todo example's files by path. Runs when the command is built, so that one executable holds them. */
+const TODO = ["../../../examples/todo", "../templates/todo"];
+const DEPLOY = ["../../../deploy", "../templates/deploy"];
+const NOT_OF_AN_APP = /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
+const OF_DEPLOYMENTS = /^(sst\/(sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
+
+/** The todo example's files by path. */
 export function todoFiles(): Record<string, string> {
-  const root = SOURCES.map((source) => fileURLToPath(new URL(source, import.meta.url))).find((path) => existsSync(path));
-  return root === undefined ? {} : Object.fromEntries(filesIn(root).map((file) => [relative(root, file), readFileSync(file, "utf8")]));
+  const root = find(TODO);
+  return root === undefined ? {} : contents(root, filesIn(root).filter((file) => !NOT_OF_AN_APP.test(file)));
 }
 
-function filesIn(dir: string): string[] {
+/** What the todo example imports, as its package.json names it. */
+export function todoDependencies(): Record<string, Record<string, string>> {
+  const root = find(TODO);
+  if (root === undefined) return {};
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, Record<string, string>>;
+  return { dependencies, devDependencies };
+}
+
+/** What `pylon deploy` writes from, by path in the folder `deploy`. */
+export function deployFiles(): Record<string, string> {
+  const root = find(DEPLOY);
+  return root === undefined ? {} : contents(root, filesIn(root).filter((file) => OF_DEPLOYMENTS.test(file)));
+}
+
+function find(places: readonly string[]): string | undefined {
+  return places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
+}
+
+function contents(root: string, files: readonly string[]): Record<string, string> {
+  return Object.fromEntries(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+}
+
+/** Every file below, by its path from there, in order. */
+function filesIn(root: string, dir = root): string[] {
   return readdirSync(dir)
+    .filter((name) => name !== "node_modules")
     .map((name) => join(dir, name))
-    .filter((path) => !LEFT_OUT.test(path.replaceAll("\\", "/")))
-    .flatMap((path) => (statSync(path).isDirectory() ? filesIn(path) : [path]));
+    .flatMap((path) => (statSync(path).isDirectory() ? filesIn(root, path) : [relative(root, path).replaceAll("\\", "/")]))
+    .toSorted();
 }

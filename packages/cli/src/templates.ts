@@ -1,8 +1,24 @@
-import { todoFiles } from "./template-files.ts" with { type: "macro" };
+import pkg from "../package.json" with { type: "json" };
+import { todoDependencies, todoFiles } from "./template-files.ts";
 
-const TODO = todoFiles();
+const GITIGNORE = "node_modules/\n.pylon/\n.env\n.env.*\n";
 
-const GITIGNORE = "node_modules/\n.pylon/\n.env\n.env.local\n";
+type Dependencies = Readonly<Record<string, string>>;
+
+/** All that `npm install && npx pylon dev` needs. The versions are exact: an app is served by what it was tried with. */
+function packageJson(name: string, dependencies: Dependencies, devDependencies: Dependencies): string {
+  const own = {
+    name: name.toLowerCase(),
+    private: true,
+    version: "0.1.0",
+    type: "module",
+    engines: { node: ">=20" },
+    scripts: { dev: "pylon dev", start: "pylon start" },
+    dependencies,
+    devDependencies: { "@pylonsync/cli": pkg.version, ...devDependencies },
+  };
+  return `${JSON.stringify(own, null, 2)}\n`;
+}
 
 const TSCONFIG = `${JSON.stringify(
   {
@@ -56,6 +72,7 @@ export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string
       new Map([
         ["app.ts", basicApp(name)],
         ["functions/hello.ts", HELLO],
+        ["package.json", packageJson(name, { "@pylonsync/functions": pkg.version, "@pylonsync/sdk": pkg.version }, {})],
         ["tsconfig.json", TSCONFIG],
         [".gitignore", GITIGNORE],
       ]),
@@ -64,7 +81,8 @@ export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string
     "todo",
     (name: string) =>
       new Map([
-        ...Object.entries(TODO).map(([file, content]): [string, string] => [file, file === "app.ts" ? content.replace('name: "todo"', `name: ${JSON.stringify(name)}`) : content]),
+        ...Object.entries(todoFiles()).map(([file, content]): [string, string] => [file, file === "app.ts" ? content.replace('name: "todo"', `name: ${JSON.stringify(name)}`) : content]),
+        ["package.json", packageJson(name, todoDependencies()["dependencies"] ?? {}, todoDependencies()["devDependencies"] ?? {})],
         ["tsconfig.json", TSCONFIG],
         [".gitignore", GITIGNORE],
       ]),

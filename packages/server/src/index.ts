@@ -18,5 +18,6 @@ export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
 export { filledFields } from "./store/filled-fields.ts";
 export { describeDatabase, openStore } from "./store/open-store.ts";
+export { peekManifest } from "./store/peek-manifest.ts";
 export { copyDatabase } from "./store/sqlite/copy-database.ts";
 export { ServerLock } from "./store/sqlite/server-lock.ts";

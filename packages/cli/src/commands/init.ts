@@ -31,7 +31,7 @@ export const init = defineCommand({
       mkdirSync(dirname(to), { recursive: true });
       writeFileSync(to, content);
     }
-    output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}`);
+    output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nFor editors and for deployments:  cd ${path} && npm install`);
     output.json({ code: "INIT_OK", path: target, template: templateName, files: [...files.keys()] });
     return EXIT.OK;
   },

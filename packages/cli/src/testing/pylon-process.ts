@@ -20,9 +20,18 @@ function environment(env: Environment): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), PYLON_DRAIN_DELAY_SECS: "0", ...env };
 }
 
-/** Runs a command that ends by itself. */
-export async function pylon(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE): Promise<Result> {
-  const child = Bun.spawn([...command, ...args], { cwd, env: environment(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+/** Runs a command of pylon that ends by itself. */
+export async function pylon(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE, stdin = ""): Promise<Result> {
+  return run([...command, ...args], cwd, environment(env), stdin);
+}
+
+/** Runs a program that ends by itself, such as npm, in the developer's own environment. */
+export function program(command: readonly string[], cwd: string, env: Environment = {}): Promise<Result> {
+  return run(command, cwd, { ...process.env, ...env }, "");
+}
+
+async function run(command: readonly string[], cwd: string, env: Readonly<Record<string, string | undefined>>, stdin: string): Promise<Result> {
+  const child = Bun.spawn([...command], { cwd, env, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, exitCode] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   return { exitCode, stdout, stderr };
 }

@@ -1,0 +1,127 @@
+import { resolve } from "node:path";
+import { compileApp, loadApp } from "@pylonsync/server";
+import pkg from "../../package.json" with { type: "json" };
+import { ENTRY, locateApp } from "../app-dir.ts";
+import { defineCommand } from "../command.ts";
+import type { WrittenFile } from "../deploy/deploy-file.ts";
+import { withDevDependencies } from "../deploy/dev-dependencies.ts";
+import { writeComposeEnvironment, writeSystemdEnvironment } from "../deploy/environment-files.ts";
+import { ignoreInGit } from "../deploy/ignore-lines.ts";
+import { checkStage, findSst, runSst, SST_VERSION } from "../deploy/sst.ts";
+import { deploymentName, filesOf, nextSteps, SHAPES, TARGETS, type Shape, type Target } from "../deploy/targets.ts";
+import { writeFiles } from "../deploy/write-files.ts";
+import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
+import { sayChecks, summaryOf } from "../doctor/check.ts";
+import { checkProduction } from "../doctor/production.ts";
+import { CommandError, EXIT, type Output } from "../output.ts";
+
+/** Targets of other systems that people ask for, and why they are none of ours. */
+const NO_TARGETS: Readonly<Record<string, string>> = {
+  workers: "Workers have neither the database connections nor the long-lived sockets that a Pylon server needs, so there is no such target.",
+  cloud: "There is no hosted Pylon: it runs where you put it.",
+};
+
+export const deploy = defineCommand({
+  name: "deploy",
+  args: ["[DIR]"],
+  summary: "Write what a deployment of the app needs; with --target sst and --stage also deploy it to AWS.",
+  options: {
+    target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
+    stage: { type: "string", value: "S", summary: "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed." },
+    shape: { type: "string", value: SHAPES.join("|"), summary: "sst: what it is made of; default `default`. `pylon cost` compares them." },
+    out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
+    force: { type: "boolean", summary: "Write over files that were changed; files of secrets are kept even then." },
+    entry: ENTRY,
+  },
+  async run({ args, options, output }) {
+    const target = targetOf(options.target);
+    const shape = shapeOf(options.shape, target);
+    const { dir, entry } = locateApp({ args, options }, "DEPLOY");
+    const out = options.out === undefined ? dir : resolve(options.out);
+    const { stage } = options;
+    checkUse(target, stage, out === dir);
+    const name = deploymentName(await checkedName(dir, entry, output));
+
+    const wanted = filesOf(target, name, shape);
+    const packages = out === dir ? withDevDependencies(dir, name, packagesOf(target)) : null;
+    const files = [...writeFiles(out, wanted, options), ...(packages === null ? [] : writeFiles(out, [packages], { force: true })), ...writeEnvironment(target, out)];
+    ignoreInGit(out, ["node_modules/", ".env.*", ...(target === "sst" ? [".sst/"] : [])]);
+    sayFiles(files, output);
+
+    const isInstalled = packages === null && (target !== "sst" || findSst(dir) !== null);
+    if (stage === undefined || !isInstalled) {
+      const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
+      output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
+      output.json({ code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED", target, out_dir: out, files, next });
+      if (stage === undefined) return EXIT.OK;
+      output.warn("pylon: nothing was deployed, because SST is not installed yet: run `npm install`, then this again.");
+      return EXIT.FAILED;
+    }
+    await checkStageSettings(dir, entry, stage, output);
+    output.say(`\nsst deploy --stage ${stage}`);
+    const code = await runSst(dir, ["deploy", "--stage", stage], output);
+    output.json({ code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED", target, stage, out_dir: out, files, exit_code: code });
+    return code;
+  },
+});
+
+/** What a target's build takes from the app's package.json; the image compiles the command that is pinned there. */
+function packagesOf(target: Target): Readonly<Record<string, string>> {
+  if (target === "systemd") return {};
+  return { "@pylonsync/cli": pkg.version, ...(target === "sst" ? { sst: SST_VERSION } : {}) };
+}
+
+/** @throws CommandError INVALID_TARGET */
+function targetOf(given: string | undefined): Target {
+  const target = TARGETS.find((known) => known === given);
+  if (target !== undefined) return target;
+  const what = given === undefined ? "Name a target with --target." : (NO_TARGETS[given] ?? `There is no target "${given}".`);
+  throw new CommandError("INVALID_TARGET", `${what} The targets are ${TARGETS.join(", ")}.`, given === undefined ? EXIT.USAGE : EXIT.FAILED);
+}
+
+/** @throws CommandError DEPLOY_INVALID_SHAPE */
+function shapeOf(given: string | undefined, target: Target): Shape {
+  const shape = SHAPES.find((known) => known === (given ?? "default"));
+  if (shape === undefined) throw new CommandError("DEPLOY_INVALID_SHAPE", `There is no shape "${given}": use ${SHAPES.join(", ")}.`, EXIT.USAGE);
+  if (given !== undefined && target !== "sst") throw new CommandError("USAGE", `--shape is for --target sst, not for ${target}.`, EXIT.USAGE);
+  return shape;
+}
+
+/** @throws CommandError for flags that do not go together */
+function checkUse(target: Target, stage: string | undefined, isInPlace: boolean): void {
+  if (stage === undefined) return;
+  if (target !== "sst") throw new CommandError("USAGE", `--stage is for --target sst; for ${target} only files are written.`, EXIT.USAGE);
+  if (!isInPlace) throw new CommandError("USAGE", "--out and --stage do not go together: SST deploys from the app's own folder.", EXIT.USAGE);
+  checkStage(stage, "DEPLOY_INVALID_STAGE");
+}
+
+/** @returns the app's name @throws CommandError DEPLOY_CHECKS_FAILED when the app is not valid */
+async function checkedName(dir: string, entry: string, output: Output): Promise<string> {
+  const { app, diagnostics } = compileApp(await loadApp(dir, { entry, dev: true }), { dev: false });
+  sayDiagnostics(diagnostics, output);
+  if (app === null || hasErrors(diagnostics)) throw new CommandError("DEPLOY_CHECKS_FAILED", "The app has errors, so nothing was written. `pylon dev --once` shows them.");
+  return app.manifest.name;
+}
+
+function writeEnvironment(target: Target, out: string): WrittenFile[] {
+  if (target === "compose") return writeComposeEnvironment(out);
+  return target === "systemd" ? writeSystemdEnvironment(out) : [];
+}
+
+/** @throws CommandError DEPLOY_CHECKS_FAILED */
+async function checkStageSettings(dir: string, entry: string, stage: string, output: Output): Promise<void> {
+  const checks = await checkProduction({ dir, entry, stage, env: process.env });
+  const { errors } = summaryOf(checks);
+  if (errors === 0) return;
+  sayChecks(checks.filter(({ status }) => status !== "pass"), output);
+  throw new CommandError("DEPLOY_CHECKS_FAILED", `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so nothing was deployed: ${checks.filter(({ status }) => status === "error").map(({ name, message }) => `${name}: ${message}`).join(" | ")}`);
+}
+
+function sayFiles(files: readonly WrittenFile[], output: Output): void {
+  for (const { path, state } of files) {
+    if (state === "written") output.say(`  wrote    ${path}`);
+    if (state === "kept") output.warn(`  kept     ${path}: it differs from what would be written; --force writes over it`);
+  }
+  if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is as it should be.");
+}
+

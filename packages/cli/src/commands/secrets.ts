@@ -1,0 +1,103 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
+import { defineCommand, type CommandContext } from "../command.ts";
+import { checkStage } from "../deploy/sst.ts";
+import { CommandError, EXIT } from "../output.ts";
+import { GENERATED_SECRETS, NEEDED_SECRETS, randomSecret } from "../settings/production-secrets.ts";
+import { readSecret } from "../settings/secret-input.ts";
+import { EnvSecrets, SstSecrets, type SecretStore } from "../settings/secret-stores.ts";
+
+const ACTIONS = ["generate", "set", "list"] as const;
+const TARGETS = ["sst", "env"] as const;
+const VARIABLE = /^[A-Z][A-Z0-9_]{0,99}$/;
+
+const OPTIONS = {
+  target: { type: "string", value: TARGETS.join("|"), summary: "Where they are kept: by SST, or in .env.production. Default sst where there is an sst.config.ts." },
+  stage: { type: "string", value: "S", summary: "sst: of which stage; default production." },
+  dir: { type: "string", value: "DIR", summary: "The app's folder; default this one." },
+  show: { type: "boolean", summary: "generate: print the values too." },
+} as const;
+type Context = CommandContext<typeof OPTIONS>;
+
+export const secrets = defineCommand({
+  name: "secrets",
+  args: ["generate|set|list", "[NAME]"],
+  summary: "Make the secrets of production that are missing, set one, or list which are set.",
+  options: OPTIONS,
+  async run(context) {
+    const [given, name] = context.args;
+    const action = ACTIONS.find((known) => known === given);
+    if (action === undefined) throw new CommandError("USAGE", `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`, EXIT.USAGE);
+    if (name !== undefined && !VARIABLE.test(name)) throw new CommandError("SECRETS_INVALID_NAME", `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`, EXIT.USAGE);
+    const store = storeOf(context);
+    switch (action) {
+      case "generate":
+        return generate(context, store, name);
+      case "set":
+        return set(context, store, name);
+      case "list":
+        if (name !== undefined) throw new CommandError("USAGE", "`pylon secrets list` takes no name: it lists all.", EXIT.USAGE);
+        return list(context, store);
+    }
+  },
+});
+
+/** @throws CommandError for a target, stage or folder that is none */
+function storeOf({ options }: Context): SecretStore {
+  const dir = resolve(options.dir ?? ".");
+  if (!existsSync(dir)) throw new CommandError("SECRETS_NO_DIR", `There is no folder ${dir}: name the app's with --dir.`, EXIT.USAGE);
+  const target = options.target ?? (existsSync(join(dir, "sst.config.ts")) ? "sst" : "env");
+  if (target === "env") {
+    if (options.stage !== undefined) throw new CommandError("USAGE", "--stage is for --target sst: .env.production is of no stage.", EXIT.USAGE);
+    return new EnvSecrets(dir);
+  }
+  if (target !== "sst") throw new CommandError("SECRETS_INVALID_TARGET", `There is no target "${target}": use ${TARGETS.join(" or ")}.`, EXIT.USAGE);
+  const { stage = "production" } = options;
+  checkStage(stage, "SECRETS_INVALID_STAGE");
+  return new SstSecrets(dir, stage);
+}
+
+/** What is there stays: a new key would make what the old one encrypted unreadable. */
+async function generate({ options, output, env }: Context, store: SecretStore, name: string | undefined): Promise<number> {
+  if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
+    throw new CommandError("SECRETS_NOT_RANDOM", `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`, EXIT.USAGE);
+  }
+  const named = (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => GENERATED_SECRETS[entry] !== undefined);
+  const wanted = name === undefined ? [...new Set([...NEEDED_SECRETS, ...named])] : [name];
+  const there = await store.among(wanted);
+  const made = Object.fromEntries(wanted.filter((entry) => !there.has(entry)).map((entry) => [entry, randomSecret()]));
+  if (Object.keys(made).length > 0) await store.set(made);
+  for (const entry of wanted) output.say(there.has(entry) ? `  kept  ${entry}` : `  made  ${entry}${options.show ? `=${made[entry] ?? ""}` : ""}`);
+  output.say(`They are in ${store.place}.`);
+  output.json({ code: "SECRETS_OK", place: store.place, made: options.show ? made : Object.keys(made), kept: [...there] });
+  return EXIT.OK;
+}
+
+async function set({ output }: Context, store: SecretStore, name: string | undefined): Promise<number> {
+  if (name === undefined) throw new CommandError("SECRETS_NO_NAME", "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or read from standard input.", EXIT.USAGE);
+  const value = await readSecret(`${name}: `);
+  if (value === "") throw new CommandError("SECRETS_NO_VALUE", `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ${name} < file\`.`);
+  await store.set({ [name]: value });
+  output.say(`${name} is in ${store.place}.`);
+  output.json({ code: "SECRETS_OK", place: store.place, set: [name] });
+  return EXIT.OK;
+}
+
+async function list({ output, env }: Context, store: SecretStore): Promise<number> {
+  const named = (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => VARIABLE.test(entry));
+  const known = [...Object.entries(VARIABLES).flatMap(([name, variable]) => ("secret" in variable && variable.secret === true ? [name] : [])), ...named, ...oauthSecrets(env)];
+  const there = await store.among([...new Set([...NEEDED_SECRETS, ...known])]);
+  const names = [...new Set([...NEEDED_SECRETS, ...named, ...there])];
+  for (const name of names) output.say(`  ${there.has(name) ? "set     " : "missing "}${name}`);
+  output.say(`In ${store.place}; values are not shown.`);
+  output.json({ code: "SECRETS_OK", place: store.place, secrets: names.map((name) => ({ name, set: there.has(name) })) });
+  return EXIT.OK;
+}
+
+/** The secrets of the providers whose ids are set. */
+function oauthSecrets(env: Readonly<Record<string, string | undefined>>): string[] {
+  const parts = Object.entries(OAUTH_VARIABLES).flatMap(([part, variable]) => ("secret" in variable && variable.secret ? [part] : []));
+  const providers = Object.keys(env).flatMap((name) => /^PYLON_OAUTH_(\w+)_CLIENT_ID$/.exec(name)?.[1] ?? []);
+  return providers.flatMap((provider) => parts.map((part) => `PYLON_OAUTH_${provider}_${part}`));
+}

@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { TOML, YAML } from "bun";
+import { loadConfig } from "@pylonsync/server";
+import { parseEnv } from "node:util";
+import { canInstall, SstPlatform } from "../../../deploy/sst/proof/platform.ts";
+import { debianProgram } from "../../../tests/support/servers/debian.ts";
+import { SST_VERSION } from "./deploy/sst.ts";
+import { noteApp, pylon, TempFolder, type Result } from "./testing/pylon-process.ts";
+
+const IMAGE = ["Dockerfile", ".dockerignore"];
+
+let folder: TempFolder;
+beforeEach(() => {
+  folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()").replace('"notes"', '"My Notes!"') });
+});
+afterEach(() => folder[Symbol.dispose]());
+
+const at = (file: string): string => join(folder.path, file);
+const read = (file: string): string => readFileSync(at(file), "utf8");
+const mode = (file: string): number => statSync(at(file)).mode & 0o777;
+
+async function deploy(...args: string[]): Promise<Result & { readonly json: { readonly code: string; readonly files?: { path: string; state: string }[]; readonly message?: string } }> {
+  const result = await pylon(["deploy", ...args, "--json"], folder.path);
+  return { ...result, json: JSON.parse(result.stdout) as { code: string } };
+}
+
+test.each([
+  ["docker", [...IMAGE, "package.json"]],
+  ["compose", [...IMAGE, "docker-compose.yml", "package.json", ".env.postgres", ".env.production"]],
+  ["fly", [...IMAGE, "fly.toml", "package.json"]],
+  ["systemd", ["pylon.service", ".env.systemd"]],
+])("%s writes its files and, run again, changes nothing", async (target, files) => {
+  const first = await deploy("--target", target);
+  expect({ exitCode: first.exitCode, code: first.json.code, files: first.json.files?.map(({ path }) => path) }).toEqual({ exitCode: 0, code: "DEPLOY_OK", files });
+  expect(first.json.files?.every(({ state }) => state === "written")).toBe(true);
+  const before = files.map(read);
+  expect(before.join()).not.toContain("pylon-app");
+  const second = await deploy("--target", target);
+  expect(second.json.files?.some(({ state }) => state === "written")).toBe(false);
+  expect(files.map(read)).toEqual(before);
+});
+
+test("a file of one's own is kept and named, and replaced only by --force; secrets stay even then", async () => {
+  await deploy("--target", "compose");
+  folder.write({ Dockerfile: "FROM mine\n" });
+  const secrets = read(".env.production");
+  const kept = await deploy("--target", "compose");
+  expect(kept.json.files).toContainEqual({ path: "Dockerfile", state: "kept" });
+  expect(kept.stderr).toContain("Dockerfile");
+  expect(read("Dockerfile")).toBe("FROM mine\n");
+  expect((await deploy("--target", "compose", "--force")).json.files).toContainEqual({ path: "Dockerfile", state: "written" });
+  expect(read("Dockerfile")).not.toContain("mine");
+  expect(read(".env.production")).toBe(secrets);
+});
+
+test("--out writes elsewhere and leaves the app alone", async () => {
+  expect((await deploy("--target", "docker", "--out", at("out"))).exitCode).toBe(0);
+  expect(readdirSync(at("out")).toSorted()).toEqual([".dockerignore", ".gitignore", "Dockerfile"]);
+  expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "out"]);
+});
+
+test("what can't be written leaves nothing half-written", async () => {
+  mkdirSync(at("fly.toml"));
+  const { exitCode, json } = await deploy("--target", "fly");
+  expect({ exitCode, code: json.code }).toEqual({ exitCode: 1, code: "DEPLOY_WRITE_FAILED" });
+  expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "fly.toml"]);
+});
+
+test.each<[string[], string, string]>([
+  [[], "INVALID_TARGET", "sst, docker, compose, fly, systemd"],
+  [["--target", "heroku"], "INVALID_TARGET", "sst, docker, compose, fly, systemd"],
+  [["--target", "workers"], "INVALID_TARGET", "long-lived sockets"],
+  [["--target", "cloud"], "INVALID_TARGET", "no hosted Pylon"],
+  [["--target", "sst", "--shape", "round"], "DEPLOY_INVALID_SHAPE", "nat-less"],
+  [["--target", "docker", "--shape", "efs"], "USAGE", "--shape"],
+  [["--target", "docker", "--stage", "production"], "USAGE", "--stage"],
+  [["--target", "sst", "--stage", "a_b"], "DEPLOY_INVALID_STAGE", "a_b"],
+  [["--target", "sst", "--stage", "production", "--out", "x"], "USAGE", "--out"],
+])("deploy %j fails with %s", async (args, code, text) => {
+  const { exitCode, json } = await deploy(...args);
+  expect(exitCode).not.toBe(0);
+  expect(json).toMatchObject({ code, message: expect.stringContaining(text) });
+  expect(readdirSync(folder.path)).toEqual(["app.ts"]);
+});
+
+test("an app with errors is not deployed", async () => {
+  folder.write({ "app.ts": "export default (;\n" });
+  expect(await deploy("--target", "docker")).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_CHECKS_FAILED" } });
+  expect(existsSync(at("Dockerfile"))).toBe(false);
+});
+
+interface Service {
+  readonly build?: string;
+  readonly image: string;
+  readonly restart: string;
+  readonly ports?: readonly string[];
+  readonly env_file?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
+  readonly healthcheck: { readonly test: readonly string[] };
+  readonly stop_grace_period?: string;
+}
+
+describe("compose", () => {
+  test("runs production with Postgres and Redis that nobody outside reaches", async () => {
+    await deploy("--target", "compose");
+    const { services, networks, volumes } = YAML.parse(read("docker-compose.yml")) as { services: Record<string, Service & { networks: string[]; depends_on?: unknown }>; networks: Record<string, { internal?: boolean } | null>; volumes: Record<string, unknown> };
+    expect(Object.keys(services)).toEqual(["app", "postgres", "redis"]);
+    expect([services["postgres"]?.image, services["redis"]?.image]).toEqual(["postgres:16-alpine", "redis:7-alpine"]);
+    for (const service of Object.values(services)) expect(service).toMatchObject({ restart: "unless-stopped", healthcheck: { test: expect.any(Array) } });
+    expect(services["app"]).toMatchObject({ build: ".", ports: ["127.0.0.1:4321:4321"], healthcheck: { test: ["CMD", "pylon", "health"] }, depends_on: { postgres: { condition: "service_healthy" }, redis: { condition: "service_healthy" } } });
+    for (const name of ["postgres", "redis"]) {
+      expect(services[name]?.ports).toBeUndefined();
+      expect(services[name]?.networks).toEqual(["back"]);
+    }
+    expect(networks["back"]).toMatchObject({ internal: true });
+    expect(Object.keys(volumes)).toEqual(["postgres", "files"]);
+    expect(read("Dockerfile")).toContain('CMD ["pylon", "start"]');
+  });
+
+  test("its environment is production's, strong, for its owner only, and in neither git nor the image", async () => {
+    await deploy("--target", "compose");
+    const env = parseEnv(read(".env.production"));
+    const { database, redisUrl, corsOrigins, adminToken, encryptionSecret, dev } = loadConfig(env);
+    const password = parseEnv(read(".env.postgres"))["POSTGRES_PASSWORD"];
+    expect(database).toMatchObject({ kind: "postgres", url: `postgres://pylon:${password}@postgres:5432/pylon?sslmode=disable` });
+    expect({ redisUrl, corsOrigins, dev }).toEqual({ redisUrl: "redis://redis:6379", corsOrigins: ["http://localhost:4321"], dev: false });
+    for (const secret of [password, adminToken, encryptionSecret]) expect(secret).toMatch(/^[0-9a-f]{64}$/);
+    expect(new Set([password, adminToken, encryptionSecret]).size).toBe(3);
+    expect([mode(".env.production"), mode(".env.postgres")]).toEqual([0o600, 0o600]);
+    expect(read(".gitignore")).toContain(".env.*");
+    expect(read(".dockerignore").split("\n")).toContain(".env*");
+    expect(read("docker-compose.yml")).not.toContain(password ?? "none");
+  });
+});
+
+test("fly: one machine with a volume, all on one port, its health asked", async () => {
+  await deploy("--target", "fly");
+  const toml = TOML.parse(read("fly.toml")) as { env: Record<string, string>; [key: string]: unknown };
+  expect(toml).toMatchObject({
+    app: "my-notes",
+    mounts: [{ destination: "/data" }],
+    deploy: { strategy: "immediate" },
+    http_service: { internal_port: 4321, force_https: true, auto_stop_machines: "off", min_machines_running: 1, checks: [{ path: "/health" }] },
+  });
+  const config = loadConfig(toml.env);
+  expect(config).toMatchObject({ extraPorts: false, port: 4321, database: { kind: "sqlite", path: "/data/pylon.db" }, publicUrl: "https://my-notes.fly.dev" });
+});
+
+test("systemd takes the unit, and finds little to expose", async () => {
+  await deploy("--target", "systemd");
+  const unit = read("pylon.service");
+  const drain = loadConfig({});
+  expect(Number(/TimeoutStopSec=(\d+)s/.exec(unit)?.[1])).toBeGreaterThan(drain.drainSeconds + drain.drainDelaySeconds);
+  expect(mode(".env.systemd")).toBe(0o600);
+  expect(loadConfig(parseEnv(read(".env.systemd"))).adminToken).toMatch(/^[0-9a-f]{64}$/);
+  // Where the program and the environment are on the machine that it is for, this one has nothing.
+  folder.write({ "my-notes.service": unit.replace("/usr/local/bin/pylon", "/bin/true").replaceAll("/opt/my-notes", "/tmp") });
+  const analyze = debianProgram("systemd-analyze", "systemd");
+  const verified = Bun.spawnSync([analyze, "verify", at("my-notes.service")], { env: { ...process.env, SYSTEMD_LOG_LEVEL: "warning" } });
+  expect({ exitCode: verified.exitCode, said: verified.stderr.toString() }).toEqual({ exitCode: 0, said: "" });
+  const security = Bun.spawnSync([analyze, "security", "--offline=true", "--threshold=25", at("my-notes.service")]);
+  expect({ exitCode: security.exitCode, said: security.exitCode === 0 ? "" : security.stdout.toString() }).toEqual({ exitCode: 0, said: "" });
+});
+
+describe("sst", () => {
+  const READY = { PYLON_DOMAIN: "api.example.com" };
+
+  test("writes the config of the shape under the app's name, its parts, and what it needs in package.json", async () => {
+    folder.write({ "package.json": '{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"zod": "1.0.0"\n\t}\n}\n' });
+    const { exitCode, json, stdout } = await deploy("--target", "sst", "--shape", "redis");
+    expect({ exitCode, code: json.code }).toEqual({ exitCode: 0, code: "DEPLOY_OK" });
+    expect(read("sst.config.ts")).toContain('name: "my-notes"');
+    expect(read("sst.config.ts")).toContain("createCache");
+    expect(readdirSync(at("infra"))).toEqual(readdirSync(join(import.meta.dir, "../../../deploy/sst/infra")));
+    expect(read("package.json")).toBe('{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"@pylonsync/cli": "0.1.0",\n\t\t"sst": "4.17.1",\n\t\t"zod": "1.0.0"\n\t}\n}\n');
+    expect(stdout).toContain("npm install");
+  });
+
+  test("says that SST is to be installed before it can deploy", async () => {
+    const { exitCode, json, stderr } = await deploy("--target", "sst", "--stage", "production");
+    expect({ exitCode, code: json.code }).toEqual({ exitCode: 1, code: "DEPLOY_NOT_INSTALLED" });
+    expect(stderr).toContain("npm install");
+  });
+
+  test("errors of the checks stop it before SST is started", async () => {
+    folder.write({ "node_modules/.bin/sst": "#!/bin/sh\ntouch started\n", "package-lock.json": "{}" });
+    chmodSync(at("node_modules/.bin/sst"), 0o755);
+    await deploy("--target", "sst");
+    const { exitCode, json } = await deploy("--target", "sst", "--stage", "production");
+    expect({ exitCode, json }).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_CHECKS_FAILED", message: expect.stringContaining("PYLON_DOMAIN") } });
+    expect(existsSync(at("started"))).toBe(false);
+  });
+
+  test("gives SST's exit code back, and its words on stderr beside the JSON", async () => {
+    folder.write({ "node_modules/.bin/sst": '#!/bin/sh\necho "said $*"\nexit 42\n', "package-lock.json": "{}" });
+    chmodSync(at("node_modules/.bin/sst"), 0o755);
+    await deploy("--target", "sst");
+    const { exitCode, stdout, stderr } = await pylon(["deploy", "--target", "sst", "--stage", "pr-7", "--json"], folder.path, READY);
+    expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 42, json: { code: "DEPLOY_FAILED", stage: "pr-7", exit_code: 42 } });
+    expect(stderr).toContain("said deploy --stage pr-7");
+  });
+
+  const isPossible = canInstall(SST_VERSION);
+  describe.skipIf(!isPossible)("the real one", () => {
+    test("accepts what was written, and its refusal without credentials becomes the exit code", async () => {
+      const platform = new SstPlatform(SST_VERSION);
+      await deploy("--target", "sst");
+      const project = platform.project(folder.path);
+      expect(platform.typeErrors(project)).toBe("");
+      const env = { ...READY, SST_SKIP_DEPENDENCY_CHECK: "1", NO_BUN: "1", SST_TELEMETRY_DISABLED: "1", AWS_EC2_METADATA_DISABLED: "true", XDG_CONFIG_HOME: at(".config") };
+      await Bun.write(join(project, "package-lock.json"), "{}");
+      const { exitCode, stderr, stdout } = await pylon(["deploy", "--target", "sst", "--stage", "proof-stage", "--json"], project, env);
+      expect(stdout + stderr).toContain("AWS credentials are not configured");
+      expect(exitCode).toBe(1);
+      expect(JSON.parse(stdout)).toMatchObject({ code: "DEPLOY_FAILED", stage: "proof-stage" });
+      expect(readFileSync(join(project, ".sst", "log", "sst.log"), "utf8")).toContain("config evaluated");
+    }, 300_000);
+  });
+});

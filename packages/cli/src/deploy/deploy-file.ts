@@ -1,0 +1,12 @@
+/** A file that `pylon deploy` wants to be there. */
+export interface DeployFile {
+  /** From the folder that is written to. */
+  readonly path: string;
+  readonly content: string;
+}
+
+/** What became of it: `kept` is one of the caller's own that differs. */
+export interface WrittenFile {
+  readonly path: string;
+  readonly state: "written" | "unchanged" | "kept";
+}

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { EnvFile } from "../settings/env-file.ts";
+import { GENERATED_SECRETS, NEEDED_SECRETS, randomSecret } from "../settings/production-secrets.ts";
+import type { WrittenFile } from "./deploy-file.ts";
+
+const LOCAL_ORIGIN = "http://localhost:4321";
+/** A web server that ends TLS is in front: the client's address is what it says. */
+const ONE_PROXY = "1";
+
+/** The variables that a stage on a machine of one's own has, random where they are secret; what a file has already stays. */
+export function writeComposeEnvironment(dir: string): WrittenFile[] {
+  const postgres = new EnvFile(join(dir, ".env.postgres"));
+  const password = postgres.values["POSTGRES_PASSWORD"] ?? randomSecret();
+  const app = {
+    ...common(),
+    DATABASE_URL: `postgres://pylon:${encodeURIComponent(password)}@postgres:5432/pylon?sslmode=disable`,
+    REDIS_URL: "redis://redis:6379",
+    PYLON_FILES_DIR: "/data/uploads",
+  };
+  return [complete(postgres, dir, { POSTGRES_PASSWORD: password }), complete(new EnvFile(join(dir, ".env.production")), dir, app)];
+}
+
+/** The same for systemd: the service's unit says where its data is. */
+export function writeSystemdEnvironment(dir: string): WrittenFile[] {
+  return [complete(new EnvFile(join(dir, ".env.systemd")), dir, common())];
+}
+
+function common(): Record<string, string> {
+  return {
+    PYLON_PUBLIC_URL: LOCAL_ORIGIN,
+    PYLON_CORS_ORIGIN: LOCAL_ORIGIN,
+    PYLON_TRUST_PROXY_HOPS: ONE_PROXY,
+    ...Object.fromEntries(NEEDED_SECRETS.map((name) => [name, randomSecret()])),
+  };
+}
+
+function complete(file: EnvFile, dir: string, values: Readonly<Record<string, string>>): WrittenFile {
+  const path = file.path.slice(dir.length + 1);
+  const missing = Object.entries(values).filter(([name]) => !file.has(name));
+  if (missing.length === 0) return { path, state: "unchanged" };
+  for (const [name, value] of missing) file.set(name, value, COMMENTS[name]);
+  file.save();
+  return { path, state: "written" };
+}
+
+const COMMENTS: Readonly<Record<string, string>> = {
+  PYLON_PUBLIC_URL: "The https address that people will use, and the pages that may call: change both.",
+  PYLON_TRUST_PROXY_HOPS: "How many proxies of yours stand in front.",
+  ...GENERATED_SECRETS,
+};

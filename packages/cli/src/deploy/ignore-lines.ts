@@ -1,0 +1,17 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Adds lines to a folder's `.gitignore` that are not in it.
+ *
+ * @returns whether it had to be changed
+ */
+export function ignoreInGit(dir: string, lines: readonly string[]): boolean {
+  const file = join(dir, ".gitignore");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const known = new Set(text.split("\n").map((line) => line.trim()));
+  const missing = lines.filter((line) => !known.has(line));
+  if (missing.length === 0) return false;
+  writeFileSync(file, `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${missing.join("\n")}\n`);
+  return true;
+}

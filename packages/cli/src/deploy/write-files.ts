@@ -1,0 +1,37 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { CommandError } from "../output.ts";
+import type { DeployFile, WrittenFile } from "./deploy-file.ts";
+
+export interface WriteOptions {
+  /** Writes over files that differ. */
+  readonly force: boolean;
+}
+
+/**
+ * Writes the files into a folder. One that is there and differs is kept, unless it is forced. Either all that had to be written is, or
+ * nothing: each goes to a file beside its place first.
+ *
+ * @throws CommandError DEPLOY_WRITE_FAILED
+ */
+export function writeFiles(dir: string, files: readonly DeployFile[], { force }: WriteOptions): WrittenFile[] {
+  const temporary = new Map<string, string>();
+  try {
+    const results = files.map(({ path, content }): WrittenFile => {
+      const file = join(dir, path);
+      const before = existsSync(file) ? readFileSync(file, "utf8") : null;
+      if (before === content) return { path, state: "unchanged" };
+      if (before !== null && !force) return { path, state: "kept" };
+      mkdirSync(dirname(file), { recursive: true });
+      const beside = `${file}.${process.pid}.tmp`;
+      temporary.set(beside, file);
+      writeFileSync(beside, content);
+      return { path, state: "written" };
+    });
+    for (const [from, to] of temporary) renameSync(from, to);
+    return results;
+  } catch (error) {
+    for (const file of temporary.keys()) rmSync(file, { force: true });
+    throw new CommandError("DEPLOY_WRITE_FAILED", `The files can't be written to ${dir}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,29 @@
+import type { Output } from "../output.ts";
+
+/** What `pylon doctor` found about one thing, with what to do about it. It never holds a secret's value. */
+export interface Check {
+  readonly name: string;
+  readonly status: "pass" | "warning" | "error";
+  readonly message: string;
+}
+
+export function pass(name: string, message: string): Check {
+  return { name, status: "pass", message };
+}
+
+export function warning(name: string, message: string): Check {
+  return { name, status: "warning", message };
+}
+
+export function error(name: string, message: string): Check {
+  return { name, status: "error", message };
+}
+
+export function summaryOf(checks: readonly Check[]): { readonly passed: number; readonly warnings: number; readonly errors: number } {
+  const count = (status: Check["status"]): number => checks.filter((check) => check.status === status).length;
+  return { passed: count("pass"), warnings: count("warning"), errors: count("error") };
+}
+
+export function sayChecks(checks: readonly Check[], output: Output): void {
+  for (const { name, status, message } of checks) output.say(`${status.padEnd(8)}${name}: ${message}`);
+}

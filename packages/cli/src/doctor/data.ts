@@ -1,0 +1,61 @@
+import { existsSync } from "node:fs";
+import { isIP } from "node:net";
+import { describeDatabase, peekManifest, planMigration, resolvePlugins, type Config } from "@pylonsync/server";
+import type { Manifest } from "@pylonsync/sdk";
+import { error, pass, warning, type Check } from "./check.ts";
+import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
+
+/** Where rows and files go, and whether the schema fits what is there. */
+export async function checkData(settings: ProductionSettings, manifest: Manifest | null, config: Config | null): Promise<Check[]> {
+  return [checkTls(settings), checkRedis(settings), checkFiles(settings, manifest), checkPlugins(settings, manifest), ...(manifest === null || config === null || settings.given.has("DATABASE_URL") ? [] : [await checkMigration(config, manifest)])];
+}
+
+function checkTls({ env, given }: ProductionSettings): Check {
+  const url = URL.parse(env["DATABASE_URL"] ?? "");
+  if (url === null) return pass("database TLS", given.has("DATABASE_URL") ? "the stage's URL requires it" : "SQLite has no wire");
+  const mode = url.searchParams.get("sslmode");
+  if (isNear(url.hostname)) return pass("database TLS", "the database is on this machine or its private network");
+  if (["require", "verify-ca", "verify-full"].includes(mode ?? "") || (mode === null && (env["PYLON_DATABASE_CA"] ?? "") !== "")) return pass("database TLS", "required");
+  return error("database TLS", `DATABASE_URL leads to ${url.hostname} ${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.`);
+}
+
+/** This machine, or a name without a dot, as Docker and Kubernetes give to what is beside. */
+function isNear(host: string): boolean {
+  return host === "" || host === "localhost" || host === "[::1]" || (isIP(host) === 4 && host.startsWith("127.")) || !/[.:]/.test(host);
+}
+
+function checkRedis(settings: ProductionSettings): Check {
+  if (!isSet(settings, "DATABASE_URL") || isSet(settings, "REDIS_URL")) return pass("redis", isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "one replica needs none");
+  return warning("redis", "DATABASE_URL is set and REDIS_URL is not: with several replicas rooms, presence and rate limits count for each alone.");
+}
+
+function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Check {
+  const plugin = manifest?.plugins?.find(({ name }) => name === "file_storage")?.config;
+  const provider = String(plugin?.["backend"] ?? settings.env["PYLON_FILES_PROVIDER"] ?? "local");
+  if (provider === "s3") return isSet(settings, "PYLON_S3_BUCKET") || plugin?.["bucket"] !== undefined ? pass("files", "in S3") : error("files", "Files go to S3 and no bucket is named: set PYLON_S3_BUCKET.");
+  if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the disk that has the database");
+  return warning("files", "Rows are in Postgres and files on this machine's disk: a second replica does not have them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.");
+}
+
+function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): Check {
+  try {
+    const { size } = resolvePlugins(manifest?.plugins ?? [], withStandIns(settings));
+    return pass("plugins", `${size} with all their variables`);
+  } catch (cause) {
+    return error("plugins", cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+async function checkMigration({ database }: Config, manifest: Manifest): Promise<Check> {
+  const place = describeDatabase(database);
+  if (database.kind === "sqlite" && !existsSync(database.path)) return pass("migration", `${place} will be made at the first start`);
+  try {
+    const stored = await peekManifest(database);
+    const { migration, destructive, problems } = planMigration(stored, manifest);
+    if (destructive) return error("migration", `The schema takes away what ${place} holds: look at it with \`pylon migrate plan\`, make a backup, then \`pylon migrate apply --allow-destructive\`.`);
+    if (problems.length > 0) return warning("migration", problems.map(({ message }) => message).join(" | "));
+    return pass("migration", migration.steps.length === 0 ? `${place} has the app's schema` : `${migration.steps.length} steps that lose nothing, taken at the next start`);
+  } catch (cause) {
+    return error("migration", `${place} can't be read: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}

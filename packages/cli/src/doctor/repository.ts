@@ -1,0 +1,58 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { error, pass, warning, type Check } from "./check.ts";
+
+const LOCK_FILES = ["package-lock.json", "npm-shrinkwrap.json", "bun.lock", "pnpm-lock.yaml", "yarn.lock"];
+const EXACT = /^(\d+\.\d+\.\d+([-+][\w.+-]+)?|file:.*|link:.*|workspace:.*)$/;
+
+/** Whether what is built is what was tried, and nothing secret is built in. */
+export function checkRepository(dir: string): Check[] {
+  return [checkLock(dir), checkVersions(dir), checkGit(dir), checkImage(dir)];
+}
+
+function checkLock(dir: string): Check {
+  if (!existsSync(join(dir, "package.json"))) return warning("lock file", "There is no package.json: `pylon init` makes one, and a build needs it.");
+  const found = LOCK_FILES.find((name) => isHereOrAbove(dir, name));
+  return found === undefined ? error("lock file", "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.") : pass("lock file", found);
+}
+
+function isHereOrAbove(dir: string, name: string): boolean {
+  const parent = dirname(dir);
+  return existsSync(join(dir, name)) || (parent !== dir && !existsSync(join(dir, ".git")) && isHereOrAbove(parent, name));
+}
+
+function checkVersions(dir: string): Check {
+  const file = join(dir, "package.json");
+  if (!existsSync(file)) return pass("versions", "no packages");
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<string, string> | undefined>;
+  const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => (name.startsWith("@pylonsync/") || name === "sst") && !EXACT.test(version));
+  if (loose.length === 0) return pass("versions", "Pylon's packages are pinned");
+  return warning("versions", `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by itself: write an exact version, such as 1.2.3.`);
+}
+
+function checkGit(dir: string): Check {
+  const { status, stdout } = spawnSync("git", ["ls-files", "--", ".env", ".env.*"], { cwd: dir, encoding: "utf8" });
+  if (status !== 0) return pass(".env in git", "the folder is in no repository");
+  const tracked = stdout.split("\n").filter((file) => file !== "" && !/\.(example|sample|template)$/.test(file));
+  if (tracked.length === 0) return pass(".env in git", "none");
+  return error(".env in git", `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to .gitignore, and make new secrets, for the old ones are in the history.`);
+}
+
+function checkImage(dir: string): Check {
+  if (!existsSync(join(dir, "Dockerfile"))) return pass(".env in the image", "no image is built");
+  const secret = readdirSync(dir).filter((name) => /^\.env(\..+)?$/.test(name) && !/\.(example|sample|template)$/.test(name));
+  const file = join(dir, ".dockerignore");
+  const patterns = existsSync(file) ? readFileSync(file, "utf8").split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")) : [];
+  const inside = [...new Set([".env", ...secret])].filter((name) => !isIgnored(name, patterns));
+  return inside.length === 0 ? pass(".env in the image", ".dockerignore keeps it out") : error(".env in the image", `.dockerignore lets ${inside.join(", ")} into the image: add .env* to it.`);
+}
+
+/** As Docker reads them: the last pattern that fits decides, and `!` takes back. */
+function isIgnored(name: string, patterns: readonly string[]): boolean {
+  return patterns.reduce((ignored, pattern) => {
+    const negated = pattern.startsWith("!");
+    const glob = pattern.replace(/^!/, "").replace(/^\//, "").replace(/\/$/, "");
+    return new Bun.Glob(glob).match(name) ? !negated : ignored;
+  }, false);
+}

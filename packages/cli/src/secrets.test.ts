@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import { sstSecretName } from "./settings/production-secrets.ts";
+import { FROM_SOURCE, pylon, TempFolder } from "./testing/pylon-process.ts";
+
+let folder: TempFolder;
+beforeEach(() => {
+  folder = new TempFolder();
+});
+afterEach(() => folder[Symbol.dispose]());
+
+const read = (file: string): string => readFileSync(join(folder.path, file), "utf8");
+
+test("generate fills .env.production with strong values that only its owner reads, and keeps what is there", async () => {
+  folder.write({ ".env.production": "# mine\nPYLON_ADMIN_TOKEN=the-one-i-had\nPYLON_SSO_ENCRYPTION_KEY=\nOTHER='a b'" });
+  const { exitCode, stdout } = await pylon(["secrets", "generate", "--json"], folder.path);
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, json: { code: "SECRETS_OK", made: ["PYLON_SSO_ENCRYPTION_KEY"], kept: ["PYLON_ADMIN_TOKEN"] } });
+  const values = parseEnv(read(".env.production"));
+  expect(values).toMatchObject({ PYLON_ADMIN_TOKEN: "the-one-i-had", PYLON_SSO_ENCRYPTION_KEY: expect.stringMatching(/^[0-9a-f]{64}$/), OTHER: "a b" });
+  expect(read(".env.production")).toStartWith("# mine\n");
+  expect(stdout).not.toContain(values["PYLON_SSO_ENCRYPTION_KEY"] ?? "none");
+  expect(statSync(join(folder.path, ".env.production")).mode & 0o777).toBe(0o600);
+  expect(read(".gitignore")).toContain(".env.*");
+  const again = read(".env.production");
+  await pylon(["secrets", "generate"], folder.path);
+  expect(read(".env.production")).toBe(again);
+});
+
+test("a file that others could read is closed, and --show prints what was made", async () => {
+  folder.write({ ".env.production": "A=b\n" });
+  chmodSync(join(folder.path, ".env.production"), 0o644);
+  const { stdout } = await pylon(["secrets", "generate", "--show"], folder.path);
+  expect(stdout).toContain(`PYLON_ADMIN_TOKEN=${parseEnv(read(".env.production"))["PYLON_ADMIN_TOKEN"] ?? "none"}`);
+  expect(statSync(join(folder.path, ".env.production")).mode & 0o777).toBe(0o600);
+});
+
+test.each(["plain", "with space and $HOME and \"quotes\"", "it's", "smtps://u:p%40ss@mail.example.com:465"])("set takes %j from standard input and list shows no value", async (value) => {
+  const { exitCode, stdout, stderr } = await pylon(["secrets", "set", "PYLON_SMTP_URL"], folder.path, {}, FROM_SOURCE, `${value}\n`);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
+  const listed = await pylon(["secrets", "list"], folder.path);
+  expect(listed.stdout).toContain("set     PYLON_SMTP_URL");
+  expect(listed.stdout).toContain("missing PYLON_ADMIN_TOKEN");
+  expect(stdout + listed.stdout).not.toContain(value);
+});
+
+test.each<[string[], string, string]>([
+  [[], "USAGE", ""],
+  [["forget"], "USAGE", ""],
+  [["set"], "SECRETS_NO_NAME", "x"],
+  [["set", "lower"], "SECRETS_INVALID_NAME", "x"],
+  [["set", "PYLON_SMTP_URL"], "SECRETS_NO_VALUE", ""],
+  [["set", "PYLON_SMTP_URL"], "SECRETS_INVALID_VALUE", "two\nlines"],
+  [["generate", "PYLON_SMTP_URL"], "SECRETS_NOT_RANDOM", ""],
+  [["generate", "--target", "vault"], "SECRETS_INVALID_TARGET", ""],
+  [["generate", "--stage", "production"], "USAGE", ""],
+  [["generate", "--target", "sst", "--stage", "no_stage"], "SECRETS_INVALID_STAGE", ""],
+  [["generate", "--target", "sst"], "SST_MISSING", ""],
+  [["generate", "--dir", "nowhere"], "SECRETS_NO_DIR", ""],
+])("secrets %j fails with %s and writes nothing", async (args, code, stdin) => {
+  const { exitCode, stdout } = await pylon(["secrets", ...args, "--json"], folder.path, {}, FROM_SOURCE, stdin);
+  expect(exitCode).not.toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ code });
+  expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
+});
+
+test("for sst each value goes by standard input to the secret that the infrastructure looks for", async () => {
+  // Stands where the app's SST is: the real one asks AWS for the list before anything else.
+  folder.write({ "sst.config.ts": "", "node_modules/.bin/sst": '#!/bin/sh\necho "$@" >> calls\n[ "$2" = list ] && echo "PylonAdminToken=canary-of-sst" && exit 0\ncat >> "value-$3"\n' });
+  chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
+  const { exitCode, stdout, stderr } = await pylon(["secrets", "generate", "--stage", "staging"], folder.path, { PYLON_SECRETS: "PYLON_JWT_SECRET,PYLON_SMTP_URL" });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(read("calls")).toBe("secret list --stage staging\nsecret set PylonSsoEncryptionKey --stage staging\nsecret set PylonJwtSecret --stage staging\n");
+  expect(read("value-PylonJwtSecret")).toMatch(/^[0-9a-f]{64}$/);
+  expect(stdout).not.toContain("canary-of-sst");
+  expect(existsSync(join(folder.path, "value-PylonAdminToken"))).toBe(false);
+});
+
+test("secrets are named as deploy/sst/infra/parameters.ts names them", async () => {
+  // By a computed path: its types are those of SST's platform, which is not here.
+  const { secretValues } = (await import(join(import.meta.dir, "../../../deploy/sst/infra/parameters.ts"))) as { secretValues: (settings: { secrets: readonly string[] }) => unknown };
+  const asked: string[] = [];
+  class Secret {
+    readonly value = "";
+    constructor(name: string) {
+      asked.push(name);
+    }
+  }
+  const names = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "DATABASE_URL"];
+  Object.assign(globalThis, { sst: { Secret } });
+  secretValues({ secrets: names });
+  Reflect.deleteProperty(globalThis, "sst");
+  expect(asked).toEqual(names.map(sstSecretName));
+});

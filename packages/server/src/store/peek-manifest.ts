@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { Database } from "bun:sqlite";
+import type { DatabaseConfig } from "../config.ts";
+import type { StoredManifest } from "../schema/stored-manifest.ts";
+
+const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
+
+/**
+ * What a database says that it was last brought to. Unlike `openStore` it makes and changes nothing, beside a server that runs too.
+ *
+ * @returns null for a database that Pylon has not been at yet
+ * @throws Error when the database can't be read
+ */
+export async function peekManifest(database: DatabaseConfig): Promise<StoredManifest | null> {
+  const stored = database.kind === "sqlite" ? peekSqlite(database.path) : await peekPostgres(database);
+  return stored === null ? null : (JSON.parse(stored) as StoredManifest);
+}
+
+function peekSqlite(path: string): string | null {
+  if (!existsSync(path)) return null;
+  const file = new Database(path, { readonly: true });
+  try {
+    const isOurs = file.query(`SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'`).get() !== null;
+    return isOurs ? ((file.query(SELECT).get() as { value: string } | null)?.value ?? null) : null;
+  } finally {
+    file.close();
+  }
+}
+
+async function peekPostgres({ url, ca }: DatabaseConfig & { kind: "postgres" }): Promise<string | null> {
+  // The driver is only loaded where it is used.
+  const [{ Client }, { connectionOptions }] = await Promise.all([import("pg"), import("./postgres/connection-options.ts")]);
+  const client = new Client(await connectionOptions({ url, ca, poolMax: 1, startPatienceMs: 0, onState: () => undefined }));
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    const { rows } = await client.query(`SELECT to_regclass('"_pylon_meta"') IS NOT NULL AS ours`);
+    if ((rows as { ours: boolean }[])[0]?.ours !== true) return null;
+    return ((await client.query(SELECT)).rows as { value: string }[])[0]?.value ?? null;
+  } finally {
+    await client.end();
+  }
+}
