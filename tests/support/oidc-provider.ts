@@ -10,13 +10,17 @@ export interface OidcServer {
 
 export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
 
-/** A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an address that is not verified. */
-export async function startOidcProvider(redirectUri: string): Promise<OidcServer> {
+/**
+ * A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an address that is not verified.
+ *
+ * @param isLikeApple takes no PKCE, the secret in the body, and gives an id_token to who asks for name and email only
+ */
+export async function startOidcProvider(redirectUri: string, { isLikeApple = false } = {}): Promise<OidcServer> {
   const port = await freePort();
   const issuer = `http://localhost:${port}`;
   const provider = new Provider(issuer, {
-    clients: [{ client_id: OIDC_CLIENT.id, client_secret: OIDC_CLIENT.secret, redirect_uris: [redirectUri], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"] }],
-    pkce: { required: () => true },
+    clients: [{ client_id: OIDC_CLIENT.id, client_secret: OIDC_CLIENT.secret, redirect_uris: [redirectUri], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"], ...(isLikeApple ? { token_endpoint_auth_method: "client_secret_post" as const } : {}) }],
+    pkce: { required: () => !isLikeApple },
     scopes: ["openid", "email", "profile", "offline_access"],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     conformIdTokenClaims: false,
@@ -26,6 +30,12 @@ export async function startOidcProvider(redirectUri: string): Promise<OidcServer
     }),
     cookies: { keys: ["for the tests"] },
   });
+  if (isLikeApple) {
+    provider.use((context, next) => {
+      if (context.path === "/auth") context.query = { ...context.query, scope: "openid email profile" };
+      return next();
+    });
+  }
   const server = provider.listen(port, "localhost");
   await new Promise<void>((resolve) => server.once("listening", resolve));
   return {
