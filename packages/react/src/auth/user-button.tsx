@@ -22,6 +22,7 @@ export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElem
   const { isAuthenticated, isGuest } = useSession(sync);
   const { user } = useUser(sync);
   const [isOpen, setOpen] = useState(false);
+  const [side, setSide] = useState<"left" | "right">("right");
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const panelId = useId();
@@ -40,13 +41,19 @@ export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElem
     setOpen(false);
     button.current?.focus();
   };
+  const toggle = (): void => {
+    // Towards the middle of the page, where there is room.
+    const { left = 0 } = button.current?.getBoundingClientRect() ?? {};
+    setSide(left < document.documentElement.clientWidth / 2 ? "left" : "right");
+    setOpen(!isOpen);
+  };
   const name = isGuest ? "Guest" : nameOfUser(user);
   return (
     <div className="pylon-user" ref={box} onKeyDown={onKey}>
-      <button ref={button} type="button" className="pylon-avatar" aria-expanded={isOpen} aria-controls={panelId} aria-label={`Account of ${name}`} onClick={() => setOpen(!isOpen)}>
+      <button ref={button} type="button" className="pylon-avatar" aria-expanded={isOpen} aria-controls={panelId} aria-label={`Account of ${name}`} onClick={toggle}>
         {name.slice(0, 1).toUpperCase()}
       </button>
-      <div id={panelId} className="pylon-panel" hidden={!isOpen}>
+      <div id={panelId} className="pylon-panel" data-side={side} hidden={!isOpen}>
         <p className="pylon-who">{name}</p>
         {accountUrl !== undefined && !isGuest && (
           <a className="pylon-link" href={accountUrl}>
