@@ -35,6 +35,7 @@ import { Health, type Part } from "./observe/health.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
+import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
@@ -194,6 +195,7 @@ export class RunningServer {
     const files = createFiles({ store, storage, settings, model, platform, log, trustsProxy: config.trustProxyHops > 0 });
     const routes = [
       ...observeRoutes(health, metrics, uptimeMs),
+      ...logRoutes(log.tail),
       ...manifestRoutes(() => this.#app.manifest),
       ...auth.routes,
       ...dataRoutes(data),
@@ -289,6 +291,7 @@ export class RunningServer {
     // First nobody gets in any more: who is sent away must not come back to here.
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
+    this.#log.tail.close();
     await within(answered, drained - performance.now());
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     for (const stop of this.#stops) stop();

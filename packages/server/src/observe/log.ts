@@ -1,4 +1,5 @@
 import { currentOperation, type Operation } from "../operation.ts";
+import { LogTail } from "./log-tail.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -26,6 +27,8 @@ export interface LogRecord {
 /** The server's log. What is logged while a request is served has its `request_id`, and its trace's id where it is traced. Fields are for facts; never give it a token, a body or a row. */
 export class Log {
   readonly #options: LogOptions;
+  /** The newest lines, for the admin. */
+  readonly tail = new LogTail();
 
   #exporter: ((record: LogRecord) => void) | null = null;
 
@@ -62,7 +65,9 @@ export class Log {
     const at = this.#options.now();
     const time = new Date(at).toISOString();
     const all = operation === undefined ? fields : { ...fields, ...whereFrom(operation) };
-    this.#options.write(this.#options.format === "json" ? JSON.stringify({ time, level, message, ...all }) : textLine(time, level, message, all));
+    const line = JSON.stringify({ time, level, message, ...all });
+    this.#options.write(this.#options.format === "json" ? line : textLine(time, level, message, all));
+    this.tail.add(level, line);
     this.#exporter?.({ at, level, message, fields: all, span: operation?.span ?? null });
   }
 }
