@@ -7,6 +7,8 @@ import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { health } from "./commands/health.ts";
 import { init } from "./commands/init.ts";
+import { logs } from "./commands/logs.ts";
+import { metrics } from "./commands/metrics.ts";
 import { migrate } from "./commands/migrate.ts";
 import { restore } from "./commands/restore.ts";
 import { resync } from "./commands/resync.ts";
@@ -15,4 +17,4 @@ import { start } from "./commands/start.ts";
 import { version } from "./commands/version.ts";
 
 /** Every command, in the order of the usage. */
-export const COMMANDS: readonly Command[] = [init, dev, start, health, migrate, backup, restore, resync, codegen, doctor, deploy, secrets, compile, version];
+export const COMMANDS: readonly Command[] = [init, dev, start, health, migrate, backup, restore, resync, codegen, doctor, deploy, secrets, logs, metrics, compile, version];

@@ -27,6 +27,11 @@ export class Output {
     if (!this.isJson) console.log(line);
   }
 
+  /** A line of what was asked for, in both modes. */
+  line(line: string): void {
+    console.log(line);
+  }
+
   /** The result for programs; nothing in text mode. */
   json(value: unknown): void {
     if (this.isJson) console.log(JSON.stringify(value));

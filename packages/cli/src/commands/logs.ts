@@ -1,0 +1,52 @@
+import { defineCommand } from "../command.ts";
+import { CommandError, EXIT, type Output } from "../output.ts";
+import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
+
+const LEVELS = ["debug", "info", "warn", "error"];
+const DEFAULT_LIMIT = "100";
+const MOST_LINES = 1_000;
+
+export const logs = defineCommand({
+  name: "logs",
+  args: [],
+  summary: "Show what a running server logged last. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+  options: {
+    url: URL_OPTION,
+    follow: { type: "boolean", short: "f", summary: "Go on with each new line, until Ctrl-C." },
+    level: { type: "string", value: LEVELS.join("|"), summary: "The least severe lines to show; the server keeps those of its PYLON_LOG_LEVEL." },
+    limit: { type: "string", value: "N", summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MOST_LINES}.` },
+  },
+  async run({ options, output, env }) {
+    const { level = "debug", limit = DEFAULT_LIMIT, follow } = options;
+    if (!LEVELS.includes(level)) throw new CommandError("LOGS_INVALID_LEVEL", `There is no level "${level}": use ${LEVELS.join(", ")}.`, EXIT.USAGE);
+    if (!/^\d+$/.test(limit) || Number(limit) > MOST_LINES) throw new CommandError("LOGS_INVALID_LIMIT", `--limit is "${limit}": it wants a whole number up to ${MOST_LINES}.`, EXIT.USAGE);
+    const client = new AdminClient(options.url, env);
+    const response = await client.get(`/api/admin/logs?level=${level}&limit=${limit}&follow=${follow ? "1" : "0"}`, { staysOpen: follow });
+    if (!output.isJson) output.warn(`# ${client.url}: behind a load balancer, the one replica that answered`);
+    await printLines(response, output);
+    if (!follow) return EXIT.OK;
+    output.warn("pylon: the server ended the stream: it stops, or this reader was too slow.");
+    return EXIT.FAILED;
+  },
+});
+
+async function printLines({ body }: Response, output: Output): Promise<void> {
+  if (body === null) return;
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true });
+    const lines = text.split("\n");
+    text = lines.pop() ?? "";
+    // An empty one only says that the connection lives.
+    for (const line of lines) if (line !== "") output.line(output.isJson ? line : readable(line));
+  }
+}
+
+/** `05:51:12.331 ERROR function failed function=fails`, a stack below. */
+function readable(line: string): string {
+  const { time, level, message, error, ...facts } = JSON.parse(line) as Record<string, unknown>;
+  const rest = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  const head = [String(time).slice(11, 23), String(level).toUpperCase().padEnd(5), String(message), ...rest].join(" ");
+  return error === undefined ? head : `${head}\n${String(error)}`;
+}
