@@ -6,7 +6,6 @@ import { appOf, startServer, type TestServer } from "./support/server.ts";
 
 // What an app says in `auth({...})`, seen from outside.
 
-const PASSWORD = "correct horse battery";
 const HOUR = 3600;
 const app = appOf(
   buildManifest({
