@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
 import { Secret, TOTP } from "otpauth";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
-import { until } from "./support/client.ts";
+import { TestClient, until } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "./support/oidc-provider.ts";
-import { startServer, type TestServer } from "./support/server.ts";
+import { ADMIN_TOKEN, startServer, type TestServer } from "./support/server.ts";
 import { freePort } from "./support/servers/free-port.ts";
 
 const PASSWORD = "correct horse battery";
@@ -45,7 +45,7 @@ beforeAll(async () => {
     PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret,
     PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer,
   });
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--host-resolver-rules=MAP *.pylon.test 127.0.0.1"] });
   context = await browser.newContext({ viewport: { width: 480, height: 720 } });
   page = await context.newPage();
   page.setDefaultTimeout(10_000);
@@ -232,6 +232,47 @@ test("an account elsewhere signs in, and waits for the second factor where the u
   await atHome(devUrl);
   await signOut();
 }, 60_000);
+
+test("the cookie of a domain opens the socket on another host of it, and a page of a third host opens none", async () => {
+  const port = await freePort();
+  const origin = `http://app.pylon.test:${port}`;
+  const env = { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_COOKIE_SECURE: "0", PYLON_PUBLIC_URL: origin, PYLON_COOKIE_DOMAIN: "pylon.test", PYLON_CORS_ORIGIN: origin };
+  const site = await startServer(await loadApp(APP, { dev: false }), env);
+  const visit = await browser.newContext();
+  try {
+    const tab = await visit.newPage();
+    await tab.goto(`${origin}/sign-up`);
+    await tab.getByLabel("E-mail").fill("dan@example.com");
+    await tab.getByLabel("Password").fill(PASSWORD);
+    await tab.getByRole("button", { name: "Make the account" }).click();
+    await tab.waitForURL(`${origin}/home`);
+    const userId = (await tab.locator("output").filter({ hasNotText: /nobody|not known/ }).textContent()) ?? "";
+    const sockets: string[] = [];
+    tab.on("websocket", (socket) => void sockets.push(new URL(socket.url()).host));
+    await tab.goto(`${origin}/home?socket=${encodeURIComponent(`ws://api.pylon.test:${port}/ws`)}`);
+    await tab.locator("[data-connection=live]").waitFor({ state: "attached" });
+    await new TestClient(site.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${userId}`, { displayName: "Daniel" });
+    await tab.locator("[data-connection]").filter({ hasText: "Daniel" }).waitFor();
+    expect(sockets).toEqual([`api.pylon.test:${port}`]);
+
+    // The same domain, and still no page that is trusted.
+    const evil = await visit.newPage();
+    await evil.goto(`http://evil.pylon.test:${port}/health`);
+    const outcome = await evil.evaluate(
+      (address) =>
+        new Promise<string>((resolve) => {
+          const socket = new WebSocket(address);
+          socket.onopen = () => resolve("opened");
+          socket.onerror = () => resolve("refused");
+        }),
+      `ws://api.pylon.test:${port}/ws?since=0`,
+    );
+    expect(outcome).toBe("refused");
+  } finally {
+    await visit.close();
+    await site.stop();
+  }
+}, 30_000);
 
 test("a sign-in elsewhere that was broken off is said, once", async () => {
   await page.goto(`${devUrl}/sign-in?oauth_error=OAUTH_DENIED&oauth_error_message=You%20turned%20away.`);
