@@ -115,6 +115,9 @@ test("a page is for who is signed in, brings back to its target, and shows the u
   // The first render knows who is signed in.
   expect(html).toContain("aria-label=\"Account of");
 
+  // A function, as the caller.
+  expect(await (await fetch(url, { headers: { Cookie: await cookieOf(ann.context) } })).text()).toContain("Read your notes: 1");
+
   const other = await ann.context.newPage();
   await other.goto(`${url}/notes`);
   await live(other);

@@ -1,10 +1,19 @@
-export default function Home() {
+import { callFn, getSession } from "@pylonsync/next/server";
+
+export default async function Home() {
+  const session = await getSession();
   return (
     <main>
       <h1>Notes</h1>
-      <p>
-        <a href="/sign-up">Make an account</a> or <a href="/notes">read yours</a>.
-      </p>
+      {session === null ? (
+        <p>
+          <a href="/sign-up">Make an account</a> or <a href="/notes">read yours</a>.
+        </p>
+      ) : (
+        <p>
+          <a href="/notes">{`Read your notes: ${(await callFn("myNotes", {})).length}`}</a>
+        </p>
+      )}
     </main>
   );
 }
