@@ -1,11 +1,16 @@
 import { action } from "@pylonsync/functions";
 
-/** Streams the caller's notes, one after the other. */
+const PAUSE_MS = 300;
+
+/** Streams the caller's notes, one after the other, with a pause after each. */
 export default action({
   args: {},
   async handler(ctx) {
-    const notes = await ctx.runQuery("myNotes", {});
-    for (const { text } of notes as { text: string }[]) ctx.stream.write(text);
-    return { read: (notes as unknown[]).length };
+    const notes = (await ctx.runQuery("myNotes", {})) as readonly { readonly text: string }[];
+    for (const { text } of notes) {
+      ctx.stream.write(text);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    return { read: notes.length };
   },
 });
