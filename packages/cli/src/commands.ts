@@ -1,6 +1,7 @@
 import type { Command } from "./command.ts";
 import { backup } from "./commands/backup.ts";
 import { codegen } from "./commands/codegen.ts";
+import { cost } from "./commands/cost.ts";
 import { deploy } from "./commands/deploy.ts";
 import { compile } from "./commands/compile.ts";
 import { dev } from "./commands/dev.ts";
@@ -17,4 +18,4 @@ import { start } from "./commands/start.ts";
 import { version } from "./commands/version.ts";
 
 /** Every command, in the order of the usage. */
-export const COMMANDS: readonly Command[] = [init, dev, start, health, migrate, backup, restore, resync, codegen, doctor, deploy, secrets, logs, metrics, compile, version];
+export const COMMANDS: readonly Command[] = [init, dev, start, health, migrate, backup, restore, resync, codegen, doctor, deploy, secrets, logs, metrics, cost, compile, version];

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// In the repository the originals are the templates; a published package carries a copy of them, which scripts/copy-templates.mjs makes; an
+// In the repository the originals are the templates; a published package carries a copy of them, which scripts/templates.ts makes; an
 // executable has what each function here answers built in (compile-executable.ts).
 
 const TODO = ["../../../examples/todo", "../templates/todo"];

@@ -1,0 +1,103 @@
+import type { Shape } from "../deploy/targets.ts";
+import type { Price, PriceName } from "./prices.ts";
+
+export interface CostInput {
+  readonly shape: Shape;
+  readonly replicas: number;
+  /** Rows in the database and files beside them, each of this size. */
+  readonly storageGb: number;
+  /** What clients get over the internet in a month. */
+  readonly egressGb: number;
+}
+
+export interface CostLine {
+  readonly item: string;
+  readonly quantity: number;
+  readonly unit: string;
+  readonly price: number;
+  readonly usd: number;
+}
+
+export interface Estimate {
+  readonly lines: readonly CostLine[];
+  /** With Aurora asleep at its least. */
+  readonly least: number;
+  /** With Aurora at its most, all month. */
+  readonly most: number;
+  /** What the containers cost in other stages than production, which run on Spot, in the place of what they cost here. */
+  readonly containers: number;
+  readonly containersOnSpot: number;
+}
+
+/** As AWS counts a month. */
+const HOURS = 730;
+const ZONES = 2;
+const CONTAINER = { vcpu: 0.25, gb: 0.5 };
+const SHARDS_CONTAINER = { vcpu: 1, gb: 2 };
+const ACU = { least: 0.5, most: 2 };
+const INTERFACE_ENDPOINTS = 5;
+const ALARMS_OF_SERVICE = 5;
+const ALARMS_OF_DATABASE = 2;
+
+/** What is assumed of a small app in a month; each is a line of its own, to be corrected by hand. */
+const ASSUMED = { lcu: 1, auroraMillionIo: 10, logsGb: 2, cdnThousands: 1_000, s3Thousands: 100, imageGb: 1, endpointGb: 10, volumeGb: 10 };
+
+/** What production of a shape costs in a month, by line: what deploy/sst/infra makes, at these prices. */
+export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, prices: Readonly<Record<PriceName, Price>>): Estimate {
+  const isSingle = shape === "efs";
+  const hasShards = shape === "shards";
+  const hasCache = shape === "redis" || hasShards;
+  const balancers = hasShards ? 2 : 1;
+  const containers = replicas + (hasShards ? 1 : 0);
+  const vcpu = replicas * CONTAINER.vcpu + (hasShards ? SHARDS_CONTAINER.vcpu : 0);
+  const gb = replicas * CONTAINER.gb + (hasShards ? SHARDS_CONTAINER.gb : 0);
+  const addresses = balancers * ZONES + (shape === "nat-less" ? 0 : containers);
+  const passwords = (isSingle ? 0 : 1) + (hasCache ? 1 : 0);
+  const alarms = ALARMS_OF_SERVICE + (isSingle ? 0 : ALARMS_OF_DATABASE);
+  // A policy by CPU watches one metric from above and one from below; the one by connections computes with two each way.
+  const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
+  const line = (item: string, name: PriceName, quantity: number): CostLine => {
+    const { usd, unit } = prices[name];
+    return { item, quantity, unit, price: usd, usd: cents(quantity * usd) };
+  };
+  const spent = (lines: readonly CostLine[]): number => cents(lines.reduce((sum, { usd }) => sum + usd, 0));
+
+  const compute = [line("Containers, vCPU", "fargateVcpu", vcpu * HOURS), line("Containers, memory", "fargateGb", gb * HOURS)];
+  const spot = [line("", "fargateSpotVcpu", vcpu * HOURS), line("", "fargateSpotGb", gb * HOURS)];
+  const atLeast = isSingle ? [] : [line("Aurora at its least", "auroraAcu", ACU.least * HOURS)];
+  const atMost = isSingle ? [] : [line("Aurora at its most", "auroraAcu", ACU.most * HOURS)];
+  const database = isSingle ? [] : [line("Aurora, storage", "auroraStorage", storageGb), line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo)];
+  const files = isSingle
+    ? [line("EFS, storage", "efsStorage", storageGb * 2), line("EFS, reads", "efsReads", ASSUMED.volumeGb), line("EFS, writes", "efsWrites", ASSUMED.volumeGb), line("EFS, backups", "efsBackup", storageGb * 2)]
+    : [line("S3, storage", "s3Storage", storageGb), line("S3, uploads", "s3Writes", ASSUMED.s3Thousands), line("S3, downloads", "s3Reads", ASSUMED.s3Thousands)];
+  const network = [
+    line(balancers === 1 ? "Load balancer" : "Load balancers", "albHour", balancers * HOURS),
+    line("Load balancer, capacity", "albLcu", balancers * ASSUMED.lcu * HOURS),
+    line("Public IPv4 addresses", "publicIpv4", addresses * HOURS),
+    ...(shape === "nat-less" ? [line("VPC endpoints", "endpoint", INTERFACE_ENDPOINTS * ZONES * HOURS), line("VPC endpoints, data", "endpointData", ASSUMED.endpointGb)] : []),
+    line("Data to clients", "egress", egressGb),
+    line("CloudFront, requests", "cdnRequests", ASSUMED.cdnThousands / 10),
+    line("Route 53, the domain and Cloud Map", "hostedZone", 2),
+  ];
+  const rest = [
+    ...(hasCache ? [line("Valkey", "valkeyNode", HOURS)] : []),
+    ...(passwords === 0 ? [] : [line("Passwords of Aurora and Valkey", "secret", passwords)]),
+    line("CloudWatch, logs taken in", "logsIngestion", ASSUMED.logsGb),
+    line("CloudWatch, logs of three months", "logsStorage", ASSUMED.logsGb * 3),
+    line("CloudWatch, alarms", "alarm", alarms),
+    line("CloudWatch, alarms of the scaling", "alarm", scalingMetrics),
+    line("Images", "registry", ASSUMED.imageGb),
+  ];
+  const fixed = [...compute, ...database, ...files, ...network, ...rest];
+  return {
+    lines: [...compute, ...atLeast, ...atMost, ...database, ...files, ...network, ...rest],
+    least: spent([...fixed, ...atLeast]),
+    most: spent([...fixed, ...atMost]),
+    containers: spent(compute),
+    containersOnSpot: spent(spot),
+  };
+}
+
+function cents(usd: number): number {
+  return Math.round(usd * 100) / 100;
+}
