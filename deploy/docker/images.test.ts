@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { noteApp, queryOf } from "../../packages/cli/src/testing/pylon-process.ts";
+import { debianProgram } from "../../tests/support/servers/debian.ts";
+import { freePort } from "../../tests/support/servers/free-port.ts";
+import { Container } from "./testing/container.ts";
+import { Images, type BuiltImage } from "./testing/images.ts";
+import { PackageRegistry } from "./testing/package-registry.ts";
+import { run } from "./testing/run.ts";
+
+// Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from Debian's packages, as there may be no engine.
+
+const ROOT = join(import.meta.dir, "..", "..");
+const MAX_COMPRESSED_BYTES = 90e6;
+const USER = 10_001;
+const SECRET = "canary-of-the-app";
+const SOURCES = ["Dockerfile", ".dockerignore", "package.json", "package-lock.json", "packages", "deploy", "examples", "scripts"];
+
+const reason = whyNot();
+if (reason !== null) console.error(`The container images are not tested: ${reason}`);
+
+/** Why nothing can be built here; null when it can. */
+function whyNot(): string | null {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return "that needs Linux and root.";
+  try {
+    for (const name of ["buildah", "debootstrap", "runc"]) debianProgram(name, name);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+describe.skipIf(reason !== null)("the images", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "pylon-images-"));
+  const app = join(scratch, "app");
+  let images: Images;
+  let registry: PackageRegistry;
+  let registryHost = "";
+  const built = new Map<string, BuiltImage>();
+  const imageOf = (name: string): BuiltImage => built.get(name) ?? expect.unreachable(`${name} was not built`);
+
+  beforeAll(async () => {
+    chmodSync(scratch, 0o755);
+    images = await Images.open();
+    registry = await PackageRegistry.start(scratch);
+    registryHost = new URL((await run(["npm", "config", "get", "registry"])).trim()).host;
+    for (const copy of ["one", "two"]) copySources(join(scratch, copy));
+    await makeApp(app, registry.npmrc);
+    built.set("pylon", await images.build("pylon", join(scratch, "one")));
+    built.set("pylon-again", await images.build("pylon-again", join(scratch, "two")));
+    built.set("app", await images.build("app", app, registry.npmrc));
+    write(app, { "functions/hello.ts": queryOf("'changed'") });
+    built.set("app-changed", await images.build("app-changed", app, registry.npmrc));
+  }, 900_000);
+
+  afterAll(async () => {
+    await registry?.[Symbol.asyncDispose]();
+    await images?.[Symbol.asyncDispose]();
+    rmSync(scratch, { recursive: true, force: true });
+  }, 60_000);
+
+  test("two builds in different folders make the same layers", () => {
+    expect(imageOf("pylon-again").layers).toEqual(imageOf("pylon").layers);
+  });
+
+  test("a changed function changes the last layer of the app's image, and no other", () => {
+    const [before, after] = [imageOf("app").layers, imageOf("app-changed").layers];
+    expect(after.slice(0, -1)).toEqual(before.slice(0, -1));
+    expect(after.at(-1)).not.toBe(before.at(-1));
+  });
+
+  describe.each(["pylon", "app"])("%s", (name) => {
+    test("declares its user, ports, volume, health check and signal, and production's settings", () => {
+      const { config } = imageOf(name);
+      expect(config).toMatchObject({
+        User: `${USER}:${USER}`,
+        ExposedPorts: { "4321/tcp": {}, "4322/tcp": {}, "4323/tcp": {}, "4324/tcp": {} },
+        Volumes: { "/data": {} },
+        WorkingDir: "/app",
+        StopSignal: "SIGTERM",
+        Healthcheck: { Test: ["CMD", "pylon", "health"] },
+        Entrypoint: ["tini", "-s", "--"],
+        Cmd: ["pylon", "start"],
+      });
+      expect(config.Env.filter((line) => !line.startsWith("PATH=")).toSorted()).toEqual(["PYLON_DB_PATH=/data/pylon.db", "PYLON_FILES_DIR=/data/uploads", "PYLON_LOG_FORMAT=json"]);
+    });
+
+    test(`is at most ${MAX_COMPRESSED_BYTES / 1e6} MB to download`, () => {
+      const bytes = imageOf(name).layerFiles.map((file) => statSync(file).size);
+      expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(MAX_COMPRESSED_BYTES);
+    });
+
+    test("holds no secret, no npm settings and no address of the registry", () => {
+      const { layerFiles, history } = imageOf(name);
+      // npm's own registry is named in every Bun.
+      const forbidden = [SECRET, ...(registryHost === "registry.npmjs.org" ? [] : [registryHost])];
+      for (const file of layerFiles) {
+        const bytes = Buffer.from(Bun.gunzipSync(readFileSync(file)));
+        const found = forbidden.filter((text) => bytes.includes(text));
+        expect({ file, found }).toEqual({ file, found: [] });
+      }
+      expect(forbidden.filter((text) => history.includes(text))).toEqual([]);
+    });
+
+    test("has the executable, and of npm, Node and the build nothing", async () => {
+      const files = (await Promise.all(imageOf(name).layerFiles.map((file) => run(["tar", "-tzf", file])))).join("\n").split("\n").map((path) => path.replace(/^\.?\//, ""));
+      for (const path of ["usr/local/bin/pylon", "usr/bin/tini", "etc/ssl/certs/ca-certificates.crt", "data/"]) expect(files).toContain(path);
+      expect(files.filter((path) => /(^|\/)(\.npmrc|\.npm|\.env[^/]*|\.git|node|npm|bun|src\/packages)(\/|$)|\.test\.ts$|node_modules\/@pylonsync\/(cli|server)\//.test(path))).toEqual([]);
+    });
+
+    test("keeps what was written over a restart, answers what is under way at SIGTERM, and buries orphans, on a read-only filesystem", async () => {
+      const { config } = imageOf(name);
+      const root = await images.unpack(imageOf(name));
+      const data = join(scratch, `${name}-data`);
+      mkdirSync(data);
+      chownSync(data, USER, USER);
+      const port = await freePort();
+      const url = `http://127.0.0.1:${port}`;
+      const volumes = { "/data": data, ...(name === "pylon" ? { "/app:ro": app } : {}) };
+      const start = async (attempt: string): Promise<Container> => {
+        const container = new Container({ root, config, bundle: join(scratch, `${name}-${attempt}`), env: { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1" }, volumes });
+        await container.ready(url);
+        return container;
+      };
+
+      {
+        await using container = await start("first");
+        expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: "ok" });
+        expect((await fetch(`${url}/api/entities/Note`, { method: "POST", body: JSON.stringify({ text: "kept" }) })).status).toBe(201);
+        expect(await container.exec(config.Healthcheck.Test.slice(1))).toBe(0);
+        expect(await container.exec(["pylon", "health", "--port", String(await freePort())])).not.toBe(0);
+        expect(await container.read(["id", "-u"])).toBe(`${USER}\n`);
+        expect(await container.exec(["sh", "-c", "echo x > /usr/local/bin/x || echo x > /app/x"])).not.toBe(0);
+
+        expect(await call(url, "orphan")).toBe("left");
+        await Bun.sleep(500);
+        expect(await container.read(["sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true"])).toBe("");
+
+        const slow = call(url, "slow");
+        await Bun.sleep(300);
+        const code = container.stop(config.StopSignal);
+        expect(await slow).toBe("done");
+        expect(await code).toBe(0);
+      }
+      {
+        await using container = await start("second");
+        expect(await (await fetch(`${url}/api/entities/Note`)).json()).toMatchObject({ data: [{ text: "kept" }] });
+        expect(await container.stop(config.StopSignal)).toBe(0);
+        expect(await container.stderr).not.toMatch(/FATAL|"level":"error"/);
+      }
+    }, 60_000);
+  });
+});
+
+async function call(url: string, name: string): Promise<unknown> {
+  return (await fetch(`${url}/api/fn/${name}`, { method: "POST", body: "{}" })).json();
+}
+
+function write(dir: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+}
+
+/** The repository as a fresh clone has it: what is built here must not depend on what lies around. */
+function copySources(to: string): void {
+  for (const name of SOURCES) {
+    cpSync(join(ROOT, name), join(to, name), { recursive: true, filter: (path) => !/\/(node_modules|\.pylon|\.cache|dist)$/.test(path) });
+  }
+}
+
+/** An app's folder, with a lock file, and with files that must stay out of its image. */
+async function makeApp(dir: string, npmrc: string): Promise<void> {
+  const version = (JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8")) as { version: string }).version;
+  const packageJson = { name: "notes", private: true, type: "module", dependencies: { "@pylonsync/sdk": version, "@pylonsync/functions": version }, devDependencies: { "@pylonsync/cli": version } };
+  write(dir, {
+    "package.json": JSON.stringify(packageJson),
+    "app.ts": noteApp("text: field.string()"),
+    "functions/hello.ts": queryOf("'hello'"),
+    "functions/slow.ts": queryOf("Bun.sleep(1_500).then(() => 'done')"),
+    // The shell ends before what it started, which is then nobody's child.
+    "functions/orphan.ts": queryOf("Bun.spawn(['sh', '-c', 'sleep 0.1 & exit 0']).exited.then(() => 'left')"),
+    "functions/hello.test.ts": "",
+    ".env": `KEY=${SECRET}\n`,
+    ".env.production": `KEY=${SECRET}\n`,
+    ".npmrc": `${npmrc}; ${SECRET}\n`,
+    ".pylon/dev.db": SECRET,
+    ".git/config": SECRET,
+    ".sst/state": SECRET,
+    "node_modules/left/index.js": SECRET,
+    Dockerfile: readFileSync(join(import.meta.dir, "app.Dockerfile"), "utf8"),
+    ".dockerignore": readFileSync(join(import.meta.dir, "app.dockerignore"), "utf8"),
+  });
+  await run(["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"], { cwd: dir });
+}

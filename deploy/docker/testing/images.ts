@@ -1,0 +1,91 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { debianProgram } from "../../../tests/support/servers/debian.ts";
+import { debianContext, nodeContext } from "./base-images.ts";
+import { npmSettings } from "./npm-settings.ts";
+import { run } from "./run.ts";
+
+const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache");
+
+/** What a Dockerfile says about how its image is run. */
+export interface ImageConfig {
+  readonly User: string;
+  readonly ExposedPorts: Readonly<Record<string, object>>;
+  readonly Env: readonly string[];
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly Volumes: Readonly<Record<string, object>>;
+  readonly WorkingDir: string;
+  readonly StopSignal: string;
+  readonly Healthcheck: { readonly Test: readonly string[] };
+}
+
+/** An image, written out: its configuration, and its layers as gzipped tar files. */
+export interface BuiltImage {
+  readonly name: string;
+  readonly config: ImageConfig;
+  /** Digests of the layers before compression. */
+  readonly layers: readonly string[];
+  readonly layerFiles: readonly string[];
+  /** What was done to make it, as anyone can read in it. */
+  readonly history: string;
+}
+
+/** Builds images by buildah, without a Docker engine, in a storage of its own. */
+export class Images implements AsyncDisposable {
+  readonly folder: string;
+  readonly #buildah: readonly string[];
+
+  private constructor(folder: string, program: string) {
+    this.folder = folder;
+    this.#buildah = [program, "--root", join(folder, "storage"), "--runroot", join(folder, "run"), "--storage-driver", "vfs"];
+  }
+
+  /** With the images that the Dockerfiles build on. @throws Error where Debian's packages can't be had */
+  static async open(): Promise<Images> {
+    const program = debianProgram("buildah", "buildah");
+    mkdirSync(CACHE, { recursive: true });
+    const images = new Images(mkdtempSync(join(CACHE, "docker-test-")), program);
+    await images.#make(["-t", "docker.io/library/debian:bookworm-slim", await debianContext()]);
+    await images.#make(["-t", "docker.io/library/node:20-bookworm-slim", await nodeContext(images.folder)]);
+    writeFileSync(join(images.folder, "npmrc"), await npmSettings(), { mode: 0o600 });
+    return images;
+  }
+
+  /**
+   * Builds a Dockerfile from nothing.
+   *
+   * @param npmrc added to this machine's own npm settings
+   */
+  async build(name: string, context: string, npmrc = ""): Promise<BuiltImage> {
+    const secret = join(this.folder, `${name}.npmrc`);
+    writeFileSync(secret, readFileSync(join(this.folder, "npmrc"), "utf8") + npmrc, { mode: 0o600 });
+    await this.#make(["--no-cache", "--timestamp", "0", "--secret", `id=npmrc,src=${secret}`, "-t", name, context]);
+    const out = join(this.folder, "out", name);
+    mkdirSync(out, { recursive: true });
+    await run([...this.#buildah, "push", name, `dir:${out}`]);
+    const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) as { readonly config: { readonly digest: string }; readonly layers: readonly { readonly digest: string }[] };
+    const fileOf = (digest: string): string => join(out, digest.replace("sha256:", ""));
+    const text = readFileSync(fileOf(manifest.config.digest), "utf8");
+    const { config, rootfs, history } = JSON.parse(text) as { readonly config: ImageConfig; readonly rootfs: { readonly diff_ids: readonly string[] }; readonly history: unknown };
+    return { name, config, layers: rootfs.diff_ids, layerFiles: manifest.layers.map(({ digest }) => fileOf(digest)), history: JSON.stringify(history) };
+  }
+
+  /** The image's files in a folder that belongs to one container. */
+  async unpack(image: BuiltImage): Promise<string> {
+    const container = (await run([...this.#buildah, "from", "--pull=never", image.name])).trim();
+    return (await run([...this.#buildah, "mount", container])).trim();
+  }
+
+  async #make(args: readonly string[]): Promise<void> {
+    await run([...this.#buildah, "build", "--isolation", "chroot", "--format", "docker", "--pull=never", "--network", "host", ...args]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (existsSync(join(this.folder, "storage"))) {
+      await run([...this.#buildah, "rm", "--all"]);
+      await run([...this.#buildah, "rmi", "--all", "--force"]);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

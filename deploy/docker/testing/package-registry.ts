@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./run.ts";
+
+const PACKAGES = join(import.meta.dir, "..", "..", "..", "packages");
+/** What an app's image needs of us. */
+const NAMES = ["cli", "server", "sdk", "functions", "protocol", "query"];
+const TARBALL = "/-/package.tgz";
+
+/** Pylon's own packages, packed as they would be published, in a registry on this machine. */
+export class PackageRegistry implements AsyncDisposable {
+  readonly #server: Bun.Server<undefined>;
+
+  private constructor(server: Bun.Server<undefined>) {
+    this.#server = server;
+  }
+
+  /** @param folder for the packed packages */
+  static async start(folder: string): Promise<PackageRegistry> {
+    const packed = new Map<string, { readonly file: string; readonly manifest: Readonly<Record<string, unknown>> }>();
+    for (const name of NAMES) {
+      const [entry] = JSON.parse(await run(["npm", "pack", "--silent", "--json", "--pack-destination", folder], { cwd: join(PACKAGES, name) })) as { readonly filename: string }[];
+      packed.set(`@pylonsync/${name}`, { file: join(folder, entry?.filename ?? ""), manifest: JSON.parse(readFileSync(join(PACKAGES, name, "package.json"), "utf8")) as Record<string, unknown> });
+    }
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch({ url }) {
+        const path = decodeURIComponent(new URL(url).pathname).slice(1);
+        const name = path.replace(TARBALL, "");
+        const found = packed.get(name);
+        if (found === undefined) return new Response("{}", { status: 404 });
+        if (path.endsWith(TARBALL)) return new Response(Bun.file(found.file));
+        const version = String(found.manifest["version"]);
+        const dist = { tarball: new URL(`/${name}${TARBALL}`, url).href };
+        return Response.json({ name, "dist-tags": { latest: version }, versions: { [version]: { ...found.manifest, dist } } });
+      },
+    });
+    return new PackageRegistry(server);
+  }
+
+  /** The line for an .npmrc. */
+  get npmrc(): string {
+    return `@pylonsync:registry=http://127.0.0.1:${this.#server.port}/\n`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.stop(true);
+  }
+}
