@@ -1,6 +1,8 @@
 import { createServer, type Server } from "node:net";
 
 const MOST_TRIES = 50;
+/** Below the ports that connections are given by themselves: between the look and the use none of these is taken by one. */
+const [FROM, TO] = [12_000, 32_000];
 
 /** A port of this machine that nobody listens on now. */
 export function freePort(): Promise<number> {
@@ -12,8 +14,8 @@ export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const probes: Server[] = [];
     try {
-      const first = portOf(await take(0, probes));
-      for (let port = first + 1; port < first + count; port += 1) await take(port, probes);
+      const first = FROM + Math.floor(Math.random() * (TO - FROM - count));
+      for (let port = first; port < first + count; port += 1) await take(port, probes);
       return first;
     } catch {
       // One of them is in use: somewhere else then.
@@ -24,19 +26,13 @@ export async function freePorts(count: number): Promise<number> {
   throw new Error(`There are no ${count} free ports in a row.`);
 }
 
-function take(port: number, probes: Server[]): Promise<Server> {
+function take(port: number, probes: Server[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
     probe.listen(port, "127.0.0.1", () => {
       probes.push(probe);
-      resolve(probe);
+      resolve();
     });
   });
-}
-
-function portOf(probe: Server): number {
-  const address = probe.address();
-  if (typeof address !== "object" || address === null) throw new Error("The probe has no port.");
-  return address.port;
 }
