@@ -1,0 +1,125 @@
+#!/bin/sh
+# Installs the pylon command for this user, without root:
+#
+#   curl -fsSL https://github.com/pylonsync/pylon/releases/latest/download/install.sh | sh
+#
+# PYLON_VERSION       the version, such as 0.1.0; without it the latest
+# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin
+# PYLON_RELEASES_URL  where releases are, each in a folder v<version>; https, or http on this machine
+set -eu
+
+DEFAULT_RELEASES_URL=https://github.com/pylonsync/pylon/releases/download
+DEFAULT_LATEST_URL=https://github.com/pylonsync/pylon/releases/latest/download
+
+fail() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+
+# The name of the executable for this machine.
+platform() {
+  os=$(uname -s)
+  cpu=$(uname -m)
+  case $os in
+    Linux) os=linux ;;
+    Darwin) os=darwin ;;
+    *) fail "There is no executable for $os: pylon runs on Linux and macOS." ;;
+  esac
+  case $cpu in
+    x86_64 | amd64) cpu=x64 ;;
+    aarch64 | arm64) cpu=arm64 ;;
+    *) fail "There is no executable for the processor $cpu: pylon runs on x86_64 and arm64." ;;
+  esac
+  if [ "$os" = linux ] && ldd --version 2>&1 | grep -qi musl; then
+    fail "The executable needs glibc, and this system has musl, as Alpine does: use Debian, Ubuntu, Fedora or the like."
+  fi
+  echo "$os-$cpu"
+}
+
+# Where the files of the wanted version are.
+release_url() {
+  version=${PYLON_VERSION:-}
+  if [ -n "${PYLON_RELEASES_URL:-}" ]; then
+    [ -n "$version" ] || fail "PYLON_RELEASES_URL is set: set PYLON_VERSION too, such as 0.1.0."
+    url=${PYLON_RELEASES_URL%/}/v$version
+  elif [ -n "$version" ]; then
+    url=$DEFAULT_RELEASES_URL/v$version
+  else
+    url=$DEFAULT_LATEST_URL
+  fi
+  case $version in
+    *[!0-9A-Za-z.-]*) fail "PYLON_VERSION is \"$version\": it wants a version such as 0.1.0." ;;
+  esac
+  case $url in
+    https://*) ;;
+    http://127.0.0.1[:/]* | http://localhost[:/]* | "http://[::1]"[:/]*) ;;
+    *) fail "PYLON_RELEASES_URL has to begin with https://: over http anyone on the way could change the executable." ;;
+  esac
+  case $url in
+    *@*) fail "PYLON_RELEASES_URL must not hold a user or password." ;;
+  esac
+  echo "$url"
+}
+
+# download URL FILE
+download() {
+  if command -v curl >/dev/null 2>&1; then
+    # A redirect does not leave https either.
+    case $1 in
+      https://*) set -- "$@" --proto-redir =https ;;
+      *) set -- "$@" --noproxy '*' ;;
+    esac
+    from=$1
+    to=$2
+    shift 2
+    curl -fsSL "$@" -o "$to" "$from" || fail "$from could not be downloaded: is there such a version for this machine?"
+  elif command -v wget >/dev/null 2>&1; then
+    wget -q -O "$2" "$1" || fail "$1 could not be downloaded: is there such a version for this machine?"
+  else
+    fail "There is neither curl nor wget: install one of them."
+  fi
+}
+
+# The SHA-256 of a file.
+sha256() {
+  if command -v sha256sum >/dev/null 2>&1; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  elif command -v shasum >/dev/null 2>&1; then
+    shasum -a 256 "$1" | cut -d ' ' -f 1
+  else
+    fail "There is neither sha256sum nor shasum, so what is downloaded can't be checked: install one of them."
+  fi
+}
+
+main() {
+  umask 022
+  name=pylon-$(platform)
+  url=$(release_url)
+  dir=${PYLON_INSTALL_DIR:-${HOME:?is not set: set PYLON_INSTALL_DIR}/.local/bin}
+  unfinished=
+  trap 'rm -rf "${work:-}" "${unfinished:-}"' EXIT
+  trap 'exit 1' HUP INT TERM
+  work=$(mktemp -d)
+
+  echo "Downloading $url/$name"
+  download "$url/SHA256SUMS" "$work/SHA256SUMS"
+  wanted=$(awk -v name="$name" '$2 == name || $2 == "*" name { print $1 }' "$work/SHA256SUMS")
+  [ -n "$wanted" ] || fail "$url/SHA256SUMS does not name $name: there is no such executable in this version."
+  download "$url/$name" "$work/pylon"
+  [ "$(sha256 "$work/pylon")" = "$wanted" ] || fail "$url/$name is not what SHA256SUMS says: nothing was installed. Try again; if it stays so, tell us."
+
+  mkdir -p "$dir" || fail "$dir can't be made: set PYLON_INSTALL_DIR to a folder of yours."
+  # First beside its place, because only within one disk a move is whole or not at all.
+  unfinished=$(mktemp "$dir/.pylon.XXXXXX") || fail "$dir can't be written to: set PYLON_INSTALL_DIR to a folder of yours."
+  cp "$work/pylon" "$unfinished" || fail "$dir has no room for it."
+  chmod 755 "$unfinished"
+  mv -f "$unfinished" "$dir/pylon" || fail "$dir/pylon can't be replaced."
+  echo "Installed $dir/pylon"
+  case :${PATH:-}: in
+    *:"$dir":*) ;;
+    *) echo "Add it to your PATH, in ~/.profile for example:  export PATH=\"$dir:\$PATH\"" ;;
+  esac
+}
+
+# At the end, so that a script that was cut off on the way does nothing.
+main
