@@ -23,6 +23,14 @@ test("the executable makes an app outside of the repository and serves it", asyn
   expect(await dev.end()).toBe(0);
 });
 
+test("the executable holds the files of a deployment", async () => {
+  folder.write({ "deployed/app.ts": noteApp("text: field.string()") });
+  const { exitCode, stdout } = await pylon(["deploy", "deployed", "--target", "sst", "--json"], folder.path, {}, EXECUTABLE);
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, json: { code: "DEPLOY_OK" } });
+  expect(await Bun.file(join(folder.path, "deployed", "infra", "service.ts")).text()).toContain("createService");
+  expect(await Bun.file(join(folder.path, "deployed", "Dockerfile")).text()).toContain("pylon");
+});
+
 test("the executable serves in production, with a watchdog that starts", async () => {
   folder.write({ "app/app.ts": noteApp("text: field.string()"), "app/functions/hello.ts": queryOf("ctx.db.query('Note')") });
   await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, {}, EXECUTABLE);

@@ -16,6 +16,24 @@ test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", asy
   for (const command of ["init", "dev", "start", "migrate", "codegen", "version", "doctor"]) expect(stdout).toContain(`  ${command}`);
 });
 
+test("every command says what it takes, and refuses what it does not", async () => {
+  using folder = new TempFolder();
+  const { commands } = JSON.parse((await pylon(["--help", "--json"], folder.path)).stdout) as { commands: { name: string; usage: string }[] };
+  expect(commands.length).toBeGreaterThan(12);
+  for (const { name, usage } of commands) {
+    const help = await pylon([name, "--help"], folder.path);
+    expect(help).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(help.stdout).toContain(`pylon ${usage}`);
+    const { options } = JSON.parse((await pylon([name, "--help", "--json"], folder.path)).stdout) as { options: Record<string, unknown> };
+    for (const option of Object.keys(options)) expect(help.stdout).toContain(`--${option}`);
+    const refused = await pylon([name, "--no-such-flag"], folder.path);
+    expect({ name, exitCode: refused.exitCode, stderr: refused.stderr }).toEqual({ name, exitCode: 64, stderr: expect.stringContaining(`\`pylon ${name}\` has no --no-such-flag`) });
+    const surplus = await pylon([name, ...Array.from({ length: usage.split(" ").length }, () => "x")], folder.path);
+    expect({ name, exitCode: surplus.exitCode, stderr: surplus.stderr }).toEqual({ name, exitCode: 64, stderr: expect.stringContaining("is too much") });
+  }
+  expect((await pylon(["start", "--once"], folder.path)).stderr).toContain("has no --once");
+}, 60_000);
+
 test("an unknown command is a usage error that names the nearest one", async () => {
   using folder = new TempFolder();
   const { exitCode, stderr } = await pylon(["docto"], folder.path);

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
+import { stageEnvironment } from "../doctor/production-settings.ts";
+import type { Environment } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { GENERATED_SECRETS, NEEDED_SECRETS, randomSecret } from "../settings/production-secrets.ts";
 import { readSecret } from "../settings/secret-input.ts";
@@ -30,36 +32,36 @@ export const secrets = defineCommand({
     const action = ACTIONS.find((known) => known === given);
     if (action === undefined) throw new CommandError("USAGE", `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`, EXIT.USAGE);
     if (name !== undefined && !VARIABLE.test(name)) throw new CommandError("SECRETS_INVALID_NAME", `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`, EXIT.USAGE);
-    const store = storeOf(context);
+    const { store, env } = openStore(context);
     switch (action) {
       case "generate":
-        return generate(context, store, name);
+        return generate(context, store, env, name);
       case "set":
         return set(context, store, name);
       case "list":
         if (name !== undefined) throw new CommandError("USAGE", "`pylon secrets list` takes no name: it lists all.", EXIT.USAGE);
-        return list(context, store);
+        return list(context, store, env);
     }
   },
 });
 
 /** @throws CommandError for a target, stage or folder that is none */
-function storeOf({ options }: Context): SecretStore {
+function openStore({ options, env }: Context): { readonly store: SecretStore; readonly env: Environment } {
   const dir = resolve(options.dir ?? ".");
   if (!existsSync(dir)) throw new CommandError("SECRETS_NO_DIR", `There is no folder ${dir}: name the app's with --dir.`, EXIT.USAGE);
   const target = options.target ?? (existsSync(join(dir, "sst.config.ts")) ? "sst" : "env");
   if (target === "env") {
     if (options.stage !== undefined) throw new CommandError("USAGE", "--stage is for --target sst: .env.production is of no stage.", EXIT.USAGE);
-    return new EnvSecrets(dir);
+    return { store: new EnvSecrets(dir), env };
   }
   if (target !== "sst") throw new CommandError("SECRETS_INVALID_TARGET", `There is no target "${target}": use ${TARGETS.join(" or ")}.`, EXIT.USAGE);
   const { stage = "production" } = options;
   checkStage(stage, "SECRETS_INVALID_STAGE");
-  return new SstSecrets(dir, stage);
+  return { store: new SstSecrets(dir, stage), env: stageEnvironment(dir, stage, env) };
 }
 
 /** What is there stays: a new key would make what the old one encrypted unreadable. */
-async function generate({ options, output, env }: Context, store: SecretStore, name: string | undefined): Promise<number> {
+async function generate({ options, output }: Context, store: SecretStore, env: Environment, name: string | undefined): Promise<number> {
   if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
     throw new CommandError("SECRETS_NOT_RANDOM", `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`, EXIT.USAGE);
   }
@@ -84,7 +86,7 @@ async function set({ output }: Context, store: SecretStore, name: string | undef
   return EXIT.OK;
 }
 
-async function list({ output, env }: Context, store: SecretStore): Promise<number> {
+async function list({ output }: Context, store: SecretStore, env: Environment): Promise<number> {
   const named = (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => VARIABLE.test(entry));
   const known = [...Object.entries(VARIABLES).flatMap(([name, variable]) => ("secret" in variable && variable.secret === true ? [name] : [])), ...named, ...oauthSecrets(env)];
   const there = await store.among([...new Set([...NEEDED_SECRETS, ...known])]);
@@ -96,7 +98,7 @@ async function list({ output, env }: Context, store: SecretStore): Promise<numbe
 }
 
 /** The secrets of the providers whose ids are set. */
-function oauthSecrets(env: Readonly<Record<string, string | undefined>>): string[] {
+function oauthSecrets(env: Environment): string[] {
   const parts = Object.entries(OAUTH_VARIABLES).flatMap(([part, variable]) => ("secret" in variable && variable.secret ? [part] : []));
   const providers = Object.keys(env).flatMap((name) => /^PYLON_OAUTH_(\w+)_CLIENT_ID$/.exec(name)?.[1] ?? []);
   return providers.flatMap((provider) => parts.map((part) => `PYLON_OAUTH_${provider}_${part}`));

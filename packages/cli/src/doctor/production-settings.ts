@@ -24,7 +24,7 @@ interface StageSettings {
 
 /**
  * The settings of production: with an `sst.config.ts` those that its infra/ gives to the stage's containers, else those of the process and
- * of `.env.production`, which is what `pylon start` will see. `.env` is for development and is not looked at.
+ * of `.env.production`, which Docker hands to the server. `.env` is for development and is not looked at.
  *
  * @throws Error with the sentence of infra/settings.ts about what it lacks
  */
@@ -38,8 +38,7 @@ export async function productionSettings(dir: string, stage: string, own: Enviro
 async function stageSettings(dir: string, stage: string, own: Environment): Promise<ProductionSettings> {
   const config = readFileSync(join(dir, "sst.config.ts"), "utf8");
   const { readSettings } = (await import(pathToFileURL(join(dir, "infra", "settings.ts")).href)) as { readSettings: (stage: string, env: Environment) => StageSettings };
-  // SST reads them in this order.
-  const { domain, corsOrigin, secrets, variables } = readSettings(stage, { ...fileOf(join(dir, ".env")), ...fileOf(join(dir, `.env.${stage}`)), ...own });
+  const { domain, corsOrigin, secrets, variables } = readSettings(stage, stageEnvironment(dir, stage, own));
   const has = (part: string): boolean => config.includes(`${part}(`);
   return {
     env: {
@@ -54,6 +53,11 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
     source: `sst.config.ts for the stage ${stage}`,
     kind: "sst",
   };
+}
+
+/** The environment that SST gives to the config of a stage: the process's own values win, then those of `.env.<stage>`, then `.env`. */
+export function stageEnvironment(dir: string, stage: string, own: Environment): Environment {
+  return { ...fileOf(join(dir, ".env")), ...fileOf(join(dir, `.env.${stage}`)), ...own };
 }
 
 function fileOf(path: string): Environment {
