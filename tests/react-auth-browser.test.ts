@@ -150,6 +150,20 @@ test("a forgotten password is chosen anew, and the token stands nowhere", async 
   await atHome();
 }, 30_000);
 
+test("a sign-out that the server did not hear of is not taken for one", async () => {
+  await page.goto(`${url}/home`);
+  await atHome();
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await context.setOffline(true);
+  await press("Sign out");
+  await page.getByRole("alert").filter({ hasText: "can't be reached" }).waitFor();
+  await context.setOffline(false);
+  await press("Sign out");
+  await page.waitForURL("**/signed-out");
+  await byPassword("ann@example.com", ANOTHER);
+  await atHome();
+}, 30_000);
+
 test("the account adds an authenticator app, which is asked for; and a passkey, which needs no password", async () => {
   const devtools = await context.newCDPSession(page);
   await devtools.send("WebAuthn.enable");
@@ -248,11 +262,12 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
     await tab.waitForURL(`${origin}/home`);
     const userId = (await tab.locator("output").filter({ hasNotText: /nobody|not known/ }).textContent()) ?? "";
     const sockets: string[] = [];
-    tab.on("websocket", (socket) => void sockets.push(new URL(socket.url()).host));
-    await tab.goto(`${origin}/home?socket=${encodeURIComponent(`ws://api.pylon.test:${port}/ws`)}`);
-    await tab.locator("[data-connection=live]").waitFor({ state: "attached" });
+    const other = await visit.newPage();
+    other.on("websocket", (socket) => void sockets.push(new URL(socket.url()).host));
+    await other.goto(`${origin}/home?socket=${encodeURIComponent(`ws://api.pylon.test:${port}/ws`)}`);
+    await other.locator("[data-connection=live]").waitFor({ state: "attached" });
     await new TestClient(site.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${userId}`, { displayName: "Daniel" });
-    await tab.locator("[data-connection]").filter({ hasText: "Daniel" }).waitFor();
+    await other.locator("[data-connection]").filter({ hasText: "Daniel" }).waitFor();
     expect(sockets).toEqual([`api.pylon.test:${port}`]);
 
     // The same domain, and still no page that is trusted.

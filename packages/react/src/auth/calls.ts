@@ -75,12 +75,22 @@ export async function resetPassword(token: string, password: string, { sync = ge
   await sync.request("POST", "/api/auth/password/reset/complete", { token, password });
 }
 
-/** Ends the session here and on the server. Without a connection it ends here. */
+/**
+ * Ends the session here and on the server. Without a connection a token is forgotten here all the same; a cookie only the server can take away.
+ *
+ * @throws PylonClientError, or TypeError when the server can't be reached
+ */
 export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+  let isOver = sync.credentials === "token";
   try {
     await sync.request("DELETE", "/api/auth/session");
+    isOver = true;
+  } catch (error) {
+    // There is no session any more.
+    if (!(error instanceof PylonClientError) || error.status !== 401) throw error;
+    isOver = true;
   } finally {
-    sync.setToken(null);
+    if (isOver) sync.setToken(null);
   }
 }
 
