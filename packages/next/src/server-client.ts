@@ -1,14 +1,12 @@
 import type { EntityName, FunctionName, RegisteredEntities, RegisteredFunctions } from "@pylonsync/sdk";
 import { ANONYMOUS_SESSION, PylonClientError, toResolvedSession, type QueryOptions, type ResolvedSession } from "@pylonsync/sync";
 import { safePath } from "@pylonsync/react/safe-path";
-import type { Preloaded } from "@pylonsync/react";
+import type { Preloaded, User } from "@pylonsync/react";
 import { cookies, headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { cache } from "react";
 import { PylonUnreachableError } from "./unreachable.ts";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
-
-type User = RegisteredEntities extends { readonly User: infer Row } ? Row : Readonly<Record<string, unknown>> & { readonly id: string };
 
 /** Who sent the request, and the user's row without the fields that the app hides. */
 export interface ServerSession extends ResolvedSession {
@@ -59,7 +57,8 @@ export class PylonServerClient {
     const session = await this.getSession();
     if (session !== null && (allowGuests || !session.isGuest)) return session;
     const { signIn = "/auth/sign-in" } = this.#options;
-    return redirect(redirectTo === undefined ? signIn : `${signIn}?next=${encodeURIComponent(safePath(redirectTo))}`);
+    if (redirectTo === undefined) return redirect(signIn);
+    return redirect(`${signIn}${signIn.includes("?") ? "&" : "?"}next=${encodeURIComponent(safePath(redirectTo))}`);
   }
 
   /** Rows that the caller may read. @throws PylonClientError, PylonUnreachableError */

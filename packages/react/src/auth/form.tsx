@@ -62,9 +62,8 @@ export function Form({ action, onSend, className = "", isDanger = false, childre
 export interface FieldProps {
   readonly label: string;
   readonly name: string;
-  readonly type?: "text" | "email" | "password";
+  readonly type?: "email" | "password";
   readonly autoComplete: string;
-  readonly inputMode?: "numeric" | "text";
   readonly minLength?: number;
   readonly defaultValue?: string;
   readonly onValue?: (value: string) => void;
