@@ -31,6 +31,26 @@ test("the executable holds the files of a deployment", async () => {
   expect(await Bun.file(join(folder.path, "deployed", "Dockerfile")).text()).toContain("pylon");
 });
 
+test("the executable starts itself anew when a function never lets go", async () => {
+  folder.write({ "spin/app.ts": noteApp("text: field.string()"), "spin/functions/hello.ts": queryOf("'hello'"), "spin/functions/spin.ts": queryOf("(() => { for (;;); })()") });
+  await using server = new PylonProcess(["start", "spin", "--port", "0"], folder.path, { PYLON_FN_CALL_TIMEOUT: "1" }, EXECUTABLE);
+  const { port } = await server.event();
+  // The watchdog's thread starts a second after the server.
+  await Bun.sleep(1_500);
+  const held = callFn(port, "spin").catch(() => "cut off");
+  const again = await server.event();
+  expect(await held).toBe("cut off");
+  expect(await callFn(again["port"], "hello")).toBe("hello");
+  expect(await server.end()).toBe(0);
+  expect(await server.stderr).toContain("in function spin: it never lets go. Restarting.");
+});
+
+test("the executable does not compile itself again, and says what to do instead", async () => {
+  const { exitCode, stdout } = await pylon(["compile", "--json"], folder.path, {}, EXECUTABLE);
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ code: "COMPILE_IS_EXECUTABLE", message: expect.stringContaining(`copy ${EXECUTABLE[0] ?? ""}`) });
+});
+
 test("the executable serves in production, with a watchdog that starts", async () => {
   folder.write({ "app/app.ts": noteApp("text: field.string()"), "app/functions/hello.ts": queryOf("ctx.db.query('Note')") });
   await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, {}, EXECUTABLE);
