@@ -217,6 +217,8 @@ describe("sst", () => {
       expect(stdout + stderr).toContain("AWS credentials are not configured");
       expect(exitCode).toBe(1);
       expect(JSON.parse(stdout)).toMatchObject({ code: "DEPLOY_FAILED", stage: "proof-stage" });
+      const secrets = await pylon(["secrets", "generate", "--stage", "proof-stage", "--json"], project, env);
+      expect({ exitCode: secrets.exitCode, json: JSON.parse(secrets.stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_SST_FAILED", message: expect.stringContaining("AWS credentials are not configured") } });
       expect(readFileSync(join(project, ".sst", "log", "sst.log"), "utf8")).toContain("config evaluated");
     }, 300_000);
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { sstSecretName } from "./settings/production-secrets.ts";
@@ -35,6 +35,13 @@ test("a file that others could read is closed, and --show prints what was made",
   const { stdout } = await pylon(["secrets", "generate", "--show"], folder.path);
   expect(stdout).toContain(`PYLON_ADMIN_TOKEN=${parseEnv(read(".env.production"))["PYLON_ADMIN_TOKEN"] ?? "none"}`);
   expect(statSync(join(folder.path, ".env.production")).mode & 0o777).toBe(0o600);
+});
+
+test("a place that can't be written is named, and nothing is left beside it", async () => {
+  folder.write({ ".env.production/in-the-way": "" });
+  const { exitCode, stdout } = await pylon(["secrets", "generate", "--json"], folder.path);
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_WRITE_FAILED" } });
+  expect(readdirSync(folder.path)).toEqual([".env.production"]);
 });
 
 test.each(["plain", "with space and $HOME and \"quotes\"", "it's", "smtps://u:p%40ss@mail.example.com:465"])("set takes %j from standard input and list shows no value", async (value) => {

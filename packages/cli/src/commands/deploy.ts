@@ -44,7 +44,7 @@ export const deploy = defineCommand({
 
     const wanted = filesOf(target, name, shape);
     const packages = out === dir ? withDevDependencies(dir, name, packagesOf(target)) : null;
-    const files = [...writeFiles(out, wanted, options), ...(packages === null ? [] : writeFiles(out, [packages], { force: true })), ...writeEnvironment(target, out)];
+    const files = [...writeFiles(out, packages === null ? wanted : [...wanted, packages], options), ...writeEnvironment(target, out)];
     ignoreInGit(out, ["node_modules/", ".env.*", ...(target === "sst" ? [".sst/"] : [])]);
     sayFiles(files, output);
 

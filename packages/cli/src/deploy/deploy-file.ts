@@ -3,6 +3,8 @@ export interface DeployFile {
   /** From the folder that is written to. */
   readonly path: string;
   readonly content: string;
+  /** It is made of what is there, and takes its place. */
+  readonly replaces?: boolean;
 }
 
 /** What became of it: `kept` is one of the caller's own that differs. */

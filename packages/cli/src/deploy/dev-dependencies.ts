@@ -25,7 +25,7 @@ export function withDevDependencies(dir: string, name: string, wanted: Readonly<
   const missing = Object.entries(wanted).filter(([dependency]) => found.dependencies?.[dependency] === undefined && found.devDependencies?.[dependency] === undefined);
   if (missing.length === 0) return null;
   const devDependencies = Object.fromEntries([...Object.entries(found.devDependencies ?? {}), ...missing].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  return { path, content: print({ ...found, devDependencies }, /^[{]\s*\n([ \t]+)/.exec(text)?.[1] ?? "  ") };
+  return { path, content: print({ ...found, devDependencies }, /^[{]\s*\n([ \t]+)/.exec(text)?.[1] ?? "  "), replaces: true };
 }
 
 function parse(text: string, file: string): PackageJson {

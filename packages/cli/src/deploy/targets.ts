@@ -46,7 +46,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
     case "compose":
       return ["Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address that people will use.", "pylon doctor --production", "docker compose up -d --build"];
     case "fly":
-      return [`fly apps create ${name}`, "fly secrets set PYLON_ADMIN_TOKEN=$(openssl rand -hex 32) PYLON_SSO_ENCRYPTION_KEY=$(openssl rand -hex 32)", "fly deploy --ha=false"];
+      return [`fly apps create ${name}`, "pylon secrets generate --target env && fly secrets import < .env.production", "fly deploy --ha=false"];
     case "systemd":
       return [
         "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",

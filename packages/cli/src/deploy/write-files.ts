@@ -17,11 +17,11 @@ export interface WriteOptions {
 export function writeFiles(dir: string, files: readonly DeployFile[], { force }: WriteOptions): WrittenFile[] {
   const temporary = new Map<string, string>();
   try {
-    const results = files.map(({ path, content }): WrittenFile => {
+    const results = files.map(({ path, content, replaces }): WrittenFile => {
       const file = join(dir, path);
       const before = existsSync(file) ? readFileSync(file, "utf8") : null;
       if (before === content) return { path, state: "unchanged" };
-      if (before !== null && !force) return { path, state: "kept" };
+      if (before !== null && !force && replaces !== true) return { path, state: "kept" };
       mkdirSync(dirname(file), { recursive: true });
       const beside = `${file}.${process.pid}.tmp`;
       temporary.set(beside, file);

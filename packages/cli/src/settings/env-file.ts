@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { CommandError } from "../output.ts";
 
@@ -12,7 +12,7 @@ export class EnvFile {
   /** A file that is not there is an empty one. */
   constructor(path: string) {
     this.path = path;
-    this.#text = existsSync(path) ? readFileSync(path, "utf8") : "";
+    this.#text = existsSync(path) && statSync(path).isFile() ? readFileSync(path, "utf8") : "";
   }
 
   get values(): Readonly<Record<string, string | undefined>> {
@@ -36,12 +36,21 @@ export class EnvFile {
     this.#text += `${this.#text === "" || this.#text.endsWith("\n") ? "" : "\n"}${text}\n`;
   }
 
-  /** Writes it whole or not at all; nobody else may read it, not for a moment. */
+  /**
+   * Writes it whole or not at all; nobody else may read it, not for a moment.
+   *
+   * @throws CommandError SECRETS_WRITE_FAILED
+   */
   save(): void {
     const beside = `${this.path}.${process.pid}.tmp`;
-    writeFileSync(beside, this.#text, { mode: READ_BY_ITS_OWNER });
-    chmodSync(beside, READ_BY_ITS_OWNER);
-    renameSync(beside, this.path);
+    try {
+      writeFileSync(beside, this.#text, { mode: READ_BY_ITS_OWNER });
+      chmodSync(beside, READ_BY_ITS_OWNER);
+      renameSync(beside, this.path);
+    } catch (error) {
+      rmSync(beside, { force: true });
+      throw new CommandError("SECRETS_WRITE_FAILED", `${this.path} can't be written: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 }
 
