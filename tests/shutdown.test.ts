@@ -256,6 +256,30 @@ describe("on SIGTERM", () => {
     }
   });
 
+  test("who connects in the very moment is sent away like all others", async () => {
+    const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1" });
+    try {
+      const { token } = await TestClient.guest(replica.url);
+      const sockets: { code: number | null; isOpen: boolean }[] = [];
+      replica.signal("SIGTERM");
+      while (sockets.at(-20)?.isOpen !== false || sockets.at(-20)?.code === null) {
+        const socket = new WebSocket(`${replica.url.replace("http", "ws")}/ws?since=0`, [bearerProtocol(token ?? "")]);
+        const one = { code: null as number | null, isOpen: false };
+        socket.addEventListener("open", () => (one.isOpen = true));
+        socket.addEventListener("close", ({ code }) => (one.code = code));
+        sockets.push(one);
+        await Bun.sleep(2);
+      }
+      expect(await replica.ended()).toBe(0);
+      await until(() => sockets.every(({ code }) => code !== null));
+      const opened = sockets.filter(({ isOpen }) => isOpen);
+      expect(opened.length).toBeGreaterThan(50);
+      expect(new Set(opened.map(({ code }) => code))).toEqual(new Set([1001]));
+    } finally {
+      await replica.stop("SIGKILL");
+    }
+  });
+
   test.each([["SQLite"], ["Postgres"]])("a request that does not end by the deadline is cut, keeps nothing, and the server on %s ends", async (store) => {
     const replica = await replicaWith({ PYLON_DRAIN_SECS: "1", ...(store === "Postgres" ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) } : {}) });
     try {
