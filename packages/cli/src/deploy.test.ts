@@ -43,6 +43,12 @@ test.each([
   expect(files.map(read)).toEqual(before);
 });
 
+test("npm install is the next step until there is a lock file to build from", async () => {
+  expect((await deploy("--target", "docker")).stdout).toContain('"npm install"');
+  folder.write({ "package-lock.json": "{}" });
+  expect((await deploy("--target", "docker")).stdout).not.toContain('"npm install"');
+});
+
 test("a file of one's own is kept and named, and replaced only by --force; secrets stay even then", async () => {
   await deploy("--target", "compose");
   folder.write({ Dockerfile: "FROM mine\n" });

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { compileApp, loadApp } from "@pylonsync/server";
 import pkg from "../../package.json" with { type: "json" };
 import { ENTRY, locateApp } from "../app-dir.ts";
@@ -48,13 +49,13 @@ export const deploy = defineCommand({
     ignoreInGit(out, ["node_modules/", ".env.*", ...(target === "sst" ? [".sst/"] : [])]);
     sayFiles(files, output);
 
-    const isInstalled = packages === null && (target !== "sst" || findSst(dir) !== null);
+    const isInstalled = packages === null && isReadyToBuild(target, dir);
     if (stage === undefined || !isInstalled) {
       const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
       output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
       output.json({ code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED", target, out_dir: out, files, next });
       if (stage === undefined) return EXIT.OK;
-      output.warn("pylon: nothing was deployed, because SST is not installed yet: run `npm install`, then this again.");
+      output.warn("pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.");
       return EXIT.FAILED;
     }
     await checkStageSettings(dir, entry, stage, output);
@@ -69,6 +70,12 @@ export const deploy = defineCommand({
 function packagesOf(target: Target): Readonly<Record<string, string>> {
   if (target === "systemd") return {};
   return { "@pylonsync/cli": pkg.version, ...(target === "sst" ? { sst: SST_VERSION } : {}) };
+}
+
+/** The image is built from the lock file, and SST is run from the app's own packages. */
+function isReadyToBuild(target: Target, dir: string): boolean {
+  if (target === "systemd") return true;
+  return existsSync(join(dir, "package-lock.json")) && (target !== "sst" || findSst(dir) !== null);
 }
 
 /** @throws CommandError INVALID_TARGET */

@@ -65,7 +65,7 @@ test.each<[string, Record<string, string>, string]>([
   ["redis warning", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" }, "REDIS_URL is not"],
   ["files warning", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" }, "PYLON_FILES_PROVIDER=s3"],
   ["files error", { PYLON_FILES_PROVIDER: "s3" }, "PYLON_S3_BUCKET"],
-  ["migration error", { DATABASE_URL: "postgres://u:canary-password@localhost:1/shop" }, "can't be read"],
+  ["migration warning", { DATABASE_URL: "postgres://u:canary-password@localhost:1/shop" }, "can't be reached from here"],
 ])("%s: %j", async (trouble, env, message) => {
   const { text, trouble: all, found, exitCode } = await diagnose(env);
   expect(all).toContain(trouble);
