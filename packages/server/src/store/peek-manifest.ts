@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { Database } from "bun:sqlite";
+import { pathToFileURL } from "node:url";
+import { constants, Database } from "bun:sqlite";
 import type { DatabaseConfig } from "../config.ts";
 import type { StoredManifest } from "../schema/stored-manifest.ts";
 
@@ -18,7 +19,9 @@ export async function peekManifest(database: DatabaseConfig): Promise<StoredMani
 
 function peekSqlite(path: string): string | null {
   if (!existsSync(path)) return null;
-  const file = new Database(path, { readonly: true });
+  // Without a log beside it nobody has the file open, and SQLite needs to make no log to read it.
+  const isAtRest = !existsSync(`${path}-wal`);
+  const file = new Database(`${pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
   try {
     const isOurs = file.query(`SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'`).get() !== null;
     return isOurs ? ((file.query(SELECT).get() as { value: string } | null)?.value ?? null) : null;
