@@ -32,6 +32,12 @@ function whyNot(): string | null {
   }
 }
 
+test("both Dockerfiles run the server in the same way", () => {
+  const [own, app] = [join(ROOT, "Dockerfile"), join(import.meta.dir, "app.Dockerfile")].map((file) => /^FROM \$\{BASE_IMAGE\}[\s\S]*?^CMD .*$/m.exec(readFileSync(file, "utf8"))?.[0]);
+  expect(own).toBeString();
+  expect(app).toBe(own ?? "");
+});
+
 describe.skipIf(reason !== null)("the images", () => {
   const scratch = mkdtempSync(join(tmpdir(), "pylon-images-"));
   const app = join(scratch, "app");
@@ -50,9 +56,9 @@ describe.skipIf(reason !== null)("the images", () => {
     await makeApp(app, registry.npmrc);
     built.set("pylon", await images.build("pylon", join(scratch, "one")));
     built.set("pylon-again", await images.build("pylon-again", join(scratch, "two")));
-    built.set("app", await images.build("app", app, registry.npmrc));
+    built.set("app", await images.build("app", app, { npmrc: registry.npmrc, isLayered: true }));
     write(app, { "functions/hello.ts": queryOf("'changed'") });
-    built.set("app-changed", await images.build("app-changed", app, registry.npmrc));
+    built.set("app-changed", await images.build("app-changed", app, { npmrc: registry.npmrc, isLayered: true }));
   }, 900_000);
 
   afterAll(async () => {
@@ -65,8 +71,11 @@ describe.skipIf(reason !== null)("the images", () => {
     expect(imageOf("pylon-again").layers).toEqual(imageOf("pylon").layers);
   });
 
-  test("a changed function changes the last layer of the app's image, and no other", () => {
+  test("a changed function changes the last layer of the app's image, a small one, and no other", () => {
     const [before, after] = [imageOf("app").layers, imageOf("app-changed").layers];
+    // Debian, the user, the executable, the packages, the app.
+    expect(before.length).toBeGreaterThanOrEqual(5);
+    expect(statSync(imageOf("app-changed").layerFiles.at(-1) ?? "").size).toBeLessThan(50_000);
     expect(after.slice(0, -1)).toEqual(before.slice(0, -1));
     expect(after.at(-1)).not.toBe(before.at(-1));
   });
@@ -96,11 +105,15 @@ describe.skipIf(reason !== null)("the images", () => {
       const { layerFiles, history } = imageOf(name);
       // npm's own registry is named in every Bun.
       const forbidden = [SECRET, ...(registryHost === "registry.npmjs.org" ? [] : [registryHost])];
+      let hasTini = false;
       for (const file of layerFiles) {
         const bytes = Buffer.from(Bun.gunzipSync(readFileSync(file)));
+        hasTini ||= bytes.includes("usr/bin/tini");
         const found = forbidden.filter((text) => bytes.includes(text));
         expect({ file, found }).toEqual({ file, found: [] });
       }
+      // So that it is known that what is in a layer is found.
+      expect(hasTini).toBe(true);
       expect(forbidden.filter((text) => history.includes(text))).toEqual([]);
     });
 
