@@ -14,6 +14,7 @@ export { VARIABLES } from "./config/variables.ts";
 export { createServer, type PylonServer, type ServerOptions } from "./server.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
+export { planStart } from "./schema/start-plan.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
 export { filledFields } from "./store/filled-fields.ts";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
-import { describeDatabase, peekManifest, planMigration, resolvePlugins, type Config } from "@pylonsync/server";
+import { describeDatabase, peekManifest, planStart, describeStep, resolvePlugins, type Config } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { error, pass, warning, type Check } from "./check.ts";
 import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
@@ -50,10 +50,11 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
   const place = describeDatabase(database);
   if (database.kind === "sqlite" && !existsSync(database.path)) return pass("migration", `${place} will be made at the first start`);
   try {
-    const stored = await peekManifest(database);
-    const { migration, destructive, problems } = planMigration(stored, manifest);
-    if (destructive) return error("migration", `The schema takes away what ${place} holds: look at it with \`pylon migrate plan\`, make a backup, then \`pylon migrate apply --allow-destructive\`.`);
+    const { migration, waiting, problems } = planStart(await peekManifest(database), manifest, new Set());
+    const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep);
+    if (lost.length > 0) return error("migration", `The server would not start, because the schema would lose data of ${place} (${lost.join(", ")}): make a backup, then \`pylon migrate apply --allow-destructive\`.`);
     if (problems.length > 0) return warning("migration", problems.map(({ message }) => message).join(" | "));
+    if (waiting.length > 0) return warning("migration", `${place} has what the app does not, and keeps it (${waiting.map(describeStep).join(", ")}): when no version needs it any more, \`pylon migrate apply --allow-destructive\`.`);
     return pass("migration", migration.steps.length === 0 ? `${place} has the app's schema` : `${migration.steps.length} steps that lose nothing, taken at the next start`);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
