@@ -37,13 +37,15 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
   if (root === undefined) throw new Error("Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.");
   const domain = isProduction ? root : `${stage}.${root}`;
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
+  const cdnDomain = cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`;
   return {
     isProduction,
     domain,
     dnsHost: dnsHost(env),
     dnsZone: hostName(env, "PYLON_DNS_ZONE") ?? root.split(".").slice(-2).join("."),
-    cdnDomain: cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`,
-    corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? `https://${domain}`,
+    cdnDomain,
+    // Pages from the CDN's own name call the stage's.
+    corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? [domain, cdnDomain].filter((name) => name !== undefined).map((name) => `https://${name}`).join(","),
     alarmEmail: text(env, "PYLON_ALARM_EMAIL"),
     secrets: [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])],
     variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name)])),

@@ -301,6 +301,13 @@ for (const version of VERSIONS) {
         expect(() => evaluate("sst.config.ts", "production", env)).toThrow(message);
       });
 
+      test("pages under the CDN's own name may call the stage", () => {
+        const stage = evaluate("sst.config.ts", "staging", { PYLON_CDN_DOMAIN: "www.example.com" });
+        const [container] = stage.containers();
+        expect(container?.environment).toContainEqual({ name: "PYLON_CORS_ORIGIN", value: "https://staging.api.example.com,https://staging.www.example.com" });
+        expect(stage.one("aws:cloudfront/distribution:Distribution")["aliases"]).toEqual(["staging.www.example.com"]);
+      });
+
       test("variables that are no secrets reach the container", () => {
         const stage = evaluate("sst.config.ts", "production", { PYLON_VARIABLES: "PYLON_EMAIL_FROM, PYLON_LOG_LEVEL", PYLON_EMAIL_FROM: "hi@example.com", PYLON_LOG_LEVEL: "debug" });
         const [container] = stage.containers();
