@@ -53,15 +53,15 @@ export class Images implements AsyncDisposable {
   }
 
   /**
-   * Builds a Dockerfile from nothing.
+   * Builds a Dockerfile.
    *
    * @param npmrc added to this machine's own npm settings
-   * @param isLayered as Docker does it, a layer for each step; without it, which is quicker, one for all of them
+   * @param isLayered as Docker does it: a layer for each step, and none again that is there. Without it everything is made anew, as one layer
    */
   async build(name: string, context: string, { npmrc = "", isLayered = false } = {}): Promise<BuiltImage> {
     const secret = join(this.folder, `${name}.npmrc`);
     writeFileSync(secret, readFileSync(join(this.folder, "npmrc"), "utf8") + npmrc, { mode: 0o600 });
-    await this.#make(["--no-cache", `--layers=${isLayered}`, "--timestamp", "0", "--secret", `id=npmrc,src=${secret}`, "-t", name, context]);
+    await this.#make([...(isLayered ? ["--layers"] : ["--no-cache", "--layers=false"]), "--timestamp", "0", "--secret", `id=npmrc,src=${secret}`, "-t", name, context]);
     const out = join(this.folder, "out", name);
     mkdirSync(out, { recursive: true });
     await run([...this.#buildah, "push", name, `dir:${out}`]);
