@@ -1,15 +1,16 @@
 #!/bin/sh
 # Installs the pylon command for this user, without root:
 #
-#   curl -fsSL https://github.com/pylonsync/pylon/releases/latest/download/install.sh | sh
+#   curl -fsSL https://downloads.example.com/pylon/v0.1.0/install.sh | sh
 #
-# PYLON_VERSION       the version, such as 0.1.0; without it the latest
-# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin
 # PYLON_RELEASES_URL  where releases are, each in a folder v<version>; https, or http on this machine
+# PYLON_VERSION       the version, such as 0.1.0
+# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin
 set -eu
 
-DEFAULT_RELEASES_URL=https://github.com/pylonsync/pylon/releases/download
-DEFAULT_LATEST_URL=https://github.com/pylonsync/pylon/releases/latest/download
+# The script of a release knows where it is from: `npm run build:release -- --url URL` writes that here.
+releases=${PYLON_RELEASES_URL:-}
+version=${PYLON_VERSION:-}
 
 fail() {
   echo "install.sh: $*" >&2
@@ -38,15 +39,9 @@ platform() {
 
 # Where the files of the wanted version are.
 release_url() {
-  version=${PYLON_VERSION:-}
-  if [ -n "${PYLON_RELEASES_URL:-}" ]; then
-    [ -n "$version" ] || fail "PYLON_RELEASES_URL is set: set PYLON_VERSION too, such as 0.1.0."
-    url=${PYLON_RELEASES_URL%/}/v$version
-  elif [ -n "$version" ]; then
-    url=$DEFAULT_RELEASES_URL/v$version
-  else
-    url=$DEFAULT_LATEST_URL
-  fi
+  [ -n "$releases" ] || fail "Set PYLON_RELEASES_URL to where releases are, such as https://downloads.example.com/pylon."
+  [ -n "$version" ] || fail "Set PYLON_VERSION to the version, such as 0.1.0."
+  url=${releases%/}/v$version
   case $version in
     *[!0-9A-Za-z.-]*) fail "PYLON_VERSION is \"$version\": it wants a version such as 0.1.0." ;;
   esac

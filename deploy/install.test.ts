@@ -14,7 +14,7 @@ let answers: ReadonlyMap<string, () => Response> = new Map();
 let tests = 0;
 
 beforeAll(async () => {
-  const build = Bun.spawn(["node", join(import.meta.dir, "..", "scripts", "build-release.mjs"), release, HOST.replace("pylon-", "")], { stdout: "ignore", stderr: "inherit" });
+  const build = Bun.spawn(["node", join(import.meta.dir, "..", "scripts", "build-release.mjs"), "--url", "https://downloads.example.com/pylon", release, HOST.replace("pylon-", "")], { stdout: "ignore", stderr: "inherit" });
   expect(await build.exited).toBe(0);
   server = Bun.serve({
     port: 0,
@@ -129,11 +129,20 @@ test.each([
   [{ PYLON_RELEASES_URL: "http://localhost.example" }, /has to begin with https/],
   [{ PYLON_RELEASES_URL: "http://127.0.0.1:80@releases.example" }, /must not hold a user/],
   [{ PYLON_RELEASES_URL: "ftp://127.0.0.1" }, /has to begin with https/],
-  [{ PYLON_VERSION: "" }, /set PYLON_VERSION/],
+  [{ PYLON_RELEASES_URL: "" }, /Set PYLON_RELEASES_URL/],
+  [{ PYLON_VERSION: "" }, /Set PYLON_VERSION/],
   [{ PYLON_VERSION: "../x" }, /PYLON_VERSION is/],
   [{ PYLON_INSTALL_DIR: "/dev/null/bin" }, /can't be made/],
 ])("refuses %j", async (env, message) => {
   expectNothing(await install(env), message);
+});
+
+test("the script of a release knows where it is from, and its version", async () => {
+  const script = await (await fetch(`http://127.0.0.1:${server.port}/v0.1.0/install.sh`)).text();
+  expect(script).toContain("releases=${PYLON_RELEASES_URL:-https://downloads.example.com/pylon}");
+  const { code, home } = await install({ PYLON_VERSION: "" }, script);
+  expect(code).toBe(0);
+  expect(filesIn(home)).toContain("pylon");
 });
 
 test("a script that was cut off on the way does nothing", async () => {
