@@ -7,8 +7,8 @@ import { debianProgram } from "../../tests/support/servers/debian.ts";
 import { freePort } from "../../tests/support/servers/free-port.ts";
 import { Container } from "./testing/container.ts";
 import { Images, type BuiltImage } from "./testing/images.ts";
-import { PackageRegistry } from "./testing/package-registry.ts";
-import { run } from "./testing/run.ts";
+import { PackageRegistry } from "../../tests/support/package-registry.ts";
+import { run } from "../../tests/support/run.ts";
 
 // Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from Debian's packages, as there may be no engine.
 
@@ -50,7 +50,7 @@ describe.skipIf(reason !== null)("the images", () => {
   beforeAll(async () => {
     chmodSync(scratch, 0o755);
     images = await Images.open();
-    registry = await PackageRegistry.start(scratch);
+    registry = await PackageRegistry.start(scratch, ["cli", "server", "sdk", "functions", "protocol", "query"]);
     registryHost = new URL((await run(["npm", "config", "get", "registry"])).trim()).host;
     for (const copy of ["one", "two"]) copySources(join(scratch, copy));
     await makeApp(app, registry.npmrc);

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { debianProgram } from "../../../tests/support/servers/debian.ts";
-import { run } from "./run.ts";
+import { run } from "../../../tests/support/run.ts";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "docker-bases");
 /** What Debian's own slim images leave out, and what an installation leaves behind. */

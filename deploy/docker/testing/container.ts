@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianProgram } from "../../../tests/support/servers/debian.ts";
 import type { ImageConfig } from "./images.ts";
-import { run } from "./run.ts";
+import { run } from "../../../tests/support/run.ts";
 
 export interface ContainerOptions {
   /** The image's files. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { debianProgram } from "../../../tests/support/servers/debian.ts";
 import { debianContext, nodeContext } from "./base-images.ts";
 import { npmSettings } from "./npm-settings.ts";
-import { run } from "./run.ts";
+import { run } from "../../../tests/support/run.ts";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache");
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
-import { run } from "./run.ts";
+import { run } from "../../../tests/support/run.ts";
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 /** What names files and folders of this machine. */

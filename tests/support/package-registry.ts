@@ -2,23 +2,25 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./run.ts";
 
-const PACKAGES = join(import.meta.dir, "..", "..", "..", "packages");
-/** What an app's image needs of us. */
-const NAMES = ["cli", "server", "sdk", "functions", "protocol", "query"];
+const PACKAGES = join(import.meta.dir, "..", "..", "packages");
 const TARBALL = "/-/package.tgz";
 
 /** Pylon's own packages, packed as they would be published, in a registry on this machine. */
 export class PackageRegistry implements AsyncDisposable {
   readonly #server: Bun.Server<undefined>;
 
-  private constructor(server: Bun.Server<undefined>) {
+  /** The packed packages by name. */
+  readonly tarballs: ReadonlyMap<string, string>;
+
+  private constructor(server: Bun.Server<undefined>, tarballs: ReadonlyMap<string, string>) {
     this.#server = server;
+    this.tarballs = tarballs;
   }
 
-  /** @param folder for the packed packages */
-  static async start(folder: string): Promise<PackageRegistry> {
+  /** @param folder for the packed packages @param names of the folders in packages/ */
+  static async start(folder: string, names: readonly string[]): Promise<PackageRegistry> {
     const packed = new Map<string, { readonly file: string; readonly manifest: Readonly<Record<string, unknown>> }>();
-    for (const name of NAMES) {
+    for (const name of names) {
       const [entry] = JSON.parse(await run(["npm", "pack", "--silent", "--json", "--pack-destination", folder], { cwd: join(PACKAGES, name) })) as { readonly filename: string }[];
       packed.set(`@pylonsync/${name}`, { file: join(folder, entry?.filename ?? ""), manifest: JSON.parse(readFileSync(join(PACKAGES, name, "package.json"), "utf8")) as Record<string, unknown> });
     }
@@ -36,7 +38,7 @@ export class PackageRegistry implements AsyncDisposable {
         return Response.json({ name, "dist-tags": { latest: version }, versions: { [version]: { ...found.manifest, dist } } });
       },
     });
-    return new PackageRegistry(server);
+    return new PackageRegistry(server, new Map([...packed].map(([name, { file }]) => [name, file])));
   }
 
   /** The line for an .npmrc. */
