@@ -12,26 +12,28 @@ test("a ratio takes about its share, always the same of it, and all of a smaller
   const tenth = samplerOf("traceidratio", 0.1);
   const half = samplerOf("traceidratio", 0.5);
   const all = ids(5000);
-  const taken = all.filter((id) => tenth(id, null));
+  const taken = all.filter((id) => tenth.takes(id, null));
   expect(taken.length).toBeGreaterThan(350);
   expect(taken.length).toBeLessThan(650);
-  expect(taken.every((id) => tenth(id, sampled) && half(id, null))).toBe(true);
+  expect(taken.every((id) => tenth.takes(id, sampled) && half.takes(id, null))).toBe(true);
 });
 
 test("samplers by parent do as the caller does", () => {
   const id = "c".repeat(32);
-  expect(samplerOf("parentbased_always_off", undefined)(id, sampled)).toBe(true);
-  expect(samplerOf("parentbased_always_on", undefined)(id, passedOver)).toBe(false);
-  expect(samplerOf("parentbased_traceidratio", 0)(id, sampled)).toBe(true);
-  expect(samplerOf("always_on", undefined)(id, passedOver)).toBe(true);
+  expect(samplerOf("parentbased_always_off", undefined).takes(id, sampled)).toBe(true);
+  expect(samplerOf("parentbased_always_on", undefined).takes(id, passedOver)).toBe(false);
+  expect(samplerOf("parentbased_traceidratio", 0).takes(id, sampled)).toBe(true);
+  expect(samplerOf("always_on", undefined).takes(id, passedOver)).toBe(true);
 });
 
 test("a rate takes so many in a second, whoever asks, and again in the next", () => {
   let now = 5_000;
   const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
-  const take = (): number => [...ids(5).map((id) => sampler(id, null)), sampler("d".repeat(32), sampled)].filter(Boolean).length;
-  expect(sampler("d".repeat(32), passedOver)).toBe(false);
+  const take = (): number => [...ids(5).map((id) => sampler.takes(id, null)), sampler.takes("d".repeat(32), sampled)].filter(Boolean).length;
+  expect(sampler.takes("d".repeat(32), passedOver)).toBe(false);
+  expect(sampler.isSpent()).toBe(false);
   expect(take()).toBe(3);
+  expect(sampler.isSpent()).toBe(true);
   expect(take()).toBe(0);
   now += 1000;
   expect(take()).toBe(3);

@@ -38,15 +38,20 @@ export class SpanRecorder {
     this.#sink = sink;
   }
 
+  /** No trace would be begun now: the sampler has had enough, or so much waits to be sent that it would be dropped. */
+  get isClosed(): boolean {
+    return this.#sink.isFull || this.#sampler.isSpent();
+  }
+
   /**
    * Begins a trace, or goes on with a caller's.
    *
-   * @returns null when the sampler passes it over, or so much waits to be sent that it would be dropped
+   * @returns null when it `isClosed`, or the sampler passes it over
    */
   root(name: string, kind: SpanKind, parent: TraceParent | null, attributes: SpanAttributes = {}): Span | null {
-    if (this.#sink.isFull) return null;
+    if (this.isClosed) return null;
     const traceId = parent?.traceId ?? newId(4);
-    if (!this.#sampler(traceId, parent)) return null;
+    if (!this.#sampler.takes(traceId, parent)) return null;
     return new RecordedSpan(this.#sink, name, kind, traceId, parent?.spanId ?? null, parent !== null, attributes);
   }
 }

@@ -12,7 +12,7 @@ export class Tracing {
 
   /** A request; it goes on with the trace that its `traceparent` names. @param route a pattern, never a path */
   request(request: Request, route: string): Span | null {
-    if (this.#recorder === null) return null;
+    if (this.#recorder === null || this.#recorder.isClosed) return null;
     const { method } = request;
     const parent = parseTraceParent(request.headers.get("traceparent"));
     return this.#recorder.root(`${method} ${route}`, "server", parent, { "http.request.method": method, "http.route": route });
