@@ -103,8 +103,8 @@ describe.skipIf(reason !== null)("the images", () => {
 
     test("holds no secret, no npm settings and no address of the registry", () => {
       const { layerFiles, history } = imageOf(name);
-      // npm's own registry is named in every Bun.
-      const forbidden = [SECRET, ...(registryHost === "registry.npmjs.org" ? [] : [registryHost])];
+      // npm's own registry is named in every Bun, so that finding it there tells nothing.
+      const forbidden = [SECRET, ...(readFileSync(process.execPath).includes(registryHost) ? [] : [registryHost])];
       let hasTini = false;
       for (const file of layerFiles) {
         const bytes = Buffer.from(Bun.gunzipSync(readFileSync(file)));
