@@ -231,8 +231,10 @@ test("Redis dies and comes back empty: requests are served meanwhile, and the ro
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob, carol] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob"), signIn(a.url, "carol")]);
-  const [ears] = await Promise.all([live(alice), live(bob)]);
+  const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
   for (const client of [alice, bob, carol]) await join(client, room, { of: client.userId });
+  // Both replicas know of all joins by then.
+  await until(() => heard(ears, room).length === 3 && heard(bobsEars, room).length === 2);
   await redis.kill();
   const started = performance.now();
   const dave = await signIn(b.url, "dave");
@@ -261,10 +263,10 @@ test("Redis hangs: a request waits at most once for it, and the rooms go on afte
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
-  const ears = await live(alice);
-  await live(bob);
+  const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
   await join(alice, room);
   await join(bob, room);
+  await until(() => heard(ears, room).length === 2 && heard(bobsEars, room).length === 1);
   redis.pause();
   const started = performance.now();
   for (let n = 0; n < 20; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
