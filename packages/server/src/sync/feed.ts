@@ -271,6 +271,7 @@ export class Feed {
 
   async #deliver(record: ChangeRecord, records: readonly ChangeRecord[], index: number): Promise<void> {
     const { schema } = this.#model;
+    // A system table's, or an entity of another version of the app that runs beside this one.
     if (schema.find(record.entity) === undefined) return;
     const route = this.#routeOf(record.entity);
     const encoded = new Map<ChangeEvent["kind"], string>();

@@ -43,8 +43,6 @@ export class Visibility {
 
   /** For an entity that `isImmediate`. */
   seenNow(record: ChangeRecord, caller: Caller): ChangeEvent | undefined {
-    // Another version of the app, on another replica, may have entities that this one does not know.
-    if (this.#model.schema.find(record.entity) === undefined) return undefined;
     const predicate = this.#model.rules.readPredicate(record.entity);
     const now = this.#now();
     const sees = (row: StoredRow | null): boolean => row !== null && (caller.isAdmin || predicate?.(new RuleEnv(caller, now, row)) === true);
