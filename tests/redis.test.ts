@@ -266,7 +266,7 @@ test("Redis hangs: a request waits at most once for it, and the rooms go on afte
   redis.pause();
   const started = performance.now();
   for (let n = 0; n < 20; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
-  expect(performance.now() - started).toBeLessThan(2500);
+  expect(performance.now() - started).toBeLessThan(5000);
   await Bun.sleep(9000);
   redis.resume();
   await until(async () => (await usersIn(a.url, room)).join() === "alice,bob" && (await usersIn(b.url, room)).join() === "alice,bob" && (await usersIn(b.url, `room-${rooms}`)).join() === "alice", 10_000);
