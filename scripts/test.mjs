@@ -11,10 +11,12 @@ import { bun, findBrowser, installPackages, root } from "./install.mjs";
 const ON_BOTH_STORES = [...["auth", "bad-input", "catch-up", "client", "faults", "functions", "membership", "oauth", "observability", "organizations", "privacy", "second-factors", "telemetry", "wire"].map((name) => `tests/${name}`), "files/files"];
 
 installPackages();
+// A package reads the report, and may have been missing until now.
+const { readReport } = await import("./test-report.mjs");
 const browser = findBrowser();
 const patterns = process.argv.slice(2);
-const counts = { passed: 0, failed: 0 };
-/** Named again at the end, where they are seen. */
+const counts = { passed: 0, failed: 0, skipped: 0 };
+/** Said again at the end, where they are seen. */
 const failures = [];
 
 if (patterns.length === 0) {
@@ -32,7 +34,8 @@ if (patterns.length === 0) {
   runTests({ PYLON_TEST_STORE: "postgres" }, ON_BOTH_STORES.map((name) => `${name}.test.ts`));
 }
 await servers.stop();
-for (const name of failures) console.log(`FAILED ${name}`);
+for (const failure of failures) console.log(`FAILED ${failure}`);
+if (counts.skipped > 0) console.log(`${counts.skipped} skipped`);
 if (browser === null && patterns.length === 0) {
   console.error("There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which counts as a failure.");
   counts.failed += 1;
@@ -72,11 +75,11 @@ function runTests(variables, patterns) {
   const env = { ...process.env, ...servers.env, ...variables, ...(browser === null ? {} : { CHROMIUM_PATH: browser }) };
   const { status } = spawnSync(bun, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env });
   try {
-    const xml = readFileSync(report, "utf8");
-    const [, tests = "0", failed = "0"] = /<testsuites[^>]*? tests="(\d+)"[^>]*? failures="(\d+)"/.exec(xml) ?? [];
-    counts.passed += Number(tests) - Number(failed);
-    counts.failed += Number(failed);
-    for (const [, name, file] of xml.matchAll(/<testcase name="([^"]*)"[^>]*? file="([^"]*)"[^>]*>\s*<failure/g)) failures.push(`${file}: ${name}`);
+    const { passed, skipped, failures: found } = readReport(readFileSync(report, "utf8"));
+    counts.passed += passed;
+    counts.skipped += skipped;
+    counts.failed += found.length;
+    for (const { file, name, why } of found) failures.push(`${file}: ${name}\n${why.replaceAll(/^/gm, "    ")}`);
   } catch (error) {
     console.error(`The test runner left no report: ${error.message}`);
   }

@@ -115,7 +115,7 @@ test("a code by mail signs in", async () => {
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.waitForURL("**/health");
   await until(async () => ((await whoAmI().catch(() => null)) as { readonly email: string } | null)?.email === email);
-}, 30_000);
+}, 60_000);
 
 test("T10: the page leads nowhere that the app does not trust", async () => {
   const host = new URL(server.url).host;
@@ -138,7 +138,7 @@ test("looks as it should in light and dark, wide and narrow", async () => {
     expect(overflow).toBe(false);
     await page.screenshot({ path: join(shots, `sign-in-${scheme}-${width}.png`) });
   }
-}, 30_000);
+}, 60_000);
 
 test("an app with pages of its own has none of ours", async () => {
   const own = await startServer(appOf(buildManifest({ name: "own", version: "1.0.0", entities, policies, auth: { pages: false } })));

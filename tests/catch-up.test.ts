@@ -142,4 +142,4 @@ test("a slow reader is told to resync, and does not make the server's memory gro
   await new Promise((resolve) => slow.once("close", resolve));
   expect(heard).toContain("resync");
   await own.stop();
-}, 30_000);
+}, 60_000);

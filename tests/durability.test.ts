@@ -80,7 +80,7 @@ test("kill -9 amid 200 concurrent inserts loses no acknowledged row, and a retry
   expect(pulled.text.match(/"kind":"insert"/g)?.length).toBe(INSERTS);
   expect((pulled.body["cursor"] as { last_seq: number }).last_seq).toBe(INSERTS);
   expect(await second.kill("SIGTERM")).toBe(0);
-}, 30_000);
+}, 60_000);
 
 test("a mutation function called again with the same key runs once and answers alike, also after a restart", async () => {
   const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
@@ -93,4 +93,4 @@ test("a mutation function called again with the same key runs once and answers a
   expect((await call()).text).toBe(answer);
   expect(JSON.parse((await client.request("POST", "/api/query/Item", { n: 7000 })).text)).toHaveLength(1);
   await second.kill("SIGTERM");
-}, 30_000);
+}, 60_000);

@@ -63,7 +63,7 @@ test("a provider's page that posts the code signs in the browser that began", as
   const bound = (await context.cookies()).find(({ name }) => name.endsWith("pylon_oauth_form"));
   expect(bound).toMatchObject({ httpOnly: true, secure: true, sameSite: "None" });
   await context.close();
-}, 30_000);
+}, 60_000);
 
 test("T19: a form that somebody else's sign-in ended with signs no other browser in", async () => {
   const [attacker, victim] = [await browser.newContext(), await browser.newContext()];
@@ -84,4 +84,4 @@ test("T19: a form that somebody else's sign-in ended with signs no other browser
   expect([response.status(), await response.text()]).toEqual([400, expect.stringContaining("INVALID_STATE") as never]);
   expect(await whoAmI(target)).toBeNull();
   await Promise.all([attacker.close(), victim.close()]);
-}, 30_000);
+}, 60_000);

@@ -96,7 +96,7 @@ test("the forms sign up, out and in, say what is wrong, and the replica follows"
   await until(() => errorIn("in").includes("wrong"));
   fill("in", { email, password: PASSWORD });
   await until(() => shown() === userId);
-}, 20_000);
+}, 60_000);
 
 test("a session that ended elsewhere keeps nobody from signing in anew", async () => {
   const token = sync.token ?? "";

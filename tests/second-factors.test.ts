@@ -176,5 +176,5 @@ describe("a passkey, in a real browser", () => {
     const stranger = (await signUp()).user;
     expect((await stranger.request("DELETE", `/api/auth/passkey/keys/${key?.id}`)).status).toBe(404);
     expect((await signedIn.request("DELETE", `/api/auth/passkey/keys/${key?.id}`)).status).toBe(200);
-  }, 30_000);
+  }, 60_000);
 });

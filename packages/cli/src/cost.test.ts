@@ -18,7 +18,7 @@ function linesOf(shape: Shape): readonly CostLine[] {
 
 test("docs/deploy/cost.md says what the command says: run `bun scripts/cost-doc.ts` after a change", async () => {
   expect(await Bun.file(new URL("../../../docs/deploy/cost.md", import.meta.url)).text()).toBe(costDoc());
-}, 30_000);
+}, 60_000);
 
 test("each line is quantity times price, the total their sum, and the date is said", async () => {
   const { exitCode, stdout } = await pylon(["cost", "--replicas", "2", "--storage-gb", "100", "--egress-gb", "50", "--json"], "/");

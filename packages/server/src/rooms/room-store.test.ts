@@ -144,7 +144,7 @@ describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
     for (let at = 0; at < mine.length; at += 500) await Promise.all(mine.slice(at, at + 500).map(({ room, userId }) => store.leave(room, userId)));
     await store.leave("full-1", "u");
     expect(await store.rooms(null)).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 });
 
 test("after a stop in order nothing in Redis depends on the replica", async () => {
