@@ -3,7 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
-import { Secret, TOTP } from "otpauth";
+import jsQR from "jsqr";
+import { Secret, TOTP, URI } from "otpauth";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { TestClient, until } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
@@ -75,6 +76,23 @@ async function backupCodes(): Promise<string[]> {
   const codes = await items.allTextContents();
   expect(codes.length).toBe(10);
   return codes;
+}
+
+/** What a phone's camera reads from the page. */
+async function scanned(): Promise<string> {
+  const pixels = await page.getByRole("img", { name: "Key for your authenticator app" }).evaluate(async (svg) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(300, 300);
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("no canvas");
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, 300, 300);
+    context.drawImage(image, 0, 0, 300, 300);
+    return [...context.getImageData(0, 0, 300, 300).data];
+  });
+  return jsQR(new Uint8ClampedArray(pixels), 300, 300)?.data ?? "";
 }
 
 async function signOut(): Promise<void> {
@@ -184,8 +202,10 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
   await press("Add an authenticator app");
-  const secret = (await page.locator(".pylon-secret").textContent()) ?? "";
-  const totp = new TOTP({ secret: Secret.fromBase32(secret) });
+  // By camera, and by hand.
+  const totp = URI.parse(await scanned()) as TOTP;
+  expect([totp.secret.base32, totp.label]).toEqual([(await page.locator(".pylon-secret").textContent()) ?? "", "ann@example.com"]);
+  await shot("authenticator");
   await page.getByLabel("Code that the app shows").fill(totp.generate());
   await press("Confirm");
   const codes = await backupCodes();
