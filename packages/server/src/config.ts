@@ -24,6 +24,8 @@ export interface Config {
   /** Pages that may send cookies. */
   readonly csrfOrigins: readonly string[];
   readonly cookie: CookieConfig;
+  /** How long browsers are to reach this host over https only, in seconds; 0: nothing is said. */
+  readonly hstsMaxAge: number;
   /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
   readonly encryptionSecret: string | null;
   /** Who people may sign in with. */
@@ -211,6 +213,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     trustedOrigins: get("PYLON_TRUSTED_ORIGINS"),
     csrfOrigins: get("PYLON_CSRF_ORIGINS"),
     cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
+    hstsMaxAge: get("PYLON_PUBLIC_URL")?.startsWith("https:") === true ? get("PYLON_HSTS_MAX_AGE") : 0,
     encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
     oauth: oauthProviders({ ...overrides, ...environment }, dev, problems),
     jwtSecret: get("PYLON_JWT_SECRET") ?? null,

@@ -210,6 +210,7 @@ export class RunningServer {
     const dispatcher = new Dispatcher({
       dev: config.dev,
       trustedHops: config.trustProxyHops,
+      hstsMaxAge: config.hstsMaxAge,
       authenticator,
       origins: new Origins(config.corsOrigins),
       limiter,

@@ -113,11 +113,8 @@ class Listener {
     const { dispatcher } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
     if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
-    return dispatcher.serve("page", request, peer, async () => {
-      const page = this.#purpose === "all" ? await this.#services.page(request, path) : null;
-      if (page !== null) return page;
-      throw new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." });
-    });
+    const find = async (): Promise<Response | null> => (this.#purpose === "all" ? this.#services.page(request, path) : null);
+    return dispatcher.servePage(request, peer, find, () => new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." }));
   }
 
   #refuseShards(request: Request, peer: Peer): Promise<Response> {

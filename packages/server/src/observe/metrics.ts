@@ -131,7 +131,7 @@ export class Metrics {
       counter("pylon_rate_limited_total", "Requests refused because there were too many, by limit.", () => byLabel("limit", rateLimited())),
       counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () => byLabel("outcome", signIns())),
       counter("pylon_telemetry_items_total", "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.", telemetry),
-      gauge("pylon_event_loop_delay_seconds", "The longest time that the event loop was held up since the last scrape.", () => loop.take()),
+      gauge("pylon_event_loop_delay_seconds", "The longest time that the event loop was held up in the last one to two minutes.", () => loop.longest),
       gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () => process.memoryUsage.rss()),
     ];
   }
