@@ -37,6 +37,7 @@ import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
 import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
+import { reasonOf } from "./operation.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
@@ -150,7 +151,7 @@ export class RunningServer {
     const parts: Part[] = [
       { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
       { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
-      { name: "files", isNeeded: false, check: () => storage.check() },
+      { name: "files", isNeeded: false, check: () => storage.check(), onChange: (state, reason) => (state === "up" ? log.info("files are back") : log.warn("files can't be relied on", { state, ...(reason === undefined ? {} : { reason: reasonOf(reason) }) })) },
       ...(redis === null ? [] : [{ name: "redis", isNeeded: false, check: () => (redis.isUp ? "up" : "lost") } satisfies Part]),
     ];
     const health = new Health(parts);
@@ -268,6 +269,8 @@ export class RunningServer {
     this.#telemetry?.start(this.#metrics);
     this.#startWatch();
     this.#log.info("listening", { port: this.port, dev: config.dev });
+    // What does not work from the first moment is in the log, also where nothing asks for it.
+    void this.#health.report();
   }
 
   /** Takes a new version of the app, whose schema the database has already: rules and functions at once. */
