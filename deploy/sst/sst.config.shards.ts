@@ -16,7 +16,7 @@ export default $config({
     const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: pylon.createCache(network), ...pylon.secretValues(settings) });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
-    const domain = `shards.${settings.domain}`;
+    const domain = pylon.shardsDomain(settings.domain);
     pylon.createService("Shards", { cluster, network, settings, files, parameters, domain, replicas: "single", size: { cpu: "1 vCPU", memory: "2 GB" } });
     pylon.scaleByConnections("Pylon", service);
     pylon.createAlarms(service, settings, database);

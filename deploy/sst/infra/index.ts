@@ -7,5 +7,5 @@ export { createFiles } from "./files";
 export { createNetwork } from "./network";
 export { createParameters, secretValues } from "./parameters";
 export { createService } from "./service";
-export { readSettings } from "./settings";
+export { readSettings, shardsDomain } from "./settings";
 export { createVolume } from "./volume";
