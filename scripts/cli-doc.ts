@@ -37,13 +37,27 @@ Every command takes \`--json\`: JSON for programs on stdout, one value, or a lin
 | 64 | it was called wrongly |
 | 69 | what it needs can't be reached |
 
-\`dev\`, \`migrate\`, \`doctor\`, \`logs\` and \`metrics\` read \`.env.local\` and \`.env\`; \`start\` and \`health\` read the environment alone, see [configuration](configuration.md).
+\`dev\`, \`migrate\`, \`backup\`, \`restore\`, \`resync\`, \`doctor\`, \`logs\` and \`metrics\` read \`.env.local\` and \`.env\`; \`start\` and \`health\` read the environment alone, see
+[configuration](configuration.md). \`doctor --production\`, \`deploy --stage\` and \`secrets\` read what production is given, each as it says below.
+
+## Where an app's data is
+
+| | database | uploaded files |
+| --- | --- | --- |
+| \`pylon start\` | \`pylon.db\` in the app's folder | \`uploads\` there |
+| \`pylon dev\` | \`.pylon/dev.db\` in the app's folder | \`.pylon/uploads\` there |
+
+\`PYLON_DB_PATH\` and \`PYLON_FILES_DIR\` name other places. \`backup\`, \`restore\`, \`resync\` and \`migrate\` take what these variables name, else the database of the two that is there. Where
+both are, they refuse (\`DATA_AMBIGUOUS\`) until \`PYLON_DB_PATH\` says which is meant; uploaded files belong to the database. Each says which it took.
 `;
 
 /** What a line for each flag does not say. */
 const NOTES: Readonly<Record<string, string>> = {
   health:
     "It asks `http://127.0.0.1:PORT/health`, or the address in `PYLON_HOST`, and gives up after 5 s. It is made to be a container's health check: it loads nothing of the server, and passes no proxy.",
+  migrate: "Without a database `apply` makes the one of `pylon dev`; `plan` and `status` make none.",
+  backup: "Only the owner can read the new folder.",
+  restore: "Without a database it makes the one of `pylon start`. Files that root restores belong to whom the old ones belonged, or the folder that they are in.",
   doctor:
     "`--production` only reads. It looks at the environment and at `.env.production`, which Docker hands to the server, and not at `.env`, which is for development. With an `sst.config.ts` it asks the stage's own `infra/settings.ts`, and takes for given what AWS has: the database's URL and the secrets. What it finds is `pass`, `warning` or `error`, each with what to do; errors make the exit code 1. Values of secrets are never shown.",
   deploy:

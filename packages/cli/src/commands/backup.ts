@@ -19,6 +19,8 @@ export const backup = defineCommand({
     const data = locateData(resolve(dir), env);
     checkDatabase(data.database);
     const growing = `${folder}.partial`;
+    // It holds everybody's rows and files: nobody else is to read it.
+    process.umask(0o077);
     await rm(growing, { recursive: true, force: true });
     await mkdir(growing, { recursive: true });
     try {
@@ -30,9 +32,9 @@ export const backup = defineCommand({
       const uploaded = uploads === null ? 0 : await copyFiles(uploads, join(growing, UPLOADS));
       await seal(growing, { app: manifest === null ? null : { name: manifest.name, version: manifest.version }, created_at: new Date().toISOString() });
       await rename(growing, folder);
-      output.say(`Backed up the database and ${uploaded} uploaded ${uploaded === 1 ? "file" : "files"} to ${target}.`);
+      output.say(`Backed up ${data.database} and ${uploaded} uploaded ${uploaded === 1 ? "file" : "files"}${uploads === null ? "" : ` of ${uploads}`} to ${target}.`);
       if (uploads === null) output.say("Uploaded files are in S3, which has its own versions; they are not in the backup.");
-      output.json({ code: "BACKUP_OK", ok: true, target: folder, db: true, manifest: manifest !== null, uploaded_files: uploaded });
+      output.json({ code: "BACKUP_OK", ok: true, target: folder, db: true, manifest: manifest !== null, uploaded_files: uploaded, database: data.database, uploads });
       return EXIT.OK;
     } catch (error) {
       await rm(growing, { recursive: true, force: true });

@@ -1,8 +1,8 @@
-import { join } from "node:path";
 import { ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
+import { developedData } from "../data-place.ts";
 import { checkApp, checkPolicies } from "../doctor/app.ts";
 import { error, pass, sayChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
 import { checkMachine, checkRuntime } from "../doctor/machine.ts";
@@ -42,7 +42,7 @@ async function checkHere(dir: string, entry: string, own: Environment): Promise<
 
 function checkConfig(env: Environment, dir: string): { readonly check: Check; readonly config: Config | null } {
   try {
-    return { config: loadConfig(env, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db") }), check: pass("configuration", "every variable is usable in production") };
+    return { config: loadConfig(env, developedData(dir, env)), check: pass("configuration", "every variable is usable in production") };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
     return { config: null, check: error("configuration", cause.message) };

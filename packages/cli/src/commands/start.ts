@@ -1,6 +1,7 @@
 import { createServer, describeDatabase, loadApp, loadConfig } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
+import { servedData } from "../data-place.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import { EXIT } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
@@ -17,7 +18,7 @@ export const start = defineCommand({
   async run(context) {
     const { dir, entry } = locateApp(context, "START");
     const { output, options, env } = context;
-    const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port });
+    const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, servedData(dir, env));
     const app = await loadApp(dir, { entry, functionsDir: config.functionsDir, dev: config.dev });
     const server = createServer({ app, config, env });
     surviveStrayRejections();
