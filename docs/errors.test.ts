@@ -31,6 +31,15 @@ test("the page lists the codes of the client, and no other", () => {
   expect([...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code).toSorted()).toEqual([...CLIENT_ERROR_CODES].toSorted());
 });
 
+test("what the client says by itself is listed", () => {
+  const said = new Set<string>();
+  for (const file of new Bun.Glob("{sync,react}/src/**/*.{ts,tsx}").scanSync(join(ROOT, "packages"))) {
+    const text = readFileSync(join(ROOT, "packages", file), "utf8");
+    for (const [, code = ""] of text.matchAll(/(?:code: |ofClient\()"([A-Z_]+)"/g)) said.add(code);
+  }
+  expect([...said].toSorted()).toEqual([...CLIENT_ERROR_CODES].toSorted());
+});
+
 test("the page lists every code with its status, and no other", () => {
   const listed = [...page.matchAll(/^\| (`[^|]+) \| (\d+) \|/gm)].flatMap(([, codes = "", status = ""]) =>
     [...codes.matchAll(/`(\w+)`/g)].map(([, code = ""]): [string, number] => [code, Number(status)]),

@@ -117,6 +117,18 @@ test("a code by mail signs in", async () => {
   await until(async () => ((await whoAmI().catch(() => null)) as { readonly email: string } | null)?.email === email);
 }, 60_000);
 
+test("a server that can't be reached is said in words, and the form goes on", async () => {
+  await page.goto(`${url}/auth/sign-in?redirect=/health`);
+  await page.route("**/api/auth/**", (route) => route.abort());
+  await page.getByLabel("E-mail").first().fill("nobody@example.com");
+  await page.locator("input[type=password]").first().fill("whatever it is");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "The server can't be reached. Try again." }).waitFor();
+  await page.unroute("**/api/auth/**");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "wrong" }).waitFor();
+});
+
 test("T10: the page leads nowhere that the app does not trust", async () => {
   const host = new URL(server.url).host;
   const evil = ["https://evil.example", "//evil.example", "/\\evil.example", "https:evil.example", `http://${host}@evil.example`, `http://${host}.evil.example`, "javascript:alert(1)", "/\t/evil.example", "data:text/html,x"];

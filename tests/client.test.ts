@@ -190,3 +190,15 @@ test("a live query keeps its array until a row in it changes, and hears only of 
   await engine.update("Todo", first?.id ?? "", { done: true });
   expect(open.getSnapshot().map(({ title }) => title)).toEqual(["b", "a"]);
 });
+
+test("where the server is gone, a call says so in words for people", async () => {
+  const { url, stop } = await startServer(app);
+  const engine = connect(url, "websocket");
+  await engine.signInAsGuest();
+  await until(() => engine.connected);
+  await stop();
+  const gone = { name: "PylonClientError", code: "UNREACHABLE", status: 0, message: "The server can't be reached. Try again." };
+  await expect(engine.request("GET", "/api/auth/me")).rejects.toMatchObject(gone);
+  await expect(engine.fn("add", { title: "lost" })).rejects.toMatchObject(gone);
+  await expect(engine.signInAsGuest()).rejects.toMatchObject(gone);
+});

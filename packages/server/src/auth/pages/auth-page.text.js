@@ -9,7 +9,10 @@ const secret = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
 /** @param {string} method @param {string} path @param {unknown} [body] */
 async function call(method, path, body) {
-  const response = await fetch(`/api/auth${path}`, { method, credentials: "same-origin", ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }) });
+  const init = { method, credentials: /** @type {const} */ ("same-origin"), ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }) };
+  const response = await fetch(`/api/auth${path}`, init).catch((cause) => {
+    throw new Error("The server can't be reached. Try again.", { cause });
+  });
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   const error = answer.error ?? {};
