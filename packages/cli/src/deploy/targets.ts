@@ -18,8 +18,8 @@ export function deploymentName(appName: string): string {
   return name === "" ? "pylon-app" : name;
 }
 
-/** The files of a target, by their place in the app's folder. */
-export function filesOf(target: Target, name: string, shape: Shape): DeployFile[] {
+/** The files of a target, by their place in the app's folder. @param shape of SST; null leaves its config out */
+export function filesOf(target: Target, name: string, shape: Shape | null): DeployFile[] {
   const from = (source: string, path: string): DeployFile => ({ path, content: templateOf(source).replaceAll(PLACEHOLDER, name) });
   const image = [from("docker/app.Dockerfile", "Dockerfile"), from("docker/app.dockerignore", ".dockerignore")];
   switch (target) {
@@ -33,7 +33,7 @@ export function filesOf(target: Target, name: string, shape: Shape): DeployFile[
       return [from("systemd/pylon.service", "pylon.service")];
     case "sst": {
       const parts = Object.keys(deployFiles()).filter((source) => source.startsWith("sst/infra/"));
-      return [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts"), ...parts.map((source) => from(source, source.slice("sst/".length))), ...image];
+      return [...(shape === null ? [] : [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts")]), ...parts.map((source) => from(source, source.slice("sst/".length))), ...image];
     }
   }
 }
