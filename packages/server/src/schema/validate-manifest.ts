@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
+import { malformed } from "./malformed.ts";
 import { kindOf, targetOf } from "./schema.ts";
 
 const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
@@ -20,7 +21,7 @@ const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete"
 export function validateManifest(json: unknown): { manifest: Manifest | null; diagnostics: Diagnostic[] } {
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
-    const diagnostics = shape.issues.map((issue) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${issue.message}.`, v.getDotPath(issue) ?? undefined));
+    const diagnostics = shape.issues.map(malformed).map(({ field, message }) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${message}.`, field === "" ? undefined : field));
     return { manifest: null, diagnostics };
   }
   const manifest = shape.output as Manifest;
