@@ -16,9 +16,11 @@ const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete"
 /**
  * Checks a manifest, as app.ts made it or as it was read from a file.
  *
+ * @param json null: there is none, and who looked for it has told why
  * @returns all that is wrong with it; `manifest` is null when something is
  */
 export function validateManifest(json: unknown): { manifest: Manifest | null; diagnostics: Diagnostic[] } {
+  if (json === null) return { manifest: null, diagnostics: [] };
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
     const diagnostics = shape.issues.map(malformed).map(({ field, message }) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${message}.`, field === "" ? undefined : field));
