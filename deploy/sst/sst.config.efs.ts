@@ -23,8 +23,8 @@ export default $config({
       volume: { efs, path: "/data" },
       environment: { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" },
     });
-    pylon.createAlarms(service, settings);
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, efs });
     const cdn = pylon.createCdn(service, settings);
-    return { api: `https://${settings.domain}`, cdn: cdn.url };
+    return pylon.outputsOf({ settings, cluster, service, efs, cdn, alarms });
   },
 });

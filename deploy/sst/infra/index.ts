@@ -5,6 +5,7 @@ export { scaleByConnections } from "./connection-scaling";
 export { createDatabase } from "./database";
 export { createFiles } from "./files";
 export { createNetwork } from "./network";
+export { outputsOf } from "./outputs";
 export { createParameters, secretValues } from "./parameters";
 export { createService } from "./service";
 export { readSettings, shardsDomain } from "./settings";

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { isOAuthSecret } from "../../../packages/server/src/config/oauth-variables.ts";
 import { VARIABLES, type Variable } from "../../../packages/server/src/config/variables.ts";
-import { readSettings } from "../infra/settings.ts";
+import { FILES } from "./stage.ts";
+
+interface Settings {
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+// By a name that the compiler does not follow: the types of `sst` are in SST's own platform.
+const { readSettings } = (await import(`${FILES}/infra/settings.ts`)) as { readSettings: (stage: string, env: Readonly<Record<string, string>>) => Settings };
 
 const DOMAIN = { PYLON_DOMAIN: "api.example.com" };
 const ofServer = Object.entries<Variable<unknown>>(VARIABLES).filter(([, { secret }]) => secret === true).map(([name]) => name);
@@ -44,7 +51,7 @@ describe("a stage has no name of production's", () => {
 
 test("the examples of names are some that the server knows", () => {
   for (const list of ["PYLON_SECRETS", "PYLON_VARIABLES"]) {
-    const message = messageOf(() => readSettings("production", { ...DOMAIN, [list]: "no name" }));
+    const message = messageOf(() => readSettings("production", { ...DOMAIN, [list]: "no name" } as Record<string, string>));
     const examples = message.split("such as ")[1]?.match(/[A-Z][A-Z_]+/g) ?? [];
     expect(examples).toHaveLength(2);
     for (const name of examples) expect(name in VARIABLES || /^PYLON_OAUTH_GITHUB_CLIENT_(ID|SECRET)$/.test(name)).toBe(true);
