@@ -14,7 +14,7 @@ export interface Route {
   /** A path pattern: `/api/entities/:entity/:id`. */
   readonly path: string;
   readonly access: RouteAccess;
-  /** What an API key must be allowed to; a route that says nothing takes no API key. */
+  /** What an API key must be allowed to; a route that says nothing takes no API key, and no token for other services. */
   readonly scope?: RouteScope;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
@@ -25,8 +25,9 @@ export interface Route {
 
 /** @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE */
 export function checkAccess({ access, scope }: Pick<Route, "access" | "scope">, context: RequestContext, dev: boolean): void {
-  const { caller } = context;
+  const { caller, identity } = context;
   checkKeyScope(caller, scope, context.params);
+  if (identity.isForServices === true && scope === undefined) throw new PylonError("INSUFFICIENT_SCOPE", "A token for other services can't do this.", { hint: "Send the session's own token." });
   if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && dev)) return;
   if (access === "signed-in") {
     if (caller.userId !== null) return;
