@@ -113,7 +113,7 @@ function writeEnvironment(target: Target, out: string): WrittenFile[] {
 
 /** @throws CommandError DEPLOY_CHECKS_FAILED */
 async function checkStageSettings(dir: string, entry: string, stage: string, output: Output): Promise<void> {
-  const checks = await checkProduction({ dir, entry, stage, env: process.env });
+  const checks = await checkProduction({ dir, entry, stage, envFile: undefined, env: process.env });
   const { errors } = summaryOf(checks);
   if (errors === 0) return;
   sayChecks(checks.filter(({ status }) => status !== "pass"), output);
