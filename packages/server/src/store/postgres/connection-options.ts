@@ -122,7 +122,7 @@ function explain(error: unknown, { host, port, database, user }: ClientConfig, m
     case "3D000":
       return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
     default:
-      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running? In development: docker compose -f docker-compose.dev.yml up -d`;
+      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running, and is it where DATABASE_URL says?`;
       return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
   }
 }
