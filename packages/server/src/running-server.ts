@@ -296,7 +296,7 @@ export class RunningServer {
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
     this.#log.tail.close();
-    await within(answered, drained - performance.now());
+    await within(answered, Math.max(0, drained - performance.now()));
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     for (const stop of this.#stops) stop();
     await this.#rooms.stop();
