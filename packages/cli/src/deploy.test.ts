@@ -22,7 +22,7 @@ const at = (file: string): string => join(folder.path, file);
 const read = (file: string): string => readFileSync(at(file), "utf8");
 const mode = (file: string): number => statSync(at(file)).mode & 0o777;
 
-async function deploy(...args: string[]): Promise<Result & { readonly json: { readonly code: string; readonly files?: { path: string; state: string; copy?: string }[]; readonly message?: string } }> {
+async function deploy(...args: string[]): Promise<Result & { readonly json: { readonly code: string; readonly files?: { path: string; state: string; copy?: string }[]; readonly message?: string; readonly next?: string[] } }> {
   const result = await pylon(["deploy", ...args, "--json"], folder.path);
   return { ...result, json: JSON.parse(result.stdout) as { code: string } };
 }
@@ -111,6 +111,37 @@ test("an app with errors is not deployed", async () => {
   folder.write({ "app.ts": "export default (;\n" });
   expect(await deploy("--target", "docker")).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_CHECKS_FAILED" } });
   expect(existsSync(at("Dockerfile"))).toBe(false);
+});
+
+/** Where a step is, by what it has in it. */
+function placesOf(steps: readonly string[], ...parts: readonly string[]): number[] {
+  return parts.map((part) => steps.findIndex((step) => step.includes(part)));
+}
+
+test("the next steps of docker make the environment before they use it, and let the server finish", async () => {
+  const { json } = await deploy("--target", "docker");
+  const next = json.next ?? [];
+  const order = placesOf(next, "npm install", "secrets generate", "PYLON_PUBLIC_URL", "doctor --production", "docker build", "docker run");
+  expect(order).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(next[5]).toContain("--stop-timeout 30");
+  expect(next[5]).toContain("--env-file .env.production");
+});
+
+test("the next steps of systemd put the program where the unit has it, and leave secrets and development's data out of the copy", async () => {
+  const { json } = await deploy("--target", "systemd");
+  const next = json.next ?? [];
+  const [program = ""] = /(?<=^ExecStart=)\S+/m.exec(read("pylon.service")) ?? [];
+  expect(placesOf(next, `install -m 755 pylon-executable ${program}`, ".env.systemd to the https", "doctor --production", "tar -c", "/etc/my-notes.env", "/etc/systemd/system/my-notes.service", "systemctl enable")).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  // The step itself, without root and into a folder of the test.
+  folder.write({ ".pylon/dev.db": "", ".env": "", ".git/config": "", "functions/deep/a.ts": "" });
+  chmodSync(at("functions/deep"), 0o700);
+  chmodSync(at("functions/deep/a.ts"), 0o600);
+  using opt = new TempFolder();
+  const copy = (next[3] ?? "").replaceAll("sudo ", "").replaceAll("/opt/my-notes", join(opt.path, "my-notes"));
+  expect(Bun.spawnSync(["sh", "-ec", copy], { cwd: folder.path }).exitCode).toBe(0);
+  expect(readdirSync(join(opt.path, "my-notes")).toSorted()).toEqual([".gitignore", "app.ts", "functions", "pylon.service"]);
+  expect(statSync(join(opt.path, "my-notes/functions/deep")).mode & 0o777).toBe(0o755);
+  expect(statSync(join(opt.path, "my-notes/functions/deep/a.ts")).mode & 0o777).toBe(0o644);
 });
 
 interface Service {
