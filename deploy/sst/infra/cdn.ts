@@ -12,7 +12,7 @@ const UNCACHED_ERRORS = [404, 502, 503, 504];
  * belong to the stage's own domain, and are refused.
  *
  * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which browsers send no cookies. Without one
- * the CDN is for assets, and leads whoever asks for a page to the stage's own domain.
+ * the CDN is for assets, and leads whoever asks for a page to the stage's own domain, as it always does for the server's own pages.
  */
 export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws.Cdn {
   const cachePolicy = new aws.cloudfront.CachePolicy("CdnCachePolicy", {
@@ -74,18 +74,12 @@ function guardCode({ domain, cdnDomain }: Settings): string {
     headers: { "content-type": { value: "application/json" }, "cache-control": { value: "no-store" } },
     body: JSON.stringify({ error: { code: "WRONG_HOST", message: `This name serves ${cdnDomain === undefined ? "" : "pages and "}assets only.`, hint: `Send API requests and sockets to https://${domain}.` } }),
   };
+  const isElsewhere = cdnDomain === undefined ? String.raw`!/\.(?!html?$)[a-z0-9]+$/i.test(request.uri)` : String.raw`/^\/(auth|studio)(\/|$)/.test(request.uri)`;
   return `var LIVE = /^\\/(api|ws|events|shards)(\\/|$)/;
-var ASSET = /\\.(?!html?$)[a-z0-9]+$/i;
 function handler(event) {
   var request = event.request;
   if (LIVE.test(request.uri) || request.headers.upgrade) return ${JSON.stringify(refusal)};
-${cdnDomain === undefined ? redirectCode(domain) : ""}  return request;
-}
-`;
-}
-
-function redirectCode(domain: string): string {
-  return `  if (!ASSET.test(request.uri)) {
+  if (${isElsewhere}) {
     var query = Object.keys(request.querystring).map(function (name) { return name + "=" + request.querystring[name].value; }).join("&");
     return {
       statusCode: 302,
@@ -93,6 +87,8 @@ function redirectCode(domain: string): string {
       headers: { location: { value: "https://${domain}" + request.uri + (query === "" ? "" : "?" + query) }, "cache-control": { value: "no-store" } },
     };
   }
+  return request;
+}
 `;
 }
 

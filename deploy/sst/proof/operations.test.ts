@@ -177,6 +177,7 @@ for (const version of VERSIONS) {
       test("with a name of its own has pages, which the server lets call it", () => {
         const stage = evaluate("sst.config.ts", "staging", { PYLON_CDN_DOMAIN: "www.example.com" });
         for (const uri of ["/", "/lists/7", "/chunk-0a1b2c.js"]) expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ uri });
+        for (const uri of ["/auth/sign-in", "/studio"]) expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ statusCode: 302 });
         expect(stage.outputs["cdn"]).toBe("https://staging.www.example.com");
         expect(loadConfig(stage.environments()[0] ?? {}).corsOrigins).toEqual(["https://staging.api.example.com", "https://staging.www.example.com"]);
       });
