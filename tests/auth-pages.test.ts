@@ -73,8 +73,9 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   expect(await whoAmI()).toMatchObject({ email, displayName: "Ann", emailVerified: true });
 
   const { body } = await new TestClient(server.url, null).request("POST", "/api/auth/password/login", { email, password: PASSWORD }, { "User-Agent": "Mozilla/5.0 (iPhone) Safari/1" });
-  await page.reload();
-  await page.screenshot({ path: join(shots, "account.png") });
+  await page.goto(`${url}/auth/account?redirect=/health`);
+  await page.screenshot({ path: join(shots, "account.png"), fullPage: true });
+  expect(await page.getByRole("link", { name: "Back to Notes" }).getAttribute("href")).toBe(`${url}/health`);
   await page.getByRole("button", { name: "Sign out Safari on iPhone" }).click();
   await until(async () => (await page.getByRole("listitem").count()) === 1);
   expect((await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).status).toBe(401);
@@ -156,6 +157,19 @@ test("an app with pages of its own has none of ours", async () => {
   const own = await startServer(appOf(buildManifest({ name: "own", version: "1.0.0", entities, policies, auth: { pages: false } })));
   try {
     expect((await fetch(`${own.url}/auth/sign-in`)).status).toBe(404);
+  } finally {
+    await own.stop();
+  }
+});
+
+test("an app without users serves no pages for them, and says why", async () => {
+  const own = await startServer(appOf(buildManifest({ name: "plain", version: "1.0.0", access: "public", entities: [entity("Item", { name: field.string() })] })));
+  try {
+    for (const path of ["/auth/sign-in", "/auth/sign-up", "/auth/account", "/auth/assets/auth.js"]) {
+      const { status, text } = await new TestClient(own.url, null).request("GET", path);
+      expect([path, status]).toEqual([path, 404]);
+      expect(text).toContain("This app has no users to sign in.");
+    }
   } finally {
     await own.stop();
   }

@@ -138,7 +138,19 @@ export function createAuth(options: AuthOptions): Auth {
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
     signIns: outcomes.counts,
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }), ...authPageRoutes(settings, () => declared().pages !== false)],
+    routes: [
+      ...sessionRoutes(services),
+      ...passwordRoutes(services),
+      ...emailRoutes(services),
+      ...accountRoutes(services, data),
+      ...apiKeyRoutes(services, apiKeys),
+      ...jwtRoutes(jwts),
+      ...organizationRoutes(services, organizations, tenants),
+      ...secondFactorRoutes(services, totp, devices),
+      ...passkeyRoutes(services, passkeys),
+      ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }),
+      ...authPageRoutes(settings, users, () => declared().pages !== false),
+    ],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();

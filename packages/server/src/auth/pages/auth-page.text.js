@@ -181,7 +181,7 @@ async function loadAccount() {
   const who = document.getElementById("who");
   if (who === null) return;
   const { session, user } = await call("GET", "/session");
-  if (session.user_id === null || session.is_guest === true) return location.assign("/auth/sign-in?redirect=/auth/account");
+  if (session.user_id === null || session.is_guest === true) return location.assign(`/auth/sign-in?redirect=${encodeURIComponent(location.pathname + location.search)}`);
   who.textContent = user?.email ?? session.user_id;
   await loadDevices();
 }
