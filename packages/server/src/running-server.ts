@@ -223,7 +223,7 @@ export class RunningServer {
     this.#dispatcher = dispatcher;
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
     const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
-    const page = createPage(() => this.#app);
+    const page = createPage(() => this.#app, { home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null });
     this.#listen = (purpose, port) =>
       listen(purpose, { ...config, port, idleSeconds: idleSecondsOf(config) }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;

@@ -236,7 +236,8 @@ export class Dispatcher {
 
 function setAll(headers: Headers, values: AnswerHeaders): void {
   for (const [name, value] of Object.entries(values)) {
-    if (typeof value === "string") headers.set(name, value);
-    else for (const item of value) headers.append(name, item);
+    // What an answer depends on adds up.
+    if (typeof value === "string" && name !== "Vary") headers.set(name, value);
+    else for (const item of [value].flat()) headers.append(name, item);
   }
 }
