@@ -6,6 +6,7 @@ import { checkDatabase, locateData, storedManifest, uploadsOf } from "../backup/
 import { copyDurably, DATABASE, filesIn, MANIFEST, seal, UPLOADS } from "../backup/backup-folder.ts";
 import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
+import { systemFailure } from "../system-failure.ts";
 
 export const backup = defineCommand({
   name: "backup",
@@ -21,9 +22,9 @@ export const backup = defineCommand({
     const growing = `${folder}.partial`;
     // It holds everybody's rows and files: nobody else is to read it.
     process.umask(0o077);
-    await rm(growing, { recursive: true, force: true });
-    await mkdir(growing, { recursive: true });
     try {
+      await rm(growing, { recursive: true, force: true });
+      await mkdir(growing, { recursive: true });
       // The database first: files come before the rows that name them, and go long after.
       copyDatabase(data.database, join(growing, DATABASE));
       const manifest = await storedManifest(join(growing, DATABASE));
@@ -37,7 +38,9 @@ export const backup = defineCommand({
       output.json({ code: "BACKUP_OK", ok: true, target: folder, db: true, manifest: manifest !== null, uploaded_files: uploaded, database: data.database, uploads });
       return EXIT.OK;
     } catch (error) {
-      await rm(growing, { recursive: true, force: true });
+      await rm(growing, { recursive: true, force: true }).catch(() => undefined);
+      const reason = systemFailure(error, growing);
+      if (reason !== null) throw new CommandError("BACKUP_FAILED", `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`);
       throw error;
     }
   },

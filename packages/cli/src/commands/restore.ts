@@ -9,6 +9,7 @@ import { takeDatabase } from "../backup/take-database.ts";
 import { defineCommand } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
 import { CommandError, EXIT } from "../output.ts";
+import { systemFailure } from "../system-failure.ts";
 
 export const restore = defineCommand({
   name: "restore",
@@ -58,6 +59,8 @@ async function replace(folder: string, { files }: Contents, database: string, up
     }
   } catch (error) {
     await discard(fresh, freshUploads);
+    const reason = systemFailure(error, fresh);
+    if (reason !== null) throw new CommandError("RESTORE_FAILED", `Nothing was changed: ${reason}`);
     throw error;
   }
   const kept: string[] = [];
