@@ -1,6 +1,6 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so a deployment is a short pause.
+// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so nobody serves while a new version starts.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
