@@ -105,7 +105,7 @@ async function asWhoeverIsLeft<T>(sync: SyncEngine, ask: () => Promise<T>): Prom
     return await ask();
   } catch (error) {
     if (!(error instanceof PylonClientError) || error.code !== "UNAUTHORIZED") throw error;
-    sync.setToken(null);
+    sync.forgetToken();
     return ask();
   }
 }
