@@ -42,6 +42,7 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
   const domain = isProduction ? root : `${stage}.${root}`;
   const cdnDomain = cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`;
   if (!isProduction) checkNames(stage, [domain, cdnDomain], [root, shardsDomain(root), cdnRoot]);
+  const secrets = [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])];
   return {
     isProduction,
     domain,
@@ -51,8 +52,8 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
     // Pages from the CDN's own name call the stage's.
     corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? [domain, cdnDomain].filter((name) => name !== undefined).map((name) => `https://${name}`).join(","),
     alarmEmail: text(env, "PYLON_ALARM_EMAIL"),
-    secrets: [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])],
-    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name)])),
+    secrets,
+    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name, secrets)])),
   };
 }
 
@@ -119,10 +120,11 @@ function names(env: Readonly<Record<string, string | undefined>>, list: keyof ty
 }
 
 /** @throws Error for what has no value, and for a secret, which everybody could read who may look at a task definition */
-function required(env: Readonly<Record<string, string | undefined>>, name: string): string {
+function required(env: Readonly<Record<string, string | undefined>>, name: string, secrets: readonly string[]): string {
   if (SECRET.test(name)) {
     throw new Error(`PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task definition: name it in PYLON_SECRETS, and give its value by \`pylon secrets set ${name}\`.`);
   }
+  if (secrets.includes(name)) throw new Error(`PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from one place only: name it in one of them.`);
   const given = text(env, name);
   if (given === undefined) throw new Error(`PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`);
   return given;

@@ -26,6 +26,10 @@ describe("a secret among the variables would be plain text in the task definitio
     expect(readIt).not.toThrow("value-of-the-secret");
   });
 
+  test("what is a secret already is refused, for ECS takes a name once", () => {
+    expect(() => readSettings("production", { ...DOMAIN, PYLON_SECRETS: "WEBHOOK", PYLON_VARIABLES: "WEBHOOK", WEBHOOK: "x" })).toThrow("both name WEBHOOK");
+  });
+
   test.each(["PYLON_EMAIL_FROM", "PYLON_OAUTH_GITHUB_CLIENT_ID", "PYLON_OAUTH_APPLE_KEY_ID", "OTEL_EXPORTER_OTLP_ENDPOINT", "KEYBOARD"])("%s is taken", (name) => {
     expect(readSettings("production", { ...DOMAIN, PYLON_VARIABLES: name, [name]: "x" }).variables).toEqual({ [name]: "x" });
   });
