@@ -9,6 +9,8 @@ import type { RateLimit } from "./request/rate-limit.ts";
 /** Everything about a server that is not in the app. Made from the environment; nothing else reads it. See docs/configuration.md. */
 export interface Config {
   readonly dev: boolean;
+  /** Further hosts that dev mode answers at. */
+  readonly devHosts: readonly string[];
   readonly host: string;
   readonly port: number;
   /** Sockets on port+1, event streams on port+2 and shards on port+3 too, as older clients expect them. */
@@ -200,6 +202,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
   const databasePath = isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH");
   const config: Config = {
     dev,
+    devHosts: get("PYLON_DEV_HOSTS"),
     host: get("PYLON_HOST"),
     port: get("PYLON_PORT"),
     extraPorts: !get("PYLON_SINGLE_PORT"),

@@ -21,6 +21,7 @@ import { functionRoutes } from "./functions/routes.ts";
 import { Runner } from "./functions/runner.ts";
 import { Watchdog } from "./functions/watchdog.ts";
 import { ConnectionLimit } from "./http/connection-limit.ts";
+import { DevHosts } from "./http/dev-hosts.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
@@ -210,6 +211,7 @@ export class RunningServer {
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,
+      devHosts: config.dev ? new DevHosts([...config.devHosts, ...(config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname])]) : null,
       trustedHops: config.trustProxyHops,
       hstsMaxAge: config.hstsMaxAge,
       authenticator,

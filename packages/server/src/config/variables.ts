@@ -75,6 +75,10 @@ function domain(value: string): string {
   return value;
 }
 
+function hosts(value: string): string[] {
+  return value.split(",").map((entry) => domain(entry.trim()));
+}
+
 /** Only the form is looked at here; the store says what is wrong with the rest. */
 function postgresUrl(value: string): string {
   const url = new URL(value);
@@ -145,6 +149,7 @@ const GIB = 1024 * MIB;
 
 export const VARIABLES = {
   PYLON_DEV_MODE: variable({ wants: "1 or 0", doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.", fallback: false, parse: flag }),
+  PYLON_DEV_HOSTS: variable<string[]>({ wants: "hosts such as dev.example.com, or .example.com for all below it, separated by commas", doc: "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: dev mode is open to whoever reaches it, and a web page can have a name of its own lead here.", fallback: [], parse: hosts }),
   PYLON_HOST: variable({ wants: "an address", doc: "The address to listen on.", fallback: "0.0.0.0", parse: text }),
   PYLON_PORT: variable({ wants: "a port from 0 to 65532", doc: "The port. Everything is on it; 0 takes a free one.", fallback: 4321, parse: whole(0, 65_532) }),
   PYLON_SINGLE_PORT: variable({ wants: "1 or 0", doc: "Leaves out the ports +1 (WebSocket), +2 (event stream) and +3 (shards), which older clients use.", fallback: false, parse: flag }),

@@ -13,10 +13,13 @@ import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders
 import { checkAccess, type Route } from "../request/route.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
+import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
 
 export interface DispatcherOptions {
   readonly dev: boolean;
+  /** Null outside of dev mode: there a proxy in front knows which hosts are served. */
+  readonly devHosts: DevHosts | null;
   readonly trustedHops: number;
   /** How long browsers are to come over https only, in seconds; 0 says nothing of it. */
   readonly hstsMaxAge: number;
@@ -42,6 +45,8 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
+/** What is answered here has tokens, codes or what people are known by in it, in errors too: no cache on the way may keep it. */
+const KEPT_NOWHERE = [AUTH_PATHS, "/api/admin/", "/studio/"];
 
 /** The address at the other end of the connection; asked only when it is needed. */
 export type Peer = () => string;
@@ -82,11 +87,12 @@ export class Dispatcher {
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
     return this.#run({ name: route.path, isQuiet: route.quiet === true }, request, peer, async (address, requestId) => {
       const { authenticator } = this.#options;
+      refuseNul(params);
       const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
       if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
       const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
       const context = new RequestContext(request, params, identity, address, requestId);
-      checkAccess(route, context, this.#options.dev);
+      checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
       return route.handle(context);
     });
   }
@@ -115,9 +121,10 @@ export class Dispatcher {
    * Who opens a socket, and where its replica is. A bad token is not refused here: a browser can't read a refused handshake, so the socket
    * is opened and closed with a code.
    *
-   * @throws PylonError ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
+   * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
    */
   async identifySocket(request: Request, address: Peer): Promise<SocketStart & { readonly protocol: string | undefined }> {
+    this.#options.devHosts?.check(request.headers.get("host"));
     this.checkOrigin(request);
     await this.#options.limiter.count(address);
     const header = request.headers.get("sec-websocket-protocol");
@@ -171,6 +178,7 @@ export class Dispatcher {
     const address = (): string => this.addressOf(request, peer);
     let answer: Answer;
     try {
+      this.#options.devHosts?.check(request.headers.get("host"));
       if (!isFree && this.#options.limiter.isOn) await this.#options.limiter.count(address);
       answer = await handle(address, requestId);
     } catch (error) {
@@ -180,7 +188,7 @@ export class Dispatcher {
     if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, address);
     span?.set("http.response.status_code", answer.status);
     span?.end();
-    return this.#toResponse(answer, request, requestId);
+    return this.#toResponse(answer, request, requestId, name);
   }
 
   /** A trusted proxy may have named the request already. */
@@ -208,12 +216,13 @@ export class Dispatcher {
     return errorAnswer(shown ?? new PylonError("INTERNAL", "Something failed on our side.", { hint: `The server's log has the reason under request ${requestId}.` }), requestId);
   }
 
-  #toResponse(answer: Answer, request: Request, requestId: string): Response {
+  #toResponse(answer: Answer, request: Request, requestId: string, name: string): Response {
     const origin = request.headers.get("origin");
     const cors = origin === null ? undefined : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
       const response = new Response(JSON.stringify(answer.body), { status: answer.status, headers: this.#jsonHeaders });
       response.headers.set("X-Request-Id", requestId);
+      if (KEPT_NOWHERE.some((start) => name.startsWith(start))) response.headers.set("Cache-Control", "no-store");
       if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
@@ -231,6 +240,13 @@ export class Dispatcher {
     if (status >= 500) log.warn("request", fields);
     else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
+  }
+}
+
+/** Postgres takes no NUL in a text, so nothing can have it in its name. @throws PylonError NOT_FOUND */
+function refuseNul(params: Readonly<Record<string, string>>): void {
+  for (const name in params) {
+    if (params[name]?.includes("\0") === true) throw new PylonError("NOT_FOUND", "There is nothing of this name.", { field: name, hint: "A name has no NUL character." });
   }
 }
 
