@@ -12,6 +12,7 @@ import { RedisCache } from "./cache/redis-cache.ts";
 import { Redis } from "./cache/redis.ts";
 import type { Config } from "./config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
+import type { Identity, Standing } from "./data/caller.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
 import type { FileSettings } from "./files/file-settings.ts";
@@ -117,7 +118,11 @@ export class RunningServer {
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const tracing = new Tracing(telemetry?.recorder ?? null);
     const committer = new Committer(store, model, platform, (outcome, ms) => metrics.commit(outcome, ms));
-    const feed = new Feed(store, app.model, now, {
+    const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
+      if (sessionId !== null) return sessions.standing(sessionId, caller);
+      return caller.apiKeyId === null ? "same" : apiKeys.standing(caller.apiKeyId);
+    };
+    const feed = new Feed(store, app.model, now, standing, {
       failed: (error) => log.error("feed failed", error),
       delivered: (lagMs) => metrics.delivered(lagMs),
       traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
@@ -280,6 +285,11 @@ export class RunningServer {
     const isSameData = JSON.stringify([app.manifest.policies, app.manifest.access]) === JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
     this.#app = app;
     this.#feed.setModel(app.model, isSameData);
+  }
+
+  /** Counts a backup that was made of its data, or that failed. */
+  countBackup(outcome: "made" | "failed"): void {
+    this.#metrics.backup(outcome);
   }
 
   /** Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing more. */

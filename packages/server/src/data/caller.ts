@@ -27,4 +27,7 @@ export interface Identity {
   readonly isForServices?: true;
 }
 
+/** Whether an identity still is what it was, stands for something else, or for nobody. */
+export type Standing = "same" | "changed" | "over";
+
 export const ANONYMOUS_IDENTITY: Identity = Object.freeze({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });

@@ -91,7 +91,10 @@ export class Dispatcher {
       const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
       if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
       const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
-      const context = new RequestContext(request, params, identity, address, requestId);
+      const confirm = async (): Promise<void> => {
+        if (!isSame(await authenticator.identify(request), identity)) throw new PylonError("UNAUTHORIZED", "The session was changed while this request came in.", { hint: "Send it again." });
+      };
+      const context = new RequestContext(request, params, identity, address, requestId, isForeign ? undefined : confirm);
       checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
       return route.handle(context);
     });
@@ -241,6 +244,10 @@ export class Dispatcher {
     else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
   }
+}
+
+function isSame(now: Identity, then: Identity): boolean {
+  return now === then || (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller));
 }
 
 /** Postgres takes no NUL in a text, so nothing can have it in its name. @throws PylonError NOT_FOUND */
