@@ -63,6 +63,16 @@ export interface Config {
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
+  /** What `pylon start` copies by itself; null: nothing. */
+  readonly backup: BackupConfig | null;
+}
+
+/** Backups that are made while it serves. */
+export interface BackupConfig {
+  readonly dir: string;
+  readonly hours: number;
+  /** How many there are at most. */
+  readonly keep: number;
 }
 
 /** What is sent by OTLP, and where to. */
@@ -191,6 +201,11 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     const isWanted = !get("OTEL_SDK_DISABLED") && (config.traces ?? config.metrics ?? config.logs) !== null;
     return endpoint === undefined || !isWanted ? null : { ...config, endpoint };
   };
+  const backupDir = get("PYLON_BACKUP_DIR");
+  const backup = { hours: get("PYLON_BACKUP_HOURS"), keep: get("PYLON_BACKUP_KEEP") };
+  if (backupDir !== undefined && databaseUrl !== undefined) {
+    problems.push("PYLON_BACKUP_DIR is set, and the rows are in Postgres, which has its own backups (pg_dump, or snapshots): take it out.");
+  }
   const isTemporary = get("PYLON_IN_MEMORY");
   const windowSeconds = get("PYLON_RATE_LIMIT_WINDOW");
   const accessKeyId = get("PYLON_S3_ACCESS_KEY");
@@ -240,6 +255,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
     redisUrl: get("REDIS_URL") ?? null,
     redisNamespace: get("PYLON_REDIS_NAMESPACE") ?? null,
+    backup: backupDir === undefined ? null : { dir: backupDir, ...backup },
     files: {
       provider: get("PYLON_FILES_PROVIDER"),
       dir: get("PYLON_FILES_DIR") ?? (isTemporary ? join(dirname(databasePath), "uploads") : "uploads"),

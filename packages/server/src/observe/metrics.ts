@@ -45,6 +45,8 @@ export class Metrics {
   readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", ["method"]);
   readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by what they answered.", ["outcome"]);
   readonly #pushed = new Counter("pylon_sync_pushed_changes_total", "Changes that clients pushed, by what became of them.", ["outcome"]);
+  readonly #backups = new Counter("pylon_backups_total", "Backups that the server made by itself.");
+  readonly #backupFailures = new Counter("pylon_backup_failures_total", "Backups that it could not make.");
 
   constructor(live: LiveFigures) {
     this.#live = live;
@@ -79,6 +81,11 @@ export class Metrics {
     this.#pushed.add([outcome]);
   }
 
+  /** The process copied its data, or could not. */
+  backup(outcome: "made" | "failed"): void {
+    (outcome === "made" ? this.#backups : this.#backupFailures).add();
+  }
+
   /** Prometheus text format. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
     const registry = await this.registry();
@@ -98,7 +105,7 @@ export class Metrics {
   }
 
   #own(): (Counter | DurationHistogram)[] {
-    return [this.#requestSeconds, this.#functionSeconds, this.#commitSeconds, this.#feedLag, this.#requests, this.#requestsOk, this.#requestErrors, this.#requestsByMethod, this.#pulls, this.#pushed];
+    return [this.#requestSeconds, this.#functionSeconds, this.#commitSeconds, this.#feedLag, this.#requests, this.#requestsOk, this.#requestErrors, this.#requestsByMethod, this.#pulls, this.#pushed, this.#backups, this.#backupFailures];
   }
 
   #read(): ReadMetric[] {
