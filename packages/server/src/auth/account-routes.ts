@@ -4,6 +4,7 @@ import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
 import { AuthInput } from "./input.ts";
+import type { Organizations } from "./organizations/organizations.ts";
 import { ownUser } from "./password-routes.ts";
 import type { UserData } from "./user-data.ts";
 
@@ -13,47 +14,60 @@ const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
-export function accountRoutes(services: AuthServices, data: UserData): Route[] {
-  const { passwords, credentials, attempts, audit, cookie, users } = services;
+export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
+  const { passwords, credentials, attempts, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
+    const { caller } = context;
     const password = (await AuthInput.of(context)).optionalText("password");
+    // A guest has nothing but its session to prove itself with.
+    if (caller.isGuest && caller.userId !== null) return left(context, caller.userId);
+    const user = await ownUser(services, context);
     if (password !== undefined) {
       await attempts.count("password", user.id, { max: 10, windowSeconds: 15 * 60 });
       if (!(await passwords.matches(user, password))) throw new PylonError("INVALID_CREDENTIALS", "The password is wrong.", { field: "password" });
     } else {
       await requireFresh(services, context);
     }
-    await remove(context, user.id);
+    const [alone] = await organizations.ownedAlone(user.id);
+    if (alone !== undefined) throw new PylonError("LAST_OWNER", `You are the only owner of "${alone.name}", which has other members.`, { hint: "Make another member the owner first, or delete the organization." });
+    return left(context, user.id);
+  };
+
+  const left = async (context: RequestContext, userId: string): Promise<Answer> => {
+    await remove(context, userId);
     return new JsonAnswer({ deleted: true }, 200, { "Set-Cookie": [cookie.clear()] });
   };
 
   const remove = async (context: RequestContext, userId: string): Promise<void> => {
-    await credentials.forgetAll(userId);
-    await data.delete(userId);
+    await sessions.closing(userId, async () => {
+      await credentials.forgetAll(userId);
+      await data.delete(userId);
+    });
     await audit.record(context, "account.deleted", { userId });
   };
 
   const removeByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (users.isDeclared && (await users.get(userId)) === null) throw noSuchUser(userId);
+    if (!(await data.knows(userId))) throw noSuchUser(userId);
     await remove(context, userId);
     return json({ deleted: true });
   };
 
   const exportByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (users.isDeclared && (await users.get(userId)) === null) throw noSuchUser(userId);
+    if (!(await data.knows(userId))) throw noSuchUser(userId);
     await audit.record(context, "account.exported", { userId });
-    return json(await data.export(userId));
+    return json(await data.export(userId, context.caller));
   };
 
   const exportOwn = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
-    await requireFresh(services, context);
-    await audit.record(context, "account.exported", { userId: user.id });
-    return json(await data.export(user.id));
+    const { caller } = context;
+    const isGuest = caller.isGuest && caller.userId !== null;
+    const userId = isGuest ? caller.userId : (await ownUser(services, context)).id;
+    if (!isGuest) await requireFresh(services, context);
+    await audit.record(context, "account.exported", { userId });
+    return json(await data.export(userId, caller));
   };
 
   const ownAudit = async (context: RequestContext): Promise<Answer> => {

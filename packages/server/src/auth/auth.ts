@@ -43,6 +43,7 @@ import { SignIn } from "./sign-in.ts";
 import { SignInOutcomes } from "./sign-in-outcomes.ts";
 import { TrustedOrigins } from "./trusted-origins.ts";
 import { UserData } from "./user-data.ts";
+import { UserRemoval } from "./user-removal.ts";
 import { Users } from "./users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
@@ -116,7 +117,7 @@ export function createAuth(options: AuthOptions): Auth {
       return user !== null && passwords.has(user);
     },
   );
-  const apiKeys = new ApiKeys(store, platform);
+  const apiKeys = new ApiKeys(store, sessions, platform);
   credentials.add((userId) => apiKeys.endAll(userId));
   const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
   const totp = new TotpFactors(store, platform, settings.encryption);
@@ -132,7 +133,9 @@ export function createAuth(options: AuthOptions): Auth {
   const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
   const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
-  const data = new UserData({ store, committer, model, users, sessions, organizations, audit });
+  const removal = new UserRemoval({ users, sessions, apiKeys, organizations });
+  committer.keepTogether(removal);
+  const data = new UserData({ store, committer, model, users, sessions, organizations, audit, platform, removal });
   return {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
@@ -142,7 +145,7 @@ export function createAuth(options: AuthOptions): Auth {
       ...sessionRoutes(services),
       ...passwordRoutes(services),
       ...emailRoutes(services),
-      ...accountRoutes(services, data),
+      ...accountRoutes(services, data, organizations),
       ...apiKeyRoutes(services, apiKeys),
       ...jwtRoutes(jwts),
       ...organizationRoutes(services, organizations, tenants),
