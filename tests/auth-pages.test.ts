@@ -130,6 +130,14 @@ test("a server that can't be reached is said in words, and the form goes on", as
   await page.getByRole("status").filter({ hasText: "wrong" }).waitFor();
 });
 
+test("a page shows the words of nobody who made a link to it", async () => {
+  for (const [code, words] of [["OAUTH_DENIED", "You did not allow it there"], ["ANYTHING", "This sign-in did not work."]]) {
+    await page.goto(`${url}/auth/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`);
+    await page.getByRole("status").filter({ hasText: words }).waitFor();
+    expect(await page.locator("body").textContent()).not.toContain("555-0100");
+  }
+});
+
 test("T10: the page leads nowhere that the app does not trust", async () => {
   const host = new URL(server.url).host;
   const evil = ["https://evil.example", "//evil.example", "/\\evil.example", "https:evil.example", `http://${host}@evil.example`, `http://${host}.evil.example`, "javascript:alert(1)", "/\t/evil.example", "data:text/html,x"];

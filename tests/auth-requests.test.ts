@@ -95,6 +95,11 @@ describe("a request that is broken is no fault of ours:", () => {
   });
 });
 
+test.each(["null", "*", "https://app.example.com/", "https://app.example.com/sign-in", "app.example.com", "https://*.example.com", "file:///", "https://user@app.example.com"])("T10: %p as a trusted origin stops the start", async (origin) => {
+  const declared = buildManifest({ name: "shop", version: "1.0.0", entities: [entity("User", { email: field.string().unique() })], auth: { trustedOrigins: ["https://fine.example.com", origin] } });
+  await expect(startServer(appOf(declared))).rejects.toThrow(/TRUSTED_ORIGIN_INVALID.*auth\.trustedOrigins\[1\]/);
+});
+
 test("T19: what has tokens in it is kept by no cache", async () => {
   const ask = async (method: string, path: string, body?: unknown): Promise<string | null> => (await fetch(`${server.url}${path}`, { method, body: JSON.stringify(body) })).headers.get("cache-control");
   for (const [method, path, body] of [["POST", "/api/auth/guest", {}], ["POST", "/api/auth/password/login", { email: "a@example.com", password: "wrong" }], ["POST", "/api/auth/refresh", {}], ["DELETE", "/api/admin/users/x", {}]] as const) {

@@ -321,8 +321,11 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
 }, 60_000);
 
 test("a sign-in elsewhere that was broken off is said, once", async () => {
-  await page.goto(`${devUrl}/sign-in?oauth_error=OAUTH_DENIED&oauth_error_message=You%20turned%20away.`);
-  await page.getByRole("alert").filter({ hasText: "You turned away." }).waitFor();
+  for (const [code, words] of [["OAUTH_DENIED", "You did not allow it there"], ["ANYTHING", "This sign-in did not work."]]) {
+    await page.goto(`${devUrl}/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`);
+    await page.getByRole("alert").filter({ hasText: words }).waitFor();
+    expect(await page.locator("body").textContent()).not.toContain("555-0100");
+  }
   expect(page.url()).toBe(`${devUrl}/sign-in`);
   expect(problems).toEqual([]);
 }, 60_000);

@@ -43,6 +43,18 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
   yield* checkPolicies(manifest);
   yield* checkRoutes(manifest);
   yield* checkPlugins(manifest.plugins ?? []);
+  yield* checkAuth(manifest);
+}
+
+function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
+  for (const [index, origin] of (auth?.trustedOrigins ?? []).entries()) {
+    if (!isOrigin(origin)) yield errorAt("TRUSTED_ORIGIN_INVALID", `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`, `auth.trustedOrigins[${index}]`, 'Use scheme, host and port alone: "https://app.example.com".');
+  }
+}
+
+/** As browsers write it in the header Origin. `null` is what they write for pages of any origin whatever. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function* checkEntity(entity: ManifestEntity, manifest: Manifest, at: string): Generator<Diagnostic> {
