@@ -185,6 +185,34 @@ test("a row that may not be seen any more, or is new, is so after the reload", a
   await until(async () => !(await onDisk(again)).includes("gone"));
 }, 60_000);
 
+test("a replica of several thousand rows is kept whole, and two tabs that follow it leave what the server has", async () => {
+  await keepShell();
+  const [one, two] = [await open(), await open()];
+  const client = await signIn(one);
+  await live(two, client.userId);
+  const ROWS = 2_500;
+  const rows = Array.from({ length: ROWS }, (_, n) => ({ entity: "Todo", row_id: `row-${n}`, kind: "insert", data: { title: `title ${n}` } }));
+  for (let from = 0; from < ROWS; from += 500) await client.request("POST", "/api/sync/push", { changes: rows.slice(from, from + 500), results: true });
+  const counts = (page: Page): Promise<number> => page.evaluate(() => window.db.sync.store.list("Todo").length);
+  for (const page of [one, two]) await until(async () => (await counts(page)) === ROWS);
+  await Promise.all([one.reload(), two.reload()]);
+  for (const page of [one, two]) await live(page, client.userId);
+  await client.request("PATCH", "/api/entities/Todo/row-7", { title: "changed" });
+  await client.request("DELETE", "/api/entities/Todo/row-8");
+  await until(async () => {
+    const disk = await onDisk(one);
+    return disk.includes("changed") && !disk.includes('"row-8"') && (disk.match(/"row":/g) ?? []).length === ROWS - 1;
+  });
+  await one.close();
+  await server.stop();
+  await two.reload();
+  await until(async () => (await counts(two)) === ROWS - 1);
+  expect(await two.evaluate(() => window.db.sync.store.get("Todo", "row-7")?.["title"])).toBe("changed");
+  server = await startServer(app, env);
+  await live(two, client.userId);
+  expect(await counts(two)).toBe(ROWS - 1);
+}, 90_000);
+
 test("two tabs lose nothing and send nothing twice, though one is closed with what it wrote", async () => {
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);
@@ -333,6 +361,29 @@ test("with a cookie nothing is shown before the server says whose it is, and the
   await until(async () => !/mine|op_id/.test(await onDisk(page)));
   await page.reload();
   await user(page, /nobody/);
+}, 60_000);
+
+test("a page of the server's that signs in another user by the cookie has nothing sent in their name", async () => {
+  const page = await open("/?cookie");
+  await user(page, /nobody/);
+  const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());
+  const alice = new TestClient(origin, token, userId);
+  await live(page, userId);
+  await insert(page, "alice's");
+  await settled(page);
+  const other = await context.newPage();
+  await other.goto(`${origin}/health`);
+  const bob = await other.evaluate(async () => (await (await fetch("/api/auth/guest", { method: "POST", body: "{}" })).json()) as { user_id: string; token: string });
+  // The tab's socket goes on as alice's. Whatever is older than a second is asked anew.
+  await Bun.sleep(1_100);
+  await insert(page, "written as alice");
+  await live(page, bob.user_id);
+  expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
+  await shows(page, "");
+  await insert(page, "bob's");
+  await sent(page);
+  expect(await onServer(new TestClient(origin, bob.token))).toEqual(["bob's"]);
+  expect(await onServer(alice)).toEqual(["alice's"]);
 }, 60_000);
 
 test.each([

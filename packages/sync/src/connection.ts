@@ -6,7 +6,7 @@ import type { LocalStore } from "./local-store.ts";
 import type { KeptReplica } from "./persistence/disk.ts";
 import type { Platform } from "./platform.ts";
 import { pullSnapshot } from "./puller.ts";
-import type { ResolvedSession, Session } from "./session.ts";
+import { isSame, type ResolvedSession, type Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
 import type { Cursor, EndReason, LiveConnection, PeerMessage, TransportEvents, TransportType } from "./transport/transport.ts";
@@ -52,8 +52,10 @@ export class Connection {
   readonly #changed = new Emitter<void>();
   #state: ConnectionState = "connecting";
   #hasReplica = false;
-  /** Who the replica was kept for on an earlier visit; null when it is of this one. */
-  #keptFor: ResolvedSession | null = null;
+  /** Who the replica is for; null without one. */
+  #replicaFor: ResolvedSession | null = null;
+  /** It is of an earlier visit. */
+  #isKept = false;
   #epoch: string | null = null;
   #live: LiveConnection | null = null;
   #cancelWait: () => void = () => undefined;
@@ -94,7 +96,8 @@ export class Connection {
     const { store } = this.#options;
     store.restore(rows, head.seq);
     this.#epoch = head.epoch;
-    this.#keptFor = head.session;
+    this.#replicaFor = head.session;
+    this.#isKept = true;
     this.#hasReplica = true;
     this.#changed.emit();
   }
@@ -107,7 +110,8 @@ export class Connection {
 
   #dropReplica(): void {
     this.#hasReplica = false;
-    this.#keptFor = null;
+    this.#replicaFor = null;
+    this.#isKept = false;
     this.#options.store.replaceAll([], 0);
     this.#changed.emit();
   }
@@ -118,6 +122,11 @@ export class Connection {
     this.#live = null;
     this.#cancelWait();
     this.#cancelProbe?.();
+  }
+
+  /** The server has said who is there: when it is another than before, everything is asked anew. */
+  follow(session: ResolvedSession): void {
+    if (this.#state === "live" && this.#replicaFor !== null && !isSame(this.#replicaFor, session)) this.start();
   }
 
   /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
@@ -164,15 +173,17 @@ export class Connection {
     try {
       await session.refresh();
       if (run !== this.#run) return;
-      this.#dropUnlessFor(session.resolved);
-      // What may be read can have changed since an earlier visit, which no cursor tells.
-      if (!this.#hasReplica || this.#keptFor !== null) {
+      const { resolved } = session;
+      this.#dropUnlessFor(resolved);
+      // What may be read can have changed since an earlier visit, or with the caller's roles, which no cursor tells.
+      if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
         const snapshot = await pullSnapshot(http);
         if (run !== this.#run) return;
         store.replaceAll(snapshot.events, snapshot.seq);
         this.#epoch = snapshot.epoch;
         this.#hasReplica = true;
-        this.#keptFor = null;
+        this.#replicaFor = resolved;
+        this.#isKept = false;
         onSnapshot();
         onAdvance();
         this.#changed.emit();
@@ -180,15 +191,16 @@ export class Connection {
       this.#live = this.#open(run);
     } catch (error) {
       if (run !== this.#run) return;
-      this.#dropUnlessFor(session.resolved);
+      if (this.#isKept) this.#dropUnlessFor(session.resolved);
       if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
     }
   }
 
-  /** What was kept for another is not shown for longer than it takes to know. */
-  #dropUnlessFor(session: ResolvedSession): void {
-    if (this.#keptFor !== null && JSON.stringify(this.#keptFor) !== JSON.stringify(session)) this.#dropReplica();
+  /** What is of another is not shown for longer than it takes to know. */
+  #dropUnlessFor({ userId, tenantId }: ResolvedSession): void {
+    const known = this.#replicaFor;
+    if (known !== null && (known.userId !== userId || known.tenantId !== tenantId)) this.#dropReplica();
   }
 
   #open(run: number): LiveConnection {

@@ -134,15 +134,20 @@ export class SyncEngine {
       clientId: this.clientId,
       replicaSeq: () => this.store.cursor.last_seq,
       userId: () => this.#senderId(),
-      prune: async () => this.#persistence?.prune(),
+      prepare: async () => {
+        await this.#session.assure();
+        await this.#persistence?.prune();
+      },
       onUnauthorized: () => this.#connection.start(),
       onUnreachable: () => this.#connection.probe(),
     });
-    this.#session.onConfirmed(({ userId }) => {
+    this.#session.onConfirmed((session) => {
+      const { userId } = session;
       this.mutations.claim(userId, this.#session.witness);
       // While nobody is there, what somebody left waits for them.
       if (userId !== null) this.mutations.dropForeign(userId);
       this.#showPending();
+      this.#connection.follow(session);
     });
     this.#session.onChange(() => this.#showPending());
     this.mutations.onChange(() => this.#showPending());

@@ -18,8 +18,8 @@ export interface PusherOptions {
   readonly replicaSeq: () => number;
   /** The user whose writes may be sent now; undefined when it is not known yet. */
   readonly userId: () => string | null | undefined;
-  /** Takes out of the queue what another tab has sent meanwhile. */
-  readonly prune: () => Promise<void>;
+  /** Makes sure that what is sent is the sender's, and was not sent by another tab. @throws PylonClientError */
+  readonly prepare: () => Promise<void>;
   /** The server does not know the token any more. */
   readonly onUnauthorized: () => void;
   /** The network is gone, whatever the live connection thinks. */
@@ -60,10 +60,7 @@ export class Pusher {
     try {
       for (;;) {
         if (this.#nextBatch().length === 0) return;
-        await this.#options.prune();
-        // From here to the request nothing else runs: what is sent is sent as the one whose it is.
-        const batch = this.#nextBatch();
-        if (batch.length === 0 || !(await this.#send(batch))) return;
+        if (!(await this.#send())) return;
       }
     } finally {
       this.#isRunning = false;
@@ -78,9 +75,14 @@ export class Pusher {
   }
 
   /** @returns whether to go on at once */
-  async #send(batch: readonly PendingMutation[]): Promise<boolean> {
-    const { http, queue, clientId, replicaSeq } = this.#options;
+  async #send(): Promise<boolean> {
+    const { http, queue, clientId, replicaSeq, prepare } = this.#options;
+    let batch: readonly PendingMutation[] = [];
     try {
+      await prepare();
+      // From here to the request nothing else runs: what is sent is sent as the one whose it is.
+      batch = this.#nextBatch();
+      if (batch.length === 0) return false;
       const body = { changes: batch.map(({ change }) => change), client_id: clientId, results: true };
       const answer = v.parse(PushResponseSchema, await http.request("POST", "/api/sync/push", body));
       queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
@@ -91,8 +93,7 @@ export class Pusher {
       else if (isTransient(error)) {
         this.#retryLater(error);
         if (isUnreachable(error)) this.#options.onUnreachable();
-      }
-      else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
+      } else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
       return false;
     }
   }

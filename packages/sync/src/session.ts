@@ -15,8 +15,18 @@ export interface ResolvedSession {
   readonly roles: readonly string[];
 }
 
+/** How long the server's word about a cookie holds for a write. */
+const ASSURED_MS = 1_000;
+
 /** Nobody; the value itself also stands for what is not known yet. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({ userId: null, tenantId: null, isAdmin: false, isGuest: false, roles: [] });
+
+/** Whether they may read the same. */
+export function isSame(one: ResolvedSession | null, other: ResolvedSession | null): boolean {
+  if (one === null || other === null) return one === other;
+  const sameCaller = one.userId === other.userId && one.tenantId === other.tenantId && one.isAdmin === other.isAdmin && one.isGuest === other.isGuest;
+  return sameCaller && one.roles.length === other.roles.length && one.roles.every((role, index) => role === other.roles[index]);
+}
 
 /** Reads what the server answers to who is calling. @throws ValiError when it is something else */
 export function toResolvedSession(answer: unknown): ResolvedSession {
@@ -52,6 +62,7 @@ export class Session {
   /** The witness that `#resolved` was told for. */
   #resolvedFor: string | null = null;
   #isDoubted = false;
+  #confirmedAt = -Infinity;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -128,6 +139,17 @@ export class Session {
     return this.#changed.on(listener);
   }
 
+  /**
+   * Makes sure that what is sent now is sent as who is known. A cookie can be another's at any time, as a page of the server's that has signed in
+   * tells nobody; so the server is asked, unless it has just told.
+   *
+   * @throws PylonClientError
+   */
+  async assure(): Promise<void> {
+    const { credentials, platform } = this.#options;
+    if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS) await this.refresh();
+  }
+
   /** Told each time the server has said who it is, the same one as before too. */
   onConfirmed(listener: (session: ResolvedSession) => void): () => void {
     return this.#confirmed.on(listener);
@@ -181,14 +203,14 @@ export class Session {
   #confirm(session: ResolvedSession): ResolvedSession {
     this.#resolvedFor = this.witness;
     this.#isDoubted = false;
+    this.#confirmedAt = this.#options.platform.now();
     const resolved = this.#resolve(session);
     this.#confirmed.emit(resolved);
     return resolved;
   }
 
   #resolve(session: ResolvedSession): ResolvedSession {
-    const isSame = JSON.stringify(session) === JSON.stringify(this.#resolved);
-    if (isSame && this.#resolved !== null) return this.#resolved;
+    if (this.#resolved !== null && isSame(session, this.#resolved)) return this.#resolved;
     this.#resolved = session;
     this.#changed.emit(session);
     return session;

@@ -1,4 +1,5 @@
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { isSame } from "../session.ts";
 import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
 
 /** A newer layout gets a higher number; an engine that is older than the layout goes without. */
@@ -144,7 +145,7 @@ class IndexedDbDisk implements Disk {
 
 /** Whether one may be continued with the other's rows: the same server, log and caller. */
 export function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
-  return one.server === other.server && one.epoch === other.epoch && JSON.stringify(one.session) === JSON.stringify(other.session);
+  return one.server === other.server && one.epoch === other.epoch && isSame(one.session, other.session);
 }
 
 function* chunksOf(rows: Iterable<KeptRow>): Generator<readonly KeptRow[]> {

@@ -1,7 +1,7 @@
 import type { LocalStore } from "../local-store.ts";
 import type { EndOfMutation, MutationQueue, PendingMutation } from "../mutation-queue.ts";
 import type { Platform } from "../platform.ts";
-import type { ResolvedSession, Session } from "../session.ts";
+import { isSame, type ResolvedSession, type Session } from "../session.ts";
 import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
 import { ReplicaWriter } from "./replica-writer.ts";
 
@@ -234,8 +234,4 @@ function ownerOf(userId: string | null): string {
 
 function toKept({ id, change }: PendingMutation, owner: string): KeptWrite {
   return { id, owner, change };
-}
-
-function isSame(one: ResolvedSession, other: ResolvedSession): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }
