@@ -162,12 +162,6 @@ export class Sessions {
     for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
   }
 
-  /** As `endAll`, within the transaction that deletes the user: the change log tells this replica too. */
-  async endAllIn(tx: Transaction, userId: string): Promise<void> {
-    await this.#epochs.begin(tx, userId);
-    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
-  }
-
   /**
    * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while `work` deletes what else opens the account, and ends
    * what got in all the same.
