@@ -3,32 +3,26 @@ import type { RequestContext } from "../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
+import { requireFresh, requireOwner } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
 import type { Organizations } from "./organizations/organizations.ts";
 import { ownUser } from "./password-routes.ts";
 import type { UserData } from "./user-data.ts";
 
-/** For what can't be undone, a session must be younger than this, in milliseconds, unless the password is given. */
-const FRESH_MS = 10 * 60_000;
 const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
 export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
-  const { passwords, credentials, attempts, audit, cookie, sessions } = services;
+  const { credentials, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
     const { caller } = context;
-    const password = (await AuthInput.of(context)).optionalText("password");
+    const input = await AuthInput.of(context);
     // A guest has nothing but its session to prove itself with.
     if (caller.isGuest && caller.userId !== null) return left(context, caller.userId);
     const user = await ownUser(services, context);
-    if (password !== undefined) {
-      await attempts.count("password", user.id, { max: 10, windowSeconds: 15 * 60 });
-      if (!(await passwords.matches(user, password))) throw new PylonError("INVALID_CREDENTIALS", "The password is wrong.", { field: "password" });
-    } else {
-      await requireFresh(services, context);
-    }
+    await requireOwner(services, context, input, user);
     const [alone] = await organizations.ownedAlone(user.id);
     if (alone !== undefined) throw new PylonError("LAST_OWNER", `You are the only owner of "${alone.name}", which has other members.`, { hint: "Make another member the owner first, or delete the organization." });
     return left(context, user.id);
@@ -84,13 +78,6 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     { method: "DELETE", path: "/api/admin/users/:id", access: "admin", handle: removeByAdmin },
     { method: "GET", path: "/api/auth/audit", access: "signed-in", handle: ownAudit },
   ];
-}
-
-/** A session that was made a while ago may be a stolen one. @throws PylonError FRESH_SIGN_IN_REQUIRED */
-export async function requireFresh({ sessions, platform }: AuthServices, { identity }: RequestContext): Promise<void> {
-  const session = identity.sessionId === null ? null : await sessions.get(identity.sessionId);
-  if (session !== null && platform.now() - Date.parse(session.createdAt) < FRESH_MS) return;
-  throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes a sign-in of the last ten minutes.", { hint: "Sign in again, and repeat the request." });
 }
 
 function noSuchUser(userId: string): PylonError {

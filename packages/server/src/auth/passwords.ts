@@ -48,8 +48,12 @@ export class Passwords {
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
     const kept = user === null ? null : await this.#hashOf(user);
     const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
-    const isSame = await this.#run(() => Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), compared).catch(() => false));
-    return isSame && kept !== null;
+    return (await this.isSame(compared, password)) && kept !== null;
+  }
+
+  /** Whether a hash of `hash` was made of this password. */
+  isSame(hash: string, password: string): Promise<boolean> {
+    return this.#run(() => Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), hash).catch(() => false));
   }
 
   async has(user: StoredRow): Promise<boolean> {

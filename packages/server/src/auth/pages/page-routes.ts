@@ -12,9 +12,9 @@ import { pageHtml, PAGES, type PageName } from "./page-html.ts";
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** Pages to sign in, sign up, reset a password and look after an account, for apps that bring none of their own. */
-export function authPageRoutes(settings: AuthSettings, users: Users, isWanted: () => boolean): Route[] {
+export function authPageRoutes(settings: AuthSettings, users: Users): Route[] {
   const requireOn = (): void => {
-    if (!isWanted()) throw new PylonError("NOT_FOUND", "This app has pages of its own.");
+    if (!settings.hasPages()) throw new PylonError("NOT_FOUND", "This app has pages of its own.");
     if (!users.isDeclared) throw new PylonError("NOT_FOUND", "This app has no users to sign in.", { hint: `Declare entity("${users.entityName}", { email: field.string().unique() }).` });
   };
 
