@@ -150,7 +150,7 @@ export function createAuth(options: AuthOptions): Auth {
       ...passwordRoutes(services),
       ...emailRoutes(services),
       ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations),
+      ...accountRoutes(services, data, organizations, apiKeys),
       ...apiKeyRoutes(services, apiKeys),
       ...jwtRoutes(jwts),
       ...organizationRoutes(services, organizations, tenants),
