@@ -141,6 +141,8 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     { method: "PATCH", path: `${orgs}/:id`, access: "signed-in", handle: rename },
     { method: "DELETE", path: `${orgs}/:id`, access: "signed-in", handle: remove },
     { method: "GET", path: `${orgs}/:id/members`, access: "signed-in", handle: members },
+    // Nobody becomes a member without a yes of their own.
+    { method: "POST", path: `${orgs}/:id/members`, access: "signed-in", handle: invite },
     { method: "PATCH", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: setRole },
     { method: "DELETE", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: removeMember },
     { method: "POST", path: `${orgs}/:id/invites`, access: "signed-in", handle: invite },
