@@ -109,6 +109,17 @@ test("POST /api/auth/orgs/ID/members invites: who is named becomes a member by a
   expect((await owner.request("GET", members)).body).toHaveLength(2);
 });
 
+test("POST /api/auth/select-org changes the token where the client asks for that, and only there", async () => {
+  const user = await byCode();
+  const { body: organization } = await user.request("POST", "/api/auth/orgs", { name: "Acme" });
+  const select = (extra: object): Promise<Answer> => user.request("POST", "/api/auth/select-org", { org_id: organization["id"], ...extra });
+  expect((await select({})).body).toEqual({ tenant_id: organization["id"], roles: ["org:owner"] });
+  const { body } = await select({ rotate: true });
+  expect(body).toMatchObject({ tenant_id: organization["id"], roles: ["org:owner"], user_id: user.userId });
+  expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).body).toMatchObject({ tenant_id: organization["id"], roles: ["org:owner"] });
+});
+
 describe("POST /api/auth/oauth/refresh/PROVIDER", () => {
   let oidc: OidcServer;
   let shop: TestServer;

@@ -73,7 +73,7 @@ export function emailRoutes(services: AuthServices): Route[] {
     mails.require();
     await requireOwner(services, context, input, user);
     await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
-    await attempts.count("mail to be verified", email, PER_TARGET);
+    await attempts.count("mail to a new address", email, PER_TARGET);
     const code = await codes.issue("change-email", user.id, email);
     // The answer is the same for an address that is taken; its reader is told.
     if ((await users.findByEmail(email)) !== null) mails.sendSoon("email-taken", email, {});
