@@ -102,8 +102,8 @@ describe("the database", () => {
     const declared = buildManifest({
       name: "shop",
       version: "1.0.0",
-      entities: [entity("User", { email: field.string().unique(), displayName: field.string().optional(), team: field.string().optional(), passwordHash: field.string().optional() })],
-      policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id || data.team == 'shown'" })],
+      entities: [entity("User", { email: field.string().unique(), displayName: field.string().optional(), team: field.string().optional(), passwordHash: field.string().optional() }), entity("Diary", { text: field.string(), writer: field.id("User").owner() })],
+      policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id || data.team == 'shown'" }), policy({ name: "diaries", entity: "Diary", allow: "auth.userId == data.writer" })],
     });
     const own = await startServer(appOf(declared), { PYLON_DEV_MODE: "1", PYLON_DB_PATH: file, PYLON_IN_MEMORY: "0" });
     const tables = (): Map<string, string> => {
@@ -119,6 +119,7 @@ describe("the database", () => {
       const other = await by.request("POST", "/api/auth/password/register", { email: "other@example.com", password: PASSWORD });
       const reader = new TestClient(own.url, other.body["token"] as string);
       await new TestClient(own.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${user.userId}`, { team: "shown" });
+      await user.insert("Diary", { text: "Dear Canary" });
       const { body: seen } = await reader.request("GET", "/api/sync/pull");
       expect(JSON.stringify(seen)).toContain(email);
       expect(holding("$argon2")).toEqual(["User"]);

@@ -1,6 +1,7 @@
 import { literal, path, pathsOf, type Expr } from "@pylonsync/query";
 import type { Belongings } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import type { Entity } from "../schema/schema.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { ApiKeys } from "./api-keys/api-keys.ts";
@@ -54,12 +55,16 @@ export class UserRemoval implements Belongings {
 
   /** What was in the rows of users who are no more is left in the log only as far as it decides who is told that they are gone. */
   async forgetImages(): Promise<void> {
-    const { store, model, users } = this.#services;
-    if (!users.isDeclared) return;
-    const { name, fields } = users.entity;
+    const { users } = this.#services;
+    if (users.isDeclared) this.#looked = await this.forgetDeleted(users.entity, this.#looked);
+  }
+
+  /** The same of any entity. @param after only rows that were deleted after this change @returns the newest change that was looked at */
+  forgetDeleted({ name, fields }: Entity, after: number): Promise<number> {
+    const { store, model } = this.#services;
     const { policies } = model();
     const needed = new Set([...pathsOf(policies.rule(name, "read"), "data"), ...policies.readersOf(name).flatMap(({ exists }) => [...pathsOf(exists, "related")])]);
-    this.#looked = await store.forgetDeleted(name, [...fields.keys()].filter((field) => !needed.has(field)), this.#looked);
+    return store.forgetDeleted(name, [...fields.keys()].filter((field) => !needed.has(field)), after);
   }
 }
 
