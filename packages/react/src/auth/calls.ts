@@ -62,7 +62,8 @@ export function signInWithCode(email: string, code: string, options: AuthCallOpt
 }
 
 /**
- * Mails a link that signs in the browser that opens it, by its cookie.
+ * Mails a link that signs in this browser, by its cookie. Any other browser that opens it asks first whether to sign in, and so does this one where it
+ * keeps no cookie of the server.
  *
  * @param callback where the link leads to: a path of the server, or a URL of a trusted origin; by default the server's root
  * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
