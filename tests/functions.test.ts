@@ -6,6 +6,7 @@ import { action, internalMutation, mutation, query, v } from "@pylonsync/functio
 import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
 import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+import { freePort } from "./support/servers/free-port.ts";
 
 const SECRET = "an inner detail";
 
