@@ -145,7 +145,7 @@ describe("the database", () => {
 describe("organizations of a user who leaves", () => {
   const orgsOf = async (person: TestClient): Promise<unknown> => (await person.request("GET", "/api/auth/orgs")).body;
 
-  async function join(owner: TestClient, org: string, person: TestClient & { readonly email: string }, role: string): Promise<void> {
+  async function addMember(owner: TestClient, org: string, person: TestClient & { readonly email: string }, role: string): Promise<void> {
     const before = mail.mails.filter(({ to }) => to === person.email).length;
     await owner.request("POST", `/api/auth/orgs/${org}/invites`, { email: person.email, role });
     const token = /token=([\w-]+)/.exec((await mail.to(person.email, before + 1)).text)?.[1];
@@ -156,8 +156,8 @@ describe("organizations of a user who leaves", () => {
     const [owner, member, deputy] = [await signIn(), await signIn(), await signIn()];
     const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
     const id = org["id"] as string;
-    await join(owner, id, member, "member");
-    await join(owner, id, deputy, "admin");
+    await addMember(owner, id, member, "member");
+    await addMember(owner, id, deputy, "admin");
     const refused = await owner.request("DELETE", "/api/auth/account");
     expect([refused.status, codeOf(refused), refused.text]).toEqual([409, "LAST_OWNER", expect.stringContaining("Acme")]);
     expect((await owner.request("GET", "/api/auth/me")).status).toBe(200);
@@ -165,6 +165,34 @@ describe("organizations of a user who leaves", () => {
     expect(await orgsOf(deputy)).toMatchObject([{ id, role: "owner" }]);
     expect(await orgsOf(member)).toMatchObject([{ id, role: "member" }]);
     expect((await deputy.request("PATCH", `/api/auth/orgs/${id}`, { name: "Acme & Co." })).status).toBe(200);
+  });
+
+  test("that have lost their owner in an earlier version are taken over by an admin", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-ownerless-"));
+    const file = join(dir, "pylon.db");
+    const own = await startServer(app, { PYLON_DEV_MODE: "1", PYLON_DB_PATH: file, PYLON_IN_MEMORY: "0" });
+    try {
+      const [owner, deputy] = await Promise.all(
+        ["owner@example.com", "deputy@example.com"].map(async (email) => {
+          const { body } = await new TestClient(own.url, null).request("POST", "/api/auth/magic/send", { email });
+          const { body: made } = await new TestClient(own.url, null).request("POST", "/api/auth/magic/verify", { email, code: body["dev_code"] });
+          return new TestClient(own.url, made["token"] as string, made["user_id"] as string);
+        }),
+      ) as [TestClient, TestClient];
+      const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
+      const path = `/api/auth/orgs/${String(org["id"])}`;
+      const { body: invitation } = await owner.request("POST", `${path}/invites`, { email: "deputy@example.com", role: "admin" });
+      await deputy.request("POST", `/api/auth/invites/${String(invitation["dev_token"])}/accept`);
+      const rise = (): Promise<Answer> => deputy.request("PATCH", `${path}/members/${deputy.userId}`, { role: "owner" });
+      expect((await rise()).status).toBe(403);
+      using db = new Database(file);
+      db.run("DELETE FROM _pylon_members WHERE role = 'owner'");
+      expect((await rise()).status).toBe(200);
+      expect(await orgsOf(deputy)).toMatchObject([{ role: "owner" }]);
+    } finally {
+      await own.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 
   test("without other members go too", async () => {

@@ -237,9 +237,11 @@ export class Organizations {
     }
   }
 
+  /** @returns the actor's role; an admin stands in for owners who are no more */
   async #requireRank(tx: Transaction, organizationId: string, actorId: string, least: "admin" | "owner"): Promise<string> {
     const role = await this.#roleIn(tx, organizationId, actorId);
     if (role === null) throw noOrganization();
+    if (role === "admin" && (await this.#owners(tx, organizationId)) === 0) return "owner";
     if (rank(role) < rank(least)) throw new PylonError("FORBIDDEN", `Only ${least === "owner" ? "an owner" : "owners and admins"} of the organization may do this.`);
     return role;
   }
@@ -254,8 +256,11 @@ export class Organizations {
   }
 
   async #requireOtherOwner(tx: Transaction, organizationId: string): Promise<void> {
-    const owners = await tx.count(MEMBERS, and(fieldIs("organizationId", organizationId), fieldIs("role", "owner")));
-    if (owners < 2) throw new PylonError("LAST_OWNER", "An organization has one owner at least.", { hint: "Make another member the owner first, or delete the organization." });
+    if ((await this.#owners(tx, organizationId)) < 2) throw new PylonError("LAST_OWNER", "An organization has one owner at least.", { hint: "Make another member the owner first, or delete the organization." });
+  }
+
+  #owners(reader: Reader, organizationId: string): Promise<number> {
+    return reader.count(MEMBERS, and(fieldIs("organizationId", organizationId), fieldIs("role", "owner")));
   }
 
   #memberRow(organizationId: string, userId: string, role: string): StoredRow {
