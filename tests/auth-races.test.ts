@@ -184,12 +184,12 @@ describe("a request whose body comes late", () => {
   ])("%s is refused when its session was ended meanwhile", async (path, body) => {
     const { client } = await person();
     const request = held(path, client.token ?? "", body);
-    await Bun.sleep(150);
+    await Bun.sleep(700);
     await client.request("DELETE", "/api/auth/sessions");
     expect(await request.finish()).toBe(401);
     const { client: other } = await person();
     const prompt = held(path, other.token ?? "", body);
-    await Bun.sleep(150);
+    await Bun.sleep(700);
     expect(await prompt.finish()).toBeOneOf([200, 201]);
   });
 });
