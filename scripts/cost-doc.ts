@@ -10,7 +10,7 @@ const SHAPES = [
   ["default", 4, "The same with as many containers as the config allows, all month."],
   ["redis", 2, "Two containers that share rooms and limits through Valkey."],
   ["nat-less", 2, "Two containers without public addresses. The endpoints cost more than the containers."],
-  ["efs", 1, "One container with SQLite on EFS: the cheapest."],
+  ["efs", 1, "One container with SQLite on EFS: the cheapest with little data. The daily backups are most of it: with 1 GB of rows and files together it is 54 USD."],
   ["shards", 2, "Two containers, and a bigger one with a load balancer of its own for shards."],
 ] as const;
 

@@ -36,6 +36,8 @@ const CONTAINER = { vcpu: 0.25, gb: 0.5 };
 const SHARDS_CONTAINER = { vcpu: 1, gb: 2 };
 const ACU = { least: 0.5, most: 2 };
 const INTERFACE_ENDPOINTS = 5;
+/** The server of the efs shape copies all it has each day. Each copy is new to AWS Backup, which keeps it for 35 days. */
+const BACKUPS = { onDisk: 2, aMonth: 30, kept: 35 };
 const ALARMS = { service: 7, database: 2, cache: 2, volume: 1 };
 
 /** What is assumed of a small app in a month; each is a line of its own, to be corrected by hand. */
@@ -55,6 +57,7 @@ export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, pr
   const alarms = balancers * ALARMS.service + (isSingle ? ALARMS.volume : ALARMS.database) + (hasCache ? ALARMS.cache : 0);
   // A policy by CPU watches one metric from above and one from below; the one by connections computes with two each way.
   const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
+  const volumeGb = storageGb * 2;
   const line = (item: string, name: PriceName, quantity: number): CostLine => {
     const { usd, unit } = prices[name];
     return { item, quantity, unit, price: usd, usd: cents(quantity * usd) };
@@ -67,7 +70,12 @@ export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, pr
   const atMost = isSingle ? [] : [line("Aurora at its most", "auroraAcu", ACU.most * HOURS)];
   const database = isSingle ? [] : [line("Aurora, storage", "auroraStorage", storageGb), line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo)];
   const files = isSingle
-    ? [line("EFS, storage", "efsStorage", storageGb * 2), line("EFS, reads", "efsReads", ASSUMED.volumeGb), line("EFS, writes", "efsWrites", ASSUMED.volumeGb), line("EFS, backups", "efsBackup", storageGb * 2)]
+    ? [
+        line("EFS, storage", "efsStorage", volumeGb * (1 + BACKUPS.onDisk)),
+        line("EFS, reads", "efsReads", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
+        line("EFS, writes", "efsWrites", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
+        line("EFS, backups", "efsBackup", volumeGb * (1 + BACKUPS.kept)),
+      ]
     : [line("S3, storage", "s3Storage", storageGb), line("S3, uploads", "s3Writes", ASSUMED.s3Thousands), line("S3, downloads", "s3Reads", ASSUMED.s3Thousands)];
   const network = [
     line(balancers === 1 ? "Load balancer" : "Load balancers", "albHour", balancers * HOURS),

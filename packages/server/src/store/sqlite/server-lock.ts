@@ -7,7 +7,8 @@ const RETRY_MS = 100;
 
 /**
  * Held by the one server of a SQLite database. A second one would miss what the first writes, because changes are handed on within the process.
- * The lock is the operating system's, so it ends with the process however that ends, and holds over a network file system too.
+ * The lock is the operating system's, so it ends with the process however that ends. Over NFS it is
+ * as good as the locks of that file system, which on EFS are the servers' own.
  */
 export class ServerLock implements Disposable {
   readonly #database: Database;
