@@ -116,7 +116,9 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       ]);
       expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
-      expect(await logged()).toEqual(["1a", "2c"]);
+      // Which of the two comes first is not said.
+      const log = await logged();
+      expect([log.map((text) => text.slice(0, 1)), log.map((text) => text.slice(1)).toSorted()]).toEqual([["1", "2"], ["a", "c"]]);
     });
 
     test("a part that fails is undone, and the rest of the work goes on", async () => {
