@@ -158,7 +158,10 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
   for (const tab of tabs) tab.end();
   browser.isHealed = true;
   const { engine } = open();
-  await until(() => engine.connected && engine.mutations.all().length === 0, 20_000);
+  const disk = await systemPlatform.openDisk?.(appName);
+  await until(async () => engine.connected && (await disk?.keptWrites([...browser.durable]))?.size === 0, 20_000);
+  await until(() => engine.mutations.all().length === 0);
+  disk?.close();
   const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as { readonly id: string; readonly n: number }[];
   const shown = (rows: readonly { readonly id: string; readonly n?: unknown }[]): unknown => Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   await until(() => JSON.stringify(shown(engine.store.list("Item"))) === JSON.stringify(shown(truth)));

@@ -192,22 +192,26 @@ export class SyncEngine {
     this.#persistence?.close();
   }
 
-  /** Inserts at once in the replica, and on the server as soon as it can be reached. @returns the row's id, which stays */
+  /**
+   * Inserts at once in the replica, and on the server as soon as it can be reached.
+   *
+   * @returns the row's id, which stays, when the write would outlive the page, or at once where nothing is kept
+   */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
     const rowId = typeof id === "string" ? id : this.#newId();
-    this.#write({ entity, row_id: rowId, kind: "insert", data: fields });
+    await this.#write({ entity, row_id: rowId, kind: "insert", data: fields });
     return rowId;
   }
 
   /** Updates at once in the replica, and on the server as soon as it can be reached. */
   async update(entity: string, id: string, patch: Readonly<Record<string, unknown>>): Promise<void> {
-    this.#write({ entity, row_id: id, kind: "update", data: { ...patch } });
+    await this.#write({ entity, row_id: id, kind: "update", data: { ...patch } });
   }
 
   /** Deletes at once in the replica, and on the server as soon as it can be reached. */
   async delete(entity: string, id: string): Promise<void> {
-    this.#write({ entity, row_id: id, kind: "delete" });
+    await this.#write({ entity, row_id: id, kind: "delete" });
   }
 
   /** Waits until the server has answered every write that was made before. @throws MutationError for the first that it refused */
@@ -348,15 +352,16 @@ export class SyncEngine {
     else this.#presence.emit(message);
   }
 
-  #write(change: Omit<ClientChange, "op_id">): void {
+  async #write(change: Omit<ClientChange, "op_id">): Promise<void> {
     const { isOutdated, isDoubted } = this.#session;
     if (isOutdated && !isDoubted) this.notifySessionChanged();
     const id = this.#newId();
     const { makerId: userId, witness } = this.#session;
     const entry = { id, change: { ...change, op_id: id }, userId, ...(userId === undefined ? { witness } : {}) };
     this.mutations.add(entry);
-    this.#persistence?.add({ ...entry, status: "pending" });
+    const kept = this.#persistence?.add({ ...entry, status: "pending" });
     if (this.#isStarted) this.#pusher.flush();
+    await kept;
   }
 
   /** Whose writes may be sent now. */

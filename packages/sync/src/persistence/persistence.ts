@@ -39,6 +39,8 @@ export class Persistence {
   #isOpen = false;
   /** Whose writes the queue holds all of; undefined before it is known. */
   #owner: string | undefined;
+  /** Writes that wait for their turn to get on the disk. */
+  #waiting = 0;
   /** Answered, and on their way off the disk. */
   readonly #over = new Set<string>();
 
@@ -92,9 +94,20 @@ export class Persistence {
     this.#writer.end();
   }
 
-  add(entry: PendingMutation): void {
+  /** @returns when the write is on disk, or can't be */
+  async add(entry: PendingMutation): Promise<void> {
     const owner = this.#ownerOf(entry);
-    if (owner !== null) void this.#use((disk) => disk.addWrites([toKept(entry, owner)]));
+    if (owner === null) return;
+    const write = toKept(entry, owner);
+    // It waits for nothing that is under way, because the page may be closed at any time; but it overtakes no write that was made before it.
+    if (this.#disk !== null && this.#owner === owner && this.#waiting === 0) {
+      await this.#inTime(this.#disk.addWrites([write]), ANSWER_MS);
+      return;
+    }
+    if (!this.#isOpen) return;
+    this.#waiting += 1;
+    await this.#use((disk) => disk.addWrites([write]));
+    this.#waiting -= 1;
   }
 
   /** Takes out of the queue what was found on disk and is there no more: another tab has sent it. */
