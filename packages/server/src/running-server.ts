@@ -41,6 +41,7 @@ import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
+import { RedisRooms } from "./rooms/redis-rooms.ts";
 import { ROOM_TIMES } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
@@ -141,7 +142,7 @@ export class RunningServer {
       connections: feed.connections,
       createStore: (deliver) => {
         if (redis === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
-        return new SharedRoomStore({ redis, deliver, times: ROOM_TIMES, now, log });
+        return new SharedRoomStore({ backend: new RedisRooms(redis, ROOM_TIMES), deliver, times: ROOM_TIMES, now, log });
       },
       onError: (error) => log.error("rooms failed", error),
     });

@@ -5,6 +5,7 @@ import { Redis } from "../cache/redis.ts";
 import { Log } from "../observe/log.ts";
 import { disconnectMessage } from "./messages.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
+import { RedisRooms } from "./redis-rooms.ts";
 import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
 
@@ -42,7 +43,7 @@ async function open(kind: string, times = TIMES): Promise<Opened> {
     return { store, told };
   }
   const redis = new Redis(server.url, log);
-  const store = new SharedRoomStore({ redis, deliver, times, now: Date.now, log });
+  const store = new SharedRoomStore({ backend: new RedisRooms(redis, times), deliver, times, now: Date.now, log });
   await redis.start(1000);
   await store.start();
   closers.push(async () => {

@@ -1,17 +1,15 @@
 import { PylonError } from "@pylonsync/protocol";
-import { RedisLostError, type Redis } from "../cache/redis.ts";
 import type { Log } from "../observe/log.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { snapshotMessage } from "./messages.ts";
-import { decode, RedisRooms, storedPeer } from "./redis-rooms.ts";
-import { channelOf } from "./room-scripts.ts";
-import { RENEW_MS, SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import { storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
+import { SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import type { RoomTable } from "./room-table.ts";
 
 const RETRY_MS = 500;
 
 export interface SharedRoomOptions {
-  readonly redis: Redis;
+  readonly backend: RoomBackend;
   readonly deliver: Deliver;
   readonly times: RoomTimes;
   /** Milliseconds since 1970. */
@@ -20,25 +18,29 @@ export interface SharedRoomOptions {
 }
 
 /**
- * The rooms of several replicas, in Redis.
+ * The rooms of several replicas, in a backend that they share.
  *
  * Beside it stands a table in memory of the members that this replica answers for: those whose users are connected to it, and those whose
- * last call it took. It follows the channel, says whom a message concerns, and takes over while Redis is lost. Then Redis is told what
- * changed meanwhile, or everything when Redis knows this replica no more, and only after that it is asked again.
+ * last call it took. It follows the channel, says whom a message concerns, and takes over while the backend is lost. Then the backend is told
+ * what changed meanwhile, or everything when it knows this replica no more, and only after that it is asked again.
  */
 export class SharedRoomStore implements RoomStore {
   readonly #options: SharedRoomOptions;
-  readonly #rooms: RedisRooms;
+  readonly #backend: RoomBackend;
   readonly #memory: MemoryRoomStore;
   #isOnline = false;
   #wasOnline = false;
   #isRecovering = false;
   #isStopping = false;
   #isRefused = false;
-  /** Members that changed while Redis was lost. */
+  #isKeeping = false;
+  #hasSkipped = false;
+  /** Members that changed while the backend was lost. */
   readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
-  /** Users who came or went while Redis was lost. */
+  /** Users who came or went while the backend was lost. */
   readonly #moved = new Set<string>();
+  /** Members that calls under way are about, each with those calls. */
+  readonly #asked = new Map<string, Set<Question>>();
   /** Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile: what it told is newer. */
   readonly #loading = new Map<string, Set<string>>();
   #timers: ReturnType<typeof setInterval>[] = [];
@@ -46,10 +48,10 @@ export class SharedRoomStore implements RoomStore {
 
   constructor(options: SharedRoomOptions) {
     this.#options = options;
-    const { redis, times, deliver, now } = options;
-    this.#rooms = new RedisRooms(redis, crypto.randomUUID(), times);
+    const { backend, times, deliver, now } = options;
+    this.#backend = backend;
     this.#memory = new MemoryRoomStore(deliver, times, now);
-    redis.subscribe(channelOf(redis.namespace), (encoded) => this.#hear(encoded));
+    backend.hear((message) => this.#hear(message));
   }
 
   get #table(): RoomTable {
@@ -57,14 +59,13 @@ export class SharedRoomStore implements RoomStore {
   }
 
   async start(): Promise<void> {
-    this.#unfollow = this.#options.redis.onChange((isUp) => (isUp ? void this.#recover() : this.#lose()));
+    this.#unfollow = this.#backend.onChange((isUp) => (isUp ? void this.#recover() : this.#lose()));
     const every = (ms: number, run: () => Promise<unknown>): void => {
       const timer = setInterval(() => void run(), ms);
       timer.unref();
       this.#timers.push(timer);
     };
-    every(RENEW_MS, () => this.#renew());
-    every(SWEEP_MS, () => this.#sweep());
+    every(SWEEP_MS, () => this.#keep());
     every(RETRY_MS, () => this.#recover());
     await this.#recover();
   }
@@ -75,34 +76,44 @@ export class SharedRoomStore implements RoomStore {
     for (const timer of this.#timers) clearInterval(timer);
     if (!this.#isOnline) return;
     this.#isOnline = false;
-    // Without Redis there is nobody to hand over to.
-    await this.#rooms.retire().catch(() => undefined);
+    // Without the backend there is nobody to hand over to.
+    await this.#backend.retire().catch(() => undefined);
   }
 
   join(room: string, userId: string, data: unknown): Promise<Peer[]> {
     return this.#ask(
-      () => this.#rooms.join(room, userId, data),
+      async () => {
+        const before = await this.#askAbout(room, userId, () => this.#backend.join(room, userId, data), (members) => {
+          const known = members.find(({ name }) => name === userId);
+          this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
+        });
+        return before.map(storedPeer);
+      },
       () => this.#change(room, userId, () => this.#memory.join(room, userId, data)),
     );
   }
 
   leave(room: string, userId: string): Promise<boolean> {
     return this.#ask(
-      () => this.#rooms.leave(room, userId),
+      () => this.#askAbout(room, userId, () => this.#backend.leave(room, userId), () => this.#table.remove(room, userId)),
       () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
     );
   }
 
   setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
     return this.#ask(
-      () => this.#rooms.setPresence(room, userId, data),
+      () =>
+        this.#askAbout(room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => {
+          if (isThere) this.#table.put(room, userId, data, this.#table.find(room, userId)?.joinedAt ?? this.#seconds());
+          else this.#table.remove(room, userId);
+        }),
       () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
     );
   }
 
   broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
     return this.#ask(
-      () => this.#rooms.broadcast(room, as, text),
+      () => this.#backend.broadcast(room, as, text),
       () => this.#memory.broadcast(room, as, text),
     );
   }
@@ -110,7 +121,7 @@ export class SharedRoomStore implements RoomStore {
   members(room: string, as: string | null): Promise<Peer[] | null> {
     return this.#ask(
       async () => {
-        const members = await this.#rooms.members(room, as);
+        const members = await this.#backend.members(room, as);
         // Whoever asks here depends on this replica from now on.
         const own = members?.find(({ name }) => name === as);
         if (own !== undefined && !this.#table.isConnected(own.name)) this.#table.put(room, own.name, own.data, own.joinedAt);
@@ -122,7 +133,7 @@ export class SharedRoomStore implements RoomStore {
 
   rooms(of: string | null): Promise<RoomSize[]> {
     return this.#ask(
-      () => this.#rooms.rooms(of),
+      () => this.#backend.rooms(of),
       () => this.#memory.rooms(of),
     );
   }
@@ -140,7 +151,7 @@ export class SharedRoomStore implements RoomStore {
   async disconnected(userId: string, will: TenantMessage): Promise<void> {
     this.#table.disconnect(userId);
     await this.#ask(
-      () => this.#rooms.disconnect(userId, will),
+      () => this.#backend.disconnect(userId, will),
       async () => {
         this.#moved.add(userId);
         this.#options.deliver(will);
@@ -150,7 +161,7 @@ export class SharedRoomStore implements RoomStore {
 
   send(message: TenantMessage): Promise<void> {
     return this.#ask(
-      () => this.#rooms.send(message),
+      () => this.#backend.send(message),
       () => this.#memory.send(message),
     );
   }
@@ -159,7 +170,7 @@ export class SharedRoomStore implements RoomStore {
     return this.#table.connectedMembers(room);
   }
 
-  /** Asks Redis, or the memory when Redis is lost. */
+  /** Asks the backend, or the memory when the backend is lost. */
   async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {
     if (this.#isOnline) {
       try {
@@ -172,17 +183,36 @@ export class SharedRoomStore implements RoomStore {
     return alone();
   }
 
+  /**
+   * A call that changes a member. What it did is in the table once it is answered, not only when the channel tells of it: a backend that is
+   * lost in between would forget it for good. What the channel told meanwhile is as new or newer.
+   */
+  async #askAbout<T>(room: string, userId: string, ask: () => Promise<T>, apply: (answer: T) => void): Promise<T> {
+    const key = keyOf(room, userId);
+    const question: Question = { isTold: false };
+    const questions = this.#asked.get(key) ?? new Set();
+    this.#asked.set(key, questions.add(question));
+    try {
+      const answer = await ask();
+      if (!question.isTold && !this.#changed.has(key)) apply(answer);
+      return answer;
+    } finally {
+      questions.delete(question);
+      if (questions.size === 0 && this.#asked.get(key) === questions) this.#asked.delete(key);
+    }
+  }
+
   #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
-    this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+    this.#changed.set(keyOf(room, userId), { room, userId });
     return change();
   }
 
-  /** Tells Redis that the user is here, and takes over what Redis knows of the user's rooms. */
+  /** Tells the backend that the user is here, and takes over what it knows of the user's rooms. */
   async #load(userId: string, will: TenantMessage): Promise<void> {
     const told = new Set<string>();
     this.#loading.set(userId, told);
     try {
-      const rooms = await this.#rooms.connect(userId, will);
+      const rooms = await this.#backend.connect(userId, will);
       if (!this.#isOnline) return;
       const names = new Set(rooms.map(({ name }) => name));
       for (const { name, data, joinedAt } of rooms) {
@@ -197,22 +227,22 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /** What the replicas tell each other, this one too. */
-  #hear(encoded: string): void {
+  #hear(message: ChannelMessage): void {
     // What was missed is asked for after the return.
     if (!this.#isOnline) return;
-    const message = decode(encoded);
     if (message.kind === "tenant" || message.kind === "broadcast") {
       this.#options.deliver(message);
       return;
     }
     const { kind, room, userId, origin, joinedAt, text } = message;
-    const isOwn = origin === this.#rooms.replica;
+    const isOwn = origin === this.#backend.replica;
     if (kind === "leave" && isOwn) {
       // Others took this replica for dead. Its members are still here, and come back.
       this.#lose();
       return;
     }
     this.#loading.get(userId)?.add(room);
+    for (const question of this.#asked.get(keyOf(room, userId)) ?? []) question.isTold = true;
     if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
       const { data = null } = JSON.parse(text) as { readonly data?: unknown };
       this.#table.put(room, userId, data, joinedAt);
@@ -229,18 +259,18 @@ export class SharedRoomStore implements RoomStore {
 
   /** A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is told here, once until it accepts. */
   #refused(error: unknown): void {
-    if (error === undefined || error instanceof RedisLostError || this.#isRefused) return;
+    if (error === undefined || this.#backend.isLoss(error) || this.#isRefused) return;
     this.#isRefused = true;
-    this.#options.log.warn("redis refuses: rooms count per replica until it accepts", { reason: error instanceof Error ? error.message : String(error) });
+    this.#options.log.warn(`${this.#backend.name} refuses: rooms count per replica until it accepts`, { reason: error instanceof Error ? error.message : String(error) });
   }
 
   async #recover(): Promise<void> {
-    if (this.#isOnline || this.#isRecovering || this.#isStopping || !this.#options.redis.isUp) return;
+    if (this.#isOnline || this.#isRecovering || this.#isStopping || !this.#backend.isUp) return;
     this.#isRecovering = true;
     try {
-      const isKnown = await this.#rooms.enter(this.#wasOnline);
+      const isKnown = await this.#backend.enter(this.#wasOnline);
       if (!isKnown) {
-        for (const { room, userId } of this.#table.all()) this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+        for (const { room, userId } of this.#table.all()) this.#changed.set(keyOf(room, userId), { room, userId });
         for (const userId of this.#table.connectedUsers().keys()) this.#moved.add(userId);
       }
       // Requests go on meanwhile, and change more.
@@ -248,7 +278,7 @@ export class SharedRoomStore implements RoomStore {
         for (const userId of this.#moved) await this.#tellUser(userId);
         for (const [key, { room, userId }] of this.#changed) await this.#tellMember(key, room, userId);
       }
-      this.#isOnline = this.#options.redis.isUp && !this.#isStopping;
+      this.#isOnline = this.#backend.isUp && !this.#isStopping;
       if (this.#isOnline) this.#isRefused = false;
     } catch (error) {
       // The timer tries again.
@@ -260,20 +290,17 @@ export class SharedRoomStore implements RoomStore {
       this.#wasOnline ||= this.#isOnline;
       return;
     }
-    await this.#ask(
-      () => this.#catchUp(),
-      () => Promise.resolve(),
-    );
+    await this.#catchUp().catch((error: unknown) => this.#lose(error));
   }
 
-  /** What the others did while Redis was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
+  /** What the others did while the backend was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
   async #catchUp(): Promise<void> {
     for (const [userId, will] of [...this.#table.connectedUsers()]) {
       if (this.#table.isConnected(userId)) await this.#load(userId, will);
     }
     const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
     for (const room of rooms) {
-      const members = await this.#rooms.members(room, null);
+      const members = await this.#backend.members(room, null);
       if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
     }
   }
@@ -282,8 +309,8 @@ export class SharedRoomStore implements RoomStore {
     this.#moved.delete(userId);
     try {
       const will = this.#table.connectedUsers().get(userId);
-      if (will === undefined) await this.#rooms.disconnect(userId, null);
-      else await this.#rooms.connect(userId, will);
+      if (will === undefined) await this.#backend.disconnect(userId, null);
+      else await this.#backend.connect(userId, will);
     } catch (error) {
       this.#moved.add(userId);
       throw error;
@@ -294,34 +321,46 @@ export class SharedRoomStore implements RoomStore {
     this.#changed.delete(key);
     try {
       const member = this.#table.find(room, userId);
-      if (member === undefined) await this.#rooms.leave(room, userId);
-      else await this.#rooms.register(member, this.#options.now());
+      if (member === undefined) await this.#backend.leave(room, userId);
+      else await this.#backend.register(member, this.#options.now());
     } catch (error) {
       this.#changed.set(key, { room, userId });
       throw error;
     }
   }
 
-  async #renew(): Promise<void> {
-    if (!this.#isOnline) return;
-    await this.#ask(
-      async () => {
-        if (!(await this.#rooms.renew())) this.#lose();
-      },
-      () => Promise.resolve(),
-    );
-  }
-
-  async #sweep(): Promise<void> {
-    if (this.#isOnline) {
-      // Here the table only forgets whom it answers for no more.
-      this.#table.sweep();
-      await this.#ask(
-        () => this.#rooms.sweep(),
-        () => Promise.resolve(),
-      );
+  async #keep(): Promise<void> {
+    if (!this.#isOnline) {
+      for (const { room, userId } of this.#memory.sweep()) this.#changed.set(keyOf(room, userId), { room, userId });
       return;
     }
-    for (const { room, userId } of this.#memory.sweep()) this.#changed.set(JSON.stringify([room, userId]), { room, userId });
+    // Here the table only forgets whom it answers for no more.
+    this.#table.sweep();
+    // Nobody waits for a replica that has nobody: it looks after the others half as often.
+    const isIdle = this.#table.connectedUsers().size === 0 && this.#table.isEmpty;
+    this.#hasSkipped = isIdle && !this.#hasSkipped;
+    if (this.#hasSkipped || this.#isKeeping) return;
+    this.#isKeeping = true;
+    await this.#ask(
+      async () => {
+        if (!(await this.#backend.keep())) this.#lose();
+      },
+      () => Promise.resolve(),
+    ).finally(() => {
+      this.#isKeeping = false;
+    });
   }
+
+  #seconds(): number {
+    return Math.floor(this.#options.now() / 1000);
+  }
+}
+
+/** A call under way, and whether the channel has told of its member since it began. */
+interface Question {
+  isTold: boolean;
+}
+
+function keyOf(room: string, userId: string): string {
+  return JSON.stringify([room, userId]);
 }
