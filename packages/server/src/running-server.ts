@@ -41,7 +41,9 @@ import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
+import { PostgresRooms } from "./rooms/postgres-rooms.ts";
 import { RedisRooms } from "./rooms/redis-rooms.ts";
+import type { RoomBackend } from "./rooms/room-backend.ts";
 import { ROOM_TIMES } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
@@ -69,8 +71,8 @@ export interface RunningOptions {
 
 const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
-/** How long the start waits for Redis, in milliseconds; the server serves without it too. */
-const REDIS_START_MS = 1_000;
+/** How long the start waits for what the rooms are shared through, in milliseconds; the server serves without it too. */
+const SHARED_START_MS = 1_000;
 /** When the oldest change that waits is older than this, in milliseconds, the feed counts as behind. */
 const FEED_BEHIND_MS = 10_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
@@ -141,8 +143,9 @@ export class RunningServer {
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
-        if (redis === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
-        return new SharedRoomStore({ backend: new RedisRooms(redis, ROOM_TIMES), deliver, times: ROOM_TIMES, now, log });
+        const backend = roomBackend(redis, store, log);
+        if (backend === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
+        return new SharedRoomStore({ backend, deliver, times: ROOM_TIMES, now, log });
       },
       onError: (error) => log.error("rooms failed", error),
     });
@@ -249,7 +252,8 @@ export class RunningServer {
   async open(): Promise<void> {
     const config = this.#config;
     await this.#feed.start();
-    await this.#redis?.start(REDIS_START_MS);
+    if (this.#redis !== null) await this.#redis.start(SHARED_START_MS);
+    else await this.store.link?.start(SHARED_START_MS);
     await this.#rooms.start();
     try {
       this.#open("all", config.port);
@@ -332,6 +336,12 @@ export class RunningServer {
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;
   return Math.min(MOST_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
+}
+
+/** What the replicas share their rooms through; null for a server that is the only one. */
+function roomBackend(redis: Redis | null, { link }: Store, log: Log): RoomBackend | null {
+  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES);
+  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, log);
 }
 
 /** Waits for the work, but no longer than this. */

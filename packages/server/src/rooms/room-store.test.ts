@@ -1,10 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../../../../tests/support/client.ts";
+import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
 import { RedisServer } from "../../../../tests/support/servers/redis.ts";
 import { Redis } from "../cache/redis.ts";
 import { Log } from "../observe/log.ts";
+import { openPostgresStore } from "../store/postgres/postgres-store.ts";
 import { disconnectMessage } from "./messages.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
+import { PostgresRooms } from "./postgres-rooms.ts";
 import { RedisRooms } from "./redis-rooms.ts";
 import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
@@ -21,9 +24,10 @@ interface Opened {
 }
 
 let server: RedisServer;
+let databaseUrl: string;
 let closers: (() => Promise<void>)[] = [];
 beforeAll(async () => {
-  server = await RedisServer.start();
+  [server, databaseUrl] = await Promise.all([RedisServer.start(), createDatabase(sharedPostgresUrl())]);
 });
 afterEach(async () => {
   for (const close of closers) await close();
@@ -40,6 +44,18 @@ async function open(kind: string, times = TIMES): Promise<Opened> {
     const store = new MemoryRoomStore(deliver, times, Date.now);
     await store.start();
     closers.push(() => store.stop());
+    return { store, told };
+  }
+  if (kind === "postgres") {
+    const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
+    const store = new SharedRoomStore({ backend: new PostgresRooms(database.link, times, log), deliver, times, now: Date.now, log });
+    await database.link.start(5000);
+    expect(database.link.isUp).toBe(true);
+    await store.start();
+    closers.push(async () => {
+      await store.stop();
+      await database.close();
+    });
     return { store, told };
   }
   const redis = new Redis(server.url, log);
@@ -63,7 +79,7 @@ function newName(): string {
   return `n${(names += 1)}`;
 }
 
-describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
+describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) => {
   test("data comes back as it went in", async () => {
     const { store } = await open(kind);
     const room = newName();
