@@ -7,6 +7,8 @@ import { SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize,
 import type { RoomTable } from "./room-table.ts";
 
 const RETRY_MS = 500;
+/** How many calls are under way at once while much is told or asked after a loss. */
+const AT_ONCE = 64;
 
 export interface SharedRoomOptions {
   readonly backend: RoomBackend;
@@ -273,12 +275,8 @@ export class SharedRoomStore implements RoomStore {
         for (const { room, userId } of this.#table.all()) this.#changed.set(keyOf(room, userId), { room, userId });
         for (const userId of this.#table.connectedUsers().keys()) this.#moved.add(userId);
       }
-      // Requests go on meanwhile, and change more.
-      while (this.#moved.size > 0 || this.#changed.size > 0) {
-        for (const userId of this.#moved) await this.#tellUser(userId);
-        for (const [key, { room, userId }] of this.#changed) await this.#tellMember(key, room, userId);
-      }
-      this.#isOnline = this.#backend.isUp && !this.#isStopping;
+      const isTold = await this.#tellAll();
+      this.#isOnline = isTold && this.#backend.isUp && !this.#isStopping;
       if (this.#isOnline) this.#isRefused = false;
     } catch (error) {
       // The timer tries again.
@@ -295,14 +293,30 @@ export class SharedRoomStore implements RoomStore {
 
   /** What the others did while the backend was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
   async #catchUp(): Promise<void> {
-    for (const [userId, will] of [...this.#table.connectedUsers()]) {
-      if (this.#table.isConnected(userId)) await this.#load(userId, will);
+    for (const users of chunks([...this.#table.connectedUsers()])) {
+      await Promise.all(users.map(([userId, will]) => (this.#table.isConnected(userId) ? this.#load(userId, will) : undefined)));
     }
     const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
-    for (const room of rooms) {
-      const members = await this.#backend.members(room, null);
-      if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
+    for (const names of chunks([...rooms])) await Promise.all(names.map((room) => this.#showRoom(room)));
+  }
+
+  async #showRoom(room: string): Promise<void> {
+    const members = await this.#backend.members(room, null);
+    if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
+  }
+
+  /** Tells the backend what changed here while it was lost. @returns false when the lease ran out meanwhile */
+  async #tellAll(): Promise<boolean> {
+    let keptAt = this.#options.now();
+    // Requests go on meanwhile, and change more. Users come first: a member depends on whether its user is connected.
+    while (this.#moved.size > 0 || this.#changed.size > 0) {
+      if (this.#moved.size > 0) await Promise.all([...this.#moved].slice(0, AT_ONCE).map((userId) => this.#tellUser(userId)));
+      else await Promise.all([...this.#changed].slice(0, AT_ONCE).map(([key, { room, userId }]) => this.#tellMember(key, room, userId)));
+      if (this.#options.now() - keptAt < SWEEP_MS) continue;
+      if (!(await this.#backend.keep())) return false;
+      keptAt = this.#options.now();
     }
+    return true;
   }
 
   async #tellUser(userId: string): Promise<void> {
@@ -359,6 +373,10 @@ export class SharedRoomStore implements RoomStore {
 /** A call under way, and whether the channel has told of its member since it began. */
 interface Question {
   isTold: boolean;
+}
+
+function chunks<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, index) => all.slice(index * AT_ONCE, (index + 1) * AT_ONCE));
 }
 
 function keyOf(room: string, userId: string): string {
