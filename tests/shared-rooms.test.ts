@@ -111,6 +111,21 @@ test("all replicas hear the events of a room in the same order, short and long o
   }
 });
 
+test("whoever joins at the same time as others learns of all of them, by the answer or by what is heard after", async () => {
+  const clients = await Promise.all(Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))));
+  const ears = await Promise.all(clients.map((client) => live(client)));
+  const everybody = clients.map(({ userId }) => userId).toSorted();
+  for (let round = 0; round < 5; round += 1) {
+    const room = newName("room");
+    const answers = await Promise.all(clients.map((client) => call(client, "join", { room })));
+    const known = (n: number): string[] => {
+      const { peers } = answers[n]?.body["snapshot"] as { peers: { user_id: string }[] };
+      return [...new Set([...peers.map(({ user_id: id }) => id), ...messagesOf(ears[n] as LiveSocket, room).map(({ user_id: id }) => String(id))])].toSorted();
+    };
+    await until(() => clients.every((_, n) => known(n).join() === everybody.join()));
+  }
+});
+
 test("messages around the longest that a notification carries arrive whole, and so do names with any character", async () => {
   const room = 'a "room"\\ \u0000\n\ud83e 🦊 \u2028';
   const [left, right] = await Promise.all([userOn(0, newName("left")), userOn(1, newName("right"))]);

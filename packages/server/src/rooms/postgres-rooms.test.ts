@@ -163,6 +163,21 @@ test("after a stop in order nothing depends on the replica", async () => {
   expect(await count(`"_pylon_room_members"`)).toBe(2);
 });
 
+test("a replica that stops while users connect leaves none of them behind", async () => {
+  const one = await open();
+  const users = Array.from({ length: 12 }, (_, n) => `u${n}`);
+  await sql.query("BEGIN");
+  for (const userId of users) await sql.query(`SELECT pg_advisory_xact_lock('"_pylon_room_connections"'::regclass::oid::int4, hashtext($1))`, [userId]);
+  const connecting = users.map((userId) => one.store.connected(userId, will(userId)));
+  const waiting = `pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  await until(async () => (await count(waiting)) === 3);
+  const stopped = one.store.stop();
+  await Bun.sleep(300);
+  await sql.query("ROLLBACK");
+  await Promise.all([...connecting, stopped]);
+  expect(await count(`"_pylon_room_connections"`)).toBe(0);
+});
+
 test("what is kept is unlogged, and long messages are forgotten", async () => {
   const one = await open();
   const { rows } = await sql.query<{ relname: string; relpersistence: string }>(`SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r' AND (relname LIKE '\\_pylon\\_room%' OR relname = '_pylon_messages')`);

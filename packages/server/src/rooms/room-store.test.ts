@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { Client } from "pg";
 import { until } from "../../../../tests/support/client.ts";
 import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
 import { RedisServer } from "../../../../tests/support/servers/redis.ts";
@@ -8,6 +9,7 @@ import { openPostgresStore } from "../store/postgres/postgres-store.ts";
 import { disconnectMessage } from "./messages.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { PostgresRooms } from "./postgres-rooms.ts";
+import type { RoomBackend } from "./room-backend.ts";
 import { RedisRooms } from "./redis-rooms.ts";
 import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
@@ -35,7 +37,8 @@ afterEach(async () => {
 });
 afterAll(() => server.stop());
 
-async function open(kind: string, times = TIMES): Promise<Opened> {
+/** @param prepare gets the backend before anybody else does */
+async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend) => void = () => undefined): Promise<Opened> {
   const told: string[] = [];
   const deliver = (message: RoomMessage | TenantMessage): void => {
     told.push(message.kind === "tenant" ? `tenant ${String(message.tenantId)}` : `${message.kind} ${message.room} ${message.userId}`);
@@ -48,7 +51,9 @@ async function open(kind: string, times = TIMES): Promise<Opened> {
   }
   if (kind === "postgres") {
     const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
-    const store = new SharedRoomStore({ backend: new PostgresRooms(database.link, times, log), deliver, times, now: Date.now, log });
+    const backend = new PostgresRooms(database.link, times, log);
+    prepare(backend);
+    const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
     await database.link.start(5000);
     expect(database.link.isUp).toBe(true);
     await store.start();
@@ -59,7 +64,9 @@ async function open(kind: string, times = TIMES): Promise<Opened> {
     return { store, told };
   }
   const redis = new Redis(server.url, log);
-  const store = new SharedRoomStore({ backend: new RedisRooms(redis, times), deliver, times, now: Date.now, log });
+  const backend = new RedisRooms(redis, times);
+  prepare(backend);
+  const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
   await redis.start(1000);
   await store.start();
   closers.push(async () => {
@@ -162,6 +169,48 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await store.leave("full-1", "u");
     expect(await store.rooms(null)).toEqual([]);
   }, 60_000);
+});
+
+/** What a crash does to it: everything in it is gone, and so are the connections. */
+async function empty(kind: string): Promise<void> {
+  if (kind === "redis") {
+    await server.kill();
+    await server.start();
+    return;
+  }
+  const sql = new Client({ connectionString: databaseUrl });
+  await sql.connect();
+  const { rows } = await sql.query<{ name: string }>(`SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'`);
+  await sql.query(`TRUNCATE ${rows.map(({ name }) => name).join(", ")}`);
+  await sql.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`);
+  await sql.end();
+}
+
+test.each(["redis", "postgres"])("what was answered outlives a loss of %s before the news of it has come back", async (kind) => {
+  let isStill = false;
+  const other = await open(kind);
+  const { store, told } = await open(kind, { ...TIMES, idleMs: 60_000 }, (backend) => {
+    const hear = backend.hear.bind(backend);
+    backend.hear = (listener) => {
+      hear((message) => {
+        if (!isStill) listener(message);
+      });
+    };
+  });
+  const room = newName();
+  await store.join(room, "leaver", null);
+  await store.join(room, "mover", 1);
+  await until(() => told.length === 2);
+  isStill = true;
+  await store.join(room, "joiner", { a: 1 });
+  await store.setPresence(room, "mover", 2);
+  expect(await store.leave(room, "leaver")).toBe(true);
+  expect(told).toHaveLength(2);
+  await empty(kind);
+  isStill = false;
+  // The other one knows only what was told to the empty backend.
+  const seen = async (): Promise<unknown> => Object.fromEntries(((await other.store.members(room, null)) ?? []).map((peer) => [peer.user_id, peer.data]));
+  await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
 });
 
 test("after a stop in order nothing in Redis depends on the replica", async () => {
