@@ -119,7 +119,7 @@ test("whoever joins at the same time as others learns of all of them, by the ans
     const room = newName("room");
     const answers = await Promise.all(clients.map((client) => call(client, "join", { room })));
     const known = (n: number): string[] => {
-      const { peers } = answers[n]?.body["snapshot"] as { peers: { user_id: string }[] };
+      const { peers } = (answers[n] as Awaited<ReturnType<typeof call>>).body["snapshot"] as { peers: { user_id: string }[] };
       return [...new Set([...peers.map(({ user_id: id }) => id), ...messagesOf(ears[n] as LiveSocket, room).map(({ user_id: id }) => String(id))])].toSorted();
     };
     await until(() => clients.every((_, n) => known(n).join() === everybody.join()));

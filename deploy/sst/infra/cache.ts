@@ -4,7 +4,7 @@ import { allow, createGroup } from "./security-groups";
 const REDIS_PORT = 6379;
 
 /**
- * A Valkey node that the replicas share for rooms, presence and limits.
+ * A Valkey node that the replicas share for rooms, presence, limits and ctx.cache.
  *
  * @returns its URL with the password: for a secret parameter only
  */

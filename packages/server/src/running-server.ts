@@ -140,10 +140,10 @@ export class RunningServer {
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
     const fnLimiter = new RateLimiter(config.fnRateLimit, shared("function"));
+    const backend = roomBackend(redis, store, log);
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
-        const backend = roomBackend(redis, store, log);
         if (backend === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
         return new SharedRoomStore({ backend, deliver, times: ROOM_TIMES, now, log });
       },
@@ -155,7 +155,7 @@ export class RunningServer {
       { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
       { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
       { name: "files", isNeeded: false, check: () => storage.check() },
-      ...(redis === null ? [] : [{ name: "redis", isNeeded: false, check: () => (redis.isUp ? "up" : "lost") } satisfies Part]),
+      ...(backend === null ? [] : [{ name: backend.name === "redis" ? "redis" : "rooms", isNeeded: false, check: () => (backend.isUp ? "up" : "lost") } satisfies Part]),
     ];
     const health = new Health(parts);
     const metrics: Metrics = new Metrics({

@@ -294,7 +294,8 @@ export class SharedRoomStore implements RoomStore {
   /** What the others did while the backend was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
   async #catchUp(): Promise<void> {
     for (const users of chunks([...this.#table.connectedUsers()])) {
-      await Promise.all(users.map(([userId, will]) => (this.#table.isConnected(userId) ? this.#load(userId, will) : undefined)));
+      const here = users.filter(([userId]) => this.#table.isConnected(userId));
+      await Promise.all(here.map(([userId, will]) => this.#load(userId, will)));
     }
     const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
     for (const names of chunks([...rooms])) await Promise.all(names.map((room) => this.#showRoom(room)));
