@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { createConnection, createServer, type Socket } from "node:net";
 import { Client } from "pg";
 import { until } from "../../../../tests/support/client.ts";
 import { PgBouncer } from "../../../../tests/support/servers/pgbouncer.ts";
@@ -133,6 +134,60 @@ test("a replica whose connections are cut comes back, and shows who is in its ro
   expect([...a.told, ...b.told].filter((line) => line.startsWith("leave"))).toEqual([]);
 }, 30_000);
 
+test("Postgres hangs: a call waits once for it, the rooms go on in memory, and are shared again after", async () => {
+  const other = await open();
+  const sockets = new Set<Socket>();
+  const proxy = createServer((near) => {
+    const far = createConnection({ host: "127.0.0.1", port: Number(new URL(url).port) });
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from);
+      from.on("data", (chunk) => to.write(chunk)).on("error", () => to.destroy()).on("close", () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const through = new URL(url);
+  through.port = String((proxy.address() as { readonly port: number }).port);
+  const one = await open(TIMES, through.href);
+  await one.store.connected("u", will("u"));
+  await one.store.join("r", "u", null);
+  for (const socket of sockets) socket.pause();
+  for (let n = 0; n < 10; n += 1) await one.store.join(`more-${n}`, "u", null);
+  expect(one.database.link.isUp).toBe(false);
+  expect(await usersIn(one, "more-9")).toEqual(["u"]);
+  expect(await usersIn(other, "more-9")).toEqual([]);
+  for (const socket of sockets) socket.resume();
+  await until(async () => (await usersIn(other, "more-9")).length === 1);
+  await other.store.join("r", "v", null);
+  await until(() => one.told.includes("join r v") || one.told.includes("snapshot r "));
+  expect(await usersIn(one, "r")).toEqual(["u", "v"]);
+  expect(other.told.filter((line) => line.startsWith("leave"))).toEqual([]);
+  for (const close of closers.splice(0)) await close();
+  proxy.close();
+}, 60_000);
+
+test("the first replica that comes back after Postgres was away gives the others time to come back, too, but not again and again", async () => {
+  await open();
+  const enter = async (replica: string, isReturning: boolean): Promise<void> => {
+    await sql.query(`SELECT ${roomFunction("enter")}($1, 60000, 5000, $2)`, [replica, isReturning]);
+  };
+  await enter("b", false);
+  await sql.query(`SELECT * FROM ${roomFunction("join")}('b', 'r', 'u', 'null', '{}', 60000, 10, 10)`);
+  const sleep = `UPDATE "_pylon_room_replicas" SET ends_at = now() - interval '1 second' WHERE id = 'b'`;
+  const expired = `"_pylon_room_replicas" WHERE id = 'b' AND ends_at <= now()`;
+  await sql.query("BEGIN");
+  await sql.query(sleep);
+  await sql.query(`UPDATE "_pylon_room_members" SET due_at = now() - interval '1 second'`);
+  await enter("a", true);
+  await sql.query("COMMIT");
+  expect(await count(expired)).toBe(0);
+  expect(await count(`"_pylon_room_members" WHERE due_at > now()`)).toBe(1);
+  await sql.query("BEGIN");
+  await sql.query(sleep);
+  await enter("c", true);
+  expect(await count(expired)).toBe(1);
+  await sql.query("ROLLBACK");
+});
+
 test("replicas of two versions, each with its own functions, have the same rooms", async () => {
   const [, version = ""] = /_([0-9a-f]{8})"$/.exec(roomFunction("join")) ?? [];
   const one = await open();
@@ -163,19 +218,39 @@ test("after a stop in order nothing depends on the replica", async () => {
   expect(await count(`"_pylon_room_members"`)).toBe(2);
 });
 
-test("a replica that stops while users connect leaves none of them behind", async () => {
-  const one = await open();
-  const users = Array.from({ length: 12 }, (_, n) => `u${n}`);
+/** Runs two calls, the second while the first is done and not committed yet. @returns what the second answers */
+async function during(first: string, second: string): Promise<Readonly<Record<string, unknown>>[]> {
+  const other = new Client({ connectionString: url });
+  await other.connect();
   await sql.query("BEGIN");
-  for (const userId of users) await sql.query(`SELECT pg_advisory_xact_lock('"_pylon_room_connections"'::regclass::oid::int4, hashtext($1))`, [userId]);
-  const connecting = users.map((userId) => one.store.connected(userId, will(userId)));
+  await sql.query(first);
+  const later = other.query<Record<string, unknown>>(second);
+  let isDone = false;
+  void later.finally(() => {
+    isDone = true;
+  });
   const waiting = `pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-  await until(async () => (await count(waiting)) === 3);
-  const stopped = one.store.stop();
-  await Bun.sleep(300);
-  await sql.query("ROLLBACK");
-  await Promise.all([...connecting, stopped]);
+  await until(async () => isDone || (await count(waiting)) > 0);
+  await sql.query("COMMIT");
+  const { rows } = await later;
+  await other.end();
+  return rows;
+}
+
+test("a user who connects while joining is a connected member", async () => {
+  await open();
+  await sql.query(`SELECT ${roomFunction("enter")}('n', 60000, 300, false)`);
+  const join = `SELECT * FROM ${roomFunction("join")}('n', 'r', 'u', 'null', '{}', 60000, 10, 10)`;
+  expect(await during(join, `SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`)).toEqual([{ name: "r" }]);
+  expect(await count(`"_pylon_room_members" WHERE due_at IS NULL AND holder IS NULL`)).toBe(1);
+});
+
+test("a replica that stops while a user connects leaves nobody behind", async () => {
+  await open();
+  await sql.query(`SELECT ${roomFunction("enter")}('n', 60000, 300, false)`);
+  await during(`SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`, `SELECT ${roomFunction("retire")}('n', 3000, 10)`);
   expect(await count(`"_pylon_room_connections"`)).toBe(0);
+  expect(await count(`"_pylon_room_replicas" WHERE id = 'n'`)).toBe(0);
 });
 
 test("what is kept is unlogged, and long messages are forgotten", async () => {

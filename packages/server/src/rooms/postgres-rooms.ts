@@ -7,7 +7,10 @@ import { decode, encode, toText, type ChannelMessage, type RoomBackend, type Sto
 import { MAX_ROOMS, MAX_ROOMS_OF_USER, type BroadcastResult, type RoomSize, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import type { Member } from "./room-table.ts";
 
-const BATCH = 500;
+/** How much one call sweeps or hands over: what it has locked waits for its end. */
+const BATCH = 200;
+/** Its calls wait for none that users make: a lease must be renewed however much they ask. */
+const OWN = "";
 /** Without these the backend would not know what this replica has: they wait for their turn, and when they fail the backend counts as lost. */
 const ESSENTIAL = new Set(["enter", "keep", "retire", "connect", "disconnect", "register"]);
 /** Waited too long for a lock, or met another call in a circle: nothing was changed. */
@@ -51,18 +54,18 @@ export class PostgresRooms implements RoomBackend {
 
   async enter(isReturning: boolean): Promise<boolean> {
     const { leaseMs, graceMs } = this.#times;
-    return (await this.#value("", "enter", this.replica, leaseMs, graceMs, isReturning)) === true;
+    return (await this.#value(OWN, "enter", this.replica, leaseMs, graceMs, isReturning)) === true;
   }
 
   async keep(): Promise<boolean> {
     for (;;) {
-      const [row] = await this.#rows("", "keep", this.replica, this.#times.leaseMs, BATCH);
+      const [row] = await this.#rows(OWN, "keep", this.replica, this.#times.leaseMs, BATCH);
       if (row?.["has_more"] !== true) return row?.["is_alive"] === true;
     }
   }
 
   async retire(): Promise<void> {
-    while ((await this.#value("", "retire", this.replica, this.#times.handOverMs, BATCH)) === true);
+    while ((await this.#value(OWN, "retire", this.replica, this.#times.handOverMs, BATCH)) === true);
   }
 
   async join(room: string, userId: string, data: unknown): Promise<StoredMember[]> {
@@ -94,12 +97,12 @@ export class PostgresRooms implements RoomBackend {
   }
 
   async rooms(of: string | null): Promise<RoomSize[]> {
-    const rows = await this.#rows(of ?? "", "rooms", escape(of ?? ""));
+    const rows = await this.#rows(of ?? "all rooms", "rooms", escape(of ?? ""));
     return rows.map((row) => ({ name: unescape(row["name"]), members: Number(row["members"]) }));
   }
 
   async send(message: TenantMessage): Promise<void> {
-    await this.#value(message.tenantId ?? "", "send", encode(message));
+    await this.#value(`tenant ${message.tenantId ?? ""}`, "send", encode(message));
   }
 
   async connect(userId: string, will: TenantMessage): Promise<StoredMember[]> {

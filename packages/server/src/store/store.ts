@@ -116,7 +116,7 @@ export interface ReplicaLink {
   /** Called with all that any replica says, in the order in which it was committed, while the link is up. */
   hear(listener: (text: string) => void): void;
   /**
-   * Runs a statement as a transaction of its own. Statements of one key run in the order of the calls.
+   * Runs a statement as a transaction of its own. Statements of one key run in the order of the calls. Those of the empty key wait for no others.
    *
    * @throws LinkLostError when the link is lost, at once or after 2 s; it may have run. PylonError OVERLOADED when too many wait, and it may be
    * refused; it has not run.

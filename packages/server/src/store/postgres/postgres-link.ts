@@ -12,7 +12,7 @@ import { roomFunction } from "./room-ddl.ts";
 
 const PROBING: Operation = { requestId: null, where: "replica link", span: null };
 
-/** Connections for calls; one more listens. They are opened when they are needed. */
+/** Connections for calls, beside the one of the empty key and the one that listens. They are opened when they are needed. */
 const LANES = 3;
 /** How long the database may take to answer a call, in milliseconds. */
 const DEADLINE_MS = 2_000;
@@ -29,7 +29,8 @@ const PROBE = "probe ";
 
 /** The link over Postgres: calls run in a few lanes of one connection each, and NOTIFY carries what is said. */
 export class PostgresLink implements ReplicaLink {
-  readonly #connection: ClientConfig;
+  /** The lane of the empty key. */
+  readonly #own: Lane;
   readonly #lanes: readonly Lane[];
   readonly #ear: MessageEar;
   readonly #listeners = new Set<(state: LinkState) => void>();
@@ -45,8 +46,9 @@ export class PostgresLink implements ReplicaLink {
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(connection: ClientConfig, observer: QueryObserver | null = null) {
-    this.#connection = connection;
-    this.#lanes = Array.from({ length: LANES }, () => new Lane(() => new ConnectionPool({ connection: this.#connection, max: 1, deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS }, observer })));
+    const open = (): ConnectionPool => new ConnectionPool({ connection, max: 1, deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS }, observer });
+    this.#own = new Lane(open);
+    this.#lanes = Array.from({ length: LANES }, () => new Lane(open));
     this.#ear = new MessageEar(connection, {
       onMessage: (text) => this.#hear(text),
       onChange: (isListening) => {
@@ -78,7 +80,7 @@ export class PostgresLink implements ReplicaLink {
   }
 
   async call(key: string, text: string, params: readonly Value[], mayBeRefused: boolean): Promise<ColumnRow[]> {
-    const lane = this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] as Lane;
+    const lane = key === "" ? this.#own : (this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] ?? this.#own);
     if (!this.isUp) throw new LinkLostError("the database is lost");
     if (mayBeRefused && lane.waiting >= MOST_WAITING) {
       throw new PylonError("OVERLOADED", "Too many calls wait for the database.", { hint: "Nothing was changed. Try again.", extra: { retry_after_secs: 1 } });
@@ -100,7 +102,7 @@ export class PostgresLink implements ReplicaLink {
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#ear.close();
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await Promise.all([this.#own, ...this.#lanes].map((lane) => lane.close()));
   }
 
   #hear(text: string): void {
@@ -125,7 +127,7 @@ export class PostgresLink implements ReplicaLink {
     if (this.#state === "deaf" && this.#turns % DEAF_TURNS !== 0) return;
     this.#isProbing = true;
     try {
-      await runIn(PROBING, () => (this.#lanes[0] as Lane).run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])));
+      await runIn(PROBING, () => this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])));
       this.#tries += 1;
       if (this.#tries >= TRIES && !this.isUp) this.#tell("deaf");
     } catch {

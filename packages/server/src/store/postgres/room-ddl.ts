@@ -338,6 +338,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
      END`,
   ],
 
+  /** p_most: about how many removals; each holds locks until the end, of which a server has a bounded number */
   sweep: [
     "p_most INT",
     "BOOLEAN",
@@ -363,6 +364,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
          PERFORM FROM "_pylon_room_replicas" WHERE id = v_dead.id AND ends_at <= v_now FOR UPDATE SKIP LOCKED;
          CONTINUE WHEN NOT FOUND;
          FOR v_it IN SELECT usr, will FROM "_pylon_room_connections" WHERE replica = v_dead.id LIMIT p_most LOOP
+           EXIT WHEN v_work >= p_most;
            CONTINUE WHEN NOT pg_try_advisory_xact_lock(${USER}, hashtext(v_it.usr));
            DELETE FROM "_pylon_room_connections" WHERE usr = v_it.usr AND replica = v_dead.id;
            v_work := v_work + 1;
@@ -371,6 +373,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
            END IF;
          END LOOP;
          FOR v_it IN SELECT room, usr FROM "_pylon_room_members" WHERE holder = v_dead.id LIMIT p_most LOOP
+           EXIT WHEN v_work >= p_most;
            CONTINUE WHEN NOT pg_try_advisory_xact_lock(${USER}, hashtext(v_it.usr));
            CONTINUE WHEN NOT pg_try_advisory_xact_lock(${ROOM}, hashtext(v_it.room));
            CONTINUE WHEN NOT EXISTS (SELECT FROM "_pylon_room_members" WHERE room = v_it.room AND usr = v_it.usr AND holder = v_dead.id);
@@ -383,6 +386,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        END LOOP;
 
        FOR v_it IN SELECT usr FROM "_pylon_room_leavers" WHERE gone_at <= v_now LIMIT p_most LOOP
+         EXIT WHEN v_work >= p_most;
          CONTINUE WHEN NOT pg_try_advisory_xact_lock(${USER}, hashtext(v_it.usr));
          -- What was so before the lock need not be any more.
          SELECT usr, will, swept INTO v_it FROM "_pylon_room_leavers" WHERE usr = v_it.usr AND gone_at <= v_now;
@@ -406,6 +410,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        END LOOP;
 
        FOR v_it IN SELECT room, usr FROM "_pylon_room_members" WHERE due_at <= v_now LIMIT p_most LOOP
+         EXIT WHEN v_work >= p_most;
          CONTINUE WHEN NOT pg_try_advisory_xact_lock(${USER}, hashtext(v_it.usr));
          CONTINUE WHEN NOT pg_try_advisory_xact_lock(${ROOM}, hashtext(v_it.room));
          CONTINUE WHEN NOT EXISTS (SELECT FROM "_pylon_room_members" WHERE room = v_it.room AND usr = v_it.usr AND due_at <= v_now);
