@@ -204,6 +204,30 @@ test("a replica that is killed leaves its rooms within 10 s, and each leave is h
   }
 }, 90_000);
 
+test("a replica that stood still comes back with its members", async () => {
+  const room = newName("room");
+  const watcher = await userOn(1, newName("watcher"));
+  const ears = await live(watcher);
+  await call(watcher, "join", { room });
+  const sleeper = await userOn(0, newName("sleeper"));
+  await live(sleeper);
+  await call(sleeper, "join", { room, data: "mine" });
+  const [came, went] = [`join ${sleeper.userId}`, `leave ${sleeper.userId}`];
+  await until(() => heard(ears, room).includes(came));
+  replica(0).signal("SIGSTOP");
+  try {
+    await until(() => heard(ears, room).includes(went));
+    for (let n = 0; n < 50; n += 1) await call(watcher, "presence", { room, data: `${n} ${"x".repeat(9000)}` });
+  } finally {
+    replica(0).signal("SIGCONT");
+  }
+  await until(() => heard(ears, room).at(-1) === came);
+  await Bun.sleep(2500);
+  expect(heard(ears, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([came, went, came]);
+  expect(await usersIn(2, room)).toEqual([sleeper.userId, watcher.userId].toSorted());
+  expect(await usersIn(0, room)).toEqual([sleeper.userId, watcher.userId].toSorted());
+}, 60_000);
+
 test("a replica that stops in order hands its members over, and nobody hears a leave of who comes back elsewhere", async () => {
   const room = newName("room");
   const watcher = await userOn(0, newName("watcher"));

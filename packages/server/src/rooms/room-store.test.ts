@@ -213,6 +213,33 @@ test.each(["redis", "postgres"])("what was answered outlives a loss of %s before
   await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
 });
 
+test("what happened before Redis was there for the first time is told once it is", async () => {
+  const late = await RedisServer.start({ isUp: false });
+  const opened = async (): Promise<RoomStore> => {
+    const redis = new Redis(late.url, log);
+    const store = new SharedRoomStore({ backend: new RedisRooms(redis, TIMES), deliver: () => undefined, times: TIMES, now: Date.now, log });
+    await redis.start(50);
+    await store.start();
+    closers.push(async () => {
+      await store.stop();
+      redis.close();
+    });
+    return store;
+  };
+  const [one, other] = [await opened(), await opened()];
+  for (const userId of ["stays", "leaves", "closes"]) {
+    await one.connected(userId, will(userId));
+    await one.join("r", userId, null);
+  }
+  await one.leave("r", "leaves");
+  await one.disconnected("closes", will("closes"));
+  await late.start();
+  await until(() => isIn(other, "r", "stays"));
+  await until(async () => !(await isIn(other, "r", "closes")));
+  expect(await other.members("r", null)).toMatchObject([{ user_id: "stays" }]);
+  closers.push(() => late.stop());
+});
+
 test("after a stop in order nothing in Redis depends on the replica", async () => {
   const { store } = await open("redis");
   const user = newName();

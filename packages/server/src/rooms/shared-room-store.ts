@@ -144,9 +144,7 @@ export class SharedRoomStore implements RoomStore {
     this.#table.connect(userId, will);
     await this.#ask(
       () => this.#load(userId, will),
-      async () => {
-        this.#moved.add(userId);
-      },
+      async () => this.#noteUser(userId),
     );
   }
 
@@ -155,7 +153,7 @@ export class SharedRoomStore implements RoomStore {
     await this.#ask(
       () => this.#backend.disconnect(userId, will),
       async () => {
-        this.#moved.add(userId);
+        this.#noteUser(userId);
         this.#options.deliver(will);
       },
     );
@@ -205,8 +203,16 @@ export class SharedRoomStore implements RoomStore {
   }
 
   #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
-    this.#changed.set(keyOf(room, userId), { room, userId });
+    this.#noteMember(room, userId);
     return change();
+  }
+
+  /** The backend is to be told later. One that was never there is told everything, so nothing is noted until then: it may never come. */
+  #noteMember(room: string, userId: string): void {
+    if (this.#wasOnline || this.#isRecovering) this.#changed.set(keyOf(room, userId), { room, userId });
+  }
+  #noteUser(userId: string): void {
+    if (this.#wasOnline || this.#isRecovering) this.#moved.add(userId);
   }
 
   /** Tells the backend that the user is here, and takes over what it knows of the user's rooms. */
@@ -272,8 +278,8 @@ export class SharedRoomStore implements RoomStore {
     try {
       const isKnown = await this.#backend.enter(this.#wasOnline);
       if (!isKnown) {
-        for (const { room, userId } of this.#table.all()) this.#changed.set(keyOf(room, userId), { room, userId });
-        for (const userId of this.#table.connectedUsers().keys()) this.#moved.add(userId);
+        for (const { room, userId } of this.#table.all()) this.#noteMember(room, userId);
+        for (const userId of this.#table.connectedUsers().keys()) this.#noteUser(userId);
       }
       const isTold = await this.#tellAll();
       this.#isOnline = isTold && this.#backend.isUp && !this.#isStopping;
@@ -346,7 +352,7 @@ export class SharedRoomStore implements RoomStore {
 
   async #keep(): Promise<void> {
     if (!this.#isOnline) {
-      for (const { room, userId } of this.#memory.sweep()) this.#changed.set(keyOf(room, userId), { room, userId });
+      for (const { room, userId } of this.#memory.sweep()) this.#noteMember(room, userId);
       return;
     }
     // Here the table only forgets whom it answers for no more.

@@ -30,6 +30,7 @@ const TABLES: readonly string[] = [
   `CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_leavers" (usr TEXT COLLATE "C" PRIMARY KEY, gone_at TIMESTAMPTZ NOT NULL, will TEXT, swept TEXT NOT NULL DEFAULT '')`,
   `CREATE INDEX IF NOT EXISTS "_pylon_room_leavers_gone" ON "_pylon_room_leavers" (gone_at)`,
   `CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_replicas" (id TEXT COLLATE "C" PRIMARY KEY, ends_at TIMESTAMPTZ NOT NULL, reprieved_at TIMESTAMPTZ) WITH (fillfactor = 50)`,
+  `CREATE INDEX IF NOT EXISTS "_pylon_room_replicas_ends" ON "_pylon_room_replicas" (ends_at)`,
 ];
 
 /** The first key of an advisory lock: that of a table, so that two Pylons in two schemas of one database do not meet. */
@@ -79,7 +80,9 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        IF current_setting('transaction_isolation') <> 'read committed' THEN
          RAISE EXCEPTION 'rooms are kept in READ COMMITTED only';
        END IF;
-       PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '1500ms', true), set_config('enable_seqscan', 'off', true);
+       PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '1500ms', true);
+       -- Plans are made while the tables are empty and kept while they grow. What avoids a scan of a table looks so costly that it would be compiled.
+       PERFORM set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true);
        IF p_replica <> '' THEN
          PERFORM pg_advisory_xact_lock_shared(${REPLICA}, hashtext(p_replica));
        END IF;
