@@ -213,6 +213,31 @@ test.each(["redis", "postgres"])("what was answered outlives a loss of %s before
   await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
 });
 
+test.each(["redis", "postgres"])("while the news from %s is late, a member who has left still hears what was before", async (kind) => {
+  const late: (() => void)[] = [];
+  let isLate = false;
+  const { store, told } = await open(kind, TIMES, (backend) => {
+    const hear = backend.hear.bind(backend);
+    backend.hear = (listener) => {
+      hear((message) => {
+        if (isLate) late.push(() => listener(message));
+        else listener(message);
+      });
+    };
+  });
+  const [room, user] = [newName(), newName()];
+  await store.connected(user, will(user));
+  await store.join(room, user, null);
+  await until(() => told.includes(`join ${room} ${user}`));
+  isLate = true;
+  expect(await store.broadcast(room, user, "{}")).toBe("sent");
+  expect(await store.leave(room, user)).toBe(true);
+  await until(() => late.length === 2);
+  expect([...store.localMembers(room)]).toEqual([user]);
+  for (const tell of late) tell();
+  expect([...store.localMembers(room)]).toEqual([]);
+});
+
 test("what happened before Redis was there for the first time is told once it is", async () => {
   const late = await RedisServer.start({ isUp: false });
   const opened = async (): Promise<RoomStore> => {

@@ -41,8 +41,8 @@ export class SharedRoomStore implements RoomStore {
   readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
   /** Users who came or went while the backend was lost. */
   readonly #moved = new Set<string>();
-  /** Members that calls under way are about, each with those calls. */
-  readonly #asked = new Map<string, Set<Question>>();
+  /** The members that calls were about of which the channel has not told yet, each with those calls. */
+  readonly #asked = new Map<string, readonly Question[]>();
   /** Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile: what it told is newer. */
   readonly #loading = new Map<string, Set<string>>();
   #timers: ReturnType<typeof setInterval>[] = [];
@@ -87,7 +87,7 @@ export class SharedRoomStore implements RoomStore {
       async () => {
         const before = await this.#askAbout(room, userId, () => this.#backend.join(room, userId, data), (members) => {
           const known = members.find(({ name }) => name === userId);
-          this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
+          return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
         });
         return before.map(storedPeer);
       },
@@ -97,18 +97,15 @@ export class SharedRoomStore implements RoomStore {
 
   leave(room: string, userId: string): Promise<boolean> {
     return this.#ask(
-      () => this.#askAbout(room, userId, () => this.#backend.leave(room, userId), () => this.#table.remove(room, userId)),
+      () => this.#askAbout(room, userId, () => this.#backend.leave(room, userId), (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null)),
       () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
     );
   }
 
   setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
+    const put = (): void => this.#table.put(room, userId, data, this.#table.find(room, userId)?.joinedAt ?? this.#seconds());
     return this.#ask(
-      () =>
-        this.#askAbout(room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => {
-          if (isThere) this.#table.put(room, userId, data, this.#table.find(room, userId)?.joinedAt ?? this.#seconds());
-          else this.#table.remove(room, userId);
-        }),
+      () => this.#askAbout(room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => (isThere ? put : null)),
       () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
     );
   }
@@ -184,22 +181,31 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * A call that changes a member. What it did is in the table once it is answered, not only when the channel tells of it: a backend that is
-   * lost in between would forget it for good. What the channel told meanwhile is as new or newer.
+   * A call that changes a member. The table learns of it by the channel, in the order in which everybody hears it. When the backend is lost
+   * after the answer and before that, the table takes it from here: it would be forgotten for good.
+   *
+   * @param effectOf what the call did; null for nothing, of which the channel does not tell
    */
-  async #askAbout<T>(room: string, userId: string, ask: () => Promise<T>, apply: (answer: T) => void): Promise<T> {
+  async #askAbout<T>(room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
     const key = keyOf(room, userId);
-    const question: Question = { isTold: false };
-    const questions = this.#asked.get(key) ?? new Set();
-    this.#asked.set(key, questions.add(question));
+    const question: Question = { effect: null, isLate: false };
+    this.#asked.set(key, [...(this.#asked.get(key) ?? []), question]);
     try {
       const answer = await ask();
-      if (!question.isTold && !this.#changed.has(key)) apply(answer);
+      question.effect = effectOf(answer);
+      if (question.isLate && !this.#changed.has(key)) question.effect?.();
       return answer;
     } finally {
-      questions.delete(question);
-      if (questions.size === 0 && this.#asked.get(key) === questions) this.#asked.delete(key);
+      if (question.effect === null) this.#forget(key, question);
     }
+  }
+
+  /** @param question absent: the oldest, whose message has come. They come in the order of the calls. */
+  #forget(key: string, question?: Question): void {
+    const questions = this.#asked.get(key) ?? [];
+    const left = question === undefined ? questions.slice(1) : questions.filter((other) => other !== question);
+    if (left.length === 0) this.#asked.delete(key);
+    else this.#asked.set(key, left);
   }
 
   #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
@@ -250,7 +256,7 @@ export class SharedRoomStore implements RoomStore {
       return;
     }
     this.#loading.get(userId)?.add(room);
-    for (const question of this.#asked.get(keyOf(room, userId)) ?? []) question.isTold = true;
+    if (isOwn || kind === "leave") this.#forget(keyOf(room, userId));
     if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
       const { data = null } = JSON.parse(text) as { readonly data?: unknown };
       this.#table.put(room, userId, data, joinedAt);
@@ -262,6 +268,11 @@ export class SharedRoomStore implements RoomStore {
   #lose(error?: unknown): void {
     if (!this.#isOnline) return;
     this.#isOnline = false;
+    for (const question of [...this.#asked.values()].flat()) {
+      question.effect?.();
+      question.isLate = true;
+    }
+    this.#asked.clear();
     this.#refused(error);
   }
 
@@ -377,9 +388,11 @@ export class SharedRoomStore implements RoomStore {
   }
 }
 
-/** A call under way, and whether the channel has told of its member since it began. */
+/** A call, and what it did once it was answered. */
 interface Question {
-  isTold: boolean;
+  effect: (() => void) | null;
+  /** The backend was lost before the answer. */
+  isLate: boolean;
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
