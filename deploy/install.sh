@@ -5,7 +5,7 @@
 #
 # PYLON_RELEASES_URL  where releases are, each in a folder v<version>; https, or http on this machine
 # PYLON_VERSION       the version, such as 0.1.0
-# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin
+# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin. A service does not see that: for it, as root, /usr/local/bin
 set -eu
 
 # The script of a release knows where it is from: `npm run build:release -- --url URL` writes that here.

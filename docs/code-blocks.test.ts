@@ -5,18 +5,19 @@ import { createServer, loadApp, loadConfig, type PylonServer } from "@pylonsync/
 import { TestClient } from "../tests/support/client.ts";
 import { codeBlocks, matches, type CodeBlock } from "./code-blocks.ts";
 
-// Every code block of the docs is run here. Blocks with a file's name make up the page's app, which is served; `sh` blocks are run
-// against it, and a `json` block shows what the one before it printed; `ts client` blocks are run, `tsx` blocks are bundled.
+// Every code block of the docs is run here, but for the quick start, which is a path of its own. Blocks with a file's name make up the page's app, which
+// is served; `sh` blocks are run against it with the clone's own command, and a `json` or `txt` block shows what the one before it printed; `ts client`
+// blocks are run, `tsx` blocks are bundled.
 
 const docs = import.meta.dir;
 const root = join(docs, "..");
-/** Commands that do not end by themselves; tests/ and packages/cli run them. */
-const STAYS = /^(npm (start|test|install)|npx pylon (dev|start)|pylon (dev|start)|git clone|cd )/;
+/** What does not end by itself, or is about the clone; other tests run it. */
+const LEFT_OUT = /^npm (start|test|install)|^pylon dev/;
 mkdirSync(join(root, "node_modules", ".cache"), { recursive: true });
 const work = mkdtempSync(join(root, "node_modules", ".cache", "docs-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-for (const file of ["README.md", ...readdirSync(docs).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)]) {
+for (const file of ["README.md", ...readdirSync(docs).filter((name) => name.endsWith(".md") && name !== "quickstart.md").map((name) => `docs/${name}`)]) {
   const blocks = codeBlocks(join(root, file));
   if (blocks.length === 0) continue;
   test(`the code blocks of ${file} do what they say`, async () => {
@@ -33,8 +34,8 @@ for (const file of ["README.md", ...readdirSync(docs).filter((name) => name.ends
 }
 
 async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonServer | null> {
-  const files = blocks.filter(({ language, label }) => language === "ts" && label.endsWith(".ts"));
-  if (files.length === 0) return null;
+  const files = blocks.filter(({ label }) => isFile(label));
+  if (!files.some(({ label }) => label === "app.ts")) return null;
   for (const { label, code } of files) {
     mkdirSync(dirname(join(dir, label)), { recursive: true });
     writeFileSync(join(dir, label), code);
@@ -43,7 +44,12 @@ async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonSe
   const server = createServer({ app, config: loadConfig({ PYLON_DEV_MODE: "1", PYLON_PORT: "0", PYLON_SINGLE_PORT: "1", PYLON_IN_MEMORY: "1", PYLON_LOG_LEVEL: "error" }) });
   await server.start();
   expect(server.diagnostics).toEqual([]);
+  if (app.web !== null) await app.web.assets();
   return server;
+}
+
+function isFile(label: string): boolean {
+  return /^[\w/.-]+\.\w+$/.test(label);
 }
 
 async function runBlocks(file: string, blocks: readonly CodeBlock[], dir: string, values: Readonly<Record<string, string>>): Promise<void> {
@@ -52,15 +58,15 @@ async function runBlocks(file: string, blocks: readonly CodeBlock[], dir: string
     const where = `${file}:${block.line}`;
     if (block.language === "sh") printed = await runShell(block, dir, values, where);
     else if (block.language === "json") expectPrinted(block, printed, where);
+    else if (block.language === "txt" && block.label === "") expect({ where, printed: printed.trimEnd() }).toEqual({ where, printed: block.code.trimEnd() });
     else if (block.language === "tsx") await bundle(block, dir, where);
     else if (block.language === "ts" && block.label === "client") printed = await runClient(block, dir, values, where);
-    else expect(`${where} is ${block.language} ${block.label}`).toMatch(/ is ts [\w/.-]+\.ts$/);
+    else if (!isFile(block.label)) throw new Error(`${where} is ${block.language} ${block.label}, which nothing here can run.`);
   }
 }
 
 async function runShell({ code }: CodeBlock, dir: string, values: Readonly<Record<string, string>>, where: string): Promise<string> {
-  const lines = code.split("\n").filter((line) => !STAYS.test(line));
-  const script = lines.join("\n").replaceAll(/\b(npx )?pylon /g, `"${process.execPath}" "${join(root, "packages/cli/src/main.ts")}" `);
+  const script = code.split("\n").filter((line) => !LEFT_OUT.test(line)).join("\n");
   if (script.trim() === "") return "";
   return run(["bash", "-euo", "pipefail", "-c", script.replaceAll("http://localhost:4321", values["URL"] ?? "")], dir, values, where);
 }
@@ -72,7 +78,7 @@ async function runClient({ code }: CodeBlock, dir: string, values: Readonly<Reco
 }
 
 async function run(command: string[], cwd: string, values: Readonly<Record<string, string>>, where: string): Promise<string> {
-  const child = Bun.spawn(command, { cwd, env: { ...process.env, ...values }, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn(command, { cwd, env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"] ?? ""}`, ...values }, stdout: "pipe", stderr: "pipe" });
   const timer = setTimeout(() => child.kill(), 20_000);
   const [out, error, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   clearTimeout(timer);

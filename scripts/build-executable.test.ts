@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { callFn, noteApp, pylon, PylonProcess, queryOf, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
+import { until } from "../tests/support/client.ts";
 
 const folder = new TempFolder();
 const EXECUTABLE = [join(folder.path, "bin", "pylon")];
@@ -51,13 +53,15 @@ test("the executable does not compile itself again, and says what to do instead"
   expect(JSON.parse(stdout)).toMatchObject({ code: "COMPILE_IS_EXECUTABLE", message: expect.stringContaining(`copy ${EXECUTABLE[0] ?? ""}`) });
 });
 
-test("the executable serves in production, with a watchdog that starts", async () => {
+test("the executable serves in production, with a watchdog that starts, and backs its data up on a thread", async () => {
   folder.write({ "app/app.ts": noteApp("text: field.string()"), "app/functions/hello.ts": queryOf("ctx.db.query('Note')") });
-  await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, {}, EXECUTABLE);
+  await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, { PYLON_BACKUP_DIR: "copies" }, EXECUTABLE);
   const { port } = await server.event();
   // The watchdog's thread starts a second after the server.
   await Bun.sleep(1_300);
   expect(await callFn(port, "hello")).toEqual([]);
+  const copies = join(folder.path, "copies");
+  await until(async () => readdirSync(copies).some((name) => existsSync(join(copies, name, "backup.json"))));
   expect(await server.end()).toBe(0);
   expect(await server.stderr).not.toContain("rror");
 });

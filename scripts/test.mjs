@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { bun, findBrowser, installPackages, root } from "./install.mjs";
 
 /** Tests of whole servers whose outcome depends on the store; they run on SQLite with all the others, and on Postgres after that. */
-const ON_BOTH_STORES = [...["auth", "bad-input", "catch-up", "client", "faults", "functions", "membership", "oauth", "observability", "organizations", "privacy", "second-factors", "telemetry", "wire"].map((name) => `tests/${name}`), "files/files"];
+const ON_BOTH_STORES = [...["auth", "auth-account", "bad-input", "catch-up", "client", "faults", "functions", "membership", "oauth", "observability", "organizations", "privacy", "second-factors", "telemetry", "wire"].map((name) => `tests/${name}`), "files/files"];
 
 installPackages();
 // A package reads the report, and may have been missing until now.

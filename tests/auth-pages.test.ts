@@ -73,8 +73,9 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   expect(await whoAmI()).toMatchObject({ email, displayName: "Ann", emailVerified: true });
 
   const { body } = await new TestClient(server.url, null).request("POST", "/api/auth/password/login", { email, password: PASSWORD }, { "User-Agent": "Mozilla/5.0 (iPhone) Safari/1" });
-  await page.reload();
-  await page.screenshot({ path: join(shots, "account.png") });
+  await page.goto(`${url}/auth/account?redirect=/health`);
+  await page.screenshot({ path: join(shots, "account.png"), fullPage: true });
+  expect(await page.getByRole("link", { name: "Back to Notes" }).getAttribute("href")).toBe(`${url}/health`);
   await page.getByRole("button", { name: "Sign out Safari on iPhone" }).click();
   await until(async () => (await page.getByRole("listitem").count()) === 1);
   expect((await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).status).toBe(401);
@@ -117,6 +118,26 @@ test("a code by mail signs in", async () => {
   await until(async () => ((await whoAmI().catch(() => null)) as { readonly email: string } | null)?.email === email);
 }, 60_000);
 
+test("a server that can't be reached is said in words, and the form goes on", async () => {
+  await page.goto(`${url}/auth/sign-in?redirect=/health`);
+  await page.route("**/api/auth/**", (route) => route.abort());
+  await page.getByLabel("E-mail").first().fill("nobody@example.com");
+  await page.locator("input[type=password]").first().fill("whatever it is");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "The server can't be reached. Try again." }).waitFor();
+  await page.unroute("**/api/auth/**");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("status").filter({ hasText: "wrong" }).waitFor();
+});
+
+test("a page shows the words of nobody who made a link to it", async () => {
+  for (const [code, words] of [["OAUTH_DENIED", "You did not allow it there"], ["ANYTHING", "This sign-in did not work."]]) {
+    await page.goto(`${url}/auth/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`);
+    await page.getByRole("status").filter({ hasText: words }).waitFor();
+    expect(await page.locator("body").textContent()).not.toContain("555-0100");
+  }
+});
+
 test("T10: the page leads nowhere that the app does not trust", async () => {
   const host = new URL(server.url).host;
   const evil = ["https://evil.example", "//evil.example", "/\\evil.example", "https:evil.example", `http://${host}@evil.example`, `http://${host}.evil.example`, "javascript:alert(1)", "/\t/evil.example", "data:text/html,x"];
@@ -144,6 +165,19 @@ test("an app with pages of its own has none of ours", async () => {
   const own = await startServer(appOf(buildManifest({ name: "own", version: "1.0.0", entities, policies, auth: { pages: false } })));
   try {
     expect((await fetch(`${own.url}/auth/sign-in`)).status).toBe(404);
+  } finally {
+    await own.stop();
+  }
+});
+
+test("an app without users serves no pages for them, and says why", async () => {
+  const own = await startServer(appOf(buildManifest({ name: "plain", version: "1.0.0", access: "public", entities: [entity("Item", { name: field.string() })] })));
+  try {
+    for (const path of ["/auth/sign-in", "/auth/sign-up", "/auth/account", "/auth/assets/auth.js"]) {
+      const { status, text } = await new TestClient(own.url, null).request("GET", path);
+      expect([path, status]).toEqual([path, 404]);
+      expect(text).toContain("This app has no users to sign in.");
+    }
   } finally {
     await own.stop();
   }

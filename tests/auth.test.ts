@@ -58,7 +58,7 @@ afterAll(async () => {
 /** Signs up with a password and the code of the mail. */
 async function signUp(email: string, by: TestClient = nobody): Promise<TestClient> {
   const registered = await by.request("POST", "/api/auth/password/register", { email, password: PASSWORD });
-  expect(registered.body).toEqual({ verification_required: true, email });
+  expect(registered.body).toEqual({ verification_required: true, email, sign_up_token: expect.any(String) });
   const { text } = await mail.to(email);
   return as(await by.request("POST", "/api/auth/password/register/confirm", { email, code: codeIn(text) }));
 }
@@ -80,8 +80,12 @@ describe("passwords", () => {
     expect(second.userId).toBe(first.userId);
     const wrong = await first.request("POST", "/api/auth/password/change", { current_password: "nope", new_password: "another long one" });
     expect([wrong.status, wrong.body["error"]]).toMatchObject([401, { code: "INVALID_CREDENTIALS", field: "current_password" }]);
-    expect((await first.request("POST", "/api/auth/password/change", { current_password: PASSWORD, new_password: "another long one" })).status).toBe(200);
-    expect((await first.request("GET", "/api/auth/me")).status).toBe(200);
+    const changed = await first.request("POST", "/api/auth/password/change", { current_password: PASSWORD, new_password: "another long one" });
+    expect([changed.status, changed.body]).toMatchObject([200, { changed: true, user_id: first.userId }]);
+    expect((await as(changed).request("GET", "/api/auth/me")).body["user_id"]).toBe(first.userId);
+    expect((await as(changed).request("GET", "/api/auth/sessions")).body).toHaveLength(1);
+    // T19: whoever else has this session's token has it no more.
+    expect((await first.request("GET", "/api/auth/me")).status).toBe(401);
     expect((await second.request("GET", "/api/auth/me")).status).toBe(401);
     expect((await nobody.request("POST", "/api/auth/password/login", { email, password: PASSWORD })).status).toBe(401);
     expect((await nobody.request("POST", "/api/auth/password/login", { email, password: "another long one" })).status).toBe(200);
@@ -150,12 +154,14 @@ describe("codes and links", () => {
     const email = newEmail();
     const evil = await nobody.request("POST", "/api/auth/magic-link/send", { email, callback: "https://app.example.com@evil.example/" });
     expect([evil.status, evil.body["error"]]).toMatchObject([400, { code: "INVALID_REDIRECT", field: "callback" }]);
-    expect((await nobody.request("POST", "/api/auth/magic-link/send", { email, callback: "https://app.example.com/in" })).status).toBe(200);
+    const sent = await fetch(`${server.url}/api/auth/magic-link/send`, { method: "POST", body: JSON.stringify({ email, callback: "https://app.example.com/in" }) });
+    expect([sent.status, await sent.json()]).toEqual([200, { sent: true, email }]);
+    const Cookie = (sent.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
     const link = /https:\S+/.exec((await mail.to(email)).text)?.[0] ?? "";
-    const follow = (): Promise<Response> => fetch(link.replace("https://api.example.com", server.url), { redirect: "manual" });
+    const follow = (): Promise<Response> => fetch(link.replace("https://api.example.com", server.url), { redirect: "manual", headers: { Cookie } });
     const first = await follow();
     expect([first.status, first.headers.get("location")]).toEqual([302, "https://app.example.com/in"]);
-    const cookie = first.headers.get("set-cookie") ?? "";
+    const cookie = first.headers.getSetCookie().find((value) => value.startsWith("notes_session=")) ?? "";
     expect(cookie).toMatch(/^notes_session=[^;]+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
     const me = await nobody.request("GET", "/api/auth/session", undefined, { Cookie: cookie.split(";")[0] ?? "" });
     expect(me.body["user"]).toMatchObject({ email });
@@ -310,7 +316,7 @@ describe("T20: an answer tells nothing about accounts", () => {
     for (const [path, body] of pairs) {
       const unknown = newEmail();
       const [ofKnown, ofUnknown] = [await nobody.request("POST", path, { email: known, ...body }), await nobody.request("POST", path, { email: unknown, ...body })];
-      const plain = (text: string, email: string): string => text.replaceAll(email, "EMAIL").replaceAll(/"request_id":"[^"]*"/g, "");
+      const plain = (text: string, email: string): string => text.replaceAll(email, "EMAIL").replaceAll(/"(request_id|sign_up_token)":"[^"]*"/g, "");
       expect([ofKnown.status, plain(ofKnown.text, known)]).toEqual([ofUnknown.status, plain(ofUnknown.text, unknown)]);
     }
     expect(mail.mails.filter(({ to, subject }) => to === known && subject.includes("already"))).toHaveLength(1);

@@ -96,7 +96,7 @@ const CASES: readonly (readonly [what: string, method: string, path: string, bod
   ["an aggregate of an unknown field", "POST", "/api/aggregate/Item", { sum: ["nope"] }, "INVALID_COLUMN"],
   ["an unknown relation", "POST", "/api/query", { Item: { include: { owner: {} } } }, "RELATION_NOT_FOUND"],
   ["a push without changes", "POST", "/api/sync/push", {}, "INVALID_DATA"],
-  ["a push of an unknown kind", "POST", "/api/sync/push", { changes: [{ entity: "Item", row_id: "x", kind: "upsert" }] }, "INVALID_DATA", "changes.0.kind"],
+  ["a push of an unknown kind", "POST", "/api/sync/push", { changes: [{ entity: "Item", row_id: "x", kind: "upsert" }] }, "INVALID_DATA", "changes[0].kind"],
   ["1,001 changes in a push", "POST", "/api/sync/push", { changes: Array.from({ length: 1001 }, () => ({ entity: "Item", row_id: "x", kind: "delete" })) }, "INVALID_DATA"],
   ["a page token that was made up", "GET", "/api/sync/pull?since=0&limit=1&page=zzz", undefined, "INVALID_QUERY", "page"],
   ["a call of an unknown function", "POST", "/api/fn/nope", {}, "FN_NOT_FOUND"],
@@ -143,4 +143,16 @@ test("whatever JSON is sent to whatever route, the answer is below 500 and the s
     { numRuns: 400 },
   );
   expect((await client.request("GET", "/health")).status).toBe(200);
+});
+
+test.each([
+  [1, "changes", "It must be an object, and is 1"],
+  [{}, "changes", '"changes" is missing'],
+  [{ changes: {} }, "changes", '"changes" must be a list, and is an object'],
+  [{ changes: [{ entity: 5, row_id: "x", kind: "insert" }] }, "changes[0].entity", '"changes[0].entity" must be text, and is 5'],
+  [{ changes: [{ entity: "Item", row_id: "x", kind: "upsert" }] }, "changes[0].kind", '"changes[0].kind" must be "insert" or "update" or "delete", and is "upsert"'],
+  [{ changes: Array.from({ length: 1001 }, () => ({ entity: "Item", row_id: "x", kind: "delete" })) }, "changes", '"changes" has more than 1000 entries'],
+])("a push that is malformed is told where and how: %#", async (body, field, message) => {
+  const { error } = (await client.request("POST", "/api/sync/push", body)).body as { readonly error: Readonly<Record<string, string>> };
+  expect(error).toMatchObject({ code: "INVALID_DATA", field, message: `The push is malformed: ${message}.`, hint: expect.stringContaining('{"changes": [{') });
 });

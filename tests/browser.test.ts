@@ -94,6 +94,86 @@ test("a todo that one browser adds and shares shows in another, live", async () 
   await Promise.all([alice.context.close(), bob.context.close()]);
 }, 60_000);
 
+test("a guest who comes back is shown neither the button for guests nor an empty list before the server has told who it is", async () => {
+  const { page, context } = await guest();
+  await add(page, "still here");
+  await page.getByTestId("todo").waitFor();
+  await page.locator(".pill.live").waitFor();
+  const seen: string[] = [];
+  await page.exposeFunction("see", (text: string) => void seen.push(text));
+  // Without what the browser keeps, so that only the server knows.
+  await page.addInitScript(() => {
+    Reflect.deleteProperty(globalThis, "indexedDB");
+    const { see } = globalThis as unknown as { see: (text: string) => void };
+    new MutationObserver(() => see(document.querySelector("main")?.innerText ?? "")).observe(document, { subtree: true, childList: true, characterData: true });
+  });
+  const { promise: gate, resolve: letGo } = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  await page.route("**/api/auth/me", async (route) => {
+    asked.push(route.request().url());
+    await gate;
+    await route.continue();
+  });
+  await page.reload();
+  await until(() => asked.length > 0);
+  await page.getByText("Loading").waitFor();
+  expect(await page.getByText("Continue as guest").count()).toBe(0);
+  letGo();
+  await page.getByText("still here").waitFor();
+  expect(seen.filter((text) => text.includes("Continue as guest"))).toEqual([]);
+  await context.close();
+}, 60_000);
+
+test("who works by keyboard stays where they were when a todo goes", async () => {
+  const { page, context } = await guest();
+  for (const title of ["third", "second", "first"]) await add(page, title);
+  await page.getByTestId("todo").nth(2).waitFor();
+  const focused = (): Promise<string | null> => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.tagName ?? null);
+  await page.getByLabel("Delete second").focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("second").waitFor({ state: "detached" });
+  expect(await focused()).toBe("Delete third");
+  await page.keyboard.press("Enter");
+  await page.getByText("third").waitFor({ state: "detached" });
+  expect(await focused()).toBe("Delete first");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing here.").waitFor();
+  expect(await focused()).toBe("New todo");
+
+  for (const title of ["b", "a"]) await add(page, title);
+  await page.getByRole("button", { name: "open", exact: true }).click();
+  await page.getByRole("checkbox", { name: "a", exact: true }).focus();
+  await page.keyboard.press("Space");
+  await page.getByRole("checkbox", { name: "a", exact: true }).waitFor({ state: "detached" });
+  expect(await page.evaluate(() => document.activeElement?.closest("li")?.textContent ?? "")).toContain("b");
+  await context.close();
+}, 60_000);
+
+test("the count is of what the list shows, and no button says one thing and is another", async () => {
+  const [alice, bob] = [await guest(), await guest()];
+  await add(alice.page, "everybody's");
+  await alice.page.getByRole("button", { name: "Share", exact: true }).click();
+  await bob.page.getByText("everybody's").waitFor();
+  await bob.page.getByText("1 left").waitFor();
+  const button = alice.page.getByRole("button", { name: "Stop sharing" });
+  expect(await button.getAttribute("aria-pressed")).toBeNull();
+  await button.click();
+  await bob.page.getByText("everybody's").waitFor({ state: "detached" });
+  await bob.page.getByText("0 left").waitFor();
+  await Promise.all([alice.context.close(), bob.context.close()]);
+}, 60_000);
+
+test("when the server can't be reached, people are told so in words", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(ADDRESS);
+  await page.getByText("Continue as guest").waitFor();
+  await page.route("**/api/auth/guest", (route) => route.abort());
+  await page.getByText("Continue as guest").click();
+  await page.getByRole("alert").filter({ hasText: "The server can't be reached. Try again." }).waitFor();
+  await context.close();
+}, 60_000);
+
 test("filters show what they say", async () => {
   const { page, context } = await guest();
   await add(page, "open one");

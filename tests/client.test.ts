@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, type SyncEngine, type TransportType } from "@pylonsync/sync";
+import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type SyncEngine, type TransportType } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -189,4 +189,122 @@ test("a live query keeps its array until a row in it changes, and hears only of 
   const [first] = shown;
   await engine.update("Todo", first?.id ?? "", { done: true });
   expect(open.getSnapshot().map(({ title }) => title)).toEqual(["b", "a"]);
+});
+
+test("where the server is gone, a call says so in words for people", async () => {
+  const { url, stop } = await startServer(app);
+  const engine = connect(url, "websocket");
+  await engine.signInAsGuest();
+  await until(() => engine.connected);
+  await stop();
+  const gone = { name: "PylonClientError", code: "UNREACHABLE", status: 0, message: "The server can't be reached. Try again." };
+  await expect(engine.request("GET", "/api/auth/me")).rejects.toMatchObject(gone);
+  await expect(engine.fn("add", { title: "lost" })).rejects.toMatchObject(gone);
+  await expect(engine.signInAsGuest()).rejects.toMatchObject(gone);
+});
+
+test("a tab that has not noticed that another one signed in sends nothing in that one's name", async () => {
+  const { url } = await serve();
+  const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
+  const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
+  const [one, two] = [0, 1].map(() => createSyncEngine(url, { reconnectDelay: 30, storage })) as [SyncEngine, SyncEngine];
+  for (const engine of [one, two]) {
+    engine.start();
+    cleanups.push(() => engine.stop());
+  }
+  await until(() => one.connected && two.connected);
+  const refused: string[] = [];
+  one.onError(({ code }) => refused.push(code));
+  two.setToken(bob.token);
+  expect(one.resolvedSession().userId).toBe(alice.userId);
+  await one.insert("Todo", { title: "written as alice" });
+  expect(titles(one)).toEqual([]);
+  await until(() => refused.join() === "SESSION_CHANGED" && one.connected);
+  expect(one.resolvedSession().userId).toBe(bob.userId);
+  await one.insert("Todo", { title: "written as bob" });
+  await until(() => one.mutations.all().length === 0);
+  expect((await alice.request("POST", "/api/query/Todo", {})).text).toBe("[]");
+  expect(JSON.parse((await bob.request("POST", "/api/query/Todo", {})).text)).toMatchObject([{ title: "written as bob" }]);
+});
+
+test("what was written before it was known who is there is theirs who held the token", async () => {
+  const { url } = await serve();
+  const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
+  const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
+  const engine = createSyncEngine(url, { reconnectDelay: 30, storage });
+  cleanups.push(() => engine.stop());
+  const refused: string[] = [];
+  engine.onError(({ code }) => refused.push(code));
+  await engine.insert("Todo", { title: "alice's" });
+  expect(titles(engine)).toEqual(["alice's"]);
+  // Another tab signs in before this one has asked.
+  storage.set("pylon_token", bob.token ?? "");
+  engine.start();
+  await until(() => engine.connected);
+  await until(() => refused.length === 1);
+  expect(refused).toEqual(["SESSION_CHANGED"]);
+  expect((await bob.request("POST", "/api/query/Todo", {})).text).toBe("[]");
+  await engine.insert("Todo", { title: "bob's" });
+  await until(() => engine.mutations.all().length === 0);
+  expect(titles(engine)).toEqual(["bob's"]);
+});
+
+/** A machine whose network can be taken away without its sockets noticing. */
+function machine(): { readonly platform: Partial<Platform>; readonly say: { offline: () => void }; network: { isThere: boolean } } {
+  const network = { isThere: true };
+  const say = { offline: (): void => undefined };
+  const platform: Partial<Platform> = {
+    fetch: (target, init) => (network.isThere ? systemPlatform.fetch(target, init) : Promise.reject(new TypeError("no network"))),
+    onOffline: (run) => {
+      say.offline = run;
+      return () => undefined;
+    },
+  };
+  return { platform, say, network };
+}
+
+test.each(["the machine says so", "a write does not get through"])("a network that is gone is noticed though the socket seems open, when %s", async (how) => {
+  const { url } = await serve();
+  const { platform, say, network } = machine();
+  const engine = createSyncEngine(url, { reconnectDelay: 30, storage: createWriteThroughStorage({}, () => undefined), platform });
+  cleanups.push(() => engine.stop());
+  await engine.signInAsGuest();
+  engine.start();
+  await until(() => engine.connected);
+  network.isThere = false;
+  if (how === "the machine says so") say.offline();
+  else await engine.insert("Todo", { title: "kept" });
+  await until(() => engine.status.connection === "offline");
+  network.isThere = true;
+  await until(() => engine.connected && engine.status.pending === 0);
+});
+
+test("a machine that says it is offline and is not stays live", async () => {
+  const { url } = await serve();
+  const { platform, say } = machine();
+  const asked: string[] = [];
+  const { fetch: reach } = platform;
+  const engine = createSyncEngine(url, {
+    storage: createWriteThroughStorage({}, () => undefined),
+    platform: {
+      ...platform,
+      fetch: async (target, init) => {
+        const response = await (reach ?? systemPlatform.fetch)(target, init);
+        asked.push(new URL(target).pathname);
+        return response;
+      },
+    },
+  });
+  cleanups.push(() => engine.stop());
+  await engine.signInAsGuest();
+  engine.start();
+  await until(() => engine.connected);
+  const seen: string[] = [];
+  engine.onStatus(({ connection }) => seen.push(connection));
+  asked.length = 0;
+  say.offline();
+  await until(() => asked.includes("/api/auth/me"));
+  await engine.insert("Todo", { title: "goes through" });
+  await until(() => engine.mutations.all().length === 0);
+  expect(seen.every((connection) => connection === "live")).toBe(true);
 });

@@ -153,6 +153,21 @@ test("a page is for who is signed in, brings back to its target, and shows the u
   await Promise.all([ann, ben, stranger].map(({ context }) => context.close()));
 }, 120_000);
 
+test("a long address and a long word fit on a small phone", async () => {
+  const { page } = await person();
+  await page.setViewportSize({ width: 320, height: 640 });
+  await signUp(page, "a.person.with.a.very.long.name.indeed@mail.of.a.very.long.domain.example.com");
+  await live(page);
+  await add(page, "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft");
+  await page.screenshot({ path: join(shots, "next-notes-narrow.png") });
+  const overflow = (): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(await overflow()).toBe(0);
+  await page.getByRole("button", { name: /Account of/ }).click();
+  await page.getByText("Sign out").waitFor();
+  expect(await overflow()).toBe(0);
+  await page.context().close();
+});
+
 test("T10: a sign-in leads to no other site", async () => {
   const { page, context } = await person();
   for (const evil of ["https://evil.example/", "//evil.example", "/\\evil.example", "/..//evil.example", "javascript:alert(1)"]) {

@@ -60,14 +60,14 @@ function adminOf(server: TestServer): TestClient {
 type Line = Readonly<Record<string, unknown>>;
 
 /** The lines that the server logs while `work` runs. */
-async function logged(work: () => Promise<unknown>): Promise<Line[]> {
+async function logged(work: (soFar: readonly Line[]) => Promise<unknown>): Promise<Line[]> {
   const lines: Line[] = [];
   const spy = spyOn(process.stderr, "write").mockImplementation((text: string | Uint8Array) => {
     lines.push(JSON.parse(String(text)) as Line);
     return true;
   });
   try {
-    await work();
+    await work(lines);
   } finally {
     spy.mockRestore();
   }
@@ -289,11 +289,18 @@ describe("/readyz", () => {
     await server.stop();
   });
 
-  test("a folder for files that can't be written degrades it", async () => {
+  test("a folder for files that can't be written degrades it, and is in the log before anybody asks", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-files-"));
     stops.push(async () => rmSync(dir, { recursive: true, force: true }));
     writeFileSync(join(dir, "uploads"), "a file where the folder should be");
-    const server = await serverWith({ PYLON_FILES_DIR: join(dir, "uploads") });
-    expect(await ready(server)).toMatchObject({ status: 200, state: "degraded", parts: { files: "down", database: "up" } });
+    const lines = await logged(async (soFar) => {
+      const server = await serverWith({ PYLON_FILES_DIR: join(dir, "uploads"), PYLON_LOG_LEVEL: "info" });
+      await until(() => soFar.some(({ message }) => message === "files can't be relied on"));
+      expect(await ready(server)).toMatchObject({ status: 200, state: "degraded", parts: { files: "down", database: "up" } });
+      rmSync(join(dir, "uploads"));
+      await until(async () => (await ready(server)).state === "ready");
+    });
+    const told = lines.filter(({ message }) => String(message).startsWith("files"));
+    expect(told).toMatchObject([{ level: "warn", state: "down", reason: "EEXIST" }, { level: "info", message: "files are back" }]);
   });
 });

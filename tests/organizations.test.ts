@@ -115,6 +115,46 @@ describe("an organization", () => {
     expect(await admin.orgs()).toMatchObject([{ role: "owner" }]);
   });
 
+  test("T14: takes no promise of who lost the place or the rank by which it was made", async () => {
+    const [owner, removed, demoted] = [await Person.new(), await Person.new(), await Person.new()];
+    const org = await newOrg(owner);
+    await join(org, owner, removed, "admin");
+    await join(org, owner, demoted, "owner");
+    const invite = async (by: Person, role: string): Promise<readonly [Person, string]> => {
+      const invited = await Person.new();
+      expect((await by.request("POST", `/api/auth/orgs/${org}/invites`, { email: invited.email, role })).status).toBe(201);
+      return [invited, /token=(\S+)/.exec((await mail.to(invited.email, 2)).text)?.[1] ?? ""];
+    };
+    const accept = async ([invited, token]: readonly [Person, string]): Promise<number> => (await invited.request("POST", `/api/auth/invites/${token}/accept`)).status;
+    const [byRemoved, asOwner, asAdmin] = [await invite(removed, "admin"), await invite(demoted, "owner"), await invite(demoted, "admin")];
+    await owner.request("DELETE", `/api/auth/orgs/${org}/members/${removed.userId}`);
+    await owner.request("PATCH", `/api/auth/orgs/${org}/members/${demoted.userId}`, { role: "admin" });
+    expect(((await owner.request("GET", `/api/auth/orgs/${org}/invites`)).body as unknown as { email: string }[]).map(({ email }) => email)).toEqual([asAdmin[0].email]);
+    expect([await accept(byRemoved), await accept(asOwner), await accept(asAdmin)]).toEqual([401, 401, 200]);
+    const last = await invite(demoted, "member");
+    await owner.request("PATCH", `/api/auth/orgs/${org}/members/${demoted.userId}`, { role: "member" });
+    expect(await accept(last)).toBe(401);
+  });
+
+  test("has a name of one line, which brings no link of its owner's into a stranger's mail", async () => {
+    const owner = await Person.new();
+    for (const name of ["Acme\r\nBcc: x@example.com", "Acme\u2028now"]) expect((await owner.request("POST", "/api/auth/orgs", { name })).body["error"]).toMatchObject({ code: "INVALID_DATA", field: "name" });
+    const name = `Locked: http://evil.example/unlock or www.evil.example ${"x".repeat(100)}`;
+    const { body } = await owner.request("POST", "/api/auth/orgs", { name });
+    expect(body["name"]).toBe(name);
+    const path = `/api/auth/orgs/${String(body["id"])}`;
+    expect((await owner.request("PATCH", path, { name: "a\nb" })).status).toBe(400);
+    const invited = await Person.new();
+    expect((await owner.request("POST", `${path}/invites`, { email: invited.email })).status).toBe(201);
+    const { subject, text } = await mail.to(invited.email, 2);
+    for (const part of [subject, text]) {
+      expect(part).toContain("Locked");
+      expect(part).not.toMatch(/evil\.example|http:\/\/evil/);
+      expect(part).not.toContain("x".repeat(40));
+    }
+    expect(text).toContain("https://wiki.example.com/auth/invitation#token=");
+  });
+
   test("T9, T14: is a session's tenant when it is selected, and whoever loses a role or the place loses its rows within a second", async () => {
     const [owner, member] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);

@@ -56,6 +56,15 @@ describe("a server with four ports", () => {
     expect((await handshake(at(1, "/"))).status).toBe(101);
   });
 
+  test("asks for a WebSocket where one is opened, and only there", async () => {
+    for (const url of [at(0, "/ws"), at(0, "/ws?since=0"), at(1, "/"), at(1, "/ws")]) {
+      const answer = await fetch(url);
+      expect([url, answer.status, answer.headers.get("upgrade")]).toEqual([url, 426, "websocket"]);
+      expect(await answer.json()).toMatchObject({ error: { code: "UPGRADE_REQUIRED", hint: expect.stringContaining("Upgrade and Connection") } });
+    }
+    expect((await fetch(at(0, "/wss"))).status).toBe(404);
+  });
+
   test("answers a preflight on port +3", async () => {
     const answer = await fetch(at(3, "/"), { method: "OPTIONS", headers: { Origin: at(3, "") } });
     expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, at(3, "")]);

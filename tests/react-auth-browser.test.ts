@@ -3,7 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
-import { Secret, TOTP } from "otpauth";
+import jsQR from "jsqr";
+import { Secret, TOTP, URI } from "otpauth";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { TestClient, until } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
@@ -75,6 +76,23 @@ async function backupCodes(): Promise<string[]> {
   const codes = await items.allTextContents();
   expect(codes.length).toBe(10);
   return codes;
+}
+
+/** What a phone's camera reads from the page. */
+async function scanned(): Promise<string> {
+  const pixels = await page.getByRole("img", { name: "Key for your authenticator app" }).evaluate(async (svg) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(300, 300);
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("no canvas");
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, 300, 300);
+    context.drawImage(image, 0, 0, 300, 300);
+    return [...context.getImageData(0, 0, 300, 300).data];
+  });
+  return jsQR(new Uint8ClampedArray(pixels), 300, 300)?.data ?? "";
 }
 
 async function signOut(): Promise<void> {
@@ -184,8 +202,10 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
   await press("Add an authenticator app");
-  const secret = (await page.locator(".pylon-secret").textContent()) ?? "";
-  const totp = new TOTP({ secret: Secret.fromBase32(secret) });
+  // By camera, and by hand.
+  const totp = URI.parse(await scanned()) as TOTP;
+  expect([totp.secret.base32, totp.label]).toEqual([(await page.locator(".pylon-secret").textContent()) ?? "", "ann@example.com"]);
+  await shot("authenticator");
   await page.getByLabel("Code that the app shows").fill(totp.generate());
   await press("Confirm");
   const codes = await backupCodes();
@@ -301,8 +321,11 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
 }, 60_000);
 
 test("a sign-in elsewhere that was broken off is said, once", async () => {
-  await page.goto(`${devUrl}/sign-in?oauth_error=OAUTH_DENIED&oauth_error_message=You%20turned%20away.`);
-  await page.getByRole("alert").filter({ hasText: "You turned away." }).waitFor();
+  for (const [code, words] of [["OAUTH_DENIED", "You did not allow it there"], ["ANYTHING", "This sign-in did not work."]]) {
+    await page.goto(`${devUrl}/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`);
+    await page.getByRole("alert").filter({ hasText: words }).waitFor();
+    expect(await page.locator("body").textContent()).not.toContain("555-0100");
+  }
   expect(page.url()).toBe(`${devUrl}/sign-in`);
   expect(problems).toEqual([]);
 }, 60_000);

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { loadApp } from "@pylonsync/server";
 import { LiveSocket, TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -137,6 +139,31 @@ test("a rate limit answers 429 with the time to wait, and never counts health ch
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
   expect((await fetch(`${own.url}/health`)).status).toBe(200);
   await own.stop();
+});
+
+test("the pages of an app and their files count against no limit, what is not there does", async () => {
+  const pages = await loadApp(join(import.meta.dir, "support", "sign-in-app"), { dev: false });
+  const own = await startServer(pages, { PYLON_RATE_LIMIT_MAX: "3", PYLON_RATE_LIMIT_WINDOW: "30", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32) });
+  const get = async (path: string): Promise<number> => (await fetch(own.url + path, { headers: { Accept: path.includes(".") ? "*/*" : "text/html" } })).status;
+  const statuses: number[] = [];
+  for (let n = 0; n < 5; n += 1) statuses.push(await get("/"));
+  for (let n = 0; n < 5; n += 1) statuses.push(await get(`/none-${n}.js`));
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 404, 404, 404, 429, 429]);
+  expect(await get("/")).toBe(200);
+  await own.stop();
+});
+
+test("a server that is found over https says so to browsers, unless it is told not to", async () => {
+  const said = async (env: Record<string, string>): Promise<(string | null)[]> => {
+    const own = await startServer(app, env);
+    const answers = await Promise.all(["/health", "/api/entities/Task", "/nowhere"].map((path) => fetch(own.url + path)));
+    await own.stop();
+    return [...new Set(answers.map(({ headers }) => headers.get("strict-transport-security")))];
+  };
+  expect(await said({ PYLON_PUBLIC_URL: "https://api.example.com" })).toEqual(["max-age=31536000"]);
+  expect(await said({ PYLON_PUBLIC_URL: "https://api.example.com", PYLON_HSTS_MAX_AGE: "0" })).toEqual([null]);
+  expect(await said({ PYLON_PUBLIC_URL: "http://api.example.com" })).toEqual([null]);
+  expect(await said({ PYLON_PUBLIC_URL: "https://api.example.com", PYLON_DEV_MODE: "1" })).toEqual([null]);
 });
 
 test("security headers are on every answer", async () => {

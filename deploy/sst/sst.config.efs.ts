@@ -1,6 +1,6 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so a deployment is a short pause.
+// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so nobody serves while a new version starts.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
@@ -23,8 +23,8 @@ export default $config({
       volume: { efs, path: "/data" },
       environment: { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" },
     });
-    pylon.createAlarms(service, settings);
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, efs });
     const cdn = pylon.createCdn(service, settings);
-    return { api: `https://${settings.domain}`, cdn: cdn.url };
+    return pylon.outputsOf({ settings, cluster, service, efs, cdn, alarms });
   },
 });

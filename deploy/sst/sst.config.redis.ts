@@ -13,12 +13,13 @@ export default $config({
     const network = pylon.createNetwork();
     const database = pylon.createDatabase(network, settings);
     const files = pylon.createFiles(settings);
-    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: pylon.createCache(network), ...pylon.secretValues(settings) });
+    const cache = pylon.createCache(network);
+    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: cache.url, ...pylon.secretValues(settings) });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
     pylon.scaleByConnections("Pylon", service);
-    pylon.createAlarms(service, settings, database);
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, database, cache });
     const cdn = pylon.createCdn(service, settings);
-    return { api: `https://${settings.domain}`, cdn: cdn.url };
+    return pylon.outputsOf({ settings, cluster, service, database, cdn, alarms });
   },
 });

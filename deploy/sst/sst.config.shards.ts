@@ -13,14 +13,15 @@ export default $config({
     const network = pylon.createNetwork();
     const database = pylon.createDatabase(network, settings);
     const files = pylon.createFiles(settings);
-    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: pylon.createCache(network), ...pylon.secretValues(settings) });
+    const cache = pylon.createCache(network);
+    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: cache.url, ...pylon.secretValues(settings) });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
-    const domain = `shards.${settings.domain}`;
-    pylon.createService("Shards", { cluster, network, settings, files, parameters, domain, replicas: "single", size: { cpu: "1 vCPU", memory: "2 GB" } });
+    const domain = pylon.shardsDomain(settings.domain);
+    const shards = pylon.createService("Shards", { cluster, network, settings, files, parameters, domain, replicas: "single", size: { cpu: "1 vCPU", memory: "2 GB" } });
     pylon.scaleByConnections("Pylon", service);
-    pylon.createAlarms(service, settings, database);
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service, Shards: shards }, database, cache });
     const cdn = pylon.createCdn(service, settings);
-    return { api: `https://${settings.domain}`, shards: `https://${domain}`, cdn: cdn.url };
+    return pylon.outputsOf({ settings, cluster, service, shards, database, cdn, alarms });
   },
 });

@@ -17,8 +17,8 @@ export default $config({
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
     pylon.scaleByConnections("Pylon", service);
-    pylon.createAlarms(service, settings, database);
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, database });
     const cdn = pylon.createCdn(service, settings);
-    return { api: `https://${settings.domain}`, cdn: cdn.url };
+    return pylon.outputsOf({ settings, cluster, service, database, cdn, alarms });
   },
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./run.ts";
 
-const PACKAGES = join(import.meta.dir, "..", "..", "packages");
+const ROOT = join(import.meta.dir, "..", "..");
 const TARBALL = "/-/package.tgz";
 
 /** Pylon's own packages, packed as they would be published, in a registry on this machine. */
@@ -20,9 +20,10 @@ export class PackageRegistry implements AsyncDisposable {
   /** @param folder for the packed packages @param names of the folders in packages/ */
   static async start(folder: string, names: readonly string[]): Promise<PackageRegistry> {
     const packed = new Map<string, { readonly file: string; readonly manifest: Readonly<Record<string, unknown>> }>();
+    await run(["node", join(ROOT, "scripts", "build-packages.mjs"), folder, ...names]);
     for (const name of names) {
-      const [entry] = JSON.parse(await run(["npm", "pack", "--silent", "--json", "--pack-destination", folder], { cwd: join(PACKAGES, name) })) as { readonly filename: string }[];
-      packed.set(`@pylonsync/${name}`, { file: join(folder, entry?.filename ?? ""), manifest: JSON.parse(readFileSync(join(PACKAGES, name, "package.json"), "utf8")) as Record<string, unknown> });
+      const manifest = JSON.parse(readFileSync(join(ROOT, "packages", name, "package.json"), "utf8")) as Record<string, unknown>;
+      packed.set(`@pylonsync/${name}`, { file: join(folder, `pylonsync-${name}-${String(manifest["version"])}.tgz`), manifest });
     }
     const server = Bun.serve({
       port: 0,

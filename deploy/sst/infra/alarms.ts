@@ -1,5 +1,14 @@
+import type { Cache } from "./cache";
 import type { Database } from "./database";
+import { dimensionsOf } from "./dimensions";
+import { tellOfFailedDeployments } from "./failed-deployments";
 import type { Settings } from "./settings";
+
+/** `PYLON_DATABASE_POOL` where nothing is said, and one more connection of each replica, which listens. */
+const POOL = 10;
+const LISTENERS = 1;
+/** A shell with `pylon migrate`, a look at the database by hand. */
+const BY_HAND = 4;
 
 interface Alarm {
   readonly what: string;
@@ -8,54 +17,110 @@ interface Alarm {
   readonly dimensions: Readonly<Record<string, $util.Input<string>>>;
   /** `p99` is a percentile, the others are statistics of CloudWatch. */
   readonly statistic: "Average" | "Sum" | "Maximum" | "p99";
-  readonly above: number;
-  /** How many minutes in a row. */
-  readonly minutes: number;
+  readonly above?: $util.Input<number>;
+  readonly below?: number;
+  /** For how many periods in a row. */
+  readonly periods: $util.Input<number>;
+  /** In minutes. */
+  readonly period?: number;
+  /** Whether silence is a bad sign. */
+  readonly isHeard?: boolean;
 }
 
-/** Tells the stage's people when it is not well. Production always has its alarms; other stages where PYLON_ALARM_EMAIL asks for them. */
-export function createAlarms(service: sst.aws.Service, settings: Settings, database?: Database): void {
-  if (!settings.isProduction && settings.alarmEmail === undefined) return;
+/** What a stage has that can be unwell. */
+interface Watched {
+  /** By name of the component. */
+  readonly services: Readonly<Record<string, sst.aws.Service>>;
+  readonly database?: Database;
+  readonly cache?: Cache;
+  readonly efs?: sst.aws.Efs;
+}
+
+/**
+ * Tells the stage's people when it is not well. Production always has its alarms; other stages where PYLON_ALARM_EMAIL asks for them.
+ *
+ * @returns who is told, for the outputs of the deployment
+ */
+export function createAlarms(settings: Settings, { services, database, cache, efs }: Watched): string {
+  const { isProduction, alarmEmail } = settings;
+  if (!isProduction && alarmEmail === undefined) return "none, for want of PYLON_ALARM_EMAIL";
   const topic = new aws.sns.Topic("Alarms");
-  if (settings.alarmEmail !== undefined) new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: settings.alarmEmail });
-  const alarms = { ...alarmsOfService(service), ...(database === undefined ? {} : alarmsOfDatabase(database)) };
-  for (const [name, { what, namespace, metric, dimensions, statistic, above, minutes }] of Object.entries(alarms)) {
+  if (alarmEmail !== undefined) new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: alarmEmail });
+  tellOfFailedDeployments(topic, services);
+  const alarms: Readonly<Record<string, Alarm>> = {
+    ...Object.fromEntries(Object.entries(services).flatMap(([name, service]) => Object.entries(alarmsOfService(name, service)))),
+    ...(database === undefined ? {} : alarmsOfDatabase(database, connectionsOf(settings, services))),
+    ...(cache === undefined ? {} : alarmsOfCache(cache)),
+    ...(efs === undefined ? {} : alarmsOfVolume(efs)),
+  };
+  for (const [name, { what, namespace, metric, dimensions, statistic, above, below, periods, period = 1, isHeard = false }] of Object.entries(alarms)) {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
       alarmDescription: `${$app.name} ${$app.stage}: ${what}`,
       namespace,
       metricName: metric,
       dimensions,
       ...(statistic === "p99" ? { extendedStatistic: statistic } : { statistic }),
-      comparisonOperator: "GreaterThanThreshold",
-      threshold: above,
-      period: 60,
-      evaluationPeriods: minutes,
-      treatMissingData: "notBreaching",
+      comparisonOperator: below === undefined ? "GreaterThanThreshold" : "LessThanThreshold",
+      threshold: below ?? above,
+      period: period * 60,
+      evaluationPeriods: periods,
+      treatMissingData: isHeard ? "breaching" : "notBreaching",
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     });
   }
+  if (alarmEmail === undefined) return "NOBODY is told of them: set PYLON_ALARM_EMAIL and deploy again";
+  return `to ${alarmEmail}, once the mail that asks for it is confirmed`;
 }
 
-function alarmsOfService({ nodes }: sst.aws.Service): Record<string, Alarm> {
-  const balancer = { namespace: "AWS/ApplicationELB", dimensions: { LoadBalancer: nodes.loadBalancer.arnSuffix } };
-  const tasks = {
-    namespace: "AWS/ECS",
-    dimensions: { ClusterName: nodes.service.cluster.apply((arn) => arn.split("/").at(-1) ?? arn), ServiceName: nodes.service.name },
+function alarmsOfService(name: string, service: sst.aws.Service): Record<string, Alarm> {
+  const { cluster, service: serviceName, loadBalancer, targetGroup } = dimensionsOf(service);
+  const balancer = { namespace: "AWS/ApplicationELB", dimensions: { LoadBalancer: loadBalancer } };
+  const tasks = { namespace: "AWS/ECS", dimensions: { ClusterName: cluster, ServiceName: serviceName } };
+  // With one container at most a deployment stops it before it starts the next, which takes minutes.
+  const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) => (most === 1 ? 10 : 3));
+  const alarms: Record<string, Alarm> = {
+    // The load balancer counts by zone, so one zone with a container is enough; and it counts nothing where there are none.
+    NoReplica: { namespace: balancer.namespace, dimensions: { LoadBalancer: loadBalancer, TargetGroup: targetGroup }, what: `no container of ${name} is healthy`, metric: "HealthyHostCount", statistic: "Maximum", below: 1, periods: patience, isHeard: true },
+    ServerErrors: { ...balancer, what: `more than 10 answers of ${name} in a minute were a 5xx`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 10, periods: 5 },
+    // An app that few people use at night fails as rarely as it is asked.
+    LastingErrors: { ...balancer, what: `${name} answered with a 5xx in each ten minutes of an hour`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 0, periods: 6, period: 10 },
+    BalancerErrors: { ...balancer, what: `the load balancer of ${name} got no answer to pass on`, metric: "HTTPCode_ELB_5XX_Count", statistic: "Sum", above: 10, periods: 2 },
+    Latency: { ...balancer, what: `one request to ${name} in a hundred took longer than a second`, metric: "TargetResponseTime", statistic: "p99", above: 1, periods: 10 },
+    TaskCpu: { ...tasks, what: `the CPU of the containers of ${name} is above 90 %`, metric: "CPUUtilization", statistic: "Average", above: 90, periods: 10 },
+    TaskMemory: { ...tasks, what: `the memory of a container of ${name} is above 85 %`, metric: "MemoryUtilization", statistic: "Maximum", above: 85, periods: 10 },
   };
-  return {
-    ServerErrors: { ...balancer, what: "more than 10 answers in a minute were a 5xx", metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 10, minutes: 5 },
-    NoReplica: { ...balancer, what: "the load balancer had nobody to ask", metric: "HTTPCode_ELB_5XX_Count", statistic: "Sum", above: 10, minutes: 2 },
-    Latency: { ...balancer, what: "one request in a hundred took longer than a second", metric: "TargetResponseTime", statistic: "p99", above: 1, minutes: 10 },
-    TaskCpu: { ...tasks, what: "the containers' CPU is above 90 %", metric: "CPUUtilization", statistic: "Average", above: 90, minutes: 10 },
-    TaskMemory: { ...tasks, what: "the containers' memory is above 85 %", metric: "MemoryUtilization", statistic: "Maximum", above: 85, minutes: 10 },
-  };
+  return Object.fromEntries(Object.entries(alarms).map(([alarm, value]) => [`${name}${alarm}`, value]));
 }
 
-function alarmsOfDatabase({ aurora }: Database): Record<string, Alarm> {
+function alarmsOfDatabase({ aurora }: Database, connections: $util.Output<number>): Record<string, Alarm> {
   const cluster = { namespace: "AWS/RDS", dimensions: { DBClusterIdentifier: aurora.id } };
   return {
-    DatabaseCapacity: { ...cluster, what: "Aurora is at more than 90 % of its units", metric: "ACUUtilization", statistic: "Average", above: 90, minutes: 10 },
-    DatabaseConnections: { ...cluster, what: "more than 150 connections to Aurora", metric: "DatabaseConnections", statistic: "Maximum", above: 150, minutes: 5 },
+    DatabaseCapacity: { ...cluster, what: "Aurora is at more than 90 % of its units", metric: "ACUUtilization", statistic: "Average", above: 90, periods: 10 },
+    // For longer than a deployment has the old and the new containers together.
+    DatabaseConnections: { ...cluster, what: "Aurora has more connections than the containers open at most", metric: "DatabaseConnections", statistic: "Maximum", above: connections, periods: 30 },
+  };
+}
+
+/** What all containers open at most, and some by hand. */
+function connectionsOf({ variables }: Settings, services: Readonly<Record<string, sst.aws.Service>>): $util.Output<number> {
+  const perReplica = Number(variables["PYLON_DATABASE_POOL"] ?? POOL) + LISTENERS;
+  const replicas = Object.values(services).map(({ nodes }) => nodes.autoScalingTarget.maxCapacity);
+  return $util.all(replicas).apply((most) => most.reduce((sum, count) => sum + count * perReplica, BY_HAND));
+}
+
+function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
+  const only = redis.nodes.cluster.memberClusters.apply(([first]) => first ?? "");
+  const node = { namespace: "AWS/ElastiCache", dimensions: { CacheClusterId: only } };
+  return {
+    CacheMemory: { ...node, what: "the memory of Valkey is filled to 80 %", metric: "DatabaseMemoryUsagePercentage", statistic: "Maximum", above: 80, periods: 10 },
+    CacheEvictions: { ...node, what: "Valkey drops what it was told to keep", metric: "Evictions", statistic: "Sum", above: 0, periods: 5 },
+  };
+}
+
+/** With elastic throughput, as SST makes a file system, there are no burst credits to run out of. */
+function alarmsOfVolume(efs: sst.aws.Efs): Record<string, Alarm> {
+  return {
+    VolumeIo: { namespace: "AWS/EFS", dimensions: { FileSystemId: efs.id }, what: "the disk is at more than 90 % of the I/O that EFS allows", metric: "PercentIOLimit", statistic: "Maximum", above: 90, periods: 10 },
   };
 }

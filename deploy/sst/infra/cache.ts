@@ -3,16 +3,18 @@ import { allow, createGroup } from "./security-groups";
 
 const REDIS_PORT = 6379;
 
-/**
- * A Valkey node that the replicas share for rooms, presence, limits and ctx.cache.
- *
- * @returns its URL with the password: for a secret parameter only
- */
-export function createCache({ vpc, tasks }: Network): $util.Output<string> {
+export interface Cache {
+  readonly redis: sst.aws.Redis;
+  /** With the password: for a secret parameter only. */
+  readonly url: $util.Output<string>;
+}
+
+/** A Valkey node that the replicas share for rooms, presence, limits and ctx.cache. */
+export function createCache({ vpc, tasks }: Network): Cache {
   const group = createGroup("CacheGroup", vpc, "ElastiCache");
   allow("CacheFromTasks", { from: tasks.id, to: group.id, ports: [REDIS_PORT] });
   // Pylon's client speaks to one node, not to a cluster of them.
   const redis = new sst.aws.Redis("Cache", { engine: "valkey", cluster: false, vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] } });
   const credentials = $util.all([redis.username, redis.password]).apply(([name, password]) => `${encodeURIComponent(name ?? "default")}:${encodeURIComponent(password ?? "")}`);
-  return $interpolate`rediss://${credentials}@${redis.host}:${redis.port}`;
+  return { redis, url: $interpolate`rediss://${credentials}@${redis.host}:${redis.port}` };
 }

@@ -1,11 +1,18 @@
 import { dnsOf, type Settings } from "./settings";
 
 const ONE_YEAR_S = 31_536_000;
+/** By which the load balancer knows a client's replica; they say nothing of the client. */
+const STICKY_COOKIES = ["AWSALB", "AWSALBCORS"];
+/** What a rollout makes for a moment must not stay: CloudFront would keep an error for ten seconds by itself. */
+const UNCACHED_ERRORS = [404, 502, 503, 504];
 
 /**
- * CloudFront in front of the app's pages and assets: it keeps what the server marks as cacheable and asks again for the rest. It passes on
- * neither cookies nor Authorization, so that nothing personal can be cached, and refuses the API and the sockets, which belong to the
- * stage's own domain.
+ * CloudFront in front of the app's pages and assets: it keeps what the server marks as cacheable and asks again for the rest. Of a client it
+ * passes on only which replica it is at, and nothing that says who it is, so that nothing personal can be cached; the API and the sockets
+ * belong to the stage's own domain, and are refused.
+ *
+ * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which browsers send no cookies. Without one
+ * the CDN is for assets, and leads whoever asks for a page to the stage's own domain, as it always does for the server's own pages.
  */
 export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws.Cdn {
   const cachePolicy = new aws.cloudfront.CachePolicy("CdnCachePolicy", {
@@ -21,13 +28,18 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
       queryStringsConfig: { queryStringBehavior: "all" },
     },
   });
-  const guard = new aws.cloudfront.Function("CdnGuard", {
-    runtime: "cloudfront-js-2.0",
-    comment: "Refuses the API and sockets",
-    code: guardCode(settings.domain),
+  // Not a part of the cache's key: an asset is the same from every replica that has it.
+  const originPolicy = new aws.cloudfront.OriginRequestPolicy("CdnOriginPolicy", {
+    comment: "The replica of a page has its assets",
+    cookiesConfig: { cookieBehavior: "whitelist", cookies: { items: STICKY_COOKIES } },
+    headersConfig: { headerBehavior: "none" },
+    queryStringsConfig: { queryStringBehavior: "all" },
   });
+  const atEdge = (name: string, comment: string, code: string): aws.cloudfront.Function => new aws.cloudfront.Function(name, { runtime: "cloudfront-js-2.0", comment, code });
+  const guard = atEdge("CdnGuard", "Refuses the API and sockets", guardCode(settings));
+  const cleaner = atEdge("CdnCleaner", "Keeps cookies out of what is cached", CLEANER_CODE);
   return new sst.aws.Cdn("Cdn", {
-    comment: `Pages and assets of ${$app.name} ${$app.stage}`,
+    comment: `${settings.cdnDomain === undefined ? "Assets" : "Pages and assets"} of ${$app.name} ${$app.stage}`,
     origins: [
       {
         originId: "pylon",
@@ -43,24 +55,48 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
       cachedMethods: ["GET", "HEAD"],
       compress: true,
       cachePolicyId: cachePolicy.id,
-      functionAssociations: [{ eventType: "viewer-request", functionArn: guard.arn }],
+      originRequestPolicyId: originPolicy.id,
+      functionAssociations: [
+        { eventType: "viewer-request", functionArn: guard.arn },
+        { eventType: "viewer-response", functionArn: cleaner.arn },
+      ],
     },
+    customErrorResponses: UNCACHED_ERRORS.map((errorCode) => ({ errorCode, errorCachingMinTtl: 0 })),
     ...(settings.cdnDomain === undefined ? {} : { domain: { name: settings.cdnDomain, dns: dnsOf(settings) } }),
   });
 }
 
 /** Runs at the edge, in CloudFront's own JavaScript. */
-function guardCode(domain: string): string {
-  const answer = {
+function guardCode({ domain, cdnDomain }: Settings): string {
+  const refusal = {
     statusCode: 421,
     statusDescription: "Misdirected Request",
     headers: { "content-type": { value: "application/json" }, "cache-control": { value: "no-store" } },
-    body: JSON.stringify({ error: { code: "WRONG_HOST", message: "This name serves pages and assets only.", hint: `Send API requests and sockets to https://${domain}.` } }),
+    body: JSON.stringify({ error: { code: "WRONG_HOST", message: `This name serves ${cdnDomain === undefined ? "" : "pages and "}assets only.`, hint: `Send API requests and sockets to https://${domain}.` } }),
   };
+  const isElsewhere = cdnDomain === undefined ? String.raw`!/\.(?!html?$)[a-z0-9]+$/i.test(request.uri)` : String.raw`/^\/(auth|studio)(\/|$)/.test(request.uri)`;
   return `var LIVE = /^\\/(api|ws|events|shards)(\\/|$)/;
 function handler(event) {
   var request = event.request;
-  return LIVE.test(request.uri) || request.headers.upgrade ? ${JSON.stringify(answer)} : request;
+  if (LIVE.test(request.uri) || request.headers.upgrade) return ${JSON.stringify(refusal)};
+  if (${isElsewhere}) {
+    var query = Object.keys(request.querystring).map(function (name) { return name + "=" + request.querystring[name].value; }).join("&");
+    return {
+      statusCode: 302,
+      statusDescription: "Found",
+      headers: { location: { value: "https://${domain}" + request.uri + (query === "" ? "" : "?" + query) }, "cache-control": { value: "no-store" } },
+    };
+  }
+  return request;
 }
 `;
 }
+
+/** Whoever gets an asset from the cache must not be led to the replica of whoever asked for it first. */
+const CLEANER_CODE = `function handler(event) {
+  var response = event.response;
+  var caching = response.headers["cache-control"];
+  if (caching && /max-age|immutable/.test(caching.value)) response.cookies = {};
+  return response;
+}
+`;

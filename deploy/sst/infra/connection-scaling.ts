@@ -1,14 +1,17 @@
+import { dimensionsOf } from "./dimensions";
+
 /** Half of what a container of 0.25 vCPU and 0.5 GB was seen to hold, so that the replicas left can take over those of one that is lost. */
 const CONNECTIONS_PER_TASK = 5000;
 
 /**
  * More replicas for more open connections: idle sockets use memory and hardly any CPU, so that scaling by CPU alone would never see them.
- * The load balancer counts each connection twice, once from the client and once to the container.
+ * The load balancer counts each connection twice, once from the client and once to the container. Containers are counted by ECS, of whose
+ * measure of CPU each running one is a sample a minute: the load balancer's own count of healthy ones is one number for each zone.
  */
 export function scaleByConnections(name: string, service: sst.aws.Service): void {
   const { autoScalingTarget, loadBalancer } = service.nodes;
   const balancer = { name: "LoadBalancer", value: loadBalancer.arnSuffix };
-  const targets = { name: "TargetGroup", value: service.nodes.service.loadBalancers.apply((targets) => suffixOf(targets?.[0]?.targetGroupArn)) };
+  const { cluster, service: serviceName } = dimensionsOf(service);
   new aws.appautoscaling.Policy(`${name}ConnectionScaling`, {
     policyType: "TargetTrackingScaling",
     serviceNamespace: autoScalingTarget.serviceNamespace,
@@ -20,8 +23,15 @@ export function scaleByConnections(name: string, service: sst.aws.Service): void
       scaleInCooldown: 600,
       customizedMetricSpecification: {
         metrics: [
-          { id: "connections", returnData: false, metricStat: metric("ActiveConnectionCount", "Sum", [balancer]) },
-          { id: "tasks", returnData: false, metricStat: metric("HealthyHostCount", "Average", [balancer, targets]) },
+          { id: "connections", returnData: false, metricStat: metric("AWS/ApplicationELB", "ActiveConnectionCount", "Sum", [balancer]) },
+          {
+            id: "tasks",
+            returnData: false,
+            metricStat: metric("AWS/ECS", "CPUUtilization", "SampleCount", [
+              { name: "ClusterName", value: cluster },
+              { name: "ServiceName", value: serviceName },
+            ]),
+          },
           { id: "perTask", label: "Connections per task", expression: "connections / tasks", returnData: true },
         ],
       },
@@ -34,13 +44,6 @@ interface Dimension {
   readonly value: $util.Input<string>;
 }
 
-function metric(metricName: string, stat: string, dimensions: Dimension[]) {
-  return { stat, metric: { namespace: "AWS/ApplicationELB", metricName, dimensions } };
-}
-
-/** `targetgroup/name/0123`, by which CloudWatch knows the group. */
-function suffixOf(targetGroupArn: string | undefined): string {
-  const suffix = targetGroupArn?.split(":").at(-1);
-  if (suffix === undefined) throw new Error("The service has no target group.");
-  return suffix;
+function metric(namespace: string, metricName: string, stat: string, dimensions: Dimension[]) {
+  return { stat, metric: { namespace, metricName, dimensions } };
 }

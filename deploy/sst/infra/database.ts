@@ -6,7 +6,7 @@ const POSTGRES_PORT = 5432;
 
 export interface Database {
   readonly aurora: sst.aws.Aurora;
-  /** With the password: for a secret parameter only. */
+  /** With the password: for a secret parameter only. The server knows what signs Aurora's certificates; other programs have to be given RDS's roots. */
   readonly url: $util.Output<string>;
 }
 
@@ -19,6 +19,10 @@ export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settin
     scaling: { min: "0.5 ACU", max: "2 ACU" },
     vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
     transform: {
+      clusterParameterGroup: (args) => {
+        // The default of the newer versions of Postgres, and not of all.
+        args.parameters = [{ name: "rds.force_ssl", value: "1" }];
+      },
       cluster: (args, opts) => {
         args.storageEncrypted = true;
         args.copyTagsToSnapshot = true;
@@ -32,5 +36,5 @@ export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settin
     },
   });
   const credentials = $util.all([aurora.username, aurora.password]).apply(([name, password]) => `${encodeURIComponent(name)}:${encodeURIComponent(password)}`);
-  return { aurora, url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=require` };
+  return { aurora, url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=verify-full` };
 }

@@ -17,6 +17,12 @@ export function createParameters(values: Readonly<Record<string, $util.Input<str
   );
 }
 
+/** `DATABASE_URL:1 PYLON_ADMIN_TOKEN:3`: AWS counts how often each value was changed. It says nothing of the values. */
+export function versionsOf(parameters: Parameters): $util.Output<string> {
+  const versions = Object.entries(parameters).map(([variable, { version }]) => $interpolate`${variable}:${version}`);
+  return $util.all(versions).apply((all) => all.join(" "));
+}
+
 /** The secrets of a stage by variable; `sst secret set PylonAdminToken` gives the value of `PYLON_ADMIN_TOKEN`. */
 export function secretValues({ secrets }: Settings): Record<string, $util.Output<string>> {
   return Object.fromEntries(secrets.map((variable) => [variable, new sst.Secret(componentName(variable)).value]));

@@ -1,6 +1,7 @@
 import type { Files } from "./files";
+import { mailPermissions } from "./mail";
 import type { Network } from "./network";
-import type { Parameters } from "./parameters";
+import { versionsOf, type Parameters } from "./parameters";
 import { allow } from "./security-groups";
 import { dnsOf, type Settings } from "./settings";
 
@@ -43,19 +44,23 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
     ...(settings.isProduction ? {} : { capacity: "spot" as const }),
     ...(files === undefined ? {} : { link: [files.bucket] }),
     ...(volume === undefined ? {} : { volumes: [volume] }),
+    permissions: mailPermissions(settings),
     environment: {
       PYLON_LOG_FORMAT: "json",
       PYLON_TRUST_PROXY_HOPS: "1",
       PYLON_PUBLIC_URL: `https://${domain}`,
       PYLON_CORS_ORIGIN: settings.corsOrigin,
+      OTEL_RESOURCE_ATTRIBUTES: `deployment.environment.name=${$app.stage}`,
+      // A container reads its secrets when it starts. With their versions here another value makes another task definition, and so new containers.
+      PARAMETER_VERSIONS: versionsOf(parameters),
       ...settings.variables,
       ...files?.environment,
       ...options.environment,
     },
     ssm: Object.fromEntries(Object.entries(parameters).map(([variable, { arn }]) => [variable, arn])),
-    // A deployment that never gets healthy is rolled back by ECS and fails here, instead of looking like a success.
+    // Until the service is steady, be it with the new containers or, after a rollback, with the old ones: `deployedService` tells which.
     wait: true,
-    logging: { retention: settings.isProduction ? "3 months" : "1 week" },
+    logging: { name: logGroupOf(name), retention: settings.isProduction ? "3 months" : "1 week" },
     health: { command: ["CMD", "pylon", "health"], startPeriod: "2 minutes", interval: "30 seconds", timeout: "10 seconds", retries: 3 },
     // A process that sleeps uses no less memory than one that works, so memory says nothing about load.
     scaling: { min, max, cpuUtilization: 70, memoryUtilization: false },
@@ -88,7 +93,9 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
         args.deregistrationDelay = DEREGISTRATION_DELAY_S;
         args.loadBalancingAlgorithmType = "least_outstanding_requests";
       },
-      service: (args) => {
+      service: (args, opts) => {
+        // Autoscaling has the last word; a deployment under load would else begin with the least number.
+        opts.ignoreChanges = [...(opts.ignoreChanges ?? []), "desiredCount"];
         args.networkConfiguration = { assignPublicIp: network.isPublic, subnets: network.subnets, securityGroups: [network.tasks.id] };
         args.healthCheckGracePeriodSeconds = START_GRACE_S;
         args.propagateTags = "SERVICE";
@@ -108,6 +115,11 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
   });
   allow(`${name}FromLoadBalancer`, { from: balancerGroup, to: network.tasks.id, ports: [HTTP_PORT, LAST_PORT] });
   return service;
+}
+
+/** A name that can be told after a deployment; SST would make one with random letters. */
+export function logGroupOf(name: string): string {
+  return `/pylon/${$app.name}/${$app.stage}/${name}`;
 }
 
 const HEALTH = { path: "/health", interval: "15 seconds", timeout: "5 seconds", healthyThreshold: 2, unhealthyThreshold: 3 } as const;

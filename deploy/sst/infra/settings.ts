@@ -16,7 +16,7 @@ export interface Settings {
   readonly alarmEmail: string | undefined;
   /** The variables whose values are `sst.Secret`s, such as `PYLON_ADMIN_TOKEN`. */
   readonly secrets: readonly string[];
-  /** Variables that the app reads and that are no secrets, by name. */
+  /** Variables for the server and the app that are no secrets, by name. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
@@ -25,6 +25,8 @@ const SECRETS_OF_EVERY_APP = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY"];
 const DNS_HOSTS: readonly DnsHost[] = ["aws", "cloudflare", "vercel"];
 const HOST_NAME = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
+/** Secrets by the way that they are named, and those of the server that are named another way. */
+const SECRET = /(SECRET|TOKEN|KEY|PASSWORD)$|^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$/;
 
 /**
  * Reads and checks the settings of a stage.
@@ -35,9 +37,12 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
   const isProduction = stage === "production";
   const root = hostName(env, "PYLON_DOMAIN");
   if (root === undefined) throw new Error("Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.");
-  const domain = isProduction ? root : `${stage}.${root}`;
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
+  if (cdnRoot === root) throw new Error("PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as www.example.com beside api.example.com.");
+  const domain = isProduction ? root : `${stage}.${root}`;
   const cdnDomain = cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`;
+  if (!isProduction) checkNames(stage, [domain, cdnDomain], [root, shardsDomain(root), cdnRoot]);
+  const secrets = [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])];
   return {
     isProduction,
     domain,
@@ -47,9 +52,22 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
     // Pages from the CDN's own name call the stage's.
     corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? [domain, cdnDomain].filter((name) => name !== undefined).map((name) => `https://${name}`).join(","),
     alarmEmail: text(env, "PYLON_ALARM_EMAIL"),
-    secrets: [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])],
-    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name)])),
+    secrets,
+    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name, secrets)])),
   };
+}
+
+/** Where the shards of the stage that is reached at this domain are. */
+export function shardsDomain(domain: string): string {
+  return `shards.${domain}`;
+}
+
+/** Two stages of one name would take the records of the domain from each other. */
+function checkNames(stage: string, own: readonly (string | undefined)[], taken: readonly (string | undefined)[]): void {
+  for (const name of own.filter((name) => name !== undefined)) {
+    if (!HOST_NAME.test(name)) throw new Error(`The stage "${stage}" would be reached at ${name}, which is no host name: name stages in small letters, digits and -, such as pr-42.`);
+    if (taken.includes(name)) throw new Error(`The stage "${stage}" would be reached at ${name}, which is a name of production's: call the stage another way.`);
+  }
 }
 
 /** The Pulumi providers beyond AWS that the records of the domain need. */
@@ -89,14 +107,24 @@ function hostName(env: Readonly<Record<string, string | undefined>>, name: strin
   return given;
 }
 
-function names(env: Readonly<Record<string, string | undefined>>, list: string): string[] {
+const EXAMPLES = {
+  PYLON_SECRETS: "PYLON_OAUTH_GITHUB_CLIENT_SECRET,PYLON_SMTP_URL",
+  PYLON_VARIABLES: "PYLON_OAUTH_GITHUB_CLIENT_ID,PYLON_EMAIL_FROM",
+};
+
+function names(env: Readonly<Record<string, string | undefined>>, list: keyof typeof EXAMPLES): string[] {
   const given = (env[list] ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
   const wrong = given.find((name) => !VARIABLE.test(name));
-  if (wrong !== undefined) throw new Error(`${list} names "${wrong}": give names of variables with commas between, such as PYLON_OAUTH_GITHUB_CLIENT_ID,PYLON_OAUTH_GITHUB_SECRET.`);
+  if (wrong !== undefined) throw new Error(`${list} names "${wrong}": give names of variables with commas between, such as ${EXAMPLES[list]}.`);
   return given;
 }
 
-function required(env: Readonly<Record<string, string | undefined>>, name: string): string {
+/** @throws Error for what has no value, and for a secret, which everybody could read who may look at a task definition */
+function required(env: Readonly<Record<string, string | undefined>>, name: string, secrets: readonly string[]): string {
+  if (SECRET.test(name)) {
+    throw new Error(`PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task definition: name it in PYLON_SECRETS, and give its value by \`pylon secrets set ${name}\`.`);
+  }
+  if (secrets.includes(name)) throw new Error(`PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from one place only: name it in one of them.`);
   const given = text(env, name);
   if (given === undefined) throw new Error(`PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`);
   return given;

@@ -23,6 +23,7 @@ export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings
       },
     },
   });
+  // It copies file by file while the server writes: what is whole in it are the backups that `pylon backup` left on the disk, not the live database.
   if (isProduction) new aws.efs.BackupPolicy("DataBackup", { fileSystemId: efs.id, backupPolicy: { status: "ENABLED" } });
   return efs;
 }

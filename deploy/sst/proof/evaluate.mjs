@@ -1,6 +1,7 @@
 // Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS, and prints the resources that come out.
-// node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the config and SST's installed platform.
-import { randomUUID } from "node:crypto";
+// node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the config and SST's installed platform. With PROOF_SERVES=ARN the services serve this task
+// definition when they are asked after the deployment, as after a rollback; with PROOF_PREVIEW=1 nothing is deployed.
+import { createHash, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -25,7 +26,8 @@ export default () => run(config.run);`;
 const bootstrap = await startBootstrap();
 process.env.SST_SERVER = `http://127.0.0.1:${bootstrap.address().port}`;
 const resources = [];
-await runtime.setMocks({ newResource, call }, "pylon", stage, false);
+const ignored = watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
+await runtime.setMocks({ newResource, call }, "pylon", stage, process.env.PROOF_PREVIEW === "1");
 
 try {
   const app = await bundled(`export { default } from ${JSON.stringify(join(folder, config))};`, { name: "", stage });
@@ -65,10 +67,21 @@ async function bundled(source, app) {
   }
 }
 
+/** Mocks are not told of a resource's options. */
+function watchOptions({ prototype }) {
+  const found = new Map();
+  const register = prototype.registerResource;
+  prototype.registerResource = function (request, callback) {
+    found.set(`${request.getType()} ${request.getName()}`, request.getIgnorechangesList());
+    return register.call(this, request, callback);
+  };
+  return found;
+}
+
 /** What AWS would answer, as far as SST's components read it. */
 function newResource({ type, name, inputs, id }) {
   const arn = `arn:aws:mock:us-east-1:123456789012:${type.split(":").at(-1)}/${name}`;
-  resources.push({ type, name, inputs });
+  resources.push({ type, name, inputs, ignoreChanges: ignored.get(`${type} ${name}`) ?? [] });
   return {
     id: id || `${name}-id`,
     state: {
@@ -90,10 +103,17 @@ function newResource({ type, name, inputs, id }) {
       domainValidationOptions: [{ domainName: inputs.domainName ?? "", resourceRecordName: "_proof.example.com", resourceRecordType: "CNAME", resourceRecordValue: "_value.example.com" }],
       digest: "sha256:0123",
       ref: "image",
+      memberClusters: [`${name.toLowerCase()}-001`],
+      ...(type === "aws:ssm/parameter:Parameter" ? { version: versionOf(inputs.value) } : {}),
       ...(type === "random:index/randomPassword:RandomPassword" ? { result: "p@ss/word:of the proof" } : {}),
       ...(type === "random:index/randomString:RandomString" ? { result: "abcdefgh" } : {}),
     },
   };
+}
+
+/** AWS counts the changes of a value; here it is a number that differs when the value does. */
+function versionOf(value) {
+  return createHash("sha256").update(JSON.stringify(value)).digest().readUInt16BE();
 }
 
 function call({ token, inputs }) {
@@ -114,6 +134,10 @@ function call({ token, inputs }) {
       return { proxyEndpoint: "https://ecr.example", userName: "AWS", password: "ecr-password" };
     case "aws:cloudfront/getCachePolicy:getCachePolicy":
       return { id: "cache-policy" };
+    case "aws:ecs/getService:getService": {
+      const service = resources.find(({ type, inputs: { name } }) => type === "aws:ecs/service:Service" && name === inputs.serviceName);
+      return { ...inputs, taskDefinition: process.env.PROOF_SERVES ?? service.inputs.taskDefinition };
+    }
     default:
       return inputs;
   }

@@ -12,6 +12,8 @@ export interface Resource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** Inputs whose changes leave the resource as it is. */
+  readonly ignoreChanges: readonly string[];
 }
 
 export interface Evaluation {

@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
-import { canInstall, SstPlatform, type Evaluation, type Resource } from "./platform.ts";
+import { canInstall, SstPlatform } from "./platform.ts";
+import { edgeFunction, ENV, FILES, HOLDERS_OF_SECRETS, isSecret, PASSWORDS, PORTS, SECRETS, SHAPES, Stage, statementsOf, valueOf, VERSIONS } from "./stage.ts";
 
-const FILES = join(import.meta.dir, "..");
-const VERSIONS = ["3.19.3", "4.17.1"];
-const SHAPES = ["sst.config.ts", "sst.config.efs.ts", "sst.config.redis.ts", "sst.config.shards.ts", "sst.config.nat-less.ts"];
-const SECRETS = { SST_SECRET_PylonAdminToken: "the-admins-token", SST_SECRET_PylonSsoEncryptionKey: "the-encryption-key", SST_SECRET_PylonOauthGithubSecret: "the-github-secret" };
-const ENV = { PYLON_DOMAIN: "api.example.com", PYLON_SECRETS: "PYLON_OAUTH_GITHUB_SECRET", ...SECRETS };
-/** What the mocks give as a random password, as it is and as it looks in a URL. */
-const PASSWORDS = ["p@ss/word:of the proof", encodeURIComponent("p@ss/word:of the proof")];
-const PORTS = [4321, 4322, 4323, 4324];
+/** In the order of their names. */
+const ALARMS_OF_SERVICE = ["BalancerErrors", "LastingErrors", "Latency", "NoReplica", "ServerErrors", "TaskCpu", "TaskMemory"];
 
 for (const version of VERSIONS) {
   const isPossible = canInstall(version);
@@ -47,14 +41,15 @@ for (const version of VERSIONS) {
         expect(policies.some((policy) => JSON.stringify(policy).includes("Memory"))).toBe(false);
       });
 
-      test("adds containers for open connections, as the load balancer counts them per healthy container", () => {
+      test("adds containers for open connections, as the load balancer counts them, per running container", () => {
         const { targetTrackingScalingPolicyConfiguration: policy } = stage.one("aws:appautoscaling/policy:Policy", "PylonConnectionScaling") as {
-          targetTrackingScalingPolicyConfiguration: { targetValue: number; customizedMetricSpecification: { metrics: { expression?: string; metricStat?: { metric: { metricName: string; dimensions: { name: string; value: string }[] } } }[] } };
+          targetTrackingScalingPolicyConfiguration: { targetValue: number; customizedMetricSpecification: { metrics: { expression?: string; metricStat?: { stat: string; metric: { metricName: string } } }[] } };
         };
         const { metrics } = policy.customizedMetricSpecification;
         expect(policy.targetValue).toBe(10_000);
-        expect(metrics.flatMap(({ metricStat }) => metricStat?.metric.metricName ?? [])).toEqual(["ActiveConnectionCount", "HealthyHostCount"]);
-        expect(metrics[1]?.metricStat?.metric.dimensions[1]).toEqual({ name: "TargetGroup", value: "TargetGroup/PylonTargetPylonHTTP4321" });
+        expect(metrics.flatMap(({ metricStat }) => metricStat?.metric.metricName ?? [])).toEqual(["ActiveConnectionCount", "CPUUtilization"]);
+        // One sample a minute of each running container; the load balancer's count of healthy ones is a mean over its zones.
+        expect(metrics[1]?.metricStat).toMatchObject({ stat: "SampleCount", metric: { namespace: "AWS/ECS", dimensions: [{ name: "ClusterName" }, { name: "ServiceName", value: "Pylon" }] } });
         expect(metrics[2]?.expression).toBe("connections / tasks");
       });
 
@@ -119,7 +114,7 @@ for (const version of VERSIONS) {
       test("lets the app do with that bucket what files need, and nothing with anything else", () => {
         const role = stage.one("aws:iam/role:Role", "PylonTaskRole");
         const statements = statementsOf(role);
-        expect(statements.map(({ actions }) => actions.toSorted())).toEqual([
+        expect(statements.map(({ actions }) => [...actions].toSorted())).toEqual([
           ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
           ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
           ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"],
@@ -140,19 +135,22 @@ for (const version of VERSIONS) {
       test("keeps secrets in encrypted parameters, and nowhere in plain text", () => {
         const parameters = stage.all("aws:ssm/parameter:Parameter");
         expect(parameters.map(({ inputs }) => String(inputs["name"])).toSorted()).toEqual(
-          ["DATABASE_URL", "PYLON_ADMIN_TOKEN", "PYLON_OAUTH_GITHUB_SECRET", "PYLON_SSO_ENCRYPTION_KEY"].map((name) => `/pylon-app/production/${name}`),
+          ["DATABASE_URL", "PYLON_ADMIN_TOKEN", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "PYLON_SSO_ENCRYPTION_KEY"].map((name) => `/pylon-app/production/${name}`),
         );
         expect(parameters.every(({ inputs }) => inputs["type"] === "SecureString" && isSecret(inputs["value"]))).toBe(true);
         const [container] = stage.containers();
-        expect(container?.secrets.map(({ name }) => name).toSorted()).toEqual(["DATABASE_URL", "PYLON_ADMIN_TOKEN", "PYLON_OAUTH_GITHUB_SECRET", "PYLON_SSO_ENCRYPTION_KEY"]);
+        expect(container?.secrets.map(({ name }) => name).toSorted()).toEqual(["DATABASE_URL", "PYLON_ADMIN_TOKEN", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "PYLON_SSO_ENCRYPTION_KEY"]);
         const elsewhere = JSON.stringify(stage.resources.filter(({ type }) => !HOLDERS_OF_SECRETS.includes(type)));
         for (const secret of [...Object.values(SECRETS), ...PASSWORDS]) expect(elsewhere).not.toContain(secret);
       });
 
-      test("hands the database's URL over with its password encoded and TLS required", () => {
+      test("hands the database's URL over with its password encoded and its certificate checked", () => {
         const url = new URL(valueOf(stage.one("aws:ssm/parameter:Parameter", "DatabaseUrlParameter")["value"]));
         expect(decodeURIComponent(url.password)).toBe("p@ss/word:of the proof");
-        expect(url.searchParams.get("sslmode")).toBe("require");
+        expect(url.searchParams.get("sslmode")).toBe("verify-full");
+        const group = stage.all("aws:rds/clusterParameterGroup:ClusterParameterGroup")[0]?.inputs;
+        expect(group?.["parameters"]).toEqual([{ name: "rds.force_ssl", value: "1" }]);
+        expect(stage.one("aws:rds/cluster:Cluster")["dbClusterParameterGroupName"]).toBe(group?.["name"] ?? "DatabaseClusterParameterGroup");
       });
 
       test("tells the container where it is reached, through one proxy", () => {
@@ -179,16 +177,18 @@ for (const version of VERSIONS) {
         expect(origins).toMatchObject([{ domainName: "api.example.com", customOriginConfig: { originProtocolPolicy: "https-only" } }]);
         const keys = stage.one("aws:cloudfront/cachePolicy:CachePolicy")["parametersInCacheKeyAndForwardedToOrigin"];
         expect(keys).toMatchObject({ cookiesConfig: { cookieBehavior: "none" }, headersConfig: { headers: { items: ["Origin"] } } });
-        const guard = edgeFunction(stage.one("aws:cloudfront/function:Function")["code"] as string);
-        for (const uri of ["/api/entities/Todo", "/ws", "/events", "/shards/arena"]) expect(guard({ uri, headers: {} })).toMatchObject({ statusCode: 421 });
-        expect(guard({ uri: "/", headers: { upgrade: { value: "websocket" } } })).toMatchObject({ statusCode: 421 });
-        for (const uri of ["/", "/assets/app.js", "/apiary"]) expect(guard({ uri, headers: {} })).toEqual({ uri, headers: {} });
+        expect(stage.one("aws:cloudfront/originRequestPolicy:OriginRequestPolicy")).toMatchObject({ cookiesConfig: { cookies: { items: ["AWSALB", "AWSALBCORS"] } }, headersConfig: { headerBehavior: "none" } });
+        const guard = edgeFunction(stage.one("aws:cloudfront/function:Function", "CdnGuard")["code"] as string);
+        const ask = (uri: string, headers = {}): unknown => guard({ request: { uri, headers, querystring: {} } });
+        for (const uri of ["/api/entities/Todo", "/ws", "/events", "/shards/arena"]) expect(ask(uri)).toMatchObject({ statusCode: 421 });
+        expect(ask("/", { upgrade: { value: "websocket" } })).toMatchObject({ statusCode: 421 });
+        for (const uri of ["/assets/app.js", "/index-0a1b2c.css", "/apiary.svg"]) expect(ask(uri)).toMatchObject({ uri });
       });
 
       test("keeps logs for three months, tells of trouble, and survives a removal", () => {
         expect(stage.one("aws:cloudwatch/logGroup:LogGroup")).toMatchObject({ retentionInDays: 90 });
         expect(stage.all("aws:cloudwatch/metricAlarm:MetricAlarm").map(({ name }) => name).toSorted()).toEqual(
-          ["DatabaseCapacity", "DatabaseConnections", "Latency", "NoReplica", "ServerErrors", "TaskCpu", "TaskMemory"].map((name) => `${name}Alarm`),
+          ["DatabaseCapacity", "DatabaseConnections", ...ALARMS_OF_SERVICE.map((name) => `Pylon${name}`)].map((name) => `${name}Alarm`),
         );
         expect(stage.app).toMatchObject({ removal: "retain", protect: true });
       });
@@ -215,7 +215,8 @@ for (const version of VERSIONS) {
     test("alarms go to the e-mail that is named, in any stage", () => {
       const stage = evaluate("sst.config.ts", "staging", { PYLON_ALARM_EMAIL: "on-call@example.com" });
       expect(stage.one("aws:sns/topicSubscription:TopicSubscription")).toMatchObject({ protocol: "email", endpoint: "on-call@example.com" });
-      expect(stage.count("aws:cloudwatch/metricAlarm:MetricAlarm")).toBe(7);
+      expect(stage.count("aws:cloudwatch/metricAlarm:MetricAlarm")).toBe(9);
+      expect(stage.outputs["alarms"]).toContain("on-call@example.com");
     });
 
     test("efs: one container on a disk of its own, never two at once", () => {
@@ -316,78 +317,4 @@ for (const version of VERSIONS) {
       });
     });
   });
-}
-
-/** Where a secret has to be: the parameter, the component that holds it, and Aurora's own. */
-const HOLDERS_OF_SECRETS = ["aws:ssm/parameter:Parameter", "aws:secretsmanager/secretVersion:SecretVersion", "aws:rds/cluster:Cluster", "sst:sst:Secret", "sst:sst:LinkRef"];
-/** How Pulumi marks a value that it encrypts in its state. */
-const SECRET_MARK = "4dabf18193072939515e22adb298388d";
-
-interface Container {
-  readonly environment: readonly { readonly name: string; readonly value: string }[];
-  readonly secrets: readonly { readonly name: string; readonly valueFrom: string }[];
-  readonly mountPoints?: readonly { readonly containerPath: string }[];
-  readonly healthCheck: { readonly command: readonly string[] };
-}
-
-/** What a deployment of a stage asked AWS for. */
-class Stage {
-  readonly app: Evaluation["app"];
-  readonly resources: readonly Resource[];
-  readonly outputs: Evaluation["outputs"];
-
-  constructor(evaluation: Evaluation) {
-    ({ app: this.app, resources: this.resources, outputs: this.outputs } = evaluation);
-  }
-
-  all(type: string): readonly Resource[] {
-    // SST 3 names some resources of S3 with V2 at the end of each of their names.
-    return this.resources.filter((resource) => resource.type.replaceAll("V2", "") === type);
-  }
-
-  count(type: string): number {
-    return this.all(type).length;
-  }
-
-  /** @throws Error when there is none, or more than one of that type and name */
-  one(type: string, name?: string): Resource["inputs"] {
-    const [found, ...others] = this.all(type).filter((resource) => name === undefined || resource.name === name);
-    if (found === undefined || others.length > 0) throw new Error(`${others.length + (found === undefined ? 0 : 1)} of ${type} ${name ?? ""}`);
-    return found.inputs;
-  }
-
-  rulesInto(group: string): { from: unknown; ports: unknown[]; protocol: unknown }[] {
-    return this.all("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
-      .filter(({ inputs }) => inputs["securityGroupId"] === group)
-      .map(({ inputs }) => ({ from: inputs["referencedSecurityGroupId"], ports: [inputs["fromPort"], inputs["toPort"]], protocol: inputs["ipProtocol"] }));
-  }
-
-  containers(): Container[] {
-    return this.all("aws:ecs/taskDefinition:TaskDefinition").flatMap(({ inputs }) => JSON.parse(valueOf(inputs["containerDefinitions"])) as Container[]);
-  }
-}
-
-function isSecret(value: unknown): boolean {
-  return typeof value === "object" && value !== null && SECRET_MARK in value;
-}
-
-function valueOf(value: unknown): string {
-  return typeof value === "string" ? value : (value as { value: string }).value;
-}
-
-function statementsOf(role: Resource["inputs"]): { actions: string[]; resources: string[] }[] {
-  const policies = role["inlinePolicies"] as { policy: string }[];
-  return policies.flatMap(({ policy }) => (JSON.parse(valueOf(policy)) as { Statement: { actions: string[]; resources: string[] }[] }).Statement);
-}
-
-interface EdgeRequest {
-  readonly uri: string;
-  readonly headers: Readonly<Record<string, { readonly value: string }>>;
-}
-
-/** A function of CloudFront's, run here. */
-function edgeFunction(code: string): (request: EdgeRequest) => unknown {
-  // eslint-disable-next-line typescript/no-implied-eval -- it is code of this repository, which CloudFront evaluates just so
-  const handler = new Function(`${code}; return handler;`)() as (event: { request: EdgeRequest }) => unknown;
-  return (request) => handler({ request });
 }

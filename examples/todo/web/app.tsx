@@ -4,14 +4,15 @@ import { TodoList } from "./todo-list.tsx";
 import { Toasts } from "./toasts.tsx";
 
 export function App() {
-  const { isAuthenticated, userId } = db.useSession();
+  const { isLoaded, isAuthenticated, userId } = db.useSession();
   const { connection, ready, pending } = db.useStatus();
   const isOffline = connection === "offline";
+  const waiting = pending === 0 ? "Changes are kept and sent later." : `${pending} ${pending === 1 ? "change waits" : "changes wait"} to be sent.`;
   return (
     <>
       {isOffline && (
         <div className="banner" role="status">
-          You are offline. {pending > 0 ? `${pending} ${pending === 1 ? "change waits" : "changes wait"} to be sent.` : "Changes are kept and sent later."}
+          You are offline. {isAuthenticated && waiting}
         </div>
       )}
       <main className="card">
@@ -26,7 +27,7 @@ export function App() {
             </span>
           )}
         </header>
-        {isAuthenticated && userId !== null ? <TodoList userId={userId} isReady={ready} /> : <SignIn />}
+        {isLoaded ? isAuthenticated && userId !== null ? <TodoList userId={userId} isReady={ready} /> : <SignIn /> : <p className="empty muted">Loading…</p>}
       </main>
       <Toasts />
     </>

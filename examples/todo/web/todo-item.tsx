@@ -1,4 +1,5 @@
 import { db } from "@pylonsync/react";
+import { keepFocus } from "./keep-focus.ts";
 
 export interface Todo {
   readonly id: string;
@@ -7,20 +8,43 @@ export interface Todo {
   readonly shared: boolean;
 }
 
-export function TodoItem({ todo, isMine }: { todo: Todo; isMine: boolean }) {
-  const { id, title, done, shared } = todo;
+export interface TodoItemProps {
+  readonly todo: Todo;
+  readonly isMine: boolean;
+  /** The list shows only open ones, or only done ones: whoever changes that takes the todo out of it. */
+  readonly leavesWhenToggled: boolean;
+}
+
+export function TodoItem({ todo: { id, title, done, shared }, isMine, leavesWhenToggled }: TodoItemProps) {
   return (
     <li className={done ? "done" : ""} data-testid="todo">
       <label>
-        <input type="checkbox" checked={done} disabled={!isMine} onChange={() => void db.update("Todo", id, { done: !done })} />
+        <input
+          type="checkbox"
+          checked={done}
+          disabled={!isMine}
+          data-control="done"
+          onChange={({ target }) => {
+            if (leavesWhenToggled) keepFocus(target);
+            void db.update("Todo", id, { done: !done });
+          }}
+        />
         <span>{title}</span>
       </label>
       {isMine ? (
         <>
-          <button className="quiet" aria-pressed={shared} onClick={() => void db.update("Todo", id, { shared: !shared })}>
-            {shared ? "Shared" : "Share"}
+          <button className={shared ? "quiet on" : "quiet"} onClick={() => void db.update("Todo", id, { shared: !shared })}>
+            {shared ? "Stop sharing" : "Share"}
           </button>
-          <button className="quiet" aria-label={`Delete ${title}`} onClick={() => void db.delete("Todo", id)}>
+          <button
+            className="quiet"
+            aria-label={`Delete ${title}`}
+            data-control="delete"
+            onClick={({ currentTarget }) => {
+              keepFocus(currentTarget);
+              void db.delete("Todo", id);
+            }}
+          >
             ✕
           </button>
         </>

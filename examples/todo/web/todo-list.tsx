@@ -8,7 +8,7 @@ type FilterName = keyof typeof FILTERS;
 export function TodoList({ userId, isReady }: { userId: string; isReady: boolean }) {
   const [filter, setFilter] = useState<FilterName>("all");
   const { data: todos } = db.useQuery("Todo", { where: FILTERS[filter], orderBy: { createdAt: "desc" } });
-  const { data: open } = db.useQuery("Todo", { where: { done: false, ownerId: userId } });
+  const { data: open } = db.useQuery("Todo", { where: { done: false } });
   const { data: done } = db.useQuery("Todo", { where: { done: true, ownerId: userId } });
   const clearDone = db.useMutation("clearDone");
   return (
@@ -24,7 +24,7 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
       </nav>
       <ul className="todos">
         {todos.map((todo) => (
-          <TodoItem key={todo.id} todo={todo} isMine={todo.ownerId === userId} />
+          <TodoItem key={todo.id} todo={todo} isMine={todo.ownerId === userId} leavesWhenToggled={filter !== "all"} />
         ))}
       </ul>
       {todos.length === 0 && <p className="empty muted">{isReady ? "Nothing here." : "Loading…"}</p>}
@@ -33,6 +33,11 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
           <button className="quiet" disabled={clearDone.loading} onClick={() => clearDone.mutate({})}>
             Clear {done.length} done
           </button>
+          {clearDone.error !== null && (
+            <p className="error" role="alert">
+              {clearDone.error.message}
+            </p>
+          )}
         </footer>
       )}
     </>

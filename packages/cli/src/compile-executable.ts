@@ -31,13 +31,14 @@ export async function compileExecutable({ outfile, platform, runtime }: CompileO
     const { success, logs } = await Bun.build({
       entrypoints: [
         fileURLToPath(new URL("main.ts", import.meta.url)),
-        // Started as a thread, so the bundler does not find it by itself.
+        // Started as threads, so the bundler does not find them by itself.
         fileURLToPath(new URL("functions/watchdog-worker.ts", server)),
+        fileURLToPath(new URL("backup/copy-worker.ts", import.meta.url)),
       ],
       target: "bun",
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time, two thirds of the memory.
       splitting: true,
-      // The watchdog looks for its thread's file beside itself.
+      // Who starts a thread looks for its file beside itself.
       naming: { entry: "[name].[ext]" },
       throw: false,
       plugins: [embedTemplates],

@@ -1,10 +1,10 @@
 import { createInterface } from "node:readline/promises";
 import type { Options } from "./command.ts";
-import type { Output } from "./output.ts";
+import { CommandError, EXIT, type Output } from "./output.ts";
 
 /** The flags of a command that asks before it changes something. */
 export const YES = {
-  yes: { type: "boolean", short: "y", summary: "Do not ask." },
+  yes: { type: "boolean", short: "y", summary: "Do not ask. Without a terminal it is needed." },
   "no-prompt": { type: "boolean", summary: "The same as --yes." },
 } as const satisfies Options;
 
@@ -13,11 +13,31 @@ interface Asked {
   readonly output: Output;
 }
 
-/** Whether the person at the terminal agrees; where there is none, who calls the command has agreed. */
-export async function isConfirmed({ options, output }: Asked, question: string): Promise<boolean> {
-  if (options.yes || options["no-prompt"] || output.isJson || !process.stdin.isTTY) return true;
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`${question} [y/N] `);
-  prompt.close();
+/**
+ * Whether the person at the terminal agrees.
+ *
+ * @throws CommandError CONFIRMATION_NEEDED where nobody can be asked, CONFIRMATION_MISSING when the terminal closes without an answer
+ */
+export async function isConfirmed({ options }: Asked, question: string): Promise<boolean> {
+  if (options.yes || options["no-prompt"]) return true;
+  if (!process.stdin.isTTY) throw new CommandError("CONFIRMATION_NEEDED", `${question} There is no terminal to ask at, so nothing was changed: add --yes.`, EXIT.USAGE);
+  const answer = await answerAt(createInterface({ input: process.stdin, output: process.stderr }), `${question} [y/N] `);
   return /^y(es)?$/i.test(answer.trim());
+}
+
+/**
+ * What is typed at a prompt.
+ *
+ * @throws CommandError CONFIRMATION_MISSING at Ctrl-D and Ctrl-C
+ */
+export async function answerAt(prompt: ReturnType<typeof createInterface>, question: string): Promise<string> {
+  const closed = new Promise<null>((resolve) => {
+    prompt.once("close", () => resolve(null));
+    prompt.once("SIGINT", () => resolve(null));
+  });
+  const answer = await Promise.race([prompt.question(question).catch(() => null), closed]);
+  prompt.close();
+  if (answer !== null) return answer;
+  process.stderr.write("\n");
+  throw new CommandError("CONFIRMATION_MISSING", "There was no answer, so nothing was changed.");
 }

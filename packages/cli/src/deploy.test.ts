@@ -22,7 +22,7 @@ const at = (file: string): string => join(folder.path, file);
 const read = (file: string): string => readFileSync(at(file), "utf8");
 const mode = (file: string): number => statSync(at(file)).mode & 0o777;
 
-async function deploy(...args: string[]): Promise<Result & { readonly json: { readonly code: string; readonly files?: { path: string; state: string }[]; readonly message?: string } }> {
+async function deploy(...args: string[]): Promise<Result & { readonly json: { readonly code: string; readonly files?: { path: string; state: string; copy?: string }[]; readonly message?: string; readonly next?: string[] } }> {
   const result = await pylon(["deploy", ...args, "--json"], folder.path);
   return { ...result, json: JSON.parse(result.stdout) as { code: string } };
 }
@@ -57,9 +57,24 @@ test("a file of one's own is kept and named, and replaced only by --force; secre
   expect(kept.json.files).toContainEqual({ path: "Dockerfile", state: "kept" });
   expect(kept.stderr).toContain("Dockerfile");
   expect(read("Dockerfile")).toBe("FROM mine\n");
-  expect((await deploy("--target", "compose", "--force")).json.files).toContainEqual({ path: "Dockerfile", state: "written" });
+  const forced = (await deploy("--target", "compose", "--force")).json.files?.find(({ path }) => path === "Dockerfile");
+  expect(forced).toEqual({ path: "Dockerfile", state: "written", copy: expect.stringMatching(/^Dockerfile\.before-/) });
+  expect(read(forced?.copy ?? "")).toBe("FROM mine\n");
   expect(read("Dockerfile")).not.toContain("mine");
   expect(read(".env.production")).toBe(secrets);
+});
+
+test.each(["init", "deploy"])("git sees no secret, no database and no backup after %s", async (command) => {
+  if (command === "init") expect((await pylon(["init", "app"], folder.path)).exitCode).toBe(0);
+  else expect((await deploy("--target", "docker", "--out", at("app"))).exitCode).toBe(0);
+  const hidden = [".env", ".env.production", ".pylon/dev.db", "pylon.db", "pylon.db-wal", "pylon.db.before-2026", "pylon.db.before-2026-wal", "pylon.db.restoring-wal", "data/pylon.db", "uploads/a", "uploads.before-2026/a", "uploads.restoring/a", "backups/monday/pylon.db", "backups/monday/uploads/a", "infra/service.ts.before-2026"];
+  const seen = ["app.ts", "functions/uploads.ts", "web/uploads/list.tsx", "functions/backups/make.ts", "functions/users.db.ts"];
+  folder.write(Object.fromEntries([...hidden, ...seen].map((file) => [`app/${file}`, ""])));
+  const git = (...args: string[]): string => Bun.spawnSync(["git", ...args], { cwd: at("app") }).stdout.toString();
+  git("init", "-q");
+  const untracked = git("ls-files", "--others", "--exclude-standard").split("\n");
+  expect(untracked).toEqual(expect.arrayContaining(seen));
+  expect(untracked.filter((file) => hidden.includes(file))).toEqual([]);
 });
 
 test("--out writes elsewhere and leaves the app alone", async () => {
@@ -96,6 +111,37 @@ test("an app with errors is not deployed", async () => {
   folder.write({ "app.ts": "export default (;\n" });
   expect(await deploy("--target", "docker")).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_CHECKS_FAILED" } });
   expect(existsSync(at("Dockerfile"))).toBe(false);
+});
+
+/** Where a step is, by what it has in it. */
+function placesOf(steps: readonly string[], ...parts: readonly string[]): number[] {
+  return parts.map((part) => steps.findIndex((step) => step.includes(part)));
+}
+
+test("the next steps of docker make the environment before they use it, and let the server finish", async () => {
+  const { json } = await deploy("--target", "docker");
+  const next = json.next ?? [];
+  const order = placesOf(next, "npm install", "secrets generate", "PYLON_PUBLIC_URL", "doctor --production", "docker build", "docker run");
+  expect(order).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(next[5]).toContain("--stop-timeout 30");
+  expect(next[5]).toContain("--env-file .env.production");
+});
+
+test("the next steps of systemd put the program where the unit has it, and leave secrets and development's data out of the copy", async () => {
+  const { json } = await deploy("--target", "systemd");
+  const next = json.next ?? [];
+  const [program = ""] = /(?<=^ExecStart=)\S+/m.exec(read("pylon.service")) ?? [];
+  expect(placesOf(next, `install -m 755 pylon-executable ${program}`, ".env.systemd to the https", "doctor --production", "tar -c", "/etc/my-notes.env", "/etc/systemd/system/my-notes.service", "systemctl enable")).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  // The step itself, without root and into a folder of the test.
+  folder.write({ ".pylon/dev.db": "", ".env": "", ".git/config": "", "functions/deep/a.ts": "" });
+  chmodSync(at("functions/deep"), 0o700);
+  chmodSync(at("functions/deep/a.ts"), 0o600);
+  using opt = new TempFolder();
+  const copy = (next[3] ?? "").replaceAll("sudo ", "").replaceAll("/opt/my-notes", join(opt.path, "my-notes"));
+  expect(Bun.spawnSync(["sh", "-ec", copy], { cwd: folder.path }).exitCode).toBe(0);
+  expect(readdirSync(join(opt.path, "my-notes")).toSorted()).toEqual([".gitignore", "app.ts", "functions", "pylon.service"]);
+  expect(statSync(join(opt.path, "my-notes/functions/deep")).mode & 0o777).toBe(0o755);
+  expect(statSync(join(opt.path, "my-notes/functions/deep/a.ts")).mode & 0o777).toBe(0o644);
 });
 
 interface Service {
@@ -208,6 +254,56 @@ describe("sst", () => {
     const { exitCode, stdout, stderr } = await pylon(["deploy", "--target", "sst", "--stage", "pr-7", "--json"], folder.path, READY);
     expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 42, json: { code: "DEPLOY_FAILED", stage: "pr-7", exit_code: 42 } });
     expect(stderr).toContain("said deploy --stage pr-7");
+  });
+
+  describe("shapes", () => {
+    const parts = (): string => readdirSync(at("."), { recursive: true, encoding: "utf8" }).filter((path) => /\.(ts|mjs)$|Dockerfile$/.test(path)).toSorted().map((path) => `${path}\n${read(path)}`).join("");
+
+    test.each(["default", "efs", "redis", "shards", "nat-less"])("an app of the shape %s stays of it without --shape, and by that name", async (shape) => {
+      await deploy("--target", "sst", "--shape", shape);
+      const before = parts();
+      for (const args of [[], ["--shape", shape], ["--force"]]) {
+        expect(await deploy("--target", "sst", ...args)).toMatchObject({ exitCode: 0, stderr: "", json: { shape } });
+      }
+      expect(parts()).toBe(before);
+      folder.write({ "sst.config.ts": `${read("sst.config.ts")}// createVolume( is not mine\n`, "infra/cdn.ts": "// mine\n" });
+      expect(await deploy("--target", "sst")).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("sst.config.ts"), json: { shape } });
+    });
+
+    test.each([
+      ["efs", "default", "EMPTY database"],
+      ["default", "efs", "EMPTY database"],
+      ["default", "redis", "the same database"],
+    ])("an app of the shape %s is not deployed as %s", async (before, other, said) => {
+      folder.write({ "node_modules/.bin/sst": "#!/bin/sh\ntouch started\n", "package-lock.json": "{}" });
+      chmodSync(at("node_modules/.bin/sst"), 0o755);
+      await deploy("--target", "sst", "--shape", before);
+      const files = parts();
+      for (const args of [[], ["--stage", "production"], ["--stage", "production", "--force"]]) {
+        expect(await deploy("--target", "sst", "--shape", other, ...args)).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_OTHER_SHAPE", message: expect.stringContaining(said) } });
+      }
+      expect(parts()).toBe(files);
+      expect(existsSync(at("started"))).toBe(false);
+    });
+
+    test("another one is written by --force, which keeps copies and says that its database is empty", async () => {
+      await deploy("--target", "sst", "--shape", "efs");
+      folder.write({ "infra/volume.ts": "// mine\n", "infra/own.ts": "// my own\n" });
+      const config = read("sst.config.ts");
+      const { exitCode, json, stderr } = await deploy("--target", "sst", "--shape", "default", "--force");
+      expect({ exitCode, json, stderr }).toMatchObject({ exitCode: 0, json: { shape: "default" }, stderr: expect.stringContaining("EMPTY database") });
+      const copies = Object.fromEntries((json.files ?? []).flatMap(({ path, copy }) => (copy === undefined ? [] : [[path, read(copy)]])));
+      expect(copies).toEqual({ "sst.config.ts": config, "infra/volume.ts": "// mine\n" });
+      expect(read("infra/own.ts")).toBe("// my own\n");
+      expect(read("sst.config.ts")).toContain("createDatabase");
+    });
+
+    test("a config of none of them is left alone", async () => {
+      folder.write({ "sst.config.ts": "export default mine();\n" });
+      expect(await deploy("--target", "sst", "--force")).toMatchObject({ exitCode: 0, json: { shape: null } });
+      expect(await deploy("--target", "sst", "--shape", "efs")).toMatchObject({ exitCode: 1, json: { code: "DEPLOY_OTHER_SHAPE" } });
+      expect(read("sst.config.ts")).toBe("export default mine();\n");
+    });
   });
 
   const isPossible = canInstall(SST_VERSION);

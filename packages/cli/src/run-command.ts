@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "@pylonsync/query";
 import type { Command, Options, OptionValues } from "./command.ts";
 import { CommandError, EXIT, Output } from "./output.ts";
+import { systemFailure } from "./system-failure.ts";
 import { callOf, usageOf, usageOfAll } from "./usage.ts";
 
 /** Errors of the server that are the caller's to mend, by name: looking at their classes would load the server. */
@@ -83,5 +84,5 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   const code = CODES[error.name];
   if (code !== undefined) return { code, message: error.message, exitCode: EXIT.FAILED };
   if ("code" in error && String(error.code).startsWith("ERR_PARSE_ARGS")) return { code: "USAGE", message: error.message, exitCode: EXIT.USAGE };
-  return { code: "FAILED", message: error.stack ?? error.message, exitCode: EXIT.FAILED };
+  return { code: "FAILED", message: systemFailure(error) ?? error.stack ?? error.message, exitCode: EXIT.FAILED };
 }

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { sstSecretName } from "./settings/production-secrets.ts";
+import { loadConfig } from "@pylonsync/server";
+import { sstSecretName, variableOfSst } from "./settings/production-secrets.ts";
 import { FROM_SOURCE, pylon, TempFolder } from "./testing/pylon-process.ts";
 
 let folder: TempFolder;
@@ -44,14 +45,55 @@ test("a place that can't be written is named, and nothing is left beside it", as
   expect(readdirSync(folder.path)).toEqual([".env.production"]);
 });
 
-test.each(["plain", "with space and $HOME and \"quotes\"", "it's", "smtps://u:p%40ss@mail.example.com:465"])("set takes %j from standard input and list shows no value", async (value) => {
+const PLAIN = ["plain", "with space and \"quotes\"", "it's", "smtps://u:p%40ss@mail.example.com:465", "a=b,c;d&e?f!g*h(i)|j<k>l~m", "x"];
+const QUOTED = ["with space and $HOME and \"quotes\"", " leads and trails ", "'in quotes'", "it's $5 more"];
+
+test.each([...PLAIN, ...QUOTED])("set takes %j from standard input and list shows no value", async (value) => {
+  const quoted = QUOTED.includes(value);
+  if (value === "it's $5 more") {
+    const { exitCode, stdout } = await pylon(["secrets", "set", "PYLON_SMTP_URL", "--json"], folder.path, {}, FROM_SOURCE, `${value}\n`);
+    expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_INVALID_VALUE" } });
+    return;
+  }
   const { exitCode, stdout, stderr } = await pylon(["secrets", "set", "PYLON_SMTP_URL"], folder.path, {}, FROM_SOURCE, `${value}\n`);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: quoted ? expect.stringContaining("`docker run --env-file` takes the quotes") : "" });
   expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
+  // What \`docker run\` makes of the line.
+  if (!quoted) expect(read(".env.production").trimEnd()).toBe(`PYLON_SMTP_URL=${value}`);
   const listed = await pylon(["secrets", "list"], folder.path);
   expect(listed.stdout).toContain("set     PYLON_SMTP_URL");
   expect(listed.stdout).toContain("missing PYLON_ADMIN_TOKEN");
-  expect(stdout + listed.stdout).not.toContain(value);
+  expect(stdout + stderr + listed.stdout).not.toContain(` ${value}`);
+});
+
+test("a private key is written in one line, as Docker and the server take it", async () => {
+  const pem = "-----BEGIN PRIVATE KEY-----\nMIGH+/8=\n-----END PRIVATE KEY-----\n";
+  const name = "PYLON_OAUTH_APPLE_PRIVATE_KEY";
+  const { exitCode, stderr } = await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, pem);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining("systemd would drop the backslashes") });
+  const line = read(".env.production").trimEnd();
+  expect(line).toBe(`${name}=-----BEGIN PRIVATE KEY-----\\nMIGH+/8=\\n-----END PRIVATE KEY-----`);
+  const value = line.slice(name.length + 1);
+  const apple = loadConfig({ [name]: value, PYLON_OAUTH_APPLE_CLIENT_ID: "a", PYLON_OAUTH_APPLE_TEAM_ID: "b", PYLON_OAUTH_APPLE_KEY_ID: "c" }).oauth[0]?.secret;
+  expect(apple).toMatchObject({ kind: "apple", privateKey: pem.trimEnd() });
+  const other = await pylon(["secrets", "set", "PEM", "--json"], folder.path, {}, FROM_SOURCE, pem);
+  expect({ exitCode: other.exitCode, json: JSON.parse(other.stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_INVALID_VALUE", message: expect.stringContaining("\\n") } });
+});
+
+test("where only systemd's file is, that one is filled, in its own way of writing", async () => {
+  folder.write({ ".env.systemd": "A=b\n" });
+  const { exitCode, stdout, stderr } = await pylon(["secrets", "set", "APP_KEY", "--json"], folder.path, {}, FROM_SOURCE, "back\\slash $5");
+  expect({ exitCode, stderr, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, stderr: "", json: { place: ".env.systemd" } });
+  expect(read(".env.systemd")).toBe("A=b\nAPP_KEY='back\\slash $5'\n");
+  expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
+});
+
+test("list has what set has just stored, and no settings", async () => {
+  folder.write({ ".env.production": "PYLON_PUBLIC_URL=https://a.example.com\nPYLON_OAUTH_GITHUB_CLIENT_ID=1\n" });
+  const stored = ["PYLON_OAUTH_ACME_CLIENT_SECRET", "STRIPE_KEY", "MY_OWN"];
+  for (const name of stored) await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, "value");
+  const { stdout } = await pylon(["secrets", "list", "--json"], folder.path);
+  expect((JSON.parse(stdout) as { secrets: { name: string; set: boolean }[] }).secrets.filter(({ set }) => set).map(({ name }) => name)).toEqual(stored);
 });
 
 test.each<[string[], string, string]>([
@@ -86,6 +128,18 @@ test("for sst each value goes by standard input to the secret that the infrastru
   expect(existsSync(join(folder.path, "value-PylonAdminToken"))).toBe(false);
 });
 
+test("for sst list has what set has just stored, which says that PYLON_SECRETS has to name it", async () => {
+  folder.write({ "sst.config.ts": "", ".env": "PYLON_SECRETS=PYLON_SMTP_URL\n", "node_modules/.bin/sst": '#!/bin/sh\n[ "$2" = list ] && cat stored && exit 0\necho "$3=$(cat)" >> stored\n', stored: "# comment\nOdd_Name=1\n" });
+  chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
+  const set = async (name: string): Promise<{ notes: string[] }> => JSON.parse((await pylon(["secrets", "set", name, "--stage", "staging", "--json"], folder.path, {}, FROM_SOURCE, "canary")).stdout) as { notes: string[] };
+  expect((await set("PYLON_OAUTH_GITHUB_CLIENT_SECRET")).notes).toEqual(["Nothing gets it yet: name it in .env or .env.staging, as PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy."]);
+  expect((await set("PYLON_SMTP_URL")).notes).toEqual([]);
+  expect((await set("PYLON_ADMIN_TOKEN")).notes).toEqual([]);
+  const { stdout } = await pylon(["secrets", "list", "--stage", "staging"], folder.path);
+  for (const name of ["set     PYLON_OAUTH_GITHUB_CLIENT_SECRET", "set     PYLON_SMTP_URL", "set     PYLON_ADMIN_TOKEN", "missing PYLON_SSO_ENCRYPTION_KEY", "set     Odd_Name"]) expect(stdout).toContain(name);
+  expect(stdout).not.toContain("canary");
+});
+
 test("secrets are named as deploy/sst/infra/parameters.ts names them", async () => {
   // By a computed path: its types are those of SST's platform, which is not here.
   const { secretValues } = (await import(join(import.meta.dir, "../../../deploy/sst/infra/parameters.ts"))) as { secretValues: (settings: { secrets: readonly string[] }) => unknown };
@@ -101,4 +155,5 @@ test("secrets are named as deploy/sst/infra/parameters.ts names them", async () 
   secretValues({ secrets: names });
   Reflect.deleteProperty(globalThis, "sst");
   expect(asked).toEqual(names.map(sstSecretName));
+  expect(asked.map(variableOfSst)).toEqual(names);
 });

@@ -106,6 +106,15 @@ test.each(["dev", "start"])("%s ends with 0 on SIGTERM, soon, also through the l
   expect(performance.now() - start).toBeLessThan(3_000);
 });
 
+test("dev says nothing more when it is stopped", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP });
+  await using dev = new PylonProcess(DEV, folder.path);
+  await dev.event();
+  expect(await dev.end()).toBe(0);
+  expect(await dev.stderr).toBe("");
+});
+
 test("start reads no .env and serves with production's rules", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP, "functions/env.ts": queryOf("ctx.env.SECRET ?? null"), ".env": "SECRET=from-file\nPYLON_DEV_MODE=1\n" });

@@ -1,7 +1,8 @@
 import pkg from "../package.json" with { type: "json" };
+import { PRIVATE_FILES } from "./deploy/ignore-lines.ts";
 import { todoDependencies, todoFiles } from "./template-files.ts";
 
-const GITIGNORE = "node_modules/\n.pylon/\n.env\n.env.*\n";
+const GITIGNORE = ["node_modules/", ...PRIVATE_FILES, ""].join("\n");
 
 type Dependencies = Readonly<Record<string, string>>;
 

@@ -1,5 +1,6 @@
 import type { EntityName, FunctionName, RegisteredEntities, RegisteredFunctions, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
 import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
+import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
 import { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
 import { useQuery, useQueryOne, useStatus, type QueryResult, type RowResult } from "./queries.ts";
@@ -38,5 +39,6 @@ export const db = {
   setPresence: (data: unknown): void => getEngine().setPresence(data),
   publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
   signInAsGuest: (): Promise<{ readonly token: string; readonly userId: string }> => getEngine().signInAsGuest(),
-  signOut: (): void => getEngine().setToken(null),
+  /** Ends the session here and on the server, as the function `signOut`. @throws PylonClientError, such as UNREACHABLE */
+  signOut: (): Promise<void> => signOut(),
 };

@@ -9,6 +9,8 @@ import type { RateLimit } from "./request/rate-limit.ts";
 /** Everything about a server that is not in the app. Made from the environment; nothing else reads it. See docs/configuration.md. */
 export interface Config {
   readonly dev: boolean;
+  /** Further hosts that dev mode answers at. */
+  readonly devHosts: readonly string[];
   readonly host: string;
   readonly port: number;
   /** Sockets on port+1, event streams on port+2 and shards on port+3 too, as older clients expect them. */
@@ -24,6 +26,8 @@ export interface Config {
   /** Pages that may send cookies. */
   readonly csrfOrigins: readonly string[];
   readonly cookie: CookieConfig;
+  /** How long browsers are to reach this host over https only, in seconds; 0: nothing is said. */
+  readonly hstsMaxAge: number;
   /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
   readonly encryptionSecret: string | null;
   /** Who people may sign in with. */
@@ -59,6 +63,16 @@ export interface Config {
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
+  /** What `pylon start` copies by itself; null: nothing. */
+  readonly backup: BackupConfig | null;
+}
+
+/** Backups that are made while it serves. */
+export interface BackupConfig {
+  readonly dir: string;
+  readonly hours: number;
+  /** How many there are at most. */
+  readonly keep: number;
 }
 
 /** What is sent by OTLP, and where to. */
@@ -187,6 +201,11 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     const isWanted = !get("OTEL_SDK_DISABLED") && (config.traces ?? config.metrics ?? config.logs) !== null;
     return endpoint === undefined || !isWanted ? null : { ...config, endpoint };
   };
+  const backupDir = get("PYLON_BACKUP_DIR");
+  const backup = { hours: get("PYLON_BACKUP_HOURS"), keep: get("PYLON_BACKUP_KEEP") };
+  if (backupDir !== undefined && databaseUrl !== undefined) {
+    problems.push("PYLON_BACKUP_DIR is set, and the rows are in Postgres, which has its own backups (pg_dump, or snapshots): take it out.");
+  }
   const isTemporary = get("PYLON_IN_MEMORY");
   const windowSeconds = get("PYLON_RATE_LIMIT_WINDOW");
   const accessKeyId = get("PYLON_S3_ACCESS_KEY");
@@ -198,6 +217,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
   const databasePath = isTemporary ? join(tmpdir(), `pylon-${crypto.randomUUID()}`, "pylon.db") : get("PYLON_DB_PATH");
   const config: Config = {
     dev,
+    devHosts: get("PYLON_DEV_HOSTS"),
     host: get("PYLON_HOST"),
     port: get("PYLON_PORT"),
     extraPorts: !get("PYLON_SINGLE_PORT"),
@@ -211,6 +231,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     trustedOrigins: get("PYLON_TRUSTED_ORIGINS"),
     csrfOrigins: get("PYLON_CSRF_ORIGINS"),
     cookie: { name: get("PYLON_COOKIE_NAME"), domain: get("PYLON_COOKIE_DOMAIN"), sameSite: get("PYLON_COOKIE_SAME_SITE"), secure: get("PYLON_COOKIE_SECURE") },
+    hstsMaxAge: get("PYLON_PUBLIC_URL")?.startsWith("https:") === true ? get("PYLON_HSTS_MAX_AGE") : 0,
     encryptionSecret: get("PYLON_SSO_ENCRYPTION_KEY") ?? null,
     oauth: oauthProviders({ ...overrides, ...environment }, dev, problems),
     jwtSecret: get("PYLON_JWT_SECRET") ?? null,
@@ -234,6 +255,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     sendBufferBytes: get("PYLON_SEND_BUFFER_BYTES"),
     redisUrl: get("REDIS_URL") ?? null,
     redisNamespace: get("PYLON_REDIS_NAMESPACE") ?? null,
+    backup: backupDir === undefined ? null : { dir: backupDir, ...backup },
     files: {
       provider: get("PYLON_FILES_PROVIDER"),
       dir: get("PYLON_FILES_DIR") ?? (isTemporary ? join(dirname(databasePath), "uploads") : "uploads"),

@@ -12,6 +12,7 @@ import { RedisCache } from "./cache/redis-cache.ts";
 import { Redis } from "./cache/redis.ts";
 import type { Config } from "./config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
+import type { Identity, Standing } from "./data/caller.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
 import type { FileSettings } from "./files/file-settings.ts";
@@ -21,6 +22,7 @@ import { functionRoutes } from "./functions/routes.ts";
 import { Runner } from "./functions/runner.ts";
 import { Watchdog } from "./functions/watchdog.ts";
 import { ConnectionLimit } from "./http/connection-limit.ts";
+import { DevHosts } from "./http/dev-hosts.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
@@ -37,6 +39,7 @@ import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
 import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
+import { reasonOf } from "./operation.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
@@ -118,7 +121,11 @@ export class RunningServer {
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const tracing = new Tracing(telemetry?.recorder ?? null);
     const committer = new Committer(store, model, platform, (outcome, ms) => metrics.commit(outcome, ms));
-    const feed = new Feed(store, app.model, now, {
+    const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
+      if (sessionId !== null) return sessions.standing(sessionId, caller);
+      return caller.apiKeyId === null ? "same" : apiKeys.standing(caller.apiKeyId);
+    };
+    const feed = new Feed(store, app.model, now, standing, {
       failed: (error) => log.error("feed failed", error),
       delivered: (lagMs) => metrics.delivered(lagMs),
       traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
@@ -154,7 +161,7 @@ export class RunningServer {
     const parts: Part[] = [
       { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
       { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
-      { name: "files", isNeeded: false, check: () => storage.check() },
+      { name: "files", isNeeded: false, check: () => storage.check(), onChange: (state, reason) => (state === "up" ? log.info("files are back") : log.warn("files can't be relied on", { state, ...(reason === undefined ? {} : { reason: reasonOf(reason) }) })) },
       ...(backend === null ? [] : [{ name: backend.name === "redis" ? "redis" : "rooms", isNeeded: false, check: () => (backend.isUp ? "up" : "lost") } satisfies Part]),
     ];
     const health = new Health(parts);
@@ -213,7 +220,9 @@ export class RunningServer {
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,
+      devHosts: config.dev ? new DevHosts([...config.devHosts, ...(config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname])]) : null,
       trustedHops: config.trustProxyHops,
+      hstsMaxAge: config.hstsMaxAge,
       authenticator,
       origins: new Origins(config.corsOrigins),
       limiter,
@@ -225,7 +234,7 @@ export class RunningServer {
     this.#dispatcher = dispatcher;
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
     const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
-    const page = createPage(() => this.#app);
+    const page = createPage(() => this.#app, { home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null });
     this.#listen = (purpose, port) =>
       listen(purpose, { ...config, port, idleSeconds: idleSecondsOf(config) }, { dispatcher, feed, connections, messages, routes, page });
     this.#feed = feed;
@@ -272,6 +281,8 @@ export class RunningServer {
     this.#telemetry?.start(this.#metrics);
     this.#startWatch();
     this.#log.info("listening", { port: this.port, dev: config.dev });
+    // What does not work from the first moment is in the log, also where nothing asks for it.
+    void this.#health.report();
   }
 
   /** Takes a new version of the app, whose schema the database has already: rules and functions at once. */
@@ -279,6 +290,16 @@ export class RunningServer {
     const isSameData = JSON.stringify([app.manifest.policies, app.manifest.access]) === JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
     this.#app = app;
     this.#feed.setModel(app.model, isSameData);
+  }
+
+  /** Counts a backup that was made of its data, or that failed. */
+  countBackup(outcome: "made" | "failed"): void {
+    this.#metrics.backup(outcome);
+  }
+
+  /** Counts a backup that was made of its data, or that failed. */
+  countBackup(outcome: "made" | "failed"): void {
+    this.#metrics.backup(outcome);
   }
 
   /** Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing more. */
@@ -297,7 +318,7 @@ export class RunningServer {
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
     this.#log.tail.close();
-    await within(answered, drained - performance.now());
+    await within(answered, Math.max(0, drained - performance.now()));
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     for (const stop of this.#stops) stop();
     await this.#rooms.stop();

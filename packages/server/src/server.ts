@@ -43,6 +43,8 @@ export interface PylonServer {
   stop(): Promise<void>;
   /** Serves another version of the app without dropping requests. @returns its diagnostics; with an error among them the old app stays */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
+  /** Logs and counts a backup that was made of its data, or why it was not. */
+  recordBackup(path: string, outcome: "made" | { readonly error: unknown }): void;
   /** Forgets old changes, answers and sessions now; it happens by itself every minute. */
   maintain(): Promise<void>;
   /** `http://localhost:4321` */
@@ -174,6 +176,12 @@ class Server implements PylonServer {
     const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_PATIENCE_MS, () => this.#log.warn("another server has the database: waiting for its end", { path: database.path }));
     if (lock === null) throw new PylonStartError(`Another server has the database ${database.path}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`);
     return lock;
+  }
+
+  recordBackup(path: string, outcome: "made" | { readonly error: unknown }): void {
+    this.#running?.countBackup(outcome === "made" ? "made" : "failed");
+    if (outcome === "made") this.#log.info("backup made", { path });
+    else this.#log.error("backup failed: the ones before it are kept", outcome.error, { path });
   }
 
   async maintain(): Promise<void> {

@@ -1,11 +1,12 @@
 import { Backoff } from "./backoff.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
-import type { HttpClient } from "./http.ts";
+import { isUnreachable, type HttpClient } from "./http.ts";
 import type { LocalStore } from "./local-store.ts";
+import type { KeptReplica } from "./persistence/disk.ts";
 import type { Platform } from "./platform.ts";
 import { pullSnapshot } from "./puller.ts";
-import type { Session } from "./session.ts";
+import { isSame, type ResolvedSession, type Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
 import type { Cursor, EndReason, LiveConnection, PeerMessage, TransportEvents, TransportType } from "./transport/transport.ts";
@@ -14,6 +15,8 @@ import { withCursor } from "./url.ts";
 
 /** After this time a connection counts as good, and the waits between tries begin anew. */
 const STABLE_MS = 5_000;
+/** How long a server that may be gone has to answer. */
+const PROBE_MS = 3_000;
 
 /** `unauthorized`: the session has ended, and nothing happens before somebody signs in. */
 export type ConnectionState = "connecting" | "live" | "offline" | "unauthorized";
@@ -31,6 +34,8 @@ export interface ConnectionOptions {
   readonly onListening: () => void;
   /** Something from another user. */
   readonly onMessage: (message: PeerMessage) => void;
+  /** The replica is a snapshot of now. */
+  readonly onSnapshot: () => void;
   /** The replica's cursor moved. */
   readonly onAdvance: () => void;
   /** The server is there again. */
@@ -47,9 +52,14 @@ export class Connection {
   readonly #changed = new Emitter<void>();
   #state: ConnectionState = "connecting";
   #hasReplica = false;
+  /** Who the replica is for; null without one. */
+  #replicaFor: ResolvedSession | null = null;
+  /** It is of an earlier visit. */
+  #isKept = false;
   #epoch: string | null = null;
   #live: LiveConnection | null = null;
   #cancelWait: () => void = () => undefined;
+  #cancelProbe: (() => void) | null = null;
   /** Each start is a run of its own; what an older run still awaits has no effect. */
   #run = 0;
 
@@ -60,6 +70,10 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state;
+  }
+  /** Which log the replica is of. */
+  get epoch(): string | null {
+    return this.#epoch;
   }
   /** Whether the replica holds what the server had at some time. */
   get hasReplica(): boolean {
@@ -76,10 +90,28 @@ export class Connection {
     void this.#connect(this.#run);
   }
 
+  /** Shows what was kept of an earlier visit until the server has told more. */
+  restore({ head, rows }: KeptReplica): void {
+    if (this.#hasReplica) return;
+    const { store } = this.#options;
+    store.restore(rows, head.seq);
+    this.#epoch = head.epoch;
+    this.#replicaFor = head.session;
+    this.#isKept = true;
+    this.#hasReplica = true;
+    this.#changed.emit();
+  }
+
   /** Somebody else signs in: the replica is not theirs. */
   forget(): void {
     this.stop();
+    this.#dropReplica();
+  }
+
+  #dropReplica(): void {
     this.#hasReplica = false;
+    this.#replicaFor = null;
+    this.#isKept = false;
     this.#options.store.replaceAll([], 0);
     this.#changed.emit();
   }
@@ -89,11 +121,44 @@ export class Connection {
     this.#live?.close();
     this.#live = null;
     this.#cancelWait();
+    this.#cancelProbe?.();
+  }
+
+  /** The server has said who is there: when it is another than before, everything is asked anew. */
+  follow(session: ResolvedSession): void {
+    if (this.#state === "live" && this.#replicaFor !== null && !isSame(this.#replicaFor, session)) this.start();
   }
 
   /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
   send(text: string): void {
     this.#live?.send?.(text);
+  }
+
+  /** Something says that the server is gone: unless it answers at once, the connection counts as lost. */
+  probe(): void {
+    if (this.#state !== "live" || this.#cancelProbe !== null) return;
+    const run = this.#run;
+    const abort = new AbortController();
+    const cancelTimer = this.#options.platform.after(PROBE_MS, () => abort.abort());
+    this.#cancelProbe = () => {
+      this.#cancelProbe = null;
+      cancelTimer();
+      abort.abort();
+    };
+    // The socket may be dead where the network is another one now.
+    this.#live?.check?.(PROBE_MS);
+    this.#options.http.request("GET", "/api/auth/me", undefined, {}, abort.signal).then(
+      () => this.#endProbe(run, false),
+      (error: unknown) => this.#endProbe(run, isUnreachable(error)),
+    );
+  }
+
+  #endProbe(run: number, isLost: boolean): void {
+    if (run !== this.#run) return;
+    this.#cancelProbe?.();
+    if (!isLost || this.#live === null) return;
+    this.#live.close();
+    this.#end("lost", run);
   }
 
   /** Tries at once instead of waiting for the next try. */
@@ -103,26 +168,39 @@ export class Connection {
   }
 
   async #connect(run: number): Promise<void> {
-    const { session, http, store, onAdvance } = this.#options;
+    const { session, http, store, onSnapshot, onAdvance } = this.#options;
     this.#become("connecting");
     try {
       await session.refresh();
       if (run !== this.#run) return;
-      if (!this.#hasReplica) {
+      const { resolved } = session;
+      this.#dropUnlessFor(resolved);
+      // What may be read can have changed since an earlier visit, or with the caller's roles, which no cursor tells.
+      if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
         const snapshot = await pullSnapshot(http);
         if (run !== this.#run) return;
         store.replaceAll(snapshot.events, snapshot.seq);
         this.#epoch = snapshot.epoch;
         this.#hasReplica = true;
+        this.#replicaFor = resolved;
+        this.#isKept = false;
+        onSnapshot();
         onAdvance();
         this.#changed.emit();
       }
       this.#live = this.#open(run);
     } catch (error) {
       if (run !== this.#run) return;
+      if (this.#isKept) this.#dropUnlessFor(session.resolved);
       if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
     }
+  }
+
+  /** What is of another is not shown for longer than it takes to know. */
+  #dropUnlessFor({ userId, tenantId }: ResolvedSession): void {
+    const known = this.#replicaFor;
+    if (known !== null && (known.userId !== userId || known.tenantId !== tenantId)) this.#dropReplica();
   }
 
   #open(run: number): LiveConnection {

@@ -6,7 +6,8 @@ import { callFunction } from "./functions.ts";
 import { HttpClient, type HttpMethod } from "./http.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
 import { LocalStore, type SyncCursor } from "./local-store.ts";
-import { MutationQueue } from "./mutation-queue.ts";
+import { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
+import { Persistence } from "./persistence/persistence.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { Pusher } from "./pusher.ts";
 import { Room, type RoomOptions } from "./room.ts";
@@ -17,6 +18,7 @@ import { socketUrl } from "./url.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
 
+/** What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where it stands before them. */
 export interface SyncEngineConfig {
   /** The server's origin. Default `http://localhost:4321`. */
   readonly baseUrl: string;
@@ -39,7 +41,14 @@ export interface SyncEngineConfig {
   readonly session?: ResolvedSession;
   /** Keeps the tokens of several apps on one origin apart. Default `default`. */
   readonly appName?: string;
+  /**
+   * Whether rows and unsent writes outlive the page: in IndexedDB, for the user whose they are, until a sign-out. Default true, where there is an
+   * IndexedDB.
+   */
+  readonly persist?: boolean;
+  /** Where the token and the client's id are kept. Default `localStorage`, else memory. */
   readonly storage?: Storage;
+  /** Parts of the machine to put others in place of: the clock, chance, the network, the disk. */
   readonly platform?: Partial<Platform>;
 }
 
@@ -76,6 +85,8 @@ export class SyncEngine {
   readonly #http: HttpClient;
   readonly #connection: Connection;
   readonly #pusher: Pusher;
+  /** Null where nothing is kept. */
+  readonly #persistence: Persistence | null;
   readonly #newId: () => string;
   readonly #presence = new Emitter<PresenceMessage>();
   readonly #topics = new Emitter<TopicMessage>();
@@ -83,7 +94,7 @@ export class SyncEngine {
   readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
   #status: SyncStatus = { connection: "connecting", ready: false, pending: 0 };
-  #stopOnline: () => void = () => undefined;
+  #stopListening: readonly (() => void)[] = [];
   #isStarted = false;
 
   constructor(config: SyncEngineConfig) {
@@ -110,6 +121,7 @@ export class SyncEngine {
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
       onListening: () => this.#listening.emit(),
+      onSnapshot: () => this.#persistence?.keepReplica(),
       onMessage: (message) => this.#hear(message),
       onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
       onOnline: () => this.#pusher.flush(),
@@ -121,13 +133,25 @@ export class SyncEngine {
       retryDelay: reconnectDelay,
       clientId: this.clientId,
       replicaSeq: () => this.store.cursor.last_seq,
-      userId: () => this.#session.userId,
+      userId: () => this.#senderId(),
+      prepare: async () => {
+        await this.#session.assure();
+        await this.#persistence?.prune();
+      },
       onUnauthorized: () => this.#connection.start(),
+      onUnreachable: () => this.#connection.probe(),
     });
-    this.mutations.onChange(() => {
-      this.store.setPending(this.mutations.all().map(({ change }) => change));
-      this.#updateStatus();
+    this.#session.onConfirmed((session) => {
+      const { userId } = session;
+      this.mutations.claim(userId, this.#session.witness);
+      // While nobody is there, what somebody left waits for them.
+      if (userId !== null) this.mutations.dropForeign(userId);
+      this.#showPending();
+      this.#connection.follow(session);
     });
+    this.#session.onChange(() => this.#showPending());
+    this.mutations.onChange(() => this.#showPending());
+    this.#persistence = this.#makePersistence(config);
     this.#connection.onChange(() => this.#updateStatus());
   }
 
@@ -135,7 +159,18 @@ export class SyncEngine {
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    this.#stopOnline = this.platform.onOnline(() => this.#connection.retryNow());
+    this.#stopListening = [this.platform.onOnline(() => this.#connection.retryNow()), this.platform.onOffline(() => this.#connection.probe())];
+    if (this.#persistence === null) this.#connect();
+    else {
+      const listening = this.#stopListening;
+      void this.#persistence.open().then(() => {
+        // Stopped, and perhaps started anew, while the disk was read.
+        if (listening === this.#stopListening) this.#connect();
+      });
+    }
+  }
+
+  #connect(): void {
     this.#connection.start();
     this.#pusher.start();
   }
@@ -143,9 +178,11 @@ export class SyncEngine {
   /** Ends the connection and all timers. What is pending stays in the queue. */
   stop(): void {
     this.#isStarted = false;
-    this.#stopOnline();
+    for (const stop of this.#stopListening) stop();
+    this.#stopListening = [];
     this.#connection.stop();
     this.#pusher.stop();
+    this.#persistence?.close();
   }
 
   /** Inserts at once in the replica, and on the server as soon as it can be reached. @returns the row's id, which stays */
@@ -168,7 +205,7 @@ export class SyncEngine {
 
   /** Waits until the server has answered every write that was made before. @throws MutationError for the first that it refused */
   async flushed(): Promise<void> {
-    await Promise.all(this.mutations.pending().map(({ id }) => this.mutations.settled(id)));
+    await Promise.all(this.#shown().filter(({ status }) => status === "pending").map(({ id }) => this.mutations.settled(id)));
   }
 
   /** A list of the replica's rows that is always up to date. */
@@ -255,21 +292,38 @@ export class SyncEngine {
     return this.#http.request(method, path, body);
   }
 
-  /** Signs in with a token, or out with null: the replica is dropped and made anew for the new identity. */
+  /**
+   * Signs in with a token: the replica is dropped and made anew for the new identity, whose own writes are sent. With null it signs out here: rows
+   * and unsent writes are dropped, from the disk too. The session on the server goes on; `signOut` of @pylonsync/react ends it.
+   */
   setToken(token: string | null): void {
     this.mutations.dropUnknown();
     this.#session.token = token;
+    if (token === null) {
+      this.mutations.dropAll();
+      this.#persistence?.signOut();
+    } else this.#persistence?.changeUser();
+    this.notifySessionChanged();
+  }
+  /** Forgets a token that the server does not know any more. What was not sent waits for its user. */
+  forgetToken(): void {
+    this.#session.token = null;
+    this.#persistence?.changeUser();
     this.notifySessionChanged();
   }
   /** After a sign-in, sign-out or change of tenant that the app made by itself. */
   notifySessionChanged(): void {
+    this.#session.doubt();
+    this.#persistence?.leaveReplica();
     this.#connection.forget();
+    this.#showPending();
     if (this.#isStarted) this.#connection.start();
   }
   /** Makes a guest with a list of their own, and signs in. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
     this.mutations.dropUnknown();
     const guest = await this.#session.signInAsGuest();
+    this.#persistence?.changeUser();
     this.notifySessionChanged();
     return guest;
   }
@@ -281,13 +335,51 @@ export class SyncEngine {
   }
 
   #write(change: Omit<ClientChange, "op_id">): void {
+    const { isOutdated, isDoubted } = this.#session;
+    if (isOutdated && !isDoubted) this.notifySessionChanged();
     const id = this.#newId();
-    this.mutations.add({ id, change: { ...change, op_id: id }, userId: this.#session.userId });
+    const { makerId: userId, witness } = this.#session;
+    const entry = { id, change: { ...change, op_id: id }, userId, ...(userId === undefined ? { witness } : {}) };
+    this.mutations.add(entry);
+    this.#persistence?.add({ ...entry, status: "pending" });
     if (this.#isStarted) this.#pusher.flush();
   }
 
+  /** Whose writes may be sent now. */
+  #senderId(): string | null | undefined {
+    const { userId } = this.#session;
+    return userId === undefined || this.#persistence?.hasWritesOf(userId) === false ? undefined : userId;
+  }
+
+  /** The writes of whoever is there. */
+  #shown(): readonly PendingMutation[] {
+    const { shownId, witness } = this.#session;
+    return this.mutations.all().filter(({ userId, witness: madeWith }) => (userId === undefined ? madeWith === witness : userId === shownId));
+  }
+
+  #showPending(): void {
+    this.store.setPending(this.#shown().map(({ change }) => change));
+    this.#updateStatus();
+  }
+
+  #makePersistence({ persist = true, appName = "default" }: SyncEngineConfig): Persistence | null {
+    const { openDisk } = this.platform;
+    if (!persist || openDisk === null) return null;
+    return new Persistence({
+      open: () => openDisk(appName),
+      server: this.baseUrl,
+      platform: this.platform,
+      session: this.#session,
+      queue: this.mutations,
+      store: this.store,
+      epoch: () => this.#connection.epoch,
+      onReplica: (kept) => this.#connection.restore(kept),
+      onWrites: () => this.#pusher.flush(),
+    });
+  }
+
   #updateStatus(): void {
-    const next: SyncStatus = { connection: this.#connection.state, ready: this.#connection.hasReplica, pending: this.mutations.pending().length };
+    const next: SyncStatus = { connection: this.#connection.state, ready: this.#connection.hasReplica, pending: this.#shown().filter(({ status }) => status === "pending").length };
     const { connection, ready, pending } = this.#status;
     if (connection === next.connection && ready === next.ready && pending === next.pending) return;
     this.#status = next;

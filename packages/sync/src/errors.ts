@@ -1,11 +1,15 @@
 import { ErrorBodySchema, type ErrorBody } from "@pylonsync/protocol";
 import * as v from "valibot";
 
-/** The server refused a request. */
+/** The codes that no server answers: the client itself says what has become of a call or a write. */
+export const CLIENT_ERROR_CODES = ["UNREACHABLE", "STREAM_ENDED", "SESSION_CHANGED", "REFUSED", "NO_PASSKEY"] as const;
+export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
+
+/** The server refused a request, or it could not be asked: then `status` is 0 and `code` one of `CLIENT_ERROR_CODES`. */
 export class PylonClientError extends Error {
   override readonly name: string = "PylonClientError";
   readonly code: string;
-  /** HTTP status. */
+  /** HTTP status; 0 where there was no answer. */
   readonly status: number;
   readonly hint: string | undefined;
   readonly field: string | undefined;
@@ -24,6 +28,13 @@ export class PylonClientError extends Error {
     this.requestId = error.request_id;
     this.retryAfter = error.retry_after_secs;
     this.body = error;
+  }
+
+  /** For what went wrong on this side. */
+  static ofClient(code: ClientErrorCode, message: string, cause?: unknown): PylonClientError {
+    const error = new PylonClientError(0, { code, message });
+    if (cause !== undefined) error.cause = cause;
+    return error;
   }
 
   static async from(response: Response): Promise<PylonClientError> {
@@ -45,7 +56,7 @@ export class MutationError extends Error {
 
   constructor(
     change: { readonly entity: string; readonly row_id: string; readonly kind: "insert" | "update" | "delete" },
-    error: { readonly code: string; readonly message: string; readonly hint?: string | undefined; readonly field?: string | undefined },
+    error: { readonly code: ClientErrorCode | (string & {}); readonly message: string; readonly hint?: string | undefined; readonly field?: string | undefined },
   ) {
     super(error.message);
     this.code = error.code;

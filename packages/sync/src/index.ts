@@ -6,7 +6,7 @@
 export type { ChangeEvent, ClientChange, PresenceMessage, PullResponse, PushResponse, RoomEvent, RoomPeer, Row, TopicMessage } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection.ts";
 export { createSyncEngine, SyncEngine, type SyncEngineConfig, type SyncStatus } from "./engine.ts";
-export { MutationError, PylonClientError } from "./errors.ts";
+export { CLIENT_ERROR_CODES, MutationError, PylonClientError, type ClientErrorCode } from "./errors.ts";
 export { callFunction, streamFunction } from "./functions.ts";
 export { HttpClient } from "./http.ts";
 export { liveQuery, liveRow, type LiveList, type LiveRow, type QueryOptions } from "./live-query.ts";

@@ -3,6 +3,12 @@ import { Emitter } from "./emitter.ts";
 
 const NO_ROWS: ReadonlyMap<string, Row> = new Map();
 
+/** Which row. */
+export interface RowKey {
+  readonly entity: string;
+  readonly id: string;
+}
+
 /** Where a replica is in the server's log. */
 export interface SyncCursor {
   readonly last_seq: number;
@@ -21,6 +27,7 @@ export class LocalStore {
   #overlay = new Map<string, Map<string, Row | null>>();
   readonly #versions = new Map<string, number>();
   readonly #changed = new Emitter<ReadonlySet<string>>();
+  readonly #confirmedChanged = new Emitter<readonly RowKey[]>();
   #seq = 0;
 
   /** The change up to which the confirmed rows are known. */
@@ -64,16 +71,34 @@ export class LocalStore {
     });
   }
 
+  /** Told which confirmed rows the server's events changed; not when all were replaced. */
+  onConfirmed(listener: (keys: readonly RowKey[]) => void): () => void {
+    return this.#confirmedChanged.on(listener);
+  }
+
+  /** The row without what is on its way. */
+  confirmed({ entity, id }: RowKey): Row | null {
+    return this.#confirmed.get(entity)?.get(id) ?? null;
+  }
+
+  /** All rows without what is on its way. */
+  *allConfirmed(): Generator<RowKey & { readonly row: Row }> {
+    for (const [entity, rows] of this.#confirmed) for (const [id, row] of rows) yield { entity, id, row };
+  }
+
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
   applyChanges(events: readonly ChangeEvent[]): void {
     const touched = new Set<string>();
+    const keys: RowKey[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
       this.#seq = event.seq;
       this.#applyOne(event);
       touched.add(event.entity);
+      keys.push({ entity: event.entity, id: event.row_id });
     }
     this.#settle(touched);
+    if (keys.length > 0) this.#confirmedChanged.emit(keys);
   }
 
   /** Everything up to this change is known, though nothing of it may have been for this client. */
@@ -88,6 +113,14 @@ export class LocalStore {
     for (const event of events) this.#applyOne(event);
     this.#seq = seq;
     this.#settle(touched);
+  }
+
+  /** Takes rows that were kept. */
+  restore(rows: readonly (RowKey & { readonly row: Row | null })[], seq: number): void {
+    this.replaceAll(
+      rows.flatMap(({ entity, id, row }) => (row === null ? [] : [{ seq, entity, row_id: id, kind: "insert" as const, data: row, timestamp: "" }])),
+      seq,
+    );
   }
 
   /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */

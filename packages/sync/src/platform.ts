@@ -1,3 +1,6 @@
+import type { Disk } from "./persistence/disk.ts";
+import { openIndexedDb } from "./persistence/indexed-db.ts";
+
 /** A socket as the engine uses it; the browser's WebSocket is one. */
 export interface Socket {
   onopen: (() => void) | null;
@@ -24,8 +27,13 @@ export interface Platform {
   readonly openSocket: (url: string, protocols: string[]) => Socket;
   /** Tells when the machine gets back on the network. @returns stops it */
   readonly onOnline: (run: () => void) => () => void;
+  /** Tells when the machine says that it is off the network, which need not be true. @returns stops it */
+  readonly onOffline: (run: () => void) => () => void;
+  /** Opens what this machine keeps of an app between two visits; null where it keeps nothing. */
+  readonly openDisk: ((appName: string) => Promise<Disk>) | null;
 }
 
+/** The machine that this runs on: a browser, Node, Bun or React Native. */
 export const systemPlatform: Platform = {
   now: Date.now,
   random: Math.random,
@@ -38,9 +46,13 @@ export const systemPlatform: Platform = {
   },
   fetch: (url, init) => fetch(url, init),
   openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
-  onOnline: (run) => {
-    if (typeof globalThis.addEventListener !== "function") return () => undefined;
-    globalThis.addEventListener("online", run);
-    return () => globalThis.removeEventListener("online", run);
-  },
+  onOnline: (run) => listen("online", run),
+  onOffline: (run) => listen("offline", run),
+  openDisk: typeof indexedDB === "undefined" ? null : openIndexedDb,
 };
+
+function listen(event: "online" | "offline", run: () => void): () => void {
+  if (typeof globalThis.addEventListener !== "function") return () => undefined;
+  globalThis.addEventListener(event, run);
+  return () => globalThis.removeEventListener(event, run);
+}

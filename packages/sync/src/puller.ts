@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly epoch: string | null;
 }
 
-/** Takes a snapshot of all that the caller may read, page by page. @throws PylonClientError, TypeError */
+/** Takes a snapshot of all that the caller may read, page by page. @throws PylonClientError */
 export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
   const events: ChangeEvent[] = [];
   let page: string | undefined;

@@ -2,7 +2,7 @@ import { PushResponseSchema, type PushResult } from "@pylonsync/protocol";
 import * as v from "valibot";
 import { Backoff } from "./backoff.ts";
 import { PylonClientError } from "./errors.ts";
-import { isTransient, type HttpClient } from "./http.ts";
+import { isTransient, isUnreachable, type HttpClient } from "./http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import type { Platform } from "./platform.ts";
 
@@ -18,8 +18,12 @@ export interface PusherOptions {
   readonly replicaSeq: () => number;
   /** The user whose writes may be sent now; undefined when it is not known yet. */
   readonly userId: () => string | null | undefined;
+  /** Makes sure that what is sent is the sender's, and was not sent by another tab. @throws PylonClientError */
+  readonly prepare: () => Promise<void>;
   /** The server does not know the token any more. */
   readonly onUnauthorized: () => void;
+  /** The network is gone, whatever the live connection thinks. */
+  readonly onUnreachable: () => void;
 }
 
 /** Sends the queue: one request at a time, in order, again and again until the server has answered. */
@@ -54,8 +58,9 @@ export class Pusher {
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
-        if (!(await this.#send(batch))) return;
+      for (;;) {
+        if (this.#nextBatch().length === 0) return;
+        if (!(await this.#send())) return;
       }
     } finally {
       this.#isRunning = false;
@@ -66,14 +71,18 @@ export class Pusher {
     const { queue, userId } = this.#options;
     const user = userId();
     if (this.#isStopped || user === undefined) return [];
-    queue.dropForeign(user);
-    return queue.pending().slice(0, BATCH);
+    return queue.pending().filter(({ userId: maker }) => maker === user).slice(0, BATCH);
   }
 
   /** @returns whether to go on at once */
-  async #send(batch: readonly PendingMutation[]): Promise<boolean> {
-    const { http, queue, clientId, replicaSeq } = this.#options;
+  async #send(): Promise<boolean> {
+    const { http, queue, clientId, replicaSeq, prepare } = this.#options;
+    let batch: readonly PendingMutation[] = [];
     try {
+      await prepare();
+      // From here to the request nothing else runs: what is sent is sent as the one whose it is.
+      batch = this.#nextBatch();
+      if (batch.length === 0) return false;
       const body = { changes: batch.map(({ change }) => change), client_id: clientId, results: true };
       const answer = v.parse(PushResponseSchema, await http.request("POST", "/api/sync/push", body));
       queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
@@ -81,8 +90,10 @@ export class Pusher {
       return true;
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) this.#options.onUnauthorized();
-      else if (isTransient(error)) this.#retryLater(error);
-      else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
+      else if (isTransient(error)) {
+        this.#retryLater(error);
+        if (isUnreachable(error)) this.#options.onUnreachable();
+      } else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
       return false;
     }
   }

@@ -15,8 +15,18 @@ export interface ResolvedSession {
   readonly roles: readonly string[];
 }
 
+/** How long the server's word about a cookie holds for a write. */
+const ASSURED_MS = 1_000;
+
 /** Nobody; the value itself also stands for what is not known yet. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({ userId: null, tenantId: null, isAdmin: false, isGuest: false, roles: [] });
+
+/** Whether they may read the same. */
+export function isSame(one: ResolvedSession | null, other: ResolvedSession | null): boolean {
+  if (one === null || other === null) return one === other;
+  const sameCaller = one.userId === other.userId && one.tenantId === other.tenantId && one.isAdmin === other.isAdmin && one.isGuest === other.isGuest;
+  return sameCaller && one.roles.length === other.roles.length && one.roles.every((role, index) => role === other.roles[index]);
+}
 
 /** Reads what the server answers to who is calling. @throws ValiError when it is something else */
 export function toResolvedSession(answer: unknown): ResolvedSession {
@@ -46,14 +56,22 @@ export class Session {
   readonly #http: HttpClient;
   readonly #anonymousHttp: HttpClient;
   readonly #changed = new Emitter<ResolvedSession>();
+  readonly #confirmed = new Emitter<ResolvedSession>();
   #fixedToken: string | null;
   #resolved: ResolvedSession | null = null;
+  /** The witness that `#resolved` was told for. */
+  #resolvedFor: string | null = null;
+  #isDoubted = false;
+  #confirmedAt = -Infinity;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#key = storageKey(options.appName, "token");
     this.#fixedToken = options.token ?? null;
-    if (options.initial !== ANONYMOUS_SESSION) this.#resolved = options.initial;
+    if (options.initial !== ANONYMOUS_SESSION) {
+      this.#resolved = options.initial;
+      this.#resolvedFor = this.witness;
+    }
     this.#http = new HttpClient(options.baseUrl, options.platform, () => this.token);
     this.#anonymousHttp = new HttpClient(options.baseUrl, options.platform, () => null);
   }
@@ -74,9 +92,43 @@ export class Session {
     this.#resolved = null;
   }
 
-  /** Undefined until the server has told. */
+  /**
+   * Changes when somebody else signs in, in another tab too, and tells no token. A cookie leaves no trace where a page of the server signs in, so
+   * it does not prove who is there: only that of a token does.
+   */
+  get witness(): string {
+    const { credentials, storage, appName } = this.#options;
+    if (credentials === "cookie") return `cookie:${storage.get(storageKey(appName, "session")) ?? ""}`;
+    const { token } = this;
+    return token === null ? "nobody" : `token:${fingerprint(token)}`;
+  }
+  /** The witness, where it stands for one user and no other. */
+  get proof(): string | null {
+    return this.token === null ? null : this.witness;
+  }
+
+  /** Who may be acted as; undefined until the server has told, and again when somebody else may have signed in since. */
   get userId(): string | null | undefined {
+    return this.isKnown ? this.#resolved?.userId : undefined;
+  }
+  /** Who the page says is there, so whose a write is; undefined until the server has told. */
+  get makerId(): string | null | undefined {
     return this.#resolved?.userId;
+  }
+  /** Whose writes may be shown. */
+  get shownId(): string | null | undefined {
+    return this.isOutdated ? undefined : this.makerId;
+  }
+  /** Another tab has signed in or out since. */
+  get isOutdated(): boolean {
+    return this.#resolved !== null && this.#resolvedFor !== this.witness;
+  }
+  /** The server is asked anew who it is. */
+  get isDoubted(): boolean {
+    return this.#isDoubted;
+  }
+  get isKnown(): boolean {
+    return this.#resolved !== null && !this.isOutdated && !this.#isDoubted;
   }
 
   get resolved(): ResolvedSession {
@@ -88,20 +140,47 @@ export class Session {
   }
 
   /**
+   * Makes sure that what is sent now is sent as who is known. A cookie can be another's at any time, as a page of the server's that has signed in
+   * tells nobody; so the server is asked, unless it has just told.
+   *
+   * @throws PylonClientError
+   */
+  async assure(): Promise<void> {
+    const { credentials, platform } = this.#options;
+    if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS) await this.refresh();
+  }
+
+  /** Told each time the server has said who it is, the same one as before too. */
+  onConfirmed(listener: (session: ResolvedSession) => void): () => void {
+    return this.#confirmed.on(listener);
+  }
+
+  /** Somebody else may have signed in: nothing is done as the one who is known before the server has told. */
+  doubt(): void {
+    this.#isDoubted = true;
+  }
+
+  /** Takes what was kept for this very token as the answer, until the server gives one. */
+  restore(session: ResolvedSession): void {
+    this.#resolvedFor = this.witness;
+    this.#isDoubted = false;
+    this.#resolve(session);
+  }
+
+  /**
    * Asks the server who the token stands for.
    *
    * @throws PylonClientError with status 401 when it knows the token no more; the token is dropped then
    */
   async refresh(): Promise<ResolvedSession> {
-    try {
-      return this.#resolve(toResolvedSession(await this.#http.request("GET", "/api/auth/me")));
-    } catch (error) {
-      if (error instanceof PylonClientError && error.status === 401) {
-        this.token = null;
-        this.#resolve({ ...ANONYMOUS_SESSION });
-      }
-      throw error;
-    }
+    const { witness } = this;
+    const answer = await this.#ask();
+    // Somebody has signed in while the answer was on its way: it is about who was there before.
+    if (witness !== this.witness) return this.refresh();
+    if (!(answer instanceof PylonClientError)) return this.#confirm(answer);
+    this.token = null;
+    this.#confirm({ ...ANONYMOUS_SESSION });
+    throw answer;
   }
 
   /** Makes a guest of their own and keeps the token. */
@@ -111,11 +190,47 @@ export class Session {
     return { token: guest.token, userId: guest.user_id };
   }
 
+  /** @returns an error where the token is not known any more */
+  async #ask(): Promise<ResolvedSession | PylonClientError> {
+    try {
+      return toResolvedSession(await this.#http.request("GET", "/api/auth/me"));
+    } catch (error) {
+      if (error instanceof PylonClientError && error.status === 401) return error;
+      throw error;
+    }
+  }
+
+  #confirm(session: ResolvedSession): ResolvedSession {
+    this.#resolvedFor = this.witness;
+    this.#isDoubted = false;
+    this.#confirmedAt = this.#options.platform.now();
+    const resolved = this.#resolve(session);
+    this.#confirmed.emit(resolved);
+    return resolved;
+  }
+
   #resolve(session: ResolvedSession): ResolvedSession {
-    const isSame = JSON.stringify(session) === JSON.stringify(this.#resolved);
-    if (isSame && this.#resolved !== null) return this.#resolved;
+    if (this.#resolved !== null && isSame(session, this.#resolved)) return this.#resolved;
     this.#resolved = session;
     this.#changed.emit(session);
     return session;
   }
+}
+
+/** 53 bits of a token, by which it is known again: too few to make it of them. */
+function fingerprint(token: string): string {
+  return hash53(token).toString(36);
+}
+
+/** cyrb53. It has no secret to keep and need not withstand anybody: `crypto.subtle` is not there on plain http. */
+function hash53(text: string): number {
+  let [high, low] = [0xdeadbeef, 0x41c6ce57];
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    high = Math.imul(high ^ unit, 2654435761);
+    low = Math.imul(low ^ unit, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return 4294967296 * (2097151 & low) + (high >>> 0);
 }

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileSettings, loadConfig, openStore, resolvePlugins, type Config } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
+import { foundData } from "../data-place.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError } from "../output.ts";
 
-/** Where an app keeps its data, as the environment and the app's `.env` files say. */
+/** Where an app keeps its data, as the environment and the app's `.env` files say, or what is in its folder. */
 export interface AppData {
   readonly config: Config;
   readonly env: Environment;
@@ -17,11 +18,11 @@ export interface AppData {
 
 /**
  * @param dir of the app
- * @throws CommandError where the data is not in files of this machine
+ * @throws CommandError where the data is not in files of this machine, or it is not clear in which
  */
 export function locateData(dir: string, own: Environment): AppData {
   const { env } = withEnvFiles(dir, own);
-  const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_FILES_DIR: join(dir, ".pylon", "uploads") });
+  const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: true, whenNone: "served" }));
   if (config.database.kind !== "sqlite") {
     throw new CommandError("BACKUP_NOT_SQLITE", "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.");
   }
@@ -30,7 +31,7 @@ export function locateData(dir: string, own: Environment): AppData {
 
 /** @throws CommandError when there is no database */
 export function checkDatabase(path: string): void {
-  if (!existsSync(path)) throw new CommandError("BACKUP_NO_DATABASE", `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH.`);
+  if (!existsSync(path)) throw new CommandError("BACKUP_NO_DATABASE", `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH, as its server has it.`);
 }
 
 /** The manifest that the database was last brought to. */

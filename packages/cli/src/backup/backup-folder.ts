@@ -6,7 +6,8 @@ import { CommandError } from "../output.ts";
 
 /** The layout of a backup folder; another number is another layout. */
 const LAYOUT = 1;
-const CONTENTS = "backup.json";
+/** What it holds, written last: a folder without it is no backup. */
+export const CONTENTS = "backup.json";
 
 export const DATABASE = "pylon.db";
 export const MANIFEST = "pylon.manifest.json";

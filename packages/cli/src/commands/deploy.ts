@@ -7,9 +7,10 @@ import { defineCommand } from "../command.ts";
 import type { WrittenFile } from "../deploy/deploy-file.ts";
 import { withDevDependencies } from "../deploy/dev-dependencies.ts";
 import { writeComposeEnvironment, writeSystemdEnvironment } from "../deploy/environment-files.ts";
-import { ignoreInGit } from "../deploy/ignore-lines.ts";
+import { ignoreInGit, PRIVATE_FILES } from "../deploy/ignore-lines.ts";
+import { chooseShape, consequence } from "../deploy/shape.ts";
 import { checkStage, findSst, runSst, SST_VERSION } from "../deploy/sst.ts";
-import { deploymentName, filesOf, nextSteps, SHAPES, TARGETS, type Shape, type Target } from "../deploy/targets.ts";
+import { deploymentName, filesOf, nextSteps, SHAPES, TARGETS, type Target } from "../deploy/targets.ts";
 import { writeFiles } from "../deploy/write-files.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { sayChecks, summaryOf } from "../doctor/check.ts";
@@ -29,31 +30,34 @@ export const deploy = defineCommand({
   options: {
     target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
     stage: { type: "string", value: "S", summary: "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed." },
-    shape: { type: "string", value: SHAPES.join("|"), summary: "sst: what it is made of; default `default`. `pylon cost` compares them." },
+    shape: { type: "string", value: SHAPES.join("|"), summary: "sst: what it is made of; default the one of the sst.config.ts that is there, without one `default`. `pylon cost` compares them." },
     out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
-    force: { type: "boolean", summary: "Write over files that were changed; files of secrets are kept even then." },
+    force: { type: "boolean", summary: "Write over files that were changed, and keep copies of them; files of secrets are kept as they are." },
     entry: ENTRY,
   },
   async run({ args, options, output }) {
     const target = targetOf(options.target);
-    const shape = shapeOf(options.shape, target);
+    if (options.shape !== undefined && target !== "sst") throw new CommandError("USAGE", `--shape is for --target sst, not for ${target}.`, EXIT.USAGE);
     const { dir, entry } = locateApp({ args, options }, "DEPLOY");
     const out = options.out === undefined ? dir : resolve(options.out);
     const { stage } = options;
     checkUse(target, stage, out === dir);
+    const { shape, from } = chooseShape(target === "sst" ? [out, dir] : [], { given: options.shape, force: options.force, stage });
     const name = deploymentName(await checkedName(dir, entry, output));
 
     const wanted = filesOf(target, name, shape);
     const packages = out === dir ? withDevDependencies(dir, name, packagesOf(target)) : null;
     const files = [...writeFiles(out, packages === null ? wanted : [...wanted, packages], options), ...writeEnvironment(target, out)];
-    ignoreInGit(out, ["node_modules/", ".env.*", ...(target === "sst" ? [".sst/"] : [])]);
+    ignoreInGit(out, ["node_modules/", ...PRIVATE_FILES, ...(target === "sst" ? [".sst/"] : [])]);
     sayFiles(files, output);
+    if (shape === null) output.warn("  kept     sst.config.ts: it is of none of the shapes that this version knows");
+    if (from !== null && shape !== null) output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
 
     const isInstalled = packages === null && isReadyToBuild(target, dir);
     if (stage === undefined || !isInstalled) {
       const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
       output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
-      output.json({ code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED", target, out_dir: out, files, next });
+      output.json({ code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED", target, ...(target === "sst" ? { shape } : {}), out_dir: out, files, next });
       if (stage === undefined) return EXIT.OK;
       output.warn("pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.");
       return EXIT.FAILED;
@@ -61,7 +65,7 @@ export const deploy = defineCommand({
     await checkStageSettings(dir, entry, stage, output);
     output.say(`\nsst deploy --stage ${stage}`);
     const code = await runSst(dir, ["deploy", "--stage", stage], output);
-    output.json({ code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED", target, stage, out_dir: out, files, exit_code: code });
+    output.json({ code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED", target, shape, stage, out_dir: out, files, exit_code: code });
     return code;
   },
 });
@@ -84,14 +88,6 @@ function targetOf(given: string | undefined): Target {
   if (target !== undefined) return target;
   const what = given === undefined ? "Name a target with --target." : (NO_TARGETS[given] ?? `There is no target "${given}".`);
   throw new CommandError("INVALID_TARGET", `${what} The targets are ${TARGETS.join(", ")}.`, given === undefined ? EXIT.USAGE : EXIT.FAILED);
-}
-
-/** @throws CommandError DEPLOY_INVALID_SHAPE */
-function shapeOf(given: string | undefined, target: Target): Shape {
-  const shape = SHAPES.find((known) => known === (given ?? "default"));
-  if (shape === undefined) throw new CommandError("DEPLOY_INVALID_SHAPE", `There is no shape "${given}": use ${SHAPES.join(", ")}.`, EXIT.USAGE);
-  if (given !== undefined && target !== "sst") throw new CommandError("USAGE", `--shape is for --target sst, not for ${target}.`, EXIT.USAGE);
-  return shape;
 }
 
 /** @throws CommandError for flags that do not go together */
@@ -117,7 +113,7 @@ function writeEnvironment(target: Target, out: string): WrittenFile[] {
 
 /** @throws CommandError DEPLOY_CHECKS_FAILED */
 async function checkStageSettings(dir: string, entry: string, stage: string, output: Output): Promise<void> {
-  const checks = await checkProduction({ dir, entry, stage, env: process.env });
+  const checks = await checkProduction({ dir, entry, stage, envFile: undefined, env: process.env });
   const { errors } = summaryOf(checks);
   if (errors === 0) return;
   sayChecks(checks.filter(({ status }) => status !== "pass"), output);
@@ -125,9 +121,9 @@ async function checkStageSettings(dir: string, entry: string, stage: string, out
 }
 
 function sayFiles(files: readonly WrittenFile[], output: Output): void {
-  for (const { path, state } of files) {
-    if (state === "written") output.say(`  wrote    ${path}`);
-    if (state === "kept") output.warn(`  kept     ${path}: it differs from what would be written; --force writes over it`);
+  for (const { path, state, copy } of files) {
+    if (state === "written") output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
+    if (state === "kept") output.warn(`  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`);
   }
   if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is as it should be.");
 }

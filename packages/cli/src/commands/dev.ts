@@ -1,8 +1,8 @@
-import { join } from "node:path";
 import { compileApp, ConfigError, createServer, loadApp, loadConfig, watchApp, type AppPart, type Config, type Diagnostic, type LoadedApp, type PylonServer } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
+import { developedData } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
@@ -41,7 +41,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   const { env, files } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
   // Nobody waits for an answer of a server that its developer stops.
-  const overrides = { PYLON_DEV_MODE: "1", PYLON_DB_PATH: join(dir, ".pylon", "dev.db"), PYLON_FILES_DIR: join(dir, ".pylon", "uploads"), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
+  const overrides = { PYLON_DEV_MODE: "1", ...developedData(dir, env), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
   return { config: loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, overrides), env };
 }
 

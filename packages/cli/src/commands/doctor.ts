@@ -1,14 +1,16 @@
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
+import { developedData } from "../data-place.ts";
 import { checkApp, checkPolicies } from "../doctor/app.ts";
 import { error, pass, sayChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
 import { checkMachine, checkRuntime } from "../doctor/machine.ts";
+import { checkNames } from "../doctor/names.ts";
 import { checkProduction } from "../doctor/production.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
-import { EXIT } from "../output.ts";
+import { CommandError, EXIT } from "../output.ts";
 
 export const doctor = defineCommand({
   name: "doctor",
@@ -17,6 +19,7 @@ export const doctor = defineCommand({
   options: {
     production: { type: "boolean", summary: "Check what production will be started with: the environment and .env.production, or with an sst.config.ts the stage's settings." },
     stage: { type: "string", value: "S", summary: "With --production and an sst.config.ts: which stage; default production." },
+    "env-file": { type: "string", value: "FILE", summary: "With --production: the file that the server will be started with; default .env.production, without that .env.systemd." },
     entry: ENTRY,
   },
   async run(context) {
@@ -24,7 +27,10 @@ export const doctor = defineCommand({
     const { dir, entry } = locateApp(context, "DOCTOR");
     const { stage = "production" } = options;
     checkStage(stage, "DOCTOR_INVALID_STAGE");
-    const checks = options.production ? await checkProduction({ dir, entry, stage, env }) : await checkHere(dir, entry, env);
+    const envFile = options["env-file"];
+    if (envFile !== undefined && !options.production) throw new CommandError("USAGE", "--env-file is for --production: without it .env is read.", EXIT.USAGE);
+    if (envFile !== undefined && !existsSync(envFile)) throw new CommandError("DOCTOR_NO_ENV_FILE", `There is no file ${envFile}.`, EXIT.USAGE);
+    const checks = options.production ? await checkProduction({ dir, entry, stage, envFile, env }) : await checkHere(dir, entry, env);
     const { passed, warnings, errors } = summaryOf(checks);
     sayChecks(checks, output);
     output.say(`${checks.length} checks, ${warnings} warnings, ${errors} errors`);
@@ -37,12 +43,12 @@ async function checkHere(dir: string, entry: string, own: Environment): Promise<
   const { env } = withEnvFiles(dir, own);
   const loaded = await loadApp(dir, { entry, dev: true });
   const { check, config } = checkConfig(env, dir);
-  return [checkRuntime(), checkApp(loaded), checkPolicies(loaded), check, ...(config === null ? [] : await checkMachine(config)), checkAdminToken(env)];
+  return [checkRuntime(), checkApp(loaded), checkPolicies(loaded), check, checkNames({ env, known: new Set() }), ...(config === null ? [] : await checkMachine(config)), checkAdminToken(env)];
 }
 
 function checkConfig(env: Environment, dir: string): { readonly check: Check; readonly config: Config | null } {
   try {
-    return { config: loadConfig(env, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db") }), check: pass("configuration", "every variable is usable in production") };
+    return { config: loadConfig(env, developedData(dir, env)), check: pass("configuration", "every variable is usable in production") };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
     return { config: null, check: error("configuration", cause.message) };

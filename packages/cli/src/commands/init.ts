@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
+import { systemFailure } from "../system-failure.ts";
 import { TEMPLATES } from "../templates.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -26,13 +27,29 @@ export const init = defineCommand({
     }
     if (existsSync(target)) throw new CommandError("INIT_DIR_EXISTS", `${path} exists already: choose another name.`);
     const files = template(name);
-    for (const [file, content] of files) {
-      const to = join(target, file);
-      mkdirSync(dirname(to), { recursive: true });
-      writeFileSync(to, content);
-    }
+    make(target, files);
     output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nFor editors and for deployments:  cd ${path} && npm install`);
     output.json({ code: "INIT_OK", path: target, template: templateName, files: [...files.keys()] });
     return EXIT.OK;
   },
 });
+
+/**
+ * Makes the folder whole or not at all, so that another try does not find half of it.
+ *
+ * @throws CommandError INIT_WRITE_FAILED
+ */
+function make(target: string, files: ReadonlyMap<string, string>): void {
+  const growing = `${target}.${process.pid}.tmp`;
+  try {
+    for (const [file, content] of files) {
+      const to = join(growing, file);
+      mkdirSync(dirname(to), { recursive: true });
+      writeFileSync(to, content);
+    }
+    renameSync(growing, target);
+  } catch (error) {
+    if (existsSync(growing)) rmSync(growing, { recursive: true, force: true });
+    throw new CommandError("INIT_WRITE_FAILED", `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`);
+  }
+}

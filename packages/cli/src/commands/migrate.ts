@@ -1,9 +1,11 @@
-import { join } from "node:path";
-import { describeStep, filledFields, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
+import { existsSync } from "node:fs";
+import { describeDatabase, describeStep, filledFields, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp } from "../app-dir.ts";
+import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
+import { foundData } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -28,42 +30,66 @@ export const migrate = defineCommand({
     const { action, rest } = actionOf(context);
     const { dir, entry } = locateApp(rest, "MIGRATE");
     const { env } = withEnvFiles(dir, context.env);
-    const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db") });
+    const { database } = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: false, whenNone: "developed" }));
     const loaded = await loadApp(dir, { entry, dev: true });
     const { manifest, diagnostics } = validateManifest(loaded.manifest);
     if (manifest === null || hasErrors(diagnostics)) {
       sayDiagnostics([...loaded.diagnostics, ...diagnostics], context.output);
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
-    const store = await openStore(config.database, { startPatienceMs: 0, onState: () => undefined });
+    const place = describeDatabase(database);
+    // Looking makes no database, which a later command would take for one that is served.
+    const isNew = database.kind === "sqlite" && !existsSync(database.path);
+    if (isNew && action !== "apply") return show(context, place, planMigration(null, manifest, new Set()));
+    if (isNew) await makeFolderOf(database.path);
+    const owner = database.kind === "sqlite" ? await ownershipOf(database.path) : null;
+    const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
-      const { migration, problems, destructive } = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, await filledFields(store, manifest));
-      const steps = migration.steps.map((step) => ({ step: describeStep(step), destructive: "destructive" in step }));
+      const plan = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, await filledFields(store, manifest));
+      if (action !== "apply") return show(context, place, plan);
+      const { migration, problems, destructive } = plan;
       const { output, options } = context;
-      sayDiagnostics(problems, output);
-      output.say(steps.length === 0 ? "The database has the app's schema." : steps.map(({ step, destructive: loses }) => `  ${loses ? "! " : "  "}${step}`).join("\n"));
-      if (action !== "apply") {
-        output.json({ code: "MIGRATE_PLAN", pending: steps.length, destructive, steps, problems });
-        return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
-      }
+      sayPlan(context, place, plan);
       if (problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
       if (destructive && !options["allow-destructive"]) {
         throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
       }
-      if (steps.length > 0 && !(await isConfirmed(context, "Apply?"))) {
+      const steps = stepsOf(plan);
+      if (steps.length > 0 && !(await isConfirmed(context, `Apply to ${place}?`))) {
         output.say("Aborted.");
         return EXIT.OK;
       }
       await store.migrate(() => ({ migration, manifestJson: JSON.stringify(manifest) }));
-      output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"}.`);
-      output.json({ code: "MIGRATE_OK", applied: steps.length, steps });
+      output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"} to ${place}.`);
+      output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;
     } finally {
       await store.close();
+      if (isNew && owner !== null) await handOver(database.path, owner);
     }
   },
 });
+
+type Plan = ReturnType<typeof planMigration>;
+
+function stepsOf({ migration }: Plan): { readonly step: string; readonly destructive: boolean }[] {
+  return migration.steps.map((step) => ({ step: describeStep(step), destructive: "destructive" in step }));
+}
+
+function sayPlan({ output }: Context, place: string, plan: Plan): void {
+  sayDiagnostics(plan.problems, output);
+  const steps = stepsOf(plan);
+  output.say(steps.length === 0 ? `${place} has the app's schema.` : [`Of ${place}:`, ...steps.map(({ step, destructive }) => `  ${destructive ? "! " : "  "}${step}`)].join("\n"));
+}
+
+function show(context: Context, place: string, plan: Plan): number {
+  const { problems, destructive } = plan;
+  const steps = stepsOf(plan);
+  sayPlan(context, place, plan);
+  context.output.json({ code: "MIGRATE_PLAN", database: place, pending: steps.length, destructive, steps, problems });
+  return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
+}
 
 /** `--plan` is `plan`; without a word it is `plan` too, because looking is safe. */
 function actionOf(context: Context): { readonly action: Action; readonly rest: Context } {

@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { ServerLock } from "@pylonsync/server";
+import { join, resolve } from "node:path";
 import { locateData, storedManifest, uploadsOf } from "../backup/app-data.ts";
 import { copyDurably, DATABASE, UPLOADS, verified, type Contents } from "../backup/backup-folder.ts";
+import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { renewLogOf } from "../backup/renew-log.ts";
+import { takeDatabase } from "../backup/take-database.ts";
 import { defineCommand } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
 import { CommandError, EXIT } from "../output.ts";
+import { systemFailure } from "../system-failure.ts";
 
 export const restore = defineCommand({
   name: "restore",
@@ -21,18 +23,19 @@ export const restore = defineCommand({
     const folder = resolve(source);
     const contents = await verified(folder);
     const data = locateData(resolve(dir), env);
-    using lock = await ServerLock.take(data.database, 0, () => undefined);
-    if (lock === null) throw new CommandError("RESTORE_IN_USE", `A server has ${data.database}: stop it first.`);
-    if (!(await isConfirmed(context, `Replace ${data.database} by the backup of ${contents.created_at}?`))) {
+    const uploads = uploadsOf(data, await storedManifest(join(folder, DATABASE)));
+    // What was there was for its owner only, and so is what comes.
+    process.umask(0o077);
+    using _lock = await takeDatabase(data.database, "RESTORE_IN_USE");
+    if (!(await isConfirmed(context, `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup of ${contents.created_at}?`))) {
       output.say("Aborted.");
       return EXIT.OK;
     }
-    const uploads = uploadsOf(data, await storedManifest(join(folder, DATABASE)));
     const kept = await replace(folder, contents, data.database, uploads);
     const files = Object.keys(contents.files).filter((path) => path.startsWith(`${UPLOADS}/`)).length;
-    output.say(`Restored the backup of ${contents.created_at}: the database and ${files} uploaded ${files === 1 ? "file" : "files"}. Clients take a new snapshot.`);
+    output.say(`Restored the backup of ${contents.created_at}: ${data.database} and ${files} uploaded ${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. Clients take a new snapshot.`);
     for (const path of kept) output.say(`What was there is at ${path}.`);
-    output.json({ code: "RESTORE_OK", ok: true, source: folder, db: true, manifest: contents.app !== null, restored_files: uploads === null ? 0 : files, kept });
+    output.json({ code: "RESTORE_OK", ok: true, source: folder, db: true, manifest: contents.app !== null, restored_files: uploads === null ? 0 : files, database: data.database, uploads, kept });
     return EXIT.OK;
   },
 });
@@ -42,21 +45,26 @@ async function replace(folder: string, { files }: Contents, database: string, up
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
   const fresh = `${database}.restoring`;
   const freshUploads = uploads === null ? null : `${uploads}.restoring`;
+  const owner = await ownershipOf(database);
   await discard(fresh, freshUploads);
   try {
     await copyDurably(join(folder, DATABASE), fresh);
     await renewLogOf({ kind: "sqlite", path: fresh, isTemporary: false });
-    if (freshUploads !== null) {
+    await handOver(fresh, owner);
+    if (uploads !== null && freshUploads !== null) {
+      await makeFolderOf(uploads);
       await mkdir(freshUploads, { recursive: true });
       for (const path of Object.keys(files).filter((name) => name.startsWith(`${UPLOADS}/`))) await copyDurably(join(folder, path), join(freshUploads, path.slice(UPLOADS.length + 1)));
+      await handOver(freshUploads, await ownershipOf(uploads));
     }
   } catch (error) {
     await discard(fresh, freshUploads);
+    const reason = systemFailure(error, fresh);
+    if (reason !== null) throw new CommandError("RESTORE_FAILED", `Nothing was changed: ${reason}`);
     throw error;
   }
   const kept: string[] = [];
   const exchange = async (from: string, to: string, companions: readonly string[] = []): Promise<void> => {
-    await mkdir(dirname(to), { recursive: true });
     if (existsSync(to)) kept.push(`${to}.before-${stamp}`);
     for (const suffix of ["", ...companions]) {
       if (existsSync(`${to}${suffix}`)) await rename(`${to}${suffix}`, `${to}.before-${stamp}${suffix}`);

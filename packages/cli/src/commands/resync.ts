@@ -1,10 +1,13 @@
-import { join, resolve } from "node:path";
-import { describeDatabase, loadConfig, ServerLock } from "@pylonsync/server";
+import { resolve } from "node:path";
+import { describeDatabase, loadConfig } from "@pylonsync/server";
+import { checkDatabase } from "../backup/app-data.ts";
 import { renewLogOf } from "../backup/renew-log.ts";
+import { takeDatabase } from "../backup/take-database.ts";
 import { defineCommand } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
+import { foundData } from "../data-place.ts";
 import { withEnvFiles } from "../env-files.ts";
-import { CommandError, EXIT } from "../output.ts";
+import { EXIT } from "../output.ts";
 
 export const resync = defineCommand({
   name: "resync",
@@ -14,16 +17,17 @@ export const resync = defineCommand({
   async run(context) {
     const dir = resolve(context.args[0] ?? ".");
     const { env } = withEnvFiles(dir, context.env);
-    const { database } = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, { PYLON_DB_PATH: join(dir, ".pylon", "dev.db") });
-    using lock = database.kind === "sqlite" ? await ServerLock.take(database.path, 0, () => undefined) : null;
-    if (database.kind === "sqlite" && lock === null) throw new CommandError("RESYNC_IN_USE", `A server has ${database.path}: stop it first.`);
-    if (!(await isConfirmed(context, `Let all clients of ${describeDatabase(database)} begin anew? No server may run on it.`))) {
+    const { database } = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: false, whenNone: "served" }));
+    if (database.kind === "sqlite") checkDatabase(database.path);
+    using _lock = database.kind === "sqlite" ? await takeDatabase(database.path, "RESYNC_IN_USE") : null;
+    const place = describeDatabase(database);
+    if (!(await isConfirmed(context, `Let all clients of ${place} begin anew? No server may run on it.`))) {
       context.output.say("Aborted.");
       return EXIT.OK;
     }
     await renewLogOf(database);
-    context.output.say("Done: each client takes a new snapshot when it next connects.");
-    context.output.json({ code: "RESYNC_OK" });
+    context.output.say(`Done: each client of ${place} takes a new snapshot when it next connects.`);
+    context.output.json({ code: "RESYNC_OK", database: place });
     return EXIT.OK;
   },
 });

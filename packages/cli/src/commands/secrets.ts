@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
 import { stageEnvironment } from "../doctor/production-settings.ts";
@@ -37,7 +36,7 @@ export const secrets = defineCommand({
       case "generate":
         return generate(context, store, env, name);
       case "set":
-        return set(context, store, name);
+        return set(context, store, env, name);
       case "list":
         if (name !== undefined) throw new CommandError("USAGE", "`pylon secrets list` takes no name: it lists all.", EXIT.USAGE);
         return list(context, store, env);
@@ -65,41 +64,45 @@ async function generate({ options, output }: Context, store: SecretStore, env: E
   if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
     throw new CommandError("SECRETS_NOT_RANDOM", `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`, EXIT.USAGE);
   }
-  const named = (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => GENERATED_SECRETS[entry] !== undefined);
+  const named = namedSecrets(env).filter((entry) => GENERATED_SECRETS[entry] !== undefined);
   const wanted = name === undefined ? [...new Set([...NEEDED_SECRETS, ...named])] : [name];
   const there = await store.among(wanted);
   const made = Object.fromEntries(wanted.filter((entry) => !there.has(entry)).map((entry) => [entry, randomSecret()]));
-  if (Object.keys(made).length > 0) await store.set(made);
+  const notes = Object.keys(made).length > 0 ? await store.set(made) : [];
+  for (const note of notes) output.warn(`pylon: ${note}`);
   for (const entry of wanted) output.say(there.has(entry) ? `  kept  ${entry}` : `  made  ${entry}${options.show ? `=${made[entry] ?? ""}` : ""}`);
   output.say(`They are in ${store.place}.`);
   output.json({ code: "SECRETS_OK", place: store.place, made: options.show ? made : Object.keys(made), kept: [...there] });
   return EXIT.OK;
 }
 
-async function set({ output }: Context, store: SecretStore, name: string | undefined): Promise<number> {
+async function set({ output }: Context, store: SecretStore, env: Environment, name: string | undefined): Promise<number> {
   if (name === undefined) throw new CommandError("SECRETS_NO_NAME", "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or read from standard input.", EXIT.USAGE);
   const value = await readSecret(`${name}: `);
   if (value === "") throw new CommandError("SECRETS_NO_VALUE", `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ${name} < file\`.`);
-  await store.set({ [name]: value });
+  const notes = [...(await store.set({ [name]: value })), ...(store instanceof SstSecrets ? notesOnUse(store, name, env) : [])];
   output.say(`${name} is in ${store.place}.`);
-  output.json({ code: "SECRETS_OK", place: store.place, set: [name] });
+  for (const note of notes) output.warn(`pylon: ${note}`);
+  output.json({ code: "SECRETS_OK", place: store.place, set: [name], notes });
   return EXIT.OK;
 }
 
 async function list({ output }: Context, store: SecretStore, env: Environment): Promise<number> {
-  const named = (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => VARIABLE.test(entry));
-  const known = [...Object.entries(VARIABLES).flatMap(([name, variable]) => ("secret" in variable && variable.secret === true ? [name] : [])), ...named, ...oauthSecrets(env)];
-  const there = await store.among([...new Set([...NEEDED_SECRETS, ...known])]);
-  const names = [...new Set([...NEEDED_SECRETS, ...named, ...there])];
+  const there = await store.all();
+  const names = [...new Set([...NEEDED_SECRETS, ...namedSecrets(env), ...there])];
   for (const name of names) output.say(`  ${there.has(name) ? "set     " : "missing "}${name}`);
   output.say(`In ${store.place}; values are not shown.`);
   output.json({ code: "SECRETS_OK", place: store.place, secrets: names.map((name) => ({ name, set: there.has(name) })) });
   return EXIT.OK;
 }
 
-/** The secrets of the providers whose ids are set. */
-function oauthSecrets(env: Environment): string[] {
-  const parts = Object.entries(OAUTH_VARIABLES).flatMap(([part, variable]) => ("secret" in variable && variable.secret ? [part] : []));
-  const providers = Object.keys(env).flatMap((name) => /^PYLON_OAUTH_(\w+)_CLIENT_ID$/.exec(name)?.[1] ?? []);
-  return providers.flatMap((provider) => parts.map((part) => `PYLON_OAUTH_${provider}_${part}`));
+/** The servers of a stage are given those secrets that its settings name. */
+function notesOnUse({ stage }: SstSecrets, name: string, env: Environment): string[] {
+  const named = namedSecrets(env);
+  if (NEEDED_SECRETS.some((needed) => needed === name) || named.includes(name)) return [];
+  return [`Nothing gets it yet: name it in .env or .env.${stage}, as PYLON_SECRETS=${[...named, name].join(",")}, and deploy.`];
+}
+
+function namedSecrets(env: Environment): string[] {
+  return (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => VARIABLE.test(entry));
 }

@@ -11,4 +11,6 @@ export interface DeployFile {
 export interface WrittenFile {
   readonly path: string;
   readonly state: "written" | "unchanged" | "kept";
+  /** Where the caller's own is that was written over. */
+  readonly copy?: string;
 }

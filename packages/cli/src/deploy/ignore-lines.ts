@@ -1,6 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** What of an app's folder is nobody's but its owner's: secrets, databases, uploaded files, backups of them, and what a restore or `--force` kept. */
+export const PRIVATE_FILES = [".env", ".env.*", ".pylon/", "*.db", "*.db-*", "*.db.restoring*", "/uploads/", "/uploads.*/", "/backups/", "*.before-*"] as const;
+
 /**
  * Adds lines to a folder's `.gitignore` that are not in it.
  *

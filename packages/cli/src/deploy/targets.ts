@@ -18,8 +18,8 @@ export function deploymentName(appName: string): string {
   return name === "" ? "pylon-app" : name;
 }
 
-/** The files of a target, by their place in the app's folder. */
-export function filesOf(target: Target, name: string, shape: Shape): DeployFile[] {
+/** The files of a target, by their place in the app's folder. @param shape of SST; null leaves its config out */
+export function filesOf(target: Target, name: string, shape: Shape | null): DeployFile[] {
   const from = (source: string, path: string): DeployFile => ({ path, content: templateOf(source).replaceAll(PLACEHOLDER, name) });
   const image = [from("docker/app.Dockerfile", "Dockerfile"), from("docker/app.dockerignore", ".dockerignore")];
   switch (target) {
@@ -33,7 +33,7 @@ export function filesOf(target: Target, name: string, shape: Shape): DeployFile[
       return [from("systemd/pylon.service", "pylon.service")];
     case "sst": {
       const parts = Object.keys(deployFiles()).filter((source) => source.startsWith("sst/infra/"));
-      return [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts"), ...parts.map((source) => from(source, source.slice("sst/".length))), ...image];
+      return [...(shape === null ? [] : [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts")]), ...parts.map((source) => from(source, source.slice("sst/".length))), ...image];
     }
   }
 }
@@ -42,15 +42,25 @@ export function filesOf(target: Target, name: string, shape: Shape): DeployFile[
 export function nextSteps(target: Target, name: string, stage: string | undefined): string[] {
   switch (target) {
     case "docker":
-      return [`docker build -t ${name} .`, `docker run -p 4321:4321 -v ${name}:/data --env-file .env.production ${name}`, "Make .env.production with `pylon secrets generate`, and check it with `pylon doctor --production`."];
+      return [
+        "pylon secrets generate --target env",
+        "Add PYLON_PUBLIC_URL, PYLON_CORS_ORIGIN and PYLON_TRUST_PROXY_HOPS to .env.production: the https address that people will use, the pages that may call, how many proxies stand in front.",
+        "pylon doctor --production",
+        `docker build -t ${name} .`,
+        `docker run -d --name ${name} --restart unless-stopped --stop-timeout 30 -p 4321:4321 -v ${name}-data:/data --env-file .env.production ${name}`,
+      ];
     case "compose":
       return ["Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address that people will use.", "pylon doctor --production", "docker compose up -d --build"];
     case "fly":
-      return [`fly apps create ${name}`, "pylon secrets generate --target env && fly secrets import < .env.production", "fly deploy --ha=false"];
+      return ["pylon secrets generate --target env", "pylon doctor --production", `fly apps create ${name}`, "fly secrets import < .env.production", "fly deploy --ha=false"];
     case "systemd":
       return [
+        // The unit sees nothing of anybody's home, where npm and the installer put it.
+        Bun.isStandaloneExecutable ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon` : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
         "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",
-        `sudo cp -r . /opt/${name} && sudo install -m 600 .env.systemd /etc/${name}.env`,
+        "pylon doctor --production",
+        `sudo mkdir -p /opt/${name} && tar -c --exclude=./.git --exclude=./.pylon --exclude='./.env*' . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
+        `sudo install -m 600 .env.systemd /etc/${name}.env`,
         `sudo install -m 644 pylon.service /etc/systemd/system/${name}.service`,
         `sudo systemctl daemon-reload && sudo systemctl enable --now ${name}`,
       ];

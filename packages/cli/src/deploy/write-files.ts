@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { constants, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CommandError } from "../output.ts";
 import type { DeployFile, WrittenFile } from "./deploy-file.ts";
 
 export interface WriteOptions {
-  /** Writes over files that differ. */
+  /** Writes over files that differ, and keeps copies of them. */
   readonly force: boolean;
 }
 
@@ -16,6 +16,7 @@ export interface WriteOptions {
  */
 export function writeFiles(dir: string, files: readonly DeployFile[], { force }: WriteOptions): WrittenFile[] {
   const temporary = new Map<string, string>();
+  const suffix = `.before-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
   try {
     const results = files.map(({ path, content, replaces }): WrittenFile => {
       const file = join(dir, path);
@@ -26,8 +27,9 @@ export function writeFiles(dir: string, files: readonly DeployFile[], { force }:
       const beside = `${file}.${process.pid}.tmp`;
       temporary.set(beside, file);
       writeFileSync(beside, content);
-      return { path, state: "written" };
+      return { path, state: "written", ...(before === null || replaces === true ? {} : { copy: `${path}${suffix}` }) };
     });
+    for (const { path, copy } of results) if (copy !== undefined) copyFileSync(join(dir, path), join(dir, copy), constants.COPYFILE_EXCL);
     for (const [from, to] of temporary) renameSync(from, to);
     return results;
   } catch (error) {

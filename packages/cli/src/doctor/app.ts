@@ -1,5 +1,5 @@
 import { compileApp, type LoadedApp } from "@pylonsync/server";
-import { error, pass, warning, type Check } from "./check.ts";
+import { error, notChecked, pass, warning, type Check } from "./check.ts";
 
 /** Whether the app is one that can be served. */
 export function checkApp(loaded: LoadedApp): Check {
@@ -13,8 +13,9 @@ export function checkApp(loaded: LoadedApp): Check {
 /** Whether everybody's access to every entity is said. */
 export function checkPolicies(loaded: LoadedApp): Check {
   const { app, diagnostics } = compileApp(loaded, { dev: false });
+  if (app === null) return notChecked("policies");
   const silent = diagnostics.filter(({ code }) => code === "POLICY_MISSING");
   if (silent.length > 0) return warning("policies", silent.map(({ message, hint }) => `${message} ${hint ?? ""}`).join(" | "));
-  if (app?.manifest.access === "public") return warning("policies", 'app.ts says access: "public", so everyone may read and write every entity that no policy names: write policies, and take it out.');
+  if (app.manifest.access === "public") return warning("policies", 'app.ts says access: "public", so everyone may read and write every entity that no policy names: write policies, and take it out.');
   return pass("policies", "every entity has its policies");
 }

@@ -19,6 +19,11 @@ export function error(name: string, message: string): Check {
   return { name, status: "error", message };
 }
 
+/** What depends on an app that does not load. */
+export function notChecked(name: string): Check {
+  return warning(name, "Not looked at, because the app has errors: mend those first.");
+}
+
 export function summaryOf(checks: readonly Check[]): { readonly passed: number; readonly warnings: number; readonly errors: number } {
   const count = (status: Check["status"]): number => checks.filter((check) => check.status === status).length;
   return { passed: count("pass"), warnings: count("warning"), errors: count("error") };

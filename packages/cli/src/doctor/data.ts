@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { describeDatabase, peekManifest, planStart, describeStep, resolvePlugins, type Config } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
-import { error, pass, warning, type Check } from "./check.ts";
+import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
 
 /** Where rows and files go, and whether the schema fits what is there. */
@@ -30,7 +30,8 @@ function checkRedis(settings: ProductionSettings): Check {
 }
 
 function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Check {
-  const plugin = manifest?.plugins?.find(({ name }) => name === "file_storage")?.config;
+  if (manifest === null) return notChecked("files");
+  const plugin = manifest.plugins?.find(({ name }) => name === "file_storage")?.config;
   const provider = String(plugin?.["backend"] ?? settings.env["PYLON_FILES_PROVIDER"] ?? "local");
   if (provider === "s3") return isSet(settings, "PYLON_S3_BUCKET") || plugin?.["bucket"] !== undefined ? pass("files", "in S3") : error("files", "Files go to S3 and no bucket is named: set PYLON_S3_BUCKET.");
   if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the disk that has the database");
@@ -38,8 +39,9 @@ function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Ch
 }
 
 function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): Check {
+  if (manifest === null) return notChecked("plugins");
   try {
-    const { size } = resolvePlugins(manifest?.plugins ?? [], withStandIns(settings));
+    const { size } = resolvePlugins(manifest.plugins ?? [], withStandIns(settings));
     return pass("plugins", `${size} with all their variables`);
   } catch (cause) {
     return error("plugins", cause instanceof Error ? cause.message : String(cause));

@@ -1,8 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseEnv } from "node:util";
+import { TOML } from "bun";
 import type { Environment } from "../env-files.ts";
+import { SYSTEMD_FILE } from "../settings/env-file.ts";
 
 /** What the app's server will be started with, as far as that can be known here. */
 export interface ProductionSettings {
@@ -12,6 +14,17 @@ export interface ProductionSettings {
   /** In words. */
   readonly source: string;
   readonly kind: "environment" | "sst";
+  /** Variables whose values are written where others read them: in a task definition, or in a file of the repository. */
+  readonly plain: readonly string[];
+  /** Further names that something reads. */
+  readonly known: ReadonlySet<string>;
+}
+
+export interface SettingsOptions {
+  /** With an sst.config.ts: which stage. */
+  readonly stage: string;
+  /** The file that production will be started with, where somebody says it. */
+  readonly envFile: string | undefined;
 }
 
 /** The part of infra/settings.ts that is asked here. */
@@ -23,22 +36,48 @@ interface StageSettings {
 }
 
 /**
- * The settings of production: with an `sst.config.ts` those that its infra/ gives to the stage's containers, else those of the process and
- * of `.env.production`, which Docker hands to the server. `.env` is for development and is not looked at.
+ * The settings of production: those of the named file, or with an `sst.config.ts` those that its infra/ gives to the stage's containers, else
+ * those of the process and of `.env.production`, which Docker hands to the server; without that file, of systemd's. What `fly.toml` and
+ * `pylon.service` say themselves comes first. `.env` is for development and is not looked at.
  *
- * @throws Error with the sentence of infra/settings.ts about what it lacks
+ * @throws Error with the sentence of infra/settings.ts about what it lacks, or about a file that can't be read
  */
-export async function productionSettings(dir: string, stage: string, own: Environment): Promise<ProductionSettings> {
-  if (existsSync(join(dir, "sst.config.ts"))) return stageSettings(dir, stage, own);
-  const file = ".env.production";
-  const isThere = existsSync(join(dir, file));
-  return { env: { ...fileOf(join(dir, file)), ...own }, given: new Set(), source: isThere ? `the environment and ${file}` : "the environment", kind: "environment" };
+export async function productionSettings(dir: string, { stage, envFile }: SettingsOptions, own: Environment): Promise<ProductionSettings> {
+  if (envFile === undefined && existsSync(join(dir, "sst.config.ts"))) return stageSettings(dir, stage, own);
+  const file = envFile ?? [".env.production", SYSTEMD_FILE].find((name) => existsSync(join(dir, name)));
+  const path = envFile ?? (file === undefined ? undefined : join(dir, file));
+  const isSystemd = file !== undefined && (file.endsWith(SYSTEMD_FILE) || !existsSync(join(dir, ".env.production"))) && existsSync(join(dir, "pylon.service"));
+  const fly = isSystemd ? {} : flyVariables(join(dir, "fly.toml"));
+  const isFly = Object.keys(fly).length > 0;
+  const sources = ["the environment", ...(file === undefined ? [] : [file]), ...(isFly ? ["fly.toml"] : []), ...(isSystemd ? ["pylon.service"] : [])];
+  return {
+    env: { ...fly, ...(isSystemd ? unitVariables(join(dir, "pylon.service")) : {}), ...(path === undefined ? {} : parseEnv(readFileSync(path, "utf8"))), ...own },
+    given: new Set(),
+    source: sources.length === 1 ? "the environment" : `${sources.slice(0, -1).join(", ")} and ${sources.at(-1) ?? ""}`,
+    kind: "environment",
+    plain: Object.keys(fly),
+    known: new Set(),
+  };
+}
+
+/** `[env]` of a `fly.toml`. */
+function flyVariables(path: string): Readonly<Record<string, string>> {
+  if (!existsSync(path)) return {};
+  const { env = {} } = TOML.parse(readFileSync(path, "utf8")) as { env?: Readonly<Record<string, unknown>> };
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
+}
+
+/** `Environment=NAME=value` of a unit. */
+function unitVariables(path: string): Environment {
+  const lines = [...readFileSync(path, "utf8").matchAll(/^Environment=(["']?)([A-Za-z_]\w*)=(.*)\1[ \t]*$/gm)];
+  return Object.fromEntries(lines.map(([, , name = "", value = ""]) => [name, value]));
 }
 
 async function stageSettings(dir: string, stage: string, own: Environment): Promise<ProductionSettings> {
   const config = readFileSync(join(dir, "sst.config.ts"), "utf8");
   const { readSettings } = (await import(pathToFileURL(join(dir, "infra", "settings.ts")).href)) as { readSettings: (stage: string, env: Environment) => StageSettings };
-  const { domain, corsOrigin, secrets, variables } = readSettings(stage, stageEnvironment(dir, stage, own));
+  const environment = stageEnvironment(dir, stage, own);
+  const { domain, corsOrigin, secrets, variables } = readSettings(stage, environment);
   const has = (part: string): boolean => config.includes(`${part}(`);
   return {
     env: {
@@ -52,7 +91,15 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
     given: new Set([...secrets, ...(has("createDatabase") ? ["DATABASE_URL"] : []), ...(has("createCache") ? ["REDIS_URL"] : [])]),
     source: `sst.config.ts for the stage ${stage}`,
     kind: "sst",
+    plain: Object.keys(variables),
+    known: namesIn(join(dir, "infra")),
   };
+}
+
+/** The variables that an app's own infrastructure speaks of. */
+function namesIn(folder: string): ReadonlySet<string> {
+  const texts = readdirSync(folder).filter((file) => file.endsWith(".ts")).map((file) => readFileSync(join(folder, file), "utf8"));
+  return new Set(texts.flatMap((text) => text.match(/\bPYLON_[A-Z0-9_]*[A-Z0-9]\b/g) ?? []));
 }
 
 /** The environment that SST gives to the config of a stage: the process's own values win, then those of `.env.<stage>`, then `.env`. */

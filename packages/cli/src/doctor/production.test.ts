@@ -66,6 +66,8 @@ test.each<[string, Record<string, string>, string]>([
   ["files warning", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" }, "PYLON_FILES_PROVIDER=s3"],
   ["files error", { PYLON_FILES_PROVIDER: "s3" }, "PYLON_S3_BUCKET"],
   ["migration warning", { DATABASE_URL: "postgres://u:canary-password@localhost:1/shop" }, "can't be reached from here"],
+  ["names warning", { PYLON_CORS_ORIGINS: "https://app.example.com" }, "PYLON_CORS_ORIGINS (did you mean PYLON_CORS_ORIGIN?)"],
+  ["names warning", { PYLON_TRUST_PROXY_HOP: "2", PYLON_SOMETHING_OF_MY_OWN: "1" }, "PYLON_SOMETHING_OF_MY_OWN"],
 ])("%s: %j", async (trouble, env, message) => {
   const { text, trouble: all, found, exitCode } = await diagnose(env);
   expect(all).toContain(trouble);
@@ -84,6 +86,8 @@ describe("what lies in the folder", () => {
     ["versions warning", { "package.json": '{"devDependencies":{"@pylonsync/cli":"^0.1.0"}}' }, "exact version"],
     [".env in the image error", { Dockerfile: "FROM scratch", ".env.production": "", ".dockerignore": ".env\n" }, ".env.production"],
     [".env in the image error", { Dockerfile: "FROM scratch", ".dockerignore": ".env*\n!.env\n" }, "lets .env into"],
+    ["versions error", { "package.json": '{"devDependencies":' }, "mend it"],
+    ["versions error", { "package.json": "[]" }, "mend it"],
   ])("%s", async (trouble, files, message) => {
     folder.write(files);
     const { trouble: all, found } = await diagnose();
@@ -96,6 +100,27 @@ describe("what lies in the folder", () => {
     empty.write({ "app.ts": app(), "package.json": "{}" });
     const { stdout } = await pylon(["doctor", "--production", "--json", empty.path], folder.path, GOOD);
     expect(JSON.parse(stdout)).toMatchObject({ checks: expect.arrayContaining([expect.objectContaining({ name: "lock file", status: "error" })]) });
+  });
+
+  test.each([["bun.lock here", "bun.lock"], ["package-lock.json above", "../package-lock.json"]])("the Dockerfile copies package-lock.json, and there is a %s", async (_what, lock) => {
+    using workspace = new TempFolder();
+    workspace.write({ "app/app.ts": app(), "app/package.json": "{}", [join("app", lock)]: "{}", "app/.dockerignore": ".env*\n" });
+    const lockCheck = async (): Promise<Check | undefined> => {
+      const { stdout } = await pylon(["doctor", "--production", "--json", join(workspace.path, "app")], folder.path, GOOD);
+      return (JSON.parse(stdout) as { checks: Check[] }).checks.find(({ name }) => name === "lock file");
+    };
+    expect((await lockCheck())?.status).toBe("pass");
+    workspace.write({ "app/Dockerfile": readFileSync(join(import.meta.dir, "../../../../deploy/docker/app.Dockerfile"), "utf8") });
+    expect(await lockCheck()).toMatchObject({ status: "error", message: expect.stringContaining("npm install") });
+    workspace.write({ "app/package-lock.json": "{}" });
+    expect((await lockCheck())?.status).toBe("pass");
+  });
+
+  test("of an app that does not load nothing passes that depends on it", async () => {
+    folder.write({ "app.ts": "export default (;" });
+    const { found } = await diagnose({ PYLON_SSO_ENCRYPTION_KEY: "", PYLON_EMAIL_PROVIDER: "", PYLON_EMAIL_FROM: "" });
+    expect(found["app"]?.status).toBe("error");
+    for (const name of ["policies", "plugins", "files", "mail", "encryption key"]) expect(found[name]).toMatchObject({ name, status: "warning", message: expect.stringContaining("the app has errors") });
   });
 
   test(".env in git is an error; an example of one is not", async () => {
@@ -125,6 +150,60 @@ describe("what lies in the folder", () => {
 test(".env.production is read, .env is not, and the process wins", async () => {
   folder.write({ ".env.production": "PYLON_TRUST_PROXY_HOPS=9\nPYLON_COOKIE_SECURE=0\n", ".env": "PYLON_DEV_MODE=1\n" });
   expect((await diagnose()).trouble).toEqual(["cookies error"]);
+});
+
+describe("without variables in the process", () => {
+  const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
+  const fileOf = (values: Readonly<Record<string, string>>): string => Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join("");
+  const ofDeployment = (file: string): string => readFileSync(join(import.meta.dir, "../../../../deploy", file), "utf8");
+  const diagnoseFiles = async (...args: string[]): ReturnType<typeof diagnose> => {
+    const { exitCode, stdout, stderr } = await pylon(["doctor", "--production", "--json", ...args], folder.path);
+    const { checks = [] } = JSON.parse(stdout) as { checks?: Check[] };
+    return { exitCode, text: stdout + stderr, found: Object.fromEntries(checks.map((check) => [check.name, check])), trouble: checks.filter(({ status }) => status !== "pass").map(({ name, status }) => `${name} ${status}`) };
+  };
+
+  test(".env.systemd is read by itself where it is, with what the unit says", async () => {
+    folder.write({ ".env.systemd": fileOf(GOOD), "pylon.service": ofDeployment("systemd/pylon.service").replaceAll("/var/lib/pylon-app", join(folder.path, "data")) });
+    const { trouble, found, exitCode } = await diagnoseFiles();
+    expect({ trouble, exitCode }).toEqual({ trouble: [], exitCode: 0 });
+    expect(found["configuration"]?.message).toContain(".env.systemd and pylon.service");
+    expect(found["migration"]?.message).toContain(join(folder.path, "data", "pylon.db"));
+  });
+
+  test("--env-file names another file, also beside an sst.config.ts", async () => {
+    folder.write({ "sst.config.ts": "", ".env.production": "PYLON_COOKIE_SECURE=0\n", "deep/server.env": fileOf(GOOD) });
+    expect(await diagnoseFiles("--env-file", join("deep", "server.env"))).toMatchObject({ exitCode: 0, trouble: [] });
+    expect(await diagnoseFiles("--env-file", "nowhere")).toMatchObject({ exitCode: 64, text: expect.stringContaining("DOCTOR_NO_ENV_FILE") });
+    expect((await pylon(["doctor", "--env-file", "deep/server.env"], folder.path, none)).exitCode).toBe(64);
+  });
+
+  test("[env] of fly.toml counts, and a secret in it is an error", async () => {
+    folder.write({ ".env.production": fileOf({ ...SECRETS, PYLON_EMAIL_PROVIDER: "ses", PYLON_EMAIL_FROM: "hi@example.com" }), "fly.toml": ofDeployment("fly/fly.toml") });
+    expect(await diagnoseFiles()).toMatchObject({ exitCode: 0, trouble: [] });
+    folder.write({ "fly.toml": ofDeployment("fly/fly.toml").replace("[env]", '[env]\n  STRIPE_SECRET = "canary-of-stripe"') });
+    const { exitCode, found, text } = await diagnoseFiles();
+    expect({ exitCode, check: found["plain secrets"] }).toMatchObject({ exitCode: 1, check: { status: "error", message: expect.stringContaining("STRIPE_SECRET") } });
+    expect(text).not.toContain("canary");
+  });
+});
+
+test.each(["DATABASE_URL", "PYLON_SMTP_URL", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "PYLON_OAUTH_APPLE_PRIVATE_KEY", "STRIPE_API_KEY", "BOT_TOKEN", "LEGACY_PASSWORD"])("%s in PYLON_VARIABLES is an error", async (name) => {
+  // As infra/settings.ts was before it looked itself.
+  folder.write({ "sst.config.ts": "createDatabase(", "infra/settings.ts": `export const readSettings = () => ({ domain: "a.example.com", corsOrigin: "https://a.example.com", secrets: [], variables: { ${name}: "canary-of-it", PYLON_OAUTH_APPLE_KEY_ID: "1" } });` });
+  const { found, text } = await diagnose();
+  const { status, message } = found["plain secrets"] ?? expect.unreachable("nobody looked");
+  expect({ status, message }).toEqual({ status: "error", message: expect.stringContaining(name) });
+  expect(message).not.toContain("KEY_ID");
+  expect(text).not.toContain("canary-of-it");
+});
+
+test("the names that infra/ reads are known", async () => {
+  const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
+  folder.write({ "sst.config.ts": "createDatabase(", "infra/settings.ts": `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n// PYLON_OF_MY_INFRA\n` });
+  folder.write({ ".env": "PYLON_DOMAIN=example.com\n" });
+  const env = { PYLON_DOMAIN: "example.com", PYLON_DNS: "aws", PYLON_ALARM_EMAIL: "a@example.com", PYLON_VARIABLES: "PYLON_OF_MY_INFRA,PYLON_OF_NOBODY", PYLON_OF_MY_INFRA: "1", PYLON_OF_NOBODY: "2" };
+  const { message } = (await diagnose(env)).found["names"] ?? expect.unreachable("names were not looked at");
+  expect(message).toContain("reads no PYLON_OF_NOBODY:");
 });
 
 test("with an sst.config.ts the stage's own settings are checked, and what it lacks is named", async () => {

@@ -1,41 +1,41 @@
 import { compileApp, ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
+import { servedData } from "../data-place.ts";
 import type { Environment } from "../env-files.ts";
 import { checkApp, checkPolicies } from "./app.ts";
 import { error, pass, type Check } from "./check.ts";
 import { checkData } from "./data.ts";
 import { checkRuntime } from "./machine.ts";
-import { productionSettings, withStandIns, type ProductionSettings } from "./production-settings.ts";
+import { checkNames } from "./names.ts";
+import { productionSettings, withStandIns, type ProductionSettings, type SettingsOptions } from "./production-settings.ts";
 import { checkRepository } from "./repository.ts";
-import { checkSecrets } from "./secrets.ts";
+import { checkPlainSecrets, checkSecrets } from "./secrets.ts";
 import { checkWeb } from "./web.ts";
 
-interface Production {
+interface Production extends SettingsOptions {
   readonly dir: string;
   readonly entry: string;
-  /** With an sst.config.ts: which stage's settings are looked at. */
-  readonly stage: string;
   readonly env: Environment;
 }
 
 /** Everything that `pylon doctor --production` looks at. It only reads. */
-export async function checkProduction({ dir, entry, stage, env }: Production): Promise<Check[]> {
+export async function checkProduction({ dir, entry, env, ...options }: Production): Promise<Check[]> {
   const loaded = await loadApp(dir, { entry, dev: true });
   const always = [checkRuntime(), checkApp(loaded), checkPolicies(loaded), ...checkRepository(dir)];
   let settings: ProductionSettings;
   try {
-    settings = await productionSettings(dir, stage, env);
+    settings = await productionSettings(dir, options, env);
   } catch (cause) {
     return [...always, error("settings", cause instanceof Error ? cause.message : String(cause))];
   }
   const manifest = compileApp(loaded, { dev: false }).app?.manifest ?? null;
-  const hasUsers = manifest?.entities.some(({ name }) => name === (manifest.auth?.user?.entity ?? "User")) ?? false;
-  const { check, config } = checkConfig(settings);
-  return [...always, check, ...checkWeb(settings, hasUsers), ...checkSecrets(settings, hasUsers), ...(await checkData(settings, manifest, config))];
+  const hasUsers = manifest === null ? null : manifest.entities.some(({ name }) => name === (manifest.auth?.user?.entity ?? "User"));
+  const { check, config } = checkConfig(dir, settings);
+  return [...always, check, checkNames(settings), checkPlainSecrets(settings), ...checkWeb(settings, hasUsers), ...checkSecrets(settings, hasUsers), ...(await checkData(settings, manifest, config))];
 }
 
-function checkConfig(settings: ProductionSettings): { readonly check: Check; readonly config: Config | null } {
+function checkConfig(dir: string, settings: ProductionSettings): { readonly check: Check; readonly config: Config | null } {
   try {
-    return { config: loadConfig(withStandIns(settings)), check: pass("configuration", `every variable of ${settings.source} is usable`) };
+    return { config: loadConfig(withStandIns(settings), servedData(dir, settings.env)), check: pass("configuration", `every variable of ${settings.source} is usable`) };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
     return { config: null, check: error("configuration", cause.message) };

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { error, pass, warning, type Check } from "./check.ts";
 
-const LOCK_FILES = ["package-lock.json", "npm-shrinkwrap.json", "bun.lock", "pnpm-lock.yaml", "yarn.lock"];
+const NPM_LOCK_FILE = "package-lock.json";
+const LOCK_FILES = [NPM_LOCK_FILE, "npm-shrinkwrap.json", "bun.lock", "pnpm-lock.yaml", "yarn.lock"];
 const EXACT = /^(\d+\.\d+\.\d+([-+][\w.+-]+)?|file:.*|link:.*|workspace:.*)$/;
 
 /** Whether what is built is what was tried, and nothing secret is built in. */
@@ -14,7 +15,16 @@ export function checkRepository(dir: string): Check[] {
 function checkLock(dir: string): Check {
   if (!existsSync(join(dir, "package.json"))) return warning("lock file", "There is no package.json: `pylon init` makes one, and a build needs it.");
   const found = LOCK_FILES.find((name) => isHereOrAbove(dir, name));
-  return found === undefined ? error("lock file", "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.") : pass("lock file", found);
+  if (found === undefined) return error("lock file", "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.");
+  if (imageCopies(dir, NPM_LOCK_FILE) && !existsSync(join(dir, NPM_LOCK_FILE))) {
+    return error("lock file", `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install --workspaces=false\` here and commit what it writes, or change the Dockerfile.`);
+  }
+  return pass("lock file", found);
+}
+
+function imageCopies(dir: string, file: string): boolean {
+  const path = join(dir, "Dockerfile");
+  return existsSync(path) && new RegExp(`^COPY .*\\b${RegExp.escape(file)}`, "m").test(readFileSync(path, "utf8"));
 }
 
 function isHereOrAbove(dir: string, name: string): boolean {
@@ -25,10 +35,22 @@ function isHereOrAbove(dir: string, name: string): boolean {
 function checkVersions(dir: string): Check {
   const file = join(dir, "package.json");
   if (!existsSync(file)) return pass("versions", "no packages");
-  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<string, string> | undefined>;
+  const found = packageJson(file);
+  if (found === null) return error("versions", "package.json is no JSON object, so nothing can be installed from it: mend it.");
+  const { dependencies = {}, devDependencies = {} } = found;
   const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => (name.startsWith("@pylonsync/") || name === "sst") && !EXACT.test(version));
   if (loose.length === 0) return pass("versions", "Pylon's packages are pinned");
   return warning("versions", `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by itself: write an exact version, such as 1.2.3.`);
+}
+
+/** Null when it can't be read as what npm writes. */
+function packageJson(file: string): Readonly<Record<string, Record<string, string> | undefined>> | null {
+  try {
+    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return typeof found === "object" && found !== null && !Array.isArray(found) ? (found as Record<string, Record<string, string>>) : null;
+  } catch {
+    return null;
+  }
 }
 
 function checkGit(dir: string): Check {

@@ -1,4 +1,5 @@
-import { error, pass, type Check } from "./check.ts";
+import { isSecretName } from "../settings/variable-names.ts";
+import { error, notChecked, pass, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
 /** What people write where a secret should be. */
@@ -8,7 +9,7 @@ const LEAST_DIFFERENT = 10;
 const ENCRYPTION_KEY = "PYLON_SSO_ENCRYPTION_KEY";
 
 /** The server's own secrets: there, and nothing that can be guessed. Their values are in no message. */
-export function checkSecrets(settings: ProductionSettings, hasUsers: boolean): Check[] {
+export function checkSecrets(settings: ProductionSettings, hasUsers: boolean | null): Check[] {
   return [checkAdminToken(settings), checkEncryptionKey(settings, hasUsers), ...checkStrength("JWT secret", "PYLON_JWT_SECRET", settings), ...checkOAuthPairs(settings)];
 }
 
@@ -18,8 +19,19 @@ function checkAdminToken(settings: ProductionSettings): Check {
   return checkStrength("admin token", name, settings)[0] ?? pass("admin token", `${name} is a secret of the stage`);
 }
 
-function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean): Check {
+/** Whether a secret is where others can read it. */
+export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
+  const secrets = plain.filter(isSecretName);
+  if (secrets.length === 0) return pass("plain secrets", "none");
+  const names = secrets.join(", ");
+  if (kind === "sst") return error("plain secrets", `PYLON_VARIABLES names ${names}, whose value would be plain text in the task definition: name it in PYLON_SECRETS instead, and give its value by \`pylon secrets set ${secrets[0] ?? ""}\`.`);
+  return error("plain secrets", `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a new one, and give it by \`fly secrets set\`.`);
+}
+
+/** @param hasUsers null when the app does not load, and nobody knows */
+function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | null): Check {
   if (isSet(settings, ENCRYPTION_KEY)) return checkStrength("encryption key", ENCRYPTION_KEY, settings)[0] ?? pass("encryption key", `${ENCRYPTION_KEY} is a secret of the stage`);
+  if (hasUsers === null) return notChecked("encryption key");
   const isUsed = hasUsers || Object.keys(settings.env).some((name) => /^PYLON_OAUTH_\w+_CLIENT_ID$/.test(name));
   if (!isUsed) return pass("encryption key", `${ENCRYPTION_KEY} is not set, and the app has no users who would need it`);
   return error("encryption key", `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`);

@@ -1,11 +1,11 @@
-import { error, pass, warning, type Check } from "./check.ts";
+import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
 /** More proxies of one's own than this in a row are unheard of; each too many lets callers choose their address. */
 const MANY_HOPS = 3;
 
 /** How browsers reach the server, and what they may do there. */
-export function checkWeb(settings: ProductionSettings, hasUsers: boolean): Check[] {
+export function checkWeb(settings: ProductionSettings, hasUsers: boolean | null): Check[] {
   return [checkDevMode(settings), checkCors(settings), checkPublicUrl(settings), checkCookies(settings), checkProxies(settings), checkMail(settings, hasUsers)];
 }
 
@@ -41,7 +41,9 @@ function checkProxies({ env }: ProductionSettings): Check {
   return pass("proxies", `${hops} in front`);
 }
 
-function checkMail(settings: ProductionSettings, hasUsers: boolean): Check {
+/** @param hasUsers null when the app does not load, and nobody knows */
+function checkMail(settings: ProductionSettings, hasUsers: boolean | null): Check {
+  if (hasUsers === null) return notChecked("mail");
   if (!hasUsers) return pass("mail", "the app has no users to write to");
   const isReady = isSet(settings, "PYLON_EMAIL_PROVIDER") || isSet(settings, "PYLON_SMTP_URL");
   return isReady ? pass("mail", "a provider is set") : warning("mail", "No mail provider is set, so nobody can reset a password or sign in by a code: set PYLON_EMAIL_PROVIDER and PYLON_EMAIL_FROM, or PYLON_SMTP_URL.");

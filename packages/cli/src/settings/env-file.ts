@@ -1,8 +1,11 @@
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { parseEnv } from "node:util";
 import { CommandError } from "../output.ts";
 
 const READ_BY_ITS_OWNER = 0o600;
+/** Made by `pylon deploy --target systemd`; other files are for Docker first. */
+export const SYSTEMD_FILE = ".env.systemd";
 
 /** A file of variables, such as `.env.production`, that only its owner may read. */
 export class EnvFile {
@@ -24,12 +27,20 @@ export class EnvFile {
     return (this.values[name] ?? "") !== "";
   }
 
-  /** Gives a variable its value, in the place that it has, or at the end. @param comment stands above a new one */
-  set(name: string, value: string, comment?: string): void {
-    const line = `${name}=${quoted(value)}`;
+  /**
+   * Gives a variable its value, in the place that it has, or at the end.
+   *
+   * @param comment stands above a new one
+   * @returns which reader takes it for another value; null when all agree
+   * @throws CommandError SECRETS_INVALID_VALUE for what can't be written for all of them
+   */
+  set(name: string, value: string, comment?: string): string | null {
+    const { text, note } = written(name, value, basename(this.path) === SYSTEMD_FILE);
+    const line = `${name}=${text}`;
     const existing = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=.*$`, "m");
     if (existing.test(this.#text)) this.#text = this.#text.replace(existing, () => line);
     else this.append(comment === undefined ? line : `# ${comment}\n${line}`);
+    return note;
   }
 
   append(text: string): void {
@@ -54,14 +65,28 @@ export class EnvFile {
   }
 }
 
+/** What `docker run`, compose, systemd and Node take as it stands: no quotes around it, nothing that one of them replaces or drops. */
+const ALIKE = /^(?:[^\s'"`$#\\](?:[^$#\\\r\n]*[^\s$#\\])?)?$/;
+const ALIKE_FOR_DOCKER = /^(?:[^\s'"`$#](?:[^$#\r\n]*[^\s$#])?)?$/;
+
+interface Written {
+  readonly text: string;
+  readonly note: string | null;
+}
+
 /**
- * As the readers of such files agree on it: what is more than plain characters stands in quotes, in which `$` means itself.
+ * As the readers of such files agree on it: `docker run --env-file` takes quotes for part of the value, compose replaces `$`, systemd drops `\`.
  *
- * @throws CommandError SECRETS_INVALID_VALUE for what no quotes can hold everywhere
+ * @throws CommandError SECRETS_INVALID_VALUE
  */
-function quoted(value: string): string {
-  if (/^[\w./:@%+,=?&~-]*$/.test(value)) return value;
-  if (/^[^'\r\n]*$/.test(value)) return `'${value}'`;
-  if (/^[^"$`\\\r\n]*$/.test(value)) return `"${value}"`;
-  throw new CommandError("SECRETS_INVALID_VALUE", "The value has line ends, or quotes beside other special characters, which the readers of such files disagree about: write line ends as \\n, and encode URLs by percent.");
+function written(name: string, value: string, isForSystemd: boolean): Written {
+  if (ALIKE.test(value)) return { text: value, note: null };
+  if (/[\r\n]/.test(value)) {
+    throw new CommandError("SECRETS_INVALID_VALUE", "The value has line ends, which such a file can't hold for every reader: write them as \\n, which the server takes in a private key.");
+  }
+  if (!isForSystemd && ALIKE_FOR_DOCKER.test(value)) return { text: value, note: `systemd would drop the backslashes in ${name}: there, write '...' around its value.` };
+  const note = isForSystemd ? null : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; compose and systemd do not. A URL needs none when it is encoded by percent; else give it to \`docker run\` by -e ${name}.`;
+  if (!value.includes("'")) return { text: `'${value}'`, note };
+  if (/^[^"$`\\]*$/.test(value)) return { text: `"${value}"`, note };
+  throw new CommandError("SECRETS_INVALID_VALUE", "The value has quotes of one kind beside other special characters, which the readers of such files disagree about: encode URLs by percent, and take another password.");
 }

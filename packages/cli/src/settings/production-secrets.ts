@@ -21,3 +21,9 @@ export function randomSecret(): string {
 export function sstSecretName(variable: string): string {
   return variable.toLowerCase().split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
 }
+
+/** The variable that a secret of SST is for; one that is not named as ours are stays as it is. */
+export function variableOfSst(secret: string): string {
+  const variable = secret.replaceAll(/(?<=.)([A-Z])/g, "_$1").toUpperCase();
+  return sstSecretName(variable) === secret ? variable : secret;
+}

@@ -1,9 +1,13 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CommandError } from "../output.ts";
 import { ignoreInGit } from "../deploy/ignore-lines.ts";
 import { needSst } from "../deploy/sst.ts";
-import { EnvFile } from "./env-file.ts";
-import { GENERATED_SECRETS, sstSecretName } from "./production-secrets.ts";
+import { EnvFile, SYSTEMD_FILE } from "./env-file.ts";
+import { GENERATED_SECRETS, sstSecretName, variableOfSst } from "./production-secrets.ts";
+import { isServerSetting } from "./variable-names.ts";
+
+const PRODUCTION_FILE = ".env.production";
 
 /** Where the secrets of production are kept. */
 export interface SecretStore {
@@ -11,17 +15,20 @@ export interface SecretStore {
   readonly place: string;
   /** Those of the names that have a value. */
   among(names: readonly string[]): Promise<ReadonlySet<string>>;
-  /** @throws CommandError */
-  set(values: Readonly<Record<string, string>>): Promise<void>;
+  /** The names of all secrets that are in it. */
+  all(): Promise<ReadonlySet<string>>;
+  /** @returns what is to be known of how they are kept @throws CommandError */
+  set(values: Readonly<Record<string, string>>): Promise<readonly string[]>;
 }
 
-/** `.env.production` in the app's folder, for `pylon start` on a machine of one's own. */
+/** `.env.production` in the app's folder, for `pylon start` on a machine of one's own; where only the file for systemd is, that one. */
 export class EnvSecrets implements SecretStore {
-  readonly place = ".env.production";
+  readonly place: string;
   readonly #dir: string;
 
   constructor(dir: string) {
     this.#dir = dir;
+    this.place = existsSync(join(dir, SYSTEMD_FILE)) && !existsSync(join(dir, PRODUCTION_FILE)) ? SYSTEMD_FILE : PRODUCTION_FILE;
   }
 
   among(names: readonly string[]): Promise<ReadonlySet<string>> {
@@ -29,12 +36,17 @@ export class EnvSecrets implements SecretStore {
     return Promise.resolve(new Set(names.filter((name) => file.has(name))));
   }
 
-  set(values: Readonly<Record<string, string>>): Promise<void> {
+  all(): Promise<ReadonlySet<string>> {
     const file = this.#file();
-    for (const [name, value] of Object.entries(values)) file.set(name, value, GENERATED_SECRETS[name]);
+    return Promise.resolve(new Set(Object.keys(file.values).filter((name) => file.has(name) && !isServerSetting(name))));
+  }
+
+  set(values: Readonly<Record<string, string>>): Promise<readonly string[]> {
+    const file = this.#file();
+    const notes = Object.entries(values).map(([name, value]) => file.set(name, inOneLine(name, value), GENERATED_SECRETS[name]));
     file.save();
     ignoreInGit(this.#dir, [".env.*"]);
-    return Promise.resolve();
+    return Promise.resolve(notes.filter((note) => note !== null));
   }
 
   #file(): EnvFile {
@@ -42,35 +54,50 @@ export class EnvSecrets implements SecretStore {
   }
 }
 
+/** The server takes `\n` for the line ends of a provider's private key, as its file has it. */
+function inOneLine(name: string, value: string): string {
+  return /^PYLON_OAUTH_\w+_PRIVATE_KEY$/.test(name) ? value.trim().replaceAll(/\r?\n/g, "\\n") : value;
+}
+
 /** The secrets of a stage, which SST keeps encrypted in AWS. */
 export class SstSecrets implements SecretStore {
   readonly place: string;
+  readonly stage: string;
   readonly #dir: string;
-  readonly #stage: string;
 
   constructor(dir: string, stage: string) {
     this.#dir = dir;
-    this.#stage = stage;
+    this.stage = stage;
     this.place = `the secrets of the stage ${stage}`;
   }
 
   async among(names: readonly string[]): Promise<ReadonlySet<string>> {
-    const listed = await this.#sst(["secret", "list"], "");
-    const known = new Set([...listed.matchAll(/^([A-Z]\w*)=/gm)].map(([, name]) => name));
-    return new Set(names.filter((name) => known.has(sstSecretName(name))));
+    const listed = await this.#names();
+    return new Set(names.filter((name) => listed.has(sstSecretName(name))));
   }
 
-  async set(values: Readonly<Record<string, string>>): Promise<void> {
+  async all(): Promise<ReadonlySet<string>> {
+    return new Set([...(await this.#names())].map(variableOfSst));
+  }
+
+  async set(values: Readonly<Record<string, string>>): Promise<readonly string[]> {
     // By standard input: arguments can be read by every user of the machine.
     for (const [name, value] of Object.entries(values)) await this.#sst(["secret", "set", sstSecretName(name)], value);
+    return [];
+  }
+
+  /** As SST writes them. */
+  async #names(): Promise<ReadonlySet<string>> {
+    const listed = await this.#sst(["secret", "list"], "");
+    return new Set([...listed.matchAll(/^([A-Z]\w*)=/gm)].map(([, name = ""]) => name));
   }
 
   /** @returns what SST printed @throws CommandError SECRETS_SST_FAILED with what it said */
   async #sst(args: readonly string[], input: string): Promise<string> {
-    const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.#stage], { cwd: this.#dir, stdin: new Blob([input]), stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.stage], { cwd: this.#dir, stdin: new Blob([input]), stdout: "pipe", stderr: "pipe" });
     const [out, error, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
     if (code === 0) return out;
     // What it prints on stdout may hold values.
-    throw new CommandError("SECRETS_SST_FAILED", `\`sst ${args.join(" ")} --stage ${this.#stage}\` failed: ${error.trim() || "see .sst/log/sst.log"}`, code);
+    throw new CommandError("SECRETS_SST_FAILED", `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ${error.trim() || "see .sst/log/sst.log"}`, code);
   }
 }

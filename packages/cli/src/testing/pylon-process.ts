@@ -36,6 +36,34 @@ async function run(command: readonly string[], cwd: string, env: Readonly<Record
   return { exitCode, stdout, stderr };
 }
 
+/**
+ * Runs a command of pylon at a terminal.
+ *
+ * @param typed once the text before it was shown
+ * @returns all that the terminal showed
+ */
+export async function pylonAtTerminal(args: readonly string[], cwd: string, [shown, typed]: readonly [shown: string, typed: string]): Promise<{ readonly exitCode: number; readonly screen: string }> {
+  let screen = "";
+  let isTyped = false;
+  const decoder = new TextDecoder();
+  const child = Bun.spawn([...FROM_SOURCE, ...args], {
+    cwd,
+    env: environment({}),
+    terminal: {
+      cols: 200,
+      data(terminal, data) {
+        screen += decoder.decode(data, { stream: true });
+        if (isTyped || !screen.includes(shown)) return;
+        isTyped = true;
+        terminal.write(typed);
+      },
+    },
+  });
+  const exitCode = await child.exited;
+  child.terminal?.close();
+  return { exitCode, screen };
+}
+
 /** A `dev` or `start` that runs, read as its JSON events. */
 export class PylonProcess implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;

@@ -3,6 +3,7 @@ import { useEngine } from "../provider.tsx";
 import { confirmAuthenticator, enrollAuthenticator, removeAuthenticator } from "./account-calls.ts";
 import type { AuthCallOptions } from "./calls.ts";
 import { CodeField, Form, Note } from "./form.tsx";
+import { QrCode } from "./qr-code.tsx";
 
 type Step = { readonly name: "start" | "remove" | "removed" } | { readonly name: "confirm"; readonly secret: string; readonly url: string } | { readonly name: "added"; readonly backupCodes: readonly string[] };
 
@@ -14,8 +15,9 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
     case "confirm":
       return (
         <Form action="Confirm" onSend={async ({ code = "" }) => setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) })}>
+          <QrCode text={step.url} label="Key for your authenticator app" />
           <p className="pylon-note">
-            <a href={step.url}>Open your authenticator app</a>, or type this key into it: <code className="pylon-secret">{step.secret}</code>
+            Scan this with your authenticator app. On this device <a href={step.url}>open the app</a>, or type the key into it: <code className="pylon-secret">{step.secret}</code>
           </p>
           <CodeField label="Code that the app shows" />
         </Form>

@@ -78,7 +78,7 @@ export async function resetPassword(token: string, password: string, { sync = ge
 /**
  * Ends the session here and on the server. Without a connection a token is forgotten here all the same; a cookie only the server can take away.
  *
- * @throws PylonClientError, or TypeError when the server can't be reached
+ * @throws PylonClientError, such as UNREACHABLE
  */
 export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
   let isOver = sync.credentials === "token";
@@ -105,7 +105,7 @@ async function asWhoeverIsLeft<T>(sync: SyncEngine, ask: () => Promise<T>): Prom
     return await ask();
   } catch (error) {
     if (!(error instanceof PylonClientError) || error.code !== "UNAUTHORIZED") throw error;
-    sync.setToken(null);
+    sync.forgetToken();
     return ask();
   }
 }

@@ -47,6 +47,6 @@ async function ceremony(asked: Promise<Credential | null>, without: string): Pro
     if (reason instanceof DOMException) return null;
     throw reason;
   });
-  if (answer === null) throw new PylonClientError(0, { code: "NO_PASSKEY", message: without });
+  if (answer === null) throw PylonClientError.ofClient("NO_PASSKEY", without);
   return answer as PublicKeyCredential;
 }

@@ -13,5 +13,5 @@ export function problemOf(reason: unknown): Problem {
     const wait = reason.code === "RATE_LIMITED" && reason.hint !== undefined ? ` ${reason.hint}` : "";
     return { text: `${reason.message}${wait}`, field: reason.field };
   }
-  return { text: "The server can't be reached. Try again." };
+  return { text: "That did not work. Try again." };
 }

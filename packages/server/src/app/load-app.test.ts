@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { compileApp } from "./compile-app.ts";
 import { AppNotFoundError, loadApp, type LoadedApp } from "./load-app.ts";
 
 const dirs: string[] = [];
@@ -110,6 +111,18 @@ test.each([
 ])("an app.ts with %s is an error, not a crash", async (_what, text, code) => {
   const app = await load(appFolder({ "app.ts": text }));
   expect(app.diagnostics).toMatchObject([{ severity: "error", code }]);
+});
+
+test.each([
+  ["does not parse", "export default {;\n", "APP_FAILED"],
+  ["throws", "throw new Error('no');\n", "APP_FAILED"],
+  ["exports nothing", "export {};\n", "APP_NO_MANIFEST"],
+  ["exports an empty object", "export default {};\n", "APP_NO_MANIFEST"],
+  ["exports null", "export default null;\n", "APP_NO_MANIFEST"],
+])("an app.ts that %s is told once, with the reason", async (_what, text, code) => {
+  const { app, diagnostics } = compileApp(await load(appFolder({ "app.ts": text })), { dev: true });
+  expect(app).toBeNull();
+  expect(diagnostics).toEqual([expect.objectContaining({ severity: "error", code, path: expect.stringMatching(/^app\.ts/) })]);
 });
 
 test("a default export that is no function is named", async () => {

@@ -5,13 +5,14 @@ import type { FnDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
 import { importProblem } from "./import-problem.ts";
+import { isManifest } from "./is-manifest.ts";
 import { printedManifest } from "./printed-manifest.ts";
 import { WebBundle } from "./web-bundle.ts";
 
 /** An app folder, as it was found: nothing in it is checked yet. */
 export interface LoadedApp {
   readonly dir: string;
-  /** JSON. */
+  /** JSON; null when there is none, and `diagnostics` say why. */
   readonly manifest: unknown;
   /** What app.ts exported, which carries the plugins' hooks. */
   readonly manifestModule: unknown;
@@ -53,10 +54,12 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
 async function loadManifest(entry: string, root: string, diagnostics: Diagnostic[]): Promise<{ manifest: unknown; manifestModule: unknown }> {
   try {
     const { exports, printed } = await importAppFile(entry, root);
-    if (exports["default"] !== undefined) return { manifest: toJson(exports["default"]), manifestModule: exports["default"] };
-    const manifest = printedManifest(printed);
+    const exported = exports["default"];
+    if (isManifest(exported)) return { manifest: toJson(exported), manifestModule: exported };
+    const manifest = exported === undefined ? printedManifest(printed) : undefined;
     if (manifest !== undefined) return { manifest, manifestModule: undefined };
-    diagnostics.push(errorAt("APP_NO_MANIFEST", `${basename(entry)} neither exports a manifest nor prints one.`, basename(entry), "End it with `export default buildManifest({...})`."));
+    const instead = exported === undefined ? "neither exports a manifest nor prints one" : "exports by default what is no manifest";
+    diagnostics.push(errorAt("APP_NO_MANIFEST", `${basename(entry)} ${instead}.`, basename(entry), "End it with `export default buildManifest({...})`."));
   } catch (error) {
     diagnostics.push(failedImport("APP_FAILED", entry, root, error));
   }

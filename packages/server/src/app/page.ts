@@ -1,32 +1,37 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { CompiledApp } from "./compile-app.ts";
+import { devHome, type DevHomeOptions } from "./dev-home.ts";
 import { devReload } from "./dev-reload.ts";
 
-const ONE_YEAR_S = 31_536_000;
+export interface PageOptions {
+  /** What an app without a page of its own shows at its address; null outside dev mode, where that is nothing. */
+  readonly home: DevHomeOptions | null;
+}
 
 /**
- * Answers the app's own web page from its bundle. A path that names no file and no API is a place inside the page, so it
+ * Answers the app's own web page from its bundle. A path that names no file and nothing of the server's is a place inside the page, so it
  * answers index.html.
  */
-export function createPage(app: () => CompiledApp): (request: Request, path: string) => Promise<Response | null> {
+export function createPage(app: () => CompiledApp, { home }: PageOptions): (request: Request, path: string) => Promise<Response | null> {
   return async (request, path) => {
-    const { web } = app();
-    if (web === null || path.startsWith("/api/")) return null;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
-    }
+    const { web, manifest } = app();
+    if (isBelow(path, ["/api", "/studio"]) || (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))) return null;
+    if (web === null) return home !== null && path === "/" && isRead(request) ? devHome(app(), home) : null;
+    if (!isRead(request)) throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
     const reload = web.isDev ? devReload(path, () => app().web) : null;
     if (reload !== null) return reload;
-    const assets = await web.assets();
-    const asset = assets.get(path) ?? (isFile(path) ? undefined : assets.get("/"));
-    if (asset === undefined) return null;
-    return new Response(asset.body, {
-      headers: {
-        "Content-Type": asset.type,
-        "Cache-Control": asset.immutable ? `public, max-age=${ONE_YEAR_S}, immutable` : "no-cache",
-      },
-    });
+    const asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
+    return asset === null ? null : asset.answer(request);
   };
+}
+
+/** Whether it is one of the server's own: a misspelt route is an error, and no place inside the page. */
+function isBelow(path: string, roots: readonly string[]): boolean {
+  return roots.some((root) => path === root || path.startsWith(`${root}/`));
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 function isFile(path: string): boolean {

@@ -1,16 +1,16 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
-
-export interface WebAsset {
-  readonly body: Blob;
-  readonly type: string;
-  /** The name says the content, so it may be kept for ever. */
-  readonly immutable: boolean;
-}
+import { WebAsset } from "./web-asset.ts";
 
 /** URL path to file; the page itself is `/`. */
 export type WebAssets = ReadonlyMap<string, WebAsset>;
+
+/** A file of `public/` as it was last seen, and the asset that was made of it. */
+interface PublicFile {
+  readonly version: string;
+  readonly asset: WebAsset;
+}
 
 /** The page at `web/index.html` with its scripts and styles, bundled in memory at the first request, and the files of `public/`. */
 export class WebBundle {
@@ -18,7 +18,9 @@ export class WebBundle {
   /** Another one after each change in `web/` or `public/`. */
   readonly version: string;
   readonly #root: string;
+  readonly #public = new Map<string, PublicFile>();
   #assets: Promise<WebAssets> | undefined;
+  #publicPaths: ReadonlyMap<string, string> | undefined;
 
   private constructor(root: string, dev: boolean) {
     this.#root = root;
@@ -31,17 +33,35 @@ export class WebBundle {
     return existsSync(join(root, "web", "index.html")) ? new WebBundle(root, options.dev) : null;
   }
 
-  /** @throws Error naming what the bundler found */
+  /** What was bundled. @throws Error naming what the bundler found */
   assets(): Promise<WebAssets> {
     return (this.#assets ??= this.#build());
   }
 
-  *#publicFiles(): Generator<[string, WebAsset]> {
+  /** The file of the page at this path, as it is now; null when there is none. @throws Error naming what the bundler found */
+  async asset(path: string): Promise<WebAsset | null> {
+    const built = (await this.assets()).get(path);
+    if (built !== undefined) return built;
+    const file = (this.#publicPaths ??= this.#findPublic()).get(path);
+    return file === undefined ? null : this.#publicAsset(file);
+  }
+
+  /** URL path to file. Which there are is seen once; what is in them may change. */
+  #findPublic(): ReadonlyMap<string, string> {
     const folder = join(this.#root, "public");
-    for (const file of filesIn(folder)) {
-      const body = Bun.file(file);
-      yield [`/${relative(folder, file).replaceAll(sep, "/")}`, { body, type: body.type, immutable: false }];
-    }
+    return new Map(filesIn(folder).map((file) => [`/${relative(folder, file).replaceAll(sep, "/")}`, file]));
+  }
+
+  #publicAsset(file: string): WebAsset | null {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat === undefined) return null;
+    const version = Bun.hash(`${stat.size} ${stat.mtimeMs}`).toString(36);
+    const known = this.#public.get(file);
+    if (known?.version === version) return known.asset;
+    const body = Bun.file(file);
+    const asset = new WebAsset(body, { type: body.type, immutable: false, version, compresses: !this.isDev });
+    this.#public.set(file, { version, asset });
+    return asset;
   }
 
   async #build(): Promise<WebAssets> {
@@ -56,19 +76,20 @@ export class WebBundle {
       throw: false,
     });
     if (!result.success) throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
-    const assets = new Map(this.#publicFiles());
+    const assets = new Map<string, WebAsset>();
     for (const output of result.outputs) {
       const path = output.path.replace(/^\.?\/?/, "/");
       const isPage = path.endsWith(".html");
-      const body = isPage && this.isDev ? withDevScript(await output.text()) : output;
-      assets.set(isPage ? "/" : path, { body, type: output.type, immutable: !isPage && output.hash !== null });
+      const bytes = isPage && this.isDev ? withDevScript(await output.text()) : new Uint8Array(await output.arrayBuffer());
+      const version = Bun.hash(bytes).toString(36);
+      assets.set(isPage ? "/" : path, new WebAsset(new Blob([bytes]), { type: output.type, immutable: !isPage && output.hash !== null, version, compresses: !this.isDev }));
     }
     return assets;
   }
 }
 
-function withDevScript(html: string): Blob {
-  return new Blob([html.includes("</head>") ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`) : `${html}${DEV_SCRIPT_TAG}`]);
+function withDevScript(html: string): string {
+  return html.includes("</head>") ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`) : `${html}${DEV_SCRIPT_TAG}`;
 }
 
 /** The files below a folder; hidden ones and packages are left out. */

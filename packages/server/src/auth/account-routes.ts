@@ -3,57 +3,65 @@ import type { RequestContext } from "../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
+import { requireFresh, requireOwner } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
+import type { Organizations } from "./organizations/organizations.ts";
 import { ownUser } from "./password-routes.ts";
 import type { UserData } from "./user-data.ts";
 
-/** For what can't be undone, a session must be younger than this, in milliseconds, unless the password is given. */
-const FRESH_MS = 10 * 60_000;
 const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
-export function accountRoutes(services: AuthServices, data: UserData): Route[] {
-  const { passwords, credentials, attempts, audit, cookie, users } = services;
+export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
+  const { credentials, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
+    const { caller } = context;
+    const input = await AuthInput.of(context);
+    // A guest has nothing but its session to prove itself with.
+    if (caller.isGuest && caller.userId !== null) return left(context, caller.userId);
     const user = await ownUser(services, context);
-    const password = (await AuthInput.of(context)).optionalText("password");
-    if (password !== undefined) {
-      await attempts.count("password", user.id, { max: 10, windowSeconds: 15 * 60 });
-      if (!(await passwords.matches(user, password))) throw new PylonError("INVALID_CREDENTIALS", "The password is wrong.", { field: "password" });
-    } else {
-      await requireFresh(services, context);
-    }
-    await remove(context, user.id);
+    await requireOwner(services, context, input, user);
+    const [alone] = await organizations.ownedAlone(user.id);
+    if (alone !== undefined) throw new PylonError("LAST_OWNER", `You are the only owner of "${alone.name}", which has other members.`, { hint: "Make another member the owner first, or delete the organization." });
+    return left(context, user.id);
+  };
+
+  const left = async (context: RequestContext, userId: string): Promise<Answer> => {
+    await remove(context, userId);
     return new JsonAnswer({ deleted: true }, 200, { "Set-Cookie": [cookie.clear()] });
   };
 
   const remove = async (context: RequestContext, userId: string): Promise<void> => {
-    await credentials.forgetAll(userId);
-    await data.delete(userId);
+    await sessions.closing(userId, async () => {
+      await credentials.forgetAll(userId);
+      await data.delete(userId);
+    });
     await audit.record(context, "account.deleted", { userId });
   };
 
   const removeByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (users.isDeclared && (await users.get(userId)) === null) throw noSuchUser(userId);
+    if (!(await data.knows(userId))) throw noSuchUser(userId);
     await remove(context, userId);
     return json({ deleted: true });
   };
 
   const exportByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (users.isDeclared && (await users.get(userId)) === null) throw noSuchUser(userId);
+    if (!(await data.knows(userId))) throw noSuchUser(userId);
     await audit.record(context, "account.exported", { userId });
-    return json(await data.export(userId));
+    return json(await data.export(userId, context.caller));
   };
 
   const exportOwn = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
-    await requireFresh(services, context);
-    await audit.record(context, "account.exported", { userId: user.id });
-    return json(await data.export(user.id));
+    const { caller } = context;
+    const isGuest = caller.isGuest && caller.userId !== null;
+    const userId = isGuest ? caller.userId : (await ownUser(services, context)).id;
+    if (!isGuest) await requireFresh(services, context);
+    await audit.record(context, "account.exported", { userId });
+    return json(await data.export(userId, caller));
   };
 
   const ownAudit = async (context: RequestContext): Promise<Answer> => {
@@ -70,13 +78,6 @@ export function accountRoutes(services: AuthServices, data: UserData): Route[] {
     { method: "DELETE", path: "/api/admin/users/:id", access: "admin", handle: removeByAdmin },
     { method: "GET", path: "/api/auth/audit", access: "signed-in", handle: ownAudit },
   ];
-}
-
-/** A session that was made a while ago may be a stolen one. @throws PylonError FRESH_SIGN_IN_REQUIRED */
-export async function requireFresh({ sessions, platform }: AuthServices, { identity }: RequestContext): Promise<void> {
-  const session = identity.sessionId === null ? null : await sessions.get(identity.sessionId);
-  if (session !== null && platform.now() - Date.parse(session.createdAt) < FRESH_MS) return;
-  throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes a sign-in of the last ten minutes.", { hint: "Sign in again, and repeat the request." });
 }
 
 function noSuchUser(userId: string): PylonError {

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
+import { networkOf } from "../request/network.ts";
 import type { Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { KeyLock } from "./key-lock.ts";
@@ -46,6 +47,11 @@ export class AttemptLimits {
       this.#full.set(id, fullUntil);
       this.#refuseFull(id);
     });
+  }
+
+  /** As `count`, by the address that a request comes from: all addresses that one client may have are one. */
+  countFrom(kind: string, address: string, limit: AttemptLimit): Promise<void> {
+    return this.count(kind, networkOf(address), limit);
   }
 
   /** Starts the count anew, after a success. */

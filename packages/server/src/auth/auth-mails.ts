@@ -42,3 +42,8 @@ export class AuthMails {
     this.send(kind, to, data).catch(this.#options.onError);
   }
 }
+
+/** A name that somebody chose, as it may stand in a mail: nothing in it can be followed. */
+export function asWords(name: string): string {
+  return name.replaceAll(/[^\p{L}\p{N} _-]/gu, " ").slice(0, 60).trim();
+}

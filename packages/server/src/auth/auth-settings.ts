@@ -7,6 +7,8 @@ export interface AuthSettings {
   readonly appName: () => string;
   /** Milliseconds. */
   readonly sessionLifetimeMs: () => number;
+  /** The server shows its own pages under /auth. */
+  readonly hasPages: () => boolean;
   readonly origins: TrustedOrigins;
   readonly encryption: Encryption;
 }

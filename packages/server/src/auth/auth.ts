@@ -21,6 +21,7 @@ import { Encryption } from "./encryption.ts";
 import { GuestUpgrade } from "./guest-upgrade.ts";
 import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
+import { magicLinkRoutes } from "./magic-link-routes.ts";
 import type { Endpoints } from "./oauth/catalogue.ts";
 import { oauthRoutes } from "./oauth/routes.ts";
 import { OneTimeCodes } from "./one-time-codes.ts";
@@ -33,6 +34,7 @@ import { passkeyRoutes } from "./passkeys/passkey-routes.ts";
 import { Passkeys } from "./passkeys/passkeys.ts";
 import { passwordRoutes } from "./password-routes.ts";
 import { Passwords } from "./passwords.ts";
+import { PendingSignUps } from "./pending-sign-ups.ts";
 import { secondFactorRoutes } from "./second-factors/second-factor-routes.ts";
 import { TotpFactors } from "./second-factors/totp-factors.ts";
 import { TrustedDevices } from "./second-factors/trusted-devices.ts";
@@ -43,6 +45,7 @@ import { SignIn } from "./sign-in.ts";
 import { SignInOutcomes } from "./sign-in-outcomes.ts";
 import { TrustedOrigins } from "./trusted-origins.ts";
 import { UserData } from "./user-data.ts";
+import { UserRemoval } from "./user-removal.ts";
 import { Users } from "./users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
@@ -93,6 +96,7 @@ export function createAuth(options: AuthOptions): Auth {
     dev: options.dev,
     appName: () => options.manifest().name,
     sessionLifetimeMs: () => seconds(declared().session?.expiresIn, DEFAULT_SESSION_S),
+    hasPages: () => declared().pages !== false,
     origins: new TrustedOrigins({ dev: options.dev, publicUrl: options.publicUrl, trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])], csrf: options.csrfOrigins }),
     encryption: new Encryption(options.encryptionSecret ?? (options.dev ? DEV_SECRET : null)),
   };
@@ -102,8 +106,8 @@ export function createAuth(options: AuthOptions): Auth {
   const users = new Users({ store, committer, model, settings: declared, hooks, platform });
   const guests = new GuestUpgrade(store, committer, model);
   const tokens = new OneTimeTokens(store, platform);
-  const codes = new OneTimeCodes(store, platform);
   const attempts = new AttemptLimits(store, platform);
+  const codes = new OneTimeCodes(store, platform, attempts);
   const audit = new AuditLog(store, platform);
   const outcomes = new SignInOutcomes();
   const signIn = new SignIn({ users, sessions, tokens, audit, cookie, guests, settings, hooks, now: platform.now });
@@ -116,7 +120,7 @@ export function createAuth(options: AuthOptions): Auth {
       return user !== null && passwords.has(user);
     },
   );
-  const apiKeys = new ApiKeys(store, platform);
+  const apiKeys = new ApiKeys(store, sessions, platform);
   credentials.add((userId) => apiKeys.endAll(userId));
   const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
   const totp = new TotpFactors(store, platform, settings.encryption);
@@ -127,18 +131,34 @@ export function createAuth(options: AuthOptions): Auth {
   signIn.secondFactor = {
     methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),
     isTrusted: (context, userId) => devices.isTrusted(context, userId),
+    distrust: (userId) => devices.forget(userId),
   };
   const tenants = new TenantSessions(sessions, apiKeys);
   const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
-  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, attempts, passwords, credentials, audit, mails, settings };
-  const data = new UserData({ store, committer, model, users, sessions, organizations, audit });
+  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, signUps: new PendingSignUps(store, platform, codes, passwords), attempts, passwords, credentials, apiKeys, audit, mails, settings };
+  const removal = new UserRemoval({ users, sessions, apiKeys, organizations });
+  committer.keepTogether(removal);
+  const data = new UserData({ store, committer, model, users, sessions, organizations, audit, platform, removal });
   return {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
     signIns: outcomes.counts,
-    routes: [...sessionRoutes(services), ...passwordRoutes(services), ...emailRoutes(services), ...accountRoutes(services, data), ...apiKeyRoutes(services, apiKeys), ...jwtRoutes(jwts), ...organizationRoutes(services, organizations, tenants), ...secondFactorRoutes(services, totp, devices), ...passkeyRoutes(services, passkeys), ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }), ...authPageRoutes(settings, () => declared().pages !== false)],
+    routes: [
+      ...sessionRoutes(services),
+      ...passwordRoutes(services),
+      ...emailRoutes(services),
+      ...magicLinkRoutes(services),
+      ...accountRoutes(services, data, organizations),
+      ...apiKeyRoutes(services, apiKeys),
+      ...jwtRoutes(jwts),
+      ...organizationRoutes(services, organizations, tenants),
+      ...secondFactorRoutes(services, totp, devices),
+      ...passkeyRoutes(services, passkeys),
+      ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }),
+      ...authPageRoutes(settings, users),
+    ],
     async forgetExpired() {
       await sessions.forgetExpired();
       await tokens.forgetExpired();

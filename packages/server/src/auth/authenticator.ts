@@ -65,6 +65,11 @@ export class Authenticator {
     if (this.isForeign(request)) throw csrf(request);
   }
 
+  /** Whether the request comes from no page, or from one that may act with the cookie. */
+  isOwnPage(request: Request): boolean {
+    return this.#origins.mayUseCookie(request);
+  }
+
   /** Whether a page that may not use the cookie writes without a token. */
   isForeign(request: Request): boolean {
     return !SAFE_METHODS.has(request.method) && bearerToken(request.headers) === null && !this.#origins.mayUseCookie(request);

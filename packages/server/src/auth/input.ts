@@ -1,10 +1,23 @@
-import { PylonError } from "@pylonsync/protocol";
+import { PylonError, type ErrorCode } from "@pylonsync/protocol";
 import * as v from "valibot";
 import type { RequestContext } from "../request/context.ts";
 import { normaliseEmail } from "./users.ts";
 
 const MAX_EMAIL = 254;
 const MAX_TEXT = 1024;
+/** What a request without the field is refused with. */
+const MISSING = {
+  email: "MISSING_EMAIL",
+  new_email: "MISSING_NEW_EMAIL",
+  password: "MISSING_PASSWORD",
+  newPassword: "MISSING_NEW_PASSWORD",
+  currentPassword: "MISSING_CURRENT_PASSWORD",
+  code: "MISSING_CODE",
+  token: "MISSING_TOKEN",
+  user_id: "MISSING_USER_ID",
+  name: "MISSING_NAME",
+  role: "MISSING_ROLE",
+} as const satisfies Readonly<Record<string, ErrorCode>>;
 
 /** The fields of a request's JSON body, each asked for by name. */
 export class AuthInput {
@@ -26,11 +39,11 @@ export class AuthInput {
     return this.#body;
   }
 
-  /** Text that must be there. @throws PylonError MISSING_<FIELD>, INVALID_DATA */
-  text(field: string, maxLength = MAX_TEXT): string {
+  /** Text that must be there. @throws PylonError the field's code in MISSING, INVALID_DATA */
+  text(field: keyof typeof MISSING, maxLength = MAX_TEXT): string {
     const value = this.optionalText(field, maxLength);
     if (value !== undefined && value !== "") return value;
-    throw new PylonError(`MISSING_${field.replaceAll(/([A-Z])/g, "_$1").toUpperCase()}`, `"${field}" is missing.`, { field, hint: `Send {"${field}": "..."}.` });
+    throw new PylonError(MISSING[field], `"${field}" is missing.`, { field, hint: `Send {"${field}": "..."}.` });
   }
 
   /** @throws PylonError INVALID_DATA */
@@ -70,7 +83,7 @@ export class AuthInput {
   }
 
   /** An e-mail address in the form in which it is compared. @throws PylonError MISSING_EMAIL, INVALID_EMAIL */
-  email(field = "email"): string {
+  email(field: "email" | "new_email" = "email"): string {
     const email = normaliseEmail(this.text(field));
     if (email.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), email)) return email;
     throw new PylonError("INVALID_EMAIL", "This is no e-mail address.", { field });

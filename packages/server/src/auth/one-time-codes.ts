@@ -1,7 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, StoredRow } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { AttemptLimits } from "./attempt-limits.ts";
 import { KeyLock } from "./key-lock.ts";
 import { isSameHash, keyOf } from "./secrets.ts";
 import { fieldIsUpTo } from "./where.ts";
@@ -12,19 +13,25 @@ const LIFETIME_MS = 10 * 60_000;
 const COOL_DOWN_MS = 60_000;
 const MAX_ATTEMPTS = 5;
 const DIGITS = 6;
+/** Over all codes that are asked for one after the other: else each new one would give a guesser five more tries. */
+const GUESSES = { max: 20, windowSeconds: 6 * 60 * 60 };
 
 /** How long a code may be used, in minutes. */
 export const CODE_MINUTES = LIFETIME_MS / 60_000;
 
-/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, the next one after 60 seconds. */
+type Outcome = { readonly data: string } | "spent" | "wrong";
+
+/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in six hours, the next code after 60 seconds. */
 export class OneTimeCodes {
   readonly #store: Store;
   readonly #platform: Platform;
+  readonly #attempts: AttemptLimits;
   readonly #lock = new KeyLock();
 
-  constructor(store: Store, platform: Platform) {
+  constructor(store: Store, platform: Platform, attempts = new AttemptLimits(store, platform)) {
     this.#store = store;
     this.#platform = platform;
+    this.#attempts = attempts;
   }
 
   /**
@@ -55,33 +62,50 @@ export class OneTimeCodes {
   /**
    * Uses a code up.
    *
+   * @param email whose mail the code is in, where that is not the subject: guesses at it count together, whoever makes them
    * @returns the data that it was made with
    * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
    */
-  async take(purpose: string, subject: string, code: string): Promise<string> {
+  async take(purpose: string, subject: string, code: string, email = subject): Promise<string> {
     const id = keyOf(purpose, subject);
-    const outcome = await this.#lock.run(id, () =>
-      this.#store.transact(async (tx): Promise<{ readonly data: string } | "wrong" | "spent"> => {
+    const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
+      // A try at a code that is not there, or that was tried too often, tells nothing: it must not use up what its owner has.
+      const state = this.#stateOf(await this.#store.get(TABLE, id));
+      if (state !== "open") return state;
+      await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);
+      return this.#store.transact(async (tx): Promise<Outcome> => {
         const row = await tx.get(TABLE, id);
-        if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) return "wrong";
-        const attempts = row["attempts"] as number;
-        if (attempts >= MAX_ATTEMPTS) return "spent";
+        if (row === null) return "wrong";
+        const now = this.#stateOf(row);
+        if (now !== "open") return now;
         if (isSameHash(row["codeHash"] as string, keyOf(id, code.trim()))) {
           await tx.delete(TABLE, id);
           return { data: row["data"] as string };
         }
-        await tx.update(TABLE, id, { attempts: attempts + 1 });
+        await tx.update(TABLE, id, { attempts: (row["attempts"] as number) + 1 });
         return "wrong";
-      }, SINGLE_ROW),
-    );
+      }, SINGLE_ROW);
+    });
     if (outcome === "spent") throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
-    if (outcome === "wrong") throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code", hint: "Ask for a new code." });
+    if (typeof outcome === "string") throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code", hint: "Ask for a new code." });
+    await this.#attempts.forget(`guess: ${purpose}`, email);
     return outcome.data;
+  }
+
+  /** What a code was made with, without using it up; null where there is none. */
+  async dataOf(purpose: string, subject: string): Promise<string | null> {
+    const row = await this.#store.get(TABLE, keyOf(purpose, subject));
+    return row === null || this.#stateOf(row) === "wrong" ? null : (row["data"] as string);
   }
 
   /** Deletes what is too old. */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+  }
+
+  #stateOf(row: StoredRow | null): "open" | "spent" | "wrong" {
+    if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) return "wrong";
+    return (row["attempts"] as number) >= MAX_ATTEMPTS ? "spent" : "open";
   }
 
   /** All codes are equally likely: a number beyond the largest multiple is drawn again. */

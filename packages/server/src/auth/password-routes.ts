@@ -1,29 +1,41 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { networkOf } from "../request/network.ts";
+import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { StoredRow } from "../store/store.ts";
 import type { AuthServices } from "./auth-services.ts";
+import { asWords } from "./auth-mails.ts";
+import { claimAccount } from "./by-email.ts";
+import { requireFresh } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
 import { CODE_MINUTES } from "./one-time-codes.ts";
+import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
 import { signedInAnswer } from "./sign-in.ts";
 
 const MAX_PASSWORD = 1024;
 /** Guesses at one account, from anywhere, and by one address, at any account. */
 const PER_ACCOUNT = { max: 10, windowSeconds: 15 * 60 };
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
+const TRUSTED = "password on a trusted device";
 const RESET = "password reset";
 const RESET_MINUTES = 30;
-const SIGN_UP = "sign-up";
+/** Mails for a sign-up: asked for by one client, and to one address from all of them. */
+const SIGN_UP_MAIL = { max: 1, windowSeconds: 60 };
+const SIGN_UP_MAILS = { max: 5, windowSeconds: 15 * 60 };
+const SIGN_UP_COOKIE = "sign_up";
 
-interface SignUpData {
-  readonly hash: string;
-  readonly displayName?: string | undefined;
+interface ResetData {
+  /** Null for an address without an account: it costs as much to ask for. */
+  readonly userId: string | null;
+  readonly email: string;
+  /** Of `sessions.epochOf`: what ends the user's sessions ends the links too. */
+  readonly epoch: string;
 }
 
 /** Sign-up, sign-in, change and reset by password. */
 export function passwordRoutes(services: AuthServices): Route[] {
-  const { users, sessions, signIn, passwords, attempts, codes, tokens, mails, audit, settings } = services;
+  const { apiKeys, users, sessions, signIn, signUps, passwords, attempts, cookie, tokens, mails, audit, settings } = services;
   /** Where mail can be sent, an account is only made by who reads the mail: an answer then tells nothing about other accounts. */
   const provesEmail = (): boolean => !settings.dev && mails.canSend;
 
@@ -32,17 +44,18 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const email = input.email();
     const password = input.text("password", MAX_PASSWORD);
     const displayName = input.optionalText("displayName", 200);
-    await attempts.count("register", context.address, PER_ADDRESS);
+    await attempts.countFrom("register", context.address, PER_ADDRESS);
     await passwords.check(password, email);
     const hash = await passwords.hash(password);
     if (!provesEmail()) return signedInAnswer(await signUp(context, email, { hash, displayName }, false));
-    if ((await users.findByEmail(email)) !== null) {
-      mails.sendSoon("email-taken", email, {});
-    } else {
-      const code = await codes.issue(SIGN_UP, email, JSON.stringify({ hash, displayName } satisfies SignUpData));
-      mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
-    }
-    return json({ verification_required: true, email });
+    await attempts.count("sign-up by client", clientOf(context, email), SIGN_UP_MAIL);
+    await attempts.count("sign-up", email, SIGN_UP_MAILS);
+    const isTaken = (await users.findByEmail(email)) !== null;
+    // For a known address too, so that it takes as long; that code is in no mail.
+    const { code, token } = await signUps.begin(email, password, { hash, displayName });
+    if (isTaken) mails.sendSoon("email-taken", email, {});
+    else mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
+    return new JsonAnswer({ verification_required: true, email, sign_up_token: token }, 200, { "Set-Cookie": [cookie.other(SIGN_UP_COOKIE, token, SIGN_UP_MS)] });
   };
 
   /** Ends a sign-up whose address had to be proved first. */
@@ -50,9 +63,18 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const input = await AuthInput.of(context);
     const email = input.email();
     const code = input.text("code", 64);
-    await attempts.count("code", context.address, PER_ADDRESS);
-    const data = JSON.parse(await codes.take(SIGN_UP, email, code)) as SignUpData;
-    return signedInAnswer(await signUp(context, email, data, true));
+    const token = input.optionalText("sign_up_token") ?? (await cookieOf(context, email));
+    await attempts.countFrom("code", context.address, PER_ADDRESS);
+    const data = await signUps.confirm(email, code, token);
+    await attempts.forget("sign-up by client", clientOf(context, email));
+    const signedIn = await signUp(context, email, data, true);
+    return signedInAnswer({ ...signedIn, cookies: [...signedIn.cookies, cookie.other(SIGN_UP_COOKIE, "", 0)] });
+  };
+
+  /** The token in the browser's cookie, where it is that of this sign-up and not of another one. */
+  const cookieOf = async ({ request }: RequestContext, email: string): Promise<string | null> => {
+    const token = cookie.readOther(request.headers, SIGN_UP_COOKIE);
+    return token !== null && (await signUps.isKnown(email, token)) ? token : null;
   };
 
   const signUp = async (context: RequestContext, email: string, { hash, displayName }: SignUpData, emailVerified: boolean): ReturnType<typeof signIn.complete> => {
@@ -66,18 +88,23 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const input = await AuthInput.of(context);
     const email = input.email();
     const password = input.text("password", MAX_PASSWORD);
-    await attempts.count("password by address", context.address, PER_ADDRESS);
-    await attempts.count("password", email, PER_ACCOUNT);
-    const user = await users.findByEmail(email);
+    await attempts.countFrom("password by address", context.address, PER_ADDRESS);
+    const found = await users.findByEmail(email);
+    // Strangers who guess at an account do not lock its owner out of a device that the owner trusts.
+    const kind = found !== null && (await signIn.secondFactor?.isTrusted(context, found.id)) === true ? TRUSTED : "password";
+    await attempts.count(kind, email, PER_ACCOUNT);
+    // Before the hash is read: whatever changes it ends this sign-in too.
+    const epoch = found === null ? undefined : await sessions.epochOf(found.id);
+    const user = found === null ? null : await users.get(found.id);
     if (!(await passwords.matches(user, password)) || user === null) {
       await audit.record(context, "sign-in.refused", { userId: user?.id ?? null, detail: { method: "password" } });
       throw new PylonError("INVALID_CREDENTIALS", "E-mail or password is wrong.");
     }
-    await attempts.forget("password", email);
-    return signedInAnswer(await signIn.complete(context, { userId: user.id, method: "password" }));
+    await attempts.forget(kind, email);
+    return signedInAnswer(await signIn.complete(context, { userId: user.id, method: "password", ...(epoch === undefined ? {} : { epoch }) }));
   };
 
-  /** The other sessions end. Who has no password yet, but a session, sets one. */
+  /** The other sessions end, and this one gets a new token. Who has no password yet, but a session of the last minutes, sets one. */
   const change = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const user = await ownUser(services, context);
@@ -86,10 +113,22 @@ export function passwordRoutes(services: AuthServices): Route[] {
     if (await passwords.has(user)) {
       const current = input.optionalText("current_password", MAX_PASSWORD) ?? input.text("currentPassword", MAX_PASSWORD);
       if (!(await passwords.matches(user, current))) throw new PylonError("INVALID_CREDENTIALS", "The current password is wrong.", { field: "current_password" });
+    } else {
+      await requireFresh(services, context);
     }
-    await setPassword(context, user, next, context.identity.sessionId);
+    const email = emailOf(user);
+    await passwords.check(next, email);
+    const hash = await passwords.hash(next);
+    const { sessionId } = context.identity;
+    await sessions.endAll(user.id, { except: sessionId });
+    await keepPassword(user, hash);
+    // A sign-in with the password of before may have come between.
+    await sessions.endAll(user.id, { except: sessionId });
     await attempts.forget("password", user.id);
-    return json({ changed: true });
+    await audit.record(context, "password.changed", { userId: user.id });
+    await notify(user.id, email);
+    if (sessionId === null) return json({ changed: true });
+    return signedInAnswer(await signIn.refresh(sessionId), 200, { changed: true });
   };
 
   const requestReset = async (context: RequestContext): Promise<Answer> => {
@@ -98,11 +137,13 @@ export function passwordRoutes(services: AuthServices): Route[] {
     mails.require();
     settings.origins.mailedUrl(context.request);
     const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/auth/reset");
-    await attempts.count("reset by address", context.address, PER_ADDRESS);
+    await attempts.countFrom("reset by address", context.address, PER_ADDRESS);
     await attempts.count("reset", email, { max: 3, windowSeconds: 15 * 60 });
     const user = await users.findByEmail(email);
+    const data: ResetData = { userId: user?.id ?? null, email, epoch: await sessions.epochOf(user?.id ?? "") };
+    const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000);
+    await audit.record(context, "password.reset-requested", { userId: user?.id ?? null });
     if (user === null) return json({ sent: true });
-    const token = await tokens.issue(RESET, { userId: user.id, email }, RESET_MINUTES * 60_000);
     const link = new URL(callback);
     // Behind the #, so that no server and no Referer header gets it.
     link.hash = `token=${token}`;
@@ -114,25 +155,32 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const input = await AuthInput.of(context);
     const token = input.text("token");
     const next = input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
-    const known = (await tokens.peek(RESET, token)) as { readonly userId: string; readonly email: string } | null;
-    const user = known === null ? null : await users.get(known.userId);
-    if (known === null || user === null || user["email"] !== known.email) throw invalidReset();
+    const known = (await tokens.peek(RESET, token)) as ResetData | null;
+    const user = known === null || known.userId === null ? null : await users.get(known.userId);
+    if (known === null || user === null || user["email"] !== known.email || (await sessions.epochOf(user.id)) !== known.epoch) throw invalidReset();
     await passwords.check(next, known.email);
+    const hash = await passwords.hash(next);
     if ((await tokens.take(RESET, token)) === null) throw invalidReset();
-    await setPassword(context, user, next, null);
-    // Who followed the link reads the mail of this address.
-    await users.setVerifiedEmail(user.id, known.email);
+    // Who followed the link reads the mail of this address. If nobody had proved that yet, the account may be somebody else's making.
+    if (await users.isVerified(user)) await sessions.closing(user.id, () => keepPassword(user, hash));
+    else await claimAccount(services, context, user.id, known.email, () => keepPassword(user, hash));
     await attempts.forget("password", known.email);
+    await audit.record(context, "password.changed", { userId: user.id });
+    await notify(user.id, known.email);
     return json({ reset: true });
   };
 
-  const setPassword = async (context: RequestContext, user: StoredRow, password: string, keptSession: string | null): Promise<void> => {
-    const email = typeof user["email"] === "string" ? user["email"] : undefined;
-    await passwords.check(password, email);
-    await passwords.keep(user, await passwords.hash(password));
-    await sessions.endAll(user.id, { except: keptSession });
-    await audit.record(context, "password.changed", { userId: user.id });
-    if (email !== undefined) mails.sendSoon("security-notice", email, { notice: "The password of your account was changed." });
+  /** Who knew the password before may also hold a device on which no second factor is asked for. */
+  const keepPassword = async (user: StoredRow, hash: string): Promise<void> => {
+    await signIn.secondFactor?.distrust(user.id);
+    await passwords.keep(user, hash);
+  };
+
+  const notify = async (userId: string, email: string | undefined): Promise<void> => {
+    if (email === undefined) return;
+    const names = (await apiKeys.list(userId)).map(({ name }) => `"${asWords(name)}"`);
+    const stillWork = names.length === 0 ? "" : ` Its API keys still work: ${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}. Delete those that you do not know.`;
+    mails.sendSoon("security-notice", email, { notice: `The password of your account was changed.${stillWork}` });
   };
 
   return [
@@ -150,6 +198,15 @@ export async function ownUser({ users }: AuthServices, { caller }: RequestContex
   const user = caller.userId === null || caller.isGuest ? null : await users.get(caller.userId);
   if (user === null) throw new PylonError("AUTH_REQUIRED", "Only a signed-in user may do this.", { hint: "Sign in." });
   return user;
+}
+
+/** Who asks for an account with this address: two clients may, each for itself. */
+function clientOf({ address }: RequestContext, email: string): string {
+  return `${email} ${networkOf(address)}`;
+}
+
+function emailOf(user: StoredRow): string | undefined {
+  return typeof user["email"] === "string" ? user["email"] : undefined;
 }
 
 function invalidReset(): PylonError {

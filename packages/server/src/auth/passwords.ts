@@ -32,23 +32,28 @@ export class Passwords {
   /** @throws PylonError WEAK_PASSWORD */
   async check(password: string, email?: string): Promise<void> {
     const weak = (message: string): PylonError => new PylonError("WEAK_PASSWORD", message, { field: "password", hint: `Take ${MIN_LENGTH} characters or more that nobody would guess.` });
-    if (password.length < MIN_LENGTH) throw weak(`A password has ${MIN_LENGTH} characters at least.`);
-    if (password.length > MAX_LENGTH) throw weak(`A password has ${MAX_LENGTH} characters at most.`);
-    const known = password.toLowerCase();
+    const plain = normalised(password);
+    if (plain.length < MIN_LENGTH) throw weak(`A password has ${MIN_LENGTH} characters at least.`);
+    if (plain.length > MAX_LENGTH) throw weak(`A password has ${MAX_LENGTH} characters at most.`);
+    const known = plain.toLowerCase();
     if (known === email?.toLowerCase() || known === email?.split("@")[0]?.toLowerCase() || (await commonPasswords()).has(known)) throw weak("This password is among the first that an attacker tries.");
   }
 
   /** @throws PylonError OVERLOADED when too many wait */
   hash(password: string): Promise<string> {
-    return this.#run(() => Bun.password.hash(password.normalize("NFKC"), ARGON2));
+    return this.#run(() => Bun.password.hash(normalised(password), ARGON2));
   }
 
   /** Whether it is the user's password. Takes as long for a user who has none, and for nobody (null). */
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
     const kept = user === null ? null : await this.#hashOf(user);
     const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
-    const isSame = await this.#run(() => Bun.password.verify(password.normalize("NFKC").slice(0, MAX_LENGTH + 1), compared).catch(() => false));
-    return isSame && kept !== null;
+    return (await this.isSame(compared, password)) && kept !== null;
+  }
+
+  /** Whether a hash of `hash` was made of this password. */
+  isSame(hash: string, password: string): Promise<boolean> {
+    return this.#run(() => Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), hash).catch(() => false));
   }
 
   async has(user: StoredRow): Promise<boolean> {
@@ -87,6 +92,11 @@ export class Passwords {
     this.#platform.random(bytes);
     return Buffer.from(bytes).toString("base64url");
   }
+}
+
+/** The same characters, whichever keyboard they come from. One character may become many, so what is checked is this form. */
+function normalised(password: string): string {
+  return password.normalize("NFKC");
 }
 
 let common: Promise<ReadonlySet<string>> | undefined;

@@ -5,6 +5,7 @@ import type { Route } from "../request/route.ts";
 import { deviceOf } from "./audit.ts";
 import type { AuthServices } from "./auth-services.ts";
 import { AuthInput } from "./input.ts";
+import { signedInAnswer } from "./sign-in.ts";
 import type { SessionInfo } from "./sessions.ts";
 import { toAuthContext } from "./wire.ts";
 
@@ -78,9 +79,8 @@ export function sessionRoutes(services: AuthServices): Route[] {
 
   const refresh = async (context: RequestContext): Promise<Answer> => {
     const { sessionId } = context.identity;
-    const rotated = sessionId === null ? null : await sessions.rotate(sessionId, lifetimeMs());
-    if (rotated === null) throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", { hint: "Sign in." });
-    return signedIn(rotated.token, rotated.userId, 200);
+    if (sessionId === null) throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", { hint: "Sign in." });
+    return signedInAnswer(await services.signIn.refresh(sessionId));
   };
 
   /** For servers that know their users by other means: the guest of `guest_token`, in dev also the caller, becomes the user that is named. */

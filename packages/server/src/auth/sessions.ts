@@ -1,10 +1,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
+import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller, type Identity, type Standing } from "../data/caller.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { hashOf, newToken } from "./secrets.ts";
+import { UserEpochs } from "./user-epochs.ts";
 import { fieldIs, fieldIsUpTo } from "./where.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
@@ -24,6 +25,8 @@ export interface NewSession {
   readonly isTrustedDevice?: boolean;
   /** What the user knows the device by: its browser's name for itself. */
   readonly device?: string;
+  /** Of `epochOf`, asked before the proof was looked at; without it the session is made whatever ended the others. */
+  readonly epoch?: string | undefined;
 }
 
 export interface SessionInfo {
@@ -50,10 +53,13 @@ export class Sessions {
   readonly #newId: () => string;
   readonly #adminHash: Buffer | null;
   readonly #idleMs: () => number;
+  readonly #epochs: UserEpochs;
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
   /** By session id. Only a shortcut: what is not in it is asked of the store. */
   readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
+  /** Grows whenever a session is ended or changed: what was read before that is not believed. */
+  #news = 0;
 
   /**
    * @param adminToken the bearer of this token is the admin; null when there is none
@@ -65,6 +71,7 @@ export class Sessions {
     this.#newId = createIdFactory(platform.now, platform.random);
     this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
     this.#idleMs = idleMs;
+    this.#epochs = new UserEpochs(store, platform);
     // A session may be ended or changed on any replica: the change log tells all of them, and this one too.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
@@ -75,11 +82,24 @@ export class Sessions {
     });
   }
 
-  /** @returns the token, which is stored nowhere */
+  /** @returns the token, which is stored nowhere @throws PylonError UNAUTHORIZED when `options.epoch` is over */
   async create(userId: string, options: NewSession): Promise<string> {
     const token = newToken(this.#platform);
-    await this.#store.transact((tx) => this.#insert(tx, token, userId, options), SINGLE_ROW);
+    const { epoch } = options;
+    if (epoch === undefined) {
+      await this.#store.transact((tx) => this.#insert(tx, token, userId, options), SINGLE_ROW);
+      return token;
+    }
+    await this.#store.transact(async (tx) => {
+      await this.#epochs.check(tx, userId, epoch);
+      await this.#insert(tx, token, userId, options);
+    });
     return token;
+  }
+
+  /** What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that this user's sessions were ended during makes none. */
+  epochOf(userId: string): Promise<string> {
+    return this.#epochs.of(userId);
   }
 
   /**
@@ -105,6 +125,13 @@ export class Sessions {
     return identity === null || identity.expiresAt <= now ? null : identity;
   }
 
+  /** What became of a session that stood for this caller. What this replica was told of is known at once. */
+  async standing(sessionId: string, caller: Caller): Promise<Standing> {
+    const now = await this.identifyById(sessionId);
+    if (now === null) return "over";
+    return rightsOf(now.caller) === rightsOf(caller) ? "same" : "changed";
+  }
+
   async get(sessionId: string): Promise<SessionInfo | null> {
     const row = await this.#store.get(TABLE, sessionId);
     return row === null ? null : toInfo(row);
@@ -124,22 +151,54 @@ export class Sessions {
     return ended;
   }
 
-  /** Ends all sessions of a user. @param options.except the id of one that stays @returns how many ended */
+  /** Ends all sessions of a user, and the sign-ins that are under way. @param options.except the id of one that stays @returns how many ended */
   async endAll(userId: string, options: { readonly except?: string | null } = {}): Promise<number> {
-    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
-    const ended = await Promise.all(rows.filter(({ id }) => id !== options.except).map(({ id }) => this.end(id)));
-    return ended.filter(Boolean).length;
+    return this.#endAll(userId, false, options.except ?? null);
   }
 
-  /** Gives a session a new token; the old one is dead. @returns null when the session is over */
-  async rotate(sessionId: string, lifetimeMs: number): Promise<{ readonly token: string; readonly userId: string } | null> {
+  /** As `endAll`, within the transaction that deletes the user: the change log tells this replica too. */
+  async endAllIn(tx: Transaction, userId: string): Promise<void> {
+    await this.#epochs.begin(tx, userId);
+    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
+  }
+
+  /**
+   * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while `work` deletes what else opens the account, and ends
+   * what got in all the same.
+   */
+  async closing<T>(userId: string, work: () => Promise<T>): Promise<T> {
+    await this.#endAll(userId, true, null);
+    try {
+      return await work();
+    } finally {
+      await this.#endAll(userId, false, null);
+    }
+  }
+
+  /**
+   * For what is written in a session's name: the session stands, and is neither ended nor changed before this transaction has ended.
+   *
+   * @returns what it stands for
+   * @throws PylonError UNAUTHORIZED
+   */
+  async mustStand(tx: Transaction, sessionId: string): Promise<SessionInfo> {
+    const row = await tx.get(TABLE, sessionId);
+    // Written, and not only read: whoever ends it meanwhile then meets this transaction on every isolation level.
+    const stands = row !== null && (await tx.update(TABLE, sessionId, { seenAt: new Date(this.#platform.now()).toISOString() }));
+    if (!stands) throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", { hint: "Sign in again." });
+    return toInfo(row);
+  }
+
+  /** Gives a session a new token; the old one is dead. @param change what it stands for from now on @returns null when the session is over */
+  async rotate(sessionId: string, lifetimeMs: number, change: (session: SessionInfo) => SessionPatch = () => ({})): Promise<{ readonly token: string; readonly userId: string } | null> {
     const token = newToken(this.#platform);
     const rotated = await this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, sessionId);
       if (row === null) return null;
       await this.#delete(tx, sessionId);
-      const { publicId, createdAt, ...info } = toInfo(row);
-      await this.#insert(tx, token, info.userId, { ...info, lifetimeMs }, { publicId, createdAt });
+      const session = toInfo(row);
+      const { publicId, createdAt, ...info } = session;
+      await this.#insert(tx, token, info.userId, { ...info, ...change(session), lifetimeMs }, { publicId, createdAt });
       return { token, userId: info.userId };
     }, SINGLE_ROW);
     if (rotated !== null) this.#ended(sessionId);
@@ -148,19 +207,27 @@ export class Sessions {
 
   /** Changes what a session stands for; all replicas and its open connections see it. @returns whether it was there */
   async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
-    const { roles, ...rest } = patch;
-    const values = { ...rest, ...(roles === undefined ? {} : { roles: JSON.stringify(roles) }) };
-    const isThere = await this.#store.transact(async (tx) => {
-      if (!(await tx.update(TABLE, sessionId, values))) return false;
-      await tx.append({ entity: TABLE, rowId: sessionId, kind: "update", before: null, after: null, at: this.#platform.now() });
-      return true;
-    }, SINGLE_ROW);
+    const isThere = await this.#store.transact((tx) => this.#patch(tx, sessionId, patch), SINGLE_ROW);
     this.#changed(sessionId);
     return isThere;
   }
 
+  /** Changes what the sessions of a user stand for, also of one that is getting a new token. @param change null for one that stays as it is */
+  async updateAll(userId: string, change: (session: SessionInfo) => SessionPatch | null): Promise<void> {
+    const changed = await this.#store.transact(async (tx) => {
+      const ids: string[] = [];
+      for (const session of (await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })).map(toInfo)) {
+        const patch = change(session);
+        if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
+      }
+      return ids;
+    });
+    for (const id of changed) this.#changed(id);
+  }
+
   /** Deletes the rows of sessions that are over. @returns how many */
-  forgetExpired(): Promise<number> {
+  async forgetExpired(): Promise<number> {
+    await this.#epochs.forgetOld();
     return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
   }
 
@@ -194,6 +261,25 @@ export class Sessions {
     });
   }
 
+  async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
+    const ended = await this.#store.transact(async (tx) => {
+      await this.#epochs.begin(tx, userId, closes);
+      const rows = await tx.select({ entity: TABLE, where: fieldIs("userId", userId) });
+      const ids = rows.map(({ id }) => id).filter((id) => id !== except);
+      for (const id of ids) await this.#delete(tx, id);
+      return ids;
+    });
+    for (const id of ended) this.#ended(id);
+    return ended.length;
+  }
+
+  async #patch(tx: Transaction, sessionId: string, { roles, ...rest }: SessionPatch): Promise<boolean> {
+    const values = { ...rest, ...(roles === undefined ? {} : { roles: JSON.stringify(roles) }) };
+    if (!(await tx.update(TABLE, sessionId, values))) return false;
+    await tx.append({ entity: TABLE, rowId: sessionId, kind: "update", before: null, after: null, at: this.#platform.now() });
+    return true;
+  }
+
   async #delete(tx: Transaction, sessionId: string): Promise<boolean> {
     const isThere = await tx.delete(TABLE, sessionId);
     if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
@@ -201,16 +287,19 @@ export class Sessions {
   }
 
   #ended(sessionId: string): void {
+    this.#news += 1;
     this.#believed.delete(sessionId);
     for (const listener of this.#endListeners) listener(sessionId);
   }
 
   #changed(sessionId: string): void {
+    this.#news += 1;
     this.#believed.delete(sessionId);
     for (const listener of this.#changeListeners) listener(sessionId);
   }
 
   async #lookUp(id: string, now: number): Promise<Identity | null> {
+    const news = this.#news;
     const row = await this.#store.get(TABLE, id);
     if (row === null) return null;
     const info = toInfo(row);
@@ -223,6 +312,7 @@ export class Sessions {
     const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
     if (now - seenAt >= everyMs) await this.#store.transact((tx) => tx.update(TABLE, id, { seenAt: new Date(now).toISOString() }), SINGLE_ROW);
     const identity = toIdentity(info);
+    if (this.#news !== news) return identity;
     if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
     this.#believed.set(id, { identity, until: now + Math.min(BELIEVED_MS, everyMs) });
     return identity;
@@ -244,6 +334,10 @@ function toInfo(row: StoredRow): SessionInfo {
     seenAt: (row["seenAt"] as string | null) ?? (row["createdAt"] as string),
     expiresAt: row["expiresAt"] as string,
   };
+}
+
+function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice }: Caller): string {
+  return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice]);
 }
 
 function toIdentity({ id, userId, isGuest, tenantId, roles, isTrustedDevice, expiresAt }: SessionInfo): Identity {

@@ -12,6 +12,8 @@ import type { Sessions } from "./sessions.ts";
 import type { Users } from "./users.ts";
 
 const PENDING = "second factor";
+/** Roles of the selected organization are not the app's to claim. */
+const TENANT_ROLE = "org:";
 const PENDING_MS = 5 * 60_000;
 
 /** Somebody who has just signed in. */
@@ -30,6 +32,8 @@ export interface SignInOptions {
   readonly method: string;
   /** The method counts as two factors, as a passkey with user verification does. */
   readonly isStrong?: boolean;
+  /** Of `sessions.epochOf`, asked before what proves it was read. Left out where the proof can't have been taken back, as that of a mail just read. */
+  readonly epoch?: string;
 }
 
 /** What asks for a second proof. */
@@ -38,11 +42,14 @@ export interface SecondFactor {
   methodsOf(userId: string): Promise<readonly string[]>;
   /** Whether the request comes from a device that the user said to trust. */
   isTrusted(context: RequestContext, userId: string): Promise<boolean>;
+  /** From now on no device of the user is. */
+  distrust(userId: string): Promise<void>;
 }
 
 interface Pending {
   readonly userId: string;
   readonly method: string;
+  readonly epoch: string;
 }
 
 export interface SignInServices {
@@ -70,13 +77,14 @@ export class SignIn {
   /**
    * Signs a user in who has proved who they are.
    *
-   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED when the user is gone
+   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED when the user is gone, or all of its sessions were ended meanwhile
    */
-  async complete(context: RequestContext, { userId, method, isStrong = false }: SignInOptions): Promise<SignedIn> {
+  async complete(context: RequestContext, { userId, method, isStrong = false, epoch: given }: SignInOptions): Promise<SignedIn> {
+    const epoch = given ?? (await this.#services.sessions.epochOf(userId));
     const isTrustedDevice = (await this.secondFactor?.isTrusted(context, userId)) ?? false;
     const methods = isStrong || isTrustedDevice ? [] : ((await this.secondFactor?.methodsOf(userId)) ?? []);
-    if (methods.length === 0) return this.#finish(context, { userId, method }, isTrustedDevice);
-    const pending: Pending = { userId, method };
+    if (methods.length === 0) return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
+    const pending: Pending = { userId, method, epoch };
     const mfaToken = await this.#services.tokens.issue(PENDING, pending, PENDING_MS);
     throw new PylonError("MFA_REQUIRED", "A second factor is needed.", {
       hint: "Send {mfa_token, code} to /api/auth/totp/verify.",
@@ -96,12 +104,29 @@ export class SignIn {
     return this.#finish(context, pending, options.isTrustedDevice ?? false);
   }
 
+  /**
+   * Gives a session a new token. What the app claims of the user is asked again, so that who lost a role has lost it here at the latest.
+   *
+   * @throws PylonError AUTH_REQUIRED when the session is over
+   */
+  async refresh(sessionId: string): Promise<SignedIn> {
+    const { users, sessions, cookie, settings, hooks, now } = this.#services;
+    const session = await sessions.get(sessionId);
+    const { claims } = hooks();
+    const user = session === null || session.isGuest || claims === undefined || !users.isDeclared ? null : await users.get(session.userId);
+    const claimed = user === null || claims === undefined ? null : ((await claims({ user: users.view(user) as StoredRow, method: "refresh" }))?.roles ?? []);
+    const lifetimeMs = settings.sessionLifetimeMs();
+    const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) => (claimed === null ? {} : { roles: [...claimed, ...roles.filter((role) => role.startsWith(TENANT_ROLE))] }));
+    if (rotated === null) throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", { hint: "Sign in." });
+    return { ...rotated, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(rotated.token, lifetimeMs)] };
+  }
+
   /** The id that a new user gets: a guest stays who it is, so that its rows stay its own. */
   newUserId({ caller }: RequestContext): string | undefined {
     return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
   }
 
-  async #finish(context: RequestContext, { userId, method }: Pending, isTrustedDevice: boolean): Promise<SignedIn> {
+  async #finish(context: RequestContext, { userId, method, epoch }: Pending, isTrustedDevice: boolean): Promise<SignedIn> {
     const { users, sessions, audit, cookie, settings, hooks, now } = this.#services;
     const user = await users.get(userId);
     if (user === null) throw new PylonError("UNAUTHORIZED", "This user is no more.");
@@ -111,7 +136,9 @@ export class SignIn {
     const { roles = [] } = (await hooks().claims?.(event)) ?? {};
     await this.#endGuest(context, userId);
     const lifetimeMs = settings.sessionLifetimeMs();
-    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, device: deviceOf(context) });
+    // A guest who becomes this user has ended its own epoch just now.
+    const isOwnGuest = context.caller.isGuest && context.caller.userId === userId;
+    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, ...(isOwnGuest ? {} : { epoch }), device: deviceOf(context) });
     await audit.record(context, "sign-in", { userId, detail: { method } });
     return { token, userId, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(token, lifetimeMs)] };
   }

@@ -68,8 +68,9 @@ export class TrustedOrigins {
 
   #isOwn(origin: string, request: Request): boolean {
     const { dev } = this.#settings;
-    if (!URL.canParse(origin)) return false;
-    const own = new URL(`http://${request.headers.get("host") ?? ""}`);
+    const ownUrl = `http://${request.headers.get("host") ?? ""}`;
+    if (!URL.canParse(origin) || !URL.canParse(ownUrl)) return false;
+    const own = new URL(ownUrl);
     const { host, hostname } = new URL(origin);
     // In dev the page often comes from another port of the same machine.
     return host === own.host || (dev && (hostname === own.hostname || isLoopback(hostname)));

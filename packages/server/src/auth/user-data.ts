@@ -1,12 +1,15 @@
-import { ANONYMOUS } from "../data/caller.ts";
+import { and, TRUE } from "@pylonsync/query";
+import { ANONYMOUS, type Caller } from "../data/caller.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Entity, Field } from "../schema/schema.ts";
+import type { Platform } from "../platform.ts";
 import type { Store, StoredRow } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
 import type { Organization, Organizations } from "./organizations/organizations.ts";
 import type { Sessions } from "./sessions.ts";
+import type { UserRemoval } from "./user-removal.ts";
 import type { Users } from "./users.ts";
 import { fieldIs } from "./where.ts";
 
@@ -22,11 +25,13 @@ export interface UserDataServices {
   readonly sessions: Sessions;
   readonly organizations: Organizations;
   readonly audit: AuditLog;
+  readonly platform: Platform;
+  readonly removal: UserRemoval;
 }
 
 export interface UserExport {
   readonly user: Readonly<Record<string, unknown>> | null;
-  /** By entity: the rows that name the user. */
+  /** By entity: the rows that are the user's, and those that name it. */
   readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
   readonly files: readonly { readonly id: string; readonly name: unknown; readonly content_type: unknown; readonly size: unknown; readonly created_at: unknown }[];
   readonly organizations: readonly (Organization & { readonly role: string })[];
@@ -42,11 +47,24 @@ export class UserData {
     this.#services = services;
   }
 
-  async export(userId: string): Promise<UserExport> {
-    const { store, users, sessions, organizations, audit } = this.#services;
+  /** Whether there is anything of a user or guest with this id. */
+  async knows(userId: string): Promise<boolean> {
+    const { store, users, sessions } = this.#services;
+    if ((users.isDeclared && (await users.get(userId)) !== null) || (await sessions.list(userId)).length > 0) return true;
+    for (const { entity, field } of this.#references()) {
+      if (field.owner && (await store.count(entity.name, fieldIs(field.name, userId))) > 0) return true;
+    }
+    return false;
+  }
+
+  /** @param reader who gets it: a row that only names the user may be about the user, and not meant for it. An admin gets all. */
+  async export(userId: string, reader: Caller): Promise<UserExport> {
+    const { store, model, users, sessions, organizations, audit, platform } = this.#services;
+    const now = new Date(platform.now()).toISOString();
     const rows: Record<string, StoredRow[]> = {};
     for (const { entity, field } of this.#references()) {
-      const found = await store.select({ entity: entity.name, where: fieldIs(field.name, userId) });
+      const readable = field.owner ? TRUE : model().rules.readable(entity.name, reader, now);
+      const found = await store.select({ entity: entity.name, where: and(fieldIs(field.name, userId), readable) });
       if (found.length === 0) continue;
       const known = new Set((rows[entity.name] ?? []).map(({ id }) => id));
       rows[entity.name] = [...(rows[entity.name] ?? []), ...found.filter(({ id }) => !known.has(id)).map(entity.visible)];
@@ -68,9 +86,10 @@ export class UserData {
    * empty. Files go with their rows, and those without a row at the next clean-up.
    */
   async delete(userId: string): Promise<void> {
-    const { store, committer, users, sessions, organizations } = this.#services;
-    await sessions.endAll(userId);
-    await organizations.forget(userId);
+    const { store, committer, users, removal } = this.#services;
+    const user = users.isDeclared ? await users.get(userId) : null;
+    // First of all nobody acts as this user any more. A guest has no row to go with.
+    await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
     for (const { entity, field } of this.#references()) {
       if (!field.owner && !field.optional) continue;
       for (;;) {
@@ -83,7 +102,6 @@ export class UserData {
     }
     if (users.isDeclared) await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) => writer.delete(users.entityName, userId));
     await this.#orphanFiles(userId);
-    await store.transact((tx) => tx.delete(SYSTEM_TABLES.verifiedEmails.name, userId));
   }
 
   /** Uploads that no row took are old enough to be cleaned up at once. */

@@ -34,6 +34,11 @@ export interface UsersOptions {
   readonly platform: Platform;
 }
 
+/** The name of the entity whose rows are an app's users, whether the app declares it or not. */
+export function userEntityOf({ user }: ManifestAuth): string {
+  return user?.entity ?? "User";
+}
+
 /** The app's users: rows of its own user entity, which is `User` unless `auth({ user: { entity } })` names another. */
 export class Users {
   readonly #options: UsersOptions;
@@ -46,7 +51,7 @@ export class Users {
 
   /** The name that the app gives it, whether it declares it or not. */
   get entityName(): string {
-    return this.#options.settings().user?.entity ?? "User";
+    return userEntityOf(this.#options.settings());
   }
 
   get isDeclared(): boolean {

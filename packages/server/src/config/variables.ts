@@ -75,6 +75,10 @@ function domain(value: string): string {
   return value;
 }
 
+function hosts(value: string): string[] {
+  return value.split(",").map((entry) => domain(entry.trim()));
+}
+
 /** Only the form is looked at here; the store says what is wrong with the rest. */
 function postgresUrl(value: string): string {
   const url = new URL(value);
@@ -145,13 +149,14 @@ const GIB = 1024 * MIB;
 
 export const VARIABLES = {
   PYLON_DEV_MODE: variable({ wants: "1 or 0", doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.", fallback: false, parse: flag }),
+  PYLON_DEV_HOSTS: variable<string[]>({ wants: "hosts such as dev.example.com, or .example.com for all below it, separated by commas", doc: "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: dev mode is open to whoever reaches it, and a web page can have a name of its own lead here.", fallback: [], parse: hosts }),
   PYLON_HOST: variable({ wants: "an address", doc: "The address to listen on.", fallback: "0.0.0.0", parse: text }),
   PYLON_PORT: variable({ wants: "a port from 0 to 65532", doc: "The port. Everything is on it; 0 takes a free one.", fallback: 4321, parse: whole(0, 65_532) }),
   PYLON_SINGLE_PORT: variable({ wants: "1 or 0", doc: "Leaves out the ports +1 (WebSocket), +2 (event stream) and +3 (shards), which older clients use.", fallback: false, parse: flag }),
   DATABASE_URL: variable<string | undefined>({ wants: "postgres://user:password@host:5432/database", doc: "The Postgres database; takes the place of SQLite. `?sslmode=` as in libpq: `disable`, `prefer` (default), `require`, `verify-ca`, `verify-full`.", fallback: undefined, secret: true, parse: postgresUrl }),
-  PYLON_DATABASE_CA: variable<string | undefined>({ wants: "a PEM file, or its text", doc: "The certificate that signed the database's. With it the database's certificate is checked (`verify-full`, where sslmode does not say otherwise).", fallback: undefined, parse: text }),
+  PYLON_DATABASE_CA: variable<string | undefined>({ wants: "a PEM file, or its text", doc: "The certificate that signed the database's. With it the database's certificate is checked (`verify-full`, where sslmode does not say otherwise). That of a database in Amazon RDS or Aurora is checked without it.", fallback: undefined, parse: text }),
   PYLON_DATABASE_POOL: variable({ wants: "a whole number from 2 to 1000", doc: "Connections to Postgres that one server opens at most for rows; one more listens, and without `REDIS_URL` up to five are for rooms. All servers together must stay below the database's `max_connections`.", fallback: 10, parse: whole(2, 1000) }),
-  PYLON_DB_PATH: variable({ wants: "a file", doc: "The SQLite database. `pylon dev` uses `.pylon/dev.db` in the app's folder.", fallback: "pylon.db", parse: text }),
+  PYLON_DB_PATH: variable({ wants: "a file", doc: "The SQLite database. `pylon start` and `pylon dev` have their own, `pylon.db` and `.pylon/dev.db` in the app's folder; see [where an app's data is](cli.md#where-an-apps-data-is).", fallback: "pylon.db", parse: text }),
   PYLON_IN_MEMORY: variable({ wants: "1 or 0", doc: "Stores in a temporary file that is deleted at the end: for tests.", fallback: false, parse: flag }),
   PYLON_ADMIN_TOKEN: variable<string | undefined>({ wants: "a token of at least 16 characters", doc: "The bearer of this token is the admin. Without it there is none.", fallback: undefined, secret: true, parse: text }),
   PYLON_CORS_ORIGIN: variable<string[] | undefined>({ wants: "origins such as https://app.example.com, separated by commas", doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may. `*` only in dev mode, where it is the default.", fallback: undefined, parse: origins }),
@@ -162,6 +167,7 @@ export const VARIABLES = {
   PYLON_COOKIE_DOMAIN: variable<string | undefined>({ wants: "a domain", doc: "The domain whose hosts share the session cookie; by default this host only.", fallback: undefined, parse: domain }),
   PYLON_COOKIE_SAME_SITE: variable<"lax" | "strict" | "none">({ wants: "lax, strict or none", doc: "`none` lets pages of other sites that are trusted use the cookie.", fallback: "lax", parse: oneOf("lax", "strict", "none") }),
   PYLON_COOKIE_SECURE: variable({ wants: "1 or 0", doc: "Whether the cookie is sent over https only.", fallback: true, devFallback: false, parse: flag }),
+  PYLON_HSTS_MAX_AGE: variable({ wants: "seconds from 0 to 63072000", doc: "How long browsers are to reach this host over https only (`Strict-Transport-Security`), in seconds; 0 does not say so. It is said where PYLON_PUBLIC_URL is https.", fallback: 31_536_000, devFallback: 0, parse: whole(0, 63_072_000) }),
   PYLON_SSO_ENCRYPTION_KEY: variable<string | undefined>({ wants: "a secret of at least 32 characters", doc: "Encrypts what is kept of others' secrets: tokens of OAuth providers, seeds of authenticator apps. Dev mode does without.", fallback: undefined, secret: true, parse: text }),
   PYLON_JWT_SECRET: variable<string | undefined>({ wants: "a secret of at least 32 characters", doc: "Signs the short-lived tokens of `/api/auth/jwt`, which other services check with it.", fallback: undefined, secret: true, parse: text }),
   PYLON_EMAIL_PROVIDER: variable<"smtp" | "resend" | "sendgrid" | "ses" | "webhook" | undefined>({ wants: "smtp, resend, sendgrid, ses or webhook", doc: "What sends mail, see [mail](mail.md). With PYLON_SMTP_URL alone it is `smtp`. Without one dev mode shows mails at `/studio/mail`.", fallback: undefined, parse: oneOf("smtp", "resend", "sendgrid", "ses", "webhook") }),
@@ -169,7 +175,7 @@ export const VARIABLES = {
   PYLON_EMAIL_API_KEY: variable<string | undefined>({ wants: "the provider's key", doc: "The key of `resend` and `sendgrid`; for `webhook` it is sent as a bearer token.", fallback: undefined, secret: true, parse: text }),
   PYLON_EMAIL_HTTP_URL: variable<string | undefined>({ wants: "a URL", doc: "Where `webhook` posts `{from, to, subject, text, html}`; for the others an endpoint in place of their own.", fallback: undefined, parse: httpUrl }),
   PYLON_SMTP_URL: variable<string | undefined>({ wants: "smtp://user:password@host:587 or smtps://", doc: "The SMTP server. `?requireTLS=true` sends nothing without TLS.", fallback: undefined, secret: true, parse: smtpUrl }),
-  PYLON_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Requests of one address in a window; 0 for no limit.", fallback: 100, devFallback: 100_000, parse: COUNT }),
+  PYLON_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Requests of one address in a window, without those for the app's pages and their files; 0 for no limit.", fallback: 100, devFallback: 100_000, parse: COUNT }),
   PYLON_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
   PYLON_FN_RATE_LIMIT_MAX: variable({ wants: "a whole number", doc: "Calls of one function by one caller in a window; 0 for no limit.", fallback: 30, devFallback: 100_000, parse: COUNT }),
   PYLON_FN_RATE_LIMIT_WINDOW: variable({ wants: "seconds from 1 to 86400", doc: "The window of PYLON_FN_RATE_LIMIT_MAX, in seconds.", fallback: 60, parse: whole(1, 86_400) }),
@@ -205,9 +211,12 @@ export const VARIABLES = {
   REDIS_URL: variable<string | undefined>({ wants: "redis://user:password@host:6379/0, or rediss:// for TLS", doc: "What several replicas share beside the database: rate limits, the cache, and rooms, which it takes off Postgres. Without it limits and cache count for each on its own. A password may be percent-encoded.", fallback: undefined, secret: true, parse: redisUrl }),
   PYLON_REDIS_NAMESPACE: variable<string | undefined>({ wants: "1 to 64 characters of A-Z a-z 0-9 : . _ -", doc: "What all keys in Redis begin with. Without it `pylon:` and the app's name: set it when two stages of one app share a Redis.", fallback: undefined, parse: namespace }),
   PYLON_FILES_PROVIDER: variable<"local" | "s3">({ wants: "local or s3", doc: "Where uploaded files are kept: in a folder of this machine, or in an S3 bucket. The plugin `file_storage` may name another, see [files](files.md).", fallback: "local", parse: oneOf("local", "s3") }),
-  PYLON_FILES_DIR: variable<string | undefined>({ wants: "a folder", doc: "Where `local` keeps files; by default `uploads`. `pylon dev` uses `.pylon/uploads` in the app's folder.", fallback: undefined, parse: text }),
+  PYLON_FILES_DIR: variable<string | undefined>({ wants: "a folder", doc: "Where `local` keeps files; by default `uploads` in the app's folder, for `pylon dev` `.pylon/uploads`.", fallback: undefined, parse: text }),
   PYLON_FILES_MAX_BYTES: variable({ wants: "bytes from 1", doc: "Largest file, in bytes.", fallback: 5 * GIB, parse: whole(1, 5 * 1024 * GIB) }),
   PYLON_FILES_ORPHAN_HOURS: variable({ wants: "hours from 1 to 8760", doc: "After how long an upload that was not finished, and a file that its row let go, is deleted, in hours.", fallback: 24, parse: whole(1, 8760) }),
+  PYLON_BACKUP_DIR: variable<string | undefined>({ wants: "a folder", doc: "Where `pylon start` puts backups of SQLite and of files in a folder, each in a new folder that is named by the time, see [operations](deploy/operations.md#back-up-and-restore). Without it none are made.", fallback: undefined, parse: text }),
+  PYLON_BACKUP_HOURS: variable({ wants: "hours from 1 to 8760", doc: "How long after a backup the next one is made, in hours.", fallback: 24, parse: whole(1, 8760) }),
+  PYLON_BACKUP_KEEP: variable({ wants: "a whole number from 1 to 10000", doc: "How many of the newest backups are kept there. Older ones go once a new one is whole.", fallback: 7, parse: whole(1, 10_000) }),
   PYLON_S3_BUCKET: variable<string | undefined>({ wants: "a bucket's name", doc: "The bucket for files.", fallback: undefined, parse: text }),
   PYLON_S3_REGION: variable<string | undefined>({ wants: "a region", doc: "The bucket's region; by default AWS_REGION, and without that `us-east-1`.", fallback: undefined, parse: text }),
   PYLON_S3_ENDPOINT: variable<string | undefined>({ wants: "a URL such as http://minio:9000", doc: "An S3 of another maker. Buckets are then addressed by path.", fallback: undefined, parse: httpUrl }),

@@ -1,7 +1,7 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { inSpan } from "../operation.ts";
 import type { Platform } from "../platform.ts";
-import type { Store, Transaction, TransactOptions } from "../store/store.ts";
+import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
 import { claimOp, opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
@@ -33,6 +33,13 @@ export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly 
 /** Told how each commit ended: `refused` by a rule or by what wrote, `failed` by a fault of ours. */
 export type CommitObserver = (outcome: "committed" | "refused" | "failed", durationMs: number) => void;
 
+/** What belongs to the rows of an entity without being rows of the app, and goes when they go. */
+export interface Belongings {
+  readonly entity: () => string;
+  /** Deletes what belongs to the row, in the transaction that deletes it. */
+  readonly delete: (tx: Transaction, row: StoredRow) => Promise<void>;
+}
+
 /**
  * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`: authorisation, hooks, rows,
  * change records and the op_id share one transaction, and all of it is durable when the promise resolves.
@@ -43,6 +50,7 @@ export class Committer {
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #observer: CommitObserver;
+  #belongings: Belongings | null = null;
 
   constructor(store: Store, model: () => DataModel, platform: Platform, observer: CommitObserver = () => undefined) {
     this.#observer = observer;
@@ -50,6 +58,11 @@ export class Committer {
     this.#model = model;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
+  }
+
+  /** From now on what belongs to a row is deleted with it, whoever deletes it. */
+  keepTogether(belongings: Belongings): void {
+    this.#belongings = belongings;
   }
 
   /**
@@ -93,7 +106,7 @@ export class Committer {
   /** Rules that look at other rows, and hooks, must see them as they are when the work commits; single rows under rules of their own need not. */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
     const { rules, hooks, schema } = this.#model();
-    const isLocal = (entity: string): boolean => schema.find(entity) === undefined || rules.isLocal(entity);
+    const isLocal = (entity: string): boolean => schema.find(entity) === undefined || (rules.isLocal(entity) && entity !== this.#belongings?.entity());
     const isSingle = pieces.length > 0 && hooks.isEmpty && pieces.every(({ rowsOf }) => rowsOf?.every(isLocal) ?? false);
     return isSingle ? "snapshot" : "serializable";
   }
@@ -105,7 +118,9 @@ export class Committer {
       return { result: (await recallAnswer(tx, key)) as T, replayed: true };
     }
     const now = this.#platform.now();
-    const result = await work(new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId }));
+    const belongings = this.#belongings;
+    const onDelete = belongings === null ? undefined : async (within: Transaction, entity: string, row: StoredRow): Promise<void> => (entity === belongings.entity() ? belongings.delete(within, row) : undefined);
+    const result = await work(new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId, onDelete }));
     if (key !== undefined) await rememberAnswer(tx, key, result);
     return { result, replayed: false };
   }

@@ -1,5 +1,6 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
+import { withEmailRules } from "../schema/managed-fields.ts";
 import { checkInsert, checkPatch, refuseManaged } from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
@@ -16,6 +17,8 @@ export interface WriterOptions {
   /** Milliseconds since 1970, the same for the whole transaction. */
   readonly now: number;
   readonly newId: () => string;
+  /** Called with each row that was deleted, in the same transaction. */
+  readonly onDelete?: ((tx: Transaction, entity: string, row: StoredRow) => Promise<void>) | undefined;
 }
 
 /** Writes rows inside one transaction: checks the input, asks the policies, runs the hooks, writes the row and its change record. */
@@ -67,7 +70,7 @@ export class Writer implements Reader {
     const { hooks } = this.#model;
     if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin) refuseManaged(entity, data);
     const input = hooks.isEmpty ? data : await hooks.beforeInsert(asFields(data), this.#context(entityName));
-    const fields = this.#stampOwner(entity, checkInsert(entity, input));
+    const fields = this.#stampOwner(entity, withEmailRules(entity, null, checkInsert(entity, input)));
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
     await this.#authorise(entity, "insert", { data: row });
     const linkFiles = await this.#prepareFiles(entity, null, row);
@@ -91,7 +94,7 @@ export class Writer implements Reader {
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
     const input = hooks.isEmpty ? data : await hooks.beforeUpdate(asFields(data), before, this.#context(entityName));
-    const patch = changedOnly(before, checkPatch(entity, input, { admin: trusted || !hooks.isEmpty }));
+    const patch = changedOnly(before, withEmailRules(entity, before, checkPatch(entity, input, { admin: trusted || !hooks.isEmpty })));
     if (Object.keys(patch).length === 0) return true;
     const after: StoredRow = { ...before, ...patch };
     await this.#authorise(entity, "update", { data: after, old: before });
@@ -117,6 +120,7 @@ export class Writer implements Reader {
     await this.#tx.delete(entity.name, id);
     await linkFiles?.();
     await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before, after: null, at: this.#options.now });
+    await this.#options.onDelete?.(this.#tx, entity.name, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
     return true;
   }

@@ -1,7 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FnDefinition } from "@pylonsync/functions";
 import type { RequestContext } from "../request/context.ts";
-import { readText } from "../request/body.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -29,7 +28,7 @@ export function functionRoutes(runner: Runner, functions: () => Functions, limit
       throw new PylonError("NOT_AN_ACTION", `"${name}" is a ${definition.type}; only an action can take a webhook.`);
     }
     await limiter.count(() => `${name}:${context.address}`);
-    const rawBody = await readText(context.request);
+    const rawBody = await context.text();
     const { pathname, search } = context.url;
     const request = { method: context.request.method, path: pathname + search, headers: Object.fromEntries(context.request.headers), rawBody };
     return json(await runner.run(name, definition, { rawBody }, { ...callOf(context, definition), request }));

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { networkOf } from "../request/network.ts";
 
 /** Counts open sockets and streams by client address, so that one machine can't take all. */
 export class ConnectionLimit {
@@ -11,19 +12,21 @@ export class ConnectionLimit {
 
   /** @throws PylonError RATE_LIMITED */
   take(address: string): void {
-    const open = this.#open.get(address) ?? 0;
+    const network = networkOf(address);
+    const open = this.#open.get(network) ?? 0;
     if (open >= this.#max) {
       throw new PylonError("RATE_LIMITED", `This address has ${open} connections open.`, {
         hint: "Close some, or raise PYLON_MAX_CONNECTIONS_PER_IP.",
         extra: { retry_after_secs: 5 },
       });
     }
-    this.#open.set(address, open + 1);
+    this.#open.set(network, open + 1);
   }
 
   release(address: string): void {
-    const open = this.#open.get(address) ?? 0;
-    if (open <= 1) this.#open.delete(address);
-    else this.#open.set(address, open - 1);
+    const network = networkOf(address);
+    const open = this.#open.get(network) ?? 0;
+    if (open <= 1) this.#open.delete(network);
+    else this.#open.set(network, open - 1);
   }
 }

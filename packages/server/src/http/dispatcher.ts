@@ -13,11 +13,16 @@ import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders
 import { checkAccess, type Route } from "../request/route.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
+import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
 
 export interface DispatcherOptions {
   readonly dev: boolean;
+  /** Null outside of dev mode: there a proxy in front knows which hosts are served. */
+  readonly devHosts: DevHosts | null;
   readonly trustedHops: number;
+  /** How long browsers are to come over https only, in seconds; 0 says nothing of it. */
+  readonly hstsMaxAge: number;
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly limiter: RateLimiter;
@@ -34,27 +39,41 @@ const COMMON_HEADERS = {
   "Referrer-Policy": "strict-origin-when-cross-origin",
   "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 };
-/** Made once: to copy it costs a third of making it anew. */
-const JSON_HEADERS = new Headers({ ...COMMON_HEADERS, "Content-Type": "application/json; charset=utf-8" });
 
 /** What a proxy's name for a request may look like: it goes into the log and into an answer. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
+/** What is answered here has tokens, codes or what people are known by in it, in errors too: no cache on the way may keep it. */
+const KEPT_NOWHERE = [AUTH_PATHS, "/api/admin/", "/studio/"];
 
 /** The address at the other end of the connection; asked only when it is needed. */
 export type Peer = () => string;
 
+interface RequestKind {
+  /** What it counts as in metrics, traces and the log. */
+  readonly name: string;
+  /** Is in no log and no metric, and counts against no limit. */
+  readonly isQuiet?: boolean;
+  /** Counts against no limit. */
+  readonly isFree?: boolean;
+}
+
 /** Takes a request through what all have in common: limits, identity, access, errors, headers, metrics, the access log. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #commonHeaders: Readonly<Record<string, string>>;
+  /** Made once: to copy it costs a third of making it anew. */
+  readonly #jsonHeaders: Headers;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
   #requests = 0;
   #isLeaving = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#commonHeaders = { ...COMMON_HEADERS, ...(options.hstsMaxAge > 0 ? { "Strict-Transport-Security": `max-age=${options.hstsMaxAge}` } : {}) };
+    this.#jsonHeaders = new Headers({ ...this.#commonHeaders, "Content-Type": "application/json; charset=utf-8" });
   }
 
   /** From now on each answer asks its client to take a new connection next, which the load balancer gives to a server that stays. */
@@ -66,29 +85,49 @@ export class Dispatcher {
   async dispatch(routes: ReadonlyMap<string, Route>, request: Request, params: Readonly<Record<string, string>>, peer: Peer): Promise<Response> {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
-    return this.#run(route.path, request, peer, route.quiet === true, async (address, requestId) => {
+    return this.#run({ name: route.path, isQuiet: route.quiet === true }, request, peer, async (address, requestId) => {
       const { authenticator } = this.#options;
+      refuseNul(params);
       const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
       if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
       const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
-      const context = new RequestContext(request, params, identity, address, requestId);
-      checkAccess(route, context, this.#options.dev);
+      const confirm = async (): Promise<void> => {
+        if (!isSame(await authenticator.identify(request), identity)) throw new PylonError("UNAUTHORIZED", "The session was changed while this request came in.", { hint: "Send it again." });
+      };
+      const context = new RequestContext(request, params, identity, address, requestId, isForeign ? undefined : confirm);
+      checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
       return route.handle(context);
     });
   }
 
   /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
   serve(name: string, request: Request, peer: Peer, handle: (identity: () => Promise<Identity>) => Promise<Answer>): Promise<Response> {
-    return this.#run(name, request, peer, false, async () => handle(() => this.#options.authenticator.identify(request)));
+    return this.#run({ name }, request, peer, async () => handle(() => this.#options.authenticator.identify(request)));
+  }
+
+  /**
+   * Answers what is in no table with a page of the app, which counts against no limit: one page is dozens of files, and behind a CDN many people
+   * have one address. What is not found counts.
+   *
+   * @param find null: there is nothing
+   */
+  servePage(request: Request, peer: Peer, find: () => Promise<Response | null>, notFound: () => PylonError): Promise<Response> {
+    return this.#run({ name: "page", isFree: true }, request, peer, async (address) => {
+      const page = await find();
+      if (page !== null) return page;
+      await this.#options.limiter.count(address);
+      throw notFound();
+    });
   }
 
   /**
    * Who opens a socket, and where its replica is. A bad token is not refused here: a browser can't read a refused handshake, so the socket
    * is opened and closed with a code.
    *
-   * @throws PylonError ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
+   * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
    */
   async identifySocket(request: Request, address: Peer): Promise<SocketStart & { readonly protocol: string | undefined }> {
+    this.#options.devHosts?.check(request.headers.get("host"));
     this.checkOrigin(request);
     await this.#options.limiter.count(address);
     const header = request.headers.get("sec-websocket-protocol");
@@ -123,33 +162,27 @@ export class Dispatcher {
     }
   }
 
-  #run(
-    name: string,
-    request: Request,
-    peer: Peer,
-    isQuiet: boolean,
-    handle: (address: Peer, requestId: string) => Promise<Answer>,
-  ): Promise<Response> {
+  #run(kind: RequestKind, request: Request, peer: Peer, handle: (address: Peer, requestId: string) => Promise<Answer>): Promise<Response> {
     const requestId = this.#requestIdOf(request);
-    const span = isQuiet ? null : this.#options.tracing.request(request, name);
-    const operation: Operation = { requestId, where: `${request.method} ${name}`, span };
-    return runIn(operation, () => this.#answer(operation, requestId, name, request, peer, isQuiet, handle));
+    const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
+    const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
+    return runIn(operation, () => this.#answer(operation, requestId, kind, request, peer, handle));
   }
 
   async #answer(
     { span }: Operation,
     requestId: string,
-    name: string,
+    { name, isQuiet = false, isFree = isQuiet }: RequestKind,
     request: Request,
     peer: Peer,
-    isQuiet: boolean,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
   ): Promise<Response> {
     const started = performance.now();
     const address = (): string => this.addressOf(request, peer);
     let answer: Answer;
     try {
-      if (!isQuiet && this.#options.limiter.isOn) await this.#options.limiter.count(address);
+      this.#options.devHosts?.check(request.headers.get("host"));
+      if (!isFree && this.#options.limiter.isOn) await this.#options.limiter.count(address);
       answer = await handle(address, requestId);
     } catch (error) {
       answer = this.#refuse(error, request, requestId);
@@ -158,7 +191,7 @@ export class Dispatcher {
     if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, address);
     span?.set("http.response.status_code", answer.status);
     span?.end();
-    return this.#toResponse(answer, request, requestId);
+    return this.#toResponse(answer, request, requestId, name);
   }
 
   /** A trusted proxy may have named the request already. */
@@ -175,7 +208,7 @@ export class Dispatcher {
       return Promise.resolve(answer);
     }
     const allowed = [...routes.keys()].join(", ");
-    return this.#run("unknown", request, peer, false, async () => {
+    return this.#run({ name: "unknown" }, request, peer, async () => {
       throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: `Possible: ${allowed}.` });
     });
   }
@@ -186,18 +219,19 @@ export class Dispatcher {
     return errorAnswer(shown ?? new PylonError("INTERNAL", "Something failed on our side.", { hint: `The server's log has the reason under request ${requestId}.` }), requestId);
   }
 
-  #toResponse(answer: Answer, request: Request, requestId: string): Response {
+  #toResponse(answer: Answer, request: Request, requestId: string, name: string): Response {
     const origin = request.headers.get("origin");
     const cors = origin === null ? undefined : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const response = new Response(JSON.stringify(answer.body), { status: answer.status, headers: JSON_HEADERS });
+      const response = new Response(JSON.stringify(answer.body), { status: answer.status, headers: this.#jsonHeaders });
       response.headers.set("X-Request-Id", requestId);
+      if (KEPT_NOWHERE.some((start) => name.startsWith(start))) response.headers.set("Cache-Control", "no-store");
       if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    setAll(answer.headers, { ...COMMON_HEADERS, "X-Request-Id": requestId, ...(this.#isLeaving ? { Connection: "close" } : {}), ...cors });
+    setAll(answer.headers, { ...this.#commonHeaders, "X-Request-Id": requestId, ...(this.#isLeaving ? { Connection: "close" } : {}), ...cors });
     return answer;
   }
 
@@ -212,9 +246,21 @@ export class Dispatcher {
   }
 }
 
+function isSame(now: Identity, then: Identity): boolean {
+  return now === then || (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller));
+}
+
+/** Postgres takes no NUL in a text, so nothing can have it in its name. @throws PylonError NOT_FOUND */
+function refuseNul(params: Readonly<Record<string, string>>): void {
+  for (const name in params) {
+    if (params[name]?.includes("\0") === true) throw new PylonError("NOT_FOUND", "There is nothing of this name.", { field: name, hint: "A name has no NUL character." });
+  }
+}
+
 function setAll(headers: Headers, values: AnswerHeaders): void {
   for (const [name, value] of Object.entries(values)) {
-    if (typeof value === "string") headers.set(name, value);
-    else for (const item of value) headers.append(name, item);
+    // What an answer depends on adds up.
+    if (typeof value === "string" && name !== "Vary") headers.set(name, value);
+    else for (const item of [value].flat()) headers.append(name, item);
   }
 }

@@ -113,11 +113,9 @@ class Listener {
     const { dispatcher } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
     if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
-    return dispatcher.serve("page", request, peer, async () => {
-      const page = this.#purpose === "all" ? await this.#services.page(request, path) : null;
-      if (page !== null) return page;
-      throw new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." });
-    });
+    if (this.#purpose === "websocket" || path === "/ws") return dispatcher.serve("socket", request, peer, () => Promise.reject(noUpgrade()));
+    const find = async (): Promise<Response | null> => (this.#purpose === "all" ? this.#services.page(request, path) : null);
+    return dispatcher.servePage(request, peer, find, () => new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." }));
   }
 
   #refuseShards(request: Request, peer: Peer): Promise<Response> {
@@ -159,6 +157,12 @@ class Listener {
       return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, pingMs: this.#options.pingSeconds * 1000, onEnd: () => connections.release(address) });
     });
   }
+}
+
+function noUpgrade(): PylonError {
+  return new PylonError("UPGRADE_REQUIRED", "This takes a WebSocket, and the request does not ask for one.", {
+    hint: "Open it with a WebSocket client; a proxy in front has to pass on the headers Upgrade and Connection.",
+  });
 }
 
 /** How long Bun waits for the answer to a ping, which it sends that much before its idle timeout. */

@@ -1,14 +1,17 @@
 const EVERY_MS = 500;
+const WINDOW_MS = 60_000;
 
 /** How late timers run: while the event loop is held up, nothing is answered. */
 export class EventLoopDelay {
   #timer: ReturnType<typeof setInterval> | undefined;
   #last = 0;
+  #began = 0;
+  /** The longest of this window and of the one before, in seconds. */
   #longest = 0;
-  #lastSeconds = 0;
+  #before = 0;
 
   start(): void {
-    this.#last = performance.now();
+    this.#last = this.#began = performance.now();
     this.#timer = setInterval(() => this.#look(), EVERY_MS);
     this.#timer.unref();
   }
@@ -17,17 +20,18 @@ export class EventLoopDelay {
     clearInterval(this.#timer);
   }
 
-  /** The longest delay since the last call, in seconds. */
-  take(): number {
-    const longest = Math.max(this.#longest, this.#lastSeconds);
-    this.#longest = 0;
-    return longest;
+  /** The longest delay of the last one to two minutes, in seconds: the same for everybody who asks. */
+  get longest(): number {
+    return Math.max(this.#longest, this.#before);
   }
 
   #look(): void {
     const now = performance.now();
-    this.#lastSeconds = Math.max(0, now - this.#last - EVERY_MS) / 1000;
-    this.#longest = Math.max(this.#longest, this.#lastSeconds);
+    if (now - this.#began >= WINDOW_MS) {
+      [this.#before, this.#longest] = [this.#longest, 0];
+      this.#began = now;
+    }
+    this.#longest = Math.max(this.#longest, (now - this.#last - EVERY_MS) / 1000);
     this.#last = now;
   }
 }

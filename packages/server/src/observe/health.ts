@@ -8,6 +8,8 @@ export interface Part {
   readonly isNeeded: boolean;
   /** What is wrong, by itself or by its answer; a rejection means `down`. */
   readonly check: () => PartState | Promise<PartState>;
+  /** Told when an answer differs from the one before, at first from `up`; for parts that nothing else speaks of. @param reason what `check` was rejected with */
+  readonly onChange?: (state: PartState, reason?: unknown) => void;
 }
 
 export interface HealthReport {
@@ -22,6 +24,7 @@ const FRESH_MS = 1_000;
 /** The state of the parts: asked all at once, bounded in time, and not more than once a second, so that probes can't load what they probe. */
 export class Health {
   readonly #parts: readonly Part[];
+  readonly #last = new Map<Part, PartState>();
   #isStopping = false;
   #asked: Promise<Readonly<Record<string, PartState>>> | null = null;
 
@@ -45,24 +48,32 @@ export class Health {
   }
 
   async #ask(): Promise<Readonly<Record<string, PartState>>> {
-    const states = await Promise.all(this.#parts.map(async (part) => [part.name, await stateOf(part)] as const));
+    const states = await Promise.all(this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const));
     const timer = setTimeout(() => {
       this.#asked = null;
     }, FRESH_MS);
     timer.unref();
     return Object.fromEntries(states);
   }
+
+  async #stateOf(part: Part): Promise<PartState> {
+    const { state, reason } = await look(part);
+    const last = this.#last.get(part) ?? "up";
+    this.#last.set(part, state);
+    if (state !== last) part.onChange?.(state, reason);
+    return state;
+  }
 }
 
-async function stateOf({ check }: Part): Promise<PartState> {
+async function look({ check }: Part): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<PartState>((resolve) => {
-    timer = setTimeout(() => resolve("down"), PATIENCE_MS);
+  const late = new Promise<PartState>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS);
   });
   try {
-    return await Promise.race([check(), late]);
-  } catch {
-    return "down";
+    return { state: await Promise.race([check(), late]) };
+  } catch (reason) {
+    return { state: "down", reason };
   } finally {
     clearTimeout(timer);
   }

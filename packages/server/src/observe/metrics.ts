@@ -45,6 +45,8 @@ export class Metrics {
   readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", ["method"]);
   readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by what they answered.", ["outcome"]);
   readonly #pushed = new Counter("pylon_sync_pushed_changes_total", "Changes that clients pushed, by what became of them.", ["outcome"]);
+  readonly #backups = new Counter("pylon_backups_total", "Backups that the server made by itself.");
+  readonly #backupFailures = new Counter("pylon_backup_failures_total", "Backups that it could not make.");
 
   constructor(live: LiveFigures) {
     this.#live = live;
@@ -79,6 +81,11 @@ export class Metrics {
     this.#pushed.add([outcome]);
   }
 
+  /** The process copied its data, or could not. */
+  backup(outcome: "made" | "failed"): void {
+    (outcome === "made" ? this.#backups : this.#backupFailures).add();
+  }
+
   /** Prometheus text format. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
     const registry = await this.registry();
@@ -98,7 +105,7 @@ export class Metrics {
   }
 
   #own(): (Counter | DurationHistogram)[] {
-    return [this.#requestSeconds, this.#functionSeconds, this.#commitSeconds, this.#feedLag, this.#requests, this.#requestsOk, this.#requestErrors, this.#requestsByMethod, this.#pulls, this.#pushed];
+    return [this.#requestSeconds, this.#functionSeconds, this.#commitSeconds, this.#feedLag, this.#requests, this.#requestsOk, this.#requestErrors, this.#requestsByMethod, this.#pulls, this.#pushed, this.#backups, this.#backupFailures];
   }
 
   #read(): ReadMetric[] {
@@ -131,7 +138,7 @@ export class Metrics {
       counter("pylon_rate_limited_total", "Requests refused because there were too many, by limit.", () => byLabel("limit", rateLimited())),
       counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () => byLabel("outcome", signIns())),
       counter("pylon_telemetry_items_total", "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.", telemetry),
-      gauge("pylon_event_loop_delay_seconds", "The longest time that the event loop was held up since the last scrape.", () => loop.take()),
+      gauge("pylon_event_loop_delay_seconds", "The longest time that the event loop was held up in the last one to two minutes.", () => loop.longest),
       gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () => process.memoryUsage.rss()),
     ];
   }

@@ -1,17 +1,5 @@
 import { MAX_BODY_BYTES, MAX_JSON_DEPTH, PylonError } from "@pylonsync/protocol";
 
-/**
- * Reads a JSON body.
- *
- * @param fallback what an empty body means; without it an empty body is refused
- * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_JSON
- */
-export async function readJson(request: Request, fallback?: unknown): Promise<unknown> {
-  const text = await readText(request);
-  if (text === "" && fallback !== undefined) return fallback;
-  return parseJson(text);
-}
-
 /** @throws PylonError PAYLOAD_TOO_LARGE */
 export async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();

@@ -1,5 +1,8 @@
 import type { Caller, Identity } from "../data/caller.ts";
-import { readJson } from "./body.ts";
+import { parseJson, readText } from "./body.ts";
+
+/** A body that was here by then needs no second look, in milliseconds: other replicas believe a session for longer. */
+const PROMPT_MS = 100;
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -10,6 +13,7 @@ export class RequestContext {
   readonly identity: Identity;
   readonly requestId: string;
   readonly #address: () => string;
+  readonly #confirm: () => Promise<void>;
   #url: URL | undefined;
 
   constructor(
@@ -18,12 +22,14 @@ export class RequestContext {
     identity: Identity,
     address: () => string,
     requestId: string,
+    confirm: () => Promise<void> = () => Promise.resolve(),
   ) {
     this.request = request;
     this.params = params;
     this.identity = identity;
     this.#address = address;
     this.requestId = requestId;
+    this.#confirm = confirm;
   }
 
   get caller(): Caller {
@@ -53,9 +59,23 @@ export class RequestContext {
    * The JSON body.
    *
    * @param fallback what an empty body means; without it an empty body is refused
-   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE
+   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, UNAUTHORIZED
    */
-  json(fallback?: unknown): Promise<unknown> {
-    return readJson(this.request, fallback);
+  async json(fallback?: unknown): Promise<unknown> {
+    const text = await this.text();
+    return text === "" && fallback !== undefined ? fallback : parseJson(text);
+  }
+
+  /**
+   * The body. It comes as slowly as its sender likes: the caller may have been signed out, or have lost a role, since the request began, and is
+   * then refused.
+   *
+   * @throws PylonError PAYLOAD_TOO_LARGE, UNAUTHORIZED
+   */
+  async text(): Promise<string> {
+    const began = performance.now();
+    const text = await readText(this.request);
+    if (performance.now() - began > PROMPT_MS) await this.#confirm();
+    return text;
   }
 }

@@ -41,6 +41,7 @@ export function errorAnswer(error: PylonError, requestId: string): JsonAnswer {
   const retryAfter = body.error.retry_after_secs;
   return new JsonAnswer({ error: { ...body.error, request_id: requestId } }, error.status, {
     ...(retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) }),
+    ...(error.status === 426 ? { Upgrade: "websocket" } : {}),
     ...(error.status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
   });
 }

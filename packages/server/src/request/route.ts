@@ -5,7 +5,7 @@ import type { Answer } from "./responses.ts";
 
 /**
  * Who may call a route. Routes that serve rows are open to `anyone`: there the policies decide.
- * `admin-or-dev` is open to everyone in dev mode.
+ * `admin-or-dev` is open to everyone in dev mode, but for pages of other sites.
  */
 export type RouteAccess = "anyone" | "signed-in" | "admin" | "admin-or-dev";
 
@@ -14,7 +14,7 @@ export interface Route {
   /** A path pattern: `/api/entities/:entity/:id`. */
   readonly path: string;
   readonly access: RouteAccess;
-  /** What an API key must be allowed to; a route that says nothing takes no API key. */
+  /** What an API key must be allowed to; a route that says nothing takes no API key, and no token for other services. */
   readonly scope?: RouteScope;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
@@ -23,11 +23,15 @@ export interface Route {
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 
-/** @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE */
-export function checkAccess({ access, scope }: Pick<Route, "access" | "scope">, context: RequestContext, dev: boolean): void {
-  const { caller } = context;
+/**
+ * @param isOpen whether `admin-or-dev` is open to this request
+ * @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE
+ */
+export function checkAccess({ access, scope }: Pick<Route, "access" | "scope">, context: RequestContext, isOpen: boolean): void {
+  const { caller, identity } = context;
   checkKeyScope(caller, scope, context.params);
-  if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && dev)) return;
+  if (identity.isForServices === true && scope === undefined) throw new PylonError("INSUFFICIENT_SCOPE", "A token for other services can't do this.", { hint: "Send the session's own token." });
+  if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && isOpen)) return;
   if (access === "signed-in") {
     if (caller.userId !== null) return;
     throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", { hint: "Send Authorization: Bearer <token>." });

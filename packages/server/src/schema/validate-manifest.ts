@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
+import { malformed } from "./malformed.ts";
 import { kindOf, targetOf } from "./schema.ts";
 
 const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
@@ -15,12 +16,14 @@ const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete"
 /**
  * Checks a manifest, as app.ts made it or as it was read from a file.
  *
+ * @param json null: there is none, and who looked for it has told why
  * @returns all that is wrong with it; `manifest` is null when something is
  */
 export function validateManifest(json: unknown): { manifest: Manifest | null; diagnostics: Diagnostic[] } {
+  if (json === null) return { manifest: null, diagnostics: [] };
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
-    const diagnostics = shape.issues.map((issue) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${issue.message}.`, v.getDotPath(issue) ?? undefined));
+    const diagnostics = shape.issues.map(malformed).map(({ field, message }) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${message}.`, field === "" ? undefined : field));
     return { manifest: null, diagnostics };
   }
   const manifest = shape.output as Manifest;
@@ -40,6 +43,18 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
   yield* checkPolicies(manifest);
   yield* checkRoutes(manifest);
   yield* checkPlugins(manifest.plugins ?? []);
+  yield* checkAuth(manifest);
+}
+
+function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
+  for (const [index, origin] of (auth?.trustedOrigins ?? []).entries()) {
+    if (!isOrigin(origin)) yield errorAt("TRUSTED_ORIGIN_INVALID", `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`, `auth.trustedOrigins[${index}]`, 'Use scheme, host and port alone: "https://app.example.com".');
+  }
+}
+
+/** As browsers write it in the header Origin. `null` is what they write for pages of any origin whatever. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function* checkEntity(entity: ManifestEntity, manifest: Manifest, at: string): Generator<Diagnostic> {

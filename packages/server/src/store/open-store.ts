@@ -1,5 +1,6 @@
 import type { DatabaseConfig } from "../config.ts";
 import type { QueryObserver } from "./query-observer.ts";
+import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
 
@@ -18,7 +19,13 @@ export interface OpenOptions {
  * @throws PylonStartError when it can't be used, saying why
  */
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
-  if (database.kind === "sqlite") return openSqliteStore(database.path, options.observer);
+  if (database.kind === "sqlite") {
+    try {
+      return openSqliteStore(database.path, options.observer);
+    } catch (error) {
+      throw openFailure(database.path, error);
+    }
+  }
   // The driver is only loaded where it is used: it would slow the start on SQLite.
   const { openPostgresStore } = await import("./postgres/postgres-store.ts");
   return openPostgresStore({ ...database, ...options });

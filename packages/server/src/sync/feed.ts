@@ -1,4 +1,5 @@
 import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
+import type { Identity, Standing } from "../data/caller.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../operation.ts";
@@ -24,6 +25,9 @@ interface Route {
   /** The field whose value names the only audience that can see the row, when there is one. */
   readonly field: string | undefined;
 }
+
+/** What became of an identity since it was asked for. */
+export type StandingOf = (identity: Identity) => Promise<Standing>;
 
 /** Told what the feed does, for logs, metrics and traces. */
 export interface FeedObserver {
@@ -55,14 +59,16 @@ export class Feed {
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isClosing = false;
+  readonly #standing: StandingOf;
   #position = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
   #endings = { slow: 0, resync: 0 };
 
-  constructor(store: Store, model: DataModel, now: () => number, observer: FeedObserver) {
+  constructor(store: Store, model: DataModel, now: () => number, standing: StandingOf, observer: FeedObserver) {
     this.#store = store;
+    this.#standing = standing;
     this.#model = model;
     this.#now = now;
     this.#observer = observer;
@@ -175,6 +181,16 @@ export class Feed {
       this.connections.add(subscriber);
       for (const index of this.#indexes.values()) index.add(subscriber);
     });
+    // Only from here on is it told when its session ends, which may have been while it caught up.
+    if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  /** While it catches up, it is told nothing of its session. @returns false, and closes it, when the session is over or another */
+  async #mayStay(subscriber: Subscriber): Promise<boolean> {
+    const standing = subscriber.isOpen ? await this.#standing(subscriber.identity) : "same";
+    if (standing === "over") subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
+    if (standing === "changed") subscriber.resync("the session has changed");
+    return standing === "same";
   }
 
   leave(subscriber: Subscriber): void {
@@ -205,7 +221,8 @@ export class Feed {
   async #catchUp(subscriber: Subscriber, after: number, isContinuing: boolean): Promise<number> {
     const records = await this.#store.changes(after, PAGE);
     const last = records.at(-1);
-    if (last === undefined) return this.#position;
+    // Asked after the page was read: what is in it may have been written after the end.
+    if (last === undefined || !(await this.#mayStay(subscriber))) return this.#position;
     if (isContinuing && records[0]?.seq !== after + 1) {
       subscriber.resync("the replica is too old to be continued");
       return last.seq;

@@ -4,8 +4,10 @@ import type { Caller } from "../data/caller.ts";
 import type { Committer } from "../data/commit.ts";
 import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
+import { malformed } from "../schema/malformed.ts";
 import type { Store } from "../store/store.ts";
 
+const PUSH_HINT = 'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; kind is insert, update or delete.';
 /** Changes in a transaction: one that is open for long meets others. */
 const CHUNK = 100;
 
@@ -13,8 +15,8 @@ const CHUNK = 100;
 export function parsePush(body: unknown): PushRequest {
   const parsed = v.safeParse(PushRequestSchema, body);
   if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  throw new PylonError("INVALID_DATA", `The push is malformed: ${issue.message}.`, { field: v.getDotPath(issue) ?? "changes" });
+  const { field, message } = malformed(parsed.issues[0]);
+  throw new PylonError("INVALID_DATA", `The push is malformed: ${message}.`, { field: field === "" ? "changes" : field, hint: PUSH_HINT });
 }
 
 /**

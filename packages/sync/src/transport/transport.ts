@@ -31,6 +31,8 @@ export interface Cursor {
 export interface LiveConnection {
   /** Ends it without `onEnd`. */
   close(): void;
+  /** Something says that it is dead: it ends unless the server is heard within this time. Absent where nothing can be asked. */
+  check?(withinMs: number): void;
   /** Sends a message, if it can and is open. */
   send?(text: string): void;
 }

@@ -23,12 +23,14 @@ export function openWebSocket(url: string, token: string | null, platform: Platf
     socket.close();
     if (why !== null) events.onEnd(why);
   };
+  const ask = (withinMs: number): void => {
+    cancelTimer();
+    socket.send('{"type":"ping"}');
+    cancelTimer = platform.after(withinMs, () => end("lost"));
+  };
   const watch = (): void => {
     cancelTimer();
-    cancelTimer = platform.after(PING_AFTER_MS, () => {
-      socket.send('{"type":"ping"}');
-      cancelTimer = platform.after(PONG_WITHIN_MS, () => end("lost"));
-    });
+    cancelTimer = platform.after(PING_AFTER_MS, () => ask(PONG_WITHIN_MS));
   };
 
   socket.onopen = () => {
@@ -47,6 +49,9 @@ export function openWebSocket(url: string, token: string | null, platform: Platf
   socket.onerror = () => undefined;
   return {
     close: () => end(null),
+    check: (withinMs) => {
+      if (isOpen && !isEnded) ask(withinMs);
+    },
     send: (text) => {
       if (isOpen && !isEnded) socket.send(text);
     },

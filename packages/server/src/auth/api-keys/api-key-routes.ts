@@ -4,16 +4,17 @@ import { isScope } from "../../request/key-scope.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
+import { asWords } from "../auth-mails.ts";
+import { requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
 import type { ApiKeys } from "./api-keys.ts";
 
-const MAX_KEYS = 100;
 const MAX_SCOPES = 50;
 
 /** A user's keys for programs. */
 export function apiKeyRoutes(services: AuthServices, keys: ApiKeys): Route[] {
-  const { audit, platform } = services;
+  const { audit, mails, platform } = services;
 
   const create = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
@@ -24,9 +25,12 @@ export function apiKeyRoutes(services: AuthServices, keys: ApiKeys): Route[] {
     if (unknown !== -1) throw new PylonError("INVALID_DATA", `"${(scopes[unknown] ?? "").slice(0, 80)}" is no scope.`, { field: `scopes[${unknown}]`, hint: 'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" or "entities:NAME:write".' });
     const expiresAt = input.optionalTime("expires");
     if (expiresAt !== null && expiresAt <= platform.now()) throw new PylonError("INVALID_DATA", "This key would be expired already.", { field: "expires" });
-    if ((await keys.list(user.id)).length >= MAX_KEYS) throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
-    const { key, info } = await keys.create({ ...context.caller, userId: user.id }, { name, scopes, expiresAt });
+    await requireOwner(services, context, input, user);
+    const { sessionId } = context.identity;
+    if (sessionId === null) throw new PylonError("AUTH_REQUIRED", "A key is made in a session.", { hint: "Sign in." });
+    const { key, info } = await keys.create(sessionId, { name, scopes, expiresAt });
     await audit.record(context, "api-key.created", { detail: { id: info.id, name } });
+    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice: `An API key named "${asWords(name)}" was made for your account. It works until it is deleted${expiresAt === null ? "" : " or expires"}.` });
     return json({ ...info, key }, 201);
   };
 

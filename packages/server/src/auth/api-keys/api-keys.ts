@@ -1,16 +1,18 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and } from "@pylonsync/query";
-import { ANONYMOUS, type Caller, type Identity } from "../../data/caller.ts";
+import { ANONYMOUS, type Caller, type Identity, type Standing } from "../../data/caller.ts";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow } from "../../store/store.ts";
+import type { Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { TokenKind } from "../authenticator.ts";
 import { hashOf, isSameHash, newToken } from "../secrets.ts";
+import type { Sessions } from "../sessions.ts";
 import { fieldIs } from "../where.ts";
 
 const TABLE = SYSTEM_TABLES.apiKeys.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 const PREFIX = "pk.";
+const MAX_KEYS = 100;
 /** As for sessions: so long at most may a key live on after another replica ended it, in milliseconds. */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
@@ -29,14 +31,16 @@ export interface ApiKeyInfo {
 /** Keys that programs call with: `pk.<id>.<secret>`. A key acts as the user that made it, within its scopes. */
 export class ApiKeys implements TokenKind {
   readonly #store: Store;
+  readonly #sessions: Sessions;
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #endListeners = new Set<(keyId: string) => void>();
   /** By the hash of the whole key. */
   readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
 
-  constructor(store: Store, platform: Platform) {
+  constructor(store: Store, sessions: Sessions, platform: Platform) {
     this.#store = store;
+    this.#sessions = sessions;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
     store.follow((changes) => {
@@ -59,27 +63,38 @@ export class ApiKeys implements TokenKind {
   }
 
   /**
-   * @param owner whose key it is, with the tenant and the roles that it keeps
-   * @param expiresAt milliseconds since 1970; null: never
+   * Makes a key of the session's user, which keeps the tenant and the roles that the session has.
+   *
+   * @param options.expiresAt milliseconds since 1970; null: never
    * @returns the key, which is shown this once
+   * @throws PylonError UNAUTHORIZED when the session was ended meanwhile, CONFLICT when the user has MAX_KEYS
    */
-  async create(owner: Caller & { readonly userId: string }, options: { readonly name: string; readonly scopes: readonly string[]; readonly expiresAt: number | null }): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
+  async create(sessionId: string, options: { readonly name: string; readonly scopes: readonly string[]; readonly expiresAt: number | null }): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
     const id = this.#newId();
     const secret = newToken(this.#platform);
-    const row: StoredRow = {
-      id,
-      userId: owner.userId,
-      tenantId: owner.tenantId,
-      roles: JSON.stringify(owner.roles),
-      name: options.name,
-      hash: hashOf(secret),
-      scopes: JSON.stringify(options.scopes),
-      createdAt: new Date(this.#platform.now()).toISOString(),
-      expiresAt: options.expiresAt === null ? null : new Date(options.expiresAt).toISOString(),
-      usedAt: null,
-    };
-    await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
+    const row = await this.#store.transact(async (tx) => {
+      const { userId, tenantId, roles } = await this.#sessions.mustStand(tx, sessionId);
+      if ((await tx.count(TABLE, fieldIs("userId", userId))) >= MAX_KEYS) throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
+      const made: StoredRow = {
+        id,
+        userId,
+        tenantId,
+        roles: JSON.stringify(roles),
+        name: options.name,
+        hash: hashOf(secret),
+        scopes: JSON.stringify(options.scopes),
+        createdAt: new Date(this.#platform.now()).toISOString(),
+        expiresAt: options.expiresAt === null ? null : new Date(options.expiresAt).toISOString(),
+        usedAt: null,
+      };
+      await tx.insert(TABLE, made);
+      return made;
+    });
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
+  }
+
+  async standing(keyId: string): Promise<Standing> {
+    return (await this.#store.get(TABLE, keyId)) === null ? "over" : "same";
   }
 
   /** The user's keys, the newest first. */
@@ -92,8 +107,7 @@ export class ApiKeys implements TokenKind {
   async end(userId: string, keyId: string): Promise<boolean> {
     const isThere = await this.#store.transact(async (tx) => {
       if ((await tx.get(TABLE, keyId))?.["userId"] !== userId) return false;
-      await tx.delete(TABLE, keyId);
-      await tx.append({ entity: TABLE, rowId: keyId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+      await this.#delete(tx, keyId);
       return true;
     }, SINGLE_ROW);
     if (isThere) this.#ended(keyId);
@@ -106,10 +120,20 @@ export class ApiKeys implements TokenKind {
     for (const { id } of await this.#store.select({ entity: TABLE, where })) await this.end(userId, id);
   }
 
+  /** Ends the user's keys within the transaction that deletes the user: the change log tells this replica too. */
+  async endAllIn(tx: Transaction, userId: string): Promise<void> {
+    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
+  }
+
   /** Calls `listener` when a key is ended. @returns stops it */
   onEnd(listener: (keyId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
+  }
+
+  async #delete(tx: Transaction, keyId: string): Promise<void> {
+    await tx.delete(TABLE, keyId);
+    await tx.append({ entity: TABLE, rowId: keyId, kind: "delete", before: null, after: null, at: this.#platform.now() });
   }
 
   #ended(keyId: string): void {

@@ -39,6 +39,23 @@ test("a JWT stands for its session, can be read by who knows the secret, and end
   }
 });
 
+test("T19: who has a JWT acts as its user, but gets no session, no key and no other JWT by it, and ends nothing", async () => {
+  const server = await serve({ PYLON_JWT_SECRET: SECRET });
+  try {
+    const { token } = (await ask(server, "POST", "/api/auth/guest")).body as { token: string };
+    const jwt = (await ask(server, "POST", "/api/auth/jwt", token)).body["token"] as string;
+    const closed = ["POST /api/auth/refresh", "POST /api/auth/jwt", "POST /api/auth/api-keys", "GET /api/auth/sessions", "DELETE /api/auth/session", "DELETE /api/auth/sessions", "DELETE /api/auth/account", "GET /api/auth/account/export"];
+    for (const route of closed) {
+      const [method = "", path = ""] = route.split(" ");
+      expect([route, await ask(server, method, path, jwt)]).toMatchObject([route, { status: 403, body: { error: { code: "INSUFFICIENT_SCOPE" } } }]);
+    }
+    expect((await ask(server, "GET", "/api/sync/pull", jwt)).status).toBe(200);
+    expect((await ask(server, "GET", "/api/auth/me", token)).status).toBe(200);
+  } finally {
+    await server.stop();
+  }
+});
+
 test("without a secret there are none, and the answer says what is missing", async () => {
   const server = await serve({});
   try {

@@ -8,8 +8,8 @@ const LIFETIME_S = 15 * 60;
 const ALGORITHM = "HS256";
 
 /**
- * Short-lived tokens that other services can read with the shared secret. Here they are worth as much as the session that they were made
- * from: when it ends, they end. The library is loaded when the first is made or read.
+ * Short-lived tokens that other services can read with the shared secret. Here they act as the session that they were made from, and end with
+ * it, but can't do anything to the account or the session. The library is loaded when the first is made or read.
  */
 export class Jwts implements TokenKind {
   readonly #secret: Uint8Array | null;
@@ -59,7 +59,7 @@ export class Jwts implements TokenKind {
       const { payload } = await jwtVerify(token, this.#secret, { algorithms: [ALGORITHM], audience: this.#appName(), currentDate: new Date(this.#platform.now()), requiredClaims: ["exp", "sub"] });
       const identity = await this.#sessions.identifyById(String(payload["sid"]));
       if (identity === null || identity.caller.userId !== payload.sub) throw refused();
-      return { ...identity, expiresAt: Math.min(identity.expiresAt, (payload.exp ?? 0) * 1000) };
+      return { ...identity, isForServices: true, expiresAt: Math.min(identity.expiresAt, (payload.exp ?? 0) * 1000) };
     } catch (error) {
       if (error instanceof errors.JOSEError) throw refused();
       throw error;

@@ -64,10 +64,6 @@ export class Accounts {
     });
   }
 
-  link(userId: string, account: NewAccount): Promise<void> {
-    return this.#store.transact((tx) => this.insert(tx, userId, account));
-  }
-
   /** Keeps what the provider gave this time. */
   async renew({ provider, profile, tokens }: NewAccount): Promise<void> {
     const id = keyOf(provider, profile.id);

@@ -1,4 +1,5 @@
 import { sign } from "node:crypto";
+import type { ClientAuth } from "oauth4webapi";
 import type { OAuthSecret } from "../../config/oauth-variables.ts";
 
 const APPLE = "https://appleid.apple.com";
@@ -13,4 +14,15 @@ export function clientSecret(secret: OAuthSecret, clientId: string, now: number)
   const signed = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
   const signature = sign("sha256", Buffer.from(signed), { key: secret.privateKey, dsaEncoding: "ieee-p1363" });
   return `${signed}.${signature.toString("base64url")}`;
+}
+
+/**
+ * Shows the secret by HTTP Basic. It is form-encoded as RFC 6749 has it, and no further than that: the library also encodes `-`, `_` and `.`,
+ * which stand in most ids and secrets, and providers that decode nothing would not know them any more.
+ */
+export function basicAuth(secret: string): ClientAuth {
+  return (_server, client, _body, headers) => {
+    const shown = [client.client_id, secret].map((part) => new URLSearchParams({ "": part }).toString().slice(1)).join(":");
+    headers.set("Authorization", `Basic ${btoa(shown)}`);
+  };
 }

@@ -12,7 +12,7 @@ import { LoginStates, type LoginState } from "./login-state.ts";
 import { refusedBy } from "./oauth-failure.ts";
 import { outgoing } from "./outgoing.ts";
 import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
-import { WhoSignsIn } from "./who-signs-in.ts";
+import { WhoSignsIn, type AccountOwner } from "./who-signs-in.ts";
 
 export interface OAuthOptions {
   readonly providers: readonly OAuthProviderConfig[];
@@ -100,9 +100,9 @@ export class OAuthSignIn {
     const { profile, tokens } = await this.#client(provider).finish({ ...brought, code }, state);
     const account = { provider, profile, tokens };
     const started = await this.#startedBy(context, state);
-    const userId = link === null ? await this.#who.userOf(started, account) : await this.#link(started, account, link);
+    const { userId, epoch } = link === null ? await this.#who.userOf(started, account) : await this.#link(started, account, link);
     if (link !== null && userId === started.caller.userId) return null;
-    return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}` });
+    return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}`, epoch });
   }
 
   /**
@@ -125,7 +125,7 @@ export class OAuthSignIn {
     });
   }
 
-  async #link(started: RequestContext, account: NewAccount, link: "asked" | "implied"): Promise<string> {
+  async #link(started: RequestContext, account: NewAccount, link: "asked" | "implied"): Promise<AccountOwner> {
     const { userId } = started.caller;
     if (userId === null) throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", { hint: "Sign in, and link the account again." });
     return this.#who.link(started, userId, account, link === "implied");

@@ -4,7 +4,7 @@ import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
 import type { Platform } from "../../platform.ts";
 import { CATALOGUE, type Endpoints, type ProviderSpec } from "./catalogue.ts";
 import { cleanProfile } from "./clean-profile.ts";
-import { clientSecret } from "./client-secret.ts";
+import { basicAuth, clientSecret } from "./client-secret.ts";
 import { oauthFailure } from "./oauth-failure.ts";
 import type { Fetch } from "./outgoing.ts";
 import { readClaims } from "./profile-readers.ts";
@@ -201,7 +201,7 @@ export class ProviderClient {
     const { config, platform } = this.#options;
     const secret = clientSecret(config.secret, config.clientId, platform.now());
     const { clientIdParam } = this.#spec;
-    const authenticate = this.#takesBasic(server) ? oauth.ClientSecretBasic(secret) : oauth.ClientSecretPost(secret);
+    const authenticate = this.#takesBasic(server) ? basicAuth(secret) : oauth.ClientSecretPost(secret);
     return (issuer, client, body, headers) => {
       if (clientIdParam !== undefined) body.set(clientIdParam, client.client_id);
       return authenticate(issuer, client, body, headers);

@@ -1,22 +1,21 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
-import { json, JsonAnswer, toPublicError, type Answer } from "../../request/responses.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
+import { redirectFailure, redirection, SECOND_FACTOR_COOKIE } from "../browser-redirects.ts";
+import { isFresh, requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
+import { ownUser } from "../password-routes.ts";
 import { signedInAnswer } from "../sign-in.ts";
 import { accountRoutes } from "./account-routes.ts";
 import { readCallback } from "./callback-params.ts";
 import type { LoginState } from "./login-state.ts";
 import { OAuthSignIn, type OAuthOptions, type Targets } from "./oauth.ts";
 
-/** A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long. */
-const SECOND_FACTOR_MS = 5 * 60_000;
-const SECOND_FACTOR_COOKIE = "mfa";
-
 /** Signing in with accounts elsewhere, and which of them a user has. */
 export function oauthRoutes(services: AuthServices, options: OAuthOptions): Route[] {
-  const { settings, cookie, signIn, audit } = services;
+  const { settings, cookie, signIn } = services;
   const oauth = new OAuthSignIn(services, options);
 
   const providers = ({ request }: RequestContext): Answer =>
@@ -34,7 +33,7 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     const wantsRedirect = isOn(context, "redirect");
     const targets = targetsOf(context, context.query("callback"), context.query("error_callback"));
     try {
-      const { redirect, state, cookie: binding } = await oauth.begin(context, provider, targets, isOwnWish(context) ? "implied" : null);
+      const { redirect, state, cookie: binding } = await oauth.begin(context, provider, targets, isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null);
       if (wantsRedirect) return redirection(redirect, [binding]);
       return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
     } catch (error) {
@@ -46,6 +45,7 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
   const link = async (context: RequestContext): Promise<Answer> => {
     if (context.identity.sessionId === null || context.caller.isGuest) throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
     const input = await AuthInput.of(context);
+    await requireOwner(services, context, input, await ownUser(services, context));
     const targets = targetsOf(context, input.optionalText("callback") ?? null, input.optionalText("error_callback") ?? null);
     const { redirect, state, cookie: binding } = await oauth.begin(context, context.param("provider"), targets, "asked");
     return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
@@ -66,19 +66,8 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     }
   };
 
-  /** Sends the browser to where the app shows what went wrong. A fault of ours is answered as everywhere. */
-  const failed = async (context: RequestContext, { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">, error: unknown): Promise<Answer> => {
-    const shown = toPublicError(error);
-    if (shown === undefined) throw error;
-    const url = new URL(errorCallback);
-    url.searchParams.set("oauth_error", shown.code);
-    url.searchParams.set("oauth_error_message", shown.hint === undefined ? shown.message : `${shown.message} ${shown.hint}`);
-    const pending = shown.extra?.["mfa_token"];
-    // The token is worth a password: it does not stand in a URL.
-    if (shown.code === "MFA_REQUIRED" && typeof pending === "string") return redirection(url.href, [cookie.other(SECOND_FACTOR_COOKIE, pending, SECOND_FACTOR_MS)]);
-    await audit.record(context, "sign-in.failed", { detail: { method: `oauth:${provider}`, code: shown.code, message: shown.message } });
-    return redirection(url.href, []);
-  };
+  const failed = (context: RequestContext, { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">, error: unknown): Promise<Answer> =>
+    redirectFailure(services, context, { target: errorCallback, method: `oauth:${provider}`, error });
 
   /** Hands the page the sign-in that waits for a second factor, once. */
   const pending = async ({ request }: RequestContext): Promise<Answer> => {
@@ -111,11 +100,4 @@ function isOn(context: RequestContext, name: string): boolean {
 /** A user who is signed in and starts a sign-in adds an account. That another site's page sent the browser here is not such a wish. */
 function isOwnWish({ identity, caller, request }: RequestContext): boolean {
   return identity.sessionId !== null && !caller.isGuest && request.headers.get("sec-fetch-site") !== "cross-site";
-}
-
-/** Nobody may keep where it leads. */
-function redirection(location: string, cookies: readonly string[]): Response {
-  const headers = new Headers({ Location: location, "Cache-Control": "no-store" });
-  for (const value of cookies) headers.append("Set-Cookie", value);
-  return new Response(null, { status: 302, headers });
 }

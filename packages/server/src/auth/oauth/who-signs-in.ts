@@ -3,6 +3,13 @@ import type { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
 import type { Accounts, NewAccount } from "./accounts.ts";
 
+/** Whose account it is. */
+export interface AccountOwner {
+  readonly userId: string;
+  /** The epoch of the user's sign-ins in which the account was theirs. */
+  readonly epoch: string;
+}
+
 /** What two sign-ins at once with one new account can meet: the second finds what the first one made. */
 const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UNIQUE_VIOLATION"]);
 
@@ -22,10 +29,9 @@ export class WhoSignsIn {
   }
 
   /**
-   * @returns the user's id
    * @throws PylonError ACCOUNT_EXISTS, SIGN_UP_REFUSED, MISSING_FIELD
    */
-  async userOf(context: RequestContext, account: NewAccount): Promise<string> {
+  async userOf(context: RequestContext, account: NewAccount): Promise<AccountOwner> {
     try {
       return await this.#userOf(context, account);
     } catch (error) {
@@ -38,26 +44,24 @@ export class WhoSignsIn {
    * Gives the account to a user who is signed in.
    *
    * @param yields where the account belongs to another user: that one it is
-   * @returns whose the account is
-   * @throws PylonError ACCOUNT_TAKEN
+   * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session was ended meanwhile
    */
-  async link(context: RequestContext, userId: string, account: NewAccount, yields: boolean): Promise<string> {
+  async link(context: RequestContext, userId: string, account: NewAccount, yields: boolean): Promise<AccountOwner> {
     const owner = await this.#known(account);
-    if (owner !== null && (owner === userId || yields)) {
+    if (owner !== null && (owner.userId === userId || yields)) {
       await this.#accounts.renew(account);
       return owner;
     }
     if (owner !== null) throw taken(account.provider);
     try {
-      await this.#link(context, userId, account);
-      return userId;
+      return await this.#link(context, userId, account, context.identity.sessionId);
     } catch (error) {
       if (error instanceof PylonError && error.code === "ID_TAKEN") throw taken(account.provider);
       throw error;
     }
   }
 
-  async #userOf(context: RequestContext, account: NewAccount): Promise<string> {
+  async #userOf(context: RequestContext, account: NewAccount): Promise<AccountOwner> {
     const { users } = this.#services;
     const { provider, profile } = account;
     const owner = await this.#known(account);
@@ -68,34 +72,44 @@ export class WhoSignsIn {
     const namesake = profile.email === undefined ? null : await users.findByEmail(profile.email);
     if (namesake === null) return this.#create(context, account);
     if (!profile.emailVerified || !(await users.isVerified(namesake))) throw exists(provider);
-    await this.#link(context, namesake.id, account);
-    return namesake.id;
+    return this.#link(context, namesake.id, account, null);
   }
 
   /** Whose account it is. That of a user who is gone is nobody's. */
-  async #known({ provider, profile }: NewAccount): Promise<string | null> {
+  async #known(account: NewAccount): Promise<AccountOwner | null> {
+    const { provider, profile } = account;
+    const found = await this.#accounts.find(provider, profile.id);
+    if (found === null) return null;
+    const epoch = await this.#services.sessions.epochOf(found.userId);
+    // Read again in this epoch: it may have been taken away just now.
     const known = await this.#accounts.find(provider, profile.id);
-    if (known === null) return null;
-    if ((await this.#services.users.get(known.userId)) !== null) return known.userId;
+    if (known === null || known.userId !== found.userId) return this.#known(account);
+    if ((await this.#services.users.get(known.userId)) !== null) return { userId: known.userId, epoch };
     await this.#accounts.forget(known.id);
     return null;
   }
 
-  async #create(context: RequestContext, account: NewAccount): Promise<string> {
+  async #create(context: RequestContext, account: NewAccount): Promise<AccountOwner> {
     const { users, signIn, audit } = this.#services;
     const { provider, profile } = account;
     const { email, emailVerified, name, avatar } = profile;
     const user = await users.create({ id: signIn.newUserId(context), email, emailVerified, displayName: name, avatar }, `oauth:${provider}`, (tx, { id }) => this.#accounts.insert(tx, id, account));
     await audit.record(context, "sign-up", { userId: user.id, detail: { method: `oauth:${provider}` } });
-    return user.id;
+    return { userId: user.id, epoch: await this.#services.sessions.epochOf(user.id) };
   }
 
-  async #link(context: RequestContext, userId: string, account: NewAccount): Promise<void> {
-    const { audit, mails, users } = this.#services;
-    await this.#accounts.link(userId, account);
+  /** @param sessionId the session that asks for it, which must stand; null: the provider's proof is enough */
+  async #link(context: RequestContext, userId: string, account: NewAccount, sessionId: string | null): Promise<AccountOwner> {
+    const { audit, mails, sessions, store, users } = this.#services;
+    const epoch = await sessions.epochOf(userId);
+    await store.transact(async (tx) => {
+      if (sessionId !== null) await sessions.mustStand(tx, sessionId);
+      await this.#accounts.insert(tx, userId, account);
+    });
     await audit.record(context, "account.linked", { userId, detail: { provider: account.provider } });
     const email = (await users.get(userId))?.["email"];
     if (typeof email === "string") mails.sendSoon("security-notice", email, { notice: `Your account can now be signed in to with ${account.provider}.` });
+    return { userId, epoch };
   }
 }
 

@@ -8,6 +8,9 @@ import { ownUser } from "../password-routes.ts";
 import { noOrganization, type Organizations } from "./organizations.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
+/** Line ends and other control characters. */
+const NO_NAME = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+const MAX_IN_MAIL = 60;
 const INVITATIONS = { max: 50, windowSeconds: 60 * 60 };
 const AUDIT_MAX = 500;
 /** A role is a word that can stand in a policy. */
@@ -30,7 +33,7 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
 
   const create = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
-    const name = (await AuthInput.of(context)).text("name", 200);
+    const name = nameOf(await AuthInput.of(context));
     const organization = await organizations.create(name, user.id);
     await record(context, "organization.created", organization.id);
     return json({ ...organization, role: "owner" }, 201);
@@ -45,7 +48,7 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
 
   const rename = async (context: RequestContext): Promise<Answer> => {
     const { id, userId } = await membership(context);
-    await organizations.rename(id, userId, (await AuthInput.of(context)).text("name", 200));
+    await organizations.rename(id, userId, nameOf(await AuthInput.of(context)));
     return json({ updated: true });
   };
 
@@ -86,7 +89,7 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const inviter = await users.get(userId);
     const name = inviter?.["displayName"] ?? inviter?.["name"] ?? inviter?.["email"];
     const link = `${mailedUrl}/auth/invitation#token=${token}`;
-    await mails.send("invitation", email, { link, organization: (await organizations.get(id))?.name ?? "", ...(typeof name === "string" ? { inviter: name } : {}) });
+    await mails.send("invitation", email, { link, organization: inMail((await organizations.get(id))?.name ?? ""), ...(typeof name === "string" ? { inviter: inMail(name) } : {}) });
     return json({ ...invitation, ...(settings.dev ? { dev_token: token } : {}) }, 201);
   };
 
@@ -147,6 +150,20 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     { method: "POST", path: "/api/auth/select-org", access: "signed-in", handle: select },
     { method: "GET", path: "/api/auth/audit/tenant", access: "signed-in", handle: tenantAudit },
   ];
+}
+
+/** @throws PylonError MISSING_NAME, INVALID_DATA */
+function nameOf(input: AuthInput): string {
+  const name = input.text("name", 200);
+  if (!NO_NAME.test(name)) return name;
+  throw new PylonError("INVALID_DATA", "A name is one line of text.", { field: "name" });
+}
+
+/** A name as it may stand in a mail that its reader did not ask for: one short line, in which mail programs find no address to link. */
+function inMail(name: string): string {
+  const line = name.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
+  const short = line.length > MAX_IN_MAIL ? `${line.slice(0, MAX_IN_MAIL).toWellFormed()}...` : line;
+  return short.replaceAll(/[.:/@](?=\S)/g, "$&\u200B");
 }
 
 function roleOf(input: AuthInput, fallback?: string): string {

@@ -10,6 +10,8 @@ const ORGANIZATIONS = SYSTEM_TABLES.organizations.name;
 const MEMBERS = SYSTEM_TABLES.members.name;
 const INVITATIONS = SYSTEM_TABLES.invitations.name;
 const INVITATION_MS = 7 * 24 * 60 * 60_000;
+/** Of who is no member. */
+const NO_RANK = -1;
 
 export interface Organization {
   readonly id: string;
@@ -111,6 +113,7 @@ export class Organizations {
       const before = await this.#requireAbove(tx, organizationId, actorId, userId, role);
       if (before === "owner" && role !== "owner") await this.#requireOtherOwner(tx, organizationId);
       await tx.update(MEMBERS, memberId(organizationId, userId), { role });
+      await this.#withdrawBy(tx, organizationId, userId, rank(role));
     });
     await this.#onChange(userId, organizationId, role);
   }
@@ -122,15 +125,40 @@ export class Organizations {
       if (role === null) throw noMember();
       if (role === "owner") await this.#requireOtherOwner(tx, organizationId);
       await tx.delete(MEMBERS, memberId(organizationId, userId));
+      await this.#withdrawBy(tx, organizationId, userId, NO_RANK);
     });
     await this.#onChange(userId, organizationId, null);
   }
 
+  /** The organizations with other members that nobody but this user owns. */
+  async ownedAlone(userId: string): Promise<Organization[]> {
+    const owned = (await this.of(userId)).filter(({ role }) => role === "owner");
+    const members = await Promise.all(owned.map(({ id }) => this.members(id)));
+    return owned.filter((_, index) => {
+      const others = (members[index] ?? []).filter(({ user_id: id }) => id !== userId);
+      return others.length > 0 && !others.some(({ role }) => role === "owner");
+    });
+  }
+
   /**
-   * Takes a user who is no more out of all organizations; one without another owner stays without.
+   * Takes a user who is no more out of all organizations, within the transaction that deletes it. One that nobody else owns goes to whoever is
+   * there longest of those with the highest rank; one without other members is deleted.
    */
-  async forget(userId: string): Promise<void> {
-    await this.#store.transact((tx) => tx.deleteWhere(MEMBERS, fieldIs("userId", userId)));
+  async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
+    for (const { id, organizationId, role } of await tx.select({ entity: MEMBERS, where: fieldIs("userId", userId) })) {
+      await tx.delete(MEMBERS, id);
+      const ofIt = fieldIs("organizationId", organizationId as string);
+      const rest = await tx.select({ entity: MEMBERS, where: ofIt, order: [{ field: "createdAt", direction: "asc" }] });
+      const [heir] = rest.toSorted((a, b) => rank(b["role"] as string) - rank(a["role"] as string));
+      if (heir === undefined) {
+        await tx.deleteWhere(INVITATIONS, ofIt);
+        await tx.delete(ORGANIZATIONS, organizationId as string);
+      } else if (role === "owner") {
+        await tx.update(MEMBERS, heir.id, { role: "owner" });
+      }
+    }
+    await tx.deleteWhere(INVITATIONS, fieldIs("invitedBy", userId));
+    if (email !== null) await tx.deleteWhere(INVITATIONS, fieldIs("email", email));
   }
 
   /** @returns the secret for the mail @throws PylonError FORBIDDEN */
@@ -182,6 +210,8 @@ export class Organizations {
       if (row === undefined || row["email"] !== email || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) throw invalid();
       const organization = await tx.get(ORGANIZATIONS, row["organizationId"] as string);
       if (organization === null) throw invalid();
+      const inviter = await this.#roleIn(tx, organization.id, row["invitedBy"] as string);
+      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row["role"] as string)) throw invalid();
       await tx.delete(INVITATIONS, row.id);
       const known = await this.#roleIn(tx, organization.id, userId);
       const role = known ?? (row["role"] as string);
@@ -198,6 +228,13 @@ export class Organizations {
 
   async #roleIn(reader: Reader, organizationId: string, userId: string): Promise<string | null> {
     return ((await reader.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as string | undefined) ?? null;
+  }
+
+  /** What a member promised to others, who then had it by a place that the member has no more. */
+  async #withdrawBy(tx: Transaction, organizationId: string, userId: string, rankNow: number): Promise<void> {
+    for (const { id, role } of await tx.select({ entity: INVITATIONS, where: and(fieldIs("organizationId", organizationId), fieldIs("invitedBy", userId)) })) {
+      if (!mayInvite(rankNow, role as string)) await tx.delete(INVITATIONS, id);
+    }
   }
 
   async #requireRank(tx: Transaction, organizationId: string, actorId: string, least: "admin" | "owner"): Promise<string> {
@@ -241,6 +278,10 @@ function memberId(organizationId: string, userId: string): string {
 
 function rank(role: string): number {
   return role === "owner" ? 2 : role === "admin" ? 1 : 0;
+}
+
+function mayInvite(by: number, role: string): boolean {
+  return by >= rank("admin") && by >= rank(role);
 }
 
 function noMember(): PylonError {

@@ -15,16 +15,18 @@ export class TenantSessions {
 
   /** @param role null, with a tenant of null: in none */
   async select(session: SessionInfo, tenantId: string | null, role: string | null): Promise<readonly string[]> {
-    const roles = [...session.roles.filter((name) => !name.startsWith(PREFIX)), ...(role === null ? [] : [PREFIX + role])];
+    const roles = rolesWith(session, role);
     await this.#sessions.update(session.id, { tenantId, roles });
     return roles;
   }
 
   /** A membership has changed: whoever acts by it acts by the new role, or no longer in this tenant. */
   async changed(userId: string, tenantId: string, role: string | null): Promise<void> {
-    for (const session of await this.#sessions.list(userId)) {
-      if (session.tenantId === tenantId) await this.select(session, role === null ? null : tenantId, role);
-    }
+    await this.#sessions.updateAll(userId, (session) => (session.tenantId === tenantId ? { tenantId: role === null ? null : tenantId, roles: rolesWith(session, role) } : null));
     await this.#apiKeys.endAll(userId, tenantId);
   }
+}
+
+function rolesWith({ roles }: SessionInfo, role: string | null): string[] {
+  return [...roles.filter((name) => !name.startsWith(PREFIX)), ...(role === null ? [] : [PREFIX + role])];
 }

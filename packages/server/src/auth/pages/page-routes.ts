@@ -4,6 +4,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthSettings } from "../auth-settings.ts";
+import type { Users } from "../users.ts";
 import script from "./auth-page.text.js" with { type: "text" };
 import style from "./auth-page.text.css" with { type: "text" };
 import { pageHtml, PAGES, type PageName } from "./page-html.ts";
@@ -11,18 +12,23 @@ import { pageHtml, PAGES, type PageName } from "./page-html.ts";
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** Pages to sign in, sign up, reset a password and look after an account, for apps that bring none of their own. */
-export function authPageRoutes(settings: AuthSettings, isOn: () => boolean): Route[] {
+export function authPageRoutes(settings: AuthSettings, users: Users): Route[] {
+  const requireOn = (): void => {
+    if (!settings.hasPages()) throw new PylonError("NOT_FOUND", "This app has pages of its own.");
+    if (!users.isDeclared) throw new PylonError("NOT_FOUND", "This app has no users to sign in.", { hint: `Declare entity("${users.entityName}", { email: field.string().unique() }).` });
+  };
+
   const served = (text: string, type: string): Route["handle"] => {
     const etag = `"${hash("sha256", text, "hex").slice(0, 16)}"`;
     return ({ request }) => {
-      if (!isOn()) throw notFound();
+      requireOn();
       const headers = { ETag: etag, "Cache-Control": "no-cache", "Content-Type": `${type}; charset=utf-8` };
       return request.headers.get("if-none-match") === etag ? new Response(null, { status: 304, headers }) : new Response(text, { headers });
     };
   };
 
   const page = (name: PageName) => (context: RequestContext): Answer => {
-    if (!isOn()) throw notFound();
+    requireOn();
     const wanted = context.query("redirect") ?? context.query("next") ?? "/";
     const redirect = settings.origins.redirectTarget(context.request, wanted, "redirect");
     return new Response(pageHtml(name, settings.appName(), redirect), {
@@ -35,8 +41,4 @@ export function authPageRoutes(settings: AuthSettings, isOn: () => boolean): Rou
     { method: "GET", path: "/auth/assets/auth.js", access: "anyone", scope: "open", quiet: true, handle: served(script, "text/javascript") },
     { method: "GET", path: "/auth/assets/auth.css", access: "anyone", scope: "open", quiet: true, handle: served(style, "text/css") },
   ];
-}
-
-function notFound(): PylonError {
-  return new PylonError("NOT_FOUND", "This app has pages of its own.");
 }

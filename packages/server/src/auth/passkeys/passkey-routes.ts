@@ -2,8 +2,8 @@ import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
-import { requireFresh } from "../account-routes.ts";
 import type { AuthServices } from "../auth-services.ts";
+import { requireFresh } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
 import { signedInAnswer } from "../sign-in.ts";
@@ -24,7 +24,7 @@ interface Ceremony {
 
 /** Making, using and deleting passkeys. Each ceremony is bound to its browser by a cookie. */
 export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route[] {
-  const { attempts, audit, cookie, mails, settings, signIn, tokens } = services;
+  const { attempts, audit, cookie, mails, sessions, settings, signIn, tokens } = services;
 
   const partyOf = ({ request }: RequestContext): RelyingParty => {
     const publicUrl = settings.origins.publicUrl(request);
@@ -68,16 +68,19 @@ export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route
   };
 
   const beginLogin = async (context: RequestContext): Promise<Answer> => {
-    await attempts.count("passkey", context.address, PER_ADDRESS);
+    await attempts.countFrom("passkey", context.address, PER_ADDRESS);
     return begin(await passkeys.authenticationOptions(partyOf(context)), null);
   };
 
   const finishLogin = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const { challenge } = await ceremonyOf(context, null);
+    const owner = await passkeys.ownerOf(input.raw);
+    // Before the key is read: whatever takes it away ends this sign-in too.
+    const epoch = owner === null ? undefined : await sessions.epochOf(owner);
     const userId = await passkeys.authenticate(partyOf(context), challenge, input.raw);
     // The device has verified its user: that is something they have and something they know or are.
-    return signedInAnswer(await signIn.complete(context, { userId, method: "passkey", isStrong: true }));
+    return signedInAnswer(await signIn.complete(context, { userId, method: "passkey", isStrong: true, ...(epoch === undefined ? {} : { epoch }) }));
   };
 
   const list = async (context: RequestContext): Promise<Answer> => json(await passkeys.list((await ownUser(services, context)).id));

@@ -74,11 +74,15 @@ export class Passkeys {
     return generateAuthenticationOptions({ rpID: party.id, userVerification: "required" });
   }
 
+  /** Whose passkey a browser's answer names; null for one that is not known. Nothing is proved by that. */
+  async ownerOf(response: unknown): Promise<string | null> {
+    return ((await this.#named(response))?.["userId"] as string | undefined) ?? null;
+  }
+
   /** @returns whose passkey it is @throws PylonError INVALID_PASSKEY */
   async authenticate(party: RelyingParty, challenge: string, response: unknown): Promise<string> {
     const { verifyAuthenticationResponse: verify } = await import("@simplewebauthn/server");
-    const id = (response as { readonly id?: unknown } | null)?.id;
-    const row = typeof id === "string" && id.length <= 1024 ? await this.#store.get(TABLE, id) : null;
+    const row = await this.#named(response);
     if (row === null) throw invalid();
     const { verified, authenticationInfo } = await verify({
       response: response as AuthenticationResponseJSON,
@@ -104,6 +108,11 @@ export class Passkeys {
 
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
+  }
+
+  async #named(response: unknown): Promise<StoredRow | null> {
+    const id = (response as { readonly id?: unknown } | null)?.id;
+    return typeof id === "string" && id.length <= 1024 && !id.includes("\0") ? this.#store.get(TABLE, id) : null;
   }
 
   #rowsOf(userId: string): Promise<StoredRow[]> {

@@ -4,6 +4,7 @@ import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { StoredRow } from "../../store/store.ts";
 import type { AuthServices } from "../auth-services.ts";
+import { requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
 import { signedInAnswer } from "../sign-in.ts";
@@ -24,7 +25,10 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
   const useCode = async (context: RequestContext, userId: string, code: string): Promise<void> => {
     await attempts.count("totp", userId, PER_USER);
     if (!(await totp.useCode(userId, code))) {
-      if (!(await totp.isOn(userId)) || !(await totp.useBackupCode(userId, code))) throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code" });
+      if (!(await totp.isOn(userId)) || !(await totp.useBackupCode(userId, code))) {
+        await audit.record(context, "second-factor.refused", { userId });
+        throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code" });
+      }
       await audit.record(context, "backup-code.used", { userId });
       const user = await services.users.get(userId);
       if (user !== null) notify(user, "A backup code of your account was used.");
@@ -34,6 +38,8 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
 
   const enroll = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
+    // Else a stolen session could lock the owner out for good.
+    await requireOwner(services, context, await AuthInput.of(context), user);
     const { secret, url } = await totp.enroll(user.id, typeof user["email"] === "string" ? user["email"] : user.id, settings.appName());
     return json({ secret, otpauth_url: url });
   };
@@ -82,6 +88,13 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
 
   const listDevices = async (context: RequestContext): Promise<Answer> => json(await devices.list((await ownUser(services, context)).id));
 
+  const endDevices = async (context: RequestContext): Promise<Answer> => {
+    const user = await ownUser(services, context);
+    const { length } = await devices.list(user.id);
+    await devices.forget(user.id);
+    return json({ revoked_count: length });
+  };
+
   const endDevice = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     if (!(await devices.end(user.id, context.param("id")))) throw new PylonError("NOT_FOUND", "You trust no such device.", { hint: "GET /api/auth/trusted-devices lists them." });
@@ -94,6 +107,7 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     { method: "POST", path: "/api/auth/totp/disable", access: "signed-in", handle: disable },
     { method: "POST", path: "/api/auth/totp/backup-codes/regenerate", access: "signed-in", handle: regenerate },
     { method: "GET", path: "/api/auth/trusted-devices", access: "signed-in", handle: listDevices },
+    { method: "DELETE", path: "/api/auth/trusted-devices", access: "signed-in", handle: endDevices },
     { method: "DELETE", path: "/api/auth/trusted-devices/:id", access: "signed-in", handle: endDevice },
   ];
 }

@@ -3,6 +3,7 @@ import { Client, type ClientConfig } from "pg";
 import { PylonStartError } from "../../start-error.ts";
 import type { QueryObserver } from "../query-observer.ts";
 import type { DatabaseState } from "../store.ts";
+import { rdsRoots } from "./rds-roots.ts";
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
@@ -30,8 +31,7 @@ const CONNECT_MS = 10_000;
  * @throws PylonStartError
  */
 export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
-  const { base, mode, ca } = parse(options);
-  const candidates = tlsFor(mode, ca, base.host ?? "").map((ssl): ClientConfig => ({ ...base, ssl, connectionTimeoutMillis: CONNECT_MS }));
+  const { base, mode, candidates } = await connectionCandidates(options);
   const end = performance.now() + options.startPatienceMs;
   for (;;) {
     let failure: unknown;
@@ -45,34 +45,36 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
   }
 }
 
-function parse({ url: text, ca }: PostgresOptions): { readonly base: ClientConfig; readonly mode: SslMode; readonly ca: string | null } {
+/**
+ * What to try, in order.
+ *
+ * @throws PylonStartError
+ */
+export async function connectionCandidates({ url: text, ca }: Pick<PostgresOptions, "url" | "ca">): Promise<{ readonly base: ClientConfig; readonly mode: SslMode; readonly candidates: ClientConfig[] }> {
   const url = new URL(text);
+  const host = url.searchParams.get("host") ?? url.hostname.replace(/^\[|\]$/g, "");
   const certificate = ca ?? url.searchParams.get("sslrootcert");
-  const wanted = url.searchParams.get("sslmode") ?? (certificate === null ? "prefer" : "verify-full");
+  const roots = certificate === null ? await rdsRoots(host) : readCertificate(certificate);
+  const wanted = url.searchParams.get("sslmode") ?? (roots === null ? "prefer" : "verify-full");
   const mode = MODES.find((known) => known === wanted);
   if (mode === undefined) throw new PylonStartError(`DATABASE_URL has sslmode=${wanted}: it is one of ${MODES.join(", ")}.`);
-  const socketDir = url.searchParams.get("host");
-  return {
-    base: {
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-      host: socketDir ?? url.hostname.replace(/^\[|\]$/g, ""),
-      port: url.port === "" ? 5432 : Number(url.port),
-      database: decodeURIComponent(url.pathname.slice(1)),
-    },
-    mode,
-    ca: certificate === null ? null : readCertificate(certificate),
+  const base: ClientConfig = {
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    host,
+    port: url.port === "" ? 5432 : Number(url.port),
+    database: decodeURIComponent(url.pathname.slice(1)),
   };
+  return { base, mode, candidates: tlsFor(mode, roots, host, certificate !== null).map((ssl): ClientConfig => ({ ...base, ssl, connectionTimeoutMillis: CONNECT_MS })) };
 }
 
-/** What to try, in order. As with libpq, the certificate is checked when there is one to check it with, or when the mode says so. */
-function tlsFor(mode: SslMode, ca: string | null, host: string): (ClientConfig["ssl"])[] {
+/** As with libpq, the certificate is checked when somebody gave one to check it with, or when the mode says so. */
+function tlsFor(mode: SslMode, roots: string | readonly string[] | null, host: string, isGiven: boolean): (ClientConfig["ssl"])[] {
   if (mode === "disable") return [false];
-  const roots = ca === null ? {} : { ca };
   const serverName = /^[\d.:]+$/.test(host) ? {} : { servername: host };
-  const checked = { rejectUnauthorized: true, ...roots, ...serverName };
+  const checked = { rejectUnauthorized: true, ...(roots === null ? {} : { ca: [roots].flat() }), ...serverName };
   if (mode === "verify-full") return [checked];
-  if (mode === "verify-ca" || ca !== null) return [{ ...checked, checkServerIdentity: () => undefined }];
+  if (mode === "verify-ca" || isGiven) return [{ ...checked, checkServerIdentity: () => undefined }];
   const unchecked = { rejectUnauthorized: false, ...serverName };
   return mode === "require" ? [unchecked] : [unchecked, false];
 }
@@ -120,8 +122,8 @@ function explain(error: unknown, { host, port, database, user }: ClientConfig, m
     case "3D000":
       return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
     default:
-      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running? In development: docker compose -f docker-compose.dev.yml up -d`;
-      return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}`;
+      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running, and is it where DATABASE_URL says?`;
+      return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
   }
 }
 

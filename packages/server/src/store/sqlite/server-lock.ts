@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Database } from "bun:sqlite";
+import { openFailure } from "./open-failure.ts";
 
 const RETRY_MS = 100;
 
@@ -20,12 +21,12 @@ export class ServerLock implements Disposable {
    * @param patienceMs how long to wait for a server that ends, in milliseconds
    * @param onWait called once when there is one
    * @returns null when it is still there
+   * @throws PylonStartError when the file can't be made or written
    */
   static async take(path: string, patienceMs: number, onWait: () => void): Promise<ServerLock | null> {
-    mkdirSync(dirname(path), { recursive: true });
-    const database = new Database(`${path}-server`, { create: true, readwrite: true });
+    const database = open(path);
     const until = performance.now() + patienceMs;
-    for (let tries = 1; !isTaken(database); tries += 1) {
+    for (let tries = 1; !isTaken(path, database); tries += 1) {
       if (performance.now() >= until) {
         database.close();
         return null;
@@ -41,12 +42,22 @@ export class ServerLock implements Disposable {
   }
 }
 
-function isTaken(database: Database): boolean {
+function open(path: string): Database {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return new Database(`${path}-server`, { create: true, readwrite: true });
+  } catch (error) {
+    throw openFailure(path, error);
+  }
+}
+
+function isTaken(path: string, database: Database): boolean {
   try {
     database.run("BEGIN EXCLUSIVE");
     return true;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return false;
-    throw error;
+    database.close();
+    throw openFailure(path, error);
   }
 }

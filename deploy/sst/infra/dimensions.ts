@@ -1,0 +1,26 @@
+interface Dimensions {
+  readonly cluster: $util.Output<string>;
+  readonly service: $util.Output<string>;
+  readonly loadBalancer: $util.Output<string>;
+  /** The group of the port that has everything. */
+  readonly targetGroup: $util.Output<string>;
+}
+
+/** By what CloudWatch knows a service and its load balancer. */
+export function dimensionsOf({ nodes }: sst.aws.Service): Dimensions {
+  return {
+    cluster: nodes.service.cluster.apply((arn) => arn.split("/").at(-1) ?? arn),
+    service: nodes.service.name,
+    loadBalancer: nodes.loadBalancer.arnSuffix,
+    targetGroup: nodes.service.loadBalancers.apply((targets) => suffixOf(targets?.find(({ containerPort }) => containerPort === HTTP_PORT)?.targetGroupArn)),
+  };
+}
+
+const HTTP_PORT = 4321;
+
+/** `targetgroup/name/0123` of its ARN. */
+function suffixOf(targetGroupArn: string | undefined): string {
+  const suffix = targetGroupArn?.split(":").at(-1);
+  if (suffix === undefined) throw new Error(`The service has no target group for port ${HTTP_PORT}.`);
+  return suffix;
+}

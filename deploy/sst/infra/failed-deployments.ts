@@ -1,0 +1,35 @@
+/** Mails what ECS says when it gives a deployment up: who deployed is told by the command, the others by this. */
+export function tellOfFailedDeployments(topic: aws.sns.Topic, services: Readonly<Record<string, sst.aws.Service>>): void {
+  const arns = $util.all(Object.values(services).map(({ nodes }) => nodes.service.id));
+  const rule = new aws.cloudwatch.EventRule("FailedDeployment", {
+    description: `Deployments of ${$app.name} ${$app.stage} that ECS gave up`,
+    eventPattern: arns.apply((resources) =>
+      JSON.stringify({ source: ["aws.ecs"], "detail-type": ["ECS Deployment State Change"], resources, detail: { eventName: ["SERVICE_DEPLOYMENT_FAILED"] } }),
+    ),
+  });
+  new aws.cloudwatch.EventTarget("FailedDeploymentMail", {
+    rule: rule.name,
+    arn: topic.arn,
+    inputTransformer: {
+      inputPaths: { service: "$.resources[0]", reason: "$.detail.reason" },
+      inputTemplate: `"${$app.name} ${$app.stage}: a deployment of <service> failed. <reason>"`,
+    },
+  });
+  // A policy takes the place of the topic's first one, by which the account's own alarms may write.
+  const { accountId } = aws.getCallerIdentityOutput();
+  new aws.sns.TopicPolicy("AlarmsPolicy", {
+    arn: topic.arn,
+    policy: aws.iam.getPolicyDocumentOutput({
+      statements: [
+        {
+          actions: ["sns:Publish"],
+          resources: [topic.arn],
+          principals: [{ type: "Service", identifiers: ["cloudwatch.amazonaws.com"] }],
+          conditions: [{ test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] }],
+        },
+        // Without a condition: AWS does not say of topics that EventBridge names its rule to them.
+        { actions: ["sns:Publish"], resources: [topic.arn], principals: [{ type: "Service", identifiers: ["events.amazonaws.com"] }] },
+      ],
+    }).json,
+  });
+}

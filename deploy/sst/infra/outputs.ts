@@ -1,0 +1,36 @@
+import type { Database } from "./database";
+import { deployedService } from "./deployment";
+import { logGroupOf } from "./service";
+import { shardsDomain, type Settings } from "./settings";
+
+interface Made {
+  readonly settings: Settings;
+  readonly cluster: sst.aws.Cluster;
+  /** The replicas. */
+  readonly service: sst.aws.Service;
+  readonly shards?: sst.aws.Service;
+  readonly database?: Database;
+  readonly efs?: sst.aws.Efs;
+  readonly cdn: sst.aws.Cdn;
+  /** Who is told. */
+  readonly alarms: string;
+}
+
+/**
+ * Where the stage is, and by which names AWS's own commands know its parts.
+ *
+ * @returns outputs that fail when ECS took the deployment back
+ */
+export function outputsOf({ settings, cluster, service, shards, database, efs, cdn, alarms }: Made) {
+  return {
+    api: `https://${settings.domain}`,
+    cdn: settings.cdnDomain === undefined ? $interpolate`${cdn.url} (assets only: pages want PYLON_CDN_DOMAIN)` : `https://${settings.cdnDomain}`,
+    alarms,
+    cluster: cluster.nodes.cluster.name,
+    service: deployedService("Pylon", service),
+    logs: logGroupOf("Pylon"),
+    ...(shards === undefined ? {} : { shards: `https://${shardsDomain(settings.domain)}`, shardsService: deployedService("Shards", shards), shardsLogs: logGroupOf("Shards") }),
+    ...(database === undefined ? {} : { database: database.aurora.id, databaseInstance: database.aurora.nodes.instance?.id }),
+    ...(efs === undefined ? {} : { disk: efs.id }),
+  };
+}

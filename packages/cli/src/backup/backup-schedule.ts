@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { CONTENTS } from "./backup-folder.ts";
+import { PARTIAL } from "./make-backup.ts";
+
+const HOUR_MS = 60 * 60 * 1000;
+/** How often it looks whether one is due: a timer for the moment itself would not survive a clock that is set, or a year. */
+const LOOK_EVERY_MS = 60_000;
+const RETRY_MS = HOUR_MS;
+/** `2026-01-31T23-59-59-999Z`: the time in UTC, as every file system takes it. */
+const NAME = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
+
+export interface ScheduleOptions {
+  /** A folder that is there. */
+  readonly dir: string;
+  readonly hours: number;
+  /** How many of the newest are kept. */
+  readonly keep: number;
+  /** Makes a sealed backup in a new folder, or throws and leaves nothing. */
+  readonly make: (folder: string) => Promise<unknown>;
+  readonly onResult: (folder: string, outcome: "made" | { readonly error: unknown }) => void;
+  readonly now: () => number;
+}
+
+/** Backups at their time, in folders that are named by it, while a server serves. */
+export class BackupSchedule {
+  readonly #options: ScheduleOptions;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #isAtWork = false;
+  #notBefore = 0;
+
+  constructor(options: ScheduleOptions) {
+    this.#options = options;
+  }
+
+  /** Makes one at once where the newest is too old. */
+  start(): void {
+    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#timer.unref();
+    void this.look();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Makes one when it is due; nothing is thrown. */
+  async look(): Promise<void> {
+    const { dir, hours, make, now, onResult } = this.#options;
+    if (this.#isAtWork || now() < this.#notBefore) return;
+    this.#isAtWork = true;
+    const folder = join(dir, new Date(now()).toISOString().replaceAll(/[:.]/g, "-"));
+    try {
+      const newest = (await this.#there()).at(-1);
+      if (newest !== undefined && now() < timeOf(newest) + hours * HOUR_MS) return;
+      await this.#forgetPartial();
+      await make(folder);
+      onResult(folder, "made");
+      await this.#prune();
+    } catch (error) {
+      this.#notBefore = now() + RETRY_MS;
+      onResult(folder, { error });
+    } finally {
+      this.#isAtWork = false;
+    }
+  }
+
+  /** Whole backups, the oldest first; one from the future, as after a clock that went wrong, is none that counts. */
+  async #there(): Promise<string[]> {
+    const { dir, now } = this.#options;
+    return (await readdir(dir)).filter((name) => NAME.test(name) && timeOf(name) <= now() && existsSync(join(dir, name, CONTENTS))).toSorted();
+  }
+
+  async #prune(): Promise<void> {
+    const { dir, keep } = this.#options;
+    for (const name of (await this.#there()).slice(0, -keep)) await rm(join(dir, name), { recursive: true, force: true });
+  }
+
+  /** What a server that was killed did not finish. */
+  async #forgetPartial(): Promise<void> {
+    const { dir } = this.#options;
+    for (const name of await readdir(dir)) {
+      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length))) await rm(join(dir, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function timeOf(name: string): number {
+  return Date.parse(name.replace(NAME, "$1:$2:$3.$4"));
+}

@@ -1,0 +1,56 @@
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Manifest } from "@pylonsync/sdk";
+import { CommandError } from "../output.ts";
+import { systemFailure } from "../system-failure.ts";
+import { storedManifest, uploadsOf, type AppData } from "./app-data.ts";
+import { copyDurably, DATABASE, filesIn, MANIFEST, seal, UPLOADS } from "./backup-folder.ts";
+
+/** The name of a backup that is not whole yet, or never got so. */
+export const PARTIAL = ".partial";
+const OWNER_ONLY_FOLDER = 0o700;
+const OWNER_ONLY_FILE = 0o600;
+
+export interface MadeBackup {
+  readonly manifest: Manifest | null;
+  /** The folder that the files were copied from; null when they are not in one. */
+  readonly uploads: string | null;
+  readonly uploadedFiles: number;
+}
+
+/**
+ * Makes a sealed backup in a new folder, whole or not at all. It holds everybody's rows and files, so only its owner can read it.
+ *
+ * @param copy copies the database as of one moment
+ * @throws CommandError BACKUP_FAILED
+ */
+export async function makeBackup(data: AppData, folder: string, copy: (from: string, to: string) => void | Promise<void>): Promise<MadeBackup> {
+  const growing = `${folder}${PARTIAL}`;
+  try {
+    await rm(growing, { recursive: true, force: true });
+    await mkdir(growing, { recursive: true, mode: OWNER_ONLY_FOLDER });
+    // The database first: files come before the rows that name them, and go long after.
+    await copy(data.database, join(growing, DATABASE));
+    const manifest = await storedManifest(join(growing, DATABASE));
+    if (manifest !== null) await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    const uploads = uploadsOf(data, manifest);
+    const uploadedFiles = uploads === null ? 0 : await copyFiles(uploads, join(growing, UPLOADS));
+    await seal(growing, { app: manifest === null ? null : { name: manifest.name, version: manifest.version }, created_at: new Date().toISOString() });
+    for (const entry of await readdir(growing, { recursive: true, withFileTypes: true })) await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
+    await rename(growing, folder);
+    return { manifest, uploads, uploadedFiles };
+  } catch (error) {
+    await rm(growing, { recursive: true, force: true }).catch(() => undefined);
+    const reason = systemFailure(error, growing);
+    if (reason !== null) throw new CommandError("BACKUP_FAILED", `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`);
+    throw error;
+  }
+}
+
+async function copyFiles(from: string, to: string): Promise<number> {
+  if (!existsSync(from)) return 0;
+  const copied = [];
+  for (const path of await filesIn(from)) copied.push(await copyDurably(join(from, path), join(to, path)));
+  return copied.filter(Boolean).length;
+}

@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Environment } from "./env-files.ts";
+import { CommandError } from "./output.ts";
+
+/** Where an app's data is: as variables, in the place of those that are not set. */
+export type DataDefaults = Readonly<Partial<Record<"PYLON_DB_PATH" | "PYLON_FILES_DIR", string>>>;
+
+interface Place {
+  readonly database: string;
+  readonly uploads: string;
+}
+
+/** What `pylon start` serves. */
+function servedIn(dir: string): Place {
+  return { database: join(dir, "pylon.db"), uploads: join(dir, "uploads") };
+}
+
+/** What `pylon dev` serves, away from production's. */
+function developedIn(dir: string): Place {
+  return { database: join(dir, ".pylon", "dev.db"), uploads: join(dir, ".pylon", "uploads") };
+}
+
+/** For `pylon start`. @param dir of the app */
+export function servedData(dir: string, env: Environment): DataDefaults {
+  return dataAt(servedIn(dir), dir, env);
+}
+
+/** For `pylon dev`. @param dir of the app */
+export function developedData(dir: string, env: Environment): DataDefaults {
+  return dataAt(developedIn(dir), dir, env);
+}
+
+interface Search {
+  /** Whether uploaded files are wanted too. */
+  readonly files: boolean;
+  /** What is taken where neither `start` nor `dev` was yet. */
+  readonly whenNone: "served" | "developed";
+}
+
+/**
+ * For a command on data that a server made: what the variables name, else what is there.
+ *
+ * @param dir of the app
+ * @throws CommandError DATA_AMBIGUOUS when both `start` and `dev` were here, and no variable says which is meant
+ */
+export function foundData(dir: string, env: Environment, { files, whenNone }: Search): DataDefaults {
+  const [served, developed] = [servedIn(dir), developedIn(dir)];
+  const path = named(env, "PYLON_DB_PATH");
+  if (path === undefined && named(env, "DATABASE_URL") === undefined) {
+    const found = onlyOneOf("PYLON_DB_PATH", "databases", served.database, developed.database);
+    const isDeveloped = found === undefined ? whenNone === "developed" : found === developed.database;
+    return dataAt(isDeveloped ? developed : served, dir, env);
+  }
+  const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || (path !== undefined && ownerOf(path, dir) !== undefined);
+  if (!files || isSaid) return dataAt(served, dir, env);
+  // Beside a database of one's own choice either command may have kept files.
+  const uploads = onlyOneOf("PYLON_FILES_DIR", "folders of uploaded files", served.uploads, developed.uploads);
+  return dataAt(uploads === developed.uploads ? developed : served, dir, env);
+}
+
+function dataAt(place: Place, dir: string, env: Environment): DataDefaults {
+  // A database that is gone at the end takes its files with it.
+  if (/^(1|true)$/i.test(env["PYLON_IN_MEMORY"] ?? "")) return {};
+  const path = named(env, "PYLON_DB_PATH");
+  const owner = path === undefined ? undefined : ownerOf(path, dir);
+  return { PYLON_DB_PATH: place.database, PYLON_FILES_DIR: (owner ?? place).uploads };
+}
+
+/** Whose database that is; uploads belong to the database that names them. */
+function ownerOf(path: string, dir: string): Place | undefined {
+  return [servedIn(dir), developedIn(dir)].find(({ database }) => database === resolve(path));
+}
+
+/** @throws CommandError DATA_AMBIGUOUS */
+function onlyOneOf(variable: string, what: string, served: string, developed: string): string | undefined {
+  if (!existsSync(served)) return existsSync(developed) ? developed : undefined;
+  if (!existsSync(developed)) return served;
+  throw new CommandError("DATA_AMBIGUOUS", `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.`);
+}
+
+function named(env: Environment, variable: string): string | undefined {
+  const value = env[variable];
+  return value === "" ? undefined : value;
+}

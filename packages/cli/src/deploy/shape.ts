@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CommandError, EXIT } from "../output.ts";
+import { SHAPES, type Shape } from "./targets.ts";
+
+const CONFIG = "sst.config.ts";
+
+/** What only the config of a shape calls, first the one that has the most in it. */
+const TRAITS: readonly (readonly [Shape, RegExp])[] = [
+  ["efs", /\bcreateVolume\(/],
+  ["shards", /\bshardsDomain\(/],
+  ["nat-less", /\bcreateNetwork\(["']endpoints["']\)/],
+  ["redis", /\bcreateCache\(/],
+  ["default", /\bcreateDatabase\(/],
+];
+
+export interface ChosenShape {
+  /** Null: the app's config is of none that is known, and stays. */
+  readonly shape: Shape | null;
+  /** What it takes the place of; null: of nothing, or of the same. */
+  readonly from: Shape | "another" | null;
+}
+
+interface Choice {
+  /** Of `--shape`. */
+  readonly given: string | undefined;
+  readonly force: boolean;
+  readonly stage: string | undefined;
+}
+
+/**
+ * The shape that a deployment by SST is to have: the given one, else the one that the app has.
+ *
+ * @param dirs where a config may be, first the one that is written to
+ * @throws CommandError DEPLOY_INVALID_SHAPE, DEPLOY_OTHER_SHAPE: nothing was written or run
+ */
+export function chooseShape(dirs: readonly string[], { given, force, stage }: Choice): ChosenShape {
+  const wanted = given === undefined ? undefined : SHAPES.find((known) => known === given);
+  if (given !== undefined && wanted === undefined) throw new CommandError("DEPLOY_INVALID_SHAPE", `There is no shape "${given}": use ${SHAPES.join(", ")}.`, EXIT.USAGE);
+  const file = dirs.map((dir) => join(dir, CONFIG)).find((path) => existsSync(path));
+  if (file === undefined) return { shape: wanted ?? "default", from: null };
+  const there = shapeOf(readFileSync(file, "utf8"));
+  if (wanted === undefined || wanted === there) return { shape: there, from: null };
+  const from = there ?? "another";
+  const what = there === null ? `${CONFIG} is of none of the shapes that this version knows` : `${CONFIG} is of the shape ${there}`;
+  if (stage !== undefined) {
+    throw new CommandError("DEPLOY_OTHER_SHAPE", `${what}, and --shape is ${wanted}: nothing was written or deployed. Without --shape the one that is there is deployed. ${consequence(from, wanted)} To change it, write it first by \`pylon deploy --target sst --shape ${wanted} --force\`, look at it, and deploy it then.`);
+  }
+  if (!force) throw new CommandError("DEPLOY_OTHER_SHAPE", `${what}, and --shape is ${wanted}: nothing was written. --force writes the other one, and keeps copies of what was there. ${consequence(from, wanted)}`);
+  return { shape: wanted, from };
+}
+
+/** What happens to the data of a stage that gets another shape. */
+export function consequence(from: Shape | "another", to: Shape): string {
+  if (from !== "another" && (from === "efs") === (to === "efs")) return "Both have the same database: look at `npx sst diff --stage STAGE` before you deploy it.";
+  return "The new shape begins with an EMPTY database and no files; a stage other than production loses the old ones with it. Back up first, and take the data over yourself.";
+}
+
+/** Null: of none that is known. */
+function shapeOf(config: string): Shape | null {
+  const code = config.replaceAll(/\/\/.*$/gm, "");
+  const found = TRAITS.filter(([, trait]) => trait.test(code)).map(([shape]) => shape);
+  if (found.includes("efs") && found.includes("default")) return null;
+  return found[0] ?? null;
+}

@@ -1,0 +1,30 @@
+const MEANINGS: Readonly<Record<string, string>> = {
+  ENOSPC: "its disk is full: make room",
+  EDQUOT: "the user's share of its disk is used up: make room",
+  EROFS: "it is on a disk that can only be read: name another place",
+  ENOENT: "it is not there",
+  ENOTDIR: "a part of its path is no folder",
+  EISDIR: "it is a folder",
+  EFBIG: "it would be larger than this process may write",
+  EMFILE: "this process has too many files open: raise its limit (`ulimit -n`)",
+  SQLITE_FULL: "its disk is full: make room",
+  SQLITE_NOTADB: "it is no database of SQLite",
+  SQLITE_CORRUPT: "it is damaged: restore a backup",
+};
+
+/**
+ * What the operating system or SQLite refused, in a sentence with what to do.
+ *
+ * @param place what it is about, where the error does not know
+ * @returns null for an error that is not theirs
+ */
+export function systemFailure(error: unknown, place?: string): string | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  const code = String(error.code);
+  const isOfSystem = "syscall" in error && /^E[A-Z]+$/.test(code);
+  if (!isOfSystem && !code.startsWith("SQLITE_")) return null;
+  const path = ("path" in error ? String(error.path) : undefined) ?? place;
+  const mayNot = ["EACCES", "EPERM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"].includes(code);
+  const meaning = mayNot ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that user, or name another place` : (MEANINGS[code] ?? error.message);
+  return `${path === undefined ? "A file" : path} can't be used, because ${meaning} (${code}).`;
+}

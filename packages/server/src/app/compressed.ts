@@ -1,0 +1,58 @@
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzip } from "node:zlib";
+
+/** Best first: an equal wish of the client's gets the smaller answer. */
+const ENCODINGS = ["br", "gzip"] as const;
+export type Encoding = (typeof ENCODINGS)[number];
+
+/** Below this, what the headers cost is more than what is saved. */
+const LEAST_BYTES = 1024;
+/** What is compressed is held in memory. */
+const MOST_BYTES = 16 * 1024 * 1024;
+const TEXT = /^(text\/|application\/(javascript|json|manifest\+json|xml|wasm|xhtml\+xml|rss\+xml|atom\+xml)|image\/(svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)|font\/(ttf|otf))/;
+
+const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
+  br: (bytes) => promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+  gzip: (bytes) => promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION }),
+};
+
+/** Whether something of this type and size gets smaller. */
+export function isCompressible(type: string, size: number): boolean {
+  return size >= LEAST_BYTES && size <= MOST_BYTES && TEXT.test(type);
+}
+
+/** The encoding of ours that a client likes best by its `Accept-Encoding`; null when it takes none. */
+export function wantedEncoding(accept: string | null): Encoding | null {
+  const weights = new Map<string, number>();
+  for (const part of accept?.toLowerCase().split(",") ?? []) {
+    const [name = "", ...params] = part.split(";").map((text) => text.trim());
+    const q = params.find((param) => param.startsWith("q="));
+    weights.set(name, q === undefined ? 1 : Number(q.slice(2)) || 0);
+  }
+  let best: Encoding | null = null;
+  let most = 0;
+  for (const encoding of ENCODINGS) {
+    const weight = weights.get(encoding) ?? weights.get("*") ?? 0;
+    if (weight > most) [best, most] = [encoding, weight];
+  }
+  return best;
+}
+
+/** A body in the encodings that were asked for, each compressed once. */
+export class Compressed {
+  readonly #body: Blob;
+  readonly #encoded = new Map<Encoding, Promise<Uint8Array>>();
+
+  constructor(body: Blob) {
+    this.#body = body;
+  }
+
+  in(encoding: Encoding): Promise<Uint8Array> {
+    const known = this.#encoded.get(encoding);
+    if (known !== undefined) return known;
+    const encoded = this.#body.bytes().then(compress[encoding]);
+    this.#encoded.set(encoding, encoded);
+    encoded.catch(() => this.#encoded.delete(encoding));
+    return encoded;
+  }
+}

@@ -1,0 +1,51 @@
+import { userEntityOf } from "../auth/users.ts";
+import { escapeHtml } from "../mail/escape-html.ts";
+import type { CompiledApp } from "./compile-app.ts";
+
+export interface DevHomeOptions {
+  /** Whether `/studio/mail` shows mails: with a provider they are sent instead. */
+  readonly hasMailbox: boolean;
+}
+
+/** In dev mode: what an app without a page of its own shows at the address that `pylon dev` prints. */
+export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
+  return new Response(htmlOf(app, options), {
+    headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'" },
+  });
+}
+
+function htmlOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string {
+  const { name, version } = app.manifest;
+  const entities = [...app.model.schema.entities].map(({ name: entity, fields }) => row(entity, [...fields.keys()].join(", ")));
+  const functions = [...app.functions].map(([fn, { type }]) => row(fn, type));
+  const hasUserPages = app.manifest.auth?.pages !== false && app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
+  const links = [
+    ...(hasUserPages ? [link("/auth/sign-in", "sign in or make an account"), link("/auth/account", "the account that is signed in")] : []),
+    ...(hasMailbox ? [link("/studio/mail", "the mails that this app sends")] : []),
+    link("/health", "whether the server lives"),
+    link("/api/manifest", "what the app declares"),
+    link("/api/fn", "its functions with their arguments"),
+  ];
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(name)} in dev mode</title><style>${STYLE}</style></head>
+<body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
+<p>The API is served at this address, in dev mode. The app has no page of its own yet: write <code>web/index.html</code>, and it is shown here instead.</p>
+<h2>Entities</h2><dl>${entities.join("")}</dl>
+<h2>Functions</h2>${functions.length === 0 ? "<p class=none>None yet: a file in <code>functions/</code> is one.</p>" : `<dl>${functions.join("")}</dl>`}
+<h2>Look at</h2><dl>${links.join("")}</dl>
+<p class=none>The docs are in the folder <code>docs/</code> of Pylon; <code>docs/quickstart.md</code> goes on from here.</p>
+</main></body></html>`;
+}
+
+function row(name: string, detail: string): string {
+  return `<div><dt><code>${escapeHtml(name)}</code></dt><dd>${escapeHtml(detail)}</dd></div>`;
+}
+
+function link(path: string, text: string): string {
+  return `<div><dt><a href="${path}">${path}</a></dt><dd>${text}</dd></div>`;
+}
+
+const STYLE = `:root{color-scheme:light dark;--line:color-mix(in srgb,CanvasText 15%,transparent);--soft:color-mix(in srgb,CanvasText 70%,transparent);--accent:#1f5fd0}@media(prefers-color-scheme:dark){:root{--accent:#79a8ff}}
+body{margin:0;font:16px/1.55 system-ui,sans-serif;background:Canvas;color:CanvasText;overflow-wrap:anywhere}main{max-width:44rem;margin:0 auto;padding:2rem 1rem 3rem}
+h1{font-size:1.6rem;margin:0 0 .5rem}h1 small{font-size:1rem;font-weight:400;color:var(--soft)}h2{font-size:1rem;margin:1.75rem 0 .4rem}p{margin:.4rem 0}.none,dd{color:var(--soft)}
+dl{margin:0;border-top:1px solid var(--line)}dl div{display:grid;grid-template-columns:minmax(9rem,14rem) 1fr;gap:0 1rem;padding:.45rem 0;border-bottom:1px solid var(--line)}dd{margin:0}
+@media(max-width:32rem){dl div{grid-template-columns:1fr}}code{font:.92em ui-monospace,monospace}a{color:var(--accent)}`;

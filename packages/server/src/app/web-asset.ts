@@ -1,0 +1,51 @@
+import { Compressed, isCompressible, wantedEncoding } from "./compressed.ts";
+
+const ONE_YEAR_S = 31_536_000;
+
+export interface AssetOptions {
+  readonly type: string;
+  /** The name says the content, so it may be kept for ever. */
+  readonly immutable: boolean;
+  /** Says the content: another one for another content. */
+  readonly version: string;
+  /** Whether it is compressed for clients that take that; in dev mode a save would pay for it. */
+  readonly compresses: boolean;
+}
+
+/** A file of an app's page, as it is answered. */
+export class WebAsset {
+  readonly #body: Blob;
+  readonly #options: AssetOptions;
+  readonly #compressed: Compressed | null;
+
+  constructor(body: Blob, options: AssetOptions) {
+    this.#body = body;
+    this.#options = options;
+    this.#compressed = options.compresses && isCompressible(options.type, body.size) ? new Compressed(body) : null;
+  }
+
+  async answer(request: Request): Promise<Response> {
+    const { type, immutable, version } = this.#options;
+    const encoding = this.#compressed === null ? null : wantedEncoding(request.headers.get("accept-encoding"));
+    const etag = `"${version}${encoding === null ? "" : `-${encoding}`}"`;
+    const headers: Record<string, string> = {
+      "Content-Type": type,
+      "Cache-Control": immutable ? `public, max-age=${ONE_YEAR_S}, immutable` : "no-cache",
+      ETag: etag,
+      // A cache in between must not hand one client's encoding to another, the plain one included.
+      ...(this.#compressed === null ? {} : { Vary: "Accept-Encoding" }),
+      ...(encoding === null ? {} : { "Content-Encoding": encoding }),
+    };
+    if (isKnown(request.headers.get("if-none-match"), etag)) {
+      delete headers["Content-Encoding"];
+      return new Response(null, { status: 304, headers });
+    }
+    const body = this.#compressed === null || encoding === null ? this.#body : await this.#compressed.in(encoding);
+    return new Response(body as Blob | Uint8Array<ArrayBuffer>, { headers });
+  }
+}
+
+/** A proxy that changed the body on its way marks the tag as weak; for this it counts as the same. */
+function isKnown(ifNoneMatch: string | null, etag: string): boolean {
+  return ifNoneMatch !== null && ifNoneMatch.split(",").some((tag) => [etag, `W/${etag}`, "*"].includes(tag.trim()));
+}

@@ -1,0 +1,118 @@
+import { PylonError } from "@pylonsync/protocol";
+import { ANONYMOUS_IDENTITY } from "../data/caller.ts";
+import { parseJson } from "../request/body.ts";
+import { RequestContext } from "../request/context.ts";
+import { JsonAnswer, type Answer } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import type { AuthServices } from "./auth-services.ts";
+import { redirectFailure, redirection } from "./browser-redirects.ts";
+import { enterByEmail } from "./by-email.ts";
+import { AuthInput } from "./input.ts";
+import { linkPage } from "./pages/link-page.ts";
+import { hashOf, isSameHash, newToken } from "./secrets.ts";
+
+const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
+const PER_EMAIL = { max: 3, windowSeconds: 10 * 60 };
+const MINUTES = 15;
+const LIFETIME_MS = MINUTES * 60_000;
+const PURPOSE = "magic link";
+const COOKIE = "link";
+
+interface LinkData {
+  readonly email: string;
+  /** Absolute URLs that were found to be trusted. */
+  readonly callback: string;
+  readonly errorCallback: string;
+  /** The hash of the cookie that the browser which asked has. */
+  readonly browser: string;
+  /** The session that asked, by its id. */
+  readonly sessionId: string | null;
+}
+
+/**
+ * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is asked first: somebody else may have sent
+ * it here, to have it work under an account of theirs, and to get what its guest has made.
+ */
+export function magicLinkRoutes(services: AuthServices): Route[] {
+  const { attempts, cookie, mails, outcomes, platform, settings, tokens } = services;
+
+  const send = async (context: RequestContext): Promise<Answer> => {
+    const { request, identity } = context;
+    const input = await AuthInput.of(context);
+    const email = input.email();
+    mails.require();
+    const mailedUrl = settings.origins.mailedUrl(request);
+    const callback = settings.origins.redirectTarget(request, input.optionalText("callback") ?? "/");
+    const failed = input.optionalText("error_callback");
+    const errorCallback = failed === undefined ? askingPage(mailedUrl, callback) : settings.origins.redirectTarget(request, failed, "error_callback");
+    await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
+    await attempts.count("link", email, PER_EMAIL);
+    const browser = newToken(platform);
+    const data: LinkData = { email, callback, errorCallback, browser: hashOf(browser), sessionId: identity.sessionId };
+    const token = await tokens.issue(PURPOSE, data, LIFETIME_MS);
+    const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
+    await mails.send("magic-link", email, { link, minutes: MINUTES });
+    return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, { "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)] });
+  };
+
+  /** Where a second factor is asked for: the server's own page knows how, and goes on to where the link leads. */
+  const askingPage = (publicUrl: string, callback: string): string => (settings.hasPages() ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}` : callback);
+
+  const open = async (context: RequestContext): Promise<Answer> => {
+    // What only looks whether there is something must not use the link up.
+    if (context.request.method === "HEAD") throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not possible here.", { hint: "Possible: GET, POST." });
+    await attempts.countFrom("link by address", context.address, PER_ADDRESS);
+    const token = context.query("token") ?? "";
+    const data = (await tokens.peek(PURPOSE, token)) as LinkData | null;
+    if (data === null) throw over();
+    if (isAsker(context, data)) return follow(context, token, 302);
+    return linkPage({ appName: settings.appName(), email: data.email, token, callback: data.callback });
+  };
+
+  /** The button of the page. What the guest of this browser has stays the guest's. */
+  const confirm = async (context: RequestContext): Promise<Answer> => {
+    const text = await context.text();
+    const token = context.request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true ? new URLSearchParams(text).get("token") : tokenOf(parseJson(text));
+    await attempts.countFrom("link by address", context.address, PER_ADDRESS);
+    const data = (await tokens.peek(PURPOSE, token ?? "")) as LinkData | null;
+    if (data === null || token === null) throw over();
+    const { request, params, requestId } = context;
+    const as = isAsker(context, data) ? context : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
+    return follow(as, token, 303);
+  };
+
+  const follow = async (context: RequestContext, token: string, status: 302 | 303): Promise<Response> => {
+    let taken: LinkData | null = null;
+    try {
+      return await outcomes.of(async () => {
+        taken = (await tokens.take(PURPOSE, token)) as LinkData | null;
+        if (taken === null) throw over();
+        const { cookies } = await enterByEmail(services, context, taken.email, "link");
+        return redirection(taken.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
+      });
+    } catch (error) {
+      if (taken === null) throw error;
+      return redirectFailure(services, context, { target: (taken as LinkData).errorCallback, method: "link", error }, status);
+    }
+  };
+
+  const isAsker = ({ request, identity }: RequestContext, { browser, sessionId }: LinkData): boolean => {
+    const own = cookie.readOther(request.headers, COOKIE);
+    return (own !== null && isSameHash(hashOf(own), browser)) || (sessionId !== null && sessionId === identity.sessionId);
+  };
+
+  return [
+    { method: "POST", path: "/api/auth/magic-link/send", access: "anyone", handle: send },
+    { method: "GET", path: "/api/auth/magic-link/verify", access: "anyone", handle: open },
+    { method: "POST", path: "/api/auth/magic-link/verify", access: "anyone", handle: confirm },
+  ];
+}
+
+function tokenOf(body: unknown): string | null {
+  const token = typeof body === "object" && body !== null ? (body as { readonly token?: unknown }).token : undefined;
+  return typeof token === "string" ? token : null;
+}
+
+function over(): PylonError {
+  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", { field: "token", hint: "Ask for a new one." });
+}

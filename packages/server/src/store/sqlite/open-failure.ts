@@ -1,0 +1,15 @@
+import { PylonStartError } from "../../start-error.ts";
+
+/** Why the file of a SQLite database can't be used, and what to do about it. */
+export function openFailure(path: string, error: unknown): PylonStartError {
+  if (error instanceof PylonStartError) return error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PylonStartError(`The database ${path} can't be used by the user with the id ${String(process.getuid?.())} (${reason}): ${adviceOn(code)}`);
+}
+
+function adviceOn(code: string): string {
+  if (code === "ENOSPC" || code === "SQLITE_FULL") return "make room on its disk.";
+  if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") return "it is no whole database of SQLite. Restore a backup, or name another file by PYLON_DB_PATH.";
+  return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
+}

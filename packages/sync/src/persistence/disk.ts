@@ -1,0 +1,68 @@
+import type { ClientChange, Row } from "@pylonsync/protocol";
+import type { ResolvedSession } from "../session.ts";
+
+/** Whose token it was that a browser kept rows under. */
+export interface KeptSession {
+  /** Tells the token again, and does not tell the token. */
+  readonly witness: string;
+  readonly session: ResolvedSession;
+}
+
+/** A row as it was when it was kept; null for one that is gone. */
+export interface KeptRow {
+  readonly entity: string;
+  readonly id: string;
+  readonly row: Row | null;
+}
+
+/** Where a kept replica is in whose log, and who it was for. */
+export interface ReplicaHead {
+  readonly server: string;
+  readonly session: ResolvedSession;
+  readonly epoch: string | null;
+  readonly seq: number;
+}
+
+export interface KeptReplica {
+  readonly head: ReplicaHead;
+  readonly rows: readonly KeptRow[];
+}
+
+/** A write that no server has answered. */
+export interface KeptWrite {
+  readonly id: string;
+  /** Whose it is; nobody else's engine is given it. */
+  readonly owner: string;
+  readonly change: ClientChange & { readonly op_id: string };
+}
+
+/**
+ * What a browser keeps of one app between two visits, shared by its tabs.
+ *
+ * Any call may fail: storage is full, or somebody has emptied it. What a call does it does whole or not at all, `replaceReplica` excepted, after
+ * which there is the whole replica or none.
+ */
+export interface Disk {
+  readSession(): Promise<KeptSession | null>;
+  writeSession(kept: KeptSession): Promise<void>;
+  readReplica(): Promise<KeptReplica | null>;
+  replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>): Promise<void>;
+  /** Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or further on, because another tab was faster. */
+  patchReplica(head: ReplicaHead, rows: readonly KeptRow[]): Promise<void>;
+  /** Forgets who was signed in, and their rows. Writes stay. */
+  dropReplica(): Promise<void>;
+  /** In the order in which they were made. */
+  readWrites(owner: string): Promise<readonly KeptWrite[]>;
+  /** Nothing happens where it is there already. */
+  addWrites(writes: readonly KeptWrite[]): Promise<void>;
+  /** Which of these are there still. */
+  keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  removeWrites(ids: readonly string[]): Promise<void>;
+  /** What was `from`'s is `to`'s. */
+  handOver(from: string, to: string): Promise<void>;
+  /** Drops the writes of everybody else. */
+  dropOthers(owner: string): Promise<void>;
+  /** Forgets everything. */
+  clear(): Promise<void>;
+  close(): void;
+}

@@ -1,0 +1,237 @@
+import type { LocalStore } from "../local-store.ts";
+import type { EndOfMutation, MutationQueue, PendingMutation } from "../mutation-queue.ts";
+import type { Platform } from "../platform.ts";
+import { isSame, type ResolvedSession, type Session } from "../session.ts";
+import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
+import { ReplicaWriter } from "./replica-writer.ts";
+
+/** A disk that does not open, or does not answer, for this long is given up: the engine goes on without. */
+const OPEN_MS = 2_000;
+const ANSWER_MS = 10_000;
+
+export interface PersistenceOptions {
+  readonly open: () => Promise<Disk>;
+  readonly server: string;
+  readonly platform: Platform;
+  readonly session: Session;
+  readonly queue: MutationQueue;
+  readonly store: LocalStore;
+  readonly epoch: () => string | null;
+  /** The rows that were kept for whoever is signed in; a snapshot will replace them. */
+  readonly onReplica: (kept: KeptReplica) => void;
+  /** The queue holds what was kept, so it may be sent. */
+  readonly onWrites: () => void;
+}
+
+/**
+ * Keeps the queue and the replica for the next visit, and gives them to nobody but the user that they are of.
+ *
+ * Writes stay on disk until the server has answered them, or their user has signed out, or somebody else has signed in. Before the server has told
+ * who is there, only the token proves it: what is kept is then shown to the one who holds it. A failure of the disk changes nothing of what the
+ * engine does without one.
+ */
+export class Persistence {
+  readonly #options: PersistenceOptions;
+  readonly #writer: ReplicaWriter;
+  #disk: Disk | null = null;
+  /** One work after another, so that a write is not removed before it was added. */
+  #turn: Promise<void> = Promise.resolve();
+  #isOpen = false;
+  /** Whose writes the queue holds all of; undefined before it is known. */
+  #owner: string | undefined;
+  /** Answered, and on their way off the disk. */
+  readonly #over = new Set<string>();
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+    const { platform, store } = options;
+    this.#writer = new ReplicaWriter({ platform, store, disk: () => this.#disk, head: () => this.#head(), onApplied: (ids) => this.#remove(ids) });
+    options.queue.onEnd(({ ids, why }) => this.#forget(ids, why));
+    options.session.onConfirmed((session) => this.#confirm(session));
+  }
+
+  /** Takes what was kept, as far as it is proved whose it is. Never fails, and ends in time. */
+  async open(): Promise<void> {
+    this.#isOpen = true;
+    void this.#inTurn(async () => {
+      if (this.#disk !== null || !this.#isOpen) return;
+      const opening = this.#options.open();
+      const disk = await this.#inTime(opening, OPEN_MS);
+      if (disk === null) void opening.then((late) => late.close(), () => undefined);
+      this.#disk = disk;
+    });
+    await this.#use((disk) => this.#restore(disk));
+    // Without a disk nothing is waited for.
+    if (this.#disk === null) this.#options.onWrites();
+  }
+
+  /** Writes what is gathered, and lets go of the disk. */
+  close(): void {
+    this.#isOpen = false;
+    const written = this.#writer.flush();
+    void this.#inTurn(async () => {
+      await this.#inTime(written, ANSWER_MS);
+      if (this.#isOpen) return;
+      this.#disk?.close();
+      this.#disk = null;
+    });
+  }
+
+  /** Whether the queue holds all that this user has on disk: what is written now must not overtake it. */
+  hasWritesOf(userId: string | null): boolean {
+    return this.#disk === null || this.#owner === ownerOf(userId);
+  }
+
+  /** The store holds a snapshot of whoever is signed in. */
+  keepReplica(): void {
+    this.#writer.begin();
+  }
+
+  /** Somebody else may have signed in: what the store holds is kept no more. */
+  leaveReplica(): void {
+    this.#writer.end();
+  }
+
+  add(entry: PendingMutation): void {
+    const owner = this.#ownerOf(entry);
+    if (owner !== null) void this.#use((disk) => disk.addWrites([toKept(entry, owner)]));
+  }
+
+  /** Takes out of the queue what was found on disk and is there no more: another tab has sent it. */
+  async prune(): Promise<void> {
+    const { queue } = this.#options;
+    const ids = queue.pending().flatMap(({ id, isFound }) => (isFound === true ? [id] : []));
+    if (ids.length === 0) return;
+    await this.#use(async (disk) => {
+      const kept = await disk.keptWrites(ids);
+      queue.forget(new Set(ids.filter((id) => !kept.has(id))));
+    });
+  }
+
+  /** Another token is used from now on: whose it is the server will tell. */
+  changeUser(): void {
+    this.#writer.end();
+    this.#owner = undefined;
+    void this.#use((disk) => disk.dropReplica());
+  }
+
+  /** The user has signed out of this browser, and leaves nothing behind. */
+  signOut(): void {
+    this.#writer.end();
+    this.#owner = undefined;
+    void this.#use((disk) => disk.clear());
+  }
+
+  async #restore(disk: Disk): Promise<void> {
+    const { session, server, onReplica } = this.#options;
+    const { proof } = session;
+    if (!session.isKnown && proof !== null) {
+      const kept = await disk.readSession();
+      if (kept?.witness === proof && session.proof === proof && !session.isKnown) session.restore(kept.session);
+    }
+    if (session.isKnown) {
+      const kept = await disk.readReplica();
+      if (kept?.head.server === server && session.isKnown && isSame(kept.head.session, session.resolved)) onReplica(kept);
+    }
+    await this.#loadWrites(disk);
+  }
+
+  #confirm(session: ResolvedSession): void {
+    const { proof } = this.#options.session;
+    // Of nobody nothing is kept but their writes.
+    if (session.userId === null) this.#writer.end();
+    if (session.userId === null) void this.#use((disk) => disk.dropReplica());
+    else if (proof !== null) void this.#use((disk) => disk.writeSession({ witness: proof, session }));
+    void this.#use((disk) => this.#loadWrites(disk));
+  }
+
+  /** Brings the queue and the disk together, for whoever is there. */
+  async #loadWrites(disk: Disk): Promise<void> {
+    const { session, onWrites } = this.#options;
+    const { userId } = session;
+    const owner = userId === undefined ? session.proof : ownerOf(userId);
+    if (owner === null) return;
+    try {
+      await this.#exchangeWrites(disk, userId, owner);
+    } finally {
+      // What can't be read keeps nothing waiting.
+      if (userId !== undefined && userId === session.userId) {
+        this.#owner = owner;
+        onWrites();
+      }
+    }
+  }
+
+  async #exchangeWrites(disk: Disk, userId: string | null | undefined, owner: string): Promise<void> {
+    const { session, queue } = this.#options;
+    const { proof, witness } = session;
+    if (userId !== undefined && proof !== null) await disk.handOver(proof, owner);
+    // What others left waiting is theirs, and they are not here any more.
+    if (typeof userId === "string") await disk.dropOthers(owner);
+    await disk.addWrites(queue.pending().flatMap((entry) => (this.#ownerOf(entry) === owner ? [toKept(entry, owner)] : [])));
+    const writes = await disk.readWrites(owner);
+    if (userId !== session.userId || witness !== session.witness) return;
+    const maker = userId === undefined ? { userId, witness } : { userId };
+    queue.load(writes.flatMap(({ id, change }) => (this.#over.has(id) ? [] : [{ id, change, ...maker }])));
+  }
+
+  #forget(ids: readonly string[], why: EndOfMutation): void {
+    if (why === "elsewhere") return;
+    for (const id of ids) this.#over.add(id);
+    if (why === "applied") this.#writer.forgetWrites(ids);
+    else this.#remove(ids);
+  }
+
+  #remove(ids: readonly string[]): void {
+    void this.#use(async (disk) => {
+      await disk.removeWrites(ids);
+      for (const id of ids) this.#over.delete(id);
+    });
+  }
+
+  #head(): ReplicaHead | null {
+    const { session, store, server, epoch } = this.#options;
+    if (!session.isKnown || session.resolved.userId === null) return null;
+    return { server, session: session.resolved, epoch: epoch(), seq: store.cursor.last_seq };
+  }
+
+  #ownerOf({ userId, witness }: PendingMutation): string | null {
+    if (userId !== undefined) return ownerOf(userId);
+    const { proof } = this.#options.session;
+    return witness === proof ? proof : null;
+  }
+
+  /** Does something with the disk when it is its turn. @returns when it is done or has failed */
+  #use(work: (disk: Disk) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      const disk = this.#disk;
+      if (disk === null) return;
+      const isDone = await this.#inTime(work(disk).then(() => true, () => false), ANSWER_MS);
+      if (isDone !== null) return;
+      // What hangs once would keep every write waiting.
+      this.#disk = null;
+      this.#options.onWrites();
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(work);
+    return this.#turn;
+  }
+
+  /** @returns null where it failed or took too long */
+  #inTime<T>(work: Promise<T>, withinMs: number): Promise<T | null> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.platform.after(withinMs, () => resolve(null));
+      void work.then(resolve, () => resolve(null)).finally(cancel);
+    });
+  }
+}
+
+function ownerOf(userId: string | null): string {
+  return userId === null ? "nobody" : `user:${userId}`;
+}
+
+function toKept({ id, change }: PendingMutation, owner: string): KeptWrite {
+  return { id, owner, change };
+}

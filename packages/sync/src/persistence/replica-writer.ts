@@ -1,0 +1,97 @@
+import type { LocalStore, RowKey } from "../local-store.ts";
+import type { Platform } from "../platform.ts";
+import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
+
+/** How long changes are gathered: a burst of the feed is one write. */
+const GATHER_MS = 400;
+
+export interface ReplicaWriterOptions {
+  readonly platform: Platform;
+  readonly store: LocalStore;
+  readonly disk: () => Disk | null;
+  /** Where the replica is now; null when it is not to be kept. */
+  readonly head: () => ReplicaHead | null;
+  /** The rows that these writes made are on disk, or never will be. */
+  readonly onApplied: (ids: readonly string[]) => void;
+}
+
+/** Brings the confirmed rows to disk: all of a snapshot, then what changes, gathered. */
+export class ReplicaWriter {
+  readonly #options: ReplicaWriterOptions;
+  readonly #changed = new Map<string, RowKey>();
+  /** One write after another, apart from those of the queue, which must not wait for a large replica. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Whose replica it is has a number; what is written for an older one is dropped. */
+  #generation = 0;
+  #isActive = false;
+  #isWhole = false;
+  #applied: string[] = [];
+  #cancel: (() => void) | null = null;
+
+  constructor(options: ReplicaWriterOptions) {
+    this.#options = options;
+    options.store.onConfirmed((keys) => {
+      if (!this.#isActive) return;
+      for (const key of keys) this.#changed.set(JSON.stringify([key.entity, key.id]), key);
+      this.#soon();
+    });
+  }
+
+  /** The store holds a snapshot: it is kept whole, and followed from now on. */
+  begin(): void {
+    this.#isActive = true;
+    this.#isWhole = true;
+    this.#soon();
+  }
+
+  /** What the store holds is not to be kept, nor what is on its way to disk. */
+  end(): void {
+    this.#generation += 1;
+    this.#isActive = false;
+    this.#isWhole = false;
+    this.#changed.clear();
+  }
+
+  /** Forgets these writes once the rows that they made are on disk; a tab that is closed before sends them again, and they count once. */
+  forgetWrites(ids: readonly string[]): void {
+    this.#applied.push(...ids);
+    this.#soon();
+  }
+
+  /** Writes what is gathered now. @returns when it is done */
+  flush(): Promise<void> {
+    this.#cancel?.();
+    this.#cancel = null;
+    const { store, head: headNow, onApplied } = this.#options;
+    const head = this.#isActive ? headNow() : null;
+    const generation = this.#generation;
+    const applied = this.#applied;
+    const isWhole = this.#isWhole;
+    // Taken now: when it is their turn the store may hold another user's.
+    const rows: readonly KeptRow[] = isWhole ? [...store.allConfirmed()] : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
+    this.#changed.clear();
+    this.#isWhole = false;
+    this.#applied = [];
+    this.#turn = this.#turn.then(async () => {
+      const disk = this.#options.disk();
+      if (disk !== null && head !== null && generation === this.#generation && (isWhole || rows.length > 0)) await this.#keep(disk, head, rows, isWhole);
+      if (applied.length > 0) onApplied(applied);
+    });
+    return this.#turn;
+  }
+
+  async #keep(disk: Disk, head: ReplicaHead, rows: readonly KeptRow[], isWhole: boolean): Promise<void> {
+    try {
+      if (isWhole) await disk.replaceReplica(head, rows);
+      else await disk.patchReplica(head, rows);
+    } catch {
+      // Storage is full, it may be. A part of a replica is worth nothing; the queue goes on.
+      this.end();
+      await disk.dropReplica().catch(() => undefined);
+    }
+  }
+
+  #soon(): void {
+    this.#cancel ??= this.#options.platform.after(GATHER_MS, () => void this.flush());
+  }
+}

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mutation, v } from "@pylonsync/functions";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { TestClient, until, type Answer } from "./support/client.ts";
+import { startMailServer, type MailServer } from "./support/mail-server.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+
+const PASSWORD = "correct horse battery";
+const app = appOf(
+  buildManifest({
+    name: "shop",
+    version: "1.0.0",
+    entities: [
+      entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) }),
+      entity("Note", { text: field.string(), ownerId: field.id("User").owner() }),
+      entity("Report", { text: field.string(), aboutId: field.id("User"), reporterId: field.id("User").owner() }),
+      entity("Praise", { text: field.string(), aboutId: field.id("User") }),
+    ],
+    policies: [
+      policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }),
+      policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" }),
+      policy({ name: "reports", entity: "Report", allowRead: "auth.userId == data.reporterId", allowInsert: "auth.userId != null" }),
+      policy({ name: "praise", entity: "Praise", allowRead: "auth.userId == data.aboutId", allowInsert: "auth.userId != null" }),
+    ],
+  }),
+  { removeUser: mutation({ args: { id: v.string() }, handler: async (ctx, { id }) => ctx.db.delete("User", id as string) }) },
+);
+
+let server: TestServer;
+let mail: MailServer;
+let nobody: TestClient;
+let admin: TestClient;
+let number = 0;
+
+beforeAll(async () => {
+  mail = await startMailServer();
+  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com" });
+  nobody = new TestClient(server.url, null);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(async () => {
+  await server.stop();
+  await mail.stop();
+});
+
+const as = ({ body }: Answer): TestClient => new TestClient(server.url, body["token"] as string, body["user_id"] as string);
+const codeOf = (error: Answer): unknown => (error.body["error"] as { code?: string } | undefined)?.code;
+
+async function signIn(email = `person${(number += 1)}@example.com`): Promise<TestClient & { readonly email: string }> {
+  const before = mail.mails.filter(({ to }) => to === email).length;
+  await nobody.request("POST", "/api/auth/magic/send", { email });
+  const code = /\d{6}/.exec((await mail.to(email, before + 1)).text)?.[0];
+  return Object.assign(as(await nobody.request("POST", "/api/auth/magic/verify", { email, code })), { email });
+}
+
+const removals: readonly (readonly [string, (user: TestClient) => Promise<Answer>])[] = [
+  ["by the user, as a row", (user) => user.request("DELETE", `/api/entities/User/${user.userId}`)],
+  ["by the admin, as a row", (user) => admin.request("DELETE", `/api/entities/User/${user.userId}`)],
+  ["by the admin, as an account", (user) => admin.request("DELETE", `/api/admin/users/${user.userId}`)],
+  ["by a function", (user) => user.request("POST", "/api/fn/removeUser", { id: user.userId })],
+  ["by a push", (user) => user.request("POST", "/api/sync/push", { client_id: "c", changes: [{ op_id: `op-${user.userId}`, entity: "User", row_id: user.userId, kind: "delete" }] })],
+  ["in a transaction", (user) => user.request("POST", "/api/transact", [{ op: "delete", entity: "User", id: user.userId }])],
+];
+
+describe("a user who is deleted", () => {
+  test.each(removals)("%s has no session, no connection, no key and no password any more", async (_, remove) => {
+    const by = await signIn();
+    const changed = await by.request("POST", "/api/auth/password/change", { new_password: PASSWORD });
+    const user = Object.assign(new TestClient(server.url, (changed.body["token"] as string | undefined) ?? by.token, by.userId), { email: by.email });
+    const { body: made } = await user.request("POST", "/api/auth/api-keys", { name: "a way back" });
+    const key = new TestClient(server.url, made["key"] as string);
+    const sockets = [await user.live(0).ready(), await key.live(0).ready()];
+    const answer = await remove(user);
+    expect([answer.status < 300, answer.text]).toEqual([true, answer.text]);
+    await until(() => sockets.every(({ closed }) => closed !== null));
+    await until(async () => (await key.request("GET", "/api/auth/me")).status === 401);
+    await until(async () => (await user.request("GET", "/api/auth/me")).status === 401);
+    for (const gone of [user, key]) expect((await gone.request("POST", "/api/entities/Note", { text: "from beyond" })).status).toBe(401);
+    expect((await user.request("POST", "/api/auth/refresh")).status).toBe(401);
+    expect(codeOf(await nobody.request("POST", "/api/auth/password/login", { email: user.email, password: PASSWORD }))).toBe("INVALID_CREDENTIALS");
+    // A new user with the address is another user, to whom nothing of the old one belongs.
+    const next = await signIn(user.email);
+    expect(next.userId).not.toBe(user.userId);
+    expect((await next.request("GET", "/api/auth/api-keys")).body).toEqual([] as never);
+  });
+
+  test("stays as it was where the deletion is refused", async () => {
+    const [user, other] = [await signIn(), await signIn()];
+    expect((await other.request("DELETE", `/api/entities/User/${user.userId}`)).status).toBe(404);
+    expect((await user.request("GET", "/api/auth/me")).status).toBe(200);
+  });
+});
+
+describe("organizations of a user who leaves", () => {
+  const orgsOf = async (person: TestClient): Promise<unknown> => (await person.request("GET", "/api/auth/orgs")).body;
+
+  async function join(owner: TestClient, org: string, person: TestClient & { readonly email: string }, role: string): Promise<void> {
+    const before = mail.mails.filter(({ to }) => to === person.email).length;
+    await owner.request("POST", `/api/auth/orgs/${org}/invites`, { email: person.email, role });
+    const token = /token=([\w-]+)/.exec((await mail.to(person.email, before + 1)).text)?.[1];
+    expect((await person.request("POST", `/api/auth/invites/${token}/accept`)).status).toBe(200);
+  }
+
+  test("are not left without an owner: the last one hands over first, and the admin's deletion hands over by rank", async () => {
+    const [owner, member, deputy] = [await signIn(), await signIn(), await signIn()];
+    const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
+    const id = org["id"] as string;
+    await join(owner, id, member, "member");
+    await join(owner, id, deputy, "admin");
+    const refused = await owner.request("DELETE", "/api/auth/account");
+    expect([refused.status, codeOf(refused), refused.text]).toEqual([409, "LAST_OWNER", expect.stringContaining("Acme")]);
+    expect((await owner.request("GET", "/api/auth/me")).status).toBe(200);
+    expect((await admin.request("DELETE", `/api/admin/users/${owner.userId}`)).body).toEqual({ deleted: true });
+    expect(await orgsOf(deputy)).toMatchObject([{ id, role: "owner" }]);
+    expect(await orgsOf(member)).toMatchObject([{ id, role: "member" }]);
+    expect((await deputy.request("PATCH", `/api/auth/orgs/${id}`, { name: "Acme & Co." })).status).toBe(200);
+  });
+
+  test("without other members go too", async () => {
+    const owner = await signIn();
+    const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Alone" });
+    const guest = await signIn();
+    await owner.request("POST", `/api/auth/orgs/${String(org["id"])}/invites`, { email: guest.email });
+    const token = /token=([\w-]+)/.exec((await mail.to(guest.email, 2)).text)?.[1];
+    expect((await owner.request("DELETE", "/api/auth/account")).body).toEqual({ deleted: true });
+    expect(codeOf(await guest.request("POST", `/api/auth/invites/${token}/accept`))).toBe("INVALID_TOKEN");
+  });
+});
+
+describe("the export", () => {
+  test("T1: has what the user owns, and of what only names it what it may read", async () => {
+    const [reporter, user] = [await signIn(), await signIn()];
+    await user.insert("Note", { text: "my own" });
+    await reporter.insert("Report", { text: "canary about a user", aboutId: user.userId });
+    await reporter.insert("Praise", { text: "well done", aboutId: user.userId });
+    const own = await user.request("GET", "/api/auth/account/export");
+    expect(own.body["rows"]).toMatchObject({ Note: [{ text: "my own" }], Praise: [{ text: "well done" }] });
+    expect(own.text).not.toContain("canary");
+    expect((await reporter.request("GET", "/api/auth/account/export")).text).toContain("canary");
+    expect((await admin.request("GET", `/api/admin/users/${user.userId}/export`)).text).toContain("canary");
+  });
+});
+
+describe("a guest", () => {
+  test("takes its rows along and leaves", async () => {
+    const guest = await TestClient.guest(server.url);
+    await guest.insert("Note", { text: "a guest's" });
+    expect((await guest.request("GET", "/api/auth/account/export")).body).toMatchObject({ user: null, rows: { Note: [{ text: "a guest's" }] } });
+    expect((await guest.request("DELETE", "/api/auth/account")).body).toEqual({ deleted: true });
+    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await admin.request("POST", "/api/query/Note", { ownerId: guest.userId })).body).toEqual([] as never);
+  });
+
+  test("is exported and deleted by the admin, like a user", async () => {
+    const guest = await TestClient.guest(server.url);
+    await guest.insert("Note", { text: "a guest's" });
+    expect((await admin.request("GET", `/api/admin/users/${guest.userId}/export`)).body).toMatchObject({ rows: { Note: [{ text: "a guest's" }] } });
+    expect((await admin.request("DELETE", `/api/admin/users/${guest.userId}`)).body).toEqual({ deleted: true });
+    await until(async () => (await guest.request("GET", "/api/auth/me")).status === 401);
+    for (const [method, path] of [["GET", `/api/admin/users/${guest.userId}/export`], ["DELETE", `/api/admin/users/${guest.userId}`]] as const) expect((await admin.request(method, path)).status).toBe(404);
+  });
+});

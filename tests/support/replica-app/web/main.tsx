@@ -1,0 +1,34 @@
+import { db, init } from "@pylonsync/react";
+import { createRoot } from "react-dom/client";
+
+declare global {
+  interface Window {
+    /** For the test, which writes and looks by it. */
+    readonly db: typeof db;
+    /** What was refused, or not sent. */
+    readonly refused: readonly string[];
+  }
+}
+
+const isCookie = location.search.includes("cookie");
+init({ baseUrl: location.origin, appName: "replica", ...(isCookie ? { credentials: "cookie" } : {}) });
+const refused: string[] = [];
+db.onError(({ code }) => refused.push(code));
+Object.assign(window, { db, refused });
+
+function App() {
+  const { isLoaded, userId } = db.useSession();
+  const { connection, pending } = db.useStatus();
+  const { data } = db.useQuery("Todo", { orderBy: { title: "asc" } });
+  return (
+    <>
+      <output id="user">{isLoaded ? (userId ?? "nobody") : "unknown"}</output>
+      <output id="status">{connection}</output>
+      <output id="pending">{pending}</output>
+      <output id="rows">{data.map(({ title }) => String(title)).join()}</output>
+    </>
+  );
+}
+
+const root = document.getElementById("root");
+if (root !== null) createRoot(root).render(<App />);
