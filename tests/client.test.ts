@@ -308,3 +308,14 @@ test("a machine that says it is offline and is not stays live", async () => {
   await until(() => engine.mutations.all().length === 0);
   expect(seen.every((connection) => connection === "live")).toBe(true);
 });
+
+test("a client's query, which knows no schema, refuses what is no filter, and finds nothing where there is nothing", async () => {
+  const { url } = await serve();
+  const engine = connect(url, "websocket");
+  await engine.signInAsGuest();
+  await engine.insert("Todo", { title: "milk" });
+  expect(() => engine.query("Todo", { where: { title: { $nope: 1 } } })).toThrow(expect.objectContaining({ code: "INVALID_QUERY" }));
+  expect(engine.query("Nothing").getSnapshot()).toEqual([]);
+  expect(engine.query("Todo", { where: { colour: "red" } }).getSnapshot()).toEqual([]);
+  expect(engine.query("Todo", { where: { colour: null } }).getSnapshot()).toHaveLength(1);
+});

@@ -13,6 +13,15 @@ const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 export async function check(): Promise<void> {
   const { data } = db.useQuery("Task", { where: { rank: 1 } });
   same<(typeof data)[number]["due"], string | null>(true);
+  db.useQuery("Task", { where: { $or: [{ rank: { $gt: 3 } }, { $not: { due: null } }] }, orderBy: { rank: "desc", id: "asc" } });
+  // @ts-expect-error there is no such entity
+  db.useQuery("Nope");
+  // @ts-expect-error there is no such field
+  db.useQuery("Task", { where: { colour: "red" } });
+  // @ts-expect-error there is no such field in a part of the filter
+  db.useQuery("Task", { where: { $or: [{ colour: "red" }] } });
+  // @ts-expect-error there is no such field to order by
+  db.useQuery("Task", { orderBy: { colour: "asc" } });
   const { renamed } = await db.fn("rename", { id: "x", title: "y" });
   same<typeof renamed, boolean>(true);
   await db.insert("Task", least);

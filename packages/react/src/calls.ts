@@ -1,4 +1,5 @@
-import { callFunction, HttpClient, streamFunction } from "@pylonsync/sync";
+import { createIdFactory } from "@pylonsync/protocol";
+import { callFunction, HttpClient, streamFunction, systemPlatform } from "@pylonsync/sync";
 import { getEngine } from "./client.ts";
 
 interface CallOptions {
@@ -9,13 +10,16 @@ interface CallOptions {
 /** Calls a server function outside of a component. @throws PylonClientError */
 export function callFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): Promise<unknown> {
   if (options.token === undefined) return getEngine().fn(name, args);
-  return callFunction(client(options.token), getEngine().platform, name, args, crypto.randomUUID());
+  return callFunction(client(options.token), getEngine().platform, name, args, newId());
 }
 
 /** Calls a function and yields the texts that it streams. @returns its result @throws PylonClientError */
 export function streamFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): AsyncGenerator<string, unknown> {
   return streamFunction(client(options.token ?? getEngine().token), name, args);
 }
+
+// `crypto.randomUUID` is not there on plain http.
+const newId = createIdFactory(Date.now, systemPlatform.randomBytes);
 
 function client(token: string | null): HttpClient {
   const { baseUrl, platform } = getEngine();

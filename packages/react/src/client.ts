@@ -54,10 +54,12 @@ export function configureClient(options: { readonly baseUrl?: string; readonly a
   config = { ...config, ...options };
 }
 
+/** The server that `init` named, else the one of development. */
 export function getBaseUrl(): string {
   return config.baseUrl ?? DEFAULT_BASE_URL;
 }
 
+/** What tells this app's token and rows from those of others on the same origin. */
 export function getAppName(): string {
   return config.appName ?? "default";
 }

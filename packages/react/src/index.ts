@@ -48,7 +48,7 @@ export { db } from "./db.ts";
 export { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
 export { usePreloadedQuery, type Preloaded } from "./preloaded.ts";
 export { EngineProvider, useEngine, type EngineProviderProps } from "./provider.tsx";
-export { useQuery, useQueryOne, useStatus, type QueryResult, type RowResult } from "./queries.ts";
+export { useQuery, useQueryOne, useStatus, type EntityFilter, type EntityQueryOptions, type QueryResult, type RowResult } from "./queries.ts";
 export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
 export { useSession, type SessionState } from "./session.ts";

@@ -2,7 +2,7 @@ import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
 import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { useMemo, useState } from "react";
 import { useEngine } from "./provider.tsx";
-import { useQuery, useStatus, type QueryResult } from "./queries.ts";
+import { useQuery, useStatus, type EntityQueryOptions, type QueryResult } from "./queries.ts";
 import { useSession } from "./session.ts";
 
 /** Rows that a server has asked for with its caller's session. */
@@ -22,7 +22,7 @@ export interface Preloaded<E extends EntityName> {
  */
 export function usePreloadedQuery<E extends EntityName>(preloaded: Preloaded<E>, given?: SyncEngine): QueryResult<RegisteredEntities[E]> {
   const sync = useEngine(given);
-  const live = useQuery(sync, preloaded.entity, preloaded.options);
+  const live = useQuery(sync, preloaded.entity, preloaded.options as EntityQueryOptions<E>);
   const { userId } = useSession(sync);
   const { ready } = useStatus(sync);
   const [wasReady, setWasReady] = useState(ready);

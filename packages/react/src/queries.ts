@@ -20,6 +20,21 @@ export interface RowResult<R> {
   readonly refetch: () => void;
 }
 
+/** A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A registered app's fields are known by name. */
+export type EntityFilter<Row> = { readonly [Field in keyof Row]?: unknown } & {
+  readonly $and?: readonly EntityFilter<Row>[];
+  readonly $or?: readonly EntityFilter<Row>[];
+  readonly $not?: EntityFilter<Row>;
+};
+
+/** What a live query shows. */
+export interface EntityQueryOptions<E extends EntityName> {
+  readonly where?: EntityFilter<RegisteredEntities[E]> | undefined;
+  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+  readonly orderBy?: { readonly [Field in keyof RegisteredEntities[E]]?: "asc" | "desc" } | undefined;
+  readonly limit?: number | undefined;
+}
+
 const NO_ROWS: readonly never[] = [];
 
 /**
@@ -28,7 +43,7 @@ const NO_ROWS: readonly never[] = [];
  * @example
  * const { data } = useQuery(sync, "Todo", { where: { done: false }, orderBy: { createdAt: "desc" } });
  */
-export function useQuery<E extends EntityName>(sync: SyncEngine, entity: E, options: QueryOptions = {}): QueryResult<RegisteredEntities[E]> {
+export function useQuery<E extends EntityName>(sync: SyncEngine, entity: E, options: EntityQueryOptions<E> = {}): QueryResult<RegisteredEntities[E]> {
   // The options are data: two that read the same are the same.
   const key = JSON.stringify(options);
   const [generation, setGeneration] = useState(0);

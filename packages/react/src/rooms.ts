@@ -11,6 +11,7 @@ export interface UseRoomOptions extends RoomOptions {
   readonly onBroadcast?: (message: RoomBroadcast) => void;
 }
 
+/** Who is there, and how to say something to them. */
 export interface RoomResult extends RoomState {
   readonly setPresence: (data: unknown) => Promise<void>;
   readonly broadcast: (topic: string, data?: unknown) => Promise<void>;

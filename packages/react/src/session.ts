@@ -2,6 +2,7 @@ import { ANONYMOUS_SESSION, type ResolvedSession, type SyncEngine } from "@pylon
 import { useCallback, useEffect, useSyncExternalStore } from "react";
 import { useEngine } from "./provider.tsx";
 
+/** Who is signed in, as `useSession` says it. */
 export interface SessionState {
   readonly session: ResolvedSession;
   /** False until it is known who is signed in: show neither the app nor the sign-in page yet. */

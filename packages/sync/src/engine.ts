@@ -259,19 +259,24 @@ export class SyncEngine {
     return new Room(room, userId, connection, options);
   }
 
+  /** How it is doing now. */
   get status(): SyncStatus {
     return this.#status;
   }
+  /** Told when the status changes. @returns stops it */
   onStatus(listener: (status: SyncStatus) => void): () => void {
     return this.#statusChanged.on(listener);
   }
+  /** Whether changes come as they happen. */
   get connected(): boolean {
     return this.#status.connection === "live";
   }
+  /** Where the replica is in the server's log. */
   getCursor(): SyncCursor {
     return this.store.cursor;
   }
 
+  /** What requests are signed in by; null for nobody, and where a cookie does it. */
   get token(): string | null {
     return this.#session.token;
   }
@@ -280,9 +285,11 @@ export class SyncEngine {
   resolvedSession(): ResolvedSession {
     return this.#session.resolved;
   }
+  /** Told when the server says that somebody else is there than before. @returns stops it */
   onSession(listener: (session: ResolvedSession) => void): () => void {
     return this.#session.onChange(listener);
   }
+  /** Asks the server who is there. @throws PylonClientError */
   refreshResolvedSession(): Promise<ResolvedSession> {
     return this.#session.refresh();
   }

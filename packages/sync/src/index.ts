@@ -12,6 +12,7 @@ export { HttpClient } from "./http.ts";
 export { liveQuery, liveRow, type LiveList, type LiveRow, type QueryOptions } from "./live-query.ts";
 export { LocalStore, type SyncCursor } from "./local-store.ts";
 export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
+export type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./persistence/disk.ts";
 export { systemPlatform, type Platform, type Socket } from "./platform.ts";
 export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./room.ts";
 export { ANONYMOUS_SESSION, toResolvedSession, type Credentials, type ResolvedSession } from "./session.ts";

@@ -18,7 +18,11 @@ export interface LiveList {
   subscribe(listener: () => void): () => void;
 }
 
-/** @throws QueryError when the filter can't be understood */
+/**
+ * The rows of a replica that match, live.
+ *
+ * @throws QueryError when the filter can't be understood
+ */
 export function liveQuery(store: LocalStore, entity: string, options: QueryOptions = {}): LiveList {
   const { where, order } = parseFilter({ ...options.where, ...(options.orderBy === undefined ? {} : { $order: options.orderBy }) });
   const test = compilePredicate(where);
@@ -45,6 +49,13 @@ export interface LiveRow {
   readonly subscribe: (listener: () => void) => () => void;
 }
 
+/**
+ * One row of a replica, live, as `liveQuery` has lists.
+ *
+ * @example
+ * const row = liveRow(engine.store, "Todo", id);
+ * row.subscribe(() => render(row.getSnapshot()));
+ */
 export function liveRow(store: LocalStore, entity: string, id: string): LiveRow {
   return { getSnapshot: () => store.get(entity, id), subscribe: (listener) => store.subscribe(entity, listener) };
 }

@@ -8,6 +8,7 @@ import type { Platform } from "./platform.ts";
 /** How soon to look again when something happened while an answer was on its way, which it may not know, in milliseconds. */
 const LOOK_AGAIN_MS = 100;
 
+/** How a stay in a room begins and goes on. */
 export interface RoomOptions {
   /** What the others see of this user at first; JSON of at most 16 KiB. Default `{}`. */
   readonly initialPresence?: unknown;

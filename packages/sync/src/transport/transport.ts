@@ -1,5 +1,6 @@
 import type { ChangeEvent, Hello, PresenceMessage, RoomEvent, TopicMessage } from "@pylonsync/protocol";
 
+/** How changes come: over a socket, an event stream, or by asking again and again. */
 export type TransportType = "websocket" | "sse" | "poll";
 
 /** What comes from other users, and is in no row. */
