@@ -297,11 +297,6 @@ export class RunningServer {
     this.#metrics.backup(outcome);
   }
 
-  /** Counts a backup that was made of its data, or that failed. */
-  countBackup(outcome: "made" | "failed"): void {
-    this.#metrics.backup(outcome);
-  }
-
   /** Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing more. */
   async leave(): Promise<void> {
     this.#announce();
