@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until, type Answer } from "./support/client.ts";
@@ -88,6 +92,53 @@ describe("a user who is deleted", () => {
     const [user, other] = [await signIn(), await signIn()];
     expect((await other.request("DELETE", `/api/entities/User/${user.userId}`)).status).toBe(404);
     expect((await user.request("GET", "/api/auth/me")).status).toBe(200);
+  });
+});
+
+describe("the database", () => {
+  test("T18: has no password in its log, and after a deletion neither an address in it nor in what waited for its owner", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-left-"));
+    const file = join(dir, "pylon.db");
+    const declared = buildManifest({
+      name: "shop",
+      version: "1.0.0",
+      entities: [entity("User", { email: field.string().unique(), displayName: field.string().optional(), team: field.string().optional(), passwordHash: field.string().optional() }), entity("Diary", { text: field.string(), writer: field.id("User").owner() })],
+      policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id || data.team == 'shown'" }), policy({ name: "diaries", entity: "Diary", allow: "auth.userId == data.writer" })],
+    });
+    const own = await startServer(appOf(declared), { PYLON_DEV_MODE: "1", PYLON_DB_PATH: file, PYLON_IN_MEMORY: "0" });
+    const tables = (): Map<string, string> => {
+      using db = new Database(file, { readonly: true });
+      const names = db.query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+      return new Map(names.map(({ name }) => [name, JSON.stringify(db.query(`SELECT * FROM "${name}"`).all())]));
+    };
+    const holding = (text: string): string[] => [...tables()].filter(([, rows]) => rows.includes(text)).map(([name]) => name).toSorted();
+    try {
+      const [by, email, reset] = [new TestClient(own.url, null), "canary@example.com", "/api/auth/password/reset/request"];
+      const made = await by.request("POST", "/api/auth/password/register", { email, password: PASSWORD, displayName: "Canary" });
+      const user = new TestClient(own.url, made.body["token"] as string, made.body["user_id"] as string);
+      const other = await by.request("POST", "/api/auth/password/register", { email: "other@example.com", password: PASSWORD });
+      const reader = new TestClient(own.url, other.body["token"] as string);
+      await new TestClient(own.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${user.userId}`, { team: "shown" });
+      await user.insert("Diary", { text: "Dear Canary" });
+      const { body: seen } = await reader.request("GET", "/api/sync/pull");
+      expect(JSON.stringify(seen)).toContain(email);
+      expect(holding("$argon2")).toEqual(["User"]);
+      for (const [path, body] of [[reset, { email }], ["/api/auth/magic-link/send", { email }], ["/api/auth/email/send-verification", {}]] as const) expect((await user.request("POST", path, body)).status).toBe(200);
+      const { body: org } = await reader.request("POST", "/api/auth/orgs", { name: "Acme" });
+      expect((await reader.request("POST", `/api/auth/orgs/${String(org["id"])}/invites`, { email })).status).toBe(201);
+      expect(holding(email)).toEqual(["User", "_pylon_changes", "_pylon_codes", "_pylon_invitations", "_pylon_one_time_tokens"]);
+      expect((await user.request("DELETE", "/api/auth/account", { password: PASSWORD })).body).toEqual({ deleted: true });
+      await own.server.maintain();
+      expect([holding(email), holding("Canary")]).toEqual([[], []]);
+      // Who could see the user, and was away meanwhile, is told of the end all the same.
+      const { last_seq: since } = seen["cursor"] as { last_seq: number };
+      const { changes } = (await reader.request("GET", `/api/sync/pull?since=${since}`)).body as unknown as { changes: object[] };
+      expect(changes.length).toBeGreaterThan(0);
+      for (const change of changes) expect(change).toEqual({ kind: "delete", entity: "User", row_id: user.userId, seq: expect.any(Number), timestamp: expect.any(String) });
+    } finally {
+      await own.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 });
 

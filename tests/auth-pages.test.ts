@@ -118,7 +118,16 @@ test("a code by mail signs in", async () => {
   await until(async () => ((await whoAmI().catch(() => null)) as { readonly email: string } | null)?.email === email);
 }, 60_000);
 
-test("a server that can't be reached is said in words, and the form goes on", async () => {
+test("a server that can't be reached is said in words, a sign-out that it did not hear of is none, and the form goes on", async () => {
+  await page.goto(`${url}/auth/account`);
+  await page.locator("#who").filter({ hasText: "ben@example.com" }).waitFor();
+  await page.route("**/api/auth/**", (route) => route.abort());
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await says(/The server can't be reached. Try again./);
+  expect(new URL(page.url()).pathname).toBe("/auth/account");
+  await page.unroute("**/api/auth/**");
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.waitForURL("**/auth/sign-in");
   await page.goto(`${url}/auth/sign-in?redirect=/health`);
   await page.route("**/api/auth/**", (route) => route.abort());
   await page.getByLabel("E-mail").first().fill("nobody@example.com");

@@ -217,3 +217,14 @@ test("T14: a role that the app no longer claims is gone with the next refresh", 
   const refreshed = as(await staff.request("POST", "/api/auth/refresh"));
   expect((await refreshed.request("GET", "/api/auth/me")).body["roles"]).toEqual([]);
 });
+
+test("the admin ends a user's sessions, keys and connections, on the spot", async () => {
+  const { client } = await person();
+  const key = new TestClient(server.url, (await client.request("POST", "/api/auth/api-keys", { name: "a program" })).body["key"] as string);
+  const sockets = [client.live(0), key.live(0)];
+  await Promise.all(sockets.map((socket) => socket.ready()));
+  expect((await client.request("DELETE", `/api/admin/users/${client.userId}/sessions`)).status).toBe(403);
+  expect((await admin.request("DELETE", `/api/admin/users/${client.userId}/sessions`)).body).toEqual({ revoked_count: 1 });
+  await until(() => sockets.every(({ closed }) => closed !== null));
+  expect([await isLive(client), await isLive(key)]).toEqual([false, false]);
+});

@@ -115,10 +115,13 @@ describe("T8: a reset of the password of an account that nobody had proved to be
   let oidc: OidcServer;
   let shop: TestServer;
   const stop: (() => Promise<void>)[] = [];
+  /** The provider's clock is that of the machine. */
+  let ahead = 0;
+  const shifted = { ...platform, now: () => Date.now() + ahead };
   beforeAll(async () => {
     const port = await freePort();
     oidc = await startOidcProvider(`http://localhost:${port}/api/auth/callback/acme`);
-    shop = await startServer(app, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer });
+    shop = await startServer(app, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer }, shifted);
     stop.push(shop.stop, oidc.stop);
   });
   afterAll(async () => {
@@ -126,8 +129,8 @@ describe("T8: a reset of the password of an account that nobody had proved to be
   });
 
   const cookieOf = (response: Response, name: string): string => (response.headers.getSetCookie().find((value) => value.startsWith(name)) ?? "").split(";")[0] ?? "";
-  async function withProvider(name: string): Promise<string> {
-    const begun = await fetch(`${shop.url}/api/auth/login/acme?error_callback=/failed`);
+  async function withProvider(name: string, headers: Record<string, string> = {}): Promise<string> {
+    const begun = await fetch(`${shop.url}/api/auth/login/acme?error_callback=/failed`, { headers });
     const { redirect } = (await begun.json()) as { redirect: string };
     const back = await oidc.signIn(redirect, name);
     const answer = await fetch(back.replace(/^http:\/\/localhost/, "http://127.0.0.1"), { redirect: "manual", headers: { Cookie: cookieOf(begun, "pylon_oauth") } });
@@ -156,6 +159,22 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     expect(await withProvider("unverified-vic")).toBe("");
     expect((await ownerClient.request("GET", "/api/auth/accounts")).body).toEqual([] as never);
     expect((await ownerClient.request("GET", "/api/auth/api-keys")).body).toEqual([] as never);
+  });
+
+  test("an account elsewhere is linked by a fresh sign-in or with the password only", async () => {
+    const anybody = new TestClient(shop.url, null);
+    const { body } = await anybody.request("POST", "/api/auth/password/register", { email: "ned@example.com", password: OWN });
+    const user = new TestClient(shop.url, body["token"] as string);
+    const link = (extra: object): Promise<Answer> => user.request("POST", "/api/auth/oauth/link/acme", extra);
+    expect((await link({})).status).toBe(200);
+    ahead += 11 * 60_000;
+    expect((await link({})).body["error"]).toMatchObject({ code: "FRESH_SIGN_IN_REQUIRED" });
+    expect((await link({ password: FOREIGN })).status).toBe(401);
+    expect((await link({ password: OWN })).status).toBe(200);
+    // A sign-in that a stale session starts is one of its own, and links nothing.
+    const other = await withProvider("thief", { Authorization: `Bearer ${user.token}` });
+    expect((await anybody.request("GET", "/api/auth/session", undefined, { Cookie: other })).body["user"]).toMatchObject({ email: "thief@example.com" });
+    expect((await user.request("GET", "/api/auth/accounts")).body).toEqual([] as never);
   });
 });
 

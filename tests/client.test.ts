@@ -6,7 +6,7 @@ import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type SyncEngine, type TransportType } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
-import { appOf, startServer, type TestServer } from "./support/server.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
 const own = "auth.userId == data.ownerId && data.title != ''";
 const app = appOf(
@@ -318,4 +318,28 @@ test("a client's query, which knows no schema, refuses what is no filter, and fi
   expect(engine.query("Nothing").getSnapshot()).toEqual([]);
   expect(engine.query("Todo", { where: { colour: "red" } }).getSnapshot()).toEqual([]);
   expect(engine.query("Todo", { where: { colour: null } }).getSnapshot()).toHaveLength(1);
+});
+
+test("what the admin wrote is not sent by nobody", async () => {
+  const { url } = await serve();
+  const storage = createWriteThroughStorage({ pylon_token: ADMIN_TOKEN }, () => undefined);
+  const { platform, network } = machine();
+  const engine = createSyncEngine(url, { reconnectDelay: 30, storage, platform });
+  cleanups.push(() => engine.stop());
+  const refused: string[] = [];
+  engine.onError(({ code }) => refused.push(code));
+  engine.start();
+  await until(() => engine.connected);
+  expect(engine.resolvedSession()).toMatchObject({ userId: null, isAdmin: true });
+  network.isThere = false;
+  await engine.insert("Todo", { title: "the admin's", ownerId: "somebody" });
+  await until(() => engine.status.connection === "offline");
+  // Another tab forgets the token.
+  storage.remove("pylon_token");
+  network.isThere = true;
+  await until(() => refused.length === 1);
+  expect(refused).toEqual(["SESSION_CHANGED"]);
+  await until(() => engine.connected);
+  expect(engine.resolvedSession().isAdmin).toBe(false);
+  expect((await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/query/Todo", {})).text).toBe("[]");
 });

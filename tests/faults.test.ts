@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type Socket, type SyncEngine } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
+import { randomOf } from "./support/random.ts";
 import { appOf, startServer } from "./support/server.ts";
 
 const app = appOf(
@@ -15,17 +16,6 @@ const app = appOf(
 
 const CLIENTS = 3;
 const OPERATIONS = 60;
-
-/** A small seeded generator: the same seed gives the same faults. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** A network that loses requests before and after the server, delays, and cuts sockets. */
 class BadNetwork {

@@ -86,6 +86,8 @@ describe("signing in with an OIDC provider", () => {
     expect((await comeBack(back, cookie)).status).toBe(400);
     const again = await begin();
     const fine = await oidc.signIn(again.redirect, "ben");
+    // What only looks at the link uses nothing up.
+    expect((await fetch(fine.replace(/^http:\/\/localhost/, "http://127.0.0.1"), { method: "HEAD", redirect: "manual", headers: { Cookie: again.cookie } })).status).toBe(405);
     expect((await comeBack(fine, again.cookie)).status).toBe(302);
     const replayed = await comeBack(fine, again.cookie);
     expect([replayed.status, sessionOf(replayed)]).toEqual([400, ""]);

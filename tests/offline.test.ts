@@ -164,10 +164,15 @@ test("while the server is away a reload shows the rows and the user, and what is
   await insert(page, "later");
   await page.reload();
   await shows(page, "kept,later");
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({ ready: true, stale: true, pending: 1 });
+  // What a server renders is newer than what was kept.
+  expect(await page.locator("#preloaded").innerText()).toContain("rendered");
   server = await startServer(app, env);
   await status(page, "live");
   await sent(page);
   expect(await onServer(client)).toEqual(["kept", "later"]);
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({ ready: true, stale: false });
+  expect(await page.locator("#preloaded").innerText()).toBe("kept,later");
 }, 60_000);
 
 test("a row that may not be seen any more, or is new, is so after the reload", async () => {

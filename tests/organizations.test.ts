@@ -262,6 +262,13 @@ describe("an API key", () => {
     expect([answer.status, answer.body["error"]]).toMatchObject([400, { field }]);
   });
 
+  test("are a hundred at most, however many are asked for at once", async () => {
+    const person = await Person.new();
+    const answers = await Promise.all(Array.from({ length: 115 }, (_, at) => person.request("POST", "/api/auth/api-keys", { name: `key ${at}` })));
+    expect([answers.filter(({ status }) => status === 201).length, answers.filter(({ status }) => status === 409).length]).toEqual([100, 15]);
+    expect((await person.request("GET", "/api/auth/api-keys")).body).toHaveLength(100);
+  }, 60_000);
+
   test("of another user can't be deleted; guesses of its secret fail", async () => {
     const [person, other] = [await Person.new(), await Person.new()];
     const { client, id } = await keyOf(person, {});

@@ -201,6 +201,11 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await page.goto(`${url}/account`);
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
+  await page.getByLabel("Current password").fill(ANOTHER);
+  await page.getByLabel("New password").fill(ANOTHER);
+  await press("Change the password");
+  await page.getByRole("status").filter({ hasText: "Your password is changed" }).waitFor();
+  // With the token that the session has got.
   await press("Add an authenticator app");
   // By camera, and by hand.
   const totp = URI.parse(await scanned()) as TOTP;

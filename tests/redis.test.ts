@@ -236,8 +236,9 @@ test("Redis dies and comes back empty: requests are served meanwhile, and the ro
   const dave = await signIn(b.url, "dave");
   expect((await join(dave, room)).status).toBe(200);
   expect((await carol.request("POST", "/api/rooms/leave", { room })).body).toEqual({ left: room, was_present: true });
-  expect((await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body).toEqual({ updated: true });
-  expect(performance.now() - started).toBeLessThan(2000);
+  for (let n = 0; n < 60; n += 1) expect((await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body).toEqual({ updated: true });
+  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  expect(performance.now() - started).toBeLessThan(20_000);
   expect(await usersIn(a.url, room)).toEqual(["alice"]);
   expect(await usersIn(b.url, room)).toEqual(["bob", "dave"]);
   await redis.start();
@@ -265,12 +266,13 @@ test("Redis hangs: a request waits at most once for it, and the rooms go on afte
   await until(() => heard(ears, room).length === 2 && heard(bobsEars, room).length === 1);
   redis.pause();
   const started = performance.now();
-  for (let n = 0; n < 20; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
-  expect(performance.now() - started).toBeLessThan(5000);
+  for (let n = 0; n < 60; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
+  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  expect(performance.now() - started).toBeLessThan(20_000);
   await Bun.sleep(9000);
   redis.resume();
   await until(async () => (await usersIn(a.url, room)).join() === "alice,bob" && (await usersIn(b.url, room)).join() === "alice,bob" && (await usersIn(b.url, `room-${rooms}`)).join() === "alice", 10_000);
   await Bun.sleep(3000);
   expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
   expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([]);
-}, 60_000);
+}, 120_000);

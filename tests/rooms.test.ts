@@ -210,7 +210,8 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect(heard(watcher, "grace").filter((line) => line.startsWith("leave"))).toEqual([]);
     back.close();
     const closedAt = performance.now();
-    await until(() => heard(watcher, "grace").includes(`leave ${user.userId}`), 8000);
+    await until(() => heard(watcher, "grace").includes(`leave ${user.userId}`), 30_000);
+    // A slow machine only makes it more.
     expect(performance.now() - closedAt).toBeGreaterThan(4800);
     expect(await usersIn(alice, "grace")).toEqual([alice.userId]);
     expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(1);

@@ -112,6 +112,14 @@ describe("an authenticator app", () => {
     expect((await other.user.request("DELETE", `/api/auth/trusted-devices/${device?.id}`)).status).toBe(404);
     expect((await as(trusted).request("DELETE", `/api/auth/trusted-devices/${device?.id}`)).status).toBe(200);
     expect((await login(email, { Cookie })).status).toBe(403);
+    later(60);
+    const anew = await fetch(`${server.url}/api/auth/totp/verify`, { method: "POST", body: JSON.stringify({ mfa_token: tokenOf(await login(email)), code: code(), trust_device: true }) });
+    const second = (anew.headers.getSetCookie().find((value) => value.startsWith("bank_session_device=")) ?? "").split(";")[0] ?? "";
+    expect((await login(email, { Cookie: second })).status).toBe(200);
+    expect((await other.user.request("DELETE", "/api/auth/trusted-devices")).body).toEqual({ revoked_count: 0 });
+    expect((await login(email, { Cookie: second })).status).toBe(200);
+    expect((await as(trusted).request("DELETE", "/api/auth/trusted-devices")).body).toEqual({ revoked_count: 1 });
+    expect((await login(email, { Cookie: second })).status).toBe(403);
   });
 
   test("is removed with a code only", async () => {

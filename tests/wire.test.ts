@@ -153,6 +153,24 @@ test("the pages of an app and their files count against no limit, what is not th
   await own.stop();
 });
 
+test("an app's script comes compressed, and what its answer depends on adds up", async () => {
+  const pages = await loadApp(join(import.meta.dir, "support", "sign-in-app"), { dev: false });
+  const own = await startServer(pages, { PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32) });
+  const script = /src="(\/[^"]+\.js)"/.exec(await (await fetch(own.url)).text())?.[1] ?? "no script";
+  const get = (headers: Record<string, string>): Promise<Response> => fetch(own.url + script, { headers: { Origin: own.url, ...headers } });
+  const plain = await get({ "Accept-Encoding": "identity" });
+  const packed = await get({ "Accept-Encoding": "br" });
+  expect(packed.headers.get("content-encoding")).toBe("br");
+  expect(packed.headers.get("vary")).toBe("Accept-Encoding, Origin");
+  expect(await packed.text()).toBe(await plain.text());
+  const again = await get({ "Accept-Encoding": "br", "If-None-Match": packed.headers.get("etag") ?? "" });
+  expect([again.status, again.headers.get("vary"), await again.text()]).toEqual([304, "Accept-Encoding, Origin", ""]);
+  // What rows hold is not compressed: the length would tell of it.
+  const rows = await fetch(`${own.url}/api/auth/session`, { headers: { "Accept-Encoding": "br, gzip" } });
+  expect([rows.status, rows.headers.get("content-encoding")]).toEqual([200, null]);
+  await own.stop();
+});
+
 test("a server that is found over https says so to browsers, unless it is told not to", async () => {
   const said = async (env: Record<string, string>): Promise<(string | null)[]> => {
     const own = await startServer(app, env);

@@ -11,20 +11,12 @@ export default $config({
     const pylon = await import("./infra");
     const settings = pylon.readSettings($app.stage);
     const network = pylon.createNetwork();
-    const efs = pylon.createVolume(network, settings);
+    const volume = pylon.createVolume(network, settings);
     const parameters = pylon.createParameters(pylon.secretValues(settings));
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
-    const service = pylon.createService("Pylon", {
-      cluster,
-      network,
-      settings,
-      parameters,
-      replicas: "single",
-      volume: { efs, path: "/data" },
-      environment: { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" },
-    });
-    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, efs });
+    const service = pylon.createService("Pylon", { cluster, network, settings, parameters, volume, replicas: "single" });
+    const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, volume });
     const cdn = pylon.createCdn(service, settings);
-    return pylon.outputsOf({ settings, cluster, service, efs, cdn, alarms });
+    return pylon.outputsOf({ settings, cluster, service, volume, cdn, alarms });
   },
 });

@@ -13,9 +13,10 @@ export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
 /**
  * A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an address that is not verified.
  *
+ * @param givesRefreshTokens to who did not ask for one too, as some do
  * @param isLikeApple takes no PKCE, the secret in the body, and gives an id_token to who asks for name and email only
  */
-export async function startOidcProvider(redirectUri: string, { isLikeApple = false } = {}): Promise<OidcServer> {
+export async function startOidcProvider(redirectUri: string, { isLikeApple = false, givesRefreshTokens = false } = {}): Promise<OidcServer> {
   const port = await freePort();
   const issuer = `http://localhost:${port}`;
   const provider = new Provider(issuer, {
@@ -24,6 +25,7 @@ export async function startOidcProvider(redirectUri: string, { isLikeApple = fal
     scopes: ["openid", "email", "profile", "offline_access"],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     conformIdTokenClaims: false,
+    ...(givesRefreshTokens ? { issueRefreshToken: () => Promise.resolve(true), rotateRefreshToken: true } : {}),
     findAccount: (_context, id) => ({
       accountId: id,
       claims: () => ({ sub: id, email: `${id.replace("unverified-", "")}@example.com`, email_verified: !id.startsWith("unverified-"), name: `The ${id}` }),

@@ -3,6 +3,7 @@ import type { Database } from "./database";
 import { dimensionsOf } from "./dimensions";
 import { tellOfFailedDeployments } from "./failed-deployments";
 import type { Settings } from "./settings";
+import type { Volume } from "./volume";
 
 /** `PYLON_DATABASE_POOL` where nothing is said, and one more connection of each replica, which listens. */
 const POOL = 10;
@@ -33,7 +34,7 @@ interface Watched {
   readonly services: Readonly<Record<string, sst.aws.Service>>;
   readonly database?: Database;
   readonly cache?: Cache;
-  readonly efs?: sst.aws.Efs;
+  readonly volume?: Volume;
 }
 
 /**
@@ -41,7 +42,7 @@ interface Watched {
  *
  * @returns who is told, for the outputs of the deployment
  */
-export function createAlarms(settings: Settings, { services, database, cache, efs }: Watched): string {
+export function createAlarms(settings: Settings, { services, database, cache, volume }: Watched): string {
   const { isProduction, alarmEmail } = settings;
   if (!isProduction && alarmEmail === undefined) return "none, for want of PYLON_ALARM_EMAIL";
   const topic = new aws.sns.Topic("Alarms");
@@ -51,7 +52,7 @@ export function createAlarms(settings: Settings, { services, database, cache, ef
     ...Object.fromEntries(Object.entries(services).flatMap(([name, service]) => Object.entries(alarmsOfService(name, service)))),
     ...(database === undefined ? {} : alarmsOfDatabase(database, connectionsOf(settings, services))),
     ...(cache === undefined ? {} : alarmsOfCache(cache)),
-    ...(efs === undefined ? {} : alarmsOfVolume(efs)),
+    ...(volume === undefined ? {} : alarmsOfVolume(volume)),
   };
   for (const [name, { what, namespace, metric, dimensions, statistic, above, below, periods, period = 1, isHeard = false }] of Object.entries(alarms)) {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
@@ -81,7 +82,16 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
   const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) => (most === 1 ? 10 : 3));
   const alarms: Record<string, Alarm> = {
     // The load balancer counts by zone, so one zone with a container is enough; and it counts nothing where there are none.
-    NoReplica: { namespace: balancer.namespace, dimensions: { LoadBalancer: loadBalancer, TargetGroup: targetGroup }, what: `no container of ${name} is healthy`, metric: "HealthyHostCount", statistic: "Maximum", below: 1, periods: patience, isHeard: true },
+    NoReplica: {
+      ...balancer,
+      dimensions: { ...balancer.dimensions, TargetGroup: targetGroup },
+      what: `no container of ${name} is healthy`,
+      metric: "HealthyHostCount",
+      statistic: "Maximum",
+      below: 1,
+      periods: patience,
+      isHeard: true,
+    },
     ServerErrors: { ...balancer, what: `more than 10 answers of ${name} in a minute were a 5xx`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 10, periods: 5 },
     // An app that few people use at night fails as rarely as it is asked.
     LastingErrors: { ...balancer, what: `${name} answered with a 5xx in each ten minutes of an hour`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 0, periods: 6, period: 10 },
@@ -119,7 +129,7 @@ function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
 }
 
 /** With elastic throughput, as SST makes a file system, there are no burst credits to run out of. */
-function alarmsOfVolume(efs: sst.aws.Efs): Record<string, Alarm> {
+function alarmsOfVolume({ efs }: Volume): Record<string, Alarm> {
   return {
     VolumeIo: { namespace: "AWS/EFS", dimensions: { FileSystemId: efs.id }, what: "the disk is at more than 90 % of the I/O that EFS allows", metric: "PercentIOLimit", statistic: "Maximum", above: 90, periods: 10 },
   };

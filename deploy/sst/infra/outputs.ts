@@ -2,6 +2,7 @@ import type { Database } from "./database";
 import { deployedService } from "./deployment";
 import { logGroupOf } from "./service";
 import { shardsDomain, type Settings } from "./settings";
+import type { Volume } from "./volume";
 
 interface Made {
   readonly settings: Settings;
@@ -10,7 +11,7 @@ interface Made {
   readonly service: sst.aws.Service;
   readonly shards?: sst.aws.Service;
   readonly database?: Database;
-  readonly efs?: sst.aws.Efs;
+  readonly volume?: Volume;
   readonly cdn: sst.aws.Cdn;
   /** Who is told. */
   readonly alarms: string;
@@ -21,16 +22,17 @@ interface Made {
  *
  * @returns outputs that fail when ECS took the deployment back
  */
-export function outputsOf({ settings, cluster, service, shards, database, efs, cdn, alarms }: Made) {
+export function outputsOf({ settings, cluster, service, shards, database, volume, cdn, alarms }: Made) {
   return {
     api: `https://${settings.domain}`,
-    cdn: settings.cdnDomain === undefined ? $interpolate`${cdn.url} (assets only: pages want PYLON_CDN_DOMAIN)` : `https://${settings.cdnDomain}`,
+    cdn: settings.cdnDomain === undefined ? cdn.url : `https://${settings.cdnDomain}`,
+    cdnServes: settings.cdnDomain === undefined ? "assets only: pages want PYLON_CDN_DOMAIN" : "pages and assets",
     alarms,
     cluster: cluster.nodes.cluster.name,
     service: deployedService("Pylon", service),
     logs: logGroupOf("Pylon"),
     ...(shards === undefined ? {} : { shards: `https://${shardsDomain(settings.domain)}`, shardsService: deployedService("Shards", shards), shardsLogs: logGroupOf("Shards") }),
     ...(database === undefined ? {} : { database: database.aurora.id, databaseInstance: database.aurora.nodes.instance?.id }),
-    ...(efs === undefined ? {} : { disk: efs.id }),
+    ...(volume === undefined ? {} : { disk: volume.efs.id }),
   };
 }

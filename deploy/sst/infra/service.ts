@@ -4,6 +4,7 @@ import type { Network } from "./network";
 import { versionsOf, type Parameters } from "./parameters";
 import { allow } from "./security-groups";
 import { dnsOf, type Settings } from "./settings";
+import type { Volume } from "./volume";
 
 /** HTTP and everything else on one port; and WebSocket, SSE and shards on ports of their own, as clients of four ports expect them. */
 const HTTP_PORT = 4321;
@@ -23,10 +24,9 @@ interface ServiceOptions {
   readonly settings: Settings;
   /** The name that leads to this service's load balancer; default the stage's domain. */
   readonly domain?: string;
-  readonly environment?: Readonly<Record<string, $util.Input<string>>>;
   readonly parameters: Parameters;
   readonly files?: Files;
-  readonly volume?: { readonly efs: sst.aws.Efs; readonly path: string };
+  readonly volume?: Volume;
   readonly size?: { readonly cpu: "0.25 vCPU" | "0.5 vCPU" | "1 vCPU" | "2 vCPU"; readonly memory: `${number} GB` };
   /** How many replicas; `single`: one, and never a second one beside it, not even while a new version is deployed. */
   readonly replicas?: { readonly min: number; readonly max: number } | "single";
@@ -43,7 +43,7 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
     image: { context: ".", dockerfile: "Dockerfile" },
     ...(settings.isProduction ? {} : { capacity: "spot" as const }),
     ...(files === undefined ? {} : { link: [files.bucket] }),
-    ...(volume === undefined ? {} : { volumes: [volume] }),
+    ...(volume === undefined ? {} : { volumes: [{ efs: volume.efs, path: volume.path }] }),
     permissions: mailPermissions(settings),
     environment: {
       PYLON_LOG_FORMAT: "json",
@@ -53,9 +53,10 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
       OTEL_RESOURCE_ATTRIBUTES: `deployment.environment.name=${$app.stage}`,
       // A container reads its secrets when it starts. With their versions here another value makes another task definition, and so new containers.
       PARAMETER_VERSIONS: versionsOf(parameters),
-      ...settings.variables,
       ...files?.environment,
-      ...options.environment,
+      ...volume?.environment,
+      // Last, so that what a stage says in PYLON_VARIABLES holds.
+      ...settings.variables,
     },
     ssm: Object.fromEntries(Object.entries(parameters).map(([variable, { arn }]) => [variable, arn])),
     // Until the service is steady, be it with the new containers or, after a rollback, with the old ones: `deployedService` tells which.

@@ -4,9 +4,21 @@ import type { Settings } from "./settings";
 const NFS_PORT = 2049;
 /** The user of the image. */
 const UID = 10001;
+const PATH = "/data";
 
-/** A disk that outlives the container, for SQLite and files. Only the containers mount it, as the image's user, in a folder of its own. */
-export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings): sst.aws.Efs {
+export interface Volume {
+  readonly efs: sst.aws.Efs;
+  readonly path: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * A disk that outlives the container, for SQLite and files. Only the containers mount it, as the image's user, in a folder of its own.
+ *
+ * Production is backed up: AWS Backup copies the disk file by file while the server writes, so what is whole in a copy are not the live database and its log, but the
+ * backups that the server left beside them. Two of these are enough on the disk, because AWS Backup keeps the older ones.
+ */
+export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings): Volume {
   const efs = new sst.aws.Efs("Data", {
     vpc,
     transform: {
@@ -23,7 +35,14 @@ export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings
       },
     },
   });
-  // It copies file by file while the server writes: what is whole in it are the backups that `pylon backup` left on the disk, not the live database.
   if (isProduction) new aws.efs.BackupPolicy("DataBackup", { fileSystemId: efs.id, backupPolicy: { status: "ENABLED" } });
-  return efs;
+  return {
+    efs,
+    path: PATH,
+    environment: {
+      PYLON_DB_PATH: `${PATH}/pylon.db`,
+      PYLON_FILES_DIR: `${PATH}/uploads`,
+      ...(isProduction ? { PYLON_BACKUP_DIR: `${PATH}/backups`, PYLON_BACKUP_KEEP: "2" } : {}),
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { loadConfig } from "../../../packages/server/src/config.ts";
+import { VARIABLES } from "../../../packages/server/src/config/variables.ts";
 import { canInstall, SstPlatform } from "./platform.ts";
 import { edgeFunction, ENV, FILES, SHAPES, Stage, statementsOf, VERSIONS, type Container } from "./stage.ts";
 
@@ -56,12 +57,19 @@ for (const version of VERSIONS) {
         const environments = evaluate(shape, stage).environments();
         expect(environments).toHaveLength(shape.includes("shards") ? 2 : 1);
         for (const environment of environments) {
-          const { oauth, database, files, corsOrigins } = loadConfig(environment);
+          const { oauth, database, files, corsOrigins, backup } = loadConfig(environment);
+          expect(Object.keys(environment).filter((name) => name.startsWith("PYLON_") && !(name in VARIABLES) && !name.startsWith("PYLON_OAUTH_"))).toEqual([]);
           expect(oauth).toMatchObject([{ name: "github", clientId: ENV.PYLON_OAUTH_GITHUB_CLIENT_ID, secret: { value: ENV.SST_SECRET_PylonOauthGithubClientSecret } }]);
           expect([database.kind, files.provider]).toEqual(shape.includes("efs") ? ["sqlite", "local"] : ["postgres", "s3"]);
+          expect(backup).toEqual(shape.includes("efs") && stage === "production" ? { dir: "/data/backups", hours: 24, keep: 2 } : null);
           expect(corsOrigins).toEqual([stage === "production" ? "https://api.example.com" : "https://pr-42.api.example.com"]);
         }
       }
+    });
+
+    test("what a stage says in PYLON_VARIABLES holds", () => {
+      const env = { PYLON_VARIABLES: "PYLON_BACKUP_KEEP,PYLON_BACKUP_HOURS", PYLON_BACKUP_KEEP: "5", PYLON_BACKUP_HOURS: "168", PYLON_SECRETS: "" };
+      expect(loadConfig(evaluate("sst.config.efs.ts", "production", env).environments()[0] ?? {}).backup).toEqual({ dir: "/data/backups", hours: 168, keep: 5 });
     });
 
     test("metrics, traces and logs go where OTLP is taken, named by stage, and its key is a secret", () => {
@@ -171,7 +179,7 @@ for (const version of VERSIONS) {
         expect(guard(request("/lists/7", { sort: { value: "a%20b" }, all: { value: "" } }))).toMatchObject({ statusCode: 302, headers: { location: { value: "https://api.example.com/lists/7?sort=a%20b&all=" } } });
         for (const uri of ["/", "/index.html", "/lists/7.5/x"]) expect(guard(request(uri))).toMatchObject({ statusCode: 302 });
         for (const uri of ["/chunk-0a1b2c.js", "/logo.svg"]) expect(guard(request(uri))).toMatchObject({ uri });
-        expect(stage.outputs["cdn"]).toContain("assets only");
+        expect(stage.outputs["cdnServes"]).toContain("assets only");
       });
 
       test("with a name of its own has pages, which the server lets call it", () => {

@@ -73,7 +73,7 @@ describe("where start and dev both were", () => {
     for (const args of [["backup", "second"], ["restore", "copy", "--yes"], ["resync", "--yes"], ["migrate", "plan"], ["migrate", "apply", "--yes"]]) {
       const { exitCode, json } = await run(args);
       expect({ args, exitCode, code: json["code"] }).toEqual({ args, exitCode: 1, code: "DATA_AMBIGUOUS" });
-      for (const text of [`PYLON_DB_PATH=${at("pylon.db")}`, `PYLON_DB_PATH=${at(".pylon/dev.db")}`]) expect(json["message"]).toContain(text);
+      for (const text of [`PYLON_DB_PATH=${at("pylon.db")}`, `PYLON_DB_PATH=${at(".pylon/dev.db")}`, "PYLON_FILES_DIR"]) expect(json["message"]).toContain(text);
     }
     expect(files()).toEqual(before);
   });

@@ -76,7 +76,7 @@ function ownerOf(path: string, dir: string): Place | undefined {
 function onlyOneOf(variable: string, what: string, served: string, developed: string): string | undefined {
   if (!existsSync(served)) return existsSync(developed) ? developed : undefined;
   if (!existsSync(developed)) return served;
-  throw new CommandError("DATA_AMBIGUOUS", `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.`);
+  throw new CommandError("DATA_AMBIGUOUS", `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.${variable === "PYLON_DB_PATH" ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others." : ""}`);
 }
 
 function named(env: Environment, variable: string): string | undefined {

@@ -96,14 +96,13 @@ test("dev reads .env.local before .env, the process before both, and a saved one
   expect(await callFn(again["port"], "env")).toEqual(["process", "local", "saved"]);
 });
 
-test.each(["dev", "start"])("%s ends with 0 on SIGTERM, soon, also through the launcher", async (command) => {
+// Where it waited for the drain without a request under way, this test would not end in time.
+test.each(["dev", "start"])("%s ends with 0 on SIGTERM, and waits for nothing, also through the launcher", async (command) => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
-  await using server = new PylonProcess([command, "--port", "0"], folder.path, {}, LAUNCHER);
+  await using server = new PylonProcess([command, "--port", "0"], folder.path, { PYLON_DRAIN_SECS: "3600" }, LAUNCHER);
   await server.event();
-  const start = performance.now();
   expect(await server.end()).toBe(0);
-  expect(performance.now() - start).toBeLessThan(3_000);
 });
 
 test("dev says nothing more when it is stopped", async () => {

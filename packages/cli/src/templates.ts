@@ -13,7 +13,7 @@ function packageJson(name: string, dependencies: Dependencies, devDependencies: 
     private: true,
     version: "0.1.0",
     type: "module",
-    engines: { node: ">=20" },
+    engines: { node: ">=20.19" },
     scripts: { dev: "pylon dev", start: "pylon start" },
     dependencies,
     devDependencies: { "@pylonsync/cli": pkg.version, ...devDependencies },

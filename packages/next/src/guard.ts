@@ -1,6 +1,12 @@
 import { NextResponse, type NextRequest } from "next/server";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 
+/**
+ * How the guard knows who is signed in, and where it sends others.
+ *
+ * @example
+ * export const proxy = (request: NextRequest) => guard(request, { url: "http://localhost:4321", signIn: "/sign-in", verify: true });
+ */
 export interface GuardOptions extends PylonSettings {
   /** The page to sign in at, which gets the target as `next`. Default `/auth/sign-in`, the Pylon server's own. */
   readonly signIn?: string;

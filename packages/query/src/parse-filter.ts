@@ -2,6 +2,7 @@ import { and, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import { FALSE, type CompareOp, type EntityShape, type Expr, type FieldKind, type Order, type Scalar } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
+import { MAX_NODES } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
 import { comparable, describe, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
@@ -15,7 +16,6 @@ export interface ParsedFilter {
   readonly search?: string | undefined;
 }
 
-const MAX_NODES = 256;
 const MAX_LIST = 1000;
 /** Of all lists together: databases take so many parameters and no more. */
 const MAX_LISTED = 10_000;

@@ -1,11 +1,11 @@
 import { and, literal, not, or } from "./build.ts";
 import { QuerySyntaxError } from "./errors.ts";
 import { TRUE, type CompareOp, type Expr, type Root } from "./expr.ts";
+import { MAX_NODES } from "./limits.ts";
 import { tokenize, type Token } from "./tokenize.ts";
 
 const ROOTS: ReadonlySet<string> = new Set<Root>(["data", "old", "auth", "input"]);
 const COMPARISONS: ReadonlySet<string> = new Set<CompareOp>(["==", "!=", "<", "<=", ">", ">="]);
-const MAX_NODES = 256;
 const MAX_EXISTS_DEPTH = 3;
 
 /**

@@ -24,7 +24,9 @@ export function usePreloadedQuery<E extends EntityName>(preloaded: Preloaded<E>,
   const sync = useEngine(given);
   const live = useQuery(sync, preloaded.entity, preloaded.options as EntityQueryOptions<E>);
   const { userId } = useSession(sync);
-  const { ready } = useStatus(sync);
+  const { ready: isThere, stale } = useStatus(sync);
+  // What the browser kept of an earlier visit is older than what the server has rendered.
+  const ready = isThere && !stale;
   const [wasReady, setWasReady] = useState(ready);
   // A replica that is made anew, for somebody else perhaps, does not bring back what was rendered for the one before.
   if (ready && !wasReady) setWasReady(true);

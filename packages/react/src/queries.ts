@@ -77,4 +77,4 @@ export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }
 
-const NOT_STARTED: SyncEngine["status"] = { connection: "connecting", ready: false, pending: 0 };
+const NOT_STARTED: SyncEngine["status"] = { connection: "connecting", ready: false, stale: false, pending: 0 };

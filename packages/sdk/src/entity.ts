@@ -3,9 +3,22 @@ import type { ManifestEntity, ManifestIndex, ManifestRelation, ManifestSearch } 
 
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
+/**
+ * What an entity has besides its fields.
+ *
+ * @example
+ * entity("Task", { title: field.string(), assigneeId: field.id("User") }, {
+ *   indexes: [{ name: "by_assignee", fields: ["assigneeId"], unique: false }],
+ *   relations: [{ name: "assignee", target: "User", field: "assigneeId" }],
+ *   search: { text: ["title"] },
+ * });
+ */
 export interface EntityOptions {
+  /** For lookups and orders by several fields, or for values that are unique together. */
   readonly indexes?: readonly ManifestIndex[];
+  /** Rows that queries may include, by a field that holds their id. */
   readonly relations?: readonly ManifestRelation[];
+  /** The fields of the full-text search, of facet counts and of orders. */
   readonly search?: Partial<ManifestSearch>;
   /** False: no collaborative documents for this entity. */
   readonly crdt?: boolean;

@@ -68,6 +68,12 @@ function plain<V>(type: ManifestFieldType): () => Field<Plain<V>> {
   return () => new Field<Plain<V>>({ type, optional: false, unique: false });
 }
 
+/**
+ * What may be stored in a file field; the server refuses other uploads.
+ *
+ * @example
+ * field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 })
+ */
 export interface FileOptions {
   /** The media types that may be stored: exact ones such as `application/pdf`, or families such as `image/*`. Default: any. */
   readonly accept?: readonly string[];

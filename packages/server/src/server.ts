@@ -24,6 +24,12 @@ import { openStore } from "./store/open-store.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import type { Store } from "./store/store.ts";
 
+/**
+ * What a server is made of.
+ *
+ * @example
+ * const options: ServerOptions = { app: await loadApp("./my-app", { dev: false }), config: loadConfig(process.env), env: process.env };
+ */
 export interface ServerOptions {
   readonly app: LoadedApp;
   readonly config: Config;
@@ -34,6 +40,7 @@ export interface ServerOptions {
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
 }
 
+/** A server of one app: `start` it, `stop` it, and `reload` it for another version of the app in between. */
 export interface PylonServer {
   /** Brings the database to the app's schema and opens the ports. @throws PylonStartError */
   start(): Promise<void>;
@@ -66,7 +73,7 @@ const DATABASE_PATIENCE_MS = 30_000;
  * A Pylon server for one app.
  *
  * @example
- * const server = createServer({ app: await loadApp("./my-app"), config: loadConfig(process.env) });
+ * const server = createServer({ app: await loadApp("./my-app", { dev: false }), config: loadConfig(process.env) });
  * await server.start();
  */
 export function createServer(options: ServerOptions): PylonServer {

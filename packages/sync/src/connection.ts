@@ -80,6 +80,11 @@ export class Connection {
     return this.#hasReplica;
   }
 
+  /** Whether the replica is of an earlier visit. */
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
   onChange(listener: () => void): () => void {
     return this.#changed.on(listener);
   }

@@ -57,6 +57,8 @@ export interface SyncStatus {
   readonly connection: ConnectionState;
   /** Whether the replica holds what the server had at some time; before that, an empty list means nothing. */
   readonly ready: boolean;
+  /** Whether the replica is of an earlier visit, because the server has not been heard yet in this one. */
+  readonly stale: boolean;
   /** Writes that the server has not answered. */
   readonly pending: number;
 }
@@ -93,9 +95,11 @@ export class SyncEngine {
   readonly #listening = new Emitter<void>();
   readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
-  #status: SyncStatus = { connection: "connecting", ready: false, pending: 0 };
+  #status: SyncStatus = { connection: "connecting", ready: false, stale: false, pending: 0 };
   #stopListening: readonly (() => void)[] = [];
   #isStarted = false;
+  /** Of the two callers without a user's id, which one it was last. */
+  #wasAdmin: boolean | undefined;
 
   constructor(config: SyncEngineConfig) {
     const { baseUrl, reconnectDelay = 1000, appName = "default", credentials = "token" } = config;
@@ -142,7 +146,10 @@ export class SyncEngine {
       onUnreachable: () => this.#connection.probe(),
     });
     this.#session.onConfirmed((session) => {
-      const { userId } = session;
+      const { userId, isAdmin } = session;
+      // Neither the admin nor nobody has a user's id, and the one's writes are not the other's.
+      if (isAdmin !== (this.#wasAdmin ?? isAdmin)) this.mutations.dropOf(null);
+      this.#wasAdmin = isAdmin;
       this.mutations.claim(userId, this.#session.witness);
       // While nobody is there, what somebody left waits for them.
       if (userId !== null) this.mutations.dropForeign(userId);
@@ -386,9 +393,10 @@ export class SyncEngine {
   }
 
   #updateStatus(): void {
-    const next: SyncStatus = { connection: this.#connection.state, ready: this.#connection.hasReplica, pending: this.#shown().filter(({ status }) => status === "pending").length };
-    const { connection, ready, pending } = this.#status;
-    if (connection === next.connection && ready === next.ready && pending === next.pending) return;
+    const { state, hasReplica, isKept } = this.#connection;
+    const next: SyncStatus = { connection: state, ready: hasReplica, stale: isKept, pending: this.#shown().filter(({ status }) => status === "pending").length };
+    const { connection, ready, stale, pending } = this.#status;
+    if (connection === next.connection && ready === next.ready && stale === next.stale && pending === next.pending) return;
     this.#status = next;
     this.#statusChanged.emit(next);
   }

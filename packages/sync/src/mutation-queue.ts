@@ -150,6 +150,11 @@ export class MutationQueue {
     this.#drop((entry) => entry.userId !== undefined && entry.userId !== userId);
   }
 
+  /** Drops what this user, or nobody, made. */
+  dropOf(userId: string | null): void {
+    this.#drop((entry) => entry.userId === userId);
+  }
+
   /** Drops what was made under a token that is gone before it was known whose it was. */
   dropUnknown(): void {
     this.#drop((entry) => entry.userId === undefined);

@@ -48,7 +48,9 @@ export const systemPlatform: Platform = {
   openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
   onOnline: (run) => listen("online", run),
   onOffline: (run) => listen("offline", run),
-  openDisk: typeof indexedDB === "undefined" ? null : openIndexedDb,
+  get openDisk() {
+    return typeof indexedDB === "undefined" ? null : openIndexedDb;
+  },
 };
 
 function listen(event: "online" | "offline", run: () => void): () => void {

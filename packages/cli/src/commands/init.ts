@@ -28,7 +28,7 @@ export const init = defineCommand({
     if (existsSync(target)) throw new CommandError("INIT_DIR_EXISTS", `${path} exists already: choose another name.`);
     const files = template(name);
     make(target, files);
-    output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nFor editors and for deployments:  cd ${path} && npm install`);
+    output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`);
     output.json({ code: "INIT_OK", path: target, template: templateName, files: [...files.keys()] });
     return EXIT.OK;
   },

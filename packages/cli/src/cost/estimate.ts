@@ -36,8 +36,7 @@ const CONTAINER = { vcpu: 0.25, gb: 0.5 };
 const SHARDS_CONTAINER = { vcpu: 1, gb: 2 };
 const ACU = { least: 0.5, most: 2 };
 const INTERFACE_ENDPOINTS = 5;
-const ALARMS_OF_SERVICE = 5;
-const ALARMS_OF_DATABASE = 2;
+const ALARMS = { service: 7, database: 2, cache: 2, volume: 1 };
 
 /** What is assumed of a small app in a month; each is a line of its own, to be corrected by hand. */
 const ASSUMED = { lcu: 1, auroraMillionIo: 10, logsGb: 2, cdnThousands: 1_000, s3Thousands: 100, imageGb: 1, endpointGb: 10, volumeGb: 10 };
@@ -53,7 +52,7 @@ export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, pr
   const gb = replicas * CONTAINER.gb + (hasShards ? SHARDS_CONTAINER.gb : 0);
   const addresses = balancers * ZONES + (shape === "nat-less" ? 0 : containers);
   const passwords = (isSingle ? 0 : 1) + (hasCache ? 1 : 0);
-  const alarms = ALARMS_OF_SERVICE + (isSingle ? 0 : ALARMS_OF_DATABASE);
+  const alarms = balancers * ALARMS.service + (isSingle ? ALARMS.volume : ALARMS.database) + (hasCache ? ALARMS.cache : 0);
   // A policy by CPU watches one metric from above and one from below; the one by connections computes with two each way.
   const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
   const line = (item: string, name: PriceName, quantity: number): CostLine => {

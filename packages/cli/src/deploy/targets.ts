@@ -58,7 +58,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
         // The unit sees nothing of anybody's home, where npm and the installer put it.
         Bun.isStandaloneExecutable ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon` : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
         "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",
-        "pylon doctor --production",
+        "pylon doctor --production --env-file .env.systemd",
         `sudo mkdir -p /opt/${name} && tar -c --exclude=./.git --exclude=./.pylon --exclude='./.env*' . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
         `sudo install -m 600 .env.systemd /etc/${name}.env`,
         `sudo install -m 644 pylon.service /etc/systemd/system/${name}.service`,

@@ -16,6 +16,8 @@ export interface ProductionSettings {
   readonly kind: "environment" | "sst";
   /** Variables whose values are written where others read them: in a task definition, or in a file of the repository. */
   readonly plain: readonly string[];
+  /** A file for a server that nobody asked about; null: there is none. */
+  readonly unread: string | null;
   /** Further names that something reads. */
   readonly known: ReadonlySet<string>;
 }
@@ -56,8 +58,13 @@ export async function productionSettings(dir: string, { stage, envFile }: Settin
     source: sources.length === 1 ? "the environment" : `${sources.slice(0, -1).join(", ")} and ${sources.at(-1) ?? ""}`,
     kind: "environment",
     plain: Object.keys(fly),
+    unread: envFile === undefined && file !== SYSTEMD_FILE ? systemdFileIn(dir) : null,
     known: new Set(),
   };
+}
+
+function systemdFileIn(dir: string): string | null {
+  return existsSync(join(dir, SYSTEMD_FILE)) ? SYSTEMD_FILE : null;
 }
 
 /** `[env]` of a `fly.toml`. */
@@ -92,6 +99,7 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
     source: `sst.config.ts for the stage ${stage}`,
     kind: "sst",
     plain: Object.keys(variables),
+    unread: systemdFileIn(dir),
     known: namesIn(join(dir, "infra")),
   };
 }

@@ -170,6 +170,13 @@ describe("without variables in the process", () => {
     expect(found["migration"]?.message).toContain(join(folder.path, "data", "pylon.db"));
   });
 
+  test("beside .env.production it is named, and looked at when it is asked for", async () => {
+    folder.write({ ".env.production": fileOf(GOOD), ".env.systemd": fileOf({ ...GOOD, PYLON_COOKIE_SECURE: "0" }) });
+    const { trouble, found } = await diagnoseFiles();
+    expect({ trouble, message: found["settings"]?.message }).toEqual({ trouble: ["settings warning"], message: expect.stringContaining("--env-file .env.systemd") });
+    expect((await diagnoseFiles("--env-file", ".env.systemd")).trouble).toEqual(["cookies error"]);
+  });
+
   test("--env-file names another file, also beside an sst.config.ts", async () => {
     folder.write({ "sst.config.ts": "", ".env.production": "PYLON_COOKIE_SECURE=0\n", "deep/server.env": fileOf(GOOD) });
     expect(await diagnoseFiles("--env-file", join("deep", "server.env"))).toMatchObject({ exitCode: 0, trouble: [] });

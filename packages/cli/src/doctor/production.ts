@@ -2,7 +2,7 @@ import { compileApp, ConfigError, loadApp, loadConfig, type Config } from "@pylo
 import { servedData } from "../data-place.ts";
 import type { Environment } from "../env-files.ts";
 import { checkApp, checkPolicies } from "./app.ts";
-import { error, pass, type Check } from "./check.ts";
+import { error, pass, warning, type Check } from "./check.ts";
 import { checkData } from "./data.ts";
 import { checkRuntime } from "./machine.ts";
 import { checkNames } from "./names.ts";
@@ -30,7 +30,11 @@ export async function checkProduction({ dir, entry, env, ...options }: Productio
   const manifest = compileApp(loaded, { dev: false }).app?.manifest ?? null;
   const hasUsers = manifest === null ? null : manifest.entities.some(({ name }) => name === (manifest.auth?.user?.entity ?? "User"));
   const { check, config } = checkConfig(dir, settings);
-  return [...always, check, checkNames(settings), checkPlainSecrets(settings), ...checkWeb(settings, hasUsers), ...checkSecrets(settings, hasUsers), ...(await checkData(settings, manifest, config))];
+  return [...always, check, ...checkUnread(settings), checkNames(settings), checkPlainSecrets(settings), ...checkWeb(settings, hasUsers), ...checkSecrets(settings, hasUsers), ...(await checkData(settings, manifest, config))];
+}
+
+function checkUnread({ source, unread }: ProductionSettings): Check[] {
+  return unread === null ? [] : [warning("settings", `This is about ${source}. ${unread} is there too: \`pylon doctor --production --env-file ${unread}\` looks at that server.`)];
 }
 
 function checkConfig(dir: string, settings: ProductionSettings): { readonly check: Check; readonly config: Config | null } {

@@ -1,3 +1,4 @@
+import { SignedInSchema } from "@pylonsync/protocol";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
@@ -29,9 +30,14 @@ export async function signOutOtherDevices({ sync = getEngine() }: AuthCallOption
   await sync.request("DELETE", "/api/auth/sessions?others=1");
 }
 
-/** Changes the password, or sets the first one; the other devices are signed out. @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD */
+/**
+ * Changes the password, or sets the first one, within ten minutes of a sign-in; the other devices are signed out, and this one gets a new token.
+ *
+ * @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD, FRESH_SIGN_IN_REQUIRED
+ */
 export async function changePassword(current: string | null, next: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
-  await sync.request("POST", "/api/auth/password/change", { new_password: next, ...(current === null ? {} : { current_password: current }) });
+  const answer = await sync.request("POST", "/api/auth/password/change", { new_password: next, ...(current === null ? {} : { current_password: current }) });
+  if (v.is(SignedInSchema, answer)) sync.setToken(answer.token);
 }
 
 /** Deletes the user and what the user owns. @param password null: within ten minutes of a sign-in @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED */
@@ -43,9 +49,14 @@ export async function deleteAccount(password: string | null, { sync = getEngine(
 const EnrolledSchema = v.object({ secret: v.string(), otpauth_url: v.string() });
 const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
 
-/** Begins to add an authenticator app. @returns what the app is given @throws PylonClientError */
-export async function enrollAuthenticator({ sync = getEngine() }: AuthCallOptions = {}): Promise<{ readonly secret: string; readonly url: string }> {
-  const { secret, otpauth_url: url } = v.parse(EnrolledSchema, await sync.request("POST", "/api/auth/totp/enroll", {}));
+/**
+ * Begins to add an authenticator app: within ten minutes of a sign-in, or with the password.
+ *
+ * @returns what the app is given
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, INVALID_CREDENTIALS
+ */
+export async function enrollAuthenticator({ sync = getEngine(), password }: { readonly password?: string } & AuthCallOptions = {}): Promise<{ readonly secret: string; readonly url: string }> {
+  const { secret, otpauth_url: url } = v.parse(EnrolledSchema, await sync.request("POST", "/api/auth/totp/enroll", password === undefined ? {} : { password }));
   return { secret, url };
 }
 

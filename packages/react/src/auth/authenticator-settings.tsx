@@ -1,8 +1,9 @@
+import { PylonClientError } from "@pylonsync/sync";
 import { useState, type ReactElement } from "react";
 import { useEngine } from "../provider.tsx";
 import { confirmAuthenticator, enrollAuthenticator, removeAuthenticator } from "./account-calls.ts";
 import type { AuthCallOptions } from "./calls.ts";
-import { CodeField, Form, Note } from "./form.tsx";
+import { CodeField, Form, Note, PasswordField } from "./form.tsx";
 import { QrCode } from "./qr-code.tsx";
 
 type Step = { readonly name: "start" | "remove" | "removed" } | { readonly name: "confirm"; readonly secret: string; readonly url: string } | { readonly name: "added"; readonly backupCodes: readonly string[] };
@@ -11,6 +12,15 @@ type Step = { readonly name: "start" | "remove" | "removed" } | { readonly name:
 export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactElement {
   const sync = useEngine(given);
   const [step, setStep] = useState<Step>({ name: "start" });
+  const [asksPassword, setAsksPassword] = useState(false);
+  const enroll = async ({ password }: Readonly<Record<string, string>>): Promise<void> => {
+    try {
+      setStep({ name: "confirm", ...(await enrollAuthenticator({ sync, ...(password === undefined ? {} : { password }) })) });
+    } catch (error) {
+      if (error instanceof PylonClientError && error.code === "FRESH_SIGN_IN_REQUIRED") setAsksPassword(true);
+      throw error;
+    }
+  };
   switch (step.name) {
     case "confirm":
       return (
@@ -46,7 +56,9 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
       return (
         <>
           {step.name === "removed" && <Note>The app is removed.</Note>}
-          <Form action="Add an authenticator app" onSend={async () => setStep({ name: "confirm", ...(await enrollAuthenticator({ sync })) })} />
+          <Form action="Add an authenticator app" onSend={enroll}>
+            {asksPassword && <PasswordField />}
+          </Form>
           <nav className="pylon-links">
             <button type="button" className="pylon-link" onClick={() => setStep({ name: "remove" })}>
               Remove the app

@@ -30,14 +30,26 @@ export function signInWithPassword(email: string, password: string, options: Aut
 export async function signUpWithPassword(email: string, password: string, details: { readonly displayName?: string } & AuthCallOptions = {}): Promise<SignUpResult> {
   const { sync = getEngine(), ...profile } = details;
   const answer = await asWhoeverIsLeft(sync, () => sync.request("POST", "/api/auth/password/register", { email, password, ...profile }));
-  if (v.is(v.object({ verification_required: v.literal(true) }), answer)) return { verificationRequired: true };
+  if (v.is(WaitingSchema, answer)) {
+    if (answer.sign_up_token !== undefined) signUpTokens.set(sync, { email, token: answer.sign_up_token });
+    return { verificationRequired: true };
+  }
   return { ...keep(sync, answer), verificationRequired: false };
 }
 
-/** Ends a sign-up with the code of the mail. @throws PylonClientError INVALID_CODE */
-export function confirmSignUp(email: string, code: string, options: AuthCallOptions = {}): Promise<SignedIn> {
-  return signIn("/api/auth/password/register/confirm", { email, code }, options);
+/** Ends the sign-up that this page began with the code of the mail. @throws PylonClientError INVALID_CODE */
+export async function confirmSignUp(email: string, code: string, options: AuthCallOptions = {}): Promise<SignedIn> {
+  const { sync = getEngine() } = options;
+  const begun = signUpTokens.get(sync);
+  const signedIn = await signIn("/api/auth/password/register/confirm", { email, code, ...(begun?.email === email ? { sign_up_token: begun.token } : {}) }, { sync });
+  signUpTokens.delete(sync);
+  return signedIn;
 }
+
+const WaitingSchema = v.object({ verification_required: v.literal(true), sign_up_token: v.optional(v.string()) });
+
+/** Says whose sign-up a code confirms: without it, that of whoever else signed up with the same address. */
+const signUpTokens = new WeakMap<SyncEngine, { readonly email: string; readonly token: string }>();
 
 /** Mails a code to sign in with. @throws PylonClientError RATE_LIMITED within a minute of the one before */
 export async function sendCode(email: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
@@ -50,7 +62,8 @@ export function signInWithCode(email: string, code: string, options: AuthCallOpt
 }
 
 /**
- * Mails a link that signs in the browser that opens it, by its cookie.
+ * Mails a link that signs in this browser, by its cookie. Any other browser that opens it asks first whether to sign in, and so does this one where it
+ * keeps no cookie of the server.
  *
  * @param callback where the link leads to: a path of the server, or a URL of a trusted origin; by default the server's root
  * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED

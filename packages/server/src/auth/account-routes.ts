@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import type { ApiKeys } from "./api-keys/api-keys.ts";
 import type { AuthServices } from "./auth-services.ts";
 import { requireFresh, requireOwner } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
@@ -13,7 +14,7 @@ const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
-export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
+export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations, apiKeys: ApiKeys): Route[] {
   const { credentials, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
@@ -48,6 +49,15 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     return json({ deleted: true });
   };
 
+  /** For who was banned, or has lost a role that the app claims: also programs with the user's keys are out. Whether the user gets in again is the app's `onSignIn` to say. */
+  const signOutByAdmin = async (context: RequestContext): Promise<Answer> => {
+    const userId = context.param("id");
+    const revoked = await sessions.endAll(userId);
+    await apiKeys.endAll(userId);
+    await audit.record(context, "sign-out.by-admin", { userId });
+    return json({ revoked_count: revoked });
+  };
+
   const exportByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
     if (!(await data.knows(userId))) throw noSuchUser(userId);
@@ -75,6 +85,7 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     { method: "DELETE", path: "/api/auth/account", access: "signed-in", handle: leave },
     { method: "GET", path: "/api/auth/account/export", access: "signed-in", handle: exportOwn },
     { method: "GET", path: "/api/admin/users/:id/export", access: "admin", handle: exportByAdmin },
+    { method: "DELETE", path: "/api/admin/users/:id/sessions", access: "admin", handle: signOutByAdmin },
     { method: "DELETE", path: "/api/admin/users/:id", access: "admin", handle: removeByAdmin },
     { method: "GET", path: "/api/auth/audit", access: "signed-in", handle: ownAudit },
   ];

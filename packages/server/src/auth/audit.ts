@@ -1,4 +1,4 @@
-import { createIdFactory } from "@pylonsync/protocol";
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { Store } from "../store/store.ts";
@@ -56,6 +56,21 @@ export class AuditLog {
         }),
       { isolation: "snapshot" },
     );
+  }
+
+  /**
+   * Takes a code, and notes where it is wrong.
+   *
+   * @param whose whom it would have let in or changed, by id; null for nobody
+   * @throws what `take` throws
+   */
+  async codeTry<T>(context: RequestContext, method: string, whose: () => Promise<string | null>, take: () => Promise<T>): Promise<T> {
+    try {
+      return await take();
+    } catch (error) {
+      if (error instanceof PylonError && error.code === "INVALID_CODE") await this.record(context, "code.refused", { userId: await whose(), detail: { method } });
+      throw error;
+    }
   }
 
   /** The newest entries of a user, or of a tenant. @param limit at most this many */

@@ -39,7 +39,8 @@ export class AuthMails {
   /** Sends without making anybody wait: how long an answer takes must not tell whether a mail was sent. */
   sendSoon(kind: MailKind, to: string, data: Omit<MailData, "appName">): void {
     if (!this.canSend) return;
-    this.send(kind, to, data).catch(this.#options.onError);
+    // After the answer: to write a mail takes a moment too.
+    setImmediate(() => void this.send(kind, to, data).catch(this.#options.onError));
   }
 }
 

@@ -137,7 +137,7 @@ export function createAuth(options: AuthOptions): Auth {
   const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
   const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
   const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, signUps: new PendingSignUps(store, platform, codes, passwords), attempts, passwords, credentials, apiKeys, audit, mails, settings };
-  const removal = new UserRemoval({ users, sessions, apiKeys, organizations });
+  const removal = new UserRemoval({ store, model, users, sessions, apiKeys, organizations });
   committer.keepTogether(removal);
   const data = new UserData({ store, committer, model, users, sessions, organizations, audit, platform, removal });
   return {
@@ -150,7 +150,7 @@ export function createAuth(options: AuthOptions): Auth {
       ...passwordRoutes(services),
       ...emailRoutes(services),
       ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations),
+      ...accountRoutes(services, data, organizations, apiKeys),
       ...apiKeyRoutes(services, apiKeys),
       ...jwtRoutes(jwts),
       ...organizationRoutes(services, organizations, tenants),
@@ -167,6 +167,7 @@ export function createAuth(options: AuthOptions): Auth {
       await devices.forgetExpired();
       await organizations.forgetExpired();
       await audit.forgetExpired();
+      await removal.forgetImages();
     },
   };
 }

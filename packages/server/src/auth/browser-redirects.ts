@@ -1,10 +1,16 @@
-import { toPublicError } from "../request/responses.ts";
+import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
+import { toPublicError } from "../request/responses.ts";
 import type { AuthServices } from "./auth-services.ts";
 
 /** A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long. */
 const SECOND_FACTOR_MS = 5 * 60_000;
 export const SECOND_FACTOR_COOKIE = "mfa";
+
+/** What only looks whether there is something must not use up a secret that works once. @throws PylonError METHOD_NOT_ALLOWED */
+export function refuseHead({ request }: RequestContext): void {
+  if (request.method === "HEAD") throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not possible here.", { hint: "Possible: GET, POST." });
+}
 
 /** Sends a browser on. Nobody may keep where it leads. @param status 303 after a form: what comes next is a GET */
 export function redirection(location: string, cookies: readonly string[], status: 302 | 303 = 302): Response {

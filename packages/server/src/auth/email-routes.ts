@@ -32,7 +32,7 @@ export function emailRoutes(services: AuthServices): Route[] {
     const email = input.email();
     const code = input.text("code", 64);
     await attempts.countFrom("code", context.address, PER_ADDRESS);
-    await refusedOr(context, "code", async () => (await users.findByEmail(email))?.id ?? null, () => codes.take("sign-in", email, code));
+    await audit.codeTry(context, "code", async () => (await users.findByEmail(email))?.id ?? null, () => codes.take("sign-in", email, code));
     return signedInAnswer(await enterByEmail(services, context, email, "code"));
   };
 
@@ -40,17 +40,7 @@ export function emailRoutes(services: AuthServices): Route[] {
   const takeProof = async (context: RequestContext, purpose: "verify-email" | "change-email", userId: string, code: string): Promise<string> => {
     await attempts.countFrom("code", context.address, PER_ADDRESS);
     const email = await codes.dataOf(purpose, userId);
-    return refusedOr(context, purpose, () => Promise.resolve(userId), () => codes.take(purpose, userId, code, email ?? userId));
-  };
-
-  /** Notes a try with a wrong code. */
-  const refusedOr = async (context: RequestContext, method: string, whose: () => Promise<string | null>, take: () => Promise<string>): Promise<string> => {
-    try {
-      return await take();
-    } catch (error) {
-      if (error instanceof PylonError && error.code === "INVALID_CODE") await audit.record(context, "code.refused", { userId: await whose(), detail: { method } });
-      throw error;
-    }
+    return audit.codeTry(context, purpose, () => Promise.resolve(userId), () => codes.take(purpose, userId, code, email ?? userId));
   };
 
   const sendVerification = async (context: RequestContext): Promise<Answer> => {
@@ -83,7 +73,7 @@ export function emailRoutes(services: AuthServices): Route[] {
     mails.require();
     await requireOwner(services, context, input, user);
     await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
-    await attempts.count("mail to be verified", email, PER_TARGET);
+    await attempts.count("mail to a new address", email, PER_TARGET);
     const code = await codes.issue("change-email", user.id, email);
     // The answer is the same for an address that is taken; its reader is told.
     if ((await users.findByEmail(email)) !== null) mails.sendSoon("email-taken", email, {});

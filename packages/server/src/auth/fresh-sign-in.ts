@@ -15,16 +15,19 @@ export async function isFresh({ sessions, platform }: AuthServices, { identity }
 }
 
 /** A session that was made a while ago may be a stolen one. @throws PylonError FRESH_SIGN_IN_REQUIRED */
-export async function requireFresh(services: AuthServices, context: RequestContext, hint = "Sign in again, and repeat the request."): Promise<void> {
+export async function requireFresh(services: AuthServices, context: RequestContext): Promise<void> {
   if (await isFresh(services, context)) return;
-  throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes a sign-in of the last ten minutes.", { hint });
+  throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes a sign-in of the last ten minutes.", { hint: "Sign in again, and repeat the request." });
 }
 
 /** The `password` of the body, or a fresh sign-in. @throws PylonError INVALID_CREDENTIALS, RATE_LIMITED, FRESH_SIGN_IN_REQUIRED */
 export async function requireOwner(services: AuthServices, context: RequestContext, input: AuthInput, user: StoredRow): Promise<void> {
   const { attempts, passwords } = services;
   const password = input.optionalText("password");
-  if (password === undefined) return requireFresh(services, context, "Sign in again, and repeat the request, or send the password along.");
+  if (password === undefined) {
+    if (await isFresh(services, context)) return;
+    throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes the password, or a sign-in of the last ten minutes.", { hint: 'Send {"password": "..."} along, or sign in again and repeat the request.' });
+  }
   await attempts.count("password", user.id, PER_ACCOUNT);
   if (!(await passwords.matches(user, password))) throw new PylonError("INVALID_CREDENTIALS", "The password is wrong.", { field: "password" });
   await attempts.forget("password", user.id);

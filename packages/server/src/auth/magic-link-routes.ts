@@ -5,7 +5,7 @@ import { RequestContext } from "../request/context.ts";
 import { JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
-import { redirectFailure, redirection } from "./browser-redirects.ts";
+import { redirectFailure, redirection, refuseHead } from "./browser-redirects.ts";
 import { enterByEmail } from "./by-email.ts";
 import { AuthInput } from "./input.ts";
 import { linkPage } from "./pages/link-page.ts";
@@ -59,8 +59,7 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
   const askingPage = (publicUrl: string, callback: string): string => (settings.hasPages() ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}` : callback);
 
   const open = async (context: RequestContext): Promise<Answer> => {
-    // What only looks whether there is something must not use the link up.
-    if (context.request.method === "HEAD") throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not possible here.", { hint: "Possible: GET, POST." });
+    refuseHead(context);
     await attempts.countFrom("link by address", context.address, PER_ADDRESS);
     const token = context.query("token") ?? "";
     const data = (await tokens.peek(PURPOSE, token)) as LinkData | null;

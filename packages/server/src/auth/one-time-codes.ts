@@ -14,14 +14,14 @@ const COOL_DOWN_MS = 60_000;
 const MAX_ATTEMPTS = 5;
 const DIGITS = 6;
 /** Over all codes that are asked for one after the other: else each new one would give a guesser five more tries. */
-const GUESSES = { max: 20, windowSeconds: 6 * 60 * 60 };
+const GUESSES = { max: 20, windowSeconds: 3 * 60 * 60 };
 
 /** How long a code may be used, in minutes. */
 export const CODE_MINUTES = LIFETIME_MS / 60_000;
 
 type Outcome = { readonly data: string } | "spent" | "wrong";
 
-/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in six hours, the next code after 60 seconds. */
+/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in three hours, the next code after 60 seconds. */
 export class OneTimeCodes {
   readonly #store: Store;
   readonly #platform: Platform;

@@ -65,7 +65,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const code = input.text("code", 64);
     const token = input.optionalText("sign_up_token") ?? (await cookieOf(context, email));
     await attempts.countFrom("code", context.address, PER_ADDRESS);
-    const data = await signUps.confirm(email, code, token);
+    const data = await audit.codeTry(context, "sign-up", () => Promise.resolve(null), () => signUps.confirm(email, code, token));
     await attempts.forget("sign-up by client", clientOf(context, email));
     const signedIn = await signUp(context, email, data, true);
     return signedInAnswer({ ...signedIn, cookies: [...signedIn.cookies, cookie.other(SIGN_UP_COOKIE, "", 0)] });

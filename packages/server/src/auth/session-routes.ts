@@ -80,7 +80,9 @@ export function sessionRoutes(services: AuthServices): Route[] {
   const refresh = async (context: RequestContext): Promise<Answer> => {
     const { sessionId } = context.identity;
     if (sessionId === null) throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", { hint: "Sign in." });
-    return signedInAnswer(await services.signIn.refresh(sessionId));
+    const renewed = await services.signIn.refresh(sessionId);
+    await audit.record(context, "session.refreshed");
+    return signedInAnswer(renewed);
   };
 
   /** For servers that know their users by other means: the guest of `guest_token`, in dev also the caller, becomes the user that is named. */

@@ -90,11 +90,14 @@ export class UserData {
     const user = users.isDeclared ? await users.get(userId) : null;
     // First of all nobody acts as this user any more. A guest has no row to go with.
     await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
+    const { head } = await store.bounds();
+    const emptied = new Set<Entity>();
     for (const { entity, field } of this.#references()) {
       if (!field.owner && !field.optional) continue;
       for (;;) {
         const rows = await store.select({ entity: entity.name, where: fieldIs(field.name, userId), limit: AT_ONCE });
         if (rows.length === 0) break;
+        if (field.owner) emptied.add(entity);
         await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, async (writer) => {
           for (const { id } of rows) await (field.owner ? writer.delete(entity.name, id) : writer.update(entity.name, id, { [field.name]: null }));
         });
@@ -102,6 +105,7 @@ export class UserData {
     }
     if (users.isDeclared) await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) => writer.delete(users.entityName, userId));
     await this.#orphanFiles(userId);
+    for (const entity of emptied) await removal.forgetDeleted(entity, head);
   }
 
   /** Uploads that no row took are old enough to be cleaned up at once. */

@@ -1,5 +1,8 @@
+import { literal, path, pathsOf, type Expr } from "@pylonsync/query";
 import type { Belongings } from "../data/commit.ts";
-import type { StoredRow, Transaction } from "../store/store.ts";
+import type { DataModel } from "../data/model.ts";
+import type { Entity } from "../schema/schema.ts";
+import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { ApiKeys } from "./api-keys/api-keys.ts";
 import type { Organizations } from "./organizations/organizations.ts";
@@ -9,8 +12,12 @@ import { fieldIs } from "./where.ts";
 
 const BY_ID = [SYSTEM_TABLES.passwords, SYSTEM_TABLES.totp, SYSTEM_TABLES.verifiedEmails];
 const BY_USER = [SYSTEM_TABLES.accounts, SYSTEM_TABLES.backupCodes, SYSTEM_TABLES.trustedDevices, SYSTEM_TABLES.passkeys];
+const CODES = SYSTEM_TABLES.codes.name;
+const TOKENS = SYSTEM_TABLES.oneTimeTokens.name;
 
 export interface UserRemovalServices {
+  readonly store: Store;
+  readonly model: () => DataModel;
   readonly users: Users;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
@@ -23,6 +30,8 @@ export interface UserRemovalServices {
  */
 export class UserRemoval implements Belongings {
   readonly #services: UserRemovalServices;
+  /** Up to here the log has nothing left of users who were deleted. Forgotten at each start, and then looked at again. */
+  #looked = 0;
 
   constructor(services: UserRemovalServices) {
     this.#services = services;
@@ -36,6 +45,30 @@ export class UserRemoval implements Belongings {
     await apiKeys.endAllIn(tx, id);
     for (const { name } of BY_ID) await tx.delete(name, id);
     for (const { name } of BY_USER) await tx.deleteWhere(name, fieldIs("userId", id));
-    await organizations.forgetIn(tx, id, typeof email === "string" ? email : null);
+    const address = typeof email === "string" ? email : null;
+    await organizations.forgetIn(tx, id, address);
+    await tx.deleteWhere(TOKENS, hasInData(id));
+    if (address === null) return;
+    await tx.deleteWhere(TOKENS, hasInData(address));
+    await tx.deleteWhere(CODES, fieldIs("data", address));
   };
+
+  /** What was in the rows of users who are no more is left in the log only as far as it decides who is told that they are gone. */
+  async forgetImages(): Promise<void> {
+    const { users } = this.#services;
+    if (users.isDeclared) this.#looked = await this.forgetDeleted(users.entity, this.#looked);
+  }
+
+  /** The same of any entity. @param after only rows that were deleted after this change @returns the newest change that was looked at */
+  forgetDeleted({ name, fields }: Entity, after: number): Promise<number> {
+    const { store, model } = this.#services;
+    const { policies } = model();
+    const needed = new Set([...pathsOf(policies.rule(name, "read"), "data"), ...policies.readersOf(name).flatMap(({ exists }) => [...pathsOf(exists, "related")])]);
+    return store.forgetDeleted(name, [...fields.keys()].filter((field) => !needed.has(field)), after);
+  }
+}
+
+/** The data of tokens is JSON. */
+function hasInData(text: string): Expr {
+  return { kind: "contains", text: path("data", "data"), part: literal(JSON.stringify(text)) };
 }

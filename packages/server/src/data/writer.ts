@@ -76,7 +76,7 @@ export class Writer implements Reader {
     const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: row.id, kind: "insert", before: null, after: row, at: this.#options.now });
+    await this.#tx.append({ entity: entity.name, rowId: row.id, kind: "insert", before: null, after: entity.logged(row), at: this.#options.now });
     if (!hooks.isEmpty) await hooks.afterInsert(row, this.#context(entityName));
     return row.id;
   }
@@ -101,7 +101,7 @@ export class Writer implements Reader {
     const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: id, kind: "update", before, after, at: this.#options.now });
+    await this.#tx.append({ entity: entity.name, rowId: id, kind: "update", before: entity.logged(before), after: entity.logged(after), at: this.#options.now });
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
     return true;
   }
@@ -119,7 +119,7 @@ export class Writer implements Reader {
     const linkFiles = await this.#prepareFiles(entity, before, null);
     await this.#tx.delete(entity.name, id);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before, after: null, at: this.#options.now });
+    await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before: entity.logged(before), after: null, at: this.#options.now });
     await this.#options.onDelete?.(this.#tx, entity.name, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
     return true;

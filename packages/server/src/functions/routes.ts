@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FnDefinition } from "@pylonsync/functions";
 import type { RequestContext } from "../request/context.ts";
+import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -12,7 +13,7 @@ export function functionRoutes(runner: Runner, functions: () => Functions, limit
   const call = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = runner.find(name);
-    await limiter.count(() => `${name}:${context.caller.userId ?? context.address}`);
+    await limiter.count(() => `${name}:${context.caller.userId ?? networkOf(context.address)}`);
     const args = await context.json({});
     const request = callOf(context, definition);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
@@ -27,7 +28,7 @@ export function functionRoutes(runner: Runner, functions: () => Functions, limit
     if (definition.type !== "action") {
       throw new PylonError("NOT_AN_ACTION", `"${name}" is a ${definition.type}; only an action can take a webhook.`);
     }
-    await limiter.count(() => `${name}:${context.address}`);
+    await limiter.count(() => `${name}:${networkOf(context.address)}`);
     const rawBody = await context.text();
     const { pathname, search } = context.url;
     const request = { method: context.request.method, path: pathname + search, headers: Object.fromEntries(context.request.headers), rawBody };

@@ -7,6 +7,7 @@ import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../operation.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
+import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
 import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders } from "../request/responses.ts";
@@ -115,7 +116,7 @@ export class Dispatcher {
     return this.#run({ name: "page", isFree: true }, request, peer, async (address) => {
       const page = await find();
       if (page !== null) return page;
-      await this.#options.limiter.count(address);
+      await this.#options.limiter.count(() => networkOf(address()));
       throw notFound();
     });
   }
@@ -129,7 +130,7 @@ export class Dispatcher {
   async identifySocket(request: Request, address: Peer): Promise<SocketStart & { readonly protocol: string | undefined }> {
     this.#options.devHosts?.check(request.headers.get("host"));
     this.checkOrigin(request);
-    await this.#options.limiter.count(address);
+    await this.#options.limiter.count(() => networkOf(address()));
     const header = request.headers.get("sec-websocket-protocol");
     const offered = parseBearerProtocol(header);
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
@@ -182,7 +183,7 @@ export class Dispatcher {
     let answer: Answer;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
-      if (!isFree && this.#options.limiter.isOn) await this.#options.limiter.count(address);
+      if (!isFree && this.#options.limiter.isOn) await this.#options.limiter.count(() => networkOf(address()));
       answer = await handle(address, requestId);
     } catch (error) {
       answer = this.#refuse(error, request, requestId);

@@ -44,6 +44,8 @@ export interface Entity {
   readonly publicShape: EntityShape;
   /** The row as it may leave the server. */
   readonly visible: (row: StoredRow) => StoredRow;
+  /** The row as the change log keeps it: without the hash of a user's password, which nobody is told of and which the log would keep for long. */
+  readonly logged: (row: StoredRow) => StoredRow;
 }
 
 /** A valid manifest's entities, ready to be asked. */
@@ -112,6 +114,7 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
     shape,
     publicShape: shown.length === fields.size ? shape : shapeOf(entity.name, shown),
     visible: only(new Set(["id", ...shown.map(({ name }) => name)])),
+    logged: without([...fields.values()].filter(({ hidden, managed }) => hidden && managed).map(({ name }) => name)),
   };
 }
 
@@ -123,6 +126,11 @@ function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
     }
     return row;
   };
+}
+
+function without(names: readonly string[]): (row: StoredRow) => StoredRow {
+  if (names.length === 0) return (row) => row;
+  return (row) => Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name))) as StoredRow;
 }
 
 function shapeOf(name: string, fields: readonly Field[]): EntityShape {

@@ -203,6 +203,30 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       expect(await store.bounds()).toMatchObject({ head: 11 });
     });
 
+    test("forgets what was in rows that are no more, and nothing of the others", async () => {
+      await add(thing("gone", { text: "a secret", n: 1, ok: true }), thing("stays", { text: "shown", n: 1 }));
+      await store.transact(async (tx) => {
+        const before = thing("gone", { text: "a secret", n: 1, ok: true });
+        const after = { ...before, text: "another secret", n: 2 };
+        await tx.append({ entity: "Thing", rowId: "gone", kind: "update", before, after, at: 1 });
+        await tx.append({ entity: "Thing", rowId: "gone", kind: "delete", before: after, after: null, at: 1 });
+        // Somebody else, who is called the same.
+        await tx.append(inserted(thing("gone", { text: "a successor" })));
+      });
+      const { head } = await store.bounds();
+      expect(await store.forgetDeleted("Thing", ["text", "f", "at", "code"], 0)).toBe(head);
+      const left = { n: 1, ok: true, id: "gone" };
+      expect((await store.changes(0, 10)).map(({ rowId, kind, before, after }) => [rowId, kind, before, after])).toEqual([
+        ["gone", "delete", left, null],
+        ["stays", "insert", null, thing("stays", { text: "shown", n: 1 })],
+        ["gone", "delete", left, null],
+        ["gone", "delete", { ...left, n: 2 }, null],
+        ["gone", "insert", null, thing("gone", { text: "a successor" })],
+      ]);
+      expect(await store.forgetDeleted("Thing", ["n"], head)).toBe(head);
+      expect((await store.changes(0, 1))[0]?.before).toEqual(left);
+    });
+
     test("a new log voids every cursor of the one before, and goes on from there", async () => {
       await add(thing("a"), thing("b"), thing("c"));
       const old = await store.bounds();

@@ -165,6 +165,14 @@ export interface Store extends Reader {
   /** Forgets the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
   /**
+   * Forgets what was in rows that are no more: each change of such a row, up to its deletion, says from then on only that the row is deleted, and
+   * `before` has none of the given fields.
+   *
+   * @param after only rows that were deleted after this change
+   * @returns the newest change that was looked at
+   */
+  forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number>;
+  /**
    * Begins a new log, far beyond the numbers of the one before, so that every cursor of a client is void and leads to a new snapshot. For a
    * database that was restored from a backup: it would give out numbers again that clients have seen for other changes. No server may run.
    */

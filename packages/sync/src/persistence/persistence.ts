@@ -79,7 +79,7 @@ export class Persistence {
 
   /** Whether the queue holds all that this user has on disk: what is written now must not overtake it. */
   hasWritesOf(userId: string | null): boolean {
-    return this.#disk === null || this.#owner === ownerOf(userId);
+    return this.#disk === null || this.#owner === this.#ownerOfUser(userId);
   }
 
   /** The store holds a snapshot of whoever is signed in. */
@@ -149,7 +149,7 @@ export class Persistence {
   async #loadWrites(disk: Disk): Promise<void> {
     const { session, onWrites } = this.#options;
     const { userId } = session;
-    const owner = userId === undefined ? session.proof : ownerOf(userId);
+    const owner = userId === undefined ? session.proof : this.#ownerOfUser(userId);
     if (owner === null) return;
     try {
       await this.#exchangeWrites(disk, userId, owner);
@@ -165,7 +165,7 @@ export class Persistence {
   async #exchangeWrites(disk: Disk, userId: string | null | undefined, owner: string): Promise<void> {
     const { session, queue } = this.#options;
     const { proof, witness } = session;
-    if (userId !== undefined && proof !== null) await disk.handOver(proof, owner);
+    if (userId !== undefined && proof !== null && proof !== owner) await disk.handOver(proof, owner);
     // What others left waiting is theirs, and they are not here any more.
     if (typeof userId === "string") await disk.dropOthers(owner);
     await disk.addWrites(queue.pending().flatMap((entry) => (this.#ownerOf(entry) === owner ? [toKept(entry, owner)] : [])));
@@ -196,9 +196,16 @@ export class Persistence {
   }
 
   #ownerOf({ userId, witness }: PendingMutation): string | null {
-    if (userId !== undefined) return ownerOf(userId);
+    if (userId !== undefined) return this.#ownerOfUser(userId);
     const { proof } = this.#options.session;
     return witness === proof ? proof : null;
+  }
+
+  /** The admin has no user's id, but a token. */
+  #ownerOfUser(userId: string | null): string | null {
+    if (userId !== null) return `user:${userId}`;
+    const { resolved, proof } = this.#options.session;
+    return resolved.isAdmin ? proof : "nobody";
   }
 
   /** Does something with the disk when it is its turn. @returns when it is done or has failed */
@@ -226,10 +233,6 @@ export class Persistence {
       void work.then(resolve, () => resolve(null)).finally(cancel);
     });
   }
-}
-
-function ownerOf(userId: string | null): string {
-  return userId === null ? "nobody" : `user:${userId}`;
 }
 
 function toKept({ id, change }: PendingMutation, owner: string): KeptWrite {

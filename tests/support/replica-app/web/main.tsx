@@ -1,4 +1,4 @@
-import { db, init } from "@pylonsync/react";
+import { db, init, usePreloadedQuery } from "@pylonsync/react";
 import { createRoot } from "react-dom/client";
 
 declare global {
@@ -16,6 +16,12 @@ const refused: string[] = [];
 db.onError(({ code }) => refused.push(code));
 Object.assign(window, { db, refused });
 
+/** As if a server had rendered a row for this user. */
+function Preloaded({ userId }: { readonly userId: string }) {
+  const { data } = usePreloadedQuery({ entity: "Todo", options: {}, rows: [{ id: "rendered", title: "rendered" }], userId });
+  return <output id="preloaded">{data.map(({ title }) => String(title)).join()}</output>;
+}
+
 function App() {
   const { isLoaded, userId } = db.useSession();
   const { connection, pending } = db.useStatus();
@@ -25,6 +31,7 @@ function App() {
       <output id="user">{isLoaded ? (userId ?? "nobody") : "unknown"}</output>
       <output id="status">{connection}</output>
       <output id="pending">{pending}</output>
+      {userId !== null && <Preloaded userId={userId} />}
       <output id="rows">{data.map(({ title }) => String(title)).join()}</output>
     </>
   );

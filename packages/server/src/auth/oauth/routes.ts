@@ -3,7 +3,7 @@ import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { redirectFailure, redirection, SECOND_FACTOR_COOKIE } from "../browser-redirects.ts";
+import { redirectFailure, redirection, refuseHead, SECOND_FACTOR_COOKIE } from "../browser-redirects.ts";
 import { isFresh, requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
@@ -52,6 +52,7 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
   };
 
   const callback = async (context: RequestContext): Promise<Answer> => {
+    refuseHead(context);
     const provider = context.param("provider");
     oauth.check(provider);
     const { params, isBrowser } = await readCallback(context);

@@ -5,6 +5,7 @@ import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
+import { signedInAnswer } from "../sign-in.ts";
 import { noOrganization, type Organizations } from "./organizations.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
@@ -87,9 +88,10 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const { token, invitation } = await organizations.invite(id, userId, email, role);
     await record(context, "member.invited", id, { role });
     const inviter = await users.get(userId);
-    const name = inviter?.["displayName"] ?? inviter?.["name"] ?? inviter?.["email"];
+    const name = inviter?.["displayName"] ?? inviter?.["name"];
+    const by = typeof name === "string" && name !== "" ? inMail(name) : inviter?.["email"];
     const link = `${mailedUrl}/auth/invitation#token=${token}`;
-    await mails.send("invitation", email, { link, organization: inMail((await organizations.get(id))?.name ?? ""), ...(typeof name === "string" ? { inviter: inMail(name) } : {}) });
+    await mails.send("invitation", email, { link, organization: inMail((await organizations.get(id))?.name ?? ""), ...(typeof by === "string" ? { inviter: by } : {}) });
     return json({ ...invitation, ...(settings.dev ? { dev_token: token } : {}) }, 201);
   };
 
@@ -115,7 +117,8 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
 
   const select = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
-    const tenantId = (await AuthInput.of(context)).optionalText("org_id") ?? null;
+    const input = await AuthInput.of(context);
+    const tenantId = input.optionalText("org_id") ?? null;
     const session = context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
     if (session === null) throw new PylonError("AUTH_REQUIRED", "An organization is selected for a session.", { hint: "Sign in." });
     const role = tenantId === null ? null : await organizations.role(tenantId, user.id);
@@ -123,7 +126,9 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const roles = await tenants.select(session, tenantId, role);
     // Who was taken out meanwhile was not seen in this tenant yet.
     if (tenantId !== null && (await organizations.role(tenantId, user.id)) !== role) await tenants.changed(user.id, tenantId, await organizations.role(tenantId, user.id));
-    return json({ tenant_id: tenantId, roles });
+    // Not for all: a client that does not look for the new token would be signed out whenever its user changes the organization.
+    if (!input.optionalFlag("rotate")) return json({ tenant_id: tenantId, roles });
+    return signedInAnswer(await services.signIn.refresh(session.id), 200, { tenant_id: tenantId, roles });
   };
 
   const tenantAudit = async (context: RequestContext): Promise<Answer> => {
@@ -141,6 +146,8 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     { method: "PATCH", path: `${orgs}/:id`, access: "signed-in", handle: rename },
     { method: "DELETE", path: `${orgs}/:id`, access: "signed-in", handle: remove },
     { method: "GET", path: `${orgs}/:id/members`, access: "signed-in", handle: members },
+    // Nobody becomes a member without a yes of their own.
+    { method: "POST", path: `${orgs}/:id/members`, access: "signed-in", handle: invite },
     { method: "PATCH", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: setRole },
     { method: "DELETE", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: removeMember },
     { method: "POST", path: `${orgs}/:id/invites`, access: "signed-in", handle: invite },

@@ -159,7 +159,12 @@ document.getElementById("add-passkey")?.addEventListener("click", async () => {
   }
 });
 document.getElementById("sign-out")?.addEventListener("click", async () => {
-  await call("DELETE", "/session").catch(() => undefined);
+  try {
+    await call("DELETE", "/session");
+  } catch (error) {
+    // What the server refuses to end is no session any more; what it did not hear of is one still.
+    if (/** @type {Error & {code?: string}} */ (error).code === undefined) return say(/** @type {Error} */ (error).message, true);
+  }
   location.assign("/auth/sign-in");
 });
 

@@ -82,6 +82,13 @@ export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
 export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1) RETURNING floor`;
 export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
 
+/** See `Store.forgetDeleted`. What another replica has done already is not written again. */
+export const FORGET_DELETED = `
+  WITH gone AS (SELECT row_id, max(seq) AS last FROM "_pylon_changes" WHERE seq > $2 AND seq <= $3 AND entity = $1 AND kind = 'delete' GROUP BY row_id)
+  UPDATE "_pylon_changes" AS change SET kind = 'delete', before = (coalesce(change.before, change.after)::jsonb - $4::text[])::text, after = NULL
+  FROM gone WHERE change.entity = $1 AND change.row_id = gone.row_id AND change.seq <= gone.last
+    AND (change.after IS NOT NULL OR change.before::jsonb ?| $4::text[])`;
+
 /**
  * A database that was copied into another cluster counts transactions anew, so what the log knows of them is void too. All changes are
  * forgotten, those without a number included.

@@ -4,7 +4,7 @@ import type { PoolClient } from "pg";
 import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { BOUNDS, RAISE_FLOOR, READ, toBounds, toChange, TRIM } from "./change-log.ts";
+import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, toChange, TRIM } from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
@@ -124,6 +124,19 @@ export class PostgresStore implements Store {
       // In pieces, so that no replica waits long for the locks of one.
       while (((await client.query(TRIM, [floor, TRIMMED_AT_ONCE])).rowCount ?? 0) === TRIMMED_AT_ONCE);
       client.release();
+    } catch (error) {
+      client.release(true);
+      throw translateError(error);
+    }
+  }
+
+  async forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number> {
+    const { head } = await this.bounds();
+    const client = await this.#pool.take();
+    try {
+      await client.query(FORGET_DELETED, [entity, after, head, fields]);
+      client.release();
+      return head;
     } catch (error) {
       client.release(true);
       throw translateError(error);

@@ -33,6 +33,21 @@ export function trimChanges(statements: StatementCache, keep: number): void {
   statements.run(TRIM, [Math.max(1, keep)]);
 }
 
+/** See `Store.forgetDeleted`. */
+export function forgetDeletedRows(statements: StatementCache, entity: string, fields: readonly string[], after: number): number {
+  const head = Number(statements.first(BOUNDS, [])?.["head"] ?? 0);
+  const paths = fields.map((name) => `$.${JSON.stringify(name)}`);
+  statements.run(forgetDeletedSql(paths.length), [entity, after, head, ...paths]);
+  return head;
+}
+
+function forgetDeletedSql(fieldCount: number): string {
+  const paths = Array.from({ length: fieldCount }, (_, index) => `, ?${index + 4}`).join("");
+  return `WITH gone AS MATERIALIZED (SELECT row_id, max(seq) AS last FROM "_pylon_changes" WHERE seq > ?2 AND seq <= ?3 AND entity = ?1 AND kind = 'delete' GROUP BY row_id)
+    UPDATE "_pylon_changes" AS change SET kind = 'delete', before = json_remove(coalesce(change.before, change.after)${paths}), after = NULL
+    FROM gone WHERE change.entity = ?1 AND change.row_id = gone.row_id AND change.seq <= gone.last`;
+}
+
 /** Of the old log only the newest change stays, from whose new number the numbering continues. */
 export function moveLogOn(statements: StatementCache): void {
   statements.run(FORGET_ALL_BUT_NEWEST, []);

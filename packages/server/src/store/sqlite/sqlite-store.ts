@@ -5,7 +5,7 @@ import { Database } from "bun:sqlite";
 import type { QueryObserver } from "../query-observer.ts";
 import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
-import { changesAfter, logBounds, moveLogOn, trimChanges } from "./change-log.ts";
+import { changesAfter, forgetDeletedRows, logBounds, moveLogOn, trimChanges } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
@@ -103,6 +103,9 @@ export class SqliteStore implements Store {
   async settle(): Promise<void> {}
   async trimLog(keep: number): Promise<void> {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
+  }
+  async forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number> {
+    return this.#commits.submit(async () => forgetDeletedRows(this.#writerStatements, entity, fields, after));
   }
   async renewLog(): Promise<void> {
     this.#epoch = await this.#commits.submit(async () => {

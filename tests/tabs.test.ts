@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Disk, type Platform, type Socket, type Storage, type SyncEngine } from "@pylonsync/sync";
+import * as fake from "fake-indexeddb";
+import { TestClient, until } from "./support/client.ts";
+import { randomOf } from "./support/random.ts";
+import { appOf, startServer } from "./support/server.ts";
+
+// Two tabs of one browser, on a bad network, which end at any moment and are opened again. What was on disk is on the server in the end, and
+// counted once. The disk is a program's here, because a browser can't be told to end a tab between two steps of one.
+
+const app = appOf(
+  buildManifest({
+    name: "tabs",
+    version: "1.0.0",
+    entities: [entity("Item", { n: field.int(), ownerId: field.string().owner() })],
+    policies: [policy({ name: "own", entity: "Item", allow: "auth.userId == data.ownerId" })],
+  }),
+);
+
+const OPERATIONS = 80;
+const GLOBALS = ["indexedDB", ...Object.keys(fake).filter((name) => name.startsWith("IDB"))];
+const before = new Map(GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));
+
+beforeAll(() => {
+  for (const name of GLOBALS) Reflect.set(globalThis, name, Reflect.get(fake, name));
+});
+afterAll(() => {
+  for (const [name, value] of before) {
+    if (value === undefined) Reflect.deleteProperty(globalThis, name);
+    else Reflect.set(globalThis, name, value);
+  }
+});
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+interface Browser {
+  readonly url: string;
+  readonly appName: string;
+  readonly storage: Storage;
+  readonly random: () => number;
+  /** Writes that are on disk. */
+  readonly durable: Set<string>;
+  isHealed: boolean;
+}
+
+/** One page, which stops in the middle of whatever it does when it is ended. */
+class Tab {
+  readonly engine: SyncEngine;
+  readonly #browser: Browser;
+  readonly #sockets = new Set<Socket>();
+  #isEnded = false;
+
+  constructor(browser: Browser) {
+    this.#browser = browser;
+    const { url, appName, storage } = browser;
+    this.engine = createSyncEngine(url, { appName, storage, reconnectDelay: 5, platform: this.#platform() });
+    this.engine.start();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    for (const socket of this.#sockets) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  #platform(): Partial<Platform> {
+    return {
+      after: (delayMs, run) => systemPlatform.after(delayMs, () => this.#isEnded || run()),
+      fetch: async (url, init) => {
+        await this.#fault("lost on the way there");
+        const response = await systemPlatform.fetch(url, init);
+        const body = await response.arrayBuffer();
+        await this.#fault("lost on the way back");
+        return new Response(body, response);
+      },
+      openSocket: (url, protocols) => {
+        const socket = systemPlatform.openSocket(url, protocols);
+        this.#sockets.add(socket);
+        return socket;
+      },
+      openDisk: async (appName) => {
+        const { openDisk } = systemPlatform;
+        if (openDisk === null) throw new Error("There is no disk.");
+        return this.#mortal(await openDisk(appName));
+      },
+    };
+  }
+
+  async #fault(what: string): Promise<void> {
+    if (this.#isEnded) return never();
+    const { random, isHealed } = this.#browser;
+    if (isHealed) return undefined;
+    if (random() < 0.4) await Bun.sleep(random() * 15);
+    if (this.#isEnded) return never();
+    if (random() < 0.25) throw new TypeError(what);
+    return undefined;
+  }
+
+  /** The disk, which is not heard of any more once the tab is ended; what it was told before it does or not. */
+  #mortal(disk: Disk): Disk {
+    return new Proxy(disk, {
+      get: (target, name) => {
+        const work = Reflect.get(target, name) as unknown;
+        if (typeof work !== "function") return work;
+        return async (...args: unknown[]) => {
+          if (this.#isEnded) return never();
+          const result = (await Reflect.apply(work, target, args)) as unknown;
+          if (name === "addWrites") for (const { id } of args[0] as { id: string }[]) this.#browser.durable.add(id);
+          return this.#isEnded ? never() : result;
+        };
+      },
+    });
+  }
+}
+
+test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was on disk, and nothing counts twice (seed %d)", async (seed) => {
+  const random = randomOf(seed);
+  const server = await startServer(app);
+  const owner = await TestClient.guest(server.url);
+  const live = await owner.live(0).ready();
+  const appName = `tabs-${seed}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`;
+  const storage = createWriteThroughStorage({ [`pylon:${appName}:token`]: owner.token ?? "" }, () => undefined);
+  const browser: Browser = { url: server.url, appName, storage, random, durable: new Set(), isHealed: false };
+  const refused: string[] = [];
+  const open = (): Tab => {
+    const tab = new Tab(browser);
+    tab.engine.onError(({ code, kind }) => refused.push(`${kind} ${code}`));
+    return tab;
+  };
+  const tabs = [open(), open()];
+  const inserted = new Map<string, string>();
+  const deleted = new Set<string>();
+
+  for (let step = 0; step < OPERATIONS; step += 1) {
+    const place = Math.floor(random() * tabs.length);
+    if (random() < 0.12) {
+      tabs[place]?.end();
+      tabs[place] = open();
+    }
+    const { engine } = tabs[place] as Tab;
+    const rows = engine.store.list("Item");
+    const row = rows[Math.floor(random() * rows.length)];
+    const dice = random();
+    if (row === undefined || dice < 0.6) {
+      const id = await engine.insert("Item", { n: step, ownerId: owner.userId });
+      inserted.set(id, engine.mutations.all().find(({ change }) => change.row_id === id)?.id ?? "");
+    } else if (dice < 0.9) await engine.update("Item", row.id, { n: 1000 + step });
+    else {
+      await engine.delete("Item", row.id);
+      deleted.add(row.id);
+    }
+    await Bun.sleep(random() * 12);
+  }
+
+  for (const tab of tabs) tab.end();
+  browser.isHealed = true;
+  const { engine } = open();
+  await until(() => engine.connected && engine.mutations.all().length === 0, 20_000);
+  const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as { readonly id: string; readonly n: number }[];
+  const shown = (rows: readonly { readonly id: string; readonly n?: unknown }[]): unknown => Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  await until(() => JSON.stringify(shown(engine.store.list("Item"))) === JSON.stringify(shown(truth)));
+
+  const there = new Set(truth.map(({ id }) => id));
+  const lost = [...inserted].filter(([id, write]) => browser.durable.has(write) && !there.has(id) && !deleted.has(id));
+  expect(lost).toEqual([]);
+  expect([...there].filter((id) => !inserted.has(id))).toEqual([]);
+  // Each write has a number of its own, so one that had an effect twice is heard twice.
+  const heard = live.events.flatMap(({ row_id: id, kind, data }) => (kind === "delete" ? [] : [`${kind} ${id} ${String(data?.["n"])}`]));
+  expect(heard.length).toBe(new Set(heard).size);
+  expect(browser.durable.size).toBeGreaterThan(OPERATIONS / 2);
+  // A write to a row that another tab has deleted, or whose insert was lost with its tab, is the only refusal there can be.
+  expect(refused.filter((what) => what !== "update NOT_FOUND" && what !== "delete NOT_FOUND")).toEqual([]);
+  engine.stop();
+  live.close();
+  await server.stop();
+}, 60_000);
