@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { aMoment, TestClient, until, type LiveSocket } from "./support/client.ts";
+import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts";
 import { RedisServer } from "./support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -31,19 +32,24 @@ async function usersIn(client: TestClient, room: string): Promise<string[]> {
   return ((body["members"] ?? []) as Peer[]).map(({ user_id: id }) => id);
 }
 
+async function envOf(kind: string): Promise<Readonly<Record<string, string>>> {
+  if (kind === "redis") return { REDIS_URL: redis.url };
+  return kind === "postgres" ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) } : {};
+}
+
 let redis: RedisServer;
 beforeAll(async () => {
   redis = await RedisServer.start();
 });
 afterAll(() => redis.stop());
 
-describe.each(["memory", "redis"])("rooms in %s", (kind) => {
+describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
   let server: TestServer;
   let admin: TestClient;
   let alice: TestClient;
   let bob: TestClient;
   beforeAll(async () => {
-    server = await startServer(app, kind === "redis" ? { REDIS_URL: redis.url } : {});
+    server = await startServer(app, await envOf(kind));
     admin = new TestClient(server.url, ADMIN_TOKEN);
     [alice, bob] = await Promise.all([TestClient.guest(server.url), TestClient.guest(server.url)]);
   });

@@ -9,6 +9,7 @@ const config = loadConfig({
   PYLON_SINGLE_PORT: "1",
   PYLON_DB_PATH: path,
   DATABASE_URL: process.env["DATABASE_URL"],
+  REDIS_URL: process.env["REDIS_URL"],
   PYLON_LOG_LEVEL: "warn",
   PYLON_RATE_LIMIT_MAX: "0",
   PYLON_FN_RATE_LIMIT_MAX: "0",

@@ -1,6 +1,6 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// The default shape with ElastiCache: rooms, presence and limits are shared by all replicas.
+// The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms are taken off the database.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");

@@ -35,7 +35,7 @@ export class Replica {
   }
 
   /** Sends a signal to the process. */
-  signal(signal: "SIGTERM" | "SIGINT"): void {
+  signal(signal: "SIGTERM" | "SIGINT" | "SIGSTOP" | "SIGCONT"): void {
     this.#child?.kill(signal);
   }
 

@@ -9,7 +9,7 @@ export interface Cache {
   readonly url: $util.Output<string>;
 }
 
-/** A Valkey node that the replicas share for rooms, presence and limits. */
+/** A Valkey node that the replicas share for rooms, presence, limits and ctx.cache. */
 export function createCache({ vpc, tasks }: Network): Cache {
   const group = createGroup("CacheGroup", vpc, "ElastiCache");
   allow("CacheFromTasks", { from: tasks.id, to: group.id, ports: [REDIS_PORT] });

@@ -44,6 +44,9 @@ import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
+import { PostgresRooms } from "./rooms/postgres-rooms.ts";
+import { RedisRooms } from "./rooms/redis-rooms.ts";
+import type { RoomBackend } from "./rooms/room-backend.ts";
 import { ROOM_TIMES } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
@@ -71,8 +74,8 @@ export interface RunningOptions {
 
 const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
-/** How long the start waits for Redis, in milliseconds; the server serves without it too. */
-const REDIS_START_MS = 1_000;
+/** How long the start waits for what the rooms are shared through, in milliseconds; the server serves without it too. */
+const SHARED_START_MS = 1_000;
 /** When the oldest change that waits is older than this, in milliseconds, the feed counts as behind. */
 const FEED_BEHIND_MS = 10_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
@@ -144,11 +147,12 @@ export class RunningServer {
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
     const fnLimiter = new RateLimiter(config.fnRateLimit, shared("function"));
+    const backend = roomBackend(redis, store, log);
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
-        if (redis === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
-        return new SharedRoomStore({ redis, deliver, times: ROOM_TIMES, now, log });
+        if (backend === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
+        return new SharedRoomStore({ backend, deliver, times: ROOM_TIMES, now, log });
       },
       onError: (error) => log.error("rooms failed", error),
     });
@@ -158,7 +162,7 @@ export class RunningServer {
       { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
       { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
       { name: "files", isNeeded: false, check: () => storage.check(), onChange: (state, reason) => (state === "up" ? log.info("files are back") : log.warn("files can't be relied on", { state, ...(reason === undefined ? {} : { reason: reasonOf(reason) }) })) },
-      ...(redis === null ? [] : [{ name: "redis", isNeeded: false, check: () => (redis.isUp ? "up" : "lost") } satisfies Part]),
+      ...(backend === null ? [] : [{ name: backend.name === "redis" ? "redis" : "rooms", isNeeded: false, check: () => (backend.isUp ? "up" : "lost") } satisfies Part]),
     ];
     const health = new Health(parts);
     const metrics: Metrics = new Metrics({
@@ -257,7 +261,8 @@ export class RunningServer {
   async open(): Promise<void> {
     const config = this.#config;
     await this.#feed.start();
-    await this.#redis?.start(REDIS_START_MS);
+    if (this.#redis !== null) await this.#redis.start(SHARED_START_MS);
+    else await this.store.link?.start(SHARED_START_MS);
     await this.#rooms.start();
     try {
       this.#open("all", config.port);
@@ -347,6 +352,12 @@ export class RunningServer {
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;
   return Math.min(MOST_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
+}
+
+/** What the replicas share their rooms through; null for a server that is the only one. */
+function roomBackend(redis: Redis | null, { link }: Store, log: Log): RoomBackend | null {
+  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES);
+  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, log);
 }
 
 /** Waits for the work, but no longer than this. */

@@ -150,7 +150,7 @@ class Server implements PylonServer {
       const { oauthEndpoints } = this.#options;
       this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer, mails, telemetry, version: VERSION, oauthEndpoints, files: { settings, storage } });
       await this.#running.open();
-      if (config.database.kind === "postgres" && redisUrl === null) this.#log.info("no REDIS_URL: rooms, presence, rate limits and ctx.cache count for this replica alone");
+      if (config.database.kind === "postgres" && redisUrl === null) this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
     } catch (error) {
       storage.close();
       await store.close();

@@ -26,7 +26,7 @@ function isNear(host: string): boolean {
 
 function checkRedis(settings: ProductionSettings): Check {
   if (!isSet(settings, "DATABASE_URL") || isSet(settings, "REDIS_URL")) return pass("redis", isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "one replica needs none");
-  return warning("redis", "DATABASE_URL is set and REDIS_URL is not: with several replicas rooms, presence and rate limits count for each alone.");
+  return warning("redis", "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and ctx.cache count for each alone; rooms go through Postgres.");
 }
 
 function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Check {

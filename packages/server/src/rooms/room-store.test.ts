@@ -1,10 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { Client } from "pg";
 import { until } from "../../../../tests/support/client.ts";
+import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
 import { RedisServer } from "../../../../tests/support/servers/redis.ts";
 import { Redis } from "../cache/redis.ts";
 import { Log } from "../observe/log.ts";
+import { openPostgresStore } from "../store/postgres/postgres-store.ts";
 import { disconnectMessage } from "./messages.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
+import { PostgresRooms } from "./postgres-rooms.ts";
+import type { RoomBackend } from "./room-backend.ts";
+import { RedisRooms } from "./redis-rooms.ts";
 import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
 
@@ -20,9 +26,10 @@ interface Opened {
 }
 
 let server: RedisServer;
+let databaseUrl: string;
 let closers: (() => Promise<void>)[] = [];
 beforeAll(async () => {
-  server = await RedisServer.start();
+  [server, databaseUrl] = await Promise.all([RedisServer.start(), createDatabase(sharedPostgresUrl())]);
 });
 afterEach(async () => {
   for (const close of closers) await close();
@@ -30,7 +37,8 @@ afterEach(async () => {
 });
 afterAll(() => server.stop());
 
-async function open(kind: string, times = TIMES): Promise<Opened> {
+/** @param prepare gets the backend before anybody else does */
+async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend) => void = () => undefined): Promise<Opened> {
   const told: string[] = [];
   const deliver = (message: RoomMessage | TenantMessage): void => {
     told.push(message.kind === "tenant" ? `tenant ${String(message.tenantId)}` : `${message.kind} ${message.room} ${message.userId}`);
@@ -41,8 +49,24 @@ async function open(kind: string, times = TIMES): Promise<Opened> {
     closers.push(() => store.stop());
     return { store, told };
   }
+  if (kind === "postgres") {
+    const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
+    const backend = new PostgresRooms(database.link, times, log);
+    prepare(backend);
+    const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
+    await database.link.start(5000);
+    expect(database.link.isUp).toBe(true);
+    await store.start();
+    closers.push(async () => {
+      await store.stop();
+      await database.close();
+    });
+    return { store, told };
+  }
   const redis = new Redis(server.url, log);
-  const store = new SharedRoomStore({ redis, deliver, times, now: Date.now, log });
+  const backend = new RedisRooms(redis, times);
+  prepare(backend);
+  const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
   await redis.start(1000);
   await store.start();
   closers.push(async () => {
@@ -62,7 +86,7 @@ function newName(): string {
   return `n${(names += 1)}`;
 }
 
-describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
+describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) => {
   test("data comes back as it went in", async () => {
     const { store } = await open(kind);
     const room = newName();
@@ -145,6 +169,100 @@ describe.each(["memory", "redis"])("a store of rooms in %s", (kind) => {
     await store.leave("full-1", "u");
     expect(await store.rooms(null)).toEqual([]);
   }, 60_000);
+});
+
+/** What a crash does to it: everything in it is gone, and so are the connections. */
+async function empty(kind: string): Promise<void> {
+  if (kind === "redis") {
+    await server.kill();
+    await server.start();
+    return;
+  }
+  const sql = new Client({ connectionString: databaseUrl });
+  await sql.connect();
+  const { rows } = await sql.query<{ name: string }>(`SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'`);
+  await sql.query(`TRUNCATE ${rows.map(({ name }) => name).join(", ")}`);
+  await sql.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`);
+  await sql.end();
+}
+
+test.each(["redis", "postgres"])("what was answered outlives a loss of %s before the news of it has come back", async (kind) => {
+  let isStill = false;
+  const other = await open(kind);
+  const { store, told } = await open(kind, { ...TIMES, idleMs: 60_000 }, (backend) => {
+    const hear = backend.hear.bind(backend);
+    backend.hear = (listener) => {
+      hear((message) => {
+        if (!isStill) listener(message);
+      });
+    };
+  });
+  const room = newName();
+  await store.join(room, "leaver", null);
+  await store.join(room, "mover", 1);
+  await until(() => told.length === 2);
+  isStill = true;
+  await store.join(room, "joiner", { a: 1 });
+  await store.setPresence(room, "mover", 2);
+  expect(await store.leave(room, "leaver")).toBe(true);
+  expect(told).toHaveLength(2);
+  await empty(kind);
+  isStill = false;
+  // The other one knows only what was told to the empty backend.
+  const seen = async (): Promise<unknown> => Object.fromEntries(((await other.store.members(room, null)) ?? []).map((peer) => [peer.user_id, peer.data]));
+  await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
+});
+
+test.each(["redis", "postgres"])("while the news from %s is late, a member who has left still hears what was before", async (kind) => {
+  const late: (() => void)[] = [];
+  let isLate = false;
+  const { store, told } = await open(kind, TIMES, (backend) => {
+    const hear = backend.hear.bind(backend);
+    backend.hear = (listener) => {
+      hear((message) => {
+        if (isLate) late.push(() => listener(message));
+        else listener(message);
+      });
+    };
+  });
+  const [room, user] = [newName(), newName()];
+  await store.connected(user, will(user));
+  await store.join(room, user, null);
+  await until(() => told.includes(`join ${room} ${user}`));
+  isLate = true;
+  expect(await store.broadcast(room, user, "{}")).toBe("sent");
+  expect(await store.leave(room, user)).toBe(true);
+  await until(() => late.length === 2);
+  expect([...store.localMembers(room)]).toEqual([user]);
+  for (const tell of late) tell();
+  expect([...store.localMembers(room)]).toEqual([]);
+});
+
+test("what happened before Redis was there for the first time is told once it is", async () => {
+  const late = await RedisServer.start({ isUp: false });
+  const opened = async (): Promise<RoomStore> => {
+    const redis = new Redis(late.url, log);
+    const store = new SharedRoomStore({ backend: new RedisRooms(redis, TIMES), deliver: () => undefined, times: TIMES, now: Date.now, log });
+    await redis.start(50);
+    await store.start();
+    closers.push(async () => {
+      await store.stop();
+      redis.close();
+    });
+    return store;
+  };
+  const [one, other] = [await opened(), await opened()];
+  for (const userId of ["stays", "leaves", "closes"]) {
+    await one.connected(userId, will(userId));
+    await one.join("r", userId, null);
+  }
+  await one.leave("r", "leaves");
+  await one.disconnected("closes", will("closes"));
+  await late.start();
+  await until(() => isIn(other, "r", "stays"));
+  await until(async () => !(await isIn(other, "r", "closes")));
+  expect(await other.members("r", null)).toMatchObject([{ user_id: "stays" }]);
+  closers.push(() => late.stop());
 });
 
 test("after a stop in order nothing in Redis depends on the replica", async () => {

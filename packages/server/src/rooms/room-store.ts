@@ -89,8 +89,7 @@ export interface RoomTimes {
 }
 
 export const ROOM_TIMES: RoomTimes = { idleMs: 120_000, graceMs: 5_000, handOverMs: 15_000, leaseMs: 7_000 };
-/** How often a replica renews its lease, and how often it looks for members whose time is over, in milliseconds. */
-export const RENEW_MS = 2_000;
+/** How often a replica renews its lease and looks for members whose time is over, in milliseconds. */
 export const SWEEP_MS = 1_000;
 
 export const MAX_ROOMS = 10_000;

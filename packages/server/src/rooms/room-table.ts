@@ -6,7 +6,7 @@ export interface Member {
   readonly userId: string;
   data: unknown;
   /** Seconds since 1970. */
-  readonly joinedAt: number;
+  joinedAt: number;
   /** When a member that depends on calls goes; null for one whose user is connected, or was until now. */
   dueAt: number | null;
 }
@@ -36,19 +36,21 @@ export class RoomTable {
   /** @returns who was there before @throws PylonError ROOM_LIMIT_REACHED */
   join(room: string, userId: string, data: unknown): Peer[] {
     const before = this.peers(room);
-    if (this.find(room, userId) === undefined) {
+    const known = this.find(room, userId);
+    if (known === undefined) {
       if (!this.#rooms.has(room) && this.#rooms.size >= MAX_ROOMS) throw tooManyRooms();
       if ((this.#byUser.get(userId)?.size ?? 0) >= MAX_ROOMS_OF_USER) throw tooManyRoomsOfUser();
     }
-    this.put(room, userId, data, Math.floor(this.#now() / 1000));
+    this.put(room, userId, data, known?.joinedAt ?? Math.floor(this.#now() / 1000));
     return before;
   }
 
-  /** Adds the member, or gives it other data; counts as a call. */
+  /** Adds the member, or makes it what is given; counts as a call. */
   put(room: string, userId: string, data: unknown, joinedAt: number): void {
     const known = this.find(room, userId);
     if (known !== undefined) {
       known.data = data;
+      known.joinedAt = joinedAt;
       this.touch(known);
       return;
     }
@@ -101,6 +103,9 @@ export class RoomTable {
     return over;
   }
 
+  get isEmpty(): boolean {
+    return this.#byUser.size === 0;
+  }
   isConnected(userId: string): boolean {
     return this.#connected.has(userId);
   }

@@ -100,6 +100,35 @@ export interface TransactOptions {
 /** What becomes of the way to a database server while a store is open. */
 export type DatabaseState = "lost" | "back";
 
+/** `deaf`: the server answers, but what is said there does not come back. */
+export type LinkState = "up" | "lost" | "deaf";
+
+/**
+ * A way to the other replicas through the database, for calls that are short and many. It has connections of its own, so it neither waits for
+ * transactions nor do they wait for it. It is up while the database answers in time and what this replica says comes back to it.
+ */
+export interface ReplicaLink {
+  /** Opens it. @param withinMs how long to wait for it, in milliseconds; after that it goes on in the background */
+  start(withinMs: number): Promise<void>;
+  readonly isUp: boolean;
+  /** Told of each change. @returns stops it */
+  onChange(listener: (state: LinkState) => void): () => void;
+  /** Called with all that any replica says, in the order in which it was committed, while the link is up. */
+  hear(listener: (text: string) => void): void;
+  /**
+   * Runs a statement as a transaction of its own. Statements of one key run in the order of the calls. Those of the empty key wait for no others.
+   *
+   * @throws LinkLostError when the link is lost, at once or after 2 s; it may have run. PylonError OVERLOADED when too many wait, and it may be
+   * refused; it has not run.
+   */
+  call(key: string, text: string, params: readonly Value[], mayBeRefused: boolean): Promise<Readonly<Record<string, Value>>[]>;
+}
+
+/** The link can't be used now. */
+export class LinkLostError extends Error {
+  override readonly name = "LinkLostError";
+}
+
 export interface StoreFigures {
   /** Transactions that met another and were run again, since the start. */
   readonly conflicts: number;
@@ -113,6 +142,8 @@ export interface StoreFigures {
 
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
+  /** Null where there is no other replica. Closed with the store. */
+  readonly link: ReplicaLink | null;
   /**
    * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is there when it rejects. `work` may
    * run again after a serialisation conflict (Postgres), so it must have no effect outside of the transaction. The transaction is dead

@@ -8,12 +8,14 @@ export interface PoolOptions {
   readonly connection: PoolConfig;
   /** Most connections. */
   readonly max: number;
+  /** How long a connection may take to be had, and a statement to be answered, in milliseconds. */
+  readonly deadlineMs?: { readonly connect: number; readonly query: number } | undefined;
   readonly observer?: QueryObserver | null | undefined;
 }
 
 /** How long a request waits for a free connection, or for the database to come back, in milliseconds. */
 const PATIENCE_MS = 5_000;
-const QUERY_TIMEOUT_MS = 60_000;
+const DEADLINE_MS = { connect: PATIENCE_MS, query: 60_000 };
 const IDLE_MS = 30_000;
 /** Connections are renewed, so that after a failover or a change of addresses none leads to the old server for long. */
 const LIFETIME_S = 30 * 60;
@@ -24,15 +26,15 @@ export class ConnectionPool {
   readonly statements: StatementRunner;
   readonly #pool: Pool;
 
-  constructor({ connection, max, observer = null }: PoolOptions) {
+  constructor({ connection, max, deadlineMs = DEADLINE_MS, observer = null }: PoolOptions) {
     this.statements = new StatementRunner(observer);
     this.#pool = new Pool({
       ...connection,
       max,
-      connectionTimeoutMillis: PATIENCE_MS,
+      connectionTimeoutMillis: deadlineMs.connect,
       idleTimeoutMillis: IDLE_MS,
       maxLifetimeSeconds: LIFETIME_S,
-      query_timeout: QUERY_TIMEOUT_MS,
+      query_timeout: deadlineMs.query,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       application_name: "pylon",

@@ -12,6 +12,7 @@ import { connectionOptions, type PostgresOptions } from "./connection-options.ts
 import { isConflict, isStaleStatement, isUnreachable, translateError, unavailable } from "./errors.ts";
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import { ConnectionPool, pause, runAll } from "./pool.ts";
+import { PostgresLink } from "./postgres-link.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
@@ -39,7 +40,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
     await prepareDatabase(pool);
     const tail = new ChangeTail(pool, { connection, onState: options.onState });
     await tail.start();
-    return new PostgresStore(pool, tail, await storedManifestOf(pool));
+    return new PostgresStore({ pool, tail, link: new PostgresLink(connection, options.observer) }, await storedManifestOf(pool));
   } catch (error) {
     await pool.close();
     throw error;
@@ -49,6 +50,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
 /** The Store on Postgres: serialisable transactions, tried again on conflict, on a small pool of connections. */
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
+  readonly link: PostgresLink;
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
   readonly #reads: PostgresReader;
@@ -56,7 +58,8 @@ export class PostgresStore implements Store {
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor(pool: ConnectionPool, tail: ChangeTail, manifestJson: string | null) {
+  constructor({ pool, tail, link }: { readonly pool: ConnectionPool; readonly tail: ChangeTail; readonly link: PostgresLink }, manifestJson: string | null) {
+    this.link = link;
     this.#pool = pool;
     this.#tail = tail;
     this.#tables = new TableSet(tableShapes(manifestJson));
@@ -163,7 +166,7 @@ export class PostgresStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#tail.close();
+    await Promise.all([this.link.close(), this.#tail.close()]);
     await this.#pool.close();
   }
 

@@ -35,6 +35,7 @@ export function openSqliteStore(path: string, observer: QueryObserver | null = n
  */
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
+  readonly link = null;
   readonly #writer: Database;
   readonly #reader: Database;
   readonly #writerStatements: StatementCache;

@@ -1,0 +1,188 @@
+import { hash } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
+import type { ClientConfig } from "pg";
+import { runIn, type Operation } from "../../operation.ts";
+import type { QueryObserver } from "../query-observer.ts";
+import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
+import type { ColumnRow } from "./connection.ts";
+import { isStaleStatement, isUnreachable } from "./errors.ts";
+import { MessageEar } from "./message-ear.ts";
+import { ConnectionPool } from "./pool.ts";
+import { roomFunction } from "./room-ddl.ts";
+
+const PROBING: Operation = { requestId: null, where: "replica link", span: null };
+
+/** Connections for calls, beside the one of the empty key and the one that listens. They are opened when they are needed. */
+const LANES = 3;
+/** How long the database may take to answer a call, in milliseconds. */
+const DEADLINE_MS = 2_000;
+/** Calls that wait in one lane; more are refused. */
+const MOST_WAITING = 500;
+/** How often it is tried whether what is said comes back, in milliseconds, and after how many tries it counts as deaf. */
+const PROBE_MS = 250;
+const TRIES = 20;
+/** How many turns are left out between two tries while it is deaf. */
+const DEAF_TURNS = 20;
+const SAY = `SELECT ${roomFunction("send")}($1)`;
+/** No message of the rooms begins so. */
+const PROBE = "probe ";
+
+/** The link over Postgres: calls run in a few lanes of one connection each, and NOTIFY carries what is said. */
+export class PostgresLink implements ReplicaLink {
+  /** The lane of the empty key. */
+  readonly #own: Lane;
+  readonly #lanes: readonly Lane[];
+  readonly #ear: MessageEar;
+  readonly #listeners = new Set<(state: LinkState) => void>();
+  readonly #hearers = new Set<(text: string) => void>();
+  readonly #probe = `${PROBE}${crypto.randomUUID()} `;
+  #state: LinkState = "lost";
+  /** How often it was said that it is there, without hearing it. */
+  #tries = 0;
+  #turns = 0;
+  #probes = 0;
+  #isProbing = false;
+  #isClosed = false;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(connection: ClientConfig, observer: QueryObserver | null = null) {
+    const open = (): ConnectionPool => new ConnectionPool({ connection, max: 1, deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS }, observer });
+    this.#own = new Lane(open);
+    this.#lanes = Array.from({ length: LANES }, () => new Lane(open));
+    this.#ear = new MessageEar(connection, {
+      onMessage: (text) => this.#hear(text),
+      onChange: (isListening) => {
+        this.#startOver();
+        if (isListening) void this.#prove();
+      },
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#state === "up" && !this.#isClosed;
+  }
+
+  async start(withinMs: number): Promise<void> {
+    void runIn(PROBING, () => this.#ear.run());
+    this.#timer = setInterval(() => void this.#prove(), PROBE_MS);
+    this.#timer.unref();
+    const end = performance.now() + withinMs;
+    while (!this.isUp && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  onChange(listener: (state: LinkState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  hear(listener: (text: string) => void): void {
+    this.#hearers.add(listener);
+  }
+
+  async call(key: string, text: string, params: readonly Value[], mayBeRefused: boolean): Promise<ColumnRow[]> {
+    const lane = key === "" ? this.#own : (this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] ?? this.#own);
+    if (!this.isUp) throw new LinkLostError("the database is lost");
+    if (mayBeRefused && lane.waiting >= MOST_WAITING) {
+      throw new PylonError("OVERLOADED", "Too many calls wait for the database.", { hint: "Nothing was changed. Try again.", extra: { retry_after_secs: 1 } });
+    }
+    return lane.run(async (pool) => {
+      // One call may have waited for a database that hangs; those behind it do not.
+      if (!this.isUp) throw new LinkLostError("the database is lost");
+      try {
+        return await once(pool, text, params);
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        this.#startOver();
+        throw new LinkLostError("the database does not answer", { cause: error });
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#ear.close();
+    await Promise.all([this.#own, ...this.#lanes].map((lane) => lane.close()));
+  }
+
+  #hear(text: string): void {
+    if (!text.startsWith(PROBE)) {
+      if (this.isUp) for (const hearer of this.#hearers) hearer(text);
+      return;
+    }
+    // Only the newest: what was said before a loss proves nothing after it.
+    if (text === `${this.#probe}${this.#probes}` && this.#ear.isListening) this.#tell("up");
+  }
+
+  #startOver(): void {
+    this.#tries = 0;
+    this.#probes += 1;
+    this.#tell("lost");
+  }
+
+  /** Says something, which `#hear` should hear. */
+  async #prove(): Promise<void> {
+    if (this.isUp || this.#isProbing || this.#isClosed || !this.#ear.isListening) return;
+    this.#turns += 1;
+    if (this.#state === "deaf" && this.#turns % DEAF_TURNS !== 0) return;
+    this.#isProbing = true;
+    try {
+      await runIn(PROBING, () => this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])));
+      this.#tries += 1;
+      if (this.#tries >= TRIES && !this.isUp) this.#tell("deaf");
+    } catch {
+      // The next turn tries again.
+    } finally {
+      this.#isProbing = false;
+    }
+  }
+
+  #tell(state: LinkState): void {
+    if (this.#isClosed || state === this.#state) return;
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}
+
+/** One connection, on which one call runs after the other. */
+class Lane {
+  readonly #open: () => ConnectionPool;
+  #pool: ConnectionPool | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  waiting = 0;
+
+  constructor(open: () => ConnectionPool) {
+    this.#open = open;
+  }
+
+  async run<T>(work: (pool: ConnectionPool) => Promise<T>): Promise<T> {
+    this.waiting += 1;
+    const result = this.#last.then(() => work((this.#pool ??= this.#open())));
+    this.#last = result.catch(() => undefined);
+    try {
+      return await result;
+    } finally {
+      this.waiting -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#pool?.close();
+  }
+}
+
+async function once(pool: ConnectionPool, text: string, params: readonly Value[]): Promise<ColumnRow[]> {
+  for (;;) {
+    const client = await pool.take();
+    try {
+      const { rows } = await pool.statements.run(client, text, params);
+      client.release();
+      return rows;
+    } catch (error) {
+      client.release(isUnreachable(error) || isStaleStatement(error));
+      // Behind a pooler a prepared statement may be missing: then it has not run.
+      if (!pool.statements.names.learnFrom(error)) throw error;
+    }
+  }
+}
