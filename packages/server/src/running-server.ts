@@ -33,13 +33,13 @@ import type { MailCounts } from "./mail/open-mailer.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
 import { EventLoopDelay } from "./observe/event-loop.ts";
-import { Health, type Part } from "./observe/health.ts";
+import { healthParts } from "./observe/health-parts.ts";
+import { Health } from "./observe/health.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
 import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
-import { reasonOf } from "./operation.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
@@ -76,8 +76,6 @@ const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
 /** How long the start waits for what the rooms are shared through, in milliseconds; the server serves without it too. */
 const SHARED_START_MS = 1_000;
-/** When the oldest change that waits is older than this, in milliseconds, the feed counts as behind. */
-const FEED_BEHIND_MS = 10_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
 const LEAST_FLUSH_MS = 500;
 /** What the store gets to end what is under way, in milliseconds, when the drain has used its time up. */
@@ -158,13 +156,7 @@ export class RunningServer {
     });
     this.#redis = redis;
     this.#rooms = rooms;
-    const parts: Part[] = [
-      { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
-      { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
-      { name: "files", isNeeded: false, check: () => storage.check(), onChange: (state, reason) => (state === "up" ? log.info("files are back") : log.warn("files can't be relied on", { state, ...(reason === undefined ? {} : { reason: reasonOf(reason) }) })) },
-      ...(backend === null ? [] : [{ name: backend.name === "redis" ? "redis" : "rooms", isNeeded: false, check: () => (backend.isUp ? "up" : "lost") } satisfies Part]),
-    ];
-    const health = new Health(parts);
+    const health = new Health(healthParts({ store, feed, storage, backend, log }));
     const metrics: Metrics = new Metrics({
       version,
       uptimeSeconds: () => uptimeMs() / 1000,
