@@ -180,3 +180,16 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
   live.close();
   await server.stop();
 }, 60_000);
+
+test("what is kept under a token is its user's once that is known, though another tab keeps something meanwhile; what is another's is dropped", async () => {
+  const disk = await systemPlatform.openDisk?.("take-over");
+  if (disk === undefined) throw new Error("There is no disk.");
+  const write = (id: string, owner: string): Parameters<Disk["addWrites"]>[0][number] => ({ id, owner, change: { entity: "Item", row_id: id, kind: "delete", op_id: id } });
+  await disk.addWrites([write("1", "token:t"), write("2", "user:bob")]);
+  await Promise.all([disk.takeOver("nobody", "token:x", false), disk.takeOver("user:ann", "token:t", true), disk.addWrites([write("3", "token:t")])]);
+  expect((await disk.readWrites("user:ann")).map(({ id }) => id)).toEqual(["1"]);
+  expect([...(await disk.keptWrites(["1", "2", "3"]))]).toEqual(["1", "3"]);
+  await disk.takeOver("user:ann", "token:t", true);
+  expect((await disk.readWrites("user:ann")).map(({ id }) => id)).toEqual(["1", "3"]);
+  disk.close();
+});

@@ -58,10 +58,11 @@ export interface Disk {
   /** Which of these are there still. */
   keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>>;
   removeWrites(ids: readonly string[]): Promise<void>;
-  /** What was `from`'s is `to`'s. */
-  handOver(from: string, to: string): Promise<void>;
-  /** Drops the writes of everybody else. */
-  dropOthers(owner: string): Promise<void>;
+  /**
+   * What was kept under `proof` is `owner`'s, and with `isAlone` the writes of everybody else are dropped: in one step, because another tab may keep
+   * something under the proof in between.
+   */
+  takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void>;
   /** Forgets everything. */
   clear(): Promise<void>;
   close(): void;

@@ -108,15 +108,14 @@ class IndexedDbDisk implements Disk {
     await tx.done;
   }
 
-  async handOver(from: string, to: string): Promise<void> {
+  async takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
     const tx = this.#db.transaction("writes", "readwrite");
-    for (let cursor = await tx.store.index("owner").openCursor(from); cursor !== null; cursor = await cursor.continue()) await cursor.update({ ...cursor.value, owner: to });
-    await tx.done;
-  }
-
-  async dropOthers(owner: string): Promise<void> {
-    const tx = this.#db.transaction("writes", "readwrite");
-    for (let cursor = await tx.store.openCursor(); cursor !== null; cursor = await cursor.continue()) if (cursor.value.owner !== owner) await cursor.delete();
+    for (let cursor = await tx.store.openCursor(); cursor !== null; cursor = await cursor.continue()) {
+      const { value } = cursor;
+      if (value.owner === owner) continue;
+      if (value.owner === proof) await cursor.update({ ...value, owner });
+      else if (isAlone) await cursor.delete();
+    }
     await tx.done;
   }
 

@@ -178,9 +178,8 @@ export class Persistence {
   async #exchangeWrites(disk: Disk, userId: string | null | undefined, owner: string): Promise<void> {
     const { session, queue } = this.#options;
     const { proof, witness } = session;
-    if (userId !== undefined && proof !== null && proof !== owner) await disk.handOver(proof, owner);
-    // What others left waiting is theirs, and they are not here any more.
-    if (typeof userId === "string") await disk.dropOthers(owner);
+    // When a user is there, what others left waiting is not sent any more.
+    if (userId !== undefined) await disk.takeOver(owner, proof, userId !== null);
     await disk.addWrites(queue.pending().flatMap((entry) => (this.#ownerOf(entry) === owner ? [toKept(entry, owner)] : [])));
     const writes = await disk.readWrites(owner);
     if (userId !== session.userId || witness !== session.witness) return;
