@@ -133,7 +133,7 @@ test("the page works in a browser, without a script", async () => {
     const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
     await page.goto(url + path);
     await page.getByRole("button", { name: `Sign in as ${email}` }).click();
-    await page.waitForURL("**/health");
+    await page.waitForURL(`${url}/health`);
     const cookies = await page.context().cookies();
     expect(await whoIs(cookies.map(({ name, value }) => `${name}=${value}`).join("; "))).toMatchObject({ email });
   } finally {

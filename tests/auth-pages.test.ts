@@ -68,7 +68,7 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   await says(/sent a code/);
   await labelled("Code").fill(await codeTo(email));
   await page.getByRole("button", { name: "Confirm" }).click();
-  await page.waitForURL("**/auth/account");
+  await page.waitForURL(`${url}/auth/account`);
   await page.getByText(email).waitFor();
   expect(await whoAmI()).toMatchObject({ email, displayName: "Ann", emailVerified: true });
 
@@ -80,14 +80,14 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   await until(async () => (await page.getByRole("listitem").count()) === 1);
   expect((await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).status).toBe(401);
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
-  await page.waitForURL("**/auth/sign-in");
+  await page.waitForURL(`${url}/auth/sign-in`);
   expect(await whoAmI()).toBeNull();
 
   await signIn(email, "a wrong one");
   await says(/wrong/);
   await page.screenshot({ path: join(shots, "sign-in-error.png") });
   await signIn(email, PASSWORD);
-  await page.waitForURL("**/health");
+  await page.waitForURL(`${url}/health`);
 
   await page.goto(`${url}/auth/forgot`);
   await labelled("E-mail").fill(email);
@@ -99,7 +99,7 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   await page.getByRole("button", { name: "Change the password" }).click();
   await says(/is changed/);
   await signIn(email, "another long one");
-  await page.waitForURL("**/health");
+  await page.waitForURL(`${url}/health`);
   expect(errors).toEqual([]);
 }, 60_000);
 
@@ -114,7 +114,7 @@ test("a code by mail signs in", async () => {
   await says(/sent a code/);
   await labelled("Code").fill(await codeTo(email));
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await page.waitForURL("**/health");
+  await page.waitForURL(`${url}/health`);
   await until(async () => ((await whoAmI().catch(() => null)) as { readonly email: string } | null)?.email === email);
 }, 60_000);
 
@@ -127,7 +127,7 @@ test("a server that can't be reached is said in words, a sign-out that it did no
   expect(new URL(page.url()).pathname).toBe("/auth/account");
   await page.unroute("**/api/auth/**");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
-  await page.waitForURL("**/auth/sign-in");
+  await page.waitForURL(`${url}/auth/sign-in`);
   await page.goto(`${url}/auth/sign-in?redirect=/health`);
   await page.route("**/api/auth/**", (route) => route.abort());
   await page.getByLabel("E-mail").first().fill("nobody@example.com");
