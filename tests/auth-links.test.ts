@@ -48,10 +48,10 @@ interface Asked {
 }
 
 async function ask(email: string, body: object = {}, headers: Record<string, string> = {}): Promise<Asked> {
-  const before = mail.mails.filter(({ to }) => to === email).length;
+  const before = mail.countTo(email, /magic-link/);
   const response = await fetch(`${server.url}/api/auth/magic-link/send`, { method: "POST", headers, body: JSON.stringify({ email, ...body }) });
   expect(response.status).toBe(200);
-  const link = new URL(/http:\S+/.exec((await mail.to(email, before + 1)).text)?.[0] ?? "");
+  const link = new URL(/http:\S+/.exec((await mail.to(email, before + 1, /magic-link/)).text)?.[0] ?? "");
   return { path: link.pathname + link.search, token: link.searchParams.get("token") ?? "", cookie: cookieOf(response, ASKER) };
 }
 

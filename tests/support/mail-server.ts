@@ -6,8 +6,10 @@ export interface MailServer {
   readonly url: string;
   /** All mails as they came over the wire, decoded, the newest last. */
   readonly mails: readonly { readonly to: string; readonly subject: string; readonly text: string }[];
-  /** The newest mail to an address, once there are as many as `count`. */
-  readonly to: (address: string, count?: number) => Promise<{ readonly subject: string; readonly text: string }>;
+  /** The newest mail to an address, once there are as many as `count`. @param about only mails with such a text: notices come when they are ready, in between */
+  readonly to: (address: string, count?: number, about?: RegExp) => Promise<{ readonly subject: string; readonly text: string }>;
+  /** How many have come to an address so far. */
+  readonly countTo: (address: string, about?: RegExp) => number;
   readonly stop: () => Promise<void>;
 }
 
@@ -32,15 +34,16 @@ export async function startMailServer(options: { readonly user?: string; readonl
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.server.address();
   const port = typeof address === "object" ? address?.port : 0;
+  const found = (wanted: string, about?: RegExp): typeof mails => mails.filter(({ to, text }) => to === wanted && (about?.test(text) ?? true));
   const credentials = options.user === undefined ? "" : `${encodeURIComponent(options.user)}:${encodeURIComponent(options.password ?? "")}@`;
   return {
     url: `smtp://${credentials}127.0.0.1:${port}`,
     mails,
-    to: async (wanted, count = 1) => {
-      const found = (): typeof mails => mails.filter(({ to }) => to === wanted);
-      await until(() => found().length >= count);
-      return found().at(-1) as (typeof mails)[number];
+    to: async (wanted, count = 1, about) => {
+      await until(() => found(wanted, about).length >= count);
+      return found(wanted, about).at(-1) as (typeof mails)[number];
     },
+    countTo: (wanted, about) => found(wanted, about).length,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
