@@ -218,6 +218,27 @@ test("T14: a role that the app no longer claims is gone with the next refresh", 
   expect((await refreshed.request("GET", "/api/auth/me")).body["roles"]).toEqual([]);
 });
 
+test("a guest becomes one user, whatever is asked with its token at the same moment", async () => {
+  const codeFor = async (email: string): Promise<unknown> => (await nobody.request("POST", "/api/auth/magic/send", { email })).body["dev_code"];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const guest = as(await nobody.request("POST", "/api/auth/guest"));
+    const [own, stranger] = [`own${round}@example.com`, `stranger${round}@example.com`];
+    const thief = await person();
+    const bodies = [
+      { email: own, code: await codeFor(own) },
+      { email: stranger, code: await codeFor(stranger) },
+      { email: thief.email, code: await codeFor(thief.email) },
+    ];
+    const answers = await Promise.all(bodies.map((body) => guest.request("POST", "/api/auth/magic/verify", body)));
+    const good = answers.flatMap((answer, at) => (answer.status === 200 ? [{ client: as(answer), email: bodies[at]?.email }] : []));
+    expect(good.length).toBeGreaterThan(0);
+    // Each is the user of its own address, and one of them at most is who the guest was.
+    for (const { client, email } of good) expect([round, ((await client.request("GET", "/api/auth/session")).body["user"] as { email: string }).email]).toEqual([round, email ?? ""]);
+    expect(new Set(good.map(({ client }) => client.userId)).size).toBe(good.length);
+    expect(await isLive(guest)).toBe(false);
+  }
+}, 120_000);
+
 test("the admin ends a user's sessions, keys and connections, on the spot", async () => {
   const { client } = await person();
   const key = new TestClient(server.url, (await client.request("POST", "/api/auth/api-keys", { name: "a program" })).body["key"] as string);

@@ -2,7 +2,6 @@ import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
-import type { ApiKeys } from "./api-keys/api-keys.ts";
 import type { AuthServices } from "./auth-services.ts";
 import { requireFresh, requireOwner } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
@@ -14,8 +13,8 @@ const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
-export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations, apiKeys: ApiKeys): Route[] {
-  const { credentials, audit, cookie, sessions } = services;
+export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
+  const { apiKeys, credentials, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
     const { caller } = context;

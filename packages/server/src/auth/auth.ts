@@ -103,8 +103,8 @@ export function createAuth(options: AuthOptions): Auth {
   const cookie = new SessionCookie(() => ({ ...options.cookie, name: options.cookie.name ?? `${cookieSafe(options.manifest().name)}_session` }));
   const sessions = new Sessions(store, platform, options.adminToken, () => seconds(declared().session?.idleTimeout, Infinity));
   const hooks = (): AuthCode["hooks"] => options.code().hooks;
-  const users = new Users({ store, committer, model, settings: declared, hooks, platform });
-  const guests = new GuestUpgrade(store, committer, model);
+  const users = new Users({ store, committer, sessions, model, settings: declared, hooks, platform });
+  const guests = new GuestUpgrade(store, committer, sessions, model);
   const tokens = new OneTimeTokens(store, platform);
   const attempts = new AttemptLimits(store, platform);
   const codes = new OneTimeCodes(store, platform, attempts);
@@ -150,8 +150,8 @@ export function createAuth(options: AuthOptions): Auth {
       ...passwordRoutes(services),
       ...emailRoutes(services),
       ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations, apiKeys),
-      ...apiKeyRoutes(services, apiKeys),
+      ...accountRoutes(services, data, organizations),
+      ...apiKeyRoutes(services),
       ...jwtRoutes(jwts),
       ...organizationRoutes(services, organizations, tenants),
       ...secondFactorRoutes(services, totp, devices),

@@ -10,7 +10,7 @@ export async function enterByEmail(services: AuthServices, context: RequestConte
     if (!(await users.isVerified(known))) await claimAccount(services, context, known.id, email);
     return signIn.complete(context, { userId: known.id, method });
   }
-  const user = await users.create({ id: signIn.newUserId(context), email, emailVerified: true }, method);
+  const user = await users.create({ guestId: signIn.guestOf(context), email, emailVerified: true }, method);
   await audit.record(context, "sign-up", { userId: user.id, detail: { method } });
   return signIn.complete(context, { userId: user.id, method });
 }

@@ -3,6 +3,7 @@ import { ANONYMOUS } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Sessions } from "./sessions.ts";
 import { fieldIs } from "./where.ts";
 
 const FILES = SYSTEM_TABLES.files.name;
@@ -15,16 +16,29 @@ const AT_ONCE = 200;
 export class GuestUpgrade {
   readonly #store: Store;
   readonly #committer: Committer;
+  readonly #sessions: Sessions;
   readonly #model: () => DataModel;
 
-  constructor(store: Store, committer: Committer, model: () => DataModel) {
+  constructor(store: Store, committer: Committer, sessions: Sessions, model: () => DataModel) {
     this.#store = store;
     this.#committer = committer;
+    this.#sessions = sessions;
     this.#model = model;
   }
 
-  /** @param userEntity the entity whose ids users have */
+  /**
+   * Hands over, and ends the guest's sessions. Where it breaks off, the same sign-in again goes on with it.
+   *
+   * @param userEntity the entity whose ids users have
+   * @throws PylonError UNAUTHORIZED when the guest has become another user
+   */
   async handOver(guestId: string, userId: string, userEntity: string): Promise<void> {
+    await this.#sessions.become(guestId, userId);
+    await this.#handOverAll(guestId, userId, userEntity);
+    await this.#sessions.endAll(guestId);
+  }
+
+  async #handOverAll(guestId: string, userId: string, userEntity: string): Promise<void> {
     for (const { name, fields } of this.#model().schema.entities) {
       for (const field of fields.values()) {
         if (field.owner || field.target === userEntity) await this.#handOverField(name, field.name, guestId, userId);

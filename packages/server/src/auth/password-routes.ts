@@ -7,15 +7,14 @@ import type { StoredRow } from "../store/store.ts";
 import type { AuthServices } from "./auth-services.ts";
 import { asWords } from "./auth-mails.ts";
 import { claimAccount } from "./by-email.ts";
-import { requireFresh } from "./fresh-sign-in.ts";
+import { PER_ACCOUNT, requireFresh, requirePassword } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
 import { CODE_MINUTES } from "./one-time-codes.ts";
 import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
 import { signedInAnswer } from "./sign-in.ts";
 
 const MAX_PASSWORD = 1024;
-/** Guesses at one account, from anywhere, and by one address, at any account. */
-const PER_ACCOUNT = { max: 10, windowSeconds: 15 * 60 };
+/** Guesses by one address, at any account. */
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const TRUSTED = "password on a trusted device";
 const RESET = "password reset";
@@ -78,7 +77,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
   };
 
   const signUp = async (context: RequestContext, email: string, { hash, displayName }: SignUpData, emailVerified: boolean): ReturnType<typeof signIn.complete> => {
-    const user = await users.create({ id: signIn.newUserId(context), email, emailVerified, displayName }, "password");
+    const user = await users.create({ guestId: signIn.guestOf(context), email, emailVerified, displayName }, "password");
     await passwords.keep(user, hash);
     await audit.record(context, "sign-up", { userId: user.id, detail: { method: "password" } });
     return signIn.complete(context, { userId: user.id, method: "password" });
@@ -109,22 +108,14 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const input = await AuthInput.of(context);
     const user = await ownUser(services, context);
     const next = input.optionalText("new_password", MAX_PASSWORD) ?? input.text("newPassword", MAX_PASSWORD);
-    await attempts.count("password", user.id, PER_ACCOUNT);
-    if (await passwords.has(user)) {
-      const current = input.optionalText("current_password", MAX_PASSWORD) ?? input.text("currentPassword", MAX_PASSWORD);
-      if (!(await passwords.matches(user, current))) throw new PylonError("INVALID_CREDENTIALS", "The current password is wrong.", { field: "current_password" });
-    } else {
-      await requireFresh(services, context);
-    }
+    if (await passwords.has(user)) await requirePassword(services, user, input.optionalText("current_password", MAX_PASSWORD) ?? input.text("currentPassword", MAX_PASSWORD), "current_password");
+    else await requireFresh(services, context);
     const email = emailOf(user);
     await passwords.check(next, email);
     const hash = await passwords.hash(next);
     const { sessionId } = context.identity;
-    await sessions.endAll(user.id, { except: sessionId });
     await keepPassword(user, hash);
-    // A sign-in with the password of before may have come between.
     await sessions.endAll(user.id, { except: sessionId });
-    await attempts.forget("password", user.id);
     await audit.record(context, "password.changed", { userId: user.id });
     await notify(user.id, email);
     if (sessionId === null) return json({ changed: true });

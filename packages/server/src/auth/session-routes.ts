@@ -92,8 +92,8 @@ export function sessionRoutes(services: AuthServices): Route[] {
     const guestToken = input.optionalText("guest_token");
     const { caller } = guestToken === undefined ? context.identity : await sessions.identify(guestToken);
     if (!caller.isGuest || caller.userId === null) throw new PylonError("INVALID_DATA", "Only a guest can be upgraded.", { field: "guest_token", hint: "Send the guest's token." });
-    if (caller.userId !== userId) await guests.handOver(caller.userId, userId, users.entityName);
-    await sessions.endAll(caller.userId);
+    if (caller.userId === userId) await sessions.endAll(userId);
+    else await guests.handOver(caller.userId, userId, users.entityName);
     const token = await sessions.create(userId, { isGuest: false, lifetimeMs: lifetimeMs(), device: deviceOf(context) });
     await audit.record(context, "sign-in", { userId, detail: { method: "upgrade" } });
     return signedIn(token, userId, 200);

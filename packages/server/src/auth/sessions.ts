@@ -156,6 +156,21 @@ export class Sessions {
     return this.#endAll(userId, false, options.except ?? null);
   }
 
+  /**
+   * Before what a guest has becomes a user's.
+   *
+   * @throws PylonError UNAUTHORIZED when the guest has become another user
+   */
+  become(guestId: string, userId: string): Promise<void> {
+    return this.#store.transact((tx) => this.#epochs.become(tx, guestId, userId));
+  }
+
+  /** A guest becomes a user with the same id within this transaction, and its sessions end. @throws PylonError as `become` */
+  async becomeIn(tx: Transaction, guestId: string): Promise<void> {
+    await this.#epochs.become(tx, guestId, guestId);
+    await this.endAllIn(tx, guestId);
+  }
+
   /** As `endAll`, within the transaction that deletes the user: the change log tells this replica too. */
   async endAllIn(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);

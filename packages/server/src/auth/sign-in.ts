@@ -121,34 +121,26 @@ export class SignIn {
     return { ...rotated, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(rotated.token, lifetimeMs)] };
   }
 
-  /** The id that a new user gets: a guest stays who it is, so that its rows stay its own. */
-  newUserId({ caller }: RequestContext): string | undefined {
+  /** The guest that a new user was until now. */
+  guestOf({ caller }: RequestContext): string | undefined {
     return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
   }
 
   async #finish(context: RequestContext, { userId, method, epoch }: Pending, isTrustedDevice: boolean): Promise<SignedIn> {
-    const { users, sessions, audit, cookie, settings, hooks, now } = this.#services;
+    const { users, sessions, guests, audit, cookie, settings, hooks, now } = this.#services;
     const user = await users.get(userId);
     if (user === null) throw new PylonError("UNAUTHORIZED", "This user is no more.");
     const event = { user: users.view(user) as StoredRow, method };
     const verdict = await hooks().onSignIn?.(event);
     if (verdict === null || verdict === false) throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
     const { roles = [] } = (await hooks().claims?.(event)) ?? {};
-    await this.#endGuest(context, userId);
+    const guestId = this.guestOf(context);
+    // Who has just become this user has handed itself over already.
+    if (guestId !== undefined && guestId !== userId) await guests.handOver(guestId, userId, users.entity.name);
     const lifetimeMs = settings.sessionLifetimeMs();
-    // A guest who becomes this user has ended its own epoch just now.
-    const isOwnGuest = context.caller.isGuest && context.caller.userId === userId;
-    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, ...(isOwnGuest ? {} : { epoch }), device: deviceOf(context) });
+    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, epoch, device: deviceOf(context) });
     await audit.record(context, "sign-in", { userId, detail: { method } });
     return { token, userId, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(token, lifetimeMs)] };
-  }
-
-  /** What the guest of this browser has becomes the user's; the guest's tokens are dead. */
-  async #endGuest({ caller }: RequestContext, userId: string): Promise<void> {
-    if (!caller.isGuest || caller.userId === null) return;
-    const { users, sessions, guests } = this.#services;
-    if (caller.userId !== userId) await guests.handOver(caller.userId, userId, users.entity.name);
-    await sessions.endAll(caller.userId);
   }
 }
 

@@ -33,10 +33,21 @@ export class UserEpochs {
 
   /** @param closes nobody gets in until `open` @returns the new epoch */
   async begin(tx: Transaction, userId: string, closes = false): Promise<string> {
-    const now = this.#now();
-    const values = { epoch: this.#newId(), closedUntil: closes ? new Date(now + CLOSED_MS).toISOString() : null, at: new Date(now).toISOString() };
-    if (!(await tx.update(TABLE, userId, values))) await tx.insert(TABLE, { id: userId, ...values });
-    return values.epoch;
+    const epoch = this.#newId();
+    await this.#write(tx, userId, { epoch, closedUntil: closes ? new Date(this.#now() + CLOSED_MS).toISOString() : null });
+    return epoch;
+  }
+
+  /**
+   * Says which user a guest becomes, once and for all: of two sign-ins that take the same guest along, the second gets nothing. A handing over
+   * to another user may be gone on with.
+   *
+   * @throws PylonError UNAUTHORIZED when the guest has become another user
+   */
+  async become(tx: Transaction, guestId: string, userId: string): Promise<void> {
+    const before = (await tx.get(TABLE, guestId))?.["becomes"] ?? null;
+    if (before !== null && (before !== userId || userId === guestId)) throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", { hint: "Sign in again." });
+    await this.#write(tx, guestId, { becomes: userId });
   }
 
   /** @throws PylonError UNAUTHORIZED when another epoch has begun, or nobody gets in now */
@@ -48,6 +59,11 @@ export class UserEpochs {
 
   forgetOld(): Promise<number> {
     return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#now() - KEPT_MS)));
+  }
+
+  async #write(tx: Transaction, userId: string, patch: Readonly<Record<string, string | null>>): Promise<void> {
+    const values = { ...patch, at: new Date(this.#now()).toISOString() };
+    if (!(await tx.update(TABLE, userId, values))) await tx.insert(TABLE, { id: userId, epoch: FIRST, closedUntil: null, becomes: null, ...values });
   }
 
   async #read(reader: Reader, userId: string): Promise<{ readonly epoch: string; readonly isClosed: boolean }> {

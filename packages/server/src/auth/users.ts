@@ -8,6 +8,7 @@ import type { Platform } from "../platform.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Sessions } from "./sessions.ts";
 import { fieldIs } from "./where.ts";
 
 const VERIFIED = SYSTEM_TABLES.verifiedEmails.name;
@@ -16,8 +17,8 @@ const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
 
 export interface Profile {
-  /** The id that the new user gets; a guest keeps its own. */
-  readonly id?: string | undefined;
+  /** The guest that becomes this user: it keeps its id, so that its rows stay its own, and its sessions end. */
+  readonly guestId?: string | undefined;
   readonly email?: string | undefined;
   readonly emailVerified?: boolean | undefined;
   readonly displayName?: string | undefined;
@@ -28,6 +29,7 @@ export interface Profile {
 export interface UsersOptions {
   readonly store: Store;
   readonly committer: Committer;
+  readonly sessions: Sessions;
   readonly model: () => DataModel;
   readonly settings: () => ManifestAuth;
   readonly hooks: () => AuthHooks;
@@ -90,14 +92,16 @@ export class Users {
    * Makes a user, and asks the app's `onSignUp`.
    *
    * @param within writes what belongs to it in the same transaction
-   * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, MISSING_FIELD where the entity wants more than a sign-up knows
+   * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, UNAUTHORIZED when the guest has become a user already, MISSING_FIELD where the entity wants more than a sign-up knows
    */
   async create(profile: Profile, method: string, within?: (tx: Transaction, user: StoredRow) => Promise<void>): Promise<StoredRow> {
-    const { committer, hooks } = this.#options;
+    const { committer, hooks, sessions } = this.#options;
     const { name } = this.entity;
-    const id = profile.id ?? this.#newId();
+    const { guestId } = profile;
+    const id = guestId ?? this.#newId();
     const { result } = await committer.commit({ caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" }, async (writer) => {
       if (profile.email !== undefined && (await this.#byEmail(writer, profile.email)) !== null) throw emailTaken();
+      if (guestId !== undefined) await sessions.becomeIn(writer.transaction, guestId);
       const existing = await writer.get(name, id);
       // A guest may have a row already, made by the app.
       if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);

@@ -23,7 +23,7 @@ export const SYSTEM_TABLES = {
     ["userId"],
   ),
   /** `id` is the user's: in which epoch its sign-ins are, see auth/user-epochs.ts. */
-  userEpochs: table("_pylon_user_epochs", { epoch: "string", closedUntil: "datetime", at: "datetime" }, ["at"]),
+  userEpochs: table("_pylon_user_epochs", { epoch: "string", closedUntil: "datetime", becomes: "string", at: "datetime" }, ["at"]),
   /** `id` is the user's: that it reads the mail of this address. For users whose entity has no field `emailVerified`. */
   verifiedEmails: table("_pylon_verified_emails", { email: "string" }),
   /** Accounts that users have elsewhere. `id` is the hash of the provider and the id there, so one account belongs to one user. `tokens` is sealed. */

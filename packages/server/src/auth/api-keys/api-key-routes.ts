@@ -8,13 +8,12 @@ import { asWords } from "../auth-mails.ts";
 import { requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
-import type { ApiKeys } from "./api-keys.ts";
 
 const MAX_SCOPES = 50;
 
 /** A user's keys for programs. */
-export function apiKeyRoutes(services: AuthServices, keys: ApiKeys): Route[] {
-  const { audit, mails, platform } = services;
+export function apiKeyRoutes(services: AuthServices): Route[] {
+  const { apiKeys: keys, audit, mails, platform } = services;
 
   const create = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);

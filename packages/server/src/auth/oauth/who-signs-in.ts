@@ -93,7 +93,7 @@ export class WhoSignsIn {
     const { users, signIn, audit } = this.#services;
     const { provider, profile } = account;
     const { email, emailVerified, name, avatar } = profile;
-    const user = await users.create({ id: signIn.newUserId(context), email, emailVerified, displayName: name, avatar }, `oauth:${provider}`, (tx, { id }) => this.#accounts.insert(tx, id, account));
+    const user = await users.create({ guestId: signIn.guestOf(context), email, emailVerified, displayName: name, avatar }, `oauth:${provider}`, (tx, { id }) => this.#accounts.insert(tx, id, account));
     await audit.record(context, "sign-up", { userId: user.id, detail: { method: `oauth:${provider}` } });
     return { userId: user.id, epoch: await this.#services.sessions.epochOf(user.id) };
   }

