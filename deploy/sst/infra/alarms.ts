@@ -5,9 +5,10 @@ import { tellOfFailedDeployments } from "./failed-deployments";
 import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
-/** `PYLON_DATABASE_POOL` where nothing is said, and one more connection of each replica, which listens. */
+/** `PYLON_DATABASE_POOL` where nothing is said; each replica has one more connection, which listens, and where there is no Redis some for rooms. */
 const POOL = 10;
 const LISTENERS = 1;
+const ROOMS = 5;
 /** A shell with `pylon migrate`, a look at the database by hand. */
 const BY_HAND = 4;
 
@@ -50,7 +51,7 @@ export function createAlarms(settings: Settings, { services, database, cache, vo
   tellOfFailedDeployments(topic, services);
   const alarms: Readonly<Record<string, Alarm>> = {
     ...Object.fromEntries(Object.entries(services).flatMap(([name, service]) => Object.entries(alarmsOfService(name, service)))),
-    ...(database === undefined ? {} : alarmsOfDatabase(database, connectionsOf(settings, services))),
+    ...(database === undefined ? {} : alarmsOfDatabase(database, connectionsOf(settings, services, cache))),
     ...(cache === undefined ? {} : alarmsOfCache(cache)),
     ...(volume === undefined ? {} : alarmsOfVolume(volume)),
   };
@@ -113,8 +114,8 @@ function alarmsOfDatabase({ aurora }: Database, connections: $util.Output<number
 }
 
 /** What all containers open at most, and some by hand. */
-function connectionsOf({ variables }: Settings, services: Readonly<Record<string, sst.aws.Service>>): $util.Output<number> {
-  const perReplica = Number(variables["PYLON_DATABASE_POOL"] ?? POOL) + LISTENERS;
+function connectionsOf({ variables }: Settings, services: Readonly<Record<string, sst.aws.Service>>, cache: Cache | undefined): $util.Output<number> {
+  const perReplica = Number(variables["PYLON_DATABASE_POOL"] ?? POOL) + LISTENERS + (cache === undefined ? ROOMS : 0);
   const replicas = Object.values(services).map(({ nodes }) => nodes.autoScalingTarget.maxCapacity);
   return $util.all(replicas).apply((most) => most.reduce((sum, count) => sum + count * perReplica, BY_HAND));
 }

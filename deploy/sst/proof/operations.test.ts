@@ -134,9 +134,12 @@ for (const version of VERSIONS) {
 
       test("tell of more connections than the containers open at most", () => {
         const limit = (shape: string, env = {}): unknown => alarm(evaluate(shape, "production", env), "DatabaseConnections")["threshold"];
-        expect(limit("sst.config.ts")).toBe(4 * 11 + 4);
+        // Without Redis five of each replica are for rooms.
+        expect(limit("sst.config.ts")).toBe(4 * 16 + 4);
+        expect(limit("sst.config.nat-less.ts")).toBe(4 * 16 + 4);
+        expect(limit("sst.config.redis.ts")).toBe(4 * 11 + 4);
         expect(limit("sst.config.shards.ts")).toBe(5 * 11 + 4);
-        expect(limit("sst.config.ts", { PYLON_VARIABLES: "PYLON_DATABASE_POOL", PYLON_DATABASE_POOL: "25", PYLON_SECRETS: "" })).toBe(4 * 26 + 4);
+        expect(limit("sst.config.ts", { PYLON_VARIABLES: "PYLON_DATABASE_POOL", PYLON_DATABASE_POOL: "25", PYLON_SECRETS: "" })).toBe(4 * 31 + 4);
       });
 
       test("watch the shards, Valkey and the disk where they are", () => {
