@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { TOML, YAML } from "bun";
 import { loadConfig } from "@pylonsync/server";
 import { parseEnv } from "node:util";
@@ -64,17 +64,19 @@ test("a file of one's own is kept and named, and replaced only by --force; secre
   expect(read(".env.production")).toBe(secrets);
 });
 
+/** What of an app's folder is its owner's alone, and files of the app with names that are like it. */
+const HIDDEN = [".env", ".env.production", ".pylon/dev.db", "pylon.db", "pylon.db-wal", "pylon.db.before-2026", "pylon.db.before-2026-wal", "pylon.db.restoring-wal", "data/pylon.db", "uploads/a", "uploads.before-2026/a", "uploads.restoring/a", "backups/monday/pylon.db", "backups/monday/uploads/a", "infra/service.ts.before-2026"];
+const SEEN = ["app.ts", "uploads.ts", "functions/uploads.ts", "web/uploads/list.tsx", "functions/backups/make.ts", "functions/users.db.ts"];
+
 test.each(["init", "deploy"])("git sees no secret, no database and no backup after %s", async (command) => {
   if (command === "init") expect((await pylon(["init", "app"], folder.path)).exitCode).toBe(0);
   else expect((await deploy("--target", "docker", "--out", at("app"))).exitCode).toBe(0);
-  const hidden = [".env", ".env.production", ".pylon/dev.db", "pylon.db", "pylon.db-wal", "pylon.db.before-2026", "pylon.db.before-2026-wal", "pylon.db.restoring-wal", "data/pylon.db", "uploads/a", "uploads.before-2026/a", "uploads.restoring/a", "backups/monday/pylon.db", "backups/monday/uploads/a", "infra/service.ts.before-2026"];
-  const seen = ["app.ts", "functions/uploads.ts", "web/uploads/list.tsx", "functions/backups/make.ts", "functions/users.db.ts"];
-  folder.write(Object.fromEntries([...hidden, ...seen].map((file) => [`app/${file}`, ""])));
+  folder.write(Object.fromEntries([...HIDDEN, ...SEEN].map((file) => [`app/${file}`, ""])));
   const git = (...args: string[]): string => Bun.spawnSync(["git", ...args], { cwd: at("app") }).stdout.toString();
   git("init", "-q");
   const untracked = git("ls-files", "--others", "--exclude-standard").split("\n");
-  expect(untracked).toEqual(expect.arrayContaining(seen));
-  expect(untracked.filter((file) => hidden.includes(file))).toEqual([]);
+  expect(untracked).toEqual(expect.arrayContaining(SEEN));
+  expect(untracked.filter((file) => HIDDEN.includes(file))).toEqual([]);
 });
 
 test("--out writes elsewhere and leaves the app alone", async () => {
@@ -133,13 +135,16 @@ test("the next steps of systemd put the program where the unit has it, and leave
   const [program = ""] = /(?<=^ExecStart=)\S+/m.exec(read("pylon.service")) ?? [];
   expect(placesOf(next, `install -m 755 pylon-executable ${program}`, ".env.systemd to the https", "doctor --production", "tar -c", "/etc/my-notes.env", "/etc/systemd/system/my-notes.service", "systemctl enable")).toEqual([0, 1, 2, 3, 4, 5, 6]);
   // The step itself, without root and into a folder of the test.
-  folder.write({ ".pylon/dev.db": "", ".env": "", ".git/config": "", "functions/deep/a.ts": "" });
+  folder.write({ ".git/config": "", ".envrc": "", "functions/.env": "", "functions/deep/a.ts": "", ...Object.fromEntries([...HIDDEN, ...SEEN].map((file) => [file, ""])) });
   chmodSync(at("functions/deep"), 0o700);
   chmodSync(at("functions/deep/a.ts"), 0o600);
   using opt = new TempFolder();
+  const [, tar = "none"] = /(tar -c .*) && /.exec(next[3] ?? "") ?? [];
+  expect(readFileSync(join(import.meta.dir, "../../../docs/deploy/systemd.md"), "utf8")).toContain(`\n${tar.replaceAll("my-notes", "shop")}\n`);
   const copy = (next[3] ?? "").replaceAll("sudo ", "").replaceAll("/opt/my-notes", join(opt.path, "my-notes"));
   expect(Bun.spawnSync(["sh", "-ec", copy], { cwd: folder.path }).exitCode).toBe(0);
-  expect(readdirSync(join(opt.path, "my-notes")).toSorted()).toEqual([".gitignore", "app.ts", "functions", "pylon.service"]);
+  const copied = readdirSync(join(opt.path, "my-notes"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => relative(join(opt.path, "my-notes"), join(entry.parentPath, entry.name)));
+  expect(copied.toSorted()).toEqual([".gitignore", "functions/deep/a.ts", "pylon.service", ...SEEN].toSorted());
   expect(statSync(join(opt.path, "my-notes/functions/deep")).mode & 0o777).toBe(0o755);
   expect(statSync(join(opt.path, "my-notes/functions/deep/a.ts")).mode & 0o777).toBe(0o644);
 });

@@ -1,5 +1,6 @@
 import { deployFiles } from "../template-files.ts";
 import type { DeployFile } from "./deploy-file.ts";
+import { PRIVATE_FILES } from "./ignore-lines.ts";
 
 /** The name that the files in deploy/ stand under. */
 const PLACEHOLDER = /pylon-app/g;
@@ -59,7 +60,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
         Bun.isStandaloneExecutable ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon` : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
         "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",
         "pylon doctor --production --env-file .env.systemd",
-        `sudo mkdir -p /opt/${name} && tar -c --exclude=./.git --exclude=./.pylon --exclude='./.env*' . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
+        `sudo mkdir -p /opt/${name} && tar -c ${exclusions()} . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
         `sudo install -m 600 .env.systemd /etc/${name}.env`,
         `sudo install -m 644 pylon.service /etc/systemd/system/${name}.service`,
         `sudo systemctl daemon-reload && sudo systemctl enable --now ${name}`,
@@ -67,6 +68,14 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
     case "sst":
       return ["Set PYLON_DOMAIN in .env to the name that clients will use.", `pylon secrets generate --target sst --stage ${stage ?? "production"}`, `pylon deploy --target sst --stage ${stage ?? "production"}`];
   }
+}
+
+/** Keeps of an app's folder out of a copy that everybody on a machine may read what only its owner may: as `tar` wants it. */
+function exclusions(): string {
+  const patterns = ["/.git/", ".env*", ...PRIVATE_FILES.filter((pattern) => !pattern.startsWith(".env"))];
+  // A pattern of git's that ends with a slash is for folders: `uploads.ts` of the app goes along, what is in `uploads.before-...` does not.
+  const asTar = patterns.map((pattern) => pattern.replace(/^\//, "./").replace(/\*\/$/, "*/*").replace(/\/$/, ""));
+  return asTar.map((pattern) => `--exclude='${pattern}'`).join(" ");
 }
 
 function templateOf(source: string): string {
