@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Disk, type Platform, type Socket, type Storage, type SyncEngine } from "@pylonsync/sync";
-import * as fake from "fake-indexeddb";
 import { TestClient, until } from "./support/client.ts";
+import { useFakeIndexedDb } from "./support/fake-indexed-db.ts";
 import { randomOf } from "./support/random.ts";
 import { appOf, startServer } from "./support/server.ts";
 
@@ -19,18 +19,7 @@ const app = appOf(
 );
 
 const OPERATIONS = 80;
-const GLOBALS = ["indexedDB", ...Object.keys(fake).filter((name) => name.startsWith("IDB"))];
-const before = new Map(GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));
-
-beforeAll(() => {
-  for (const name of GLOBALS) Reflect.set(globalThis, name, Reflect.get(fake, name));
-});
-afterAll(() => {
-  for (const [name, value] of before) {
-    if (value === undefined) Reflect.deleteProperty(globalThis, name);
-    else Reflect.set(globalThis, name, value);
-  }
-});
+useFakeIndexedDb();
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -81,10 +70,10 @@ class Tab {
         this.#sockets.add(socket);
         return socket;
       },
-      openDisk: async (appName) => {
+      openDisk: async (appName, server) => {
         const { openDisk } = systemPlatform;
         if (openDisk === null) throw new Error("There is no disk.");
-        return this.#mortal(await openDisk(appName));
+        return this.#mortal(await openDisk(appName, server));
       },
     };
   }
@@ -158,7 +147,7 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
   for (const tab of tabs) tab.end();
   browser.isHealed = true;
   const { engine } = open();
-  const disk = await systemPlatform.openDisk?.(appName);
+  const disk = await systemPlatform.openDisk?.(appName, server.url);
   await until(async () => engine.connected && (await disk?.keptWrites([...browser.durable]))?.size === 0, 20_000);
   await until(() => engine.mutations.all().length === 0);
   disk?.close();
@@ -182,7 +171,7 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
 }, 60_000);
 
 test("what is kept under a token is its user's once that is known, though another tab keeps something meanwhile; what is another's is dropped", async () => {
-  const disk = await systemPlatform.openDisk?.("take-over");
+  const disk = await systemPlatform.openDisk?.("take-over", "http://server");
   if (disk === undefined) throw new Error("There is no disk.");
   const write = (id: string, owner: string): Parameters<Disk["addWrites"]>[0][number] => ({ id, owner, change: { entity: "Item", row_id: id, kind: "delete", op_id: id } });
   await disk.addWrites([write("1", "token:t"), write("2", "user:bob")]);

@@ -385,8 +385,7 @@ export class SyncEngine {
     const { openDisk } = this.platform;
     if (!persist || openDisk === null) return null;
     return new Persistence({
-      open: () => openDisk(appName),
-      server: this.baseUrl,
+      open: () => openDisk(appName, this.#http.baseUrl),
       platform: this.platform,
       session: this.#session,
       queue: this.mutations,

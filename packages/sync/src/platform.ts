@@ -29,8 +29,8 @@ export interface Platform {
   readonly onOnline: (run: () => void) => () => void;
   /** Tells when the machine says that it is off the network, which need not be true. @returns stops it */
   readonly onOffline: (run: () => void) => () => void;
-  /** Opens what this machine keeps of an app between two visits; null where it keeps nothing. */
-  readonly openDisk: ((appName: string) => Promise<Disk>) | null;
+  /** Opens what this machine keeps of an app on a server between two visits; null where it keeps nothing. */
+  readonly openDisk: ((appName: string, server: string) => Promise<Disk>) | null;
 }
 
 /** The machine that this runs on: a browser, Node, Bun or React Native. */

@@ -15,9 +15,8 @@ export interface KeptRow {
   readonly row: Row | null;
 }
 
-/** Where a kept replica is in whose log, and who it was for. */
+/** Where a kept replica is in the server's log, and who it was for. */
 export interface ReplicaHead {
-  readonly server: string;
   readonly session: ResolvedSession;
   readonly epoch: string | null;
   readonly seq: number;
@@ -37,7 +36,7 @@ export interface KeptWrite {
 }
 
 /**
- * What a browser keeps of one app between two visits, shared by its tabs.
+ * What a browser keeps of one app on one server between two visits, shared by its tabs.
  *
  * Any call may fail: storage is full, or somebody has emptied it. What a call does it does whole or not at all, `replaceReplica` excepted, after
  * which there is the whole replica or none.

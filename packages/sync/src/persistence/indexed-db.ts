@@ -22,9 +22,9 @@ interface Layout extends DBSchema {
 
 const STORES = ["session", "head", "rows", "writes"] as const;
 
-/** Opens the database of an app in this browser. @throws DOMException where it can't be had, as in some private windows */
-export async function openIndexedDb(appName: string): Promise<Disk> {
-  const db = await openDB<Layout>(`pylon:${appName}`, VERSION, {
+/** Opens the database of an app and its server in this browser. @throws DOMException where it can't be had, as in some private windows */
+export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
+  const db = await openDB<Layout>(`pylon:${appName}:${server}`, VERSION, {
     upgrade: (opened) => {
       opened.createObjectStore("session");
       opened.createObjectStore("head");
@@ -142,9 +142,9 @@ class IndexedDbDisk implements Disk {
   }
 }
 
-/** Whether one may be continued with the other's rows: the same server, log and caller. */
-export function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
-  return one.server === other.server && one.epoch === other.epoch && isSame(one.session, other.session);
+/** Whether one may be continued with the other's rows: the same log and caller. */
+function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
+  return one.epoch === other.epoch && isSame(one.session, other.session);
 }
 
 function* chunksOf(rows: Iterable<KeptRow>): Generator<readonly KeptRow[]> {

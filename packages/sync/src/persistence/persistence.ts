@@ -11,7 +11,6 @@ const ANSWER_MS = 10_000;
 
 export interface PersistenceOptions {
   readonly open: () => Promise<Disk>;
-  readonly server: string;
   readonly platform: Platform;
   readonly session: Session;
   readonly queue: MutationQueue;
@@ -136,7 +135,7 @@ export class Persistence {
   }
 
   async #restore(disk: Disk): Promise<void> {
-    const { session, server, onReplica } = this.#options;
+    const { session, onReplica } = this.#options;
     const { proof } = session;
     if (!session.isKnown && proof !== null) {
       const kept = await disk.readSession();
@@ -144,7 +143,7 @@ export class Persistence {
     }
     if (session.isKnown) {
       const kept = await disk.readReplica();
-      if (kept?.head.server === server && session.isKnown && isSame(kept.head.session, session.resolved)) onReplica(kept);
+      if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved)) onReplica(kept);
     }
     await this.#loadWrites(disk);
   }
@@ -202,9 +201,9 @@ export class Persistence {
   }
 
   #head(): ReplicaHead | null {
-    const { session, store, server, epoch } = this.#options;
+    const { session, store, epoch } = this.#options;
     if (!session.isKnown || session.resolved.userId === null) return null;
-    return { server, session: session.resolved, epoch: epoch(), seq: store.cursor.last_seq };
+    return { session: session.resolved, epoch: epoch(), seq: store.cursor.last_seq };
   }
 
   #ownerOf({ userId, witness }: PendingMutation): string | null {

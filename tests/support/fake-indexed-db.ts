@@ -1,0 +1,18 @@
+import { afterAll, beforeAll } from "bun:test";
+import * as fake from "fake-indexeddb";
+
+const GLOBALS = ["indexedDB", ...Object.keys(fake).filter((name) => name.startsWith("IDB"))];
+
+/** Gives the tests of a file an IndexedDB, of which this process has none of its own. It is one for all files: each takes names that no other does. */
+export function useFakeIndexedDb(): void {
+  const before = new Map(GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));
+  beforeAll(() => {
+    for (const name of GLOBALS) Reflect.set(globalThis, name, Reflect.get(fake, name));
+  });
+  afterAll(() => {
+    for (const [name, value] of before) {
+      if (value === undefined) Reflect.deleteProperty(globalThis, name);
+      else Reflect.set(globalThis, name, value);
+    }
+  });
+}
