@@ -44,6 +44,16 @@ describe.each(COMMANDS)("%s", (...args) => {
   });
 });
 
+test("a question about a database that is not there yet makes none, unless it is answered by yes", async () => {
+  using empty = new TempFolder();
+  empty.write({ "app.ts": noteApp("text: field.string()") });
+  expect((await pylon(["migrate", "apply"], empty.path)).exitCode).toBe(64);
+  for (const typed of ["\u0003", "n\r"]) await pylonAtTerminal(["migrate", "apply"], empty.path, ["[y/N] ", typed]);
+  expect(readdirSync(empty.path)).toEqual(["app.ts"]);
+  const { exitCode, screen } = await pylonAtTerminal(["migrate", "apply"], empty.path, ["[y/N] ", "y\r"]);
+  expect({ exitCode, screen, questions: screen.split("Apply to").length - 1 }).toEqual({ exitCode: 0, screen: expect.stringContaining("Applied 1 step"), questions: 1 });
+});
+
 test("a secret that is not typed is not set", async () => {
   const { exitCode, screen } = await pylonAtTerminal(["secrets", "set", "PYLON_SMTP_URL"], folder.path, ["PYLON_SMTP_URL: ", "\u0004"]);
   expect({ exitCode, screen }).toEqual({ exitCode: 1, screen: expect.stringContaining("There was no answer") });

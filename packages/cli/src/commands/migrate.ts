@@ -38,29 +38,25 @@ export const migrate = defineCommand({
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
     const place = describeDatabase(database);
-    // Looking makes no database, which a later command would take for one that is served.
+    // Neither looking nor a "no" makes a database, which a later command would take for one that is served.
     const isNew = database.kind === "sqlite" && !existsSync(database.path);
-    if (isNew && action !== "apply") return show(context, place, planMigration(null, manifest, new Set()));
-    if (isNew) await makeFolderOf(database.path);
+    if (isNew) {
+      const plan = planMigration(null, manifest, new Set());
+      if (action !== "apply") return show(context, place, plan);
+      if (!(await isAgreed(context, place, plan))) return EXIT.OK;
+      await makeFolderOf(database.path);
+    }
     const owner = database.kind === "sqlite" ? await ownershipOf(database.path) : null;
     const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
       const plan = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, await filledFields(store, manifest));
       if (action !== "apply") return show(context, place, plan);
-      const { migration, problems, destructive } = plan;
-      const { output, options } = context;
-      sayPlan(context, place, plan);
-      if (problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
-      if (destructive && !options["allow-destructive"]) {
-        throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
-      }
+      // Of a new one it was asked before; but a server may have made it while somebody thought about it.
+      if (!(isNew && stored === null) && !(await isAgreed(context, place, plan))) return EXIT.OK;
+      const { output } = context;
       const steps = stepsOf(plan);
-      if (steps.length > 0 && !(await isConfirmed(context, `Apply to ${place}?`))) {
-        output.say("Aborted.");
-        return EXIT.OK;
-      }
-      await store.migrate(() => ({ migration, manifestJson: JSON.stringify(manifest) }));
+      await store.migrate(() => ({ migration: plan.migration, manifestJson: JSON.stringify(manifest) }));
       output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"} to ${place}.`);
       output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;
@@ -81,6 +77,22 @@ function sayPlan({ output }: Context, place: string, plan: Plan): void {
   sayDiagnostics(plan.problems, output);
   const steps = stepsOf(plan);
   output.say(steps.length === 0 ? `${place} has the app's schema.` : [`Of ${place}:`, ...steps.map(({ step, destructive }) => `  ${destructive ? "! " : "  "}${step}`)].join("\n"));
+}
+
+/**
+ * Whether the plan can be applied and, where it has steps, somebody agrees to them.
+ *
+ * @throws CommandError MIGRATE_BLOCKED, MIGRATE_DESTRUCTIVE, and what asking throws
+ */
+async function isAgreed(context: Context, place: string, plan: Plan): Promise<boolean> {
+  sayPlan(context, place, plan);
+  if (plan.problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
+  if (plan.destructive && !context.options["allow-destructive"]) {
+    throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
+  }
+  if (plan.migration.steps.length === 0 || (await isConfirmed(context, `Apply to ${place}?`))) return true;
+  context.output.say("Aborted.");
+  return false;
 }
 
 function show(context: Context, place: string, plan: Plan): number {
