@@ -80,7 +80,10 @@ function handler(event) {
   var request = event.request;
   if (LIVE.test(request.uri) || request.headers.upgrade) return ${JSON.stringify(refusal)};
   if (${isElsewhere}) {
-    var query = Object.keys(request.querystring).map(function (name) { return name + "=" + request.querystring[name].value; }).join("&");
+    var query = Object.keys(request.querystring).map(function (name) {
+      var parameter = request.querystring[name];
+      return (parameter.multiValue || [parameter]).map(function (each) { return name + "=" + each.value; }).join("&");
+    }).join("&");
     return {
       statusCode: 302,
       statusDescription: "Found",

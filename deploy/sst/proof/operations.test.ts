@@ -179,7 +179,7 @@ for (const version of VERSIONS) {
       test("without a name of its own has assets, and leads to the stage for pages", () => {
         const stage = evaluate("sst.config.ts", "production");
         const guard = edge(stage, "CdnGuard");
-        expect(guard(request("/lists/7", { sort: { value: "a%20b" }, all: { value: "" } }))).toMatchObject({ statusCode: 302, headers: { location: { value: "https://api.example.com/lists/7?sort=a%20b&all=" } } });
+        expect(guard(request("/lists/7", { sort: { value: "a%20b" }, all: { value: "" }, tag: { value: "c", multiValue: [{ value: "b" }, { value: "c" }] } }))).toMatchObject({ statusCode: 302, headers: { location: { value: "https://api.example.com/lists/7?sort=a%20b&all=&tag=b&tag=c" } } });
         for (const uri of ["/", "/index.html", "/lists/7.5/x"]) expect(guard(request(uri))).toMatchObject({ statusCode: 302 });
         for (const uri of ["/chunk-0a1b2c.js", "/logo.svg"]) expect(guard(request(uri))).toMatchObject({ uri });
         expect(stage.outputs["cdnServes"]).toContain("assets only");
