@@ -1,3 +1,5 @@
+import { HTTP_PORT } from "./service";
+
 interface Dimensions {
   readonly cluster: $util.Output<string>;
   readonly service: $util.Output<string>;
@@ -15,8 +17,6 @@ export function dimensionsOf({ nodes }: sst.aws.Service): Dimensions {
     targetGroup: nodes.service.loadBalancers.apply((targets) => suffixOf(targets?.find(({ containerPort }) => containerPort === HTTP_PORT)?.targetGroupArn)),
   };
 }
-
-const HTTP_PORT = 4321;
 
 /** `targetgroup/name/0123` of its ARN. */
 function suffixOf(targetGroupArn: string | undefined): string {

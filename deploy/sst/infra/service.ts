@@ -6,8 +6,9 @@ import { allow } from "./security-groups";
 import { dnsOf, type Settings } from "./settings";
 import type { Volume } from "./volume";
 
-/** HTTP and everything else on one port; and WebSocket, SSE and shards on ports of their own, as clients of four ports expect them. */
-const HTTP_PORT = 4321;
+/** HTTP and everything else. */
+export const HTTP_PORT = 4321;
+/** WebSocket, SSE and shards on ports of their own too, as clients of four ports expect them. */
 const LAST_PORT = 4324;
 const OTHER_PORTS = [4322, 4323, LAST_PORT] as const;
 /** A socket may be silent for an hour before the load balancer cuts it. */
