@@ -173,7 +173,10 @@ test("a user who comes and goes many times is in the room at the end, or is not,
     users.map(async (user, n) => {
       for (let turn = 0; turn < 5; turn += 1) {
         await call(user, "join", { room });
-        (await user.live(0).ready()).close();
+        const socket = await user.live(0).ready();
+        socket.close();
+        // The replica has seen it, too: else the connection would be closed after the last join.
+        await until(() => socket.closed !== null);
         await call(user, "leave", { room });
       }
       if (n % 2 === 0) await call(user, "join", { room });
@@ -183,7 +186,7 @@ test("a user who comes and goes many times is in the room at the end, or is not,
   for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(expected);
 }, 60_000);
 
-test("a replica that is killed leaves its rooms within 10 s, and each leave is heard once", async () => {
+test("a replica that is killed leaves its rooms when its lease is over, and each leave is heard once", async () => {
   const [shared, own] = [newName("room"), newName("room")];
   const watcher = await userOn(1, newName("watcher"));
   const ears = await live(watcher);
@@ -239,9 +242,11 @@ test("a replica that stops in order hands its members over, and nobody hears a l
   await Promise.all([live(moving), live(leaving)]);
   for (const client of [moving, calling, leaving]) await call(client, "join", { room });
   await until(() => heard(ears, room).length === 4);
+  const signalled = performance.now();
   await replica(1).stop("SIGTERM");
   try {
-    await Bun.sleep(8500);
+    // Beyond its lease, and before the time is over that it has left to its members.
+    await Bun.sleep(Math.max(0, signalled + 8500 - performance.now()));
     await live(await userOn(0, moving.userId));
     await until(() => heard(ears, room).includes(`leave ${leaving.userId}`));
     await Bun.sleep(2500);

@@ -3,7 +3,7 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 
 /** Best first: an equal wish of the client's gets the smaller answer. */
 const ENCODINGS = ["br", "gzip"] as const;
-export type Encoding = (typeof ENCODINGS)[number];
+type Encoding = (typeof ENCODINGS)[number];
 
 /** Below this, what the headers cost is more than what is saved. */
 const LEAST_BYTES = 1024;

@@ -4,7 +4,7 @@ import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
 import { WebAsset } from "./web-asset.ts";
 
 /** URL path to file; the page itself is `/`. */
-export type WebAssets = ReadonlyMap<string, WebAsset>;
+type WebAssets = ReadonlyMap<string, WebAsset>;
 
 /** A file of `public/` as it was last seen, and the asset that was made of it. */
 interface PublicFile {

@@ -3,7 +3,7 @@ import { PylonError } from "@pylonsync/protocol";
 /** All four parts are looked at: a name may begin like an address. */
 const PRIVATE_V4 = /^(?=\d+\.\d+\.\d+\.\d+$)(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
 /** Loopback, unique local and link-local addresses, in the form that `URL` gives them. */
-const PRIVATE_V6 = /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*|::ffff:(?:7f|a|c0a8|a9fe|ac1).*)\]$/;
+const PRIVATE_V6 = /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*|::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*)\]$/;
 
 /**
  * The names that a server in dev mode answers to. It is open to whoever reaches it, and only pages of other sites are kept out: a page whose own

@@ -34,6 +34,6 @@ export function healthParts({ store, feed, storage, backend, log }: HealthPartsO
       },
     },
   ];
-  if (backend !== null) parts.push({ name: backend.name === "redis" ? "redis" : "rooms", isNeeded: false, check: () => (backend.isUp ? "up" : "lost") });
+  if (backend !== null) parts.push({ name: backend.part, isNeeded: false, check: () => (backend.isUp ? "up" : "lost") });
   return parts;
 }

@@ -21,6 +21,7 @@ type Row = Readonly<Record<string, Value>>;
 /** The rooms in Postgres: one replica's calls of the functions there. */
 export class PostgresRooms implements RoomBackend {
   readonly name = "postgres";
+  readonly part = "rooms";
   readonly replica = crypto.randomUUID();
   readonly #link: ReplicaLink;
   readonly #times: RoomTimes;

@@ -10,6 +10,7 @@ const BATCH = 500;
 /** The rooms in Redis: one replica's calls of their scripts. They throw what Redis throws; RedisLostError among it. */
 export class RedisRooms implements RoomBackend {
   readonly name = "redis";
+  readonly part = "redis";
   readonly replica = crypto.randomUUID();
   readonly #redis: Redis;
   readonly #times: RoomTimes;

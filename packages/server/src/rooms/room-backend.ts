@@ -19,11 +19,13 @@ export type ChannelMessage = TenantMessage | (RoomMessage & { readonly origin: s
  * - A change and its message are one: whole or not at all. All replicas hear the messages of a room in the order of its changes.
  * - Calls for one user are done in the order in which they were made, and so are the messages to one tenant.
  * - A call rejects with a PylonError when it is refused (nothing is lost), and with anything else when the backend can't be relied on now.
- * - Every call of a replica whose lease has run out and was taken away rejects, until it enters again.
+ * - Every call by which something would depend on a replica whose lease has run out and was taken away rejects, until it enters again.
  */
 export interface RoomBackend {
   /** For the log, such as `redis`. */
   readonly name: string;
+  /** What `/readyz` calls it. */
+  readonly part: "redis" | "rooms";
   /** Names this replica among all. */
   readonly replica: string;
   readonly isUp: boolean;

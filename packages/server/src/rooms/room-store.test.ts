@@ -113,7 +113,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
   });
 
   test("a connected member needs no calls; it goes after its grace, unless it calls again", async () => {
-    const { store, told } = await open(kind);
+    const { store, told } = await open(kind, { ...TIMES, idleMs: 6000 });
     const [left, called] = [newName(), newName()];
     const user = newName();
     await store.connected(user, will(user));
@@ -124,9 +124,9 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await store.disconnected(user, will(user));
     await until(() => told.includes("tenant t1"));
     await store.members(called, user);
-    await until(async () => !(await isIn(store, left, user)), 1800);
+    await until(async () => !(await isIn(store, left, user)));
     expect(await isIn(store, called, user)).toBe(true);
-    await until(async () => !(await isIn(store, called, user)), 4000);
+    await until(async () => !(await isIn(store, called, user)));
     // Who asks may see that a member is gone before the news of it has come back from Redis.
     await until(() => told.includes(`leave ${called} ${user}`));
     expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([`leave ${left} ${user}`, `leave ${called} ${user}`]);

@@ -85,7 +85,7 @@ export class SharedRoomStore implements RoomStore {
   join(room: string, userId: string, data: unknown): Promise<Peer[]> {
     return this.#ask(
       async () => {
-        const before = await this.#askAbout(room, userId, () => this.#backend.join(room, userId, data), (members) => {
+        const before = await this.#askAbout("join", room, userId, () => this.#backend.join(room, userId, data), (members) => {
           const known = members.find(({ name }) => name === userId);
           return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
         });
@@ -97,7 +97,7 @@ export class SharedRoomStore implements RoomStore {
 
   leave(room: string, userId: string): Promise<boolean> {
     return this.#ask(
-      () => this.#askAbout(room, userId, () => this.#backend.leave(room, userId), (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null)),
+      () => this.#askAbout("leave", room, userId, () => this.#backend.leave(room, userId), (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null)),
       () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
     );
   }
@@ -105,7 +105,7 @@ export class SharedRoomStore implements RoomStore {
   setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
     const put = (): void => this.#table.put(room, userId, data, this.#table.find(room, userId)?.joinedAt ?? this.#seconds());
     return this.#ask(
-      () => this.#askAbout(room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => (isThere ? put : null)),
+      () => this.#askAbout("presence", room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => (isThere ? put : null)),
       () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
     );
   }
@@ -184,11 +184,12 @@ export class SharedRoomStore implements RoomStore {
    * A call that changes a member. The table learns of it by the channel, in the order in which everybody hears it. When the backend is lost
    * after the answer and before that, the table takes it from here: it would be forgotten for good.
    *
+   * @param kind of the message that tells of it
    * @param effectOf what the call did; null for nothing, of which the channel does not tell
    */
-  async #askAbout<T>(room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
+  async #askAbout<T>(kind: Question["kind"], room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
     const key = keyOf(room, userId);
-    const question: Question = { effect: null, isLate: false };
+    const question: Question = { kind, effect: null, isLate: false };
     this.#asked.set(key, [...(this.#asked.get(key) ?? []), question]);
     try {
       const answer = await ask();
@@ -196,14 +197,15 @@ export class SharedRoomStore implements RoomStore {
       if (question.isLate && !this.#changed.has(key)) question.effect?.();
       return answer;
     } finally {
-      if (question.effect === null) this.#forget(key, question);
+      if (question.effect === null) this.#forget(key, (other) => other === question);
     }
   }
 
-  /** @param question absent: the oldest, whose message has come. They come in the order of the calls. */
-  #forget(key: string, question?: Question): void {
+  /** The oldest such question: messages come in the order of the calls. */
+  #forget(key: string, isMeant: (question: Question) => boolean): void {
     const questions = this.#asked.get(key) ?? [];
-    const left = question === undefined ? questions.slice(1) : questions.filter((other) => other !== question);
+    const answered = questions.find(isMeant);
+    const left = questions.filter((question) => question !== answered);
     if (left.length === 0) this.#asked.delete(key);
     else this.#asked.set(key, left);
   }
@@ -256,7 +258,8 @@ export class SharedRoomStore implements RoomStore {
       return;
     }
     this.#loading.get(userId)?.add(room);
-    if (isOwn || kind === "leave") this.#forget(keyOf(room, userId));
+    // A leave does not say whose call it was: whoever asked for one here has got it.
+    if (isOwn || kind === "leave") this.#forget(keyOf(room, userId), (question) => question.kind === kind);
     if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
       const { data = null } = JSON.parse(text) as { readonly data?: unknown };
       this.#table.put(room, userId, data, joinedAt);
@@ -312,10 +315,22 @@ export class SharedRoomStore implements RoomStore {
   async #catchUp(): Promise<void> {
     for (const users of chunks([...this.#table.connectedUsers()])) {
       const here = users.filter(([userId]) => this.#table.isConnected(userId));
-      await Promise.all(here.map(([userId, will]) => this.#load(userId, will)));
+      await Promise.all(here.map(([userId, will]) => this.#insist(() => this.#load(userId, will))));
     }
     const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
-    for (const names of chunks([...rooms])) await Promise.all(names.map((room) => this.#showRoom(room)));
+    for (const names of chunks([...rooms])) await Promise.all(names.map((room) => this.#insist(() => this.#showRoom(room))));
+  }
+
+  /** A backend that has too much to do is asked again: by a refusal nothing is lost. */
+  async #insist(work: () => Promise<void>): Promise<void> {
+    while (this.#isOnline) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof PylonError)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
   }
 
   async #showRoom(room: string): Promise<void> {
@@ -390,6 +405,7 @@ export class SharedRoomStore implements RoomStore {
 
 /** A call, and what it did once it was answered. */
 interface Question {
+  readonly kind: "join" | "leave" | "presence";
   effect: (() => void) | null;
   /** The backend was lost before the answer. */
   isLate: boolean;

@@ -27,7 +27,7 @@ interface Route {
 }
 
 /** What became of an identity since it was asked for. */
-export type StandingOf = (identity: Identity) => Promise<Standing>;
+type StandingOf = (identity: Identity) => Promise<Standing>;
 
 /** Told what the feed does, for logs, metrics and traces. */
 export interface FeedObserver {

@@ -71,8 +71,12 @@ export class MessageEar {
 
   /** A connection whose other end went without a word says nothing, and looks like one on which nothing is said. */
   async #stay(client: Client, gone: Promise<void>): Promise<void> {
-    const over = gone.then(() => true);
-    while (!(await Promise.race([over, wait(PULSE_MS)]))) await client.query("SELECT 1");
+    let pulse: ReturnType<typeof setInterval> | undefined;
+    const silent = new Promise<void>((resolve) => {
+      pulse = setInterval(() => void client.query("SELECT 1").catch(() => resolve()), PULSE_MS);
+      pulse.unref();
+    });
+    await Promise.race([gone, silent]).finally(() => clearInterval(pulse));
   }
 
   #leave(): void {
@@ -96,14 +100,22 @@ class Inbox {
 
   put(payload: string): void {
     if (payload.startsWith("=") && !this.#isBusy) {
-      this.#onMessage(payload.slice(1));
+      try {
+        this.#onMessage(payload.slice(1));
+      } catch {
+        this.#miss();
+      }
       return;
     }
     this.#waiting.push(payload);
     if (this.#isBusy) return;
     this.#isBusy = true;
-    // What can't be had was missed, as if the connection had been lost: so it is.
-    void this.#empty().catch(() => this.#client.end().catch(() => undefined));
+    void this.#empty().catch(() => this.#miss());
+  }
+
+  /** What can't be had, or is none of ours, was missed as if the connection had been lost: so it is. */
+  #miss(): void {
+    void this.#client.end().catch(() => undefined);
   }
 
   async #empty(): Promise<void> {
@@ -123,8 +135,4 @@ class Inbox {
     }
     this.#isBusy = false;
   }
-}
-
-function wait(ms: number): Promise<false> {
-  return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref());
 }

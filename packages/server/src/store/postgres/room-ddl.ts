@@ -2,6 +2,8 @@ import { hash } from "node:crypto";
 
 /** Longest message that a notification carries itself, in bytes; Postgres takes 7,999, the mark included. */
 const MAX_INLINE = 7_900;
+/** How long a call waits for a lock, in milliseconds: it takes three, and has to have answered within the link's deadline. */
+const LOCK_MS = 500;
 /** How long a longer one is kept for the replicas to fetch, in seconds. */
 const KEPT_SECONDS = 60;
 /** The SQLSTATEs by which the functions refuse. */
@@ -80,7 +82,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        IF current_setting('transaction_isolation') <> 'read committed' THEN
          RAISE EXCEPTION 'rooms are kept in READ COMMITTED only';
        END IF;
-       PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '1500ms', true);
+       PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '${LOCK_MS}ms', true);
        -- Plans are made while the tables are empty and kept while they grow. What avoids a scan of a table looks so costly that it would be compiled.
        PERFORM set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true);
        IF p_replica <> '' THEN
@@ -453,7 +455,7 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
   ],
 };
 
-/** In the functions' names: replicas of two versions on one database each have their own. */
+/** In the functions' names: replicas of two versions on one database each have their own. Those of earlier versions stay: who still calls them is not known. */
 const VERSION = hash("sha256", JSON.stringify([FUNCTIONS]), "hex").slice(0, 8);
 
 /** The quoted name of a function. */
