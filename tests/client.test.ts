@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type SyncEngine, type TransportType } from "@pylonsync/sync";
+import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type Socket, type SyncEngine, type TransportType } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -156,10 +156,12 @@ test("when the session is ended elsewhere, the client says so and does not knock
   const { url } = await serve();
   const guest = await TestClient.guest(url);
   const engine = connect(url, "websocket", guest.token ?? "");
-  await until(() => engine.connected);
+  await guest.insert("Todo", { title: "the guest's" });
+  await until(() => engine.connected && titles(engine).length === 1);
   await guest.request("DELETE", "/api/auth/session");
   await until(() => engine.status.connection === "unauthorized");
   await until(() => engine.resolvedSession().userId === null);
+  expect(titles(engine)).toEqual([]);
   await Bun.sleep(200);
   expect(engine.status.connection).toBe("unauthorized");
   await engine.signInAsGuest();
@@ -249,6 +251,23 @@ test("what was written before it was known who is there is theirs who held the t
   expect(titles(engine)).toEqual(["bob's"]);
 });
 
+/** How long a server that may be gone has to answer. */
+const PROBE_MS = 3_000;
+
+/** A timer; while it is one that a server has to answer within it is among `probing`. */
+function afterAs(delayMs: number, run: () => void, probing = new Set<object>()): () => void {
+  const probe = {};
+  if (delayMs === PROBE_MS) probing.add(probe);
+  const cancel = systemPlatform.after(delayMs, () => {
+    probing.delete(probe);
+    run();
+  });
+  return () => {
+    probing.delete(probe);
+    cancel();
+  };
+}
+
 /** A machine whose network can be taken away without its sockets noticing. */
 function machine(): { readonly platform: Partial<Platform>; readonly say: { offline: () => void }; network: { isThere: boolean } } {
   const network = { isThere: true };
@@ -282,18 +301,10 @@ test.each(["the machine says so", "a write does not get through"])("a network th
 test("a machine that says it is offline and is not stays live", async () => {
   const { url } = await serve();
   const { platform, say } = machine();
-  const asked: string[] = [];
-  const { fetch: reach } = platform;
+  const probing = new Set<object>();
   const engine = createSyncEngine(url, {
     storage: createWriteThroughStorage({}, () => undefined),
-    platform: {
-      ...platform,
-      fetch: async (target, init) => {
-        const response = await (reach ?? systemPlatform.fetch)(target, init);
-        asked.push(new URL(target).pathname);
-        return response;
-      },
-    },
+    platform: { ...platform, after: (delayMs, run) => afterAs(delayMs, run, probing) },
   });
   cleanups.push(() => engine.stop());
   await engine.signInAsGuest();
@@ -301,12 +312,71 @@ test("a machine that says it is offline and is not stays live", async () => {
   await until(() => engine.connected);
   const seen: string[] = [];
   engine.onStatus(({ connection }) => seen.push(connection));
-  asked.length = 0;
   say.offline();
-  await until(() => asked.includes("/api/auth/me"));
+  expect(probing.size).toBeGreaterThan(0);
   await engine.insert("Todo", { title: "goes through" });
   await until(() => engine.mutations.all().length === 0);
+  // Neither the request nor the socket is waited for any more, or has been given up.
+  await until(() => probing.size === 0);
   expect(seen.every((connection) => connection === "live")).toBe(true);
+});
+
+test("a connection that comes back while it is still asked whether the last one was lost stays", async () => {
+  const { url } = await serve();
+  const { platform, say } = machine();
+  const sockets: Socket[] = [];
+  let isSlow = false;
+  const engine = createSyncEngine(url, {
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    platform: {
+      ...platform,
+      // What is asked of a dead server is answered by nobody.
+      fetch: (target, init) => (isSlow ? new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(new TypeError("aborted")))) : systemPlatform.fetch(target, init)),
+      openSocket: (target, protocols) => {
+        const socket = systemPlatform.openSocket(target, protocols);
+        sockets.push(socket);
+        return socket;
+      },
+      after: (delayMs, run) => afterAs(delayMs === PROBE_MS ? 300 : delayMs, run),
+    },
+  });
+  cleanups.push(() => engine.stop());
+  await engine.signInAsGuest();
+  engine.start();
+  await until(() => engine.connected);
+  isSlow = true;
+  say.offline();
+  isSlow = false;
+  sockets[0]?.onclose?.({ code: 1006, reason: "" });
+  await until(() => sockets.length === 2 && engine.connected);
+  await Bun.sleep(400);
+  expect(engine.connected).toBe(true);
+  expect(sockets).toHaveLength(2);
+});
+
+test("a request that the server refuses as a whole does not keep what is behind it waiting", async () => {
+  const { url } = await serve();
+  let hasRefused = false;
+  const platform: Partial<Platform> = {
+    fetch: async (target, init) => {
+      if (hasRefused || !target.endsWith("/push")) return systemPlatform.fetch(target, init);
+      hasRefused = true;
+      return Response.json({ error: { code: "BODY_TOO_LARGE", message: "Too large." } }, { status: 413 });
+    },
+  };
+  const engine = createSyncEngine(url, { reconnectDelay: 30, storage: createWriteThroughStorage({}, () => undefined), platform });
+  cleanups.push(() => engine.stop());
+  await engine.signInAsGuest();
+  const refused: string[] = [];
+  engine.onError(({ code }) => refused.push(code));
+  // One more than a request takes.
+  for (let n = 0; n <= 500; n += 1) await engine.insert("Todo", { title: `${n}` });
+  engine.start();
+  await until(() => engine.connected && engine.status.pending === 0);
+  await until(() => engine.mutations.all().length === 0);
+  expect(refused).toEqual(Array.from({ length: 500 }, () => "BODY_TOO_LARGE"));
+  expect(titles(engine)).toEqual(["500"]);
 });
 
 test("a client's query, which knows no schema, refuses what is no filter, and finds nothing where there is nothing", async () => {

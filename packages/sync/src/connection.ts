@@ -36,6 +36,8 @@ export interface ConnectionOptions {
   readonly onMessage: (message: PeerMessage) => void;
   /** The replica is a snapshot of now. */
   readonly onSnapshot: () => void;
+  /** What the replica held is not shown any more. */
+  readonly onDrop: () => void;
   /** The replica's cursor moved. */
   readonly onAdvance: () => void;
   /** The server is there again. */
@@ -118,6 +120,7 @@ export class Connection {
     this.#replicaFor = null;
     this.#isKept = false;
     this.#options.store.replaceAll([], 0);
+    this.#options.onDrop();
     this.#changed.emit();
   }
 
@@ -129,9 +132,11 @@ export class Connection {
     this.#cancelProbe?.();
   }
 
-  /** The server has said who is there: when it is another than before, everything is asked anew. */
+  /** The server has said who is there: what is another's is shown no more, and a live connection asks everything anew. */
   follow(session: ResolvedSession): void {
-    if (this.#state === "live" && this.#replicaFor !== null && !isSame(this.#replicaFor, session)) this.start();
+    const isOutdated = this.#replicaFor !== null && !isSame(this.#replicaFor, session);
+    this.#dropUnlessFor(session);
+    if (isOutdated && this.#state === "live") this.start();
   }
 
   /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
@@ -141,8 +146,8 @@ export class Connection {
 
   /** Something says that the server is gone: unless it answers at once, the connection counts as lost. */
   probe(): void {
-    if (this.#state !== "live" || this.#cancelProbe !== null) return;
-    const run = this.#run;
+    const live = this.#live;
+    if (this.#state !== "live" || live === null || this.#cancelProbe !== null) return;
     const abort = new AbortController();
     const cancelTimer = this.#options.platform.after(PROBE_MS, () => abort.abort());
     this.#cancelProbe = () => {
@@ -151,19 +156,20 @@ export class Connection {
       abort.abort();
     };
     // The socket may be dead where the network is another one now.
-    this.#live?.check?.(PROBE_MS);
+    live.check?.(PROBE_MS);
     this.#options.http.request("GET", "/api/auth/me", undefined, {}, abort.signal).then(
-      () => this.#endProbe(run, false),
-      (error: unknown) => this.#endProbe(run, isUnreachable(error)),
+      () => this.#endProbe(live, false),
+      (error: unknown) => this.#endProbe(live, isUnreachable(error)),
     );
   }
 
-  #endProbe(run: number, isLost: boolean): void {
-    if (run !== this.#run) return;
+  #endProbe(live: LiveConnection, isLost: boolean): void {
+    // It says nothing about the connection that came after.
+    if (live !== this.#live) return;
     this.#cancelProbe?.();
-    if (!isLost || this.#live === null) return;
-    this.#live.close();
-    this.#end("lost", run);
+    if (!isLost) return;
+    live.close();
+    this.#end("lost", this.#run);
   }
 
   /** Tries at once instead of waiting for the next try. */
@@ -179,7 +185,6 @@ export class Connection {
       await session.refresh();
       if (run !== this.#run) return;
       const { resolved } = session;
-      this.#dropUnlessFor(resolved);
       // What may be read can have changed since an earlier visit, or with the caller's roles, which no cursor tells.
       if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
         const snapshot = await pullSnapshot(http);
@@ -196,7 +201,6 @@ export class Connection {
       this.#live = this.#open(run);
     } catch (error) {
       if (run !== this.#run) return;
-      if (this.#isKept) this.#dropUnlessFor(session.resolved);
       if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
     }
@@ -254,6 +258,7 @@ export class Connection {
   #end(why: EndReason, run: number): void {
     if (run !== this.#run) return;
     this.#live = null;
+    this.#cancelProbe?.();
     if (why === "unauthorized") {
       this.#become("unauthorized");
       // Says it to the app: nobody is signed in any more.

@@ -126,6 +126,7 @@ export class SyncEngine {
       reconnectDelay,
       onListening: () => this.#listening.emit(),
       onSnapshot: () => this.#persistence?.keepReplica(),
+      onDrop: () => this.#persistence?.leaveReplica(),
       onMessage: (message) => this.#hear(message),
       onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
       onOnline: () => this.#pusher.flush(),
@@ -332,7 +333,6 @@ export class SyncEngine {
   /** After a sign-in, sign-out or change of tenant that the app made by itself. */
   notifySessionChanged(): void {
     this.#session.doubt();
-    this.#persistence?.leaveReplica();
     this.#connection.forget();
     this.#showPending();
     if (this.#isStarted) this.#connection.start();

@@ -93,7 +93,10 @@ export class Pusher {
       else if (isTransient(error)) {
         this.#retryLater(error);
         if (isUnreachable(error)) this.#options.onUnreachable();
-      } else if (error instanceof PylonClientError) queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
+      } else if (error instanceof PylonClientError) {
+        queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
+        return batch.length > 0;
+      }
       return false;
     }
   }

@@ -88,7 +88,7 @@ export class Persistence {
     this.#writer.begin();
   }
 
-  /** Somebody else may have signed in: what the store holds is kept no more. */
+  /** The store's rows are gone, as somebody else may have signed in: nothing of it is written any more. */
   leaveReplica(): void {
     this.#writer.end();
   }
