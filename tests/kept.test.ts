@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type SyncEngine } from "@pylonsync/sync";
+import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Disk, type Platform, type SyncEngine } from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
 import { useFakeIndexedDb } from "./support/fake-indexed-db.ts";
 import { appOf, startServer } from "./support/server.ts";
@@ -39,6 +39,13 @@ function connect(url: string, appName: string, token: string | null, platform: P
   return engine;
 }
 
+async function diskOf(appName: string, server: string): Promise<Disk> {
+  const disk = await systemPlatform.openDisk?.(appName, server);
+  if (disk === undefined) throw new Error("There is no disk.");
+  cleanups.push(() => disk.close());
+  return disk;
+}
+
 const noPush: Partial<Platform> = { fetch: (url, init) => (url.endsWith("/push") ? Promise.reject(new TypeError("no network")) : systemPlatform.fetch(url, init)) };
 const numbers = (engine: SyncEngine): unknown[] => engine.store.list("Item").map(({ n }) => n);
 
@@ -61,4 +68,30 @@ test("what waits for one server is neither sent to another one of the same page,
   const again = connect(here, appName, ann.token);
   await until(() => again.connected && again.status.pending === 0 && again.store.list("Item").length === 1);
   expect(JSON.parse((await ann.request("POST", "/api/query/Item", {})).text)).toMatchObject([{ n: 1 }]);
+});
+
+test("a write that was applied is off the disk after a stop", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const engine = connect(url, appName, token);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  await until(() => engine.mutations.all().length === 0);
+  engine.stop();
+  const disk = await diskOf(appName, url);
+  await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0, 2_000);
+  expect((await disk.readReplica())?.rows).toHaveLength(1);
+});
+
+test("a disk that can't even be asked for changes nothing", async () => {
+  const url = await serve();
+  const { token } = await TestClient.guest(url);
+  const openDisk = (): never => {
+    throw new Error("not here");
+  };
+  const engine = connect(url, newName(), token, { openDisk });
+  await until(() => engine.connected, 3_000);
+  await engine.insert("Item", { n: 1 });
+  await engine.flushed();
 });

@@ -56,7 +56,8 @@ export class Persistence {
     this.#isOpen = true;
     void this.#inTurn(async () => {
       if (this.#disk !== null || !this.#isOpen) return;
-      const opening = this.#options.open();
+      // What throws at once has failed too.
+      const opening = (async () => this.#options.open())();
       const disk = await this.#inTime(opening, OPEN_MS);
       if (disk === null) void opening.then((late) => late.close(), () => undefined);
       this.#disk = disk;
@@ -69,13 +70,14 @@ export class Persistence {
   /** Writes what is gathered, and lets go of the disk. */
   close(): void {
     this.#isOpen = false;
-    const written = this.#writer.flush();
-    void this.#inTurn(async () => {
-      await this.#inTime(written, ANSWER_MS);
-      if (this.#isOpen) return;
-      this.#disk?.close();
-      this.#disk = null;
-    });
+    // Which writes are over is known when their rows are on disk: they are taken off it before it is closed.
+    void this.#inTime(this.#writer.flush(), ANSWER_MS).then(() =>
+      this.#inTurn(() => {
+        if (this.#isOpen) return;
+        this.#disk?.close();
+        this.#disk = null;
+      }),
+    );
   }
 
   /** Whether the queue holds all that this user has on disk: what is written now must not overtake it. */
@@ -99,13 +101,14 @@ export class Persistence {
     if (owner === null) return;
     const write = toKept(entry, owner);
     // It waits for nothing that is under way, because the page may be closed at any time; but it overtakes no write that was made before it.
-    if (this.#disk !== null && this.#owner === owner && this.#waiting === 0) {
-      await this.#inTime(this.#disk.addWrites([write]), ANSWER_MS);
+    const disk = this.#disk;
+    if (disk !== null && this.#owner === owner && this.#waiting === 0) {
+      await this.#inTime((async () => disk.addWrites([write]))(), ANSWER_MS);
       return;
     }
     if (!this.#isOpen) return;
     this.#waiting += 1;
-    await this.#use((disk) => disk.addWrites([write]));
+    await this.#use((opened) => opened.addWrites([write]));
     this.#waiting -= 1;
   }
 
@@ -194,9 +197,13 @@ export class Persistence {
   }
 
   #remove(ids: readonly string[]): void {
-    void this.#use(async (disk) => {
+    const removed = this.#use(async (disk) => {
       await disk.removeWrites(ids);
       for (const id of ids) this.#over.delete(id);
+    });
+    void removed.then(() => {
+      // Without a disk there is nothing that they could come back from.
+      if (this.#isOpen && this.#disk === null) this.#over.clear();
     });
   }
 
@@ -224,7 +231,7 @@ export class Persistence {
     return this.#inTurn(async () => {
       const disk = this.#disk;
       if (disk === null) return;
-      const isDone = await this.#inTime(work(disk).then(() => true, () => false), ANSWER_MS);
+      const isDone = await this.#inTime((async () => work(disk))().then(() => true, () => false), ANSWER_MS);
       if (isDone !== null) return;
       // What hangs once would keep every write waiting.
       this.#disk = null;
@@ -232,7 +239,7 @@ export class Persistence {
     });
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn(work: () => Promise<void> | void): Promise<void> {
     this.#turn = this.#turn.then(work);
     return this.#turn;
   }
