@@ -100,6 +100,14 @@ describe("where start and dev both were", () => {
   });
 });
 
+test("rows in Postgres are said to be there, whatever files lie in the folder", async () => {
+  folder.write({ "uploads/one": "1", ".pylon/uploads/two": "2" });
+  for (const path of ["", "data/x.db"]) {
+    const { exitCode, json } = await run(["backup", "copy"], { PYLON_DB_PATH: path, DATABASE_URL: "postgres://localhost/app" });
+    expect({ exitCode, code: json["code"] }).toEqual({ exitCode: 1, code: "BACKUP_NOT_SQLITE" });
+  }
+});
+
 test("where nobody was yet, only what was restored or migrated is made", async () => {
   for (const args of [["backup", "copy"], ["resync", "--yes"]]) expect(await run(args)).toMatchObject({ exitCode: 1, json: { code: "BACKUP_NO_DATABASE" } });
   expect(await run(["migrate", "plan"])).toMatchObject({ exitCode: 0, json: { pending: 1 } });

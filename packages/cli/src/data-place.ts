@@ -46,13 +46,15 @@ interface Search {
  */
 export function foundData(dir: string, env: Environment, { files, whenNone }: Search): DataDefaults {
   const [served, developed] = [servedIn(dir), developedIn(dir)];
+  // Of rows in Postgres no file tells which files are theirs.
+  if (named(env, "DATABASE_URL") !== undefined) return dataAt(served, dir, env);
   const path = named(env, "PYLON_DB_PATH");
-  if (path === undefined && named(env, "DATABASE_URL") === undefined) {
+  if (path === undefined) {
     const found = onlyOneOf("PYLON_DB_PATH", "databases", served.database, developed.database);
     const isDeveloped = found === undefined ? whenNone === "developed" : found === developed.database;
     return dataAt(isDeveloped ? developed : served, dir, env);
   }
-  const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || (path !== undefined && ownerOf(path, dir) !== undefined);
+  const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || ownerOf(path, dir) !== undefined;
   if (!files || isSaid) return dataAt(served, dir, env);
   // Beside a database of one's own choice either command may have kept files.
   const uploads = onlyOneOf("PYLON_FILES_DIR", "folders of uploaded files", served.uploads, developed.uploads);
