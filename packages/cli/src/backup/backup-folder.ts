@@ -23,12 +23,12 @@ export interface Contents {
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
 }
 
-/** Writes what the folder holds, last of all: a folder without it is no backup. */
+/** Writes what the folder holds, last of all: a folder without it is no backup. It is on the disk when the promise resolves, for older ones go on its word. */
 export async function seal(folder: string, about: Pick<Contents, "app" | "created_at">): Promise<Contents> {
   const files: Record<string, Contents["files"][string]> = {};
   for (const path of await filesIn(folder)) files[path] = await digest(join(folder, path));
   const contents: Contents = { layout: LAYOUT, ...about, files };
-  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`);
+  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`, { flush: true });
   return contents;
 }
 

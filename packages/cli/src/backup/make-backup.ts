@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Manifest } from "@pylonsync/sdk";
 import { CommandError } from "../output.ts";
 import { systemFailure } from "../system-failure.ts";
@@ -33,18 +33,34 @@ export async function makeBackup(data: AppData, folder: string, copy: (from: str
     // The database first: files come before the rows that name them, and go long after.
     await copy(data.database, join(growing, DATABASE));
     const manifest = await storedManifest(join(growing, DATABASE));
-    if (manifest !== null) await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    if (manifest !== null) await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
     const uploads = uploadsOf(data, manifest);
     const uploadedFiles = uploads === null ? 0 : await copyFiles(uploads, join(growing, UPLOADS));
     await seal(growing, { app: manifest === null ? null : { name: manifest.name, version: manifest.version }, created_at: new Date().toISOString() });
-    for (const entry of await readdir(growing, { recursive: true, withFileTypes: true })) await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
+    for (const entry of await readdir(growing, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      await chmod(path, entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
+      if (entry.isDirectory()) await syncFolder(path);
+    }
+    await syncFolder(growing);
     await rename(growing, folder);
+    await syncFolder(dirname(folder));
     return { manifest, uploads, uploadedFiles };
   } catch (error) {
     await rm(growing, { recursive: true, force: true }).catch(() => undefined);
     const reason = systemFailure(error, growing);
     if (reason !== null) throw new CommandError("BACKUP_FAILED", `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`);
     throw error;
+  }
+}
+
+/** Puts on the disk which files a folder has: their own content is there already, but not yet their names. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
