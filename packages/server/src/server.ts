@@ -40,6 +40,9 @@ export interface ServerOptions {
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
 }
 
+/** What became of a backup; `leftover`: an old one could not be taken away after it, and why. */
+export type BackupOutcome = "made" | { readonly error: unknown } | { readonly leftover: unknown };
+
 /** A server of one app: `start` it, `stop` it, and `reload` it for another version of the app in between. */
 export interface PylonServer {
   /** Brings the database to the app's schema and opens the ports. @throws PylonStartError */
@@ -50,8 +53,8 @@ export interface PylonServer {
   stop(): Promise<void>;
   /** Serves another version of the app without dropping requests. @returns its diagnostics; with an error among them the old app stays */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
-  /** Logs and counts a backup that was made of its data, or why it was not. */
-  recordBackup(path: string, outcome: "made" | { readonly error: unknown }): void;
+  /** Logs and counts a backup that was made of its data, or why it was not; logs why an old one could not be taken away. */
+  recordBackup(path: string, outcome: BackupOutcome): void;
   /** Forgets old changes, answers and sessions now; it happens by itself every minute. */
   maintain(): Promise<void>;
   /** `http://localhost:4321` */
@@ -185,7 +188,8 @@ class Server implements PylonServer {
     return lock;
   }
 
-  recordBackup(path: string, outcome: "made" | { readonly error: unknown }): void {
+  recordBackup(path: string, outcome: BackupOutcome): void {
+    if (outcome !== "made" && "leftover" in outcome) return this.#log.error("an old backup could not be taken away: it is tried again after the next one", outcome.leftover, { path });
     this.#running?.countBackup(outcome === "made" ? "made" : "failed");
     if (outcome === "made") this.#log.info("backup made", { path });
     else this.#log.error("backup failed: the ones before it are kept", outcome.error, { path });

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { BackupOutcome } from "@pylonsync/server";
 import { CONTENTS } from "./backup-folder.ts";
 import { PARTIAL } from "./make-backup.ts";
 
@@ -19,7 +20,7 @@ export interface ScheduleOptions {
   readonly keep: number;
   /** Makes a sealed backup in a new folder, or throws and leaves nothing. */
   readonly make: (folder: string) => Promise<unknown>;
-  readonly onResult: (folder: string, outcome: "made" | { readonly error: unknown }) => void;
+  readonly onResult: (folder: string, outcome: BackupOutcome) => void;
   readonly now: () => number;
 }
 
@@ -74,14 +75,29 @@ export class BackupSchedule {
 
   async #prune(): Promise<void> {
     const { dir, keep } = this.#options;
-    for (const name of (await this.#there()).slice(0, -keep)) await rm(join(dir, name), { recursive: true, force: true });
+    for (const name of (await this.#there()).slice(0, -keep)) {
+      await this.#remove(join(dir, name), async (folder) => {
+        // A server that ends in the middle leaves what the next one knows as no backup.
+        await rename(folder, `${folder}${PARTIAL}`);
+        await rm(`${folder}${PARTIAL}`, { recursive: true, force: true });
+      });
+    }
   }
 
-  /** What a server that was killed did not finish. */
+  /** What a server that was killed did not finish, neither making nor taking away. */
   async #forgetPartial(): Promise<void> {
     const { dir } = this.#options;
     for (const name of await readdir(dir)) {
-      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length))) await rm(join(dir, name), { recursive: true, force: true });
+      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length))) await this.#remove(join(dir, name), (folder) => rm(folder, { recursive: true, force: true }));
+    }
+  }
+
+  /** One that stays is no fault of the new one, and goes with the next. */
+  async #remove(folder: string, by: (folder: string) => Promise<void>): Promise<void> {
+    try {
+      await by(folder);
+    } catch (error) {
+      this.#options.onResult(folder, { leftover: error });
     }
   }
 }
