@@ -95,3 +95,43 @@ test("a disk that can't even be asked for changes nothing", async () => {
   await engine.insert("Item", { n: 1 });
   await engine.flushed();
 });
+
+const SESSION = { userId: "ann", tenantId: null, isAdmin: false, isGuest: false, roles: [] };
+const headAt = (seq: number): Parameters<Disk["replaceReplica"]>[0] => ({ session: SESSION, epoch: "e", seq });
+const row = (id: string): Parameters<Disk["patchReplica"]>[2][number] => ({ entity: "Item", id, row: { id } });
+const kept = async (disk: Disk): Promise<unknown> => {
+  const replica = await disk.readReplica();
+  return [replica?.head.seq, replica?.rows.map(({ id }) => id).join()];
+};
+
+test("a kept replica goes on without a hole, and never back, whichever tab writes", async () => {
+  const disk = await diskOf(newName(), "http://server");
+  await disk.replaceReplica(headAt(5), [row("a")], "one");
+  // The other tab's rows begin after 7: what happened at 6 and 7 is not among them.
+  expect(await disk.patchReplica(headAt(8), 7, [row("b")])).toBe(false);
+  expect(await kept(disk)).toEqual([5, "a"]);
+  expect(await disk.patchReplica(headAt(9), 4, [row("c")])).toBe(true);
+  expect(await kept(disk)).toEqual([9, "a,c"]);
+  await disk.replaceReplica(headAt(6), [row("a")], "two");
+  expect(await kept(disk)).toEqual([9, "a,c"]);
+  await disk.replaceReplica({ ...headAt(2), epoch: "f" }, [row("d")], "two");
+  expect(await kept(disk)).toEqual([2, "d"]);
+});
+
+test("where another tab has left less than a tab needs to go on from, the tab keeps all of its own", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token } = await TestClient.guest(url);
+  const engine = connect(url, appName, token);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  const disk = await diskOf(appName, url);
+  await until(async () => (await disk.readReplica())?.rows.length === 1);
+  const replica = await disk.readReplica();
+  if (replica === null) throw new Error("There is no replica.");
+  // A snapshot from before the row, which a slow tab took longer to write.
+  await disk.dropReplica();
+  await disk.replaceReplica({ ...replica.head, seq: 0 }, [], "slow");
+  await engine.insert("Item", { n: 2 });
+  await until(async () => (await disk.readReplica())?.rows.length === 2);
+});

@@ -45,9 +45,15 @@ export interface Disk {
   readSession(): Promise<KeptSession | null>;
   writeSession(kept: KeptSession): Promise<void>;
   readReplica(): Promise<KeptReplica | null>;
-  replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>): Promise<void>;
-  /** Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or further on, because another tab was faster. */
-  patchReplica(head: ReplicaHead, rows: readonly KeptRow[]): Promise<void>;
+  /** Nothing happens where the same replica is kept and further on. @param writer tells this call from those of other tabs */
+  replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void>;
+  /**
+   * Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or further on, because another tab was faster.
+   *
+   * @param from the change after which the rows begin
+   * @returns false, and nothing happens, where what is kept ends before that: another tab has kept an older replica
+   */
+  patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
   /** Forgets who was signed in, and their rows. Writes stay. */
   dropReplica(): Promise<void>;
   /** In the order in which they were made. */

@@ -59,23 +59,28 @@ class IndexedDbDisk implements Disk {
     return head === undefined || "writer" in head ? null : { head, rows };
   }
 
-  async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>): Promise<void> {
-    const writer = `${Math.random()}/${Math.random()}`;
+  async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
     const begin = this.#db.transaction(["head", "rows"], "readwrite");
-    await Promise.all([begin.objectStore("rows").clear(), begin.objectStore("head").put({ writer }, "head"), begin.done]);
+    const kept = await begin.objectStore("head").get("head");
+    const isOlder = kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) && kept.seq > head.seq;
+    if (!isOlder) await Promise.all([begin.objectStore("rows").clear(), begin.objectStore("head").put({ writer }, "head")]);
+    await begin.done;
+    if (isOlder) return;
     for (const chunk of chunksOf(rows)) if (!(await this.#write(writer, chunk))) return;
     await this.#write(writer, [], head);
   }
 
-  async patchReplica(head: ReplicaHead, rows: readonly KeptRow[]): Promise<void> {
+  async patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
     const tx = this.#db.transaction(["head", "rows"], "readwrite");
     const kept = await tx.objectStore("head").get("head");
-    if (kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) && kept.seq <= head.seq) {
+    const known = kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
+    if (known !== null && from <= known && known <= head.seq) {
       const table = tx.objectStore("rows");
       const done = rows.map(({ entity, id, row }) => (row === null ? table.delete([entity, id]) : table.put({ entity, id, row })));
       await Promise.all([...done, tx.objectStore("head").put(head, "head")]);
     }
     await tx.done;
+    return known === null || from <= known;
   }
 
   async dropReplica(): Promise<void> {

@@ -1,3 +1,4 @@
+import { createIdFactory } from "@pylonsync/protocol";
 import type { LocalStore, RowKey } from "../local-store.ts";
 import type { Platform } from "../platform.ts";
 import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
@@ -18,6 +19,7 @@ export interface ReplicaWriterOptions {
 /** Brings the confirmed rows to disk: all of a snapshot, then what changes, gathered. */
 export class ReplicaWriter {
   readonly #options: ReplicaWriterOptions;
+  readonly #newId: () => string;
   readonly #changed = new Map<string, RowKey>();
   /** One write after another, apart from those of the queue, which must not wait for a large replica. */
   #turn: Promise<void> = Promise.resolve();
@@ -25,11 +27,14 @@ export class ReplicaWriter {
   #generation = 0;
   #isActive = false;
   #isWhole = false;
+  /** The change up to which all rows have been handed to the disk. */
+  #handedTo = 0;
   #applied: string[] = [];
   #cancel: (() => void) | null = null;
 
   constructor(options: ReplicaWriterOptions) {
     this.#options = options;
+    this.#newId = createIdFactory(options.platform.now, options.platform.randomBytes);
     options.store.onConfirmed((keys) => {
       if (!this.#isActive) return;
       for (const key of keys) this.#changed.set(JSON.stringify([key.entity, key.id]), key);
@@ -67,28 +72,42 @@ export class ReplicaWriter {
     const generation = this.#generation;
     const applied = this.#applied;
     const isWhole = this.#isWhole;
+    const from = this.#handedTo;
     // Taken now: when it is their turn the store may hold another user's.
     const rows: readonly KeptRow[] = isWhole ? [...store.allConfirmed()] : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
+    const hasNews = head !== null && (isWhole || rows.length > 0);
+    if (hasNews) this.#handedTo = head.seq;
     this.#changed.clear();
     this.#isWhole = false;
     this.#applied = [];
     this.#turn = this.#turn.then(async () => {
       const disk = this.#options.disk();
-      if (disk !== null && head !== null && generation === this.#generation && (isWhole || rows.length > 0)) await this.#keep(disk, head, rows, isWhole);
+      if (disk !== null && hasNews && generation === this.#generation) await this.#keep(disk, head, rows, isWhole ? null : from);
       if (applied.length > 0) onApplied(applied);
     });
     return this.#turn;
   }
 
-  async #keep(disk: Disk, head: ReplicaHead, rows: readonly KeptRow[], isWhole: boolean): Promise<void> {
+  /** @param from the change after which the rows begin; null for all rows */
+  async #keep(disk: Disk, head: ReplicaHead, rows: readonly KeptRow[], from: number | null): Promise<void> {
+    const generation = this.#generation;
     try {
-      if (isWhole) await disk.replaceReplica(head, rows);
-      else await disk.patchReplica(head, rows);
+      if (from === null) await disk.replaceReplica(head, rows, this.#newId());
+      else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation) await this.#keepAll(disk);
     } catch {
       // Storage is full, it may be. A part of a replica is worth nothing; the queue goes on.
       this.end();
       await disk.dropReplica().catch(() => undefined);
     }
+  }
+
+  /** Another tab has left less on the disk than this one's changes go on from. */
+  async #keepAll(disk: Disk): Promise<void> {
+    const { store, head: headNow } = this.#options;
+    const head = headNow();
+    if (head === null) return;
+    this.#handedTo = head.seq;
+    await disk.replaceReplica(head, [...store.allConfirmed()], this.#newId());
   }
 
   #soon(): void {
