@@ -196,7 +196,8 @@ export class SyncEngine {
   /**
    * Inserts at once in the replica, and on the server as soon as it can be reached.
    *
-   * @returns the row's id, which stays, when the write would outlive the page, or at once where nothing is kept
+   * @returns the row's id, which stays, when the write would outlive the page; at once where nothing is kept, before the start, and, where no token
+   * proves whose the write is, before the server has said who is there
    */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
@@ -215,7 +216,11 @@ export class SyncEngine {
     await this.#write({ entity, row_id: id, kind: "delete" });
   }
 
-  /** Waits until the server has answered every write that was made before. @throws MutationError for the first that it refused */
+  /**
+   * Waits until the server has answered every write that was made before, or another tab has taken care of it.
+   *
+   * @throws MutationError for the first that was refused to this tab
+   */
   async flushed(): Promise<void> {
     await Promise.all(this.#shown().filter(({ status }) => status === "pending").map(({ id }) => this.mutations.settled(id)));
   }

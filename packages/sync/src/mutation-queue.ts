@@ -94,7 +94,11 @@ export class MutationQueue {
     this.#set(this.#entries.map((entry) => (entry.userId === undefined ? { ...entry, userId } : entry)));
   }
 
-  /** Resolves when the server has committed the write. @throws MutationError when it was refused */
+  /**
+   * Resolves when the server has committed the write, or another tab has taken care of it, which is told what the server answered.
+   *
+   * @throws MutationError when it was refused to this tab
+   */
   settled(id: string): Promise<void> {
     return this.#settlements.get(id)?.promise ?? Promise.resolve();
   }
