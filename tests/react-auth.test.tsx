@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createSyncEngine, type SyncEngine } from "@pylonsync/sync";
-import { SignIn, SignOutButton, SignUp, useSession } from "@pylonsync/react";
+import { Account, SignIn, SignOutButton, SignUp, useSession } from "@pylonsync/react";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Window } from "happy-dom";
 import type { ReactElement } from "react";
-import { TestClient, until } from "./support/client.ts";
+import { aMoment, TestClient, until } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -60,6 +60,9 @@ function Forms(): ReactElement {
       <section id="in">
         <SignIn sync={sync} />
       </section>
+      <section id="account">
+        <Account sync={sync} />
+      </section>
       <section id="out">
         <SignOutButton sync={sync} />
       </section>
@@ -105,3 +108,16 @@ test("a session that ended elsewhere keeps nobody from signing in anew", async (
   await until(() => sync.token !== null && sync.token !== token);
   await until(() => shown().length > 20);
 });
+
+test("a key that is too long for a picture is shown as text", async () => {
+  const { request } = sync;
+  sync.request = (method, path, body) => (path.endsWith("/enroll") ? Promise.resolve({ secret: "KEY", otpauth_url: `otpauth://totp/${"a".repeat(5_000)}` }) : request.call(sync, method, path, body));
+  const settings = 'account [aria-label="Authenticator app"]';
+  await until(() => window.document.querySelector(`#${settings}`) !== null);
+  fill(settings, {});
+  await until(() => window.document.querySelector(`#${settings} code`)?.textContent === "KEY");
+  // What the encoder throws would be nobody's.
+  await aMoment();
+  expect(window.document.querySelector(`#${settings} svg`)).toBeNull();
+  sync.request = request;
+}, 60_000);

@@ -9,15 +9,14 @@ export interface QrCodeProps {
   readonly label: string;
 }
 
-/** A text for a camera; nothing while its encoder is loaded, and where it can't be. */
+/** A text for a camera; nothing while its encoder is loaded, where it can't be, and where the text is too long. */
 export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
   const [modules, setModules] = useState<readonly (readonly boolean[])[] | null>(null);
   useEffect(() => {
     let isGone = false;
-    import("uqr").then(
-      ({ encode }) => isGone || setModules(encode(text, { border: MARGIN, ecc: "M" }).data),
-      () => undefined,
-    );
+    import("uqr")
+      .then(({ encode }) => isGone || setModules(encode(text, { border: MARGIN, ecc: "M" }).data))
+      .catch(() => isGone || setModules(null));
     return () => {
       isGone = true;
     };
