@@ -159,6 +159,9 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
   const lost = [...inserted].filter(([id, write]) => browser.durable.has(write) && !there.has(id) && !deleted.has(id));
   expect(lost).toEqual([]);
   expect([...there].filter((id) => !inserted.has(id))).toEqual([]);
+  // What comes last says that all before it was heard.
+  const last = await owner.insert("Item", { n: -1 });
+  await until(() => live.events.some(({ row_id: id }) => id === last));
   // Each write has a number of its own, so one that had an effect twice is heard twice.
   const heard = live.events.flatMap(({ row_id: id, kind, data }) => (kind === "delete" ? [] : [`${kind} ${id} ${String(data?.["n"])}`]));
   expect(heard.length).toBe(new Set(heard).size);
