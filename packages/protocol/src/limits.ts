@@ -7,5 +7,3 @@ export const MAX_PUSH_CHANGES = 1000;
 /** Rows of a list without `limit`, and the most it may ask for. */
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1000;
-/** Most values in `$in` and `$nin`. */
-export const MAX_LIST_VALUES = 1000;

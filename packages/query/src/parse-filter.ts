@@ -2,7 +2,7 @@ import { and, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import { FALSE, type CompareOp, type EntityShape, type Expr, type FieldKind, type Order, type Scalar } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
-import { MAX_NODES } from "./limits.ts";
+import { MAX_LIST_VALUES, MAX_NODES } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
 import { comparable, describe, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
@@ -16,7 +16,6 @@ export interface ParsedFilter {
   readonly search?: string | undefined;
 }
 
-const MAX_LIST = 1000;
 /** Of all lists together: databases take so many parameters and no more. */
 const MAX_LISTED = 10_000;
 const MAX_DEPTH = 16;
@@ -122,7 +121,7 @@ class FilterParser {
 
   #membership(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand)) throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
-    if (operand.length > MAX_LIST) throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST} values.`, { field: at });
+    if (operand.length > MAX_LIST_VALUES) throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, { field: at });
     this.#listed += operand.length;
     if (this.#listed > MAX_LISTED) throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED} values.`, { field: at });
     if (operand.length === 0) return FALSE;

@@ -1,4 +1,5 @@
-import { MAX_LIST_VALUES, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { MAX_LIST_VALUES } from "@pylonsync/query";
 import type { ManifestRelation } from "@pylonsync/sdk";
 import type { Entity } from "../schema/schema.ts";
 import type { StoredRow } from "../store/store.ts";
