@@ -4,6 +4,9 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { loadConfig } from "@pylonsync/server";
 import { TestClient, until } from "./support/client.ts";
 import { OtlpReceiver, type ReceivedSpan } from "./support/otlp-receiver.ts";
+import { startMailServer } from "./support/mail-server.ts";
+import { RedisServer } from "./support/servers/redis.ts";
+import { S3Server } from "./support/servers/s3.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
 
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -35,7 +38,7 @@ const app = appOf(
   },
 );
 
-const running: (TestServer | OtlpReceiver)[] = [];
+const running: { readonly stop: () => unknown }[] = [];
 afterEach(async () => {
   for (const each of running.splice(0).toReversed()) await each.stop();
 });
@@ -102,6 +105,39 @@ test("a caller's trace goes on through request, function, commit and statements"
   const all = otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n");
   expect(all).not.toContain(SECRET);
   expect(all).not.toContain("in-the-query");
+});
+
+test("what Redis, S3 and the mail server were asked for is a part of the request that asked", async () => {
+  const [redis, s3, mail] = await Promise.all([RedisServer.start(), S3Server.start(), startMailServer()]);
+  running.push(redis, s3, mail);
+  const otlp = receiver();
+  const server = await traced(otlp.url, { REDIS_URL: redis.url, ...s3.env, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "no-reply@example.com" });
+  const guest = await TestClient.guest(server.url);
+  /** The parts of one request, by name. */
+  const partsOf = async (n: number, ask: (headers: Record<string, string>) => Promise<unknown>): Promise<{ readonly root: ReceivedSpan; readonly part: (name: RegExp) => ReceivedSpan }> => {
+    const traceId = TRACE_ID.slice(0, -1) + String(n);
+    await ask({ traceparent: `00-${traceId}-${PARENT_ID}-01` });
+    const spans = (): ReceivedSpan[] => otlp.spans.filter((span) => span.traceId === traceId);
+    await until(() => spans().some(({ parentSpanId }) => parentSpanId === PARENT_ID));
+    const part = (name: RegExp): ReceivedSpan => {
+      const found = spans().find((span) => name.test(span.name));
+      if (found === undefined) throw new Error(`No span is named like ${String(name)}: ${spans().map((span) => span.name).join(", ")}`);
+      return found;
+    };
+    return { root: part(/^POST /), part };
+  };
+
+  const rooms = await partsOf(1, (headers) => guest.request("POST", "/api/rooms/join", { room: "r" }, headers));
+  expect(rooms.part(/^redis$/)).toMatchObject({ parentSpanId: rooms.root.spanId, attributes: { "db.system.name": "redis" } });
+
+  const form = new FormData();
+  form.set("file", new File(["content"], "file.txt"));
+  const upload = await partsOf(2, (headers) => fetch(`${server.url}/api/files/upload`, { method: "POST", headers: { Authorization: `Bearer ${guest.token}`, ...headers }, body: form }));
+  expect(upload.part(/^S3 /)).toMatchObject({ parentSpanId: upload.root.spanId, attributes: { "rpc.service": "S3" } });
+
+  const code = await partsOf(3, (headers) => guest.request("POST", "/api/auth/magic/send", { email: "ann@example.com" }, headers));
+  expect(code.part(/^mail$/).parentSpanId).toBe(code.root.spanId);
+  expect(otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n")).not.toContain("ann@example.com");
 });
 
 test("concurrent requests keep their own traces, also where one commit serves both", async () => {
