@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type Socket, type SyncEngine } from "@pylonsync/sync";
+import { createSyncEngine, createWriteThroughStorage, type Platform, type Socket, type SyncEngine } from "@pylonsync/sync";
+import { contents, faultyFetch, socketsInto } from "./support/bad-network.ts";
 import { TestClient, until } from "./support/client.ts";
 import { randomOf } from "./support/random.ts";
 import { appOf, startServer } from "./support/server.ts";
@@ -28,20 +29,7 @@ class BadNetwork {
   }
 
   platform(): Partial<Platform> {
-    return {
-      fetch: async (url, init) => {
-        await this.#fault("lost on the way there");
-        const response = await systemPlatform.fetch(url, init);
-        const body = await response.arrayBuffer();
-        await this.#fault("lost on the way back");
-        return new Response(body, response);
-      },
-      openSocket: (url, protocols) => {
-        const socket = systemPlatform.openSocket(url, protocols);
-        this.#sockets.add(socket);
-        return socket;
-      },
-    };
+    return { fetch: faultyFetch((what) => this.#fault(what)), openSocket: socketsInto(this.#sockets) };
   }
 
   /** Cuts every socket that is open, without a word. */
@@ -60,11 +48,6 @@ class BadNetwork {
     if (this.#random() < 0.3) await Bun.sleep(this.#random() * 15);
     if (this.#random() < 0.25) throw new TypeError(what);
   }
-}
-
-/** Row id to its number, as an engine or the server has them. */
-function contents(rows: readonly { readonly id: string; readonly [field: string]: unknown }[]): Record<string, unknown> {
-  return Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Disk, type Platform, type Socket, type Storage, type SyncEngine } from "@pylonsync/sync";
+import { contents, faultyFetch, socketsInto } from "./support/bad-network.ts";
 import { TestClient, until } from "./support/client.ts";
 import { useFakeIndexedDb } from "./support/fake-indexed-db.ts";
 import { randomOf } from "./support/random.ts";
@@ -58,18 +59,8 @@ class Tab {
   #platform(): Partial<Platform> {
     return {
       after: (delayMs, run) => systemPlatform.after(delayMs, () => this.#isEnded || run()),
-      fetch: async (url, init) => {
-        await this.#fault("lost on the way there");
-        const response = await systemPlatform.fetch(url, init);
-        const body = await response.arrayBuffer();
-        await this.#fault("lost on the way back");
-        return new Response(body, response);
-      },
-      openSocket: (url, protocols) => {
-        const socket = systemPlatform.openSocket(url, protocols);
-        this.#sockets.add(socket);
-        return socket;
-      },
+      fetch: faultyFetch((what) => this.#fault(what)),
+      openSocket: socketsInto(this.#sockets),
       openDisk: async (appName, server) => {
         const { openDisk } = systemPlatform;
         if (openDisk === null) throw new Error("There is no disk.");
@@ -152,8 +143,7 @@ test.each([1, 2, 3, 4, 5, 6])("tabs that end at any moment lose nothing that was
   await until(() => engine.mutations.all().length === 0);
   disk?.close();
   const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as { readonly id: string; readonly n: number }[];
-  const shown = (rows: readonly { readonly id: string; readonly n?: unknown }[]): unknown => Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  await until(() => JSON.stringify(shown(engine.store.list("Item"))) === JSON.stringify(shown(truth)));
+  await until(() => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(contents(truth)));
 
   const there = new Set(truth.map(({ id }) => id));
   const lost = [...inserted].filter(([id, write]) => browser.durable.has(write) && !there.has(id) && !deleted.has(id));

@@ -1,0 +1,26 @@
+import { systemPlatform, type Platform, type Socket } from "@pylonsync/sync";
+
+/** Requests that are lost before the server has them, or after. @param fault what befalls one: it waits, or throws */
+export function faultyFetch(fault: (what: string) => Promise<void>): Platform["fetch"] {
+  return async (url, init) => {
+    await fault("lost on the way there");
+    const response = await systemPlatform.fetch(url, init);
+    const body = await response.arrayBuffer();
+    await fault("lost on the way back");
+    return new Response(body, response);
+  };
+}
+
+/** Keeps every socket that is opened, so that it can be cut. */
+export function socketsInto(sockets: Set<Socket>): Platform["openSocket"] {
+  return (url, protocols) => {
+    const socket = systemPlatform.openSocket(url, protocols);
+    sockets.add(socket);
+    return socket;
+  };
+}
+
+/** Row id to its number, as an engine or the server has them. */
+export function contents(rows: readonly { readonly id: string; readonly [field: string]: unknown }[]): Record<string, unknown> {
+  return Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
