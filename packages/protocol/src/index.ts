@@ -10,6 +10,7 @@ export * from "./change.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
+export * from "./oauth-return.ts";
 export * from "./pull.ts";
 export * from "./push.ts";
 export * from "./rooms.ts";

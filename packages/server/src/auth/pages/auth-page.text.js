@@ -228,20 +228,6 @@ function nameOf(agent) {
   return [{ Edg: "Edge", OPR: "Opera" }[browser] ?? browser, system].filter(Boolean).join(" on ") || agent.slice(0, 40) || "Unknown device";
 }
 
-/** By code: the message beside it in the URL may be anybody's who made the link. */
-const WORDS = new Map([
-  ["OAUTH_DENIED", "You did not allow it there, so you are not signed in."],
-  ["OAUTH_UNREACHABLE", "The other service can't be reached. Try again later."],
-  ["ACCOUNT_EXISTS", "There is an account with this e-mail address already. Sign in to it as before; the other account can be added from there."],
-  ["ACCOUNT_TAKEN", "That account belongs to another user here."],
-  ["AUTH_REQUIRED", "You were signed out in between. Sign in again."],
-  ["SIGN_UP_REFUSED", "No account is made for you here."],
-  ["SIGN_IN_REFUSED", "You are not let in here."],
-  ["INVALID_STATE", "This sign-in is over. Start it again."],
-  ["INVALID_TOKEN", "This link was used or is too old. Ask for a new one."],
-  ["RATE_LIMITED", "Too many attempts. Try again later."],
-]);
-
 /** A sign-in with an account elsewhere that came back here waits for the second factor, or has failed. */
 async function takeUp() {
   const params = new URLSearchParams(location.search);
@@ -250,7 +236,7 @@ async function takeUp() {
   for (const name of ["oauth_error", "oauth_error_message"]) params.delete(name);
   // Said once, and not again when the page is loaded anew.
   history.replaceState(null, "", `${location.pathname}?${params}${location.hash}`);
-  if (failed !== "MFA_REQUIRED") return say(WORDS.get(failed) ?? "This sign-in did not work. Try again.", true);
+  if (failed !== "MFA_REQUIRED") return say(main.dataset.problem ?? "", true);
   mfaToken = (await call("POST", "/oauth/pending", {})).mfa_token;
   show("factor");
 }

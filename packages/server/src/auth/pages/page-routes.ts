@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { RequestContext } from "../../request/context.ts";
-import { PylonError } from "@pylonsync/protocol";
+import { oauthFailureText, PylonError } from "@pylonsync/protocol";
 import type { Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthSettings } from "../auth-settings.ts";
@@ -31,7 +31,8 @@ export function authPageRoutes(settings: AuthSettings, users: Users): Route[] {
     requireOn();
     const wanted = context.query("redirect") ?? context.query("next") ?? "/";
     const redirect = settings.origins.redirectTarget(context.request, wanted, "redirect");
-    return new Response(pageHtml(name, settings.appName(), redirect), {
+    const failed = context.query("oauth_error");
+    return new Response(pageHtml(name, settings.appName(), redirect, failed === null ? null : oauthFailureText(failed)), {
       headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": POLICY },
     });
   };
