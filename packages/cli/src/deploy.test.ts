@@ -275,6 +275,14 @@ describe("sst", () => {
       expect(await deploy("--target", "sst")).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("sst.config.ts"), json: { shape } });
     });
 
+    test("one of shards is known by what earlier versions wrote too", async () => {
+      await deploy("--target", "sst", "--shape", "shards");
+      const earlier = read("sst.config.ts").replace("pylon.shardsDomain(settings.domain)", "`shards.${settings.domain}`");
+      folder.write({ "sst.config.ts": earlier });
+      expect(await deploy("--target", "sst")).toMatchObject({ exitCode: 0, json: { shape: "shards" } });
+      expect(read("sst.config.ts")).toBe(earlier);
+    });
+
     test.each([
       ["efs", "default", "EMPTY database"],
       ["default", "efs", "EMPTY database"],

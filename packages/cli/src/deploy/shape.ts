@@ -5,10 +5,10 @@ import { SHAPES, type Shape } from "./targets.ts";
 
 const CONFIG = "sst.config.ts";
 
-/** What only the config of a shape calls, first the one that has the most in it. */
+/** What the config of a shape has, written by this version or an earlier one. The first that is found tells: `shards` has a cache as `redis` does, and all but `efs` a database. */
 const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["efs", /\bcreateVolume\(/],
-  ["shards", /\bshardsDomain\(/],
+  ["shards", /\bcreateService\(["']Shards["']/],
   ["nat-less", /\bcreateNetwork\(["']endpoints["']\)/],
   ["redis", /\bcreateCache\(/],
   ["default", /\bcreateDatabase\(/],
