@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
@@ -8,6 +9,7 @@ import { checkApp, checkPolicies } from "../doctor/app.ts";
 import { error, pass, sayChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
 import { checkMachine, checkRuntime } from "../doctor/machine.ts";
 import { checkNames } from "../doctor/names.ts";
+import { namesIn } from "../doctor/production-settings.ts";
 import { checkProduction } from "../doctor/production.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -43,7 +45,7 @@ async function checkHere(dir: string, entry: string, own: Environment): Promise<
   const { env } = withEnvFiles(dir, own);
   const loaded = await loadApp(dir, { entry, dev: true });
   const { check, config } = checkConfig(env, dir);
-  return [checkRuntime(), checkApp(loaded), checkPolicies(loaded), check, checkNames({ env, known: new Set() }), ...(config === null ? [] : await checkMachine(config)), checkAdminToken(env)];
+  return [checkRuntime(), checkApp(loaded), checkPolicies(loaded), check, checkNames({ env, known: namesIn(join(dir, "infra")) }), ...(config === null ? [] : await checkMachine(config)), checkAdminToken(env)];
 }
 
 function checkConfig(env: Environment, dir: string): { readonly check: Check; readonly config: Config | null } {

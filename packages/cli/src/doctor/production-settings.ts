@@ -104,8 +104,9 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
   };
 }
 
-/** The variables that an app's own infrastructure speaks of. */
-function namesIn(folder: string): ReadonlySet<string> {
+/** The variables that an app's own infrastructure speaks of. @param folder none of them where it is not there */
+export function namesIn(folder: string): ReadonlySet<string> {
+  if (!existsSync(folder)) return new Set();
   const texts = readdirSync(folder).filter((file) => file.endsWith(".ts")).map((file) => readFileSync(join(folder, file), "utf8"));
   return new Set(texts.flatMap((text) => text.match(/\bPYLON_[A-Z0-9_]*[A-Z0-9]\b/g) ?? []));
 }

@@ -211,6 +211,9 @@ test("the names that infra/ reads are known", async () => {
   const env = { PYLON_DOMAIN: "example.com", PYLON_DNS: "aws", PYLON_ALARM_EMAIL: "a@example.com", PYLON_VARIABLES: "PYLON_OF_MY_INFRA,PYLON_OF_NOBODY", PYLON_OF_MY_INFRA: "1", PYLON_OF_NOBODY: "2" };
   const { message } = (await diagnose(env)).found["names"] ?? expect.unreachable("names were not looked at");
   expect(message).toContain("reads no PYLON_OF_NOBODY:");
+  const { stdout } = await pylon(["doctor", "--json"], folder.path, env);
+  const { checks } = JSON.parse(stdout) as { checks: Check[] };
+  expect(checks.find(({ name }) => name === "names")?.message).toBe(message);
 });
 
 test("with an sst.config.ts the stage's own settings are checked, and what it lacks is named", async () => {
