@@ -9,7 +9,7 @@ export { compileApp } from "./app/compile-app.ts";
 export { ConfigError, loadConfig, type Config } from "./config.ts";
 export { fileSettings } from "./files/file-settings.ts";
 export { resolvePlugins } from "./plugins/plugin-config.ts";
-export { isOAuthSecret, OAUTH_VARIABLES } from "./config/oauth-variables.ts";
+export { isOAuthSecret, isOAuthVariable, OAUTH_VARIABLES } from "./config/oauth-variables.ts";
 export { VARIABLES } from "./config/variables.ts";
 export { createServer, type BackupOutcome, type PylonServer, type ServerOptions } from "./server.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";

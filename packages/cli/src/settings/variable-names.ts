@@ -1,4 +1,4 @@
-import { isOAuthSecret, VARIABLES } from "@pylonsync/server";
+import { isOAuthSecret, isOAuthVariable, VARIABLES } from "@pylonsync/server";
 import { nearest } from "@pylonsync/query";
 
 /** How secrets are named, also those of the app's own. */
@@ -16,14 +16,14 @@ export function isSecretName(name: string): boolean {
 }
 
 /** Whether the server says of the variable that it holds a secret. */
-export function isServerSecret(name: string): boolean {
+function isServerSecret(name: string): boolean {
   const variable = Object.entries(VARIABLES).find(([known]) => known === name)?.[1];
   return (variable !== undefined && "secret" in variable && variable.secret === true) || isOAuthSecret(name);
 }
 
 /** Whether the variable is one of the server's that anybody may know. */
 export function isServerSetting(name: string): boolean {
-  return !isServerSecret(name) && (Object.hasOwn(VARIABLES, name) || /^PYLON_OAUTH_\w+_(CLIENT_ID|REDIRECT|OIDC_ISSUER|TEAM_ID|KEY_ID)$/.test(name));
+  return !isServerSecret(name) && (Object.hasOwn(VARIABLES, name) || isOAuthVariable(name));
 }
 
 /**

@@ -46,6 +46,11 @@ type Parts = Partial<Record<PartName, string>>;
 const PREFIX = "PYLON_OAUTH_";
 const NAMED = new RegExp(`^${PREFIX}([A-Z0-9_]{1,50})_(${Object.keys(OAUTH_VARIABLES).join("|")})$`);
 
+/** Whether a variable of this name is one of an OAuth client. */
+export function isOAuthVariable(name: string): boolean {
+  return NAMED.test(name);
+}
+
 /** Whether the variable of this name holds a secret of an OAuth client. */
 export function isOAuthSecret(name: string): boolean {
   const part = NAMED.exec(name)?.[2];
