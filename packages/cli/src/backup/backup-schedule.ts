@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackupOutcome } from "@pylonsync/server";
+import { timeStamp } from "../time-stamp.ts";
 import { CONTENTS } from "./backup-folder.ts";
 import { PARTIAL } from "./make-backup.ts";
 
@@ -9,7 +10,7 @@ const HOUR_MS = 60 * 60 * 1000;
 /** How often it looks whether one is due: a timer for the moment itself would not survive a clock that is set, or a year. */
 const LOOK_EVERY_MS = 60_000;
 const RETRY_MS = HOUR_MS;
-/** `2026-01-31T23-59-59-999Z`: the time in UTC, as every file system takes it. */
+/** What `timeStamp` makes. */
 const NAME = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
 
 export interface ScheduleOptions {
@@ -51,7 +52,7 @@ export class BackupSchedule {
     const { dir, hours, make, now, onResult } = this.#options;
     if (this.#isAtWork || now() < this.#notBefore) return;
     this.#isAtWork = true;
-    const folder = join(dir, new Date(now()).toISOString().replaceAll(/[:.]/g, "-"));
+    const folder = join(dir, timeStamp(now()));
     try {
       const newest = (await this.#there()).at(-1);
       if (newest !== undefined && now() < timeOf(newest) + hours * HOUR_MS) return;

@@ -10,6 +10,7 @@ import { defineCommand } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { systemFailure } from "../system-failure.ts";
+import { timeStamp } from "../time-stamp.ts";
 
 export const restore = defineCommand({
   name: "restore",
@@ -42,7 +43,7 @@ export const restore = defineCommand({
 
 /** Copies first and renames last, so that a fault on the way leaves what was there. @returns where that is now */
 async function replace(folder: string, { files }: Contents, database: string, uploads: string | null): Promise<string[]> {
-  const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const stamp = timeStamp(Date.now());
   const fresh = `${database}.restoring`;
   const freshUploads = uploads === null ? null : `${uploads}.restoring`;
   const owner = await ownershipOf(database);

@@ -1,6 +1,7 @@
 import { constants, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CommandError } from "../output.ts";
+import { timeStamp } from "../time-stamp.ts";
 import type { DeployFile, WrittenFile } from "./deploy-file.ts";
 
 export interface WriteOptions {
@@ -16,7 +17,7 @@ export interface WriteOptions {
  */
 export function writeFiles(dir: string, files: readonly DeployFile[], { force }: WriteOptions): WrittenFile[] {
   const temporary = new Map<string, string>();
-  const suffix = `.before-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+  const suffix = `.before-${timeStamp(Date.now())}`;
   try {
     const results = files.map(({ path, content, replaces }): WrittenFile => {
       const file = join(dir, path);
