@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { createIdFactory } from "@pylonsync/protocol";
 import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
@@ -145,7 +146,7 @@ export class RunningServer {
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
     const fnLimiter = new RateLimiter(config.fnRateLimit, shared("function"));
-    const backend = roomBackend(redis, store, log);
+    const backend = roomBackend(redis, store, createIdFactory(now, platform.random)(), log);
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
@@ -347,9 +348,9 @@ function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
 }
 
 /** What the replicas share their rooms through; null for a server that is the only one. */
-function roomBackend(redis: Redis | null, { link }: Store, log: Log): RoomBackend | null {
-  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES);
-  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, log);
+function roomBackend(redis: Redis | null, { link }: Store, replica: string, log: Log): RoomBackend | null {
+  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES, replica);
+  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, replica, log);
 }
 
 /** Waits for the work, but no longer than this. */

@@ -45,7 +45,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
   const deliver = (message: RoomMessage | TenantMessage): void => {
     told.push(message.kind === "tenant" ? message.text : `${message.kind} ${message.room} ${message.userId}`);
   };
-  const store = new SharedRoomStore({ backend: new PostgresRooms(database.link, times, log), deliver, times, now: Date.now, log });
+  const store = new SharedRoomStore({ backend: new PostgresRooms(database.link, times, crypto.randomUUID(), log), deliver, times, now: Date.now, log });
   await database.link.start(waitMs);
   await store.start();
   closers.push(async () => {

@@ -22,11 +22,13 @@ type Row = Readonly<Record<string, Value>>;
 export class PostgresRooms implements RoomBackend {
   readonly name = "postgres";
   readonly part = "rooms";
-  readonly replica = crypto.randomUUID();
+  readonly replica: string;
   readonly #link: ReplicaLink;
   readonly #times: RoomTimes;
 
-  constructor(link: ReplicaLink, times: RoomTimes, log: Log) {
+  /** @param replica names this one among all */
+  constructor(link: ReplicaLink, times: RoomTimes, replica: string, log: Log) {
+    this.replica = replica;
     this.#link = link;
     this.#times = times;
     link.onChange((state) => {

@@ -11,12 +11,14 @@ const BATCH = 500;
 export class RedisRooms implements RoomBackend {
   readonly name = "redis";
   readonly part = "redis";
-  readonly replica = crypto.randomUUID();
+  readonly replica: string;
   readonly #redis: Redis;
   readonly #times: RoomTimes;
   readonly #hashes = new Map<ScriptName, string>();
 
-  constructor(redis: Redis, times: RoomTimes) {
+  /** @param replica names this one among all */
+  constructor(redis: Redis, times: RoomTimes, replica: string) {
+    this.replica = replica;
     this.#redis = redis;
     this.#times = times;
   }

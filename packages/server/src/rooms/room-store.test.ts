@@ -51,7 +51,7 @@ async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend)
   }
   if (kind === "postgres") {
     const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
-    const backend = new PostgresRooms(database.link, times, log);
+    const backend = new PostgresRooms(database.link, times, crypto.randomUUID(), log);
     prepare(backend);
     const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
     await database.link.start(5000);
@@ -64,7 +64,7 @@ async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend)
     return { store, told };
   }
   const redis = new Redis(server.url, log);
-  const backend = new RedisRooms(redis, times);
+  const backend = new RedisRooms(redis, times, crypto.randomUUID());
   prepare(backend);
   const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
   await redis.start(1000);
@@ -242,7 +242,7 @@ test("what happened before Redis was there for the first time is told once it is
   const late = await RedisServer.start({ isUp: false });
   const opened = async (): Promise<RoomStore> => {
     const redis = new Redis(late.url, log);
-    const store = new SharedRoomStore({ backend: new RedisRooms(redis, TIMES), deliver: () => undefined, times: TIMES, now: Date.now, log });
+    const store = new SharedRoomStore({ backend: new RedisRooms(redis, TIMES, crypto.randomUUID()), deliver: () => undefined, times: TIMES, now: Date.now, log });
     await redis.start(50);
     await store.start();
     closers.push(async () => {
