@@ -3,6 +3,7 @@ import { auth, buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until, type Answer } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
+import { stillClock } from "./support/still-clock.ts";
 
 // What an app says in `auth({...})`, seen from outside.
 
@@ -21,9 +22,7 @@ const app = appOf(
     }),
   }),
 );
-let now = Date.parse("2026-03-01T12:00:00Z");
-const platform = { now: () => now, random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes) };
-const later = (seconds: number): void => void (now += seconds * 1000);
+const { platform, later } = stillClock();
 
 let mail: MailServer;
 let server: TestServer;

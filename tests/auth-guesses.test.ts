@@ -4,6 +4,7 @@ import { Secret, TOTP } from "otpauth";
 import { TestClient, type Answer } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+import { stillClock } from "./support/still-clock.ts";
 
 // What somebody who guesses gets, over hours and from many addresses.
 
@@ -16,9 +17,7 @@ const app = appOf(
   }),
 );
 const PASSWORD = "correct horse battery";
-let now = Date.parse("2026-03-01T12:00:00Z");
-const platform = { now: () => now, random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes) };
-const later = (seconds: number): void => void (now += seconds * 1000);
+const { platform, now, later } = stillClock();
 
 let mail: MailServer;
 let server: TestServer;
@@ -145,7 +144,7 @@ test("who guesses at a password does not lock its owner out of a device that the
   await post("/password/register", { email, password: PASSWORD });
   const user = as(await post("/password/register/confirm", { email, code: await codeTo(email) }));
   const totp = new TOTP({ secret: Secret.fromBase32((await user.request("POST", "/api/auth/totp/enroll", {})).body["secret"] as string) });
-  const code = (): string => totp.generate({ timestamp: now });
+  const code = (): string => totp.generate({ timestamp: now() });
   await user.request("POST", "/api/auth/totp/verify", { code: code() });
   later(60);
   const waiting = await post("/password/login", { email, password: PASSWORD });

@@ -1,22 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Secret, TOTP } from "otpauth";
 import { chromium } from "playwright-core";
 import { TestClient, type Answer } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { freePort } from "./support/servers/free-port.ts";
-import { appOf, startServer, type TestServer } from "./support/server.ts";
+import { startServer, type TestServer } from "./support/server.ts";
+import { shopApp } from "./support/shop-app.ts";
 
 // Links in mails that sign in: which browser they sign in, as whom, and what of a guest they take along.
 
-const app = appOf(
-  buildManifest({
-    name: "shop",
-    version: "1.0.0",
-    entities: [entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) }), entity("Note", { text: field.string(), ownerId: field.string().owner() })],
-    policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" })],
-  }),
-);
 const [ASKER, SESSION] = ["shop_session_link", "shop_session"];
 
 let mail: MailServer;
@@ -32,7 +24,7 @@ beforeAll(async () => {
   mail = await startMailServer();
   const port = await freePort();
   url = `http://localhost:${port}`;
-  server = await startServer(app, { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: url, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_COOKIE_SECURE: "0", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32), PYLON_TRUSTED_ORIGINS: "https://app.example.com" });
+  server = await startServer(shopApp, { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: url, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_COOKIE_SECURE: "0", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32), PYLON_TRUSTED_ORIGINS: "https://app.example.com" });
   nobody = new TestClient(server.url, null);
 });
 afterAll(async () => {

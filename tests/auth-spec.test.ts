@@ -1,22 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { loadConfig } from "@pylonsync/server";
 import { TestClient, until, type Answer } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "./support/oidc-provider.ts";
 import { freePort } from "./support/servers/free-port.ts";
-import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+import { ADMIN_TOKEN, startServer, type TestServer } from "./support/server.ts";
+import { shopApp } from "./support/shop-app.ts";
 
 // Routes that older clients call, and what is said of them nowhere else.
 
-const app = appOf(
-  buildManifest({
-    name: "shop",
-    version: "1.0.0",
-    entities: [entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) }), entity("Note", { text: field.string(), ownerId: field.string().owner() })],
-    policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" })],
-  }),
-);
 
 let mail: MailServer;
 let server: TestServer;
@@ -28,7 +20,7 @@ const as = (answer: Answer): TestClient => new TestClient(server.url, answer.bod
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com", PYLON_COOKIE_SAME_SITE: "none", PYLON_COOKIE_SECURE: "1" });
+  server = await startServer(shopApp, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com", PYLON_COOKIE_SAME_SITE: "none", PYLON_COOKIE_SECURE: "1" });
   nobody = new TestClient(server.url, null);
   admin = new TestClient(server.url, ADMIN_TOKEN);
 });
@@ -126,7 +118,7 @@ describe("POST /api/auth/oauth/refresh/PROVIDER", () => {
   beforeAll(async () => {
     const port = await freePort();
     oidc = await startOidcProvider(`http://localhost:${port}/api/auth/callback/acme`, { givesRefreshTokens: true });
-    shop = await startServer(app, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer });
+    shop = await startServer(shopApp, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer });
   });
   afterAll(async () => {
     await shop.stop();

@@ -1,26 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Secret, TOTP } from "otpauth";
 import { TestClient, until, type Answer } from "./support/client.ts";
 import { startMailServer, type MailServer } from "./support/mail-server.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "./support/oidc-provider.ts";
 import { freePort } from "./support/servers/free-port.ts";
-import { appOf, startServer, type TestServer } from "./support/server.ts";
+import { startServer, type TestServer } from "./support/server.ts";
+import { shopApp } from "./support/shop-app.ts";
+import { stillClock } from "./support/still-clock.ts";
 
 // How somebody else's account is taken, or kept, and what stands against it.
 
 const [OWN, FOREIGN] = ["correct horse battery", "a stranger's pass phrase"];
-const app = appOf(
-  buildManifest({
-    name: "shop",
-    version: "1.0.0",
-    entities: [entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) }), entity("Note", { text: field.string(), ownerId: field.string().owner() })],
-    policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" })],
-  }),
-);
-let now = Date.parse("2026-03-01T12:00:00Z");
-const platform = { now: () => now, random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes) };
-const later = (seconds: number): void => void (now += seconds * 1000);
+const { platform, now, later } = stillClock();
 
 let mail: MailServer;
 let server: TestServer;
@@ -38,7 +29,7 @@ const login = (email: string, password: string, headers = from()): Promise<Answe
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32), PYLON_TRUST_PROXY_HOPS: "1" }, platform);
+  server = await startServer(shopApp, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_PUBLIC_URL: "https://shop.example.com", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32), PYLON_TRUST_PROXY_HOPS: "1" }, platform);
   nobody = new TestClient(server.url, null);
 });
 afterAll(async () => {
@@ -54,9 +45,9 @@ async function signUp(email = newEmail()): Promise<{ readonly user: TestClient; 
 async function enroll(user: TestClient): Promise<() => string> {
   const { body } = await post("/totp/enroll", {}, user);
   const totp = new TOTP({ secret: Secret.fromBase32(body["secret"] as string) });
-  expect((await post("/totp/verify", { code: totp.generate({ timestamp: now }) }, user)).status).toBe(200);
+  expect((await post("/totp/verify", { code: totp.generate({ timestamp: now() }) }, user)).status).toBe(200);
   later(60);
-  return () => totp.generate({ timestamp: now });
+  return () => totp.generate({ timestamp: now() });
 }
 
 describe("T8: a sign-up with another's address", () => {
@@ -120,7 +111,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
   beforeAll(async () => {
     const port = await freePort();
     oidc = await startOidcProvider(`http://localhost:${port}/api/auth/callback/acme`);
-    shop = await startServer(app, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer }, shifted);
+    shop = await startServer(shopApp, { PYLON_DEV_MODE: "1", PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: `http://localhost:${port}`, PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id, PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret, PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer }, shifted);
     stop.push(shop.stop, oidc.stop);
   });
   afterAll(async () => {

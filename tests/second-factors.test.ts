@@ -4,6 +4,7 @@ import { Secret, TOTP } from "otpauth";
 import { chromium, type Browser } from "playwright-core";
 import { TestClient, type Answer } from "./support/client.ts";
 import { appOf, startServer, type TestServer } from "./support/server.ts";
+import { stillClock } from "./support/still-clock.ts";
 
 const PASSWORD = "correct horse battery";
 const app = appOf(
@@ -14,9 +15,7 @@ const app = appOf(
     policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" })],
   }),
 );
-let now = Date.parse("2026-03-01T12:00:00Z");
-const platform = { now: () => now, random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes) };
-const later = (seconds: number): void => void (now += seconds * 1000);
+const { platform, now, later } = stillClock();
 
 let server: TestServer;
 let nobody: TestClient;
@@ -46,7 +45,7 @@ async function enroll(): Promise<Enrolled> {
   const { user, email } = await signUp();
   const { body } = await user.request("POST", "/api/auth/totp/enroll");
   const totp = new TOTP({ secret: Secret.fromBase32(body["secret"] as string) });
-  const code = (): string => totp.generate({ timestamp: now });
+  const code = (): string => totp.generate({ timestamp: now() });
   expect(body["otpauth_url"]).toBe(`otpauth://totp/bank:${encodeURIComponent(email)}?issuer=bank&secret=${String(body["secret"])}&algorithm=SHA1&digits=6&period=30`);
   // Not asked for before it is confirmed.
   expect((await login(email)).status).toBe(200);

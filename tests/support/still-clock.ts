@@ -1,0 +1,13 @@
+/** A server's clock that stands still until it is told how much time has gone by. */
+export interface StillClock {
+  readonly platform: { readonly now: () => number; readonly random: (bytes: Uint8Array) => void };
+  /** In milliseconds since 1970. */
+  readonly now: () => number;
+  readonly later: (seconds: number) => void;
+}
+
+export function stillClock(): StillClock {
+  let time = Date.parse("2026-03-01T12:00:00Z");
+  const now = (): number => time;
+  return { platform: { now, random: (bytes) => void crypto.getRandomValues(bytes) }, now, later: (seconds) => void (time += seconds * 1000) };
+}
