@@ -1,20 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
+import { appFolder } from "./testing/app-folder.ts";
 import { noteApp, pylon, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string>>;
 
-let folder: TempFolder;
-beforeEach(() => {
-  folder = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string()") });
-});
-afterEach(() => folder[Symbol.dispose]());
-
-const at = (path: string): string => join(folder.path, path);
+const { folder, at } = appFolder();
 
 async function run(args: readonly string[], env: Environment = {}): Promise<{ exitCode: number; json: Json }> {
   const { exitCode, stdout } = await pylon([...args, "--json"], folder.path, env);

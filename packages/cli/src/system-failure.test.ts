@@ -1,20 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { FROM_SOURCE, noteApp, pylon, TempFolder, type Result } from "./testing/pylon-process.ts";
+import { appFolder } from "./testing/app-folder.ts";
+import { FROM_SOURCE, pylon, type Result } from "./testing/pylon-process.ts";
+import { canMountDisks, SmallDisk } from "./testing/small-disk.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.platform === "linux" && process.getuid?.() === 0;
 
-let folder: TempFolder;
-beforeEach(() => {
-  folder = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string()") });
-});
-afterEach(() => folder[Symbol.dispose]());
-
-const at = (path: string): string => join(folder.path, path);
+const { folder, at } = appFolder();
 
 /** One line for people, without a stack. */
 function expectSentence({ exitCode, stdout, stderr }: Result, ...parts: readonly string[]): void {
@@ -50,12 +43,12 @@ describe.skipIf(!isRoot)("for a user who may not write", () => {
   });
 });
 
-describe.skipIf(!isRoot)("on a full disk", () => {
+describe.skipIf(!canMountDisks())("on a full disk", () => {
+  let disk: SmallDisk;
   beforeEach(() => {
-    mkdirSync(at("small"));
-    expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "none", at("small")]).status).toBe(0);
+    disk = new SmallDisk(at("small"));
   });
-  afterEach(() => spawnSync("umount", [at("small")]));
+  afterEach(() => disk[Symbol.dispose]());
 
   test("init says so, and another try is not hindered by half a folder", async () => {
     writeFileSync(at("small/filler"), Buffer.alloc(56 * 1024));
@@ -66,7 +59,7 @@ describe.skipIf(!isRoot)("on a full disk", () => {
   test("backup says so and leaves nothing, whether the database or a file does not fit", async () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
     expectSentence(await pylon(["backup", "small/copy"], folder.path), "The backup was not made, and nothing is left of it", "disk is full");
-    spawnSync("mount", ["-o", "remount,size=1m", at("small")]);
+    disk.resize("1m");
     folder.write({ ".pylon/uploads/large": "x".repeat(2_000_000) });
     expectSentence(await pylon(["backup", "small/copy"], folder.path), "disk is full");
     expect(readdirSync(at("small"))).toEqual([]);

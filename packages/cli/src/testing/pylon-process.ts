@@ -46,6 +46,7 @@ export async function pylonAtTerminal(args: readonly string[], cwd: string, [sho
   let screen = "";
   let isTyped = false;
   const decoder = new TextDecoder();
+  const { promise: allShown, resolve: onEnd } = Promise.withResolvers<void>();
   const child = Bun.spawn([...FROM_SOURCE, ...args], {
     cwd,
     env: environment({}),
@@ -57,9 +58,11 @@ export async function pylonAtTerminal(args: readonly string[], cwd: string, [sho
         isTyped = true;
         terminal.write(typed);
       },
+      exit: () => onEnd(),
     },
   });
   const exitCode = await child.exited;
+  await allShown;
   child.terminal?.close();
   return { exitCode, screen };
 }

@@ -5,6 +5,7 @@ import { snapshotMessage } from "./messages.ts";
 import { storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
 import { SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
 import type { RoomTable } from "./room-table.ts";
+import { UnheardChanges, type ChangeKind } from "./unheard-changes.ts";
 
 const RETRY_MS = 500;
 /** How many calls are under way at once while much is told or asked after a loss. */
@@ -41,8 +42,7 @@ export class SharedRoomStore implements RoomStore {
   readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
   /** Users who came or went while the backend was lost. */
   readonly #moved = new Set<string>();
-  /** The members that calls were about of which the channel has not told yet, each with those calls. */
-  readonly #asked = new Map<string, readonly Question[]>();
+  readonly #unheard = new UnheardChanges();
   /** Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile: what it told is newer. */
   readonly #loading = new Map<string, Set<string>>();
   #timers: ReturnType<typeof setInterval>[] = [];
@@ -180,34 +180,9 @@ export class SharedRoomStore implements RoomStore {
     return alone();
   }
 
-  /**
-   * A call that changes a member. The table learns of it by the channel, in the order in which everybody hears it. When the backend is lost
-   * after the answer and before that, the table takes it from here: it would be forgotten for good.
-   *
-   * @param kind of the message that tells of it
-   * @param effectOf what the call did; null for nothing, of which the channel does not tell
-   */
-  async #askAbout<T>(kind: Question["kind"], room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
+  #askAbout<T>(kind: ChangeKind, room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
     const key = keyOf(room, userId);
-    const question: Question = { kind, effect: null, isLate: false };
-    this.#asked.set(key, [...(this.#asked.get(key) ?? []), question]);
-    try {
-      const answer = await ask();
-      question.effect = effectOf(answer);
-      if (question.isLate && !this.#changed.has(key)) question.effect?.();
-      return answer;
-    } finally {
-      if (question.effect === null) this.#forget(key, (other) => other === question);
-    }
-  }
-
-  /** The oldest such question: messages come in the order of the calls. */
-  #forget(key: string, isMeant: (question: Question) => boolean): void {
-    const questions = this.#asked.get(key) ?? [];
-    const answered = questions.find(isMeant);
-    const left = questions.filter((question) => question !== answered);
-    if (left.length === 0) this.#asked.delete(key);
-    else this.#asked.set(key, left);
+    return this.#unheard.ask(kind, key, ask, effectOf, () => this.#changed.has(key));
   }
 
   #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
@@ -259,7 +234,7 @@ export class SharedRoomStore implements RoomStore {
     }
     this.#loading.get(userId)?.add(room);
     // A leave does not say whose call it was: whoever asked for one here has got it.
-    if (isOwn || kind === "leave") this.#forget(keyOf(room, userId), (question) => question.kind === kind);
+    if ((isOwn && kind !== "snapshot") || kind === "leave") this.#unheard.heard(kind, keyOf(room, userId));
     if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
       const { data = null } = JSON.parse(text) as { readonly data?: unknown };
       this.#table.put(room, userId, data, joinedAt);
@@ -271,11 +246,7 @@ export class SharedRoomStore implements RoomStore {
   #lose(error?: unknown): void {
     if (!this.#isOnline) return;
     this.#isOnline = false;
-    for (const question of [...this.#asked.values()].flat()) {
-      question.effect?.();
-      question.isLate = true;
-    }
-    this.#asked.clear();
+    this.#unheard.lost();
     this.#refused(error);
   }
 
@@ -401,14 +372,6 @@ export class SharedRoomStore implements RoomStore {
   #seconds(): number {
     return Math.floor(this.#options.now() / 1000);
   }
-}
-
-/** A call, and what it did once it was answered. */
-interface Question {
-  readonly kind: "join" | "leave" | "presence";
-  effect: (() => void) | null;
-  /** The backend was lost before the answer. */
-  isLate: boolean;
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
