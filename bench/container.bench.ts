@@ -1,5 +1,6 @@
-// What a small container serves: ours and a bare Bun server, each within the same limits of processor and memory. Load and Postgres are
-// outside of them. docs/deploy/sizing.md has its figures from here.
+// What a small container serves: ours and a bare Bun server, each within the same limits of
+// processor and memory. Load and Postgres are outside of them. docs/deploy/sizing.md has its
+// figures from here.
 import { ContainerLimits, peakResidentBytes } from "../tests/support/container-limits.ts";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { insertNote, NOTE } from "./lib/compare.ts";
@@ -31,25 +32,59 @@ for (const size of SIZES) {
     const token = await guestToken(pylon.url);
     const ours = rawRequest("GET", await insertNote(pylon.url, token), { token });
     const theirs = rawRequest("GET", await insertNote(bare.url));
-    report(`${name}-get`, "requests/s", await rounds(() => load(pylon.url, ours, LOAD), () => load(bare.url, theirs, LOAD)));
+    report(
+      `${name}-get`,
+      "requests/s",
+      await rounds(
+        () => load(pylon.url, ours, LOAD),
+        () => load(bare.url, theirs, LOAD),
+      ),
+    );
     const insert = rawRequest("POST", "/api/entities/Note", { token, body: NOTE });
     const bareInsert = rawRequest("POST", "/api/entities/Note", { body: NOTE });
-    report(`${name}-insert-sqlite`, "requests/s", await rounds(() => load(pylon.url, insert, LOAD), () => load(bare.url, bareInsert, LOAD)));
+    report(
+      `${name}-insert-sqlite`,
+      "requests/s",
+      await rounds(
+        () => load(pylon.url, insert, LOAD),
+        () => load(bare.url, bareInsert, LOAD),
+      ),
+    );
     report(`${name}-live`, "messages/s", await live(pylon, bare, token));
-    report(`${name}-memory-peak`, "bytes", [{ value: peakResidentBytes(pylon.pid), baseline: peakResidentBytes(bare.pid) }]);
+    report(`${name}-memory-peak`, "bytes", [
+      { value: peakResidentBytes(pylon.pid), baseline: peakResidentBytes(bare.pid) },
+    ]);
   });
   await withServers(size, "bare-postgres", "postgres", async (pylon, bare) => {
-    const insert = rawRequest("POST", "/api/entities/Note", { token: await guestToken(pylon.url), body: NOTE });
+    const insert = rawRequest("POST", "/api/entities/Note", {
+      token: await guestToken(pylon.url),
+      body: NOTE,
+    });
     const bareInsert = rawRequest("POST", "/api/entities/Note", { body: NOTE });
-    report(`${name}-insert-postgres`, "requests/s", await rounds(() => load(pylon.url, insert, LOAD), () => load(bare.url, bareInsert, LOAD)));
+    report(
+      `${name}-insert-postgres`,
+      "requests/s",
+      await rounds(
+        () => load(pylon.url, insert, LOAD),
+        () => load(bare.url, bareInsert, LOAD),
+      ),
+    );
   });
 }
 
 /** Runs a measurement on both servers, each within limits of its own. */
-async function withServers(size: (typeof SIZES)[number], bareName: "bare" | "bare-postgres", store: "" | "postgres", measure: (pylon: BenchServer, bare: BenchServer) => Promise<void>): Promise<void> {
-  const start = async (name: "pylon" | "bare" | "bare-postgres"): Promise<{ server: BenchServer; limits: ContainerLimits }> => {
+async function withServers(
+  size: (typeof SIZES)[number],
+  bareName: "bare" | "bare-postgres",
+  store: "" | "postgres",
+  measure: (pylon: BenchServer, bare: BenchServer) => Promise<void>,
+): Promise<void> {
+  const start = async (
+    name: "pylon" | "bare" | "bare-postgres",
+  ): Promise<{ server: BenchServer; limits: ContainerLimits }> => {
     const limits = ContainerLimits.create(size);
-    if (limits === null) throw new Error("This bench needs cgroups that can be written: run it as root on Linux.");
+    if (limits === null)
+      throw new Error("This bench needs cgroups that can be written: run it as root on Linux.");
     const url = store === "postgres" ? await postgres.createDatabase() : "";
     return { server: await startServer(name, url, {}, (command) => limits.wrap(command)), limits };
   };
@@ -62,7 +97,10 @@ async function withServers(size: (typeof SIZES)[number], bareName: "bare" | "bar
   }
 }
 
-async function rounds(ours: () => Promise<number>, theirs: () => Promise<number>): Promise<Round[]> {
+async function rounds(
+  ours: () => Promise<number>,
+  theirs: () => Promise<number>,
+): Promise<Round[]> {
   const measured: Round[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
     const value = await ours();
@@ -77,7 +115,14 @@ async function rounds(ours: () => Promise<number>, theirs: () => Promise<number>
 async function live(pylon: BenchServer, bare: BenchServer, token: string): Promise<Round[]> {
   const ours = await openCrowd(`${pylon.url.replace("http", "ws")}/ws`, SOCKETS, token);
   const theirs = await openCrowd(bare.url.replace("http", "ws"), SOCKETS);
-  const text = JSON.stringify({ seq: 1, entity: "Note", row_id: "0".repeat(40), kind: "insert", data: { id: "0".repeat(40), ...NOTE, ownerId: "0".repeat(40) }, timestamp: new Date().toISOString() });
+  const text = JSON.stringify({
+    seq: 1,
+    entity: "Note",
+    row_id: "0".repeat(40),
+    kind: "insert",
+    data: { id: "0".repeat(40), ...NOTE, ownerId: "0".repeat(40) },
+    timestamp: new Date().toISOString(),
+  });
   let sent = 0;
   const burst = async (one: () => Promise<unknown>): Promise<number> => {
     const started = performance.now();
@@ -90,9 +135,15 @@ async function live(pylon: BenchServer, bare: BenchServer, token: string): Promi
     const oursStarted = await burst(() => insertNote(pylon.url, token));
     await ours.received(sent);
     const value = (SOCKETS * BURST * 1000) / (performance.now() - oursStarted);
-    const theirsStarted = await burst(() => fetch(`${bare.url}/publish`, { method: "POST", body: text }));
+    const theirsStarted = await burst(() =>
+      fetch(`${bare.url}/publish`, { method: "POST", body: text }),
+    );
     await theirs.received(sent);
-    if (round > 0) measured.push({ value, baseline: (SOCKETS * BURST * 1000) / (performance.now() - theirsStarted) });
+    if (round > 0)
+      measured.push({
+        value,
+        baseline: (SOCKETS * BURST * 1000) / (performance.now() - theirsStarted),
+      });
   }
   ours.stop();
   theirs.stop();

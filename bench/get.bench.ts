@@ -1,4 +1,5 @@
-// Reading one row by its id over HTTP, with the session and the read policy, against the bare statement.
+// Reading one row by its id over HTTP, with the session and the read policy, against the bare
+// statement.
 import { compareHttp, insertNote } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";
 

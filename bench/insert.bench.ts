@@ -1,4 +1,5 @@
-// Inserts over HTTP: authorised, checked, logged and durable before the answer, against a bare insert that is neither.
+// Inserts over HTTP: authorised, checked, logged and durable before the answer, against a bare
+// insert that is neither.
 import { compareHttp, NOTE } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";
 

@@ -1,4 +1,5 @@
-// A mutation function that inserts a row: checked arguments, a transaction, durable, against the bare insert.
+// A mutation function that inserts a row: checked arguments, a transaction, durable, against the
+// bare insert.
 import { compareHttp, NOTE } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";
 

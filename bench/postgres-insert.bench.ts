@@ -1,4 +1,5 @@
-// Inserts over HTTP into Postgres, against a bare server that sends the same statements through the bare driver. Both wait for the disk.
+// Inserts over HTTP into Postgres, against a bare server that sends the same statements through the
+// bare driver. Both wait for the disk.
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { compareServers, NOTE } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";

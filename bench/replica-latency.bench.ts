@@ -1,4 +1,5 @@
-// How long a change takes to a client of another replica, against one of the replica that made it: the median, in milliseconds.
+// How long a change takes to a client of another replica, against one of the replica that made it:
+// the median, in milliseconds.
 import { bearerProtocol } from "@pylonsync/protocol";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { insertNote } from "./lib/compare.ts";

@@ -1,4 +1,5 @@
-// Messages that three replicas deliver for a second of processor time, against one replica alone: what being several costs.
+// Messages that three replicas deliver for a second of processor time, against one replica alone:
+// what being several costs.
 import { readFileSync } from "node:fs";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { insertNote } from "./lib/compare.ts";
@@ -39,15 +40,21 @@ async function cluster(size: number): Promise<Members> {
   const servers: BenchServer[] = [];
   for (let index = 0; index < size; index += 1) servers.push(await startServer("pylon", url));
   const token = await guestToken(servers[0]?.url ?? "");
-  const crowds = await Promise.all(servers.map((server) => openCrowd(`${server.url.replace("http", "ws")}/ws`, SOCKETS, token)));
+  const crowds = await Promise.all(
+    servers.map((server) => openCrowd(`${server.url.replace("http", "ws")}/ws`, SOCKETS, token)),
+  );
   return { servers, crowds, token, sent: 0 };
 }
 
-/** Sends a burst through the replicas in turn, waits for the last socket, and divides what was delivered by the time on the processor. */
+/**
+ * Sends a burst through the replicas in turn, waits for the last socket, and divides what was
+ * delivered by the time on the processor.
+ */
 async function perCpuSecond(members: Members): Promise<number> {
   const { servers, crowds, token } = members;
   const before = cpuSeconds(servers);
-  for (let index = 0; index < BURST; index += 1) await insertNote(servers[index % servers.length]?.url ?? "", token);
+  for (let index = 0; index < BURST; index += 1)
+    await insertNote(servers[index % servers.length]?.url ?? "", token);
   members.sent += BURST;
   await Promise.all(crowds.map((crowd) => crowd.received(members.sent)));
   return (SOCKETS * servers.length * BURST) / (cpuSeconds(servers) - before);

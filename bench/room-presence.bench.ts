@@ -1,4 +1,5 @@
-// Presence over HTTP: rooms that replicas share through Postgres, against rooms in Redis. The same Postgres has the sessions of both.
+// Presence over HTTP: rooms that replicas share through Postgres, against rooms in Redis. The same
+// Postgres has the sessions of both.
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { RedisServer } from "../tests/support/servers/redis.ts";
 import { load, rawRequest } from "./lib/load.ts";
@@ -14,7 +15,9 @@ const ROUNDS = 5;
 await using postgres = await PostgresServer.start();
 const redis = await RedisServer.start();
 const ours = await startServer("pylon", await postgres.createDatabase());
-const theirs = await startServer("pylon", await postgres.createDatabase(), { REDIS_URL: redis.url });
+const theirs = await startServer("pylon", await postgres.createDatabase(), {
+  REDIS_URL: redis.url,
+});
 const [onPostgres, onRedis] = [await presenceRequests(ours), await presenceRequests(theirs)];
 
 const rounds: { value: number; baseline: number }[] = [];
@@ -33,13 +36,24 @@ async function presenceRequests({ url }: BenchServer): Promise<string[]> {
   return Promise.all(
     tokens.map(async (token, n) => {
       const room = `room-${n % ROOMS}`;
-      await fetch(`${url}/api/rooms/join`, { method: "POST", headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify({ room }) });
-      return rawRequest("POST", "/api/rooms/presence", { token, body: { room, data: { x: 12, y: 34 } } });
+      await fetch(`${url}/api/rooms/join`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}` },
+        body: JSON.stringify({ room }),
+      });
+      return rawRequest("POST", "/api/rooms/presence", {
+        token,
+        body: { room, data: { x: 12, y: 34 } },
+      });
     }),
   );
 }
 
 async function rate({ url }: BenchServer, requests: readonly string[]): Promise<number> {
-  const rates = await Promise.all(requests.map((request) => load(url, request, { connections: CONNECTIONS_EACH, seconds: SECONDS })));
+  const rates = await Promise.all(
+    requests.map((request) =>
+      load(url, request, { connections: CONNECTIONS_EACH, seconds: SECONDS }),
+    ),
+  );
   return rates.reduce((sum, one) => sum + one, 0);
 }

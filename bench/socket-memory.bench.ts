@@ -10,14 +10,21 @@ const WARM_UP = 1000;
 const pylon = await startServer("pylon");
 const bare = await startServer("bare");
 const token = await guestToken(pylon.url);
-const value = await bytesPerSocket(pylon, (count) => openCrowd(`${pylon.url.replace("http", "ws")}/ws`, count, token));
-const baseline = await bytesPerSocket(bare, (count) => openCrowd(bare.url.replace("http", "ws"), count));
+const value = await bytesPerSocket(pylon, (count) =>
+  openCrowd(`${pylon.url.replace("http", "ws")}/ws`, count, token),
+);
+const baseline = await bytesPerSocket(bare, (count) =>
+  openCrowd(bare.url.replace("http", "ws"), count),
+);
 await pylon.stop();
 await bare.stop();
 report("socket-memory", "bytes", [{ value, baseline }]);
 
 /** The first sockets pay for what all share, so they do not count. */
-async function bytesPerSocket(server: BenchServer, open: (count: number) => Promise<{ stop: () => void }>): Promise<number> {
+async function bytesPerSocket(
+  server: BenchServer,
+  open: (count: number) => Promise<{ stop: () => void }>,
+): Promise<number> {
   const first = await open(WARM_UP);
   await Bun.sleep(1500);
   const before = residentBytes(server.pid);
@@ -30,5 +37,7 @@ async function bytesPerSocket(server: BenchServer, open: (count: number) => Prom
 }
 
 function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  return (
+    Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024
+  );
 }

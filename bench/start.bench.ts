@@ -1,4 +1,5 @@
-// From the start of the process to the first healthy answer of the todo example, against a bare Bun server.
+// From the start of the process to the first healthy answer of the todo example, against a bare Bun
+// server.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,9 +9,25 @@ const ROUNDS = 7;
 const PORT = 24_321;
 const root = new URL("..", import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), "pylon-start-"));
-const env = { ...process.env, PYLON_DB_PATH: join(dir, "todo.db"), PYLON_LOG_LEVEL: "error", PYLON_SINGLE_PORT: "1" };
-const ours = [process.execPath, join(root, "packages/cli/src/main.ts"), "start", join(root, "examples/todo"), "--port", String(PORT)];
-const theirs = [process.execPath, "-e", `Bun.serve({ port: ${PORT}, fetch: () => Response.json({ status: "ok" }) })`];
+const env = {
+  ...process.env,
+  PYLON_DB_PATH: join(dir, "todo.db"),
+  PYLON_LOG_LEVEL: "error",
+  PYLON_SINGLE_PORT: "1",
+};
+const ours = [
+  process.execPath,
+  join(root, "packages/cli/src/main.ts"),
+  "start",
+  join(root, "examples/todo"),
+  "--port",
+  String(PORT),
+];
+const theirs = [
+  process.execPath,
+  "-e",
+  `Bun.serve({ port: ${PORT}, fetch: () => Response.json({ status: "ok" }) })`,
+];
 
 const rounds: { value: number; baseline: number }[] = [];
 for (let round = 0; round <= ROUNDS; round += 1) {

@@ -1,4 +1,5 @@
-// Requests to a server that exports traces, metrics and logs with the default sampler, against the same server without: what telemetry costs.
+// Requests to a server that exports traces, metrics and logs with the default sampler, against the
+// same server without: what telemetry costs.
 import { join } from "node:path";
 import { insertNote, NOTE } from "./lib/compare.ts";
 import { load, rawRequest } from "./lib/load.ts";
@@ -8,15 +9,31 @@ import { guestToken, startServer } from "./lib/servers.ts";
 const ROUNDS = 7;
 const LOAD = { connections: 64, seconds: 2 };
 
-const sink = Bun.spawn([process.execPath, join(import.meta.dir, "lib/otlp-sink.ts")], { stdout: "pipe", stderr: "inherit" });
+const sink = Bun.spawn([process.execPath, join(import.meta.dir, "lib/otlp-sink.ts")], {
+  stdout: "pipe",
+  stderr: "inherit",
+});
 const { value: address } = await sink.stdout.getReader().read();
-const traced = await startServer("pylon", "", { OTEL_EXPORTER_OTLP_ENDPOINT: new TextDecoder().decode(address).trim().replace(/\/$/, "") });
+const traced = await startServer("pylon", "", {
+  OTEL_EXPORTER_OTLP_ENDPOINT: new TextDecoder().decode(address).trim().replace(/\/$/, ""),
+});
 const plain = await startServer("pylon");
 for (const [name, requestTo] of [
-  ["tracing get", async (url: string, token: string) => rawRequest("GET", await insertNote(url, token), { token })],
-  ["tracing mutation", async (_: string, token: string) => rawRequest("POST", "/api/fn/addNote", { token, body: NOTE })],
+  [
+    "tracing get",
+    async (url: string, token: string) =>
+      rawRequest("GET", await insertNote(url, token), { token }),
+  ],
+  [
+    "tracing mutation",
+    async (_: string, token: string) =>
+      rawRequest("POST", "/api/fn/addNote", { token, body: NOTE }),
+  ],
 ] as const) {
-  const requests = { traced: await requestTo(traced.url, await guestToken(traced.url)), plain: await requestTo(plain.url, await guestToken(plain.url)) };
+  const requests = {
+    traced: await requestTo(traced.url, await guestToken(traced.url)),
+    plain: await requestTo(plain.url, await guestToken(plain.url)),
+  };
   const rounds: { value: number; baseline: number }[] = [];
   for (let index = 0; index <= ROUNDS; index += 1) {
     const value = await load(traced.url, requests.traced, LOAD);

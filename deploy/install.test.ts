@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
 import { debianProgram } from "../tests/support/servers/debian.ts";
@@ -14,7 +22,17 @@ let answers: ReadonlyMap<string, () => Response> = new Map();
 let tests = 0;
 
 beforeAll(async () => {
-  const build = Bun.spawn(["node", join(import.meta.dir, "..", "scripts", "build-release.mjs"), "--url", "https://downloads.example.com/pylon", release, HOST.replace("pylon-", "")], { stdout: "ignore", stderr: "inherit" });
+  const build = Bun.spawn(
+    [
+      "node",
+      join(import.meta.dir, "..", "scripts", "build-release.mjs"),
+      "--url",
+      "https://downloads.example.com/pylon",
+      release,
+      HOST.replace("pylon-", ""),
+    ],
+    { stdout: "ignore", stderr: "inherit" },
+  );
   expect(await build.exited).toBe(0);
   server = Bun.serve({
     port: 0,
@@ -22,7 +40,12 @@ beforeAll(async () => {
     fetch({ url }) {
       const [, version, name = ""] = new URL(url).pathname.split("/");
       const file = join(release, name);
-      return answers.get(name)?.() ?? (version === "v0.1.0" && existsSync(file) ? new Response(Bun.file(file)) : new Response("", { status: 404 }));
+      return (
+        answers.get(name)?.() ??
+        (version === "v0.1.0" && existsSync(file)
+          ? new Response(Bun.file(file))
+          : new Response("", { status: 404 }))
+      );
     },
   });
 }, 60_000);
@@ -39,16 +62,30 @@ interface Outcome {
 }
 
 /** Runs the script by `sh`, from stdin as the docs say, in a home folder of its own. */
-async function install(env: Readonly<Record<string, string>> = {}, script = readFileSync(SCRIPT, "utf8")): Promise<Outcome> {
+async function install(
+  env: Readonly<Record<string, string>> = {},
+  script = readFileSync(SCRIPT, "utf8"),
+): Promise<Outcome> {
   const home = join(folder.path, `home-${(tests += 1)}`);
   mkdirSync(join(home, "tmp"), { recursive: true });
   const child = Bun.spawn(["sh"], {
     stdin: new Blob([script]),
     stdout: "pipe",
     stderr: "pipe",
-    env: { HOME: home, TMPDIR: join(home, "tmp"), PATH: process.env["PATH"] ?? "", PYLON_RELEASES_URL: `http://127.0.0.1:${server.port}`, PYLON_VERSION: "0.1.0", ...env },
+    env: {
+      HOME: home,
+      TMPDIR: join(home, "tmp"),
+      PATH: process.env["PATH"] ?? "",
+      PYLON_RELEASES_URL: `http://127.0.0.1:${server.port}`,
+      PYLON_VERSION: "0.1.0",
+      ...env,
+    },
   });
-  const [out, error, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [out, error, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { code, output: out + error, home };
 }
 
@@ -66,14 +103,20 @@ function fake(name: string, body: string): string {
 }
 
 function expectNothing({ code, output, home }: Outcome, message: RegExp): void {
-  expect({ code, output }).toEqual({ code: expect.any(Number), output: expect.stringMatching(message) });
+  expect({ code, output }).toEqual({
+    code: expect.any(Number),
+    output: expect.stringMatching(message),
+  });
   expect(code).not.toBe(0);
   expect(filesIn(home)).toEqual(["tmp"]);
 }
 
 test("installs a release that runs, and says what PATH lacks", async () => {
   const { code, output, home } = await install();
-  expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining(`export PATH="${home}/.local/bin:$PATH"`) });
+  expect({ code, output }).toEqual({
+    code: 0,
+    output: expect.stringContaining(`export PATH="${home}/.local/bin:$PATH"`),
+  });
   const file = join(home, ".local/bin/pylon");
   expect(statSync(file).mode & 0o777).toBe(0o755);
   expect(Bun.spawnSync([file, "version"]).stdout.toString()).toMatch(/^pylon \d/);
@@ -84,18 +127,46 @@ test("replaces an older one in the folder it is told, and is silent about a PATH
   const dir = join(folder.path, "own bin");
   mkdirSync(dir);
   writeFileSync(join(dir, "pylon"), "older");
-  const { code, output } = await install({ PYLON_INSTALL_DIR: dir, PATH: `${process.env["PATH"] ?? ""}:${dir}` });
+  const { code, output } = await install({
+    PYLON_INSTALL_DIR: dir,
+    PATH: `${process.env["PATH"] ?? ""}:${dir}`,
+  });
   expect({ code, output }).toEqual({ code: 0, output: expect.not.stringContaining("export PATH") });
   expect(readFileSync(join(dir, "pylon")).equals(readFileSync(join(release, HOST)))).toBe(true);
   expect(readdirSync(dir)).toEqual(["pylon"]);
 });
 
 test.each<readonly [string, string, () => Response, RegExp]>([
-  ["a wrong checksum", HOST, () => new Response("something else"), /is not what SHA256SUMS says: nothing was installed/],
-  ["a missing executable", HOST, () => new Response("", { status: 404 }), /could not be downloaded/],
-  ["missing checksums", "SHA256SUMS", () => new Response("", { status: 404 }), /SHA256SUMS could not be downloaded/],
-  ["checksums that do not name the executable", "SHA256SUMS", () => new Response("abc  pylon-other\n"), /does not name/],
-  ["a truncated executable", HOST, () => new Response(Bun.file(join(release, HOST)).slice(0, 1_000_000)), /is not what SHA256SUMS says/],
+  [
+    "a wrong checksum",
+    HOST,
+    () => new Response("something else"),
+    /is not what SHA256SUMS says: nothing was installed/,
+  ],
+  [
+    "a missing executable",
+    HOST,
+    () => new Response("", { status: 404 }),
+    /could not be downloaded/,
+  ],
+  [
+    "missing checksums",
+    "SHA256SUMS",
+    () => new Response("", { status: 404 }),
+    /SHA256SUMS could not be downloaded/,
+  ],
+  [
+    "checksums that do not name the executable",
+    "SHA256SUMS",
+    () => new Response("abc  pylon-other\n"),
+    /does not name/,
+  ],
+  [
+    "a truncated executable",
+    HOST,
+    () => new Response(Bun.file(join(release, HOST)).slice(0, 1_000_000)),
+    /is not what SHA256SUMS says/,
+  ],
 ])("installs nothing after %s", async (_what, name, answer, message) => {
   answers = new Map([[name, answer]]);
   try {
@@ -116,9 +187,24 @@ test("keeps the older one when the new one is not what it should be", async () =
 });
 
 test.each([
-  ["an unknown system", "uname", 'case $1 in -s) echo Haiku ;; *) echo x86_64 ;; esac', /no executable for Haiku/],
-  ["an unknown processor", "uname", 'case $1 in -s) echo Linux ;; *) echo riscv64 ;; esac', /no executable for the processor riscv64/],
-  ["a platform that the release lacks", "uname", 'case $1 in -s) echo Darwin ;; *) echo x86_64 ;; esac', /does not name pylon-darwin-x64/],
+  [
+    "an unknown system",
+    "uname",
+    "case $1 in -s) echo Haiku ;; *) echo x86_64 ;; esac",
+    /no executable for Haiku/,
+  ],
+  [
+    "an unknown processor",
+    "uname",
+    "case $1 in -s) echo Linux ;; *) echo riscv64 ;; esac",
+    /no executable for the processor riscv64/,
+  ],
+  [
+    "a platform that the release lacks",
+    "uname",
+    "case $1 in -s) echo Darwin ;; *) echo x86_64 ;; esac",
+    /does not name pylon-darwin-x64/,
+  ],
   ["musl", "ldd", "echo 'musl libc (x86_64)' >&2; exit 1", /needs glibc/],
 ])("refuses %s", async (_what, name, body, message) => {
   expectNothing(await install({ PATH: fake(name, body) }), message);
@@ -148,10 +234,15 @@ test("the script of a release knows where it is from, and its version", async ()
 test("a script that was cut off on the way does nothing", async () => {
   const script = readFileSync(SCRIPT, "utf8");
   for (const share of [0.3, 0.6, 0.9, 0.99]) {
-    const { home } = await install({}, script.slice(0, Math.floor(script.trimEnd().length * share)));
+    const { home } = await install(
+      {},
+      script.slice(0, Math.floor(script.trimEnd().length * share)),
+    );
     expect(filesIn(home)).toEqual(["tmp"]);
   }
-  expect(filesIn((await install({}, script.trimEnd().slice(0, -"main".length))).home)).toEqual(["tmp"]);
+  expect(filesIn((await install({}, script.trimEnd().slice(0, -"main".length))).home)).toEqual([
+    "tmp",
+  ]);
 });
 
 test("shellcheck finds nothing", () => {
@@ -159,7 +250,9 @@ test("shellcheck finds nothing", () => {
   try {
     shellcheck = debianProgram("shellcheck", "shellcheck");
   } catch (error) {
-    console.error(`install.sh is not looked at: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(
+      `install.sh is not looked at: ${error instanceof Error ? error.message : String(error)}`,
+    );
     return;
   }
   const { stdout, exitCode } = Bun.spawnSync([shellcheck, SCRIPT]);

@@ -14,7 +14,9 @@ const isNamed = (text: string, name: string): boolean => new RegExp(`\\b${name}\
 
 test("the page names everything that the client's packages export, and all of db and the engine", () => {
   const page = readFileSync(join(import.meta.dir, "client.md"), "utf8");
-  const engine = Object.getOwnPropertyNames(sync.SyncEngine.prototype).filter((name) => name !== "constructor");
+  const engine = Object.getOwnPropertyNames(sync.SyncEngine.prototype).filter(
+    (name) => name !== "constructor",
+  );
   const names = [...Object.keys(sync), ...Object.keys(react), ...Object.keys(react.db), ...engine];
   expect(names.filter((name) => !isNamed(page, name))).toEqual([]);
 });
@@ -22,12 +24,20 @@ test("the page names everything that the client's packages export, and all of db
 test("the compiler takes the examples", async () => {
   for (const page of ["client.md", "sync.md", "auth.md"]) {
     for (const { language, label, code, line } of codeBlocks(join(import.meta.dir, page))) {
-      if (language === "tsx" || label === "client") writeFileSync(join(dir, `${page}-${line}.${language}`), code);
+      if (language === "tsx" || label === "client")
+        writeFileSync(join(dir, `${page}-${line}.${language}`), code);
     }
   }
   writeFileSync(join(dir, "css.d.ts"), 'declare module "*.css";\n');
-  writeFileSync(join(dir, "tsconfig.json"), JSON.stringify({ extends: join(root, "tsconfig.json"), include: ["."], exclude: [] }));
-  const child = Bun.spawn(["npx", "tsc", "--noEmit", "-p", dir], { cwd: root, stdout: "pipe", stderr: "inherit" });
+  writeFileSync(
+    join(dir, "tsconfig.json"),
+    JSON.stringify({ extends: join(root, "tsconfig.json"), include: ["."], exclude: [] }),
+  );
+  const child = Bun.spawn(["npx", "tsc", "--noEmit", "-p", dir], {
+    cwd: root,
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   expect(await new Response(child.stdout).text()).toBe("");
   expect(await child.exited).toBe(0);
 }, 60_000);

@@ -5,9 +5,10 @@ import { createServer, loadApp, loadConfig, type PylonServer } from "@pylonsync/
 import { TestClient } from "../tests/support/client.ts";
 import { codeBlocks, matches, type CodeBlock } from "./code-blocks.ts";
 
-// Every code block of the docs is run here, but for the quick start, which is a path of its own. Blocks with a file's name make up the page's app, which
-// is served; `sh` blocks are run against it with the clone's own command, and a `json` or `txt` block shows what the one before it printed; `ts client`
-// blocks are run, `tsx` blocks are bundled.
+// Every code block of the docs is run here, but for the quick start, which is a path of its own.
+// Blocks with a file's name make up the page's app, which is served; `sh` blocks are run against it
+// with the clone's own command, and a `json` or `txt` block shows what the one before it printed;
+// `ts client` blocks are run, `tsx` blocks are bundled.
 
 const docs = import.meta.dir;
 const root = join(docs, "..");
@@ -17,7 +18,12 @@ mkdirSync(join(root, "node_modules", ".cache"), { recursive: true });
 const work = mkdtempSync(join(root, "node_modules", ".cache", "docs-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-for (const file of ["README.md", ...readdirSync(docs).filter((name) => name.endsWith(".md") && name !== "quickstart.md").map((name) => `docs/${name}`)]) {
+for (const file of [
+  "README.md",
+  ...readdirSync(docs)
+    .filter((name) => name.endsWith(".md") && name !== "quickstart.md")
+    .map((name) => `docs/${name}`),
+]) {
   const blocks = codeBlocks(join(root, file));
   if (blocks.length === 0) continue;
   test(`the code blocks of ${file} do what they say`, async () => {
@@ -26,7 +32,11 @@ for (const file of ["README.md", ...readdirSync(docs).filter((name) => name.ends
     const server = await serve(blocks, dir);
     try {
       const client = server === null ? null : await TestClient.guest(server.url);
-      await runBlocks(file, blocks, dir, { URL: server?.url ?? "", TOKEN: client?.token ?? "", USER: client?.userId ?? "" });
+      await runBlocks(file, blocks, dir, {
+        URL: server?.url ?? "",
+        TOKEN: client?.token ?? "",
+        USER: client?.userId ?? "",
+      });
     } finally {
       await server?.stop();
     }
@@ -41,7 +51,16 @@ async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonSe
     writeFileSync(join(dir, label), code);
   }
   const app = await loadApp(dir, { dev: true });
-  const server = createServer({ app, config: loadConfig({ PYLON_DEV_MODE: "1", PYLON_PORT: "0", PYLON_SINGLE_PORT: "1", PYLON_IN_MEMORY: "1", PYLON_LOG_LEVEL: "error" }) });
+  const server = createServer({
+    app,
+    config: loadConfig({
+      PYLON_DEV_MODE: "1",
+      PYLON_PORT: "0",
+      PYLON_SINGLE_PORT: "1",
+      PYLON_IN_MEMORY: "1",
+      PYLON_LOG_LEVEL: "error",
+    }),
+  });
   await server.start();
   expect(server.diagnostics).toEqual([]);
   if (app.web !== null) await app.web.assets();
@@ -52,35 +71,88 @@ function isFile(label: string): boolean {
   return /^[\w/.-]+\.\w+$/.test(label);
 }
 
-async function runBlocks(file: string, blocks: readonly CodeBlock[], dir: string, values: Readonly<Record<string, string>>): Promise<void> {
+async function runBlocks(
+  file: string,
+  blocks: readonly CodeBlock[],
+  dir: string,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
   let printed = "";
   for (const block of blocks) {
     const where = `${file}:${block.line}`;
     if (block.language === "sh") printed = await runShell(block, dir, values, where);
     else if (block.language === "json") expectPrinted(block, printed, where);
-    else if (block.language === "txt" && block.label === "") expect({ where, printed: printed.trimEnd() }).toEqual({ where, printed: block.code.trimEnd() });
+    else if (block.language === "txt" && block.label === "")
+      expect({ where, printed: printed.trimEnd() }).toEqual({
+        where,
+        printed: block.code.trimEnd(),
+      });
     else if (block.language === "tsx") await bundle(block, dir, where);
-    else if (block.language === "ts" && block.label === "client") printed = await runClient(block, dir, values, where);
-    else if (!isFile(block.label)) throw new Error(`${where} is ${block.language} ${block.label}, which nothing here can run.`);
+    else if (block.language === "ts" && block.label === "client")
+      printed = await runClient(block, dir, values, where);
+    else if (!isFile(block.label))
+      throw new Error(`${where} is ${block.language} ${block.label}, which nothing here can run.`);
   }
 }
 
-async function runShell({ code }: CodeBlock, dir: string, values: Readonly<Record<string, string>>, where: string): Promise<string> {
-  const script = code.split("\n").filter((line) => !LEFT_OUT.test(line)).join("\n");
+async function runShell(
+  { code }: CodeBlock,
+  dir: string,
+  values: Readonly<Record<string, string>>,
+  where: string,
+): Promise<string> {
+  const script = code
+    .split("\n")
+    .filter((line) => !LEFT_OUT.test(line))
+    .join("\n");
   if (script.trim() === "") return "";
-  return run(["bash", "-euo", "pipefail", "-c", script.replaceAll("http://localhost:4321", values["URL"] ?? "")], dir, values, where);
+  return run(
+    [
+      "bash",
+      "-euo",
+      "pipefail",
+      "-c",
+      script.replaceAll("http://localhost:4321", values["URL"] ?? ""),
+    ],
+    dir,
+    values,
+    where,
+  );
 }
 
-async function runClient({ code }: CodeBlock, dir: string, values: Readonly<Record<string, string>>, where: string): Promise<string> {
+async function runClient(
+  { code }: CodeBlock,
+  dir: string,
+  values: Readonly<Record<string, string>>,
+  where: string,
+): Promise<string> {
   const script = join(dir, `client-${where.replaceAll(/\W/g, "_")}.ts`);
   writeFileSync(script, code.replaceAll("http://localhost:4321", values["URL"] ?? ""));
   return run([process.execPath, script], dir, values, where);
 }
 
-async function run(command: string[], cwd: string, values: Readonly<Record<string, string>>, where: string): Promise<string> {
-  const child = Bun.spawn(command, { cwd, env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"] ?? ""}`, ...values }, stdout: "pipe", stderr: "pipe" });
+async function run(
+  command: string[],
+  cwd: string,
+  values: Readonly<Record<string, string>>,
+  where: string,
+): Promise<string> {
+  const child = Bun.spawn(command, {
+    cwd,
+    env: {
+      ...process.env,
+      PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"] ?? ""}`,
+      ...values,
+    },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const timer = setTimeout(() => child.kill(), 20_000);
-  const [out, error, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [out, error, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   clearTimeout(timer);
   expect({ where, code, error: code === 0 ? "" : error }).toEqual({ where, code: 0, error: "" });
   return out;
@@ -89,12 +161,17 @@ async function run(command: string[], cwd: string, values: Readonly<Record<strin
 function expectPrinted({ code }: CodeBlock, printed: string, where: string): void {
   const expected: unknown = JSON.parse(code);
   const actual: unknown = JSON.parse(printed);
-  if (!matches(expected, actual)) expect({ where, printed: actual }).toEqual({ where, printed: expected });
+  if (!matches(expected, actual))
+    expect({ where, printed: actual }).toEqual({ where, printed: expected });
 }
 
 async function bundle({ code }: CodeBlock, dir: string, where: string): Promise<void> {
   const entry = join(dir, `${where.replaceAll(/\W/g, "_")}.tsx`);
   writeFileSync(entry, code);
-  const { success, logs } = await Bun.build({ entrypoints: [entry], target: "browser", throw: false });
+  const { success, logs } = await Bun.build({
+    entrypoints: [entry],
+    target: "browser",
+    throw: false,
+  });
   expect({ where, success, logs: logs.map(String) }).toEqual({ where, success: true, logs: [] });
 }

@@ -10,7 +10,9 @@ interface Package {
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
-const files = ["package.json", "packages/*/package.json", "examples/*/package.json"].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]);
+const files = ["package.json", "packages/*/package.json", "examples/*/package.json"].flatMap(
+  (pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)],
+);
 
 test("every package is looked at", () => {
   expect(files).toContain("package.json");
@@ -21,7 +23,9 @@ test("every package is looked at", () => {
 test.each(files)("%s depends on nothing that dependencies.md does not name", async (file) => {
   const pkg = (await Bun.file(join(ROOT, file)).json()) as Package;
   const wanted = { ...pkg.dependencies, ...pkg.devDependencies, ...pkg.peerDependencies };
-  const missing = Object.entries(wanted).filter(([name, version]) => !name.startsWith("@pylonsync/") && !isNamed(name, version));
+  const missing = Object.entries(wanted).filter(
+    ([name, version]) => !name.startsWith("@pylonsync/") && !isNamed(name, version),
+  );
   expect(missing).toEqual([]);
 });
 
@@ -29,6 +33,8 @@ test.each(files)("%s depends on nothing that dependencies.md does not name", asy
 function isNamed(name: string, version: string): boolean {
   return page.split("\n").some((line) => {
     const [, names = "", ...rest] = line.split("|");
-    return names.split(",").some((entry) => entry.trim() === name) && rest.join("|").includes(version);
+    return (
+      names.split(",").some((entry) => entry.trim() === name) && rest.join("|").includes(version)
+    );
   });
 }

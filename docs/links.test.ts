@@ -3,11 +3,19 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dir, "..");
-const PAGES = ["README.md", "CONTRIBUTING.md", ...readdirSync(import.meta.dir, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md")).map((name) => join("docs", name))];
+const PAGES = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(import.meta.dir, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name)),
+];
 const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g;
 
 test.each(PAGES)("the links of %s lead somewhere", (page) => {
-  const targets = [...readFileSync(join(root, page), "utf8").matchAll(LINK)].map(([, target = ""]) => target).filter((target) => !/^[a-z]+:/.test(target));
+  const targets = [...readFileSync(join(root, page), "utf8").matchAll(LINK)]
+    .map(([, target = ""]) => target)
+    .filter((target) => !/^[a-z]+:/.test(target));
   const broken = targets.filter((target) => {
     const [path = "", anchor] = target.split("#");
     const file = path === "" ? join(root, page) : join(root, dirname(page), path);
@@ -33,6 +41,15 @@ test("every page is reached from the README", () => {
 
 /** As GitHub makes them of headings. */
 function anchors(file: string): ReadonlySet<string> {
-  const headings = [...readFileSync(file, "utf8").matchAll(/^#+ +(.+)$/gm)].map(([, text = ""]) => text);
-  return new Set(headings.map((text) => text.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")));
+  const headings = [...readFileSync(file, "utf8").matchAll(/^#+ +(.+)$/gm)].map(
+    ([, text = ""]) => text,
+  );
+  return new Set(
+    headings.map((text) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
 }

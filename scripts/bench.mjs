@@ -5,7 +5,9 @@ import { bun, installPackages, root, run } from "./install.mjs";
 
 installPackages();
 const [wanted] = process.argv.slice(2);
-const benches = readdirSync(join(root, "bench")).filter((file) => file.endsWith(".bench.ts")).map((file) => file.replace(".bench.ts", ""));
+const benches = readdirSync(join(root, "bench"))
+  .filter((file) => file.endsWith(".bench.ts"))
+  .map((file) => file.replace(".bench.ts", ""));
 if (wanted !== undefined && !benches.includes(wanted)) {
   console.error(`There is no bench "${wanted}". Known: ${benches.join(", ")}.`);
   process.exit(64);

@@ -1,14 +1,24 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { callFn, noteApp, pylon, PylonProcess, queryOf, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
+import {
+  callFn,
+  noteApp,
+  pylon,
+  PylonProcess,
+  queryOf,
+  TempFolder,
+} from "../packages/cli/src/testing/pylon-process.ts";
 import { until } from "../tests/support/client.ts";
 
 const folder = new TempFolder();
 const EXECUTABLE = [join(folder.path, "bin", "pylon")];
 
 beforeAll(async () => {
-  const build = Bun.spawn(["node", join(import.meta.dir, "build-executable.mjs"), EXECUTABLE[0] ?? ""], { stdout: "ignore", stderr: "inherit" });
+  const build = Bun.spawn(
+    ["node", join(import.meta.dir, "build-executable.mjs"), EXECUTABLE[0] ?? ""],
+    { stdout: "ignore", stderr: "inherit" },
+  );
   expect(await build.exited).toBe(0);
 }, 60_000);
 
@@ -27,15 +37,34 @@ test("the executable makes an app outside of the repository and serves it", asyn
 
 test("the executable holds the files of a deployment", async () => {
   folder.write({ "deployed/app.ts": noteApp("text: field.string()") });
-  const { exitCode, stdout } = await pylon(["deploy", "deployed", "--target", "sst", "--json"], folder.path, {}, EXECUTABLE);
-  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, json: { code: "DEPLOY_OK" } });
-  expect(await Bun.file(join(folder.path, "deployed", "infra", "service.ts")).text()).toContain("createService");
+  const { exitCode, stdout } = await pylon(
+    ["deploy", "deployed", "--target", "sst", "--json"],
+    folder.path,
+    {},
+    EXECUTABLE,
+  );
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
+    exitCode: 0,
+    json: { code: "DEPLOY_OK" },
+  });
+  expect(await Bun.file(join(folder.path, "deployed", "infra", "service.ts")).text()).toContain(
+    "createService",
+  );
   expect(await Bun.file(join(folder.path, "deployed", "Dockerfile")).text()).toContain("pylon");
 });
 
 test("the executable starts itself anew when a function never lets go", async () => {
-  folder.write({ "spin/app.ts": noteApp("text: field.string()"), "spin/functions/hello.ts": queryOf("'hello'"), "spin/functions/spin.ts": queryOf("(() => { for (;;); })()") });
-  await using server = new PylonProcess(["start", "spin", "--port", "0"], folder.path, { PYLON_FN_CALL_TIMEOUT: "1" }, EXECUTABLE);
+  folder.write({
+    "spin/app.ts": noteApp("text: field.string()"),
+    "spin/functions/hello.ts": queryOf("'hello'"),
+    "spin/functions/spin.ts": queryOf("(() => { for (;;); })()"),
+  });
+  await using server = new PylonProcess(
+    ["start", "spin", "--port", "0"],
+    folder.path,
+    { PYLON_FN_CALL_TIMEOUT: "1" },
+    EXECUTABLE,
+  );
   const { port } = await server.event();
   // The watchdog's thread starts a second after the server.
   await Bun.sleep(1_500);
@@ -50,18 +79,31 @@ test("the executable starts itself anew when a function never lets go", async ()
 test("the executable does not compile itself again, and says what to do instead", async () => {
   const { exitCode, stdout } = await pylon(["compile", "--json"], folder.path, {}, EXECUTABLE);
   expect(exitCode).toBe(1);
-  expect(JSON.parse(stdout)).toMatchObject({ code: "COMPILE_IS_EXECUTABLE", message: expect.stringContaining(`copy ${EXECUTABLE[0] ?? ""}`) });
+  expect(JSON.parse(stdout)).toMatchObject({
+    code: "COMPILE_IS_EXECUTABLE",
+    message: expect.stringContaining(`copy ${EXECUTABLE[0] ?? ""}`),
+  });
 });
 
 test("the executable serves in production, with a watchdog that starts, and backs its data up on a thread", async () => {
-  folder.write({ "app/app.ts": noteApp("text: field.string()"), "app/functions/hello.ts": queryOf("ctx.db.query('Note')") });
-  await using server = new PylonProcess(["start", "app", "--port", "0"], folder.path, { PYLON_BACKUP_DIR: "copies" }, EXECUTABLE);
+  folder.write({
+    "app/app.ts": noteApp("text: field.string()"),
+    "app/functions/hello.ts": queryOf("ctx.db.query('Note')"),
+  });
+  await using server = new PylonProcess(
+    ["start", "app", "--port", "0"],
+    folder.path,
+    { PYLON_BACKUP_DIR: "copies" },
+    EXECUTABLE,
+  );
   const { port } = await server.event();
   // The watchdog's thread starts a second after the server.
   await Bun.sleep(1_300);
   expect(await callFn(port, "hello")).toEqual([]);
   const copies = join(folder.path, "copies");
-  await until(async () => readdirSync(copies).some((name) => existsSync(join(copies, name, "backup.json"))));
+  await until(async () =>
+    readdirSync(copies).some((name) => existsSync(join(copies, name, "backup.json"))),
+  );
   expect(await server.end()).toBe(0);
   expect(await server.stderr).not.toContain("rror");
 });

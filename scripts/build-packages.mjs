@@ -1,8 +1,19 @@
-// npm run build:packages -- [FOLDER] [PACKAGE...]: the npm packages as they are published, each as one .tgz. Default: all, into dist/packages.
+// npm run build:packages -- [FOLDER] [PACKAGE...]: the npm packages as they are published, each as
+// one .tgz. Default: all, into dist/packages.
 //
-// What runs in browsers, in Node or in an app's own bundler is compiled to JavaScript with declarations: a project's tsc would check TypeScript
-// sources of a package by the project's own rules. The server and its command run on Bun alone, and stay as they are.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// What runs in browsers, in Node or in an app's own bundler is compiled to JavaScript with
+// declarations: a project's tsc would check TypeScript sources of a package by the project's own
+// rules. The server and its command run on Bun alone, and stay as they are.
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { installPackages, root, run } from "./install.mjs";
@@ -14,7 +25,9 @@ installPackages();
 const [given = join(root, "dist", "packages"), ...only] = process.argv.slice(2);
 const unknown = only.filter((name) => ![...COMPILED, ...AS_THEY_ARE].includes(name));
 if (unknown.length > 0) {
-  console.error(`There is no package ${unknown.join(", ")}: they are ${[...COMPILED, ...AS_THEY_ARE].join(", ")}.`);
+  console.error(
+    `There is no package ${unknown.join(", ")}: they are ${[...COMPILED, ...AS_THEY_ARE].join(", ")}.`,
+  );
   process.exit(64);
 }
 const isWanted = (name) => only.length === 0 || only.includes(name);
@@ -34,8 +47,25 @@ try {
 function compile(names) {
   const packages = join(root, "packages");
   const config = join(scratch, "tsconfig.json");
-  const compilerOptions = { noEmit: false, declaration: true, rewriteRelativeImportExtensions: true, rootDir: packages, outDir: join(scratch, "out"), typeRoots: [join(root, "node_modules", "@types")] };
-  writeFileSync(config, JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: names.map((name) => join(packages, name, "src")), exclude: ["**/*.test.ts", "**/*.test.tsx", "**/testing/**"].map((pattern) => join(packages, pattern)) }));
+  const compilerOptions = {
+    noEmit: false,
+    declaration: true,
+    rewriteRelativeImportExtensions: true,
+    rootDir: packages,
+    outDir: join(scratch, "out"),
+    typeRoots: [join(root, "node_modules", "@types")],
+  };
+  writeFileSync(
+    config,
+    JSON.stringify({
+      extends: join(root, "tsconfig.json"),
+      compilerOptions,
+      include: names.map((name) => join(packages, name, "src")),
+      exclude: ["**/*.test.ts", "**/*.test.tsx", "**/testing/**"].map((pattern) =>
+        join(packages, pattern),
+      ),
+    }),
+  );
   run("npx", ["tsc", "-p", config]);
 }
 
@@ -44,21 +74,39 @@ function assemble(name) {
   const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
   cpSync(join(scratch, "out", name, "src"), join(to, "dist"), { recursive: true });
   // What is no TypeScript is as it was written: styles, and what a tool of Node's loads.
-  const written = readdirSync(join(from, "src"), { recursive: true, withFileTypes: true }).filter((file) => file.isFile() && (!/\.tsx?$/.test(file.name) || file.name.endsWith(".d.ts")));
+  const written = readdirSync(join(from, "src"), { recursive: true, withFileTypes: true }).filter(
+    (file) => file.isFile() && (!/\.tsx?$/.test(file.name) || file.name.endsWith(".d.ts")),
+  );
   for (const file of written) {
     const path = join(file.parentPath, file.name).slice(join(from, "src").length + 1);
     cpSync(join(from, "src", path), join(to, "dist", path));
   }
-  for (const file of ["README.md", "LICENSE"]) if (existsSync(join(from, file))) cpSync(join(from, file), join(to, file));
-  const { devDependencies: _, scripts: __, ...manifest } = JSON.parse(readFileSync(join(from, "package.json"), "utf8"));
-  const exports = Object.fromEntries(Object.entries(manifest.exports).map(([path, target]) => [path, published(target)]));
-  writeFileSync(join(to, "package.json"), `${JSON.stringify({ ...manifest, exports, files: ["dist"] }, null, 2)}\n`);
+  for (const file of ["README.md", "LICENSE"])
+    if (existsSync(join(from, file))) cpSync(join(from, file), join(to, file));
+  const {
+    devDependencies: _,
+    scripts: __,
+    ...manifest
+  } = JSON.parse(readFileSync(join(from, "package.json"), "utf8"));
+  const exports = Object.fromEntries(
+    Object.entries(manifest.exports).map(([path, target]) => [path, published(target)]),
+  );
+  writeFileSync(
+    join(to, "package.json"),
+    `${JSON.stringify({ ...manifest, exports, files: ["dist"] }, null, 2)}\n`,
+  );
   return to;
 }
 
 /** Where an export is once it is compiled. */
 function published(target) {
-  if (typeof target !== "string") return Object.fromEntries(Object.entries(target).map(([condition, path]) => [condition, path.replace("./src/", "./dist/")]));
+  if (typeof target !== "string")
+    return Object.fromEntries(
+      Object.entries(target).map(([condition, path]) => [
+        condition,
+        path.replace("./src/", "./dist/"),
+      ]),
+    );
   const path = target.replace("./src/", "./dist/");
   if (!/\.tsx?$/.test(path)) return path;
   const stem = path.replace(/\.tsx?$/, "");

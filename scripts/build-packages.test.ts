@@ -56,10 +56,33 @@ console.log(JSON.stringify([typeof buildManifest, typeof SyncEngine, renderToStr
 beforeAll(async () => {
   const packages = join(dir, "packages");
   mkdirSync(packages);
-  await run(["node", join(ROOT, "scripts", "build-packages.mjs"), packages, "functions", "protocol", "query", "sdk", "sync", "react"]);
+  await run([
+    "node",
+    join(ROOT, "scripts", "build-packages.mjs"),
+    packages,
+    "functions",
+    "protocol",
+    "query",
+    "sdk",
+    "sync",
+    "react",
+  ]);
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(dir, name), text);
   const packed = readdirSync(packages).map((file) => join("packages", file));
-  await run(["npm", "install", "--no-audit", "--no-fund", "--save-exact", ...packed.map((file) => `./${file}`), "react@19.3.1", "react-dom@19.3.1", "@types/react@19.3.0"], { cwd: dir });
+  await run(
+    [
+      "npm",
+      "install",
+      "--no-audit",
+      "--no-fund",
+      "--save-exact",
+      ...packed.map((file) => `./${file}`),
+      "react@19.3.1",
+      "react-dom@19.3.1",
+      "@types/react@19.3.0",
+    ],
+    { cwd: dir },
+  );
 }, 240_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -68,10 +91,22 @@ test("a project's own tsc, which is stricter than ours, finds nothing in them", 
 }, 60_000);
 
 test("Node loads them as they are", async () => {
-  expect(JSON.parse(await run(["node", "main.js"], { cwd: dir }))).toEqual(["function", "function", true]);
+  expect(JSON.parse(await run(["node", "main.js"], { cwd: dir }))).toEqual([
+    "function",
+    "function",
+    true,
+  ]);
 }, 60_000);
 
 test("a package that is none is named", async () => {
-  const { exitCode, stderr } = Bun.spawnSync(["node", join(ROOT, "scripts", "build-packages.mjs"), dir, "nothing"]);
-  expect([exitCode, stderr.toString()]).toEqual([64, "There is no package nothing: they are functions, protocol, query, sdk, sync, react, next, server, cli.\n"]);
+  const { exitCode, stderr } = Bun.spawnSync([
+    "node",
+    join(ROOT, "scripts", "build-packages.mjs"),
+    dir,
+    "nothing",
+  ]);
+  expect([exitCode, stderr.toString()]).toEqual([
+    64,
+    "There is no package nothing: they are functions, protocol, query, sdk, sync, react, next, server, cli.\n",
+  ]);
 });

@@ -55,17 +55,18 @@ both are, they refuse (\`DATA_AMBIGUOUS\`) until \`PYLON_DB_PATH\` says which is
 const NOTES: Readonly<Record<string, string>> = {
   health:
     "It asks `http://127.0.0.1:PORT/health`, or the address in `PYLON_HOST`, and gives up after 5 s. It is made to be a container's health check: it loads nothing of the server, and passes no proxy.",
-  migrate: "Without a database `apply` makes the one of `pylon dev`; `plan` and `status` make none.",
+  migrate:
+    "Without a database `apply` makes the one of `pylon dev`; `plan` and `status` make none.",
   backup: "Only the owner can read the new folder.",
-  restore: "Without a database it makes the one of `pylon start`. Files that root restores belong to whom the old ones belonged, or the folder that they are in.",
+  restore:
+    "Without a database it makes the one of `pylon start`. Files that root restores belong to whom the old ones belonged, or the folder that they are in.",
   doctor:
     "`--production` only reads. It looks at the environment and at `.env.production`, which Docker hands to the server, or where that is not, at `.env.systemd`; `--env-file` names another file. What `[env]` of a `fly.toml` and the unit `pylon.service` say counts too. `.env` is for development, and is not looked at. With an `sst.config.ts` it asks the stage's own `infra/settings.ts`, and takes for given what AWS has: the database's URL and the secrets. What it finds is `pass`, `warning` or `error`, each with what to do; errors make the exit code 1. Values of secrets are never shown.",
   deploy:
     "Files that differ are kept and named; `--force` writes over them, and keeps copies by their names with `.before-` and the time. Without `--shape` it is the shape of the `sst.config.ts` that is there. Another one is refused (`DEPLOY_OTHER_SHAPE`) but with `--force` and without `--stage`: between `efs` and the others the new shape begins with an empty database. All are written, or none. Files of secrets are made with random values, can be read by their owner only, and are never written over. For `sst` with `--stage` it then checks what `pylon doctor --production` checks, stops at errors (`DEPLOY_CHECKS_FAILED`), runs the app's own `sst deploy` and ends with its exit code. Neither `pylon.manifest.json` nor a `deploy.json` is written: a server makes its manifest from `app.ts` when it starts, and nothing would read the other.",
   secrets:
     "See [secrets](deploy/secrets.md). Of SST's secrets `set` says when `PYLON_SECRETS` does not name one, for then no server gets it. A value is typed without being shown, or comes by standard input, never by an argument.",
-  logs:
-    "The token is `PYLON_ADMIN_TOKEN` of the environment or of `.env`, never a flag, and goes to https only, but for this machine and private networks. A server keeps about a thousand lines. Behind a load balancer the answer is one replica's: give `--url` a replica's own address, or read what collects the logs of all.",
+  logs: "The token is `PYLON_ADMIN_TOKEN` of the environment or of `.env`, never a flag, and goes to https only, but for this machine and private networks. A server keeps about a thousand lines. Behind a load balancer the answer is one replica's: give `--url` a replica's own address, or read what collects the logs of all.",
   metrics:
     "The token as for `logs`, and as there the figures are one replica's. Times are since the start of the server, with `--watch` of the last two seconds; percentiles are taken from [the histograms](deploy/metrics.md).",
   cost: "See [what it costs](deploy/cost.md).",
@@ -75,18 +76,30 @@ const NOTES: Readonly<Record<string, string>> = {
 /** The text of docs/cli.md. */
 export function cliDoc(): string {
   const { commands } = help<{ commands: { name: string }[] }>("--help");
-  return INTRO + commands.map(({ name }) => section(help<CommandHelp>(name, "--help"))).join("") + "\nThis page is made by `scripts/cli-doc.ts`.\n";
+  return (
+    INTRO +
+    commands.map(({ name }) => section(help<CommandHelp>(name, "--help"))).join("") +
+    "\nThis page is made by `scripts/cli-doc.ts`.\n"
+  );
 }
 
 function section({ name, usage, summary, options }: CommandHelp): string {
   const note = NOTES[name];
-  const rows = Object.entries(options).map(([flag, { short, value, summary: about }]) => `| \`--${flag}${value === undefined ? "" : ` ${value}`}\`${short === undefined ? "" : `, \`-${short}\``} | ${about} |\n`);
-  const table = rows.length === 0 ? "" : `\n| flag | |\n| --- | --- |\n${rows.map((row) => row.replaceAll(/(?<=\w)\|(?=\w)/g, "\\|")).join("")}`;
+  const rows = Object.entries(options).map(
+    ([flag, { short, value, summary: about }]) =>
+      `| \`--${flag}${value === undefined ? "" : ` ${value}`}\`${short === undefined ? "" : `, \`-${short}\``} | ${about} |\n`,
+  );
+  const table =
+    rows.length === 0
+      ? ""
+      : `\n| flag | |\n| --- | --- |\n${rows.map((row) => row.replaceAll(/(?<=\w)\|(?=\w)/g, "\\|")).join("")}`;
   return `\n## ${name}\n\n\`pylon ${usage}\`\n\n${summary}${note === undefined ? "" : `\n\n${note}`}\n${table}`;
 }
 
 function help<T>(...args: string[]): T {
-  return JSON.parse(spawnSync(process.execPath, [MAIN, ...args, "--json"], { encoding: "utf8" }).stdout) as T;
+  return JSON.parse(
+    spawnSync(process.execPath, [MAIN, ...args, "--json"], { encoding: "utf8" }).stdout,
+  ) as T;
 }
 
 if (import.meta.main) await Bun.write(new URL("../docs/cli.md", import.meta.url), cliDoc());

@@ -1,4 +1,5 @@
-// Writes docs/configuration.md from the table that the server parses: `bun scripts/configuration-doc.ts`.
+// Writes docs/configuration.md from the table that the server parses: `bun
+// scripts/configuration-doc.ts`.
 import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 
 const INTRO = `# Configuration
@@ -30,8 +31,16 @@ export function configurationDoc(): string {
 }
 
 function show(value: unknown): string {
-  if (value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0 && !Array.isArray(value))) return "none";
+  if (
+    value === undefined ||
+    (typeof value === "object" &&
+      value !== null &&
+      Object.keys(value).length === 0 &&
+      !Array.isArray(value))
+  )
+    return "none";
   return `\`${value === true ? "1" : value === false ? "0" : String(value)}\``;
 }
 
-if (import.meta.main) await Bun.write(new URL("../docs/configuration.md", import.meta.url), configurationDoc());
+if (import.meta.main)
+  await Bun.write(new URL("../docs/configuration.md", import.meta.url), configurationDoc());

@@ -6,11 +6,23 @@ const MAIN = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.ur
 
 /** Each shape with how many replicas its table is for. */
 const SHAPES = [
-  ["default", 1, "The smallest production: a container, Aurora at half a unit, a load balancer, S3."],
+  [
+    "default",
+    1,
+    "The smallest production: a container, Aurora at half a unit, a load balancer, S3.",
+  ],
   ["default", 4, "The same with as many containers as the config allows, all month."],
   ["redis", 2, "Two containers that share rooms and limits through Valkey."],
-  ["nat-less", 2, "Two containers without public addresses. The endpoints cost more than the containers."],
-  ["efs", 1, "One container with SQLite on EFS: the cheapest with little data. The daily backups are most of it: with 1 GB of rows and files together it is 54 USD."],
+  [
+    "nat-less",
+    2,
+    "Two containers without public addresses. The endpoints cost more than the containers.",
+  ],
+  [
+    "efs",
+    1,
+    "One container with SQLite on EFS: the cheapest with little data. The daily backups are most of it: with 1 GB of rows and files together it is 54 USD.",
+  ],
   ["shards", 2, "Two containers, and a bigger one with a load balancer of its own for shards."],
 ] as const;
 
@@ -32,10 +44,15 @@ paid for already.
 /** The text of docs/deploy/cost.md. */
 export function costDoc(): string {
   const parts = SHAPES.map(([shape, replicas, about]) => {
-    const { stdout } = spawnSync(process.execPath, [MAIN, "cost", "--shape", shape, "--replicas", String(replicas)], { encoding: "utf8" });
+    const { stdout } = spawnSync(
+      process.execPath,
+      [MAIN, "cost", "--shape", shape, "--replicas", String(replicas)],
+      { encoding: "utf8" },
+    );
     return `\n## ${shape}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}\n\n${about}\n\n${stdout}`;
   });
   return `${INTRO}${parts.join("")}\nThis page is made by \`scripts/cost-doc.ts\`.\n`;
 }
 
-if (import.meta.main) await Bun.write(new URL("../docs/deploy/cost.md", import.meta.url), costDoc());
+if (import.meta.main)
+  await Bun.write(new URL("../docs/deploy/cost.md", import.meta.url), costDoc());

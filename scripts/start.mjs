@@ -3,6 +3,10 @@ import { spawn } from "node:child_process";
 import { installPackages, root } from "./install.mjs";
 
 installPackages();
-const child = spawn(process.execPath, ["packages/cli/bin/pylon.mjs", "dev", "examples/todo", ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
+const child = spawn(
+  process.execPath,
+  ["packages/cli/bin/pylon.mjs", "dev", "examples/todo", ...process.argv.slice(2)],
+  { cwd: root, stdio: "inherit" },
+);
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code) => process.exit(code ?? 1));

@@ -1,7 +1,13 @@
 // What a run of the tests left behind, from the runner's own report.
 import { XMLParser } from "fast-xml-parser";
 
-const parser = new XMLParser({ ignoreAttributes: false, htmlEntities: true, attributeNamePrefix: "", parseAttributeValue: false, isArray: (name) => ["testsuite", "testcase", "failure"].includes(name) });
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  htmlEntities: true,
+  attributeNamePrefix: "",
+  parseAttributeValue: false,
+  isArray: (name) => ["testsuite", "testcase", "failure"].includes(name),
+});
 
 /**
  * @param {string} xml a report in JUnit's form

@@ -21,11 +21,18 @@ test("a run is counted as it was: what was skipped did not pass, and each failur
          test("slow", () => Bun.sleep(5_000), 10);
        });`,
     );
-    const { exitCode } = Bun.spawnSync([process.execPath, "test", "--reporter=junit", "--reporter-outfile=report.xml"], { cwd: dir, stdout: "ignore", stderr: "ignore" });
+    const { exitCode } = Bun.spawnSync(
+      [process.execPath, "test", "--reporter=junit", "--reporter-outfile=report.xml"],
+      { cwd: dir, stdout: "ignore", stderr: "ignore" },
+    );
     expect(exitCode).toBe(1);
     const { passed, skipped, failures } = readReport(readFileSync(join(dir, "report.xml"), "utf8"));
     expect([passed, skipped]).toEqual([2, 1]);
-    expect(failures.map(({ file, name }) => `${file}: ${name}`).sort()).toEqual(["some.test.ts: slow", "some.test.ts: thrown", "some.test.ts: wrong <here>"]);
+    expect(failures.map(({ file, name }) => `${file}: ${name}`).sort()).toEqual([
+      "some.test.ts: slow",
+      "some.test.ts: thrown",
+      "some.test.ts: wrong <here>",
+    ]);
     const why = Object.fromEntries(failures.map((failure) => [failure.name, failure.why]));
     expect(why["wrong <here>"]).toContain('Received: "got"');
     expect(why["thrown"]).toMatch(/out of order\s+at .*some.test.ts:9/);

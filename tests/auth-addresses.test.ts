@@ -9,10 +9,15 @@ import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/serv
 const manifest = buildManifest({
   name: "shop",
   version: "1.0.0",
-  entities: [entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) })],
+  entities: [
+    entity("User", { email: field.string().unique(), emailVerified: field.bool().default(false) }),
+  ],
   policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" })],
 });
-const rename = mutation({ args: { id: v.string(), email: v.string() }, handler: async (ctx, { id, email }) => ctx.db.update("User", id, { email }) });
+const rename = mutation({
+  args: { id: v.string(), email: v.string() },
+  handler: async (ctx, { id, email }) => ctx.db.update("User", id, { email }),
+});
 
 let server: TestServer;
 let nobody: TestClient;
@@ -27,14 +32,19 @@ afterAll(() => server.stop());
 
 async function byCode(email: string): Promise<TestClient> {
   const { body: sent } = await nobody.request("POST", "/api/auth/magic/send", { email });
-  const { body } = await nobody.request("POST", "/api/auth/magic/verify", { email, code: sent["dev_code"] });
+  const { body } = await nobody.request("POST", "/api/auth/magic/verify", {
+    email,
+    code: sent["dev_code"],
+  });
   return new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 }
 
 test("an address that the admin or a function writes is kept as it is looked up, and is not proved", async () => {
   const user = await byCode("ann@example.com");
-  const row = async (): Promise<unknown> => (await admin.request("GET", `/api/entities/User/${user.userId}`)).body;
-  const write = (patch: object): Promise<unknown> => admin.request("PATCH", `/api/entities/User/${user.userId}`, patch);
+  const row = async (): Promise<unknown> =>
+    (await admin.request("GET", `/api/entities/User/${user.userId}`)).body;
+  const write = (patch: object): Promise<unknown> =>
+    admin.request("PATCH", `/api/entities/User/${user.userId}`, patch);
   expect(await row()).toMatchObject({ email: "ann@example.com", emailVerified: true });
   await write({ email: " ANN@example.com " });
   expect(await row()).toMatchObject({ email: "ann@example.com", emailVerified: true });
@@ -42,7 +52,10 @@ test("an address that the admin or a function writes is kept as it is looked up,
   expect(await row()).toMatchObject({ email: "bob@example.com", emailVerified: false });
   await write({ email: "Bo@Example.com", emailVerified: true });
   expect(await row()).toMatchObject({ email: "bo@example.com", emailVerified: true });
-  expect((await admin.request("POST", "/api/fn/rename", { id: user.userId, email: "Cid@Example.com" })).status).toBe(200);
+  expect(
+    (await admin.request("POST", "/api/fn/rename", { id: user.userId, email: "Cid@Example.com" }))
+      .status,
+  ).toBe(200);
   expect(await row()).toMatchObject({ email: "cid@example.com", emailVerified: false });
   // Its owner finds the user, and makes no second one.
   expect((await byCode("cid@example.com")).userId).toBe(user.userId);

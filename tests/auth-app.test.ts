@@ -12,13 +12,43 @@ const app = appOf(
   buildManifest({
     name: "club",
     version: "1.0.0",
-    entities: [entity("Member", { email: field.string().unique(), displayName: field.string().optional(), emailVerified: field.bool().default(false), phone: field.string().optional() }), entity("Minutes", { text: field.string() })],
-    policies: [policy({ name: "self", entity: "Member", allow: "auth.userId == data.id" }), policy({ name: "board", entity: "Minutes", allowRead: "auth.hasRole('board')", allowWrite: "auth.hasRole('chair')" })],
+    entities: [
+      entity("Member", {
+        email: field.string().unique(),
+        displayName: field.string().optional(),
+        emailVerified: field.bool().default(false),
+        phone: field.string().optional(),
+      }),
+      entity("Minutes", { text: field.string() }),
+    ],
+    policies: [
+      policy({ name: "self", entity: "Member", allow: "auth.userId == data.id" }),
+      policy({
+        name: "board",
+        entity: "Minutes",
+        allowRead: "auth.hasRole('board')",
+        allowWrite: "auth.hasRole('chair')",
+      }),
+    ],
     auth: auth({
       user: { entity: "Member", expose: ["id", "email"] },
       session: { expiresIn: 10 * HOUR, idleTimeout: HOUR },
-      hooks: { claims: ({ user }) => ({ roles: String(user["email"]).startsWith("chair") ? ["board", "chair"] : String(user["email"]).startsWith("board") ? ["board"] : [] }) },
-      mails: { "sign-in-code": ({ appName, code }) => ({ subject: `Welcome to the ${appName}`, text: `Knock ${code} times.`, html: `<b>${code}</b>` }) },
+      hooks: {
+        claims: ({ user }) => ({
+          roles: String(user["email"]).startsWith("chair")
+            ? ["board", "chair"]
+            : String(user["email"]).startsWith("board")
+              ? ["board"]
+              : [],
+        }),
+      },
+      mails: {
+        "sign-in-code": ({ appName, code }) => ({
+          subject: `Welcome to the ${appName}`,
+          text: `Knock ${code} times.`,
+          html: `<b>${code}</b>`,
+        }),
+      },
     }),
   }),
 );
@@ -30,7 +60,11 @@ let nobody: TestClient;
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "club@example.com" }, platform);
+  server = await startServer(
+    app,
+    { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "club@example.com" },
+    platform,
+  );
   nobody = new TestClient(server.url, null);
 });
 afterAll(async () => {
@@ -38,7 +72,8 @@ afterAll(async () => {
   await mail.stop();
 });
 
-const as = ({ body }: Answer): TestClient => new TestClient(server.url, body["token"] as string, body["user_id"] as string);
+const as = ({ body }: Answer): TestClient =>
+  new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 
 async function byCode(email: string): Promise<TestClient> {
   await nobody.request("POST", "/api/auth/magic/send", { email });
@@ -51,16 +86,28 @@ async function byCode(email: string): Promise<TestClient> {
 
 test("mails are in the app's words, and of the app's user entity the session shows what is exposed", async () => {
   const member = await byCode("ann@example.com");
-  expect((await member.request("GET", "/api/auth/session")).body["user"]).toEqual({ id: member.userId, email: "ann@example.com" });
+  expect((await member.request("GET", "/api/auth/session")).body["user"]).toEqual({
+    id: member.userId,
+    email: "ann@example.com",
+  });
 });
 
 test("roles that the app claims decide in its policies, on live connections too", async () => {
-  const [chair, board, member] = [await byCode("chair@example.com"), await byCode("board@example.com"), await byCode("ben@example.com")];
+  const [chair, board, member] = [
+    await byCode("chair@example.com"),
+    await byCode("board@example.com"),
+    await byCode("ben@example.com"),
+  ];
   const sockets = [await board.live(0).ready(), await member.live(0).ready()] as const;
   await chair.insert("Minutes", { text: "we met" });
   await sockets[0].heard(1);
-  for (const refused of [board, member]) expect((await refused.request("POST", "/api/entities/Minutes", { text: "forged" })).status).toBe(403);
-  expect((await board.request("POST", "/api/query/Minutes", {})).body).toMatchObject([{ text: "we met" }]);
+  for (const refused of [board, member])
+    expect(
+      (await refused.request("POST", "/api/entities/Minutes", { text: "forged" })).status,
+    ).toBe(403);
+  expect((await board.request("POST", "/api/query/Minutes", {})).body).toMatchObject([
+    { text: "we met" },
+  ]);
   expect((await member.request("POST", "/api/query/Minutes", {})).body).toEqual([] as never);
   expect(sockets[1].texts.join("")).not.toContain("we met");
   for (const socket of sockets) socket.close();
@@ -69,7 +116,8 @@ test("roles that the app claims decide in its policies, on live connections too"
 test("T14: a session that nobody uses ends, one that is used goes on, and none outlives its time", async () => {
   const member = await byCode("cid@example.com");
   const other = as(await nobody.request("POST", "/api/auth/guest"));
-  const isThere = async (client: TestClient): Promise<boolean> => (await client.request("GET", "/api/auth/me")).status === 200;
+  const isThere = async (client: TestClient): Promise<boolean> =>
+    (await client.request("GET", "/api/auth/me")).status === 200;
   for (let hours = 0; hours < 9; hours += 0.9) {
     later(0.9 * HOUR);
     expect([hours, await isThere(member)]).toEqual([hours, true]);
@@ -90,6 +138,9 @@ test("T14: a live connection ends within a second of its session's time", async 
 
 test("what is not exposed is still the user's own to read as a row", async () => {
   const member = await byCode("eve@example.com");
-  expect((await member.request("PATCH", `/api/entities/Member/${member.userId}`, { phone: "123" })).status).toBe(200);
+  expect(
+    (await member.request("PATCH", `/api/entities/Member/${member.userId}`, { phone: "123" }))
+      .status,
+  ).toBe(200);
   expect((await member.request("GET", "/api/auth/session")).text).not.toContain("123");
 });

@@ -7,7 +7,8 @@ import { freePort } from "./support/servers/free-port.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 import { shopApp } from "./support/shop-app.ts";
 
-// Links in mails that sign in: which browser they sign in, as whom, and what of a guest they take along.
+// Links in mails that sign in: which browser they sign in, as whom, and what of a guest they take
+// along.
 
 const [ASKER, SESSION] = ["shop_session_link", "shop_session"];
 
@@ -17,14 +18,27 @@ let url: string;
 let nobody: TestClient;
 let number = 0;
 const newEmail = (): string => `user${(number += 1)}@example.com`;
-const cookieOf = (response: Response, name: string): string => (response.headers.getSetCookie().find((value) => value.startsWith(`${name}=`)) ?? "").split(";")[0] ?? "";
-const whoIs = async (cookie: string): Promise<unknown> => (await nobody.request("GET", "/api/auth/session", undefined, { Cookie: cookie })).body["user"];
+const cookieOf = (response: Response, name: string): string =>
+  (response.headers.getSetCookie().find((value) => value.startsWith(`${name}=`)) ?? "").split(
+    ";",
+  )[0] ?? "";
+const whoIs = async (cookie: string): Promise<unknown> =>
+  (await nobody.request("GET", "/api/auth/session", undefined, { Cookie: cookie })).body["user"];
 
 beforeAll(async () => {
   mail = await startMailServer();
   const port = await freePort();
   url = `http://localhost:${port}`;
-  server = await startServer(shopApp, { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: url, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com", PYLON_COOKIE_SECURE: "0", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32), PYLON_TRUSTED_ORIGINS: "https://app.example.com" });
+  server = await startServer(shopApp, {
+    PYLON_PORT: String(port),
+    PYLON_SINGLE_PORT: "1",
+    PYLON_PUBLIC_URL: url,
+    PYLON_SMTP_URL: mail.url,
+    PYLON_EMAIL_FROM: "shop@example.com",
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32),
+    PYLON_TRUSTED_ORIGINS: "https://app.example.com",
+  });
   nobody = new TestClient(server.url, null);
 });
 afterAll(async () => {
@@ -39,17 +53,41 @@ interface Asked {
   readonly cookie: string;
 }
 
-async function ask(email: string, body: object = {}, headers: Record<string, string> = {}): Promise<Asked> {
+async function ask(
+  email: string,
+  body: object = {},
+  headers: Record<string, string> = {},
+): Promise<Asked> {
   const before = mail.countTo(email, /magic-link/);
-  const response = await fetch(`${server.url}/api/auth/magic-link/send`, { method: "POST", headers, body: JSON.stringify({ email, ...body }) });
+  const response = await fetch(`${server.url}/api/auth/magic-link/send`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ email, ...body }),
+  });
   expect(response.status).toBe(200);
-  const link = new URL(/http:\S+/.exec((await mail.to(email, before + 1, /magic-link/)).text)?.[0] ?? "");
-  return { path: link.pathname + link.search, token: link.searchParams.get("token") ?? "", cookie: cookieOf(response, ASKER) };
+  const link = new URL(
+    /http:\S+/.exec((await mail.to(email, before + 1, /magic-link/)).text)?.[0] ?? "",
+  );
+  return {
+    path: link.pathname + link.search,
+    token: link.searchParams.get("token") ?? "",
+    cookie: cookieOf(response, ASKER),
+  };
 }
 
-const open = (path: string, cookie = "", method = "GET"): Promise<Response> => fetch(server.url + path, { method, redirect: "manual", headers: { Cookie: cookie, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate" } });
+const open = (path: string, cookie = "", method = "GET"): Promise<Response> =>
+  fetch(server.url + path, {
+    method,
+    redirect: "manual",
+    headers: { Cookie: cookie, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate" },
+  });
 const press = (token: string, headers: Record<string, string> = {}): Promise<Response> =>
-  fetch(`${server.url}/api/auth/magic-link/verify`, { method: "POST", redirect: "manual", headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: url, ...headers }, body: new URLSearchParams({ token }) });
+  fetch(`${server.url}/api/auth/magic-link/verify`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: url, ...headers },
+    body: new URLSearchParams({ token }),
+  });
 
 test("somebody else's link signs no browser in, and takes no guest's rows, before the button is pressed, or after", async () => {
   const mallory = newEmail();
@@ -68,7 +106,9 @@ test("somebody else's link signs no browser in, and takes no guest's rows, befor
   const pressed = await press(token, { Cookie });
   expect([pressed.status, pressed.headers.get("location")]).toEqual([303, `${url}/`]);
   expect(await whoIs(cookieOf(pressed, SESSION))).toMatchObject({ email: mallory });
-  expect((await guest.request("GET", "/api/entities/Note")).body["data"]).toMatchObject([{ text: "the guest's secret", ownerId: guest.userId }]);
+  expect((await guest.request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
+    { text: "the guest's secret", ownerId: guest.userId },
+  ]);
   expect((await press(token)).status).toBe(401);
 });
 
@@ -100,7 +140,8 @@ test("a user with a second factor is asked for it, by a page, and no token is sh
   const email = newEmail();
   const first = await ask(email);
   const session = cookieOf(await open(first.path, first.cookie), SESSION);
-  const send = (path: string, body: object): Promise<Answer> => nobody.request("POST", path, body, { Cookie: session });
+  const send = (path: string, body: object): Promise<Answer> =>
+    nobody.request("POST", path, body, { Cookie: session });
   const { body } = await send("/api/auth/totp/enroll", {});
   const totp = new TOTP({ secret: Secret.fromBase32(body["secret"] as string) });
   expect((await send("/api/auth/totp/verify", { code: totp.generate() })).status).toBe(200);
@@ -108,17 +149,32 @@ test("a user with a second factor is asked for it, by a page, and no token is sh
   const second = await ask(email, { callback: "https://app.example.com/in" });
   const asked = await open(second.path, second.cookie);
   const target = new URL(asked.headers.get("location") ?? "");
-  expect([asked.status, target.origin + target.pathname, target.searchParams.get("redirect"), target.searchParams.get("oauth_error")]).toEqual([302, `${url}/auth/sign-in`, "https://app.example.com/in", "MFA_REQUIRED"]);
+  expect([
+    asked.status,
+    target.origin + target.pathname,
+    target.searchParams.get("redirect"),
+    target.searchParams.get("oauth_error"),
+  ]).toEqual([302, `${url}/auth/sign-in`, "https://app.example.com/in", "MFA_REQUIRED"]);
   expect([cookieOf(asked, SESSION), await asked.text()]).toEqual(["", ""]);
-  const pending = await nobody.request("POST", "/api/auth/oauth/pending", {}, { Cookie: cookieOf(asked, "shop_session_mfa") });
+  const pending = await nobody.request(
+    "POST",
+    "/api/auth/oauth/pending",
+    {},
+    { Cookie: cookieOf(asked, "shop_session_mfa") },
+  );
   expect(pending.body).toMatchObject({ mfa_token: expect.any(String), methods: ["totp"] });
 
   const third = await ask(email, { callback: "/in", error_callback: "/failed" });
-  expect(new URL((await press(third.token)).headers.get("location") ?? "").pathname).toBe("/failed");
+  expect(new URL((await press(third.token)).headers.get("location") ?? "").pathname).toBe(
+    "/failed",
+  );
 });
 
 test("the page works in a browser, without a script", async () => {
-  const browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
   try {
     const email = newEmail();
     const { path } = await ask(email, { callback: "/health" });
@@ -127,7 +183,9 @@ test("the page works in a browser, without a script", async () => {
     await page.getByRole("button", { name: `Sign in as ${email}` }).click();
     await page.waitForURL(`${url}/health`);
     const cookies = await page.context().cookies();
-    expect(await whoIs(cookies.map(({ name, value }) => `${name}=${value}`).join("; "))).toMatchObject({ email });
+    expect(
+      await whoIs(cookies.map(({ name, value }) => `${name}=${value}`).join("; ")),
+    ).toMatchObject({ email });
   } finally {
     await browser.close();
   }

@@ -16,22 +16,47 @@ const problems: string[] = [];
 
 /** What `npm start` runs, on a database of its own. */
 function startServer(): Bun.Subprocess {
-  return Bun.spawn([process.execPath, join(root, "packages/cli/src/main.ts"), "dev", join(root, "examples/todo"), "--port", String(PORT)], {
-    env: { ...process.env, PYLON_DB_PATH: join(dir, "todo.db") },
-    stdout: "ignore",
-    stderr: "inherit",
-  });
+  return Bun.spawn(
+    [
+      process.execPath,
+      join(root, "packages/cli/src/main.ts"),
+      "dev",
+      join(root, "examples/todo"),
+      "--port",
+      String(PORT),
+    ],
+    {
+      env: { ...process.env, PYLON_DB_PATH: join(dir, "todo.db") },
+      stdout: "ignore",
+      stderr: "inherit",
+    },
+  );
 }
 
 async function healthy(): Promise<void> {
-  await until(() => fetch(`${ADDRESS}health`).then(({ ok }) => ok, () => false), 10_000);
+  await until(
+    () =>
+      fetch(`${ADDRESS}health`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    10_000,
+  );
 }
 
 beforeAll(async () => {
   server = startServer();
   browser = await chromium.launch({
     executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
   await healthy();
 }, 60_000);
@@ -50,7 +75,11 @@ async function guest(): Promise<{ readonly page: Page; readonly context: Browser
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
     // Chromium itself reports a lost network as an error; React's and ours count.
-    if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) problems.push(message.text());
+    if (
+      message.type() === "error" &&
+      !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())
+    )
+      problems.push(message.text());
   });
   await page.goto(ADDRESS);
   await page.getByText("Continue as guest").click();
@@ -66,9 +95,15 @@ async function add(page: Page, title: string): Promise<void> {
 /** The picture of the README and the docs: pages side by side. */
 async function picture(pages: readonly Page[], name: string): Promise<void> {
   const shots = await Promise.all(pages.map((page) => page.screenshot()));
-  const frame = await (await browser.newContext({ viewport: { width: 1440, height: 560 } })).newPage();
-  const images = shots.map((shot) => `<img width=719 src="data:image/png;base64,${shot.toString("base64")}">`);
-  await frame.setContent(`<body style="margin:0;display:flex;gap:2px;background:#dcdbe8">${images.join("")}</body>`);
+  const frame = await (
+    await browser.newContext({ viewport: { width: 1440, height: 560 } })
+  ).newPage();
+  const images = shots.map(
+    (shot) => `<img width=719 src="data:image/png;base64,${shot.toString("base64")}">`,
+  );
+  await frame.setContent(
+    `<body style="margin:0;display:flex;gap:2px;background:#dcdbe8">${images.join("")}</body>`,
+  );
   await frame.screenshot({ path: join(root, "docs/images", name) });
 }
 
@@ -79,16 +114,25 @@ test("a todo that one browser adds and shares shows in another, live", async () 
   await alice.page.getByText("Buy milk").waitFor();
   expect(await bob.page.getByTestId("todo").count()).toBe(0);
 
-  await alice.page.getByTestId("todo").filter({ hasText: "Buy milk" }).getByRole("button", { name: "Share" }).click();
+  await alice.page
+    .getByTestId("todo")
+    .filter({ hasText: "Buy milk" })
+    .getByRole("button", { name: "Share" })
+    .click();
   await bob.page.getByText("Buy milk").waitFor();
   expect(await bob.page.getByText("Water the plants").count()).toBe(0);
 
-  await alice.page.getByTestId("todo").filter({ hasText: "Buy milk" }).getByRole("checkbox").check();
+  await alice.page
+    .getByTestId("todo")
+    .filter({ hasText: "Buy milk" })
+    .getByRole("checkbox")
+    .check();
   await bob.page.locator("li.done").filter({ hasText: "Buy milk" }).waitFor();
   await add(bob.page, "Call grandmother");
   await bob.page.getByText("Call grandmother").waitFor();
   await bob.page.locator("li").nth(1).waitFor();
-  if (process.env["PYLON_PICTURES"] === "1") await picture([alice.page, bob.page], "todo-two-browsers.png");
+  if (process.env["PYLON_PICTURES"] === "1")
+    await picture([alice.page, bob.page], "todo-two-browsers.png");
   await alice.page.getByRole("button", { name: "Clear 1 done" }).click();
   await bob.page.getByText("Buy milk").waitFor({ state: "detached" });
   await Promise.all([alice.context.close(), bob.context.close()]);
@@ -105,7 +149,10 @@ test("a guest who comes back is shown neither the button for guests nor an empty
   await page.addInitScript(() => {
     Reflect.deleteProperty(globalThis, "indexedDB");
     const { see } = globalThis as unknown as { see: (text: string) => void };
-    new MutationObserver(() => see(document.querySelector("main")?.innerText ?? "")).observe(document, { subtree: true, childList: true, characterData: true });
+    new MutationObserver(() => see(document.querySelector("main")?.innerText ?? "")).observe(
+      document,
+      { subtree: true, childList: true, characterData: true },
+    );
   });
   const { promise: gate, resolve: letGo } = Promise.withResolvers<void>();
   const asked: string[] = [];
@@ -128,7 +175,13 @@ test("who works by keyboard stays where they were when a todo goes", async () =>
   const { page, context } = await guest();
   for (const title of ["third", "second", "first"]) await add(page, title);
   await page.getByTestId("todo").nth(2).waitFor();
-  const focused = (): Promise<string | null> => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.tagName ?? null);
+  const focused = (): Promise<string | null> =>
+    page.evaluate(
+      () =>
+        document.activeElement?.getAttribute("aria-label") ??
+        document.activeElement?.tagName ??
+        null,
+    );
   await page.getByLabel("Delete second").focus();
   await page.keyboard.press("Enter");
   await page.getByText("second").waitFor({ state: "detached" });
@@ -145,7 +198,9 @@ test("who works by keyboard stays where they were when a todo goes", async () =>
   await page.getByRole("checkbox", { name: "a", exact: true }).focus();
   await page.keyboard.press("Space");
   await page.getByRole("checkbox", { name: "a", exact: true }).waitFor({ state: "detached" });
-  expect(await page.evaluate(() => document.activeElement?.closest("li")?.textContent ?? "")).toContain("b");
+  expect(
+    await page.evaluate(() => document.activeElement?.closest("li")?.textContent ?? ""),
+  ).toContain("b");
   await context.close();
 }, 60_000);
 
@@ -170,7 +225,10 @@ test("when the server can't be reached, people are told so in words", async () =
   await page.getByText("Continue as guest").waitFor();
   await page.route("**/api/auth/guest", (route) => route.abort());
   await page.getByText("Continue as guest").click();
-  await page.getByRole("alert").filter({ hasText: "The server can't be reached. Try again." }).waitFor();
+  await page
+    .getByRole("alert")
+    .filter({ hasText: "The server can't be reached. Try again." })
+    .waitFor();
   await context.close();
 }, 60_000);
 

@@ -6,7 +6,12 @@ import { aMoment, TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
 const Item = entity("Item", { n: field.int(), text: field.string().default("") });
-const manifest = buildManifest({ name: "items", version: "1.0.0", entities: [Item], access: "public" });
+const manifest = buildManifest({
+  name: "items",
+  version: "1.0.0",
+  entities: [Item],
+  access: "public",
+});
 const functions = {
   addThenThrow: mutation({
     args: { n: v.int() },
@@ -28,7 +33,12 @@ const functions = {
 
 let server: TestServer;
 let client: TestClient;
-const head = async (): Promise<number> => ((await client.request("GET", "/api/sync/pull?since=0&limit=0")).body["cursor"] as { last_seq: number }).last_seq;
+const head = async (): Promise<number> =>
+  (
+    (await client.request("GET", "/api/sync/pull?since=0&limit=0")).body["cursor"] as {
+      last_seq: number;
+    }
+  ).last_seq;
 
 beforeAll(async () => {
   server = await startServer(appOf(manifest, functions));
@@ -40,7 +50,10 @@ test("a mutation that throws leaves no row, no change and no message", async () 
   const before = await head();
   const socket = await client.live(before).ready();
   const answer = await client.request("POST", "/api/fn/addThenThrow", { n: 1000 });
-  expect(answer).toMatchObject({ status: 400, body: { error: { code: "NO_LUCK", message: "changed my mind" } } });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { error: { code: "NO_LUCK", message: "changed my mind" } },
+  });
   expect((await client.request("POST", "/api/query/Item", { n: { $gte: 1000 } })).text).toBe("[]");
   expect(await head()).toBe(before);
   await aMoment();
@@ -66,7 +79,12 @@ test("a client that was away gets exactly what it missed, in order, over a socke
   ]);
   expect(socket.events).toEqual(pulled["changes"] as never);
   await client.insert("Item", { n: 3 });
-  expect((await socket.heard(4)).map(({ seq }) => seq)).toEqual([cursor + 1, cursor + 2, cursor + 3, cursor + 4]);
+  expect((await socket.heard(4)).map(({ seq }) => seq)).toEqual([
+    cursor + 1,
+    cursor + 2,
+    cursor + 3,
+    cursor + 4,
+  ]);
   socket.close();
 });
 
@@ -90,10 +108,14 @@ test("sockets that join amid writes each hear every change once and in order", a
 });
 
 test("an older client, which pulls and then opens a socket without a cursor, misses nothing in between", async () => {
-  const { last_seq: cursor } = (await client.request("GET", "/api/sync/pull?since=0")).body["cursor"] as { last_seq: number };
+  const { last_seq: cursor } = (await client.request("GET", "/api/sync/pull?since=0")).body[
+    "cursor"
+  ] as { last_seq: number };
   const id = await client.insert("Item", { n: 77 });
   const socket = await client.live().opened();
-  await until(() => socket.events.some(({ row_id: rowId, seq }) => rowId === id && seq === cursor + 1));
+  await until(() =>
+    socket.events.some(({ row_id: rowId, seq }) => rowId === id && seq === cursor + 1),
+  );
   socket.close();
 });
 
@@ -103,18 +125,32 @@ test("a client that was away too long, comes from the future or from another log
   for (let n = 0; n < 20; n += 1) await caller.insert("Item", { n });
   await own.server.maintain();
   const old = await caller.request("GET", "/api/sync/pull?since=3");
-  expect(old).toMatchObject({ status: 410, body: { error: { code: "RESYNC_REQUIRED", oldest_seq: 16 } } });
+  expect(old).toMatchObject({
+    status: 410,
+    body: { error: { code: "RESYNC_REQUIRED", oldest_seq: 16 } },
+  });
   expect((await caller.request("GET", "/api/sync/pull?since=15")).status).toBe(200);
   expect((await caller.request("GET", "/api/sync/pull?since=21")).status).toBe(410);
   expect((await caller.request("GET", "/api/sync/pull?since=18&epoch=other")).status).toBe(410);
 
   const socket = caller.live(3);
   await until(() => socket.closed !== null);
-  expect(socket.texts.map((text) => JSON.parse(text) as unknown)).toMatchObject([{ type: "resync" }]);
+  expect(socket.texts.map((text) => JSON.parse(text) as unknown)).toMatchObject([
+    { type: "resync" },
+  ]);
   // And from the beginning it gets everything, in pages.
   const first = (await caller.request("GET", "/api/sync/pull?since=0&limit=15")).body;
-  const second = (await caller.request("GET", `/api/sync/pull?since=0&limit=15&page=${first["next_page"] as string}`)).body;
-  expect([(first["changes"] as unknown[]).length, (second["changes"] as unknown[]).length, second["next_page"]]).toEqual([15, 5, undefined]);
+  const second = (
+    await caller.request(
+      "GET",
+      `/api/sync/pull?since=0&limit=15&page=${first["next_page"] as string}`,
+    )
+  ).body;
+  expect([
+    (first["changes"] as unknown[]).length,
+    (second["changes"] as unknown[]).length,
+    second["next_page"],
+  ]).toEqual([15, 5, undefined]);
   await own.stop();
 });
 
@@ -124,7 +160,9 @@ test("a slow reader is told to resync, and does not make the server's memory gro
   const { port } = new URL(own.url);
   const slow = connect(Number(port), "127.0.0.1");
   let heard = "";
-  slow.write(`GET /ws?since=0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
+  slow.write(
+    `GET /ws?since=0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  );
   await new Promise((resolve) => slow.once("data", resolve));
   slow.pause();
   Bun.gc(true);

@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Platform, type Socket, type SyncEngine, type TransportType } from "@pylonsync/sync";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  systemPlatform,
+  type Platform,
+  type Socket,
+  type SyncEngine,
+  type TransportType,
+} from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
@@ -13,13 +21,21 @@ const app = appOf(
   buildManifest({
     name: "todos",
     version: "1.0.0",
-    entities: [entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId: field.string().owner() })],
+    entities: [
+      entity("Todo", {
+        title: field.string(),
+        done: field.bool().default(false),
+        ownerId: field.string().owner(),
+      }),
+    ],
     policies: [policy({ name: "own", entity: "Todo", allow: own })],
   }),
   {
     add: mutation({
       args: { title: v.string() },
-      handler: async (ctx, { title }) => ({ id: await ctx.db.insert("Todo", { title, ownerId: ctx.auth.userId ?? "" }) }),
+      handler: async (ctx, { title }) => ({
+        id: await ctx.db.insert("Todo", { title, ownerId: ctx.auth.userId ?? "" }),
+      }),
     }),
   },
 );
@@ -48,13 +64,20 @@ function connect(url: string, transport: TransportType, token?: string): SyncEng
   return engine;
 }
 
-const titles = (engine: SyncEngine): string[] => engine.store.list("Todo").map(({ title }) => String(title)).toSorted();
+const titles = (engine: SyncEngine): string[] =>
+  engine.store
+    .list("Todo")
+    .map(({ title }) => String(title))
+    .toSorted();
 
 describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
   test("a write shows at once, keeps its id, and reaches the user's other device", async () => {
     const { url } = await serve();
     const { token } = await TestClient.guest(url);
-    const [phone, laptop] = [connect(url, transport, token ?? ""), connect(url, transport, token ?? "")];
+    const [phone, laptop] = [
+      connect(url, transport, token ?? ""),
+      connect(url, transport, token ?? ""),
+    ];
     await until(() => phone.connected && laptop.connected);
     const id = await phone.insert("Todo", { title: "milk" });
     expect(phone.store.get("Todo", id)).toMatchObject({ id, title: "milk" });
@@ -88,7 +111,12 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
   test("what was written offline, and what happened meanwhile, meets after the reconnect", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-client-"));
     cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
-    const env = { PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(dir, "c.db"), PYLON_DRAIN_SECS: "0", PYLON_SINGLE_PORT: "1" };
+    const env = {
+      PYLON_IN_MEMORY: "0",
+      PYLON_DB_PATH: join(dir, "c.db"),
+      PYLON_DRAIN_SECS: "0",
+      PYLON_SINGLE_PORT: "1",
+    };
     const first = await startServer(app, env);
     const { token } = await TestClient.guest(first.url);
     const engine = connect(first.url, transport, token ?? "");
@@ -104,8 +132,15 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     const again = await startServer(app, { ...env, PYLON_PORT: new URL(first.url).port });
     cleanups.push(() => again.stop());
     await new TestClient(again.url, token).insert("Todo", { title: "elsewhere" });
-    await until(() => titles(engine).join() === "before,elsewhere,offline" && engine.status.pending === 0, 10_000);
-    expect(JSON.parse((await new TestClient(again.url, token).request("POST", "/api/query/Todo", {})).text)).toHaveLength(3);
+    await until(
+      () => titles(engine).join() === "before,elsewhere,offline" && engine.status.pending === 0,
+      10_000,
+    );
+    expect(
+      JSON.parse(
+        (await new TestClient(again.url, token).request("POST", "/api/query/Todo", {})).text,
+      ),
+    ).toHaveLength(3);
   });
 
   test("a client that was away too long takes a new snapshot, never showing an empty list", async () => {
@@ -175,7 +210,11 @@ test("a function is called with the session, and its row arrives", async () => {
   await until(() => engine.connected);
   const { id } = (await engine.fn("add", { title: "by function" })) as { id: string };
   await until(() => engine.store.get("Todo", id) !== null);
-  await expect(engine.fn("add", {})).rejects.toMatchObject({ code: "INVALID_ARGS", status: 400, field: "title" });
+  await expect(engine.fn("add", {})).rejects.toMatchObject({
+    code: "INVALID_ARGS",
+    status: 400,
+    field: "title",
+  });
 });
 
 test("a live query keeps its array until a row in it changes, and hears only of its entity", async () => {
@@ -183,7 +222,11 @@ test("a live query keeps its array until a row in it changes, and hears only of 
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
   await until(() => engine.connected);
-  const open = engine.query("Todo", { where: { done: false }, orderBy: { title: "desc" }, limit: 2 });
+  const open = engine.query("Todo", {
+    where: { done: false },
+    orderBy: { title: "desc" },
+    limit: 2,
+  });
   for (const title of ["a", "b", "c"]) await engine.insert("Todo", { title, done: false });
   const shown = open.getSnapshot();
   expect(shown.map(({ title }) => title)).toEqual(["c", "b"]);
@@ -199,7 +242,12 @@ test("where the server is gone, a call says so in words for people", async () =>
   await engine.signInAsGuest();
   await until(() => engine.connected);
   await stop();
-  const gone = { name: "PylonClientError", code: "UNREACHABLE", status: 0, message: "The server can't be reached. Try again." };
+  const gone = {
+    name: "PylonClientError",
+    code: "UNREACHABLE",
+    status: 0,
+    message: "The server can't be reached. Try again.",
+  };
   await expect(engine.request("GET", "/api/auth/me")).rejects.toMatchObject(gone);
   await expect(engine.fn("add", { title: "lost" })).rejects.toMatchObject(gone);
   await expect(engine.signInAsGuest()).rejects.toMatchObject(gone);
@@ -209,7 +257,10 @@ test("a tab that has not noticed that another one signed in sends nothing in tha
   const { url } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
-  const [one, two] = [0, 1].map(() => createSyncEngine(url, { reconnectDelay: 30, storage })) as [SyncEngine, SyncEngine];
+  const [one, two] = [0, 1].map(() => createSyncEngine(url, { reconnectDelay: 30, storage })) as [
+    SyncEngine,
+    SyncEngine,
+  ];
   for (const engine of [one, two]) {
     engine.start();
     cleanups.push(() => engine.stop());
@@ -226,7 +277,9 @@ test("a tab that has not noticed that another one signed in sends nothing in tha
   await one.insert("Todo", { title: "written as bob" });
   await until(() => one.mutations.all().length === 0);
   expect((await alice.request("POST", "/api/query/Todo", {})).text).toBe("[]");
-  expect(JSON.parse((await bob.request("POST", "/api/query/Todo", {})).text)).toMatchObject([{ title: "written as bob" }]);
+  expect(JSON.parse((await bob.request("POST", "/api/query/Todo", {})).text)).toMatchObject([
+    { title: "written as bob" },
+  ]);
 });
 
 test("what was written before it was known who is there is theirs who held the token", async () => {
@@ -269,11 +322,18 @@ function afterAs(delayMs: number, run: () => void, probing = new Set<object>()):
 }
 
 /** A machine whose network can be taken away without its sockets noticing. */
-function machine(): { readonly platform: Partial<Platform>; readonly say: { offline: () => void }; network: { isThere: boolean } } {
+function machine(): {
+  readonly platform: Partial<Platform>;
+  readonly say: { offline: () => void };
+  network: { isThere: boolean };
+} {
   const network = { isThere: true };
   const say = { offline: (): void => undefined };
   const platform: Partial<Platform> = {
-    fetch: (target, init) => (network.isThere ? systemPlatform.fetch(target, init) : Promise.reject(new TypeError("no network"))),
+    fetch: (target, init) =>
+      network.isThere
+        ? systemPlatform.fetch(target, init)
+        : Promise.reject(new TypeError("no network")),
     onOffline: (run) => {
       say.offline = run;
       return () => undefined;
@@ -282,21 +342,28 @@ function machine(): { readonly platform: Partial<Platform>; readonly say: { offl
   return { platform, say, network };
 }
 
-test.each(["the machine says so", "a write does not get through"])("a network that is gone is noticed though the socket seems open, when %s", async (how) => {
-  const { url } = await serve();
-  const { platform, say, network } = machine();
-  const engine = createSyncEngine(url, { reconnectDelay: 30, storage: createWriteThroughStorage({}, () => undefined), platform });
-  cleanups.push(() => engine.stop());
-  await engine.signInAsGuest();
-  engine.start();
-  await until(() => engine.connected);
-  network.isThere = false;
-  if (how === "the machine says so") say.offline();
-  else await engine.insert("Todo", { title: "kept" });
-  await until(() => engine.status.connection === "offline");
-  network.isThere = true;
-  await until(() => engine.connected && engine.status.pending === 0);
-});
+test.each(["the machine says so", "a write does not get through"])(
+  "a network that is gone is noticed though the socket seems open, when %s",
+  async (how) => {
+    const { url } = await serve();
+    const { platform, say, network } = machine();
+    const engine = createSyncEngine(url, {
+      reconnectDelay: 30,
+      storage: createWriteThroughStorage({}, () => undefined),
+      platform,
+    });
+    cleanups.push(() => engine.stop());
+    await engine.signInAsGuest();
+    engine.start();
+    await until(() => engine.connected);
+    network.isThere = false;
+    if (how === "the machine says so") say.offline();
+    else await engine.insert("Todo", { title: "kept" });
+    await until(() => engine.status.connection === "offline");
+    network.isThere = true;
+    await until(() => engine.connected && engine.status.pending === 0);
+  },
+);
 
 test("a machine that says it is offline and is not stays live", async () => {
   const { url } = await serve();
@@ -332,7 +399,12 @@ test("a connection that comes back while it is still asked whether the last one 
     platform: {
       ...platform,
       // What is asked of a dead server is answered by nobody.
-      fetch: (target, init) => (isSlow ? new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(new TypeError("aborted")))) : systemPlatform.fetch(target, init)),
+      fetch: (target, init) =>
+        isSlow
+          ? new Promise((_, reject) =>
+              init.signal?.addEventListener("abort", () => reject(new TypeError("aborted"))),
+            )
+          : systemPlatform.fetch(target, init),
       openSocket: (target, protocols) => {
         const socket = systemPlatform.openSocket(target, protocols);
         sockets.push(socket);
@@ -362,10 +434,17 @@ test("a request that the server refuses as a whole does not keep what is behind 
     fetch: async (target, init) => {
       if (hasRefused || !target.endsWith("/push")) return systemPlatform.fetch(target, init);
       hasRefused = true;
-      return Response.json({ error: { code: "BODY_TOO_LARGE", message: "Too large." } }, { status: 413 });
+      return Response.json(
+        { error: { code: "BODY_TOO_LARGE", message: "Too large." } },
+        { status: 413 },
+      );
     },
   };
-  const engine = createSyncEngine(url, { reconnectDelay: 30, storage: createWriteThroughStorage({}, () => undefined), platform });
+  const engine = createSyncEngine(url, {
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    platform,
+  });
   cleanups.push(() => engine.stop());
   await engine.signInAsGuest();
   const refused: string[] = [];
@@ -384,7 +463,9 @@ test("a client's query, which knows no schema, refuses what is no filter, and fi
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
   await engine.insert("Todo", { title: "milk" });
-  expect(() => engine.query("Todo", { where: { title: { $nope: 1 } } })).toThrow(expect.objectContaining({ code: "INVALID_QUERY" }));
+  expect(() => engine.query("Todo", { where: { title: { $nope: 1 } } })).toThrow(
+    expect.objectContaining({ code: "INVALID_QUERY" }),
+  );
   expect(engine.query("Nothing").getSnapshot()).toEqual([]);
   expect(engine.query("Todo", { where: { colour: "red" } }).getSnapshot()).toEqual([]);
   expect(engine.query("Todo", { where: { colour: null } }).getSnapshot()).toHaveLength(1);
@@ -411,5 +492,7 @@ test("what the admin wrote is not sent by nobody", async () => {
   expect(refused).toEqual(["SESSION_CHANGED"]);
   await until(() => engine.connected);
   expect(engine.resolvedSession().isAdmin).toBe(false);
-  expect((await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/query/Todo", {})).text).toBe("[]");
+  expect((await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/query/Todo", {})).text).toBe(
+    "[]",
+  );
 });

@@ -28,12 +28,28 @@ export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => (
 );
 
 /** `pylon start` in a process of its own, as in production. */
-async function startProcess(): Promise<{ readonly kill: (signal: NodeJS.Signals) => Promise<number> }> {
-  const env = { ...process.env, PYLON_DB_PATH: join(dir, "d.db"), PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0" };
-  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], { env, stdout: "ignore", stderr: "inherit" });
+async function startProcess(): Promise<{
+  readonly kill: (signal: NodeJS.Signals) => Promise<number>;
+}> {
+  const env = {
+    ...process.env,
+    PYLON_DB_PATH: join(dir, "d.db"),
+    PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
+    PYLON_LOG_LEVEL: "error",
+    PYLON_RATE_LIMIT_MAX: "0",
+    PYLON_FN_RATE_LIMIT_MAX: "0",
+  };
+  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], {
+    env,
+    stdout: "ignore",
+    stderr: "inherit",
+  });
   children.push(child);
   for (;;) {
-    const isUp = await fetch(`http://localhost:${PORT}/health`).then(({ ok }) => ok, () => false);
+    const isUp = await fetch(`http://localhost:${PORT}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
     if (isUp) break;
     if (child.exitCode !== null) throw new Error("The server did not start.");
     await Bun.sleep(10);
@@ -49,13 +65,20 @@ async function startProcess(): Promise<{ readonly kill: (signal: NodeJS.Signals)
 test("kill -9 amid 200 concurrent inserts loses no acknowledged row, and a retry of all applies each once", async () => {
   const url = `http://localhost:${PORT}`;
   const client = new TestClient(url, ADMIN_TOKEN);
-  const changes = Array.from({ length: INSERTS }, (_, n) => ({ entity: "Item", row_id: `row-${n}`, kind: "insert", data: { n }, op_id: `op-${n}` }));
+  const changes = Array.from({ length: INSERTS }, (_, n) => ({
+    entity: "Item",
+    row_id: `row-${n}`,
+    kind: "insert",
+    data: { n },
+    op_id: `op-${n}`,
+  }));
   const push = (change: (typeof changes)[number]): Promise<boolean> =>
     client.request("POST", "/api/sync/push", { changes: [change], results: true }).then(
       ({ status, body }) => status === 200 && body["applied"] === 1,
       () => false,
     );
-  const rowIds = async (): Promise<string[]> => ((await client.request("POST", "/api/query/Item", {})).text.match(/row-\d+/g) ?? []).toSorted();
+  const rowIds = async (): Promise<string[]> =>
+    ((await client.request("POST", "/api/query/Item", {})).text.match(/row-\d+/g) ?? []).toSorted();
 
   const first = await startProcess();
   // Some are answered, some are under way, some have not begun.
@@ -84,13 +107,16 @@ test("kill -9 amid 200 concurrent inserts loses no acknowledged row, and a retry
 
 test("a mutation function called again with the same key runs once and answers alike, also after a restart", async () => {
   const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
-  const call = (): Promise<{ text: string }> => client.request("POST", "/api/fn/add", { n: 7000 }, { "Idempotency-Key": "key-1" });
+  const call = (): Promise<{ text: string }> =>
+    client.request("POST", "/api/fn/add", { n: 7000 }, { "Idempotency-Key": "key-1" });
   const first = await startProcess();
   const answer = (await call()).text;
   expect((await call()).text).toBe(answer);
   await first.kill("SIGKILL");
   const second = await startProcess();
   expect((await call()).text).toBe(answer);
-  expect(JSON.parse((await client.request("POST", "/api/query/Item", { n: 7000 })).text)).toHaveLength(1);
+  expect(
+    JSON.parse((await client.request("POST", "/api/query/Item", { n: 7000 })).text),
+  ).toHaveLength(1);
   await second.kill("SIGTERM");
 }, 60_000);

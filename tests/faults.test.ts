@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, type Platform, type Socket, type SyncEngine } from "@pylonsync/sync";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  type Platform,
+  type Socket,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import { contents, faultyFetch, socketsInto } from "./support/bad-network.ts";
 import { TestClient, until } from "./support/client.ts";
 import { randomOf } from "./support/random.ts";
@@ -10,7 +16,9 @@ const app = appOf(
   buildManifest({
     name: "faults",
     version: "1.0.0",
-    entities: [entity("Item", { n: field.int(), by: field.string(), ownerId: field.string().owner() })],
+    entities: [
+      entity("Item", { n: field.int(), by: field.string(), ownerId: field.string().owner() }),
+    ],
     policies: [policy({ name: "own", entity: "Item", allow: "auth.userId == data.ownerId" })],
   }),
 );
@@ -29,7 +37,10 @@ class BadNetwork {
   }
 
   platform(): Partial<Platform> {
-    return { fetch: faultyFetch((what) => this.#fault(what)), openSocket: socketsInto(this.#sockets) };
+    return {
+      fetch: faultyFetch((what) => this.#fault(what)),
+      openSocket: socketsInto(this.#sockets),
+    };
   }
 
   /** Cuts every socket that is open, without a word. */
@@ -78,7 +89,10 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
       const rows = engine.store.list("Item");
       const row = rows[Math.floor(random() * rows.length)];
       const dice = random();
-      if (row === undefined || dice < 0.5) inserted.add(await engine.insert("Item", { n: step, by: String(by), ownerId: owner.userId }));
+      if (row === undefined || dice < 0.5)
+        inserted.add(
+          await engine.insert("Item", { n: step, by: String(by), ownerId: owner.userId }),
+        );
       else if (dice < 0.8) await engine.update("Item", row.id, { n: 1000 + step });
       else {
         await engine.delete("Item", row.id);
@@ -89,10 +103,23 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
     }
 
     network.isHealed = true;
-    await until(() => engines.every((engine) => engine.connected && engine.status.pending === 0), 20_000);
-    const truth = contents(JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as { id: string }[]);
-    await until(() => engines.every((engine) => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(truth)), 20_000);
-    expect(Object.keys(truth).toSorted()).toEqual([...inserted].filter((id) => !deleted.has(id)).toSorted());
+    await until(
+      () => engines.every((engine) => engine.connected && engine.status.pending === 0),
+      20_000,
+    );
+    const truth = contents(
+      JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as { id: string }[],
+    );
+    await until(
+      () =>
+        engines.every(
+          (engine) => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(truth),
+        ),
+      20_000,
+    );
+    expect(Object.keys(truth).toSorted()).toEqual(
+      [...inserted].filter((id) => !deleted.has(id)).toSorted(),
+    );
     // An update that met another device's delete is the only refusal there can be.
     expect(refused.filter((what) => what !== "update NOT_FOUND")).toEqual([]);
     for (const engine of engines) engine.stop();

@@ -1,6 +1,13 @@
 import { afterEach, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, systemPlatform, type Disk, type Platform, type SyncEngine } from "@pylonsync/sync";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  systemPlatform,
+  type Disk,
+  type Platform,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import { TestClient, until } from "./support/client.ts";
 import { useFakeIndexedDb } from "./support/fake-indexed-db.ts";
 import { appOf, startServer } from "./support/server.ts";
@@ -29,11 +36,25 @@ async function serve(): Promise<string> {
   return server.url;
 }
 
-const names = Array.from({ length: 20 }, (_, n) => `kept-${n}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`);
+const names = Array.from(
+  { length: 20 },
+  (_, n) => `kept-${n}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`,
+);
 const newName = (): string => names.pop() ?? "";
 
-function connect(url: string, appName: string, token: string | null, platform: Partial<Platform> = {}): SyncEngine {
-  const engine = createSyncEngine(url, { appName, token: token ?? "", reconnectDelay: 30, storage: createWriteThroughStorage({}, () => undefined), platform });
+function connect(
+  url: string,
+  appName: string,
+  token: string | null,
+  platform: Partial<Platform> = {},
+): SyncEngine {
+  const engine = createSyncEngine(url, {
+    appName,
+    token: token ?? "",
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    platform,
+  });
   engine.start();
   cleanups.push(() => engine.stop());
   return engine;
@@ -46,7 +67,12 @@ async function diskOf(appName: string, server: string): Promise<Disk> {
   return disk;
 }
 
-const noPush: Partial<Platform> = { fetch: (url, init) => (url.endsWith("/push") ? Promise.reject(new TypeError("no network")) : systemPlatform.fetch(url, init)) };
+const noPush: Partial<Platform> = {
+  fetch: (url, init) =>
+    url.endsWith("/push")
+      ? Promise.reject(new TypeError("no network"))
+      : systemPlatform.fetch(url, init),
+};
 const numbers = (engine: SyncEngine): unknown[] => engine.store.list("Item").map(({ n }) => n);
 
 test("what waits for one server is neither sent to another one of the same page, nor dropped by it", async () => {
@@ -66,8 +92,12 @@ test("what waits for one server is neither sent to another one of the same page,
   other.stop();
 
   const again = connect(here, appName, ann.token);
-  await until(() => again.connected && again.status.pending === 0 && again.store.list("Item").length === 1);
-  expect(JSON.parse((await ann.request("POST", "/api/query/Item", {})).text)).toMatchObject([{ n: 1 }]);
+  await until(
+    () => again.connected && again.status.pending === 0 && again.store.list("Item").length === 1,
+  );
+  expect(JSON.parse((await ann.request("POST", "/api/query/Item", {})).text)).toMatchObject([
+    { n: 1 },
+  ]);
 });
 
 test("a write that was applied is off the disk after a stop", async () => {
@@ -97,8 +127,16 @@ test("a disk that can't even be asked for changes nothing", async () => {
 });
 
 const SESSION = { userId: "ann", tenantId: null, isAdmin: false, isGuest: false, roles: [] };
-const headAt = (seq: number): Parameters<Disk["replaceReplica"]>[0] => ({ session: SESSION, epoch: "e", seq });
-const row = (id: string): Parameters<Disk["patchReplica"]>[2][number] => ({ entity: "Item", id, row: { id } });
+const headAt = (seq: number): Parameters<Disk["replaceReplica"]>[0] => ({
+  session: SESSION,
+  epoch: "e",
+  seq,
+});
+const row = (id: string): Parameters<Disk["patchReplica"]>[2][number] => ({
+  entity: "Item",
+  id,
+  row: { id },
+});
 const kept = async (disk: Disk): Promise<unknown> => {
   const replica = await disk.readReplica();
   return [replica?.head.seq, replica?.rows.map(({ id }) => id).join()];

@@ -13,7 +13,12 @@ const app = appOf(
       entity("Message", { channelId: field.string(), text: field.string() }),
     ],
     policies: [
-      policy({ name: "own_memberships", entity: "Member", allowRead: "auth.userId == data.userId", allowWrite: "auth.isAdmin" }),
+      policy({
+        name: "own_memberships",
+        entity: "Member",
+        allowRead: "auth.userId == data.userId",
+        allowWrite: "auth.isAdmin",
+      }),
       policy({ name: "in_channel", entity: "Message", allow: isMember }),
     ],
   }),
@@ -23,7 +28,9 @@ let server: TestServer;
 let admin: TestClient;
 let alice: TestClient;
 let bob: TestClient;
-const cursorOf = async (client: TestClient): Promise<number> => ((await client.request("GET", "/api/sync/pull?since=0")).body["cursor"] as { last_seq: number }).last_seq;
+const cursorOf = async (client: TestClient): Promise<number> =>
+  ((await client.request("GET", "/api/sync/pull?since=0")).body["cursor"] as { last_seq: number })
+    .last_seq;
 
 beforeAll(async () => {
   server = await startServer(app);
@@ -35,12 +42,20 @@ afterAll(() => server.stop());
 
 test("a member reads, writes and hears a channel; a stranger does none of it", async () => {
   await admin.insert("Member", { channelId: "c1", userId: alice.userId });
-  const [hers, his] = await Promise.all([alice.live(await cursorOf(alice)).ready(), bob.live(await cursorOf(bob)).ready()]);
+  const [hers, his] = await Promise.all([
+    alice.live(await cursorOf(alice)).ready(),
+    bob.live(await cursorOf(bob)).ready(),
+  ]);
   const id = await alice.insert("Message", { channelId: "c1", text: "hello members" });
-  expect((await bob.request("POST", "/api/entities/Message", { channelId: "c1", text: "let me in" })).status).toBe(403);
+  expect(
+    (await bob.request("POST", "/api/entities/Message", { channelId: "c1", text: "let me in" }))
+      .status,
+  ).toBe(403);
   expect(await hers.heard(1)).toMatchObject([{ kind: "insert", row_id: id }]);
   expect((await bob.request("GET", `/api/entities/Message/${id}`)).status).toBe(404);
-  expect((await bob.request("POST", "/api/aggregate/Message", { count: true })).body["rows"]).toEqual([{ count: 0 }]);
+  expect(
+    (await bob.request("POST", "/api/aggregate/Message", { count: true })).body["rows"],
+  ).toEqual([{ count: 0 }]);
   await aMoment();
   expect(his.texts.join()).not.toContain("hello members");
   hers.close();
@@ -53,12 +68,22 @@ test("whoever joins receives the channel's rows, whoever leaves loses them", asy
   const socket = await bob.live(await cursorOf(bob)).ready();
   const member = await admin.insert("Member", { channelId: "c2", userId: bob.userId });
   const joined = await socket.heard(3);
-  expect(joined.filter(({ entity: name }) => name === "Message").map(({ kind, row_id: id }) => `${kind} ${id}`).toSorted()).toEqual(["insert m1", "insert m2"]);
-  expect(joined.find(({ row_id: id }) => id === "m1")?.data).toMatchObject({ text: "one", channelId: "c2" });
+  expect(
+    joined
+      .filter(({ entity: name }) => name === "Message")
+      .map(({ kind, row_id: id }) => `${kind} ${id}`)
+      .toSorted(),
+  ).toEqual(["insert m1", "insert m2"]);
+  expect(joined.find(({ row_id: id }) => id === "m1")?.data).toMatchObject({
+    text: "one",
+    channelId: "c2",
+  });
 
   await admin.request("DELETE", `/api/entities/Member/${member}`);
   const left = (await socket.heard(6)).slice(3);
-  expect(left.map(({ kind, row_id: id }) => `${kind} ${id}`).toSorted()).toEqual([`delete ${member}`, "delete m1", "delete m2"].toSorted());
+  expect(left.map(({ kind, row_id: id }) => `${kind} ${id}`).toSorted()).toEqual(
+    [`delete ${member}`, "delete m1", "delete m2"].toSorted(),
+  );
   expect(left.every((event) => event.data === undefined)).toBe(true);
   await admin.insert("Message", { channelId: "c2", text: "among ourselves" });
   await aMoment();
@@ -66,20 +91,27 @@ test("whoever joins receives the channel's rows, whoever leaves loses them", asy
   socket.close();
 });
 
-test.each(["row first", "right first"])("when rights and rows change in one transaction (%s), the client takes a new snapshot instead of a guess", async (order) => {
-  const message = await admin.insert("Message", { channelId: order, text: "three" });
-  const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
-  const socket = await bob.live(await cursorOf(bob)).ready();
-  const operations = [
-    { op: "delete", entity: "Message", id: message },
-    { op: "delete", entity: "Member", id: member },
-  ];
-  const { body } = await admin.request("POST", "/api/transact", order === "row first" ? operations : operations.toReversed());
-  expect(body["committed"]).toBe(true);
-  await until(() => socket.closed !== null);
-  expect(socket.texts.join()).toContain('"resync"');
-  expect((await bob.request("GET", "/api/sync/pull?since=0")).text).not.toContain(message);
-});
+test.each(["row first", "right first"])(
+  "when rights and rows change in one transaction (%s), the client takes a new snapshot instead of a guess",
+  async (order) => {
+    const message = await admin.insert("Message", { channelId: order, text: "three" });
+    const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
+    const socket = await bob.live(await cursorOf(bob)).ready();
+    const operations = [
+      { op: "delete", entity: "Message", id: message },
+      { op: "delete", entity: "Member", id: member },
+    ];
+    const { body } = await admin.request(
+      "POST",
+      "/api/transact",
+      order === "row first" ? operations : operations.toReversed(),
+    );
+    expect(body["committed"]).toBe(true);
+    await until(() => socket.closed !== null);
+    expect(socket.texts.join()).toContain('"resync"');
+    expect((await bob.request("GET", "/api/sync/pull?since=0")).text).not.toContain(message);
+  },
+);
 
 test("a client that was away while its rights changed is told to take a new snapshot; another one is not", async () => {
   const [hers, his] = [await cursorOf(alice), await cursorOf(bob)];

@@ -37,13 +37,43 @@ beforeAll(async () => {
     PYLON_EMAIL_FROM: "notes@example.com",
     PYLON_TRUST_PROXY_HOPS: "1",
   });
-  const env = { ...process.env, NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1", PYLON_URL: server.url, PYLON_COOKIE_NAME: "notes_session", PYLON_SOCKET_URL: `${server.url.replace("http://127.0.0.1", "ws://localhost")}/ws` };
-  const build = Bun.spawn(["node", NEXT, "build"], { cwd: EXAMPLE, env, stdout: "pipe", stderr: "pipe" });
-  const [output, errors] = await Promise.all([new Response(build.stdout).text(), new Response(build.stderr).text()]);
+  const env = {
+    ...process.env,
+    NODE_ENV: "production",
+    NEXT_TELEMETRY_DISABLED: "1",
+    PYLON_URL: server.url,
+    PYLON_COOKIE_NAME: "notes_session",
+    PYLON_SOCKET_URL: `${server.url.replace("http://127.0.0.1", "ws://localhost")}/ws`,
+  };
+  const build = Bun.spawn(["node", NEXT, "build"], {
+    cwd: EXAMPLE,
+    env,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [output, errors] = await Promise.all([
+    new Response(build.stdout).text(),
+    new Response(build.stderr).text(),
+  ]);
   if ((await build.exited) !== 0) throw new Error(`next build failed: ${output}${errors}`);
-  next = Bun.spawn(["node", NEXT, "start", "--port", String(port), "--hostname", "localhost"], { cwd: EXAMPLE, env, stdout: "ignore", stderr: "inherit" });
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-  await until(() => fetch(url).then(({ ok }) => ok, () => false), 30_000);
+  next = Bun.spawn(["node", NEXT, "start", "--port", String(port), "--hostname", "localhost"], {
+    cwd: EXAMPLE,
+    env,
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+  await until(
+    () =>
+      fetch(url).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    30_000,
+  );
 }, 180_000);
 
 afterAll(async () => {
@@ -59,7 +89,15 @@ async function person(): Promise<{ readonly context: BrowserContext; readonly pa
   const context = await browser.newContext({ viewport: { width: 800, height: 700 } });
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (line) => void (line.type() === "error" && !/Failed to load resource|net::ERR|WebSocket/.test(line.text()) && problems.push(line.text())));
+  page.on(
+    "console",
+    (line) =>
+      void (
+        line.type() === "error" &&
+        !/Failed to load resource|net::ERR|WebSocket/.test(line.text()) &&
+        problems.push(line.text())
+      ),
+  );
   return { context, page };
 }
 
@@ -89,7 +127,8 @@ async function add(page: Page, text: string): Promise<void> {
   await page.getByRole("listitem").filter({ hasText: text }).waitFor();
 }
 
-const cookieOf = async (context: BrowserContext): Promise<string> => (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+const cookieOf = async (context: BrowserContext): Promise<string> =>
+  (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
 
 test("a page is for who is signed in, brings back to its target, and shows the user's own rows, rendered and live", async () => {
   const [ann, ben] = [await person(), await person()];
@@ -106,17 +145,27 @@ test("a page is for who is signed in, brings back to its target, and shows the u
   expect(stored).not.toContain(session?.value ?? "");
 
   // Written by the server, before any script has run.
-  await until(async () => (await (await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })).text()).includes("<li>a note of Ann</li>"));
-  const html = await (await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })).text();
+  await until(async () =>
+    (
+      await (
+        await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })
+      ).text()
+    ).includes("<li>a note of Ann</li>"),
+  );
+  const html = await (
+    await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })
+  ).text();
   // React marks where two texts meet.
   expect(html.replaceAll("<!-- -->", "")).toContain("Notes of ann@example.com");
   expect(html).not.toContain("the secret of Ben");
   expect(html).not.toContain(session?.value ?? "");
   // The first render knows who is signed in.
-  expect(html).toContain("aria-label=\"Account of");
+  expect(html).toContain('aria-label="Account of');
 
   // A function, as the caller.
-  expect(await (await fetch(url, { headers: { Cookie: await cookieOf(ann.context) } })).text()).toContain("Read your notes: 1");
+  expect(
+    await (await fetch(url, { headers: { Cookie: await cookieOf(ann.context) } })).text(),
+  ).toContain("Read your notes: 1");
 
   const other = await ann.context.newPage();
   await other.goto(`${url}/notes`);
@@ -137,7 +186,10 @@ test("a page is for who is signed in, brings back to its target, and shows the u
   await stranger.page.getByRole("heading", { name: "Devices" }).waitFor();
   await stranger.page.getByText("(this one)").waitFor();
   await stranger.page.screenshot({ path: join(shots, "next-account.png"), fullPage: true });
-  const madeUp = await fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: "notes_session=made-up" } });
+  const madeUp = await fetch(`${url}/notes`, {
+    redirect: "manual",
+    headers: { Cookie: "notes_session=made-up" },
+  });
   expect(madeUp.status).toBe(307);
   expect(madeUp.headers.get("location")).toBe("/auth/sign-in?next=%2Fnotes");
 
@@ -148,19 +200,37 @@ test("a page is for who is signed in, brings back to its target, and shows the u
   await ann.page.getByRole("button", { name: "Sign out" }).click();
   await ann.page.waitForURL(`${url}/`);
   await other.getByRole("button", { name: /^Account of/ }).waitFor({ state: "detached" });
-  expect((await fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: cookie } })).status).toBe(307);
-  for (const at of [url, server.url]) expect(((await (await fetch(`${at}/api/auth/me`, { headers: { Cookie: cookie } })).json()) as { user_id: unknown }).user_id).toBeNull();
+  expect(
+    (await fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: cookie } })).status,
+  ).toBe(307);
+  for (const at of [url, server.url])
+    expect(
+      (
+        (await (await fetch(`${at}/api/auth/me`, { headers: { Cookie: cookie } })).json()) as {
+          user_id: unknown;
+        }
+      ).user_id,
+    ).toBeNull();
   await Promise.all([ann, ben, stranger].map(({ context }) => context.close()));
 }, 120_000);
 
 test("a long address and a long word fit on a small phone", async () => {
   const { page } = await person();
   await page.setViewportSize({ width: 320, height: 640 });
-  await signUp(page, "a.person.with.a.very.long.name.indeed@mail.of.a.very.long.domain.example.com");
+  await signUp(
+    page,
+    "a.person.with.a.very.long.name.indeed@mail.of.a.very.long.domain.example.com",
+  );
   await live(page);
-  await add(page, "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft");
+  await add(
+    page,
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+  );
   await page.screenshot({ path: join(shots, "next-notes-narrow.png") });
-  const overflow = (): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const overflow = (): Promise<number> =>
+    page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
   expect(await overflow()).toBe(0);
   await page.getByRole("button", { name: /Account of/ }).click();
   await page.getByText("Sign out").waitFor();
@@ -170,7 +240,13 @@ test("a long address and a long word fit on a small phone", async () => {
 
 test("T10: a sign-in leads to no other site", async () => {
   const { page, context } = await person();
-  for (const evil of ["https://evil.example/", "//evil.example", "/\\evil.example", "/..//evil.example", "javascript:alert(1)"]) {
+  for (const evil of [
+    "https://evil.example/",
+    "//evil.example",
+    "/\\evil.example",
+    "/..//evil.example",
+    "javascript:alert(1)",
+  ]) {
     await context.clearCookies();
     await page.goto(`${url}/sign-in?next=${encodeURIComponent(evil)}`);
     await signIn(page, "ben@example.com");
@@ -178,7 +254,9 @@ test("T10: a sign-in leads to no other site", async () => {
     expect([evil, new URL(page.url()).origin]).toEqual([evil, url]);
   }
   // The pages of the Pylon server, which are on this origin too.
-  expect((await fetch(`${url}/auth/sign-in?next=${encodeURIComponent("https://evil.example/")}`)).status).toBe(400);
+  expect(
+    (await fetch(`${url}/auth/sign-in?next=${encodeURIComponent("https://evil.example/")}`)).status,
+  ).toBe(400);
   await context.clearCookies();
   await page.goto(`${url}/auth/sign-in?next=/account`);
   await page.getByLabel("E-mail").locator("visible=true").fill("ben@example.com");
@@ -195,10 +273,15 @@ test("the handler streams both ways, keeps what the server decides by, and leads
   await page.waitForURL(`${url}/notes`);
   const Cookie = await cookieOf(context);
   const streamed = await page.evaluate(async () => {
-    const response = await fetch("/api/fn/readAloud", { method: "POST", headers: { Accept: "text/event-stream", "Content-Type": "application/json" }, body: "{}" });
+    const response = await fetch("/api/fn/readAloud", {
+      method: "POST",
+      headers: { Accept: "text/event-stream", "Content-Type": "application/json" },
+      body: "{}",
+    });
     const chunks: string[] = [];
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-    for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read()) chunks.push(chunk.value);
+    for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read())
+      chunks.push(chunk.value);
     return { type: response.headers.get("content-type"), chunks };
   });
   expect(streamed.type).toContain("text/event-stream");
@@ -209,19 +292,49 @@ test("the handler streams both ways, keeps what the server decides by, and leads
 
   const size = 32 * 1024 * 1024;
   const uploaded = await page.evaluate(async (bytes) => {
-    const response = await fetch("/api/files/upload", { method: "POST", headers: { "Content-Type": "application/octet-stream", "X-Filename": "big.bin" }, body: new Uint8Array(bytes).fill(7) });
-    return { status: response.status, body: (await response.json()) as { id: string; size: number } };
+    const response = await fetch("/api/files/upload", {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream", "X-Filename": "big.bin" },
+      body: new Uint8Array(bytes).fill(7),
+    });
+    return {
+      status: response.status,
+      body: (await response.json()) as { id: string; size: number },
+    };
   }, size);
   expect(uploaded).toMatchObject({ status: 201, body: { size } });
-  const back = await fetch(`${url}/api/files/${uploaded.body.id}`, { headers: { Cookie, Range: "bytes=0-1" } });
+  const back = await fetch(`${url}/api/files/${uploaded.body.id}`, {
+    headers: { Cookie, Range: "bytes=0-1" },
+  });
   expect([back.status, back.headers.get("content-range")]).toEqual([206, `bytes 0-1/${size}`]);
 
   // A foreign page's write is refused, because Origin comes through unchanged.
-  const foreign = await fetch(`${url}/api/entities/Note`, { method: "POST", headers: { Cookie, Origin: "https://evil.example" }, body: JSON.stringify({ text: "forged" }) });
-  expect([foreign.status, ((await foreign.json()) as { error: { code: string } }).error.code]).toEqual([403, "CSRF_REJECTED"]);
-  for (const path of ["/api/%2e%2e/metrics", "/api/..%2f..%2fmetrics", "/api/x%5c..%5c", "/api//evil.example"]) expect([path, (await fetch(url + path, { redirect: "manual", headers: { Cookie } })).status === 200]).toEqual([path, false]);
-  const out = await fetch(`${url}/api/auth/session`, { method: "DELETE", headers: { Cookie, Origin: url } });
-  expect(out.headers.getSetCookie()[0]).toMatch(/^notes_session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/);
+  const foreign = await fetch(`${url}/api/entities/Note`, {
+    method: "POST",
+    headers: { Cookie, Origin: "https://evil.example" },
+    body: JSON.stringify({ text: "forged" }),
+  });
+  expect([
+    foreign.status,
+    ((await foreign.json()) as { error: { code: string } }).error.code,
+  ]).toEqual([403, "CSRF_REJECTED"]);
+  for (const path of [
+    "/api/%2e%2e/metrics",
+    "/api/..%2f..%2fmetrics",
+    "/api/x%5c..%5c",
+    "/api//evil.example",
+  ])
+    expect([
+      path,
+      (await fetch(url + path, { redirect: "manual", headers: { Cookie } })).status === 200,
+    ]).toEqual([path, false]);
+  const out = await fetch(`${url}/api/auth/session`, {
+    method: "DELETE",
+    headers: { Cookie, Origin: url },
+  });
+  expect(out.headers.getSetCookie()[0]).toMatch(
+    /^notes_session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/,
+  );
   expect(out.headers.get("connection")).not.toBe("upgrade");
   await context.close();
 }, 60_000);

@@ -24,9 +24,20 @@ beforeAll(async () => {
   app = await loadApp(join(import.meta.dir, "support", "replica-app"), { dev: false });
   const port = await freePort();
   origin = `http://localhost:${port}`;
-  env = { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_PUBLIC_URL: origin, PYLON_COOKIE_SECURE: "0", PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(dir, "offline.db"), PYLON_DRAIN_SECS: "0" };
+  env = {
+    PYLON_PORT: String(port),
+    PYLON_SINGLE_PORT: "1",
+    PYLON_PUBLIC_URL: origin,
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_IN_MEMORY: "0",
+    PYLON_DB_PATH: join(dir, "offline.db"),
+    PYLON_DRAIN_SECS: "0",
+  };
   server = await startServer(app, env);
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-features=LocalNetworkAccessChecks"] });
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-features=LocalNetworkAccessChecks"],
+  });
 }, 60_000);
 afterAll(async () => {
   await browser.close();
@@ -40,7 +51,11 @@ afterEach(async () => {
   await context.close();
 });
 
-/** Opens the page in another tab of the same browser. @param before is run in it before anything of it */
+/**
+ * Opens the page in another tab of the same browser.
+ *
+ * @param before is run in it before anything of it
+ */
 async function open(path = "/", before?: () => void): Promise<Page> {
   const page = await context.newPage();
   if (before !== undefined) await page.addInitScript(before);
@@ -55,19 +70,25 @@ async function signIn(page: Page): Promise<TestClient> {
   return new TestClient(origin, token, userId);
 }
 
-const user = (page: Page, pattern: RegExp): Promise<void> => page.locator("#user").filter({ hasText: pattern, hasNotText: "unknown" }).waitFor();
-const status = (page: Page, text: string): Promise<void> => page.locator("#status").filter({ hasText: text }).waitFor();
+const user = (page: Page, pattern: RegExp): Promise<void> =>
+  page.locator("#user").filter({ hasText: pattern, hasNotText: "unknown" }).waitFor();
+const status = (page: Page, text: string): Promise<void> =>
+  page.locator("#status").filter({ hasText: text }).waitFor();
 async function live(page: Page, userId: string): Promise<void> {
   await user(page, new RegExp(userId));
   await status(page, "live");
 }
-const insert = (page: Page, title: string): Promise<string> => page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
+const insert = (page: Page, title: string): Promise<string> =>
+  page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
 const shown = (page: Page): Promise<string> => page.locator("#rows").innerText();
-const shows = (page: Page, titles: string): Promise<void> => until(async () => (await shown(page)) === titles);
-const sent = (page: Page): Promise<void> => page.locator("#pending").filter({ hasText: /^0$/ }).waitFor();
+const shows = (page: Page, titles: string): Promise<void> =>
+  until(async () => (await shown(page)) === titles);
+const sent = (page: Page): Promise<void> =>
+  page.locator("#pending").filter({ hasText: /^0$/ }).waitFor();
 
 /** Answered, and the row is on disk in place of the write. */
-const settled = (page: Page): Promise<void> => until(async () => !(await onDisk(page)).includes("op_id"));
+const settled = (page: Page): Promise<void> =>
+  until(async () => !(await onDisk(page)).includes("op_id"));
 
 async function onServer(client: TestClient): Promise<string[]> {
   const { text } = await client.request("POST", "/api/query/Todo", { $order: { title: "asc" } });
@@ -85,16 +106,23 @@ function onDisk(page: Page): Promise<string> {
     const found: unknown[] = [];
     for (const { name = "" } of await indexedDB.databases()) {
       const db = await asked(indexedDB.open(name));
-      for (const store of db.objectStoreNames) found.push(await asked(db.transaction(store).objectStore(store).getAll()));
+      for (const store of db.objectStoreNames)
+        found.push(await asked(db.transaction(store).objectStore(store).getAll()));
       db.close();
     }
     return JSON.stringify(found);
   });
 }
 
-/** Keeps the page itself, as a service worker would, so that it can be opened while the server is away. */
+/**
+ * Keeps the page itself, as a service worker would, so that it can be opened while the server is
+ * away.
+ */
 async function keepShell(): Promise<void> {
-  const kept = new Map<string, { readonly body: Buffer; readonly headers: Record<string, string> }>();
+  const kept = new Map<
+    string,
+    { readonly body: Buffer; readonly headers: Record<string, string> }
+  >();
   await context.route(
     (url) => !url.pathname.startsWith("/api"),
     async (route) => {
@@ -129,7 +157,9 @@ test("what is written offline outlives the tab, and goes out once when the app i
   await live(again, client.userId);
   await sent(again);
   expect(await onServer(client)).toEqual(["before", "offline"]);
-  expect((await client.request("GET", `/api/entities/Todo/${id}`)).body).toMatchObject({ done: true });
+  expect((await client.request("GET", `/api/entities/Todo/${id}`)).body).toMatchObject({
+    done: true,
+  });
   expect(await again.evaluate(() => window.refused)).toEqual([]);
   await settled(again);
 }, 60_000);
@@ -164,14 +194,21 @@ test("while the server is away a reload shows the rows and the user, and what is
   await insert(page, "later");
   await page.reload();
   await shows(page, "kept,later");
-  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({ ready: true, stale: true, pending: 1 });
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+    ready: true,
+    stale: true,
+    pending: 1,
+  });
   // What a server renders is newer than what was kept.
   expect(await page.locator("#preloaded").innerText()).toContain("rendered");
   server = await startServer(app, env);
   await status(page, "live");
   await sent(page);
   expect(await onServer(client)).toEqual(["kept", "later"]);
-  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({ ready: true, stale: false });
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+    ready: true,
+    stale: false,
+  });
   expect(await page.locator("#preloaded").innerText()).toBe("kept,later");
 }, 60_000);
 
@@ -196,9 +233,19 @@ test("a replica of several thousand rows is kept whole, and two tabs that follow
   const client = await signIn(one);
   await live(two, client.userId);
   const ROWS = 2_500;
-  const rows = Array.from({ length: ROWS }, (_, n) => ({ entity: "Todo", row_id: `row-${n}`, kind: "insert", data: { title: `title ${n}` } }));
-  for (let from = 0; from < ROWS; from += 500) await client.request("POST", "/api/sync/push", { changes: rows.slice(from, from + 500), results: true });
-  const counts = (page: Page): Promise<number> => page.evaluate(() => window.db.sync.store.list("Todo").length);
+  const rows = Array.from({ length: ROWS }, (_, n) => ({
+    entity: "Todo",
+    row_id: `row-${n}`,
+    kind: "insert",
+    data: { title: `title ${n}` },
+  }));
+  for (let from = 0; from < ROWS; from += 500)
+    await client.request("POST", "/api/sync/push", {
+      changes: rows.slice(from, from + 500),
+      results: true,
+    });
+  const counts = (page: Page): Promise<number> =>
+    page.evaluate(() => window.db.sync.store.list("Todo").length);
   for (const page of [one, two]) await until(async () => (await counts(page)) === ROWS);
   await Promise.all([one.reload(), two.reload()]);
   for (const page of [one, two]) await live(page, client.userId);
@@ -206,13 +253,19 @@ test("a replica of several thousand rows is kept whole, and two tabs that follow
   await client.request("DELETE", "/api/entities/Todo/row-8");
   await until(async () => {
     const disk = await onDisk(one);
-    return disk.includes("changed") && !disk.includes('"row-8"') && (disk.match(/"row":/g) ?? []).length === ROWS - 1;
+    return (
+      disk.includes("changed") &&
+      !disk.includes('"row-8"') &&
+      (disk.match(/"row":/g) ?? []).length === ROWS - 1
+    );
   });
   await one.close();
   await server.stop();
   await two.reload();
   await until(async () => (await counts(two)) === ROWS - 1);
-  expect(await two.evaluate(() => window.db.sync.store.get("Todo", "row-7")?.["title"])).toBe("changed");
+  expect(await two.evaluate(() => window.db.sync.store.get("Todo", "row-7")?.["title"])).toBe(
+    "changed",
+  );
   server = await startServer(app, env);
   await live(two, client.userId);
   expect(await counts(two)).toBe(ROWS - 1);
@@ -224,7 +277,8 @@ test("two tabs lose nothing and send nothing twice, though one is closed with wh
   await live(two, client.userId);
   await context.setOffline(true);
   await Promise.all([status(one, "offline"), status(two, "offline")]);
-  for (let n = 0; n < 5; n += 1) await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
+  for (let n = 0; n < 5; n += 1)
+    await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
   await until(async () => ((await onDisk(two)).match(/"op_id"/g) ?? []).length === 10);
   await one.close();
   await context.setOffline(false);
@@ -288,7 +342,10 @@ test("another user of the same browser is shown nothing of the first one's, and 
   await context.setOffline(true);
   await status(page, "offline");
   await insert(page, "alice's, not sent");
-  await until(async () => (await onDisk(page)).includes("not sent") && (await onDisk(page)).includes('"session"'));
+  await until(
+    async () =>
+      (await onDisk(page)).includes("not sent") && (await onDisk(page)).includes('"session"'),
+  );
   await page.close();
   await context.setOffline(false);
   const bob = await TestClient.guest(origin);
@@ -331,7 +388,8 @@ test("when the session has ended, what was not sent waits for its user, and nobo
   expect(await onDisk(again)).toContain("waits");
 
   const admin = new TestClient(origin, ADMIN_TOKEN);
-  const { token } = (await admin.request("POST", "/api/auth/session", { user_id: alice.userId })).body;
+  const { token } = (await admin.request("POST", "/api/auth/session", { user_id: alice.userId }))
+    .body;
   await again.evaluate((renewed) => window.db.sync.setToken(renewed), String(token));
   await live(again, alice.userId);
   await shows(again, "before,waits");
@@ -378,7 +436,13 @@ test("a page of the server's that signs in another user by the cookie has nothin
   await settled(page);
   const other = await context.newPage();
   await other.goto(`${origin}/health`);
-  const bob = await other.evaluate(async () => (await (await fetch("/api/auth/guest", { method: "POST", body: "{}" })).json()) as { user_id: string; token: string });
+  const bob = await other.evaluate(
+    async () =>
+      (await (await fetch("/api/auth/guest", { method: "POST", body: "{}" })).json()) as {
+        user_id: string;
+        token: string;
+      },
+  );
   // The tab's socket goes on as alice's. Whatever is older than a second is asked anew.
   await Bun.sleep(1_100);
   await insert(page, "written as alice");
@@ -417,20 +481,24 @@ test.each([
       IDBObjectStore.prototype.add = full;
     },
   ],
-])("where storage %s, the engine is as without it", async (_, before) => {
-  const page = await open("/", before);
-  const client = await signIn(page);
-  await insert(page, "a");
-  await sent(page);
-  await context.setOffline(true);
-  await status(page, "offline");
-  await insert(page, "b");
-  await shows(page, "a,b");
-  await context.setOffline(false);
-  await status(page, "live");
-  await sent(page);
-  expect(await onServer(client)).toEqual(["a", "b"]);
-  await page.reload();
-  await live(page, client.userId);
-  await shows(page, "a,b");
-}, 60_000);
+])(
+  "where storage %s, the engine is as without it",
+  async (_, before) => {
+    const page = await open("/", before);
+    const client = await signIn(page);
+    await insert(page, "a");
+    await sent(page);
+    await context.setOffline(true);
+    await status(page, "offline");
+    await insert(page, "b");
+    await shows(page, "a,b");
+    await context.setOffline(false);
+    await status(page, "live");
+    await sent(page);
+    expect(await onServer(client)).toEqual(["a", "b"]);
+    await page.reload();
+    await live(page, client.userId);
+    await shows(page, "a,b");
+  },
+  60_000,
+);

@@ -4,11 +4,24 @@ import { TestClient } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 import { freePorts } from "./support/servers/free-port.ts";
 
-const app = appOf(buildManifest({ name: "ports", version: "1.0.0", entities: [entity("Note", { text: field.string() })] }));
+const app = appOf(
+  buildManifest({
+    name: "ports",
+    version: "1.0.0",
+    entities: [entity("Note", { text: field.string() })],
+  }),
+);
 
 /** A WebSocket handshake as plain HTTP, so that a refusal can be read. */
 function handshake(url: string): Promise<Response> {
-  return fetch(url, { headers: { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" } });
+  return fetch(url, {
+    headers: {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    },
+  });
 }
 
 async function codeOf(answer: Promise<Response>): Promise<unknown[]> {
@@ -39,12 +52,25 @@ describe("a server with four ports", () => {
   test("has no shards on port +3, by no path and no method", async () => {
     expect(await codeOf(fetch(at(3, "/?shard=arena&sid=me")))).toEqual(NO_SHARDS);
     expect(await codeOf(fetch(at(3, "/api/shards")))).toEqual(NO_SHARDS);
-    expect(await codeOf(fetch(at(3, "/api/entities/Note"), { method: "POST", body: "{}" }))).toEqual(NO_SHARDS);
+    expect(
+      await codeOf(fetch(at(3, "/api/entities/Note"), { method: "POST", body: "{}" })),
+    ).toEqual(NO_SHARDS);
   });
 
   test("refuses shards on the main port, but lists none to the admin", async () => {
-    for (const path of ["/shards", "/shards/arena", "/api/shards", "/api/shards/arena", "/api/shards/arena/connect?sid=me"]) expect([path, ...(await codeOf(fetch(at(0, path))))]).toEqual([path, ...NO_SHARDS]);
-    expect(await codeOf(fetch(at(0, "/api/shards/arena/input"), { method: "POST", body: '{"input":1}' }))).toEqual(NO_SHARDS);
+    for (const path of [
+      "/shards",
+      "/shards/arena",
+      "/api/shards",
+      "/api/shards/arena",
+      "/api/shards/arena/connect?sid=me",
+    ])
+      expect([path, ...(await codeOf(fetch(at(0, path))))]).toEqual([path, ...NO_SHARDS]);
+    expect(
+      await codeOf(
+        fetch(at(0, "/api/shards/arena/input"), { method: "POST", body: '{"input":1}' }),
+      ),
+    ).toEqual(NO_SHARDS);
     const listed = await new TestClient(at(0, ""), ADMIN_TOKEN).request("GET", "/api/shards");
     expect([listed.status, listed.text]).toEqual([200, "[]"]);
   });
@@ -60,14 +86,22 @@ describe("a server with four ports", () => {
     for (const url of [at(0, "/ws"), at(0, "/ws?since=0"), at(1, "/"), at(1, "/ws")]) {
       const answer = await fetch(url);
       expect([url, answer.status, answer.headers.get("upgrade")]).toEqual([url, 426, "websocket"]);
-      expect(await answer.json()).toMatchObject({ error: { code: "UPGRADE_REQUIRED", hint: expect.stringContaining("Upgrade and Connection") } });
+      expect(await answer.json()).toMatchObject({
+        error: {
+          code: "UPGRADE_REQUIRED",
+          hint: expect.stringContaining("Upgrade and Connection"),
+        },
+      });
     }
     expect((await fetch(at(0, "/wss"))).status).toBe(404);
   });
 
   test("answers a preflight on port +3", async () => {
     const answer = await fetch(at(3, "/"), { method: "OPTIONS", headers: { Origin: at(3, "") } });
-    expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, at(3, "")]);
+    expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([
+      204,
+      at(3, ""),
+    ]);
   });
 });
 
@@ -75,6 +109,12 @@ test("one that is told so opens one port", async () => {
   const port = await freePorts(4);
   const server = await startServer(app, { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1" });
   expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
-  for (const offset of [1, 2, 3]) expect(await fetch(`http://127.0.0.1:${port + offset}/health`).then(({ status }) => status, () => "refused")).toBe("refused");
+  for (const offset of [1, 2, 3])
+    expect(
+      await fetch(`http://127.0.0.1:${port + offset}/health`).then(
+        ({ status }) => status,
+        () => "refused",
+      ),
+    ).toBe("refused");
   await server.stop();
 });

@@ -35,8 +35,18 @@ beforeAll(async () => {
   const [port, devPort] = [await freePort(), await freePort()];
   [url, devUrl] = [`http://localhost:${port}`, `http://localhost:${devPort}`];
   oidc = await startOidcProvider(`${devUrl}/api/auth/callback/acme`);
-  const common = { PYLON_SINGLE_PORT: "1", PYLON_COOKIE_SECURE: "0", PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32) };
-  server = await startServer(await loadApp(APP, { dev: false }), { ...common, PYLON_PORT: String(port), PYLON_PUBLIC_URL: url, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "forms@example.com" });
+  const common = {
+    PYLON_SINGLE_PORT: "1",
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32),
+  };
+  server = await startServer(await loadApp(APP, { dev: false }), {
+    ...common,
+    PYLON_PORT: String(port),
+    PYLON_PUBLIC_URL: url,
+    PYLON_SMTP_URL: mail.url,
+    PYLON_EMAIL_FROM: "forms@example.com",
+  });
   dev = await startServer(await loadApp(APP, { dev: false }), {
     ...common,
     PYLON_DEV_MODE: "1",
@@ -46,7 +56,10 @@ beforeAll(async () => {
     PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret,
     PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer,
   });
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--host-resolver-rules=MAP *.pylon.test 127.0.0.1"] });
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--host-resolver-rules=MAP *.pylon.test 127.0.0.1"],
+  });
   context = await browser.newContext({ viewport: { width: 480, height: 720 } });
   page = await context.newPage();
   page.setDefaultTimeout(20_000);
@@ -58,18 +71,32 @@ afterAll(async () => {
   await Promise.all([oidc.stop(), mail.stop()]);
 });
 
-const codeTo = async (email: string, count = 1): Promise<string> => /\b\d{6}\b/.exec((await mail.to(email, count)).text)?.[0] ?? "";
-const press = (name: string): Promise<void> => page.getByRole("button", { name, exact: true }).click();
+const codeTo = async (email: string, count = 1): Promise<string> =>
+  /\b\d{6}\b/.exec((await mail.to(email, count)).text)?.[0] ?? "";
+const press = (name: string): Promise<void> =>
+  page.getByRole("button", { name, exact: true }).click();
 /** Focus moves after the page is drawn, so it is waited for. */
-const focusOn = (name: string): Promise<void> => until(() => page.evaluate((wanted) => (document.activeElement as HTMLInputElement | null)?.name === wanted, name));
-const shot = (name: string): Promise<unknown> => page.screenshot({ path: join(shots, `react-${name}.png`), fullPage: true });
+const focusOn = (name: string): Promise<void> =>
+  until(() =>
+    page.evaluate(
+      (wanted) => (document.activeElement as HTMLInputElement | null)?.name === wanted,
+      name,
+    ),
+  );
+const shot = (name: string): Promise<unknown> =>
+  page.screenshot({ path: join(shots, `react-${name}.png`), fullPage: true });
 
 async function atHome(origin = url): Promise<void> {
   await page.waitForURL(`${origin}/home`);
-  await page.locator("output").filter({ hasNotText: /nobody|not known/ }).waitFor();
+  await page
+    .locator("output")
+    .filter({ hasNotText: /nobody|not known/ })
+    .waitFor();
 }
 
-/** They come with the answer of the server, and the texts of a list are read without waiting for it. */
+/**
+ * They come with the answer of the server, and the texts of a list are read without waiting for it.
+ */
 async function backupCodes(): Promise<string[]> {
   const items = page.getByRole("list", { name: "Backup codes" }).getByRole("listitem");
   await items.first().waitFor();
@@ -80,18 +107,20 @@ async function backupCodes(): Promise<string[]> {
 
 /** What a phone's camera reads from the page. */
 async function scanned(): Promise<string> {
-  const pixels = await page.getByRole("img", { name: "Key for your authenticator app" }).evaluate(async (svg) => {
-    const image = new Image();
-    image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
-    await image.decode();
-    const canvas = new OffscreenCanvas(300, 300);
-    const context = canvas.getContext("2d");
-    if (context === null) throw new Error("no canvas");
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, 300, 300);
-    context.drawImage(image, 0, 0, 300, 300);
-    return [...context.getImageData(0, 0, 300, 300).data];
-  });
+  const pixels = await page
+    .getByRole("img", { name: "Key for your authenticator app" })
+    .evaluate(async (svg) => {
+      const image = new Image();
+      image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
+      await image.decode();
+      const canvas = new OffscreenCanvas(300, 300);
+      const context = canvas.getContext("2d");
+      if (context === null) throw new Error("no canvas");
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, 300, 300);
+      context.drawImage(image, 0, 0, 300, 300);
+      return [...context.getImageData(0, 0, 300, 300).data];
+    });
   return jsQR(new Uint8ClampedArray(pixels), 300, 300)?.data ?? "";
 }
 
@@ -128,7 +157,9 @@ test("a sign-up is refused at the field that is wrong, confirmed by mail, and kn
   await page.getByRole("button", { name: "Account of Ann" }).click();
   await shot("user-button");
   await page.keyboard.press("Escape");
-  expect(await page.getByRole("button", { name: "Account of Ann" }).getAttribute("aria-expanded")).toBe("false");
+  expect(
+    await page.getByRole("button", { name: "Account of Ann" }).getAttribute("aria-expanded"),
+  ).toBe("false");
   expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toMatch(/token/);
   await signOut();
 }, 60_000);
@@ -197,7 +228,16 @@ test("a sign-out that the server did not hear of is not taken for one", async ()
 test("the account adds an authenticator app, which is asked for; and a passkey, which needs no password", async () => {
   const devtools = await context.newCDPSession(page);
   await devtools.send("WebAuthn.enable");
-  await devtools.send("WebAuthn.addVirtualAuthenticator", { options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+  await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2",
+      transport: "internal",
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
   await page.goto(`${url}/account`);
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
@@ -209,7 +249,10 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await press("Add an authenticator app");
   // By camera, and by hand.
   const totp = URI.parse(await scanned()) as TOTP;
-  expect([totp.secret.base32, totp.label]).toEqual([(await page.locator(".pylon-secret").textContent()) ?? "", "ann@example.com"]);
+  expect([totp.secret.base32, totp.label]).toEqual([
+    (await page.locator(".pylon-secret").textContent()) ?? "",
+    "ann@example.com",
+  ]);
   await shot("authenticator");
   await page.getByLabel("Code that the app shows").fill(totp.generate());
   await press("Confirm");
@@ -250,7 +293,12 @@ test("an account elsewhere signs in, and waits for the second factor where the u
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
     // Bundlers have ways of their own with colours: the style must have come through.
-    const look = await page.getByRole("button", { name: "Sign in", exact: true }).evaluate((button) => [getComputedStyle(button).backgroundColor, getComputedStyle(button).color]);
+    const look = await page
+      .getByRole("button", { name: "Sign in", exact: true })
+      .evaluate((button) => [
+        getComputedStyle(button).backgroundColor,
+        getComputedStyle(button).color,
+      ]);
     expect([colorScheme, ...look]).toEqual([colorScheme, "rgb(37, 99, 235)", "rgb(255, 255, 255)"]);
     await shot(`sign-in-${colorScheme}`);
   }
@@ -260,7 +308,9 @@ test("an account elsewhere signs in, and waits for the second factor where the u
   await atHome(devUrl);
   await page.goto(`${devUrl}/account`);
   await press("Add an authenticator app");
-  const totp = new TOTP({ secret: Secret.fromBase32((await page.locator(".pylon-secret").textContent()) ?? "") });
+  const totp = new TOTP({
+    secret: Secret.fromBase32((await page.locator(".pylon-secret").textContent()) ?? ""),
+  });
   await page.getByLabel("Code that the app shows").fill(totp.generate());
   await press("Confirm");
   const codes = await backupCodes();
@@ -277,7 +327,10 @@ test("an account elsewhere signs in, and waits for the second factor where the u
 
   await page.goto(`${devUrl}/auth/sign-in?redirect=/home`);
   await page.getByRole("link", { name: "Continue with Acme" }).click();
-  await page.getByLabel("Code", { exact: true }).locator("visible=true").fill(codes[1] ?? "");
+  await page
+    .getByLabel("Code", { exact: true })
+    .locator("visible=true")
+    .fill(codes[1] ?? "");
   await page.getByRole("button", { name: "Go on" }).click();
   await atHome(devUrl);
   await signOut();
@@ -286,7 +339,14 @@ test("an account elsewhere signs in, and waits for the second factor where the u
 test("the cookie of a domain opens the socket on another host of it, and a page of a third host opens none", async () => {
   const port = await freePort();
   const origin = `http://app.pylon.test:${port}`;
-  const env = { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1", PYLON_COOKIE_SECURE: "0", PYLON_PUBLIC_URL: origin, PYLON_COOKIE_DOMAIN: "pylon.test", PYLON_CORS_ORIGIN: origin };
+  const env = {
+    PYLON_PORT: String(port),
+    PYLON_SINGLE_PORT: "1",
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_PUBLIC_URL: origin,
+    PYLON_COOKIE_DOMAIN: "pylon.test",
+    PYLON_CORS_ORIGIN: origin,
+  };
   const site = await startServer(await loadApp(APP, { dev: false }), env);
   const visit = await browser.newContext();
   try {
@@ -296,13 +356,21 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
     await tab.getByLabel("Password").fill(PASSWORD);
     await tab.getByRole("button", { name: "Make the account" }).click();
     await tab.waitForURL(`${origin}/home`);
-    const userId = (await tab.locator("output").filter({ hasNotText: /nobody|not known/ }).textContent()) ?? "";
+    const userId =
+      (await tab
+        .locator("output")
+        .filter({ hasNotText: /nobody|not known/ })
+        .textContent()) ?? "";
     const sockets: string[] = [];
     const other = await visit.newPage();
     other.on("websocket", (socket) => void sockets.push(new URL(socket.url()).host));
-    await other.goto(`${origin}/home?socket=${encodeURIComponent(`ws://api.pylon.test:${port}/ws`)}`);
+    await other.goto(
+      `${origin}/home?socket=${encodeURIComponent(`ws://api.pylon.test:${port}/ws`)}`,
+    );
     await other.locator("[data-connection=live]").waitFor({ state: "attached" });
-    await new TestClient(site.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${userId}`, { displayName: "Daniel" });
+    await new TestClient(site.url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${userId}`, {
+      displayName: "Daniel",
+    });
     await other.locator("[data-connection]").filter({ hasText: "Daniel" }).waitFor();
     expect(sockets).toEqual([`api.pylon.test:${port}`]);
 
@@ -326,8 +394,13 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
 }, 60_000);
 
 test("a sign-in elsewhere that was broken off is said, once", async () => {
-  for (const [code, words] of [["OAUTH_DENIED", "You did not allow it there"], ["ANYTHING", "This sign-in did not work."]]) {
-    await page.goto(`${devUrl}/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`);
+  for (const [code, words] of [
+    ["OAUTH_DENIED", "You did not allow it there"],
+    ["ANYTHING", "This sign-in did not work."],
+  ]) {
+    await page.goto(
+      `${devUrl}/sign-in?oauth_error=${code}&oauth_error_message=Call%20555-0100%20to%20unlock.`,
+    );
     await page.getByRole("alert").filter({ hasText: words }).waitFor();
     expect(await page.locator("body").textContent()).not.toContain("555-0100");
   }

@@ -13,8 +13,14 @@ const app = appOf(
   buildManifest({
     name: "notes",
     version: "1.0.0",
-    entities: [entity("User", { email: field.string().unique(), displayName: field.string().optional() }), entity("Note", { text: field.string(), ownerId: field.string().owner() })],
-    policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" })],
+    entities: [
+      entity("User", { email: field.string().unique(), displayName: field.string().optional() }),
+      entity("Note", { text: field.string(), ownerId: field.string().owner() }),
+    ],
+    policies: [
+      policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }),
+      policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" }),
+    ],
   }),
 );
 
@@ -27,12 +33,21 @@ const restore: Record<string, unknown> = {};
 
 beforeAll(async () => {
   mail = await startMailServer();
-  server = await startServer(app, { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "notes@example.com" });
+  server = await startServer(app, {
+    PYLON_SMTP_URL: mail.url,
+    PYLON_EMAIL_FROM: "notes@example.com",
+  });
   sync = createSyncEngine(server.url, { appName: "react-auth" });
   sync.start();
   window = new Window({ url: "http://localhost/" });
-  for (const name of ["window", "document", "location", "FormData"]) restore[name] = Reflect.get(globalThis, name);
-  Object.assign(globalThis, { window, document: window.document, location: window.location, FormData: window.FormData });
+  for (const name of ["window", "document", "location", "FormData"])
+    restore[name] = Reflect.get(globalThis, name);
+  Object.assign(globalThis, {
+    window,
+    document: window.document,
+    location: window.location,
+    FormData: window.FormData,
+  });
   const { createRoot } = await import("react-dom/client");
   const container = window.document.createElement("div");
   window.document.body.append(container);
@@ -71,12 +86,14 @@ function Forms(): ReactElement {
 }
 
 const shown = (): string => window.document.querySelector("output")?.textContent ?? "";
-const errorIn = (section: string): string => window.document.querySelector(`#${section} [role=alert]`)?.textContent ?? "";
+const errorIn = (section: string): string =>
+  window.document.querySelector(`#${section} [role=alert]`)?.textContent ?? "";
 
 function fill(section: string, values: Readonly<Record<string, string>>): void {
   const form = window.document.querySelector(`#${section} form`);
   if (form === null) throw new Error(`There is no form in #${section}.`);
-  for (const [name, value] of Object.entries(values)) (form.querySelector(`[name=${name}]`) as unknown as HTMLInputElement).value = value;
+  for (const [name, value] of Object.entries(values))
+    (form.querySelector(`[name=${name}]`) as unknown as HTMLInputElement).value = value;
   form.dispatchEvent(new window.Event("submit", { bubbles: true, cancelable: true }));
 }
 
@@ -111,7 +128,10 @@ test("a session that ended elsewhere keeps nobody from signing in anew", async (
 
 test("a key that is too long for a picture is shown as text", async () => {
   const { request } = sync;
-  sync.request = (method, path, body) => (path.endsWith("/enroll") ? Promise.resolve({ secret: "KEY", otpauth_url: `otpauth://totp/${"a".repeat(5_000)}` }) : request.call(sync, method, path, body));
+  sync.request = (method, path, body) =>
+    path.endsWith("/enroll")
+      ? Promise.resolve({ secret: "KEY", otpauth_url: `otpauth://totp/${"a".repeat(5_000)}` })
+      : request.call(sync, method, path, body);
   const settings = 'account [aria-label="Authenticator app"]';
   await until(() => window.document.querySelector(`#${settings}`) !== null);
   fill(settings, {});

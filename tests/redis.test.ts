@@ -4,9 +4,16 @@ import { aMoment, TestClient, until, type LiveSocket } from "./support/client.ts
 import { RedisServer } from "./support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
-// Several replicas on one Redis. Each has a database of its own here, so the admin signs the same user in on each.
+// Several replicas on one Redis. Each has a database of its own here, so the admin signs the same
+// user in on each.
 
-const app = appOf(buildManifest({ name: "replicas", version: "1.0.0", entities: [entity("Note", { text: field.string() })] }));
+const app = appOf(
+  buildManifest({
+    name: "replicas",
+    version: "1.0.0",
+    entities: [entity("Note", { text: field.string() })],
+  }),
+);
 
 let redis: RedisServer;
 let servers: TestServer[] = [];
@@ -47,13 +54,19 @@ async function live(client: TestClient): Promise<LiveSocket> {
   return socket;
 }
 
-function join(client: TestClient, room: string, data: unknown = null): ReturnType<TestClient["request"]> {
+function join(
+  client: TestClient,
+  room: string,
+  data: unknown = null,
+): ReturnType<TestClient["request"]> {
   return client.request("POST", "/api/rooms/join", { room, data });
 }
 
 async function usersIn(url: string, room: string): Promise<string[]> {
   const { body } = await adminOf(url).request("GET", `/api/rooms/${room}`);
-  return ((body["members"] ?? []) as { readonly user_id: string }[]).map(({ user_id: id }) => id).toSorted();
+  return ((body["members"] ?? []) as { readonly user_id: string }[])
+    .map(({ user_id: id }) => id)
+    .toSorted();
 }
 
 /** The room's messages that a socket has heard, such as `join u1`. */
@@ -71,12 +84,24 @@ function newRoom(): string {
 }
 
 test("the plugin cache_client names the Redis, by a variable of the environment", async () => {
-  const plugged = appOf(buildManifest({ name: "plugged", version: "1.0.0", entities: [entity("Note", { text: field.string() })], plugins: [{ name: "cache_client", config: { url: "${env.MY_CACHE}" } }] }));
-  const [a, b] = await Promise.all([startServer(plugged, { MY_CACHE: redis.url }), startServer(plugged, { MY_CACHE: redis.url })]);
+  const plugged = appOf(
+    buildManifest({
+      name: "plugged",
+      version: "1.0.0",
+      entities: [entity("Note", { text: field.string() })],
+      plugins: [{ name: "cache_client", config: { url: "${env.MY_CACHE}" } }],
+    }),
+  );
+  const [a, b] = await Promise.all([
+    startServer(plugged, { MY_CACHE: redis.url }),
+    startServer(plugged, { MY_CACHE: redis.url }),
+  ]);
   servers.push(a, b);
   await join(await signIn(a.url, "u1"), "plugged");
   await until(async () => (await usersIn(b.url, "plugged")).length === 1);
-  await expect(startServer(plugged)).rejects.toThrow(/"url" of the plugin cache_client needs the environment variable MY_CACHE/);
+  await expect(startServer(plugged)).rejects.toThrow(
+    /"url" of the plugin cache_client needs the environment variable MY_CACHE/,
+  );
 });
 
 test("a join on one replica is seen and heard on the other at once", async () => {
@@ -97,25 +122,39 @@ test("all replicas hear the events of a room in the same order", async () => {
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
   const [left, right] = await Promise.all([live(alice), live(bob)]);
   await Promise.all([join(alice, room), join(bob, room)]);
-  const topics = (socket: LiveSocket): string[] => heard(socket, room).filter((line) => line.startsWith("broadcast"));
-  await Promise.all([alice, bob].flatMap((client) => Array.from({ length: 200 }, (_, n) => client.request("POST", "/api/rooms/broadcast", { room, topic: `${client.userId}-${n}` }))));
+  const topics = (socket: LiveSocket): string[] =>
+    heard(socket, room).filter((line) => line.startsWith("broadcast"));
+  await Promise.all(
+    [alice, bob].flatMap((client) =>
+      Array.from({ length: 200 }, (_, n) =>
+        client.request("POST", "/api/rooms/broadcast", { room, topic: `${client.userId}-${n}` }),
+      ),
+    ),
+  );
   await until(() => topics(left).length === 400 && topics(right).length === 400);
   expect(topics(left)).toEqual(topics(right));
 });
 
 test("clients' messages and a user's end are heard on the other replica", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
-  const [speaker, listener] = await Promise.all([signIn(a.url, "speaker"), signIn(b.url, "listener")]);
+  const [speaker, listener] = await Promise.all([
+    signIn(a.url, "speaker"),
+    signIn(b.url, "listener"),
+  ]);
   const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
   mouth.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }));
-  await until(() => ears.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'));
+  await until(() =>
+    ears.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'),
+  );
   const elsewhere = await live(await signIn(b.url, "speaker"));
   await aMoment();
   mouth.close();
   await aMoment();
   expect(ears.texts.filter((text) => text.includes('"disconnect"'))).toEqual([]);
   elsewhere.close();
-  await until(() => ears.texts.some((text) => text.includes('"disconnect"') && text.includes('"from":"speaker"')));
+  await until(() =>
+    ears.texts.some((text) => text.includes('"disconnect"') && text.includes('"from":"speaker"')),
+  );
 });
 
 test("a user who goes to another replica within 5 s stays in the room, and nobody hears of it", async () => {
@@ -156,7 +195,10 @@ test("a replica that stops in order hands its members over", async () => {
 
 /** A replica in a process of its own. */
 async function spawnReplica(): Promise<{ readonly url: string; readonly child: Bun.Subprocess }> {
-  const child = Bun.spawn([process.execPath, new URL("support/replica.ts", import.meta.url).pathname, redis.url], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(
+    [process.execPath, new URL("support/replica.ts", import.meta.url).pathname, redis.url],
+    { stdout: "pipe", stderr: "inherit" },
+  );
   children.push(child);
   const { value } = await child.stdout.getReader().read();
   return { url: new TextDecoder().decode(value).trim(), child };
@@ -177,7 +219,12 @@ test("a replica that stood still comes back with its members", async () => {
   child.kill("SIGCONT");
   await until(() => heard(ears, room).at(-1) === "join sleeper");
   await Bun.sleep(2500);
-  expect(heard(ears, room)).toEqual(["join watcher", "join sleeper", "leave sleeper", "join sleeper"]);
+  expect(heard(ears, room)).toEqual([
+    "join watcher",
+    "join sleeper",
+    "leave sleeper",
+    "join sleeper",
+  ]);
   expect(await usersIn(a.url, room)).toEqual(["sleeper", "watcher"]);
   child.kill("SIGKILL");
 }, 60_000);
@@ -196,23 +243,40 @@ test("a replica that is killed leaves its rooms within 10 s, and each leave is h
   await join(await signIn(url, "doomed-caller"), shared);
   expect(await usersIn(a.url, shared)).toEqual(["doomed", "doomed-caller", "watcher"]);
   child.kill("SIGKILL");
-  await until(async () => (await usersIn(a.url, shared)).length === 1 && (await usersIn(a.url, own)).length === 0, 15_000);
+  await until(
+    async () =>
+      (await usersIn(a.url, shared)).length === 1 && (await usersIn(a.url, own)).length === 0,
+    15_000,
+  );
   await aMoment();
-  expect(heard(ears, shared).filter((line) => line.startsWith("leave")).toSorted()).toEqual(["leave doomed", "leave doomed-caller"]);
-  expect(ears.texts.filter((text) => text.includes('"disconnect"') && text.includes('"from":"doomed"'))).toHaveLength(1);
+  expect(
+    heard(ears, shared)
+      .filter((line) => line.startsWith("leave"))
+      .toSorted(),
+  ).toEqual(["leave doomed", "leave doomed-caller"]);
+  expect(
+    ears.texts.filter((text) => text.includes('"disconnect"') && text.includes('"from":"doomed"')),
+  ).toHaveLength(1);
 }, 60_000);
 
 test("both replicas count one rate limit", async () => {
   const env = { PYLON_RATE_LIMIT_MAX: "10", PYLON_RATE_LIMIT_WINDOW: "60" };
   const [a, b] = await Promise.all([replica(env), replica(env)]);
   const statuses: number[] = [];
-  for (let n = 0; n < 12; n += 1) statuses.push((await new TestClient((n % 2 === 0 ? a : b).url, null).request("GET", "/api/auth/me")).status);
+  for (let n = 0; n < 12; n += 1)
+    statuses.push(
+      (await new TestClient((n % 2 === 0 ? a : b).url, null).request("GET", "/api/auth/me")).status,
+    );
   expect(statuses).toEqual([...Array.from({ length: 10 }, () => 200), 429, 429]);
 });
 
 test("a server starts and serves while there is no Redis, and limits on its own", async () => {
   const nowhere = await RedisServer.start({ isUp: false });
-  const server = await startServer(app, { REDIS_URL: nowhere.url, PYLON_RATE_LIMIT_MAX: "10", PYLON_RATE_LIMIT_WINDOW: "60" });
+  const server = await startServer(app, {
+    REDIS_URL: nowhere.url,
+    PYLON_RATE_LIMIT_MAX: "10",
+    PYLON_RATE_LIMIT_WINDOW: "60",
+  });
   servers.push(server);
   const guest = await TestClient.guest(server.url);
   expect((await join(guest, "alone")).status).toBe(200);
@@ -226,7 +290,11 @@ test("a server starts and serves while there is no Redis, and limits on its own"
 test("Redis dies and comes back empty: requests are served meanwhile, and the rooms converge without ghosts or doubles", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
-  const [alice, bob, carol] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob"), signIn(a.url, "carol")]);
+  const [alice, bob, carol] = await Promise.all([
+    signIn(a.url, "alice"),
+    signIn(b.url, "bob"),
+    signIn(a.url, "carol"),
+  ]);
   const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
   for (const client of [alice, bob, carol]) await join(client, room, { of: client.userId });
   // Both replicas know of all joins by then.
@@ -235,21 +303,42 @@ test("Redis dies and comes back empty: requests are served meanwhile, and the ro
   const started = performance.now();
   const dave = await signIn(b.url, "dave");
   expect((await join(dave, room)).status).toBe(200);
-  expect((await carol.request("POST", "/api/rooms/leave", { room })).body).toEqual({ left: room, was_present: true });
-  for (let n = 0; n < 60; n += 1) expect((await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body).toEqual({ updated: true });
+  expect((await carol.request("POST", "/api/rooms/leave", { room })).body).toEqual({
+    left: room,
+    was_present: true,
+  });
+  for (let n = 0; n < 60; n += 1)
+    expect(
+      (await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body,
+    ).toEqual({ updated: true });
   // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
   expect(performance.now() - started).toBeLessThan(20_000);
   expect(await usersIn(a.url, room)).toEqual(["alice"]);
   expect(await usersIn(b.url, room)).toEqual(["bob", "dave"]);
   await redis.start();
   const everybody = ["alice", "bob", "dave"];
-  await until(async () => (await usersIn(a.url, room)).join() === everybody.join() && (await usersIn(b.url, room)).join() === everybody.join(), 10_000);
+  await until(
+    async () =>
+      (await usersIn(a.url, room)).join() === everybody.join() &&
+      (await usersIn(b.url, room)).join() === everybody.join(),
+    10_000,
+  );
   await Bun.sleep(8000);
   expect(await usersIn(a.url, room)).toEqual(everybody);
   const { body } = await bob.request("GET", `/api/rooms/${room}`);
-  expect(body["members"]).toContainEqual({ user_id: "alice", data: { moved: true }, joined_at: expect.any(String) as string });
-  const snapshots = ears.texts.map((text) => JSON.parse(text) as { type?: string; peers?: { user_id: string }[] }).filter(({ type }) => type === "snapshot");
-  const known = new Set(heard(ears, room).filter((line) => line.startsWith("join")).map((line) => line.slice(5)));
+  expect(body["members"]).toContainEqual({
+    user_id: "alice",
+    data: { moved: true },
+    joined_at: expect.any(String) as string,
+  });
+  const snapshots = ears.texts
+    .map((text) => JSON.parse(text) as { type?: string; peers?: { user_id: string }[] })
+    .filter(({ type }) => type === "snapshot");
+  const known = new Set(
+    heard(ears, room)
+      .filter((line) => line.startsWith("join"))
+      .map((line) => line.slice(5)),
+  );
   for (const { user_id: id } of snapshots.at(-1)?.peers ?? []) known.add(id);
   expect([...known].toSorted()).toEqual(["alice", "bob", "carol", "dave"]);
   expect(heard(ears, room).filter((line) => line === "join dave").length).toBeLessThanOrEqual(1);
@@ -271,7 +360,13 @@ test("Redis hangs: a request waits at most once for it, and the rooms go on afte
   expect(performance.now() - started).toBeLessThan(20_000);
   await Bun.sleep(9000);
   redis.resume();
-  await until(async () => (await usersIn(a.url, room)).join() === "alice,bob" && (await usersIn(b.url, room)).join() === "alice,bob" && (await usersIn(b.url, `room-${rooms}`)).join() === "alice", 10_000);
+  await until(
+    async () =>
+      (await usersIn(a.url, room)).join() === "alice,bob" &&
+      (await usersIn(b.url, room)).join() === "alice,bob" &&
+      (await usersIn(b.url, `room-${rooms}`)).join() === "alice",
+    10_000,
+  );
   await Bun.sleep(3000);
   expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
   expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([]);

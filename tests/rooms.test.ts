@@ -6,12 +6,19 @@ import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts
 import { RedisServer } from "./support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
-const app = appOf(buildManifest({ name: "rooms", version: "1.0.0", entities: [entity("Note", { text: field.string() })] }), {
-  computed: query({
-    args: { key: v.string() },
-    handler: (ctx, { key }) => ctx.cache.getOrSet(key, 60, () => crypto.randomUUID()),
+const app = appOf(
+  buildManifest({
+    name: "rooms",
+    version: "1.0.0",
+    entities: [entity("Note", { text: field.string() })],
   }),
-});
+  {
+    computed: query({
+      args: { key: v.string() },
+      handler: (ctx, { key }) => ctx.cache.getOrSet(key, 60, () => crypto.randomUUID()),
+    }),
+  },
+);
 
 interface Peer {
   readonly user_id: string;
@@ -55,19 +62,42 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
   });
   afterAll(() => server.stop());
 
-  const post = (client: TestClient, what: string, body: unknown): ReturnType<TestClient["request"]> => client.request("POST", `/api/rooms/${what}`, body);
+  const post = (
+    client: TestClient,
+    what: string,
+    body: unknown,
+  ): ReturnType<TestClient["request"]> => client.request("POST", `/api/rooms/${what}`, body);
 
   test("a join answers who was there before, and a member sees all", async () => {
-    const first = await post(alice, "join", { room: "r1", data: { name: "Alice", tags: [], at: { x: 1.5 } } });
-    expect(first.body).toEqual({ joined: "r1", snapshot: { type: "snapshot", room: "r1", peers: [] } });
+    const first = await post(alice, "join", {
+      room: "r1",
+      data: { name: "Alice", tags: [], at: { x: 1.5 } },
+    });
+    expect(first.body).toEqual({
+      joined: "r1",
+      snapshot: { type: "snapshot", room: "r1", peers: [] },
+    });
     const second = await post(bob, "join", { room: "r1" });
-    const peer = { user_id: alice.userId, data: { name: "Alice", tags: [], at: { x: 1.5 } }, joined_at: expect.stringMatching(/^\d{10}Z$/) as string };
-    expect(second.body).toEqual({ joined: "r1", snapshot: { type: "snapshot", room: "r1", peers: [peer] } });
+    const peer = {
+      user_id: alice.userId,
+      data: { name: "Alice", tags: [], at: { x: 1.5 } },
+      joined_at: expect.stringMatching(/^\d{10}Z$/) as string,
+    };
+    expect(second.body).toEqual({
+      joined: "r1",
+      snapshot: { type: "snapshot", room: "r1", peers: [peer] },
+    });
     const { body } = await bob.request("GET", "/api/rooms/r1");
     expect(body).toMatchObject({ room: "r1", count: 2 });
     expect(body["members"]).toContainEqual(peer);
-    expect(body["members"]).toContainEqual({ user_id: bob.userId, data: null, joined_at: expect.any(String) as string });
-    expect((await alice.request("GET", "/api/rooms")).body).toEqual([{ name: "r1", members: 2 }] as never);
+    expect(body["members"]).toContainEqual({
+      user_id: bob.userId,
+      data: null,
+      joined_at: expect.any(String) as string,
+    });
+    expect((await alice.request("GET", "/api/rooms")).body).toEqual([
+      { name: "r1", members: 2 },
+    ] as never);
   });
 
   test("joining again keeps the time and takes the new data", async () => {
@@ -81,19 +111,38 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
 
   test("a leave says whether one was there, and an empty room is gone", async () => {
     await post(alice, "join", { room: "r2" });
-    expect((await post(alice, "leave", { room: "r2" })).body).toEqual({ left: "r2", was_present: true });
-    expect((await post(alice, "leave", { room: "r2" })).body).toEqual({ left: "r2", was_present: false });
-    expect((await admin.request("GET", "/api/rooms/r2")).body).toEqual({ room: "r2", members: [], count: 0 });
+    expect((await post(alice, "leave", { room: "r2" })).body).toEqual({
+      left: "r2",
+      was_present: true,
+    });
+    expect((await post(alice, "leave", { room: "r2" })).body).toEqual({
+      left: "r2",
+      was_present: false,
+    });
+    expect((await admin.request("GET", "/api/rooms/r2")).body).toEqual({
+      room: "r2",
+      members: [],
+      count: 0,
+    });
     expect((await admin.request("GET", "/api/rooms")).text).not.toContain('"r2"');
   });
 
   test("presence is for members", async () => {
-    expect((await post(alice, "presence", { room: "r3", data: { x: 1 } })).body).toEqual({ updated: false, reason: "not_in_room" });
+    expect((await post(alice, "presence", { room: "r3", data: { x: 1 } })).body).toEqual({
+      updated: false,
+      reason: "not_in_room",
+    });
     await post(alice, "join", { room: "r3" });
-    expect((await post(alice, "presence", { room: "r3", data: { x: 1 } })).body).toEqual({ updated: true });
-    expect((await alice.request("GET", "/api/rooms/r3")).body).toMatchObject({ members: [{ data: { x: 1 } }] });
+    expect((await post(alice, "presence", { room: "r3", data: { x: 1 } })).body).toEqual({
+      updated: true,
+    });
+    expect((await alice.request("GET", "/api/rooms/r3")).body).toMatchObject({
+      members: [{ data: { x: 1 } }],
+    });
     expect((await post(alice, "presence", { room: "r3" })).body).toEqual({ updated: true });
-    expect((await alice.request("GET", "/api/rooms/r3")).body).toMatchObject({ members: [{ data: {} }] });
+    expect((await alice.request("GET", "/api/rooms/r3")).body).toMatchObject({
+      members: [{ data: {} }],
+    });
   });
 
   test("who is not in a room can't read it, send to it or see it in the list", async () => {
@@ -102,24 +151,38 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     const sent = await post(bob, "broadcast", { room: "secret", topic: "t" });
     for (const { status, body } of [read, sent]) {
       expect(status).toBe(403);
-      expect(body["error"]).toMatchObject({ code: "FORBIDDEN", hint: "POST /api/rooms/join first." });
+      expect(body["error"]).toMatchObject({
+        code: "FORBIDDEN",
+        hint: "POST /api/rooms/join first.",
+      });
     }
     expect((await bob.request("GET", "/api/rooms")).text).not.toContain("secret");
     expect((await bob.request("GET", "/api/rooms/there-is-none")).status).toBe(403);
     expect((await admin.request("GET", "/api/rooms/secret")).status).toBe(200);
-    expect((await post(admin, "broadcast", { room: "secret", topic: "t" })).body).toEqual({ broadcasted: true });
-    expect((await post(admin, "broadcast", { room: "there-is-none", topic: "t" })).body).toEqual({ broadcasted: false, reason: "room_empty" });
+    expect((await post(admin, "broadcast", { room: "secret", topic: "t" })).body).toEqual({
+      broadcasted: true,
+    });
+    expect((await post(admin, "broadcast", { room: "there-is-none", topic: "t" })).body).toEqual({
+      broadcasted: false,
+      reason: "room_empty",
+    });
   });
 
   test("the server says who a user is; only the admin speaks for others", async () => {
     await post(alice, "join", { room: "who" });
     await post(bob, "join", { room: "who", user_id: alice.userId });
     expect((await usersIn(alice, "who")).toSorted()).toEqual([alice.userId, bob.userId].toSorted());
-    expect((await post(bob, "leave", { room: "who", user_id: alice.userId })).body).toEqual({ left: "who", was_present: true });
+    expect((await post(bob, "leave", { room: "who", user_id: alice.userId })).body).toEqual({
+      left: "who",
+      was_present: true,
+    });
     expect(await usersIn(alice, "who")).toEqual([alice.userId]);
     await post(admin, "join", { room: "who", user_id: "somebody" });
     expect((await usersIn(alice, "who")).toSorted()).toEqual([alice.userId, "somebody"].toSorted());
-    expect((await post(admin, "join", { room: "who" })).body["error"]).toMatchObject({ code: "MISSING_FIELD", field: "user_id" });
+    expect((await post(admin, "join", { room: "who" })).body["error"]).toMatchObject({
+      code: "MISSING_FIELD",
+      field: "user_id",
+    });
   });
 
   test("what is wrong is refused", async () => {
@@ -139,12 +202,16 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect((await anonymous.request("GET", "/api/rooms")).status).toBe(401);
     expect((await anonymous.request("GET", "/api/rooms/x")).status).toBe(401);
     expect(await codeOf(alice, "broadcast", { room: "x" })).toEqual([400, "MISSING_TOPIC"]);
-    expect(await codeOf(alice, "join", { room: "x", data: "x".repeat(17_000) })).toEqual([413, "PAYLOAD_TOO_LARGE"]);
+    expect(await codeOf(alice, "join", { room: "x", data: "x".repeat(17_000) })).toEqual([
+      413,
+      "PAYLOAD_TOO_LARGE",
+    ]);
   });
 
   test("a user is in at most 100 rooms", async () => {
     const user = await TestClient.guest(server.url);
-    for (let n = 0; n < 100; n += 1) expect((await post(user, "join", { room: `many-${n}` })).status).toBe(200);
+    for (let n = 0; n < 100; n += 1)
+      expect((await post(user, "join", { room: `many-${n}` })).status).toBe(200);
     const refused = await post(user, "join", { room: "one-more" });
     expect(refused.status).toBe(429);
     expect(refused.body["error"]).toMatchObject({ code: "ROOM_LIMIT_REACHED", field: "room" });
@@ -156,24 +223,53 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
       await post(alice, "join", { room });
       expect(await usersIn(alice, room)).toEqual([alice.userId]);
       await post(alice, "leave", { room });
-      expect((await admin.request("GET", "/api/rooms")).body).not.toContainEqual({ name: room, members: 1 });
+      expect((await admin.request("GET", "/api/rooms")).body).not.toContainEqual({
+        name: room,
+        members: 1,
+      });
     }
   });
 
   test("members hear what happens, in order, and nobody else does", async () => {
-    const [inside, outside, anonymous] = await Promise.all([alice.live(0).ready(), bob.live(0).ready(), new TestClient(server.url, null).live(0).ready()]);
+    const [inside, outside, anonymous] = await Promise.all([
+      alice.live(0).ready(),
+      bob.live(0).ready(),
+      new TestClient(server.url, null).live(0).ready(),
+    ]);
     await post(alice, "join", { room: "live", data: { a: 1 } });
     await post(admin, "join", { room: "live", user_id: "carol" });
     await post(admin, "presence", { room: "live", user_id: "carol", data: { x: 2 } });
     await post(alice, "broadcast", { room: "live", topic: "wave", data: { hand: "left" } });
     await post(admin, "leave", { room: "live", user_id: "carol" });
     await until(() => heard(inside, "live").length >= 5);
-    expect(heard(inside, "live")).toEqual([`join ${alice.userId}`, "join carol", "presence carol", "broadcast wave", "leave carol"]);
+    expect(heard(inside, "live")).toEqual([
+      `join ${alice.userId}`,
+      "join carol",
+      "presence carol",
+      "broadcast wave",
+      "leave carol",
+    ]);
     const messages = inside.texts.map((text) => JSON.parse(text) as unknown);
-    expect(messages).toContainEqual({ type: "join", room: "live", user_id: alice.userId, data: { a: 1 } });
+    expect(messages).toContainEqual({
+      type: "join",
+      room: "live",
+      user_id: alice.userId,
+      data: { a: 1 },
+    });
     expect(messages).toContainEqual({ type: "join", room: "live", user_id: "carol" });
-    expect(messages).toContainEqual({ type: "presence", room: "live", user_id: "carol", data: { x: 2 } });
-    expect(messages).toContainEqual({ type: "broadcast", room: "live", sender: alice.userId, topic: "wave", data: { hand: "left" } });
+    expect(messages).toContainEqual({
+      type: "presence",
+      room: "live",
+      user_id: "carol",
+      data: { x: 2 },
+    });
+    expect(messages).toContainEqual({
+      type: "broadcast",
+      room: "live",
+      sender: alice.userId,
+      topic: "wave",
+      data: { hand: "left" },
+    });
     expect(messages).toContainEqual({ type: "leave", room: "live", user_id: "carol" });
     await aMoment();
     for (const socket of [outside, anonymous]) expect(heard(socket, "live")).toEqual([]);
@@ -181,16 +277,27 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
   });
 
   test("an event stream hears what a socket hears", async () => {
-    const response = await fetch(`${server.url}/events?since=0`, { headers: { Authorization: `Bearer ${alice.token ?? ""}` } });
-    const reader = response.body?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>).getReader();
+    const response = await fetch(`${server.url}/events?since=0`, {
+      headers: { Authorization: `Bearer ${alice.token ?? ""}` },
+    });
+    const reader = response.body
+      ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
+      .getReader();
     let text = "";
     const reading = (async () => {
-      for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+      for (
+        let part = await reader?.read();
+        part !== undefined && !part.done;
+        part = await reader?.read()
+      )
+        text += part.value;
     })();
     await until(() => text.includes("hello"));
     await post(alice, "join", { room: "stream" });
     await post(admin, "broadcast", { room: "stream", topic: "news", data: 1 });
-    await until(() => text.includes('data: {"type":"broadcast","room":"stream","topic":"news","data":1}'));
+    await until(() =>
+      text.includes('data: {"type":"broadcast","room":"stream","topic":"news","data":1}'),
+    );
     await reader?.cancel();
     await reading;
   });
@@ -214,19 +321,48 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     // A slow machine only makes it more.
     expect(performance.now() - closedAt).toBeGreaterThan(4800);
     expect(await usersIn(alice, "grace")).toEqual([alice.userId]);
-    expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(1);
+    expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(
+      1,
+    );
     watcher.close();
   }, 60_000);
 
   test("clients' messages go to their tenant, from whom the server knows them to be", async () => {
-    const [sender, other, anonymous] = await Promise.all([alice.live(0).ready(), bob.live(0).ready(), new TestClient(server.url, null).live(0).ready()]);
-    sender.socket.send(JSON.stringify({ type: "presence", event: "update", data: { x: 1 }, from: "mallory", extra: 1 }));
-    sender.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }));
+    const [sender, other, anonymous] = await Promise.all([
+      alice.live(0).ready(),
+      bob.live(0).ready(),
+      new TestClient(server.url, null).live(0).ready(),
+    ]);
+    sender.socket.send(
+      JSON.stringify({
+        type: "presence",
+        event: "update",
+        data: { x: 1 },
+        from: "mallory",
+        extra: 1,
+      }),
+    );
+    sender.socket.send(
+      JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }),
+    );
     anonymous.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "spam" }));
-    for (const junk of ["{", "[]", "null", '{"type":"presence","event":"disconnect","clientId":1}', '{"type":"join","room":"x"}', '{"type":"topic"}', JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) })]) {
+    for (const junk of [
+      "{",
+      "[]",
+      "null",
+      '{"type":"presence","event":"disconnect","clientId":1}',
+      '{"type":"join","room":"x"}',
+      '{"type":"topic"}',
+      JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) }),
+    ]) {
       sender.socket.send(junk);
     }
-    const relayed = (socket: LiveSocket): unknown[] => socket.texts.map((text) => JSON.parse(text) as { type?: string; event?: string }).filter(({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect");
+    const relayed = (socket: LiveSocket): unknown[] =>
+      socket.texts
+        .map((text) => JSON.parse(text) as { type?: string; event?: string })
+        .filter(
+          ({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect",
+        );
     await until(() => relayed(other).length >= 2 && relayed(sender).length >= 2);
     await aMoment();
     const expected = [
@@ -237,28 +373,40 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect(relayed(sender)).toEqual(expected);
     expect(relayed(anonymous)).toEqual([]);
     sender.close();
-    await until(() => other.texts.some((text) => text.includes('"disconnect"') && text.includes(alice.userId)));
-    const gone = other.texts.map((text) => JSON.parse(text) as { event?: string }).find(({ event }) => event === "disconnect");
-    expect(gone).toEqual({ type: "presence", event: "disconnect", clientId: expect.any(Number) as number, from: alice.userId } as never);
+    await until(() =>
+      other.texts.some((text) => text.includes('"disconnect"') && text.includes(alice.userId)),
+    );
+    const gone = other.texts
+      .map((text) => JSON.parse(text) as { event?: string })
+      .find(({ event }) => event === "disconnect");
+    expect(gone).toEqual({
+      type: "presence",
+      event: "disconnect",
+      clientId: expect.any(Number) as number,
+      from: alice.userId,
+    } as never);
     for (const socket of [other, anonymous]) socket.close();
   });
 
   test("too many messages are dropped, and far too many close the socket", async () => {
     const [sender, other] = await Promise.all([alice.live(0).ready(), bob.live(0).ready()]);
-    for (let n = 0; n < 100; n += 1) sender.socket.send(JSON.stringify({ type: "topic", topic: "n", data: n }));
+    for (let n = 0; n < 100; n += 1)
+      sender.socket.send(JSON.stringify({ type: "topic", topic: "n", data: n }));
     await until(() => other.texts.some((text) => text.includes('"n"')));
     await aMoment();
     const count = other.texts.filter((text) => text.includes('"n"')).length;
     expect(count).toBeGreaterThanOrEqual(20);
     expect(count).toBeLessThanOrEqual(40);
-    for (let n = 0; n < 1000; n += 1) sender.socket.send(JSON.stringify({ type: "topic", topic: "n", data: n }));
+    for (let n = 0; n < 1000; n += 1)
+      sender.socket.send(JSON.stringify({ type: "topic", topic: "n", data: n }));
     await until(() => sender.closed !== null);
     expect(sender.closed?.code).toBe(1008);
     other.close();
   });
 
   test("ctx.cache computes once", async () => {
-    const read = (): Promise<string> => alice.request("POST", "/api/fn/computed", { key: `${kind}-k` }).then(({ text }) => text);
+    const read = (): Promise<string> =>
+      alice.request("POST", "/api/fn/computed", { key: `${kind}-k` }).then(({ text }) => text);
     const values = await Promise.all([read(), read(), read()]);
     expect(new Set([...values, await read()]).size).toBe(1);
   });

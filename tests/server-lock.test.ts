@@ -1,6 +1,11 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { noteApp, pylon, PylonProcess, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
+import {
+  noteApp,
+  pylon,
+  PylonProcess,
+  TempFolder,
+} from "../packages/cli/src/testing/pylon-process.ts";
 import { until } from "./support/client.ts";
 
 test("a second server on the same SQLite database is refused in dev mode, and the first goes on", async () => {
@@ -24,7 +29,9 @@ test("in production a second one waits for the end of the first, a sudden one to
   await first.event();
   await using second = new PylonProcess(["start", "--port", "0"], folder.path, env);
   const served = second.event();
-  expect(await Promise.race([served.then(() => "served"), Bun.sleep(700).then(() => "waits")])).toBe("waits");
+  expect(
+    await Promise.race([served.then(() => "served"), Bun.sleep(700).then(() => "waits")]),
+  ).toBe("waits");
   await first[Symbol.asyncDispose]();
   const { port } = await served;
   await until(async () => (await fetch(`http://localhost:${String(port)}/readyz`)).ok);

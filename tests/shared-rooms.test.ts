@@ -17,7 +17,10 @@ let sockets: LiveSocket[] = [];
 
 beforeAll(async () => {
   postgres = await PostgresServer.start();
-  cluster = await Cluster.start(FILES, { DATABASE_URL: await postgres.createDatabase(), PYLON_DRAIN_SECS: "1" });
+  cluster = await Cluster.start(FILES, {
+    DATABASE_URL: await postgres.createDatabase(),
+    PYLON_DRAIN_SECS: "1",
+  });
 }, 60_000);
 afterEach(() => {
   for (const socket of sockets) socket.close();
@@ -37,7 +40,9 @@ function replica(index: number): Replica {
 /** A user, on one of the replicas. */
 async function userOn(index: number, userId: string): Promise<TestClient> {
   const { url } = replica(index);
-  const { body } = await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/auth/session", { user_id: userId });
+  const { body } = await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/auth/session", {
+    user_id: userId,
+  });
   return new TestClient(url, body["token"] as string, userId);
 }
 
@@ -47,22 +52,35 @@ async function live(client: TestClient): Promise<LiveSocket> {
   return socket;
 }
 
-function call(client: TestClient, action: "join" | "leave" | "presence" | "broadcast", body: Readonly<Record<string, unknown>>): ReturnType<TestClient["request"]> {
+function call(
+  client: TestClient,
+  action: "join" | "leave" | "presence" | "broadcast",
+  body: Readonly<Record<string, unknown>>,
+): ReturnType<TestClient["request"]> {
   return client.request("POST", `/api/rooms/${action}`, body);
 }
 
 async function usersIn(index: number, room: string): Promise<string[]> {
-  const { body } = await new TestClient(replica(index).url, ADMIN_TOKEN).request("GET", `/api/rooms/${encodeURIComponent(room)}`);
-  return ((body["members"] ?? []) as { readonly user_id: string }[]).map(({ user_id: id }) => id).toSorted();
+  const { body } = await new TestClient(replica(index).url, ADMIN_TOKEN).request(
+    "GET",
+    `/api/rooms/${encodeURIComponent(room)}`,
+  );
+  return ((body["members"] ?? []) as { readonly user_id: string }[])
+    .map(({ user_id: id }) => id)
+    .toSorted();
 }
 
 type Message = Readonly<Record<string, unknown>>;
 function messagesOf(socket: LiveSocket, room: string): Message[] {
-  return socket.texts.map((text) => JSON.parse(text) as Message).filter((message) => message["room"] === room);
+  return socket.texts
+    .map((text) => JSON.parse(text) as Message)
+    .filter((message) => message["room"] === room);
 }
 /** What a socket has heard of a room, such as `join u1`. */
 function heard(socket: LiveSocket, room: string): string[] {
-  return messagesOf(socket, room).map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
+  return messagesOf(socket, room).map((message) =>
+    [message["type"], message["user_id"] ?? message["topic"]].join(" "),
+  );
 }
 
 let names = 0;
@@ -77,17 +95,32 @@ test("joins, presence, broadcasts and leaves on one replica are seen and heard o
   await call(bob, "join", { room, data: { color: "red" } });
   await until(() => heard(atBob, room).length === 1);
   const { body } = await call(alice, "join", { room });
-  expect(body["snapshot"]).toMatchObject({ peers: [{ user_id: bob.userId, data: { color: "red" } }] });
-  for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual([alice.userId, bob.userId]);
+  expect(body["snapshot"]).toMatchObject({
+    peers: [{ user_id: bob.userId, data: { color: "red" } }],
+  });
+  for (const index of [0, 1, 2])
+    expect(await usersIn(index, room)).toEqual([alice.userId, bob.userId]);
   await until(() => heard(atBob, room).includes(`join ${alice.userId}`));
   await call(alice, "presence", { room, data: { x: 1 } });
   await call(bob, "broadcast", { room, topic: "from-bob", data: 1 });
   await call(alice, "broadcast", { room, topic: "from-alice", data: 2 });
   await call(alice, "leave", { room });
-  const all = [`presence ${alice.userId}`, "broadcast from-bob", "broadcast from-alice", `leave ${alice.userId}`];
-  await until(() => [atAlice, atBob].every((socket) => heard(socket, room).at(-1) === `leave ${alice.userId}`));
+  const all = [
+    `presence ${alice.userId}`,
+    "broadcast from-bob",
+    "broadcast from-alice",
+    `leave ${alice.userId}`,
+  ];
+  await until(() =>
+    [atAlice, atBob].every((socket) => heard(socket, room).at(-1) === `leave ${alice.userId}`),
+  );
   for (const socket of [atAlice, atBob]) expect(heard(socket, room).slice(-4)).toEqual(all);
-  expect(messagesOf(atBob, room).find(({ type }) => type === "presence")).toEqual({ type: "presence", room, user_id: alice.userId, data: { x: 1 } });
+  expect(messagesOf(atBob, room).find(({ type }) => type === "presence")).toEqual({
+    type: "presence",
+    room,
+    user_id: alice.userId,
+    data: { x: 1 },
+  });
   expect(await usersIn(2, room)).toEqual([bob.userId]);
   expect((await call(alice, "broadcast", { room, topic: "late" })).status).toBe(403);
 });
@@ -98,29 +131,48 @@ test("all replicas hear the events of a room in the same order, short and long o
   const ears = await Promise.all(clients.map((client) => live(client)));
   for (const client of clients) await call(client, "join", { room });
   const long = "ü🦊".repeat(2500);
-  const send = (client: TestClient, n: number): ReturnType<typeof call> => call(client, "broadcast", { room, topic: `${client.userId}-${n}`, data: n % 7 === 0 ? long : n });
-  const told = await Promise.all(clients.flatMap((client) => Array.from({ length: 100 }, (_, n) => send(client, n))));
+  const send = (client: TestClient, n: number): ReturnType<typeof call> =>
+    call(client, "broadcast", {
+      room,
+      topic: `${client.userId}-${n}`,
+      data: n % 7 === 0 ? long : n,
+    });
+  const told = await Promise.all(
+    clients.flatMap((client) => Array.from({ length: 100 }, (_, n) => send(client, n))),
+  );
   expect(told.filter(({ status }) => status !== 200)).toEqual([]);
-  const topics = (socket: LiveSocket): string[] => heard(socket, room).filter((line) => line.startsWith("broadcast"));
+  const topics = (socket: LiveSocket): string[] =>
+    heard(socket, room).filter((line) => line.startsWith("broadcast"));
   await until(() => ears.every((socket) => topics(socket).length >= 300));
   expect(new Set(topics(ears[0] as LiveSocket)).size).toBe(300);
   for (const socket of ears) expect(topics(socket)).toEqual(topics(ears[0] as LiveSocket));
-  for (const { data, topic } of messagesOf(ears[2] as LiveSocket, room).filter(({ type }) => type === "broadcast")) {
+  for (const { data, topic } of messagesOf(ears[2] as LiveSocket, room).filter(
+    ({ type }) => type === "broadcast",
+  )) {
     const n = Number(String(topic).split("-").at(-1));
     expect(data).toBe(n % 7 === 0 ? long : n);
   }
 });
 
 test("whoever joins at the same time as others learns of all of them, by the answer or by what is heard after", async () => {
-  const clients = await Promise.all(Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))));
+  const clients = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))),
+  );
   const ears = await Promise.all(clients.map((client) => live(client)));
   const everybody = clients.map(({ userId }) => userId).toSorted();
   for (let round = 0; round < 5; round += 1) {
     const room = newName("room");
     const answers = await Promise.all(clients.map((client) => call(client, "join", { room })));
     const known = (n: number): string[] => {
-      const { peers } = (answers[n] as Awaited<ReturnType<typeof call>>).body["snapshot"] as { peers: { user_id: string }[] };
-      return [...new Set([...peers.map(({ user_id: id }) => id), ...messagesOf(ears[n] as LiveSocket, room).map(({ user_id: id }) => String(id))])].toSorted();
+      const { peers } = (answers[n] as Awaited<ReturnType<typeof call>>).body["snapshot"] as {
+        peers: { user_id: string }[];
+      };
+      return [
+        ...new Set([
+          ...peers.map(({ user_id: id }) => id),
+          ...messagesOf(ears[n] as LiveSocket, room).map(({ user_id: id }) => String(id)),
+        ]),
+      ].toSorted();
     };
     await until(() => clients.every((_, n) => known(n).join() === everybody.join()));
   }
@@ -128,23 +180,44 @@ test("whoever joins at the same time as others learns of all of them, by the ans
 
 test("messages around the longest that a notification carries arrive whole, and so do names with any character", async () => {
   const room = 'a "room"\\ \u0000\n\ud83e 🦊 \u2028';
-  const [left, right] = await Promise.all([userOn(0, newName("left")), userOn(1, newName("right"))]);
+  const [left, right] = await Promise.all([
+    userOn(0, newName("left")),
+    userOn(1, newName("right")),
+  ]);
   const [atLeft, atRight] = await Promise.all([live(left), live(right)]);
   await Promise.all([call(left, "join", { room }), call(right, "join", { room })]);
-  const texts = [...Array.from({ length: 13 }, (_, n) => "x".repeat(7780 + n * 10)), ...Array.from({ length: 13 }, (_, n) => "é".repeat(3890 + n * 5)), "🦊".repeat(4000), '"\\\u0000\n'.repeat(1000)];
-  for (const data of texts) expect((await call(left, "presence", { room, data })).body).toEqual({ updated: true });
-  const told = (socket: LiveSocket): unknown[] => messagesOf(socket, room).flatMap(({ type, data }) => (type === "presence" ? [data] : []));
+  const texts = [
+    ...Array.from({ length: 13 }, (_, n) => "x".repeat(7780 + n * 10)),
+    ...Array.from({ length: 13 }, (_, n) => "é".repeat(3890 + n * 5)),
+    "🦊".repeat(4000),
+    '"\\\u0000\n'.repeat(1000),
+  ];
+  for (const data of texts)
+    expect((await call(left, "presence", { room, data })).body).toEqual({ updated: true });
+  const told = (socket: LiveSocket): unknown[] =>
+    messagesOf(socket, room).flatMap(({ type, data }) => (type === "presence" ? [data] : []));
   await until(() => [atLeft, atRight].every((socket) => told(socket).length === texts.length));
   // Only where they differ is shown: whole, they are nothing to read.
-  for (const socket of [atLeft, atRight]) expect(texts.flatMap((text, n) => (told(socket)[n] === text ? [] : [n]))).toEqual([]);
+  for (const socket of [atLeft, atRight])
+    expect(texts.flatMap((text, n) => (told(socket)[n] === text ? [] : [n]))).toEqual([]);
   await call(left, "leave", { room });
   await until(() => heard(atRight, room).at(-1) === `leave ${left.userId}`);
 });
 
 test("what one socket says is heard elsewhere in the order in which it was said, and the user's end once", async () => {
-  const [speaker, listener] = await Promise.all([userOn(0, newName("speaker")), userOn(1, newName("listener"))]);
+  const [speaker, listener] = await Promise.all([
+    userOn(0, newName("speaker")),
+    userOn(1, newName("listener")),
+  ]);
   const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
-  for (let n = 0; n < 20; n += 1) mouth.socket.send(JSON.stringify({ type: "topic", topic: "count", data: n % 3 === 0 ? `${n} ${"ß".repeat(5000)}` : String(n) }));
+  for (let n = 0; n < 20; n += 1)
+    mouth.socket.send(
+      JSON.stringify({
+        type: "topic",
+        topic: "count",
+        data: n % 3 === 0 ? `${n} ${"ß".repeat(5000)}` : String(n),
+      }),
+    );
   const counted = (): number[] =>
     ears.texts
       .map((text) => JSON.parse(text) as Message)
@@ -156,7 +229,10 @@ test("what one socket says is heard elsewhere in the order in which it was said,
   await aMoment();
   mouth.close();
   await aMoment();
-  const ends = (): string[] => ears.texts.filter((text) => text.includes('"disconnect"') && text.includes(`"from":"${speaker.userId}"`));
+  const ends = (): string[] =>
+    ears.texts.filter(
+      (text) => text.includes('"disconnect"') && text.includes(`"from":"${speaker.userId}"`),
+    );
   expect(ends()).toEqual([]);
   elsewhere.close();
   await until(() => ends().length > 0);
@@ -168,7 +244,9 @@ test("a user who comes and goes many times is in the room at the end, or is not,
   const room = newName("room");
   const watcher = await userOn(2, newName("watcher"));
   await call(watcher, "join", { room });
-  const users = await Promise.all(Array.from({ length: 10 }, (_, n) => userOn(n % 3, newName("restless"))));
+  const users = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => userOn(n % 3, newName("restless"))),
+  );
   await Promise.all(
     users.map(async (user, n) => {
       for (let turn = 0; turn < 5; turn += 1) {
@@ -182,7 +260,10 @@ test("a user who comes and goes many times is in the room at the end, or is not,
       if (n % 2 === 0) await call(user, "join", { room });
     }),
   );
-  const expected = [watcher.userId, ...users.filter((_, n) => n % 2 === 0).map(({ userId }) => userId)].toSorted();
+  const expected = [
+    watcher.userId,
+    ...users.filter((_, n) => n % 2 === 0).map(({ userId }) => userId),
+  ].toSorted();
   for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(expected);
 }, 60_000);
 
@@ -191,19 +272,35 @@ test("a replica that is killed leaves its rooms when its lease is over, and each
   const watcher = await userOn(1, newName("watcher"));
   const ears = await live(watcher);
   await call(watcher, "join", { room: shared });
-  const [doomed, caller] = await Promise.all([userOn(0, newName("doomed")), userOn(0, newName("caller"))]);
+  const [doomed, caller] = await Promise.all([
+    userOn(0, newName("doomed")),
+    userOn(0, newName("caller")),
+  ]);
   await live(doomed);
   await call(doomed, "join", { room: shared });
   await call(doomed, "join", { room: own });
   await call(caller, "join", { room: shared });
-  expect(await usersIn(1, shared)).toEqual([caller.userId, doomed.userId, watcher.userId].toSorted());
+  expect(await usersIn(1, shared)).toEqual(
+    [caller.userId, doomed.userId, watcher.userId].toSorted(),
+  );
   await replica(0).stop("SIGKILL");
   try {
-    await until(async () => (await usersIn(1, shared)).length === 1 && (await usersIn(2, own)).length === 0, 15_000);
+    await until(
+      async () => (await usersIn(1, shared)).length === 1 && (await usersIn(2, own)).length === 0,
+      15_000,
+    );
     await until(() => heard(ears, shared).filter((line) => line.startsWith("leave")).length === 2);
     await aMoment();
-    expect(heard(ears, shared).filter((line) => line.startsWith("leave")).toSorted()).toEqual([`leave ${caller.userId}`, `leave ${doomed.userId}`].toSorted());
-    expect(ears.texts.filter((text) => text.includes('"disconnect"') && text.includes(`"from":"${doomed.userId}"`))).toHaveLength(1);
+    expect(
+      heard(ears, shared)
+        .filter((line) => line.startsWith("leave"))
+        .toSorted(),
+    ).toEqual([`leave ${caller.userId}`, `leave ${doomed.userId}`].toSorted());
+    expect(
+      ears.texts.filter(
+        (text) => text.includes('"disconnect"') && text.includes(`"from":"${doomed.userId}"`),
+      ),
+    ).toHaveLength(1);
   } finally {
     await replica(0).start();
   }
@@ -222,13 +319,18 @@ test("a replica that stood still comes back with its members", async () => {
   replica(0).signal("SIGSTOP");
   try {
     await until(() => heard(ears, room).includes(went));
-    for (let n = 0; n < 50; n += 1) await call(watcher, "presence", { room, data: `${n} ${"x".repeat(9000)}` });
+    for (let n = 0; n < 50; n += 1)
+      await call(watcher, "presence", { room, data: `${n} ${"x".repeat(9000)}` });
   } finally {
     replica(0).signal("SIGCONT");
   }
   await until(() => heard(ears, room).at(-1) === came);
   await Bun.sleep(2500);
-  expect(heard(ears, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([came, went, came]);
+  expect(heard(ears, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([
+    came,
+    went,
+    came,
+  ]);
   expect(await usersIn(2, room)).toEqual([sleeper.userId, watcher.userId].toSorted());
   expect(await usersIn(0, room)).toEqual([sleeper.userId, watcher.userId].toSorted());
 }, 60_000);
@@ -238,7 +340,11 @@ test("a replica that stops in order hands its members over, and nobody hears a l
   const watcher = await userOn(0, newName("watcher"));
   const ears = await live(watcher);
   await call(watcher, "join", { room });
-  const [moving, calling, leaving] = await Promise.all([userOn(1, newName("moving")), userOn(1, newName("calling")), userOn(1, newName("leaving"))]);
+  const [moving, calling, leaving] = await Promise.all([
+    userOn(1, newName("moving")),
+    userOn(1, newName("calling")),
+    userOn(1, newName("leaving")),
+  ]);
   await Promise.all([live(moving), live(leaving)]);
   for (const client of [moving, calling, leaving]) await call(client, "join", { room });
   await until(() => heard(ears, room).length === 4);
@@ -250,30 +356,54 @@ test("a replica that stops in order hands its members over, and nobody hears a l
     await live(await userOn(0, moving.userId));
     await until(() => heard(ears, room).includes(`leave ${leaving.userId}`));
     await Bun.sleep(2500);
-    expect(await usersIn(2, room)).toEqual([calling.userId, moving.userId, watcher.userId].toSorted());
-    expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([`leave ${leaving.userId}`]);
+    expect(await usersIn(2, room)).toEqual(
+      [calling.userId, moving.userId, watcher.userId].toSorted(),
+    );
+    expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([
+      `leave ${leaving.userId}`,
+    ]);
   } finally {
     await replica(1).start();
   }
 }, 90_000);
 
-test.each(["SIGINT", "SIGQUIT"] as const)("Postgres is ended by %s and started again: who was in a room is in it, once, and goes on", async (signal) => {
-  const room = newName("room");
-  const [alice, bob, caller] = await Promise.all([userOn(0, newName("alice")), userOn(1, newName("bob")), userOn(2, newName("caller"))]);
-  const [atAlice, atBob] = await Promise.all([live(alice), live(bob)]);
-  for (const client of [alice, bob, caller]) await call(client, "join", { room, data: { of: client.userId } });
-  await until(() => heard(atAlice, room).length === 3 && heard(atBob, room).length === 2);
-  await postgres.down(signal);
-  await Bun.sleep(8000);
-  await postgres.up();
-  const everybody = [alice.userId, bob.userId, caller.userId].toSorted();
-  await until(async () => (await Promise.all([0, 1, 2].map((index) => usersIn(index, room)))).every((users) => users.join() === everybody.join()));
-  await Bun.sleep(9000);
-  for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(everybody);
-  const { body } = await bob.request("GET", `/api/rooms/${room}`);
-  expect((body["members"] as Message[]).find(({ user_id: id }) => id === alice.userId)?.["data"]).toEqual({ of: alice.userId });
-  for (const socket of [atAlice, atBob]) expect(heard(socket, room).filter((line) => line.startsWith("leave"))).toEqual([]);
-  const before = [atAlice, atBob].map((socket) => heard(socket, room).length);
-  await call(bob, "broadcast", { room, topic: "again" });
-  await until(() => [atAlice, atBob].every((socket, n) => heard(socket, room).slice(before[n]).includes("broadcast again")));
-}, 120_000);
+test.each(["SIGINT", "SIGQUIT"] as const)(
+  "Postgres is ended by %s and started again: who was in a room is in it, once, and goes on",
+  async (signal) => {
+    const room = newName("room");
+    const [alice, bob, caller] = await Promise.all([
+      userOn(0, newName("alice")),
+      userOn(1, newName("bob")),
+      userOn(2, newName("caller")),
+    ]);
+    const [atAlice, atBob] = await Promise.all([live(alice), live(bob)]);
+    for (const client of [alice, bob, caller])
+      await call(client, "join", { room, data: { of: client.userId } });
+    await until(() => heard(atAlice, room).length === 3 && heard(atBob, room).length === 2);
+    await postgres.down(signal);
+    await Bun.sleep(8000);
+    await postgres.up();
+    const everybody = [alice.userId, bob.userId, caller.userId].toSorted();
+    await until(async () =>
+      (await Promise.all([0, 1, 2].map((index) => usersIn(index, room)))).every(
+        (users) => users.join() === everybody.join(),
+      ),
+    );
+    await Bun.sleep(9000);
+    for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(everybody);
+    const { body } = await bob.request("GET", `/api/rooms/${room}`);
+    expect(
+      (body["members"] as Message[]).find(({ user_id: id }) => id === alice.userId)?.["data"],
+    ).toEqual({ of: alice.userId });
+    for (const socket of [atAlice, atBob])
+      expect(heard(socket, room).filter((line) => line.startsWith("leave"))).toEqual([]);
+    const before = [atAlice, atBob].map((socket) => heard(socket, room).length);
+    await call(bob, "broadcast", { room, topic: "again" });
+    await until(() =>
+      [atAlice, atBob].every((socket, n) =>
+        heard(socket, room).slice(before[n]).includes("broadcast again"),
+      ),
+    );
+  },
+  120_000,
+);

@@ -49,7 +49,10 @@ function receiver(port?: number): OtlpReceiver {
   return started;
 }
 
-async function traced(endpoint: string, env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+async function traced(
+  endpoint: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
   const server = await startServer(app, {
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
@@ -64,7 +67,10 @@ async function traced(endpoint: string, env: Readonly<Record<string, string>> = 
 
 function spanOf(spans: readonly ReceivedSpan[], name: RegExp): ReceivedSpan {
   const found = spans.find((span) => span.traceId === TRACE_ID && name.test(span.name));
-  if (found === undefined) throw new Error(`No span is named like ${String(name)}: ${spans.map((span) => span.name).join(", ")}`);
+  if (found === undefined)
+    throw new Error(
+      `No span is named like ${String(name)}: ${spans.map((span) => span.name).join(", ")}`,
+    );
   return found;
 }
 
@@ -85,22 +91,44 @@ async function logged(work: () => Promise<void>): Promise<string[]> {
 
 test("a caller's trace goes on through request, function, commit and statements", async () => {
   const otlp = receiver();
-  const server = await traced(otlp.url, { OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=staging%20eu", OTEL_EXPORTER_OTLP_HEADERS: "x-key=a%20key" });
-  const answer = await new TestClient(server.url, null).request("POST", "/api/fn/addNote?debug=in-the-query", { text: SECRET }, TRACEPARENT);
+  const server = await traced(otlp.url, {
+    OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=staging%20eu",
+    OTEL_EXPORTER_OTLP_HEADERS: "x-key=a%20key",
+  });
+  const answer = await new TestClient(server.url, null).request(
+    "POST",
+    "/api/fn/addNote?debug=in-the-query",
+    { text: SECRET },
+    TRACEPARENT,
+  );
   expect(answer).toMatchObject({ status: 200, text: "1" });
-  await until(() => otlp.spans.some((span) => span.traceId === TRACE_ID && span.name.startsWith("POST")));
+  await until(() =>
+    otlp.spans.some((span) => span.traceId === TRACE_ID && span.name.startsWith("POST")),
+  );
 
   const { spans } = otlp;
   const http = spanOf(spans, /^POST \/api\/fn\/:name$/);
   const fn = spanOf(spans, /^function addNote$/);
   const commit = spanOf(spans, /^commit$/);
   const insert = spanOf(spans, /^INSERT$/);
-  expect([http.parentSpanId, fn.parentSpanId, commit.parentSpanId, insert.parentSpanId]).toEqual([PARENT_ID, http.spanId, fn.spanId, commit.spanId]);
+  expect([http.parentSpanId, fn.parentSpanId, commit.parentSpanId, insert.parentSpanId]).toEqual([
+    PARENT_ID,
+    http.spanId,
+    fn.spanId,
+    commit.spanId,
+  ]);
   expect(http.kind).toBe(2);
-  expect(http.attributes).toMatchObject({ "http.route": "/api/fn/:name", "http.request.method": "POST" });
+  expect(http.attributes).toMatchObject({
+    "http.route": "/api/fn/:name",
+    "http.request.method": "POST",
+  });
   expect(Number(http.attributes["http.response.status_code"])).toBe(200);
   expect(BigInt(http.endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(fn.endTimeUnixNano));
-  expect(http.resource).toMatchObject({ "service.name": "traced", "service.instance.id": expect.stringMatching(/^[0-9a-f-]{36}$/), "deployment.environment.name": "staging eu" });
+  expect(http.resource).toMatchObject({
+    "service.name": "traced",
+    "service.instance.id": expect.stringMatching(/^[0-9a-f-]{36}$/),
+    "deployment.environment.name": "staging eu",
+  });
   expect(otlp.posts[0]?.headers.get("x-key")).toBe("a key");
   const all = otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n");
   expect(all).not.toContain(SECRET);
@@ -108,36 +136,71 @@ test("a caller's trace goes on through request, function, commit and statements"
 });
 
 test("what Redis, S3 and the mail server were asked for is a part of the request that asked", async () => {
-  const [redis, s3, mail] = await Promise.all([RedisServer.start(), S3Server.start(), startMailServer()]);
+  const [redis, s3, mail] = await Promise.all([
+    RedisServer.start(),
+    S3Server.start(),
+    startMailServer(),
+  ]);
   running.push(redis, s3, mail);
   const otlp = receiver();
-  const server = await traced(otlp.url, { REDIS_URL: redis.url, ...s3.env, PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "no-reply@example.com" });
+  const server = await traced(otlp.url, {
+    REDIS_URL: redis.url,
+    ...s3.env,
+    PYLON_SMTP_URL: mail.url,
+    PYLON_EMAIL_FROM: "no-reply@example.com",
+  });
   const guest = await TestClient.guest(server.url);
   /** The parts of one request, by name. */
-  const partsOf = async (n: number, ask: (headers: Record<string, string>) => Promise<unknown>): Promise<{ readonly root: ReceivedSpan; readonly part: (name: RegExp) => ReceivedSpan }> => {
+  const partsOf = async (
+    n: number,
+    ask: (headers: Record<string, string>) => Promise<unknown>,
+  ): Promise<{ readonly root: ReceivedSpan; readonly part: (name: RegExp) => ReceivedSpan }> => {
     const traceId = TRACE_ID.slice(0, -1) + String(n);
     await ask({ traceparent: `00-${traceId}-${PARENT_ID}-01` });
     const spans = (): ReceivedSpan[] => otlp.spans.filter((span) => span.traceId === traceId);
     await until(() => spans().some(({ parentSpanId }) => parentSpanId === PARENT_ID));
     const part = (name: RegExp): ReceivedSpan => {
       const found = spans().find((span) => name.test(span.name));
-      if (found === undefined) throw new Error(`No span is named like ${String(name)}: ${spans().map((span) => span.name).join(", ")}`);
+      if (found === undefined)
+        throw new Error(
+          `No span is named like ${String(name)}: ${spans()
+            .map((span) => span.name)
+            .join(", ")}`,
+        );
       return found;
     };
     return { root: part(/^POST /), part };
   };
 
-  const rooms = await partsOf(1, (headers) => guest.request("POST", "/api/rooms/join", { room: "r" }, headers));
-  expect(rooms.part(/^redis$/)).toMatchObject({ parentSpanId: rooms.root.spanId, attributes: { "db.system.name": "redis" } });
+  const rooms = await partsOf(1, (headers) =>
+    guest.request("POST", "/api/rooms/join", { room: "r" }, headers),
+  );
+  expect(rooms.part(/^redis$/)).toMatchObject({
+    parentSpanId: rooms.root.spanId,
+    attributes: { "db.system.name": "redis" },
+  });
 
   const form = new FormData();
   form.set("file", new File(["content"], "file.txt"));
-  const upload = await partsOf(2, (headers) => fetch(`${server.url}/api/files/upload`, { method: "POST", headers: { Authorization: `Bearer ${guest.token}`, ...headers }, body: form }));
-  expect(upload.part(/^S3 /)).toMatchObject({ parentSpanId: upload.root.spanId, attributes: { "rpc.service": "S3" } });
+  const upload = await partsOf(2, (headers) =>
+    fetch(`${server.url}/api/files/upload`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${guest.token}`, ...headers },
+      body: form,
+    }),
+  );
+  expect(upload.part(/^S3 /)).toMatchObject({
+    parentSpanId: upload.root.spanId,
+    attributes: { "rpc.service": "S3" },
+  });
 
-  const code = await partsOf(3, (headers) => guest.request("POST", "/api/auth/magic/send", { email: "ann@example.com" }, headers));
+  const code = await partsOf(3, (headers) =>
+    guest.request("POST", "/api/auth/magic/send", { email: "ann@example.com" }, headers),
+  );
   expect(code.part(/^mail$/).parentSpanId).toBe(code.root.spanId);
-  expect(otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n")).not.toContain("ann@example.com");
+  expect(otlp.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("\n")).not.toContain(
+    "ann@example.com",
+  );
 });
 
 test("concurrent requests keep their own traces, also where one commit serves both", async () => {
@@ -145,12 +208,27 @@ test("concurrent requests keep their own traces, also where one commit serves bo
   const server = await traced(otlp.url);
   const client = new TestClient(server.url, null);
   const ids = Array.from({ length: 20 }, (_, index) => (index + 1).toString(16).padStart(32, "a"));
-  await Promise.all(ids.map((id) => client.request("POST", "/api/fn/addNote", { text: id }, { traceparent: `00-${id}-${PARENT_ID}-01` })));
-  await until(() => ids.every((id) => otlp.spans.some((span) => span.traceId === id && span.name.startsWith("POST"))));
+  await Promise.all(
+    ids.map((id) =>
+      client.request(
+        "POST",
+        "/api/fn/addNote",
+        { text: id },
+        { traceparent: `00-${id}-${PARENT_ID}-01` },
+      ),
+    ),
+  );
+  await until(() =>
+    ids.every((id) =>
+      otlp.spans.some((span) => span.traceId === id && span.name.startsWith("POST")),
+    ),
+  );
   for (const id of ids) {
     const own = otlp.spans.filter((span) => span.traceId === id);
     // On Postgres they meet, and run again.
-    const inserts = own.filter(({ attributes }) => String(attributes["db.query.text"]).startsWith('INSERT INTO "Note"'));
+    const inserts = own.filter(({ attributes }) =>
+      String(attributes["db.query.text"]).startsWith('INSERT INTO "Note"'),
+    );
     expect([id, inserts.length > 0]).toEqual([id, true]);
     const ends = new Set([PARENT_ID, ...own.map(({ spanId }) => spanId)]);
     expect(own.every(({ parentSpanId }) => ends.has(parentSpanId ?? ""))).toBe(true);
@@ -166,22 +244,48 @@ test("a delivery to live connections is traced", async () => {
   await socket.heard(1);
   socket.close();
   await until(() => otlp.spans.some(({ name }) => name === "feed delivery"));
-  expect(Number(otlp.spans.find(({ name }) => name === "feed delivery")?.attributes["pylon.connections"])).toBe(1);
+  expect(
+    Number(
+      otlp.spans.find(({ name }) => name === "feed delivery")?.attributes["pylon.connections"],
+    ),
+  ).toBe(1);
 });
 
 test("the sampler decides: not what a caller says when it is not asked, and nothing when it is off", async () => {
   const otlp = receiver();
-  const server = await traced(otlp.url, { OTEL_TRACES_SAMPLER: "always_off", OTEL_METRICS_EXPORTER: "none" });
-  await new TestClient(server.url, null).request("POST", "/api/fn/addNote", { text: "one" }, TRACEPARENT);
+  const server = await traced(otlp.url, {
+    OTEL_TRACES_SAMPLER: "always_off",
+    OTEL_METRICS_EXPORTER: "none",
+  });
+  await new TestClient(server.url, null).request(
+    "POST",
+    "/api/fn/addNote",
+    { text: "one" },
+    TRACEPARENT,
+  );
   await server.stop();
   expect(otlp.spans).toEqual([]);
   expect(otlp.posts.map(({ path }) => path)).not.toContain("/v1/metrics");
   const parentBased = await traced(otlp.url, { OTEL_TRACES_SAMPLER: "parentbased_always_on" });
-  await new TestClient(parentBased.url, null).request("POST", "/api/fn/addNote", { text: "one" }, { traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` });
-  await new TestClient(parentBased.url, null).request("POST", "/api/fn/addNote", { text: "one" }, { traceparent: "nonsense" });
+  await new TestClient(parentBased.url, null).request(
+    "POST",
+    "/api/fn/addNote",
+    { text: "one" },
+    { traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` },
+  );
+  await new TestClient(parentBased.url, null).request(
+    "POST",
+    "/api/fn/addNote",
+    { text: "one" },
+    { traceparent: "nonsense" },
+  );
   await parentBased.stop();
   expect(otlp.spans.filter(({ traceId }) => traceId === TRACE_ID)).toEqual([]);
-  expect(otlp.spans.filter(({ name }) => name.startsWith("POST")).map(({ parentSpanId }) => parentSpanId ?? "")).toEqual([""]);
+  expect(
+    otlp.spans
+      .filter(({ name }) => name.startsWith("POST"))
+      .map(({ parentSpanId }) => parentSpanId ?? ""),
+  ).toEqual([""]);
 });
 
 test("logs carry the ids of request and trace, and metrics are those of a scrape", async () => {
@@ -194,33 +298,66 @@ test("logs carry the ids of request and trace, and metrics are those of a scrape
     expect(status).toBe(500);
     requestId = (body["error"] as { readonly request_id: string }).request_id;
   });
-  const line = lines.map((text) => JSON.parse(text) as Record<string, unknown>).find(({ message }) => message === "function failed");
+  const line = lines
+    .map((text) => JSON.parse(text) as Record<string, unknown>)
+    .find(({ message }) => message === "function failed");
   expect(line).toMatchObject({ request_id: requestId, trace_id: TRACE_ID, function: "broken" });
   await until(() => otlp.records.some(({ body }) => body === "function failed"));
   const record = otlp.records.find(({ body }) => body === "function failed");
-  expect(record).toMatchObject({ traceId: TRACE_ID, severity: "ERROR", attributes: { request_id: requestId } });
+  expect(record).toMatchObject({
+    traceId: TRACE_ID,
+    severity: "ERROR",
+    attributes: { request_id: requestId },
+  });
 
-  await until(() => JSON.stringify(otlp.metrics.get("pylon_function_duration_seconds") ?? {}).includes('"broken"'));
+  await until(() =>
+    JSON.stringify(otlp.metrics.get("pylon_function_duration_seconds") ?? {}).includes('"broken"'),
+  );
   const { text } = await client.request("GET", "/metrics");
   const scraped = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name);
   for (const name of otlp.metrics.keys()) expect(scraped).toContain(name);
-  const histogram = otlp.metrics.get("pylon_function_duration_seconds")?.["histogram"] as { readonly dataPoints: { readonly count: unknown; readonly bucketCounts: unknown[]; readonly explicitBounds: unknown[] }[] };
+  const histogram = otlp.metrics.get("pylon_function_duration_seconds")?.["histogram"] as {
+    readonly dataPoints: {
+      readonly count: unknown;
+      readonly bucketCounts: unknown[];
+      readonly explicitBounds: unknown[];
+    }[];
+  };
   const [point] = histogram.dataPoints;
-  expect(point?.bucketCounts.reduce((sum: number, count) => sum + Number(count), 0)).toBe(Number(point?.count));
+  expect(point?.bucketCounts.reduce((sum: number, count) => sum + Number(count), 0)).toBe(
+    Number(point?.count),
+  );
   expect(point?.bucketCounts.length).toBe((point?.explicitBounds.length ?? 0) + 1);
 });
 
 test("what waits is sent when the server stops, as protobuf too", async () => {
   const otlp = receiver();
-  const late = { OTEL_BSP_SCHEDULE_DELAY: "600000", OTEL_BLRP_SCHEDULE_DELAY: "600000", OTEL_METRIC_EXPORT_INTERVAL: "3600000", OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf", PYLON_LOG_LEVEL: "info" };
+  const late = {
+    OTEL_BSP_SCHEDULE_DELAY: "600000",
+    OTEL_BLRP_SCHEDULE_DELAY: "600000",
+    OTEL_METRIC_EXPORT_INTERVAL: "3600000",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+    PYLON_LOG_LEVEL: "info",
+  };
   const server = await traced(otlp.url, late);
   await logged(async () => {
-    await new TestClient(server.url, null).request("POST", "/api/fn/addNote", { text: SECRET }, TRACEPARENT);
+    await new TestClient(server.url, null).request(
+      "POST",
+      "/api/fn/addNote",
+      { text: SECRET },
+      TRACEPARENT,
+    );
     expect(otlp.posts).toEqual([]);
     await server.stop();
   });
-  expect(otlp.posts.map(({ path }) => path).toSorted((a, b) => a.localeCompare(b))).toEqual(["/v1/logs", "/v1/metrics", "/v1/traces"]);
-  expect(otlp.posts.every(({ headers }) => headers.get("content-type") === "application/x-protobuf")).toBe(true);
+  expect(otlp.posts.map(({ path }) => path).toSorted((a, b) => a.localeCompare(b))).toEqual([
+    "/v1/logs",
+    "/v1/metrics",
+    "/v1/traces",
+  ]);
+  expect(
+    otlp.posts.every(({ headers }) => headers.get("content-type") === "application/x-protobuf"),
+  ).toBe(true);
   const spans = Buffer.from(otlp.posts.find(({ path }) => path === "/v1/traces")?.bytes ?? []);
   expect(spans.includes(Buffer.from(TRACE_ID, "hex"))).toBe(true);
   expect(spans.includes("function addNote")).toBe(true);
@@ -233,11 +370,24 @@ test("a receiver that is down or refuses costs a warning, and nothing of the ser
   const refusing = receiver();
   refusing.status = 400;
   for (const endpoint of [gone.url, refusing.url]) {
-    const server = await traced(endpoint, { OTEL_TRACES_SAMPLER: "always_on", OTEL_EXPORTER_OTLP_TIMEOUT: "300", PYLON_LOG_LEVEL: "warn", PYLON_LOG_FORMAT: "json", PYLON_DRAIN_SECS: "1" });
+    const server = await traced(endpoint, {
+      OTEL_TRACES_SAMPLER: "always_on",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "300",
+      PYLON_LOG_LEVEL: "warn",
+      PYLON_LOG_FORMAT: "json",
+      PYLON_DRAIN_SECS: "1",
+    });
     const client = new TestClient(server.url, "an-admin-token-for-tests");
     const lines = await logged(async () => {
-      for (let index = 0; index < 20; index += 1) expect((await client.request("POST", "/api/fn/addNote", { text: String(index) })).status).toBe(200);
-      await until(async () => /pylon_telemetry_items_total\{signal="traces",outcome="dropped"\} [1-9]/.test((await client.request("GET", "/metrics")).text));
+      for (let index = 0; index < 20; index += 1)
+        expect(
+          (await client.request("POST", "/api/fn/addNote", { text: String(index) })).status,
+        ).toBe(200);
+      await until(async () =>
+        /pylon_telemetry_items_total\{signal="traces",outcome="dropped"\} [1-9]/.test(
+          (await client.request("GET", "/metrics")).text,
+        ),
+      );
       await server.stop();
     });
     expect(lines.filter((line) => line.includes("telemetry is not taken"))).toHaveLength(1);
@@ -246,10 +396,23 @@ test("a receiver that is down or refuses costs a warning, and nothing of the ser
 
 test("what can't be spoken stops the start, and what is switched off is off", () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
-  expect(() => loadConfig({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })).toThrow(/OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf or http\/json; grpc is not spoken/);
-  expect(() => loadConfig({ ...endpoint, OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "2" })).toThrow(/OTEL_TRACES_SAMPLER_ARG/);
-  expect(() => loadConfig({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: "key-without-value" })).toThrow(/OTEL_EXPORTER_OTLP_HEADERS is not usable/);
+  expect(() => loadConfig({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })).toThrow(
+    /OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf or http\/json; grpc is not spoken/,
+  );
+  expect(() =>
+    loadConfig({ ...endpoint, OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "2" }),
+  ).toThrow(/OTEL_TRACES_SAMPLER_ARG/);
+  expect(() =>
+    loadConfig({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: "key-without-value" }),
+  ).toThrow(/OTEL_EXPORTER_OTLP_HEADERS is not usable/);
   expect(loadConfig({ ...endpoint, OTEL_SDK_DISABLED: "true" }).telemetry).toBeNull();
-  expect(loadConfig({ ...endpoint, OTEL_TRACES_EXPORTER: "none", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" }).telemetry).toBeNull();
+  expect(
+    loadConfig({
+      ...endpoint,
+      OTEL_TRACES_EXPORTER: "none",
+      OTEL_METRICS_EXPORTER: "none",
+      OTEL_LOGS_EXPORTER: "none",
+    }).telemetry,
+  ).toBeNull();
   expect(loadConfig({}).telemetry).toBeNull();
 });

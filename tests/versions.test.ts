@@ -7,18 +7,39 @@ import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts";
 
-function version(fields: Parameters<typeof entity>[1], ...entities: ReturnType<typeof entity>[]): Manifest {
+function version(
+  fields: Parameters<typeof entity>[1],
+  ...entities: ReturnType<typeof entity>[]
+): Manifest {
   const all = [entity("Note", fields), ...entities];
-  return buildManifest({ name: "versions", version: "1.0.0", entities: all, policies: all.map(({ name }) => policy({ name, entity: name, allow: "auth.userId != null" })) });
+  return buildManifest({
+    name: "versions",
+    version: "1.0.0",
+    entities: all,
+    policies: all.map(({ name }) => policy({ name, entity: name, allow: "auth.userId != null" })),
+  });
 }
 
 const OLD = version({ text: field.string() });
-const NEW = version({ text: field.string(), tag: field.string().default("none"), slug: field.string().optional().unique() }, entity("Label", { name: field.string() }));
+const NEW = version(
+  {
+    text: field.string(),
+    tag: field.string().default("none"),
+    slug: field.string().optional().unique(),
+  },
+  entity("Label", { name: field.string() }),
+);
 
-const sqlite = async () => ({ PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(mkdtempSync(join(tmpdir(), "pylon-versions-")), "pylon.db") });
+const sqlite = async () => ({
+  PYLON_IN_MEMORY: "0",
+  PYLON_DB_PATH: join(mkdtempSync(join(tmpdir(), "pylon-versions-")), "pylon.db"),
+});
 const postgres = async () => ({ DATABASE_URL: await createDatabase(sharedPostgresUrl()) });
 
-describe.each([["SQLite", sqlite], ["Postgres", postgres]] as const)("versions of an app on one database of %s", (_, database) => {
+describe.each([
+  ["SQLite", sqlite],
+  ["Postgres", postgres],
+] as const)("versions of an app on one database of %s", (_, database) => {
   test("an older version is served on what a newer one made, and the newer one again, with all its data", async () => {
     const env = await database();
     const user = await during(NEW, env, async ({ url }) => {
@@ -28,20 +49,41 @@ describe.each([["SQLite", sqlite], ["Postgres", postgres]] as const)("versions o
       return guest;
     });
     await during(OLD, env, async ({ url, server }) => {
-      expect(server.diagnostics.map(({ code, severity }) => [code, severity])).toEqual(Array.from({ length: 3 }, () => ["SCHEMA_LEFTOVER", "warning"]));
+      expect(server.diagnostics.map(({ code, severity }) => [code, severity])).toEqual(
+        Array.from({ length: 3 }, () => ["SCHEMA_LEFTOVER", "warning"]),
+      );
       const client = new TestClient(url, user.token);
-      expect((await client.request("GET", "/api/entities/Note/first")).body).toEqual({ id: "first", text: "a" });
+      expect((await client.request("GET", "/api/entities/Note/first")).body).toEqual({
+        id: "first",
+        text: "a",
+      });
       expect((await client.request("GET", "/api/entities/Label/label")).status).toBe(404);
-      expect((await client.request("PATCH", "/api/entities/Note/first", { text: "b" })).status).toBe(200);
+      expect(
+        (await client.request("PATCH", "/api/entities/Note/first", { text: "b" })).status,
+      ).toBe(200);
       await client.insert("Note", { id: "second", text: "c" });
     });
     await during(NEW, env, async ({ url, server }) => {
       expect(server.diagnostics).toEqual([]);
       const client = new TestClient(url, user.token);
-      expect((await client.request("GET", "/api/entities/Note/first")).body).toEqual({ id: "first", text: "b", tag: "red", slug: "one" });
-      expect((await client.request("GET", "/api/entities/Note/second")).body).toEqual({ id: "second", text: "c", tag: "none", slug: null });
-      expect((await client.request("GET", "/api/entities/Label/label")).body).toMatchObject({ name: "kept" });
-      expect(await client.request("POST", "/api/entities/Note", { text: "d", slug: "one" })).toMatchObject({ status: 409 });
+      expect((await client.request("GET", "/api/entities/Note/first")).body).toEqual({
+        id: "first",
+        text: "b",
+        tag: "red",
+        slug: "one",
+      });
+      expect((await client.request("GET", "/api/entities/Note/second")).body).toEqual({
+        id: "second",
+        text: "c",
+        tag: "none",
+        slug: null,
+      });
+      expect((await client.request("GET", "/api/entities/Label/label")).body).toMatchObject({
+        name: "kept",
+      });
+      expect(
+        await client.request("POST", "/api/entities/Note", { text: "d", slug: "one" }),
+      ).toMatchObject({ status: 409 });
     });
   });
 
@@ -54,9 +96,16 @@ describe.each([["SQLite", sqlite], ["Postgres", postgres]] as const)("versions o
       return guest;
     });
     await during(OLD, env, async ({ url }) => {
-      expect(await new TestClient(url, user.token).request("POST", "/api/entities/Note", {})).toMatchObject({ status: 400 });
+      expect(
+        await new TestClient(url, user.token).request("POST", "/api/entities/Note", {}),
+      ).toMatchObject({ status: 400 });
     });
-    await during(looser, env, async ({ url }) => void (await new TestClient(url, user.token).insert("Note", { id: "empty" })));
+    await during(
+      looser,
+      env,
+      async ({ url }) =>
+        void (await new TestClient(url, user.token).insert("Note", { id: "empty" })),
+    );
     await expect(startServer(appOf(OLD), env)).rejects.toThrow("Note.text becomes required");
   });
 
@@ -67,9 +116,13 @@ describe.each([["SQLite", sqlite], ["Postgres", postgres]] as const)("versions o
       await guest.insert("Note", { id: "first", text: "a" });
       return guest;
     });
-    await expect(startServer(appOf(version({ text: field.int() })), env)).rejects.toThrow("change Note.text from string to int");
+    await expect(startServer(appOf(version({ text: field.int() })), env)).rejects.toThrow(
+      "change Note.text from string to int",
+    );
     await during(OLD, env, async ({ url }) => {
-      expect((await new TestClient(url, user.token).request("GET", "/api/entities/Note/first")).body).toMatchObject({ text: "a" });
+      expect(
+        (await new TestClient(url, user.token).request("GET", "/api/entities/Note/first")).body,
+      ).toMatchObject({ text: "a" });
     });
   });
 });
@@ -101,7 +154,11 @@ test("replicas of two versions serve side by side: each shows its own fields of 
   }
 });
 
-async function during<T>(manifest: Manifest, env: Readonly<Record<string, string>>, work: (server: TestServer) => Promise<T>): Promise<T> {
+async function during<T>(
+  manifest: Manifest,
+  env: Readonly<Record<string, string>>,
+  work: (server: TestServer) => Promise<T>,
+): Promise<T> {
   const server = await startServer(appOf(manifest), env);
   try {
     return await work(server);

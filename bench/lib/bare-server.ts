@@ -1,13 +1,17 @@
-// The yardstick: a bare Bun server with the same SQLite statements and nothing else. It commits each insert by itself and does not
-// wait for the disk (synchronous = NORMAL), which ours does.
+// The yardstick: a bare Bun server with the same SQLite statements and nothing else. It commits
+// each insert by itself and does not wait for the disk (synchronous = NORMAL), which ours does.
 import { Database } from "bun:sqlite";
 
 const [path = ":memory:"] = process.argv.slice(2);
 const db = new Database(path, { create: true });
 db.run("PRAGMA journal_mode = WAL");
 db.run("PRAGMA synchronous = NORMAL");
-db.run(`CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" TEXT, "count" INTEGER, "ownerId" TEXT) STRICT, WITHOUT ROWID`);
-const insert = db.prepare(`INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`);
+db.run(
+  `CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" TEXT, "count" INTEGER, "ownerId" TEXT) STRICT, WITHOUT ROWID`,
+);
+const insert = db.prepare(
+  `INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`,
+);
 const get = db.prepare(`SELECT * FROM "Note" WHERE id = ?`);
 
 const server = Bun.serve<undefined, string>({
@@ -29,7 +33,8 @@ const server = Bun.serve<undefined, string>({
       return Response.json({});
     },
   },
-  fetch: (request, self) => (self.upgrade(request) ? undefined : new Response(null, { status: 404 })),
+  fetch: (request, self) =>
+    self.upgrade(request) ? undefined : new Response(null, { status: 404 }),
   websocket: { open: (socket) => void socket.subscribe("all"), message: () => undefined },
 });
 process.stdout.write(`${server.url.href}\n`);

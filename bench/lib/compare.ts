@@ -12,13 +12,20 @@ export interface HttpBench {
 const ROUNDS = 5;
 const LOAD = { connections: 64, seconds: 2 };
 
-/** Loads ours and the bare server in turn, each on a SQLite file of its own, and reports requests per second. */
+/**
+ * Loads ours and the bare server in turn, each on a SQLite file of its own, and reports requests
+ * per second.
+ */
 export async function compareHttp(bench: HttpBench): Promise<void> {
   await compareServers(bench, await startServer("pylon"), await startServer("bare"));
 }
 
 /** As `compareHttp`, with servers that run already; they are stopped at the end. */
-export async function compareServers(bench: HttpBench, pylon: BenchServer, bare: BenchServer): Promise<void> {
+export async function compareServers(
+  bench: HttpBench,
+  pylon: BenchServer,
+  bare: BenchServer,
+): Promise<void> {
   const ours = await bench.pylon(await guestToken(pylon.url), pylon.url);
   const theirs = await bench.bare(bare.url);
   const rounds: { value: number; baseline: number }[] = [];
@@ -44,4 +51,3 @@ export async function insertNote(url: string, token?: string): Promise<string> {
   });
   return `/api/entities/Note/${((await answer.json()) as { id: string }).id}`;
 }
-

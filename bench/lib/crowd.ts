@@ -9,7 +9,10 @@ export interface Crowd {
 
 /** Opens sockets from another process; resolves when all are open. */
 export async function openCrowd(url: string, count: number, token = ""): Promise<Crowd> {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "sockets.ts"), url, String(count), token], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(
+    [process.execPath, join(import.meta.dir, "sockets.ts"), url, String(count), token],
+    { stdout: "pipe", stderr: "inherit" },
+  );
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let seen = "";
   const until = async (line: string): Promise<void> => {

@@ -1,18 +1,26 @@
 /** One request, byte for byte. */
-export function rawRequest(method: string, path: string, options: { readonly token?: string | undefined; readonly body?: unknown } = {}): string {
+export function rawRequest(
+  method: string,
+  path: string,
+  options: { readonly token?: string | undefined; readonly body?: unknown } = {},
+): string {
   const body = options.body === undefined ? "" : JSON.stringify(options.body);
   const token = options.token === undefined ? "" : `Authorization: Bearer ${options.token}\r\n`;
   return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${token}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
 /**
- * Sends the same request over and over on plain sockets, each the next as soon as the last is answered. A client this thin leaves the
- * machine to the server.
+ * Sends the same request over and over on plain sockets, each the next as soon as the last is
+ * answered. A client this thin leaves the machine to the server.
  *
  * @param seconds how long
  * @returns answers with status 2xx per second
  */
-export async function load(url: string, request: string, options: { readonly connections: number; readonly seconds: number }): Promise<number> {
+export async function load(
+  url: string,
+  request: string,
+  options: { readonly connections: number; readonly seconds: number },
+): Promise<number> {
   const { hostname, port } = new URL(url);
   const bytes = Buffer.from(request);
   let good = 0;
@@ -27,7 +35,10 @@ export async function load(url: string, request: string, options: { readonly con
           data: (socket, chunk) => {
             // Every answer here is small and comes in one piece.
             if (chunk[9] === 50) good += 1;
-            else reject(new Error(`The server refused: ${Buffer.from(chunk).toString().slice(0, 400)}`));
+            else
+              reject(
+                new Error(`The server refused: ${Buffer.from(chunk).toString().slice(0, 400)}`),
+              );
             if (isOver) {
               socket.end();
               resolve();

@@ -2,7 +2,9 @@
 import { createServer, loadApp, loadConfig } from "@pylonsync/server";
 
 const [path = "bench.db"] = process.argv.slice(2);
-const telemetry = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("OTEL_")));
+const telemetry = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => name.startsWith("OTEL_")),
+);
 const config = loadConfig({
   ...telemetry,
   PYLON_PORT: "0",

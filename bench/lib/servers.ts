@@ -16,9 +16,21 @@ export interface BenchServer {
  * @param variables for its environment
  * @param wrap makes the command one that runs within limits
  */
-export async function startServer(name: "bare" | "bare-postgres" | "pylon", databaseUrl = "", variables: Readonly<Record<string, string>> = {}, wrap = (command: readonly string[]): string[] => [...command]): Promise<BenchServer> {
+export async function startServer(
+  name: "bare" | "bare-postgres" | "pylon",
+  databaseUrl = "",
+  variables: Readonly<Record<string, string>> = {},
+  wrap = (command: readonly string[]): string[] => [...command],
+): Promise<BenchServer> {
   const dir = mkdtempSync(join(tmpdir(), "pylon-bench-"));
-  const child = Bun.spawn(wrap([process.execPath, join(import.meta.dir, `${name}-server.ts`), join(dir, "bench.db")]), { env: { ...process.env, DATABASE_URL: databaseUrl, ...variables }, stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(
+    wrap([process.execPath, join(import.meta.dir, `${name}-server.ts`), join(dir, "bench.db")]),
+    {
+      env: { ...process.env, DATABASE_URL: databaseUrl, ...variables },
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const { value } = await child.stdout.getReader().read();
   const url = new TextDecoder().decode(value).trim().replace(/\/$/, "");
   return {

@@ -1,5 +1,5 @@
-// Opens sockets in a process of its own, so that the bench measures the server. Says how many are open, and, when told to count, how
-// many messages came.
+// Opens sockets in a process of its own, so that the bench measures the server. Says how many are
+// open, and, when told to count, how many messages came.
 import { bearerProtocol } from "@pylonsync/protocol";
 
 const [url = "", count = "0", token = ""] = process.argv.slice(2);

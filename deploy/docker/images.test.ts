@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { noteApp, queryOf } from "../../packages/cli/src/testing/pylon-process.ts";
@@ -10,13 +20,23 @@ import { Images, type BuiltImage } from "./testing/images.ts";
 import { PackageRegistry } from "../../tests/support/package-registry.ts";
 import { run } from "../../tests/support/run.ts";
 
-// Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from Debian's packages, as there may be no engine.
+// Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from
+// Debian's packages, as there may be no engine.
 
 const ROOT = join(import.meta.dir, "..", "..");
 const MAX_COMPRESSED_BYTES = 90e6;
 const USER = 10_001;
 const SECRET = "canary-of-the-app";
-const SOURCES = ["Dockerfile", ".dockerignore", "package.json", "package-lock.json", "packages", "deploy", "examples", "scripts"];
+const SOURCES = [
+  "Dockerfile",
+  ".dockerignore",
+  "package.json",
+  "package-lock.json",
+  "packages",
+  "deploy",
+  "examples",
+  "scripts",
+];
 
 const reason = whyNot();
 if (reason !== null) console.error(`The container images are not tested: ${reason}`);
@@ -33,7 +53,9 @@ function whyNot(): string | null {
 }
 
 test("both Dockerfiles run the server in the same way", () => {
-  const [own, app] = [join(ROOT, "Dockerfile"), join(import.meta.dir, "app.Dockerfile")].map((file) => /^FROM \$\{BASE_IMAGE\}[\s\S]*?^CMD .*$/m.exec(readFileSync(file, "utf8"))?.[0]);
+  const [own, app] = [join(ROOT, "Dockerfile"), join(import.meta.dir, "app.Dockerfile")].map(
+    (file) => /^FROM \$\{BASE_IMAGE\}[\s\S]*?^CMD .*$/m.exec(readFileSync(file, "utf8"))?.[0],
+  );
   expect(own).toBeString();
   expect(app).toBe(own ?? "");
 });
@@ -45,12 +67,20 @@ describe.skipIf(reason !== null)("the images", () => {
   let registry: PackageRegistry;
   let registryHost = "";
   const built = new Map<string, BuiltImage>();
-  const imageOf = (name: string): BuiltImage => built.get(name) ?? expect.unreachable(`${name} was not built`);
+  const imageOf = (name: string): BuiltImage =>
+    built.get(name) ?? expect.unreachable(`${name} was not built`);
 
   beforeAll(async () => {
     chmodSync(scratch, 0o755);
     images = await Images.open();
-    registry = await PackageRegistry.start(scratch, ["cli", "server", "sdk", "functions", "protocol", "query"]);
+    registry = await PackageRegistry.start(scratch, [
+      "cli",
+      "server",
+      "sdk",
+      "functions",
+      "protocol",
+      "query",
+    ]);
     registryHost = new URL((await run(["npm", "config", "get", "registry"])).trim()).host;
     for (const copy of ["one", "two"]) copySources(join(scratch, copy));
     await makeApp(app, registry.npmrc);
@@ -58,7 +88,10 @@ describe.skipIf(reason !== null)("the images", () => {
     built.set("pylon-again", await images.build("pylon-again", join(scratch, "two")));
     built.set("app", await images.build("app", app, { npmrc: registry.npmrc, isLayered: true }));
     write(app, { "functions/hello.ts": queryOf("'changed'") });
-    built.set("app-changed", await images.build("app-changed", app, { npmrc: registry.npmrc, isLayered: true }));
+    built.set(
+      "app-changed",
+      await images.build("app-changed", app, { npmrc: registry.npmrc, isLayered: true }),
+    );
   }, 900_000);
 
   afterAll(async () => {
@@ -93,7 +126,11 @@ describe.skipIf(reason !== null)("the images", () => {
         Entrypoint: ["tini", "-s", "--"],
         Cmd: ["pylon", "start"],
       });
-      expect(config.Env.filter((line) => !line.startsWith("PATH=")).toSorted()).toEqual(["PYLON_DB_PATH=/data/pylon.db", "PYLON_FILES_DIR=/data/uploads", "PYLON_LOG_FORMAT=json"]);
+      expect(config.Env.filter((line) => !line.startsWith("PATH=")).toSorted()).toEqual([
+        "PYLON_DB_PATH=/data/pylon.db",
+        "PYLON_FILES_DIR=/data/uploads",
+        "PYLON_LOG_FORMAT=json",
+      ]);
     });
 
     test(`is at most ${MAX_COMPRESSED_BYTES / 1e6} MB to download`, () => {
@@ -104,7 +141,10 @@ describe.skipIf(reason !== null)("the images", () => {
     test("holds no secret, no npm settings and no address of the registry", () => {
       const { layerFiles, history } = imageOf(name);
       // npm's own registry is named in every Bun, so that finding it there tells nothing.
-      const forbidden = [SECRET, ...(readFileSync(process.execPath).includes(registryHost) ? [] : [registryHost])];
+      const forbidden = [
+        SECRET,
+        ...(readFileSync(process.execPath).includes(registryHost) ? [] : [registryHost]),
+      ];
       let hasTini = false;
       for (const file of layerFiles) {
         const bytes = Buffer.from(Bun.gunzipSync(readFileSync(file)));
@@ -118,9 +158,26 @@ describe.skipIf(reason !== null)("the images", () => {
     });
 
     test("has the executable, and of npm, Node and the build nothing", async () => {
-      const files = (await Promise.all(imageOf(name).layerFiles.map((file) => run(["tar", "-tzf", file])))).join("\n").split("\n").map((path) => path.replace(/^\.?\//, ""));
-      for (const path of ["usr/local/bin/pylon", "usr/bin/tini", "etc/ssl/certs/ca-certificates.crt", "data/"]) expect(files).toContain(path);
-      expect(files.filter((path) => /(^|\/)(\.npmrc|\.npm|\.env[^/]*|\.git|node|npm|bun|src\/packages)(\/|$)|\.test\.ts$|node_modules\/@pylonsync\/(cli|server)\//.test(path))).toEqual([]);
+      const files = (
+        await Promise.all(imageOf(name).layerFiles.map((file) => run(["tar", "-tzf", file])))
+      )
+        .join("\n")
+        .split("\n")
+        .map((path) => path.replace(/^\.?\//, ""));
+      for (const path of [
+        "usr/local/bin/pylon",
+        "usr/bin/tini",
+        "etc/ssl/certs/ca-certificates.crt",
+        "data/",
+      ])
+        expect(files).toContain(path);
+      expect(
+        files.filter((path) =>
+          /(^|\/)(\.npmrc|\.npm|\.env[^/]*|\.git|node|npm|bun|src\/packages)(\/|$)|\.test\.ts$|node_modules\/@pylonsync\/(cli|server)\//.test(
+            path,
+          ),
+        ),
+      ).toEqual([]);
     });
 
     test("keeps what was written over a restart, answers what is under way at SIGTERM, and buries orphans, on a read-only filesystem", async () => {
@@ -133,7 +190,13 @@ describe.skipIf(reason !== null)("the images", () => {
       const url = `http://127.0.0.1:${port}`;
       const volumes = { "/data": data, ...(name === "pylon" ? { "/app:ro": app } : {}) };
       const start = async (attempt: string): Promise<Container> => {
-        const container = new Container({ root, config, bundle: join(scratch, `${name}-${attempt}`), env: { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1" }, volumes });
+        const container = new Container({
+          root,
+          config,
+          bundle: join(scratch, `${name}-${attempt}`),
+          env: { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1" },
+          volumes,
+        });
         await container.ready(url);
         return container;
       };
@@ -141,15 +204,32 @@ describe.skipIf(reason !== null)("the images", () => {
       {
         await using container = await start("first");
         expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: "ok" });
-        expect((await fetch(`${url}/api/entities/Note`, { method: "POST", body: JSON.stringify({ text: "kept" }) })).status).toBe(201);
+        expect(
+          (
+            await fetch(`${url}/api/entities/Note`, {
+              method: "POST",
+              body: JSON.stringify({ text: "kept" }),
+            })
+          ).status,
+        ).toBe(201);
         expect(await container.exec(config.Healthcheck.Test.slice(1))).toBe(0);
-        expect(await container.exec(["pylon", "health", "--port", String(await freePort())])).not.toBe(0);
+        expect(
+          await container.exec(["pylon", "health", "--port", String(await freePort())]),
+        ).not.toBe(0);
         expect(await container.read(["id", "-u"])).toBe(`${USER}\n`);
-        expect(await container.exec(["sh", "-c", "echo x > /usr/local/bin/x || echo x > /app/x"])).not.toBe(0);
+        expect(
+          await container.exec(["sh", "-c", "echo x > /usr/local/bin/x || echo x > /app/x"]),
+        ).not.toBe(0);
 
         expect(await call(url, "orphan")).toBe("left");
         await Bun.sleep(500);
-        expect(await container.read(["sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true"])).toBe("");
+        expect(
+          await container.read([
+            "sh",
+            "-c",
+            "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true",
+          ]),
+        ).toBe("");
 
         const slow = call(url, "slow");
         await Bun.sleep(300);
@@ -159,7 +239,9 @@ describe.skipIf(reason !== null)("the images", () => {
       }
       {
         await using container = await start("second");
-        expect(await (await fetch(`${url}/api/entities/Note`)).json()).toMatchObject({ data: [{ text: "kept" }] });
+        expect(await (await fetch(`${url}/api/entities/Note`)).json()).toMatchObject({
+          data: [{ text: "kept" }],
+        });
         expect(await container.stop(config.StopSignal)).toBe(0);
         expect(await container.stderr).not.toMatch(/FATAL|"level":"error"/);
       }
@@ -178,24 +260,39 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
   }
 }
 
-/** The repository as a fresh clone has it: what is built here must not depend on what lies around. */
+/**
+ * The repository as a fresh clone has it: what is built here must not depend on what lies around.
+ */
 function copySources(to: string): void {
   for (const name of SOURCES) {
-    cpSync(join(ROOT, name), join(to, name), { recursive: true, filter: (path) => !/\/(node_modules|\.pylon|\.cache|dist)$/.test(path) });
+    cpSync(join(ROOT, name), join(to, name), {
+      recursive: true,
+      filter: (path) => !/\/(node_modules|\.pylon|\.cache|dist)$/.test(path),
+    });
   }
 }
 
 /** An app's folder, with a lock file, and with files that must stay out of its image. */
 async function makeApp(dir: string, npmrc: string): Promise<void> {
-  const version = (JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8")) as { version: string }).version;
-  const packageJson = { name: "notes", private: true, type: "module", dependencies: { "@pylonsync/sdk": version, "@pylonsync/functions": version }, devDependencies: { "@pylonsync/cli": version } };
+  const version = (
+    JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8")) as { version: string }
+  ).version;
+  const packageJson = {
+    name: "notes",
+    private: true,
+    type: "module",
+    dependencies: { "@pylonsync/sdk": version, "@pylonsync/functions": version },
+    devDependencies: { "@pylonsync/cli": version },
+  };
   write(dir, {
     "package.json": JSON.stringify(packageJson),
     "app.ts": noteApp("text: field.string()"),
     "functions/hello.ts": queryOf("'hello'"),
     "functions/slow.ts": queryOf("Bun.sleep(1_500).then(() => 'done')"),
     // The shell ends before what it started, which is then nobody's child.
-    "functions/orphan.ts": queryOf("Bun.spawn(['sh', '-c', 'sleep 0.1 & exit 0']).exited.then(() => 'left')"),
+    "functions/orphan.ts": queryOf(
+      "Bun.spawn(['sh', '-c', 'sleep 0.1 & exit 0']).exited.then(() => 'left')",
+    ),
     "functions/hello.test.ts": "",
     ".env": `KEY=${SECRET}\n`,
     ".env.production": `KEY=${SECRET}\n`,
@@ -219,5 +316,15 @@ async function makeApp(dir: string, npmrc: string): Promise<void> {
     Dockerfile: readFileSync(join(import.meta.dir, "app.Dockerfile"), "utf8"),
     ".dockerignore": readFileSync(join(import.meta.dir, "app.dockerignore"), "utf8"),
   });
-  await run(["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"], { cwd: dir });
+  await run(
+    [
+      "npm",
+      "install",
+      "--package-lock-only",
+      "--omit-lockfile-registry-resolved",
+      "--no-audit",
+      "--no-fund",
+    ],
+    { cwd: dir },
+  );
 }

@@ -3,11 +3,27 @@ import { spawnSync } from "node:child_process";
 import { findPromtool } from "./promtool.ts";
 
 const promtool = findPromtool();
-if (promtool === null) console.error("There is no promtool, and Debian's package can't be had: the rules for Prometheus are not tried.");
+if (promtool === null)
+  console.error(
+    "There is no promtool, and Debian's package can't be had: the rules for Prometheus are not tried.",
+  );
 
-test.skipIf(promtool === null)("the rules fire for what alerts.test.yml says, and for nothing else", () => {
-  for (const args of [["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]]) {
-    const { status, stdout, stderr } = spawnSync(promtool ?? "", args, { cwd: import.meta.dir, encoding: "utf8" });
-    expect({ args, status, said: status === 0 ? "" : stdout + stderr }).toEqual({ args, status: 0, said: "" });
-  }
-});
+test.skipIf(promtool === null)(
+  "the rules fire for what alerts.test.yml says, and for nothing else",
+  () => {
+    for (const args of [
+      ["check", "rules", "alerts.yml"],
+      ["test", "rules", "alerts.test.yml"],
+    ]) {
+      const { status, stdout, stderr } = spawnSync(promtool ?? "", args, {
+        cwd: import.meta.dir,
+        encoding: "utf8",
+      });
+      expect({ args, status, said: status === 0 ? "" : stdout + stderr }).toEqual({
+        args,
+        status: 0,
+        said: "",
+      });
+    }
+  },
+);

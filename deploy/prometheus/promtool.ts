@@ -6,7 +6,8 @@ const CACHE = join(import.meta.dir, "..", "..", "node_modules", ".cache");
 const UNPACKED = join(CACHE, "promtool");
 
 /**
- * The path of promtool: the machine's, else that of Debian's package, which is unpacked and not installed, because it would start a Prometheus.
+ * The path of promtool: the machine's, else that of Debian's package, which is unpacked and not
+ * installed, because it would start a Prometheus.
  *
  * @returns null when it can't be had here
  */
@@ -16,7 +17,8 @@ export function findPromtool(): string | null {
   if (found !== null || existsSync(program)) return found ?? program;
   mkdirSync(CACHE, { recursive: true });
   const folder = mkdtempSync(`${UNPACKED}-`);
-  const run = (command: string, ...args: string[]): boolean => spawnSync(command, args, { cwd: folder, stdio: "ignore" }).status === 0;
+  const run = (command: string, ...args: string[]): boolean =>
+    spawnSync(command, args, { cwd: folder, stdio: "ignore" }).status === 0;
   try {
     if (!run("apt-get", "download", "prometheus")) return null;
     const [archive = ""] = new Bun.Glob("prometheus_*.deb").scanSync(folder);

@@ -1,11 +1,18 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so nobody serves while a new version starts.
+// One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so
+// nobody serves while a new version starts.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
     const isProduction = stage === "production";
-    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+    return {
+      name: "pylon-app",
+      home: "aws",
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
+      providers: dnsProviders(),
+    };
   },
   async run() {
     const pylon = await import("./infra");
@@ -14,7 +21,14 @@ export default $config({
     const volume = pylon.createVolume(network, settings);
     const parameters = pylon.createParameters(pylon.secretValues(settings));
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
-    const service = pylon.createService("Pylon", { cluster, network, settings, parameters, volume, replicas: "single" });
+    const service = pylon.createService("Pylon", {
+      cluster,
+      network,
+      settings,
+      parameters,
+      volume,
+      replicas: "single",
+    });
     const alarms = pylon.createAlarms(settings, { services: { Pylon: service }, volume });
     const cdn = pylon.createCdn(service, settings);
     return pylon.outputsOf({ settings, cluster, service, volume, cdn, alarms });

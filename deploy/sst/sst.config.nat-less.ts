@@ -1,11 +1,18 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// The default shape without public addresses: containers reach AWS through VPC endpoints, and nothing else on the internet.
+// The default shape without public addresses: containers reach AWS through VPC endpoints, and
+// nothing else on the internet.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
     const isProduction = stage === "production";
-    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+    return {
+      name: "pylon-app",
+      home: "aws",
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
+      providers: dnsProviders(),
+    };
   },
   async run() {
     const pylon = await import("./infra");
@@ -13,7 +20,10 @@ export default $config({
     const network = pylon.createNetwork("endpoints");
     const database = pylon.createDatabase(network, settings);
     const files = pylon.createFiles(settings);
-    const parameters = pylon.createParameters({ DATABASE_URL: database.url, ...pylon.secretValues(settings) });
+    const parameters = pylon.createParameters({
+      DATABASE_URL: database.url,
+      ...pylon.secretValues(settings),
+    });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
     pylon.scaleByConnections("Pylon", service);

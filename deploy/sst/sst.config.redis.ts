@@ -1,11 +1,18 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms are taken off the database.
+// The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms are taken
+// off the database.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
     const isProduction = stage === "production";
-    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+    return {
+      name: "pylon-app",
+      home: "aws",
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
+      providers: dnsProviders(),
+    };
   },
   async run() {
     const pylon = await import("./infra");
@@ -14,7 +21,11 @@ export default $config({
     const database = pylon.createDatabase(network, settings);
     const files = pylon.createFiles(settings);
     const cache = pylon.createCache(network);
-    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: cache.url, ...pylon.secretValues(settings) });
+    const parameters = pylon.createParameters({
+      DATABASE_URL: database.url,
+      REDIS_URL: cache.url,
+      ...pylon.secretValues(settings),
+    });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
     pylon.scaleByConnections("Pylon", service);

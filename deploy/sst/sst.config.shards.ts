@@ -1,11 +1,18 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// The default shape, and beside it one bigger container of its own for shards: a simulation lives in one process, so it can't be a replica.
+// The default shape, and beside it one bigger container of its own for shards: a simulation lives
+// in one process, so it can't be a replica.
 export default $config({
   async app({ stage }) {
     const { dnsProviders } = await import("./infra/settings");
     const isProduction = stage === "production";
-    return { name: "pylon-app", home: "aws", removal: isProduction ? "retain" : "remove", protect: isProduction, providers: dnsProviders() };
+    return {
+      name: "pylon-app",
+      home: "aws",
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
+      providers: dnsProviders(),
+    };
   },
   async run() {
     const pylon = await import("./infra");
@@ -14,13 +21,30 @@ export default $config({
     const database = pylon.createDatabase(network, settings);
     const files = pylon.createFiles(settings);
     const cache = pylon.createCache(network);
-    const parameters = pylon.createParameters({ DATABASE_URL: database.url, REDIS_URL: cache.url, ...pylon.secretValues(settings) });
+    const parameters = pylon.createParameters({
+      DATABASE_URL: database.url,
+      REDIS_URL: cache.url,
+      ...pylon.secretValues(settings),
+    });
     const cluster = new sst.aws.Cluster("Cluster", { vpc: network.vpc });
     const service = pylon.createService("Pylon", { cluster, network, settings, files, parameters });
     const domain = pylon.shardsDomain(settings.domain);
-    const shards = pylon.createService("Shards", { cluster, network, settings, files, parameters, domain, replicas: "single", size: { cpu: "1 vCPU", memory: "2 GB" } });
+    const shards = pylon.createService("Shards", {
+      cluster,
+      network,
+      settings,
+      files,
+      parameters,
+      domain,
+      replicas: "single",
+      size: { cpu: "1 vCPU", memory: "2 GB" },
+    });
     pylon.scaleByConnections("Pylon", service);
-    const alarms = pylon.createAlarms(settings, { services: { Pylon: service, Shards: shards }, database, cache });
+    const alarms = pylon.createAlarms(settings, {
+      services: { Pylon: service, Shards: shards },
+      database,
+      cache,
+    });
     const cdn = pylon.createCdn(service, settings);
     return pylon.outputsOf({ settings, cluster, service, shards, database, cdn, alarms });
   },

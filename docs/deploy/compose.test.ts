@@ -1,23 +1,45 @@
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { FROM_SOURCE, noteApp, PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-process.ts";
+import {
+  FROM_SOURCE,
+  noteApp,
+  PylonProcess,
+  TempFolder,
+} from "../../packages/cli/src/testing/pylon-process.ts";
 import { PostgresServer } from "../../tests/support/servers/postgres.ts";
 import { run } from "../../tests/support/run.ts";
 import { codeBlocks } from "../code-blocks.ts";
 
 const PAGE = join(import.meta.dir, "compose.md");
 const DEBIAN = "/usr/lib/postgresql";
-const clients = existsSync(DEBIAN) ? readdirSync(DEBIAN).map((version) => join(DEBIAN, version, "bin")).findLast((dir) => existsSync(join(dir, "pg_dump"))) : undefined;
+const clients = existsSync(DEBIAN)
+  ? readdirSync(DEBIAN)
+      .map((version) => join(DEBIAN, version, "bin"))
+      .findLast((dir) => existsSync(join(dir, "pg_dump")))
+  : undefined;
 
 /** The block that stands below a heading. */
 function linesBelow(heading: string): string {
   const text = readFileSync(PAGE, "utf8");
   const from = text.slice(0, text.indexOf(`\n## ${heading}\n`)).split("\n").length;
-  return codeBlocks(PAGE).find(({ line, language }) => line > from && language === "sh")?.code ?? expect.unreachable(`${heading} has no commands`);
+  return (
+    codeBlocks(PAGE).find(({ line, language }) => line > from && language === "sh")?.code ??
+    expect.unreachable(`${heading} has no commands`)
+  );
 }
 
-// Runs in the place of a service's container what Docker Compose would run in it: the service's programs are on this machine.
+// Runs in the place of a service's container what Docker Compose would run in it: the service's
+// programs are on this machine.
 function dockerOf(data: string): string {
   return `#!${process.execPath}
 const words = process.argv.slice(2).filter((word) => !["-T", "--rm"].includes(word));
@@ -30,39 +52,71 @@ process.exit(Bun.spawnSync(local, { stdin: "inherit", stdout: "inherit", stderr:
 `;
 }
 
-test.skipIf(clients === undefined)("what the page backs up is there again after what it restores by, and clients begin anew", async () => {
-  await using postgres = await PostgresServer.start();
-  using folder = new TempFolder();
-  using data = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string()"), ".env.production": "A=b\n", ".env.postgres": "C=d\n", "bin/docker": dockerOf(data.path) });
-  chmodSync(join(folder.path, "bin/docker"), 0o755);
-  const env = { PGHOST: "127.0.0.1", PGPORT: String(postgres.port), DATABASE_URL: postgres.url("pylon"), PYLON_FILES_DIR: join(data.path, "uploads"), PATH: [join(folder.path, "bin"), clients, process.env["PATH"]].join(":") };
-  const sh = (script: string): Promise<string> => run(["bash", "-euo", "pipefail", "-c", script], { cwd: folder.path, env });
-  await sh("createdb -U pylon pylon");
-  const serve = async (work: (url: string) => Promise<void>): Promise<void> => {
-    await using server = new PylonProcess(["start", "--port", "0"], folder.path, env);
-    await work(`http://localhost:${String((await server.event())["port"])}`);
-    expect(await server.end()).toBe(0);
-  };
-  const write = async (url: string, text: string): Promise<void> => expect((await fetch(`${url}/api/entities/Note`, { method: "POST", body: JSON.stringify({ id: text, text }) })).status).toBe(201);
-  let cursor: unknown;
-  await serve(async (url) => {
-    await write(url, "before");
-    mkdirSync(join(data.path, "uploads/deep"), { recursive: true });
-    writeFileSync(join(data.path, "uploads/deep/one"), "on paper");
-    await sh(linesBelow("Back up"));
-    await write(url, "after");
-    const pulled = (await (await fetch(`${url}/api/sync/pull?since=0`)).json()) as { cursor: { last_seq: number } };
-    cursor = pulled.cursor.last_seq;
-  });
-  for (const name of readdirSync(join(folder.path, "backups/monday"))) expect([name, statSync(join(folder.path, "backups/monday", name)).mode & 0o077]).toEqual([name, 0]);
-  rmSync(join(data.path, "uploads"), { recursive: true });
-  await sh(linesBelow("Restore"));
-  expect(readFileSync(join(data.path, "uploads/deep/one"), "utf8")).toBe("on paper");
-  await serve(async (url) => {
-    const { data: rows } = (await (await fetch(`${url}/api/entities/Note`)).json()) as { data: { text: string }[] };
-    expect(rows.map(({ text }) => text)).toEqual(["before"]);
-    await write(url, "later");
-    expect((await fetch(`${url}/api/sync/pull?since=${String(cursor)}`)).status).toBe(410);
-  });
-}, 120_000);
+test.skipIf(clients === undefined)(
+  "what the page backs up is there again after what it restores by, and clients begin anew",
+  async () => {
+    await using postgres = await PostgresServer.start();
+    using folder = new TempFolder();
+    using data = new TempFolder();
+    folder.write({
+      "app.ts": noteApp("text: field.string()"),
+      ".env.production": "A=b\n",
+      ".env.postgres": "C=d\n",
+      "bin/docker": dockerOf(data.path),
+    });
+    chmodSync(join(folder.path, "bin/docker"), 0o755);
+    const env = {
+      PGHOST: "127.0.0.1",
+      PGPORT: String(postgres.port),
+      DATABASE_URL: postgres.url("pylon"),
+      PYLON_FILES_DIR: join(data.path, "uploads"),
+      PATH: [join(folder.path, "bin"), clients, process.env["PATH"]].join(":"),
+    };
+    const sh = (script: string): Promise<string> =>
+      run(["bash", "-euo", "pipefail", "-c", script], { cwd: folder.path, env });
+    await sh("createdb -U pylon pylon");
+    const serve = async (work: (url: string) => Promise<void>): Promise<void> => {
+      await using server = new PylonProcess(["start", "--port", "0"], folder.path, env);
+      await work(`http://localhost:${String((await server.event())["port"])}`);
+      expect(await server.end()).toBe(0);
+    };
+    const write = async (url: string, text: string): Promise<void> =>
+      expect(
+        (
+          await fetch(`${url}/api/entities/Note`, {
+            method: "POST",
+            body: JSON.stringify({ id: text, text }),
+          })
+        ).status,
+      ).toBe(201);
+    let cursor: unknown;
+    await serve(async (url) => {
+      await write(url, "before");
+      mkdirSync(join(data.path, "uploads/deep"), { recursive: true });
+      writeFileSync(join(data.path, "uploads/deep/one"), "on paper");
+      await sh(linesBelow("Back up"));
+      await write(url, "after");
+      const pulled = (await (await fetch(`${url}/api/sync/pull?since=0`)).json()) as {
+        cursor: { last_seq: number };
+      };
+      cursor = pulled.cursor.last_seq;
+    });
+    for (const name of readdirSync(join(folder.path, "backups/monday")))
+      expect([name, statSync(join(folder.path, "backups/monday", name)).mode & 0o077]).toEqual([
+        name,
+        0,
+      ]);
+    rmSync(join(data.path, "uploads"), { recursive: true });
+    await sh(linesBelow("Restore"));
+    expect(readFileSync(join(data.path, "uploads/deep/one"), "utf8")).toBe("on paper");
+    await serve(async (url) => {
+      const { data: rows } = (await (await fetch(`${url}/api/entities/Note`)).json()) as {
+        data: { text: string }[];
+      };
+      expect(rows.map(({ text }) => text)).toEqual(["before"]);
+      await write(url, "later");
+      expect((await fetch(`${url}/api/sync/pull?since=${String(cursor)}`)).status).toBe(410);
+    });
+  },
+  120_000,
+);

@@ -1,6 +1,10 @@
 import { systemPlatform, type Platform, type Socket } from "@pylonsync/sync";
 
-/** Requests that are lost before the server has them, or after. @param fault what befalls one: it waits, or throws */
+/**
+ * Requests that are lost before the server has them, or after.
+ *
+ * @param fault what befalls one: it waits, or throws
+ */
 export function faultyFetch(fault: (what: string) => Promise<void>): Platform["fetch"] {
   return async (url, init) => {
     await fault("lost on the way there");
@@ -21,6 +25,10 @@ export function socketsInto(sockets: Set<Socket>): Platform["openSocket"] {
 }
 
 /** Row id to its number, as an engine or the server has them. */
-export function contents(rows: readonly { readonly id: string; readonly [field: string]: unknown }[]): Record<string, unknown> {
-  return Object.fromEntries(rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+export function contents(
+  rows: readonly { readonly id: string; readonly [field: string]: unknown }[],
+): Record<string, unknown> {
+  return Object.fromEntries(
+    rows.map(({ id, n }): [string, unknown] => [id, n]).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }

@@ -25,11 +25,21 @@ export class TestClient {
     return new TestClient(url, body["token"] as string, body["user_id"] as string);
   }
 
-  async request(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
-      headers: { ...(this.token === null ? {} : { Authorization: `Bearer ${this.token}` }), ...headers },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      headers: {
+        ...(this.token === null ? {} : { Authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     return { status: response.status, text, body: parse(text) };
@@ -37,7 +47,8 @@ export class TestClient {
 
   async insert(entity: string, row: Readonly<Record<string, unknown>>): Promise<string> {
     const answer = await this.request("POST", `/api/entities/${entity}`, row);
-    if (answer.status !== 201) throw new Error(`insert was answered ${answer.status}: ${answer.text}`);
+    if (answer.status !== 201)
+      throw new Error(`insert was answered ${answer.status}: ${answer.text}`);
     return answer.body["id"] as string;
   }
 
@@ -63,7 +74,9 @@ export class LiveSocket {
   }
 
   get events(): ChangeEvent[] {
-    return this.texts.map((text) => JSON.parse(text) as ChangeEvent).filter(({ kind }) => kind !== undefined);
+    return this.texts
+      .map((text) => JSON.parse(text) as ChangeEvent)
+      .filter(({ kind }) => kind !== undefined);
   }
 
   async opened(): Promise<this> {
@@ -85,11 +98,14 @@ export class LiveSocket {
 }
 
 /**
- * Waits for a condition. A machine that stands still meanwhile does not use the time up: of each turn only what
- * an idle machine needs is counted.
+ * Waits for a condition. A machine that stands still meanwhile does not use the time up: of each
+ * turn only what an idle machine needs is counted.
  * @throws Error when it does not come true in time
  */
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  withinMs = 15_000,
+): Promise<void> {
   let counted = 0;
   let before = performance.now();
   while (!(await condition())) {

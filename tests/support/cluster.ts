@@ -25,10 +25,26 @@ export class Replica {
   }
 
   async start(): Promise<void> {
-    const defaults = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_LOG_LEVEL: "error", PYLON_RATE_LIMIT_MAX: "0", PYLON_FN_RATE_LIMIT_MAX: "0", PYLON_MAX_CONNECTIONS_PER_IP: "10000", PYLON_SINGLE_PORT: "1", PYLON_DRAIN_DELAY_SECS: "0" };
+    const defaults = {
+      PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
+      PYLON_LOG_LEVEL: "error",
+      PYLON_RATE_LIMIT_MAX: "0",
+      PYLON_FN_RATE_LIMIT_MAX: "0",
+      PYLON_MAX_CONNECTIONS_PER_IP: "10000",
+      PYLON_SINGLE_PORT: "1",
+      PYLON_DRAIN_DELAY_SECS: "0",
+    };
     const env = { ...process.env, ...defaults, ...this.#env };
-    this.#child = Bun.spawn([process.execPath, "--no-env-file", MAIN, "start", this.#dir, "--port", String(this.port)], { env, stdout: "ignore", stderr: "inherit" });
-    while (!(await fetch(`${this.url}/readyz`).then(({ ok }) => ok, () => false))) {
+    this.#child = Bun.spawn(
+      [process.execPath, "--no-env-file", MAIN, "start", this.#dir, "--port", String(this.port)],
+      { env, stdout: "ignore", stderr: "inherit" },
+    );
+    while (
+      !(await fetch(`${this.url}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ))
+    ) {
       if (this.#child.exitCode !== null) throw new Error("The replica did not start.");
       await Bun.sleep(20);
     }
@@ -54,7 +70,9 @@ export class Replica {
   }
 }
 
-/** Three equal replicas of one app behind a proxy that gives each connection to the next of them. */
+/**
+ * Three equal replicas of one app behind a proxy that gives each connection to the next of them.
+ */
 export class Cluster implements AsyncDisposable {
   readonly replicas: readonly Replica[];
   readonly #dir: string;
@@ -67,7 +85,10 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** @param files of the app, by path */
-  static async start(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>): Promise<Cluster> {
+  static async start(
+    files: Readonly<Record<string, string>>,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "pylon-cluster-"));
     for (const [file, text] of Object.entries(files)) {
       mkdirSync(dirname(join(dir, file)), { recursive: true });

@@ -10,7 +10,10 @@ export interface ContainerSize {
   readonly memoryBytes: number;
 }
 
-/** What a container has, for processes of a test: a share of a processor, and memory beyond which the kernel kills. */
+/**
+ * What a container has, for processes of a test: a share of a processor, and memory beyond which
+ * the kernel kills.
+ */
 export class ContainerLimits implements Disposable {
   readonly #groups: readonly string[];
   readonly #events: string;
@@ -51,12 +54,17 @@ export class ContainerLimits implements Disposable {
 
   /** A command that runs another one within the limits. */
   wrap(command: readonly string[]): string[] {
-    return wrapped(this.#groups.map((group) => join(group, "cgroup.procs")), command);
+    return wrapped(
+      this.#groups.map((group) => join(group, "cgroup.procs")),
+      command,
+    );
   }
 
   /** Whether a process runs within the limits. */
   holds(pid: number): boolean {
-    return this.#groups.every((group) => readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").includes(String(pid)));
+    return this.#groups.every((group) =>
+      readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").includes(String(pid)),
+    );
   }
 
   /** How many processes the kernel killed for want of memory. */
@@ -77,12 +85,20 @@ export function withOpenFiles(command: readonly string[]): string[] {
 
 function wrapped(procs: readonly string[], command: readonly string[]): string[] {
   const joining = procs.map((file) => `echo $$ > ${file}`);
-  return ["sh", "-ec", [...joining, 'ulimit -n "$(ulimit -Hn)"', 'exec "$@"'].join("\n"), "sh", ...command];
+  return [
+    "sh",
+    "-ec",
+    [...joining, 'ulimit -n "$(ulimit -Hn)"', 'exec "$@"'].join("\n"),
+    "sh",
+    ...command,
+  ];
 }
 
 /** The most resident memory that a process has had so far, in bytes. */
 export function peakResidentBytes(pid: number): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  return (
+    Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024
+  );
 }
 
 /** The processor time that a process has used so far, in seconds. */

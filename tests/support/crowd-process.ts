@@ -1,10 +1,14 @@
-// Many clients in a process of their own: `bun crowd-process.ts <socket url> <count> <token>...`. Each is a client of its own to a server
-// behind one proxy, and connects again after it was sent away. Says, whenever it changes, how many are open, and how many have heard what.
+// Many clients in a process of their own: `bun crowd-process.ts <socket url> <count> <token>...`.
+// Each is a client of its own to a server behind one proxy, and connects again after it was sent
+// away. Says, whenever it changes, how many are open, and how many have heard what.
 import { bearerProtocol } from "@pylonsync/protocol";
 
 const [url = "", countText = "0", ...tokens] = process.argv.slice(2);
 const count = Number(countText);
-/** How many connect at once: a crowd does not come in one instant, and a machine has only so many half-open connections. */
+/**
+ * How many connect at once: a crowd does not come in one instant, and a machine has only so many
+ * half-open connections.
+ */
 const AT_ONCE = 256;
 const MARK = /mark-\d+/;
 
@@ -26,7 +30,10 @@ function connectNext(): void {
 
 function connect(index: number): void {
   const headers = { "X-Forwarded-For": `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}` };
-  const socket = new WebSocket(`${url}?since=${cursors[index] ?? 0}`, { protocols: [bearerProtocol(tokens[index % tokens.length] ?? "")], headers } as unknown as string[]);
+  const socket = new WebSocket(`${url}?since=${cursors[index] ?? 0}`, {
+    protocols: [bearerProtocol(tokens[index % tokens.length] ?? "")],
+    headers,
+  } as unknown as string[]);
   let isOpen = false;
   socket.onmessage = ({ data }) => {
     const text = String(data);

@@ -11,15 +11,27 @@ interface Report {
   readonly heard: Readonly<Record<string, number>>;
 }
 
-/** Thousands of live clients in a process of their own, which come back whenever they are sent away. */
+/**
+ * Thousands of live clients in a process of their own, which come back whenever they are sent away.
+ */
 export class Crowd implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit">;
   #report: Report = { open: 0, opened: 0, heard: {} };
 
   /** @param tokens who they are, in turn */
   constructor(url: string, count: number, tokens: readonly string[]) {
-    const command = [process.execPath, join(import.meta.dir, "crowd-process.ts"), url, String(count), ...tokens];
-    this.#child = Bun.spawn(withOpenFiles(command), { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    const command = [
+      process.execPath,
+      join(import.meta.dir, "crowd-process.ts"),
+      url,
+      String(count),
+      ...tokens,
+    ];
+    this.#child = Bun.spawn(withOpenFiles(command), {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
     void this.#read();
   }
 
@@ -27,7 +39,11 @@ export class Crowd implements AsyncDisposable {
     return this.#report;
   }
 
-  /** Waits until what it reports is as wanted. @throws Error with the last report when it does not become so */
+  /**
+   * Waits until what it reports is as wanted.
+   *
+   * @throws Error with the last report when it does not become so
+   */
   async until(isWanted: (report: Report) => boolean, withinMs: number): Promise<void> {
     await until(() => isWanted(this.#report), withinMs).catch(() => {
       throw new Error(`The crowd came no further than ${JSON.stringify(this.#report)}.`);

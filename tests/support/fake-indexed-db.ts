@@ -3,7 +3,10 @@ import * as fake from "fake-indexeddb";
 
 const GLOBALS = ["indexedDB", ...Object.keys(fake).filter((name) => name.startsWith("IDB"))];
 
-/** Gives the tests of a file an IndexedDB, of which this process has none of its own. It is one for all files: each takes names that no other does. */
+/**
+ * Gives the tests of a file an IndexedDB, of which this process has none of its own. It is one for
+ * all files: each takes names that no other does.
+ */
 export function useFakeIndexedDb(): void {
   const before = new Map(GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));
   beforeAll(() => {

@@ -5,28 +5,49 @@ export interface MailServer {
   /** For PYLON_SMTP_URL. */
   readonly url: string;
   /** All mails as they came over the wire, decoded, the newest last. */
-  readonly mails: readonly { readonly to: string; readonly subject: string; readonly text: string }[];
-  /** The newest mail to an address, once there are as many as `count`. @param about only mails with such a text: notices come when they are ready, in between */
-  readonly to: (address: string, count?: number, about?: RegExp) => Promise<{ readonly subject: string; readonly text: string }>;
+  readonly mails: readonly {
+    readonly to: string;
+    readonly subject: string;
+    readonly text: string;
+  }[];
+  /**
+   * The newest mail to an address, once there are as many as `count`.
+   *
+   * @param about only mails with such a text: notices come when they are ready, in between
+   */
+  readonly to: (
+    address: string,
+    count?: number,
+    about?: RegExp,
+  ) => Promise<{ readonly subject: string; readonly text: string }>;
   /** How many have come to an address so far. */
   readonly countTo: (address: string, about?: RegExp) => number;
   readonly stop: () => Promise<void>;
 }
 
 /** A real SMTP server on loopback that keeps what it gets. */
-export async function startMailServer(options: { readonly user?: string; readonly password?: string } = {}): Promise<MailServer> {
+export async function startMailServer(
+  options: { readonly user?: string; readonly password?: string } = {},
+): Promise<MailServer> {
   const mails: { to: string; subject: string; text: string }[] = [];
   const server = new SMTPServer({
     authOptional: options.user === undefined,
     disabledCommands: ["STARTTLS"],
     allowInsecureAuth: true,
-    onAuth: ({ username, password }, _session, done) => (username === options.user && password === options.password ? done(null, { user: username }) : done(new Error("Wrong user or password"))),
+    onAuth: ({ username, password }, _session, done) =>
+      username === options.user && password === options.password
+        ? done(null, { user: username })
+        : done(new Error("Wrong user or password")),
     onData: (stream, session, done) => {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
         const raw = Buffer.concat(chunks).toString();
-        mails.push({ to: session.envelope.rcptTo.map(({ address }) => address).join(), subject: decodeWords(/^Subject: ((?:.|\r\n[ \t])*)$/m.exec(raw)?.[1] ?? ""), text: plainPart(raw) });
+        mails.push({
+          to: session.envelope.rcptTo.map(({ address }) => address).join(),
+          subject: decodeWords(/^Subject: ((?:.|\r\n[ \t])*)$/m.exec(raw)?.[1] ?? ""),
+          text: plainPart(raw),
+        });
         done();
       });
     },
@@ -34,8 +55,12 @@ export async function startMailServer(options: { readonly user?: string; readonl
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.server.address();
   const port = typeof address === "object" ? address?.port : 0;
-  const found = (wanted: string, about?: RegExp): typeof mails => mails.filter(({ to, text }) => to === wanted && (about?.test(text) ?? true));
-  const credentials = options.user === undefined ? "" : `${encodeURIComponent(options.user)}:${encodeURIComponent(options.password ?? "")}@`;
+  const found = (wanted: string, about?: RegExp): typeof mails =>
+    mails.filter(({ to, text }) => to === wanted && (about?.test(text) ?? true));
+  const credentials =
+    options.user === undefined
+      ? ""
+      : `${encodeURIComponent(options.user)}:${encodeURIComponent(options.password ?? "")}@`;
   return {
     url: `smtp://${credentials}127.0.0.1:${port}`,
     mails,
@@ -54,9 +79,17 @@ function plainPart(raw: string): string {
   const [head = "", ...rest] = part.split("\r\n\r\n");
   const body = rest.join("\r\n\r\n").split(/\r\n--/)[0] ?? "";
   if (/base64/i.test(head)) return Buffer.from(body, "base64").toString();
-  return /quoted-printable/i.test(head) ? body.replaceAll(/=\r\n/g, "").replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))) : body;
+  return /quoted-printable/i.test(head)
+    ? body
+        .replaceAll(/=\r\n/g, "")
+        .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+    : body;
 }
 
 function decodeWords(text: string): string {
-  return text.replaceAll(/\r\n[ \t]/g, " ").replaceAll(/=\?utf-8\?B\?([^?]*)\?=/gi, (_, base64: string) => Buffer.from(base64, "base64").toString());
+  return text
+    .replaceAll(/\r\n[ \t]/g, " ")
+    .replaceAll(/=\?utf-8\?B\?([^?]*)\?=/gi, (_, base64: string) =>
+      Buffer.from(base64, "base64").toString(),
+    );
 }

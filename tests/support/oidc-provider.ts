@@ -11,30 +11,52 @@ export interface OidcServer {
 export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
 
 /**
- * A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an address that is not verified.
+ * A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an
+ * address that is not verified.
  *
  * @param givesRefreshTokens to who did not ask for one too, as some do
- * @param isLikeApple takes no PKCE, the secret in the body, and gives an id_token to who asks for name and email only
+ * @param isLikeApple takes no PKCE, the secret in the body, and gives an id_token to who asks for
+ *   name and email only
  */
-export async function startOidcProvider(redirectUri: string, { isLikeApple = false, givesRefreshTokens = false } = {}): Promise<OidcServer> {
+export async function startOidcProvider(
+  redirectUri: string,
+  { isLikeApple = false, givesRefreshTokens = false } = {},
+): Promise<OidcServer> {
   const port = await freePort();
   const issuer = `http://localhost:${port}`;
   const provider = new Provider(issuer, {
-    clients: [{ client_id: OIDC_CLIENT.id, client_secret: OIDC_CLIENT.secret, redirect_uris: [redirectUri], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"], ...(isLikeApple ? { token_endpoint_auth_method: "client_secret_post" as const } : {}) }],
+    clients: [
+      {
+        client_id: OIDC_CLIENT.id,
+        client_secret: OIDC_CLIENT.secret,
+        redirect_uris: [redirectUri],
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+        ...(isLikeApple ? { token_endpoint_auth_method: "client_secret_post" as const } : {}),
+      },
+    ],
     pkce: { required: () => !isLikeApple },
     scopes: ["openid", "email", "profile", "offline_access"],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     conformIdTokenClaims: false,
-    ...(givesRefreshTokens ? { issueRefreshToken: () => Promise.resolve(true), rotateRefreshToken: true } : {}),
+    ...(givesRefreshTokens
+      ? { issueRefreshToken: () => Promise.resolve(true), rotateRefreshToken: true }
+      : {}),
     findAccount: (_context, id) => ({
       accountId: id,
-      claims: () => ({ sub: id, email: `${id.replace("unverified-", "")}@example.com`, email_verified: !id.startsWith("unverified-"), name: `The ${id}` }),
+      claims: () => ({
+        sub: id,
+        email: `${id.replace("unverified-", "")}@example.com`,
+        email_verified: !id.startsWith("unverified-"),
+        name: `The ${id}`,
+      }),
     }),
     cookies: { keys: ["for the tests"] },
   });
   if (isLikeApple) {
     provider.use((context, next) => {
-      if (context.path === "/auth") context.query = { ...context.query, scope: "openid email profile" };
+      if (context.path === "/auth")
+        context.query = { ...context.query, scope: "openid email profile" };
       return next();
     });
   }
@@ -46,26 +68,38 @@ export async function startOidcProvider(redirectUri: string, { isLikeApple = fal
       const jar = new Map<string, string>();
       const go = async (url: string, form?: Readonly<Record<string, string>>): Promise<string> => {
         const headers = { Cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
-        const response = await fetch(url, { redirect: "manual", headers, ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }) });
+        const response = await fetch(url, {
+          redirect: "manual",
+          headers,
+          ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }),
+        });
         for (const cookie of response.headers.getSetCookie()) {
           const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
           jar.set(name, value);
         }
         const location = response.headers.get("location");
-        if (location === null) throw new Error(`The provider answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
+        if (location === null)
+          throw new Error(
+            `The provider answered ${response.status}: ${(await response.text()).slice(0, 500)}`,
+          );
         return new URL(location, url).href;
       };
       let at = await go(authorizationUrl);
       for (let step = 0; step < 6 && at.startsWith(issuer); step += 1) {
         const isInteraction = new URL(at).pathname.startsWith("/interaction/");
         if (!isInteraction) at = await go(at);
-        else at = await go(at, step < 2 ? { prompt: "login", login, password: "any" } : { prompt: "consent" });
+        else
+          at = await go(
+            at,
+            step < 2 ? { prompt: "login", login, password: "any" } : { prompt: "consent" },
+          );
       }
       return at;
     },
-    stop: () => new Promise((resolve) => {
-      server.closeAllConnections();
-      server.close(() => resolve());
-    }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
 }

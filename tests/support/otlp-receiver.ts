@@ -38,8 +38,15 @@ export class OtlpReceiver {
       port,
       hostname: "127.0.0.1",
       fetch: async (request) => {
-        this.posts.push({ path: new URL(request.url).pathname, headers: request.headers, bytes: new Uint8Array(await request.arrayBuffer()) });
-        return new Response("{}", { status: this.status, headers: { "Content-Type": "application/json" } });
+        this.posts.push({
+          path: new URL(request.url).pathname,
+          headers: request.headers,
+          bytes: new Uint8Array(await request.arrayBuffer()),
+        });
+        return new Response("{}", {
+          status: this.status,
+          headers: { "Content-Type": "application/json" },
+        });
       },
     });
   }
@@ -49,11 +56,13 @@ export class OtlpReceiver {
   }
 
   get spans(): ReceivedSpan[] {
-    return this.#items("/v1/traces", "resourceSpans", "scopeSpans", "spans").map(({ item, resource }) => ({
-      ...(item as unknown as ReceivedSpan),
-      attributes: attributesOf(item["attributes"]),
-      resource,
-    }));
+    return this.#items("/v1/traces", "resourceSpans", "scopeSpans", "spans").map(
+      ({ item, resource }) => ({
+        ...(item as unknown as ReceivedSpan),
+        attributes: attributesOf(item["attributes"]),
+        resource,
+      }),
+    );
   }
 
   get records(): ReceivedRecord[] {
@@ -67,24 +76,44 @@ export class OtlpReceiver {
 
   /** Names of metrics, with their data as it was sent last. */
   get metrics(): Map<string, Json> {
-    return new Map(this.#items("/v1/metrics", "resourceMetrics", "scopeMetrics", "metrics").map(({ item }) => [String(item["name"]), item]));
+    return new Map(
+      this.#items("/v1/metrics", "resourceMetrics", "scopeMetrics", "metrics").map(({ item }) => [
+        String(item["name"]),
+        item,
+      ]),
+    );
   }
 
   async stop(): Promise<void> {
     await this.#server.stop(true);
   }
 
-  #items(path: string, resources: string, scopes: string, items: string): { readonly item: Json; readonly resource: Json }[] {
+  #items(
+    path: string,
+    resources: string,
+    scopes: string,
+    items: string,
+  ): { readonly item: Json; readonly resource: Json }[] {
     return this.posts
       .filter((post) => post.path === path)
-      .flatMap(({ bytes }) => (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, Json[]>)[resources] ?? [])
+      .flatMap(
+        ({ bytes }) =>
+          (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, Json[]>)[resources] ?? [],
+      )
       .flatMap((group) => {
         const resource = attributesOf((group["resource"] as Json)["attributes"]);
-        return (group[scopes] as Json[]).flatMap((scope) => (scope[items] as Json[]).map((item) => ({ item, resource })));
+        return (group[scopes] as Json[]).flatMap((scope) =>
+          (scope[items] as Json[]).map((item) => ({ item, resource })),
+        );
       });
   }
 }
 
 function attributesOf(list: unknown): Record<string, unknown> {
-  return Object.fromEntries(((list ?? []) as { readonly key: string; readonly value: Json }[]).map(({ key, value }) => [key, Object.values(value)[0]]));
+  return Object.fromEntries(
+    ((list ?? []) as { readonly key: string; readonly value: Json }[]).map(({ key, value }) => [
+      key,
+      Object.values(value)[0],
+    ]),
+  );
 }

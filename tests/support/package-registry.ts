@@ -19,11 +19,19 @@ export class PackageRegistry implements AsyncDisposable {
 
   /** @param folder for the packed packages @param names of the folders in packages/ */
   static async start(folder: string, names: readonly string[]): Promise<PackageRegistry> {
-    const packed = new Map<string, { readonly file: string; readonly manifest: Readonly<Record<string, unknown>> }>();
+    const packed = new Map<
+      string,
+      { readonly file: string; readonly manifest: Readonly<Record<string, unknown>> }
+    >();
     await run(["node", join(ROOT, "scripts", "build-packages.mjs"), folder, ...names]);
     for (const name of names) {
-      const manifest = JSON.parse(readFileSync(join(ROOT, "packages", name, "package.json"), "utf8")) as Record<string, unknown>;
-      packed.set(`@pylonsync/${name}`, { file: join(folder, `pylonsync-${name}-${String(manifest["version"])}.tgz`), manifest });
+      const manifest = JSON.parse(
+        readFileSync(join(ROOT, "packages", name, "package.json"), "utf8"),
+      ) as Record<string, unknown>;
+      packed.set(`@pylonsync/${name}`, {
+        file: join(folder, `pylonsync-${name}-${String(manifest["version"])}.tgz`),
+        manifest,
+      });
     }
     const server = Bun.serve({
       port: 0,
@@ -36,10 +44,17 @@ export class PackageRegistry implements AsyncDisposable {
         if (path.endsWith(TARBALL)) return new Response(Bun.file(found.file));
         const version = String(found.manifest["version"]);
         const dist = { tarball: new URL(`/${name}${TARBALL}`, url).href };
-        return Response.json({ name, "dist-tags": { latest: version }, versions: { [version]: { ...found.manifest, dist } } });
+        return Response.json({
+          name,
+          "dist-tags": { latest: version },
+          versions: { [version]: { ...found.manifest, dist } },
+        });
       },
     });
-    return new PackageRegistry(server, new Map([...packed].map(([name, { file }]) => [name, file])));
+    return new PackageRegistry(
+      server,
+      new Map([...packed].map(([name, { file }]) => [name, file])),
+    );
   }
 
   /** The line for an .npmrc. */

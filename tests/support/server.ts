@@ -1,6 +1,12 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Manifest } from "@pylonsync/sdk";
-import { createServer, loadConfig, type LoadedApp, type PylonServer, type ServerOptions } from "@pylonsync/server";
+import {
+  createServer,
+  loadConfig,
+  type LoadedApp,
+  type PylonServer,
+  type ServerOptions,
+} from "@pylonsync/server";
 import { createDatabase, sharedPostgresUrl } from "./servers/postgres.ts";
 
 export const ADMIN_TOKEN = "an-admin-token-for-tests";
@@ -12,7 +18,10 @@ export interface TestServer {
 }
 
 /** An app as the loader would hand it over. */
-export function appOf(manifest: Manifest, functions: Readonly<Record<string, FnDefinition>> = {}): LoadedApp {
+export function appOf(
+  manifest: Manifest,
+  functions: Readonly<Record<string, FnDefinition>> = {},
+): LoadedApp {
   return {
     dir: ".",
     manifest: JSON.parse(JSON.stringify(manifest)) as unknown,
@@ -28,12 +37,21 @@ const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 
 type Platform = NonNullable<ServerOptions["platform"]>;
 
-/** A real server on a free port and a database of its own. Not in dev mode: what is closed is closed. */
-export async function startServer(app: LoadedApp, env: Readonly<Record<string, string>> = {}, platform?: Platform): Promise<TestServer> {
+/**
+ * A real server on a free port and a database of its own. Not in dev mode: what is closed is
+ * closed.
+ */
+export async function startServer(
+  app: LoadedApp,
+  env: Readonly<Record<string, string>> = {},
+  platform?: Platform,
+): Promise<TestServer> {
   const values = {
     PYLON_PORT: "0",
     PYLON_HOST: "127.0.0.1",
-    ...(USES_POSTGRES && env["PYLON_DB_PATH"] === undefined ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) } : { PYLON_IN_MEMORY: "1" }),
+    ...(USES_POSTGRES && env["PYLON_DB_PATH"] === undefined
+      ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) }
+      : { PYLON_IN_MEMORY: "1" }),
     PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
     PYLON_LOG_LEVEL: "error",
     PYLON_RATE_LIMIT_MAX: "0",
@@ -41,7 +59,12 @@ export async function startServer(app: LoadedApp, env: Readonly<Record<string, s
     PYLON_MAX_CONNECTIONS_PER_IP: "10000",
     ...env,
   };
-  const server = createServer({ app, config: loadConfig(values), env: values, ...(platform === undefined ? {} : { platform }) });
+  const server = createServer({
+    app,
+    config: loadConfig(values),
+    env: values,
+    ...(platform === undefined ? {} : { platform }),
+  });
   await server.start();
   return { url: server.url, server, stop: () => server.stop() };
 }

@@ -4,5 +4,8 @@ import { join } from "node:path";
 const PAGE = join(import.meta.dir, "..", "..", "docs", "deploy", "sizing.md");
 
 /** The idle sockets that docs/deploy/sizing.md promises of the smallest container. */
-export const IDLE_SOCKETS = Number(/^\| idle sockets \| ([\d,]+) \|/m.exec(readFileSync(PAGE, "utf8"))?.[1]?.replaceAll(",", ""));
-if (!Number.isSafeInteger(IDLE_SOCKETS)) throw new Error("docs/deploy/sizing.md has no row of idle sockets.");
+export const IDLE_SOCKETS = Number(
+  /^\| idle sockets \| ([\d,]+) \|/m.exec(readFileSync(PAGE, "utf8"))?.[1]?.replaceAll(",", ""),
+);
+if (!Number.isSafeInteger(IDLE_SOCKETS))
+  throw new Error("docs/deploy/sizing.md has no row of idle sockets.");

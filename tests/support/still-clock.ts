@@ -9,5 +9,9 @@ export interface StillClock {
 export function stillClock(): StillClock {
   let time = Date.parse("2026-03-01T12:00:00Z");
   const now = (): number => time;
-  return { platform: { now, random: (bytes) => void crypto.getRandomValues(bytes) }, now, later: (seconds) => void (time += seconds * 1000) };
+  return {
+    platform: { now, random: (bytes) => void crypto.getRandomValues(bytes) },
+    now,
+    later: (seconds) => void (time += seconds * 1000),
+  };
 }

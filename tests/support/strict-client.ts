@@ -19,8 +19,8 @@ export class RefusedError extends Error {
 const HEAD_END = "\r\n\r\n";
 
 /**
- * A caller that keeps its connection for the next request, as proxies and pools do, and never sends one twice: what other clients hide by
- * trying again is an error here.
+ * A caller that keeps its connection for the next request, as proxies and pools do, and never sends
+ * one twice: what other clients hide by trying again is an error here.
  */
 export class StrictClient {
   readonly #host: string;
@@ -39,12 +39,26 @@ export class StrictClient {
   }
 
   /** @throws CutError, RefusedError */
-  async request(method: string, path: string, body: string | Uint8Array = "", headers: Readonly<Record<string, string>> = {}): Promise<StrictAnswer> {
+  async request(
+    method: string,
+    path: string,
+    body: string | Uint8Array = "",
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<StrictAnswer> {
     const content = Buffer.from(body);
-    const all = { Host: `${this.#host}:${this.#port}`, Authorization: `Bearer ${this.#token}`, "Content-Length": String(content.length), ...headers };
-    const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    const all = {
+      Host: `${this.#host}:${this.#port}`,
+      Authorization: `Bearer ${this.#token}`,
+      "Content-Length": String(content.length),
+      ...headers,
+    };
+    const head = Object.entries(all)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join("");
     const socket = (this.#socket ??= await this.#open());
-    socket.write(Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${head}\r\n`), content]));
+    socket.write(
+      Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${head}\r\n`), content]),
+    );
     return this.#answer(socket);
   }
 
@@ -56,7 +70,10 @@ export class StrictClient {
   #open(): Promise<Socket> {
     return new Promise((resolve, reject) => {
       const place = { host: this.#host, port: this.#port };
-      const socket: Socket = this.#ca === undefined ? connectPlain(place) : connectTls({ ...place, ca: this.#ca, servername: this.#host });
+      const socket: Socket =
+        this.#ca === undefined
+          ? connectPlain(place)
+          : connectTls({ ...place, ca: this.#ca, servername: this.#host });
       socket.setNoDelay(true);
       socket.once("error", (error) => reject(new RefusedError(error.message)));
       socket.once(this.#ca === undefined ? "connect" : "secureConnect", () => {
@@ -81,7 +98,12 @@ export class StrictClient {
         socket.off("data", onData).off("close", onClose);
         settle();
       };
-      const onClose = (): void => finish(() => reject(new CutError(`The connection ended after ${received.length} bytes of the answer.`)));
+      const onClose = (): void =>
+        finish(() =>
+          reject(
+            new CutError(`The connection ended after ${received.length} bytes of the answer.`),
+          ),
+        );
       const onData = (chunk: Buffer): void => {
         received = Buffer.concat([received, chunk]);
         const end = received.indexOf(HEAD_END);
@@ -91,7 +113,9 @@ export class StrictClient {
         const start = end + HEAD_END.length;
         if (!(received.length - start >= length)) return;
         if (/^connection: *close/im.test(head)) this.#forget(socket);
-        finish(() => resolve({ status: Number(head.slice(9, 12)), text: received.subarray(start).toString() }));
+        finish(() =>
+          resolve({ status: Number(head.slice(9, 12)), text: received.subarray(start).toString() }),
+        );
       };
       socket.on("data", onData).on("close", onClose);
     });

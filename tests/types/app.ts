@@ -9,5 +9,10 @@ const Task = entity("Task", {
 });
 const Tag = entity("Tag", { name: field.string() });
 
-export default buildManifest({ name: "types", version: "1.0.0", access: "public", entities: [Task, Tag] });
+export default buildManifest({
+  name: "types",
+  version: "1.0.0",
+  access: "public",
+  entities: [Task, Tag],
+});
 export { Task };

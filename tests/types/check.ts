@@ -1,19 +1,34 @@
-// What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`, never run.
+// What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`,
+// never run.
 import { db } from "@pylonsync/react";
 import type { InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
 import type { Task } from "./app.ts";
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(_proof: Equal<A, B>): void {}
 
-same<RowOf<typeof Task>, { readonly id: string; readonly title: string; readonly rank: number; readonly due: string | null; readonly slug: string; readonly ownerId: string }>(true);
+same<
+  RowOf<typeof Task>,
+  {
+    readonly id: string;
+    readonly title: string;
+    readonly rank: number;
+    readonly due: string | null;
+    readonly slug: string;
+    readonly ownerId: string;
+  }
+>(true);
 same<keyof PatchOf<typeof Task>, "title" | "rank" | "due">(true);
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 
 export async function check(): Promise<void> {
   const { data } = db.useQuery("Task", { where: { rank: 1 } });
   same<(typeof data)[number]["due"], string | null>(true);
-  db.useQuery("Task", { where: { $or: [{ rank: { $gt: 3 } }, { $not: { due: null } }] }, orderBy: { rank: "desc", id: "asc" } });
+  db.useQuery("Task", {
+    where: { $or: [{ rank: { $gt: 3 } }, { $not: { due: null } }] },
+    orderBy: { rank: "desc", id: "asc" },
+  });
   // @ts-expect-error there is no such entity
   db.useQuery("Nope");
   // @ts-expect-error there is no such field

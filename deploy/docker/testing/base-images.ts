@@ -1,4 +1,13 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { debianProgram } from "../../../tests/support/servers/debian.ts";
@@ -6,9 +15,23 @@ import { run } from "../../../tests/support/run.ts";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "docker-bases");
 /** What Debian's own slim images leave out, and what an installation leaves behind. */
-const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/cache/ldconfig", "var/log"];
+const LEFT_OUT = [
+  "usr/share/doc",
+  "usr/share/man",
+  "usr/share/info",
+  "usr/share/locale",
+  "usr/share/lintian",
+  "var/lib/apt/lists",
+  "var/cache/apt",
+  "var/cache/debconf",
+  "var/cache/ldconfig",
+  "var/log",
+];
 
-/** A folder to build `debian:bookworm-slim` from: the same packages as in Debian's image of that name, from this machine's mirror. */
+/**
+ * A folder to build `debian:bookworm-slim` from: the same packages as in Debian's image of that
+ * name, from this machine's mirror.
+ */
 export async function debianContext(): Promise<string> {
   const context = join(CACHE, "debian");
   const tar = join(context, "base.tar");
@@ -17,7 +40,13 @@ export async function debianContext(): Promise<string> {
   const scratch = mkdtempSync(join(tmpdir(), "pylon-debootstrap-"));
   try {
     const root = join(scratch, "root");
-    await run([debianProgram("debootstrap", "debootstrap"), "--variant=minbase", "bookworm", root, ...(await mirror())]);
+    await run([
+      debianProgram("debootstrap", "debootstrap"),
+      "--variant=minbase",
+      "bookworm",
+      root,
+      ...(await mirror()),
+    ]);
     for (const path of LEFT_OUT) rmSync(join(root, path), { recursive: true, force: true });
     mkdirSync(join(root, "var/log"));
     mkdirSync(join(root, "var/cache/apt/archives/partial"), { recursive: true });
@@ -27,7 +56,10 @@ export async function debianContext(): Promise<string> {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  writeFileSync(join(context, "Dockerfile"), 'FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["bash"]\n');
+  writeFileSync(
+    join(context, "Dockerfile"),
+    'FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["bash"]\n',
+  );
   return context;
 }
 
@@ -49,6 +81,15 @@ export async function nodeContext(folder: string): Promise<string> {
 
 /** Where this machine's apt gets Debian from; nothing when it says so of no bookworm. */
 async function mirror(): Promise<string[]> {
-  const lines = await run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages"]);
-  return lines.split("\n").flatMap((line) => (line.endsWith(" bookworm main") ? [line.split(" ")[0] ?? ""] : [])).slice(0, 1);
+  const lines = await run([
+    "apt-get",
+    "indextargets",
+    "--format",
+    "$(REPO_URI) $(CODENAME) $(COMPONENT)",
+    "Created-By: Packages",
+  ]);
+  return lines
+    .split("\n")
+    .flatMap((line) => (line.endsWith(" bookworm main") ? [line.split(" ")[0] ?? ""] : []))
+    .slice(0, 1);
 }

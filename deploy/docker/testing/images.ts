@@ -38,21 +38,42 @@ export class Images implements AsyncDisposable {
 
   private constructor(folder: string, program: string, driver: string) {
     this.folder = folder;
-    this.#buildah = [program, "--root", join(folder, "storage"), "--runroot", join(folder, "run"), "--storage-driver", driver];
+    this.#buildah = [
+      program,
+      "--root",
+      join(folder, "storage"),
+      "--runroot",
+      join(folder, "run"),
+      "--storage-driver",
+      driver,
+    ];
   }
 
-  /** With the images that the Dockerfiles build on. @throws Error where Debian's packages can't be had */
+  /**
+   * With the images that the Dockerfiles build on.
+   *
+   * @throws Error where Debian's packages can't be had
+   */
   static async open(): Promise<Images> {
     const program = debianProgram("buildah", "buildah");
     mkdirSync(CACHE, { recursive: true });
     const debian = await debianContext();
-    const images = await Images.#withDebian(debian, program, "overlay").catch(() => Images.#withDebian(debian, program, "vfs"));
-    await images.#make(["-t", "docker.io/library/node:20-bookworm-slim", await nodeContext(images.folder)]);
+    const images = await Images.#withDebian(debian, program, "overlay").catch(() =>
+      Images.#withDebian(debian, program, "vfs"),
+    );
+    await images.#make([
+      "-t",
+      "docker.io/library/node:20-bookworm-slim",
+      await nodeContext(images.folder),
+    ]);
     writeFileSync(join(images.folder, "npmrc"), await npmSettings(), { mode: 0o600 });
     return images;
   }
 
-  /** @param driver `overlay` is several times as fast as `vfs`, and does not work on every filesystem */
+  /**
+   * @param driver `overlay` is several times as fast as `vfs`, and does not work on every
+   *   filesystem
+   */
   static async #withDebian(context: string, program: string, driver: string): Promise<Images> {
     const images = new Images(mkdtempSync(join(CACHE, "docker-test-")), program, driver);
     try {
@@ -68,20 +89,49 @@ export class Images implements AsyncDisposable {
    * Builds a Dockerfile.
    *
    * @param npmrc added to this machine's own npm settings
-   * @param isLayered as Docker does it: a layer for each step, and none again that is there. Without it everything is made anew, as one layer
+   * @param isLayered as Docker does it: a layer for each step, and none again that is there.
+   *   Without it everything is made anew, as one layer
    */
-  async build(name: string, context: string, { npmrc = "", isLayered = false } = {}): Promise<BuiltImage> {
+  async build(
+    name: string,
+    context: string,
+    { npmrc = "", isLayered = false } = {},
+  ): Promise<BuiltImage> {
     const secret = join(this.folder, `${name}.npmrc`);
-    writeFileSync(secret, readFileSync(join(this.folder, "npmrc"), "utf8") + npmrc, { mode: 0o600 });
-    await this.#make([...(isLayered ? ["--layers"] : ["--no-cache", "--layers=false"]), "--timestamp", "0", "--secret", `id=npmrc,src=${secret}`, "-t", name, context]);
+    writeFileSync(secret, readFileSync(join(this.folder, "npmrc"), "utf8") + npmrc, {
+      mode: 0o600,
+    });
+    await this.#make([
+      ...(isLayered ? ["--layers"] : ["--no-cache", "--layers=false"]),
+      "--timestamp",
+      "0",
+      "--secret",
+      `id=npmrc,src=${secret}`,
+      "-t",
+      name,
+      context,
+    ]);
     const out = join(this.folder, "out", name);
     mkdirSync(out, { recursive: true });
     await run([...this.#buildah, "push", name, `dir:${out}`]);
-    const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) as { readonly config: { readonly digest: string }; readonly layers: readonly { readonly digest: string }[] };
+    const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) as {
+      readonly config: { readonly digest: string };
+      readonly layers: readonly { readonly digest: string }[];
+    };
     const fileOf = (digest: string): string => join(out, digest.replace("sha256:", ""));
     const text = readFileSync(fileOf(manifest.config.digest), "utf8");
-    const { config, rootfs, history } = JSON.parse(text) as { readonly config: ImageConfig; readonly rootfs: { readonly diff_ids: readonly string[] }; readonly history: unknown };
-    return { name, config, layers: rootfs.diff_ids, layerFiles: manifest.layers.map(({ digest }) => fileOf(digest)), history: JSON.stringify(history) };
+    const { config, rootfs, history } = JSON.parse(text) as {
+      readonly config: ImageConfig;
+      readonly rootfs: { readonly diff_ids: readonly string[] };
+      readonly history: unknown;
+    };
+    return {
+      name,
+      config,
+      layers: rootfs.diff_ids,
+      layerFiles: manifest.layers.map(({ digest }) => fileOf(digest)),
+      history: JSON.stringify(history),
+    };
   }
 
   /** The image's files in a folder that belongs to one container. */
@@ -91,7 +141,18 @@ export class Images implements AsyncDisposable {
   }
 
   async #make(args: readonly string[]): Promise<void> {
-    await run([...this.#buildah, "build", "--isolation", "chroot", "--format", "docker", "--pull=never", "--network", "host", ...args]);
+    await run([
+      ...this.#buildah,
+      "build",
+      "--isolation",
+      "chroot",
+      "--format",
+      "docker",
+      "--pull=never",
+      "--network",
+      "host",
+      ...args,
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

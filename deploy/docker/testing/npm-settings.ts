@@ -9,17 +9,34 @@ const known = new Set(rootCertificates.map(squeeze));
 
 /** How this machine's npm reaches its registry, as the text of one .npmrc. */
 export async function npmSettings(): Promise<string> {
-  const get = async (key: string): Promise<string> => (await run(["npm", "config", "get", key])).trim();
-  const files = [await get("globalconfig"), await get("userconfig")].filter((file) => existsSync(file));
-  const lines = files.flatMap((file) => readFileSync(file, "utf8").split("\n")).filter((line) => !OF_THIS_MACHINE.test(line));
-  return [...lines, `registry=${await get("registry")}`, ...ownCertificates(await get("cafile")), ""].join("\n");
+  const get = async (key: string): Promise<string> =>
+    (await run(["npm", "config", "get", key])).trim();
+  const files = [await get("globalconfig"), await get("userconfig")].filter((file) =>
+    existsSync(file),
+  );
+  const lines = files
+    .flatMap((file) => readFileSync(file, "utf8").split("\n"))
+    .filter((line) => !OF_THIS_MACHINE.test(line));
+  return [
+    ...lines,
+    `registry=${await get("registry")}`,
+    ...ownCertificates(await get("cafile")),
+    "",
+  ].join("\n");
 }
 
-/** Those that Node does not know: all of them would be too long for an environment, into which npm puts its settings. */
+/**
+ * Those that Node does not know: all of them would be too long for an environment, into which npm
+ * puts its settings.
+ */
 function ownCertificates(cafile: string): string[] {
-  const file = [cafile, process.env["NODE_EXTRA_CA_CERTS"]].find((path) => path !== undefined && existsSync(path));
+  const file = [cafile, process.env["NODE_EXTRA_CA_CERTS"]].find(
+    (path) => path !== undefined && existsSync(path),
+  );
   const found = file === undefined ? [] : (readFileSync(file, "utf8").match(CERTIFICATE) ?? []);
-  return found.filter((text) => !known.has(squeeze(text))).map((text) => `ca[]="${text.replaceAll("\n", "\\n")}"`);
+  return found
+    .filter((text) => !known.has(squeeze(text)))
+    .map((text) => `ca[]="${text.replaceAll("\n", "\\n")}"`);
 }
 
 function squeeze(text: string): string {

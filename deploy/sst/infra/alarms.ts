@@ -5,7 +5,10 @@ import { tellOfFailedDeployments } from "./failed-deployments";
 import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
-/** `PYLON_DATABASE_POOL` where nothing is said; each replica has one more connection, which listens, and where there is no Redis some for rooms. */
+/**
+ * `PYLON_DATABASE_POOL` where nothing is said; each replica has one more connection, which listens,
+ * and where there is no Redis some for rooms.
+ */
 const POOL = 10;
 const LISTENERS = 1;
 const ROOMS = 5;
@@ -39,23 +42,52 @@ interface Watched {
 }
 
 /**
- * Tells the stage's people when it is not well. Production always has its alarms; other stages where PYLON_ALARM_EMAIL asks for them.
+ * Tells the stage's people when it is not well. Production always has its alarms; other stages
+ * where PYLON_ALARM_EMAIL asks for them.
  *
  * @returns who is told, for the outputs of the deployment
  */
-export function createAlarms(settings: Settings, { services, database, cache, volume }: Watched): string {
+export function createAlarms(
+  settings: Settings,
+  { services, database, cache, volume }: Watched,
+): string {
   const { isProduction, alarmEmail } = settings;
   if (!isProduction && alarmEmail === undefined) return "none, for want of PYLON_ALARM_EMAIL";
   const topic = new aws.sns.Topic("Alarms");
-  if (alarmEmail !== undefined) new aws.sns.TopicSubscription("AlarmEmail", { topic: topic.arn, protocol: "email", endpoint: alarmEmail });
+  if (alarmEmail !== undefined)
+    new aws.sns.TopicSubscription("AlarmEmail", {
+      topic: topic.arn,
+      protocol: "email",
+      endpoint: alarmEmail,
+    });
   tellOfFailedDeployments(topic, services);
   const alarms: Readonly<Record<string, Alarm>> = {
-    ...Object.fromEntries(Object.entries(services).flatMap(([name, service]) => Object.entries(alarmsOfService(name, service)))),
-    ...(database === undefined ? {} : alarmsOfDatabase(database, connectionsOf(settings, services, cache))),
+    ...Object.fromEntries(
+      Object.entries(services).flatMap(([name, service]) =>
+        Object.entries(alarmsOfService(name, service)),
+      ),
+    ),
+    ...(database === undefined
+      ? {}
+      : alarmsOfDatabase(database, connectionsOf(settings, services, cache))),
     ...(cache === undefined ? {} : alarmsOfCache(cache)),
     ...(volume === undefined ? {} : alarmsOfVolume(volume)),
   };
-  for (const [name, { what, namespace, metric, dimensions, statistic, above, below, periods, period = 1, isHeard = false }] of Object.entries(alarms)) {
+  for (const [
+    name,
+    {
+      what,
+      namespace,
+      metric,
+      dimensions,
+      statistic,
+      above,
+      below,
+      periods,
+      period = 1,
+      isHeard = false,
+    },
+  ] of Object.entries(alarms)) {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
       alarmDescription: `${$app.name} ${$app.stage}: ${what}`,
       namespace,
@@ -71,18 +103,26 @@ export function createAlarms(settings: Settings, { services, database, cache, vo
       okActions: [topic.arn],
     });
   }
-  if (alarmEmail === undefined) return "NOBODY is told of them: set PYLON_ALARM_EMAIL and deploy again";
+  if (alarmEmail === undefined)
+    return "NOBODY is told of them: set PYLON_ALARM_EMAIL and deploy again";
   return `to ${alarmEmail}, once the mail that asks for it is confirmed`;
 }
 
 function alarmsOfService(name: string, service: sst.aws.Service): Record<string, Alarm> {
   const { cluster, service: serviceName, loadBalancer, targetGroup } = dimensionsOf(service);
   const balancer = { namespace: "AWS/ApplicationELB", dimensions: { LoadBalancer: loadBalancer } };
-  const tasks = { namespace: "AWS/ECS", dimensions: { ClusterName: cluster, ServiceName: serviceName } };
-  // With one container at most a deployment stops it before it starts the next, which takes minutes.
-  const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) => (most === 1 ? 10 : 3));
+  const tasks = {
+    namespace: "AWS/ECS",
+    dimensions: { ClusterName: cluster, ServiceName: serviceName },
+  };
+  // With one container at most a deployment stops it before it starts the next, which takes
+  // minutes.
+  const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) =>
+    most === 1 ? 10 : 3,
+  );
   const alarms: Record<string, Alarm> = {
-    // The load balancer counts by zone, so one zone with a container is enough; and it counts nothing where there are none.
+    // The load balancer counts by zone, so one zone with a container is enough; and it counts
+    // nothing where there are none.
     NoReplica: {
       ...balancer,
       dimensions: { ...balancer.dimensions, TargetGroup: targetGroup },
@@ -93,45 +133,140 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
       periods: patience,
       isHeard: true,
     },
-    ServerErrors: { ...balancer, what: `more than 10 answers of ${name} in a minute were a 5xx`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 10, periods: 5 },
+    ServerErrors: {
+      ...balancer,
+      what: `more than 10 answers of ${name} in a minute were a 5xx`,
+      metric: "HTTPCode_Target_5XX_Count",
+      statistic: "Sum",
+      above: 10,
+      periods: 5,
+    },
     // An app that few people use at night fails as rarely as it is asked.
-    LastingErrors: { ...balancer, what: `${name} answered with a 5xx in each ten minutes of an hour`, metric: "HTTPCode_Target_5XX_Count", statistic: "Sum", above: 0, periods: 6, period: 10 },
-    BalancerErrors: { ...balancer, what: `the load balancer of ${name} got no answer to pass on`, metric: "HTTPCode_ELB_5XX_Count", statistic: "Sum", above: 10, periods: 2 },
-    Latency: { ...balancer, what: `one request to ${name} in a hundred took longer than a second`, metric: "TargetResponseTime", statistic: "p99", above: 1, periods: 10 },
-    TaskCpu: { ...tasks, what: `the CPU of the containers of ${name} is above 90 %`, metric: "CPUUtilization", statistic: "Average", above: 90, periods: 10 },
-    TaskMemory: { ...tasks, what: `the memory of a container of ${name} is above 85 %`, metric: "MemoryUtilization", statistic: "Maximum", above: 85, periods: 10 },
+    LastingErrors: {
+      ...balancer,
+      what: `${name} answered with a 5xx in each ten minutes of an hour`,
+      metric: "HTTPCode_Target_5XX_Count",
+      statistic: "Sum",
+      above: 0,
+      periods: 6,
+      period: 10,
+    },
+    BalancerErrors: {
+      ...balancer,
+      what: `the load balancer of ${name} got no answer to pass on`,
+      metric: "HTTPCode_ELB_5XX_Count",
+      statistic: "Sum",
+      above: 10,
+      periods: 2,
+    },
+    Latency: {
+      ...balancer,
+      what: `one request to ${name} in a hundred took longer than a second`,
+      metric: "TargetResponseTime",
+      statistic: "p99",
+      above: 1,
+      periods: 10,
+    },
+    TaskCpu: {
+      ...tasks,
+      what: `the CPU of the containers of ${name} is above 90 %`,
+      metric: "CPUUtilization",
+      statistic: "Average",
+      above: 90,
+      periods: 10,
+    },
+    TaskMemory: {
+      ...tasks,
+      what: `the memory of a container of ${name} is above 85 %`,
+      metric: "MemoryUtilization",
+      statistic: "Maximum",
+      above: 85,
+      periods: 10,
+    },
   };
-  return Object.fromEntries(Object.entries(alarms).map(([alarm, value]) => [`${name}${alarm}`, value]));
+  return Object.fromEntries(
+    Object.entries(alarms).map(([alarm, value]) => [`${name}${alarm}`, value]),
+  );
 }
 
-function alarmsOfDatabase({ aurora }: Database, connections: $util.Output<number>): Record<string, Alarm> {
+function alarmsOfDatabase(
+  { aurora }: Database,
+  connections: $util.Output<number>,
+): Record<string, Alarm> {
   const cluster = { namespace: "AWS/RDS", dimensions: { DBClusterIdentifier: aurora.id } };
   return {
-    DatabaseCapacity: { ...cluster, what: "Aurora is at more than 90 % of its units", metric: "ACUUtilization", statistic: "Average", above: 90, periods: 10 },
+    DatabaseCapacity: {
+      ...cluster,
+      what: "Aurora is at more than 90 % of its units",
+      metric: "ACUUtilization",
+      statistic: "Average",
+      above: 90,
+      periods: 10,
+    },
     // For longer than a deployment has the old and the new containers together.
-    DatabaseConnections: { ...cluster, what: "Aurora has more connections than the containers open at most", metric: "DatabaseConnections", statistic: "Maximum", above: connections, periods: 30 },
+    DatabaseConnections: {
+      ...cluster,
+      what: "Aurora has more connections than the containers open at most",
+      metric: "DatabaseConnections",
+      statistic: "Maximum",
+      above: connections,
+      periods: 30,
+    },
   };
 }
 
 /** What all containers open at most, and some by hand. */
-function connectionsOf({ variables }: Settings, services: Readonly<Record<string, sst.aws.Service>>, cache: Cache | undefined): $util.Output<number> {
-  const perReplica = Number(variables["PYLON_DATABASE_POOL"] ?? POOL) + LISTENERS + (cache === undefined ? ROOMS : 0);
+function connectionsOf(
+  { variables }: Settings,
+  services: Readonly<Record<string, sst.aws.Service>>,
+  cache: Cache | undefined,
+): $util.Output<number> {
+  const perReplica =
+    Number(variables["PYLON_DATABASE_POOL"] ?? POOL) +
+    LISTENERS +
+    (cache === undefined ? ROOMS : 0);
   const replicas = Object.values(services).map(({ nodes }) => nodes.autoScalingTarget.maxCapacity);
-  return $util.all(replicas).apply((most) => most.reduce((sum, count) => sum + count * perReplica, BY_HAND));
+  return $util
+    .all(replicas)
+    .apply((most) => most.reduce((sum, count) => sum + count * perReplica, BY_HAND));
 }
 
 function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
   const only = redis.nodes.cluster.memberClusters.apply(([first]) => first ?? "");
   const node = { namespace: "AWS/ElastiCache", dimensions: { CacheClusterId: only } };
   return {
-    CacheMemory: { ...node, what: "the memory of Valkey is filled to 80 %", metric: "DatabaseMemoryUsagePercentage", statistic: "Maximum", above: 80, periods: 10 },
-    CacheEvictions: { ...node, what: "Valkey drops what it was told to keep", metric: "Evictions", statistic: "Sum", above: 0, periods: 5 },
+    CacheMemory: {
+      ...node,
+      what: "the memory of Valkey is filled to 80 %",
+      metric: "DatabaseMemoryUsagePercentage",
+      statistic: "Maximum",
+      above: 80,
+      periods: 10,
+    },
+    CacheEvictions: {
+      ...node,
+      what: "Valkey drops what it was told to keep",
+      metric: "Evictions",
+      statistic: "Sum",
+      above: 0,
+      periods: 5,
+    },
   };
 }
 
-/** With elastic throughput, as SST makes a file system, there are no burst credits to run out of. */
+/**
+ * With elastic throughput, as SST makes a file system, there are no burst credits to run out of.
+ */
 function alarmsOfVolume({ efs }: Volume): Record<string, Alarm> {
   return {
-    VolumeIo: { namespace: "AWS/EFS", dimensions: { FileSystemId: efs.id }, what: "the disk is at more than 90 % of the I/O that EFS allows", metric: "PercentIOLimit", statistic: "Maximum", above: 90, periods: 10 },
+    VolumeIo: {
+      namespace: "AWS/EFS",
+      dimensions: { FileSystemId: efs.id },
+      what: "the disk is at more than 90 % of the I/O that EFS allows",
+      metric: "PercentIOLimit",
+      statistic: "Maximum",
+      above: 90,
+      periods: 10,
+    },
   };
 }

@@ -14,7 +14,16 @@ export function createCache({ vpc, tasks }: Network): Cache {
   const group = createGroup("CacheGroup", vpc, "ElastiCache");
   allow("CacheFromTasks", { from: tasks.id, to: group.id, ports: [REDIS_PORT] });
   // Pylon's client speaks to one node, not to a cluster of them.
-  const redis = new sst.aws.Redis("Cache", { engine: "valkey", cluster: false, vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] } });
-  const credentials = $util.all([redis.username, redis.password]).apply(([name, password]) => `${encodeURIComponent(name ?? "default")}:${encodeURIComponent(password ?? "")}`);
+  const redis = new sst.aws.Redis("Cache", {
+    engine: "valkey",
+    cluster: false,
+    vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
+  });
+  const credentials = $util
+    .all([redis.username, redis.password])
+    .apply(
+      ([name, password]) =>
+        `${encodeURIComponent(name ?? "default")}:${encodeURIComponent(password ?? "")}`,
+    );
   return { redis, url: $interpolate`rediss://${credentials}@${redis.host}:${redis.port}` };
 }

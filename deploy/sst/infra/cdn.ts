@@ -3,16 +3,21 @@ import { dnsOf, type Settings } from "./settings";
 const ONE_YEAR_S = 31_536_000;
 /** By which the load balancer knows a client's replica; they say nothing of the client. */
 const STICKY_COOKIES = ["AWSALB", "AWSALBCORS"];
-/** What a rollout makes for a moment must not stay: CloudFront would keep an error for ten seconds by itself. */
+/**
+ * What a rollout makes for a moment must not stay: CloudFront would keep an error for ten seconds
+ * by itself.
+ */
 const UNCACHED_ERRORS = [404, 502, 503, 504];
 
 /**
- * CloudFront in front of the app's pages and assets: it keeps what the server marks as cacheable and asks again for the rest. Of a client it
- * passes on only which replica it is at, and nothing that says who it is, so that nothing personal can be cached; the API and the sockets
- * belong to the stage's own domain, and are refused.
+ * CloudFront in front of the app's pages and assets: it keeps what the server marks as cacheable
+ * and asks again for the rest. Of a client it passes on only which replica it is at, and nothing
+ * that says who it is, so that nothing personal can be cached; the API and the sockets belong to
+ * the stage's own domain, and are refused.
  *
- * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which browsers send no cookies. Without one
- * the CDN is for assets, and leads whoever asks for a page to the stage's own domain, as it always does for the server's own pages.
+ * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which
+ * browsers send no cookies. Without one the CDN is for assets, and leads whoever asks for a page to
+ * the stage's own domain, as it always does for the server's own pages.
  */
 export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws.Cdn {
   const cachePolicy = new aws.cloudfront.CachePolicy("CdnCachePolicy", {
@@ -35,7 +40,8 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
     headersConfig: { headerBehavior: "none" },
     queryStringsConfig: { queryStringBehavior: "all" },
   });
-  const atEdge = (name: string, comment: string, code: string): aws.cloudfront.Function => new aws.cloudfront.Function(name, { runtime: "cloudfront-js-2.0", comment, code });
+  const atEdge = (name: string, comment: string, code: string): aws.cloudfront.Function =>
+    new aws.cloudfront.Function(name, { runtime: "cloudfront-js-2.0", comment, code });
   const guard = atEdge("CdnGuard", "Refuses the API and sockets", guardCode(settings));
   const cleaner = atEdge("CdnCleaner", "Keeps cookies out of what is cached", CLEANER_CODE);
   return new sst.aws.Cdn("Cdn", {
@@ -43,9 +49,15 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
     origins: [
       {
         originId: "pylon",
-        // The certificate is for this name. The dependency on the service keeps the order: the name is made with it.
+        // The certificate is for this name. The dependency on the service keeps the order: the name
+        // is made with it.
         domainName: service.nodes.loadBalancer.dnsName.apply(() => settings.domain),
-        customOriginConfig: { httpPort: 80, httpsPort: 443, originProtocolPolicy: "https-only", originSslProtocols: ["TLSv1.2"] },
+        customOriginConfig: {
+          httpPort: 80,
+          httpsPort: 443,
+          originProtocolPolicy: "https-only",
+          originSslProtocols: ["TLSv1.2"],
+        },
       },
     ],
     defaultCacheBehavior: {
@@ -61,8 +73,13 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
         { eventType: "viewer-response", functionArn: cleaner.arn },
       ],
     },
-    customErrorResponses: UNCACHED_ERRORS.map((errorCode) => ({ errorCode, errorCachingMinTtl: 0 })),
-    ...(settings.cdnDomain === undefined ? {} : { domain: { name: settings.cdnDomain, dns: dnsOf(settings) } }),
+    customErrorResponses: UNCACHED_ERRORS.map((errorCode) => ({
+      errorCode,
+      errorCachingMinTtl: 0,
+    })),
+    ...(settings.cdnDomain === undefined
+      ? {}
+      : { domain: { name: settings.cdnDomain, dns: dnsOf(settings) } }),
   });
 }
 
@@ -71,10 +88,22 @@ function guardCode({ domain, cdnDomain }: Settings): string {
   const refusal = {
     statusCode: 421,
     statusDescription: "Misdirected Request",
-    headers: { "content-type": { value: "application/json" }, "cache-control": { value: "no-store" } },
-    body: JSON.stringify({ error: { code: "WRONG_HOST", message: `This name serves ${cdnDomain === undefined ? "" : "pages and "}assets only.`, hint: `Send API requests and sockets to https://${domain}.` } }),
+    headers: {
+      "content-type": { value: "application/json" },
+      "cache-control": { value: "no-store" },
+    },
+    body: JSON.stringify({
+      error: {
+        code: "WRONG_HOST",
+        message: `This name serves ${cdnDomain === undefined ? "" : "pages and "}assets only.`,
+        hint: `Send API requests and sockets to https://${domain}.`,
+      },
+    }),
   };
-  const isElsewhere = cdnDomain === undefined ? String.raw`!/\.(?!html?$)[a-z0-9]+$/i.test(request.uri)` : String.raw`/^\/(auth|studio)(\/|$)/.test(request.uri)`;
+  const isElsewhere =
+    cdnDomain === undefined
+      ? String.raw`!/\.(?!html?$)[a-z0-9]+$/i.test(request.uri)`
+      : String.raw`/^\/(auth|studio)(\/|$)/.test(request.uri)`;
   return `var LIVE = /^\\/(api|ws|events|shards)(\\/|$)/;
 function handler(event) {
   var request = event.request;
@@ -95,7 +124,10 @@ function handler(event) {
 `;
 }
 
-/** Whoever gets an asset from the cache must not be led to the replica of whoever asked for it first. */
+/**
+ * Whoever gets an asset from the cache must not be led to the replica of whoever asked for it
+ * first.
+ */
 const CLEANER_CODE = `function handler(event) {
   var response = event.response;
   var caching = response.headers["cache-control"];

@@ -1,12 +1,17 @@
 import { dimensionsOf } from "./dimensions";
 
-/** Half of what a container of 0.25 vCPU and 0.5 GB was seen to hold, so that the replicas left can take over those of one that is lost. */
+/**
+ * Half of what a container of 0.25 vCPU and 0.5 GB was seen to hold, so that the replicas left can
+ * take over those of one that is lost.
+ */
 const CONNECTIONS_PER_TASK = 5000;
 
 /**
- * More replicas for more open connections: idle sockets use memory and hardly any CPU, so that scaling by CPU alone would never see them.
- * The load balancer counts each connection twice, once from the client and once to the container. Containers are counted by ECS, of whose
- * measure of CPU each running one is a sample a minute: the load balancer's own count of healthy ones is one number for each zone.
+ * More replicas for more open connections: idle sockets use memory and hardly any CPU, so that
+ * scaling by CPU alone would never see them. The load balancer counts each connection twice, once
+ * from the client and once to the container. Containers are counted by ECS, of whose measure of CPU
+ * each running one is a sample a minute: the load balancer's own count of healthy ones is one
+ * number for each zone.
  */
 export function scaleByConnections(name: string, service: sst.aws.Service): void {
   const { autoScalingTarget, loadBalancer } = service.nodes;
@@ -23,7 +28,11 @@ export function scaleByConnections(name: string, service: sst.aws.Service): void
       scaleInCooldown: 600,
       customizedMetricSpecification: {
         metrics: [
-          { id: "connections", returnData: false, metricStat: metric("AWS/ApplicationELB", "ActiveConnectionCount", "Sum", [balancer]) },
+          {
+            id: "connections",
+            returnData: false,
+            metricStat: metric("AWS/ApplicationELB", "ActiveConnectionCount", "Sum", [balancer]),
+          },
           {
             id: "tasks",
             returnData: false,
@@ -32,7 +41,12 @@ export function scaleByConnections(name: string, service: sst.aws.Service): void
               { name: "ServiceName", value: serviceName },
             ]),
           },
-          { id: "perTask", label: "Connections per task", expression: "connections / tasks", returnData: true },
+          {
+            id: "perTask",
+            label: "Connections per task",
+            expression: "connections / tasks",
+            returnData: true,
+          },
         ],
       },
     },

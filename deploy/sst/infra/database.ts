@@ -6,11 +6,17 @@ const POSTGRES_PORT = 5432;
 
 export interface Database {
   readonly aurora: sst.aws.Aurora;
-  /** With the password: for a secret parameter only. The server knows what signs Aurora's certificates; other programs have to be given RDS's roots. */
+  /**
+   * With the password: for a secret parameter only. The server knows what signs Aurora's
+   * certificates; other programs have to be given RDS's roots.
+   */
   readonly url: $util.Output<string>;
 }
 
-/** Aurora Serverless v2 in private subnets, which only the containers reach. Half a unit is kept awake, so that no request waits for it. */
+/**
+ * Aurora Serverless v2 in private subnets, which only the containers reach. Half a unit is kept
+ * awake, so that no request waits for it.
+ */
 export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settings): Database {
   const group = createGroup("DatabaseGroup", vpc, "Aurora");
   allow("DatabaseFromTasks", { from: tasks.id, to: group.id, ports: [POSTGRES_PORT] });
@@ -35,6 +41,11 @@ export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settin
       },
     },
   });
-  const credentials = $util.all([aurora.username, aurora.password]).apply(([name, password]) => `${encodeURIComponent(name)}:${encodeURIComponent(password)}`);
-  return { aurora, url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=verify-full` };
+  const credentials = $util
+    .all([aurora.username, aurora.password])
+    .apply(([name, password]) => `${encodeURIComponent(name)}:${encodeURIComponent(password)}`);
+  return {
+    aurora,
+    url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=verify-full`,
+  };
 }

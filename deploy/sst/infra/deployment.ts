@@ -1,8 +1,9 @@
 import { logGroupOf } from "./service";
 
 /**
- * The name of the service, once it is known to serve what was just deployed. ECS takes a deployment back whose containers do not get healthy, and is
- * steady then too, which is all that Pulumi waits for.
+ * The name of the service, once it is known to serve what was just deployed. ECS takes a deployment
+ * back whose containers do not get healthy, and is steady then too, which is all that Pulumi waits
+ * for.
  *
  * @param name of the component
  * @returns an output that fails, and the deployment with it, when ECS went back to another version
@@ -11,14 +12,19 @@ export function deployedService(name: string, { nodes }: sst.aws.Service): $util
   const { service, taskDefinition } = nodes;
   // A preview would compare the containers that are there with those that are not made yet.
   if ($util.runtime.isDryRun()) return service.name;
-  const found = aws.ecs.getServiceOutput({ clusterArn: service.cluster, serviceName: service.name });
-  return $util.all([service.name, taskDefinition.arn, found.taskDefinition]).apply(([serviceName, made, served]) => {
-    if (made === served) return serviceName;
-    throw new Error(
-      `ECS took the deployment of ${name} back, because its new containers did not get healthy: ${revisionOf(served)} serves, and not ${revisionOf(made)}. ` +
-        `What they said: aws logs tail ${logGroupOf(name)} --since 1h`,
-    );
+  const found = aws.ecs.getServiceOutput({
+    clusterArn: service.cluster,
+    serviceName: service.name,
   });
+  return $util
+    .all([service.name, taskDefinition.arn, found.taskDefinition])
+    .apply(([serviceName, made, served]) => {
+      if (made === served) return serviceName;
+      throw new Error(
+        `ECS took the deployment of ${name} back, because its new containers did not get healthy: ${revisionOf(served)} serves, and not ${revisionOf(made)}. ` +
+          `What they said: aws logs tail ${logGroupOf(name)} --since 1h`,
+      );
+    });
 }
 
 /** `family:7` of `arn:aws:ecs:us-east-1:123456789012:task-definition/family:7`. */

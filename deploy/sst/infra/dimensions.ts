@@ -14,13 +14,16 @@ export function dimensionsOf({ nodes }: sst.aws.Service): Dimensions {
     cluster: nodes.service.cluster.apply((arn) => arn.split("/").at(-1) ?? arn),
     service: nodes.service.name,
     loadBalancer: nodes.loadBalancer.arnSuffix,
-    targetGroup: nodes.service.loadBalancers.apply((targets) => suffixOf(targets?.find(({ containerPort }) => containerPort === HTTP_PORT)?.targetGroupArn)),
+    targetGroup: nodes.service.loadBalancers.apply((targets) =>
+      suffixOf(targets?.find(({ containerPort }) => containerPort === HTTP_PORT)?.targetGroupArn),
+    ),
   };
 }
 
 /** `targetgroup/name/0123` of its ARN. */
 function suffixOf(targetGroupArn: string | undefined): string {
   const suffix = targetGroupArn?.split(":").at(-1);
-  if (suffix === undefined) throw new Error(`The service has no target group for port ${HTTP_PORT}.`);
+  if (suffix === undefined)
+    throw new Error(`The service has no target group for port ${HTTP_PORT}.`);
   return suffix;
 }

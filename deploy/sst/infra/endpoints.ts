@@ -1,6 +1,9 @@
 import { allow, createGroup } from "./security-groups";
 
-/** What ECS needs to start a container with its image, secrets and logs, and `ecs execute-command` to open a shell in it. */
+/**
+ * What ECS needs to start a container with its image, secrets and logs, and `ecs execute-command`
+ * to open a shell in it.
+ */
 const SERVICES = ["ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessages"];
 
 /** Reaches S3 and AWS's services from private subnets, without the internet. */
@@ -22,7 +25,9 @@ export function createEndpoints(vpc: sst.aws.Vpc, tasks: aws.ec2.SecurityGroup):
     vpcId: vpc.id,
     vpcEndpointType: "Gateway",
     serviceName: $interpolate`com.amazonaws.${region}.s3`,
-    routeTableIds: vpc.nodes.privateRouteTables.apply((tables) => $util.all(tables.map(({ id }) => id))),
+    routeTableIds: vpc.nodes.privateRouteTables.apply((tables) =>
+      $util.all(tables.map(({ id }) => id)),
+    ),
   });
 }
 

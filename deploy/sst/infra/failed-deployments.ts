@@ -1,10 +1,21 @@
-/** Mails what ECS says when it gives a deployment up: who deployed is told by the command, the others by this. */
-export function tellOfFailedDeployments(topic: aws.sns.Topic, services: Readonly<Record<string, sst.aws.Service>>): void {
+/**
+ * Mails what ECS says when it gives a deployment up: who deployed is told by the command, the
+ * others by this.
+ */
+export function tellOfFailedDeployments(
+  topic: aws.sns.Topic,
+  services: Readonly<Record<string, sst.aws.Service>>,
+): void {
   const arns = $util.all(Object.values(services).map(({ nodes }) => nodes.service.id));
   const rule = new aws.cloudwatch.EventRule("FailedDeployment", {
     description: `Deployments of ${$app.name} ${$app.stage} that ECS gave up`,
     eventPattern: arns.apply((resources) =>
-      JSON.stringify({ source: ["aws.ecs"], "detail-type": ["ECS Deployment State Change"], resources, detail: { eventName: ["SERVICE_DEPLOYMENT_FAILED"] } }),
+      JSON.stringify({
+        source: ["aws.ecs"],
+        "detail-type": ["ECS Deployment State Change"],
+        resources,
+        detail: { eventName: ["SERVICE_DEPLOYMENT_FAILED"] },
+      }),
     ),
   });
   new aws.cloudwatch.EventTarget("FailedDeploymentMail", {
@@ -25,10 +36,16 @@ export function tellOfFailedDeployments(topic: aws.sns.Topic, services: Readonly
           actions: ["sns:Publish"],
           resources: [topic.arn],
           principals: [{ type: "Service", identifiers: ["cloudwatch.amazonaws.com"] }],
-          conditions: [{ test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] }],
+          conditions: [
+            { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
+          ],
         },
         // Without a condition: AWS does not say of topics that EventBridge names its rule to them.
-        { actions: ["sns:Publish"], resources: [topic.arn], principals: [{ type: "Service", identifiers: ["events.amazonaws.com"] }] },
+        {
+          actions: ["sns:Publish"],
+          resources: [topic.arn],
+          principals: [{ type: "Service", identifiers: ["events.amazonaws.com"] }],
+        },
       ],
     }).json,
   });

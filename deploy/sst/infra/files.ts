@@ -1,7 +1,13 @@
 import type { Settings } from "./settings";
 
 /** What Pylon does with files, and no more: linking a bucket alone would grant everything on it. */
-const OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+const OBJECT_ACTIONS = [
+  "s3:GetObject",
+  "s3:PutObject",
+  "s3:DeleteObject",
+  "s3:AbortMultipartUpload",
+  "s3:ListMultipartUploadParts",
+];
 const BUCKET_ACTIONS = ["s3:ListBucket", "s3:ListBucketMultipartUploads"];
 
 export interface Files {
@@ -9,7 +15,10 @@ export interface Files {
   readonly environment: Readonly<Record<string, $util.Input<string>>>;
 }
 
-/** A private bucket. Browsers send and fetch files by signed links of a few minutes, from the sites that may call the stage. */
+/**
+ * A private bucket. Browsers send and fetch files by signed links of a few minutes, from the sites
+ * that may call the stage.
+ */
 export function createFiles({ isProduction, corsOrigin }: Settings): Files {
   sst.Linkable.wrap(sst.aws.Bucket, (bucket) => ({
     properties: { name: bucket.name },
@@ -20,15 +29,42 @@ export function createFiles({ isProduction, corsOrigin }: Settings): Files {
   }));
   const bucket = new sst.aws.Bucket("Files", {
     versioning: isProduction,
-    cors: { allowOrigins: corsOrigin.split(",").map((origin) => origin.trim()), allowMethods: ["GET", "PUT", "HEAD"], allowHeaders: ["*"], exposeHeaders: ["ETag"], maxAge: "1 hour" },
+    cors: {
+      allowOrigins: corsOrigin.split(",").map((origin) => origin.trim()),
+      allowMethods: ["GET", "PUT", "HEAD"],
+      allowHeaders: ["*"],
+      exposeHeaders: ["ETag"],
+      maxAge: "1 hour",
+    },
     transform: {
       lifecycle: (args) => {
         args.rules = [
-          { id: "unfinished-uploads", status: "Enabled", filter: { prefix: "" }, abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } },
-          ...(isProduction ? [{ id: "old-versions", status: "Enabled", filter: { prefix: "" }, noncurrentVersionExpiration: { noncurrentDays: 30 } }] : []),
+          {
+            id: "unfinished-uploads",
+            status: "Enabled",
+            filter: { prefix: "" },
+            abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
+          },
+          ...(isProduction
+            ? [
+                {
+                  id: "old-versions",
+                  status: "Enabled",
+                  filter: { prefix: "" },
+                  noncurrentVersionExpiration: { noncurrentDays: 30 },
+                },
+              ]
+            : []),
         ];
       },
     },
   });
-  return { bucket, environment: { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: bucket.name, PYLON_S3_REGION: aws.getRegionOutput().name } };
+  return {
+    bucket,
+    environment: {
+      PYLON_FILES_PROVIDER: "s3",
+      PYLON_S3_BUCKET: bucket.name,
+      PYLON_S3_REGION: aws.getRegionOutput().name,
+    },
+  };
 }

@@ -9,21 +9,27 @@ interface Permission {
 }
 
 /**
- * With mail by SES: to send it from the stage's own address. SES asks for the identity that was verified, which may be the address or its domain.
+ * With mail by SES: to send it from the stage's own address. SES asks for the identity that was
+ * verified, which may be the address or its domain.
  *
  * @throws Error when there is no address
  */
 export function mailPermissions({ variables }: Settings): Permission[] {
   if (variables["PYLON_EMAIL_PROVIDER"] !== "ses") return [];
   const [, user, domain] = ADDRESS.exec(variables["PYLON_EMAIL_FROM"] ?? "") ?? [];
-  if (user === undefined || domain === undefined) throw new Error("PYLON_EMAIL_PROVIDER is ses: name PYLON_EMAIL_FROM in PYLON_VARIABLES too, with an address that SES has verified, such as PYLON_EMAIL_FROM=hello@example.com.");
+  if (user === undefined || domain === undefined)
+    throw new Error(
+      "PYLON_EMAIL_PROVIDER is ses: name PYLON_EMAIL_FROM in PYLON_VARIABLES too, with an address that SES has verified, such as PYLON_EMAIL_FROM=hello@example.com.",
+    );
   const address = `${user}@${domain}`;
   const identities = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().name}:${aws.getCallerIdentityOutput().accountId}:identity`;
   return [
     {
       actions: ["ses:SendEmail"],
       resources: [$interpolate`${identities}/${address}`, $interpolate`${identities}/${domain}`],
-      conditions: [{ test: "StringEqualsIgnoreCase", variable: "ses:FromAddress", values: [address] }],
+      conditions: [
+        { test: "StringEqualsIgnoreCase", variable: "ses:FromAddress", values: [address] },
+      ],
     },
   ];
 }

@@ -3,19 +3,27 @@ import { allowOut, createGroup } from "./security-groups";
 
 export interface Network {
   readonly vpc: sst.aws.Vpc;
-  /** The group of the containers: what may talk to the database, and what only the load balancer may talk to. */
+  /**
+   * The group of the containers: what may talk to the database, and what only the load balancer may
+   * talk to.
+   */
   readonly tasks: aws.ec2.SecurityGroup;
   /** Where the containers are. */
   readonly subnets: sst.aws.Vpc["publicSubnets"];
-  /** The containers have public addresses, which they need to reach anything outside where there is neither NAT nor endpoints. */
+  /**
+   * The containers have public addresses, which they need to reach anything outside where there is
+   * neither NAT nor endpoints.
+   */
   readonly isPublic: boolean;
 }
 
 /**
- * The network of a stage, without a NAT gateway, which would cost more than everything else together.
+ * The network of a stage, without a NAT gateway, which would cost more than everything else
+ * together.
  *
  * `public` gives each container a public address of its own; its security group lets nobody but the load balancer in. `endpoints` keeps
- * containers on private addresses and reaches AWS's services through VPC endpoints; nothing else on the internet can be reached then.
+ * containers on private addresses and reaches AWS's services through VPC endpoints; nothing else on
+ * the internet can be reached then.
  */
 export function createNetwork(reach: "public" | "endpoints" = "public"): Network {
   const vpc = new sst.aws.Vpc("Network");

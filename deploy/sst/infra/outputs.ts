@@ -22,17 +22,37 @@ interface Made {
  *
  * @returns outputs that fail when ECS took the deployment back
  */
-export function outputsOf({ settings, cluster, service, shards, database, volume, cdn, alarms }: Made) {
+export function outputsOf({
+  settings,
+  cluster,
+  service,
+  shards,
+  database,
+  volume,
+  cdn,
+  alarms,
+}: Made) {
   return {
     api: `https://${settings.domain}`,
     cdn: settings.cdnDomain === undefined ? cdn.url : `https://${settings.cdnDomain}`,
-    cdnServes: settings.cdnDomain === undefined ? "assets only: pages want PYLON_CDN_DOMAIN" : "pages and assets",
+    cdnServes:
+      settings.cdnDomain === undefined
+        ? "assets only: pages want PYLON_CDN_DOMAIN"
+        : "pages and assets",
     alarms,
     cluster: cluster.nodes.cluster.name,
     service: deployedService("Pylon", service),
     logs: logGroupOf("Pylon"),
-    ...(shards === undefined ? {} : { shards: `https://${shardsDomain(settings.domain)}`, shardsService: deployedService("Shards", shards), shardsLogs: logGroupOf("Shards") }),
-    ...(database === undefined ? {} : { database: database.aurora.id, databaseInstance: database.aurora.nodes.instance?.id }),
+    ...(shards === undefined
+      ? {}
+      : {
+          shards: `https://${shardsDomain(settings.domain)}`,
+          shardsService: deployedService("Shards", shards),
+          shardsLogs: logGroupOf("Shards"),
+        }),
+    ...(database === undefined
+      ? {}
+      : { database: database.aurora.id, databaseInstance: database.aurora.nodes.instance?.id }),
     ...(volume === undefined ? {} : { disk: volume.efs.id }),
   };
 }

@@ -3,7 +3,11 @@
  *
  * @param purpose what AWS's console shows
  */
-export function createGroup(name: string, vpc: sst.aws.Vpc, purpose: string): aws.ec2.SecurityGroup {
+export function createGroup(
+  name: string,
+  vpc: sst.aws.Vpc,
+  purpose: string,
+): aws.ec2.SecurityGroup {
   return new aws.ec2.SecurityGroup(name, { vpcId: vpc.id, description: purpose });
 }
 
@@ -16,10 +20,20 @@ interface Passage {
 
 /** Lets members of one group open TCP connections to those of another. */
 export function allow(name: string, { from, to, ports: [first, last = first] }: Passage): void {
-  new aws.vpc.SecurityGroupIngressRule(name, { securityGroupId: to, referencedSecurityGroupId: from, ipProtocol: "tcp", fromPort: first, toPort: last });
+  new aws.vpc.SecurityGroupIngressRule(name, {
+    securityGroupId: to,
+    referencedSecurityGroupId: from,
+    ipProtocol: "tcp",
+    fromPort: first,
+    toPort: last,
+  });
 }
 
 /** Lets members of a group open connections to anywhere. */
 export function allowOut(name: string, group: aws.ec2.SecurityGroup): void {
-  new aws.vpc.SecurityGroupEgressRule(name, { securityGroupId: group.id, cidrIpv4: "0.0.0.0/0", ipProtocol: "-1" });
+  new aws.vpc.SecurityGroupEgressRule(name, {
+    securityGroupId: group.id,
+    cidrIpv4: "0.0.0.0/0",
+    ipProtocol: "-1",
+  });
 }

@@ -13,7 +13,10 @@ const LAST_PORT = 4324;
 const OTHER_PORTS = [4322, 4323, LAST_PORT] as const;
 /** A socket may be silent for an hour before the load balancer cuts it. */
 const IDLE_TIMEOUT_S = 3600;
-/** What a task that goes away gets for what is under way; ECS kills it after its `stopTimeout` of 30 s at the earliest. */
+/**
+ * What a task that goes away gets for what is under way; ECS kills it after its `stopTimeout` of 30
+ * s at the earliest.
+ */
 const DEREGISTRATION_DELAY_S = 20;
 /** A first start on an empty database, with Aurora just awake. */
 const START_GRACE_S = 120;
@@ -28,15 +31,25 @@ interface ServiceOptions {
   readonly parameters: Parameters;
   readonly files?: Files;
   readonly volume?: Volume;
-  readonly size?: { readonly cpu: "0.25 vCPU" | "0.5 vCPU" | "1 vCPU" | "2 vCPU"; readonly memory: `${number} GB` };
-  /** How many replicas; `single`: one, and never a second one beside it, not even while a new version is deployed. */
+  readonly size?: {
+    readonly cpu: "0.25 vCPU" | "0.5 vCPU" | "1 vCPU" | "2 vCPU";
+    readonly memory: `${number} GB`;
+  };
+  /**
+   * How many replicas; `single`: one, and never a second one beside it, not even while a new
+   * version is deployed.
+   */
   readonly replicas?: { readonly min: number; readonly max: number } | "single";
 }
 
 /** Pylon on Fargate behind a load balancer with TLS. */
 export function createService(name: string, options: ServiceOptions): sst.aws.Service {
   const { cluster, network, settings, files, volume, parameters } = options;
-  const { replicas = { min: 1, max: 4 }, size = { cpu: "0.25 vCPU", memory: "0.5 GB" }, domain = settings.domain } = options;
+  const {
+    replicas = { min: 1, max: 4 },
+    size = { cpu: "0.25 vCPU", memory: "0.5 GB" },
+    domain = settings.domain,
+  } = options;
   const { min, max } = replicas === "single" ? { min: 1, max: 1 } : replicas;
   const service = new sst.aws.Service(name, {
     cluster,
@@ -52,19 +65,30 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
       PYLON_PUBLIC_URL: `https://${domain}`,
       PYLON_CORS_ORIGIN: settings.corsOrigin,
       OTEL_RESOURCE_ATTRIBUTES: `deployment.environment.name=${$app.stage}`,
-      // A container reads its secrets when it starts. With their versions here another value makes another task definition, and so new containers.
+      // A container reads its secrets when it starts. With their versions here another value makes
+      // another task definition, and so new containers.
       PARAMETER_VERSIONS: versionsOf(parameters),
       ...files?.environment,
       ...volume?.environment,
       // Last, so that what a stage says in PYLON_VARIABLES holds.
       ...settings.variables,
     },
-    ssm: Object.fromEntries(Object.entries(parameters).map(([variable, { arn }]) => [variable, arn])),
-    // Until the service is steady, be it with the new containers or, after a rollback, with the old ones: `deployedService` tells which.
+    ssm: Object.fromEntries(
+      Object.entries(parameters).map(([variable, { arn }]) => [variable, arn]),
+    ),
+    // Until the service is steady, be it with the new containers or, after a rollback, with the old
+    // ones: `deployedService` tells which.
     wait: true,
     logging: { name: logGroupOf(name), retention: settings.isProduction ? "3 months" : "1 week" },
-    health: { command: ["CMD", "pylon", "health"], startPeriod: "2 minutes", interval: "30 seconds", timeout: "10 seconds", retries: 3 },
-    // A process that sleeps uses no less memory than one that works, so memory says nothing about load.
+    health: {
+      command: ["CMD", "pylon", "health"],
+      startPeriod: "2 minutes",
+      interval: "30 seconds",
+      timeout: "10 seconds",
+      retries: 3,
+    },
+    // A process that sleeps uses no less memory than one that works, so memory says nothing about
+    // load.
     scaling: { min, max, cpuUtilization: 70, memoryUtilization: false },
     loadBalancer: {
       domain: { name: domain, dns: dnsOf(settings) },
@@ -75,7 +99,9 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
         { listen: "4323/https", forward: "4323/http" },
         { listen: "4324/https", forward: "4324/http" },
       ],
-      health: Object.fromEntries([HTTP_PORT, ...OTHER_PORTS].map((port) => [`${port}/http`, HEALTH])),
+      health: Object.fromEntries(
+        [HTTP_PORT, ...OTHER_PORTS].map((port) => [`${port}/http`, HEALTH]),
+      ),
     },
     transform: {
       loadBalancer: (args) => {
@@ -84,8 +110,20 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
         args.enableDeletionProtection = settings.isProduction;
       },
       loadBalancerSecurityGroup: (args) => {
-        args.ingress = [80, 443, ...OTHER_PORTS].map((port) => ({ fromPort: port, toPort: port, protocol: "tcp", cidrBlocks: ["0.0.0.0/0"] }));
-        args.egress = [{ fromPort: HTTP_PORT, toPort: LAST_PORT, protocol: "tcp", cidrBlocks: [network.vpc.nodes.vpc.cidrBlock] }];
+        args.ingress = [80, 443, ...OTHER_PORTS].map((port) => ({
+          fromPort: port,
+          toPort: port,
+          protocol: "tcp",
+          cidrBlocks: ["0.0.0.0/0"],
+        }));
+        args.egress = [
+          {
+            fromPort: HTTP_PORT,
+            toPort: LAST_PORT,
+            protocol: "tcp",
+            cidrBlocks: [network.vpc.nodes.vpc.cidrBlock],
+          },
+        ];
       },
       listener: (args) => {
         if (args.protocol === "HTTPS") args.sslPolicy = TLS_POLICY;
@@ -96,9 +134,14 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
         args.loadBalancingAlgorithmType = "least_outstanding_requests";
       },
       service: (args, opts) => {
-        // Autoscaling has the last word; a deployment under load would else begin with the least number.
+        // Autoscaling has the last word; a deployment under load would else begin with the least
+        // number.
         opts.ignoreChanges = [...(opts.ignoreChanges ?? []), "desiredCount"];
-        args.networkConfiguration = { assignPublicIp: network.isPublic, subnets: network.subnets, securityGroups: [network.tasks.id] };
+        args.networkConfiguration = {
+          assignPublicIp: network.isPublic,
+          subnets: network.subnets,
+          securityGroups: [network.tasks.id],
+        };
         args.healthCheckGracePeriodSeconds = START_GRACE_S;
         args.propagateTags = "SERVICE";
         if (replicas === "single") {
@@ -115,7 +158,11 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
     if (group === undefined) throw new Error(`The load balancer of ${name} has no security group.`);
     return group;
   });
-  allow(`${name}FromLoadBalancer`, { from: balancerGroup, to: network.tasks.id, ports: [HTTP_PORT, LAST_PORT] });
+  allow(`${name}FromLoadBalancer`, {
+    from: balancerGroup,
+    to: network.tasks.id,
+    ports: [HTTP_PORT, LAST_PORT],
+  });
   return service;
 }
 
@@ -124,11 +171,22 @@ export function logGroupOf(name: string): string {
   return `/pylon/${$app.name}/${$app.stage}/${name}`;
 }
 
-const HEALTH = { path: "/health", interval: "15 seconds", timeout: "5 seconds", healthyThreshold: 2, unhealthyThreshold: 3 } as const;
+const HEALTH = {
+  path: "/health",
+  interval: "15 seconds",
+  timeout: "5 seconds",
+  healthyThreshold: 2,
+  unhealthyThreshold: 3,
+} as const;
 
 /** ECS reads just these parameters for the container. */
 function readingOf(parameters: Parameters): $util.Output<string> {
   return aws.iam.getPolicyDocumentOutput({
-    statements: [{ actions: ["ssm:GetParameters"], resources: Object.values(parameters).map(({ arn }) => arn) }],
+    statements: [
+      {
+        actions: ["ssm:GetParameters"],
+        resources: Object.values(parameters).map(({ arn }) => arn),
+      },
+    ],
   }).json;
 }

@@ -1,10 +1,16 @@
 /** Where the records of the domain are kept. */
 type DnsHost = "aws" | "cloudflare" | "vercel";
 
-/** What a stage is given by the environment: SST reads `.env` and `.env.<stage>` before it runs this. */
+/**
+ * What a stage is given by the environment: SST reads `.env` and `.env.<stage>` before it runs
+ * this.
+ */
 export interface Settings {
   readonly isProduction: boolean;
-  /** Where clients reach the stage: `api.example.com`, and `pr-42.api.example.com` for the stage `pr-42`. */
+  /**
+   * Where clients reach the stage: `api.example.com`, and `pr-42.api.example.com` for the stage
+   * `pr-42`.
+   */
   readonly domain: string;
   readonly dnsHost: DnsHost;
   /** The zone that the records go to; only Vercel has to be told. */
@@ -20,25 +26,38 @@ export interface Settings {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** Every stage needs them: the admin's token, and the key that encrypts second factors and providers' tokens at rest. */
+/**
+ * Every stage needs them: the admin's token, and the key that encrypts second factors and
+ * providers' tokens at rest.
+ */
 const SECRETS_OF_EVERY_APP = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY"];
 const DNS_HOSTS: readonly DnsHost[] = ["aws", "cloudflare", "vercel"];
 const HOST_NAME = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
 /** Secrets by the way that they are named, and those of the server that are named another way. */
-const SECRET = /(SECRET|TOKEN|KEY|PASSWORD)$|^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$/;
+const SECRET =
+  /(SECRET|TOKEN|KEY|PASSWORD)$|^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$/;
 
 /**
  * Reads and checks the settings of a stage.
  *
  * @throws Error that names the variable and the form it must have
  */
-export function readSettings(stage: string, env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+export function readSettings(
+  stage: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Settings {
   const isProduction = stage === "production";
   const root = hostName(env, "PYLON_DOMAIN");
-  if (root === undefined) throw new Error("Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.");
+  if (root === undefined)
+    throw new Error(
+      "Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.",
+    );
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
-  if (cdnRoot === root) throw new Error("PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as www.example.com beside api.example.com.");
+  if (cdnRoot === root)
+    throw new Error(
+      "PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as www.example.com beside api.example.com.",
+    );
   const domain = isProduction ? root : `${stage}.${root}`;
   const cdnDomain = cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`;
   if (!isProduction) checkNames(stage, [domain, cdnDomain], [root, shardsDomain(root), cdnRoot]);
@@ -50,10 +69,17 @@ export function readSettings(stage: string, env: Readonly<Record<string, string 
     dnsZone: hostName(env, "PYLON_DNS_ZONE") ?? root.split(".").slice(-2).join("."),
     cdnDomain,
     // Pages from the CDN's own name call the stage's.
-    corsOrigin: text(env, "PYLON_CORS_ORIGIN") ?? [domain, cdnDomain].filter((name) => name !== undefined).map((name) => `https://${name}`).join(","),
+    corsOrigin:
+      text(env, "PYLON_CORS_ORIGIN") ??
+      [domain, cdnDomain]
+        .filter((name) => name !== undefined)
+        .map((name) => `https://${name}`)
+        .join(","),
     alarmEmail: text(env, "PYLON_ALARM_EMAIL"),
     secrets,
-    variables: Object.fromEntries(names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name, secrets)])),
+    variables: Object.fromEntries(
+      names(env, "PYLON_VARIABLES").map((name) => [name, required(env, name, secrets)]),
+    ),
   };
 }
 
@@ -63,15 +89,27 @@ export function shardsDomain(domain: string): string {
 }
 
 /** Two stages of one name would take the records of the domain from each other. */
-function checkNames(stage: string, own: readonly (string | undefined)[], taken: readonly (string | undefined)[]): void {
+function checkNames(
+  stage: string,
+  own: readonly (string | undefined)[],
+  taken: readonly (string | undefined)[],
+): void {
   for (const name of own.filter((name) => name !== undefined)) {
-    if (!HOST_NAME.test(name)) throw new Error(`The stage "${stage}" would be reached at ${name}, which is no host name: name stages in small letters, digits and -, such as pr-42.`);
-    if (taken.includes(name)) throw new Error(`The stage "${stage}" would be reached at ${name}, which is a name of production's: call the stage another way.`);
+    if (!HOST_NAME.test(name))
+      throw new Error(
+        `The stage "${stage}" would be reached at ${name}, which is no host name: name stages in small letters, digits and -, such as pr-42.`,
+      );
+    if (taken.includes(name))
+      throw new Error(
+        `The stage "${stage}" would be reached at ${name}, which is a name of production's: call the stage another way.`,
+      );
   }
 }
 
 /** The Pulumi providers beyond AWS that the records of the domain need. */
-export function dnsProviders(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
+export function dnsProviders(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string> {
   switch (dnsHost(env)) {
     case "aws":
       return {};
@@ -83,7 +121,13 @@ export function dnsProviders(env: Readonly<Record<string, string | undefined>> =
 }
 
 /** The adapter that makes the records and proves the certificates. */
-export function dnsOf({ dnsHost, dnsZone }: Settings): ReturnType<typeof sst.aws.dns> | ReturnType<typeof sst.cloudflare.dns> | ReturnType<typeof sst.vercel.dns> {
+export function dnsOf({
+  dnsHost,
+  dnsZone,
+}: Settings):
+  | ReturnType<typeof sst.aws.dns>
+  | ReturnType<typeof sst.cloudflare.dns>
+  | ReturnType<typeof sst.vercel.dns> {
   switch (dnsHost) {
     case "aws":
       return sst.aws.dns();
@@ -97,13 +141,20 @@ export function dnsOf({ dnsHost, dnsZone }: Settings): ReturnType<typeof sst.aws
 function dnsHost(env: Readonly<Record<string, string | undefined>>): DnsHost {
   const given = text(env, "PYLON_DNS") ?? "aws";
   const host = DNS_HOSTS.find((known) => known === given);
-  if (host === undefined) throw new Error(`PYLON_DNS is "${given}": it can be ${DNS_HOSTS.join(", ")}.`);
+  if (host === undefined)
+    throw new Error(`PYLON_DNS is "${given}": it can be ${DNS_HOSTS.join(", ")}.`);
   return host;
 }
 
-function hostName(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+function hostName(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+): string | undefined {
   const given = text(env, name);
-  if (given !== undefined && !HOST_NAME.test(given)) throw new Error(`${name} is "${given}": give a host name in small letters without https://, such as api.example.com.`);
+  if (given !== undefined && !HOST_NAME.test(given))
+    throw new Error(
+      `${name} is "${given}": give a host name in small letters without https://, such as api.example.com.`,
+    );
   return given;
 }
 
@@ -112,21 +163,45 @@ const EXAMPLES = {
   PYLON_VARIABLES: "PYLON_OAUTH_GITHUB_CLIENT_ID,PYLON_EMAIL_FROM",
 };
 
-function names(env: Readonly<Record<string, string | undefined>>, list: keyof typeof EXAMPLES): string[] {
-  const given = (env[list] ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
+function names(
+  env: Readonly<Record<string, string | undefined>>,
+  list: keyof typeof EXAMPLES,
+): string[] {
+  const given = (env[list] ?? "")
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
   const wrong = given.find((name) => !VARIABLE.test(name));
-  if (wrong !== undefined) throw new Error(`${list} names "${wrong}": give names of variables with commas between, such as ${EXAMPLES[list]}.`);
+  if (wrong !== undefined)
+    throw new Error(
+      `${list} names "${wrong}": give names of variables with commas between, such as ${EXAMPLES[list]}.`,
+    );
   return given;
 }
 
-/** @throws Error for what has no value, and for a secret, which everybody could read who may look at a task definition */
-function required(env: Readonly<Record<string, string | undefined>>, name: string, secrets: readonly string[]): string {
+/**
+ * @throws Error for what has no value, and for a secret, which everybody could read who may look at
+ *   a task definition
+ */
+function required(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  secrets: readonly string[],
+): string {
   if (SECRET.test(name)) {
-    throw new Error(`PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task definition: name it in PYLON_SECRETS, and give its value by \`pylon secrets set ${name}\`.`);
+    throw new Error(
+      `PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task definition: name it in PYLON_SECRETS, and give its value by \`pylon secrets set ${name}\`.`,
+    );
   }
-  if (secrets.includes(name)) throw new Error(`PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from one place only: name it in one of them.`);
+  if (secrets.includes(name))
+    throw new Error(
+      `PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from one place only: name it in one of them.`,
+    );
   const given = text(env, name);
-  if (given === undefined) throw new Error(`PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`);
+  if (given === undefined)
+    throw new Error(
+      `PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`,
+    );
   return given;
 }
 

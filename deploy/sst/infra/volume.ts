@@ -13,10 +13,12 @@ export interface Volume {
 }
 
 /**
- * A disk that outlives the container, for SQLite and files. Only the containers mount it, as the image's user, in a folder of its own.
+ * A disk that outlives the container, for SQLite and files. Only the containers mount it, as the
+ * image's user, in a folder of its own.
  *
- * Production is backed up: AWS Backup copies the disk file by file while the server writes, so what is whole in a copy are not the live database and its log, but the
- * backups that the server left beside them. Two of these are enough on the disk, because AWS Backup keeps the older ones.
+ * Production is backed up: AWS Backup copies the disk file by file while the server writes, so what
+ * is whole in a copy are not the live database and its log, but the backups that the server left
+ * beside them. Two of these are enough on the disk, because AWS Backup keeps the older ones.
  */
 export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings): Volume {
   const efs = new sst.aws.Efs("Data", {
@@ -27,15 +29,24 @@ export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings
       },
       accessPoint: (args) => {
         args.posixUser = { uid: UID, gid: UID };
-        args.rootDirectory = { path: "/pylon", creationInfo: { ownerUid: UID, ownerGid: UID, permissions: "750" } };
+        args.rootDirectory = {
+          path: "/pylon",
+          creationInfo: { ownerUid: UID, ownerGid: UID, permissions: "750" },
+        };
       },
       securityGroup: (args) => {
-        args.ingress = [{ fromPort: NFS_PORT, toPort: NFS_PORT, protocol: "tcp", securityGroups: [tasks.id] }];
+        args.ingress = [
+          { fromPort: NFS_PORT, toPort: NFS_PORT, protocol: "tcp", securityGroups: [tasks.id] },
+        ];
         args.egress = [];
       },
     },
   });
-  if (isProduction) new aws.efs.BackupPolicy("DataBackup", { fileSystemId: efs.id, backupPolicy: { status: "ENABLED" } });
+  if (isProduction)
+    new aws.efs.BackupPolicy("DataBackup", {
+      fileSystemId: efs.id,
+      backupPolicy: { status: "ENABLED" },
+    });
   return {
     efs,
     path: PATH,

@@ -1,6 +1,8 @@
-// Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS, and prints the resources that come out.
-// node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the config and SST's installed platform. With PROOF_SERVES=ARN the services serve this task
-// definition when they are asked after the deployment, as after a rollback; with PROOF_PREVIEW=1 nothing is deployed.
+// Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS,
+// and prints the resources that come out. node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the
+// config and SST's installed platform. With PROOF_SERVES=ARN the services serve this task
+// definition when they are asked after the deployment, as after a rollback; with PROOF_PREVIEW=1
+// nothing is deployed.
 import { createHash, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -30,9 +32,17 @@ const ignored = watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").Moc
 await runtime.setMocks({ newResource, call }, "pylon", stage, process.env.PROOF_PREVIEW === "1");
 
 try {
-  const app = await bundled(`export { default } from ${JSON.stringify(join(folder, config))};`, { name: "", stage });
+  const app = await bundled(`export { default } from ${JSON.stringify(join(folder, config))};`, {
+    name: "",
+    stage,
+  });
   const declared = await app.default.app({ stage });
-  const program = await bundled(PROGRAM, { ...declared, removal: declared.removal ?? "remove", stage, providers: declared.providers ?? {} });
+  const program = await bundled(PROGRAM, {
+    ...declared,
+    removal: declared.removal ?? "remove",
+    stage,
+    providers: declared.providers ?? {},
+  });
   const outputs = await runInPulumiStack(async () => program.default());
   await settled();
   process.stdout.write(JSON.stringify({ app: declared, resources, outputs: await plain(outputs) }));
@@ -47,7 +57,12 @@ try {
 async function bundled(source, app) {
   // Inside the platform's folder, so that its packages are found at run time.
   const outfile = join(platform, `proof-${randomUUID()}.cjs`);
-  const cli = { command: "deploy", env: {}, paths: { home: join(folder, ".config"), root: folder, work: join(folder, ".sst"), platform }, state: { version: {} } };
+  const cli = {
+    command: "deploy",
+    env: {},
+    paths: { home: join(folder, ".config"), root: folder, work: join(folder, ".sst"), platform },
+    state: { version: {} },
+  };
   try {
     await esbuild.build({
       stdin: { contents: source, resolveDir: platform, loader: "ts" },
@@ -100,12 +115,21 @@ function newResource({ type, name, inputs, id }) {
       cidrBlock: inputs.cidrBlock ?? "10.0.0.0/16",
       domainName: inputs.domainName ?? `${name.toLowerCase()}.example`,
       bucketRegionalDomainName: `${name.toLowerCase()}.s3.example`,
-      domainValidationOptions: [{ domainName: inputs.domainName ?? "", resourceRecordName: "_proof.example.com", resourceRecordType: "CNAME", resourceRecordValue: "_value.example.com" }],
+      domainValidationOptions: [
+        {
+          domainName: inputs.domainName ?? "",
+          resourceRecordName: "_proof.example.com",
+          resourceRecordType: "CNAME",
+          resourceRecordValue: "_value.example.com",
+        },
+      ],
       digest: "sha256:0123",
       ref: "image",
       memberClusters: [`${name.toLowerCase()}-001`],
       ...(type === "aws:ssm/parameter:Parameter" ? { version: versionOf(inputs.value) } : {}),
-      ...(type === "random:index/randomPassword:RandomPassword" ? { result: "p@ss/word:of the proof" } : {}),
+      ...(type === "random:index/randomPassword:RandomPassword"
+        ? { result: "p@ss/word:of the proof" }
+        : {}),
       ...(type === "random:index/randomString:RandomString" ? { result: "abcdefgh" } : {}),
     },
   };
@@ -127,7 +151,10 @@ function call({ token, inputs }) {
     case "aws:index/getAvailabilityZones:getAvailabilityZones":
       return { names: ["us-east-1a", "us-east-1b"], zoneIds: ["use1-az1", "use1-az2"] };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
-      return { statements: inputs.statements, json: JSON.stringify({ Version: "2012-10-17", Statement: inputs.statements }) };
+      return {
+        statements: inputs.statements,
+        json: JSON.stringify({ Version: "2012-10-17", Statement: inputs.statements }),
+      };
     case "aws:route53/getZone:getZone":
       return { zoneId: "Z1111111111111", name: "example.com" };
     case "aws:ecr/getAuthorizationToken:getAuthorizationToken":
@@ -135,8 +162,14 @@ function call({ token, inputs }) {
     case "aws:cloudfront/getCachePolicy:getCachePolicy":
       return { id: "cache-policy" };
     case "aws:ecs/getService:getService": {
-      const service = resources.find(({ type, inputs: { name } }) => type === "aws:ecs/service:Service" && name === inputs.serviceName);
-      return { ...inputs, taskDefinition: process.env.PROOF_SERVES ?? service.inputs.taskDefinition };
+      const service = resources.find(
+        ({ type, inputs: { name } }) =>
+          type === "aws:ecs/service:Service" && name === inputs.serviceName,
+      );
+      return {
+        ...inputs,
+        taskDefinition: process.env.PROOF_SERVES ?? service.inputs.taskDefinition,
+      };
     }
     default:
       return inputs;
@@ -145,12 +178,23 @@ function call({ token, inputs }) {
 
 /** SST asks its own process for the buckets of the account's bootstrap. */
 function startBootstrap() {
-  const answer = { asset: "asset-bucket", assetEcrRegistryId: "123456789012", assetEcrUrl: "123456789012.ecr.example/sst", state: "state-bucket", appsyncHttp: "", appsyncRealtime: "" };
-  const server = createServer((_request, response) => response.end(JSON.stringify({ result: answer })));
+  const answer = {
+    asset: "asset-bucket",
+    assetEcrRegistryId: "123456789012",
+    assetEcrUrl: "123456789012.ecr.example/sst",
+    state: "state-bucket",
+    appsyncHttp: "",
+    appsyncRealtime: "",
+  };
+  const server = createServer((_request, response) =>
+    response.end(JSON.stringify({ result: answer })),
+  );
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 
-/** Resources are registered behind promises that wait for one another: quiet for a while means done. */
+/**
+ * Resources are registered behind promises that wait for one another: quiet for a while means done.
+ */
 async function settled() {
   let seen = -1;
   while (seen !== resources.length) {
@@ -161,5 +205,9 @@ async function settled() {
 
 async function plain(outputs) {
   const found = outputs?.promise === undefined ? outputs : await outputs.promise(true);
-  return JSON.parse(JSON.stringify(found ?? {}, (key, value) => (typeof value === "bigint" ? String(value) : value)));
+  return JSON.parse(
+    JSON.stringify(found ?? {}, (key, value) =>
+      typeof value === "bigint" ? String(value) : value,
+    ),
+  );
 }

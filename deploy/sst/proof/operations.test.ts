@@ -3,7 +3,16 @@ import { rmSync } from "node:fs";
 import { loadConfig } from "../../../packages/server/src/config.ts";
 import { VARIABLES } from "../../../packages/server/src/config/variables.ts";
 import { canInstall, SstPlatform } from "./platform.ts";
-import { edgeFunction, ENV, FILES, SHAPES, Stage, statementsOf, VERSIONS, type Container } from "./stage.ts";
+import {
+  edgeFunction,
+  ENV,
+  FILES,
+  SHAPES,
+  Stage,
+  statementsOf,
+  VERSIONS,
+  type Container,
+} from "./stage.ts";
 
 const OLD = "arn:aws:ecs:us-east-1:123456789012:task-definition/pylon-app-production-Pylon:7";
 
@@ -14,7 +23,8 @@ for (const version of VERSIONS) {
     const seen = new Map<string, Stage>();
     const evaluate = (config: string, stage: string, env: Record<string, string> = {}): Stage => {
       const key = JSON.stringify([config, stage, env]);
-      const found = seen.get(key) ?? new Stage(platform.evaluate(folder, config, stage, { ...ENV, ...env }));
+      const found =
+        seen.get(key) ?? new Stage(platform.evaluate(folder, config, stage, { ...ENV, ...env }));
       seen.set(key, found);
       return found;
     };
@@ -33,14 +43,23 @@ for (const version of VERSIONS) {
       });
 
       test("is not looked for where nothing is deployed", () => {
-        expect(evaluate("sst.config.ts", "production", { PROOF_SERVES: OLD, PROOF_PREVIEW: "1" }).outputs).toMatchObject({ service: "Pylon" });
+        expect(
+          evaluate("sst.config.ts", "production", { PROOF_SERVES: OLD, PROOF_PREVIEW: "1" })
+            .outputs,
+        ).toMatchObject({ service: "Pylon" });
       });
     });
 
     test("another value of a secret makes new containers, and none is told more than that it changed", () => {
       const token = "another-token-of-the-admin";
-      const environments: Record<string, string>[] = [{}, { PYLON_ALARM_EMAIL: "on-call@example.com" }, { SST_SECRET_PylonAdminToken: token }];
-      const [before, same, after] = environments.map((env) => evaluate("sst.config.efs.ts", "production", env));
+      const environments: Record<string, string>[] = [
+        {},
+        { PYLON_ALARM_EMAIL: "on-call@example.com" },
+        { SST_SECRET_PylonAdminToken: token },
+      ];
+      const [before, same, after] = environments.map((env) =>
+        evaluate("sst.config.efs.ts", "production", env),
+      );
       expect(containersOf(same)).toEqual(containersOf(before));
       expect(containersOf(after)).not.toEqual(containersOf(before));
       expect(JSON.stringify(containersOf(after))).not.toContain(token);
@@ -49,7 +68,10 @@ for (const version of VERSIONS) {
 
     test("a deployment leaves the number of containers to autoscaling", () => {
       const service = evaluate("sst.config.shards.ts", "production").all("aws:ecs/service:Service");
-      expect(service.map(({ name, ignoreChanges }) => [name, ignoreChanges])).toEqual([["PylonService", ["desiredCount"]], ["ShardsService", ["desiredCount"]]]);
+      expect(service.map(({ name, ignoreChanges }) => [name, ignoreChanges])).toEqual([
+        ["PylonService", ["desiredCount"]],
+        ["ShardsService", ["desiredCount"]],
+      ]);
     });
 
     test.each(SHAPES)("the server takes every variable that %s gives it", (shape) => {
@@ -58,18 +80,46 @@ for (const version of VERSIONS) {
         expect(environments).toHaveLength(shape.includes("shards") ? 2 : 1);
         for (const environment of environments) {
           const { oauth, database, files, corsOrigins, backup } = loadConfig(environment);
-          expect(Object.keys(environment).filter((name) => name.startsWith("PYLON_") && !(name in VARIABLES) && !name.startsWith("PYLON_OAUTH_"))).toEqual([]);
-          expect(oauth).toMatchObject([{ name: "github", clientId: ENV.PYLON_OAUTH_GITHUB_CLIENT_ID, secret: { value: ENV.SST_SECRET_PylonOauthGithubClientSecret } }]);
-          expect([database.kind, files.provider]).toEqual(shape.includes("efs") ? ["sqlite", "local"] : ["postgres", "s3"]);
-          expect(backup).toEqual(shape.includes("efs") && stage === "production" ? { dir: "/data/backups", hours: 24, keep: 2 } : null);
-          expect(corsOrigins).toEqual([stage === "production" ? "https://api.example.com" : "https://pr-42.api.example.com"]);
+          expect(
+            Object.keys(environment).filter(
+              (name) =>
+                name.startsWith("PYLON_") &&
+                !(name in VARIABLES) &&
+                !name.startsWith("PYLON_OAUTH_"),
+            ),
+          ).toEqual([]);
+          expect(oauth).toMatchObject([
+            {
+              name: "github",
+              clientId: ENV.PYLON_OAUTH_GITHUB_CLIENT_ID,
+              secret: { value: ENV.SST_SECRET_PylonOauthGithubClientSecret },
+            },
+          ]);
+          expect([database.kind, files.provider]).toEqual(
+            shape.includes("efs") ? ["sqlite", "local"] : ["postgres", "s3"],
+          );
+          expect(backup).toEqual(
+            shape.includes("efs") && stage === "production"
+              ? { dir: "/data/backups", hours: 24, keep: 2 }
+              : null,
+          );
+          expect(corsOrigins).toEqual([
+            stage === "production" ? "https://api.example.com" : "https://pr-42.api.example.com",
+          ]);
         }
       }
     });
 
     test("what a stage says in PYLON_VARIABLES holds", () => {
-      const env = { PYLON_VARIABLES: "PYLON_BACKUP_KEEP,PYLON_BACKUP_HOURS", PYLON_BACKUP_KEEP: "5", PYLON_BACKUP_HOURS: "168", PYLON_SECRETS: "" };
-      expect(loadConfig(evaluate("sst.config.efs.ts", "production", env).environments()[0] ?? {}).backup).toEqual({ dir: "/data/backups", hours: 168, keep: 5 });
+      const env = {
+        PYLON_VARIABLES: "PYLON_BACKUP_KEEP,PYLON_BACKUP_HOURS",
+        PYLON_BACKUP_KEEP: "5",
+        PYLON_BACKUP_HOURS: "168",
+        PYLON_SECRETS: "",
+      };
+      expect(
+        loadConfig(evaluate("sst.config.efs.ts", "production", env).environments()[0] ?? {}).backup,
+      ).toEqual({ dir: "/data/backups", hours: 168, keep: 5 });
     });
 
     test("metrics, traces and logs go where OTLP is taken, named by stage, and its key is a secret", () => {
@@ -89,20 +139,41 @@ for (const version of VERSIONS) {
     });
 
     describe("mail by SES", () => {
-      const SES = { PYLON_VARIABLES: "PYLON_EMAIL_PROVIDER,PYLON_EMAIL_FROM", PYLON_EMAIL_PROVIDER: "ses", PYLON_SECRETS: "" };
+      const SES = {
+        PYLON_VARIABLES: "PYLON_EMAIL_PROVIDER,PYLON_EMAIL_FROM",
+        PYLON_EMAIL_PROVIDER: "ses",
+        PYLON_SECRETS: "",
+      };
 
-      test.each(["hello@shop.example", "The Shop <hello@shop.example>"])("may be sent from %s, and from nobody else", (from) => {
-        const stage = evaluate("sst.config.ts", "production", { ...SES, PYLON_EMAIL_FROM: from });
-        const mail = statementsOf(stage.one("aws:iam/role:Role", "PylonTaskRole")).filter(({ actions }) => actions.some((action) => action.startsWith("ses:")));
-        const identity = "arn:aws:ses:us-east-1:123456789012:identity";
-        expect(mail).toMatchObject([
-          { actions: ["ses:SendEmail"], resources: [`${identity}/hello@shop.example`, `${identity}/shop.example`], conditions: [{ variable: "ses:FromAddress", values: ["hello@shop.example"] }] },
-        ]);
-        expect(loadConfig(stage.environments()[0] ?? {}).email).toMatchObject({ provider: "ses", from });
-      });
+      test.each(["hello@shop.example", "The Shop <hello@shop.example>"])(
+        "may be sent from %s, and from nobody else",
+        (from) => {
+          const stage = evaluate("sst.config.ts", "production", { ...SES, PYLON_EMAIL_FROM: from });
+          const mail = statementsOf(stage.one("aws:iam/role:Role", "PylonTaskRole")).filter(
+            ({ actions }) => actions.some((action) => action.startsWith("ses:")),
+          );
+          const identity = "arn:aws:ses:us-east-1:123456789012:identity";
+          expect(mail).toMatchObject([
+            {
+              actions: ["ses:SendEmail"],
+              resources: [`${identity}/hello@shop.example`, `${identity}/shop.example`],
+              conditions: [{ variable: "ses:FromAddress", values: ["hello@shop.example"] }],
+            },
+          ]);
+          expect(loadConfig(stage.environments()[0] ?? {}).email).toMatchObject({
+            provider: "ses",
+            from,
+          });
+        },
+      );
 
       test("wants an address", () => {
-        expect(() => evaluate("sst.config.ts", "production", { ...SES, PYLON_VARIABLES: "PYLON_EMAIL_PROVIDER" })).toThrow("PYLON_EMAIL_FROM");
+        expect(() =>
+          evaluate("sst.config.ts", "production", {
+            ...SES,
+            PYLON_VARIABLES: "PYLON_EMAIL_PROVIDER",
+          }),
+        ).toThrow("PYLON_EMAIL_FROM");
       });
 
       test("by others needs nothing of AWS", () => {
@@ -112,7 +183,8 @@ for (const version of VERSIONS) {
     });
 
     describe("alarms", () => {
-      const alarm = (stage: Stage, name: string): Record<string, unknown> => stage.one("aws:cloudwatch/metricAlarm:MetricAlarm", `${name}Alarm`);
+      const alarm = (stage: Stage, name: string): Record<string, unknown> =>
+        stage.one("aws:cloudwatch/metricAlarm:MetricAlarm", `${name}Alarm`);
 
       test("tell that nothing serves, also when there is nobody to ask and nothing to count", () => {
         const stage = evaluate("sst.config.ts", "production");
@@ -125,38 +197,69 @@ for (const version of VERSIONS) {
           treatMissingData: "breaching",
           dimensions: { TargetGroup: expect.stringMatching(/HTTP4321$/) },
         });
-        expect(alarm(stage, "PylonLastingErrors")).toMatchObject({ threshold: 0, period: 600, evaluationPeriods: 6, treatMissingData: "notBreaching" });
+        expect(alarm(stage, "PylonLastingErrors")).toMatchObject({
+          threshold: 0,
+          period: 600,
+          evaluationPeriods: 6,
+          treatMissingData: "notBreaching",
+        });
       });
 
       test("leave a deployment of a single container its time", () => {
-        expect(alarm(evaluate("sst.config.efs.ts", "production"), "PylonNoReplica")["evaluationPeriods"]).toBe(10);
+        expect(
+          alarm(evaluate("sst.config.efs.ts", "production"), "PylonNoReplica")["evaluationPeriods"],
+        ).toBe(10);
       });
 
       test("tell of more connections than the containers open at most", () => {
-        const limit = (shape: string, env = {}): unknown => alarm(evaluate(shape, "production", env), "DatabaseConnections")["threshold"];
+        const limit = (shape: string, env = {}): unknown =>
+          alarm(evaluate(shape, "production", env), "DatabaseConnections")["threshold"];
         // Without Redis five of each replica are for rooms.
         expect(limit("sst.config.ts")).toBe(4 * 16 + 4);
         expect(limit("sst.config.nat-less.ts")).toBe(4 * 16 + 4);
         expect(limit("sst.config.redis.ts")).toBe(4 * 11 + 4);
         expect(limit("sst.config.shards.ts")).toBe(5 * 11 + 4);
-        expect(limit("sst.config.ts", { PYLON_VARIABLES: "PYLON_DATABASE_POOL", PYLON_DATABASE_POOL: "25", PYLON_SECRETS: "" })).toBe(4 * 31 + 4);
+        expect(
+          limit("sst.config.ts", {
+            PYLON_VARIABLES: "PYLON_DATABASE_POOL",
+            PYLON_DATABASE_POOL: "25",
+            PYLON_SECRETS: "",
+          }),
+        ).toBe(4 * 31 + 4);
       });
 
       test("watch the shards, Valkey and the disk where they are", () => {
         const stage = evaluate("sst.config.shards.ts", "production");
-        expect(alarm(stage, "ShardsNoReplica")).toMatchObject({ evaluationPeriods: 10, dimensions: { LoadBalancer: "app/ShardsLoadBalancer/0123456789abcdef" } });
-        expect(alarm(stage, "CacheMemory")).toMatchObject({ namespace: "AWS/ElastiCache", dimensions: { CacheClusterId: "cachecluster-001" } });
+        expect(alarm(stage, "ShardsNoReplica")).toMatchObject({
+          evaluationPeriods: 10,
+          dimensions: { LoadBalancer: "app/ShardsLoadBalancer/0123456789abcdef" },
+        });
+        expect(alarm(stage, "CacheMemory")).toMatchObject({
+          namespace: "AWS/ElastiCache",
+          dimensions: { CacheClusterId: "cachecluster-001" },
+        });
         expect(alarm(stage, "CacheEvictions")).toMatchObject({ threshold: 0 });
-        expect(alarm(evaluate("sst.config.efs.ts", "production"), "VolumeIo")).toMatchObject({ namespace: "AWS/EFS", metricName: "PercentIOLimit" });
+        expect(alarm(evaluate("sst.config.efs.ts", "production"), "VolumeIo")).toMatchObject({
+          namespace: "AWS/EFS",
+          metricName: "PercentIOLimit",
+        });
       });
 
       test("mail what ECS says of a deployment that it gave up", () => {
         const stage = evaluate("sst.config.shards.ts", "production");
-        const pattern = JSON.parse(String(stage.one("aws:cloudwatch/eventRule:EventRule")["eventPattern"])) as unknown;
-        expect(pattern).toEqual({ source: ["aws.ecs"], "detail-type": ["ECS Deployment State Change"], resources: ["PylonService-id", "ShardsService-id"], detail: { eventName: ["SERVICE_DEPLOYMENT_FAILED"] } });
+        const pattern = JSON.parse(
+          String(stage.one("aws:cloudwatch/eventRule:EventRule")["eventPattern"]),
+        ) as unknown;
+        expect(pattern).toEqual({
+          source: ["aws.ecs"],
+          "detail-type": ["ECS Deployment State Change"],
+          resources: ["PylonService-id", "ShardsService-id"],
+          detail: { eventName: ["SERVICE_DEPLOYMENT_FAILED"] },
+        });
         expect(stage.one("aws:cloudwatch/eventTarget:EventTarget")["arn"]).toMatch(/Alarms$/);
         const policy = JSON.stringify(stage.one("aws:sns/topicPolicy:TopicPolicy")["policy"]);
-        for (const sender of ["cloudwatch.amazonaws.com", "events.amazonaws.com"]) expect(policy).toContain(sender);
+        for (const sender of ["cloudwatch.amazonaws.com", "events.amazonaws.com"])
+          expect(policy).toContain(sender);
       });
 
       test("that nobody hears are said to be so", () => {
@@ -167,42 +270,92 @@ for (const version of VERSIONS) {
 
     test.each(SHAPES)("%s says by which names its parts are found", (shape) => {
       const { outputs } = evaluate(shape, "production");
-      expect(outputs).toMatchObject({ service: "Pylon", cluster: expect.stringContaining("Cluster"), logs: "/pylon/pylon-app/production/Pylon" });
-      expect(outputs).toMatchObject(shape.includes("efs") ? { disk: "DataFileSystem-id" } : { database: "DatabaseCluster-id", databaseInstance: "DatabaseInstance-id" });
-      if (shape.includes("shards")) expect(outputs).toMatchObject({ shardsService: "Shards", shardsLogs: "/pylon/pylon-app/production/Shards" });
+      expect(outputs).toMatchObject({
+        service: "Pylon",
+        cluster: expect.stringContaining("Cluster"),
+        logs: "/pylon/pylon-app/production/Pylon",
+      });
+      expect(outputs).toMatchObject(
+        shape.includes("efs")
+          ? { disk: "DataFileSystem-id" }
+          : { database: "DatabaseCluster-id", databaseInstance: "DatabaseInstance-id" },
+      );
+      if (shape.includes("shards"))
+        expect(outputs).toMatchObject({
+          shardsService: "Shards",
+          shardsLogs: "/pylon/pylon-app/production/Shards",
+        });
     });
 
     describe("the CDN", () => {
-      const edge = (stage: Stage, name: string): ReturnType<typeof edgeFunction> => edgeFunction(String(stage.one("aws:cloudfront/function:Function", name)["code"]));
-      const request = (uri: string, querystring = {}) => ({ request: { uri, headers: {}, querystring } });
+      const edge = (stage: Stage, name: string): ReturnType<typeof edgeFunction> =>
+        edgeFunction(String(stage.one("aws:cloudfront/function:Function", name)["code"]));
+      const request = (uri: string, querystring = {}) => ({
+        request: { uri, headers: {}, querystring },
+      });
 
       test("without a name of its own has assets, and leads to the stage for pages", () => {
         const stage = evaluate("sst.config.ts", "production");
         const guard = edge(stage, "CdnGuard");
-        expect(guard(request("/lists/7", { sort: { value: "a%20b" }, all: { value: "" }, tag: { value: "c", multiValue: [{ value: "b" }, { value: "c" }] } }))).toMatchObject({ statusCode: 302, headers: { location: { value: "https://api.example.com/lists/7?sort=a%20b&all=&tag=b&tag=c" } } });
-        for (const uri of ["/", "/index.html", "/lists/7.5/x"]) expect(guard(request(uri))).toMatchObject({ statusCode: 302 });
-        for (const uri of ["/chunk-0a1b2c.js", "/logo.svg"]) expect(guard(request(uri))).toMatchObject({ uri });
+        expect(
+          guard(
+            request("/lists/7", {
+              sort: { value: "a%20b" },
+              all: { value: "" },
+              tag: { value: "c", multiValue: [{ value: "b" }, { value: "c" }] },
+            }),
+          ),
+        ).toMatchObject({
+          statusCode: 302,
+          headers: {
+            location: { value: "https://api.example.com/lists/7?sort=a%20b&all=&tag=b&tag=c" },
+          },
+        });
+        for (const uri of ["/", "/index.html", "/lists/7.5/x"])
+          expect(guard(request(uri))).toMatchObject({ statusCode: 302 });
+        for (const uri of ["/chunk-0a1b2c.js", "/logo.svg"])
+          expect(guard(request(uri))).toMatchObject({ uri });
         expect(stage.outputs["cdnServes"]).toContain("assets only");
       });
 
       test("with a name of its own has pages, which the server lets call it", () => {
         const stage = evaluate("sst.config.ts", "staging", { PYLON_CDN_DOMAIN: "www.example.com" });
-        for (const uri of ["/", "/lists/7", "/chunk-0a1b2c.js"]) expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ uri });
-        for (const uri of ["/auth/sign-in", "/studio"]) expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ statusCode: 302 });
+        for (const uri of ["/", "/lists/7", "/chunk-0a1b2c.js"])
+          expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ uri });
+        for (const uri of ["/auth/sign-in", "/studio"])
+          expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ statusCode: 302 });
         expect(stage.outputs["cdn"]).toBe("https://staging.www.example.com");
-        expect(loadConfig(stage.environments()[0] ?? {}).corsOrigins).toEqual(["https://staging.api.example.com", "https://staging.www.example.com"]);
+        expect(loadConfig(stage.environments()[0] ?? {}).corsOrigins).toEqual([
+          "https://staging.api.example.com",
+          "https://staging.www.example.com",
+        ]);
       });
 
       test("asks for a page's assets at the page's replica, and keeps no error", () => {
-        const stage = evaluate("sst.config.ts", "production", { PYLON_CDN_DOMAIN: "www.example.com" });
-        const distribution = stage.one("aws:cloudfront/distribution:Distribution") as { defaultCacheBehavior: Record<string, unknown>; customErrorResponses: unknown[] };
-        expect(distribution.defaultCacheBehavior).toMatchObject({ originRequestPolicyId: "CdnOriginPolicy-id", cachePolicyId: "CdnCachePolicy-id" });
-        expect(distribution.customErrorResponses).toContainEqual({ errorCode: 404, errorCachingMinTtl: 0 });
+        const stage = evaluate("sst.config.ts", "production", {
+          PYLON_CDN_DOMAIN: "www.example.com",
+        });
+        const distribution = stage.one("aws:cloudfront/distribution:Distribution") as {
+          defaultCacheBehavior: Record<string, unknown>;
+          customErrorResponses: unknown[];
+        };
+        expect(distribution.defaultCacheBehavior).toMatchObject({
+          originRequestPolicyId: "CdnOriginPolicy-id",
+          cachePolicyId: "CdnCachePolicy-id",
+        });
+        expect(distribution.customErrorResponses).toContainEqual({
+          errorCode: 404,
+          errorCachingMinTtl: 0,
+        });
         const cleaner = edge(stage, "CdnCleaner");
         const cookies = { AWSALB: { value: "replica" } };
-        const answer = (cacheControl: string) => ({ response: { headers: { "cache-control": { value: cacheControl } }, cookies } });
+        const answer = (cacheControl: string) => ({
+          response: { headers: { "cache-control": { value: cacheControl } }, cookies },
+        });
         expect(cleaner(answer("no-cache"))).toMatchObject({ cookies });
-        expect(cleaner(answer("public, max-age=31536000, immutable"))).toMatchObject({ cookies: {} });
+        expect(cleaner(answer("public, max-age=31536000, immutable"))).toMatchObject({
+          cookies: {},
+        });
         expect(cleaner({ response: { headers: {}, cookies } })).toMatchObject({ cookies });
       });
     });
@@ -210,5 +363,7 @@ for (const version of VERSIONS) {
 }
 
 function containersOf(stage: Stage | undefined): Container[] | undefined {
-  return stage?.containers().map(({ environment, secrets, healthCheck }) => ({ environment, secrets, healthCheck }));
+  return stage
+    ?.containers()
+    .map(({ environment, secrets, healthCheck }) => ({ environment, secrets, healthCheck }));
 }

@@ -1,11 +1,26 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
 /** SST looks for nothing outside of npm with these, and never for credentials. */
-const QUIET = { SST_SKIP_DEPENDENCY_CHECK: "1", NO_BUN: "1", SST_TELEMETRY_DISABLED: "1", AWS_EC2_METADATA_DISABLED: "true" };
+const QUIET = {
+  SST_SKIP_DEPENDENCY_CHECK: "1",
+  NO_BUN: "1",
+  SST_TELEMETRY_DISABLED: "1",
+  AWS_EC2_METADATA_DISABLED: "true",
+};
 
 /** A resource as a component asked AWS for it. */
 export interface Resource {
@@ -18,14 +33,24 @@ export interface Resource {
 
 export interface Evaluation {
   /** What `app()` declared. */
-  readonly app: { readonly name: string; readonly removal: string; readonly protect: boolean; readonly providers: Readonly<Record<string, string>> };
+  readonly app: {
+    readonly name: string;
+    readonly removal: string;
+    readonly protect: boolean;
+    readonly providers: Readonly<Record<string, string>>;
+  };
   readonly resources: readonly Resource[];
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
 /** Whether npm's registry answers, so that SST can be installed. */
 export function canInstall(version: string): boolean {
-  return existsSync(join(CACHE, version)) || spawnSync("npm", ["view", `sst@${version}`, "version", "--fetch-retries=0"], { stdio: "ignore" }).status === 0;
+  return (
+    existsSync(join(CACHE, version)) ||
+    spawnSync("npm", ["view", `sst@${version}`, "version", "--fetch-retries=0"], {
+      stdio: "ignore",
+    }).status === 0
+  );
 }
 
 /** The real SST with its components, installed once. */
@@ -44,12 +69,19 @@ export class SstPlatform {
     cpSync(files, folder, { recursive: true, filter: (path) => !path.includes("node_modules") });
     mkdirSync(join(folder, ".sst"));
     // A link would lead SST's bundler out of the folder; hard links cost neither time nor space.
-    spawnSync("cp", ["-al", join(this.#home, ".sst", "platform"), join(folder, ".sst", "platform")]);
+    spawnSync("cp", [
+      "-al",
+      join(this.#home, ".sst", "platform"),
+      join(folder, ".sst", "platform"),
+    ]);
     symlinkSync(join(this.#home, "node_modules"), join(folder, "node_modules"));
     return folder;
   }
 
-  /** @returns what the compiler of SST's platform says of the config and its parts; empty when it is content */
+  /**
+   * @returns what the compiler of SST's platform says of the config and its parts; empty when it is
+   *   content
+   */
   typeErrors(folder: string): string {
     const config = {
       extends: "./.sst/platform/tsconfig.json",
@@ -57,7 +89,11 @@ export class SstPlatform {
       include: ["sst.config*.ts", "infra/**/*.ts"],
     };
     writeFileSync(join(folder, "tsconfig.sst.json"), JSON.stringify(config));
-    const { status, stdout } = spawnSync(join(folder, ".sst", "platform", "node_modules", ".bin", "tsc"), ["-p", "tsconfig.sst.json"], { cwd: folder, encoding: "utf8" });
+    const { status, stdout } = spawnSync(
+      join(folder, ".sst", "platform", "node_modules", ".bin", "tsc"),
+      ["-p", "tsconfig.sst.json"],
+      { cwd: folder, encoding: "utf8" },
+    );
     return status === 0 ? "" : stdout;
   }
 
@@ -67,12 +103,21 @@ export class SstPlatform {
    * @param env the environment of the deployment; secrets are `SST_SECRET_<Name>`
    * @throws Error with what the config or SST refused
    */
-  evaluate(folder: string, config: string, stage: string, env: Readonly<Record<string, string>>): Evaluation {
-    const { status, stdout, stderr } = spawnSync("node", [join(import.meta.dir, "evaluate.mjs"), folder, config, stage], {
-      encoding: "utf8",
-      maxBuffer: 64 * 1024 * 1024,
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET, ...env },
-    });
+  evaluate(
+    folder: string,
+    config: string,
+    stage: string,
+    env: Readonly<Record<string, string>>,
+  ): Evaluation {
+    const { status, stdout, stderr } = spawnSync(
+      "node",
+      [join(import.meta.dir, "evaluate.mjs"), folder, config, stage],
+      {
+        encoding: "utf8",
+        maxBuffer: 64 * 1024 * 1024,
+        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET, ...env },
+      },
+    );
     if (status !== 0) throw new Error(stderr);
     return JSON.parse(stdout) as Evaluation;
   }
@@ -81,14 +126,28 @@ export class SstPlatform {
 function install(version: string, home: string): void {
   const folder = `${home}.${process.pid}`;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, devDependencies: { sst: version } }));
-  writeFileSync(join(folder, "sst.config.ts"), `export default $config({ app: () => ({ name: "proof", home: "aws" }), async run() {} });`);
+  writeFileSync(
+    join(folder, "package.json"),
+    JSON.stringify({ private: true, devDependencies: { sst: version } }),
+  );
+  writeFileSync(
+    join(folder, "sst.config.ts"),
+    `export default $config({ app: () => ({ name: "proof", home: "aws" }), async run() {} });`,
+  );
   const env = { ...process.env, ...QUIET, XDG_CONFIG_HOME: join(folder, ".config") };
-  for (const [command, ...args] of [["npm", "install", "--no-audit", "--no-fund"], ["npx", "sst", "install", "--stage", "proof"]] as const) {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, env, encoding: "utf8" });
+  for (const [command, ...args] of [
+    ["npm", "install", "--no-audit", "--no-fund"],
+    ["npx", "sst", "install", "--stage", "proof"],
+  ] as const) {
+    const { status, stdout, stderr } = spawnSync(command, args, {
+      cwd: folder,
+      env,
+      encoding: "utf8",
+    });
     if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${stdout}${stderr}`);
   }
-  if (readdirSync(join(folder, ".sst", "platform", "node_modules")).length === 0) throw new Error("SST installed no packages for its platform.");
+  if (readdirSync(join(folder, ".sst", "platform", "node_modules")).length === 0)
+    throw new Error("SST installed no packages for its platform.");
   renameSync(folder, home);
   rmSync(join(home, "sst.config.ts"));
 }

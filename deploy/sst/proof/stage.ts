@@ -3,15 +3,37 @@ import type { Evaluation, Resource } from "./platform.ts";
 
 export const FILES = join(import.meta.dir, "..");
 export const VERSIONS = ["3.19.3", "4.17.1"];
-export const SHAPES = ["sst.config.ts", "sst.config.efs.ts", "sst.config.redis.ts", "sst.config.shards.ts", "sst.config.nat-less.ts"];
-export const SECRETS = { SST_SECRET_PylonAdminToken: "the-admins-token", SST_SECRET_PylonSsoEncryptionKey: "the-encryption-key-of-forty-characters-or-so", SST_SECRET_PylonOauthGithubClientSecret: "the-github-secret" };
-export const ENV = { PYLON_DOMAIN: "api.example.com", PYLON_SECRETS: "PYLON_OAUTH_GITHUB_CLIENT_SECRET", PYLON_VARIABLES: "PYLON_OAUTH_GITHUB_CLIENT_ID", PYLON_OAUTH_GITHUB_CLIENT_ID: "Iv1.0123", ...SECRETS };
+export const SHAPES = [
+  "sst.config.ts",
+  "sst.config.efs.ts",
+  "sst.config.redis.ts",
+  "sst.config.shards.ts",
+  "sst.config.nat-less.ts",
+];
+export const SECRETS = {
+  SST_SECRET_PylonAdminToken: "the-admins-token",
+  SST_SECRET_PylonSsoEncryptionKey: "the-encryption-key-of-forty-characters-or-so",
+  SST_SECRET_PylonOauthGithubClientSecret: "the-github-secret",
+};
+export const ENV = {
+  PYLON_DOMAIN: "api.example.com",
+  PYLON_SECRETS: "PYLON_OAUTH_GITHUB_CLIENT_SECRET",
+  PYLON_VARIABLES: "PYLON_OAUTH_GITHUB_CLIENT_ID",
+  PYLON_OAUTH_GITHUB_CLIENT_ID: "Iv1.0123",
+  ...SECRETS,
+};
 /** What the mocks give as a random password, as it is and as it looks in a URL. */
 export const PASSWORDS = ["p@ss/word:of the proof", encodeURIComponent("p@ss/word:of the proof")];
 export const PORTS = [4321, 4322, 4323, 4324];
 
 /** Where a secret has to be: the parameter, the component that holds it, and Aurora's own. */
-export const HOLDERS_OF_SECRETS = ["aws:ssm/parameter:Parameter", "aws:secretsmanager/secretVersion:SecretVersion", "aws:rds/cluster:Cluster", "sst:sst:Secret", "sst:sst:LinkRef"];
+export const HOLDERS_OF_SECRETS = [
+  "aws:ssm/parameter:Parameter",
+  "aws:secretsmanager/secretVersion:SecretVersion",
+  "aws:rds/cluster:Cluster",
+  "sst:sst:Secret",
+  "sst:sst:LinkRef",
+];
 /** How Pulumi marks a value that it encrypts in its state. */
 const SECRET_MARK = "4dabf18193072939515e22adb298388d";
 
@@ -43,28 +65,41 @@ export class Stage {
 
   /** @throws Error when there is none, or more than one of that type and name */
   one(type: string, name?: string): Resource["inputs"] {
-    const [found, ...others] = this.all(type).filter((resource) => name === undefined || resource.name === name);
-    if (found === undefined || others.length > 0) throw new Error(`${others.length + (found === undefined ? 0 : 1)} of ${type} ${name ?? ""}`);
+    const [found, ...others] = this.all(type).filter(
+      (resource) => name === undefined || resource.name === name,
+    );
+    if (found === undefined || others.length > 0)
+      throw new Error(`${others.length + (found === undefined ? 0 : 1)} of ${type} ${name ?? ""}`);
     return found.inputs;
   }
 
   rulesInto(group: string): { from: unknown; ports: unknown[]; protocol: unknown }[] {
     return this.all("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
       .filter(({ inputs }) => inputs["securityGroupId"] === group)
-      .map(({ inputs }) => ({ from: inputs["referencedSecurityGroupId"], ports: [inputs["fromPort"], inputs["toPort"]], protocol: inputs["ipProtocol"] }));
+      .map(({ inputs }) => ({
+        from: inputs["referencedSecurityGroupId"],
+        ports: [inputs["fromPort"], inputs["toPort"]],
+        protocol: inputs["ipProtocol"],
+      }));
   }
 
   /** All that a container of ours is started with, the values of its secrets included. */
   environments(): Record<string, string>[] {
     const parameters = this.all("aws:ssm/parameter:Parameter");
-    const valueAt = (arn: string): string => valueOf(parameters.find(({ name }) => arn.endsWith(`/${name}`))?.inputs["value"]);
+    const valueAt = (arn: string): string =>
+      valueOf(parameters.find(({ name }) => arn.endsWith(`/${name}`))?.inputs["value"]);
     return this.containers().map(({ environment, secrets }) =>
-      Object.fromEntries([...environment.map(({ name, value }) => [name, value]), ...secrets.map(({ name, valueFrom }) => [name, valueAt(valueFrom)])]),
+      Object.fromEntries([
+        ...environment.map(({ name, value }) => [name, value]),
+        ...secrets.map(({ name, valueFrom }) => [name, valueAt(valueFrom)]),
+      ]),
     );
   }
 
   containers(): Container[] {
-    return this.all("aws:ecs/taskDefinition:TaskDefinition").flatMap(({ inputs }) => JSON.parse(valueOf(inputs["containerDefinitions"])) as Container[]);
+    return this.all("aws:ecs/taskDefinition:TaskDefinition").flatMap(
+      ({ inputs }) => JSON.parse(valueOf(inputs["containerDefinitions"])) as Container[],
+    );
   }
 }
 
@@ -79,18 +114,27 @@ export function valueOf(value: unknown): string {
 export interface Statement {
   readonly actions: readonly string[];
   readonly resources: readonly string[];
-  readonly conditions?: readonly { readonly variable: string; readonly values: readonly string[] }[];
+  readonly conditions?: readonly {
+    readonly variable: string;
+    readonly values: readonly string[];
+  }[];
 }
 
 export function statementsOf(role: Resource["inputs"]): Statement[] {
   const policies = role["inlinePolicies"] as { policy: string }[];
-  return policies.flatMap(({ policy }) => (JSON.parse(valueOf(policy)) as { Statement: Statement[] }).Statement);
+  return policies.flatMap(
+    ({ policy }) => (JSON.parse(valueOf(policy)) as { Statement: Statement[] }).Statement,
+  );
 }
 
 type EdgeValues = Readonly<Record<string, { readonly value: string }>>;
 
 interface EdgeEvent {
-  readonly request?: { readonly uri: string; readonly headers: EdgeValues; readonly querystring: EdgeValues };
+  readonly request?: {
+    readonly uri: string;
+    readonly headers: EdgeValues;
+    readonly querystring: EdgeValues;
+  };
   readonly response?: { readonly headers: EdgeValues; readonly cookies: EdgeValues };
 }
 

@@ -7,7 +7,10 @@ export function App() {
   const { isLoaded, isAuthenticated, userId } = db.useSession();
   const { connection, ready, pending } = db.useStatus();
   const isOffline = connection === "offline";
-  const waiting = pending === 0 ? "Changes are kept and sent later." : `${pending} ${pending === 1 ? "change waits" : "changes wait"} to be sent.`;
+  const waiting =
+    pending === 0
+      ? "Changes are kept and sent later."
+      : `${pending} ${pending === 1 ? "change waits" : "changes wait"} to be sent.`;
   return (
     <>
       {isOffline && (
@@ -27,7 +30,15 @@ export function App() {
             </span>
           )}
         </header>
-        {isLoaded ? isAuthenticated && userId !== null ? <TodoList userId={userId} isReady={ready} /> : <SignIn /> : <p className="empty muted">Loading…</p>}
+        {isLoaded ? (
+          isAuthenticated && userId !== null ? (
+            <TodoList userId={userId} isReady={ready} />
+          ) : (
+            <SignIn />
+          )
+        ) : (
+          <p className="empty muted">Loading…</p>
+        )}
       </main>
       <Toasts />
     </>

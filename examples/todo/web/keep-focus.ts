@@ -1,10 +1,15 @@
 /**
- * Before a row goes: its neighbour's same control gets the focus, or the field for new todos, so that whoever works by keyboard or hears the page
- * read does not begin anew at its top.
+ * Before a row goes: its neighbour's same control gets the focus, or the field for new todos, so
+ * that whoever works by keyboard or hears the page read does not begin anew at its top.
  */
 export function keepFocus(control: HTMLElement): void {
-  const same = [...document.querySelectorAll<HTMLElement>(`.todos [data-control="${control.dataset["control"]}"]:enabled`)];
+  const same = [
+    ...document.querySelectorAll<HTMLElement>(
+      `.todos [data-control="${control.dataset["control"]}"]:enabled`,
+    ),
+  ];
   const place = same.indexOf(control);
-  const next = same[place + 1] ?? same[place - 1] ?? document.querySelector<HTMLElement>("form input");
+  const next =
+    same[place + 1] ?? same[place - 1] ?? document.querySelector<HTMLElement>("form input");
   next?.focus();
 }

@@ -19,7 +19,11 @@ export function SignIn() {
       <button className="primary" disabled={isBusy} onClick={() => void signIn()}>
         Continue as guest
       </button>
-      {error !== null && <p className="error" role="alert">{error}</p>}
+      {error !== null && (
+        <p className="error" role="alert">
+          {error}
+        </p>
+      )}
     </section>
   );
 }

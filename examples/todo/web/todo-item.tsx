@@ -11,11 +11,18 @@ export interface Todo {
 export interface TodoItemProps {
   readonly todo: Todo;
   readonly isMine: boolean;
-  /** The list shows only open ones, or only done ones: whoever changes that takes the todo out of it. */
+  /**
+   * The list shows only open ones, or only done ones: whoever changes that takes the todo out of
+   * it.
+   */
   readonly leavesWhenToggled: boolean;
 }
 
-export function TodoItem({ todo: { id, title, done, shared }, isMine, leavesWhenToggled }: TodoItemProps) {
+export function TodoItem({
+  todo: { id, title, done, shared },
+  isMine,
+  leavesWhenToggled,
+}: TodoItemProps) {
   return (
     <li className={done ? "done" : ""} data-testid="todo">
       <label>
@@ -33,7 +40,10 @@ export function TodoItem({ todo: { id, title, done, shared }, isMine, leavesWhen
       </label>
       {isMine ? (
         <>
-          <button className={shared ? "quiet on" : "quiet"} onClick={() => void db.update("Todo", id, { shared: !shared })}>
+          <button
+            className={shared ? "quiet on" : "quiet"}
+            onClick={() => void db.update("Todo", id, { shared: !shared })}
+          >
             {shared ? "Stop sharing" : "Share"}
           </button>
           <button

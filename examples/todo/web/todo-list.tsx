@@ -7,7 +7,10 @@ type FilterName = keyof typeof FILTERS;
 
 export function TodoList({ userId, isReady }: { userId: string; isReady: boolean }) {
   const [filter, setFilter] = useState<FilterName>("all");
-  const { data: todos } = db.useQuery("Todo", { where: FILTERS[filter], orderBy: { createdAt: "desc" } });
+  const { data: todos } = db.useQuery("Todo", {
+    where: FILTERS[filter],
+    orderBy: { createdAt: "desc" },
+  });
   const { data: open } = db.useQuery("Todo", { where: { done: false } });
   const { data: done } = db.useQuery("Todo", { where: { done: true, ownerId: userId } });
   const clearDone = db.useMutation("clearDone");
@@ -16,7 +19,12 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
       <NewTodo userId={userId} />
       <nav aria-label="Filter">
         {(Object.keys(FILTERS) as FilterName[]).map((name) => (
-          <button key={name} className={name === filter ? "tab active" : "tab"} aria-pressed={name === filter} onClick={() => setFilter(name)}>
+          <button
+            key={name}
+            className={name === filter ? "tab active" : "tab"}
+            aria-pressed={name === filter}
+            onClick={() => setFilter(name)}
+          >
             {name}
           </button>
         ))}
@@ -24,13 +32,24 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
       </nav>
       <ul className="todos">
         {todos.map((todo) => (
-          <TodoItem key={todo.id} todo={todo} isMine={todo.ownerId === userId} leavesWhenToggled={filter !== "all"} />
+          <TodoItem
+            key={todo.id}
+            todo={todo}
+            isMine={todo.ownerId === userId}
+            leavesWhenToggled={filter !== "all"}
+          />
         ))}
       </ul>
-      {todos.length === 0 && <p className="empty muted">{isReady ? "Nothing here." : "Loading…"}</p>}
+      {todos.length === 0 && (
+        <p className="empty muted">{isReady ? "Nothing here." : "Loading…"}</p>
+      )}
       {done.length > 0 && (
         <footer>
-          <button className="quiet" disabled={clearDone.loading} onClick={() => clearDone.mutate({})}>
+          <button
+            className="quiet"
+            disabled={clearDone.loading}
+            onClick={() => clearDone.mutate({})}
+          >
             Clear {done.length} done
           </button>
           {clearDone.error !== null && (
@@ -48,13 +67,26 @@ function NewTodo({ userId }: { userId: string }) {
   const [title, setTitle] = useState("");
   const add = (event: FormEvent): void => {
     event.preventDefault();
-    // The row is shown at once, so it is written whole. The server refuses an empty title: try it, and see the list roll back.
-    void db.insert("Todo", { title: title.trim(), done: false, shared: false, createdAt: new Date().toISOString(), ownerId: userId });
+    // The row is shown at once, so it is written whole. The server refuses an empty title: try it,
+    // and see the list roll back.
+    void db.insert("Todo", {
+      title: title.trim(),
+      done: false,
+      shared: false,
+      createdAt: new Date().toISOString(),
+      ownerId: userId,
+    });
     setTitle("");
   };
   return (
     <form onSubmit={add}>
-      <input aria-label="New todo" placeholder="What is to be done?" value={title} onChange={(event) => setTitle(event.target.value)} autoFocus />
+      <input
+        aria-label="New todo"
+        placeholder="What is to be done?"
+        value={title}
+        onChange={(event) => setTitle(event.target.value)}
+        autoFocus
+      />
       <button className="primary" type="submit">
         Add
       </button>

@@ -9,11 +9,18 @@ import { fileURLToPath } from "node:url";
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
 if (process.versions.bun === undefined) {
-  const bun = join(dirname(createRequire(import.meta.url).resolve("bun/package.json")), "bin", "bun.exe");
+  const bun = join(
+    dirname(createRequire(import.meta.url).resolve("bun/package.json")),
+    "bin",
+    "bun.exe",
+  );
   // Environment files are read by `pylon dev` itself, and an app's imports install nothing.
-  const child = spawn(bun, ["--no-env-file", "--no-install", main, ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(bun, ["--no-env-file", "--no-install", main, ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
   // A supervisor's signals are for the server. Ctrl-C reaches it twice then, which it knows.
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     console.error(`Bun does not start (${error.message}): install this package anew.`);
     process.exit(69);

@@ -1,5 +1,5 @@
-// Around the packing of this package: `write` copies what `pylon init` and `pylon deploy` write from, which lies elsewhere in the repository,
-// into templates/; `remove` takes it away again.
+// Around the packing of this package: `write` copies what `pylon init` and `pylon deploy` write
+// from, which lies elsewhere in the repository, into templates/; `remove` takes it away again.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { deployFiles, todoFiles } from "../src/template-files.ts";
@@ -9,7 +9,10 @@ const templates = join(import.meta.dir, "..", "templates");
 
 rmSync(templates, { recursive: true, force: true });
 if (process.argv[2] === "write") {
-  const todo = { ...todoFiles(), "package.json": readFileSync(join(root, "examples", "todo", "package.json"), "utf8") };
+  const todo = {
+    ...todoFiles(),
+    "package.json": readFileSync(join(root, "examples", "todo", "package.json"), "utf8"),
+  };
   for (const [folder, files] of Object.entries({ todo, deploy: deployFiles() })) {
     for (const [path, content] of Object.entries(files)) {
       const file = join(templates, folder, path);

@@ -10,7 +10,11 @@ export interface AppLocation {
 }
 
 /** The flag of every command that is for an app. */
-export const ENTRY = { type: "string", value: "FILE", summary: "The app's entry file; default app.ts." } as const satisfies Option;
+export const ENTRY = {
+  type: "string",
+  value: "FILE",
+  summary: "The app's entry file; default app.ts.",
+} as const satisfies Option;
 
 interface Naming {
   readonly args: readonly string[];
@@ -18,7 +22,8 @@ interface Naming {
 }
 
 /**
- * The app that a command is for: its argument is a folder or an entry file, default the current folder's `app.ts`.
+ * The app that a command is for: its argument is a folder or an entry file, default the current
+ * folder's `app.ts`.
  *
  * @param prefix of the codes: DEV, START, CODEGEN
  * @throws CommandError <PREFIX>_NO_ENTRY, <PREFIX>_ENTRY_NOT_FOUND
@@ -26,11 +31,20 @@ interface Naming {
 export function locateApp({ args, options }: Naming, prefix: string): AppLocation {
   const target = resolve(args[0] ?? options.entry ?? ".");
   const isFolder = existsSync(target) && statSync(target).isDirectory();
-  const file = isFolder ? join(target, options.entry !== undefined && args[0] !== undefined ? options.entry : "app.ts") : target;
+  const file = isFolder
+    ? join(target, options.entry !== undefined && args[0] !== undefined ? options.entry : "app.ts")
+    : target;
   if (existsSync(file)) return { dir: dirname(file), entry: basename(file) };
   const named = args[0] ?? options.entry;
   if (named === undefined) {
-    throw new CommandError(`${prefix}_NO_ENTRY`, "There is no app.ts here: make an app with `pylon init NAME`, or name its folder.", EXIT.USAGE);
+    throw new CommandError(
+      `${prefix}_NO_ENTRY`,
+      "There is no app.ts here: make an app with `pylon init NAME`, or name its folder.",
+      EXIT.USAGE,
+    );
   }
-  throw new CommandError(`${prefix}_ENTRY_NOT_FOUND`, `There is no ${isFolder ? "app.ts in " : ""}${named}: make an app with \`pylon init NAME\`.`);
+  throw new CommandError(
+    `${prefix}_ENTRY_NOT_FOUND`,
+    `There is no ${isFolder ? "app.ts in " : ""}${named}: make an app with \`pylon init NAME\`.`,
+  );
 }

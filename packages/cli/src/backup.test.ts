@@ -22,12 +22,32 @@ class Caller {
     this.token = token ?? "";
   }
 
-  async json(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }> {
-    const response = await this.send(method, path, body === undefined ? undefined : JSON.stringify(body));
+  async json(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: Json }> {
+    const response = await this.send(
+      method,
+      path,
+      body === undefined ? undefined : JSON.stringify(body),
+    );
     return { status: response.status, body: (await response.json()) as Json };
   }
-  send(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Response> {
-    return fetch(this.#url + path, { method, ...(body === undefined ? {} : { body }), headers: { ...headers, ...(this.token === "" ? {} : { Authorization: `Bearer ${this.token}` }) } });
+  send(
+    method: string,
+    path: string,
+    body?: string,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    return fetch(this.#url + path, {
+      method,
+      ...(body === undefined ? {} : { body }),
+      headers: {
+        ...headers,
+        ...(this.token === "" ? {} : { Authorization: `Bearer ${this.token}` }),
+      },
+    });
   }
   async signIn(): Promise<this> {
     this.token = String((await this.json("POST", "/api/auth/guest")).body["token"]);
@@ -37,15 +57,21 @@ class Caller {
     expect((await this.json("POST", "/api/entities/Note", { id: text, text })).status).toBe(201);
   }
   async notes(): Promise<unknown[]> {
-    return ((await this.json("GET", "/api/entities/Note")).body["data"] as Json[]).map(({ text }) => text);
+    return ((await this.json("GET", "/api/entities/Note")).body["data"] as Json[]).map(
+      ({ text }) => text,
+    );
   }
 }
 
-const run = async (folder: TempFolder, ...args: string[]): Promise<{ exitCode: number; json: Json }> => {
+const run = async (
+  folder: TempFolder,
+  ...args: string[]
+): Promise<{ exitCode: number; json: Json }> => {
   const { exitCode, stdout } = await pylon([...args, "--json"], folder.path);
   return { exitCode, json: JSON.parse(stdout) as Json };
 };
-const serve = (folder: TempFolder): PylonProcess => new PylonProcess(["dev", "--port", "0"], folder.path);
+const serve = (folder: TempFolder): PylonProcess =>
+  new PylonProcess(["dev", "--port", "0"], folder.path);
 
 test("a backup made while the app is served is restored with its rows, files and sessions; clients begin anew", async () => {
   using folder = new TempFolder();
@@ -58,12 +84,29 @@ test("a backup made while the app is served is restored with its rows, files and
     const user = await new Caller((await dev.event())["port"]).signIn();
     token = user.token;
     await user.note("before");
-    file = String(((await (await user.send("POST", "/api/files/upload", "on paper", { "X-Filename": "paper.txt", "Content-Type": "text/plain" })).json()) as Json)["id"]);
-    expect((await user.json("PATCH", "/api/entities/Note/before", { paper: file })).status).toBe(200);
-    expect(await run(folder, "backup", "copy")).toMatchObject({ exitCode: 0, json: { code: "BACKUP_OK", db: true, manifest: true, uploaded_files: 1 } });
+    file = String(
+      (
+        (await (
+          await user.send("POST", "/api/files/upload", "on paper", {
+            "X-Filename": "paper.txt",
+            "Content-Type": "text/plain",
+          })
+        ).json()) as Json
+      )["id"],
+    );
+    expect((await user.json("PATCH", "/api/entities/Note/before", { paper: file })).status).toBe(
+      200,
+    );
+    expect(await run(folder, "backup", "copy")).toMatchObject({
+      exitCode: 0,
+      json: { code: "BACKUP_OK", db: true, manifest: true, uploaded_files: 1 },
+    });
     await user.note("after");
     cursor = (await user.json("GET", "/api/sync/pull?since=0")).body;
-    expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({ exitCode: 1, json: { code: "RESTORE_IN_USE" } });
+    expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({
+      exitCode: 1,
+      json: { code: "RESTORE_IN_USE" },
+    });
     expect(await dev.end()).toBe(0);
   }
   const { json } = await run(folder, "restore", "copy", "--yes");
@@ -76,10 +119,19 @@ test("a backup made while the app is served is restored with its rows, files and
   // Neither what the client has seen since nor the numbers of it may be taken for what comes now.
   const { last_seq: since } = cursor["cursor"] as { last_seq: number };
   await user.note("later");
-  for (const query of [`since=${since}`, `since=${since}&epoch=${String(cursor["epoch"])}`, `since=${since + 1}`]) {
-    expect(await user.json("GET", `/api/sync/pull?${query}`)).toMatchObject({ status: 410, body: { error: { code: "RESYNC_REQUIRED" } } });
+  for (const query of [
+    `since=${since}`,
+    `since=${since}&epoch=${String(cursor["epoch"])}`,
+    `since=${since + 1}`,
+  ]) {
+    expect(await user.json("GET", `/api/sync/pull?${query}`)).toMatchObject({
+      status: 410,
+      body: { error: { code: "RESYNC_REQUIRED" } },
+    });
   }
-  expect(JSON.stringify((await user.json("GET", "/api/sync/pull?since=0")).body)).toContain("later");
+  expect(JSON.stringify((await user.json("GET", "/api/sync/pull?since=0")).body)).toContain(
+    "later",
+  );
 });
 
 test("a damaged backup, one of another layout and none at all are refused, and change nothing", async () => {
@@ -90,25 +142,52 @@ test("a damaged backup, one of another layout and none at all are refused, and c
   const before = readFileSync(join(folder.path, ".pylon", "dev.db"));
   const untouched = (): void => {
     expect(readFileSync(join(folder.path, ".pylon", "dev.db")).equals(before)).toBe(true);
-    expect(readdirSync(join(folder.path, ".pylon")).filter((name) => name.includes("restoring") || name.includes("before-"))).toEqual([]);
+    expect(
+      readdirSync(join(folder.path, ".pylon")).filter(
+        (name) => name.includes("restoring") || name.includes("before-"),
+      ),
+    ).toEqual([]);
   };
-  expect(await run(folder, "restore", "nothing", "--yes")).toMatchObject({ exitCode: 1, json: { code: "RESTORE_NO_BACKUP" } });
+  expect(await run(folder, "restore", "nothing", "--yes")).toMatchObject({
+    exitCode: 1,
+    json: { code: "RESTORE_NO_BACKUP" },
+  });
   appendFileSync(join(folder.path, "copy", "pylon.db"), "x");
-  expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({ exitCode: 1, json: { code: "RESTORE_DAMAGED" } });
+  expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({
+    exitCode: 1,
+    json: { code: "RESTORE_DAMAGED" },
+  });
   folder.write({ "copy/backup.json": JSON.stringify({ layout: 99, files: {} }) });
-  expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({ exitCode: 1, json: { code: "RESTORE_LAYOUT" } });
+  expect(await run(folder, "restore", "copy", "--yes")).toMatchObject({
+    exitCode: 1,
+    json: { code: "RESTORE_LAYOUT" },
+  });
   untouched();
 });
 
 test("a backup goes to a new folder, of a database that is there", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP, "taken/file": "" });
-  expect(await run(folder, "backup", "copy")).toMatchObject({ exitCode: 1, json: { code: "BACKUP_NO_DATABASE" } });
-  expect(await run(folder, "backup", "taken")).toMatchObject({ exitCode: 1, json: { code: "BACKUP_TARGET_EXISTS" } });
-  expect(await run(folder, "backup")).toMatchObject({ exitCode: 64, json: { code: "BACKUP_NO_TARGET" } });
+  expect(await run(folder, "backup", "copy")).toMatchObject({
+    exitCode: 1,
+    json: { code: "BACKUP_NO_DATABASE" },
+  });
+  expect(await run(folder, "backup", "taken")).toMatchObject({
+    exitCode: 1,
+    json: { code: "BACKUP_TARGET_EXISTS" },
+  });
+  expect(await run(folder, "backup")).toMatchObject({
+    exitCode: 64,
+    json: { code: "BACKUP_NO_TARGET" },
+  });
   expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "taken"]);
-  const { exitCode, stdout } = await pylon(["backup", "copy", "--json"], folder.path, { DATABASE_URL: "postgres://localhost/app" });
-  expect({ exitCode, json: JSON.parse(stdout) as Json }).toMatchObject({ exitCode: 1, json: { code: "BACKUP_NOT_SQLITE" } });
+  const { exitCode, stdout } = await pylon(["backup", "copy", "--json"], folder.path, {
+    DATABASE_URL: "postgres://localhost/app",
+  });
+  expect({ exitCode, json: JSON.parse(stdout) as Json }).toMatchObject({
+    exitCode: 1,
+    json: { code: "BACKUP_NOT_SQLITE" },
+  });
 });
 
 test("after a restore by other means clients are told to begin anew", async () => {
@@ -120,10 +199,23 @@ test("after a restore by other means clients are told to begin anew", async () =
     user = await new Caller((await dev.event())["port"]).signIn();
     await user.note("a");
     expect((await user.json("GET", "/api/sync/pull?since=1")).status).toBe(200);
-    expect(await run(folder, "resync", "--yes")).toMatchObject({ exitCode: 1, json: { code: "RESYNC_IN_USE" } });
+    expect(await run(folder, "resync", "--yes")).toMatchObject({
+      exitCode: 1,
+      json: { code: "RESYNC_IN_USE" },
+    });
     await dev.end();
   }
-  expect(await run(folder, "resync", "--yes")).toMatchObject({ exitCode: 0, json: { code: "RESYNC_OK" } });
+  expect(await run(folder, "resync", "--yes")).toMatchObject({
+    exitCode: 0,
+    json: { code: "RESYNC_OK" },
+  });
   await using dev = serve(folder);
-  expect((await new Caller((await dev.event())["port"], user.token).json("GET", "/api/sync/pull?since=1")).status).toBe(410);
+  expect(
+    (
+      await new Caller((await dev.event())["port"], user.token).json(
+        "GET",
+        "/api/sync/pull?since=1",
+      )
+    ).status,
+  ).toBe(410);
 });

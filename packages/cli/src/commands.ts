@@ -18,4 +18,22 @@ import { start } from "./commands/start.ts";
 import { version } from "./commands/version.ts";
 
 /** Every command, in the order of the usage. */
-export const COMMANDS: readonly Command[] = [init, dev, start, health, migrate, backup, restore, resync, codegen, doctor, deploy, secrets, logs, metrics, cost, compile, version];
+export const COMMANDS: readonly Command[] = [
+  init,
+  dev,
+  start,
+  health,
+  migrate,
+  backup,
+  restore,
+  resync,
+  codegen,
+  doctor,
+  deploy,
+  secrets,
+  logs,
+  metrics,
+  cost,
+  compile,
+  version,
+];

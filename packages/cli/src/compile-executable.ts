@@ -16,16 +16,22 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles the pylon command into one executable that needs nothing else. The same sources make the same bytes, in whichever folder they are.
+ * Compiles the pylon command into one executable that needs nothing else. The same sources make the
+ * same bytes, in whichever folder they are.
  *
  * @throws Error with what the bundler says
  */
-export async function compileExecutable({ outfile, platform, runtime }: CompileOptions): Promise<void> {
+export async function compileExecutable({
+  outfile,
+  platform,
+  runtime,
+}: CompileOptions): Promise<void> {
   const server = import.meta.resolve("@pylonsync/server");
   // The bundler writes the files' paths from the working folder into what it makes.
   const cwd = process.cwd();
   process.chdir(import.meta.dir);
-  // In the folder of its destination, as a rename does not cross disks, under the same name, which is part of its bytes.
+  // In the folder of its destination, as a rename does not cross disks, under the same name, which
+  // is part of its bytes.
   const unfinished = join(dirname(outfile), `.${basename(outfile)}.${process.pid}`);
   try {
     const { success, logs } = await Bun.build({
@@ -36,7 +42,8 @@ export async function compileExecutable({ outfile, platform, runtime }: CompileO
         fileURLToPath(new URL("backup/copy-worker.ts", import.meta.url)),
       ],
       target: "bun",
-      // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time, two thirds of the memory.
+      // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
+      // two thirds of the memory.
       splitting: true,
       // Who starts a thread looks for its file beside itself.
       naming: { entry: "[name].[ext]" },
@@ -46,7 +53,8 @@ export async function compileExecutable({ outfile, platform, runtime }: CompileO
         outfile: join(unfinished, "pylon"),
         target: `bun-${platform}`,
         executablePath: runtime,
-        // What `pylon dev` reads, it reads itself; a file that happens to lie around must not change the executable.
+        // What `pylon dev` reads, it reads itself; a file that happens to lie around must not
+        // change the executable.
         autoloadDotenv: false,
         autoloadBunfig: false,
         execArgv: ["--no-install"],
@@ -60,13 +68,23 @@ export async function compileExecutable({ outfile, platform, runtime }: CompileO
   }
 }
 
-/** An executable has no files beside itself: in place of template-files.ts it gets what each function of that module answers. */
+/**
+ * An executable has no files beside itself: in place of template-files.ts it gets what each
+ * function of that module answers.
+ */
 const embedTemplates: BunPlugin = {
   name: "embed-templates",
   setup(build) {
     build.onLoad({ filter: /[\\/]template-files\.ts$/ }, async ({ path }) => {
       const readers = Object.entries((await import(path)) as Record<string, () => unknown>);
-      return { loader: "js", contents: readers.map(([name, read]) => `export function ${name}() { return ${JSON.stringify(read())}; }\n`).join("") };
+      return {
+        loader: "js",
+        contents: readers
+          .map(
+            ([name, read]) => `export function ${name}() { return ${JSON.stringify(read())}; }\n`,
+          )
+          .join(""),
+      };
     });
   },
 };

@@ -7,11 +7,23 @@ test("compile makes the same bytes from any folder, and leaves nothing else behi
   using folder = new TempFolder();
   mkdirSync(join(folder.path, "deep/er"), { recursive: true });
   const made = await pylon(["compile", "--json"], folder.path);
-  expect(JSON.parse(made.stdout)).toMatchObject({ code: "COMPILE_OK", file: join(folder.path, "pylon"), platform: `${process.platform}-${process.arch}` });
-  expect((await pylon(["compile", "--out", "../new/other"], join(folder.path, "deep/er"))).exitCode).toBe(0);
+  expect(JSON.parse(made.stdout)).toMatchObject({
+    code: "COMPILE_OK",
+    file: join(folder.path, "pylon"),
+    platform: `${process.platform}-${process.arch}`,
+  });
+  expect(
+    (await pylon(["compile", "--out", "../new/other"], join(folder.path, "deep/er"))).exitCode,
+  ).toBe(0);
   expect(readdirSync(folder.path).toSorted()).toEqual(["deep", "pylon"]);
-  expect(readdirSync(join(folder.path, "deep"), { recursive: true }).map(String).toSorted()).toEqual(["er", "new", "new/other"]);
-  expect(readFileSync(join(folder.path, "pylon")).equals(readFileSync(join(folder.path, "deep/new/other")))).toBe(true);
+  expect(
+    readdirSync(join(folder.path, "deep"), { recursive: true }).map(String).toSorted(),
+  ).toEqual(["er", "new", "new/other"]);
+  expect(
+    readFileSync(join(folder.path, "pylon")).equals(
+      readFileSync(join(folder.path, "deep/new/other")),
+    ),
+  ).toBe(true);
 });
 
 test.each([

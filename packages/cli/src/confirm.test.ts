@@ -13,7 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-const database = (): string => readFileSync(join(folder.path, ".pylon", "dev.db")).toString("base64");
+const database = (): string =>
+  readFileSync(join(folder.path, ".pylon", "dev.db")).toString("base64");
 const COMMANDS = [["restore", "copy"], ["resync"], ["migrate", "apply"]];
 
 describe.each(COMMANDS)("%s", (...args) => {
@@ -21,10 +22,15 @@ describe.each(COMMANDS)("%s", (...args) => {
     const before = database();
     for (const json of [[], ["--json"]]) {
       const { exitCode, stdout, stderr } = await pylon([...args, ...json], folder.path);
-      expect({ exitCode, said: stdout + stderr }).toEqual({ exitCode: 64, said: expect.stringContaining("add --yes") });
+      expect({ exitCode, said: stdout + stderr }).toEqual({
+        exitCode: 64,
+        said: expect.stringContaining("add --yes"),
+      });
     }
     expect(database()).toBe(before);
-    expect(readdirSync(join(folder.path, ".pylon")).filter((name) => name.includes("before"))).toEqual([]);
+    expect(
+      readdirSync(join(folder.path, ".pylon")).filter((name) => name.includes("before")),
+    ).toEqual([]);
     expect((await pylon([...args, "--yes"], folder.path)).exitCode).toBe(0);
   });
 
@@ -34,13 +40,19 @@ describe.each(COMMANDS)("%s", (...args) => {
     ["no", "n\r", 0, "Aborted."],
   ])("%s at the question changes nothing", async (_what, typed, exitCode, said) => {
     const before = database();
-    expect(await pylonAtTerminal(args, folder.path, ["[y/N] ", typed])).toEqual({ exitCode, screen: expect.stringContaining(said) });
+    expect(await pylonAtTerminal(args, folder.path, ["[y/N] ", typed])).toEqual({
+      exitCode,
+      screen: expect.stringContaining(said),
+    });
     expect(database()).toBe(before);
   });
 
   test("yes does it", async () => {
     const { exitCode, screen } = await pylonAtTerminal(args, folder.path, ["[y/N] ", "y\r"]);
-    expect({ exitCode, screen }).toEqual({ exitCode: 0, screen: expect.stringMatching(/Restored|Done|Applied/) });
+    expect({ exitCode, screen }).toEqual({
+      exitCode: 0,
+      screen: expect.stringMatching(/Restored|Done|Applied/),
+    });
   });
 });
 
@@ -48,16 +60,34 @@ test("a question about a database that is not there yet makes none, unless it is
   using empty = new TempFolder();
   empty.write({ "app.ts": noteApp("text: field.string()") });
   expect((await pylon(["migrate", "apply"], empty.path)).exitCode).toBe(64);
-  for (const typed of ["\u0003", "n\r"]) await pylonAtTerminal(["migrate", "apply"], empty.path, ["[y/N] ", typed]);
+  for (const typed of ["\u0003", "n\r"])
+    await pylonAtTerminal(["migrate", "apply"], empty.path, ["[y/N] ", typed]);
   expect(readdirSync(empty.path)).toEqual(["app.ts"]);
-  const { exitCode, screen } = await pylonAtTerminal(["migrate", "apply"], empty.path, ["[y/N] ", "y\r"]);
-  expect({ exitCode, screen, questions: screen.split("Apply to").length - 1 }).toEqual({ exitCode: 0, screen: expect.stringContaining("Applied 1 step"), questions: 1 });
+  const { exitCode, screen } = await pylonAtTerminal(["migrate", "apply"], empty.path, [
+    "[y/N] ",
+    "y\r",
+  ]);
+  expect({ exitCode, screen, questions: screen.split("Apply to").length - 1 }).toEqual({
+    exitCode: 0,
+    screen: expect.stringContaining("Applied 1 step"),
+    questions: 1,
+  });
 });
 
 test("a secret that is not typed is not set", async () => {
-  const { exitCode, screen } = await pylonAtTerminal(["secrets", "set", "PYLON_SMTP_URL"], folder.path, ["PYLON_SMTP_URL: ", "\u0004"]);
-  expect({ exitCode, screen }).toEqual({ exitCode: 1, screen: expect.stringContaining("There was no answer") });
+  const { exitCode, screen } = await pylonAtTerminal(
+    ["secrets", "set", "PYLON_SMTP_URL"],
+    folder.path,
+    ["PYLON_SMTP_URL: ", "\u0004"],
+  );
+  expect({ exitCode, screen }).toEqual({
+    exitCode: 1,
+    screen: expect.stringContaining("There was no answer"),
+  });
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
-  const typed = await pylonAtTerminal(["secrets", "set", "PYLON_SMTP_URL"], folder.path, ["PYLON_SMTP_URL: ", "smtp://canary\r"]);
+  const typed = await pylonAtTerminal(["secrets", "set", "PYLON_SMTP_URL"], folder.path, [
+    "PYLON_SMTP_URL: ",
+    "smtp://canary\r",
+  ]);
   expect(typed).toEqual({ exitCode: 0, screen: expect.not.stringContaining("canary") });
 });

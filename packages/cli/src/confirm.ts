@@ -16,12 +16,21 @@ interface Asked {
 /**
  * Whether the person at the terminal agrees.
  *
- * @throws CommandError CONFIRMATION_NEEDED where nobody can be asked, CONFIRMATION_MISSING when the terminal closes without an answer
+ * @throws CommandError CONFIRMATION_NEEDED where nobody can be asked, CONFIRMATION_MISSING when the
+ *   terminal closes without an answer
  */
 export async function isConfirmed({ options }: Asked, question: string): Promise<boolean> {
   if (options.yes || options["no-prompt"]) return true;
-  if (!process.stdin.isTTY) throw new CommandError("CONFIRMATION_NEEDED", `${question} There is no terminal to ask at, so nothing was changed: add --yes.`, EXIT.USAGE);
-  const answer = await answerAt(createInterface({ input: process.stdin, output: process.stderr }), `${question} [y/N] `);
+  if (!process.stdin.isTTY)
+    throw new CommandError(
+      "CONFIRMATION_NEEDED",
+      `${question} There is no terminal to ask at, so nothing was changed: add --yes.`,
+      EXIT.USAGE,
+    );
+  const answer = await answerAt(
+    createInterface({ input: process.stdin, output: process.stderr }),
+    `${question} [y/N] `,
+  );
   return /^y(es)?$/i.test(answer.trim());
 }
 
@@ -30,7 +39,10 @@ export async function isConfirmed({ options }: Asked, question: string): Promise
  *
  * @throws CommandError CONFIRMATION_MISSING at Ctrl-D and Ctrl-C
  */
-export async function answerAt(prompt: ReturnType<typeof createInterface>, question: string): Promise<string> {
+export async function answerAt(
+  prompt: ReturnType<typeof createInterface>,
+  question: string,
+): Promise<string> {
   const closed = new Promise<null>((resolve) => {
     prompt.once("close", () => resolve(null));
     prompt.once("SIGINT", () => resolve(null));

@@ -17,19 +17,35 @@ function linesOf(shape: Shape): readonly CostLine[] {
 }
 
 test("docs/deploy/cost.md says what the command says: run `bun scripts/cost-doc.ts` after a change", async () => {
-  expect(await Bun.file(new URL("../../../docs/deploy/cost.md", import.meta.url)).text()).toBe(costDoc());
+  expect(await Bun.file(new URL("../../../docs/deploy/cost.md", import.meta.url)).text()).toBe(
+    costDoc(),
+  );
 }, 60_000);
 
 test("each line is quantity times price, the total their sum, and the date is said", async () => {
-  const { exitCode, stdout } = await pylon(["cost", "--replicas", "2", "--storage-gb", "100", "--egress-gb", "50", "--json"], "/");
-  const json = JSON.parse(stdout) as { lines: CostLine[]; least_usd: number; most_usd: number; prices_date: string };
+  const { exitCode, stdout } = await pylon(
+    ["cost", "--replicas", "2", "--storage-gb", "100", "--egress-gb", "50", "--json"],
+    "/",
+  );
+  const json = JSON.parse(stdout) as {
+    lines: CostLine[];
+    least_usd: number;
+    most_usd: number;
+    prices_date: string;
+  };
   expect(exitCode).toBe(0);
   for (const { quantity, price, usd } of json.lines) expect(usd).toBeCloseTo(quantity * price, 2);
-  const sum = (left: string): number => json.lines.filter(({ item }) => item !== left).reduce((total, { usd }) => total + usd, 0);
+  const sum = (left: string): number =>
+    json.lines.filter(({ item }) => item !== left).reduce((total, { usd }) => total + usd, 0);
   expect(json.least_usd).toBeCloseTo(sum("Aurora at its most"), 2);
   expect(json.most_usd).toBeCloseTo(sum("Aurora at its least"), 2);
-  expect(json.lines.find(({ item }) => item === "Data to clients")).toMatchObject({ quantity: 50, unit: "GB" });
-  expect(json.lines.find(({ item }) => item === "Containers, vCPU")?.quantity).toBe(2 * 0.25 * HOURS);
+  expect(json.lines.find(({ item }) => item === "Data to clients")).toMatchObject({
+    quantity: 50,
+    unit: "GB",
+  });
+  expect(json.lines.find(({ item }) => item === "Containers, vCPU")?.quantity).toBe(
+    2 * 0.25 * HOURS,
+  );
   expect(json.prices_date).toBe(PRICES_DATE);
 });
 
@@ -44,36 +60,82 @@ test.each([
   [["--shape", "efs", "--replicas", "2"], "COST_INVALID_REPLICAS"],
 ])("cost %j is refused with %s", async (args, code) => {
   const { exitCode, stdout } = await pylon(["cost", ...args, "--json"], "/");
-  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 64, json: { code } });
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
+    exitCode: 64,
+    json: { code },
+  });
 });
 
 const SST = "4.17.1";
 describe.skipIf(!canInstall(SST))("what is paid for is what the configs make", () => {
-  test.each([...SHAPES])("%s", (shape) => {
-    const platform = new SstPlatform(SST);
-    const folder = platform.project(join(import.meta.dir, "../../../deploy/sst"));
-    const config = shape === "default" ? "sst.config.ts" : `sst.config.${shape}.ts`;
-    const { resources } = platform.evaluate(folder, config, "production", { PYLON_DOMAIN: "api.example.com", SST_SECRET_PylonAdminToken: "a", SST_SECRET_PylonSsoEncryptionKey: "b" });
-    rmSync(folder, { recursive: true, force: true });
-    const all = (type: string): Resource[] => resources.filter((resource) => resource.type === type);
-    const quantity = (item: RegExp): number => linesOf(shape).filter((line) => item.test(line.item)).reduce((sum, line) => sum + line.quantity, 0);
-    const tasks = all("aws:ecs/taskDefinition:TaskDefinition").map(({ inputs }) => inputs);
-    expect(quantity(/^Containers, vCPU/) / HOURS).toBe(tasks.reduce((sum, { cpu }) => sum + Number(cpu) / 1024, 0));
-    expect(quantity(/^Containers, memory/) / HOURS).toBe(tasks.reduce((sum, { memory }) => sum + Number(memory) / 1024, 0));
-    expect(quantity(/^Load balancers?$/) / HOURS).toBe(all("aws:lb/loadBalancer:LoadBalancer").length);
-    expect(quantity(/^CloudWatch, alarms$/)).toBe(all("aws:cloudwatch/metricAlarm:MetricAlarm").length);
-    expect(quantity(/^Valkey/) / HOURS).toBe(all("aws:elasticache/replicationGroup:ReplicationGroup").length);
-    expect(quantity(/^EFS, storage/) > 0).toBe(all("aws:efs/fileSystem:FileSystem").length > 0);
-    expect(quantity(/^Passwords/)).toBe(all("aws:secretsmanager/secret:Secret").length);
-    expect(quantity(/^S3, storage/) > 0).toBe(resources.some(({ type }) => /^aws:s3\/bucketV?2?:Bucket/.test(type)));
-    const [scaling] = all("aws:rds/cluster:Cluster").map(({ inputs }) => inputs["serverlessv2ScalingConfiguration"] as { minCapacity: number; maxCapacity: number });
-    expect([quantity(/at its least/) / HOURS, quantity(/at its most/) / HOURS]).toEqual([scaling?.minCapacity ?? 0, scaling?.maxCapacity ?? 0]);
-    const interfaces = all("aws:ec2/vpcEndpoint:VpcEndpoint").filter(({ inputs }) => inputs["vpcEndpointType"] === "Interface");
-    expect(quantity(/^VPC endpoints$/) / HOURS).toBe(interfaces.reduce((sum, { inputs }) => sum + (inputs["subnetIds"] as string[]).length, 0));
-    const publicTasks = all("aws:ecs/service:Service").filter(({ inputs }) => (inputs["networkConfiguration"] as { assignPublicIp: boolean }).assignPublicIp).length;
-    const zones = all("aws:lb/loadBalancer:LoadBalancer").reduce((sum, { inputs }) => sum + (inputs["subnets"] as string[]).length, 0);
-    expect(quantity(/^Public IPv4/) / HOURS).toBe(publicTasks + zones);
-    expect(all("aws:ec2/natGateway:NatGateway")).toEqual([]);
-    expect(all("aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace")).toHaveLength(1);
-  }, 120_000);
+  test.each([...SHAPES])(
+    "%s",
+    (shape) => {
+      const platform = new SstPlatform(SST);
+      const folder = platform.project(join(import.meta.dir, "../../../deploy/sst"));
+      const config = shape === "default" ? "sst.config.ts" : `sst.config.${shape}.ts`;
+      const { resources } = platform.evaluate(folder, config, "production", {
+        PYLON_DOMAIN: "api.example.com",
+        SST_SECRET_PylonAdminToken: "a",
+        SST_SECRET_PylonSsoEncryptionKey: "b",
+      });
+      rmSync(folder, { recursive: true, force: true });
+      const all = (type: string): Resource[] =>
+        resources.filter((resource) => resource.type === type);
+      const quantity = (item: RegExp): number =>
+        linesOf(shape)
+          .filter((line) => item.test(line.item))
+          .reduce((sum, line) => sum + line.quantity, 0);
+      const tasks = all("aws:ecs/taskDefinition:TaskDefinition").map(({ inputs }) => inputs);
+      expect(quantity(/^Containers, vCPU/) / HOURS).toBe(
+        tasks.reduce((sum, { cpu }) => sum + Number(cpu) / 1024, 0),
+      );
+      expect(quantity(/^Containers, memory/) / HOURS).toBe(
+        tasks.reduce((sum, { memory }) => sum + Number(memory) / 1024, 0),
+      );
+      expect(quantity(/^Load balancers?$/) / HOURS).toBe(
+        all("aws:lb/loadBalancer:LoadBalancer").length,
+      );
+      expect(quantity(/^CloudWatch, alarms$/)).toBe(
+        all("aws:cloudwatch/metricAlarm:MetricAlarm").length,
+      );
+      expect(quantity(/^Valkey/) / HOURS).toBe(
+        all("aws:elasticache/replicationGroup:ReplicationGroup").length,
+      );
+      expect(quantity(/^EFS, storage/) > 0).toBe(all("aws:efs/fileSystem:FileSystem").length > 0);
+      expect(quantity(/^Passwords/)).toBe(all("aws:secretsmanager/secret:Secret").length);
+      expect(quantity(/^S3, storage/) > 0).toBe(
+        resources.some(({ type }) => /^aws:s3\/bucketV?2?:Bucket/.test(type)),
+      );
+      const [scaling] = all("aws:rds/cluster:Cluster").map(
+        ({ inputs }) =>
+          inputs["serverlessv2ScalingConfiguration"] as {
+            minCapacity: number;
+            maxCapacity: number;
+          },
+      );
+      expect([quantity(/at its least/) / HOURS, quantity(/at its most/) / HOURS]).toEqual([
+        scaling?.minCapacity ?? 0,
+        scaling?.maxCapacity ?? 0,
+      ]);
+      const interfaces = all("aws:ec2/vpcEndpoint:VpcEndpoint").filter(
+        ({ inputs }) => inputs["vpcEndpointType"] === "Interface",
+      );
+      expect(quantity(/^VPC endpoints$/) / HOURS).toBe(
+        interfaces.reduce((sum, { inputs }) => sum + (inputs["subnetIds"] as string[]).length, 0),
+      );
+      const publicTasks = all("aws:ecs/service:Service").filter(
+        ({ inputs }) =>
+          (inputs["networkConfiguration"] as { assignPublicIp: boolean }).assignPublicIp,
+      ).length;
+      const zones = all("aws:lb/loadBalancer:LoadBalancer").reduce(
+        (sum, { inputs }) => sum + (inputs["subnets"] as string[]).length,
+        0,
+      );
+      expect(quantity(/^Public IPv4/) / HOURS).toBe(publicTasks + zones);
+      expect(all("aws:ec2/natGateway:NatGateway")).toEqual([]);
+      expect(all("aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace")).toHaveLength(1);
+    },
+    120_000,
+  );
 });

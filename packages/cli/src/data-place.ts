@@ -42,22 +42,33 @@ interface Search {
  * For a command on data that a server made: what the variables name, else what is there.
  *
  * @param dir of the app
- * @throws CommandError DATA_AMBIGUOUS when both `start` and `dev` were here, and no variable says which is meant
+ * @throws CommandError DATA_AMBIGUOUS when both `start` and `dev` were here, and no variable says
+ *   which is meant
  */
-export function foundData(dir: string, env: Environment, { files, whenNone }: Search): DataDefaults {
+export function foundData(
+  dir: string,
+  env: Environment,
+  { files, whenNone }: Search,
+): DataDefaults {
   const [served, developed] = [servedIn(dir), developedIn(dir)];
   // Of rows in Postgres no file tells which files are theirs.
   if (named(env, "DATABASE_URL") !== undefined) return dataAt(served, dir, env);
   const path = named(env, "PYLON_DB_PATH");
   if (path === undefined) {
     const found = onlyOneOf("PYLON_DB_PATH", "databases", served.database, developed.database);
-    const isDeveloped = found === undefined ? whenNone === "developed" : found === developed.database;
+    const isDeveloped =
+      found === undefined ? whenNone === "developed" : found === developed.database;
     return dataAt(isDeveloped ? developed : served, dir, env);
   }
   const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || ownerOf(path, dir) !== undefined;
   if (!files || isSaid) return dataAt(served, dir, env);
   // Beside a database of one's own choice either command may have kept files.
-  const uploads = onlyOneOf("PYLON_FILES_DIR", "folders of uploaded files", served.uploads, developed.uploads);
+  const uploads = onlyOneOf(
+    "PYLON_FILES_DIR",
+    "folders of uploaded files",
+    served.uploads,
+    developed.uploads,
+  );
   return dataAt(uploads === developed.uploads ? developed : served, dir, env);
 }
 
@@ -75,10 +86,18 @@ function ownerOf(path: string, dir: string): Place | undefined {
 }
 
 /** @throws CommandError DATA_AMBIGUOUS */
-function onlyOneOf(variable: string, what: string, served: string, developed: string): string | undefined {
+function onlyOneOf(
+  variable: string,
+  what: string,
+  served: string,
+  developed: string,
+): string | undefined {
   if (!existsSync(served)) return existsSync(developed) ? developed : undefined;
   if (!existsSync(developed)) return served;
-  throw new CommandError("DATA_AMBIGUOUS", `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.${variable === "PYLON_DB_PATH" ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others." : ""}`);
+  throw new CommandError(
+    "DATA_AMBIGUOUS",
+    `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.${variable === "PYLON_DB_PATH" ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others." : ""}`,
+  );
 }
 
 function named(env: Environment, variable: string): string | undefined {

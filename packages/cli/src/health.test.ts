@@ -7,14 +7,27 @@ test("health says that a server is up, by its port, by PYLON_PORT, and whatever 
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await using server = new PylonProcess(["start", "--port", "0"], folder.path);
   const { port } = await server.event();
-  const flag = await pylon(["health", "--port", String(port)], "/", { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9" });
-  expect(flag).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/health is up for \d+ s\.\n$/), stderr: "" });
+  const flag = await pylon(["health", "--port", String(port)], "/", {
+    HTTP_PROXY: "http://127.0.0.1:9",
+    http_proxy: "http://127.0.0.1:9",
+  });
+  expect(flag).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/health is up for \d+ s\.\n$/),
+    stderr: "",
+  });
   for (const host of ["0.0.0.0", "::", "localhost"]) {
-    const variable = await pylon(["health", "--json"], "/", { PYLON_PORT: String(port), PYLON_HOST: host });
+    const variable = await pylon(["health", "--json"], "/", {
+      PYLON_PORT: String(port),
+      PYLON_HOST: host,
+    });
     expect(variable.exitCode).toBe(0);
     expect(JSON.parse(variable.stdout)).toMatchObject({ code: "HEALTH_OK", status: 200 });
   }
-  const elsewhere = await pylon(["health"], "/", { PYLON_PORT: String(port), PYLON_HOST: "127.0.0.9" });
+  const elsewhere = await pylon(["health"], "/", {
+    PYLON_PORT: String(port),
+    PYLON_HOST: "127.0.0.9",
+  });
   expect(elsewhere.exitCode).toBe(elsewhere.stdout.includes("127.0.0.9") ? 0 : 1);
 });
 
@@ -44,11 +57,18 @@ test("health does not wait for a server that hangs", async () => {
   const address = hanging.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const { exitCode, stderr } = await pylon(["health", "--port", String(port)], "/");
-  expect({ exitCode, stderr }).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("did not answer within 5 s") });
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining("did not answer within 5 s"),
+  });
   hanging.close();
 }, 60_000);
 
-test.each([[["--port", "0"], {}], [["--port", "web"], {}], [[], { PYLON_PORT: "99999" }]])("health refuses %j %j, naming it", async (args, env) => {
+test.each([
+  [["--port", "0"], {}],
+  [["--port", "web"], {}],
+  [[], { PYLON_PORT: "99999" }],
+])("health refuses %j %j, naming it", async (args, env) => {
   const { exitCode, stderr } = await pylon(["health", ...args], "/", env as Record<string, string>);
   expect(exitCode).toBe(64);
   expect(stderr).toContain(args.length > 0 ? "--port is" : "PYLON_PORT is");

@@ -5,31 +5,52 @@ import { noteApp, pylon, queryOf, TempFolder } from "./testing/pylon-process.ts"
 
 test("version prints the version, as JSON too", async () => {
   using folder = new TempFolder();
-  expect(await pylon(["version"], folder.path)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^pylon \d+\.\d+\.\d+\n$/) });
-  expect(JSON.parse((await pylon(["--version", "--json"], folder.path)).stdout)).toEqual({ version: expect.any(String) });
+  expect(await pylon(["version"], folder.path)).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^pylon \d+\.\d+\.\d+\n$/),
+  });
+  expect(JSON.parse((await pylon(["--version", "--json"], folder.path)).stdout)).toEqual({
+    version: expect.any(String),
+  });
 });
 
 test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", async (args) => {
   using folder = new TempFolder();
   const { exitCode, stdout } = await pylon(args, folder.path);
   expect(exitCode).toBe(0);
-  for (const command of ["init", "dev", "start", "migrate", "codegen", "version", "doctor"]) expect(stdout).toContain(`  ${command}`);
+  for (const command of ["init", "dev", "start", "migrate", "codegen", "version", "doctor"])
+    expect(stdout).toContain(`  ${command}`);
 });
 
 test("every command says what it takes, and refuses what it does not", async () => {
   using folder = new TempFolder();
-  const { commands } = JSON.parse((await pylon(["--help", "--json"], folder.path)).stdout) as { commands: { name: string; usage: string }[] };
+  const { commands } = JSON.parse((await pylon(["--help", "--json"], folder.path)).stdout) as {
+    commands: { name: string; usage: string }[];
+  };
   expect(commands.length).toBeGreaterThan(12);
   for (const { name, usage } of commands) {
     const help = await pylon([name, "--help"], folder.path);
     expect(help).toMatchObject({ exitCode: 0, stderr: "" });
     expect(help.stdout).toContain(`pylon ${usage}`);
-    const { options } = JSON.parse((await pylon([name, "--help", "--json"], folder.path)).stdout) as { options: Record<string, unknown> };
+    const { options } = JSON.parse(
+      (await pylon([name, "--help", "--json"], folder.path)).stdout,
+    ) as { options: Record<string, unknown> };
     for (const option of Object.keys(options)) expect(help.stdout).toContain(`--${option}`);
     const refused = await pylon([name, "--no-such-flag"], folder.path);
-    expect({ name, exitCode: refused.exitCode, stderr: refused.stderr }).toEqual({ name, exitCode: 64, stderr: expect.stringContaining(`\`pylon ${name}\` has no --no-such-flag`) });
-    const surplus = await pylon([name, ...Array.from({ length: usage.split(" ").length }, () => "x")], folder.path);
-    expect({ name, exitCode: surplus.exitCode, stderr: surplus.stderr }).toEqual({ name, exitCode: 64, stderr: expect.stringContaining("is too much") });
+    expect({ name, exitCode: refused.exitCode, stderr: refused.stderr }).toEqual({
+      name,
+      exitCode: 64,
+      stderr: expect.stringContaining(`\`pylon ${name}\` has no --no-such-flag`),
+    });
+    const surplus = await pylon(
+      [name, ...Array.from({ length: usage.split(" ").length }, () => "x")],
+      folder.path,
+    );
+    expect({ name, exitCode: surplus.exitCode, stderr: surplus.stderr }).toEqual({
+      name,
+      exitCode: 64,
+      stderr: expect.stringContaining("is too much"),
+    });
   }
   expect((await pylon(["start", "--once"], folder.path)).stderr).toContain("has no --once");
 }, 60_000);
@@ -59,15 +80,29 @@ test.each([
   expect(JSON.parse(result.stdout)).toMatchObject({ code, message: expect.any(String) });
 });
 
-test.each(["basic", "todo"])("init --template %s makes an app that dev --once finds good", async (template) => {
-  using folder = new TempFolder();
-  const made = await pylon(["init", "my-app", "--template", template, "--json"], folder.path);
-  expect(JSON.parse(made.stdout)).toMatchObject({ code: "INIT_OK", template });
-  const checked = await pylon(["dev", "my-app", "--once", "--json"], folder.path);
-  expect(JSON.parse(checked.stdout)).toMatchObject({ code: "DEV_OK", name: "my-app", entry: "app.ts", entities: 1, functions: 1, diagnostics: [] });
-  expect(JSON.parse(readFileSync(join(folder.path, "my-app/pylon.manifest.json"), "utf8"))).toMatchObject({ name: "my-app" });
-  expect(readFileSync(join(folder.path, "my-app/pylon.client.ts"), "utf8")).toContain('declare module "@pylonsync/sdk"');
-});
+test.each(["basic", "todo"])(
+  "init --template %s makes an app that dev --once finds good",
+  async (template) => {
+    using folder = new TempFolder();
+    const made = await pylon(["init", "my-app", "--template", template, "--json"], folder.path);
+    expect(JSON.parse(made.stdout)).toMatchObject({ code: "INIT_OK", template });
+    const checked = await pylon(["dev", "my-app", "--once", "--json"], folder.path);
+    expect(JSON.parse(checked.stdout)).toMatchObject({
+      code: "DEV_OK",
+      name: "my-app",
+      entry: "app.ts",
+      entities: 1,
+      functions: 1,
+      diagnostics: [],
+    });
+    expect(
+      JSON.parse(readFileSync(join(folder.path, "my-app/pylon.manifest.json"), "utf8")),
+    ).toMatchObject({ name: "my-app" });
+    expect(readFileSync(join(folder.path, "my-app/pylon.client.ts"), "utf8")).toContain(
+      'declare module "@pylonsync/sdk"',
+    );
+  },
+);
 
 test("init does not write into a folder that is there", async () => {
   using folder = new TempFolder();
@@ -80,15 +115,24 @@ test("init does not write into a folder that is there", async () => {
 
 test("dev --once fails on a file that does not load and names its line", async () => {
   using folder = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string()"), "functions/bad.ts": "const a = 1;\nexport default (;\n" });
+  folder.write({
+    "app.ts": noteApp("text: field.string()"),
+    "functions/bad.ts": "const a = 1;\nexport default (;\n",
+  });
   const { exitCode, stdout } = await pylon(["dev", "--once", "--json"], folder.path);
   expect(exitCode).toBe(1);
-  expect(JSON.parse(stdout)).toMatchObject({ code: "DEV_ERROR", diagnostics: [{ code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" }] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    code: "DEV_ERROR",
+    diagnostics: [{ code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" }],
+  });
 });
 
 test("dev --once fails on a policy that does not parse", async () => {
   using folder = new TempFolder();
-  const app = noteApp("text: field.string()").replace("version:", 'policies: [{ name: "p", entity: "Note", allow: "data.nope ==" }], version:');
+  const app = noteApp("text: field.string()").replace(
+    "version:",
+    'policies: [{ name: "p", entity: "Note", allow: "data.nope ==" }], version:',
+  );
   folder.write({ "app.ts": app });
   const { exitCode, stdout } = await pylon(["dev", "--once", "--json"], folder.path);
   expect(exitCode).toBe(1);
@@ -97,7 +141,10 @@ test("dev --once fails on a policy that does not parse", async () => {
 
 test("codegen writes the same files again without touching them", async () => {
   using folder = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string(), due: field.datetime().optional()"), "functions/hello.ts": queryOf("1") });
+  folder.write({
+    "app.ts": noteApp("text: field.string(), due: field.datetime().optional()"),
+    "functions/hello.ts": queryOf("1"),
+  });
   expect((await pylon(["codegen"], folder.path)).exitCode).toBe(0);
   const client = join(folder.path, "pylon.client.ts");
   const { lastModified } = Bun.file(client);
@@ -110,7 +157,10 @@ test("codegen writes the same files again without touching them", async () => {
 test("doctor passes a good app and fails a bad configuration, naming the fix", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
-  const good = JSON.parse((await pylon(["doctor", "--json"], folder.path)).stdout) as { errors: number; checks: { name: string }[] };
+  const good = JSON.parse((await pylon(["doctor", "--json"], folder.path)).stdout) as {
+    errors: number;
+    checks: { name: string }[];
+  };
   expect(good.errors).toBe(0);
   expect(good.checks.length).toBeGreaterThanOrEqual(6);
   const bad = await pylon(["doctor"], folder.path, { PYLON_CORS_ORIGIN: "*" });

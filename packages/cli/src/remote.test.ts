@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { overviewOf } from "./remote/overview.ts";
 import { parsePrometheus, Scrape } from "./remote/prometheus.ts";
-import { callFn, FROM_SOURCE, noteApp, pylon, PylonProcess, queryOf, TempFolder, type Result } from "./testing/pylon-process.ts";
+import {
+  callFn,
+  FROM_SOURCE,
+  noteApp,
+  pylon,
+  PylonProcess,
+  queryOf,
+  TempFolder,
+  type Result,
+} from "./testing/pylon-process.ts";
 
 const TOKEN = "canary-admin-token-of-this-test-0123";
 const folder = new TempFolder();
@@ -9,7 +18,12 @@ let server: PylonProcess;
 let port = 0;
 
 beforeAll(async () => {
-  folder.write({ "app.ts": noteApp("text: field.string()"), "functions/fails.ts": queryOf("(() => { throw new Error('it broke'); })()"), "functions/works.ts": queryOf("1"), "away/.env": `PYLON_ADMIN_TOKEN=${TOKEN}\n` });
+  folder.write({
+    "app.ts": noteApp("text: field.string()"),
+    "functions/fails.ts": queryOf("(() => { throw new Error('it broke'); })()"),
+    "functions/works.ts": queryOf("1"),
+    "away/.env": `PYLON_ADMIN_TOKEN=${TOKEN}\n`,
+  });
   server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
   port = Number((await server.event())["port"]);
   await callFn(port, "fails");
@@ -20,12 +34,15 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-const ask = (...args: string[]): Promise<Result> => pylon([...args, "--url", `http://127.0.0.1:${port}`], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+const ask = (...args: string[]): Promise<Result> =>
+  pylon([...args, "--url", `http://127.0.0.1:${port}`], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
 
 test("logs shows the newest lines for people and for programs, and says whose they are", async () => {
   const { exitCode, stdout, stderr } = await ask("logs", "--level", "error");
   expect(exitCode).toBe(0);
-  expect(stdout).toMatch(/^\d\d:\d\d:\d\d\.\d{3} ERROR function failed function=fails request_id=\S+\nError: it broke\n/);
+  expect(stdout).toMatch(
+    /^\d\d:\d\d:\d\d\.\d{3} ERROR function failed function=fails request_id=\S+\nError: it broke\n/,
+  );
   expect(stderr).toContain("the one replica that answered");
   const json = (await ask("logs", "--json", "--limit", "1", "--level", "error")).stdout;
   expect(JSON.parse(json)).toMatchObject({ level: "error", message: "function failed" });
@@ -34,12 +51,27 @@ test("logs shows the newest lines for people and for programs, and says whose th
 });
 
 test("logs --follow goes on with each new line, and says when the server ends it", async () => {
-  const own = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN, PYLON_DB_PATH: `${folder.path}/own.db` });
+  const own = new PylonProcess(["start", "--port", "0"], folder.path, {
+    PYLON_ADMIN_TOKEN: TOKEN,
+    PYLON_DB_PATH: `${folder.path}/own.db`,
+  });
   const { port: ownPort } = await own.event();
-  const child = Bun.spawn([...FROM_SOURCE, "logs", "--follow", "--json", "--level", "error", "--url", `http://127.0.0.1:${String(ownPort)}`], { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn(
+    [
+      ...FROM_SOURCE,
+      "logs",
+      "--follow",
+      "--json",
+      "--level",
+      "error",
+      "--url",
+      `http://127.0.0.1:${String(ownPort)}`,
+    ],
+    { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "pipe" },
+  );
   const reader = child.stdout.getReader();
   const first = reader.read();
-  for (let isRead = false; !isRead; ) {
+  for (let isRead = false; !isRead;) {
     await callFn(ownPort, "fails");
     isRead = await Promise.race([first.then(() => true), Bun.sleep(100).then(() => false)]);
   }
@@ -50,16 +82,38 @@ test("logs --follow goes on with each new line, and says when the server ends it
 });
 
 test("metrics shows what happened, also read with the token of the app's .env", async () => {
-  const { exitCode, stdout } = await pylon(["metrics"], `${folder.path}/away`, { PYLON_PORT: String(port) });
+  const { exitCode, stdout } = await pylon(["metrics"], `${folder.path}/away`, {
+    PYLON_PORT: String(port),
+  });
   expect(exitCode).toBe(0);
-  for (const name of ["parts down     none", "requests", "errors         1 of the server, 1 in all", "request time   p50 ", "connections", "feed lag", "event loop", "memory"]) expect(stdout).toContain(name);
+  for (const name of [
+    "parts down     none",
+    "requests",
+    "errors         1 of the server, 1 in all",
+    "request time   p50 ",
+    "connections",
+    "feed lag",
+    "event loop",
+    "memory",
+  ])
+    expect(stdout).toContain(name);
   const json = (await ask("metrics", "--json")).stdout;
-  expect(JSON.parse(json)).toMatchObject({ code: "METRICS_OK", parts_down: [], server_errors: 1, connections: expect.any(Object), request_p99_ms: expect.any(Number), memory_mib: expect.any(Number) });
+  expect(JSON.parse(json)).toMatchObject({
+    code: "METRICS_OK",
+    parts_down: [],
+    server_errors: 1,
+    connections: expect.any(Object),
+    request_p99_ms: expect.any(Number),
+    memory_mib: expect.any(Number),
+  });
   expect(json + stdout).not.toContain(TOKEN);
 });
 
 test("metrics --watch shows rates of what happened in between", async () => {
-  const child = Bun.spawn([...FROM_SOURCE, "metrics", "--watch", "--json", "--url", `http://127.0.0.1:${port}`], { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn(
+    [...FROM_SOURCE, "metrics", "--watch", "--json", "--url", `http://127.0.0.1:${port}`],
+    { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "ignore" },
+  );
   const lines = child.stdout.pipeThrough(new TextDecoderStream());
   let text = "";
   for await (const chunk of lines) {
@@ -68,8 +122,15 @@ test("metrics --watch shows rates of what happened in between", async () => {
     await callFn(port, "works");
   }
   child.kill();
-  const [, second] = text.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(second).toMatchObject({ requests: 1, server_errors: 0, requests_per_second: expect.any(Number) });
+  const [, second] = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(second).toMatchObject({
+    requests: 1,
+    server_errors: 0,
+    requests_per_second: expect.any(Number),
+  });
 });
 
 test.each<[string[], Record<string, string>, number, string]>([
@@ -89,13 +150,24 @@ test.each<[string[], Record<string, string>, number, string]>([
 });
 
 test("a token that is not the server's is said to be refused", async () => {
-  const { exitCode, stderr } = await pylon(["metrics", "--url", `http://127.0.0.1:${port}`], folder.path, { PYLON_ADMIN_TOKEN: "another-token-than-the-server-has" });
-  expect([exitCode, stderr]).toEqual([1, expect.stringContaining("does not take PYLON_ADMIN_TOKEN")]);
+  const { exitCode, stderr } = await pylon(
+    ["metrics", "--url", `http://127.0.0.1:${port}`],
+    folder.path,
+    { PYLON_ADMIN_TOKEN: "another-token-than-the-server-has" },
+  );
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringContaining("does not take PYLON_ADMIN_TOKEN"),
+  ]);
 });
 
 test("quantiles lie between the bounds of their bucket, over all labels and since a scrape before", () => {
-  const text = (fast: number, slow: number): string => `# HELP x y\nh_bucket{le="0.1",route="/a \\"b\\""} ${fast}\nh_bucket{le="1",route="/a \\"b\\""} ${fast + slow}\nh_bucket{le="+Inf",route="/a \\"b\\""} ${fast + slow}\npylon_part_up{part="redis"} 0\n`;
-  const [before, now] = [new Scrape(parsePrometheus(text(100, 0))), new Scrape(parsePrometheus(text(100, 100)))];
+  const text = (fast: number, slow: number): string =>
+    `# HELP x y\nh_bucket{le="0.1",route="/a \\"b\\""} ${fast}\nh_bucket{le="1",route="/a \\"b\\""} ${fast + slow}\nh_bucket{le="+Inf",route="/a \\"b\\""} ${fast + slow}\npylon_part_up{part="redis"} 0\n`;
+  const [before, now] = [
+    new Scrape(parsePrometheus(text(100, 0))),
+    new Scrape(parsePrometheus(text(100, 100))),
+  ];
   expect(before.quantile("h", 0.5)).toBeCloseTo(0.05);
   expect(now.quantile("h", 0.75)).toBeCloseTo(0.55);
   expect(now.quantile("h", 0.5, before)).toBeCloseTo(0.55);

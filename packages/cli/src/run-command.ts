@@ -5,21 +5,37 @@ import { CommandError, EXIT, Output } from "./output.ts";
 import { systemFailure } from "./system-failure.ts";
 import { callOf, usageOf, usageOfAll } from "./usage.ts";
 
-/** Errors of the server that are the caller's to mend, by name: looking at their classes would load the server. */
-const CODES: Readonly<Record<string, string>> = { ConfigError: "CONFIG_INVALID", AppNotFoundError: "ENTRY_NOT_FOUND", PylonStartError: "START_FAILED" };
+/**
+ * Errors of the server that are the caller's to mend, by name: looking at their classes would load
+ * the server.
+ */
+const CODES: Readonly<Record<string, string>> = {
+  ConfigError: "CONFIG_INVALID",
+  AppNotFoundError: "ENTRY_NOT_FOUND",
+  PylonStartError: "START_FAILED",
+};
 
 /**
  * Runs the command that a command line names.
  *
  * @returns the exit code; nothing is thrown
  */
-export async function runCommand(argv: readonly string[], commands: readonly Command[]): Promise<number> {
+export async function runCommand(
+  argv: readonly string[],
+  commands: readonly Command[],
+): Promise<number> {
   const output = new Output(argv.includes("--json"));
   try {
     const { name, rest } = split(argv);
     if (name === undefined || name === "help") {
       output.say(usageOfAll(commands));
-      output.json({ commands: commands.map((command) => ({ name: command.name, usage: callOf(command), summary: command.summary })) });
+      output.json({
+        commands: commands.map((command) => ({
+          name: command.name,
+          usage: callOf(command),
+          summary: command.summary,
+        })),
+      });
       return EXIT.OK;
     }
     const command = commands.find((candidate) => candidate.name === name);
@@ -27,48 +43,114 @@ export async function runCommand(argv: readonly string[], commands: readonly Com
     const { values, args } = parse(command, rest);
     if (values["help"] === true) {
       output.say(usageOf(command));
-      output.json({ name: command.name, usage: callOf(command), summary: command.summary, options: command.options });
+      output.json({
+        name: command.name,
+        usage: callOf(command),
+        summary: command.summary,
+        options: command.options,
+      });
       return EXIT.OK;
     }
-    return await command.run({ args, options: withDefaults(command.options, values), output, env: process.env });
+    return await command.run({
+      args,
+      options: withDefaults(command.options, values),
+      output,
+      env: process.env,
+    });
   } catch (error) {
     return fail(error, output);
   }
 }
 
 /** The first word that is no flag is the command; `--version` is one too. */
-function split(argv: readonly string[]): { readonly name: string | undefined; readonly rest: readonly string[] } {
+function split(argv: readonly string[]): {
+  readonly name: string | undefined;
+  readonly rest: readonly string[];
+} {
   const at = argv.findIndex((word) => !word.startsWith("-") || word === "--version");
-  if (at !== -1) return { name: argv[at] === "--version" ? "version" : argv[at], rest: argv.toSpliced(at, 1) };
+  if (at !== -1)
+    return { name: argv[at] === "--version" ? "version" : argv[at], rest: argv.toSpliced(at, 1) };
   const strange = argv.find((word) => !["--json", "--help", "-h"].includes(word));
-  if (strange !== undefined) throw new CommandError("USAGE", `There is no ${strange} without a command: \`pylon --help\` lists them.`, EXIT.USAGE);
+  if (strange !== undefined)
+    throw new CommandError(
+      "USAGE",
+      `There is no ${strange} without a command: \`pylon --help\` lists them.`,
+      EXIT.USAGE,
+    );
   return { name: undefined, rest: [] };
 }
 
-function parse(command: Command, words: readonly string[]): { readonly values: Readonly<Record<string, string | boolean | undefined>>; readonly args: readonly string[] } {
-  const known = Object.entries(command.options).map(([name, { type, short }]): [string, { type: "string" | "boolean"; short?: string }] => [name, short === undefined ? { type } : { type, short }]);
-  const options = Object.fromEntries([...known, ["json", { type: "boolean" as const }], ["help", { type: "boolean" as const, short: "h" }]]);
+function parse(
+  command: Command,
+  words: readonly string[],
+): {
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly args: readonly string[];
+} {
+  const known = Object.entries(command.options).map(
+    ([name, { type, short }]): [string, { type: "string" | "boolean"; short?: string }] => [
+      name,
+      short === undefined ? { type } : { type, short },
+    ],
+  );
+  const options = Object.fromEntries([
+    ...known,
+    ["json", { type: "boolean" as const }],
+    ["help", { type: "boolean" as const, short: "h" }],
+  ]);
   // First without judging, so that an unknown flag can be named with those that there are.
-  const { tokens } = parseArgs({ args: [...words], options, allowPositionals: true, strict: false, tokens: true });
-  const unknown = tokens.find((token) => token.kind === "option" && !Object.hasOwn(options, token.name));
+  const { tokens } = parseArgs({
+    args: [...words],
+    options,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  const unknown = tokens.find(
+    (token) => token.kind === "option" && !Object.hasOwn(options, token.name),
+  );
   if (unknown !== undefined && unknown.kind === "option") {
     const flags = Object.keys(options).map((name) => `--${name}`);
-    throw new CommandError("USAGE", `\`pylon ${command.name}\` has no ${unknown.rawName}: it takes ${flags.join(", ")}.`, EXIT.USAGE);
+    throw new CommandError(
+      "USAGE",
+      `\`pylon ${command.name}\` has no ${unknown.rawName}: it takes ${flags.join(", ")}.`,
+      EXIT.USAGE,
+    );
   }
   const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true });
   const surplus = positionals[command.args.length];
-  if (surplus !== undefined && values["help"] !== true) throw new CommandError("USAGE", `"${surplus}" is too much: it is \`pylon ${callOf(command)}\`.`, EXIT.USAGE);
+  if (surplus !== undefined && values["help"] !== true)
+    throw new CommandError(
+      "USAGE",
+      `"${surplus}" is too much: it is \`pylon ${callOf(command)}\`.`,
+      EXIT.USAGE,
+    );
   return { values, args: positionals };
 }
 
-function withDefaults(options: Options, values: Readonly<Record<string, string | boolean | undefined>>): OptionValues<Options> {
-  return Object.fromEntries(Object.entries(options).map(([name, { type }]) => [name, type === "boolean" ? values[name] === true : values[name]])) as OptionValues<Options>;
+function withDefaults(
+  options: Options,
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): OptionValues<Options> {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, { type }]) => [
+      name,
+      type === "boolean" ? values[name] === true : values[name],
+    ]),
+  ) as OptionValues<Options>;
 }
 
 function unknownCommand(name: string, commands: readonly Command[]): CommandError {
-  const meant = nearest(name, commands.map((command) => command.name));
+  const meant = nearest(
+    name,
+    commands.map((command) => command.name),
+  );
   const hint = meant === undefined ? "" : ` Did you mean "${meant}"?`;
-  return new CommandError("UNKNOWN_COMMAND", `There is no command "${name}".${hint}\n\n${usageOfAll(commands)}`, EXIT.USAGE);
+  return new CommandError(
+    "UNKNOWN_COMMAND",
+    `There is no command "${name}".${hint}\n\n${usageOfAll(commands)}`,
+    EXIT.USAGE,
+  );
 }
 
 function fail(error: unknown, output: Output): number {
@@ -78,11 +160,21 @@ function fail(error: unknown, output: Output): number {
   return exitCode;
 }
 
-function describe(error: unknown): { readonly code: string; readonly message: string; readonly exitCode: number } {
+function describe(error: unknown): {
+  readonly code: string;
+  readonly message: string;
+  readonly exitCode: number;
+} {
   if (error instanceof CommandError) return error;
-  if (!(error instanceof Error)) return { code: "FAILED", message: String(error), exitCode: EXIT.FAILED };
+  if (!(error instanceof Error))
+    return { code: "FAILED", message: String(error), exitCode: EXIT.FAILED };
   const code = CODES[error.name];
   if (code !== undefined) return { code, message: error.message, exitCode: EXIT.FAILED };
-  if ("code" in error && String(error.code).startsWith("ERR_PARSE_ARGS")) return { code: "USAGE", message: error.message, exitCode: EXIT.USAGE };
-  return { code: "FAILED", message: systemFailure(error) ?? error.stack ?? error.message, exitCode: EXIT.FAILED };
+  if ("code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+    return { code: "USAGE", message: error.message, exitCode: EXIT.USAGE };
+  return {
+    code: "FAILED",
+    message: systemFailure(error) ?? error.stack ?? error.message,
+    exitCode: EXIT.FAILED,
+  };
 }

@@ -15,9 +15,15 @@ afterEach(() => folder[Symbol.dispose]());
 const read = (file: string): string => readFileSync(join(folder.path, file), "utf8");
 
 test("generate fills .env.production with strong values that only its owner reads, and keeps what is there", async () => {
-  folder.write({ ".env.production": "# mine\nPYLON_ADMIN_TOKEN=the-one-i-had\nPYLON_SSO_ENCRYPTION_KEY=\nOTHER='a b'" });
+  folder.write({
+    ".env.production":
+      "# mine\nPYLON_ADMIN_TOKEN=the-one-i-had\nPYLON_SSO_ENCRYPTION_KEY=\nOTHER='a b'",
+  });
   const { exitCode, stdout } = await pylon(["secrets", "generate", "--json"], folder.path);
-  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, json: { code: "SECRETS_OK", made: ["PYLON_SSO_ENCRYPTION_KEY"], kept: ["PYLON_ADMIN_TOKEN"] } });
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
+    exitCode: 0,
+    json: { code: "SECRETS_OK", made: ["PYLON_SSO_ENCRYPTION_KEY"], kept: ["PYLON_ADMIN_TOKEN"] },
+  });
   const values = parseEnv(read(".env.production"));
   expect(values["PYLON_SSO_ENCRYPTION_KEY"]).toMatch(/^[0-9a-f]{64}$/);
   expect(values).toMatchObject({ PYLON_ADMIN_TOKEN: "the-one-i-had", OTHER: "a b" });
@@ -34,66 +40,138 @@ test("a file that others could read is closed, and --show prints what was made",
   folder.write({ ".env.production": "A=b\n" });
   chmodSync(join(folder.path, ".env.production"), 0o644);
   const { stdout } = await pylon(["secrets", "generate", "--show"], folder.path);
-  expect(stdout).toContain(`PYLON_ADMIN_TOKEN=${parseEnv(read(".env.production"))["PYLON_ADMIN_TOKEN"] ?? "none"}`);
+  expect(stdout).toContain(
+    `PYLON_ADMIN_TOKEN=${parseEnv(read(".env.production"))["PYLON_ADMIN_TOKEN"] ?? "none"}`,
+  );
   expect(statSync(join(folder.path, ".env.production")).mode & 0o777).toBe(0o600);
 });
 
 test("a place that can't be written is named, and nothing is left beside it", async () => {
   folder.write({ ".env.production/in-the-way": "" });
   const { exitCode, stdout } = await pylon(["secrets", "generate", "--json"], folder.path);
-  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_WRITE_FAILED" } });
+  expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
+    exitCode: 1,
+    json: { code: "SECRETS_WRITE_FAILED" },
+  });
   expect(readdirSync(folder.path)).toEqual([".env.production"]);
 });
 
-const PLAIN = ["canary-value", "with space and \"quotes\"", "it's", "smtps://u:p%40ss@mail.example.com:465", "a=b,c;d&e?f!g*h(i)|j<k>l~m", "§"];
-const QUOTED = ["with space and $HOME and \"quotes\"", " leads and trails ", "'in quotes'", "it's $5 more"];
+const PLAIN = [
+  "canary-value",
+  'with space and "quotes"',
+  "it's",
+  "smtps://u:p%40ss@mail.example.com:465",
+  "a=b,c;d&e?f!g*h(i)|j<k>l~m",
+  "§",
+];
+const QUOTED = [
+  'with space and $HOME and "quotes"',
+  " leads and trails ",
+  "'in quotes'",
+  "it's $5 more",
+];
 
-test.each([...PLAIN, ...QUOTED])("set takes %j from standard input and list shows no value", async (value) => {
-  const quoted = QUOTED.includes(value);
-  if (value === "it's $5 more") {
-    const { exitCode, stdout } = await pylon(["secrets", "set", "PYLON_SMTP_URL", "--json"], folder.path, {}, FROM_SOURCE, `${value}\n`);
-    expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_INVALID_VALUE" } });
-    return;
-  }
-  const { exitCode, stdout, stderr } = await pylon(["secrets", "set", "PYLON_SMTP_URL"], folder.path, {}, FROM_SOURCE, `${value}\n`);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: quoted ? expect.stringContaining("`docker run --env-file` takes the quotes") : "" });
-  expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
-  // What \`docker run\` makes of the line.
-  if (!quoted) expect(read(".env.production").trimEnd()).toBe(`PYLON_SMTP_URL=${value}`);
-  const listed = await pylon(["secrets", "list"], folder.path);
-  expect(listed.stdout).toContain("set     PYLON_SMTP_URL");
-  expect(listed.stdout).toContain("missing PYLON_ADMIN_TOKEN");
-  expect(stdout + stderr + listed.stdout).not.toContain(value);
-});
+test.each([...PLAIN, ...QUOTED])(
+  "set takes %j from standard input and list shows no value",
+  async (value) => {
+    const quoted = QUOTED.includes(value);
+    if (value === "it's $5 more") {
+      const { exitCode, stdout } = await pylon(
+        ["secrets", "set", "PYLON_SMTP_URL", "--json"],
+        folder.path,
+        {},
+        FROM_SOURCE,
+        `${value}\n`,
+      );
+      expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
+        exitCode: 1,
+        json: { code: "SECRETS_INVALID_VALUE" },
+      });
+      return;
+    }
+    const { exitCode, stdout, stderr } = await pylon(
+      ["secrets", "set", "PYLON_SMTP_URL"],
+      folder.path,
+      {},
+      FROM_SOURCE,
+      `${value}\n`,
+    );
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: quoted ? expect.stringContaining("`docker run --env-file` takes the quotes") : "",
+    });
+    expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
+    // What \`docker run\` makes of the line.
+    if (!quoted) expect(read(".env.production").trimEnd()).toBe(`PYLON_SMTP_URL=${value}`);
+    const listed = await pylon(["secrets", "list"], folder.path);
+    expect(listed.stdout).toContain("set     PYLON_SMTP_URL");
+    expect(listed.stdout).toContain("missing PYLON_ADMIN_TOKEN");
+    expect(stdout + stderr + listed.stdout).not.toContain(value);
+  },
+);
 
 test("a private key is written in one line, as Docker and the server take it", async () => {
   const pem = "-----BEGIN PRIVATE KEY-----\nMIGH+/8=\n-----END PRIVATE KEY-----\n";
   const name = "PYLON_OAUTH_APPLE_PRIVATE_KEY";
-  const { exitCode, stderr } = await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, pem);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining("systemd would drop the backslashes") });
+  const { exitCode, stderr } = await pylon(
+    ["secrets", "set", name],
+    folder.path,
+    {},
+    FROM_SOURCE,
+    pem,
+  );
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringContaining("systemd would drop the backslashes"),
+  });
   const line = read(".env.production").trimEnd();
   expect(line).toBe(`${name}=-----BEGIN PRIVATE KEY-----\\nMIGH+/8=\\n-----END PRIVATE KEY-----`);
   const value = line.slice(name.length + 1);
-  const apple = loadConfig({ [name]: value, PYLON_OAUTH_APPLE_CLIENT_ID: "a", PYLON_OAUTH_APPLE_TEAM_ID: "b", PYLON_OAUTH_APPLE_KEY_ID: "c" }).oauth[0]?.secret;
+  const apple = loadConfig({
+    [name]: value,
+    PYLON_OAUTH_APPLE_CLIENT_ID: "a",
+    PYLON_OAUTH_APPLE_TEAM_ID: "b",
+    PYLON_OAUTH_APPLE_KEY_ID: "c",
+  }).oauth[0]?.secret;
   expect(apple).toMatchObject({ kind: "apple", privateKey: pem.trimEnd() });
   const other = await pylon(["secrets", "set", "PEM", "--json"], folder.path, {}, FROM_SOURCE, pem);
-  expect({ exitCode: other.exitCode, json: JSON.parse(other.stdout) as unknown }).toMatchObject({ exitCode: 1, json: { code: "SECRETS_INVALID_VALUE", message: expect.stringContaining("\\n") } });
+  expect({ exitCode: other.exitCode, json: JSON.parse(other.stdout) as unknown }).toMatchObject({
+    exitCode: 1,
+    json: { code: "SECRETS_INVALID_VALUE", message: expect.stringContaining("\\n") },
+  });
 });
 
 test("where only systemd's file is, that one is filled, in its own way of writing", async () => {
   folder.write({ ".env.systemd": "A=b\n" });
-  const { exitCode, stdout, stderr } = await pylon(["secrets", "set", "APP_KEY", "--json"], folder.path, {}, FROM_SOURCE, "back\\slash $5");
-  expect({ exitCode, stderr, json: JSON.parse(stdout) as unknown }).toMatchObject({ exitCode: 0, stderr: "", json: { place: ".env.systemd" } });
+  const { exitCode, stdout, stderr } = await pylon(
+    ["secrets", "set", "APP_KEY", "--json"],
+    folder.path,
+    {},
+    FROM_SOURCE,
+    "back\\slash $5",
+  );
+  expect({ exitCode, stderr, json: JSON.parse(stdout) as unknown }).toMatchObject({
+    exitCode: 0,
+    stderr: "",
+    json: { place: ".env.systemd" },
+  });
   expect(read(".env.systemd")).toBe("A=b\nAPP_KEY='back\\slash $5'\n");
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
 });
 
 test("list has what set has just stored, and no settings", async () => {
-  folder.write({ ".env.production": "PYLON_PUBLIC_URL=https://a.example.com\nPYLON_OAUTH_GITHUB_CLIENT_ID=1\n" });
+  folder.write({
+    ".env.production": "PYLON_PUBLIC_URL=https://a.example.com\nPYLON_OAUTH_GITHUB_CLIENT_ID=1\n",
+  });
   const stored = ["PYLON_OAUTH_ACME_CLIENT_SECRET", "STRIPE_KEY", "MY_OWN"];
-  for (const name of stored) await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, "value");
+  for (const name of stored)
+    await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, "value");
   const { stdout } = await pylon(["secrets", "list", "--json"], folder.path);
-  expect((JSON.parse(stdout) as { secrets: { name: string; set: boolean }[] }).secrets.filter(({ set }) => set).map(({ name }) => name)).toEqual(stored);
+  expect(
+    (JSON.parse(stdout) as { secrets: { name: string; set: boolean }[] }).secrets
+      .filter(({ set }) => set)
+      .map(({ name }) => name),
+  ).toEqual(stored);
 });
 
 test.each<[string[], string, string]>([
@@ -110,7 +188,13 @@ test.each<[string[], string, string]>([
   [["generate", "--target", "sst"], "SST_MISSING", ""],
   [["generate", "--dir", "nowhere"], "SECRETS_NO_DIR", ""],
 ])("secrets %j fails with %s and writes nothing", async (args, code, stdin) => {
-  const { exitCode, stdout } = await pylon(["secrets", ...args, "--json"], folder.path, {}, FROM_SOURCE, stdin);
+  const { exitCode, stdout } = await pylon(
+    ["secrets", ...args, "--json"],
+    folder.path,
+    {},
+    FROM_SOURCE,
+    stdin,
+  );
   expect(exitCode).not.toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ code });
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
@@ -118,31 +202,70 @@ test.each<[string[], string, string]>([
 
 test("for sst each value goes by standard input to the secret that the infrastructure looks for", async () => {
   // Stands where the app's SST is: the real one asks AWS for the list before anything else.
-  folder.write({ "sst.config.ts": "", ".env": "PYLON_SECRETS=PYLON_ADMIN_TOKEN\n", ".env.staging": "PYLON_SECRETS=PYLON_JWT_SECRET,PYLON_SMTP_URL\n", "node_modules/.bin/sst": '#!/bin/sh\necho "$@" >> calls\n[ "$2" = list ] && echo "PylonAdminToken=canary-of-sst" && exit 0\ncat >> "value-$3"\n' });
+  folder.write({
+    "sst.config.ts": "",
+    ".env": "PYLON_SECRETS=PYLON_ADMIN_TOKEN\n",
+    ".env.staging": "PYLON_SECRETS=PYLON_JWT_SECRET,PYLON_SMTP_URL\n",
+    "node_modules/.bin/sst":
+      '#!/bin/sh\necho "$@" >> calls\n[ "$2" = list ] && echo "PylonAdminToken=canary-of-sst" && exit 0\ncat >> "value-$3"\n',
+  });
   chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
-  const { exitCode, stdout, stderr } = await pylon(["secrets", "generate", "--stage", "staging"], folder.path);
+  const { exitCode, stdout, stderr } = await pylon(
+    ["secrets", "generate", "--stage", "staging"],
+    folder.path,
+  );
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-  expect(read("calls")).toBe("secret list --stage staging\nsecret set PylonSsoEncryptionKey --stage staging\nsecret set PylonJwtSecret --stage staging\n");
+  expect(read("calls")).toBe(
+    "secret list --stage staging\nsecret set PylonSsoEncryptionKey --stage staging\nsecret set PylonJwtSecret --stage staging\n",
+  );
   expect(read("value-PylonJwtSecret")).toMatch(/^[0-9a-f]{64}$/);
   expect(stdout).not.toContain("canary-of-sst");
   expect(existsSync(join(folder.path, "value-PylonAdminToken"))).toBe(false);
 });
 
 test("for sst list has what set has just stored, which says that PYLON_SECRETS has to name it", async () => {
-  folder.write({ "sst.config.ts": "", ".env": "PYLON_SECRETS=PYLON_SMTP_URL\n", "node_modules/.bin/sst": '#!/bin/sh\n[ "$2" = list ] && cat stored && exit 0\necho "$3=$(cat)" >> stored\n', stored: "# comment\nOdd_Name=1\n" });
+  folder.write({
+    "sst.config.ts": "",
+    ".env": "PYLON_SECRETS=PYLON_SMTP_URL\n",
+    "node_modules/.bin/sst":
+      '#!/bin/sh\n[ "$2" = list ] && cat stored && exit 0\necho "$3=$(cat)" >> stored\n',
+    stored: "# comment\nOdd_Name=1\n",
+  });
   chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
-  const set = async (name: string): Promise<{ notes: string[] }> => JSON.parse((await pylon(["secrets", "set", name, "--stage", "staging", "--json"], folder.path, {}, FROM_SOURCE, "canary")).stdout) as { notes: string[] };
-  expect((await set("PYLON_OAUTH_GITHUB_CLIENT_SECRET")).notes).toEqual(["Nothing gets it yet: name it in .env or .env.staging, as PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy."]);
+  const set = async (name: string): Promise<{ notes: string[] }> =>
+    JSON.parse(
+      (
+        await pylon(
+          ["secrets", "set", name, "--stage", "staging", "--json"],
+          folder.path,
+          {},
+          FROM_SOURCE,
+          "canary",
+        )
+      ).stdout,
+    ) as { notes: string[] };
+  expect((await set("PYLON_OAUTH_GITHUB_CLIENT_SECRET")).notes).toEqual([
+    "Nothing gets it yet: name it in .env or .env.staging, as PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy.",
+  ]);
   expect((await set("PYLON_SMTP_URL")).notes).toEqual([]);
   expect((await set("PYLON_ADMIN_TOKEN")).notes).toEqual([]);
   const { stdout } = await pylon(["secrets", "list", "--stage", "staging"], folder.path);
-  for (const name of ["set     PYLON_OAUTH_GITHUB_CLIENT_SECRET", "set     PYLON_SMTP_URL", "set     PYLON_ADMIN_TOKEN", "missing PYLON_SSO_ENCRYPTION_KEY", "set     Odd_Name"]) expect(stdout).toContain(name);
+  for (const name of [
+    "set     PYLON_OAUTH_GITHUB_CLIENT_SECRET",
+    "set     PYLON_SMTP_URL",
+    "set     PYLON_ADMIN_TOKEN",
+    "missing PYLON_SSO_ENCRYPTION_KEY",
+    "set     Odd_Name",
+  ])
+    expect(stdout).toContain(name);
   expect(stdout).not.toContain("canary");
 });
 
 test("secrets are named as deploy/sst/infra/parameters.ts names them", async () => {
   // By a computed path: its types are those of SST's platform, which is not here.
-  const { secretValues } = (await import(join(import.meta.dir, "../../../deploy/sst/infra/parameters.ts"))) as { secretValues: (settings: { secrets: readonly string[] }) => unknown };
+  const { secretValues } = (await import(
+    join(import.meta.dir, "../../../deploy/sst/infra/parameters.ts")
+  )) as { secretValues: (settings: { secrets: readonly string[] }) => unknown };
   const asked: string[] = [];
   class Secret {
     readonly value = "";
@@ -150,7 +273,12 @@ test("secrets are named as deploy/sst/infra/parameters.ts names them", async () 
       asked.push(name);
     }
   }
-  const names = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "DATABASE_URL"];
+  const names = [
+    "PYLON_ADMIN_TOKEN",
+    "PYLON_SSO_ENCRYPTION_KEY",
+    "PYLON_OAUTH_GITHUB_CLIENT_SECRET",
+    "DATABASE_URL",
+  ];
   Object.assign(globalThis, { sst: { Secret } });
   secretValues({ secrets: names });
   Reflect.deleteProperty(globalThis, "sst");

@@ -1,7 +1,14 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { callFn, noteApp, pylon, PylonProcess, queryOf, TempFolder } from "./testing/pylon-process.ts";
+import {
+  callFn,
+  noteApp,
+  pylon,
+  PylonProcess,
+  queryOf,
+  TempFolder,
+} from "./testing/pylon-process.ts";
 
 const RELOAD_LIMIT_MS = 300;
 const LAUNCHER = ["node", join(import.meta.dir, "..", "bin", "pylon.mjs")];
@@ -45,7 +52,11 @@ test("a broken save keeps the version before it, and the next good one is served
   await using dev = new PylonProcess(DEV, folder.path);
   const { port } = await dev.event();
   folder.write({ "functions/hello.ts": "export default (;\n" });
-  expect(await dev.event()).toMatchObject({ code: "DEV_ERROR", rebuild: 1, diagnostics: [{ path: "functions/hello.ts:1:17" }] });
+  expect(await dev.event()).toMatchObject({
+    code: "DEV_ERROR",
+    rebuild: 1,
+    diagnostics: [{ path: "functions/hello.ts:1:17" }],
+  });
   expect(await callFn(port, "hello")).toBe("old");
   folder.write({ "functions/hello.ts": queryOf("'new'") });
   expect(await dev.event()).toMatchObject({ code: "DEV_OK", rebuild: 2 });
@@ -57,15 +68,27 @@ test("a saved schema is there at once; what it no longer has is kept, and what w
   folder.write({ "app.ts": APP });
   await using dev = new PylonProcess(DEV, folder.path);
   const { port } = await dev.event();
-  const insert = async (row: unknown): Promise<number> => (await fetch(`http://localhost:${String(port)}/api/entities/Note`, { method: "POST", body: JSON.stringify(row) })).status;
+  const insert = async (row: unknown): Promise<number> =>
+    (
+      await fetch(`http://localhost:${String(port)}/api/entities/Note`, {
+        method: "POST",
+        body: JSON.stringify(row),
+      })
+    ).status;
   folder.write({ "app.ts": noteApp("text: field.string(), tag: field.string().optional()") });
   expect(await dev.event()).toMatchObject({ code: "DEV_OK" });
   expect(await insert({ text: "a", tag: "b" })).toBe(201);
   folder.write({ "app.ts": APP });
-  expect(await dev.event()).toMatchObject({ code: "DEV_OK", diagnostics: [{ severity: "warning", code: "SCHEMA_LEFTOVER" }] });
+  expect(await dev.event()).toMatchObject({
+    code: "DEV_OK",
+    diagnostics: [{ severity: "warning", code: "SCHEMA_LEFTOVER" }],
+  });
   expect(await insert({ text: "a", tag: "b" })).toBe(400);
   folder.write({ "app.ts": noteApp("text: field.int()") });
-  expect(await dev.event()).toMatchObject({ code: "DEV_ERROR", diagnostics: [{ code: "MIGRATION_REFUSED" }] });
+  expect(await dev.event()).toMatchObject({
+    code: "DEV_ERROR",
+    diagnostics: [{ code: "MIGRATION_REFUSED" }],
+  });
   expect(await insert({ text: "a" })).toBe(201);
 });
 
@@ -97,13 +120,21 @@ test("dev reads .env.local before .env, the process before both, and a saved one
 });
 
 // Where it waited for the drain without a request under way, this test would not end in time.
-test.each(["dev", "start"])("%s ends with 0 on SIGTERM, and waits for nothing, also through the launcher", async (command) => {
-  using folder = new TempFolder();
-  folder.write({ "app.ts": APP });
-  await using server = new PylonProcess([command, "--port", "0"], folder.path, { PYLON_DRAIN_SECS: "3600" }, LAUNCHER);
-  await server.event();
-  expect(await server.end()).toBe(0);
-});
+test.each(["dev", "start"])(
+  "%s ends with 0 on SIGTERM, and waits for nothing, also through the launcher",
+  async (command) => {
+    using folder = new TempFolder();
+    folder.write({ "app.ts": APP });
+    await using server = new PylonProcess(
+      [command, "--port", "0"],
+      folder.path,
+      { PYLON_DRAIN_SECS: "3600" },
+      LAUNCHER,
+    );
+    await server.event();
+    expect(await server.end()).toBe(0);
+  },
+);
 
 test("dev says nothing more when it is stopped", async () => {
   using folder = new TempFolder();
@@ -116,12 +147,24 @@ test("dev says nothing more when it is stopped", async () => {
 
 test("start reads no .env and serves with production's rules", async () => {
   using folder = new TempFolder();
-  folder.write({ "app.ts": APP, "functions/env.ts": queryOf("ctx.env.SECRET ?? null"), ".env": "SECRET=from-file\nPYLON_DEV_MODE=1\n" });
+  folder.write({
+    "app.ts": APP,
+    "functions/env.ts": queryOf("ctx.env.SECRET ?? null"),
+    ".env": "SECRET=from-file\nPYLON_DEV_MODE=1\n",
+  });
   await using server = new PylonProcess(["start", "--port", "0"], folder.path, {}, LAUNCHER);
   const started = await server.event();
-  expect(started).toMatchObject({ code: "START_OK", name: "notes", version: "1.0.0", entry: "app.ts", backend: "sqlite" });
+  expect(started).toMatchObject({
+    code: "START_OK",
+    name: "notes",
+    version: "1.0.0",
+    entry: "app.ts",
+    backend: "sqlite",
+  });
   expect(await callFn(started["port"], "env")).toBeNull();
-  expect((await fetch(`http://localhost:${String(started["port"])}/api/manifest`)).status).toBe(403);
+  expect((await fetch(`http://localhost:${String(started["port"])}/api/manifest`)).status).toBe(
+    403,
+  );
   // The launcher hands on a signal that it can catch; the server must not outlive the test.
   expect(await server.end()).toBe(0);
 });
@@ -130,7 +173,10 @@ test.each(["dev", "start"])("%s says in one sentence that the port is in use", a
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   using taken = Bun.serve({ port: 0, fetch: () => new Response() });
-  const { exitCode, stderr, stdout } = await pylon([command, "--port", String(taken.port)], folder.path);
+  const { exitCode, stderr, stdout } = await pylon(
+    [command, "--port", String(taken.port)],
+    folder.path,
+  );
   expect(exitCode).toBe(1);
   expect(stderr).toContain(`Port ${String(taken.port)} is in use`);
   expect(stderr).toContain("--port");
@@ -140,7 +186,10 @@ test.each(["dev", "start"])("%s says in one sentence that the port is in use", a
 
 test("a promise that a handler leaves behind and that rejects is logged, and the server goes on", async () => {
   using folder = new TempFolder();
-  folder.write({ "app.ts": APP, "functions/careless.ts": queryOf("(void Promise.reject(new Error('left behind')), 1)") });
+  folder.write({
+    "app.ts": APP,
+    "functions/careless.ts": queryOf("(void Promise.reject(new Error('left behind')), 1)"),
+  });
   await using dev = new PylonProcess(DEV, folder.path);
   const { port } = await dev.event();
   expect(await callFn(port, "careless")).toBe(1);
@@ -155,7 +204,12 @@ test.each([
   ["a bad variable", APP, { PYLON_PORT: "x" }, /PYLON_PORT is "x": it wants a port/],
   ["another database", APP, { DATABASE_URL: "mysql://u:canary@h/d" }, /DATABASE_URL/],
   ["no manifest", "export const x = 1;\n", {}, /APP_NO_MANIFEST/],
-  ["a manifest that is not valid", noteApp('text: field.string(), owner: field.id("Nobody")'), {}, /FIELD_ID_TARGET_NOT_FOUND/],
+  [
+    "a manifest that is not valid",
+    noteApp('text: field.string(), owner: field.id("Nobody")'),
+    {},
+    /FIELD_ID_TARGET_NOT_FOUND/,
+  ],
 ])("start refuses %s in one line and exits 1", async (_what, app, env, message) => {
   using folder = new TempFolder();
   folder.write({ "app.ts": app });

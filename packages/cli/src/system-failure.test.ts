@@ -11,35 +11,86 @@ const { folder, at } = appFolder();
 
 /** One line for people, without a stack. */
 function expectSentence({ exitCode, stdout, stderr }: Result, ...parts: readonly string[]): void {
-  expect({ exitCode, stdout, lines: stderr.trim().split("\n").length }).toEqual({ exitCode: 1, stdout: "", lines: 1 });
+  expect({ exitCode, stdout, lines: stderr.trim().split("\n").length }).toEqual({
+    exitCode: 1,
+    stdout: "",
+    lines: 1,
+  });
   for (const part of parts) expect(stderr).toContain(part);
   expect(stderr).not.toMatch(/\n\s+at |\.ts:\d/);
 }
 
 test("init below a file says so, and leaves nothing", async () => {
   folder.write({ file: "" });
-  expectSentence(await pylon(["init", "file/app"], folder.path), "The app was not made", "no folder");
+  expectSentence(
+    await pylon(["init", "file/app"], folder.path),
+    "The app was not made",
+    "no folder",
+  );
   expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "file"]);
 });
 
 test("a database that is none is named by start, with what to do", async () => {
-  writeFileSync(at("pylon.db"), "this is a text and no database of SQLite, as anybody sees ".repeat(40));
-  expectSentence(await pylon(["start", "--port", "0"], folder.path), at("pylon.db"), "no whole database", "PYLON_DB_PATH");
+  writeFileSync(
+    at("pylon.db"),
+    "this is a text and no database of SQLite, as anybody sees ".repeat(40),
+  );
+  expectSentence(
+    await pylon(["start", "--port", "0"], folder.path),
+    at("pylon.db"),
+    "no whole database",
+    "PYLON_DB_PATH",
+  );
 });
 
 describe.skipIf(!isRoot)("for a user who may not write", () => {
-  const asNobody = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...FROM_SOURCE];
+  const asNobody = [
+    "setpriv",
+    `--reuid=${NOBODY}`,
+    `--regid=${NOBODY}`,
+    "--clear-groups",
+    ...FROM_SOURCE,
+  ];
 
   test("init, start and backup say which path, who, and what to do", async () => {
     chmodSync(folder.path, 0o755);
-    expectSentence(await pylon(["init", "other"], folder.path, {}, asNobody), at("other"), `the id ${NOBODY}`, "name another place");
+    expectSentence(
+      await pylon(["init", "other"], folder.path, {}, asNobody),
+      at("other"),
+      `the id ${NOBODY}`,
+      "name another place",
+    );
     mkdirSync(at("data"));
-    expectSentence(await pylon(["start", "--port", "0"], folder.path, { PYLON_DB_PATH: "data/pylon.db" }, asNobody), "data/pylon.db", `the id ${NOBODY}`, "PYLON_DB_PATH");
-    expectSentence(await pylon(["start", "--port", "0"], folder.path, { PYLON_DB_PATH: at("nowhere/pylon.db") }, asNobody), at("nowhere/pylon.db"), `the id ${NOBODY}`);
+    expectSentence(
+      await pylon(
+        ["start", "--port", "0"],
+        folder.path,
+        { PYLON_DB_PATH: "data/pylon.db" },
+        asNobody,
+      ),
+      "data/pylon.db",
+      `the id ${NOBODY}`,
+      "PYLON_DB_PATH",
+    );
+    expectSentence(
+      await pylon(
+        ["start", "--port", "0"],
+        folder.path,
+        { PYLON_DB_PATH: at("nowhere/pylon.db") },
+        asNobody,
+      ),
+      at("nowhere/pylon.db"),
+      `the id ${NOBODY}`,
+    );
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
     chmodSync(at(".pylon"), 0o777);
     chmodSync(at(".pylon/dev.db"), 0o666);
-    expectSentence(await pylon(["backup", "copy"], folder.path, {}, asNobody), "The backup was not made", at("copy"), `the id ${NOBODY}`);
+    expectSentence(
+      await pylon(["backup", "copy"], folder.path, {}, asNobody),
+      "The backup was not made",
+      at("copy"),
+      `the id ${NOBODY}`,
+    );
   });
 });
 
@@ -52,13 +103,20 @@ describe.skipIf(!canMountDisks())("on a full disk", () => {
 
   test("init says so, and another try is not hindered by half a folder", async () => {
     writeFileSync(at("small/filler"), Buffer.alloc(56 * 1024));
-    expectSentence(await pylon(["init", "small/app", "--template", "todo"], folder.path), "disk is full");
+    expectSentence(
+      await pylon(["init", "small/app", "--template", "todo"], folder.path),
+      "disk is full",
+    );
     expect(readdirSync(at("small"))).toEqual(["filler"]);
   });
 
   test("backup says so and leaves nothing, whether the database or a file does not fit", async () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
-    expectSentence(await pylon(["backup", "small/copy"], folder.path), "The backup was not made, and nothing is left of it", "disk is full");
+    expectSentence(
+      await pylon(["backup", "small/copy"], folder.path),
+      "The backup was not made, and nothing is left of it",
+      "disk is full",
+    );
     disk.resize("1m");
     folder.write({ ".pylon/uploads/large": "x".repeat(2_000_000) });
     expectSentence(await pylon(["backup", "small/copy"], folder.path), "disk is full");
@@ -68,7 +126,13 @@ describe.skipIf(!canMountDisks())("on a full disk", () => {
   test("restore says so and changes nothing", async () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
     expect((await pylon(["backup", "copy"], folder.path)).exitCode).toBe(0);
-    expectSentence(await pylon(["restore", "copy", "--yes"], folder.path, { PYLON_DB_PATH: at("small/pylon.db") }), "Nothing was changed", "disk is full");
+    expectSentence(
+      await pylon(["restore", "copy", "--yes"], folder.path, {
+        PYLON_DB_PATH: at("small/pylon.db"),
+      }),
+      "Nothing was changed",
+      "disk is full",
+    );
     expect(readdirSync(at("small")).filter((name) => name !== "pylon.db-server")).toEqual([]);
   });
 });

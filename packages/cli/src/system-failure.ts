@@ -24,7 +24,11 @@ export function systemFailure(error: unknown, place?: string): string | null {
   const isOfSystem = "syscall" in error && /^E[A-Z]+$/.test(code);
   if (!isOfSystem && !code.startsWith("SQLITE_")) return null;
   const path = ("path" in error ? String(error.path) : undefined) ?? place;
-  const mayNot = ["EACCES", "EPERM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"].includes(code);
-  const meaning = mayNot ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that user, or name another place` : (MEANINGS[code] ?? error.message);
+  const mayNot = ["EACCES", "EPERM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"].includes(
+    code,
+  );
+  const meaning = mayNot
+    ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that user, or name another place`
+    : (MEANINGS[code] ?? error.message);
   return `${path === undefined ? "A file" : path} can't be used, because ${meaning} (${code}).`;
 }

@@ -2,36 +2,53 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// In the repository the originals are the templates; a published package carries a copy of them, which scripts/templates.ts makes; an
-// executable has what each function here answers built in (compile-executable.ts).
+// In the repository the originals are the templates; a published package carries a copy of them,
+// which scripts/templates.ts makes; an executable has what each function here answers built in
+// (compile-executable.ts).
 
 const TODO = ["../../../examples/todo", "../templates/todo"];
 const DEPLOY = ["../../../deploy", "../templates/deploy"];
-const NOT_OF_AN_APP = /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
-const OF_DEPLOYMENTS = /^(sst\/(sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
+const NOT_OF_AN_APP =
+  /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
+const OF_DEPLOYMENTS =
+  /^(sst\/(sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
 
 /** The todo example's files by path. */
 export function todoFiles(): Record<string, string> {
   const root = find(TODO);
-  return root === undefined ? {} : contents(root, filesIn(root).filter((file) => !NOT_OF_AN_APP.test(file)));
+  return root === undefined
+    ? {}
+    : contents(
+        root,
+        filesIn(root).filter((file) => !NOT_OF_AN_APP.test(file)),
+      );
 }
 
 /** What the todo example imports, as its package.json names it. */
 export function todoDependencies(): Record<string, Record<string, string>> {
   const root = find(TODO);
   if (root === undefined) return {};
-  const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, Record<string, string>>;
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(
+    readFileSync(join(root, "package.json"), "utf8"),
+  ) as Record<string, Record<string, string>>;
   return { dependencies, devDependencies };
 }
 
 /** What `pylon deploy` writes from, by path in the folder `deploy`. */
 export function deployFiles(): Record<string, string> {
   const root = find(DEPLOY);
-  return root === undefined ? {} : contents(root, filesIn(root).filter((file) => OF_DEPLOYMENTS.test(file)));
+  return root === undefined
+    ? {}
+    : contents(
+        root,
+        filesIn(root).filter((file) => OF_DEPLOYMENTS.test(file)),
+      );
 }
 
 function find(places: readonly string[]): string | undefined {
-  return places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
+  return places
+    .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+    .find((path) => existsSync(path));
 }
 
 function contents(root: string, files: readonly string[]): Record<string, string> {
@@ -43,6 +60,10 @@ function filesIn(root: string, dir = root): string[] {
   return readdirSync(dir)
     .filter((name) => name !== "node_modules")
     .map((name) => join(dir, name))
-    .flatMap((path) => (statSync(path).isDirectory() ? filesIn(root, path) : [relative(root, path).replaceAll("\\", "/")]))
+    .flatMap((path) =>
+      statSync(path).isDirectory()
+        ? filesIn(root, path)
+        : [relative(root, path).replaceAll("\\", "/")],
+    )
     .toSorted();
 }

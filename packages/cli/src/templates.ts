@@ -6,8 +6,15 @@ const GITIGNORE = ["node_modules/", ...PRIVATE_FILES, ""].join("\n");
 
 type Dependencies = Readonly<Record<string, string>>;
 
-/** All that `npm install && npx pylon dev` needs. The versions are exact: an app is served by what it was tried with. */
-function packageJson(name: string, dependencies: Dependencies, devDependencies: Dependencies): string {
+/**
+ * All that `npm install && npx pylon dev` needs. The versions are exact: an app is served by what
+ * it was tried with.
+ */
+function packageJson(
+  name: string,
+  dependencies: Dependencies,
+  devDependencies: Dependencies,
+): string {
   const own = {
     name: name.toLowerCase(),
     private: true,
@@ -66,26 +73,46 @@ export default query({
 `;
 
 /** What \`pylon init\` can make: from the app's name to its files by path. */
-export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string, string>> = new Map([
-  [
-    "basic",
-    (name: string) =>
-      new Map([
-        ["app.ts", basicApp(name)],
-        ["functions/hello.ts", HELLO],
-        ["package.json", packageJson(name, { "@pylonsync/functions": pkg.version, "@pylonsync/sdk": pkg.version }, {})],
-        ["tsconfig.json", TSCONFIG],
-        [".gitignore", GITIGNORE],
-      ]),
-  ],
-  [
-    "todo",
-    (name: string) =>
-      new Map([
-        ...Object.entries(todoFiles()).map(([file, content]): [string, string] => [file, file === "app.ts" ? content.replace('name: "todo"', `name: ${JSON.stringify(name)}`) : content]),
-        ["package.json", packageJson(name, todoDependencies()["dependencies"] ?? {}, todoDependencies()["devDependencies"] ?? {})],
-        ["tsconfig.json", TSCONFIG],
-        [".gitignore", GITIGNORE],
-      ]),
-  ],
-]);
+export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string, string>> =
+  new Map([
+    [
+      "basic",
+      (name: string) =>
+        new Map([
+          ["app.ts", basicApp(name)],
+          ["functions/hello.ts", HELLO],
+          [
+            "package.json",
+            packageJson(
+              name,
+              { "@pylonsync/functions": pkg.version, "@pylonsync/sdk": pkg.version },
+              {},
+            ),
+          ],
+          ["tsconfig.json", TSCONFIG],
+          [".gitignore", GITIGNORE],
+        ]),
+    ],
+    [
+      "todo",
+      (name: string) =>
+        new Map([
+          ...Object.entries(todoFiles()).map(([file, content]): [string, string] => [
+            file,
+            file === "app.ts"
+              ? content.replace('name: "todo"', `name: ${JSON.stringify(name)}`)
+              : content,
+          ]),
+          [
+            "package.json",
+            packageJson(
+              name,
+              todoDependencies()["dependencies"] ?? {},
+              todoDependencies()["devDependencies"] ?? {},
+            ),
+          ],
+          ["tsconfig.json", TSCONFIG],
+          [".gitignore", GITIGNORE],
+        ]),
+    ],
+  ]);

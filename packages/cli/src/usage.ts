@@ -8,12 +8,20 @@ const EVERYWHERE: readonly (readonly [string, Option])[] = [
 /** All commands, a line each. */
 export function usageOfAll(commands: readonly Command[]): string {
   const lines = table(commands.map((command) => [callOf(command), command.summary]));
-  return ["pylon: a realtime backend in one process", "", ...lines, "", "`pylon COMMAND --help` shows the flags of a command. Every command takes --json: JSON on stdout."].join("\n");
+  return [
+    "pylon: a realtime backend in one process",
+    "",
+    ...lines,
+    "",
+    "`pylon COMMAND --help` shows the flags of a command. Every command takes --json: JSON on stdout.",
+  ].join("\n");
 }
 
 /** How one command is called, and each of its flags. */
 export function usageOf(command: Command): string {
-  const flags = [...Object.entries(command.options), ...EVERYWHERE].map(([name, option]): [string, string] => [flagOf(name, option), option.summary]);
+  const flags = [...Object.entries(command.options), ...EVERYWHERE].map(
+    ([name, option]): [string, string] => [flagOf(name, option), option.summary],
+  );
   return [`pylon ${callOf(command)} [FLAGS]`, "", command.summary, "", ...table(flags)].join("\n");
 }
 

@@ -15,28 +15,46 @@ interface Problem {
  *
  * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
  */
-export function parseArgs(definition: Pick<FnDefinition, "args">, value: unknown): Record<string, unknown> {
+export function parseArgs(
+  definition: Pick<FnDefinition, "args">,
+  value: unknown,
+): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new PylonError("INVALID_ARGS", `args: expected object, got ${nameOf(value)}`, { field: "args" });
+    throw new PylonError("INVALID_ARGS", `args: expected object, got ${nameOf(value)}`, {
+      field: "args",
+    });
   }
-  if (Object.hasOwn(value, "__proto__")) throw new PylonError("INVALID_ARGS", 'args: "__proto__" is no name', { field: "__proto__" });
+  if (Object.hasOwn(value, "__proto__"))
+    throw new PylonError("INVALID_ARGS", 'args: "__proto__" is no name', { field: "__proto__" });
   const args = value as Record<string, unknown>;
   refuse("INVALID_ARGS", [...problemsOfArgs(definition.args ?? {}, args)]);
   return args;
 }
 
-/** Checks what the handler returned against `returns`. @throws Error: a bug of the app, not of the caller */
+/**
+ * Checks what the handler returned against `returns`.
+ *
+ * @throws Error: a bug of the app, not of the caller
+ */
 export function parseResult(definition: Pick<FnDefinition, "returns">, value: unknown): unknown {
   if (definition.returns === undefined) return value;
   const [problem] = [...problemsOf(definition.returns, value, "result")];
-  if (problem !== undefined) throw new Error(`The function returned what it does not declare: ${problem.message}`);
+  if (problem !== undefined)
+    throw new Error(`The function returned what it does not declare: ${problem.message}`);
   return value;
 }
 
 function refuse(code: "INVALID_ARGS", problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;
-  throw new PylonError(code, problems.slice(0, MAX_PROBLEMS).map(({ message }) => message).join("; "), { field: first.field });
+  throw new PylonError(
+    code,
+    problems
+      .slice(0, MAX_PROBLEMS)
+      .map(({ message }) => message)
+      .join("; "),
+    { field: first.field },
+  );
 }
 
 /** At the top level null counts as absent, as the public system has it. */
@@ -52,8 +70,13 @@ function* problemsOfArgs(shape: Shape, args: Record<string, unknown>): Generator
 
 function acceptsNull(validator: Validator, value: unknown): boolean {
   if (value === undefined) return false;
-  if (validator.type === "union") return validator.variants?.some((variant) => acceptsNull(variant, value)) ?? false;
-  return validator.type === "null" || validator.type === "any" || (validator.type === "literal" && validator.value === null);
+  if (validator.type === "union")
+    return validator.variants?.some((variant) => acceptsNull(variant, value)) ?? false;
+  return (
+    validator.type === "null" ||
+    validator.type === "any" ||
+    (validator.type === "literal" && validator.value === null)
+  );
 }
 
 function* problemsOf(validator: Validator, value: unknown, at: string): Generator<Problem> {
@@ -61,10 +84,15 @@ function* problemsOf(validator: Validator, value: unknown, at: string): Generato
     case "any":
       return;
     case "literal":
-      if (value !== validator.value) yield { field: at, message: `${at}: expected ${JSON.stringify(validator.value)}, got ${nameOf(value)}` };
+      if (value !== validator.value)
+        yield {
+          field: at,
+          message: `${at}: expected ${JSON.stringify(validator.value)}, got ${nameOf(value)}`,
+        };
       return;
     case "union":
-      if (validator.variants?.some((variant) => isValid(variant, value, at)) !== true) yield { field: at, message: `${at}: value does not match any variant` };
+      if (validator.variants?.some((variant) => isValid(variant, value, at)) !== true)
+        yield { field: at, message: `${at}: value does not match any variant` };
       return;
     case "array":
       yield* problemsOfArray(validator, value, at);
@@ -73,7 +101,11 @@ function* problemsOf(validator: Validator, value: unknown, at: string): Generato
       yield* problemsOfObject(validator, value, at);
       return;
     default:
-      if (!isScalar(validator.type, value)) yield { field: at, message: `${at}: expected ${validator.type}, got ${gotOf(validator.type, value)}` };
+      if (!isScalar(validator.type, value))
+        yield {
+          field: at,
+          message: `${at}: expected ${validator.type}, got ${gotOf(validator.type, value)}`,
+        };
   }
 }
 
@@ -99,7 +131,8 @@ function* problemsOfObject(validator: Validator, value: unknown, at: string): Ge
   for (const [name, inner] of Object.entries(validator.fields ?? {})) {
     const field = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
     if (field !== undefined) yield* problemsOf(inner, field, `${at}.${name}`);
-    else if (inner.optional !== true) yield { field: `${at}.${name}`, message: `${at}.${name}: required field missing` };
+    else if (inner.optional !== true)
+      yield { field: `${at}.${name}`, message: `${at}.${name}: required field missing` };
   }
 }
 
@@ -130,7 +163,8 @@ function isScalar(type: Validator["type"], value: unknown): boolean {
 
 function gotOf(type: Validator["type"], value: unknown): string {
   if (type === "int" && typeof value === "number") return "a fraction";
-  if ((type === "datetime" || type === "id") && typeof value === "string") return `"${value.slice(0, 40)}"`;
+  if ((type === "datetime" || type === "id") && typeof value === "string")
+    return `"${value.slice(0, 40)}"`;
   return nameOf(value);
 }
 

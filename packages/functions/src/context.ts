@@ -1,4 +1,9 @@
-import type { EntityName, RegisteredEntities, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  RegisteredEntities,
+  RegisteredInserts,
+  RegisteredPatches,
+} from "@pylonsync/sdk";
 
 /** Who calls. */
 export interface AuthInfo {
@@ -10,7 +15,10 @@ export interface AuthInfo {
   readonly roles: readonly string[];
 }
 
-/** A filter: `{done: false, title: {$like: "milk"}, $order: {createdAt: "desc"}, $limit: 20}`. See docs/queries.md. */
+/**
+ * A filter: `{done: false, title: {$like: "milk"}, $order: {createdAt: "desc"}, $limit: 20}`. See
+ * docs/queries.md.
+ */
 export type Filter = Readonly<Record<string, unknown>>;
 
 export interface AggregateSpec {
@@ -20,7 +28,10 @@ export interface AggregateSpec {
   readonly min?: readonly string[];
   readonly max?: readonly string[];
   readonly countDistinct?: readonly string[];
-  readonly groupBy?: readonly (string | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" })[];
+  readonly groupBy?: readonly (
+    | string
+    | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" }
+  )[];
   readonly where?: Filter;
 }
 
@@ -35,14 +46,38 @@ export interface DbReader {
   get<E extends EntityName>(entity: E, id: string): Promise<RegisteredEntities[E] | null>;
   list<E extends EntityName>(entity: E): Promise<RegisteredEntities[E][]>;
   /** The first row, by id, whose field has this value. */
-  lookup<E extends EntityName>(entity: E, field: keyof RegisteredEntities[E] & string, value: string | number | boolean): Promise<RegisteredEntities[E] | null>;
+  lookup<E extends EntityName>(
+    entity: E,
+    field: keyof RegisteredEntities[E] & string,
+    value: string | number | boolean,
+  ): Promise<RegisteredEntities[E] | null>;
   query<E extends EntityName>(entity: E, filter?: Filter): Promise<RegisteredEntities[E][]>;
   count<E extends EntityName>(entity: E, filter?: Filter): Promise<number>;
-  aggregate<E extends EntityName>(entity: E, spec: AggregateSpec): Promise<Record<string, string | number | boolean | null>[]>;
+  aggregate<E extends EntityName>(
+    entity: E,
+    spec: AggregateSpec,
+  ): Promise<Record<string, string | number | boolean | null>[]>;
   /** Rows after `cursor`, by id; `numItems` from 1 to 1000. */
-  paginate<E extends EntityName>(entity: E, options?: { readonly cursor?: string | null; readonly numItems?: number }): Promise<PageOf<RegisteredEntities[E]>>;
-  /** `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the relation's name. */
-  queryGraph(graph: Readonly<Record<string, { readonly where?: Filter; readonly include?: Readonly<Record<string, object>>; readonly limit?: number }>>): Promise<Record<string, Record<string, unknown>[]>>;
+  paginate<E extends EntityName>(
+    entity: E,
+    options?: { readonly cursor?: string | null; readonly numItems?: number },
+  ): Promise<PageOf<RegisteredEntities[E]>>;
+  /**
+   * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the
+   * relation's name.
+   */
+  queryGraph(
+    graph: Readonly<
+      Record<
+        string,
+        {
+          readonly where?: Filter;
+          readonly include?: Readonly<Record<string, object>>;
+          readonly limit?: number;
+        }
+      >
+    >,
+  ): Promise<Record<string, Record<string, unknown>[]>>;
 }
 
 /** Reads and writes rows in the mutation's transaction; reads see its own writes. */
@@ -50,7 +85,11 @@ export interface DbWriter extends DbReader {
   /** @returns the new row's id */
   insert<E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string>;
   /** @returns whether the row was there */
-  update<E extends EntityName>(entity: E, id: string, patch: RegisteredPatches[E]): Promise<boolean>;
+  update<E extends EntityName>(
+    entity: E,
+    id: string,
+    patch: RegisteredPatches[E],
+  ): Promise<boolean>;
   /** @returns whether the row was there */
   delete<E extends EntityName>(entity: E, id: string): Promise<boolean>;
   link(entity: EntityName, id: string, relation: string, targetId: string): Promise<boolean>;
@@ -64,8 +103,9 @@ export interface Stream {
 }
 
 /**
- * Values that can be made again, shared by all replicas that have the same Redis. A miss costs a computation, never an error: what can't be
- * read is a miss, what can't be kept is dropped. Not part of a mutation's transaction.
+ * Values that can be made again, shared by all replicas that have the same Redis. A miss costs a
+ * computation, never an error: what can't be read is a miss, what can't be kept is dropped. Not
+ * part of a mutation's transaction.
  */
 export interface FnCache {
   /** @returns undefined for a miss */
@@ -73,7 +113,10 @@ export interface FnCache {
   /** Keeps a value that is JSON, of 1 MiB at most, for `ttlSeconds`. */
   set(key: string, value: unknown, ttlSeconds: number): Promise<void>;
   delete(key: string): Promise<void>;
-  /** The cached value, or what `compute` makes; calls that need the same key at the same time share one run. */
+  /**
+   * The cached value, or what `compute` makes; calls that need the same key at the same time share
+   * one run.
+   */
   getOrSet<T>(key: string, ttlSeconds: number, compute: () => T | Promise<T>): Promise<T>;
 }
 

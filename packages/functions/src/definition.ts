@@ -30,16 +30,24 @@ interface Options<Ctx, S extends Shape, R extends Validator, Result> {
 type ResultOf<R extends Validator, Result> = Validator extends R ? Awaited<Result> : Infer<R>;
 
 function define<Ctx>(type: FnType, internal: boolean) {
-  return <const S extends Shape = Readonly<Record<string, never>>, R extends Validator = Validator, Result = unknown>(
+  return <
+    const S extends Shape = Readonly<Record<string, never>>,
+    R extends Validator = Validator,
+    Result = unknown,
+  >(
     options: Options<Ctx, S, R, Result>,
-  ): TypedFn<InferShape<S>, ResultOf<R, Result>> => ({ type, ...options, ...(internal ? { internal } : {}) });
+  ): TypedFn<InferShape<S>, ResultOf<R, Result>> => ({
+    type,
+    ...options,
+    ...(internal ? { internal } : {}),
+  });
 }
 
 /**
  * Reads rows.
  *
- * @example
- * export default query({ args: { done: v.bool() }, handler: (ctx, args) => ctx.db.query("Todo", args) });
+ * @example export default query({ args: { done: v.bool() }, handler: (ctx, args) =>
+ *   ctx.db.query("Todo", args) });
  */
 export const query = define<QueryCtx>("query", false);
 

@@ -5,5 +5,15 @@
  */
 export { parseArgs, parseResult } from "./check.ts";
 export * from "./context.ts";
-export { action, internalAction, internalMutation, internalQuery, mutation, query, type FnDefinition, type FnType, type TypedFn } from "./definition.ts";
+export {
+  action,
+  internalAction,
+  internalMutation,
+  internalQuery,
+  mutation,
+  query,
+  type FnDefinition,
+  type FnType,
+  type TypedFn,
+} from "./definition.ts";
 export { v, type Infer, type InferShape, type Shape, type Validator } from "./validators.ts";

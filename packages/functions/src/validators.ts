@@ -1,6 +1,18 @@
 /** A validator is data: what the server checks, and what tools can read. */
 export interface Validator<T = unknown, O extends boolean = boolean> {
-  readonly type: "string" | "number" | "int" | "boolean" | "id" | "datetime" | "null" | "array" | "object" | "union" | "literal" | "any";
+  readonly type:
+    | "string"
+    | "number"
+    | "int"
+    | "boolean"
+    | "id"
+    | "datetime"
+    | "null"
+    | "array"
+    | "object"
+    | "union"
+    | "literal"
+    | "any";
   readonly optional?: O;
   readonly table?: string;
   readonly items?: Validator;
@@ -16,10 +28,14 @@ export type Shape = Readonly<Record<string, Validator>>;
 /** The type of the values that a validator accepts. */
 export type Infer<V> = V extends { readonly __type?: infer T } ? T : never;
 
-type OptionalKeys<S extends Shape> = { [K in keyof S]: S[K] extends Validator<unknown, true> ? K : never }[keyof S];
+type OptionalKeys<S extends Shape> = {
+  [K in keyof S]: S[K] extends Validator<unknown, true> ? K : never;
+}[keyof S];
 
 /** The type of an object with these validators. */
-export type InferShape<S extends Shape> = { [K in Exclude<keyof S, OptionalKeys<S>>]: Infer<S[K]> } & { [K in OptionalKeys<S>]?: Infer<S[K]> } extends infer O
+export type InferShape<S extends Shape> = {
+  [K in Exclude<keyof S, OptionalKeys<S>>]: Infer<S[K]>;
+} & { [K in OptionalKeys<S>]?: Infer<S[K]> } extends infer O
   ? { [K in keyof O]: O[K] }
   : never;
 
@@ -32,8 +48,8 @@ function make<T>(validator: Omit<Validator, "__type">): Required<T> {
 /**
  * The validators of a function's arguments.
  *
- * @example
- * mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async (ctx, args) => { ... } })
+ * @example mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async
+ *   (ctx, args) => { ... } })
  */
 export const v = {
   string: () => make<string>({ type: "string" }),
@@ -52,8 +68,13 @@ export const v = {
   any: () => make<unknown>({ type: "any" }),
   array: <V extends Validator>(items: V) => make<Infer<V>[]>({ type: "array", items }),
   object: <S extends Shape>(fields: S) => make<InferShape<S>>({ type: "object", fields }),
-  union: <V extends readonly Validator[]>(...variants: V) => make<Infer<V[number]>>({ type: "union", variants }),
-  literal: <const L extends string | number | boolean | null>(value: L) => make<L>({ type: "literal", value }),
+  union: <V extends readonly Validator[]>(...variants: V) =>
+    make<Infer<V[number]>>({ type: "union", variants }),
+  literal: <const L extends string | number | boolean | null>(value: L) =>
+    make<L>({ type: "literal", value }),
   /** May be absent. */
-  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => ({ ...(inner as Validator<Infer<V>>), optional: true }),
+  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => ({
+    ...(inner as Validator<Infer<V>>),
+    optional: true,
+  }),
 } as const;

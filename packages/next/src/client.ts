@@ -1,5 +1,6 @@
 /**
- * Pylon in client components of the App Router: `PylonProvider`, and the hooks and forms of @pylonsync/react.
+ * Pylon in client components of the App Router: `PylonProvider`, and the hooks and forms of
+ * @pylonsync/react.
  *
  * @module
  */

@@ -4,26 +4,33 @@ import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 /**
  * How the guard knows who is signed in, and where it sends others.
  *
- * @example
- * export const proxy = (request: NextRequest) => guard(request, { url: "http://localhost:4321", signIn: "/sign-in", verify: true });
+ * @example export const proxy = (request: NextRequest) => guard(request, { url:
+ *   "http://localhost:4321", signIn: "/sign-in", verify: true });
  */
 export interface GuardOptions extends PylonSettings {
-  /** The page to sign in at, which gets the target as `next`. Default `/auth/sign-in`, the Pylon server's own. */
+  /**
+   * The page to sign in at, which gets the target as `next`. Default `/auth/sign-in`, the Pylon
+   * server's own.
+   */
   readonly signIn?: string;
   /**
-   * Asks the Pylon server whether the cookie is a user's session. Without it a cookie is enough, which tells nothing of who it is: the page
-   * asks with `requireSession` anyway. Default false.
+   * Asks the Pylon server whether the cookie is a user's session. Without it a cookie is enough,
+   * which tells nothing of who it is: the page asks with `requireSession` anyway. Default false.
    */
   readonly verify?: boolean;
   /** How long the Pylon server may take to verify, in milliseconds. Default 5000. */
   readonly timeoutMs?: number;
 }
 
-/** Lets a request through that somebody who is signed in sends, and sends others to sign in and back. */
+/**
+ * Lets a request through that somebody who is signed in sends, and sends others to sign in and
+ * back.
+ */
 export async function guard(request: NextRequest, options: GuardOptions): Promise<NextResponse> {
   const { pathname, search } = request.nextUrl;
   const value = request.cookies.get(cookieNameOf(options))?.value;
-  if (value !== undefined && (options.verify !== true || (await isSession(value, options)))) return NextResponse.next();
+  if (value !== undefined && (options.verify !== true || (await isSession(value, options))))
+    return NextResponse.next();
   const url = new URL(options.signIn ?? "/auth/sign-in", request.nextUrl);
   url.searchParams.set("next", pathname + search);
   return NextResponse.redirect(url);
@@ -33,7 +40,11 @@ export async function guard(request: NextRequest, options: GuardOptions): Promis
 async function isSession(value: string, options: GuardOptions): Promise<boolean> {
   const cookie = `${cookieNameOf(options)}=${encodeURIComponent(value)}`;
   try {
-    const response = await fetch(`${urlOf(options)}/api/auth/me`, { headers: { Cookie: cookie }, cache: "no-store", signal: AbortSignal.timeout(options.timeoutMs ?? 5000) });
+    const response = await fetch(`${urlOf(options)}/api/auth/me`, {
+      headers: { Cookie: cookie },
+      cache: "no-store",
+      signal: AbortSignal.timeout(options.timeoutMs ?? 5000),
+    });
     if (!response.ok) return true;
     const { user_id: userId } = (await response.json()) as { readonly user_id: string | null };
     return userId !== null;

@@ -1,5 +1,6 @@
 /**
- * A path or a pattern of paths: `/about`, `/blog/:slug`, `/docs/:path*` (with `/docs` itself), `/files/:path+`.
+ * A path or a pattern of paths: `/about`, `/blog/:slug`, `/docs/:path*` (with `/docs` itself),
+ * `/files/:path+`.
  *
  * @throws Error for what is no such pattern
  */
@@ -10,7 +11,8 @@ export function pathPattern(pattern: string): (path: string) => boolean {
     if (/^:\w+\*$/.test(part)) return "(?:/.*)?";
     if (/^:\w+\+$/.test(part)) return "/.+";
     if (/^:\w+$/.test(part)) return "/[^/]+";
-    if (/[:*()]/.test(part)) throw new Error(`"${part}" of "${pattern}" is not understood: use :name, :name* or :name+.`);
+    if (/[:*()]/.test(part))
+      throw new Error(`"${part}" of "${pattern}" is not understood: use :name, :name* or :name+.`);
     return `/${part.replaceAll(/[.+?^${}|[\]\\]/g, "\\$&")}`;
   });
   const test = new RegExp(`^${source.join("")}/?$`);

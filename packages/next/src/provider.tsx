@@ -5,9 +5,15 @@ import type { ReactElement, ReactNode } from "react";
 
 export interface PylonProviderProps {
   readonly children: ReactNode;
-  /** What `auth()` said: `useSession` knows it in the first render, on the server and in the browser. */
+  /**
+   * What `auth()` said: `useSession` knows it in the first render, on the server and in the
+   * browser.
+   */
   readonly session?: ResolvedSession;
-  /** The Pylon server's socket, such as `wss://api.example.com/ws`: Next passes no sockets on. Without it changes come by asking again and again. */
+  /**
+   * The Pylon server's socket, such as `wss://api.example.com/ws`: Next passes no sockets on.
+   * Without it changes come by asking again and again.
+   */
   readonly socketUrl?: string;
   /** Where the API is. Default: this page's own origin, where `createPylonHandler` is. */
   readonly baseUrl?: string;
@@ -18,11 +24,16 @@ export interface PylonProviderProps {
 /**
  * Gives the client engine to the components below, signed in by the cookie.
  *
- * @example
- * // app/layout.tsx
- * <PylonProvider session={await auth()} socketUrl={process.env.PYLON_SOCKET_URL}>{children}</PylonProvider>
+ * @example // app/layout.tsx <PylonProvider session={await auth()}
+ *   socketUrl={process.env.PYLON_SOCKET_URL}>{children}</PylonProvider>
  */
-export function PylonProvider({ children, session, socketUrl, baseUrl, appName }: PylonProviderProps): ReactElement {
+export function PylonProvider({
+  children,
+  session,
+  socketUrl,
+  baseUrl,
+  appName,
+}: PylonProviderProps): ReactElement {
   const here = typeof location === "undefined" ? "http://localhost" : location.origin;
   return (
     <EngineProvider
@@ -38,6 +49,12 @@ export function PylonProvider({ children, session, socketUrl, baseUrl, appName }
 }
 
 /** Without what else a caller may have put there, such as the user's row. */
-function onlySession({ userId, tenantId, isAdmin, isGuest, roles }: ResolvedSession): ResolvedSession {
+function onlySession({
+  userId,
+  tenantId,
+  isAdmin,
+  isGuest,
+  roles,
+}: ResolvedSession): ResolvedSession {
   return { userId, tenantId, isAdmin, isGuest, roles };
 }

@@ -8,21 +8,37 @@ import { guard, type GuardOptions } from "./guard.ts";
 import { pathPattern } from "./path-pattern.ts";
 
 export interface PylonMiddlewareOptions extends GuardOptions {
-  /** Paths that are for everybody, such as `/` and `/blog/:path*`. Pylon's own `/api`, `/auth` and what Next serves always are. */
+  /**
+   * Paths that are for everybody, such as `/` and `/blog/:path*`. Pylon's own `/api`, `/auth` and
+   * what Next serves always are.
+   */
   readonly publicPaths?: readonly string[];
 }
 
 /**
- * Sends whoever is not signed in to the sign-in page and back, on every path but the public ones. It is quick, and no more than that: what a page
- * shows is decided by `requireSession` and the policies.
+ * Sends whoever is not signed in to the sign-in page and back, on every path but the public ones.
+ * It is quick, and no more than that: what a page shows is decided by `requireSession` and the
+ * policies.
  *
  * @example
  * export const proxy = pylonMiddleware({ publicPaths: ["/", "/blog/:path*"], signIn: "/sign-in" });
  */
-export function pylonMiddleware({ publicPaths = [], ...options }: PylonMiddlewareOptions = {}): (request: NextRequest) => Promise<NextResponse> {
+export function pylonMiddleware({ publicPaths = [], ...options }: PylonMiddlewareOptions = {}): (
+  request: NextRequest,
+) => Promise<NextResponse> {
   const signIn = options.signIn ?? "/auth/sign-in";
-  const isOpen = ["/api/:path*", "/auth/:path*", "/_next/:path*", "/favicon.ico", signIn, ...publicPaths].map(pathPattern);
-  return async (request) => (isOpen.some((matches) => matches(request.nextUrl.pathname)) ? NextResponse.next() : guard(request, options));
+  const isOpen = [
+    "/api/:path*",
+    "/auth/:path*",
+    "/_next/:path*",
+    "/favicon.ico",
+    signIn,
+    ...publicPaths,
+  ].map(pathPattern);
+  return async (request) =>
+    isOpen.some((matches) => matches(request.nextUrl.pathname))
+      ? NextResponse.next()
+      : guard(request, options);
 }
 
 export interface PylonProxyOptions extends PylonMiddlewareOptions {
@@ -35,12 +51,25 @@ export interface PylonProxyOptions extends PylonMiddlewareOptions {
 /**
  * The same the other way round: only the paths of `matcher` are guarded.
  *
- * @example
- * export const { proxy } = createPylonProxy({ matcher: ["/dashboard/:path*"], loginUrl: "/login" });
+ * @example export const { proxy } = createPylonProxy({ matcher: ["/dashboard/:path*"], loginUrl:
+ *   "/login" });
  */
-export function createPylonProxy({ matcher = ["/dashboard/:path*"], loginUrl, ...options }: PylonProxyOptions = {}): { readonly proxy: (request: NextRequest) => Promise<NextResponse>; readonly config: { readonly matcher: string[] } } {
+export function createPylonProxy({
+  matcher = ["/dashboard/:path*"],
+  loginUrl,
+  ...options
+}: PylonProxyOptions = {}): {
+  readonly proxy: (request: NextRequest) => Promise<NextResponse>;
+  readonly config: { readonly matcher: string[] };
+} {
   const isGuarded = matcher.map(pathPattern);
-  const middleware = pylonMiddleware({ ...options, ...(loginUrl === undefined ? {} : { signIn: loginUrl }) });
-  const proxy = async (request: NextRequest): Promise<NextResponse> => (isGuarded.some((matches) => matches(request.nextUrl.pathname)) ? middleware(request) : NextResponse.next());
+  const middleware = pylonMiddleware({
+    ...options,
+    ...(loginUrl === undefined ? {} : { signIn: loginUrl }),
+  });
+  const proxy = async (request: NextRequest): Promise<NextResponse> =>
+    isGuarded.some((matches) => matches(request.nextUrl.pathname))
+      ? middleware(request)
+      : NextResponse.next();
   return { proxy, config: { matcher: [...matcher] } };
 }

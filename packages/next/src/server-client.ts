@@ -1,5 +1,16 @@
-import type { EntityName, FunctionName, RegisteredEntities, RegisteredFunctions } from "@pylonsync/sdk";
-import { ANONYMOUS_SESSION, PylonClientError, toResolvedSession, type QueryOptions, type ResolvedSession } from "@pylonsync/sync";
+import type {
+  EntityName,
+  FunctionName,
+  RegisteredEntities,
+  RegisteredFunctions,
+} from "@pylonsync/sdk";
+import {
+  ANONYMOUS_SESSION,
+  PylonClientError,
+  toResolvedSession,
+  type QueryOptions,
+  type ResolvedSession,
+} from "@pylonsync/sync";
 import { safePath } from "@pylonsync/react/safe-path";
 import type { Preloaded, User } from "@pylonsync/react";
 import { cookies, headers } from "next/headers";
@@ -24,10 +35,16 @@ export interface PylonServerOptions extends PylonSettings {
   readonly timeoutMs?: number;
 }
 
-/** Sends on what tells requests apart; the address of who asks is counted by the limits, where the Pylon server trusts this one. */
+/**
+ * Sends on what tells requests apart; the address of who asks is counted by the limits, where the
+ * Pylon server trusts this one.
+ */
 const FORWARDED = ["x-forwarded-for", "x-request-id", "user-agent", "traceparent"] as const;
 
-/** The Pylon server as one request's caller may use it. It never has more rights than whoever sent the request. */
+/**
+ * The Pylon server as one request's caller may use it. It never has more rights than whoever sent
+ * the request.
+ */
 export class PylonServerClient {
   readonly #options: PylonServerOptions;
   /** Asked once for each request, however many components ask. */
@@ -41,7 +58,8 @@ export class PylonServerClient {
   /**
    * The session, or null where nobody is signed in. A guest is somebody.
    *
-   * @throws PylonUnreachableError when the Pylon server does not answer: nobody is signed out by that
+   * @throws PylonUnreachableError when the Pylon server does not answer: nobody is signed out by
+   *   that
    */
   async getSession(): Promise<SignedInSession | null> {
     const session = await this.auth();
@@ -49,38 +67,91 @@ export class PylonServerClient {
   }
 
   /**
-   * The session; where nobody is signed in, the browser is sent to sign in, and comes back to where it was going.
+   * The session; where nobody is signed in, the browser is sent to sign in, and comes back to where
+   * it was going.
    *
-   * @param options `redirectTo`: where to after the sign-in, a path of this origin; `allowGuests`: a guest is enough
+   * @param options `redirectTo`: where to after the sign-in, a path of this origin; `allowGuests`:
+   *   a guest is enough
    */
-  async requireSession({ redirectTo, allowGuests = false }: { readonly redirectTo?: string; readonly allowGuests?: boolean } = {}): Promise<SignedInSession> {
+  async requireSession({
+    redirectTo,
+    allowGuests = false,
+  }: {
+    readonly redirectTo?: string;
+    readonly allowGuests?: boolean;
+  } = {}): Promise<SignedInSession> {
     const session = await this.getSession();
     if (session !== null && (allowGuests || !session.isGuest)) return session;
     const { signIn = "/auth/sign-in" } = this.#options;
     if (redirectTo === undefined) return redirect(signIn);
-    return redirect(`${signIn}${signIn.includes("?") ? "&" : "?"}next=${encodeURIComponent(safePath(redirectTo))}`);
+    return redirect(
+      `${signIn}${signIn.includes("?") ? "&" : "?"}next=${encodeURIComponent(safePath(redirectTo))}`,
+    );
   }
 
   /** Rows that the caller may read. @throws PylonClientError, PylonUnreachableError */
-  async queryDb<E extends EntityName>(entity: E, { where, orderBy, limit }: QueryOptions = {}): Promise<readonly RegisteredEntities[E][]> {
-    const filter = { ...where, ...(orderBy === undefined ? {} : { $order: orderBy }), ...(limit === undefined ? {} : { $limit: limit }) };
-    return (await this.json("POST", `/api/query/${encodeURIComponent(entity)}`, filter)) as readonly RegisteredEntities[E][];
+  async queryDb<E extends EntityName>(
+    entity: E,
+    { where, orderBy, limit }: QueryOptions = {},
+  ): Promise<readonly RegisteredEntities[E][]> {
+    const filter = {
+      ...where,
+      ...(orderBy === undefined ? {} : { $order: orderBy }),
+      ...(limit === undefined ? {} : { $limit: limit }),
+    };
+    return (await this.json(
+      "POST",
+      `/api/query/${encodeURIComponent(entity)}`,
+      filter,
+    )) as readonly RegisteredEntities[E][];
   }
 
-  /** Rows for `usePreloadedQuery`, which shows them until the client's replica is there. @throws PylonClientError, PylonUnreachableError */
-  async preloadQuery<E extends EntityName>(entity: E, options: QueryOptions = {}): Promise<Preloaded<E>> {
+  /**
+   * Rows for `usePreloadedQuery`, which shows them until the client's replica is there.
+   *
+   * @throws PylonClientError, PylonUnreachableError
+   */
+  async preloadQuery<E extends EntityName>(
+    entity: E,
+    options: QueryOptions = {},
+  ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
     return { entity, options, rows, userId };
   }
 
-  /** Calls a function as the caller. @throws PylonClientError with the function's code, PylonUnreachableError */
-  async callFn<N extends FunctionName>(name: N, args: RegisteredFunctions[N]["args"]): Promise<RegisteredFunctions[N]["result"]> {
-    return (await this.json("POST", `/api/fn/${encodeURIComponent(name)}`, args)) as RegisteredFunctions[N]["result"];
+  /**
+   * Calls a function as the caller.
+   *
+   * @throws PylonClientError with the function's code, PylonUnreachableError
+   */
+  async callFn<N extends FunctionName>(
+    name: N,
+    args: RegisteredFunctions[N]["args"],
+  ): Promise<RegisteredFunctions[N]["result"]> {
+    return (await this.json(
+      "POST",
+      `/api/fn/${encodeURIComponent(name)}`,
+      args,
+    )) as RegisteredFunctions[N]["result"];
   }
 
-  /** Asks the HTTP API as the caller. @param path from the root @throws PylonClientError when it is refused, PylonUnreachableError */
-  async json(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<unknown> {
-    const response = await this.fetch(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) });
+  /**
+   * Asks the HTTP API as the caller.
+   *
+   * @param path from the root
+   * @throws PylonClientError when it is refused, PylonUnreachableError
+   */
+  async json(
+    method: "GET" | "POST" | "PATCH" | "DELETE",
+    path: string,
+    body?: unknown,
+  ): Promise<unknown> {
+    const response = await this.fetch(path, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+    });
     if (!response.ok) throw await PylonClientError.from(response);
     return response.json();
   }
@@ -90,7 +161,8 @@ export class PylonServerClient {
     const { timeoutMs = 10_000 } = this.#options;
     const sent = new Headers(init.headers);
     const session = await this.#cookie();
-    // As a cookie, which the Pylon server takes for a session only, and for nobody when that has ended.
+    // As a cookie, which the Pylon server takes for a session only, and for nobody when that has
+    // ended.
     if (session !== null) sent.set("Cookie", session);
     const received = await headers();
     for (const name of FORWARDED) {
@@ -98,7 +170,13 @@ export class PylonServerClient {
       if (value !== null && !sent.has(name)) sent.set(name, value);
     }
     try {
-      return await fetch(urlOf(this.#options) + rooted(path), { cache: "no-store", redirect: "manual", ...init, headers: sent, signal: init.signal ?? AbortSignal.timeout(timeoutMs) });
+      return await fetch(urlOf(this.#options) + rooted(path), {
+        cache: "no-store",
+        redirect: "manual",
+        ...init,
+        headers: sent,
+        signal: init.signal ?? AbortSignal.timeout(timeoutMs),
+      });
     } catch (cause) {
       throw new PylonUnreachableError(cause);
     }
@@ -108,11 +186,16 @@ export class PylonServerClient {
     if ((await this.#cookie()) === null) return { ...ANONYMOUS_SESSION, user: null };
     const response = await this.fetch("/api/auth/session");
     if (!response.ok) throw await PylonClientError.from(response);
-    const answer = (await response.json()) as { readonly session: unknown; readonly user: User | null };
+    const answer = (await response.json()) as {
+      readonly session: unknown;
+      readonly user: User | null;
+    };
     return { ...toResolvedSession(answer.session), user: answer.user };
   }
 
-  /** The session's cookie alone: the others of this site are none of the Pylon server's business. */
+  /**
+   * The session's cookie alone: the others of this site are none of the Pylon server's business.
+   */
   async #cookie(): Promise<string | null> {
     const name = cookieNameOf(this.#options);
     const value = (await cookies()).get(name)?.value;

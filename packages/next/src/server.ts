@@ -5,14 +5,19 @@
  */
 import { PylonServerClient, type PylonServerOptions } from "./server-client.ts";
 
-export { PylonServerClient, type PylonServerOptions, type ServerSession, type SignedInSession } from "./server-client.ts";
+export {
+  PylonServerClient,
+  type PylonServerOptions,
+  type ServerSession,
+  type SignedInSession,
+} from "./server-client.ts";
 export { PylonUnreachableError } from "./unreachable.ts";
 export { safePath } from "@pylonsync/react/safe-path";
 export { PylonClientError } from "@pylonsync/sync";
 
 /**
- * A client with settings of its own, for an app that has more than one Pylon server. Others need only PYLON_URL and PYLON_COOKIE_NAME, and the
- * functions below.
+ * A client with settings of its own, for an app that has more than one Pylon server. Others need
+ * only PYLON_URL and PYLON_COOKIE_NAME, and the functions below.
  *
  * @example
  * export const pylon = createPylonServer({ cookieName: "notes_session" });
@@ -45,15 +50,17 @@ export const getSession: PylonServerClient["getSession"] = () => pylon.getSessio
  * @example
  * const { user } = await requireSession({ redirectTo: "/notes" });
  */
-export const requireSession: PylonServerClient["requireSession"] = (options) => pylon.requireSession(options);
+export const requireSession: PylonServerClient["requireSession"] = (options) =>
+  pylon.requireSession(options);
 
 /**
  * Rows that the caller may read.
  *
- * @example
- * const notes = await queryDb("Note", { where: { done: false }, orderBy: { createdAt: "desc" }, limit: 20 });
+ * @example const notes = await queryDb("Note", { where: { done: false }, orderBy: { createdAt:
+ *   "desc" }, limit: 20 });
  */
-export const queryDb: PylonServerClient["queryDb"] = (entity, options) => pylon.queryDb(entity, options);
+export const queryDb: PylonServerClient["queryDb"] = (entity, options) =>
+  pylon.queryDb(entity, options);
 
 /**
  * Rows for `usePreloadedQuery` in a client component.
@@ -61,7 +68,8 @@ export const queryDb: PylonServerClient["queryDb"] = (entity, options) => pylon.
  * @example
  * return <Notes preloaded={await preloadQuery("Note")} />;
  */
-export const preloadQuery: PylonServerClient["preloadQuery"] = (entity, options) => pylon.preloadQuery(entity, options);
+export const preloadQuery: PylonServerClient["preloadQuery"] = (entity, options) =>
+  pylon.preloadQuery(entity, options);
 
 /**
  * Calls a function as the caller.

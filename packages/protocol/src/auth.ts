@@ -1,6 +1,9 @@
 import * as v from "valibot";
 
-/** Who is calling, as `GET /api/auth/me` answers it. Flags that are false and values that are absent are left out. */
+/**
+ * Who is calling, as `GET /api/auth/me` answers it. Flags that are false and values that are absent
+ * are left out.
+ */
 export const AuthContextSchema = v.object({
   user_id: v.nullable(v.string()),
   is_admin: v.boolean(),
@@ -14,8 +17,16 @@ export const AuthContextSchema = v.object({
 export type AuthContext = v.InferOutput<typeof AuthContextSchema>;
 
 /** Answer of every way of signing in. `expires_at` is in seconds since 1970. */
-export const SignedInSchema = v.object({ token: v.string(), user_id: v.string(), expires_at: v.optional(v.number()) });
+export const SignedInSchema = v.object({
+  token: v.string(),
+  user_id: v.string(),
+  expires_at: v.optional(v.number()),
+});
 
 /** Answer of `POST /api/auth/guest`. */
-export const GuestSessionSchema = v.object({ token: v.string(), user_id: v.string(), guest: v.literal(true) });
+export const GuestSessionSchema = v.object({
+  token: v.string(),
+  user_id: v.string(),
+  guest: v.literal(true),
+});
 export type GuestSession = v.InferOutput<typeof GuestSessionSchema>;

@@ -27,7 +27,9 @@ export const ChangeEventSchema = v.object({
 });
 export type ChangeEvent = v.InferOutput<typeof ChangeEventSchema>;
 
-/** A change that a client wants to make. `op_id` makes a retry safe: the same id is applied once. */
+/**
+ * A change that a client wants to make. `op_id` makes a retry safe: the same id is applied once.
+ */
 export const ClientChangeSchema = v.object({
   entity: v.string(),
   row_id: v.string(),

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
 /**
- * Every error code that Pylon itself answers, with its HTTP status. An app's functions may throw codes of their own, which
- * are answered as 400 unless they are listed here.
+ * Every error code that Pylon itself answers, with its HTTP status. An app's functions may throw
+ * codes of their own, which are answered as 400 unless they are listed here.
  */
 export const ERROR_STATUS = {
   // the request
@@ -128,8 +128,8 @@ export interface ErrorDetails {
 /**
  * A refusal that the caller may read: everything in it goes out as it is.
  *
- * @example
- * throw new PylonError("NOT_FOUND", "No Todo has the id \"x1\".", { hint: "List /api/entities/Todo to see the ids." });
+ * @example throw new PylonError("NOT_FOUND", "No Todo has the id \"x1\".", { hint: "List
+ *   /api/entities/Todo to see the ids." });
  */
 export class PylonError extends Error {
   override readonly name = "PylonError";

@@ -8,13 +8,16 @@ export function isRowId(value: unknown): value is string {
 /**
  * Makes row ids: 40 lowercase hex characters that sort by the time they were made.
  *
- * 12 characters of milliseconds, 8 of a counter within the millisecond, 20 of randomness (80 bits), so that ids made by
- * different machines at the same time do not meet.
+ * 12 characters of milliseconds, 8 of a counter within the millisecond, 20 of randomness (80 bits),
+ * so that ids made by different machines at the same time do not meet.
  *
  * @param now milliseconds since 1970
  * @param random fills the given bytes, as `crypto.getRandomValues`
  */
-export function createIdFactory(now: () => number, random: (bytes: Uint8Array) => void): () => string {
+export function createIdFactory(
+  now: () => number,
+  random: (bytes: Uint8Array) => void,
+): () => string {
   const bytes = new Uint8Array(1000);
   let used = bytes.length;
   let last = 0;

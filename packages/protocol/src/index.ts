@@ -1,7 +1,8 @@
 /**
  * The wire of Pylon: everything that a client and a server say to each other.
  *
- * Nothing in here does I/O. Each message is a schema, so both sides check what they receive with the same code.
+ * Nothing in here does I/O. Each message is a schema, so both sides check what they receive with
+ * the same code.
  *
  * @module
  */

@@ -3,7 +3,10 @@ import type { ErrorCode } from "./errors.ts";
 const WORDS: ReadonlyMap<string, string> = new Map<ErrorCode, string>([
   ["OAUTH_DENIED", "You did not allow it there, so you are not signed in."],
   ["OAUTH_UNREACHABLE", "The other service can't be reached. Try again later."],
-  ["ACCOUNT_EXISTS", "There is an account with this e-mail address already. Sign in to it as before; the other account can be added from there."],
+  [
+    "ACCOUNT_EXISTS",
+    "There is an account with this e-mail address already. Sign in to it as before; the other account can be added from there.",
+  ],
   ["ACCOUNT_TAKEN", "That account belongs to another user here."],
   ["AUTH_REQUIRED", "You were signed out in between. Sign in again."],
   ["SIGN_UP_REFUSED", "No account is made for you here."],
@@ -14,8 +17,8 @@ const WORDS: ReadonlyMap<string, string> = new Map<ErrorCode, string>([
 ]);
 
 /**
- * What a page says where a sign-in with an account elsewhere comes back to it with `oauth_error`. By the code, because the message beside it in the
- * URL may be anybody's who made the link.
+ * What a page says where a sign-in with an account elsewhere comes back to it with `oauth_error`.
+ * By the code, because the message beside it in the URL may be anybody's who made the link.
  */
 export function oauthFailureText(code: string): string {
   return WORDS.get(code) ?? "This sign-in did not work. Try again.";

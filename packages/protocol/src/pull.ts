@@ -5,7 +5,8 @@ import { ChangeEventSchema } from "./change.ts";
  * Answer of `GET /api/sync/pull?since=&epoch=&limit=&page=`.
  *
  * `since=0` is a snapshot: one `insert` for each readable row. Without `limit` it comes in one answer; with `limit` in pages:
- * while `next_page` is there, ask again with `page=<next_page>`. `since=N` is what happened after N; ask again from
+ * while `next_page` is there, ask again with `page=<next_page>`. `since=N` is what happened after
+ * N; ask again from
  * `cursor.last_seq` while `has_more`.
  *
  * `epoch` names the log that `last_seq` counts in; a cursor of another epoch is answered 410 RESYNC_REQUIRED.

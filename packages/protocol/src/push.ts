@@ -5,9 +5,9 @@ import { MAX_PUSH_CHANGES } from "./limits.ts";
 /**
  * Body of `POST /api/sync/push`.
  *
- * Changes run in order, each on its own. A client that sets `results: true` gets one result for each change. Without it, the
- * server stops at the first refused change, because an older client matches results by position: the changes after it stay
- * pending there.
+ * Changes run in order, each on its own. A client that sets `results: true` gets one result for
+ * each change. Without it, the server stops at the first refused change, because an older client
+ * matches results by position: the changes after it stay pending there.
  */
 export const PushRequestSchema = v.object({
   changes: v.pipe(v.array(ClientChangeSchema), v.maxLength(MAX_PUSH_CHANGES)),
@@ -22,7 +22,12 @@ export const PushResultSchema = v.object({
   status: v.picklist(["applied", "deduped", "refused"]),
   id: v.optional(v.string()),
   error: v.optional(
-    v.object({ code: v.string(), message: v.string(), hint: v.optional(v.string()), field: v.optional(v.string()) }),
+    v.object({
+      code: v.string(),
+      message: v.string(),
+      hint: v.optional(v.string()),
+      field: v.optional(v.string()),
+    }),
   ),
 });
 export type PushResult = v.InferOutput<typeof PushResultSchema>;

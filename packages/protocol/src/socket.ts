@@ -3,21 +3,35 @@ import { ChangeEventSchema } from "./change.ts";
 import { PresenceMessageSchema, RoomEventSchema, TopicMessageSchema } from "./rooms.ts";
 
 /**
- * First message on a socket that was opened with `?since=`: all changes after `seq` follow on this socket, none is left out.
- * The server first sends what happened between `since` and `seq`.
+ * First message on a socket that was opened with `?since=`: all changes after `seq` follow on this
+ * socket, none is left out. The server first sends what happened between `since` and `seq`.
  */
-export const HelloSchema = v.object({ type: v.literal("hello"), seq: v.number(), epoch: v.string() });
+export const HelloSchema = v.object({
+  type: v.literal("hello"),
+  seq: v.number(),
+  epoch: v.string(),
+});
 export type Hello = v.InferOutput<typeof HelloSchema>;
 
-/** The replica can't be continued from where it is (too old, schema or policies changed): pull a snapshot. */
+/**
+ * The replica can't be continued from where it is (too old, schema or policies changed): pull a
+ * snapshot.
+ */
 export const ResyncSchema = v.object({ type: v.literal("resync"), reason: v.string() });
 export type Resync = v.InferOutput<typeof ResyncSchema>;
 
 /**
- * What a server sends on the WebSocket and, as `data:` lines, on the SSE stream. A change comes bare, without an envelope.
- * A client ignores types it does not know.
+ * What a server sends on the WebSocket and, as `data:` lines, on the SSE stream. A change comes
+ * bare, without an envelope. A client ignores types it does not know.
  */
-export const ServerMessageSchema = v.union([ChangeEventSchema, HelloSchema, ResyncSchema, RoomEventSchema, PresenceMessageSchema, TopicMessageSchema]);
+export const ServerMessageSchema = v.union([
+  ChangeEventSchema,
+  HelloSchema,
+  ResyncSchema,
+  RoomEventSchema,
+  PresenceMessageSchema,
+  TopicMessageSchema,
+]);
 export type ServerMessage = v.InferOutput<typeof ServerMessageSchema>;
 
 /** Why a server closes a socket. All but `UNAUTHORIZED` and `SESSION_ENDED` mean: connect again. */
@@ -41,7 +55,9 @@ export function bearerProtocol(token: string): string {
  *
  * @returns null when there is no `bearer.` entry or its percent-encoding is broken.
  */
-export function parseBearerProtocol(header: string | null): { token: string; protocol: string } | null {
+export function parseBearerProtocol(
+  header: string | null,
+): { token: string; protocol: string } | null {
   for (const entry of (header ?? "").split(",")) {
     const protocol = entry.trim();
     if (!protocol.startsWith("bearer.")) continue;

@@ -1,10 +1,20 @@
 import { and, isFalse, literal, not, or } from "./build.ts";
 import { areEqual, isMember, isNullLiteral, isOrdered, textTest } from "./evaluate.ts";
-import { FALSE, TRUE, type CompareExpr, type Env, type Expr, type InExpr, type ListExpr, type PathExpr, type Scalar } from "./expr.ts";
+import {
+  FALSE,
+  TRUE,
+  type CompareExpr,
+  type Env,
+  type Expr,
+  type InExpr,
+  type ListExpr,
+  type PathExpr,
+  type Scalar,
+} from "./expr.ts";
 
 /**
- * Evaluates what can be evaluated: the roots that `env` has are replaced by their values, and what follows from them is folded. The
- * rest of the tree stays.
+ * Evaluates what can be evaluated: the roots that `env` has are replaced by their values, and what
+ * follows from them is folded. The rest of the tree stays.
  *
  * @returns TRUE or FALSE when that decides it
  * @example
@@ -36,21 +46,38 @@ export function bind(expr: Expr, env: Env): Expr {
     case "contains": {
       const text = bindOperand(expr.text, env);
       const part = bindOperand(expr.part, env);
-      if (isNullLiteral(text) || isNullLiteral(part) || text.kind === "list" || part.kind === "list") return FALSE;
-      if (text.kind === "literal" && part.kind === "literal") return truth(textTest(text.value, part.value, "contains"));
+      if (
+        isNullLiteral(text) ||
+        isNullLiteral(part) ||
+        text.kind === "list" ||
+        part.kind === "list"
+      )
+        return FALSE;
+      if (text.kind === "literal" && part.kind === "literal")
+        return truth(textTest(text.value, part.value, "contains"));
       return { ...expr, text, part };
     }
     case "startsWith": {
       const text = bindOperand(expr.text, env);
       const prefix = bindOperand(expr.prefix, env);
-      if (isNullLiteral(text) || isNullLiteral(prefix) || text.kind === "list" || prefix.kind === "list") return FALSE;
-      if (text.kind === "literal" && prefix.kind === "literal") return truth(textTest(text.value, prefix.value, "startsWith"));
+      if (
+        isNullLiteral(text) ||
+        isNullLiteral(prefix) ||
+        text.kind === "list" ||
+        prefix.kind === "list"
+      )
+        return FALSE;
+      if (text.kind === "literal" && prefix.kind === "literal")
+        return truth(textTest(text.value, prefix.value, "startsWith"));
       return { ...expr, text, prefix };
     }
   }
 }
 
-/** A value that turned out null equals nothing; only the literal `null` asks for it. So the comparison is decided here, where both are known. */
+/**
+ * A value that turned out null equals nothing; only the literal `null` asks for it. So the
+ * comparison is decided here, where both are known.
+ */
 function bindCompare(expr: CompareExpr, env: Env): Expr {
   const left = bindOperand(expr.left, env);
   const right = bindOperand(expr.right, env);
@@ -77,16 +104,27 @@ function bindIn(expr: InExpr, env: Env): Expr {
   // A null that came out of a path is no member and has none; a null that was written asks for it.
   const list = expr.list.kind === "list" ? withoutFoundNulls(expr.list, bound) : bound;
   if (list.items.length === 0) return FALSE;
-  if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral)) return FALSE;
+  if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral))
+    return FALSE;
   if (isNullLiteral(item)) return truth(list.items.some(isNullLiteral));
   if (item.kind === "literal" && list.items.every((entry) => entry.kind === "literal")) {
-    return truth(isMember(item.value, list.items.map((entry) => (entry.kind === "literal" ? entry.value : null))));
+    return truth(
+      isMember(
+        item.value,
+        list.items.map((entry) => (entry.kind === "literal" ? entry.value : null)),
+      ),
+    );
   }
   return { ...expr, item, list };
 }
 
 function withoutFoundNulls(written: ListExpr, bound: ListExpr): ListExpr {
-  return { ...bound, items: bound.items.filter((item, index) => !isNullLiteral(item) || written.items[index]?.kind === "literal") };
+  return {
+    ...bound,
+    items: bound.items.filter(
+      (item, index) => !isNullLiteral(item) || written.items[index]?.kind === "literal",
+    ),
+  };
 }
 
 function bindOperand(expr: Expr, env: Env): Expr {
@@ -108,13 +146,16 @@ function bindPath(expr: PathExpr, env: Env): Expr {
   const values = env[expr.root] as Readonly<Record<string, unknown>> | undefined;
   if (values === undefined) return expr;
   const value = Object.hasOwn(values, expr.name) ? (values[expr.name] ?? null) : null;
-  if (Array.isArray(value)) return { kind: "list", items: value.map((item) => literal(item as Scalar)) };
+  if (Array.isArray(value))
+    return { kind: "list", items: value.map((item) => literal(item as Scalar)) };
   return literal(value as Scalar);
 }
 
 /** At the place of a condition only `true` holds. */
 function truthOf(expr: Expr): Expr {
-  return expr.kind === "literal" || expr.kind === "list" ? truth(expr.kind === "literal" && expr.value === true) : expr;
+  return expr.kind === "literal" || expr.kind === "list"
+    ? truth(expr.kind === "literal" && expr.value === true)
+    : expr;
 }
 
 function truth(value: boolean): Expr {

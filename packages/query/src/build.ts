@@ -1,4 +1,14 @@
-import { FALSE, TRUE, type AndExpr, type Expr, type LiteralExpr, type OrExpr, type PathExpr, type Root, type Scalar } from "./expr.ts";
+import {
+  FALSE,
+  TRUE,
+  type AndExpr,
+  type Expr,
+  type LiteralExpr,
+  type OrExpr,
+  type PathExpr,
+  type Root,
+  type Scalar,
+} from "./expr.ts";
 
 /** All of them hold. Drops what is TRUE; is FALSE as soon as one is. */
 export function and(...items: readonly Expr[]): Expr {
@@ -39,7 +49,8 @@ export function isFalse(expr: Expr): boolean {
 function combine(kind: "and" | "or", items: readonly Expr[], neutral: Expr, absorbing: Expr): Expr {
   const flat: Expr[] = [];
   for (const item of items) {
-    if (item.kind === "literal" && item.value === (absorbing as LiteralExpr).value) return absorbing;
+    if (item.kind === "literal" && item.value === (absorbing as LiteralExpr).value)
+      return absorbing;
     if (item.kind === "literal" && item.value === (neutral as LiteralExpr).value) continue;
     if (item.kind === kind) flat.push(...(item as AndExpr | OrExpr).items);
     else flat.push(item);

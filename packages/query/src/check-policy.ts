@@ -32,7 +32,15 @@ const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["isTrustedDevice", "bool"],
 ]);
 
-const KINDS: Record<FieldKind, Kind> = { string: "text", richtext: "text", id: "text", int: "number", float: "number", bool: "bool", datetime: "datetime" };
+const KINDS: Record<FieldKind, Kind> = {
+  string: "text",
+  richtext: "text",
+  id: "text",
+  int: "number",
+  float: "number",
+  bool: "bool",
+  datetime: "datetime",
+};
 
 /** Checks names and kinds. An empty answer means that the policy can be used. */
 export function checkPolicy(expr: Expr, scope: PolicyScope): PolicyProblem[] {
@@ -59,7 +67,13 @@ class PolicyChecker {
         return;
       case "exists": {
         const entity = this.#scope.schema.get(expr.entity);
-        if (entity === undefined) this.#unknown(expr, `There is no entity "${expr.entity}".`, expr.entity, this.#scope.schema.keys());
+        if (entity === undefined)
+          this.#unknown(
+            expr,
+            `There is no entity "${expr.entity}".`,
+            expr.entity,
+            this.#scope.schema.keys(),
+          );
         else this.condition(expr.where, entity);
         return;
       }
@@ -77,7 +91,12 @@ class PolicyChecker {
         return;
       default: {
         const kind = this.#kindOf(expr, related);
-        if (kind !== "bool" && kind !== "any") this.#problem(expr, "This is no condition: it is neither true nor false.", "Compare it with something.");
+        if (kind !== "bool" && kind !== "any")
+          this.#problem(
+            expr,
+            "This is no condition: it is neither true nor false.",
+            "Compare it with something.",
+          );
       }
     }
   }
@@ -86,46 +105,67 @@ class PolicyChecker {
     const a = this.#kindOf(left, related);
     const b = this.#kindOf(right, related);
     const isOrdering = op !== "==" && op !== "!=";
-    if (isOrdering && [a, b].some((kind) => kind === "bool" || kind === "list" || kind === "null")) {
-      this.#problem(left, `A ${[a, b].find((kind) => kind === "bool" || kind === "list" || kind === "null") ?? ""} has no order.`);
+    if (
+      isOrdering &&
+      [a, b].some((kind) => kind === "bool" || kind === "list" || kind === "null")
+    ) {
+      this.#problem(
+        left,
+        `A ${[a, b].find((kind) => kind === "bool" || kind === "list" || kind === "null") ?? ""} has no order.`,
+      );
       return;
     }
     if (a === "list" || b === "list") {
       this.#problem(left, "A list is equal to nothing.", "Use `in` or `contains`.");
       return;
     }
-    if (!areAlike(a, left, b, right)) this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
+    if (!areAlike(a, left, b, right))
+      this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
   }
 
   #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
     const kind = this.#kindOf(item, related);
     if (kind === "list" || kind === "null") {
-      this.#problem(item, `A ${kind} is in no list.`, kind === "null" ? "Compare with null by ==." : undefined);
+      this.#problem(
+        item,
+        `A ${kind} is in no list.`,
+        kind === "null" ? "Compare with null by ==." : undefined,
+      );
       return;
     }
     if (list.kind === "list") {
       for (const entry of list.items) {
-        if (!areAlike(kind, item, this.#kindOf(entry, related), entry)) this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
+        if (!areAlike(kind, item, this.#kindOf(entry, related), entry))
+          this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
       }
       return;
     }
     const listKind = this.#kindOf(list, related);
     if (listKind === "any") return;
-    if (listKind !== "list") this.#problem(list, "What follows `in` is a list: [\"a\", \"b\"] or auth.roles.");
-    else if (kind !== "text" && kind !== "any") this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
+    if (listKind !== "list")
+      this.#problem(list, 'What follows `in` is a list: ["a", "b"] or auth.roles.');
+    else if (kind !== "text" && kind !== "any")
+      this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
   }
 
   #texts(text: Expr, part: Expr, related: EntityShape | undefined): void {
     for (const side of [text, part]) {
       const kind = this.#kindOf(side, related);
-      if (kind !== "text" && kind !== "any") this.#problem(side, `\`contains\` needs texts, and this is a ${kind}.`);
+      if (kind !== "text" && kind !== "any")
+        this.#problem(side, `\`contains\` needs texts, and this is a ${kind}.`);
     }
   }
 
   #kindOf(expr: Expr, related: EntityShape | undefined): Kind {
     switch (expr.kind) {
       case "literal":
-        return expr.value === null ? "null" : typeof expr.value === "string" ? "text" : typeof expr.value === "number" ? "number" : "bool";
+        return expr.value === null
+          ? "null"
+          : typeof expr.value === "string"
+            ? "text"
+            : typeof expr.value === "number"
+              ? "number"
+              : "bool";
       case "now":
         return "datetime";
       case "list":
@@ -147,7 +187,13 @@ class PolicyChecker {
     }
     if (root === "related") return this.#fieldKind(expr, related);
     if (!this.#scope.roots.includes(root)) {
-      this.#problem(expr, `"${root}." means nothing here.`, root === "old" ? "Only an update has an old row." : `Use ${this.#scope.roots.map((known) => `${known}.`).join(", ")}`);
+      this.#problem(
+        expr,
+        `"${root}." means nothing here.`,
+        root === "old"
+          ? "Only an update has an old row."
+          : `Use ${this.#scope.roots.map((known) => `${known}.`).join(", ")}`,
+      );
       return "any";
     }
     if (root === "input") return "any";
@@ -157,7 +203,12 @@ class PolicyChecker {
   #fieldKind(expr: PathExpr, entity: EntityShape | undefined): Kind {
     const kind = entity?.fields.get(expr.name);
     if (kind !== undefined) return KINDS[kind];
-    this.#unknown(expr, `${entity?.name ?? "The entity"} has no field "${expr.name}".`, expr.name, entity?.fields.keys() ?? []);
+    this.#unknown(
+      expr,
+      `${entity?.name ?? "The entity"} has no field "${expr.name}".`,
+      expr.name,
+      entity?.fields.keys() ?? [],
+    );
     return "any";
   }
 
@@ -178,5 +229,9 @@ function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
 }
 
 function isDateText(expr: Expr): boolean {
-  return expr.kind === "literal" && typeof expr.value === "string" && normaliseDatetime(expr.value) !== undefined;
+  return (
+    expr.kind === "literal" &&
+    typeof expr.value === "string" &&
+    normaliseDatetime(expr.value) !== undefined
+  );
 }

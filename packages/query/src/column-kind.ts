@@ -9,6 +9,9 @@ export function columnKind(entity: EntityShape, field: string, at: string): Fiel
   const meant = nearest(field, entity.fields.keys());
   throw new QueryError("INVALID_COLUMN", `${entity.name} has no field "${field}".`, {
     field: at,
-    hint: meant === undefined ? `Its fields: ${[...entity.fields.keys()].join(", ")}.` : `Did you mean ${meant}?`,
+    hint:
+      meant === undefined
+        ? `Its fields: ${[...entity.fields.keys()].join(", ")}.`
+        : `Did you mean ${meant}?`,
   });
 }

@@ -1,8 +1,9 @@
 import type { Order } from "./expr.ts";
 
 /**
- * Orders two values of one kind: nulls last, false before true, numbers by size, text by code point. Text is ordered by code point and
- * not by UTF-16 unit, because that is how both databases order it.
+ * Orders two values of one kind: nulls last, false before true, numbers by size, text by code
+ * point. Text is ordered by code point and not by UTF-16 unit, because that is how both databases
+ * order it.
  *
  * @returns negative, 0 or positive
  */
@@ -14,11 +15,20 @@ export function compareValues(a: unknown, b: unknown): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Sorts into a new array: by the first key, then the next, then by id. Nulls come last in `asc` and first in `desc`. */
-export function sortRows<R extends { readonly id: string }>(rows: readonly R[], order: readonly Order[]): R[] {
+/**
+ * Sorts into a new array: by the first key, then the next, then by id. Nulls come last in `asc` and
+ * first in `desc`.
+ */
+export function sortRows<R extends { readonly id: string }>(
+  rows: readonly R[],
+  order: readonly Order[],
+): R[] {
   return rows.toSorted((a, b) => {
     for (const { field, direction } of order) {
-      const result = compareValues((a as Record<string, unknown>)[field], (b as Record<string, unknown>)[field]);
+      const result = compareValues(
+        (a as Record<string, unknown>)[field],
+        (b as Record<string, unknown>)[field],
+      );
       if (result !== 0) return direction === "asc" ? result : -result;
     }
     return compareText(a.id, b.id);

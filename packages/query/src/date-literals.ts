@@ -3,7 +3,8 @@ import type { PolicyScope } from "./check-policy.ts";
 import { normaliseDatetime } from "./value-kind.ts";
 
 /**
- * Brings the dates that a policy writes as text to the form in which datetimes are stored: `data.due < "2026-01-01"` compares with
+ * Brings the dates that a policy writes as text to the form in which datetimes are stored:
+ * `data.due < "2026-01-01"` compares with
  * `"2026-01-01T00:00:00.000Z"`. For a policy that checkPolicy found nothing wrong with.
  */
 export function normaliseDates(expr: Expr, scope: PolicyScope): Expr {
@@ -46,7 +47,10 @@ class DateNormaliser {
     if (expr.kind !== "path") return false;
     if (expr.root === "related") return related?.fields.get(expr.name) === "datetime";
     const isRow = expr.root === "data" || expr.root === "old";
-    return isRow && this.#scope.schema.get(this.#scope.entity ?? "")?.fields.get(expr.name) === "datetime";
+    return (
+      isRow &&
+      this.#scope.schema.get(this.#scope.entity ?? "")?.fields.get(expr.name) === "datetime"
+    );
   }
 }
 

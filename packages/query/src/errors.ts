@@ -6,7 +6,11 @@ export class QueryError extends Error {
   readonly field: string | undefined;
   readonly hint: string | undefined;
 
-  constructor(code: "INVALID_QUERY" | "INVALID_COLUMN", message: string, details: { field?: string; hint?: string } = {}) {
+  constructor(
+    code: "INVALID_QUERY" | "INVALID_COLUMN",
+    message: string,
+    details: { field?: string; hint?: string } = {},
+  ) {
     super(message);
     this.code = code;
     this.field = details.field;
@@ -23,7 +27,10 @@ export class QuerySyntaxError extends QueryError {
   constructor(source: string, position: number, problem: string) {
     const lineStart = source.lastIndexOf("\n", position - 1) + 1;
     const line = source.slice(lineStart).split("\n", 1)[0] ?? "";
-    super("INVALID_QUERY", `${problem} at position ${position}\n  ${line}\n  ${" ".repeat(position - lineStart)}^`);
+    super(
+      "INVALID_QUERY",
+      `${problem} at position ${position}\n  ${line}\n  ${" ".repeat(position - lineStart)}^`,
+    );
     this.position = position;
   }
 }

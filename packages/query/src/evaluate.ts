@@ -29,13 +29,22 @@ export function compilePredicate(expr: Expr): Test {
     case "compare":
       return compileCompare(expr.op, expr.left, expr.right);
     case "in": {
-      if (expr.list.kind === "list" && !isNullLiteral(expr.item) && expr.list.items.some((item) => item.kind !== "literal")) {
+      if (
+        expr.list.kind === "list" &&
+        !isNullLiteral(expr.item) &&
+        expr.list.items.some((item) => item.kind !== "literal")
+      ) {
         const tests = expr.list.items.map((item) => compileCompare("==", expr.item, item));
         return (env) => tests.some((test) => test(env));
       }
       const item = compileRead(expr.item);
-      // A null that was written as the item asks for a written null, and nothing that is found equals it.
-      const list = compileRead(isNullLiteral(expr.item) && expr.list.kind === "list" ? { ...expr.list, items: expr.list.items.filter(isNullLiteral) } : expr.list);
+      // A null that was written as the item asks for a written null, and nothing that is found
+      // equals it.
+      const list = compileRead(
+        isNullLiteral(expr.item) && expr.list.kind === "list"
+          ? { ...expr.list, items: expr.list.items.filter(isNullLiteral) }
+          : expr.list,
+      );
       return (env) => isMember(item(env), list(env));
     }
     case "contains": {

@@ -1,9 +1,11 @@
 /**
- * The predicate tree: one form for filters (`{done: false}`) and policies (`auth.userId == data.ownerId`).
+ * The predicate tree: one form for filters (`{done: false}`) and policies (`auth.userId ==
+ * data.ownerId`).
  *
- * Truth is two-valued. A comparison with null is false, except with the literal `null`, which asks whether the other side
- * is null. `!=` is the opposite of `==`, so `data.status != "archived"` holds for a row without a status. Values of unlike
- * types are never equal and never ordered. The JS evaluator and the SQL compiler both keep these rules.
+ * Truth is two-valued. A comparison with null is false, except with the literal `null`, which asks
+ * whether the other side is null. `!=` is the opposite of `==`, so `data.status != "archived"`
+ * holds for a row without a status. Values of unlike types are never equal and never ordered. The
+ * JS evaluator and the SQL compiler both keep these rules.
  */
 export type Scalar = string | number | boolean | null;
 
@@ -97,7 +99,9 @@ export type Expr =
   | NotExpr
   | ExistsExpr;
 
-/** One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending. */
+/**
+ * One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending.
+ */
 export interface Order {
   readonly field: string;
   readonly direction: "asc" | "desc";

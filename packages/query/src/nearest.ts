@@ -22,8 +22,18 @@ function editDistance(a: string, b: string, limit: number): number {
     const current = [row];
     for (let column = 1; column <= b.length; column += 1) {
       const cost = a[row - 1] === b[column - 1] ? 0 : 1;
-      const swap = row > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1] ? (beforePrevious[column - 2] ?? limit) + 1 : limit;
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, (previous[column - 1] ?? 0) + cost, swap));
+      const swap =
+        row > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+          ? (beforePrevious[column - 2] ?? limit) + 1
+          : limit;
+      current.push(
+        Math.min(
+          (previous[column] ?? 0) + 1,
+          (current[column - 1] ?? 0) + 1,
+          (previous[column - 1] ?? 0) + cost,
+          swap,
+        ),
+      );
     }
     beforePrevious = previous;
     previous = current;

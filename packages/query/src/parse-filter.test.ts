@@ -1,9 +1,23 @@
 import { expect, test } from "bun:test";
-import { compilePredicate, FALSE, parseFilter, QueryError, TRUE, type EntityShape, type FieldKind } from "./index.ts";
+import {
+  compilePredicate,
+  FALSE,
+  parseFilter,
+  QueryError,
+  TRUE,
+  type EntityShape,
+  type FieldKind,
+} from "./index.ts";
 
 const todo: EntityShape = {
   name: "Todo",
-  fields: new Map<string, FieldKind>([["id", "id"], ["title", "string"], ["done", "bool"], ["rank", "int"], ["due", "datetime"]]),
+  fields: new Map<string, FieldKind>([
+    ["id", "id"],
+    ["title", "string"],
+    ["done", "bool"],
+    ["rank", "int"],
+    ["due", "datetime"],
+  ]),
 };
 
 function refusal(filter: unknown, checked = true): QueryError {
@@ -21,26 +35,85 @@ function matches(filter: unknown, row: Record<string, unknown>): boolean {
 }
 
 test("each operator means what its name says", () => {
-  const row = { id: "t1", title: "50%_off Milk", done: false, rank: 3, due: "2026-01-31T12:00:00.000Z" };
-  const yes = [{}, { done: false }, { rank: { $gt: 2, $lte: 3 } }, { title: { $like: "%_o" } }, { title: { $startsWith: "50" } }, { rank: { $in: [1, 3] } },
-    { rank: { $nin: [] } }, { rank: { $ne: 4 } }, { rank: { $not: 4 } }, { title: { $exists: true } }, { $or: [{ done: true }, { rank: 3 }] }, { $and: [] },
-    { $not: { done: true } }, { due: { $lt: "2026-02-01" } }, { due: "2026-01-31T13:00:00+01:00" }];
-  const no = [{ done: true }, { rank: { $gt: 2, $lt: 3 } }, { title: { $like: "milk" } }, { title: { $like: "5_%" } }, { rank: { $in: [] } }, { $or: [] },
-    { title: null }, { $not: {} }, { rank: { $nin: [3] } }, { title: { $exists: false } }];
+  const row = {
+    id: "t1",
+    title: "50%_off Milk",
+    done: false,
+    rank: 3,
+    due: "2026-01-31T12:00:00.000Z",
+  };
+  const yes = [
+    {},
+    { done: false },
+    { rank: { $gt: 2, $lte: 3 } },
+    { title: { $like: "%_o" } },
+    { title: { $startsWith: "50" } },
+    { rank: { $in: [1, 3] } },
+    { rank: { $nin: [] } },
+    { rank: { $ne: 4 } },
+    { rank: { $not: 4 } },
+    { title: { $exists: true } },
+    { $or: [{ done: true }, { rank: 3 }] },
+    { $and: [] },
+    { $not: { done: true } },
+    { due: { $lt: "2026-02-01" } },
+    { due: "2026-01-31T13:00:00+01:00" },
+  ];
+  const no = [
+    { done: true },
+    { rank: { $gt: 2, $lt: 3 } },
+    { title: { $like: "milk" } },
+    { title: { $like: "5_%" } },
+    { rank: { $in: [] } },
+    { $or: [] },
+    { title: null },
+    { $not: {} },
+    { rank: { $nin: [3] } },
+    { title: { $exists: false } },
+  ];
   for (const filter of yes) expect([filter, matches(filter, row)]).toEqual([filter, true]);
   for (const filter of no) expect([filter, matches(filter, row)]).toEqual([filter, false]);
 });
 
 test("null is asked for by null, and met by nothing else", () => {
   const row = { id: "t1", title: null };
-  for (const filter of [{ title: null }, { title: { $eq: null } }, { title: { $in: [null] } }, { title: { $ne: "x" } }, { title: { $nin: ["x"] } }]) expect(matches(filter, row)).toBe(true);
-  for (const filter of [{ title: "" }, { title: { $ne: null } }, { title: { $gt: "" } }, { title: { $like: "" } }, { title: { $nin: [null] } }]) expect(matches(filter, row)).toBe(false);
+  for (const filter of [
+    { title: null },
+    { title: { $eq: null } },
+    { title: { $in: [null] } },
+    { title: { $ne: "x" } },
+    { title: { $nin: ["x"] } },
+  ])
+    expect(matches(filter, row)).toBe(true);
+  for (const filter of [
+    { title: "" },
+    { title: { $ne: null } },
+    { title: { $gt: "" } },
+    { title: { $like: "" } },
+    { title: { $nin: [null] } },
+  ])
+    expect(matches(filter, row)).toBe(false);
 });
 
 test("the order keeps its sequence, in each of its three forms", () => {
-  const order = [{ field: "due", direction: "desc" }, { field: "title", direction: "asc" }] as const;
-  for (const $order of [{ due: "DESC", title: "asc" }, [["due", "Desc"], ["title", "ASC"]], [{ due: "desc" }, { title: "asc" }]]) {
-    expect(parseFilter({ $order, $limit: 0, $offset: 5 }, todo)).toMatchObject({ order, limit: 0, offset: 5, where: TRUE });
+  const order = [
+    { field: "due", direction: "desc" },
+    { field: "title", direction: "asc" },
+  ] as const;
+  for (const $order of [
+    { due: "DESC", title: "asc" },
+    [
+      ["due", "Desc"],
+      ["title", "ASC"],
+    ],
+    [{ due: "desc" }, { title: "asc" }],
+  ]) {
+    expect(parseFilter({ $order, $limit: 0, $offset: 5 }, todo)).toMatchObject({
+      order,
+      limit: 0,
+      offset: 5,
+      where: TRUE,
+    });
   }
 });
 
@@ -85,7 +158,11 @@ test("T16: keys of the prototype are unknown columns", () => {
     expect(refusal(JSON.parse(`{"${key}": "x"}`)).code).toBe("INVALID_COLUMN");
     expect(refusal(JSON.parse(`{"$order": {"${key}": "asc"}}`)).code).toBe("INVALID_COLUMN");
     expect(refusal(JSON.parse(`{"title": {"${key}": "x"}}`)).code).toBe("INVALID_QUERY");
-    expect(compilePredicate(parseFilter(JSON.parse(`{"${key}": {"$exists": true}}`)).where)({ data: {} })).toBe(false);
+    expect(
+      compilePredicate(parseFilter(JSON.parse(`{"${key}": {"$exists": true}}`)).where)({
+        data: {},
+      }),
+    ).toBe(false);
   }
 });
 
@@ -94,10 +171,23 @@ test("T17: a filter that is too large, too deep or too long is refused", () => {
   for (let level = 0; level < 100_000; level += 1) deep = { $not: deep };
   expect(refusal(deep).code).toBe("INVALID_QUERY");
   expect(refusal({ $or: Array.from({ length: 300 }, () => ({})) }).code).toBe("INVALID_QUERY");
-  expect(refusal({ $and: Array.from({ length: 200 }, () => ({ rank: 1, done: true })) }).code).toBe("INVALID_QUERY");
-  expect(refusal({ rank: { $in: Array.from({ length: 1001 }, (_, index) => index) } }).code).toBe("INVALID_QUERY");
-  expect(refusal({ $or: Array.from({ length: 11 }, () => ({ rank: { $in: Array.from({ length: 1000 }, (_, index) => index) } })) }).message).toContain("10000");
-  expect(parseFilter({ rank: { $in: Array.from({ length: 1000 }, (_, index) => index) } }, todo).where.kind).toBe("in");
+  expect(refusal({ $and: Array.from({ length: 200 }, () => ({ rank: 1, done: true })) }).code).toBe(
+    "INVALID_QUERY",
+  );
+  expect(refusal({ rank: { $in: Array.from({ length: 1001 }, (_, index) => index) } }).code).toBe(
+    "INVALID_QUERY",
+  );
+  expect(
+    refusal({
+      $or: Array.from({ length: 11 }, () => ({
+        rank: { $in: Array.from({ length: 1000 }, (_, index) => index) },
+      })),
+    }).message,
+  ).toContain("10000");
+  expect(
+    parseFilter({ rank: { $in: Array.from({ length: 1000 }, (_, index) => index) } }, todo).where
+      .kind,
+  ).toBe("in");
 });
 
 test("without an entity, as in the client engine, names and kinds are not checked", () => {

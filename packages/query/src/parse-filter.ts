@@ -1,6 +1,14 @@
 import { and, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
-import { FALSE, type CompareOp, type EntityShape, type Expr, type FieldKind, type Order, type Scalar } from "./expr.ts";
+import {
+  FALSE,
+  type CompareOp,
+  type EntityShape,
+  type Expr,
+  type FieldKind,
+  type Order,
+  type Scalar,
+} from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
 import { MAX_LIST_VALUES, MAX_NODES } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
@@ -33,7 +41,8 @@ const OPERATORS = [...COMPARISONS.keys(), "$in", "$nin", "$like", "$startsWith",
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
 /**
- * Parses a filter such as `{done: false, $or: [{title: {$like: "milk"}}, {due: {$lt: "2026-01-01"}}], $order: {due: "asc"}, $limit: 20}`.
+ * Parses a filter such as `{done: false, $or: [{title: {$like: "milk"}}, {due: {$lt:
+ * "2026-01-01"}}], $order: {due: "asc"}, $limit: 20}`.
  *
  * @param entity checks names and kinds of values; without it (on the client) anything goes
  * @throws QueryError INVALID_QUERY, INVALID_COLUMN, with the place in `field`
@@ -44,13 +53,22 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
   const limit = wholeNumber(entries.get("$limit"), "$limit");
   const offset = wholeNumber(entries.get("$offset"), "$offset");
   const search = entries.get("$search");
-  if (search !== undefined && typeof search !== "string") throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
+  if (search !== undefined && typeof search !== "string")
+    throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
   const where = new FilterParser(entity).conditions(
-    [...entries].filter(([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search"),
+    [...entries].filter(
+      ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
+    ),
     "",
     0,
   );
-  return { where, order: order === undefined ? [] : parseOrder(order, entity), limit, offset, search };
+  return {
+    where,
+    order: order === undefined ? [] : parseOrder(order, entity),
+    limit,
+    offset,
+    search,
+  };
 }
 
 class FilterParser {
@@ -63,33 +81,70 @@ class FilterParser {
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
-    if (depth > MAX_DEPTH) throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_DEPTH} levels.`, { field: at });
-    return and(...entries.map(([key, value]) => this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth)));
+    if (depth > MAX_DEPTH)
+      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_DEPTH} levels.`, {
+        field: at,
+      });
+    return and(
+      ...entries.map(([key, value]) =>
+        this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
+      ),
+    );
   }
 
   #condition(key: string, value: unknown, at: string, depth: number): Expr {
     this.#count(1, at);
     if (key === "$and") return and(...this.#alternatives(value, at, depth));
     if (key === "$or") return or(...this.#alternatives(value, at, depth));
-    if (key === "$not") return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
+    if (key === "$not")
+      return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is no part of a filter.`, { field: at, hint: `Known: ${KEYS.join(", ")}.` });
+      throw new QueryError("INVALID_QUERY", `"${key}" is no part of a filter.`, {
+        field: at,
+        hint: `Known: ${KEYS.join(", ")}.`,
+      });
     }
     const kind = this.#kindOf(key, at);
-    if (typeof value !== "object" || value === null) return this.#compare(key, kind, "==", value, at);
-    if (Array.isArray(value)) throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, { field: at, hint: `Use {"${key}": {"$in": [...]}}.` });
+    if (typeof value !== "object" || value === null)
+      return this.#compare(key, kind, "==", value, at);
+    if (Array.isArray(value))
+      throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
+        field: at,
+        hint: `Use {"${key}": {"$in": [...]}}.`,
+      });
     const operators = Object.entries(value);
-    if (operators.length === 0) throw new QueryError("INVALID_QUERY", `"${key}" has no operator.`, { field: at, hint: `Known: ${OPERATORS.join(", ")}.` });
-    return and(...operators.map(([operator, operand]) => this.#operation(key, kind, operator, operand, `${at}.${operator}`)));
+    if (operators.length === 0)
+      throw new QueryError("INVALID_QUERY", `"${key}" has no operator.`, {
+        field: at,
+        hint: `Known: ${OPERATORS.join(", ")}.`,
+      });
+    return and(
+      ...operators.map(([operator, operand]) =>
+        this.#operation(key, kind, operator, operand, `${at}.${operator}`),
+      ),
+    );
   }
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
-    if (!Array.isArray(value)) throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
+    if (!Array.isArray(value))
+      throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
     this.#count(value.length, at);
-    return value.map((item: unknown, index) => this.conditions(Object.entries(asObject(item, `${at}[${index}]`)), `${at}[${index}]`, depth + 1));
+    return value.map((item: unknown, index) =>
+      this.conditions(
+        Object.entries(asObject(item, `${at}[${index}]`)),
+        `${at}[${index}]`,
+        depth + 1,
+      ),
+    );
   }
 
-  #operation(field: string, kind: FieldKind | undefined, operator: string, operand: unknown, at: string): Expr {
+  #operation(
+    field: string,
+    kind: FieldKind | undefined,
+    operator: string,
+    operand: unknown,
+    at: string,
+  ): Expr {
     this.#count(1, at);
     const comparison = COMPARISONS.get(operator);
     if (comparison !== undefined) return this.#compare(field, kind, comparison, operand, at);
@@ -99,33 +154,76 @@ class FilterParser {
       case "$nin":
         return not(this.#membership(field, kind, operand, at));
       case "$exists":
-        if (typeof operand !== "boolean") throw new QueryError("INVALID_QUERY", "$exists is true or false.", { field: at });
-        return { kind: "compare", op: operand ? "!=" : "==", left: path("data", field), right: { kind: "literal", value: null } };
+        if (typeof operand !== "boolean")
+          throw new QueryError("INVALID_QUERY", "$exists is true or false.", { field: at });
+        return {
+          kind: "compare",
+          op: operand ? "!=" : "==",
+          left: path("data", field),
+          right: { kind: "literal", value: null },
+        };
       case "$like":
-        return { kind: "contains", text: path("data", field), part: { kind: "literal", value: textOf(field, kind, operand, at) } };
+        return {
+          kind: "contains",
+          text: path("data", field),
+          part: { kind: "literal", value: textOf(field, kind, operand, at) },
+        };
       case "$startsWith":
-        return { kind: "startsWith", text: path("data", field), prefix: { kind: "literal", value: textOf(field, kind, operand, at) } };
+        return {
+          kind: "startsWith",
+          text: path("data", field),
+          prefix: { kind: "literal", value: textOf(field, kind, operand, at) },
+        };
       default: {
         const meant = nearest(operator, OPERATORS);
-        throw new QueryError("INVALID_QUERY", `"${operator}" is no operator.`, { field: at, hint: meant === undefined ? `Known: ${OPERATORS.join(", ")}.` : `Did you mean ${meant}?` });
+        throw new QueryError("INVALID_QUERY", `"${operator}" is no operator.`, {
+          field: at,
+          hint: meant === undefined ? `Known: ${OPERATORS.join(", ")}.` : `Did you mean ${meant}?`,
+        });
       }
     }
   }
 
-  #compare(field: string, kind: FieldKind | undefined, op: CompareOp, value: unknown, at: string): Expr {
+  #compare(
+    field: string,
+    kind: FieldKind | undefined,
+    op: CompareOp,
+    value: unknown,
+    at: string,
+  ): Expr {
     const isOrdering = op !== "==" && op !== "!=";
-    if (isOrdering && value === null) throw new QueryError("INVALID_QUERY", `${at}: null has no order.`, { field: at, hint: "Use $exists to ask for null." });
-    if (isOrdering && kind === "bool") throw new QueryError("INVALID_QUERY", `${at}: a bool has no order.`, { field: at });
-    return { kind: "compare", op, left: path("data", field), right: { kind: "literal", value: valueOf(kind, value, at) } };
+    if (isOrdering && value === null)
+      throw new QueryError("INVALID_QUERY", `${at}: null has no order.`, {
+        field: at,
+        hint: "Use $exists to ask for null.",
+      });
+    if (isOrdering && kind === "bool")
+      throw new QueryError("INVALID_QUERY", `${at}: a bool has no order.`, { field: at });
+    return {
+      kind: "compare",
+      op,
+      left: path("data", field),
+      right: { kind: "literal", value: valueOf(kind, value, at) },
+    };
   }
 
   #membership(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
-    if (!Array.isArray(operand)) throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
-    if (operand.length > MAX_LIST_VALUES) throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, { field: at });
+    if (!Array.isArray(operand))
+      throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
+    if (operand.length > MAX_LIST_VALUES)
+      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, {
+        field: at,
+      });
     this.#listed += operand.length;
-    if (this.#listed > MAX_LISTED) throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED} values.`, { field: at });
+    if (this.#listed > MAX_LISTED)
+      throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED} values.`, {
+        field: at,
+      });
     if (operand.length === 0) return FALSE;
-    const items = operand.map((value: unknown, index) => ({ kind: "literal" as const, value: valueOf(kind, value, `${at}[${index}]`) }));
+    const items = operand.map((value: unknown, index) => ({
+      kind: "literal" as const,
+      value: valueOf(kind, value, `${at}[${index}]`),
+    }));
     return { kind: "in", item: path("data", field), list: { kind: "list", items } };
   }
 
@@ -135,19 +233,27 @@ class FilterParser {
 
   #count(nodes: number, at: string): void {
     this.#nodes += nodes;
-    if (this.#nodes > MAX_NODES) throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_NODES} conditions.`, { field: at });
+    if (this.#nodes > MAX_NODES)
+      throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_NODES} conditions.`, {
+        field: at,
+      });
   }
 }
 
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
   if (kind !== undefined) return comparable(kind, value, at);
-  if (value === null || ["string", "number", "boolean"].includes(typeof value)) return value as Scalar;
-  throw new QueryError("INVALID_QUERY", `${at} is compared with ${describe(value)}.`, { field: at });
+  if (value === null || ["string", "number", "boolean"].includes(typeof value))
+    return value as Scalar;
+  throw new QueryError("INVALID_QUERY", `${at} is compared with ${describe(value)}.`, {
+    field: at,
+  });
 }
 
 function textOf(field: string, kind: FieldKind | undefined, value: unknown, at: string): string {
   if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-    throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${field} is a ${kind}.`, { field: at });
+    throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${field} is a ${kind}.`, {
+      field: at,
+    });
   }
   if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
   throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
@@ -160,7 +266,11 @@ function wholeNumber(value: unknown, at: string): number | undefined {
 }
 
 function asObject(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new QueryError("INVALID_QUERY", at === "" ? "A filter is an object." : `${at} is an object.`, { field: at });
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw new QueryError(
+    "INVALID_QUERY",
+    at === "" ? "A filter is an object." : `${at} is an object.`,
+    { field: at },
+  );
 }
-

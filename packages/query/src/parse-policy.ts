@@ -53,7 +53,9 @@ class PolicyParser {
     if (!this.#take("!")) return this.#comparison();
     const item = this.#not();
     // `!"x"` stays as it was written, so that the check can tell what is wrong with it.
-    return item.kind === "literal" && typeof item.value !== "boolean" ? { kind: "not", item } : not(item);
+    return item.kind === "literal" && typeof item.value !== "boolean"
+      ? { kind: "not", item }
+      : not(item);
   }
 
   #comparison(): Expr {
@@ -67,8 +69,14 @@ class PolicyParser {
     if (this.#take("contains")) {
       const part = this.#operand();
       // The caller's lists have members; a text has parts.
-      const isList = left.kind === "list" || (left.kind === "path" && left.root === "auth" && (left.name === "roles" || left.name === "apiKeyScopes"));
-      return isList ? { kind: "in", item: part, list: left, at } : { kind: "contains", text: left, part, at };
+      const isList =
+        left.kind === "list" ||
+        (left.kind === "path" &&
+          left.root === "auth" &&
+          (left.name === "roles" || left.name === "apiKeyScopes"));
+      return isList
+        ? { kind: "in", item: part, list: left, at }
+        : { kind: "contains", text: left, part, at };
     }
     return left;
   }
@@ -86,7 +94,10 @@ class PolicyParser {
       return expr;
     }
     if (text === "[") return this.#list(at);
-    return this.#fail(type === "end" ? "The policy ends too early" : `"${text}" was not expected here`, at);
+    return this.#fail(
+      type === "end" ? "The policy ends too early" : `"${text}" was not expected here`,
+      at,
+    );
   }
 
   #list(at: number): Expr {
@@ -114,8 +125,13 @@ class PolicyParser {
 
   #member(root: Root, at: number): Expr {
     const name = this.#expectName();
-    if (root === "auth" && (name === "hasRole" || name === "hasAnyRole")) return this.#roles(at, name === "hasRole");
-    if (this.#peek().text === ".") this.#fail(`"${root}.${name}" has no parts: to look at another row use exists(Entity, ...)`, at);
+    if (root === "auth" && (name === "hasRole" || name === "hasAnyRole"))
+      return this.#roles(at, name === "hasRole");
+    if (this.#peek().text === ".")
+      this.#fail(
+        `"${root}.${name}" has no parts: to look at another row use exists(Entity, ...)`,
+        at,
+      );
     return { kind: "path", root, name, at };
   }
 
@@ -123,10 +139,16 @@ class PolicyParser {
     this.#expect("(");
     const checks: Expr[] = [];
     do {
-      if (single && checks.length === 1) this.#fail("hasRole takes one role; use hasAnyRole for several");
+      if (single && checks.length === 1)
+        this.#fail("hasRole takes one role; use hasAnyRole for several");
       const role = this.#next();
       if (role.type !== "string") this.#fail("A role is a string", role.at);
-      checks.push({ kind: "in", item: literal(role.text), list: { kind: "path", root: "auth", name: "roles", at }, at });
+      checks.push({
+        kind: "in",
+        item: literal(role.text),
+        list: { kind: "path", root: "auth", name: "roles", at },
+        at,
+      });
     } while (this.#take(","));
     this.#expect(")");
     return or(...checks);
@@ -136,7 +158,8 @@ class PolicyParser {
     this.#expect("(");
     const entity = this.#expectName();
     this.#existsDepth += 1;
-    if (this.#existsDepth > MAX_EXISTS_DEPTH) this.#fail(`exists() nests at most ${MAX_EXISTS_DEPTH} levels`, at);
+    if (this.#existsDepth > MAX_EXISTS_DEPTH)
+      this.#fail(`exists() nests at most ${MAX_EXISTS_DEPTH} levels`, at);
     const where = this.#take(",") ? this.#or() : TRUE;
     this.#existsDepth -= 1;
     this.#expect(")");
@@ -162,7 +185,11 @@ class PolicyParser {
 
   #expect(text: string): void {
     const { at, text: got, type } = this.#peek();
-    if (!this.#take(text)) this.#fail(`"${text}" was expected${type === "end" ? " before the end" : `, not "${got}"`}`, at);
+    if (!this.#take(text))
+      this.#fail(
+        `"${text}" was expected${type === "end" ? " before the end" : `, not "${got}"`}`,
+        at,
+      );
   }
 
   #expectName(): string {

@@ -1,16 +1,66 @@
 import { expect, test } from "bun:test";
 import {
-  checkPolicy, compilePredicate, hasExists, normaliseDates, parsePolicy, pathsOf, QuerySyntaxError, type AuthValues, type Env, type FieldKind, type Root, type SchemaShape,
+  checkPolicy,
+  compilePredicate,
+  hasExists,
+  normaliseDates,
+  parsePolicy,
+  pathsOf,
+  QuerySyntaxError,
+  type AuthValues,
+  type Env,
+  type FieldKind,
+  type Root,
+  type SchemaShape,
 } from "./index.ts";
 
-const auth: AuthValues = { userId: "u1", isAdmin: false, isGuest: false, tenantId: null, roles: ["editor"], apiKeyId: null, apiKeyScopes: ["read"], isTrustedDevice: false };
+const auth: AuthValues = {
+  userId: "u1",
+  isAdmin: false,
+  isGuest: false,
+  tenantId: null,
+  roles: ["editor"],
+  apiKeyId: null,
+  apiKeyScopes: ["read"],
+  isTrustedDevice: false,
+};
 const schema: SchemaShape = new Map([
-  ["Post", { name: "Post", fields: new Map<string, FieldKind>([["id", "id"], ["ownerId", "id"], ["title", "string"], ["public", "bool"], ["votes", "int"], ["score", "float"], ["due", "datetime"]]) }],
-  ["Member", { name: "Member", fields: new Map<string, FieldKind>([["id", "id"], ["userId", "id"], ["postId", "id"], ["since", "datetime"]]) }],
+  [
+    "Post",
+    {
+      name: "Post",
+      fields: new Map<string, FieldKind>([
+        ["id", "id"],
+        ["ownerId", "id"],
+        ["title", "string"],
+        ["public", "bool"],
+        ["votes", "int"],
+        ["score", "float"],
+        ["due", "datetime"],
+      ]),
+    },
+  ],
+  [
+    "Member",
+    {
+      name: "Member",
+      fields: new Map<string, FieldKind>([
+        ["id", "id"],
+        ["userId", "id"],
+        ["postId", "id"],
+        ["since", "datetime"],
+      ]),
+    },
+  ],
 ]);
 
 function allows(source: string, env: Env = {}): boolean {
-  return compilePredicate(parsePolicy(source))({ auth, now: "2026-01-01T00:00:00.000Z", data: { ownerId: "u1", title: "it's \"x\"", public: true, votes: 3, none: null }, ...env });
+  return compilePredicate(parsePolicy(source))({
+    auth,
+    now: "2026-01-01T00:00:00.000Z",
+    data: { ownerId: "u1", title: 'it\'s "x"', public: true, votes: 3, none: null },
+    ...env,
+  });
 }
 
 function syntaxError(source: string): QuerySyntaxError {
@@ -24,14 +74,40 @@ function syntaxError(source: string): QuerySyntaxError {
 }
 
 function problems(source: string, roots: readonly Root[] = ["data"]): string[] {
-  return checkPolicy(parsePolicy(source), { schema, entity: "Post", roots }).map(({ message, hint }) => (hint === undefined ? message : `${message} ${hint}`));
+  return checkPolicy(parsePolicy(source), { schema, entity: "Post", roots }).map(
+    ({ message, hint }) => (hint === undefined ? message : `${message} ${hint}`),
+  );
 }
 
 test("the grammar reads operators, calls, lists and quotes", () => {
-  const yes = ["auth.userId == data.ownerId", "data.public", "!(data.votes > 3) && data.votes >= 3.0", "data.votes in [1, 2, 3]", "'editor' in auth.roles", "auth.roles contains 'editor'",
-    'auth.hasRole("editor")', 'auth.hasAnyRole("x", "editor")', "auth.apiKeyScopes contains 'read'", "data.title contains '\"x\"'", 'data.title == "it\'s \\"x\\""', "data.title == 'it\\'s \\u0022x\"'",
-    "now() >= '2026-01-01T00:00:00.000Z'", "data.none == null", "data.votes != -1", "false || true && !false", "(data.votes == 3) == data.public"];
-  const no = ["data.votes < 3", 'auth.hasRole("admin")', "data.votes in []", "true && (false || false)", "data.unknown", "data.title", "!data.public"];
+  const yes = [
+    "auth.userId == data.ownerId",
+    "data.public",
+    "!(data.votes > 3) && data.votes >= 3.0",
+    "data.votes in [1, 2, 3]",
+    "'editor' in auth.roles",
+    "auth.roles contains 'editor'",
+    'auth.hasRole("editor")',
+    'auth.hasAnyRole("x", "editor")',
+    "auth.apiKeyScopes contains 'read'",
+    "data.title contains '\"x\"'",
+    'data.title == "it\'s \\"x\\""',
+    "data.title == 'it\\'s \\u0022x\"'",
+    "now() >= '2026-01-01T00:00:00.000Z'",
+    "data.none == null",
+    "data.votes != -1",
+    "false || true && !false",
+    "(data.votes == 3) == data.public",
+  ];
+  const no = [
+    "data.votes < 3",
+    'auth.hasRole("admin")',
+    "data.votes in []",
+    "true && (false || false)",
+    "data.unknown",
+    "data.title",
+    "!data.public",
+  ];
   for (const source of yes) expect([source, allows(source)]).toEqual([source, true]);
   for (const source of no) expect([source, allows(source)]).toEqual([source, false]);
 });
@@ -50,19 +126,42 @@ test("two nulls are not equal: a visitor does not own what nobody owns", () => {
 });
 
 test("names inside exists are the innermost entity's", () => {
-  const expr = parsePolicy("exists(Member, postId == data.id && exists(Post, ownerId == auth.userId))");
+  const expr = parsePolicy(
+    "exists(Member, postId == data.id && exists(Post, ownerId == auth.userId))",
+  );
   expect(hasExists(expr)).toBe(true);
   expect([...pathsOf(expr, "related")]).toEqual(["postId", "ownerId"]);
   expect([...pathsOf(expr, "auth")]).toEqual(["userId"]);
   expect(() => compilePredicate(expr)).toThrow("store");
-  expect(problems("exists(Member, postId == data.id && exists(Post, ownerId == auth.userId))")).toEqual([]);
+  expect(
+    problems("exists(Member, postId == data.id && exists(Post, ownerId == auth.userId))"),
+  ).toEqual([]);
 });
 
 test("a syntax error shows its place", () => {
   const error = syntaxError("data.public &&\n  auth.userId = data.ownerId");
   expect(error.position).toBe(29);
-  expect(error.message.split("\n").slice(1)).toEqual(["    auth.userId = data.ownerId", "                ^"]);
-  for (const source of ["", "data.", "data.a.b", "a == b", "data.a ==", "(data.a", "data.a == 1 == 2", "data.a &", "'open", "exists(Post, true", "exists()", "auth.hasRole(x)", 'auth.hasRole("a", "b")', "now", "data.a; drop"]) {
+  expect(error.message.split("\n").slice(1)).toEqual([
+    "    auth.userId = data.ownerId",
+    "                ^",
+  ]);
+  for (const source of [
+    "",
+    "data.",
+    "data.a.b",
+    "a == b",
+    "data.a ==",
+    "(data.a",
+    "data.a == 1 == 2",
+    "data.a &",
+    "'open",
+    "exists(Post, true",
+    "exists()",
+    "auth.hasRole(x)",
+    'auth.hasRole("a", "b")',
+    "now",
+    "data.a; drop",
+  ]) {
     expect(syntaxError(source).position).toBeWithin(0, source.length + 1);
   }
   expect(syntaxError("data.author.name == 1").message).toContain("exists(");
@@ -71,13 +170,25 @@ test("a syntax error shows its place", () => {
 test("T17: a policy that is too large or too deep is refused", () => {
   expect(syntaxError("(".repeat(100_000)).message).toContain("256");
   expect(syntaxError("!".repeat(100_000)).message).toContain("256");
-  expect(syntaxError(Array.from({ length: 200 }, () => "data.a == 1").join(" || ")).message).toContain("256");
+  expect(
+    syntaxError(Array.from({ length: 200 }, () => "data.a == 1").join(" || ")).message,
+  ).toContain("256");
   expect(syntaxError("exists(A, exists(A, exists(A, exists(A, true))))").message).toContain("3");
 });
 
 test("a sound policy has no problems", () => {
-  for (const source of ["auth.userId == data.ownerId", "data.votes < data.score", "data.title == data.ownerId", "data.due < now()", 'data.due < "2026-01-01"', "data.due in ['2026-01-01']",
-    "data.title == null", "auth.isAdmin || data.public", "exists(Member, userId == auth.userId && since <= data.due)", "(data.votes > 1) == data.public"]) {
+  for (const source of [
+    "auth.userId == data.ownerId",
+    "data.votes < data.score",
+    "data.title == data.ownerId",
+    "data.due < now()",
+    'data.due < "2026-01-01"',
+    "data.due in ['2026-01-01']",
+    "data.title == null",
+    "auth.isAdmin || data.public",
+    "exists(Member, userId == auth.userId && since <= data.due)",
+    "(data.votes > 1) == data.public",
+  ]) {
     expect([source, problems(source)]).toEqual([source, []]);
   }
 });
@@ -107,13 +218,22 @@ test("a mistake is told, with what was meant", () => {
     ["data.votes in ['1']", /something else/],
     ["data.votes contains '1'", /needs texts/],
   ];
-  for (const [source, message] of cases) expect([source, problems(source).join("; ")]).toEqual([source, expect.stringMatching(message)]);
+  for (const [source, message] of cases)
+    expect([source, problems(source).join("; ")]).toEqual([source, expect.stringMatching(message)]);
   expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
 });
 
 test("dates written as text are brought to the stored form, wherever a datetime is compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
-  const text = JSON.stringify(normaliseDates(parsePolicy("!(data.due < '2026-01-01') && exists(Member, '2026-01-02' >= since) || data.due in ['2026-01-03'] || data.title == '2026-01-04'"), scope));
-  for (const day of ["2026-01-01", "2026-01-02", "2026-01-03"]) expect(text).toContain(`"${day}T00:00:00.000Z"`);
+  const text = JSON.stringify(
+    normaliseDates(
+      parsePolicy(
+        "!(data.due < '2026-01-01') && exists(Member, '2026-01-02' >= since) || data.due in ['2026-01-03'] || data.title == '2026-01-04'",
+      ),
+      scope,
+    ),
+  );
+  for (const day of ["2026-01-01", "2026-01-02", "2026-01-03"])
+    expect(text).toContain(`"${day}T00:00:00.000Z"`);
   expect(text).toContain('"2026-01-04"');
 });

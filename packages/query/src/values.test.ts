@@ -2,18 +2,43 @@ import { expect, test } from "bun:test";
 import { compareValues, normaliseDatetime, sortRows } from "./index.ts";
 
 test("text is ordered by code point, as databases order it", () => {
-  const sorted = ["", "A", "a", "z\u0301", "é", "\uD7FF", "\uE000", "\uFFFD", "\u{10000}", "\u{1F600}", "\u{1F600}a"];
+  const sorted = [
+    "",
+    "A",
+    "a",
+    "z\u0301",
+    "é",
+    "\uD7FF",
+    "\uE000",
+    "\uFFFD",
+    "\u{10000}",
+    "\u{1F600}",
+    "\u{1F600}a",
+  ];
   expect(sorted.toReversed().toSorted(compareValues)).toEqual(sorted);
 });
 
 test("false comes before true, and null last", () => {
-  expect([null, true, false, undefined].toSorted((a, b) => compareValues(a, b))).toEqual([false, true, null, undefined]);
+  expect([null, true, false, undefined].toSorted((a, b) => compareValues(a, b))).toEqual([
+    false,
+    true,
+    null,
+    undefined,
+  ]);
   expect([10, null, 9, -1].toSorted(compareValues)).toEqual([-1, 9, 10, null]);
 });
 
 test("the first key matters most, ties go by id upwards, and nulls come first downwards", () => {
-  const rows = [{ id: "d", a: 1, b: "x" }, { id: "c", a: 1, b: null }, { id: "b", a: null, b: "x" }, { id: "a", a: 1, b: "x" }];
-  const ids = (...order: Parameters<typeof sortRows>[1]): string => sortRows(rows, order).map(({ id }) => id).join("");
+  const rows = [
+    { id: "d", a: 1, b: "x" },
+    { id: "c", a: 1, b: null },
+    { id: "b", a: null, b: "x" },
+    { id: "a", a: 1, b: "x" },
+  ];
+  const ids = (...order: Parameters<typeof sortRows>[1]): string =>
+    sortRows(rows, order)
+      .map(({ id }) => id)
+      .join("");
   expect(ids({ field: "a", direction: "asc" }, { field: "b", direction: "asc" })).toBe("adcb");
   expect(ids({ field: "a", direction: "desc" }, { field: "b", direction: "desc" })).toBe("bcad");
   expect(ids()).toBe("abcd");
@@ -39,5 +64,6 @@ test("every way to write a moment comes to one form", () => {
     ["1 Jan 2026", undefined],
     ["2026", undefined],
   ];
-  for (const [text, normal] of cases) expect([text, normaliseDatetime(text)]).toEqual([text, normal]);
+  for (const [text, normal] of cases)
+    expect([text, normaliseDatetime(text)]).toEqual([text, normal]);
 });

@@ -41,6 +41,7 @@ export function hasExists(expr: Expr): boolean {
 /** The names that the tree reads of a root. */
 export function pathsOf(expr: Expr, root: Root): Set<string> {
   const names = new Set<string>();
-  for (const node of nodesOf(expr)) if (node.kind === "path" && node.root === root) names.add(node.name);
+  for (const node of nodesOf(expr))
+    if (node.kind === "path" && node.root === root) names.add(node.name);
   return names;
 }

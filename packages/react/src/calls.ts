@@ -8,13 +8,26 @@ interface CallOptions {
 }
 
 /** Calls a server function outside of a component. @throws PylonClientError */
-export function callFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): Promise<unknown> {
+export function callFn(
+  name: string,
+  args: Readonly<Record<string, unknown>> = {},
+  options: CallOptions = {},
+): Promise<unknown> {
   if (options.token === undefined) return getEngine().fn(name, args);
   return callFunction(client(options.token), getEngine().platform, name, args, newId());
 }
 
-/** Calls a function and yields the texts that it streams. @returns its result @throws PylonClientError */
-export function streamFn(name: string, args: Readonly<Record<string, unknown>> = {}, options: CallOptions = {}): AsyncGenerator<string, unknown> {
+/**
+ * Calls a function and yields the texts that it streams.
+ *
+ * @returns its result
+ * @throws PylonClientError
+ */
+export function streamFn(
+  name: string,
+  args: Readonly<Record<string, unknown>> = {},
+  options: CallOptions = {},
+): AsyncGenerator<string, unknown> {
   return streamFunction(client(options.token ?? getEngine().token), name, args);
 }
 

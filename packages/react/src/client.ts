@@ -1,4 +1,10 @@
-import { createSyncEngine, createWriteThroughStorage, storageKey as keyFor, type SyncEngine, type SyncEngineConfig } from "@pylonsync/sync";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  storageKey as keyFor,
+  type SyncEngine,
+  type SyncEngineConfig,
+} from "@pylonsync/sync";
 
 const DEFAULT_BASE_URL = "http://localhost:4321";
 
@@ -30,11 +36,13 @@ export function getEngine(): SyncEngine {
 }
 
 /**
- * The engine for a provider, which starts it when the page is alive. In a browser it is the app's; where a server renders the page it is one that
- * knows this request's session, asks nobody and is dropped with the answer, because what renders there is many users' at once.
+ * The engine for a provider, which starts it when the page is alive. In a browser it is the app's;
+ * where a server renders the page it is one that knows this request's session, asks nobody and is
+ * dropped with the answer, because what renders there is many users' at once.
  */
 export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
-  if (isServer()) return createSyncEngine(options.baseUrl ?? DEFAULT_BASE_URL, { ...options, storage: memory() });
+  if (isServer())
+    return createSyncEngine(options.baseUrl ?? DEFAULT_BASE_URL, { ...options, storage: memory() });
   const key = JSON.stringify({ ...options, session: undefined });
   if (engine === undefined || provided !== key) {
     init(options);
@@ -44,13 +52,19 @@ export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
   return engine;
 }
 
-/** As `getEngine`, while a server renders a page that has no provider: an engine that holds nothing and asks nobody. */
+/**
+ * As `getEngine`, while a server renders a page that has no provider: an engine that holds nothing
+ * and asks nobody.
+ */
 export function engineForRender(): SyncEngine {
   return isServer() ? createSyncEngine(getBaseUrl(), { storage: memory() }) : getEngine();
 }
 
 /** As `init`, for the two values that plain HTTP calls need. */
-export function configureClient(options: { readonly baseUrl?: string; readonly appName?: string }): void {
+export function configureClient(options: {
+  readonly baseUrl?: string;
+  readonly appName?: string;
+}): void {
   config = { ...config, ...options };
 }
 
@@ -74,7 +88,9 @@ function make(): SyncEngine {
   return createSyncEngine(baseUrl ?? DEFAULT_BASE_URL, options);
 }
 
-/** Whether a page is rendered to text here. React Native has no document either, and is a client. */
+/**
+ * Whether a page is rendered to text here. React Native has no document either, and is a client.
+ */
 function isServer(): boolean {
   return typeof document === "undefined" && globalThis.navigator?.product !== "ReactNative";
 }

@@ -1,9 +1,28 @@
-import type { EntityName, FunctionName, RegisteredEntities, RegisteredFunctions, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  FunctionName,
+  RegisteredEntities,
+  RegisteredFunctions,
+  RegisteredInserts,
+  RegisteredPatches,
+} from "@pylonsync/sdk";
 import type { MutationError, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
-import { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
-import { useQuery, useQueryOne, useStatus, type EntityQueryOptions, type QueryResult, type RowResult } from "./queries.ts";
+import {
+  useEntityMutation,
+  useMutation,
+  type EntityMutations,
+  type MutationState,
+} from "./mutations.ts";
+import {
+  useQuery,
+  useQueryOne,
+  useStatus,
+  type EntityQueryOptions,
+  type QueryResult,
+  type RowResult,
+} from "./queries.ts";
 import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
 
@@ -21,35 +40,68 @@ export const db = {
   get sync(): SyncEngine {
     return getEngine();
   },
-  /** The rows that match, live. @example db.useQuery("Todo", { where: { done: false }, orderBy: { title: "asc" } }) */
-  useQuery: <E extends EntityName>(entity: E, options?: EntityQueryOptions<E>): QueryResult<RegisteredEntities[E]> => useQuery(useEngine(), entity, options),
+  /**
+   * The rows that match, live. @example db.useQuery("Todo", { where: { done: false }, orderBy: {
+   * title: "asc" } })
+   */
+  useQuery: <E extends EntityName>(
+    entity: E,
+    options?: EntityQueryOptions<E>,
+  ): QueryResult<RegisteredEntities[E]> => useQuery(useEngine(), entity, options),
   /** One row, live; `data` is null where it is not there. */
-  useQueryOne: <E extends EntityName>(entity: E, id: string): RowResult<RegisteredEntities[E]> => useQueryOne(useEngine(), entity, id),
+  useQueryOne: <E extends EntityName>(entity: E, id: string): RowResult<RegisteredEntities[E]> =>
+    useQueryOne(useEngine(), entity, id),
   /** Calls a server function from a component, which shows how it goes. */
-  useMutation: <N extends FunctionName>(name: N): MutationState<N> => useMutation(useEngine(), name),
+  useMutation: <N extends FunctionName>(name: N): MutationState<N> =>
+    useMutation(useEngine(), name),
   /** `insert`, `update` and `remove` of one entity, which show at once. */
-  useEntity: <E extends EntityName>(entity: E): EntityMutations<E> => useEntityMutation(useEngine(), entity),
+  useEntity: <E extends EntityName>(entity: E): EntityMutations<E> =>
+    useEntityMutation(useEngine(), entity),
   /** How the engine is doing: connection, readiness, writes on their way. */
   useStatus: (): SyncEngine["status"] => useStatus(useEngine()),
   /** Who is signed in; show nothing of it before `isLoaded`. */
   useSession: (): SessionState => useSession(useEngine()),
-  /** Writes to the replica at once and to the server as soon as it can be reached. @returns the row's id, which stays */
-  insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> => getEngine().insert(entity, data as Fields),
+  /**
+   * Writes to the replica at once and to the server as soon as it can be reached.
+   *
+   * @returns the row's id, which stays
+   */
+  insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> =>
+    getEngine().insert(entity, data as Fields),
   /** As `insert`, for some fields of a row that is there. */
-  update: <E extends EntityName>(entity: E, id: string, patch: RegisteredPatches[E]): Promise<void> => getEngine().update(entity, id, patch as Fields),
+  update: <E extends EntityName>(
+    entity: E,
+    id: string,
+    patch: RegisteredPatches[E],
+  ): Promise<void> => getEngine().update(entity, id, patch as Fields),
   /** As `insert`, the other way round. */
   delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
   /** Calls a server function. @throws PylonClientError */
-  fn: <N extends FunctionName>(name: N, args: RegisteredFunctions[N]["args"]): Promise<RegisteredFunctions[N]["result"]> =>
+  fn: <N extends FunctionName>(
+    name: N,
+    args: RegisteredFunctions[N]["args"],
+  ): Promise<RegisteredFunctions[N]["result"]> =>
     getEngine().fn(name, args as Fields) as Promise<RegisteredFunctions[N]["result"]>,
   /** Told of every write that the server refused, after it was taken back. @returns stops it */
-  onError: (listener: (error: MutationError) => void): (() => void) => getEngine().onError(listener),
-  /** Tells everyone of the tenant something about this user; dropped while there is no connection. */
+  onError: (listener: (error: MutationError) => void): (() => void) =>
+    getEngine().onError(listener),
+  /**
+   * Tells everyone of the tenant something about this user; dropped while there is no connection.
+   */
   setPresence: (data: unknown): void => getEngine().setPresence(data),
   /** Sends to everyone of the tenant; dropped while there is no connection. */
   publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
-  /** Makes a guest, with rows of their own, and signs in. @throws PylonClientError, such as UNREACHABLE */
-  signInAsGuest: (): Promise<{ readonly token: string; readonly userId: string }> => getEngine().signInAsGuest(),
-  /** Ends the session here and on the server, as the function `signOut`. @throws PylonClientError, such as UNREACHABLE */
+  /**
+   * Makes a guest, with rows of their own, and signs in.
+   *
+   * @throws PylonClientError, such as UNREACHABLE
+   */
+  signInAsGuest: (): Promise<{ readonly token: string; readonly userId: string }> =>
+    getEngine().signInAsGuest(),
+  /**
+   * Ends the session here and on the server, as the function `signOut`.
+   *
+   * @throws PylonClientError, such as UNREACHABLE
+   */
   signOut: (): Promise<void> => signOut(),
 };

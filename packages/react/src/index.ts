@@ -32,9 +32,22 @@ export {
   type SignUpResult,
 } from "./auth/calls.ts";
 export { ForgotPassword, type ForgotPasswordProps } from "./auth/forgot-password.tsx";
-export { addPasskey, deletePasskey, hasPasskeys, listPasskeys, signInWithPasskey, type Passkey } from "./auth/passkey-calls.ts";
+export {
+  addPasskey,
+  deletePasskey,
+  hasPasskeys,
+  listPasskeys,
+  signInWithPasskey,
+  type Passkey,
+} from "./auth/passkey-calls.ts";
 export { ProviderButtons, type ProviderButtonsProps } from "./auth/provider-buttons.tsx";
-export { listProviders, providerUrl, takePendingSignIn, type ProviderUrlOptions, type SignInProvider } from "./auth/provider-calls.ts";
+export {
+  listProviders,
+  providerUrl,
+  takePendingSignIn,
+  type ProviderUrlOptions,
+  type SignInProvider,
+} from "./auth/provider-calls.ts";
 export { ResetPassword, type ResetPasswordProps } from "./auth/reset-password.tsx";
 export type { SignInProps } from "./auth/sign-in-flow.ts";
 export { SignIn, type SignInFormProps, type SignInMethod } from "./auth/sign-in.tsx";
@@ -45,11 +58,32 @@ export { useUser, type User, type UserState } from "./auth/user.ts";
 export { callFn, streamFn } from "./calls.ts";
 export { configureClient, getAppName, getBaseUrl, getEngine, init, storageKey } from "./client.ts";
 export { db } from "./db.ts";
-export { useEntityMutation, useMutation, type EntityMutations, type MutationState } from "./mutations.ts";
+export {
+  useEntityMutation,
+  useMutation,
+  type EntityMutations,
+  type MutationState,
+} from "./mutations.ts";
 export { usePreloadedQuery, type Preloaded } from "./preloaded.ts";
 export { EngineProvider, useEngine, type EngineProviderProps } from "./provider.tsx";
-export { useQuery, useQueryOne, useStatus, type EntityFilter, type EntityQueryOptions, type QueryResult, type RowResult } from "./queries.ts";
+export {
+  useQuery,
+  useQueryOne,
+  useStatus,
+  type EntityFilter,
+  type EntityQueryOptions,
+  type QueryResult,
+  type RowResult,
+} from "./queries.ts";
 export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
 export { useSession, type SessionState } from "./session.ts";
-export { createSyncEngine, MutationError, PylonClientError, type QueryOptions, type ResolvedSession, type SyncEngineConfig, type SyncStatus } from "@pylonsync/sync";
+export {
+  createSyncEngine,
+  MutationError,
+  PylonClientError,
+  type QueryOptions,
+  type ResolvedSession,
+  type SyncEngineConfig,
+  type SyncStatus,
+} from "@pylonsync/sync";

@@ -1,4 +1,10 @@
-import type { EntityName, FunctionName, RegisteredFunctions, RegisteredInserts, RegisteredPatches } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  FunctionName,
+  RegisteredFunctions,
+  RegisteredInserts,
+  RegisteredPatches,
+} from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useRef, useState } from "react";
 
@@ -43,19 +49,33 @@ export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): 
         show({ loading: false, data, error: null });
         return data as ResultOf<N>;
       } catch (cause) {
-        show({ loading: false, data: null, error: cause instanceof Error ? cause : new Error(String(cause)) });
+        show({
+          loading: false,
+          data: null,
+          error: cause instanceof Error ? cause : new Error(String(cause)),
+        });
         throw cause;
       }
     },
     [sync, name],
   );
   // The failure is in `error`, where the component shows it.
-  const mutate = useCallback((args: ArgsOf<N>) => void mutateAsync(args).catch(() => undefined), [mutateAsync]);
+  const mutate = useCallback(
+    (args: ArgsOf<N>) => void mutateAsync(args).catch(() => undefined),
+    [mutateAsync],
+  );
   const reset = useCallback(() => {
     latest.current += 1;
     setState(IDLE);
   }, []);
-  return { mutate, mutateAsync, reset, loading: state.loading, data: state.data as Maybe<ResultOf<N>>, error: state.error };
+  return {
+    mutate,
+    mutateAsync,
+    reset,
+    loading: state.loading,
+    data: state.data as Maybe<ResultOf<N>>,
+    error: state.error,
+  };
 }
 
 export interface EntityMutations<E extends EntityName> {
@@ -65,7 +85,10 @@ export interface EntityMutations<E extends EntityName> {
 }
 
 /** Optimistic writes to one entity. */
-export function useEntityMutation<E extends EntityName>(sync: SyncEngine, entity: E): EntityMutations<E> {
+export function useEntityMutation<E extends EntityName>(
+  sync: SyncEngine,
+  entity: E,
+): EntityMutations<E> {
   return useMemo(
     () => ({
       insert: (data) => sync.insert(entity, data as Readonly<Record<string, unknown>>),

@@ -15,12 +15,16 @@ export interface Preloaded<E extends EntityName> {
 }
 
 /**
- * A live list that a server began: its rows are there at once, and the replica takes over when it holds what the server has.
+ * A live list that a server began: its rows are there at once, and the replica takes over when it
+ * holds what the server has.
  *
  * @example
  * const { data: notes } = usePreloadedQuery(preloaded);
  */
-export function usePreloadedQuery<E extends EntityName>(preloaded: Preloaded<E>, given?: SyncEngine): QueryResult<RegisteredEntities[E]> {
+export function usePreloadedQuery<E extends EntityName>(
+  preloaded: Preloaded<E>,
+  given?: SyncEngine,
+): QueryResult<RegisteredEntities[E]> {
   const sync = useEngine(given);
   const live = useQuery(sync, preloaded.entity, preloaded.options as EntityQueryOptions<E>);
   const { userId } = useSession(sync);
@@ -28,10 +32,14 @@ export function usePreloadedQuery<E extends EntityName>(preloaded: Preloaded<E>,
   // What the browser kept of an earlier visit is older than what the server has rendered.
   const ready = isThere && !stale;
   const [wasReady, setWasReady] = useState(ready);
-  // A replica that is made anew, for somebody else perhaps, does not bring back what was rendered for the one before.
+  // A replica that is made anew, for somebody else perhaps, does not bring back what was rendered
+  // for the one before.
   if (ready && !wasReady) setWasReady(true);
   const isOld = ready || wasReady || userId !== preloaded.userId;
-  const data = useMemo(() => (isOld ? live.data : withWrites(preloaded.rows, live.data)), [isOld, preloaded.rows, live.data]);
+  const data = useMemo(
+    () => (isOld ? live.data : withWrites(preloaded.rows, live.data)),
+    [isOld, preloaded.rows, live.data],
+  );
   return isOld ? live : { ...live, data, loading: false };
 }
 

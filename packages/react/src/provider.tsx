@@ -1,5 +1,13 @@
 import type { SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
-import { createContext, use, useEffect, useMemo, useState, type ReactElement, type ReactNode } from "react";
+import {
+  createContext,
+  use,
+  useEffect,
+  useMemo,
+  useState,
+  type ReactElement,
+  type ReactNode,
+} from "react";
 import { engineForRender, provideEngine } from "./client.ts";
 
 const EngineContext = createContext<SyncEngine | null>(null);
@@ -9,10 +17,11 @@ export interface EngineProviderProps extends Partial<SyncEngineConfig> {
 }
 
 /**
- * Gives the app's engine to the hooks below it. Only where a server renders the page is it needed: elsewhere `init` will do.
+ * Gives the app's engine to the hooks below it. Only where a server renders the page is it needed:
+ * elsewhere `init` will do.
  *
- * @example
- * <EngineProvider baseUrl={url} credentials="cookie" session={sessionOfTheRequest}>{children}</EngineProvider>
+ * @example <EngineProvider baseUrl={url} credentials="cookie"
+ *   session={sessionOfTheRequest}>{children}</EngineProvider>
  */
 export function EngineProvider({ children, ...config }: EngineProviderProps): ReactElement {
   // Later values are for a page that is there already: the engine itself asks who is signed in.

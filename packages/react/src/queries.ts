@@ -20,7 +20,10 @@ export interface RowResult<R> {
   readonly refetch: () => void;
 }
 
-/** A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A registered app's fields are known by name. */
+/**
+ * A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A
+ * registered app's fields are known by name.
+ */
 export type EntityFilter<Row> = { readonly [Field in keyof Row]?: unknown } & {
   readonly $and?: readonly EntityFilter<Row>[];
   readonly $or?: readonly EntityFilter<Row>[];
@@ -31,7 +34,9 @@ export type EntityFilter<Row> = { readonly [Field in keyof Row]?: unknown } & {
 export interface EntityQueryOptions<E extends EntityName> {
   readonly where?: EntityFilter<RegisteredEntities[E]> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
-  readonly orderBy?: { readonly [Field in keyof RegisteredEntities[E]]?: "asc" | "desc" } | undefined;
+  readonly orderBy?:
+    | { readonly [Field in keyof RegisteredEntities[E]]?: "asc" | "desc" }
+    | undefined;
   readonly limit?: number | undefined;
 }
 
@@ -40,10 +45,14 @@ const NO_ROWS: readonly never[] = [];
 /**
  * The rows that match, live.
  *
- * @example
- * const { data } = useQuery(sync, "Todo", { where: { done: false }, orderBy: { createdAt: "desc" } });
+ * @example const { data } = useQuery(sync, "Todo", { where: { done: false }, orderBy: { createdAt:
+ *   "desc" } });
  */
-export function useQuery<E extends EntityName>(sync: SyncEngine, entity: E, options: EntityQueryOptions<E> = {}): QueryResult<RegisteredEntities[E]> {
+export function useQuery<E extends EntityName>(
+  sync: SyncEngine,
+  entity: E,
+  options: EntityQueryOptions<E> = {},
+): QueryResult<RegisteredEntities[E]> {
   // The options are data: two that read the same are the same.
   const key = JSON.stringify(options);
   const [generation, setGeneration] = useState(0);
@@ -51,30 +60,57 @@ export function useQuery<E extends EntityName>(sync: SyncEngine, entity: E, opti
     try {
       return { list: sync.query(entity, JSON.parse(key) as QueryOptions), error: null, generation };
     } catch (cause) {
-      return { list: null, error: cause instanceof Error ? cause : new Error(String(cause)), generation };
+      return {
+        list: null,
+        error: cause instanceof Error ? cause : new Error(String(cause)),
+        generation,
+      };
     }
   }, [sync, entity, key, generation]);
-  const subscribe = useCallback((notify: () => void) => list?.subscribe(notify) ?? (() => undefined), [list]);
+  const subscribe = useCallback(
+    (notify: () => void) => list?.subscribe(notify) ?? (() => undefined),
+    [list],
+  );
   const snapshot = useCallback(() => list?.getSnapshot() ?? NO_ROWS, [list]);
   const data = useSyncExternalStore(subscribe, snapshot, () => NO_ROWS);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
-  return { data: data as readonly RegisteredEntities[E][], loading: !useStatus(sync).ready && data.length === 0, error, refetch };
+  return {
+    data: data as readonly RegisteredEntities[E][],
+    loading: !useStatus(sync).ready && data.length === 0,
+    error,
+    refetch,
+  };
 }
 
 /** One row, live; null when it is not there. */
-export function useQueryOne<E extends EntityName>(sync: SyncEngine, entity: E, id: string): RowResult<RegisteredEntities[E]> {
+export function useQueryOne<E extends EntityName>(
+  sync: SyncEngine,
+  entity: E,
+  id: string,
+): RowResult<RegisteredEntities[E]> {
   const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
   const data = useSyncExternalStore(row.subscribe, row.getSnapshot, () => null);
   const refetch = useCallback(() => undefined, []);
-  return { data: data as RegisteredEntities[E] | null, loading: !useStatus(sync).ready && data === null, error: null, refetch };
+  return {
+    data: data as RegisteredEntities[E] | null,
+    loading: !useStatus(sync).ready && data === null,
+    error: null,
+    refetch,
+  };
 }
 
 /** How the engine is doing: connection, readiness, pending writes. */
 export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   const subscribe = useCallback((notify: () => void) => sync.onStatus(notify), [sync]);
   const snapshot = useCallback(() => sync.status, [sync]);
-  // What the server rendered is what is there before the engine starts, however late a part of the page comes alive.
+  // What the server rendered is what is there before the engine starts, however late a part of the
+  // page comes alive.
   return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }
 
-const NOT_STARTED: SyncEngine["status"] = { connection: "connecting", ready: false, stale: false, pending: 0 };
+const NOT_STARTED: SyncEngine["status"] = {
+  connection: "connecting",
+  ready: false,
+  stale: false,
+  pending: 0,
+};

@@ -1,4 +1,11 @@
-import { HttpClient, systemPlatform, type Room, type RoomBroadcast, type RoomOptions, type RoomState } from "@pylonsync/sync";
+import {
+  HttpClient,
+  systemPlatform,
+  type Room,
+  type RoomBroadcast,
+  type RoomOptions,
+  type RoomState,
+} from "@pylonsync/sync";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useEngine } from "./provider.tsx";
 
@@ -21,11 +28,12 @@ export interface RoomResult extends RoomState {
 const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
 
 /**
- * Is in a room while the component is there. Joins, leaves, presence and broadcasts come over the engine's connection.
+ * Is in a room while the component is there. Joins, leaves, presence and broadcasts come over the
+ * engine's connection.
  *
  * @param userId the signed-in user, who is left out of `peers`
- * @example
- * const { peers, setPresence } = useRoom("document-1", userId, { initialPresence: { cursor: null } });
+ * @example const { peers, setPresence } = useRoom("document-1", userId, { initialPresence: {
+ *   cursor: null } });
  */
 export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {
   const { baseUrl, token } = options;
@@ -39,7 +47,9 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
   });
   useEffect(() => {
     const isApps = baseUrl === undefined && token === undefined;
-    const http = isApps ? undefined : new HttpClient(baseUrl ?? engine.baseUrl, systemPlatform, () => token ?? engine.token);
+    const http = isApps
+      ? undefined
+      : new HttpClient(baseUrl ?? engine.baseUrl, systemPlatform, () => token ?? engine.token);
     const { initialPresence, heartbeatInterval } = latest.current;
     const current = engine.joinRoom(roomId, userId, {
       ...(initialPresence === undefined ? {} : { initialPresence }),
@@ -48,7 +58,10 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
     });
     room.current = current;
     setState(current.state);
-    const stops = [current.onChange(setState), current.onBroadcast((message) => latest.current.onBroadcast?.(message))];
+    const stops = [
+      current.onChange(setState),
+      current.onBroadcast((message) => latest.current.onBroadcast?.(message)),
+    ];
     return () => {
       for (const stop of stops) stop();
       room.current = null;
@@ -56,7 +69,10 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
     };
   }, [engine, roomId, userId, baseUrl, token]);
   const setPresence = useCallback(async (data: unknown) => room.current?.setPresence(data), []);
-  const broadcast = useCallback(async (topic: string, data?: unknown) => room.current?.broadcast(topic, data), []);
+  const broadcast = useCallback(
+    async (topic: string, data?: unknown) => room.current?.broadcast(topic, data),
+    [],
+  );
   const leave = useCallback(async () => room.current?.leave(), []);
   return { ...state, setPresence, broadcast, leave };
 }

@@ -45,5 +45,15 @@ export function useSession(given?: SyncEngine): SessionState {
     return () => globalThis.removeEventListener("storage", onStorage);
   }, [sync]);
   const { userId, tenantId, isAdmin, isGuest, roles } = session;
-  return { session, isLoaded: session !== ANONYMOUS_SESSION, userId, tenantId, isAdmin, isGuest, roles, isAuthenticated: userId !== null || isAdmin, refresh };
+  return {
+    session,
+    isLoaded: session !== ANONYMOUS_SESSION,
+    userId,
+    tenantId,
+    isAdmin,
+    isGuest,
+    roles,
+    isAuthenticated: userId !== null || isAdmin,
+    refresh,
+  };
 }

@@ -11,7 +11,9 @@ export interface AuthEvent {
   readonly method: string;
 }
 
-/** What a session says of its user, for policies (`auth.roles`) and functions (`ctx.auth.roles`). */
+/**
+ * What a session says of its user, for policies (`auth.roles`) and functions (`ctx.auth.roles`).
+ */
 export interface Claims {
   readonly roles?: readonly string[];
 }

@@ -1,6 +1,13 @@
 import type { AuthCode, AuthDefinition } from "./auth.ts";
 import type { Entity } from "./entity.ts";
-import { MANIFEST_VERSION, type Manifest, type ManifestCall, type ManifestPlugin, type ManifestPolicy, type ManifestRoute } from "./manifest.ts";
+import {
+  MANIFEST_VERSION,
+  type Manifest,
+  type ManifestCall,
+  type ManifestPlugin,
+  type ManifestPolicy,
+  type ManifestRoute,
+} from "./manifest.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
 export interface AppDefinition {
@@ -13,7 +20,10 @@ export interface AppDefinition {
   readonly policies?: readonly ManifestPolicy[];
   readonly auth?: AuthDefinition;
   readonly plugins?: readonly Plugin[];
-  /** `"public"`: an entity that no policy names is open to everyone. Without it such an entity is closed outside dev mode. */
+  /**
+   * `"public"`: an entity that no policy names is open to everyone. Without it such an entity is
+   * closed outside dev mode.
+   */
   readonly access?: "public";
 }
 
@@ -23,15 +33,18 @@ export interface App<D extends AppDefinition = AppDefinition> extends Manifest {
   readonly __definition?: D;
 }
 
-/** Hooks are functions and have no place in JSON: they travel beside it, where another copy of this package finds them too. */
+/**
+ * Hooks are functions and have no place in JSON: they travel beside it, where another copy of this
+ * package finds them too.
+ */
 const HOOKS = Symbol.for("pylon.hooks");
 const AUTH_CODE = Symbol.for("pylon.auth");
 
 /**
  * Makes the manifest of an app.
  *
- * @example
- * export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo], policies: [own] });
+ * @example export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo],
+ *   policies: [own] });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
   const { plugins = [], access } = definition;
@@ -57,10 +70,16 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
 }
 
 function toManifestPlugin({ name, config, hooks, entities }: Plugin): ManifestPlugin {
-  return { name, ...(hooks === undefined && entities === undefined ? {} : { custom: true }), ...(config === undefined ? {} : { config }) };
+  return {
+    name,
+    ...(hooks === undefined && entities === undefined ? {} : { custom: true }),
+    ...(config === undefined ? {} : { config }),
+  };
 }
 
-/** The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins. */
+/**
+ * The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins.
+ */
 export function hooksOf(manifest: unknown): readonly EntityHooks[] {
   if (typeof manifest !== "object" || manifest === null) return [];
   return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];

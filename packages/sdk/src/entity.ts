@@ -1,5 +1,10 @@
 import type { Field, FieldTraits } from "./field.ts";
-import type { ManifestEntity, ManifestIndex, ManifestRelation, ManifestSearch } from "./manifest.ts";
+import type {
+  ManifestEntity,
+  ManifestIndex,
+  ManifestRelation,
+  ManifestSearch,
+} from "./manifest.ts";
 
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
@@ -25,7 +30,10 @@ export interface EntityOptions {
 }
 
 /** A declared entity. It is its own manifest entry, and carries the types of its rows. */
-export interface Entity<N extends string = string, F extends Fields = Fields> extends ManifestEntity {
+export interface Entity<
+  N extends string = string,
+  F extends Fields = Fields,
+> extends ManifestEntity {
   readonly name: N;
   /** Never set: carries the type. */
   readonly __fields?: F;
@@ -34,25 +42,37 @@ export interface Entity<N extends string = string, F extends Fields = Fields> ex
 type FieldsOf<E> = E extends Entity<string, infer F> ? F : never;
 type TraitsOf<E, K extends keyof FieldsOf<E>> = FieldsOf<E>[K] extends Field<infer T> ? T : never;
 type ValueOf<T extends FieldTraits> = T["optional"] extends true ? T["value"] | null : T["value"];
-type MayBeAbsent<T extends FieldTraits> = T["optional"] extends true ? true : T["hasDefault"] extends true ? true : T["owner"];
+type MayBeAbsent<T extends FieldTraits> = T["optional"] extends true
+  ? true
+  : T["hasDefault"] extends true
+    ? true
+    : T["owner"];
 type Fixed<T extends FieldTraits> = T["readonly"] extends true ? true : T["owner"];
 type Flat<T> = { [K in keyof T]: T[K] };
 
 /** A row as it is read. An optional field is null when it has no value. */
-export type RowOf<E> = Flat<{ readonly id: string } & { readonly [K in keyof FieldsOf<E>]: ValueOf<TraitsOf<E, K>> }>;
+export type RowOf<E> = Flat<
+  { readonly id: string } & { readonly [K in keyof FieldsOf<E>]: ValueOf<TraitsOf<E, K>> }
+>;
 
 /** What an insert takes. The id may be chosen by the caller. */
 export type InsertOf<E> = Flat<
   { readonly id?: string } & {
-    readonly [K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? never : K]: ValueOf<TraitsOf<E, K>>;
+    readonly [
+      K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? never : K
+    ]: ValueOf<TraitsOf<E, K>>;
   } & {
-    readonly [K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? K : never]?: ValueOf<TraitsOf<E, K>> | undefined;
+    readonly [K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? K : never]?:
+      | ValueOf<TraitsOf<E, K>>
+      | undefined;
   }
 >;
 
 /** What an update takes. */
 export type PatchOf<E> = Flat<{
-  readonly [K in keyof FieldsOf<E> as Fixed<TraitsOf<E, K>> extends true ? never : K]?: ValueOf<TraitsOf<E, K>> | undefined;
+  readonly [K in keyof FieldsOf<E> as Fixed<TraitsOf<E, K>> extends true ? never : K]?:
+    | ValueOf<TraitsOf<E, K>>
+    | undefined;
 }>;
 
 /**
@@ -63,11 +83,17 @@ export type PatchOf<E> = Flat<{
  *   indexes: [{ name: "by_done", fields: ["done"], unique: false }],
  * });
  */
-export function entity<const N extends string, F extends Fields>(name: N, fields: F, options: EntityOptions = {}): Entity<N, F> {
+export function entity<const N extends string, F extends Fields>(
+  name: N,
+  fields: F,
+  options: EntityOptions = {},
+): Entity<N, F> {
   const { relations, search, crdt } = options;
   return {
     name,
-    fields: Object.entries(fields).map(([fieldName, definition]) => definition.toManifest(fieldName)),
+    fields: Object.entries(fields).map(([fieldName, definition]) =>
+      definition.toManifest(fieldName),
+    ),
     indexes: options.indexes ?? [],
     ...(relations === undefined ? {} : { relations }),
     ...(search === undefined ? {} : { search: { text: [], facets: [], sortable: [], ...search } }),

@@ -9,7 +9,9 @@ export interface FieldTraits {
   readonly owner: boolean;
 }
 
-type With<T extends FieldTraits, K extends keyof FieldTraits> = { [P in keyof FieldTraits]: P extends K ? true : T[P] } & FieldTraits;
+type With<T extends FieldTraits, K extends keyof FieldTraits> = {
+  [P in keyof FieldTraits]: P extends K ? true : T[P];
+} & FieldTraits;
 
 /** A field of an entity. Immutable: each modifier returns a new one. */
 export class Field<T extends FieldTraits = FieldTraits> {
@@ -29,7 +31,10 @@ export class Field<T extends FieldTraits = FieldTraits> {
   unique(): Field<T> {
     return this.#with({ unique: true });
   }
-  /** What an insert takes that does not name the field, and what rows get that were there before the field. */
+  /**
+   * What an insert takes that does not name the field, and what rows get that were there before the
+   * field.
+   */
   default(value: T["value"] & (string | number | boolean)): Field<With<T, "hasDefault">> {
     return this.#with({ default: value });
   }
@@ -37,7 +42,9 @@ export class Field<T extends FieldTraits = FieldTraits> {
   readonly(): Field<With<T, "readonly">> {
     return this.#with({ readonly: true });
   }
-  /** The server sets it to the caller's user id at insert; nobody but an admin names or changes it. */
+  /**
+   * The server sets it to the caller's user id at insert; nobody but an admin names or changes it.
+   */
   owner(): Field<With<T, "owner">> {
     return this.#with({ owner: true });
   }
@@ -75,7 +82,10 @@ function plain<V>(type: ManifestFieldType): () => Field<Plain<V>> {
  * field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 })
  */
 export interface FileOptions {
-  /** The media types that may be stored: exact ones such as `application/pdf`, or families such as `image/*`. Default: any. */
+  /**
+   * The media types that may be stored: exact ones such as `application/pdf`, or families such as
+   * `image/*`. Default: any.
+   */
   readonly accept?: readonly string[];
   /** The largest size, in bytes. Default: the server's limit. */
   readonly maxBytes?: number;
@@ -84,8 +94,8 @@ export interface FileOptions {
 /**
  * The kinds of fields.
  *
- * @example
- * entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId: field.id("User") })
+ * @example entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId:
+ *   field.id("User") })
  */
 export const field = {
   string: plain<string>("string"),
@@ -102,8 +112,12 @@ export const field = {
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */
-  id: (entity: string) => new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
-  /** The id of an uploaded file, which can then be read by whoever may read the row. One file belongs to one row. */
+  id: (entity: string) =>
+    new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
+  /**
+   * The id of an uploaded file, which can then be read by whoever may read the row. One file
+   * belongs to one row.
+   */
   file: ({ accept, maxBytes }: FileOptions = {}) =>
     new Field<Plain<string>>({
       type: "file",

@@ -6,7 +6,14 @@
 export * from "./auth.ts";
 export * from "./build-manifest.ts";
 export * from "./declare.ts";
-export { entity, type Entity, type EntityOptions, type InsertOf, type PatchOf, type RowOf } from "./entity.ts";
+export {
+  entity,
+  type Entity,
+  type EntityOptions,
+  type InsertOf,
+  type PatchOf,
+  type RowOf,
+} from "./entity.ts";
 export { Field, field, type FileOptions } from "./field.ts";
 export * from "./mail.ts";
 export * from "./manifest.ts";

@@ -1,5 +1,13 @@
 /** The mails that Pylon sends by itself. */
-export type MailKind = "sign-in-code" | "magic-link" | "verify-email" | "reset-password" | "change-email" | "email-taken" | "invitation" | "security-notice";
+export type MailKind =
+  | "sign-in-code"
+  | "magic-link"
+  | "verify-email"
+  | "reset-password"
+  | "change-email"
+  | "email-taken"
+  | "invitation"
+  | "security-notice";
 
 /** What a mail is made of; which values are there depends on its kind. */
 export interface MailData {
@@ -17,5 +25,9 @@ export interface MailData {
 }
 
 /** A mail in the app's own words. Values in `html` must be escaped by whoever writes it. */
-export type MailTemplate = (data: MailData) => { readonly subject: string; readonly text: string; readonly html?: string };
+export type MailTemplate = (data: MailData) => {
+  readonly subject: string;
+  readonly text: string;
+  readonly html?: string;
+};
 export type MailTemplates = Readonly<Partial<Record<MailKind, MailTemplate>>>;

@@ -1,11 +1,19 @@
 /**
- * The manifest: what an app declares, as plain JSON. `buildManifest` makes it, the server validates it, `codegen` reads it.
- * Keys are on the wire and in `pylon.manifest.json` as they stand here.
+ * The manifest: what an app declares, as plain JSON. `buildManifest` makes it, the server validates
+ * it, `codegen` reads it. Keys are on the wire and in `pylon.manifest.json` as they stand here.
  */
 export const MANIFEST_VERSION = 1;
 
 /** `id(User)` is a reference to a row of User; `file` is the id of an uploaded file. */
-export type ManifestFieldType = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | "file" | `id(${string})`;
+export type ManifestFieldType =
+  | "string"
+  | "int"
+  | "float"
+  | "bool"
+  | "datetime"
+  | "richtext"
+  | "file"
+  | `id(${string})`;
 
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
@@ -21,7 +29,10 @@ export interface ManifestField {
   readonly readonly?: boolean;
   /** Stamped with the caller's user id at insert; nobody but an admin sets or changes it. */
   readonly owner?: boolean;
-  /** Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent: any. */
+  /**
+   * Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent:
+   * any.
+   */
   readonly accept?: readonly string[];
   /** Of a file: its largest size, in bytes. */
   readonly max_bytes?: number;
@@ -87,8 +98,15 @@ export interface ManifestRoute {
 }
 
 export interface ManifestAuth {
-  readonly user?: { readonly entity?: string; readonly expose?: readonly string[]; readonly hide?: readonly string[] };
-  /** Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being used; absent: as long as `expiresIn`. */
+  readonly user?: {
+    readonly entity?: string;
+    readonly expose?: readonly string[];
+    readonly hide?: readonly string[];
+  };
+  /**
+   * Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being
+   * used; absent: as long as `expiresIn`.
+   */
   readonly session?: { readonly expiresIn?: number; readonly idleTimeout?: number };
   readonly trustedOrigins?: readonly string[];
   /** `false`: the app has pages of its own, and the server serves none under `/auth`. */
@@ -114,6 +132,9 @@ export interface Manifest {
   readonly policies: readonly ManifestPolicy[];
   readonly auth?: ManifestAuth;
   readonly plugins?: readonly ManifestPlugin[];
-  /** What happens outside dev mode to an entity that no policy names: `"public"` opens it; without this key it is closed. */
+  /**
+   * What happens outside dev mode to an entity that no policy names: `"public"` opens it; without
+   * this key it is closed.
+   */
   readonly access?: "public";
 }

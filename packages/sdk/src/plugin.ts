@@ -8,24 +8,34 @@ type MaybePromise<T> = T | Promise<T>;
 /** What a hook is told besides the row. */
 export interface HookContext {
   readonly entity: string;
-  readonly auth: { readonly userId: string | null; readonly isAdmin: boolean; readonly tenantId: string | null; readonly roles: readonly string[] };
+  readonly auth: {
+    readonly userId: string | null;
+    readonly isAdmin: boolean;
+    readonly tenantId: string | null;
+    readonly roles: readonly string[];
+  };
 }
 
 /**
- * Code that runs inside every write's transaction. A before-hook may return changed data; null or false refuses the write. An
- * after-hook that throws undoes it.
+ * Code that runs inside every write's transaction. A before-hook may return changed data; null or
+ * false refuses the write. An after-hook that throws undoes it.
  */
 export interface EntityHooks {
   readonly beforeInsert?: (data: Fields, context: HookContext) => MaybePromise<Answer>;
   readonly afterInsert?: (row: Row, context: HookContext) => MaybePromise<void>;
-  readonly beforeUpdate?: (patch: Fields, before: Row, context: HookContext) => MaybePromise<Answer>;
+  readonly beforeUpdate?: (
+    patch: Fields,
+    before: Row,
+    context: HookContext,
+  ) => MaybePromise<Answer>;
   readonly afterUpdate?: (row: Row, before: Row, context: HookContext) => MaybePromise<void>;
   readonly beforeDelete?: (before: Row, context: HookContext) => MaybePromise<Answer>;
   readonly afterDelete?: (before: Row, context: HookContext) => MaybePromise<void>;
 }
 
 /**
- * Entities and hooks of the app's own; or, with neither, the name and settings of a plugin that the server has, such as
+ * Entities and hooks of the app's own; or, with neither, the name and settings of a plugin that the
+ * server has, such as
  * `{ name: "file_storage", config: { backend: "s3", bucket: "${env.PYLON_S3_BUCKET}" } }`.
  */
 export interface Plugin {

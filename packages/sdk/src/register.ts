@@ -2,7 +2,8 @@ import type { App, AppDefinition } from "./build-manifest.ts";
 import type { InsertOf, PatchOf, RowOf } from "./entity.ts";
 
 /**
- * Where an app tells its types to `ctx.db` and to the client. `pylon.client.ts`, which `pylon dev` keeps up to date, fills it:
+ * Where an app tells its types to `ctx.db` and to the client. `pylon.client.ts`, which `pylon dev`
+ * keeps up to date, fills it:
  *
  * @example
  * declare module "@pylonsync/sdk" {
@@ -19,21 +20,37 @@ type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
 type ByName<Kind extends "row" | "insert" | "patch"> = {
-  readonly [E in RegisteredEntity as E["name"]]: Kind extends "row" ? RowOf<E> : Kind extends "insert" ? InsertOf<E> : PatchOf<E>;
+  readonly [E in RegisteredEntity as E["name"]]: Kind extends "row"
+    ? RowOf<E>
+    : Kind extends "insert"
+      ? InsertOf<E>
+      : PatchOf<E>;
 };
 
 /** Entity name to its row; any name and any row for an app that registers nothing. */
-export type RegisteredEntities = IsRegistered extends true ? ByName<"row"> : Readonly<Record<string, LooseRow>>;
+export type RegisteredEntities = IsRegistered extends true
+  ? ByName<"row">
+  : Readonly<Record<string, LooseRow>>;
 /** Entity name to what an insert takes. */
-export type RegisteredInserts = IsRegistered extends true ? ByName<"insert"> : Readonly<Record<string, LooseFields>>;
+export type RegisteredInserts = IsRegistered extends true
+  ? ByName<"insert">
+  : Readonly<Record<string, LooseFields>>;
 /** Entity name to what an update takes. */
-export type RegisteredPatches = IsRegistered extends true ? ByName<"patch"> : Readonly<Record<string, LooseFields>>;
+export type RegisteredPatches = IsRegistered extends true
+  ? ByName<"patch">
+  : Readonly<Record<string, LooseFields>>;
 /** Names of the app's entities. */
 export type EntityName = keyof RegisteredEntities & string;
 
 /** Function name to its arguments and result. */
 export type RegisteredFunctions = Register extends { readonly functions: infer F }
-  ? { readonly [N in keyof F]: F[N] extends { readonly __types?: infer T extends { readonly args: unknown; readonly result: unknown } } ? T : { readonly args: LooseFields; readonly result: unknown } }
+  ? {
+      readonly [N in keyof F]: F[N] extends {
+        readonly __types?: infer T extends { readonly args: unknown; readonly result: unknown };
+      }
+        ? T
+        : { readonly args: LooseFields; readonly result: unknown };
+    }
   : Readonly<Record<string, { readonly args: LooseFields; readonly result: unknown }>>;
 /** Names of the app's functions. */
 export type FunctionName = keyof RegisteredFunctions & string;

@@ -22,11 +22,22 @@ test("an empty environment is a production server on 4321 that no foreign page m
 });
 
 test("dev mode opens CORS and lifts the limits", () => {
-  expect(loadConfig(DEV)).toMatchObject({ dev: true, corsOrigins: ["*"], rateLimit: { max: 100_000 }, fnRateLimit: { max: 100_000 }, logFormat: "text" });
+  expect(loadConfig(DEV)).toMatchObject({
+    dev: true,
+    corsOrigins: ["*"],
+    rateLimit: { max: 100_000 },
+    fnRateLimit: { max: 100_000 },
+    logFormat: "text",
+  });
 });
 
 test("what is set wins over dev mode's and over a command's defaults", () => {
-  expect(loadConfig({ PYLON_RATE_LIMIT_MAX: "7", PYLON_PORT: "80" }, { ...DEV, PYLON_PORT: "81", PYLON_DB_PATH: "x.db" })).toMatchObject({
+  expect(
+    loadConfig(
+      { PYLON_RATE_LIMIT_MAX: "7", PYLON_PORT: "80" },
+      { ...DEV, PYLON_PORT: "81", PYLON_DB_PATH: "x.db" },
+    ),
+  ).toMatchObject({
     dev: true,
     rateLimit: { max: 7 },
     port: 80,
@@ -35,7 +46,10 @@ test("what is set wins over dev mode's and over a command's defaults", () => {
 });
 
 test("an empty variable counts as not set", () => {
-  expect(loadConfig({ PYLON_PORT: "", PYLON_ADMIN_TOKEN: "", DATABASE_URL: "" })).toMatchObject({ port: 4321, adminToken: null });
+  expect(loadConfig({ PYLON_PORT: "", PYLON_ADMIN_TOKEN: "", DATABASE_URL: "" })).toMatchObject({
+    port: 4321,
+    adminToken: null,
+  });
 });
 
 test.each([
@@ -52,11 +66,15 @@ test.each([
   ["PYLON_RATE_LIMIT_WINDOW", "0.5", "seconds from 1"],
 ])("%s=%s is refused with what it wants", (name, value, wanted) => {
   expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
-  expect(() => loadConfig({ [name]: value })).toThrow(`${name} is ${JSON.stringify(value)}: it wants ${wanted}`);
+  expect(() => loadConfig({ [name]: value })).toThrow(
+    `${name} is ${JSON.stringify(value)}: it wants ${wanted}`,
+  );
 });
 
 test("all problems are told at once", () => {
-  expect(() => loadConfig({ PYLON_PORT: "x", PYLON_DRAIN_SECS: "y" })).toThrow(/PYLON_PORT is .*PYLON_DRAIN_SECS is /);
+  expect(() => loadConfig({ PYLON_PORT: "x", PYLON_DRAIN_SECS: "y" })).toThrow(
+    /PYLON_PORT is .*PYLON_DRAIN_SECS is /,
+  );
 });
 
 test("outside dev mode * is no origin, also among others", () => {
@@ -66,34 +84,57 @@ test("outside dev mode * is no origin, also among others", () => {
 });
 
 test("origins are a comma list, and a slash at the end is forgiven", () => {
-  expect(loadConfig({ PYLON_CORS_ORIGIN: "https://a.example, http://localhost:3000/" }).corsOrigins).toEqual(["https://a.example", "http://localhost:3000"]);
+  expect(
+    loadConfig({ PYLON_CORS_ORIGIN: "https://a.example, http://localhost:3000/" }).corsOrigins,
+  ).toEqual(["https://a.example", "http://localhost:3000"]);
 });
 
 test("a short admin token is refused outside dev mode, and never shown", () => {
-  expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).toThrow(/PYLON_ADMIN_TOKEN has fewer than 16 characters/);
+  expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).toThrow(
+    /PYLON_ADMIN_TOKEN has fewer than 16 characters/,
+  );
   expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).not.toThrow(/sesame-open/);
   expect(loadConfig({ ...DEV, PYLON_ADMIN_TOKEN: "sesame-open" }).adminToken).toBe("sesame-open");
   expect(loadConfig({ PYLON_ADMIN_TOKEN: "0123456789abcdef" }).adminToken).toBe("0123456789abcdef");
 });
 
 test("DATABASE_URL takes the place of SQLite; one that is not usable is not shown", () => {
-  expect(loadConfig({ DATABASE_URL: "postgres://user:canary@db/app", PYLON_DB_PATH: "x.db" }).database).toEqual({ kind: "postgres", url: "postgres://user:canary@db/app", ca: null, poolMax: 10 });
+  expect(
+    loadConfig({ DATABASE_URL: "postgres://user:canary@db/app", PYLON_DB_PATH: "x.db" }).database,
+  ).toEqual({ kind: "postgres", url: "postgres://user:canary@db/app", ca: null, poolMax: 10 });
   for (const url of ["mysql://user:canary@db/app", "canary", "postgres://user:canary@db"]) {
-    expect(() => loadConfig({ DATABASE_URL: url })).toThrow(/DATABASE_URL is not usable: it wants postgres:/);
+    expect(() => loadConfig({ DATABASE_URL: url })).toThrow(
+      /DATABASE_URL is not usable: it wants postgres:/,
+    );
     expect(() => loadConfig({ DATABASE_URL: url })).not.toThrow(/canary/);
   }
 });
 
 test("in-memory servers do not share their database", () => {
-  const [a, b] = [loadConfig({ PYLON_IN_MEMORY: "1" }).database, loadConfig({ PYLON_IN_MEMORY: "1" }).database];
+  const [a, b] = [
+    loadConfig({ PYLON_IN_MEMORY: "1" }).database,
+    loadConfig({ PYLON_IN_MEMORY: "1" }).database,
+  ];
   expect(a).toMatchObject({ kind: "sqlite", isTemporary: true });
   expect(a).not.toEqual(b);
 });
 
 test("a Redis is named by its URL, and a wrong one is refused without telling it", () => {
   expect(loadConfig({})).toMatchObject({ redisUrl: null });
-  for (const url of ["redis://localhost", "rediss://user:p%40ss@cache.example.com:6380/2"]) expect(loadConfig({ REDIS_URL: url })).toMatchObject({ redisUrl: url });
-  for (const url of ["localhost:6379", "http://localhost", "redis://", "redis://:%zz@localhost", "redis://:secret@localhost/name", "redis://:secret@localhost:99999"]) {
-    expect(() => loadConfig({ REDIS_URL: url })).toThrow(new ConfigError("REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// for TLS."));
+  for (const url of ["redis://localhost", "rediss://user:p%40ss@cache.example.com:6380/2"])
+    expect(loadConfig({ REDIS_URL: url })).toMatchObject({ redisUrl: url });
+  for (const url of [
+    "localhost:6379",
+    "http://localhost",
+    "redis://",
+    "redis://:%zz@localhost",
+    "redis://:secret@localhost/name",
+    "redis://:secret@localhost:99999",
+  ]) {
+    expect(() => loadConfig({ REDIS_URL: url })).toThrow(
+      new ConfigError(
+        "REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// for TLS.",
+      ),
+    );
   }
 });

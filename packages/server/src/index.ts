@@ -11,7 +11,12 @@ export { fileSettings } from "./files/file-settings.ts";
 export { resolvePlugins } from "./plugins/plugin-config.ts";
 export { isOAuthSecret, isOAuthVariable, OAUTH_VARIABLES } from "./config/oauth-variables.ts";
 export { VARIABLES } from "./config/variables.ts";
-export { createServer, type BackupOutcome, type PylonServer, type ServerOptions } from "./server.ts";
+export {
+  createServer,
+  type BackupOutcome,
+  type PylonServer,
+  type ServerOptions,
+} from "./server.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";

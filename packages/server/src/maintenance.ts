@@ -15,7 +15,10 @@ export interface MaintenanceServices {
   readonly onError: (error: unknown) => void;
 }
 
-/** Forgets what nobody needs any more: old changes, old answers, expired sessions, files without a row. */
+/**
+ * Forgets what nobody needs any more: old changes, old answers, expired sessions, files without a
+ * row.
+ */
 export class Maintenance {
   readonly #services: MaintenanceServices;
   #timer: ReturnType<typeof setInterval> | undefined;

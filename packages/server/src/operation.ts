@@ -1,14 +1,23 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** A piece of a trace: what it is named, when it began and ended, what it belongs to. Null stands for a piece that is not traced. */
+/**
+ * A piece of a trace: what it is named, when it began and ended, what it belongs to. Null stands
+ * for a piece that is not traced.
+ */
 export interface Span {
   /** 32 hexadecimal digits. */
   readonly traceId: string;
   /** 16 hexadecimal digits. */
   readonly spanId: string;
-  /** Begins a part of this piece. @param startedAt when it began, by `performance.now()`; default now */
+  /**
+   * Begins a part of this piece.
+   *
+   * @param startedAt when it began, by `performance.now()`; default now
+   */
   child(name: string, kind: SpanKind, attributes?: SpanAttributes, startedAt?: number): Span;
-  /** A fact about it. Never a token, a row's value, a query string or a parameter of a statement. */
+  /**
+   * A fact about it. Never a token, a row's value, a query string or a parameter of a statement.
+   */
   set(name: string, value: string | number): void;
   /** It did not do what it was to do. @param reason a code or an error's name, never its message */
   fail(reason: string): void;
@@ -19,7 +28,10 @@ export interface Span {
 export type SpanKind = "server" | "client" | "internal";
 export type SpanAttributes = Record<string, string | number>;
 
-/** What the server is doing: one request, one function call, one delivery. All that runs for it finds it here. */
+/**
+ * What the server is doing: one request, one function call, one delivery. All that runs for it
+ * finds it here.
+ */
 export interface Operation {
   /** Names the request in the log and in its answer; null for what no request asked for. */
   readonly requestId: string | null;
@@ -35,7 +47,9 @@ export function currentOperation(): Operation | undefined {
   return operations.getStore();
 }
 
-/** Runs the work as a part of `operation`; undefined: for nobody, as a queue does that many fill. */
+/**
+ * Runs the work as a part of `operation`; undefined: for nobody, as a queue does that many fill.
+ */
 export function runIn<T>(operation: Operation | undefined, work: () => T): T {
   return operations.run(operation, work);
 }
@@ -46,7 +60,12 @@ export function startSpan(name: string, kind: SpanKind, attributes?: SpanAttribu
 }
 
 /** Runs the work as a traced part of what runs now; what it does in turn is a part of that. */
-export async function inSpan<T>(name: string, kind: SpanKind, attributes: SpanAttributes, work: () => Promise<T>): Promise<T> {
+export async function inSpan<T>(
+  name: string,
+  kind: SpanKind,
+  attributes: SpanAttributes,
+  work: () => Promise<T>,
+): Promise<T> {
   const operation = operations.getStore();
   const span = operation?.span?.child(name, kind, attributes);
   if (operation === undefined || span === undefined) return work();

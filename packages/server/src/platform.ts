@@ -1,4 +1,7 @@
-/** What the server takes from the machine beyond its database: passed in, so that a test can turn the clock. */
+/**
+ * What the server takes from the machine beyond its database: passed in, so that a test can turn
+ * the clock.
+ */
 export interface Platform {
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -75,13 +75,22 @@ export interface RunningOptions {
 
 const WATCHDOG_DELAY_MS = 1_000;
 const WATCHDOG_GRACE_MS = 5_000;
-/** How long the start waits for what the rooms are shared through, in milliseconds; the server serves without it too. */
+/**
+ * How long the start waits for what the rooms are shared through, in milliseconds; the server
+ * serves without it too.
+ */
 const SHARED_START_MS = 1_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
 const LEAST_FLUSH_MS = 500;
-/** What the store gets to end what is under way, in milliseconds, when the drain has used its time up. */
+/**
+ * What the store gets to end what is under way, in milliseconds, when the drain has used its time
+ * up.
+ */
 const LEAST_CLOSE_MS = 1_000;
-/** Without a proxy of ours in front: after how many silent seconds a connection is closed, and the most that Bun can be told. */
+/**
+ * Without a proxy of ours in front: after how many silent seconds a connection is closed, and the
+ * most that Bun can be told.
+ */
 const IDLE_SECONDS = 120;
 const MOST_IDLE_SECONDS = 255;
 
@@ -106,7 +115,22 @@ export class RunningServer {
   readonly #telemetry: Telemetry | null;
   readonly #metrics: Metrics;
 
-  constructor(store: Store, app: CompiledApp, { config, env, log, platform, mailer, mails, telemetry, version, oauthEndpoints, files: { settings, storage } }: RunningOptions) {
+  constructor(
+    store: Store,
+    app: CompiledApp,
+    {
+      config,
+      env,
+      log,
+      platform,
+      mailer,
+      mails,
+      telemetry,
+      version,
+      oauthEndpoints,
+      files: { settings, storage },
+    }: RunningOptions,
+  ) {
     const { now } = platform;
     const startedAt = performance.now();
     const uptimeMs = (): number => performance.now() - startedAt;
@@ -119,7 +143,9 @@ export class RunningServer {
     const model = (): CompiledApp["model"] => this.#app.model;
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const tracing = new Tracing(telemetry?.recorder ?? null);
-    const committer = new Committer(store, model, platform, (outcome, ms) => metrics.commit(outcome, ms));
+    const committer = new Committer(store, model, platform, (outcome, ms) =>
+      metrics.commit(outcome, ms),
+    );
     const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
       if (sessionId !== null) return sessions.standing(sessionId, caller);
       return caller.apiKeyId === null ? "same" : apiKeys.standing(caller.apiKeyId);
@@ -139,10 +165,21 @@ export class RunningServer {
       oauthEndpoints,
       manifest: () => this.#app.manifest,
       code: () => this.#app.authCode,
-      trustedOrigins: [...config.trustedOrigins, ...config.corsOrigins.filter((origin) => origin !== "*")],
+      trustedOrigins: [
+        ...config.trustedOrigins,
+        ...config.corsOrigins.filter((origin) => origin !== "*"),
+      ],
       onError: (message, error) => log.error(message, error),
     });
-    const redis = config.redisUrl === null ? null : new Redis(config.redisUrl, log, config.redisNamespace ?? `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"));
+    const redis =
+      config.redisUrl === null
+        ? null
+        : new Redis(
+            config.redisUrl,
+            log,
+            config.redisNamespace ??
+              `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"),
+          );
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
     const fnLimiter = new RateLimiter(config.fnRateLimit, shared("function"));
@@ -164,7 +201,13 @@ export class RunningServer {
       connections: () => feed.byTransport(),
       feed: () => feed.figures(),
       store: () => store.figures(),
-      parts: async () => Object.fromEntries(Object.entries((await health.report()).parts).map(([name, state]) => [name, state === "up" ? 1 : 0])),
+      parts: async () =>
+        Object.fromEntries(
+          Object.entries((await health.report()).parts).map(([name, state]) => [
+            name,
+            state === "up" ? 1 : 0,
+          ]),
+        ),
       redis: () => redis?.counts ?? {},
       storage: () => storage.counts(),
       mails: () => ({ ...mails }),
@@ -192,11 +235,20 @@ export class RunningServer {
           watchdog?.running(null);
           metrics.functionCall(name, type, outcome, durationMs);
         },
-        failed: (name, requestId, error) => log.error("function failed", error, { function: name, request_id: requestId }),
+        failed: (name, requestId, error) =>
+          log.error("function failed", error, { function: name, request_id: requestId }),
       },
     });
     const data = { store, committer, model, platform };
-    const files = createFiles({ store, storage, settings, model, platform, log, trustsProxy: config.trustProxyHops > 0 });
+    const files = createFiles({
+      store,
+      storage,
+      settings,
+      model,
+      platform,
+      log,
+      trustsProxy: config.trustProxyHops > 0,
+    });
     const routes = [
       ...observeRoutes(health, metrics, uptimeMs),
       ...logRoutes(log.tail),
@@ -213,7 +265,12 @@ export class RunningServer {
     ];
     const dispatcher = new Dispatcher({
       dev: config.dev,
-      devHosts: config.dev ? new DevHosts([...config.devHosts, ...(config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname])]) : null,
+      devHosts: config.dev
+        ? new DevHosts([
+            ...config.devHosts,
+            ...(config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]),
+          ])
+        : null,
       trustedHops: config.trustProxyHops,
       hstsMaxAge: config.hstsMaxAge,
       authenticator,
@@ -226,12 +283,29 @@ export class RunningServer {
     });
     this.#dispatcher = dispatcher;
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
-    const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), (error) => log.error("relay failed", error));
-    const page = createPage(() => this.#app, { home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null });
+    const messages = new ClientMessages(
+      (message) => rooms.store.send(message),
+      () => performance.now(),
+      (error) => log.error("relay failed", error),
+    );
+    const page = createPage(() => this.#app, {
+      home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
+    });
     this.#listen = (purpose, port) =>
-      listen(purpose, { ...config, port, idleSeconds: idleSecondsOf(config) }, { dispatcher, feed, connections, messages, routes, page });
+      listen(
+        purpose,
+        { ...config, port, idleSeconds: idleSecondsOf(config) },
+        { dispatcher, feed, connections, messages, routes, page },
+      );
     this.#feed = feed;
-    this.maintenance = new Maintenance({ store, auth, files: files.cleanup, now, changeLogMax: config.changeLogMax, onError: (error) => log.error("maintenance failed", error) });
+    this.maintenance = new Maintenance({
+      store,
+      auth,
+      files: files.cleanup,
+      now,
+      changeLogMax: config.changeLogMax,
+      onError: (error) => log.error("maintenance failed", error),
+    });
     this.#startWatch = () => {
       // A second thread costs more than the whole start; it is only needed once functions run.
       const timer = setTimeout(() => {
@@ -239,7 +313,11 @@ export class RunningServer {
       }, WATCHDOG_DELAY_MS);
       timer.unref();
       const watch = new SessionWatch(feed, sessions, apiKeys, now);
-      this.#stops.push(() => clearTimeout(timer), () => watchdog?.stop(), () => watch.stop());
+      this.#stops.push(
+        () => clearTimeout(timer),
+        () => watchdog?.stop(),
+        () => watch.stop(),
+      );
     };
   }
 
@@ -278,9 +356,14 @@ export class RunningServer {
     void this.#health.report();
   }
 
-  /** Takes a new version of the app, whose schema the database has already: rules and functions at once. */
+  /**
+   * Takes a new version of the app, whose schema the database has already: rules and functions at
+   * once.
+   */
   replace(app: CompiledApp): void {
-    const isSameData = JSON.stringify([app.manifest.policies, app.manifest.access]) === JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
+    const isSameData =
+      JSON.stringify([app.manifest.policies, app.manifest.access]) ===
+      JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
     this.#app = app;
     this.#feed.setModel(app.model, isSameData);
   }
@@ -290,7 +373,10 @@ export class RunningServer {
     this.#metrics.backup(outcome);
   }
 
-  /** Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing more. */
+  /**
+   * Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing
+   * more.
+   */
   async leave(): Promise<void> {
     this.#announce();
     await Bun.sleep(this.#config.drainDelaySeconds * 1000);
@@ -315,7 +401,8 @@ export class RunningServer {
     this.#storage.close();
     await within(this.store.close(), Math.max(LEAST_CLOSE_MS, drained - performance.now()));
     const { database } = this.#config;
-    if (database.kind === "sqlite" && database.isTemporary) rmSync(dirname(database.path), { recursive: true, force: true });
+    if (database.kind === "sqlite" && database.isTemporary)
+      rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
     await this.#telemetry?.stop(Math.max(LEAST_FLUSH_MS, drained - performance.now()));
   }
@@ -331,7 +418,9 @@ export class RunningServer {
     } catch (error) {
       for (const listener of this.#listeners) void listener.stop(true);
       if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-        throw new PylonStartError(`Port ${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`);
+        throw new PylonStartError(
+          `Port ${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`,
+        );
       }
       throw error;
     }
@@ -339,8 +428,9 @@ export class RunningServer {
 }
 
 /**
- * A proxy that sends a request on a connection just as we close it answers 502, so behind one the connections are its own. Without one
- * an idle connection is closed, though none whose function may still be at work.
+ * A proxy that sends a request on a connection just as we close it answers 502, so behind one the
+ * connections are its own. Without one an idle connection is closed, though none whose function may
+ * still be at work.
  */
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;
@@ -348,7 +438,12 @@ function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
 }
 
 /** What the replicas share their rooms through; null for a server that is the only one. */
-function roomBackend(redis: Redis | null, { link }: Store, replica: string, log: Log): RoomBackend | null {
+function roomBackend(
+  redis: Redis | null,
+  { link }: Store,
+  replica: string,
+  log: Log,
+): RoomBackend | null {
   if (redis !== null) return new RedisRooms(redis, ROOM_TIMES, replica);
   return link === null ? null : new PostgresRooms(link, ROOM_TIMES, replica, log);
 }
@@ -364,6 +459,12 @@ async function within(work: Promise<unknown>, ms: number): Promise<void> {
 
 /** Functions see the environment, but not what opens the server itself. */
 function withoutOwnSecrets(env: RunningOptions["env"]): RunningOptions["env"] {
-  const secrets = new Set(Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) => (variable.secret === true ? [name] : [])));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !secrets.has(name) && !isOAuthSecret(name)));
+  const secrets = new Set(
+    Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) =>
+      variable.secret === true ? [name] : [],
+    ),
+  );
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !secrets.has(name) && !isOAuthSecret(name)),
+  );
 }

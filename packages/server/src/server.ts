@@ -27,8 +27,8 @@ import type { Store } from "./store/store.ts";
 /**
  * What a server is made of.
  *
- * @example
- * const options: ServerOptions = { app: await loadApp("./my-app", { dev: false }), config: loadConfig(process.env), env: process.env };
+ * @example const options: ServerOptions = { app: await loadApp("./my-app", { dev: false }), config:
+ *   loadConfig(process.env), env: process.env };
  */
 export interface ServerOptions {
   readonly app: LoadedApp;
@@ -43,17 +43,30 @@ export interface ServerOptions {
 /** What became of a backup; `leftover`: an old one could not be taken away after it, and why. */
 export type BackupOutcome = "made" | { readonly error: unknown } | { readonly leftover: unknown };
 
-/** A server of one app: `start` it, `stop` it, and `reload` it for another version of the app in between. */
+/**
+ * A server of one app: `start` it, `stop` it, and `reload` it for another version of the app in
+ * between.
+ */
 export interface PylonServer {
   /** Brings the database to the app's schema and opens the ports. @throws PylonStartError */
   start(): Promise<void>;
-  /** Says on `/readyz` that it goes, and serves on for PYLON_DRAIN_DELAY_SECS, so that load balancers send no more. Then call `stop`. */
+  /**
+   * Says on `/readyz` that it goes, and serves on for PYLON_DRAIN_DELAY_SECS, so that load
+   * balancers send no more. Then call `stop`.
+   */
   leave(): Promise<void>;
   /** Answers what is under way, says goodbye to the sockets, closes the database. */
   stop(): Promise<void>;
-  /** Serves another version of the app without dropping requests. @returns its diagnostics; with an error among them the old app stays */
+  /**
+   * Serves another version of the app without dropping requests.
+   *
+   * @returns its diagnostics; with an error among them the old app stays
+   */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
-  /** Logs and counts a backup that was made of its data, or why it was not; logs why an old one could not be taken away. */
+  /**
+   * Logs and counts a backup that was made of its data, or why it was not; logs why an old one
+   * could not be taken away.
+   */
   recordBackup(path: string, outcome: BackupOutcome): void;
   /** Forgets old changes, answers and sessions now; it happens by itself every minute. */
   maintain(): Promise<void>;
@@ -75,9 +88,8 @@ const DATABASE_PATIENCE_MS = 30_000;
 /**
  * A Pylon server for one app.
  *
- * @example
- * const server = createServer({ app: await loadApp("./my-app", { dev: false }), config: loadConfig(process.env) });
- * await server.start();
+ * @example const server = createServer({ app: await loadApp("./my-app", { dev: false }), config:
+ *   loadConfig(process.env) }); await server.start();
  */
 export function createServer(options: ServerOptions): PylonServer {
   return new Server(options);
@@ -95,7 +107,12 @@ class Server implements PylonServer {
     this.#options = options;
     this.#platform = options.platform ?? systemPlatform;
     const { logLevel, logFormat } = options.config;
-    this.#log = new Log({ level: logLevel, format: logFormat, now: this.#platform.now, write: (line) => process.stderr.write(`${line}\n`) });
+    this.#log = new Log({
+      level: logLevel,
+      format: logFormat,
+      now: this.#platform.now,
+      write: (line) => process.stderr.write(`${line}\n`),
+    });
   }
 
   get diagnostics(): readonly Diagnostic[] {
@@ -133,12 +150,20 @@ class Server implements PylonServer {
     const settings = fileSettings(config.files, plugins.get("file_storage"));
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
     const storage = await openStorage(settings, this.#log);
-    const telemetry = config.telemetry === null ? null : await openTelemetry({ config: config.telemetry, service: { name: app.manifest.name, version: VERSION }, log: this.#log });
+    const telemetry =
+      config.telemetry === null
+        ? null
+        : await openTelemetry({
+            config: config.telemetry,
+            service: { name: app.manifest.name, version: VERSION },
+            log: this.#log,
+          });
     const store = await openStore(config.database, {
       observer: this.#queryWatch(telemetry),
       startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
       onState: (state, error) => {
-        if (state === "lost") this.#log.error("database lost: reads and writes are refused until it is back", error);
+        if (state === "lost")
+          this.#log.error("database lost: reads and writes are refused until it is back", error);
         else this.#log.info("database is back");
       },
     }).catch(async (error: unknown) => {
@@ -149,11 +174,28 @@ class Server implements PylonServer {
     try {
       this.#diagnostics = [...diagnostics, ...(await bringTo(store, app.manifest))];
       const mails: MailCounts = { sent: 0, failed: 0 };
-      const mailer = openMailer(config.email, { dev: config.dev, now: this.#platform.now, log: this.#log, counts: mails });
+      const mailer = openMailer(config.email, {
+        dev: config.dev,
+        now: this.#platform.now,
+        log: this.#log,
+        counts: mails,
+      });
       const { oauthEndpoints } = this.#options;
-      this.#running = new RunningServer(store, app, { config: { ...config, redisUrl }, env, log: this.#log, platform: this.#platform, mailer, mails, telemetry, version: VERSION, oauthEndpoints, files: { settings, storage } });
+      this.#running = new RunningServer(store, app, {
+        config: { ...config, redisUrl },
+        env,
+        log: this.#log,
+        platform: this.#platform,
+        mailer,
+        mails,
+        telemetry,
+        version: VERSION,
+        oauthEndpoints,
+        files: { settings, storage },
+      });
       await this.#running.open();
-      if (config.database.kind === "postgres" && redisUrl === null) this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
+      if (config.database.kind === "postgres" && redisUrl === null)
+        this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
     } catch (error) {
       storage.close();
       await store.close();
@@ -166,7 +208,9 @@ class Server implements PylonServer {
   #queryWatch(telemetry: Telemetry | null): QueryWatch | null {
     const { slowQueryMs, database } = this.#options.config;
     const isWanted = slowQueryMs > 0 || (telemetry !== null && telemetry.recorder !== null);
-    return isWanted ? new QueryWatch(slowQueryMs, database.kind === "sqlite" ? "sqlite" : "postgresql", this.#log) : null;
+    return isWanted
+      ? new QueryWatch(slowQueryMs, database.kind === "sqlite" ? "sqlite" : "postgresql", this.#log)
+      : null;
   }
 
   async leave(): Promise<void> {
@@ -183,13 +227,25 @@ class Server implements PylonServer {
   async #takeLock(): Promise<ServerLock | null> {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
-    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_PATIENCE_MS, () => this.#log.warn("another server has the database: waiting for its end", { path: database.path }));
-    if (lock === null) throw new PylonStartError(`Another server has the database ${database.path}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`);
+    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_PATIENCE_MS, () =>
+      this.#log.warn("another server has the database: waiting for its end", {
+        path: database.path,
+      }),
+    );
+    if (lock === null)
+      throw new PylonStartError(
+        `Another server has the database ${database.path}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`,
+      );
     return lock;
   }
 
   recordBackup(path: string, outcome: BackupOutcome): void {
-    if (outcome !== "made" && "leftover" in outcome) return this.#log.error("an old backup could not be taken away: it is tried again after the next one", outcome.leftover, { path });
+    if (outcome !== "made" && "leftover" in outcome)
+      return this.#log.error(
+        "an old backup could not be taken away: it is tried again after the next one",
+        outcome.leftover,
+        { path },
+      );
     this.#running?.countBackup(outcome === "made" ? "made" : "failed");
     if (outcome === "made") this.#log.info("backup made", { path });
     else this.#log.error("backup failed: the ones before it are kept", outcome.error, { path });
@@ -203,14 +259,23 @@ class Server implements PylonServer {
     const { app, diagnostics } = compileApp(loaded, { dev: this.#options.config.dev });
     if (app === null || this.#running === null) return diagnostics;
     if (!Bun.deepEquals(app.manifest.plugins, this.#running.manifest.plugins)) {
-      diagnostics.push({ severity: "warning", code: "PLUGINS_CHANGED", message: "The settings of plugins are read at start.", path: "plugins", hint: "Start the server again." });
+      diagnostics.push({
+        severity: "warning",
+        code: "PLUGINS_CHANGED",
+        message: "The settings of plugins are read at start.",
+        path: "plugins",
+        hint: "Start the server again.",
+      });
     }
     try {
       diagnostics.push(...(await bringTo(this.#running.store, app.manifest)));
       this.#running.replace(app);
     } catch (error) {
       if (!(error instanceof PylonStartError)) throw error;
-      return [...diagnostics, { severity: "error", code: "MIGRATION_REFUSED", message: error.message }];
+      return [
+        ...diagnostics,
+        { severity: "error", code: "MIGRATION_REFUSED", message: error.message },
+      ];
     }
     return diagnostics;
   }
@@ -226,14 +291,35 @@ async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> 
   const warnings: Diagnostic[] = [];
   const filled = await filledFields(store, manifest);
   await store.migrate((stored) => {
-    const { migration, problems, waiting, stored: next } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, filled);
+    const {
+      migration,
+      problems,
+      waiting,
+      stored: next,
+    } = planStart(
+      stored === null ? null : (JSON.parse(stored) as StoredManifest),
+      manifest,
+      filled,
+    );
     const [problem] = problems;
-    if (problem !== undefined) throw new PylonStartError(`${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`);
-    const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep).join(", ");
+    if (problem !== undefined)
+      throw new PylonStartError(
+        `${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`,
+      );
+    const lost = migration.steps
+      .filter((step) => "destructive" in step)
+      .map(describeStep)
+      .join(", ");
     if (lost !== "") {
-      throw new PylonStartError(`The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`);
+      throw new PylonStartError(
+        `The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`,
+      );
     }
-    warnings.splice(0, warnings.length, ...waiting.map((step) => leftoverWarning(describeStep(step))));
+    warnings.splice(
+      0,
+      warnings.length,
+      ...waiting.map((step) => leftoverWarning(describeStep(step))),
+    );
     return { migration, manifestJson: JSON.stringify(next) };
   });
   return warnings;

@@ -2,7 +2,10 @@ import type { Platform } from "./platform.ts";
 
 const LONGEST_MS = 30_000;
 
-/** Waits between tries: longer each time, by chance within the span, so that many clients do not come back at once. */
+/**
+ * Waits between tries: longer each time, by chance within the span, so that many clients do not
+ * come back at once.
+ */
 export class Backoff {
   readonly #platform: Platform;
   readonly #baseMs: number;

@@ -9,7 +9,14 @@ import { pullSnapshot } from "./puller.ts";
 import { isSame, type ResolvedSession, type Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
-import type { Cursor, EndReason, LiveConnection, PeerMessage, TransportEvents, TransportType } from "./transport/transport.ts";
+import type {
+  Cursor,
+  EndReason,
+  LiveConnection,
+  PeerMessage,
+  TransportEvents,
+  TransportType,
+} from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
 import { withCursor } from "./url.ts";
 
@@ -45,8 +52,8 @@ export interface ConnectionOptions {
 }
 
 /**
- * Keeps the replica in step with the server: who am I, a snapshot when there is none to continue, then the live connection, again
- * and again until it is stopped.
+ * Keeps the replica in step with the server: who am I, a snapshot when there is none to continue,
+ * then the live connection, again and again until it is stopped.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -132,19 +139,27 @@ export class Connection {
     this.#cancelProbe?.();
   }
 
-  /** The server has said who is there: what is another's is shown no more, and a live connection asks everything anew. */
+  /**
+   * The server has said who is there: what is another's is shown no more, and a live connection
+   * asks everything anew.
+   */
   follow(session: ResolvedSession): void {
     const isOutdated = this.#replicaFor !== null && !isSame(this.#replicaFor, session);
     this.#dropUnlessFor(session);
     if (isOutdated && this.#state === "live") this.start();
   }
 
-  /** Sends a message over the live connection; without one, or over one that can't, it is dropped. */
+  /**
+   * Sends a message over the live connection; without one, or over one that can't, it is dropped.
+   */
   send(text: string): void {
     this.#live?.send?.(text);
   }
 
-  /** Something says that the server is gone: unless it answers at once, the connection counts as lost. */
+  /**
+   * Something says that the server is gone: unless it answers at once, the connection counts as
+   * lost.
+   */
   probe(): void {
     const live = this.#live;
     if (this.#state !== "live" || live === null || this.#cancelProbe !== null) return;
@@ -185,7 +200,8 @@ export class Connection {
       await session.refresh();
       if (run !== this.#run) return;
       const { resolved } = session;
-      // What may be read can have changed since an earlier visit, or with the caller's roles, which no cursor tells.
+      // What may be read can have changed since an earlier visit, or with the caller's roles, which
+      // no cursor tells.
       if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
         const snapshot = await pullSnapshot(http);
         if (run !== this.#run) return;
@@ -202,14 +218,16 @@ export class Connection {
     } catch (error) {
       if (run !== this.#run) return;
       if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
-      else this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
+      else
+        this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
     }
   }
 
   /** What is of another is not shown for longer than it takes to know. */
   #dropUnlessFor({ userId, tenantId }: ResolvedSession): void {
     const known = this.#replicaFor;
-    if (known !== null && (known.userId !== userId || known.tenantId !== tenantId)) this.#dropReplica();
+    if (known !== null && (known.userId !== userId || known.tenantId !== tenantId))
+      this.#dropReplica();
   }
 
   #open(run: number): LiveConnection {
@@ -229,7 +247,8 @@ export class Connection {
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, transport, onAdvance, onOnline, onListening, onMessage } = this.#options;
+    const { store, platform, transport, onAdvance, onOnline, onListening, onMessage } =
+      this.#options;
     let openedAt = Infinity;
     return {
       onOpen: () => {

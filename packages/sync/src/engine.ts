@@ -1,4 +1,10 @@
-import { createIdFactory, type ClientChange, type PresenceMessage, type RoomEvent, type TopicMessage } from "@pylonsync/protocol";
+import {
+  createIdFactory,
+  type ClientChange,
+  type PresenceMessage,
+  type RoomEvent,
+  type TopicMessage,
+} from "@pylonsync/protocol";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import type { MutationError } from "./errors.ts";
@@ -18,7 +24,10 @@ import { socketUrl } from "./url.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
 
-/** What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where it stands before them. */
+/**
+ * What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where
+ * it stands before them.
+ */
 export interface SyncEngineConfig {
   /** The server's origin. Default `http://localhost:4321`. */
   readonly baseUrl: string;
@@ -37,13 +46,16 @@ export interface SyncEngineConfig {
    * origin, or of one that it trusts on the same site. Default `token`.
    */
   readonly credentials?: Credentials;
-  /** Who is signed in, where a server has rendered the page and knows. The engine asks again when it connects. */
+  /**
+   * Who is signed in, where a server has rendered the page and knows. The engine asks again when it
+   * connects.
+   */
   readonly session?: ResolvedSession;
   /** Keeps the tokens of several apps on one origin apart. Default `default`. */
   readonly appName?: string;
   /**
-   * Whether rows and unsent writes outlive the page: in IndexedDB, for the user whose they are, until a sign-out. Default true, where there is an
-   * IndexedDB.
+   * Whether rows and unsent writes outlive the page: in IndexedDB, for the user whose they are,
+   * until a sign-out. Default true, where there is an IndexedDB.
    */
   readonly persist?: boolean;
   /** Where the token and the client's id are kept. Default `localStorage`, else memory. */
@@ -55,16 +67,23 @@ export interface SyncEngineConfig {
 /** How the engine is doing. The same object comes back until something changes. */
 export interface SyncStatus {
   readonly connection: ConnectionState;
-  /** Whether the replica holds what the server had at some time; before that, an empty list means nothing. */
+  /**
+   * Whether the replica holds what the server had at some time; before that, an empty list means
+   * nothing.
+   */
   readonly ready: boolean;
-  /** Whether the replica is of an earlier visit, because the server has not been heard yet in this one. */
+  /**
+   * Whether the replica is of an earlier visit, because the server has not been heard yet in this
+   * one.
+   */
   readonly stale: boolean;
   /** Writes that the server has not answered. */
   readonly pending: number;
 }
 
 /**
- * The client engine: a local replica that is read at once, written at once, and kept in step with the server.
+ * The client engine: a local replica that is read at once, written at once, and kept in step with
+ * the server.
  *
  * @example
  * const engine = createSyncEngine("https://api.example.com");
@@ -113,7 +132,15 @@ export class SyncEngine {
     this.#newId = createIdFactory(platform.now, platform.randomBytes);
     this.clientId = this.storage.get(CLIENT_ID_KEY) ?? this.#newId();
     this.storage.set(CLIENT_ID_KEY, this.clientId);
-    this.#session = new Session({ baseUrl, platform, storage: this.storage, appName, token: config.token, credentials, initial: this.initialSession });
+    this.#session = new Session({
+      baseUrl,
+      platform,
+      storage: this.storage,
+      appName,
+      token: config.token,
+      credentials,
+      initial: this.initialSession,
+    });
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
     this.#connection = new Connection({
       store: this.store,
@@ -167,7 +194,10 @@ export class SyncEngine {
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    this.#stopListening = [this.platform.onOnline(() => this.#connection.retryNow()), this.platform.onOffline(() => this.#connection.probe())];
+    this.#stopListening = [
+      this.platform.onOnline(() => this.#connection.retryNow()),
+      this.platform.onOffline(() => this.#connection.probe()),
+    ];
     if (this.#persistence === null) this.#connect();
     else {
       const listening = this.#stopListening;
@@ -196,8 +226,9 @@ export class SyncEngine {
   /**
    * Inserts at once in the replica, and on the server as soon as it can be reached.
    *
-   * @returns the row's id, which stays, when the write would outlive the page; at once where nothing is kept, before the start, and, where no token
-   * proves whose the write is, before the server has said who is there
+   * @returns the row's id, which stays, when the write would outlive the page; at once where
+   *   nothing is kept, before the start, and, where no token proves whose the write is, before the
+   *   server has said who is there
    */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
@@ -207,7 +238,11 @@ export class SyncEngine {
   }
 
   /** Updates at once in the replica, and on the server as soon as it can be reached. */
-  async update(entity: string, id: string, patch: Readonly<Record<string, unknown>>): Promise<void> {
+  async update(
+    entity: string,
+    id: string,
+    patch: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
     await this.#write({ entity, row_id: id, kind: "update", data: { ...patch } });
   }
 
@@ -217,12 +252,17 @@ export class SyncEngine {
   }
 
   /**
-   * Waits until the server has answered every write that was made before, or another tab has taken care of it.
+   * Waits until the server has answered every write that was made before, or another tab has taken
+   * care of it.
    *
    * @throws MutationError for the first that was refused to this tab
    */
   async flushed(): Promise<void> {
-    await Promise.all(this.#shown().filter(({ status }) => status === "pending").map(({ id }) => this.mutations.settled(id)));
+    await Promise.all(
+      this.#shown()
+        .filter(({ status }) => status === "pending")
+        .map(({ id }) => this.mutations.settled(id)),
+    );
   }
 
   /** A list of the replica's rows that is always up to date. */
@@ -244,7 +284,10 @@ export class SyncEngine {
     return this.mutations.onRefused(listener);
   }
 
-  /** Tells everyone in the tenant something about this user, over the socket. While there is none it is dropped. */
+  /**
+   * Tells everyone in the tenant something about this user, over the socket. While there is none it
+   * is dropped.
+   */
   setPresence(data: unknown): void {
     this.#connection.send(JSON.stringify({ type: "presence", event: "update", data }));
   }
@@ -252,7 +295,11 @@ export class SyncEngine {
   publishTopic(topic: string, data: unknown): void {
     this.#connection.send(JSON.stringify({ type: "topic", topic, data }));
   }
-  /** Hears what users of the tenant say about themselves, and who has gone; this user's own too. @returns stops it */
+  /**
+   * Hears what users of the tenant say about themselves, and who has gone; this user's own too.
+   *
+   * @returns stops it
+   */
   onPresence(listener: (message: PresenceMessage) => void): () => void {
     return this.#presence.on(listener);
   }
@@ -270,9 +317,18 @@ export class SyncEngine {
    * @param userId the signed-in user, who is left out of the peers
    * @param options `http`: calls with another token or another server
    */
-  joinRoom(room: string, userId: string, options: RoomOptions & { readonly http?: HttpClient } = {}): Room {
+  joinRoom(
+    room: string,
+    userId: string,
+    options: RoomOptions & { readonly http?: HttpClient } = {},
+  ): Room {
     const { http = this.#http } = options;
-    const connection = { http, platform: this.platform, listen: this.onRoom.bind(this), onListening: (listener: () => void) => this.#listening.on(listener) };
+    const connection = {
+      http,
+      platform: this.platform,
+      listen: this.onRoom.bind(this),
+      onListening: (listener: () => void) => this.#listening.on(listener),
+    };
     return new Room(room, userId, connection, options);
   }
 
@@ -298,7 +354,9 @@ export class SyncEngine {
     return this.#session.token;
   }
 
-  /** Who is signed in, as far as it is known: `ANONYMOUS_SESSION` itself until the server has told. */
+  /**
+   * Who is signed in, as far as it is known: `ANONYMOUS_SESSION` itself until the server has told.
+   */
   resolvedSession(): ResolvedSession {
     return this.#session.resolved;
   }
@@ -311,14 +369,20 @@ export class SyncEngine {
     return this.#session.refresh();
   }
 
-  /** Asks the server's HTTP API as whoever is signed in. @param path from the root @throws PylonClientError */
+  /**
+   * Asks the server's HTTP API as whoever is signed in.
+   *
+   * @param path from the root
+   * @throws PylonClientError
+   */
   request(method: HttpMethod, path: string, body?: unknown): Promise<unknown> {
     return this.#http.request(method, path, body);
   }
 
   /**
-   * Signs in with a token: the replica is dropped and made anew for the new identity, whose own writes are sent. With null it signs out here: rows
-   * and unsent writes are dropped, from the disk too. The session on the server goes on; `signOut` of @pylonsync/react ends it.
+   * Signs in with a token: the replica is dropped and made anew for the new identity, whose own
+   * writes are sent. With null it signs out here: rows and unsent writes are dropped, from the disk
+   * too. The session on the server goes on; `signOut` of @pylonsync/react ends it.
    */
   setToken(token: string | null): void {
     this.mutations.dropUnknown();
@@ -329,7 +393,9 @@ export class SyncEngine {
     } else this.#persistence?.changeUser();
     this.notifySessionChanged();
   }
-  /** Forgets a token that the server does not know any more. What was not sent waits for its user. */
+  /**
+   * Forgets a token that the server does not know any more. What was not sent waits for its user.
+   */
   forgetToken(): void {
     this.#session.token = null;
     this.#persistence?.changeUser();
@@ -362,7 +428,12 @@ export class SyncEngine {
     if (isOutdated && !isDoubted) this.notifySessionChanged();
     const id = this.#newId();
     const { makerId: userId, witness } = this.#session;
-    const entry = { id, change: { ...change, op_id: id }, userId, ...(userId === undefined ? { witness } : {}) };
+    const entry = {
+      id,
+      change: { ...change, op_id: id },
+      userId,
+      ...(userId === undefined ? { witness } : {}),
+    };
     this.mutations.add(entry);
     const kept = this.#persistence?.add({ ...entry, status: "pending" });
     if (this.#isStarted) this.#pusher.flush();
@@ -372,13 +443,19 @@ export class SyncEngine {
   /** Whose writes may be sent now. */
   #senderId(): string | null | undefined {
     const { userId } = this.#session;
-    return userId === undefined || this.#persistence?.hasWritesOf(userId) === false ? undefined : userId;
+    return userId === undefined || this.#persistence?.hasWritesOf(userId) === false
+      ? undefined
+      : userId;
   }
 
   /** The writes of whoever is there. */
   #shown(): readonly PendingMutation[] {
     const { shownId, witness } = this.#session;
-    return this.mutations.all().filter(({ userId, witness: madeWith }) => (userId === undefined ? madeWith === witness : userId === shownId));
+    return this.mutations
+      .all()
+      .filter(({ userId, witness: madeWith }) =>
+        userId === undefined ? madeWith === witness : userId === shownId,
+      );
   }
 
   #showPending(): void {
@@ -403,9 +480,20 @@ export class SyncEngine {
 
   #updateStatus(): void {
     const { state, hasReplica, isKept } = this.#connection;
-    const next: SyncStatus = { connection: state, ready: hasReplica, stale: isKept, pending: this.#shown().filter(({ status }) => status === "pending").length };
+    const next: SyncStatus = {
+      connection: state,
+      ready: hasReplica,
+      stale: isKept,
+      pending: this.#shown().filter(({ status }) => status === "pending").length,
+    };
     const { connection, ready, stale, pending } = this.#status;
-    if (connection === next.connection && ready === next.ready && stale === next.stale && pending === next.pending) return;
+    if (
+      connection === next.connection &&
+      ready === next.ready &&
+      stale === next.stale &&
+      pending === next.pending
+    )
+      return;
     this.#status = next;
     this.#statusChanged.emit(next);
   }
@@ -413,10 +501,16 @@ export class SyncEngine {
 
 /** The browser sends its cookies to another origin only when it is told to. */
 function withCookies(platform: Platform): Platform {
-  return { ...platform, fetch: (url, init) => platform.fetch(url, { ...init, credentials: "include" }) };
+  return {
+    ...platform,
+    fetch: (url, init) => platform.fetch(url, { ...init, credentials: "include" }),
+  };
 }
 
 /** @param baseUrl the server's origin */
-export function createSyncEngine(baseUrl = "http://localhost:4321", options: Partial<Omit<SyncEngineConfig, "baseUrl">> = {}): SyncEngine {
+export function createSyncEngine(
+  baseUrl = "http://localhost:4321",
+  options: Partial<Omit<SyncEngineConfig, "baseUrl">> = {},
+): SyncEngine {
   return new SyncEngine({ baseUrl, ...options });
 }

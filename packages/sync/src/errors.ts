@@ -1,11 +1,22 @@
 import { ErrorBodySchema, type ErrorBody } from "@pylonsync/protocol";
 import * as v from "valibot";
 
-/** The codes that no server answers: the client itself says what has become of a call or a write. */
-export const CLIENT_ERROR_CODES = ["UNREACHABLE", "STREAM_ENDED", "SESSION_CHANGED", "REFUSED", "NO_PASSKEY"] as const;
+/**
+ * The codes that no server answers: the client itself says what has become of a call or a write.
+ */
+export const CLIENT_ERROR_CODES = [
+  "UNREACHABLE",
+  "STREAM_ENDED",
+  "SESSION_CHANGED",
+  "REFUSED",
+  "NO_PASSKEY",
+] as const;
 export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 
-/** The server refused a request, or it could not be asked: then `status` is 0 and `code` one of `CLIENT_ERROR_CODES`. */
+/**
+ * The server refused a request, or it could not be asked: then `status` is 0 and `code` one of
+ * `CLIENT_ERROR_CODES`.
+ */
 export class PylonClientError extends Error {
   override readonly name: string = "PylonClientError";
   readonly code: string;
@@ -39,7 +50,10 @@ export class PylonClientError extends Error {
 
   static async from(response: Response): Promise<PylonClientError> {
     const parsed = v.safeParse(ErrorBodySchema, await response.json().catch(() => null));
-    const fallback = { code: `HTTP_${response.status}`, message: `The server answered ${response.status}.` };
+    const fallback = {
+      code: `HTTP_${response.status}`,
+      message: `The server answered ${response.status}.`,
+    };
     return new PylonClientError(response.status, parsed.success ? parsed.output.error : fallback);
   }
 }
@@ -55,8 +69,17 @@ export class MutationError extends Error {
   readonly kind: "insert" | "update" | "delete";
 
   constructor(
-    change: { readonly entity: string; readonly row_id: string; readonly kind: "insert" | "update" | "delete" },
-    error: { readonly code: ClientErrorCode | (string & {}); readonly message: string; readonly hint?: string | undefined; readonly field?: string | undefined },
+    change: {
+      readonly entity: string;
+      readonly row_id: string;
+      readonly kind: "insert" | "update" | "delete";
+    },
+    error: {
+      readonly code: ClientErrorCode | (string & {});
+      readonly message: string;
+      readonly hint?: string | undefined;
+      readonly field?: string | undefined;
+    },
   ) {
     super(error.message);
     this.code = error.code;

@@ -24,7 +24,10 @@ export interface LiveList {
  * @throws QueryError when the filter can't be understood
  */
 export function liveQuery(store: LocalStore, entity: string, options: QueryOptions = {}): LiveList {
-  const { where, order } = parseFilter({ ...options.where, ...(options.orderBy === undefined ? {} : { $order: options.orderBy }) });
+  const { where, order } = parseFilter({
+    ...options.where,
+    ...(options.orderBy === undefined ? {} : { $order: options.orderBy }),
+  });
   const test = compilePredicate(where);
   const matches = (row: Row): boolean => test({ data: row } satisfies Env);
   let version = -1;
@@ -35,14 +38,18 @@ export function liveQuery(store: LocalStore, entity: string, options: QueryOptio
       if (current === version) return rows;
       version = current;
       const found = sortRows(store.list(entity).filter(matches), order).slice(0, options.limit);
-      if (found.length !== rows.length || found.some((row, index) => row !== rows[index])) rows = found;
+      if (found.length !== rows.length || found.some((row, index) => row !== rows[index]))
+        rows = found;
       return rows;
     },
     subscribe: (listener) => store.subscribe(entity, listener),
   };
 }
 
-/** One row that is always up to date; null when it is not there. The same object comes back until it changes. */
+/**
+ * One row that is always up to date; null when it is not there. The same object comes back until it
+ * changes.
+ */
 export interface LiveRow {
   readonly getSnapshot: () => Row | null;
   /** @returns stops it */
@@ -57,5 +64,8 @@ export interface LiveRow {
  * row.subscribe(() => render(row.getSnapshot()));
  */
 export function liveRow(store: LocalStore, entity: string, id: string): LiveRow {
-  return { getSnapshot: () => store.get(entity, id), subscribe: (listener) => store.subscribe(entity, listener) };
+  return {
+    getSnapshot: () => store.get(entity, id),
+    subscribe: (listener) => store.subscribe(entity, listener),
+  };
 }

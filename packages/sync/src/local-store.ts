@@ -15,15 +15,20 @@ export interface SyncCursor {
 }
 
 /**
- * The local replica: what the server has confirmed, and over it the writes that are still on their way.
+ * The local replica: what the server has confirmed, and over it the writes that are still on their
+ * way.
  *
- * A read sees both. The confirmed rows change only by the server's events; a pending write lies over them until the server's own events hold it,
- * or is taken away when it was refused, so a rollback needs no undo.
+ * A read sees both. The confirmed rows change only by the server's events; a pending write lies
+ * over them until the server's own events hold it, or is taken away when it was refused, so a
+ * rollback needs no undo.
  */
 export class LocalStore {
   #confirmed = new Map<string, Map<string, Row>>();
   #pending: readonly ClientChange[] = [];
-  /** For each entity the rows that pending writes touch, as they appear; null for one that they delete. */
+  /**
+   * For each entity the rows that pending writes touch, as they appear; null for one that they
+   * delete.
+   */
   #overlay = new Map<string, Map<string, Row | null>>();
   readonly #versions = new Map<string, number>();
   readonly #changed = new Emitter<ReadonlySet<string>>();
@@ -83,7 +88,8 @@ export class LocalStore {
 
   /** All rows without what is on its way. */
   *allConfirmed(): Generator<RowKey & { readonly row: Row }> {
-    for (const [entity, rows] of this.#confirmed) for (const [id, row] of rows) yield { entity, id, row };
+    for (const [entity, rows] of this.#confirmed)
+      for (const [id, row] of rows) yield { entity, id, row };
   }
 
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
@@ -118,7 +124,11 @@ export class LocalStore {
   /** Takes rows that were kept. */
   restore(rows: readonly (RowKey & { readonly row: Row | null })[], seq: number): void {
     this.replaceAll(
-      rows.flatMap(({ entity, id, row }) => (row === null ? [] : [{ seq, entity, row_id: id, kind: "insert" as const, data: row, timestamp: "" }])),
+      rows.flatMap(({ entity, id, row }) =>
+        row === null
+          ? []
+          : [{ seq, entity, row_id: id, kind: "insert" as const, data: row, timestamp: "" }],
+      ),
       seq,
     );
   }

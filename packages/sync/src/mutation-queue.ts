@@ -7,7 +7,10 @@ export interface PendingMutation {
   /** Also the `op_id`, by which the server knows a retry. */
   readonly id: string;
   readonly change: ClientChange & { readonly op_id: string };
-  /** Who made it: it is never sent as somebody else. Undefined: whoever `witness` stands for, before the server told who that is. */
+  /**
+   * Who made it: it is never sent as somebody else. Undefined: whoever `witness` stands for, before
+   * the server told who that is.
+   */
   readonly userId: string | null | undefined;
   /** What told its maker from others, where the user was not known. */
   readonly witness?: string;
@@ -19,7 +22,10 @@ export interface PendingMutation {
   readonly isFound?: boolean;
 }
 
-/** Why an entry is gone. `applied`: the replica has it; `elsewhere`: another tab has sent it, or somebody has signed out there. */
+/**
+ * Why an entry is gone. `applied`: the replica has it; `elsewhere`: another tab has sent it, or
+ * somebody has signed out there.
+ */
 export type EndOfMutation = "applied" | "refused" | "dropped" | "elsewhere";
 
 interface Settlement {
@@ -28,7 +34,10 @@ interface Settlement {
   readonly reject: (error: MutationError) => void;
 }
 
-/** The writes that the server has not confirmed to the replica yet, in the order in which they were made. */
+/**
+ * The writes that the server has not confirmed to the replica yet, in the order in which they were
+ * made.
+ */
 export class MutationQueue {
   #entries: readonly PendingMutation[] = [];
   readonly #settlements = new Map<string, Settlement>();
@@ -47,7 +56,9 @@ export class MutationQueue {
   }
 
   /** Told of the entries that are gone, and why. */
-  onEnd(listener: (end: { readonly ids: readonly string[]; readonly why: EndOfMutation }) => void): () => void {
+  onEnd(
+    listener: (end: { readonly ids: readonly string[]; readonly why: EndOfMutation }) => void,
+  ): () => void {
     return this.#ended.on(listener);
   }
 
@@ -66,15 +77,22 @@ export class MutationQueue {
     this.#set([...this.#entries, { ...entry, status: "pending" }]);
   }
 
-  /** Takes what is on disk, in the order in which it was written there, of which some may be here already. What is only here is newer. */
+  /**
+   * Takes what is on disk, in the order in which it was written there, of which some may be here
+   * already. What is only here is newer.
+   */
   load(found: readonly Omit<PendingMutation, "status">[]): void {
     const places = new Map(found.map(({ id }, place) => [id, place]));
     const known = new Set(this.#entries.map(({ id }) => id));
     const added = found.filter(({ id }) => !known.has(id));
     if (added.length === 0) return;
     for (const { id } of added) this.#settlements.set(id, settlement());
-    const placeOf = ({ id, status }: PendingMutation): number => places.get(id) ?? (status === "applied" ? -1 : found.length);
-    const entries = [...this.#entries, ...added.map((entry): PendingMutation => ({ ...entry, status: "pending", isFound: true }))];
+    const placeOf = ({ id, status }: PendingMutation): number =>
+      places.get(id) ?? (status === "applied" ? -1 : found.length);
+    const entries = [
+      ...this.#entries,
+      ...added.map((entry): PendingMutation => ({ ...entry, status: "pending", isFound: true })),
+    ];
     this.#set(entries.toSorted((one, other) => placeOf(one) - placeOf(other)));
   }
 
@@ -91,11 +109,14 @@ export class MutationQueue {
   claim(userId: string | null, witness: string): void {
     if (!this.#entries.some((entry) => entry.userId === undefined)) return;
     this.#drop((entry) => entry.userId === undefined && entry.witness !== witness);
-    this.#set(this.#entries.map((entry) => (entry.userId === undefined ? { ...entry, userId } : entry)));
+    this.#set(
+      this.#entries.map((entry) => (entry.userId === undefined ? { ...entry, userId } : entry)),
+    );
   }
 
   /**
-   * Resolves when the server has committed the write, or another tab has taken care of it, which is told what the server answered.
+   * Resolves when the server has committed the write, or another tab has taken care of it, which is
+   * told what the server answered.
    *
    * @throws MutationError when it was refused to this tab
    */
@@ -106,7 +127,8 @@ export class MutationQueue {
   /**
    * Takes the server's answers.
    *
-   * @param seq the log's head at the answer: the replica has the applied writes once it knows this change
+   * @param seq the log's head at the answer: the replica has the applied writes once it knows this
+   *   change
    * @param known what the replica knows already, because the change may come before the answer
    */
   answer(results: readonly PushResult[], seq: number, known: number): void {
@@ -118,7 +140,10 @@ export class MutationQueue {
       const result = byId.get(entry.id);
       if (result === undefined) kept.push(entry);
       else if (result.status === "refused") {
-        const error = new MutationError(entry.change, result.error ?? { code: "REFUSED", message: "The server refused the write." });
+        const error = new MutationError(
+          entry.change,
+          result.error ?? { code: "REFUSED", message: "The server refused the write." },
+        );
         refused.push(error);
         this.#settle(entry.id, error);
       } else {
@@ -131,13 +156,18 @@ export class MutationQueue {
     this.#set(this.#withoutFollowers(kept, refused));
     const left = new Set(this.#entries.map(({ id }) => id));
     this.#end(over, "applied");
-    this.#end(before.filter((entry) => !left.has(entry.id) && !over.includes(entry)), "refused");
+    this.#end(
+      before.filter((entry) => !left.has(entry.id) && !over.includes(entry)),
+      "refused",
+    );
     for (const error of refused) this.#refused.emit(error);
   }
 
   /** Forgets the applied writes that the replica now has. */
   release(seq: number): void {
-    const kept = this.#entries.filter(({ status, appliedAt = Infinity }) => status === "pending" || appliedAt > seq);
+    const kept = this.#entries.filter(
+      ({ status, appliedAt = Infinity }) => status === "pending" || appliedAt > seq,
+    );
     if (kept.length === this.#entries.length) return;
     const over = this.#entries.filter((entry) => !kept.includes(entry));
     this.#set(kept);
@@ -171,15 +201,25 @@ export class MutationQueue {
     this.#end(foreign, "dropped");
     for (const { id, change, status } of foreign) {
       if (status === "applied") continue;
-      const error = new MutationError(change, { code: "SESSION_CHANGED", message: "You have signed out, or someone else has signed in, so this change was not sent." });
+      const error = new MutationError(change, {
+        code: "SESSION_CHANGED",
+        message: "You have signed out, or someone else has signed in, so this change was not sent.",
+      });
       this.#settle(id, error);
       this.#refused.emit(error);
     }
   }
 
   /** What follows on a row that never came to be has no ground: it is gone with the insert. */
-  #withoutFollowers(entries: readonly PendingMutation[], refused: readonly MutationError[]): PendingMutation[] {
-    const gone = new Map(refused.filter(({ kind }) => kind === "insert").map((error) => [`${error.entity}/${error.rowId}`, error]));
+  #withoutFollowers(
+    entries: readonly PendingMutation[],
+    refused: readonly MutationError[],
+  ): PendingMutation[] {
+    const gone = new Map(
+      refused
+        .filter(({ kind }) => kind === "insert")
+        .map((error) => [`${error.entity}/${error.rowId}`, error]),
+    );
     return entries.filter(({ id, change }) => {
       const error = gone.get(`${change.entity}/${change.row_id}`);
       if (error !== undefined) this.#settle(id, new MutationError(change, error));

@@ -12,8 +12,8 @@ export interface Socket {
 }
 
 /**
- * What the engine takes from the machine: time, chance and the network. Passed in, so that a simulation can run the real engine
- * on a clock and a network of its own.
+ * What the engine takes from the machine: time, chance and the network. Passed in, so that a
+ * simulation can run the real engine on a clock and a network of its own.
  */
 export interface Platform {
   /** Milliseconds since 1970. */
@@ -27,9 +27,16 @@ export interface Platform {
   readonly openSocket: (url: string, protocols: string[]) => Socket;
   /** Tells when the machine gets back on the network. @returns stops it */
   readonly onOnline: (run: () => void) => () => void;
-  /** Tells when the machine says that it is off the network, which need not be true. @returns stops it */
+  /**
+   * Tells when the machine says that it is off the network, which need not be true.
+   *
+   * @returns stops it
+   */
   readonly onOffline: (run: () => void) => () => void;
-  /** Opens what this machine keeps of an app on a server between two visits; null where it keeps nothing. */
+  /**
+   * Opens what this machine keeps of an app on a server between two visits; null where it keeps
+   * nothing.
+   */
   readonly openDisk: ((appName: string, server: string) => Promise<Disk>) | null;
 }
 

@@ -16,19 +16,38 @@ export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
   const events: ChangeEvent[] = [];
   let page: string | undefined;
   for (;;) {
-    const query = new URLSearchParams({ since: "0", limit: String(PAGE), ...(page === undefined ? {} : { page }) });
+    const query = new URLSearchParams({
+      since: "0",
+      limit: String(PAGE),
+      ...(page === undefined ? {} : { page }),
+    });
     const answer = await pull(http, query);
     for (const event of answer.changes) events.push(event);
     page = answer.next_page;
-    if (page === undefined) return { events, seq: answer.cursor.last_seq, epoch: answer.epoch ?? null };
+    if (page === undefined)
+      return { events, seq: answer.cursor.last_seq, epoch: answer.epoch ?? null };
   }
 }
 
-/** What happened after `seq`, oldest first. @throws PylonClientError with the code RESYNC_REQUIRED when it can't be told */
-export async function pullSince(http: HttpClient, seq: number, epoch: string | null): Promise<PullResponse> {
-  return pull(http, new URLSearchParams({ since: String(seq), ...(epoch === null ? {} : { epoch }) }));
+/**
+ * What happened after `seq`, oldest first.
+ *
+ * @throws PylonClientError with the code RESYNC_REQUIRED when it can't be told
+ */
+export async function pullSince(
+  http: HttpClient,
+  seq: number,
+  epoch: string | null,
+): Promise<PullResponse> {
+  return pull(
+    http,
+    new URLSearchParams({ since: String(seq), ...(epoch === null ? {} : { epoch }) }),
+  );
 }
 
 async function pull(http: HttpClient, query: URLSearchParams): Promise<PullResponse> {
-  return v.parse(PullResponseSchema, await http.request("GET", `/api/sync/pull?${query.toString()}`));
+  return v.parse(
+    PullResponseSchema,
+    await http.request("GET", `/api/sync/pull?${query.toString()}`),
+  );
 }

@@ -18,7 +18,11 @@ export interface PusherOptions {
   readonly replicaSeq: () => number;
   /** The user whose writes may be sent now; undefined when it is not known yet. */
   readonly userId: () => string | null | undefined;
-  /** Makes sure that what is sent is the sender's, and was not sent by another tab. @throws PylonClientError */
+  /**
+   * Makes sure that what is sent is the sender's, and was not sent by another tab.
+   *
+   * @throws PylonClientError
+   */
   readonly prepare: () => Promise<void>;
   /** The server does not know the token any more. */
   readonly onUnauthorized: () => void;
@@ -26,7 +30,9 @@ export interface PusherOptions {
   readonly onUnreachable: () => void;
 }
 
-/** Sends the queue: one request at a time, in order, again and again until the server has answered. */
+/**
+ * Sends the queue: one request at a time, in order, again and again until the server has answered.
+ */
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #backoff: Backoff;
@@ -71,7 +77,10 @@ export class Pusher {
     const { queue, userId } = this.#options;
     const user = userId();
     if (this.#isStopped || user === undefined) return [];
-    return queue.pending().filter(({ userId: maker }) => maker === user).slice(0, BATCH);
+    return queue
+      .pending()
+      .filter(({ userId: maker }) => maker === user)
+      .slice(0, BATCH);
   }
 
   /** @returns whether to go on at once */
@@ -83,8 +92,15 @@ export class Pusher {
       // From here to the request nothing else runs: what is sent is sent as the one whose it is.
       batch = this.#nextBatch();
       if (batch.length === 0) return false;
-      const body = { changes: batch.map(({ change }) => change), client_id: clientId, results: true };
-      const answer = v.parse(PushResponseSchema, await http.request("POST", "/api/sync/push", body));
+      const body = {
+        changes: batch.map(({ change }) => change),
+        client_id: clientId,
+        results: true,
+      };
+      const answer = v.parse(
+        PushResponseSchema,
+        await http.request("POST", "/api/sync/push", body),
+      );
       queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
       this.#backoff.reset();
       return true;
@@ -94,7 +110,11 @@ export class Pusher {
         this.#retryLater(error);
         if (isUnreachable(error)) this.#options.onUnreachable();
       } else if (error instanceof PylonClientError) {
-        queue.answer(batch.map((entry) => refusal(entry, error)), 0, replicaSeq());
+        queue.answer(
+          batch.map((entry) => refusal(entry, error)),
+          0,
+          replicaSeq(),
+        );
         return batch.length > 0;
       }
       return false;
@@ -102,12 +122,21 @@ export class Pusher {
   }
 
   #retryLater(error: unknown): void {
-    const asked = error instanceof PylonClientError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
-    this.#cancelRetry = this.#options.platform.after(Math.max(asked, this.#backoff.next()), () => this.flush());
+    const asked =
+      error instanceof PylonClientError && error.retryAfter !== undefined
+        ? error.retryAfter * 1000
+        : 0;
+    this.#cancelRetry = this.#options.platform.after(Math.max(asked, this.#backoff.next()), () =>
+      this.flush(),
+    );
   }
 }
 
 /** The server could make nothing of the whole request, so of none of its changes. */
 function refusal(entry: PendingMutation, { code, message, hint }: PylonClientError): PushResult {
-  return { op_id: entry.id, status: "refused", error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+  return {
+    op_id: entry.id,
+    status: "refused",
+    error: { code, message, ...(hint === undefined ? {} : { hint }) },
+  };
 }

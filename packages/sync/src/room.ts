@@ -1,18 +1,29 @@
-import { RoomJoinedSchema, RoomMembersSchema, type RoomEvent, type RoomPeer } from "@pylonsync/protocol";
+import {
+  RoomJoinedSchema,
+  RoomMembersSchema,
+  type RoomEvent,
+  type RoomPeer,
+} from "@pylonsync/protocol";
 import * as v from "valibot";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { Platform } from "./platform.ts";
 
-/** How soon to look again when something happened while an answer was on its way, which it may not know, in milliseconds. */
+/**
+ * How soon to look again when something happened while an answer was on its way, which it may not
+ * know, in milliseconds.
+ */
 const LOOK_AGAIN_MS = 100;
 
 /** How a stay in a room begins and goes on. */
 export interface RoomOptions {
   /** What the others see of this user at first; JSON of at most 16 KiB. Default `{}`. */
   readonly initialPresence?: unknown;
-  /** Milliseconds between two looks at who is there; default 5000. In between, the engine's connection tells. */
+  /**
+   * Milliseconds between two looks at who is there; default 5000. In between, the engine's
+   * connection tells.
+   */
   readonly heartbeatInterval?: number;
 }
 
@@ -30,19 +41,26 @@ export interface RoomConnection {
   readonly platform: Platform;
   /** Room events of all rooms. @returns stops it */
   readonly listen: (listener: (event: RoomEvent) => void) => () => void;
-  /** Tells when events can be heard from now on; what was before must be looked at. @returns stops it */
+  /**
+   * Tells when events can be heard from now on; what was before must be looked at.
+   *
+   * @returns stops it
+   */
   readonly onListening: (listener: () => void) => () => void;
 }
 
 /**
- * How many stays this process has, by server, user and room: for the server they are one, which only the last may end. A component that is
- * mounted twice has two for a moment.
+ * How many stays this process has, by server, user and room: for the server they are one, which
+ * only the last may end. A component that is mounted twice has two for a moment.
  */
 const stays = new Map<string, number>();
 
 export type RoomBroadcast = Extract<RoomEvent, { type: "broadcast" }>;
 
-/** A user's stay in a room: it joins when it is made, comes back after a loss, and ends with `leave`. */
+/**
+ * A user's stay in a room: it joins when it is made, comes back after a loss, and ends with
+ * `leave`.
+ */
 export class Room {
   readonly room: string;
   readonly userId: string;
@@ -60,13 +78,21 @@ export class Room {
   #heard = 0;
 
   /** @param userId the signed-in user, who is left out of the peers */
-  constructor(room: string, userId: string, connection: RoomConnection, { initialPresence = {}, heartbeatInterval = 5000 }: RoomOptions = {}) {
+  constructor(
+    room: string,
+    userId: string,
+    connection: RoomConnection,
+    { initialPresence = {}, heartbeatInterval = 5000 }: RoomOptions = {},
+  ) {
     this.room = room;
     this.userId = userId;
     this.#connection = connection;
     this.#presence = initialPresence;
     this.#interval = heartbeatInterval;
-    this.#stops = [connection.listen((event) => this.#hear(event)), connection.onListening(() => this.#lookSoon())];
+    this.#stops = [
+      connection.listen((event) => this.#hear(event)),
+      connection.onListening(() => this.#lookSoon()),
+    ];
     this.#count(1);
     void this.#beat(true);
   }
@@ -113,13 +139,24 @@ export class Room {
     try {
       const peers = isFirst ? await this.#join() : await this.#look();
       if (this.#isLeft) return;
-      this.#become({ peers: peers.filter(({ user_id: id }) => id !== this.userId), isConnected: true, error: null });
+      this.#become({
+        peers: peers.filter(({ user_id: id }) => id !== this.userId),
+        isConnected: true,
+        error: null,
+      });
     } catch (cause) {
       if (this.#isLeft) return;
-      this.#become({ ...this.#state, isConnected: false, error: cause instanceof Error ? cause : new Error(String(cause)) });
+      this.#become({
+        ...this.#state,
+        isConnected: false,
+        error: cause instanceof Error ? cause : new Error(String(cause)),
+      });
     }
     this.#isAsking = false;
-    this.#cancelTimer = this.#connection.platform.after(heard === this.#heard ? this.#interval : Math.min(LOOK_AGAIN_MS, this.#interval), () => void this.#beat(!this.#state.isConnected));
+    this.#cancelTimer = this.#connection.platform.after(
+      heard === this.#heard ? this.#interval : Math.min(LOOK_AGAIN_MS, this.#interval),
+      () => void this.#beat(!this.#state.isConnected),
+    );
   }
 
   #lookSoon(): void {
@@ -137,7 +174,10 @@ export class Room {
 
   async #look(): Promise<readonly RoomPeer[]> {
     try {
-      return v.parse(RoomMembersSchema, await this.#connection.http.request("GET", `/api/rooms/${encodeURIComponent(this.room)}`)).members;
+      return v.parse(
+        RoomMembersSchema,
+        await this.#connection.http.request("GET", `/api/rooms/${encodeURIComponent(this.room)}`),
+      ).members;
     } catch (error) {
       // The server gave us up, after a sleep of this machine for example.
       if (error instanceof PylonClientError && error.status === 403) return this.#join();
@@ -155,7 +195,10 @@ export class Room {
   }
 
   #post(what: "join" | "leave" | "presence" | "broadcast", body: object): Promise<unknown> {
-    return this.#connection.http.request("POST", `/api/rooms/${what}`, { room: this.room, ...body });
+    return this.#connection.http.request("POST", `/api/rooms/${what}`, {
+      room: this.room,
+      ...body,
+    });
   }
 
   #hear(event: RoomEvent): void {
@@ -166,7 +209,10 @@ export class Room {
     }
     if (event.type === "snapshot") {
       this.#heard += 1;
-      this.#become({ ...this.#state, peers: event.peers.filter(({ user_id: id }) => id !== this.userId) });
+      this.#become({
+        ...this.#state,
+        peers: event.peers.filter(({ user_id: id }) => id !== this.userId),
+      });
       return;
     }
     const { user_id: userId } = event;
@@ -178,8 +224,13 @@ export class Room {
       this.#become({ ...this.#state, peers: others });
       return;
     }
-    const joinedAt = peers.find(({ user_id: id }) => id === userId)?.joined_at ?? `${Math.floor(this.#connection.platform.now() / 1000)}Z`;
-    this.#become({ ...this.#state, peers: [...others, { user_id: userId, data: event.data ?? null, joined_at: joinedAt }] });
+    const joinedAt =
+      peers.find(({ user_id: id }) => id === userId)?.joined_at ??
+      `${Math.floor(this.#connection.platform.now() / 1000)}Z`;
+    this.#become({
+      ...this.#state,
+      peers: [...others, { user_id: userId, data: event.data ?? null, joined_at: joinedAt }],
+    });
   }
 
   #become(state: RoomState): void {

@@ -19,19 +19,39 @@ export interface ResolvedSession {
 const ASSURED_MS = 1_000;
 
 /** Nobody; the value itself also stands for what is not known yet. */
-export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({ userId: null, tenantId: null, isAdmin: false, isGuest: false, roles: [] });
+export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({
+  userId: null,
+  tenantId: null,
+  isAdmin: false,
+  isGuest: false,
+  roles: [],
+});
 
 /** Whether they may read the same. */
 export function isSame(one: ResolvedSession | null, other: ResolvedSession | null): boolean {
   if (one === null || other === null) return one === other;
-  const sameCaller = one.userId === other.userId && one.tenantId === other.tenantId && one.isAdmin === other.isAdmin && one.isGuest === other.isGuest;
-  return sameCaller && one.roles.length === other.roles.length && one.roles.every((role, index) => role === other.roles[index]);
+  const sameCaller =
+    one.userId === other.userId &&
+    one.tenantId === other.tenantId &&
+    one.isAdmin === other.isAdmin &&
+    one.isGuest === other.isGuest;
+  return (
+    sameCaller &&
+    one.roles.length === other.roles.length &&
+    one.roles.every((role, index) => role === other.roles[index])
+  );
 }
 
 /** Reads what the server answers to who is calling. @throws ValiError when it is something else */
 export function toResolvedSession(answer: unknown): ResolvedSession {
   const context = v.parse(AuthContextSchema, answer);
-  return { userId: context.user_id, tenantId: context.tenant_id ?? null, isAdmin: context.is_admin, isGuest: context.is_guest === true, roles: context.roles };
+  return {
+    userId: context.user_id,
+    tenantId: context.tenant_id ?? null,
+    isAdmin: context.is_admin,
+    isGuest: context.is_guest === true,
+    roles: context.roles,
+  };
 }
 
 export interface SessionOptions {
@@ -42,11 +62,17 @@ export interface SessionOptions {
   /** Takes the place of a stored token. */
   readonly token: string | undefined;
   readonly credentials: Credentials;
-  /** Who is signed in, as it is known before the server is asked; `ANONYMOUS_SESSION` when it is not. */
+  /**
+   * Who is signed in, as it is known before the server is asked; `ANONYMOUS_SESSION` when it is
+   * not.
+   */
   readonly initial: ResolvedSession;
 }
 
-/** What a request is signed in by: a token that the page keeps, or the cookie that no script can read. */
+/**
+ * What a request is signed in by: a token that the page keeps, or the cookie that no script can
+ * read.
+ */
 export type Credentials = "token" | "cookie";
 
 /** The token and who it stands for. */
@@ -86,19 +112,22 @@ export class Session {
     const { storage, credentials, appName, platform } = this.#options;
     this.#fixedToken = null;
     // Other tabs see that somebody has signed in or out, and not as whom.
-    if (credentials === "cookie") storage.set(storageKey(appName, "session"), `${platform.now()}-${platform.random()}`);
+    if (credentials === "cookie")
+      storage.set(storageKey(appName, "session"), `${platform.now()}-${platform.random()}`);
     else if (token === null) storage.remove(this.#key);
     else storage.set(this.#key, token);
     this.#resolved = null;
   }
 
   /**
-   * Changes when somebody else signs in, in another tab too, and tells no token. A cookie leaves no trace where a page of the server signs in, so
-   * it does not prove who is there: only that of a token does.
+   * Changes when somebody else signs in, in another tab too, and tells no token. A cookie leaves no
+   * trace where a page of the server signs in, so it does not prove who is there: only that of a
+   * token does.
    */
   get witness(): string {
     const { credentials, storage, appName } = this.#options;
-    if (credentials === "cookie") return `cookie:${storage.get(storageKey(appName, "session")) ?? ""}`;
+    if (credentials === "cookie")
+      return `cookie:${storage.get(storageKey(appName, "session")) ?? ""}`;
     const { token } = this;
     return token === null ? "nobody" : `token:${fingerprint(token)}`;
   }
@@ -107,7 +136,10 @@ export class Session {
     return this.token === null ? null : this.witness;
   }
 
-  /** Who may be acted as; undefined until the server has told, and again when somebody else may have signed in since. */
+  /**
+   * Who may be acted as; undefined until the server has told, and again when somebody else may have
+   * signed in since.
+   */
   get userId(): string | null | undefined {
     return this.isKnown ? this.#resolved?.userId : undefined;
   }
@@ -140,14 +172,16 @@ export class Session {
   }
 
   /**
-   * Makes sure that what is sent now is sent as who is known. A cookie can be another's at any time, as a page of the server's that has signed in
-   * tells nobody; so the server is asked, unless it has just told.
+   * Makes sure that what is sent now is sent as who is known. A cookie can be another's at any
+   * time, as a page of the server's that has signed in tells nobody; so the server is asked, unless
+   * it has just told.
    *
    * @throws PylonClientError
    */
   async assure(): Promise<void> {
     const { credentials, platform } = this.#options;
-    if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS) await this.refresh();
+    if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS)
+      await this.refresh();
   }
 
   /** Told each time the server has said who it is, the same one as before too. */
@@ -155,7 +189,10 @@ export class Session {
     return this.#confirmed.on(listener);
   }
 
-  /** Somebody else may have signed in: nothing is done as the one who is known before the server has told. */
+  /**
+   * Somebody else may have signed in: nothing is done as the one who is known before the server has
+   * told.
+   */
   doubt(): void {
     this.#isDoubted = true;
   }
@@ -170,7 +207,8 @@ export class Session {
   /**
    * Asks the server who the token stands for.
    *
-   * @throws PylonClientError with status 401 when it knows the token no more; the token is dropped then
+   * @throws PylonClientError with status 401 when it knows the token no more; the token is dropped
+   *   then
    */
   async refresh(): Promise<ResolvedSession> {
     const { witness } = this;
@@ -185,7 +223,10 @@ export class Session {
 
   /** Makes a guest of their own and keeps the token. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
-    const guest = v.parse(GuestSessionSchema, await this.#anonymousHttp.request("POST", "/api/auth/guest", {}));
+    const guest = v.parse(
+      GuestSessionSchema,
+      await this.#anonymousHttp.request("POST", "/api/auth/guest", {}),
+    );
     this.token = guest.token;
     return { token: guest.token, userId: guest.user_id };
   }
@@ -222,7 +263,10 @@ function fingerprint(token: string): string {
   return hash53(token).toString(36);
 }
 
-/** cyrb53. It has no secret to keep and need not withstand anybody: `crypto.subtle` is not there on plain http. */
+/**
+ * cyrb53. It has no secret to keep and need not withstand anybody: `crypto.subtle` is not there on
+ * plain http.
+ */
 function hash53(text: string): number {
   let [high, low] = [0xdeadbeef, 0x41c6ce57];
   for (let index = 0; index < text.length; index += 1) {

@@ -7,7 +7,10 @@ export function socketUrl(baseUrl: string): string {
 }
 
 /** `url` with the cursor in its query, so that the server sends what happened since. */
-export function withCursor(url: string, cursor: { readonly seq: number; readonly epoch: string | null }): string {
+export function withCursor(
+  url: string,
+  cursor: { readonly seq: number; readonly epoch: string | null },
+): string {
   const target = new URL(url);
   target.searchParams.set("since", String(cursor.seq));
   if (cursor.epoch !== null) target.searchParams.set("epoch", cursor.epoch);

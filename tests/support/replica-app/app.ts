@@ -5,6 +5,12 @@ const own = "auth.userId == data.ownerId && data.title != ''";
 export default buildManifest({
   name: "replica",
   version: "1.0.0",
-  entities: [entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId: field.string().owner() })],
+  entities: [
+    entity("Todo", {
+      title: field.string(),
+      done: field.bool().default(false),
+      ownerId: field.string().owner(),
+    }),
+  ],
   policies: [policy({ name: "own", entity: "Todo", allow: own })],
 });

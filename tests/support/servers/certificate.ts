@@ -15,12 +15,61 @@ export class Certificate implements Disposable {
   readonly ca: string;
 
   constructor() {
-    const [caKey, caFile, request, extensions] = ["ca.key", "ca.crt", "server.csr", "server.ext"].map((name) => join(this.#dir, name)) as [string, string, string, string];
+    const [caKey, caFile, request, extensions] = [
+      "ca.key",
+      "ca.crt",
+      "server.csr",
+      "server.ext",
+    ].map((name) => join(this.#dir, name)) as [string, string, string, string];
     writeFileSync(extensions, "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=An authority of a test", "-keyout", caKey, "-out", caFile);
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", this.key, "-out", request);
-    openssl("x509", "-req", "-in", request, "-CA", caFile, "-CAkey", caKey, "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", this.certificate);
-    writeFileSync(this.both, readFileSync(this.certificate, "utf8") + readFileSync(this.key, "utf8"));
+    openssl(
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=An authority of a test",
+      "-keyout",
+      caKey,
+      "-out",
+      caFile,
+    );
+    openssl(
+      "req",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-subj",
+      "/CN=localhost",
+      "-keyout",
+      this.key,
+      "-out",
+      request,
+    );
+    openssl(
+      "x509",
+      "-req",
+      "-in",
+      request,
+      "-CA",
+      caFile,
+      "-CAkey",
+      caKey,
+      "-CAcreateserial",
+      "-days",
+      "2",
+      "-extfile",
+      extensions,
+      "-out",
+      this.certificate,
+    );
+    writeFileSync(
+      this.both,
+      readFileSync(this.certificate, "utf8") + readFileSync(this.key, "utf8"),
+    );
     this.ca = readFileSync(caFile, "utf8");
   }
 
@@ -30,6 +79,8 @@ export class Certificate implements Disposable {
 }
 
 function openssl(...args: string[]): void {
-  const { status, stderr } = spawnSync(debianProgram("openssl", "openssl"), args, { encoding: "utf8" });
+  const { status, stderr } = spawnSync(debianProgram("openssl", "openssl"), args, {
+    encoding: "utf8",
+  });
   if (status !== 0) throw new Error(`openssl failed: ${stderr}`);
 }

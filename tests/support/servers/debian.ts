@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 const isRoot = process.getuid?.() === 0;
 
 /**
- * The path of a program, which is installed from Debian's packages when it is not there and this user may.
+ * The path of a program, which is installed from Debian's packages when it is not there and this
+ * user may.
  *
  * @throws Error that says what to install
  */
@@ -13,7 +14,10 @@ export function debianProgram(program: string, packageName: string): string {
   if (Bun.which("apt-get") !== null) {
     const apt = (...args: string[]): void => {
       const [command = "", ...rest] = [...(isRoot ? [] : ["sudo", "-n"]), "apt-get", ...args];
-      spawnSync(command, rest, { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+      spawnSync(command, rest, {
+        stdio: "ignore",
+        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      });
     };
     apt("update");
     apt("install", "-y", "--no-install-recommends", packageName);
@@ -25,16 +29,27 @@ export function debianProgram(program: string, packageName: string): string {
 }
 
 /** The command as a user who is not root, for servers that refuse to run as root. */
-export function asOrdinaryUser(command: readonly string[]): { readonly command: string; readonly args: string[] } {
+export function asOrdinaryUser(command: readonly string[]): {
+  readonly command: string;
+  readonly args: string[];
+} {
   const [first = "", ...rest] = command;
   if (!isRoot) return { command: first, args: rest };
   const { uid, gid } = ordinaryUser();
-  return { command: "setpriv", args: [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", first, ...rest] };
+  return {
+    command: "setpriv",
+    args: [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", first, ...rest],
+  };
 }
 
 /** Whom servers run as when the tests run as root (else it is oneself). */
 export function ordinaryUser(): { readonly uid: number; readonly gid: number } {
-  const name = ["postgres", "nobody"].find((candidate) => spawnSync("id", [candidate]).status === 0) ?? "nobody";
-  const id = (flag: string): number => Number(spawnSync("id", [flag, name], { encoding: "utf8" }).stdout);
-  return isRoot ? { uid: id("-u"), gid: id("-g") } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const name =
+    ["postgres", "nobody"].find((candidate) => spawnSync("id", [candidate]).status === 0) ??
+    "nobody";
+  const id = (flag: string): number =>
+    Number(spawnSync("id", [flag, name], { encoding: "utf8" }).stdout);
+  return isRoot
+    ? { uid: id("-u"), gid: id("-g") }
+    : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }

@@ -1,7 +1,10 @@
 import { createServer, type Server } from "node:net";
 
 const MOST_TRIES = 50;
-/** Below the ports that connections are given by themselves: between the look and the use none of these is taken by one. */
+/**
+ * Below the ports that connections are given by themselves: between the look and the use none of
+ * these is taken by one.
+ */
 const [FROM, TO] = [12_000, 32_000];
 
 /** A port of this machine that nobody listens on now. */
@@ -9,7 +12,11 @@ export function freePort(): Promise<number> {
   return freePorts(1);
 }
 
-/** The first of so many ports in a row that nobody listens on now. @throws Error when there are none to be found */
+/**
+ * The first of so many ports in a row that nobody listens on now.
+ *
+ * @throws Error when there are none to be found
+ */
 export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const probes: Server[] = [];

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { asOrdinaryUser, debianProgram } from "./debian.ts";
 import { freePort } from "./free-port.ts";
 
-/** A PgBouncer in transaction mode before a Postgres: each transaction may get another connection, and nothing of a session stays. */
+/**
+ * A PgBouncer in transaction mode before a Postgres: each transaction may get another connection,
+ * and nothing of a session stays.
+ */
 export class PgBouncer implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
   readonly #dir: string;
@@ -32,7 +35,11 @@ export class PgBouncer implements AsyncDisposable {
       `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${own}\nunix_socket_dir =\nauth_type = trust\nauth_file = ${users}\npool_mode = transaction\ndefault_pool_size = 3\n`,
     );
     const { command, args } = asOrdinaryUser([debianProgram("pgbouncer", "pgbouncer"), config]);
-    const child = Bun.spawn([command, ...args], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+    const child = Bun.spawn([command, ...args], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
     for (let attempt = 0; !(await accepts(own)); attempt += 1) {
       if (attempt === 200 || child.exitCode !== null) throw new Error("PgBouncer did not start.");
       await Bun.sleep(20);

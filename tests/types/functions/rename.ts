@@ -1,7 +1,13 @@
 import { mutation, v } from "@pylonsync/functions";
 
 export default mutation({
-  args: { id: v.id("Task"), title: v.string(), tags: v.optional(v.array(v.object({ name: v.string(), kind: v.union(v.literal("a"), v.literal("b")) }))) },
+  args: {
+    id: v.id("Task"),
+    title: v.string(),
+    tags: v.optional(
+      v.array(v.object({ name: v.string(), kind: v.union(v.literal("a"), v.literal("b")) })),
+    ),
+  },
   handler: async (ctx, args) => {
     const task = await ctx.db.get("Task", args.id);
     if (task === null) return { renamed: false };

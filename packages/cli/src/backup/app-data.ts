@@ -1,12 +1,21 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileSettings, loadConfig, openStore, resolvePlugins, type Config } from "@pylonsync/server";
+import {
+  fileSettings,
+  loadConfig,
+  openStore,
+  resolvePlugins,
+  type Config,
+} from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { foundData } from "../data-place.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError } from "../output.ts";
 
-/** Where an app keeps its data, as the environment and the app's `.env` files say, or what is in its folder. */
+/**
+ * Where an app keeps its data, as the environment and the app's `.env` files say, or what is in its
+ * folder.
+ */
 export interface AppData {
   readonly config: Config;
   readonly env: Environment;
@@ -22,21 +31,39 @@ export interface AppData {
  */
 export function locateData(dir: string, own: Environment): AppData {
   const { env } = withEnvFiles(dir, own);
-  const config = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: true, whenNone: "served" }));
+  const config = loadConfig(
+    { ...env, PYLON_DEV_MODE: "1" },
+    foundData(dir, env, { files: true, whenNone: "served" }),
+  );
   if (config.database.kind !== "sqlite") {
-    throw new CommandError("BACKUP_NOT_SQLITE", "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.");
+    throw new CommandError(
+      "BACKUP_NOT_SQLITE",
+      "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.",
+    );
   }
-  return { config, env, database: resolve(config.database.path), uploads: resolve(config.files.dir) };
+  return {
+    config,
+    env,
+    database: resolve(config.database.path),
+    uploads: resolve(config.files.dir),
+  };
 }
 
 /** @throws CommandError when there is no database */
 export function checkDatabase(path: string): void {
-  if (!existsSync(path)) throw new CommandError("BACKUP_NO_DATABASE", `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH, as its server has it.`);
+  if (!existsSync(path))
+    throw new CommandError(
+      "BACKUP_NO_DATABASE",
+      `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH, as its server has it.`,
+    );
 }
 
 /** The manifest that the database was last brought to. */
 export async function storedManifest(database: string): Promise<Manifest | null> {
-  const store = await openStore({ kind: "sqlite", path: database, isTemporary: false }, { startPatienceMs: 0, onState: () => undefined });
+  const store = await openStore(
+    { kind: "sqlite", path: database, isTemporary: false },
+    { startPatienceMs: 0, onState: () => undefined },
+  );
   try {
     const stored = await store.storedManifest();
     return stored === null ? null : (JSON.parse(stored) as Manifest);
@@ -46,7 +73,10 @@ export async function storedManifest(database: string): Promise<Manifest | null>
 }
 
 /** The folder of uploaded files; null when they are not in one. */
-export function uploadsOf({ config, env, uploads }: AppData, manifest: Manifest | null): string | null {
+export function uploadsOf(
+  { config, env, uploads }: AppData,
+  manifest: Manifest | null,
+): string | null {
   const plugin = resolvePlugins(manifest?.plugins ?? [], env).get("file_storage");
   const { storage } = fileSettings({ ...config.files, dir: uploads }, plugin);
   return storage.kind === "local" ? resolve(storage.dir) : null;

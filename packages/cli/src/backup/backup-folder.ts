@@ -23,12 +23,20 @@ export interface Contents {
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
 }
 
-/** Writes what the folder holds, last of all: a folder without it is no backup. It is on the disk when the promise resolves, for older ones go on its word. */
-export async function seal(folder: string, about: Pick<Contents, "app" | "created_at">): Promise<Contents> {
+/**
+ * Writes what the folder holds, last of all: a folder without it is no backup. It is on the disk
+ * when the promise resolves, for older ones go on its word.
+ */
+export async function seal(
+  folder: string,
+  about: Pick<Contents, "app" | "created_at">,
+): Promise<Contents> {
   const files: Record<string, Contents["files"][string]> = {};
   for (const path of await filesIn(folder)) files[path] = await digest(join(folder, path));
   const contents: Contents = { layout: LAYOUT, ...about, files };
-  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`, { flush: true });
+  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`, {
+    flush: true,
+  });
   return contents;
 }
 
@@ -39,15 +47,21 @@ export async function seal(folder: string, about: Pick<Contents, "app" | "create
  */
 export async function verified(folder: string): Promise<Contents> {
   const text = await readFile(join(folder, CONTENTS), "utf8").catch(() => null);
-  if (text === null) throw new CommandError("RESTORE_NO_BACKUP", `${folder} is no backup: it has no ${CONTENTS}.`);
+  if (text === null)
+    throw new CommandError("RESTORE_NO_BACKUP", `${folder} is no backup: it has no ${CONTENTS}.`);
   const contents = parse(text);
   if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
-    throw new CommandError("RESTORE_LAYOUT", `${folder} has a layout that this version does not read: use the version of Pylon that made it.`);
+    throw new CommandError(
+      "RESTORE_LAYOUT",
+      `${folder} has a layout that this version does not read: use the version of Pylon that made it.`,
+    );
   }
   for (const [path, { bytes, sha256 }] of Object.entries(contents.files)) {
-    if (path.split("/").includes("..") || !existsSync(join(folder, path))) throw damaged(folder, path, "is not there");
+    if (path.split("/").includes("..") || !existsSync(join(folder, path)))
+      throw damaged(folder, path, "is not there");
     const found = await digest(join(folder, path));
-    if (found.bytes !== bytes || found.sha256 !== sha256) throw damaged(folder, path, "is not what was backed up");
+    if (found.bytes !== bytes || found.sha256 !== sha256)
+      throw damaged(folder, path, "is not what was backed up");
   }
   return contents;
 }
@@ -62,14 +76,19 @@ export async function filesIn(folder: string): Promise<string[]> {
     .toSorted();
 }
 
-/** Copies a file with its content on the disk when the promise resolves. @returns false when it is gone meanwhile */
+/**
+ * Copies a file with its content on the disk when the promise resolves.
+ *
+ * @returns false when it is gone meanwhile
+ */
 export async function copyDurably(from: string, to: string): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true });
   const source = await open(from, "r").catch(ifMissing);
   if (source === null) return false;
   const target = await open(to, "wx");
   try {
-    for await (const chunk of source.createReadStream({ autoClose: false })) await target.writeFile(chunk as Uint8Array);
+    for await (const chunk of source.createReadStream({ autoClose: false }))
+      await target.writeFile(chunk as Uint8Array);
     await target.sync();
     return true;
   } finally {
@@ -99,7 +118,10 @@ function parse(text: string): Contents | null {
 }
 
 function damaged(folder: string, path: string, how: string): CommandError {
-  return new CommandError("RESTORE_DAMAGED", `${path} in ${folder} ${how}: take another backup. Nothing was changed.`);
+  return new CommandError(
+    "RESTORE_DAMAGED",
+    `${path} in ${folder} ${how}: take another backup. Nothing was changed.`,
+  );
 }
 
 function ifMissing(error: unknown): null {

@@ -1,6 +1,14 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { until } from "../../../../tests/support/client.ts";
 import { appFolder } from "../testing/app-folder.ts";
@@ -14,7 +22,12 @@ const ADMIN = "0123456789abcdef0123456789abcdef";
 const { folder, at } = appFolder();
 
 /** A schedule whose clock the test turns, and whose backups are empty. */
-function scheduleAt(options: Partial<ScheduleOptions> = {}): { readonly schedule: BackupSchedule; readonly log: string[]; readonly wait: (hours: number) => Promise<void>; readonly names: () => string[] } {
+function scheduleAt(options: Partial<ScheduleOptions> = {}): {
+  readonly schedule: BackupSchedule;
+  readonly log: string[];
+  readonly wait: (hours: number) => Promise<void>;
+  readonly names: () => string[];
+} {
   const dir = at("backups");
   mkdirSync(dir, { recursive: true });
   let now = Date.parse("2026-01-01T00:00:00.000Z");
@@ -23,7 +36,16 @@ function scheduleAt(options: Partial<ScheduleOptions> = {}): { readonly schedule
     mkdirSync(path);
     writeFileSync(join(path, "backup.json"), "{}");
   };
-  const schedule = new BackupSchedule({ dir, hours: 24, keep: 3, make, now: () => now, onResult: (_path, outcome) => log.push(outcome === "made" ? "made" : Object.keys(outcome).join()), ...options });
+  const schedule = new BackupSchedule({
+    dir,
+    hours: 24,
+    keep: 3,
+    make,
+    now: () => now,
+    onResult: (_path, outcome) =>
+      log.push(outcome === "made" ? "made" : Object.keys(outcome).join()),
+    ...options,
+  });
   const wait = (hours: number): Promise<void> => {
     now += hours * HOUR_MS;
     return schedule.look();
@@ -38,18 +60,28 @@ test("one is made when there is none, the next after its hours, and the newest a
   await wait(23);
   expect(log).toEqual(["made"]);
   for (const hours of [1, 24, 24, 24]) await wait(hours);
-  expect(names()).toEqual(["2026-01-03T00-00-00-000Z", "2026-01-04T00-00-00-000Z", "2026-01-05T00-00-00-000Z"]);
+  expect(names()).toEqual([
+    "2026-01-03T00-00-00-000Z",
+    "2026-01-04T00-00-00-000Z",
+    "2026-01-05T00-00-00-000Z",
+  ]);
   expect(log).toEqual(["made", "made", "made", "made", "made"]);
 });
 
 test("one that fails takes none of the others away, and is tried again in an hour", async () => {
   let isBroken = true;
-  const { log, wait, names } = scheduleAt({ keep: 1, make: async (path) => {
-    if (isBroken) throw new Error("no room");
-    mkdirSync(path);
-    writeFileSync(join(path, "backup.json"), "{}");
-  } });
-  folder.write({ "backups/2025-12-01T00-00-00-000Z/backup.json": "{}", "backups/2025-12-02T00-00-00-000Z/backup.json": "{}" });
+  const { log, wait, names } = scheduleAt({
+    keep: 1,
+    make: async (path) => {
+      if (isBroken) throw new Error("no room");
+      mkdirSync(path);
+      writeFileSync(join(path, "backup.json"), "{}");
+    },
+  });
+  folder.write({
+    "backups/2025-12-01T00-00-00-000Z/backup.json": "{}",
+    "backups/2025-12-02T00-00-00-000Z/backup.json": "{}",
+  });
   await wait(0);
   await wait(0.9);
   expect(log).toEqual(["error"]);
@@ -64,11 +96,14 @@ test("an old one that can't be taken away fails no backup, is told of, and goes 
   const old = "2025-12-01T00-00-00-000Z";
   folder.write({ [`backups/${old}/backup.json`]: "{}" });
   let inTheWay: Readonly<Record<string, string>> = { [`backups/${old}.partial/in-the-way`]: "" };
-  const { log, wait, names } = scheduleAt({ keep: 1, make: async (path) => {
-    mkdirSync(path);
-    writeFileSync(join(path, "backup.json"), "{}");
-    folder.write(inTheWay);
-  } });
+  const { log, wait, names } = scheduleAt({
+    keep: 1,
+    make: async (path) => {
+      mkdirSync(path);
+      writeFileSync(join(path, "backup.json"), "{}");
+      folder.write(inTheWay);
+    },
+  });
   await wait(0);
   expect(names()).toEqual([old, `${old}.partial`, "2026-01-01T00-00-00-000Z"]);
   inTheWay = {};
@@ -78,21 +113,40 @@ test("an old one that can't be taken away fails no backup, is told of, and goes 
 });
 
 test("what is not its own stays, and neither half a backup nor one from the future counts", async () => {
-  folder.write({ "backups/mine/backup.json": "{}", "backups/2025-12-31T23-00-00-000Z/half": "", "backups/2025-12-31T23-30-00-000Z.partial/half": "", "backups/2027-01-01T00-00-00-000Z/backup.json": "{}", "backups/mine.partial/a": "" });
+  folder.write({
+    "backups/mine/backup.json": "{}",
+    "backups/2025-12-31T23-00-00-000Z/half": "",
+    "backups/2025-12-31T23-30-00-000Z.partial/half": "",
+    "backups/2027-01-01T00-00-00-000Z/backup.json": "{}",
+    "backups/mine.partial/a": "",
+  });
   const { wait, names } = scheduleAt({ keep: 1 });
   await wait(0);
-  expect(names()).toEqual(["2025-12-31T23-00-00-000Z", "2026-01-01T00-00-00-000Z", "2027-01-01T00-00-00-000Z", "mine", "mine.partial"]);
+  expect(names()).toEqual([
+    "2025-12-31T23-00-00-000Z",
+    "2026-01-01T00-00-00-000Z",
+    "2027-01-01T00-00-00-000Z",
+    "mine",
+    "mine.partial",
+  ]);
 });
 
 async function metric(port: unknown, name: string): Promise<number> {
-  const text = await (await fetch(`http://localhost:${String(port)}/metrics`, { headers: { Authorization: `Bearer ${ADMIN}` } })).text();
+  const text = await (
+    await fetch(`http://localhost:${String(port)}/metrics`, {
+      headers: { Authorization: `Bearer ${ADMIN}` },
+    })
+  ).text();
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
 }
 
 test("a server that was told to makes one of all that it has, which can be restored, and the next start none too soon", async () => {
   const env = { PYLON_BACKUP_DIR: "copies", PYLON_ADMIN_TOKEN: ADMIN, PYLON_BACKUP_KEEP: "1" };
   folder.write({ "uploads/deep/one": "on paper" });
-  const backups = (): string[] => (existsSync(at("copies")) ? readdirSync(at("copies")).filter((name) => existsSync(at(`copies/${name}/backup.json`))) : []);
+  const backups = (): string[] =>
+    existsSync(at("copies"))
+      ? readdirSync(at("copies")).filter((name) => existsSync(at(`copies/${name}/backup.json`)))
+      : [];
   {
     await using server = new PylonProcess(["start", "--port", "0"], folder.path, env);
     const { port } = await server.event();
@@ -113,7 +167,10 @@ test("a server that was told to makes one of all that it has, which can be resto
     if (before === "old") renameSync(at(`copies/${name}`), at(`copies/${old}`));
     await using server = new PylonProcess(["start", "--port", "0"], folder.path, env);
     const { port } = await server.event();
-    if (before === "old") await until(async () => (await metric(port, "pylon_backups_total")) === 1 && backups().length === 1);
+    if (before === "old")
+      await until(
+        async () => (await metric(port, "pylon_backups_total")) === 1 && backups().length === 1,
+      );
     expect(await server.end()).toBe(0);
     if (before === "start") expect(readdirSync(at("copies"))).toEqual([name]);
   }
@@ -126,39 +183,77 @@ test("requests are answered while a large database is copied", async () => {
     await server.event();
     await server.end();
   }
-  const fill = spawnSync(process.execPath, ["-e", `const { Database } = require("bun:sqlite"); const db = new Database("pylon.db"); db.run("CREATE TABLE filler (x)"); db.run("INSERT INTO filler WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT randomblob(1000000) FROM n"); db.close();`], { cwd: folder.path });
+  const fill = spawnSync(
+    process.execPath,
+    [
+      "-e",
+      `const { Database } = require("bun:sqlite"); const db = new Database("pylon.db"); db.run("CREATE TABLE filler (x)"); db.run("INSERT INTO filler WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT randomblob(1000000) FROM n"); db.close();`,
+    ],
+    { cwd: folder.path },
+  );
   expect(fill.status).toBe(0);
-  await using server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_BACKUP_DIR: "copies", PYLON_ADMIN_TOKEN: ADMIN, PYLON_RATE_LIMIT_MAX: "0" });
+  await using server = new PylonProcess(["start", "--port", "0"], folder.path, {
+    PYLON_BACKUP_DIR: "copies",
+    PYLON_ADMIN_TOKEN: ADMIN,
+    PYLON_RATE_LIMIT_MAX: "0",
+  });
   const { port } = await server.event();
-  const copied = (): number => Math.max(0, ...readdirSync(at("copies")).map((name) => statSync(at(`copies/${name}/pylon.db`), { throwIfNoEntry: false })?.size ?? 0));
-  // What is counted is an answer while which the copy grew: a server that was held up would give the first one after the end of the copy, and no second.
+  const copied = (): number =>
+    Math.max(
+      0,
+      ...readdirSync(at("copies")).map(
+        (name) => statSync(at(`copies/${name}/pylon.db`), { throwIfNoEntry: false })?.size ?? 0,
+      ),
+    );
+  // What is counted is an answer while which the copy grew: a server that was held up would give
+  // the first one after the end of the copy, and no second.
   let answered = 0;
   while (!readdirSync(at("copies")).some((name) => existsSync(at(`copies/${name}/backup.json`)))) {
     const before = copied();
-    expect((await fetch(`http://localhost:${String(port)}/api/entities/Note`, { method: "POST", body: JSON.stringify({ text: "a" }) })).status).toBe(201);
+    expect(
+      (
+        await fetch(`http://localhost:${String(port)}/api/entities/Note`, {
+          method: "POST",
+          body: JSON.stringify({ text: "a" }),
+        })
+      ).status,
+    ).toBe(201);
     if (copied() > before) answered += 1;
   }
   expect(answered).toBeGreaterThan(1);
   await server.end();
 }, 60_000);
 
-test.skipIf(!canMountDisks())("a full disk is logged and counted, and the server goes on", async () => {
-  using _disk = new SmallDisk(at("small"));
-  await using server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_BACKUP_DIR: "small", PYLON_ADMIN_TOKEN: ADMIN });
-  const { port } = await server.event();
-  await until(async () => (await metric(port, "pylon_backup_failures_total")) === 1);
-  expect((await fetch(`http://localhost:${String(port)}/readyz`)).status).toBe(200);
-  await server.end();
-  expect(await server.stderr).toMatch(/"level":"error".*backup failed.*disk is full/);
-  expect(readdirSync(at("small"))).toEqual([]);
-});
+test.skipIf(!canMountDisks())(
+  "a full disk is logged and counted, and the server goes on",
+  async () => {
+    using _disk = new SmallDisk(at("small"));
+    await using server = new PylonProcess(["start", "--port", "0"], folder.path, {
+      PYLON_BACKUP_DIR: "small",
+      PYLON_ADMIN_TOKEN: ADMIN,
+    });
+    const { port } = await server.event();
+    await until(async () => (await metric(port, "pylon_backup_failures_total")) === 1);
+    expect((await fetch(`http://localhost:${String(port)}/readyz`)).status).toBe(200);
+    await server.end();
+    expect(await server.stderr).toMatch(/"level":"error".*backup failed.*disk is full/);
+    expect(readdirSync(at("small"))).toEqual([]);
+  },
+);
 
 test.each([
-  [{ DATABASE_URL: "postgres://localhost/app", PYLON_BACKUP_DIR: "copies" }, "rows are in Postgres"],
+  [
+    { DATABASE_URL: "postgres://localhost/app", PYLON_BACKUP_DIR: "copies" },
+    "rows are in Postgres",
+  ],
   [{ PYLON_BACKUP_DIR: "uploads/copies" }, "each backup would hold the ones before it"],
   [{ PYLON_BACKUP_DIR: "app.ts" }, "PYLON_BACKUP_DIR can't be used"],
   [{ PYLON_BACKUP_DIR: "copies", PYLON_BACKUP_HOURS: "0" }, "PYLON_BACKUP_HOURS"],
 ])("start refuses %j in one line", async (env, said) => {
   const { exitCode, stderr } = await pylon(["start", "--port", "0"], folder.path, env);
-  expect({ exitCode, stderr, lines: stderr.trim().split("\n").length }).toEqual({ exitCode: 1, stderr: expect.stringContaining(said), lines: 1 });
+  expect({ exitCode, stderr, lines: stderr.trim().split("\n").length }).toEqual({
+    exitCode: 1,
+    stderr: expect.stringContaining(said),
+    lines: 1,
+  });
 });

@@ -7,7 +7,10 @@ import { CONTENTS } from "./backup-folder.ts";
 import { PARTIAL } from "./make-backup.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
-/** How often it looks whether one is due: a timer for the moment itself would not survive a clock that is set, or a year. */
+/**
+ * How often it looks whether one is due: a timer for the moment itself would not survive a clock
+ * that is set, or a year.
+ */
 const LOOK_EVERY_MS = 60_000;
 const RETRY_MS = HOUR_MS;
 /** What `timeStamp` makes. */
@@ -68,10 +71,17 @@ export class BackupSchedule {
     }
   }
 
-  /** Whole backups, the oldest first; one from the future, as after a clock that went wrong, is none that counts. */
+  /**
+   * Whole backups, the oldest first; one from the future, as after a clock that went wrong, is none
+   * that counts.
+   */
   async #there(): Promise<string[]> {
     const { dir, now } = this.#options;
-    return (await readdir(dir)).filter((name) => NAME.test(name) && timeOf(name) <= now() && existsSync(join(dir, name, CONTENTS))).toSorted();
+    return (await readdir(dir))
+      .filter(
+        (name) => NAME.test(name) && timeOf(name) <= now() && existsSync(join(dir, name, CONTENTS)),
+      )
+      .toSorted();
   }
 
   async #prune(): Promise<void> {
@@ -89,7 +99,10 @@ export class BackupSchedule {
   async #forgetPartial(): Promise<void> {
     const { dir } = this.#options;
     for (const name of await readdir(dir)) {
-      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length))) await this.#remove(join(dir, name), (folder) => rm(folder, { recursive: true, force: true }));
+      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length)))
+        await this.#remove(join(dir, name), (folder) =>
+          rm(folder, { recursive: true, force: true }),
+        );
     }
   }
 

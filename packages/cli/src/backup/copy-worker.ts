@@ -1,4 +1,7 @@
-/** Copies a database on a thread of its own: SQLite's copy holds up its thread until it is whole, and the server's has requests to answer. */
+/**
+ * Copies a database on a thread of its own: SQLite's copy holds up its thread until it is whole,
+ * and the server's has requests to answer.
+ */
 import { copyDatabase } from "@pylonsync/server";
 
 declare const self: Worker;
@@ -16,7 +19,10 @@ self.onmessage = ({ data: { from, to } }: MessageEvent<CopyRequest>) => {
   try {
     copyDatabase(from, to);
   } catch (error) {
-    answer = { message: error instanceof Error ? error.message : String(error), code: error instanceof Error && "code" in error ? String(error.code) : undefined };
+    answer = {
+      message: error instanceof Error ? error.message : String(error),
+      code: error instanceof Error && "code" in error ? String(error.code) : undefined,
+    };
   }
   self.postMessage(answer);
 };

@@ -20,12 +20,17 @@ export interface MadeBackup {
 }
 
 /**
- * Makes a sealed backup in a new folder, whole or not at all. It holds everybody's rows and files, so only its owner can read it.
+ * Makes a sealed backup in a new folder, whole or not at all. It holds everybody's rows and files,
+ * so only its owner can read it.
  *
  * @param copy copies the database as of one moment
  * @throws CommandError BACKUP_FAILED
  */
-export async function makeBackup(data: AppData, folder: string, copy: (from: string, to: string) => void | Promise<void>): Promise<MadeBackup> {
+export async function makeBackup(
+  data: AppData,
+  folder: string,
+  copy: (from: string, to: string) => void | Promise<void>,
+): Promise<MadeBackup> {
   const growing = `${folder}${PARTIAL}`;
   try {
     await rm(growing, { recursive: true, force: true });
@@ -33,10 +38,16 @@ export async function makeBackup(data: AppData, folder: string, copy: (from: str
     // The database first: files come before the rows that name them, and go long after.
     await copy(data.database, join(growing, DATABASE));
     const manifest = await storedManifest(join(growing, DATABASE));
-    if (manifest !== null) await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
+    if (manifest !== null)
+      await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, {
+        flush: true,
+      });
     const uploads = uploadsOf(data, manifest);
     const uploadedFiles = uploads === null ? 0 : await copyFiles(uploads, join(growing, UPLOADS));
-    await seal(growing, { app: manifest === null ? null : { name: manifest.name, version: manifest.version }, created_at: new Date().toISOString() });
+    await seal(growing, {
+      app: manifest === null ? null : { name: manifest.name, version: manifest.version },
+      created_at: new Date().toISOString(),
+    });
     for (const entry of await readdir(growing, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
       await chmod(path, entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
@@ -49,12 +60,19 @@ export async function makeBackup(data: AppData, folder: string, copy: (from: str
   } catch (error) {
     await rm(growing, { recursive: true, force: true }).catch(() => undefined);
     const reason = systemFailure(error, growing);
-    if (reason !== null) throw new CommandError("BACKUP_FAILED", `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`);
+    if (reason !== null)
+      throw new CommandError(
+        "BACKUP_FAILED",
+        `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`,
+      );
     throw error;
   }
 }
 
-/** Puts on the disk which files a folder has: their own content is there already, but not yet their names. */
+/**
+ * Puts on the disk which files a folder has: their own content is there already, but not yet their
+ * names.
+ */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
@@ -67,6 +85,7 @@ async function syncFolder(path: string): Promise<void> {
 async function copyFiles(from: string, to: string): Promise<number> {
   if (!existsSync(from)) return 0;
   const copied = [];
-  for (const path of await filesIn(from)) copied.push(await copyDurably(join(from, path), join(to, path)));
+  for (const path of await filesIn(from))
+    copied.push(await copyDurably(join(from, path), join(to, path)));
   return copied.filter(Boolean).length;
 }

@@ -5,7 +5,9 @@ import { dirname, join } from "node:path";
 export interface Ownership {
   readonly uid: number;
   readonly gid: number;
-  /** Of what is there; null when nothing is, and the owner is that of the folder that it will be in. */
+  /**
+   * Of what is there; null when nothing is, and the owner is that of the folder that it will be in.
+   */
   readonly mode: number | null;
 }
 
@@ -25,20 +27,26 @@ export async function ownershipOf(path: string): Promise<Ownership> {
   }
 }
 
-/** Makes the folder that a file will be in; what is missing on the way belongs to whom the nearest one belongs. */
+/**
+ * Makes the folder that a file will be in; what is missing on the way belongs to whom the nearest
+ * one belongs.
+ */
 export async function makeFolderOf(path: string): Promise<void> {
   const made = await mkdir(dirname(path), { recursive: true });
-  if (made !== undefined) await handOver(made, { ...(await ownershipOf(dirname(made))), mode: null });
+  if (made !== undefined)
+    await handOver(made, { ...(await ownershipOf(dirname(made))), mode: null });
 }
 
 /**
- * Gives a file, or a folder with all that is in it, to whom the old one belonged: what root wrote, the server's own user could not open.
- * Does nothing about a path that is not there, and nobody but root can give files away.
+ * Gives a file, or a folder with all that is in it, to whom the old one belonged: what root wrote,
+ * the server's own user could not open. Does nothing about a path that is not there, and nobody but
+ * root can give files away.
  */
 export async function handOver(path: string, { uid, gid, mode }: Ownership): Promise<void> {
   const found = await stat(path).catch(ifMissing);
   if (found === null) return;
-  for (const name of found.isDirectory() ? await readdir(path) : []) await handOver(join(path, name), { uid, gid, mode });
+  for (const name of found.isDirectory() ? await readdir(path) : [])
+    await handOver(join(path, name), { uid, gid, mode });
   if (process.getuid?.() === 0) await lchown(path, uid, gid);
   if (mode !== null) await chmod(path, found.isDirectory() ? mode : mode & NOT_EXECUTED);
 }

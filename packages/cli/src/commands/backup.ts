@@ -9,18 +9,42 @@ import { CommandError, EXIT } from "../output.ts";
 export const backup = defineCommand({
   name: "backup",
   args: ["TARGET", "[DIR]"],
-  summary: "Copy the SQLite database and the uploaded files of the app in DIR to a new folder, also while it is served.",
+  summary:
+    "Copy the SQLite database and the uploaded files of the app in DIR to a new folder, also while it is served.",
   options: {},
   async run({ args: [target, dir = "."], env, output }) {
-    if (target === undefined) throw new CommandError("BACKUP_NO_TARGET", "Name a new folder: `pylon backup backups/monday`.", EXIT.USAGE);
+    if (target === undefined)
+      throw new CommandError(
+        "BACKUP_NO_TARGET",
+        "Name a new folder: `pylon backup backups/monday`.",
+        EXIT.USAGE,
+      );
     const folder = resolve(target);
-    if (existsSync(folder)) throw new CommandError("BACKUP_TARGET_EXISTS", `${target} exists already: name a new folder.`);
+    if (existsSync(folder))
+      throw new CommandError(
+        "BACKUP_TARGET_EXISTS",
+        `${target} exists already: name a new folder.`,
+      );
     const data = locateData(resolve(dir), env);
     checkDatabase(data.database);
     const { manifest, uploads, uploadedFiles } = await makeBackup(data, folder, copyDatabase);
-    output.say(`Backed up ${data.database} and ${uploadedFiles} uploaded ${uploadedFiles === 1 ? "file" : "files"}${uploads === null ? "" : ` of ${uploads}`} to ${target}.`);
-    if (uploads === null) output.say("Uploaded files are in S3, which has its own versions; they are not in the backup.");
-    output.json({ code: "BACKUP_OK", ok: true, target: folder, db: true, manifest: manifest !== null, uploaded_files: uploadedFiles, database: data.database, uploads });
+    output.say(
+      `Backed up ${data.database} and ${uploadedFiles} uploaded ${uploadedFiles === 1 ? "file" : "files"}${uploads === null ? "" : ` of ${uploads}`} to ${target}.`,
+    );
+    if (uploads === null)
+      output.say(
+        "Uploaded files are in S3, which has its own versions; they are not in the backup.",
+      );
+    output.json({
+      code: "BACKUP_OK",
+      ok: true,
+      target: folder,
+      db: true,
+      manifest: manifest !== null,
+      uploaded_files: uploadedFiles,
+      database: data.database,
+      uploads,
+    });
     return EXIT.OK;
   },
 });

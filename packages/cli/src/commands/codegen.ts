@@ -11,7 +11,11 @@ export const codegen = defineCommand({
   args: ["[DIR]"],
   summary: "Write pylon.manifest.json and pylon.client.ts; with --out only the manifest, to FILE.",
   options: {
-    out: { type: "string", value: "FILE", summary: "Where the manifest goes; nothing else is written then." },
+    out: {
+      type: "string",
+      value: "FILE",
+      summary: "Where the manifest goes; nothing else is written then.",
+    },
     entry: ENTRY,
   },
   async run(context) {
@@ -28,7 +32,12 @@ export const codegen = defineCommand({
     if (options.out === undefined) writeGenerated(loaded, manifest, entry);
     else writeFileSync(options.out, `${JSON.stringify(manifest, null, 2)}\n`);
     output.say(`Wrote ${options.out ?? "pylon.manifest.json and pylon.client.ts"}.`);
-    output.json({ code: "CODEGEN_OK", name: manifest.name, entities: manifest.entities.length, functions: loaded.functions.size });
+    output.json({
+      code: "CODEGEN_OK",
+      name: manifest.name,
+      entities: manifest.entities.length,
+      functions: loaded.functions.size,
+    });
     return EXIT.OK;
   },
 });

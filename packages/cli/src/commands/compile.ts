@@ -14,17 +14,34 @@ export const compile = defineCommand({
   summary: "Compile this command into one executable that needs nothing else.",
   options: {
     out: { type: "string", value: "FILE", summary: "The file to write; default pylon." },
-    target: { type: "string", value: PLATFORMS.join("|"), summary: "Where it is to run; default here. npm brings the Bun of another platform." },
+    target: {
+      type: "string",
+      value: PLATFORMS.join("|"),
+      summary: "Where it is to run; default here. npm brings the Bun of another platform.",
+    },
   },
   async run({ options, output }) {
-    if (Bun.isStandaloneExecutable) throw new CommandError("COMPILE_IS_EXECUTABLE", `This command is one executable already: copy ${process.execPath}.`);
+    if (Bun.isStandaloneExecutable)
+      throw new CommandError(
+        "COMPILE_IS_EXECUTABLE",
+        `This command is one executable already: copy ${process.execPath}.`,
+      );
     const outfile = resolve(options.out ?? "pylon");
-    if (existsSync(outfile) && statSync(outfile).isDirectory()) throw new CommandError("COMPILE_OUT_IS_FOLDER", `--out ${options.out ?? "pylon"} is a folder: name the file to write.`, EXIT.USAGE);
+    if (existsSync(outfile) && statSync(outfile).isDirectory())
+      throw new CommandError(
+        "COMPILE_OUT_IS_FOLDER",
+        `--out ${options.out ?? "pylon"} is a folder: name the file to write.`,
+        EXIT.USAGE,
+      );
     const platform = platformOf(options.target ?? HOST);
     mkdirSync(dirname(outfile), { recursive: true });
     const scratch = mkdtempSync(join(tmpdir(), "pylon-compile-"));
     try {
-      await compileExecutable({ outfile, platform, runtime: platform === HOST ? process.execPath : runtimeOf(platform, scratch) });
+      await compileExecutable({
+        outfile,
+        platform,
+        runtime: platform === HOST ? process.execPath : runtimeOf(platform, scratch),
+      });
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
@@ -38,7 +55,12 @@ export const compile = defineCommand({
 /** @throws CommandError COMPILE_UNKNOWN_TARGET */
 function platformOf(name: string): Platform {
   const platform = PLATFORMS.find((candidate) => candidate === name);
-  if (platform === undefined) throw new CommandError("COMPILE_UNKNOWN_TARGET", `There is no executable for ${name}: --target takes ${PLATFORMS.join(", ")}.`, EXIT.USAGE);
+  if (platform === undefined)
+    throw new CommandError(
+      "COMPILE_UNKNOWN_TARGET",
+      `There is no executable for ${name}: --target takes ${PLATFORMS.join(", ")}.`,
+      EXIT.USAGE,
+    );
   return platform;
 }
 
@@ -49,9 +71,17 @@ function platformOf(name: string): Platform {
  */
 function runtimeOf(platform: Platform, scratch: string): string {
   const name = `@oven/bun-${platform.replace("arm64", "aarch64")}@${Bun.version}`;
-  const packed = spawnSync("npm", ["pack", name, "--silent", "--pack-destination", scratch], { encoding: "utf8" });
+  const packed = spawnSync("npm", ["pack", name, "--silent", "--pack-destination", scratch], {
+    encoding: "utf8",
+  });
   const file = packed.status === 0 ? packed.stdout.trim() : "";
-  const unpacked = file !== "" && spawnSync("tar", ["-xzf", join(scratch, file), "-C", scratch]).status === 0;
-  if (!unpacked) throw new CommandError("COMPILE_NO_RUNTIME", `npm could not bring ${name}, which an executable for ${platform} is built on: ${packed.stderr?.trim() || "see `npm pack`"}`, EXIT.UNAVAILABLE);
+  const unpacked =
+    file !== "" && spawnSync("tar", ["-xzf", join(scratch, file), "-C", scratch]).status === 0;
+  if (!unpacked)
+    throw new CommandError(
+      "COMPILE_NO_RUNTIME",
+      `npm could not bring ${name}, which an executable for ${platform} is built on: ${packed.stderr?.trim() || "see `npm pack`"}`,
+      EXIT.UNAVAILABLE,
+    );
   return join(scratch, "package", "bin", "bun");
 }

@@ -12,29 +12,84 @@ export const cost = defineCommand({
   args: [],
   summary: "Estimate what a shape of the deployment on AWS costs in a month, by line.",
   options: {
-    shape: { type: "string", value: SHAPES.join("|"), summary: "As of `pylon deploy --target sst`; default `default`." },
-    replicas: { type: "string", value: "N", summary: "How many containers serve on average; default 1." },
-    "storage-gb": { type: "string", value: "N", summary: "GB of rows, and of files as much again; default 10." },
-    "egress-gb": { type: "string", value: "N", summary: "GB that clients get in a month; default 10." },
-    region: { type: "string", value: "R", summary: `Whose prices: ${Object.keys(PRICES).join(", ")}.` },
+    shape: {
+      type: "string",
+      value: SHAPES.join("|"),
+      summary: "As of `pylon deploy --target sst`; default `default`.",
+    },
+    replicas: {
+      type: "string",
+      value: "N",
+      summary: "How many containers serve on average; default 1.",
+    },
+    "storage-gb": {
+      type: "string",
+      value: "N",
+      summary: "GB of rows, and of files as much again; default 10.",
+    },
+    "egress-gb": {
+      type: "string",
+      value: "N",
+      summary: "GB that clients get in a month; default 10.",
+    },
+    region: {
+      type: "string",
+      value: "R",
+      summary: `Whose prices: ${Object.keys(PRICES).join(", ")}.`,
+    },
   },
   async run({ options, output }) {
     const { region = "us-east-1" } = options;
     const shape = SHAPES.find((known) => known === (options.shape ?? "default"));
-    if (shape === undefined) throw new CommandError("COST_INVALID_SHAPE", `There is no shape "${options.shape}": use ${SHAPES.join(", ")}.`, EXIT.USAGE);
+    if (shape === undefined)
+      throw new CommandError(
+        "COST_INVALID_SHAPE",
+        `There is no shape "${options.shape}": use ${SHAPES.join(", ")}.`,
+        EXIT.USAGE,
+      );
     const prices = Object.hasOwn(PRICES, region) ? PRICES[region] : undefined;
-    if (prices === undefined) throw new CommandError("COST_INVALID_REGION", `There are no prices of "${region}": use ${Object.keys(PRICES).join(", ")}.`, EXIT.USAGE);
-    const replicas = numberOf("--replicas", options.replicas ?? "1", /^[1-9]\d*$/, "a whole number from 1");
-    if (shape === "efs" && replicas > 1) throw new CommandError("COST_INVALID_REPLICAS", "--replicas is above 1: the shape efs is one container, because SQLite has one owner.", EXIT.USAGE);
+    if (prices === undefined)
+      throw new CommandError(
+        "COST_INVALID_REGION",
+        `There are no prices of "${region}": use ${Object.keys(PRICES).join(", ")}.`,
+        EXIT.USAGE,
+      );
+    const replicas = numberOf(
+      "--replicas",
+      options.replicas ?? "1",
+      /^[1-9]\d*$/,
+      "a whole number from 1",
+    );
+    if (shape === "efs" && replicas > 1)
+      throw new CommandError(
+        "COST_INVALID_REPLICAS",
+        "--replicas is above 1: the shape efs is one container, because SQLite has one owner.",
+        EXIT.USAGE,
+      );
     const input = {
       shape,
       replicas,
-      storageGb: numberOf("--storage-gb", options["storage-gb"] ?? "10", /^\d+(\.\d+)?$/, "GB from 0"),
+      storageGb: numberOf(
+        "--storage-gb",
+        options["storage-gb"] ?? "10",
+        /^\d+(\.\d+)?$/,
+        "GB from 0",
+      ),
       egressGb: numberOf("--egress-gb", options["egress-gb"] ?? "10", /^\d+(\.\d+)?$/, "GB from 0"),
     };
     const result = estimate(input, prices);
     output.say(costTable(input, region, result));
-    output.json({ code: "COST_OK", ...input, region, prices_date: PRICES_DATE, lines: result.lines, least_usd: result.least, most_usd: result.most, containers_usd: result.containers, containers_on_spot_usd: result.containersOnSpot });
+    output.json({
+      code: "COST_OK",
+      ...input,
+      region,
+      prices_date: PRICES_DATE,
+      lines: result.lines,
+      least_usd: result.least,
+      most_usd: result.most,
+      containers_usd: result.containers,
+      containers_on_spot_usd: result.containersOnSpot,
+    });
     return EXIT.OK;
   },
 });
@@ -42,5 +97,9 @@ export const cost = defineCommand({
 /** @throws CommandError COST_INVALID_NUMBER */
 function numberOf(flag: string, text: string, form: RegExp, wants: string): number {
   if (form.test(text) && Number(text) <= MOST) return Number(text);
-  throw new CommandError("COST_INVALID_NUMBER", `${flag} is "${text}": it wants ${wants} to ${MOST}.`, EXIT.USAGE);
+  throw new CommandError(
+    "COST_INVALID_NUMBER",
+    `${flag} is "${text}": it wants ${wants} to ${MOST}.`,
+    EXIT.USAGE,
+  );
 }

@@ -10,7 +10,14 @@ import { writeComposeEnvironment, writeSystemdEnvironment } from "../deploy/envi
 import { ignoreInGit, PRIVATE_FILES } from "../deploy/ignore-lines.ts";
 import { chooseShape, consequence } from "../deploy/shape.ts";
 import { checkStage, findSst, runSst, SST_VERSION } from "../deploy/sst.ts";
-import { deploymentName, filesOf, nextSteps, SHAPES, TARGETS, type Target } from "../deploy/targets.ts";
+import {
+  deploymentName,
+  filesOf,
+  nextSteps,
+  SHAPES,
+  TARGETS,
+  type Target,
+} from "../deploy/targets.ts";
 import { writeFiles } from "../deploy/write-files.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { sayChecks, summaryOf } from "../doctor/check.ts";
@@ -19,58 +26,108 @@ import { CommandError, EXIT, type Output } from "../output.ts";
 
 /** Targets of other systems that people ask for, and why they are none of ours. */
 const NO_TARGETS: Readonly<Record<string, string>> = {
-  workers: "Workers have neither the database connections nor the long-lived sockets that a Pylon server needs, so there is no such target.",
+  workers:
+    "Workers have neither the database connections nor the long-lived sockets that a Pylon server needs, so there is no such target.",
   cloud: "There is no hosted Pylon: it runs where you put it.",
 };
 
 export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],
-  summary: "Write what a deployment of the app needs; with --target sst and --stage also deploy it to AWS.",
+  summary:
+    "Write what a deployment of the app needs; with --target sst and --stage also deploy it to AWS.",
   options: {
     target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
-    stage: { type: "string", value: "S", summary: "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed." },
-    shape: { type: "string", value: SHAPES.join("|"), summary: "sst: what it is made of; default the one of the sst.config.ts that is there, without one `default`. `pylon cost` compares them." },
+    stage: {
+      type: "string",
+      value: "S",
+      summary:
+        "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed.",
+    },
+    shape: {
+      type: "string",
+      value: SHAPES.join("|"),
+      summary:
+        "sst: what it is made of; default the one of the sst.config.ts that is there, without one `default`. `pylon cost` compares them.",
+    },
     out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
-    force: { type: "boolean", summary: "Write over files that were changed, and keep copies of them; files of secrets are kept as they are." },
+    force: {
+      type: "boolean",
+      summary:
+        "Write over files that were changed, and keep copies of them; files of secrets are kept as they are.",
+    },
     entry: ENTRY,
   },
   async run({ args, options, output }) {
     const target = targetOf(options.target);
-    if (options.shape !== undefined && target !== "sst") throw new CommandError("USAGE", `--shape is for --target sst, not for ${target}.`, EXIT.USAGE);
+    if (options.shape !== undefined && target !== "sst")
+      throw new CommandError(
+        "USAGE",
+        `--shape is for --target sst, not for ${target}.`,
+        EXIT.USAGE,
+      );
     const { dir, entry } = locateApp({ args, options }, "DEPLOY");
     const out = options.out === undefined ? dir : resolve(options.out);
     const { stage } = options;
     checkUse(target, stage, out === dir);
-    const { shape, from } = chooseShape(target === "sst" ? [out, dir] : [], { given: options.shape, force: options.force, stage });
+    const { shape, from } = chooseShape(target === "sst" ? [out, dir] : [], {
+      given: options.shape,
+      force: options.force,
+      stage,
+    });
     const name = deploymentName(await checkedName(dir, entry, output));
 
     const wanted = filesOf(target, name, shape);
     const packages = out === dir ? withDevDependencies(dir, name, packagesOf(target)) : null;
-    const files = [...writeFiles(out, packages === null ? wanted : [...wanted, packages], options), ...writeEnvironment(target, out)];
+    const files = [
+      ...writeFiles(out, packages === null ? wanted : [...wanted, packages], options),
+      ...writeEnvironment(target, out),
+    ];
     ignoreInGit(out, ["node_modules/", ...PRIVATE_FILES, ...(target === "sst" ? [".sst/"] : [])]);
     sayFiles(files, output);
-    if (shape === null) output.warn("  kept     sst.config.ts: it is of none of the shapes that this version knows");
-    if (from !== null && shape !== null) output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
+    if (shape === null)
+      output.warn("  kept     sst.config.ts: it is of none of the shapes that this version knows");
+    if (from !== null && shape !== null)
+      output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
 
     const isInstalled = packages === null && isReadyToBuild(target, dir);
     if (stage === undefined || !isInstalled) {
       const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
       output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
-      output.json({ code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED", target, ...(target === "sst" ? { shape } : {}), out_dir: out, files, next });
+      output.json({
+        code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED",
+        target,
+        ...(target === "sst" ? { shape } : {}),
+        out_dir: out,
+        files,
+        next,
+      });
       if (stage === undefined) return EXIT.OK;
-      output.warn("pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.");
+      output.warn(
+        "pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.",
+      );
       return EXIT.FAILED;
     }
     await checkStageSettings(dir, entry, stage, output);
     output.say(`\nsst deploy --stage ${stage}`);
     const code = await runSst(dir, ["deploy", "--stage", stage], output);
-    output.json({ code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED", target, shape, stage, out_dir: out, files, exit_code: code });
+    output.json({
+      code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED",
+      target,
+      shape,
+      stage,
+      out_dir: out,
+      files,
+      exit_code: code,
+    });
     return code;
   },
 });
 
-/** What a target's build takes from the app's package.json; the image compiles the command that is pinned there. */
+/**
+ * What a target's build takes from the app's package.json; the image compiles the command that is
+ * pinned there.
+ */
 function packagesOf(target: Target): Readonly<Record<string, string>> {
   if (target === "systemd") return {};
   return { "@pylonsync/cli": pkg.version, ...(target === "sst" ? { sst: SST_VERSION } : {}) };
@@ -86,15 +143,32 @@ function isReadyToBuild(target: Target, dir: string): boolean {
 function targetOf(given: string | undefined): Target {
   const target = TARGETS.find((known) => known === given);
   if (target !== undefined) return target;
-  const what = given === undefined ? "Name a target with --target." : (NO_TARGETS[given] ?? `There is no target "${given}".`);
-  throw new CommandError("INVALID_TARGET", `${what} The targets are ${TARGETS.join(", ")}.`, given === undefined ? EXIT.USAGE : EXIT.FAILED);
+  const what =
+    given === undefined
+      ? "Name a target with --target."
+      : (NO_TARGETS[given] ?? `There is no target "${given}".`);
+  throw new CommandError(
+    "INVALID_TARGET",
+    `${what} The targets are ${TARGETS.join(", ")}.`,
+    given === undefined ? EXIT.USAGE : EXIT.FAILED,
+  );
 }
 
 /** @throws CommandError for flags that do not go together */
 function checkUse(target: Target, stage: string | undefined, isInPlace: boolean): void {
   if (stage === undefined) return;
-  if (target !== "sst") throw new CommandError("USAGE", `--stage is for --target sst; for ${target} only files are written.`, EXIT.USAGE);
-  if (!isInPlace) throw new CommandError("USAGE", "--out and --stage do not go together: SST deploys from the app's own folder.", EXIT.USAGE);
+  if (target !== "sst")
+    throw new CommandError(
+      "USAGE",
+      `--stage is for --target sst; for ${target} only files are written.`,
+      EXIT.USAGE,
+    );
+  if (!isInPlace)
+    throw new CommandError(
+      "USAGE",
+      "--out and --stage do not go together: SST deploys from the app's own folder.",
+      EXIT.USAGE,
+    );
   checkStage(stage, "DEPLOY_INVALID_STAGE");
 }
 
@@ -102,7 +176,11 @@ function checkUse(target: Target, stage: string | undefined, isInPlace: boolean)
 async function checkedName(dir: string, entry: string, output: Output): Promise<string> {
   const { app, diagnostics } = compileApp(await loadApp(dir, { entry, dev: true }), { dev: false });
   sayDiagnostics(diagnostics, output);
-  if (app === null || hasErrors(diagnostics)) throw new CommandError("DEPLOY_CHECKS_FAILED", "The app has errors, so nothing was written. `pylon dev --once` shows them.");
+  if (app === null || hasErrors(diagnostics))
+    throw new CommandError(
+      "DEPLOY_CHECKS_FAILED",
+      "The app has errors, so nothing was written. `pylon dev --once` shows them.",
+    );
   return app.manifest.name;
 }
 
@@ -112,19 +190,37 @@ function writeEnvironment(target: Target, out: string): WrittenFile[] {
 }
 
 /** @throws CommandError DEPLOY_CHECKS_FAILED */
-async function checkStageSettings(dir: string, entry: string, stage: string, output: Output): Promise<void> {
+async function checkStageSettings(
+  dir: string,
+  entry: string,
+  stage: string,
+  output: Output,
+): Promise<void> {
   const checks = await checkProduction({ dir, entry, stage, envFile: undefined, env: process.env });
   const { errors } = summaryOf(checks);
   if (errors === 0) return;
-  sayChecks(checks.filter(({ status }) => status !== "pass"), output);
-  throw new CommandError("DEPLOY_CHECKS_FAILED", `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so nothing was deployed: ${checks.filter(({ status }) => status === "error").map(({ name, message }) => `${name}: ${message}`).join(" | ")}`);
+  sayChecks(
+    checks.filter(({ status }) => status !== "pass"),
+    output,
+  );
+  throw new CommandError(
+    "DEPLOY_CHECKS_FAILED",
+    `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so nothing was deployed: ${checks
+      .filter(({ status }) => status === "error")
+      .map(({ name, message }) => `${name}: ${message}`)
+      .join(" | ")}`,
+  );
 }
 
 function sayFiles(files: readonly WrittenFile[], output: Output): void {
   for (const { path, state, copy } of files) {
-    if (state === "written") output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
-    if (state === "kept") output.warn(`  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`);
+    if (state === "written")
+      output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
+    if (state === "kept")
+      output.warn(
+        `  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`,
+      );
   }
-  if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is as it should be.");
+  if (!files.some(({ state }) => state !== "unchanged"))
+    output.say("Every file is as it should be.");
 }
-

@@ -1,4 +1,16 @@
-import { compileApp, ConfigError, createServer, loadApp, loadConfig, watchApp, type AppPart, type Config, type Diagnostic, type LoadedApp, type PylonServer } from "@pylonsync/server";
+import {
+  compileApp,
+  ConfigError,
+  createServer,
+  loadApp,
+  loadConfig,
+  watchApp,
+  type AppPart,
+  type Config,
+  type Diagnostic,
+  type LoadedApp,
+  type PylonServer,
+} from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
@@ -11,7 +23,11 @@ import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
-  port: { type: "string", value: "N", summary: "The port; default PYLON_PORT, and without that 4321." },
+  port: {
+    type: "string",
+    value: "N",
+    summary: "The port; default PYLON_PORT, and without that 4321.",
+  },
   once: { type: "boolean", summary: "Only check the app and write its generated files." },
   entry: ENTRY,
 } as const;
@@ -25,7 +41,8 @@ export const dev = defineCommand({
   async run(context) {
     const location = locateApp(context, "DEV");
     const settings = readSettings(context, location);
-    if (context.options.once) return checkOnce(await load(location, settings), location, context.output);
+    if (context.options.once)
+      return checkOnce(await load(location, settings), location, context.output);
     return new DevSession(context, location, settings).run();
   },
 });
@@ -41,8 +58,19 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   const { env, files } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
   // Nobody waits for an answer of a server that its developer stops.
-  const overrides = { PYLON_DEV_MODE: "1", ...developedData(dir, env), PYLON_LOG_LEVEL: "warn", PYLON_DRAIN_SECS: "0" };
-  return { config: loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, overrides), env };
+  const overrides = {
+    PYLON_DEV_MODE: "1",
+    ...developedData(dir, env),
+    PYLON_LOG_LEVEL: "warn",
+    PYLON_DRAIN_SECS: "0",
+  };
+  return {
+    config: loadConfig(
+      options.port === undefined ? env : { ...env, PYLON_PORT: options.port },
+      overrides,
+    ),
+    env,
+  };
 }
 
 function load({ dir, entry }: AppLocation, { config }: Settings): Promise<LoadedApp> {
@@ -59,7 +87,14 @@ function checkOnce(loaded: LoadedApp, { entry }: AppLocation, output: Output): n
   writeGenerated(loaded, app.manifest, entry);
   const { name, version } = app.manifest;
   output.say(`${name} is good: ${summaryOf(loaded, app.manifest)}.`);
-  output.json({ code: "DEV_OK", name, version, entry, ...countsOf(loaded, app.manifest), diagnostics });
+  output.json({
+    code: "DEV_OK",
+    name,
+    version,
+    entry,
+    ...countsOf(loaded, app.manifest),
+    diagnostics,
+  });
   return EXIT.OK;
 }
 
@@ -85,9 +120,15 @@ class DevSession {
     surviveStrayRejections();
     const stopped = stopSignal();
     // Before the start, so that what is saved while it runs is not missed.
-    const stopWatching = watchApp(this.#location.dir, this.#settings.config.functionsDir, (parts) => {
-      this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#output.warn(error instanceof Error ? error.message : String(error)));
-    });
+    const stopWatching = watchApp(
+      this.#location.dir,
+      this.#settings.config.functionsDir,
+      (parts) => {
+        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) =>
+          this.#output.warn(error instanceof Error ? error.message : String(error)),
+        );
+      },
+    );
     await this.#enqueue(() => this.#start());
     await stopped;
     stopWatching();
@@ -114,7 +155,9 @@ class DevSession {
     await server.start();
     this.#server = server;
     this.#report(loaded, server.diagnostics, server);
-    this.#output.say(`\n  ${server.app.name} is live at ${server.url}\n  ${summaryOf(loaded, server.app)}\n`);
+    this.#output.say(
+      `\n  ${server.app.name} is live at ${server.url}\n  ${summaryOf(loaded, server.app)}\n`,
+    );
   }
 
   async #saved(parts: ReadonlySet<AppPart>): Promise<void> {
@@ -124,7 +167,11 @@ class DevSession {
     const loaded = await load(this.#location, this.#settings);
     const diagnostics = await this.#server.reload(loaded);
     this.#report(loaded, diagnostics, this.#server);
-    this.#output.say(hasErrors(diagnostics) ? "The version before it stays." : `Reloaded (${[...parts].join(", ")}).`);
+    this.#output.say(
+      hasErrors(diagnostics)
+        ? "The version before it stays."
+        : `Reloaded (${[...parts].join(", ")}).`,
+    );
   }
 
   /** A new environment needs a new server; with a broken one the old server stays. */
@@ -150,15 +197,36 @@ class DevSession {
     }
     writeGenerated(loaded, server.app, this.#location.entry);
     const { name, version } = server.app;
-    this.#output.json({ code: "DEV_OK", ...head, name, version, entry: this.#location.entry, port: server.port, ...countsOf(loaded, server.app), diagnostics });
+    this.#output.json({
+      code: "DEV_OK",
+      ...head,
+      name,
+      version,
+      entry: this.#location.entry,
+      port: server.port,
+      ...countsOf(loaded, server.app),
+      diagnostics,
+    });
   }
 }
 
-function countsOf(loaded: LoadedApp, manifest: Manifest): { entities: number; functions: number; policies: number } {
-  return { entities: manifest.entities.length, functions: loaded.functions.size, policies: manifest.policies.length };
+function countsOf(
+  loaded: LoadedApp,
+  manifest: Manifest,
+): { entities: number; functions: number; policies: number } {
+  return {
+    entities: manifest.entities.length,
+    functions: loaded.functions.size,
+    policies: manifest.policies.length,
+  };
 }
 
 function summaryOf(loaded: LoadedApp, manifest: Manifest): string {
   const { entities, functions, policies } = countsOf(loaded, manifest);
-  return [`entities: ${entities}`, `policies: ${policies}`, `functions: ${functions}`, ...(loaded.web === null ? [] : ["web page"])].join(", ");
+  return [
+    `entities: ${entities}`,
+    `policies: ${policies}`,
+    `functions: ${functions}`,
+    ...(loaded.web === null ? [] : ["web page"]),
+  ].join(", ");
 }

@@ -17,11 +17,25 @@ import { CommandError, EXIT } from "../output.ts";
 export const doctor = defineCommand({
   name: "doctor",
   args: ["[DIR]"],
-  summary: "Check the app, its environment and this machine; with --production whether it is ready for people.",
+  summary:
+    "Check the app, its environment and this machine; with --production whether it is ready for people.",
   options: {
-    production: { type: "boolean", summary: "Check what production will be started with: the environment and .env.production, or with an sst.config.ts the stage's settings." },
-    stage: { type: "string", value: "S", summary: "With --production and an sst.config.ts: which stage; default production." },
-    "env-file": { type: "string", value: "FILE", summary: "With --production: the file that the server will be started with; default .env.production, without that .env.systemd." },
+    production: {
+      type: "boolean",
+      summary:
+        "Check what production will be started with: the environment and .env.production, or with an sst.config.ts the stage's settings.",
+    },
+    stage: {
+      type: "string",
+      value: "S",
+      summary: "With --production and an sst.config.ts: which stage; default production.",
+    },
+    "env-file": {
+      type: "string",
+      value: "FILE",
+      summary:
+        "With --production: the file that the server will be started with; default .env.production, without that .env.systemd.",
+    },
     entry: ENTRY,
   },
   async run(context) {
@@ -30,9 +44,17 @@ export const doctor = defineCommand({
     const { stage = "production" } = options;
     checkStage(stage, "DOCTOR_INVALID_STAGE");
     const envFile = options["env-file"];
-    if (envFile !== undefined && !options.production) throw new CommandError("USAGE", "--env-file is for --production: without it .env is read.", EXIT.USAGE);
-    if (envFile !== undefined && !existsSync(envFile)) throw new CommandError("DOCTOR_NO_ENV_FILE", `There is no file ${envFile}.`, EXIT.USAGE);
-    const checks = options.production ? await checkProduction({ dir, entry, stage, envFile, env }) : await checkHere(dir, entry, env);
+    if (envFile !== undefined && !options.production)
+      throw new CommandError(
+        "USAGE",
+        "--env-file is for --production: without it .env is read.",
+        EXIT.USAGE,
+      );
+    if (envFile !== undefined && !existsSync(envFile))
+      throw new CommandError("DOCTOR_NO_ENV_FILE", `There is no file ${envFile}.`, EXIT.USAGE);
+    const checks = options.production
+      ? await checkProduction({ dir, entry, stage, envFile, env })
+      : await checkHere(dir, entry, env);
     const { passed, warnings, errors } = summaryOf(checks);
     sayChecks(checks, output);
     output.say(`${checks.length} checks, ${warnings} warnings, ${errors} errors`);
@@ -45,12 +67,26 @@ async function checkHere(dir: string, entry: string, own: Environment): Promise<
   const { env } = withEnvFiles(dir, own);
   const loaded = await loadApp(dir, { entry, dev: true });
   const { check, config } = checkConfig(env, dir);
-  return [checkRuntime(), checkApp(loaded), checkPolicies(loaded), check, checkNames({ env, known: namesIn(join(dir, "infra")) }), ...(config === null ? [] : await checkMachine(config)), checkAdminToken(env)];
+  return [
+    checkRuntime(),
+    checkApp(loaded),
+    checkPolicies(loaded),
+    check,
+    checkNames({ env, known: namesIn(join(dir, "infra")) }),
+    ...(config === null ? [] : await checkMachine(config)),
+    checkAdminToken(env),
+  ];
 }
 
-function checkConfig(env: Environment, dir: string): { readonly check: Check; readonly config: Config | null } {
+function checkConfig(
+  env: Environment,
+  dir: string,
+): { readonly check: Check; readonly config: Config | null } {
   try {
-    return { config: loadConfig(env, developedData(dir, env)), check: pass("configuration", "every variable is usable in production") };
+    return {
+      config: loadConfig(env, developedData(dir, env)),
+      check: pass("configuration", "every variable is usable in production"),
+    };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
     return { config: null, check: error("configuration", cause.message) };
@@ -59,5 +95,10 @@ function checkConfig(env: Environment, dir: string): { readonly check: Check; re
 
 function checkAdminToken(env: Environment): Check {
   const isSet = (env["PYLON_ADMIN_TOKEN"] ?? "") !== "";
-  return isSet ? pass("admin token", "PYLON_ADMIN_TOKEN is set") : warning("admin token", "PYLON_ADMIN_TOKEN is not set, so /metrics, export and batch are closed in production.");
+  return isSet
+    ? pass("admin token", "PYLON_ADMIN_TOKEN is set")
+    : warning(
+        "admin token",
+        "PYLON_ADMIN_TOKEN is not set, so /metrics, export and batch are closed in production.",
+      );
 }

@@ -21,7 +21,11 @@ export const health = defineCommand({
   args: [],
   summary: "Ask the server on this machine whether it is up: exit code 0, or 1.",
   options: {
-    port: { type: "string", value: "N", summary: "The server's port; default PYLON_PORT, and without that 4321." },
+    port: {
+      type: "string",
+      value: "N",
+      summary: "The server's port; default PYLON_PORT, and without that 4321.",
+    },
   },
   async run({ options, output, env }) {
     const url = `http://${hostOf(env["PYLON_HOST"] ?? "")}:${portOf(options.port, env["PYLON_PORT"])}/health`;
@@ -42,28 +46,43 @@ function hostOf(host: string): string {
 function portOf(flag: string | undefined, variable: string | undefined): string {
   const text = flag ?? (variable === undefined || variable === "" ? DEFAULT_PORT : variable);
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return text;
-  throw new CommandError("HEALTH_INVALID_PORT", `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": name the port that the server listens on, from 1 to 65535.`, EXIT.USAGE);
+  throw new CommandError(
+    "HEALTH_INVALID_PORT",
+    `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": name the port that the server listens on, from 1 to 65535.`,
+    EXIT.USAGE,
+  );
 }
 
 // Not by `fetch`: that would go through HTTP_PROXY where a container has one.
 function ask(url: string): Promise<Finding> {
   return new Promise((resolve) => {
-    const fail = (message: string, status: number | null = null): void => resolve({ isUp: false, message, status });
-    const timer = setTimeout(() => fail(`${url} did not answer within ${TIMEOUT_MS / 1000} s.`), TIMEOUT_MS);
+    const fail = (message: string, status: number | null = null): void =>
+      resolve({ isUp: false, message, status });
+    const timer = setTimeout(
+      () => fail(`${url} did not answer within ${TIMEOUT_MS / 1000} s.`),
+      TIMEOUT_MS,
+    );
     const request = get(url, { agent: false }, (response) => {
       const status = response.statusCode ?? 0;
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {
         body += chunk;
-        if (body.length > MAX_BODY_BYTES) fail(`${url} answered far more than a health check does: something else listens there.`, status);
+        if (body.length > MAX_BODY_BYTES)
+          fail(
+            `${url} answered far more than a health check does: something else listens there.`,
+            status,
+          );
       });
-      response.on("error", ({ message }) => fail(`${url} broke off its answer: ${message}`, status));
+      response.on("error", ({ message }) =>
+        fail(`${url} broke off its answer: ${message}`, status),
+      );
       response.on("end", () => {
         clearTimeout(timer);
         const uptime = uptimeOf(body);
         if (status !== 200) fail(`${url} answered ${status}.`, status);
-        else if (uptime === null) fail(`${url} answered 200, but not as Pylon does: something else listens there.`, status);
+        else if (uptime === null)
+          fail(`${url} answered 200, but not as Pylon does: something else listens there.`, status);
         else resolve({ isUp: true, message: `${url} is up for ${uptime} s.`, status });
       });
     });
@@ -74,7 +93,10 @@ function ask(url: string): Promise<Finding> {
 /** Null when the body is not a healthy answer of ours. */
 function uptimeOf(body: string): number | null {
   try {
-    const { status, uptime_seconds: uptime } = JSON.parse(body) as { status?: unknown; uptime_seconds?: unknown };
+    const { status, uptime_seconds: uptime } = JSON.parse(body) as {
+      status?: unknown;
+      uptime_seconds?: unknown;
+    };
     return status === "ok" && typeof uptime === "number" ? uptime : null;
   } catch {
     return null;

@@ -12,24 +12,46 @@ export const init = defineCommand({
   args: ["NAME"],
   summary: "Make a new app folder.",
   options: {
-    template: { type: "string", value: [...TEMPLATES.keys()].join("|"), summary: "What it begins with; default basic." },
+    template: {
+      type: "string",
+      value: [...TEMPLATES.keys()].join("|"),
+      summary: "What it begins with; default basic.",
+    },
   },
   async run({ args, options, output }) {
     const [path] = args;
-    if (path === undefined) throw new CommandError("INIT_NO_PATH", "Name the app: `pylon init my-app`.", EXIT.USAGE);
+    if (path === undefined)
+      throw new CommandError("INIT_NO_PATH", "Name the app: `pylon init my-app`.", EXIT.USAGE);
     const target = resolve(path);
     const name = basename(target);
-    if (!NAME.test(name)) throw new CommandError("INIT_INVALID_NAME", `"${name}" can't name an app: use letters, digits, . _ -.`, EXIT.USAGE);
+    if (!NAME.test(name))
+      throw new CommandError(
+        "INIT_INVALID_NAME",
+        `"${name}" can't name an app: use letters, digits, . _ -.`,
+        EXIT.USAGE,
+      );
     const templateName = options.template ?? "basic";
     const template = TEMPLATES.get(templateName);
     if (template === undefined) {
-      throw new CommandError("INIT_UNKNOWN_TEMPLATE", `There is no template "${templateName}": use ${[...TEMPLATES.keys()].join(" or ")}.`, EXIT.USAGE);
+      throw new CommandError(
+        "INIT_UNKNOWN_TEMPLATE",
+        `There is no template "${templateName}": use ${[...TEMPLATES.keys()].join(" or ")}.`,
+        EXIT.USAGE,
+      );
     }
-    if (existsSync(target)) throw new CommandError("INIT_DIR_EXISTS", `${path} exists already: choose another name.`);
+    if (existsSync(target))
+      throw new CommandError("INIT_DIR_EXISTS", `${path} exists already: choose another name.`);
     const files = template(name);
     make(target, files);
-    output.say(`Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`);
-    output.json({ code: "INIT_OK", path: target, template: templateName, files: [...files.keys()] });
+    output.say(
+      `Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
+    );
+    output.json({
+      code: "INIT_OK",
+      path: target,
+      template: templateName,
+      files: [...files.keys()],
+    });
     return EXIT.OK;
   },
 });
@@ -50,6 +72,9 @@ function make(target: string, files: ReadonlyMap<string, string>): void {
     renameSync(growing, target);
   } catch (error) {
     if (existsSync(growing)) rmSync(growing, { recursive: true, force: true });
-    throw new CommandError("INIT_WRITE_FAILED", `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`);
+    throw new CommandError(
+      "INIT_WRITE_FAILED",
+      `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
+    );
   }
 }

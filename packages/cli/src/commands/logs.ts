@@ -9,20 +9,43 @@ const MOST_LINES = 1_000;
 export const logs = defineCommand({
   name: "logs",
   args: [],
-  summary: "Show what a running server logged last. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+  summary:
+    "Show what a running server logged last. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
     follow: { type: "boolean", short: "f", summary: "Go on with each new line, until Ctrl-C." },
-    level: { type: "string", value: LEVELS.join("|"), summary: "The least severe lines to show; the server keeps those of its PYLON_LOG_LEVEL." },
-    limit: { type: "string", value: "N", summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MOST_LINES}.` },
+    level: {
+      type: "string",
+      value: LEVELS.join("|"),
+      summary: "The least severe lines to show; the server keeps those of its PYLON_LOG_LEVEL.",
+    },
+    limit: {
+      type: "string",
+      value: "N",
+      summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MOST_LINES}.`,
+    },
   },
   async run({ options, output, env }) {
     const { level = "debug", limit = DEFAULT_LIMIT, follow } = options;
-    if (!LEVELS.includes(level)) throw new CommandError("LOGS_INVALID_LEVEL", `There is no level "${level}": use ${LEVELS.join(", ")}.`, EXIT.USAGE);
-    if (!/^\d+$/.test(limit) || Number(limit) > MOST_LINES) throw new CommandError("LOGS_INVALID_LIMIT", `--limit is "${limit}": it wants a whole number up to ${MOST_LINES}.`, EXIT.USAGE);
+    if (!LEVELS.includes(level))
+      throw new CommandError(
+        "LOGS_INVALID_LEVEL",
+        `There is no level "${level}": use ${LEVELS.join(", ")}.`,
+        EXIT.USAGE,
+      );
+    if (!/^\d+$/.test(limit) || Number(limit) > MOST_LINES)
+      throw new CommandError(
+        "LOGS_INVALID_LIMIT",
+        `--limit is "${limit}": it wants a whole number up to ${MOST_LINES}.`,
+        EXIT.USAGE,
+      );
     const client = new AdminClient(options.url, env);
-    const response = await client.get(`/api/admin/logs?level=${level}&limit=${limit}&follow=${follow ? "1" : "0"}`, { staysOpen: follow });
-    if (!output.isJson) output.warn(`# ${client.url}: behind a load balancer, the one replica that answered`);
+    const response = await client.get(
+      `/api/admin/logs?level=${level}&limit=${limit}&follow=${follow ? "1" : "0"}`,
+      { staysOpen: follow },
+    );
+    if (!output.isJson)
+      output.warn(`# ${client.url}: behind a load balancer, the one replica that answered`);
     await printLines(response, output);
     if (!follow) return EXIT.OK;
     output.warn("pylon: the server ended the stream: it stops, or this reader was too slow.");
@@ -47,6 +70,11 @@ async function printLines({ body }: Response, output: Output): Promise<void> {
 function readable(line: string): string {
   const { time, level, message, error, ...facts } = JSON.parse(line) as Record<string, unknown>;
   const rest = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
-  const head = [String(time).slice(11, 23), String(level).toUpperCase().padEnd(5), String(message), ...rest].join(" ");
+  const head = [
+    String(time).slice(11, 23),
+    String(level).toUpperCase().padEnd(5),
+    String(message),
+    ...rest,
+  ].join(" ");
   return error === undefined ? head : `${head}\n${String(error)}`;
 }

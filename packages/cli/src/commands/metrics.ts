@@ -10,17 +10,26 @@ const CLEAR = "\u001b[2J\u001b[H";
 export const metrics = defineCommand({
   name: "metrics",
   args: [],
-  summary: "Show how a running server does: what is down, errors, times, connections, memory. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+  summary:
+    "Show how a running server does: what is down, errors, times, connections, memory. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
-    watch: { type: "boolean", summary: `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until Ctrl-C.` },
+    watch: {
+      type: "boolean",
+      summary: `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until Ctrl-C.`,
+    },
   },
   async run({ options, output, env }) {
     const client = new AdminClient(options.url, env);
-    const scrape = async (): Promise<{ readonly figures: Scrape; readonly at: number }> => ({ figures: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())), at: performance.now() });
+    const scrape = async (): Promise<{ readonly figures: Scrape; readonly at: number }> => ({
+      figures: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())),
+      at: performance.now(),
+    });
     const show = (overview: ReturnType<typeof overviewOf>, isDelta: boolean): void => {
       const about = isDelta ? `the last ${INTERVAL_MS / 1000} s` : "since its start";
-      output.say(`${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a load balancer, the one replica that answered`);
+      output.say(
+        `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a load balancer, the one replica that answered`,
+      );
       for (const line of overviewLines(overview, isDelta)) output.say(line);
       output.json({ code: "METRICS_OK", url: client.url, ...overview });
     };
@@ -29,7 +38,10 @@ export const metrics = defineCommand({
     while (options.watch) {
       await Bun.sleep(INTERVAL_MS);
       const now = await scrape();
-      show(overviewOf(now.figures, { before: before.figures, seconds: (now.at - before.at) / 1000 }), true);
+      show(
+        overviewOf(now.figures, { before: before.figures, seconds: (now.at - before.at) / 1000 }),
+        true,
+      );
       before = now;
     }
     return EXIT.OK;

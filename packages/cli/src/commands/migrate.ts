@@ -1,5 +1,14 @@
 import { existsSync } from "node:fs";
-import { describeDatabase, describeStep, filledFields, loadApp, loadConfig, openStore, planMigration, validateManifest } from "@pylonsync/server";
+import {
+  describeDatabase,
+  describeStep,
+  filledFields,
+  loadApp,
+  loadConfig,
+  openStore,
+  planMigration,
+  validateManifest,
+} from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
@@ -30,7 +39,10 @@ export const migrate = defineCommand({
     const { action, rest } = actionOf(context);
     const { dir, entry } = locateApp(rest, "MIGRATE");
     const { env } = withEnvFiles(dir, context.env);
-    const { database } = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: false, whenNone: "developed" }));
+    const { database } = loadConfig(
+      { ...env, PYLON_DEV_MODE: "1" },
+      foundData(dir, env, { files: false, whenNone: "developed" }),
+    );
     const loaded = await loadApp(dir, { entry, dev: true });
     const { manifest, diagnostics } = validateManifest(loaded.manifest);
     if (manifest === null || hasErrors(diagnostics)) {
@@ -38,7 +50,8 @@ export const migrate = defineCommand({
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
     const place = describeDatabase(database);
-    // Neither looking nor a "no" makes a database, which a later command would take for one that is served.
+    // Neither looking nor a "no" makes a database, which a later command would take for one that is
+    // served.
     const isNew = database.kind === "sqlite" && !existsSync(database.path);
     if (isNew) {
       const plan = planMigration(null, manifest, new Set());
@@ -50,13 +63,21 @@ export const migrate = defineCommand({
     const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
-      const plan = planMigration(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, await filledFields(store, manifest));
+      const plan = planMigration(
+        stored === null ? null : (JSON.parse(stored) as Manifest),
+        manifest,
+        await filledFields(store, manifest),
+      );
       if (action !== "apply") return show(context, place, plan);
-      // Of a new one it was asked before; but a server may have made it while somebody thought about it.
+      // Of a new one it was asked before; but a server may have made it while somebody thought
+      // about it.
       if (!(isNew && stored === null) && !(await isAgreed(context, place, plan))) return EXIT.OK;
       const { output } = context;
       const steps = stepsOf(plan);
-      await store.migrate(() => ({ migration: plan.migration, manifestJson: JSON.stringify(manifest) }));
+      await store.migrate(() => ({
+        migration: plan.migration,
+        manifestJson: JSON.stringify(manifest),
+      }));
       output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"} to ${place}.`);
       output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;
@@ -70,13 +91,23 @@ export const migrate = defineCommand({
 type Plan = ReturnType<typeof planMigration>;
 
 function stepsOf({ migration }: Plan): { readonly step: string; readonly destructive: boolean }[] {
-  return migration.steps.map((step) => ({ step: describeStep(step), destructive: "destructive" in step }));
+  return migration.steps.map((step) => ({
+    step: describeStep(step),
+    destructive: "destructive" in step,
+  }));
 }
 
 function sayPlan({ output }: Context, place: string, plan: Plan): void {
   sayDiagnostics(plan.problems, output);
   const steps = stepsOf(plan);
-  output.say(steps.length === 0 ? `${place} has the app's schema.` : [`Of ${place}:`, ...steps.map(({ step, destructive }) => `  ${destructive ? "! " : "  "}${step}`)].join("\n"));
+  output.say(
+    steps.length === 0
+      ? `${place} has the app's schema.`
+      : [
+          `Of ${place}:`,
+          ...steps.map(({ step, destructive }) => `  ${destructive ? "! " : "  "}${step}`),
+        ].join("\n"),
+  );
 }
 
 /**
@@ -86,11 +117,16 @@ function sayPlan({ output }: Context, place: string, plan: Plan): void {
  */
 async function isAgreed(context: Context, place: string, plan: Plan): Promise<boolean> {
   sayPlan(context, place, plan);
-  if (plan.problems.length > 0) throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
+  if (plan.problems.length > 0)
+    throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
   if (plan.destructive && !context.options["allow-destructive"]) {
-    throw new CommandError("MIGRATE_DESTRUCTIVE", "Steps marked with ! lose data: back the database up, then add --allow-destructive.");
+    throw new CommandError(
+      "MIGRATE_DESTRUCTIVE",
+      "Steps marked with ! lose data: back the database up, then add --allow-destructive.",
+    );
   }
-  if (plan.migration.steps.length === 0 || (await isConfirmed(context, `Apply to ${place}?`))) return true;
+  if (plan.migration.steps.length === 0 || (await isConfirmed(context, `Apply to ${place}?`)))
+    return true;
   context.output.say("Aborted.");
   return false;
 }
@@ -99,7 +135,14 @@ function show(context: Context, place: string, plan: Plan): number {
   const { problems, destructive } = plan;
   const steps = stepsOf(plan);
   sayPlan(context, place, plan);
-  context.output.json({ code: "MIGRATE_PLAN", database: place, pending: steps.length, destructive, steps, problems });
+  context.output.json({
+    code: "MIGRATE_PLAN",
+    database: place,
+    pending: steps.length,
+    destructive,
+    steps,
+    problems,
+  });
   return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
 }
 

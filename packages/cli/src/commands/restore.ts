@@ -2,7 +2,13 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { locateData, storedManifest, uploadsOf } from "../backup/app-data.ts";
-import { copyDurably, DATABASE, UPLOADS, verified, type Contents } from "../backup/backup-folder.ts";
+import {
+  copyDurably,
+  DATABASE,
+  UPLOADS,
+  verified,
+  type Contents,
+} from "../backup/backup-folder.ts";
 import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { renewLogOf } from "../backup/renew-log.ts";
 import { takeDatabase } from "../backup/take-database.ts";
@@ -15,12 +21,18 @@ import { timeStamp } from "../time-stamp.ts";
 export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],
-  summary: "Put a backup in the place of the app's database and uploaded files. What was there is kept beside it.",
+  summary:
+    "Put a backup in the place of the app's database and uploaded files. What was there is kept beside it.",
   options: { ...YES },
   async run(context) {
     const { args, env, output } = context;
     const [source, dir = "."] = args;
-    if (source === undefined) throw new CommandError("RESTORE_NO_SOURCE", "Name the folder of the backup: `pylon restore backups/monday`.", EXIT.USAGE);
+    if (source === undefined)
+      throw new CommandError(
+        "RESTORE_NO_SOURCE",
+        "Name the folder of the backup: `pylon restore backups/monday`.",
+        EXIT.USAGE,
+      );
     const folder = resolve(source);
     const contents = await verified(folder);
     const data = locateData(resolve(dir), env);
@@ -28,21 +40,49 @@ export const restore = defineCommand({
     // What was there was for its owner only, and so is what comes.
     process.umask(0o077);
     using _lock = await takeDatabase(data.database, "RESTORE_IN_USE");
-    if (!(await isConfirmed(context, `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup of ${contents.created_at}?`))) {
+    if (
+      !(await isConfirmed(
+        context,
+        `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup of ${contents.created_at}?`,
+      ))
+    ) {
       output.say("Aborted.");
       return EXIT.OK;
     }
     const kept = await replace(folder, contents, data.database, uploads);
-    const files = Object.keys(contents.files).filter((path) => path.startsWith(`${UPLOADS}/`)).length;
-    output.say(`Restored the backup of ${contents.created_at}: ${data.database} and ${files} uploaded ${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. Clients take a new snapshot.`);
+    const files = Object.keys(contents.files).filter((path) =>
+      path.startsWith(`${UPLOADS}/`),
+    ).length;
+    output.say(
+      `Restored the backup of ${contents.created_at}: ${data.database} and ${files} uploaded ${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. Clients take a new snapshot.`,
+    );
     for (const path of kept) output.say(`What was there is at ${path}.`);
-    output.json({ code: "RESTORE_OK", ok: true, source: folder, db: true, manifest: contents.app !== null, restored_files: uploads === null ? 0 : files, database: data.database, uploads, kept });
+    output.json({
+      code: "RESTORE_OK",
+      ok: true,
+      source: folder,
+      db: true,
+      manifest: contents.app !== null,
+      restored_files: uploads === null ? 0 : files,
+      database: data.database,
+      uploads,
+      kept,
+    });
     return EXIT.OK;
   },
 });
 
-/** Copies first and renames last, so that a fault on the way leaves what was there. @returns where that is now */
-async function replace(folder: string, { files }: Contents, database: string, uploads: string | null): Promise<string[]> {
+/**
+ * Copies first and renames last, so that a fault on the way leaves what was there.
+ *
+ * @returns where that is now
+ */
+async function replace(
+  folder: string,
+  { files }: Contents,
+  database: string,
+  uploads: string | null,
+): Promise<string[]> {
   const stamp = timeStamp(Date.now());
   const fresh = `${database}.restoring`;
   const freshUploads = uploads === null ? null : `${uploads}.restoring`;
@@ -55,7 +95,8 @@ async function replace(folder: string, { files }: Contents, database: string, up
     if (uploads !== null && freshUploads !== null) {
       await makeFolderOf(uploads);
       await mkdir(freshUploads, { recursive: true });
-      for (const path of Object.keys(files).filter((name) => name.startsWith(`${UPLOADS}/`))) await copyDurably(join(folder, path), join(freshUploads, path.slice(UPLOADS.length + 1)));
+      for (const path of Object.keys(files).filter((name) => name.startsWith(`${UPLOADS}/`)))
+        await copyDurably(join(folder, path), join(freshUploads, path.slice(UPLOADS.length + 1)));
       await handOver(freshUploads, await ownershipOf(uploads));
     }
   } catch (error) {
@@ -65,10 +106,15 @@ async function replace(folder: string, { files }: Contents, database: string, up
     throw error;
   }
   const kept: string[] = [];
-  const exchange = async (from: string, to: string, companions: readonly string[] = []): Promise<void> => {
+  const exchange = async (
+    from: string,
+    to: string,
+    companions: readonly string[] = [],
+  ): Promise<void> => {
     if (existsSync(to)) kept.push(`${to}.before-${stamp}`);
     for (const suffix of ["", ...companions]) {
-      if (existsSync(`${to}${suffix}`)) await rename(`${to}${suffix}`, `${to}.before-${stamp}${suffix}`);
+      if (existsSync(`${to}${suffix}`))
+        await rename(`${to}${suffix}`, `${to}.before-${stamp}${suffix}`);
     }
     await rename(from, to);
   };
@@ -79,5 +125,11 @@ async function replace(folder: string, { files }: Contents, database: string, up
 }
 
 async function discard(database: string, uploads: string | null): Promise<void> {
-  for (const path of [database, `${database}-wal`, `${database}-shm`, ...(uploads === null ? [] : [uploads])]) await rm(path, { recursive: true, force: true });
+  for (const path of [
+    database,
+    `${database}-wal`,
+    `${database}-shm`,
+    ...(uploads === null ? [] : [uploads]),
+  ])
+    await rm(path, { recursive: true, force: true });
 }

@@ -12,16 +12,26 @@ import { EXIT } from "../output.ts";
 export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],
-  summary: "Let every client take a new snapshot: after the database was restored from a snapshot or a dump, before it is served.",
+  summary:
+    "Let every client take a new snapshot: after the database was restored from a snapshot or a dump, before it is served.",
   options: { ...YES },
   async run(context) {
     const dir = resolve(context.args[0] ?? ".");
     const { env } = withEnvFiles(dir, context.env);
-    const { database } = loadConfig({ ...env, PYLON_DEV_MODE: "1" }, foundData(dir, env, { files: false, whenNone: "served" }));
+    const { database } = loadConfig(
+      { ...env, PYLON_DEV_MODE: "1" },
+      foundData(dir, env, { files: false, whenNone: "served" }),
+    );
     if (database.kind === "sqlite") checkDatabase(database.path);
-    using _lock = database.kind === "sqlite" ? await takeDatabase(database.path, "RESYNC_IN_USE") : null;
+    using _lock =
+      database.kind === "sqlite" ? await takeDatabase(database.path, "RESYNC_IN_USE") : null;
     const place = describeDatabase(database);
-    if (!(await isConfirmed(context, `Let all clients of ${place} begin anew? No server may run on it.`))) {
+    if (
+      !(await isConfirmed(
+        context,
+        `Let all clients of ${place} begin anew? No server may run on it.`,
+      ))
+    ) {
       context.output.say("Aborted.");
       return EXIT.OK;
     }

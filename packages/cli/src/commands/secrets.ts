@@ -14,7 +14,12 @@ const TARGETS = ["sst", "env"] as const;
 const VARIABLE = /^[A-Z][A-Z0-9_]{0,99}$/;
 
 const OPTIONS = {
-  target: { type: "string", value: TARGETS.join("|"), summary: "Where they are kept: by SST, or in .env.production. Default sst where there is an sst.config.ts." },
+  target: {
+    type: "string",
+    value: TARGETS.join("|"),
+    summary:
+      "Where they are kept: by SST, or in .env.production. Default sst where there is an sst.config.ts.",
+  },
   stage: { type: "string", value: "S", summary: "sst: of which stage; default production." },
   dir: { type: "string", value: "DIR", summary: "The app's folder; default this one." },
   show: { type: "boolean", summary: "generate: print the values too." },
@@ -29,8 +34,18 @@ export const secrets = defineCommand({
   async run(context) {
     const [given, name] = context.args;
     const action = ACTIONS.find((known) => known === given);
-    if (action === undefined) throw new CommandError("USAGE", `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`, EXIT.USAGE);
-    if (name !== undefined && !VARIABLE.test(name)) throw new CommandError("SECRETS_INVALID_NAME", `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`, EXIT.USAGE);
+    if (action === undefined)
+      throw new CommandError(
+        "USAGE",
+        `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`,
+        EXIT.USAGE,
+      );
+    if (name !== undefined && !VARIABLE.test(name))
+      throw new CommandError(
+        "SECRETS_INVALID_NAME",
+        `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`,
+        EXIT.USAGE,
+      );
     const { store, env } = openStore(context);
     switch (action) {
       case "generate":
@@ -38,49 +53,110 @@ export const secrets = defineCommand({
       case "set":
         return set(context, store, env, name);
       case "list":
-        if (name !== undefined) throw new CommandError("USAGE", "`pylon secrets list` takes no name: it lists all.", EXIT.USAGE);
+        if (name !== undefined)
+          throw new CommandError(
+            "USAGE",
+            "`pylon secrets list` takes no name: it lists all.",
+            EXIT.USAGE,
+          );
         return list(context, store, env);
     }
   },
 });
 
 /** @throws CommandError for a target, stage or folder that is none */
-function openStore({ options, env }: Context): { readonly store: SecretStore; readonly env: Environment } {
+function openStore({ options, env }: Context): {
+  readonly store: SecretStore;
+  readonly env: Environment;
+} {
   const dir = resolve(options.dir ?? ".");
-  if (!existsSync(dir)) throw new CommandError("SECRETS_NO_DIR", `There is no folder ${dir}: name the app's with --dir.`, EXIT.USAGE);
+  if (!existsSync(dir))
+    throw new CommandError(
+      "SECRETS_NO_DIR",
+      `There is no folder ${dir}: name the app's with --dir.`,
+      EXIT.USAGE,
+    );
   const target = options.target ?? (existsSync(join(dir, "sst.config.ts")) ? "sst" : "env");
   if (target === "env") {
-    if (options.stage !== undefined) throw new CommandError("USAGE", "--stage is for --target sst: .env.production is of no stage.", EXIT.USAGE);
+    if (options.stage !== undefined)
+      throw new CommandError(
+        "USAGE",
+        "--stage is for --target sst: .env.production is of no stage.",
+        EXIT.USAGE,
+      );
     return { store: new EnvSecrets(dir), env };
   }
-  if (target !== "sst") throw new CommandError("SECRETS_INVALID_TARGET", `There is no target "${target}": use ${TARGETS.join(" or ")}.`, EXIT.USAGE);
+  if (target !== "sst")
+    throw new CommandError(
+      "SECRETS_INVALID_TARGET",
+      `There is no target "${target}": use ${TARGETS.join(" or ")}.`,
+      EXIT.USAGE,
+    );
   const { stage = "production" } = options;
   checkStage(stage, "SECRETS_INVALID_STAGE");
   return { store: new SstSecrets(dir, stage), env: stageEnvironment(dir, stage, env) };
 }
 
 /** What is there stays: a new key would make what the old one encrypted unreadable. */
-async function generate({ options, output }: Context, store: SecretStore, env: Environment, name: string | undefined): Promise<number> {
+async function generate(
+  { options, output }: Context,
+  store: SecretStore,
+  env: Environment,
+  name: string | undefined,
+): Promise<number> {
   if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
-    throw new CommandError("SECRETS_NOT_RANDOM", `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`, EXIT.USAGE);
+    throw new CommandError(
+      "SECRETS_NOT_RANDOM",
+      `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`,
+      EXIT.USAGE,
+    );
   }
   const named = namedSecrets(env).filter((entry) => GENERATED_SECRETS[entry] !== undefined);
   const wanted = name === undefined ? [...new Set([...NEEDED_SECRETS, ...named])] : [name];
   const there = await store.among(wanted);
-  const made = Object.fromEntries(wanted.filter((entry) => !there.has(entry)).map((entry) => [entry, randomSecret()]));
+  const made = Object.fromEntries(
+    wanted.filter((entry) => !there.has(entry)).map((entry) => [entry, randomSecret()]),
+  );
   const notes = Object.keys(made).length > 0 ? await store.set(made) : [];
   for (const note of notes) output.warn(`pylon: ${note}`);
-  for (const entry of wanted) output.say(there.has(entry) ? `  kept  ${entry}` : `  made  ${entry}${options.show ? `=${made[entry] ?? ""}` : ""}`);
+  for (const entry of wanted)
+    output.say(
+      there.has(entry)
+        ? `  kept  ${entry}`
+        : `  made  ${entry}${options.show ? `=${made[entry] ?? ""}` : ""}`,
+    );
   output.say(`They are in ${store.place}.`);
-  output.json({ code: "SECRETS_OK", place: store.place, made: options.show ? made : Object.keys(made), kept: [...there] });
+  output.json({
+    code: "SECRETS_OK",
+    place: store.place,
+    made: options.show ? made : Object.keys(made),
+    kept: [...there],
+  });
   return EXIT.OK;
 }
 
-async function set({ output }: Context, store: SecretStore, env: Environment, name: string | undefined): Promise<number> {
-  if (name === undefined) throw new CommandError("SECRETS_NO_NAME", "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or read from standard input.", EXIT.USAGE);
+async function set(
+  { output }: Context,
+  store: SecretStore,
+  env: Environment,
+  name: string | undefined,
+): Promise<number> {
+  if (name === undefined)
+    throw new CommandError(
+      "SECRETS_NO_NAME",
+      "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or read from standard input.",
+      EXIT.USAGE,
+    );
   const value = await readSecret(`${name}: `);
-  if (value === "") throw new CommandError("SECRETS_NO_VALUE", `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ${name} < file\`.`);
-  const notes = [...(await store.set({ [name]: value })), ...(store instanceof SstSecrets ? notesOnUse(store, name, env) : [])];
+  if (value === "")
+    throw new CommandError(
+      "SECRETS_NO_VALUE",
+      `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ${name} < file\`.`,
+    );
+  const notes = [
+    ...(await store.set({ [name]: value })),
+    ...(store instanceof SstSecrets ? notesOnUse(store, name, env) : []),
+  ];
   output.say(`${name} is in ${store.place}.`);
   for (const note of notes) output.warn(`pylon: ${note}`);
   output.json({ code: "SECRETS_OK", place: store.place, set: [name], notes });
@@ -92,7 +168,11 @@ async function list({ output }: Context, store: SecretStore, env: Environment): 
   const names = [...new Set([...NEEDED_SECRETS, ...namedSecrets(env), ...there])];
   for (const name of names) output.say(`  ${there.has(name) ? "set     " : "missing "}${name}`);
   output.say(`In ${store.place}; values are not shown.`);
-  output.json({ code: "SECRETS_OK", place: store.place, secrets: names.map((name) => ({ name, set: there.has(name) })) });
+  output.json({
+    code: "SECRETS_OK",
+    place: store.place,
+    secrets: names.map((name) => ({ name, set: there.has(name) })),
+  });
   return EXIT.OK;
 }
 
@@ -100,9 +180,14 @@ async function list({ output }: Context, store: SecretStore, env: Environment): 
 function notesOnUse({ stage }: SstSecrets, name: string, env: Environment): string[] {
   const named = namedSecrets(env);
   if (NEEDED_SECRETS.some((needed) => needed === name) || named.includes(name)) return [];
-  return [`Nothing gets it yet: name it in .env or .env.${stage}, as PYLON_SECRETS=${[...named, name].join(",")}, and deploy.`];
+  return [
+    `Nothing gets it yet: name it in .env or .env.${stage}, as PYLON_SECRETS=${[...named, name].join(",")}, and deploy.`,
+  ];
 }
 
 function namedSecrets(env: Environment): string[] {
-  return (env["PYLON_SECRETS"] ?? "").split(",").map((entry) => entry.trim()).filter((entry) => VARIABLE.test(entry));
+  return (env["PYLON_SECRETS"] ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => VARIABLE.test(entry));
 }

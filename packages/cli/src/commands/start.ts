@@ -1,6 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { resolve, sep } from "node:path";
-import { createServer, describeDatabase, loadApp, loadConfig, type Config } from "@pylonsync/server";
+import {
+  createServer,
+  describeDatabase,
+  loadApp,
+  loadConfig,
+  type Config,
+} from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import type { AppData } from "../backup/app-data.ts";
 import { BackupSchedule, type ScheduleOptions } from "../backup/backup-schedule.ts";
@@ -20,22 +26,43 @@ export const start = defineCommand({
   args: ["[DIR]"],
   summary: "Serve the app in production.",
   options: {
-    port: { type: "string", value: "N", summary: "The port; default PYLON_PORT, and without that 4321." },
+    port: {
+      type: "string",
+      value: "N",
+      summary: "The port; default PYLON_PORT, and without that 4321.",
+    },
     entry: ENTRY,
   },
   async run(context) {
     const { dir, entry } = locateApp(context, "START");
     const { output, options, env } = context;
-    const config = loadConfig(options.port === undefined ? env : { ...env, PYLON_PORT: options.port }, servedData(dir, env));
-    const loaded = await loadApp(dir, { entry, functionsDir: config.functionsDir, dev: config.dev });
+    const config = loadConfig(
+      options.port === undefined ? env : { ...env, PYLON_PORT: options.port },
+      servedData(dir, env),
+    );
+    const loaded = await loadApp(dir, {
+      entry,
+      functionsDir: config.functionsDir,
+      dev: config.dev,
+    });
     const server = createServer({ app: loaded, config, env });
     surviveStrayRejections();
     const stopped = stopSignal();
-    const backups = backupSchedule(config, env, (folder, outcome) => server.recordBackup(folder, outcome));
+    const backups = backupSchedule(config, env, (folder, outcome) =>
+      server.recordBackup(folder, outcome),
+    );
     await server.start();
     backups?.start();
     sayDiagnostics(server.diagnostics, output);
-    output.json({ code: "START_OK", name: server.app.name, version: server.app.version, entry, port: server.port, db_path: describeDatabase(config.database), backend: config.database.kind });
+    output.json({
+      code: "START_OK",
+      name: server.app.name,
+      version: server.app.version,
+      entry,
+      port: server.port,
+      db_path: describeDatabase(config.database),
+      backend: config.database.kind,
+    });
     output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
     await stopped;
     backups?.stop();
@@ -46,19 +73,42 @@ export const start = defineCommand({
 });
 
 /**
- * The backups that PYLON_BACKUP_DIR asks for; their folder is made here, so that a start fails that could never make one.
+ * The backups that PYLON_BACKUP_DIR asks for; their folder is made here, so that a start fails that
+ * could never make one.
  *
  * @throws CommandError START_BACKUP_DIR
  */
-function backupSchedule(config: Config, env: Environment, onResult: ScheduleOptions["onResult"]): BackupSchedule | null {
+function backupSchedule(
+  config: Config,
+  env: Environment,
+  onResult: ScheduleOptions["onResult"],
+): BackupSchedule | null {
   if (config.backup === null || config.database.kind !== "sqlite") return null;
   const dir = resolve(config.backup.dir);
-  const data: AppData = { config, env, database: resolve(config.database.path), uploads: resolve(config.files.dir) };
-  if (`${dir}${sep}`.startsWith(`${data.uploads}${sep}`)) throw new CommandError("START_BACKUP_DIR", `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each backup would hold the ones before it. Name another folder.`);
+  const data: AppData = {
+    config,
+    env,
+    database: resolve(config.database.path),
+    uploads: resolve(config.files.dir),
+  };
+  if (`${dir}${sep}`.startsWith(`${data.uploads}${sep}`))
+    throw new CommandError(
+      "START_BACKUP_DIR",
+      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each backup would hold the ones before it. Name another folder.`,
+    );
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new CommandError("START_BACKUP_DIR", `PYLON_BACKUP_DIR can't be used: ${systemFailure(error, dir) ?? String(error)}`);
+    throw new CommandError(
+      "START_BACKUP_DIR",
+      `PYLON_BACKUP_DIR can't be used: ${systemFailure(error, dir) ?? String(error)}`,
+    );
   }
-  return new BackupSchedule({ ...config.backup, dir, onResult, now: Date.now, make: (folder) => makeBackup(data, folder, (from, to) => copyOnThread({ from, to })) });
+  return new BackupSchedule({
+    ...config.backup,
+    dir,
+    onResult,
+    now: Date.now,
+    make: (folder) => makeBackup(data, folder, (from, to) => copyOnThread({ from, to })),
+  });
 }

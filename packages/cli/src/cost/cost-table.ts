@@ -2,11 +2,27 @@ import type { CostInput, Estimate } from "./estimate.ts";
 import { PRICES_DATE } from "./prices.ts";
 
 /** The estimate as a table for people, which is one in Markdown too. */
-export function costTable({ shape, replicas, storageGb, egressGb }: CostInput, region: string, { lines, least, most, containers, containersOnSpot }: Estimate): string {
-  const rows = lines.map(({ item, quantity, unit, price, usd }) => [item, `${count(quantity)} ${unit}`, String(price), usd.toFixed(2)]);
-  const table = [["item", "quantity", "USD per unit", "USD a month"], ...rows, ["NAT gateway", "none", "", "0.00"]];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  const print = (row: readonly string[]): string => `| ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(" | ")} |`;
+export function costTable(
+  { shape, replicas, storageGb, egressGb }: CostInput,
+  region: string,
+  { lines, least, most, containers, containersOnSpot }: Estimate,
+): string {
+  const rows = lines.map(({ item, quantity, unit, price, usd }) => [
+    item,
+    `${count(quantity)} ${unit}`,
+    String(price),
+    usd.toFixed(2),
+  ]);
+  const table = [
+    ["item", "quantity", "USD per unit", "USD a month"],
+    ...rows,
+    ["NAT gateway", "none", "", "0.00"],
+  ];
+  const widths = [0, 1, 2, 3].map((column) =>
+    Math.max(...table.map((row) => row[column]?.length ?? 0)),
+  );
+  const print = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(" | ")} |`;
   const [head = [], ...body] = table;
   return [
     `Shape ${shape}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}, ${storageGb} GB of rows and ${storageGb} GB of files, ${egressGb} GB to clients, ${region}, list prices of ${PRICES_DATE}.`,
@@ -15,7 +31,9 @@ export function costTable({ shape, replicas, storageGb, egressGb }: CostInput, r
     `| ${widths.map((width, column) => (column < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`,
     ...body.map(print),
     "",
-    least === most ? `Production: ${least.toFixed(2)} USD a month.` : `Production: ${least.toFixed(2)} USD a month while Aurora is at its least, ${most.toFixed(2)} with Aurora at its most all month.`,
+    least === most
+      ? `Production: ${least.toFixed(2)} USD a month.`
+      : `Production: ${least.toFixed(2)} USD a month while Aurora is at its least, ${most.toFixed(2)} with Aurora at its most all month.`,
     `On Spot, as other stages run: ${(least - containers + containersOnSpot).toFixed(2)} at the least.`,
   ].join("\n");
 }

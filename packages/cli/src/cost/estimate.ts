@@ -24,7 +24,10 @@ export interface Estimate {
   readonly least: number;
   /** With Aurora at its most, all month. */
   readonly most: number;
-  /** What the containers cost in other stages than production, which run on Spot, in the place of what they cost here. */
+  /**
+   * What the containers cost in other stages than production, which run on Spot, in the place of
+   * what they cost here.
+   */
   readonly containers: number;
   readonly containersOnSpot: number;
 }
@@ -36,15 +39,35 @@ const CONTAINER = { vcpu: 0.25, gb: 0.5 };
 const SHARDS_CONTAINER = { vcpu: 1, gb: 2 };
 const ACU = { least: 0.5, most: 2 };
 const INTERFACE_ENDPOINTS = 5;
-/** The server of the efs shape copies all it has each day. Each copy is new to AWS Backup, which keeps it for 35 days. */
+/**
+ * The server of the efs shape copies all it has each day. Each copy is new to AWS Backup, which
+ * keeps it for 35 days.
+ */
 const BACKUPS = { onDisk: 2, aMonth: 30, kept: 35 };
 const ALARMS = { service: 7, database: 2, cache: 2, volume: 1 };
 
-/** What is assumed of a small app in a month; each is a line of its own, to be corrected by hand. */
-const ASSUMED = { lcu: 1, auroraMillionIo: 10, logsGb: 2, cdnThousands: 1_000, s3Thousands: 100, imageGb: 1, endpointGb: 10, volumeGb: 10 };
+/**
+ * What is assumed of a small app in a month; each is a line of its own, to be corrected by hand.
+ */
+const ASSUMED = {
+  lcu: 1,
+  auroraMillionIo: 10,
+  logsGb: 2,
+  cdnThousands: 1_000,
+  s3Thousands: 100,
+  imageGb: 1,
+  endpointGb: 10,
+  volumeGb: 10,
+};
 
-/** What production of a shape costs in a month, by line: what deploy/sst/infra makes, at these prices. */
-export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, prices: Readonly<Record<PriceName, Price>>): Estimate {
+/**
+ * What production of a shape costs in a month, by line: what deploy/sst/infra makes, at these
+ * prices.
+ */
+export function estimate(
+  { shape, replicas, storageGb, egressGb }: CostInput,
+  prices: Readonly<Record<PriceName, Price>>,
+): Estimate {
   const isSingle = shape === "efs";
   const hasShards = shape === "shards";
   const hasCache = shape === "redis" || hasShards;
@@ -54,21 +77,34 @@ export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, pr
   const gb = replicas * CONTAINER.gb + (hasShards ? SHARDS_CONTAINER.gb : 0);
   const addresses = balancers * ZONES + (shape === "nat-less" ? 0 : containers);
   const passwords = (isSingle ? 0 : 1) + (hasCache ? 1 : 0);
-  const alarms = balancers * ALARMS.service + (isSingle ? ALARMS.volume : ALARMS.database) + (hasCache ? ALARMS.cache : 0);
-  // A policy by CPU watches one metric from above and one from below; the one by connections computes with two each way.
+  const alarms =
+    balancers * ALARMS.service +
+    (isSingle ? ALARMS.volume : ALARMS.database) +
+    (hasCache ? ALARMS.cache : 0);
+  // A policy by CPU watches one metric from above and one from below; the one by connections
+  // computes with two each way.
   const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
   const volumeGb = storageGb * 2;
   const line = (item: string, name: PriceName, quantity: number): CostLine => {
     const { usd, unit } = prices[name];
     return { item, quantity, unit, price: usd, usd: cents(quantity * usd) };
   };
-  const spent = (lines: readonly CostLine[]): number => cents(lines.reduce((sum, { usd }) => sum + usd, 0));
+  const spent = (lines: readonly CostLine[]): number =>
+    cents(lines.reduce((sum, { usd }) => sum + usd, 0));
 
-  const compute = [line("Containers, vCPU", "fargateVcpu", vcpu * HOURS), line("Containers, memory", "fargateGb", gb * HOURS)];
+  const compute = [
+    line("Containers, vCPU", "fargateVcpu", vcpu * HOURS),
+    line("Containers, memory", "fargateGb", gb * HOURS),
+  ];
   const spot = [line("", "fargateSpotVcpu", vcpu * HOURS), line("", "fargateSpotGb", gb * HOURS)];
   const atLeast = isSingle ? [] : [line("Aurora at its least", "auroraAcu", ACU.least * HOURS)];
   const atMost = isSingle ? [] : [line("Aurora at its most", "auroraAcu", ACU.most * HOURS)];
-  const database = isSingle ? [] : [line("Aurora, storage", "auroraStorage", storageGb), line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo)];
+  const database = isSingle
+    ? []
+    : [
+        line("Aurora, storage", "auroraStorage", storageGb),
+        line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo),
+      ];
   const files = isSingle
     ? [
         line("EFS, storage", "efsStorage", volumeGb * (1 + BACKUPS.onDisk)),
@@ -76,12 +112,21 @@ export function estimate({ shape, replicas, storageGb, egressGb }: CostInput, pr
         line("EFS, writes", "efsWrites", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
         line("EFS, backups", "efsBackup", volumeGb * (1 + BACKUPS.kept)),
       ]
-    : [line("S3, storage", "s3Storage", storageGb), line("S3, uploads", "s3Writes", ASSUMED.s3Thousands), line("S3, downloads", "s3Reads", ASSUMED.s3Thousands)];
+    : [
+        line("S3, storage", "s3Storage", storageGb),
+        line("S3, uploads", "s3Writes", ASSUMED.s3Thousands),
+        line("S3, downloads", "s3Reads", ASSUMED.s3Thousands),
+      ];
   const network = [
     line(balancers === 1 ? "Load balancer" : "Load balancers", "albHour", balancers * HOURS),
     line("Load balancer, capacity", "albLcu", balancers * ASSUMED.lcu * HOURS),
     line("Public IPv4 addresses", "publicIpv4", addresses * HOURS),
-    ...(shape === "nat-less" ? [line("VPC endpoints", "endpoint", INTERFACE_ENDPOINTS * ZONES * HOURS), line("VPC endpoints, data", "endpointData", ASSUMED.endpointGb)] : []),
+    ...(shape === "nat-less"
+      ? [
+          line("VPC endpoints", "endpoint", INTERFACE_ENDPOINTS * ZONES * HOURS),
+          line("VPC endpoints, data", "endpointData", ASSUMED.endpointGb),
+        ]
+      : []),
     line("Data to clients", "egress", egressGb),
     line("CloudFront, requests", "cdnRequests", ASSUMED.cdnThousands / 10),
     line("Route 53, the domain and Cloud Map", "hostedZone", 2),

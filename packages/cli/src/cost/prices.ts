@@ -1,4 +1,6 @@
-/** When the prices below were noted. They are list prices, without taxes, discounts and free tiers. */
+/**
+ * When the prices below were noted. They are list prices, without taxes, discounts and free tiers.
+ */
 export const PRICES_DATE = "2026-11-01";
 
 export interface Price {
@@ -47,4 +49,6 @@ const US_EAST_1 = {
 export type PriceName = keyof typeof US_EAST_1;
 
 /** By region. A region that is not here is refused, not guessed. */
-export const PRICES: Readonly<Record<string, Readonly<Record<PriceName, Price>>>> = { "us-east-1": US_EAST_1 };
+export const PRICES: Readonly<Record<string, Readonly<Record<PriceName, Price>>>> = {
+  "us-east-1": US_EAST_1,
+};

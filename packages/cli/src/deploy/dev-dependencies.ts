@@ -9,23 +9,44 @@ interface PackageJson {
 }
 
 /**
- * The app's package.json with the packages that a deployment needs; those that it names already stay as they are.
+ * The app's package.json with the packages that a deployment needs; those that it names already
+ * stay as they are.
  *
  * @param wanted exact versions by name
  * @returns null when nothing is missing
  * @throws CommandError DEPLOY_WRITE_FAILED when the file is no JSON
  */
-export function withDevDependencies(dir: string, name: string, wanted: Readonly<Record<string, string>>): DeployFile | null {
+export function withDevDependencies(
+  dir: string,
+  name: string,
+  wanted: Readonly<Record<string, string>>,
+): DeployFile | null {
   if (Object.keys(wanted).length === 0) return null;
   const path = "package.json";
   const file = join(dir, path);
-  if (!existsSync(file)) return { path, content: print({ name, private: true, type: "module", devDependencies: wanted }, "  ") };
+  if (!existsSync(file))
+    return {
+      path,
+      content: print({ name, private: true, type: "module", devDependencies: wanted }, "  "),
+    };
   const text = readFileSync(file, "utf8");
   const found = parse(text, file);
-  const missing = Object.entries(wanted).filter(([dependency]) => found.dependencies?.[dependency] === undefined && found.devDependencies?.[dependency] === undefined);
+  const missing = Object.entries(wanted).filter(
+    ([dependency]) =>
+      found.dependencies?.[dependency] === undefined &&
+      found.devDependencies?.[dependency] === undefined,
+  );
   if (missing.length === 0) return null;
-  const devDependencies = Object.fromEntries([...Object.entries(found.devDependencies ?? {}), ...missing].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  return { path, content: print({ ...found, devDependencies }, /^[{]\s*\n([ \t]+)/.exec(text)?.[1] ?? "  "), replaces: true };
+  const devDependencies = Object.fromEntries(
+    [...Object.entries(found.devDependencies ?? {}), ...missing].toSorted(([a], [b]) =>
+      a < b ? -1 : 1,
+    ),
+  );
+  return {
+    path,
+    content: print({ ...found, devDependencies }, /^[{]\s*\n([ \t]+)/.exec(text)?.[1] ?? "  "),
+    replaces: true,
+  };
 }
 
 function parse(text: string, file: string): PackageJson {
@@ -35,7 +56,10 @@ function parse(text: string, file: string): PackageJson {
   } catch {
     // Said below.
   }
-  throw new CommandError("DEPLOY_WRITE_FAILED", `${file} is no JSON object, so nothing was written: mend it first.`);
+  throw new CommandError(
+    "DEPLOY_WRITE_FAILED",
+    `${file} is no JSON object, so nothing was written: mend it first.`,
+  );
 }
 
 function print(value: unknown, indent: string): string {

@@ -7,7 +7,10 @@ const LOCAL_ORIGIN = "http://localhost:4321";
 /** A web server that ends TLS is in front: the client's address is what it says. */
 const ONE_PROXY = "1";
 
-/** The variables that a stage on a machine of one's own has, random where they are secret; what a file has already stays. */
+/**
+ * The variables that a stage on a machine of one's own has, random where they are secret; what a
+ * file has already stays.
+ */
 export function writeComposeEnvironment(dir: string): WrittenFile[] {
   const postgres = new EnvFile(join(dir, ".env.postgres"));
   const password = postgres.values["POSTGRES_PASSWORD"] ?? randomSecret();
@@ -17,7 +20,10 @@ export function writeComposeEnvironment(dir: string): WrittenFile[] {
     REDIS_URL: "redis://redis:6379",
     PYLON_FILES_DIR: "/data/uploads",
   };
-  return [complete(postgres, dir, { POSTGRES_PASSWORD: password }), complete(new EnvFile(join(dir, ".env.production")), dir, app)];
+  return [
+    complete(postgres, dir, { POSTGRES_PASSWORD: password }),
+    complete(new EnvFile(join(dir, ".env.production")), dir, app),
+  ];
 }
 
 /** The same for systemd: the service's unit says where its data is. */
@@ -34,7 +40,11 @@ function common(): Record<string, string> {
   };
 }
 
-function complete(file: EnvFile, dir: string, values: Readonly<Record<string, string>>): WrittenFile {
+function complete(
+  file: EnvFile,
+  dir: string,
+  values: Readonly<Record<string, string>>,
+): WrittenFile {
   const path = file.path.slice(dir.length + 1);
   const missing = Object.entries(values).filter(([name]) => !file.has(name));
   if (missing.length === 0) return { path, state: "unchanged" };
@@ -44,7 +54,8 @@ function complete(file: EnvFile, dir: string, values: Readonly<Record<string, st
 }
 
 const COMMENTS: Readonly<Record<string, string>> = {
-  PYLON_PUBLIC_URL: "The https address that people will use, and the pages that may call: change both.",
+  PYLON_PUBLIC_URL:
+    "The https address that people will use, and the pages that may call: change both.",
   PYLON_TRUST_PROXY_HOPS: "How many proxies of yours stand in front.",
   ...GENERATED_SECRETS,
 };

@@ -1,8 +1,22 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What of an app's folder is nobody's but its owner's: secrets, databases, uploaded files, backups of them, and what a restore or `--force` kept. */
-export const PRIVATE_FILES = [".env", ".env.*", ".pylon/", "*.db", "*.db-*", "*.db.restoring*", "/uploads/", "/uploads.*/", "/backups/", "*.before-*"] as const;
+/**
+ * What of an app's folder is nobody's but its owner's: secrets, databases, uploaded files, backups
+ * of them, and what a restore or `--force` kept.
+ */
+export const PRIVATE_FILES = [
+  ".env",
+  ".env.*",
+  ".pylon/",
+  "*.db",
+  "*.db-*",
+  "*.db.restoring*",
+  "/uploads/",
+  "/uploads.*/",
+  "/backups/",
+  "*.before-*",
+] as const;
 
 /**
  * Adds lines to a folder's `.gitignore` that are not in it.
@@ -15,6 +29,9 @@ export function ignoreInGit(dir: string, lines: readonly string[]): boolean {
   const known = new Set(text.split("\n").map((line) => line.trim()));
   const missing = lines.filter((line) => !known.has(line));
   if (missing.length === 0) return false;
-  writeFileSync(file, `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${missing.join("\n")}\n`);
+  writeFileSync(
+    file,
+    `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${missing.join("\n")}\n`,
+  );
   return true;
 }

@@ -5,7 +5,10 @@ import { SHAPES, type Shape } from "./targets.ts";
 
 const CONFIG = "sst.config.ts";
 
-/** What the config of a shape has, written by this version or an earlier one. The first that is found tells: `shards` has a cache as `redis` does, and all but `efs` a database. */
+/**
+ * What the config of a shape has, written by this version or an earlier one. The first that is
+ * found tells: `shards` has a cache as `redis` does, and all but `efs` a database.
+ */
 const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["efs", /\bcreateVolume\(/],
   ["shards", /\bcreateService\(["']Shards["']/],
@@ -36,23 +39,39 @@ interface Choice {
  */
 export function chooseShape(dirs: readonly string[], { given, force, stage }: Choice): ChosenShape {
   const wanted = given === undefined ? undefined : SHAPES.find((known) => known === given);
-  if (given !== undefined && wanted === undefined) throw new CommandError("DEPLOY_INVALID_SHAPE", `There is no shape "${given}": use ${SHAPES.join(", ")}.`, EXIT.USAGE);
+  if (given !== undefined && wanted === undefined)
+    throw new CommandError(
+      "DEPLOY_INVALID_SHAPE",
+      `There is no shape "${given}": use ${SHAPES.join(", ")}.`,
+      EXIT.USAGE,
+    );
   const file = dirs.map((dir) => join(dir, CONFIG)).find((path) => existsSync(path));
   if (file === undefined) return { shape: wanted ?? "default", from: null };
   const there = shapeOf(readFileSync(file, "utf8"));
   if (wanted === undefined || wanted === there) return { shape: there, from: null };
   const from = there ?? "another";
-  const what = there === null ? `${CONFIG} is of none of the shapes that this version knows` : `${CONFIG} is of the shape ${there}`;
+  const what =
+    there === null
+      ? `${CONFIG} is of none of the shapes that this version knows`
+      : `${CONFIG} is of the shape ${there}`;
   if (stage !== undefined) {
-    throw new CommandError("DEPLOY_OTHER_SHAPE", `${what}, and --shape is ${wanted}: nothing was written or deployed. Without --shape the one that is there is deployed. ${consequence(from, wanted)} To change it, write it first by \`pylon deploy --target sst --shape ${wanted} --force\`, look at it, and deploy it then.`);
+    throw new CommandError(
+      "DEPLOY_OTHER_SHAPE",
+      `${what}, and --shape is ${wanted}: nothing was written or deployed. Without --shape the one that is there is deployed. ${consequence(from, wanted)} To change it, write it first by \`pylon deploy --target sst --shape ${wanted} --force\`, look at it, and deploy it then.`,
+    );
   }
-  if (!force) throw new CommandError("DEPLOY_OTHER_SHAPE", `${what}, and --shape is ${wanted}: nothing was written. --force writes the other one, and keeps copies of what was there. ${consequence(from, wanted)}`);
+  if (!force)
+    throw new CommandError(
+      "DEPLOY_OTHER_SHAPE",
+      `${what}, and --shape is ${wanted}: nothing was written. --force writes the other one, and keeps copies of what was there. ${consequence(from, wanted)}`,
+    );
   return { shape: wanted, from };
 }
 
 /** What happens to the data of a stage that gets another shape. */
 export function consequence(from: Shape | "another", to: Shape): string {
-  if (from !== "another" && (from === "efs") === (to === "efs")) return "Both have the same database: look at `npx sst diff --stage STAGE` before you deploy it.";
+  if (from !== "another" && (from === "efs") === (to === "efs"))
+    return "Both have the same database: look at `npx sst diff --stage STAGE` before you deploy it.";
   return "The new shape begins with an EMPTY database and no files; a stage other than production loses the old ones with it. Back up first, and take the data over yourself.";
 }
 

@@ -10,7 +10,12 @@ const STAGE = /^[A-Za-z0-9-]{1,63}$/;
 
 /** @throws CommandError when SST would refuse the name */
 export function checkStage(stage: string, code: string): void {
-  if (!STAGE.test(stage)) throw new CommandError(code, `"${stage}" can't name a stage: use letters, digits and -, such as production or pr-42.`, 64);
+  if (!STAGE.test(stage))
+    throw new CommandError(
+      code,
+      `"${stage}" can't name a stage: use letters, digits and -, such as production or pr-42.`,
+      64,
+    );
 }
 
 /** The app's own SST, in its folder or, in a workspace, above it. Null when it is not installed. */
@@ -24,7 +29,11 @@ export function findSst(dir: string): string | null {
 /** @throws CommandError SST_MISSING */
 export function needSst(dir: string): string {
   const sst = findSst(dir);
-  if (sst === null) throw new CommandError("SST_MISSING", `SST is not installed in ${dir}: run \`npm install\` there, then this again.`);
+  if (sst === null)
+    throw new CommandError(
+      "SST_MISSING",
+      `SST is not installed in ${dir}: run \`npm install\` there, then this again.`,
+    );
   return sst;
 }
 
@@ -33,13 +42,24 @@ export function needSst(dir: string): string {
  *
  * @returns its exit code
  */
-export async function runSst(dir: string, args: readonly string[], output: Output): Promise<number> {
+export async function runSst(
+  dir: string,
+  args: readonly string[],
+  output: Output,
+): Promise<number> {
   // Ctrl-C reaches SST too, which has to end in order: this waits for it.
   const wait = (): void => undefined;
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, wait);
   // What SST prints is not our JSON.
-  const child = Bun.spawn([needSst(dir), ...args], { cwd: dir, stdin: "inherit", stdout: output.isJson ? 2 : "inherit", stderr: "inherit" });
+  const child = Bun.spawn([needSst(dir), ...args], {
+    cwd: dir,
+    stdin: "inherit",
+    stdout: output.isJson ? 2 : "inherit",
+    stderr: "inherit",
+  });
   const code = await child.exited;
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, wait);
-  return child.signalCode === null ? code : 128 + constants.signals[child.signalCode as keyof typeof constants.signals];
+  return child.signalCode === null
+    ? code
+    : 128 + constants.signals[child.signalCode as keyof typeof constants.signals];
 }

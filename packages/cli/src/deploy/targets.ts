@@ -4,7 +4,13 @@ import { PRIVATE_FILES } from "./ignore-lines.ts";
 
 /** The name that the files in deploy/ stand under. */
 const PLACEHOLDER = /pylon-app/g;
-const SHAPE_FILES = { default: "sst.config.ts", efs: "sst.config.efs.ts", redis: "sst.config.redis.ts", shards: "sst.config.shards.ts", "nat-less": "sst.config.nat-less.ts" } as const;
+const SHAPE_FILES = {
+  default: "sst.config.ts",
+  efs: "sst.config.efs.ts",
+  redis: "sst.config.redis.ts",
+  shards: "sst.config.shards.ts",
+  "nat-less": "sst.config.nat-less.ts",
+} as const;
 
 export type Shape = keyof typeof SHAPE_FILES;
 export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
@@ -15,14 +21,28 @@ export type Target = (typeof TARGETS)[number];
 
 /** An app's name as AWS, Fly, Docker and systemd all take it. */
 export function deploymentName(appName: string): string {
-  const name = appName.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^[-0-9]+|-+$/g, "").slice(0, 40);
+  const name = appName
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^[-0-9]+|-+$/g, "")
+    .slice(0, 40);
   return name === "" ? "pylon-app" : name;
 }
 
-/** The files of a target, by their place in the app's folder. @param shape of SST; null leaves its config out */
+/**
+ * The files of a target, by their place in the app's folder.
+ *
+ * @param shape of SST; null leaves its config out
+ */
 export function filesOf(target: Target, name: string, shape: Shape | null): DeployFile[] {
-  const from = (source: string, path: string): DeployFile => ({ path, content: templateOf(source).replaceAll(PLACEHOLDER, name) });
-  const image = [from("docker/app.Dockerfile", "Dockerfile"), from("docker/app.dockerignore", ".dockerignore")];
+  const from = (source: string, path: string): DeployFile => ({
+    path,
+    content: templateOf(source).replaceAll(PLACEHOLDER, name),
+  });
+  const image = [
+    from("docker/app.Dockerfile", "Dockerfile"),
+    from("docker/app.dockerignore", ".dockerignore"),
+  ];
   switch (target) {
     case "docker":
       return image;
@@ -34,7 +54,11 @@ export function filesOf(target: Target, name: string, shape: Shape | null): Depl
       return [from("systemd/pylon.service", "pylon.service")];
     case "sst": {
       const parts = Object.keys(deployFiles()).filter((source) => source.startsWith("sst/infra/"));
-      return [...(shape === null ? [] : [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts")]), ...parts.map((source) => from(source, source.slice("sst/".length))), ...image];
+      return [
+        ...(shape === null ? [] : [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts")]),
+        ...parts.map((source) => from(source, source.slice("sst/".length))),
+        ...image,
+      ];
     }
   }
 }
@@ -51,13 +75,25 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
         `docker run -d --name ${name} --restart unless-stopped --stop-timeout 30 -p 4321:4321 -v ${name}-data:/data --env-file .env.production ${name}`,
       ];
     case "compose":
-      return ["Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address that people will use.", "pylon doctor --production", "docker compose up -d --build"];
+      return [
+        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address that people will use.",
+        "pylon doctor --production",
+        "docker compose up -d --build",
+      ];
     case "fly":
-      return ["pylon secrets generate --target env", "pylon doctor --production", `fly apps create ${name}`, "fly secrets import < .env.production", "fly deploy --ha=false"];
+      return [
+        "pylon secrets generate --target env",
+        "pylon doctor --production",
+        `fly apps create ${name}`,
+        "fly secrets import < .env.production",
+        "fly deploy --ha=false",
+      ];
     case "systemd":
       return [
         // The unit sees nothing of anybody's home, where npm and the installer put it.
-        Bun.isStandaloneExecutable ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon` : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
+        Bun.isStandaloneExecutable
+          ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon`
+          : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
         "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",
         "pylon doctor --production --env-file .env.systemd",
         `sudo mkdir -p /opt/${name} && tar -c ${exclusions()} . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
@@ -66,15 +102,29 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
         `sudo systemctl daemon-reload && sudo systemctl enable --now ${name}`,
       ];
     case "sst":
-      return ["Set PYLON_DOMAIN in .env to the name that clients will use.", `pylon secrets generate --target sst --stage ${stage ?? "production"}`, `pylon deploy --target sst --stage ${stage ?? "production"}`];
+      return [
+        "Set PYLON_DOMAIN in .env to the name that clients will use.",
+        `pylon secrets generate --target sst --stage ${stage ?? "production"}`,
+        `pylon deploy --target sst --stage ${stage ?? "production"}`,
+      ];
   }
 }
 
-/** Keeps of an app's folder out of a copy that everybody on a machine may read what only its owner may: as `tar` wants it. */
+/**
+ * Keeps of an app's folder out of a copy that everybody on a machine may read what only its owner
+ * may: as `tar` wants it.
+ */
 function exclusions(): string {
-  const patterns = ["/.git/", ".env*", ...PRIVATE_FILES.filter((pattern) => !pattern.startsWith(".env"))];
-  // A pattern of git's that ends with a slash is for folders: `uploads.ts` of the app goes along, what is in `uploads.before-...` does not.
-  const asTar = patterns.map((pattern) => pattern.replace(/^\//, "./").replace(/\*\/$/, "*/*").replace(/\/$/, ""));
+  const patterns = [
+    "/.git/",
+    ".env*",
+    ...PRIVATE_FILES.filter((pattern) => !pattern.startsWith(".env")),
+  ];
+  // A pattern of git's that ends with a slash is for folders: `uploads.ts` of the app goes along,
+  // what is in `uploads.before-...` does not.
+  const asTar = patterns.map((pattern) =>
+    pattern.replace(/^\//, "./").replace(/\*\/$/, "*/*").replace(/\/$/, ""),
+  );
   return asTar.map((pattern) => `--exclude='${pattern}'`).join(" ");
 }
 

@@ -1,4 +1,13 @@
-import { constants, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { CommandError } from "../output.ts";
 import { timeStamp } from "../time-stamp.ts";
@@ -10,12 +19,16 @@ export interface WriteOptions {
 }
 
 /**
- * Writes the files into a folder. One that is there and differs is kept, unless it is forced. Either all that had to be written is, or
- * nothing: each goes to a file beside its place first.
+ * Writes the files into a folder. One that is there and differs is kept, unless it is forced.
+ * Either all that had to be written is, or nothing: each goes to a file beside its place first.
  *
  * @throws CommandError DEPLOY_WRITE_FAILED
  */
-export function writeFiles(dir: string, files: readonly DeployFile[], { force }: WriteOptions): WrittenFile[] {
+export function writeFiles(
+  dir: string,
+  files: readonly DeployFile[],
+  { force }: WriteOptions,
+): WrittenFile[] {
   const temporary = new Map<string, string>();
   const suffix = `.before-${timeStamp(Date.now())}`;
   try {
@@ -28,13 +41,22 @@ export function writeFiles(dir: string, files: readonly DeployFile[], { force }:
       const beside = `${file}.${process.pid}.tmp`;
       temporary.set(beside, file);
       writeFileSync(beside, content);
-      return { path, state: "written", ...(before === null || replaces === true ? {} : { copy: `${path}${suffix}` }) };
+      return {
+        path,
+        state: "written",
+        ...(before === null || replaces === true ? {} : { copy: `${path}${suffix}` }),
+      };
     });
-    for (const { path, copy } of results) if (copy !== undefined) copyFileSync(join(dir, path), join(dir, copy), constants.COPYFILE_EXCL);
+    for (const { path, copy } of results)
+      if (copy !== undefined)
+        copyFileSync(join(dir, path), join(dir, copy), constants.COPYFILE_EXCL);
     for (const [from, to] of temporary) renameSync(from, to);
     return results;
   } catch (error) {
     for (const file of temporary.keys()) rmSync(file, { force: true });
-    throw new CommandError("DEPLOY_WRITE_FAILED", `The files can't be written to ${dir}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CommandError(
+      "DEPLOY_WRITE_FAILED",
+      `The files can't be written to ${dir}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

@@ -1,6 +1,9 @@
 import type { Output } from "../output.ts";
 
-/** What `pylon doctor` found about one thing, with what to do about it. It never holds a secret's value. */
+/**
+ * What `pylon doctor` found about one thing, with what to do about it. It never holds a secret's
+ * value.
+ */
 export interface Check {
   readonly name: string;
   readonly status: "pass" | "warning" | "error";
@@ -24,11 +27,17 @@ export function notChecked(name: string): Check {
   return warning(name, "Not looked at, because the app has errors: mend those first.");
 }
 
-export function summaryOf(checks: readonly Check[]): { readonly passed: number; readonly warnings: number; readonly errors: number } {
-  const count = (status: Check["status"]): number => checks.filter((check) => check.status === status).length;
+export function summaryOf(checks: readonly Check[]): {
+  readonly passed: number;
+  readonly warnings: number;
+  readonly errors: number;
+} {
+  const count = (status: Check["status"]): number =>
+    checks.filter((check) => check.status === status).length;
   return { passed: count("pass"), warnings: count("warning"), errors: count("error") };
 }
 
 export function sayChecks(checks: readonly Check[], output: Output): void {
-  for (const { name, status, message } of checks) output.say(`${status.padEnd(8)}${name}: ${message}`);
+  for (const { name, status, message } of checks)
+    output.say(`${status.padEnd(8)}${name}: ${message}`);
 }

@@ -1,41 +1,91 @@
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
-import { describeDatabase, peekManifest, planStart, describeStep, resolvePlugins, type Config } from "@pylonsync/server";
+import {
+  describeDatabase,
+  peekManifest,
+  planStart,
+  describeStep,
+  resolvePlugins,
+  type Config,
+} from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
 
 /** Where rows and files go, and whether the schema fits what is there. */
-export async function checkData(settings: ProductionSettings, manifest: Manifest | null, config: Config | null): Promise<Check[]> {
-  return [checkTls(settings), checkRedis(settings), checkFiles(settings, manifest), checkPlugins(settings, manifest), ...(manifest === null || config === null || settings.given.has("DATABASE_URL") ? [] : [await checkMigration(config, manifest)])];
+export async function checkData(
+  settings: ProductionSettings,
+  manifest: Manifest | null,
+  config: Config | null,
+): Promise<Check[]> {
+  return [
+    checkTls(settings),
+    checkRedis(settings),
+    checkFiles(settings, manifest),
+    checkPlugins(settings, manifest),
+    ...(manifest === null || config === null || settings.given.has("DATABASE_URL")
+      ? []
+      : [await checkMigration(config, manifest)]),
+  ];
 }
 
 function checkTls({ env, given }: ProductionSettings): Check {
   const url = URL.parse(env["DATABASE_URL"] ?? "");
-  if (url === null) return pass("database TLS", given.has("DATABASE_URL") ? "the stage's URL requires it" : "SQLite has no wire");
+  if (url === null)
+    return pass(
+      "database TLS",
+      given.has("DATABASE_URL") ? "the stage's URL requires it" : "SQLite has no wire",
+    );
   const mode = url.searchParams.get("sslmode");
-  if (isNear(url.hostname)) return pass("database TLS", "the database is on this machine or its private network");
-  if (["require", "verify-ca", "verify-full"].includes(mode ?? "") || (mode === null && (env["PYLON_DATABASE_CA"] ?? "") !== "")) return pass("database TLS", "required");
-  return error("database TLS", `DATABASE_URL leads to ${url.hostname} ${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.`);
+  if (isNear(url.hostname))
+    return pass("database TLS", "the database is on this machine or its private network");
+  if (
+    ["require", "verify-ca", "verify-full"].includes(mode ?? "") ||
+    (mode === null && (env["PYLON_DATABASE_CA"] ?? "") !== "")
+  )
+    return pass("database TLS", "required");
+  return error(
+    "database TLS",
+    `DATABASE_URL leads to ${url.hostname} ${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.`,
+  );
 }
 
 /** This machine, or a name without a dot, as Docker and Kubernetes give to what is beside. */
 function isNear(host: string): boolean {
-  return host === "" || host === "localhost" || host === "[::1]" || (isIP(host) === 4 && host.startsWith("127.")) || !/[.:]/.test(host);
+  return (
+    host === "" ||
+    host === "localhost" ||
+    host === "[::1]" ||
+    (isIP(host) === 4 && host.startsWith("127.")) ||
+    !/[.:]/.test(host)
+  );
 }
 
 function checkRedis(settings: ProductionSettings): Check {
-  if (!isSet(settings, "DATABASE_URL") || isSet(settings, "REDIS_URL")) return pass("redis", isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "one replica needs none");
-  return warning("redis", "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and ctx.cache count for each alone; rooms go through Postgres.");
+  if (!isSet(settings, "DATABASE_URL") || isSet(settings, "REDIS_URL"))
+    return pass(
+      "redis",
+      isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "one replica needs none",
+    );
+  return warning(
+    "redis",
+    "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and ctx.cache count for each alone; rooms go through Postgres.",
+  );
 }
 
 function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Check {
   if (manifest === null) return notChecked("files");
   const plugin = manifest.plugins?.find(({ name }) => name === "file_storage")?.config;
   const provider = String(plugin?.["backend"] ?? settings.env["PYLON_FILES_PROVIDER"] ?? "local");
-  if (provider === "s3") return isSet(settings, "PYLON_S3_BUCKET") || plugin?.["bucket"] !== undefined ? pass("files", "in S3") : error("files", "Files go to S3 and no bucket is named: set PYLON_S3_BUCKET.");
+  if (provider === "s3")
+    return isSet(settings, "PYLON_S3_BUCKET") || plugin?.["bucket"] !== undefined
+      ? pass("files", "in S3")
+      : error("files", "Files go to S3 and no bucket is named: set PYLON_S3_BUCKET.");
   if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the disk that has the database");
-  return warning("files", "Rows are in Postgres and files on this machine's disk: a second replica does not have them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.");
+  return warning(
+    "files",
+    "Rows are in Postgres and files on this machine's disk: a second replica does not have them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.",
+  );
 }
 
 function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): Check {
@@ -50,18 +100,41 @@ function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): 
 
 async function checkMigration({ database }: Config, manifest: Manifest): Promise<Check> {
   const place = describeDatabase(database);
-  if (database.kind === "sqlite" && !existsSync(database.path)) return pass("migration", `${place} will be made at the first start`);
+  if (database.kind === "sqlite" && !existsSync(database.path))
+    return pass("migration", `${place} will be made at the first start`);
   try {
-    const { migration, waiting, problems } = planStart(await peekManifest(database), manifest, new Set());
+    const { migration, waiting, problems } = planStart(
+      await peekManifest(database),
+      manifest,
+      new Set(),
+    );
     const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep);
-    if (lost.length > 0) return error("migration", `The server would not start, because the schema would lose data of ${place} (${lost.join(", ")}): make a backup, then \`pylon migrate apply --allow-destructive\`.`);
-    if (problems.length > 0) return warning("migration", problems.map(({ message }) => message).join(" | "));
-    if (waiting.length > 0) return warning("migration", `${place} has what the app does not, and keeps it (${waiting.map(describeStep).join(", ")}): when no version needs it any more, \`pylon migrate apply --allow-destructive\`.`);
-    return pass("migration", migration.steps.length === 0 ? `${place} has the app's schema` : `${migration.steps.length} steps that lose nothing, taken at the next start`);
+    if (lost.length > 0)
+      return error(
+        "migration",
+        `The server would not start, because the schema would lose data of ${place} (${lost.join(", ")}): make a backup, then \`pylon migrate apply --allow-destructive\`.`,
+      );
+    if (problems.length > 0)
+      return warning("migration", problems.map(({ message }) => message).join(" | "));
+    if (waiting.length > 0)
+      return warning(
+        "migration",
+        `${place} has what the app does not, and keeps it (${waiting.map(describeStep).join(", ")}): when no version needs it any more, \`pylon migrate apply --allow-destructive\`.`,
+      );
+    return pass(
+      "migration",
+      migration.steps.length === 0
+        ? `${place} has the app's schema`
+        : `${migration.steps.length} steps that lose nothing, taken at the next start`,
+    );
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     // Many a database is reached by its server alone.
-    if (/can't be reached/.test(message)) return warning("migration", `${place} can't be reached from here, so its schema was not compared: run this where it can, or look at \`pylon migrate plan\` there.`);
+    if (/can't be reached/.test(message))
+      return warning(
+        "migration",
+        `${place} can't be reached from here, so its schema was not compared: run this where it can, or look at \`pylon migrate plan\` there.`,
+      );
     return error("migration", `${place} can't be read: ${message}`);
   }
 }

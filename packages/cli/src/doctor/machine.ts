@@ -15,7 +15,12 @@ export async function checkMachine(config: Config): Promise<Check[]> {
 
 export function checkRuntime(): Check {
   const isRight = Bun.version.startsWith(WANTED_BUN);
-  return isRight ? pass("runtime", `Bun ${Bun.version}`) : warning("runtime", `Bun ${Bun.version}, and Pylon is tested on ${WANTED_BUN}: use the one that npm installs.`);
+  return isRight
+    ? pass("runtime", `Bun ${Bun.version}`)
+    : warning(
+        "runtime",
+        `Bun ${Bun.version}, and Pylon is tested on ${WANTED_BUN}: use the one that npm installs.`,
+      );
 }
 
 async function checkPort({ port }: Config): Promise<Check> {
@@ -24,17 +29,26 @@ async function checkPort({ port }: Config): Promise<Check> {
     probe.once("error", () => done(false));
     probe.listen(port, () => probe.close(() => done(true)));
   });
-  return isFree ? pass("port", `${port} is free`) : warning("port", `${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`);
+  return isFree
+    ? pass("port", `${port} is free`)
+    : warning(
+        "port",
+        `${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`,
+      );
 }
 
 async function checkDatabase({ database }: Config): Promise<Check> {
   const place = describeDatabase(database);
-  if (database.kind === "sqlite" && !existsSync(database.path)) return pass("database", `${place} will be made at the first start`);
+  if (database.kind === "sqlite" && !existsSync(database.path))
+    return pass("database", `${place} will be made at the first start`);
   try {
     await peekManifest(database);
     return pass("database", place);
   } catch (cause) {
-    return error("database", `${place} can't be opened: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return error(
+      "database",
+      `${place} can't be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
   }
 }
 
@@ -43,7 +57,9 @@ async function checkDisk({ database }: Config): Promise<Check> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   const message = `${Math.round(free / 1024 / 1024)} MiB free`;
-  return free >= MIN_DISK_BYTES ? pass("disk", message) : error("disk", `${message}: make room, or writes will be refused`);
+  return free >= MIN_DISK_BYTES
+    ? pass("disk", message)
+    : error("disk", `${message}: make room, or writes will be refused`);
 }
 
 function nearestFolder(path: string): string {

@@ -2,9 +2,19 @@ import { unknownVariables } from "../settings/variable-names.ts";
 import { pass, warning, type Check } from "./check.ts";
 import type { ProductionSettings } from "./production-settings.ts";
 
-/** Whether something reads each variable that is called as Pylon's own are: a name with a slip in it does nothing, and nobody says so. */
+/**
+ * Whether something reads each variable that is called as Pylon's own are: a name with a slip in it
+ * does nothing, and nobody says so.
+ */
 export function checkNames({ env, known }: Pick<ProductionSettings, "env" | "known">): Check {
   const set = Object.keys(env).filter((name) => (env[name] ?? "") !== "");
-  const unknown = unknownVariables(set, known).map(({ name, meant }) => `${name}${meant === undefined ? "" : ` (did you mean ${meant}?)`}`);
-  return unknown.length === 0 ? pass("names", "every PYLON_ variable is one that is read") : warning("names", `Pylon reads no ${unknown.join(", ")}: correct the name, or call a variable of your own another way.`);
+  const unknown = unknownVariables(set, known).map(
+    ({ name, meant }) => `${name}${meant === undefined ? "" : ` (did you mean ${meant}?)`}`,
+  );
+  return unknown.length === 0
+    ? pass("names", "every PYLON_ variable is one that is read")
+    : warning(
+        "names",
+        `Pylon reads no ${unknown.join(", ")}: correct the name, or call a variable of your own another way.`,
+      );
 }

@@ -9,12 +9,18 @@ import { SYSTEMD_FILE } from "../settings/env-file.ts";
 /** What the app's server will be started with, as far as that can be known here. */
 export interface ProductionSettings {
   readonly env: Environment;
-  /** Variables that get their values elsewhere: the database's URL and the secrets of a stage on AWS. */
+  /**
+   * Variables that get their values elsewhere: the database's URL and the secrets of a stage on
+   * AWS.
+   */
   readonly given: ReadonlySet<string>;
   /** In words. */
   readonly source: string;
   readonly kind: "environment" | "sst";
-  /** Variables whose values are written where others read them: in a task definition, or in a file of the repository. */
+  /**
+   * Variables whose values are written where others read them: in a task definition, or in a file
+   * of the repository.
+   */
   readonly plain: readonly string[];
   /** A file for a server that nobody asked about; null: there is none. */
   readonly unread: string | null;
@@ -38,24 +44,48 @@ interface StageSettings {
 }
 
 /**
- * The settings of production: those of the named file, or with an `sst.config.ts` those that its infra/ gives to the stage's containers, else
- * those of the process and of `.env.production`, which Docker hands to the server; without that file, of systemd's. What `fly.toml` and
+ * The settings of production: those of the named file, or with an `sst.config.ts` those that its
+ * infra/ gives to the stage's containers, else those of the process and of `.env.production`, which
+ * Docker hands to the server; without that file, of systemd's. What `fly.toml` and
  * `pylon.service` say themselves comes first. `.env` is for development and is not looked at.
  *
- * @throws Error with the sentence of infra/settings.ts about what it lacks, or about a file that can't be read
+ * @throws Error with the sentence of infra/settings.ts about what it lacks, or about a file that
+ *   can't be read
  */
-export async function productionSettings(dir: string, { stage, envFile }: SettingsOptions, own: Environment): Promise<ProductionSettings> {
-  if (envFile === undefined && existsSync(join(dir, "sst.config.ts"))) return stageSettings(dir, stage, own);
-  const file = envFile ?? [".env.production", SYSTEMD_FILE].find((name) => existsSync(join(dir, name)));
+export async function productionSettings(
+  dir: string,
+  { stage, envFile }: SettingsOptions,
+  own: Environment,
+): Promise<ProductionSettings> {
+  if (envFile === undefined && existsSync(join(dir, "sst.config.ts")))
+    return stageSettings(dir, stage, own);
+  const file =
+    envFile ?? [".env.production", SYSTEMD_FILE].find((name) => existsSync(join(dir, name)));
   const path = envFile ?? (file === undefined ? undefined : join(dir, file));
-  const isSystemd = file !== undefined && (file.endsWith(SYSTEMD_FILE) || !existsSync(join(dir, ".env.production"))) && existsSync(join(dir, "pylon.service"));
+  const isSystemd =
+    file !== undefined &&
+    (file.endsWith(SYSTEMD_FILE) || !existsSync(join(dir, ".env.production"))) &&
+    existsSync(join(dir, "pylon.service"));
   const fly = isSystemd ? {} : flyVariables(join(dir, "fly.toml"));
   const isFly = Object.keys(fly).length > 0;
-  const sources = ["the environment", ...(file === undefined ? [] : [file]), ...(isFly ? ["fly.toml"] : []), ...(isSystemd ? ["pylon.service"] : [])];
+  const sources = [
+    "the environment",
+    ...(file === undefined ? [] : [file]),
+    ...(isFly ? ["fly.toml"] : []),
+    ...(isSystemd ? ["pylon.service"] : []),
+  ];
   return {
-    env: { ...fly, ...(isSystemd ? unitVariables(join(dir, "pylon.service")) : {}), ...(path === undefined ? {} : parseEnv(readFileSync(path, "utf8"))), ...own },
+    env: {
+      ...fly,
+      ...(isSystemd ? unitVariables(join(dir, "pylon.service")) : {}),
+      ...(path === undefined ? {} : parseEnv(readFileSync(path, "utf8"))),
+      ...own,
+    },
     given: new Set(),
-    source: sources.length === 1 ? "the environment" : `${sources.slice(0, -1).join(", ")} and ${sources.at(-1) ?? ""}`,
+    source:
+      sources.length === 1
+        ? "the environment"
+        : `${sources.slice(0, -1).join(", ")} and ${sources.at(-1) ?? ""}`,
     kind: "environment",
     plain: Object.keys(fly),
     unread: envFile === undefined && file !== SYSTEMD_FILE ? systemdFileIn(dir) : null,
@@ -70,19 +100,29 @@ function systemdFileIn(dir: string): string | null {
 /** `[env]` of a `fly.toml`. */
 function flyVariables(path: string): Readonly<Record<string, string>> {
   if (!existsSync(path)) return {};
-  const { env = {} } = TOML.parse(readFileSync(path, "utf8")) as { env?: Readonly<Record<string, unknown>> };
+  const { env = {} } = TOML.parse(readFileSync(path, "utf8")) as {
+    env?: Readonly<Record<string, unknown>>;
+  };
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
 }
 
 /** `Environment=NAME=value` of a unit. */
 function unitVariables(path: string): Environment {
-  const lines = [...readFileSync(path, "utf8").matchAll(/^Environment=(["']?)([A-Za-z_]\w*)=(.*)\1[ \t]*$/gm)];
+  const lines = [
+    ...readFileSync(path, "utf8").matchAll(/^Environment=(["']?)([A-Za-z_]\w*)=(.*)\1[ \t]*$/gm),
+  ];
   return Object.fromEntries(lines.map(([, , name = "", value = ""]) => [name, value]));
 }
 
-async function stageSettings(dir: string, stage: string, own: Environment): Promise<ProductionSettings> {
+async function stageSettings(
+  dir: string,
+  stage: string,
+  own: Environment,
+): Promise<ProductionSettings> {
   const config = readFileSync(join(dir, "sst.config.ts"), "utf8");
-  const { readSettings } = (await import(pathToFileURL(join(dir, "infra", "settings.ts")).href)) as { readSettings: (stage: string, env: Environment) => StageSettings };
+  const { readSettings } = (await import(
+    pathToFileURL(join(dir, "infra", "settings.ts")).href
+  )) as { readSettings: (stage: string, env: Environment) => StageSettings };
   const environment = stageEnvironment(dir, stage, own);
   const { domain, corsOrigin, secrets, variables } = readSettings(stage, environment);
   const has = (part: string): boolean => config.includes(`${part}(`);
@@ -91,11 +131,19 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
       PYLON_TRUST_PROXY_HOPS: "1",
       PYLON_PUBLIC_URL: `https://${domain}`,
       PYLON_CORS_ORIGIN: corsOrigin,
-      ...(has("createFiles") ? { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: "of-the-stage" } : {}),
-      ...(has("createVolume") ? { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" } : {}),
+      ...(has("createFiles")
+        ? { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: "of-the-stage" }
+        : {}),
+      ...(has("createVolume")
+        ? { PYLON_DB_PATH: "/data/pylon.db", PYLON_FILES_DIR: "/data/uploads" }
+        : {}),
       ...variables,
     },
-    given: new Set([...secrets, ...(has("createDatabase") ? ["DATABASE_URL"] : []), ...(has("createCache") ? ["REDIS_URL"] : [])]),
+    given: new Set([
+      ...secrets,
+      ...(has("createDatabase") ? ["DATABASE_URL"] : []),
+      ...(has("createCache") ? ["REDIS_URL"] : []),
+    ]),
     source: `sst.config.ts for the stage ${stage}`,
     kind: "sst",
     plain: Object.keys(variables),
@@ -104,14 +152,23 @@ async function stageSettings(dir: string, stage: string, own: Environment): Prom
   };
 }
 
-/** The variables that an app's own infrastructure speaks of. @param folder none of them where it is not there */
+/**
+ * The variables that an app's own infrastructure speaks of.
+ *
+ * @param folder none of them where it is not there
+ */
 export function namesIn(folder: string): ReadonlySet<string> {
   if (!existsSync(folder)) return new Set();
-  const texts = readdirSync(folder).filter((file) => file.endsWith(".ts")).map((file) => readFileSync(join(folder, file), "utf8"));
+  const texts = readdirSync(folder)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => readFileSync(join(folder, file), "utf8"));
   return new Set(texts.flatMap((text) => text.match(/\bPYLON_[A-Z0-9_]*[A-Z0-9]\b/g) ?? []));
 }
 
-/** The environment that SST gives to the config of a stage: the process's own values win, then those of `.env.<stage>`, then `.env`. */
+/**
+ * The environment that SST gives to the config of a stage: the process's own values win, then those
+ * of `.env.<stage>`, then `.env`.
+ */
 export function stageEnvironment(dir: string, stage: string, own: Environment): Environment {
   return { ...fileOf(join(dir, ".env")), ...fileOf(join(dir, `.env.${stage}`)), ...own };
 }
@@ -128,7 +185,10 @@ export function isSet({ env, given }: ProductionSettings, name: string): boolean
 /** The environment with values of the right form where the real ones are elsewhere. */
 export function withStandIns({ env, given }: ProductionSettings): Environment {
   const standIn = (name: string): string => STAND_INS[name] ?? "x".repeat(64);
-  return { ...Object.fromEntries([...given].map((name) => [name, standIn(name)])), ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== "")) };
+  return {
+    ...Object.fromEntries([...given].map((name) => [name, standIn(name)])),
+    ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== "")),
+  };
 }
 
 const STAND_INS: Readonly<Record<string, string>> = {

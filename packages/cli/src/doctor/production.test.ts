@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { pylon, TempFolder } from "../testing/pylon-process.ts";
 import type { Check } from "./check.ts";
 
-const SECRETS = { PYLON_ADMIN_TOKEN: "0d4f7a1c9b3e5d6f8a2c4b6e8d0f1a3c", PYLON_SSO_ENCRYPTION_KEY: "9b3e5d6f8a2c4b6e8d0f1a3c0d4f7a1c" };
+const SECRETS = {
+  PYLON_ADMIN_TOKEN: "0d4f7a1c9b3e5d6f8a2c4b6e8d0f1a3c",
+  PYLON_SSO_ENCRYPTION_KEY: "9b3e5d6f8a2c4b6e8d0f1a3c0d4f7a1c",
+};
 const GOOD: Readonly<Record<string, string>> = {
   ...SECRETS,
   PYLON_CORS_ORIGIN: "https://app.example.com",
@@ -15,7 +18,10 @@ const GOOD: Readonly<Record<string, string>> = {
   PYLON_EMAIL_FROM: "hi@example.com",
 };
 
-function app(extra = "", entities = '[entity("User", { email: field.string() }), entity("Note", { text: field.string() })]'): string {
+function app(
+  extra = "",
+  entities = '[entity("User", { email: field.string() }), entity("Note", { text: field.string() })]',
+): string {
   return `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 export default buildManifest({ name: "shop", version: "1.0.0", entities: ${entities},
   policies: [policy({ name: "u", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "n", entity: "Note", allow: "auth.userId != null" })], ${extra} });
@@ -25,14 +31,37 @@ export default buildManifest({ name: "shop", version: "1.0.0", entities: ${entit
 let folder: TempFolder;
 beforeEach(() => {
   folder = new TempFolder();
-  folder.write({ "app.ts": app(), "package.json": '{"devDependencies":{"@pylonsync/cli":"0.1.0"}}', "package-lock.json": "{}" });
+  folder.write({
+    "app.ts": app(),
+    "package.json": '{"devDependencies":{"@pylonsync/cli":"0.1.0"}}',
+    "package-lock.json": "{}",
+  });
 });
 afterEach(() => folder[Symbol.dispose]());
 
-async function diagnose(env: Readonly<Record<string, string>> = {}, ...args: string[]): Promise<{ readonly exitCode: number; readonly text: string; readonly found: Readonly<Record<string, Check>>; readonly trouble: string[] }> {
-  const { exitCode, stdout, stderr } = await pylon(["doctor", "--production", "--json", ...args], folder.path, { ...GOOD, ...env });
+async function diagnose(
+  env: Readonly<Record<string, string>> = {},
+  ...args: string[]
+): Promise<{
+  readonly exitCode: number;
+  readonly text: string;
+  readonly found: Readonly<Record<string, Check>>;
+  readonly trouble: string[];
+}> {
+  const { exitCode, stdout, stderr } = await pylon(
+    ["doctor", "--production", "--json", ...args],
+    folder.path,
+    { ...GOOD, ...env },
+  );
   const { checks } = JSON.parse(stdout) as { checks: Check[] };
-  return { exitCode, text: stdout + stderr, found: Object.fromEntries(checks.map((check) => [check.name, check])), trouble: checks.filter(({ status }) => status !== "pass").map(({ name, status }) => `${name} ${status}`) };
+  return {
+    exitCode,
+    text: stdout + stderr,
+    found: Object.fromEntries(checks.map((check) => [check.name, check])),
+    trouble: checks
+      .filter(({ status }) => status !== "pass")
+      .map(({ name, status }) => `${name} ${status}`),
+  };
 }
 
 test("an app that is ready passes every check, and nothing is changed", async () => {
@@ -45,15 +74,39 @@ test.each<[string, Record<string, string>, string]>([
   ["dev mode error", { PYLON_DEV_MODE: "1" }, "Take it out"],
   ["admin token error", { PYLON_ADMIN_TOKEN: "" }, "pylon secrets generate"],
   ["admin token error", { PYLON_ADMIN_TOKEN: "sixteen-letters-" }, "fewer than 32"],
-  ["admin token error", { PYLON_ADMIN_TOKEN: "please-change-me-please-change-me-now" }, "tried first"],
-  ["admin token error", { PYLON_ADMIN_TOKEN: "ababababababababababababababababab" }, "few different"],
+  [
+    "admin token error",
+    { PYLON_ADMIN_TOKEN: "please-change-me-please-change-me-now" },
+    "tried first",
+  ],
+  [
+    "admin token error",
+    { PYLON_ADMIN_TOKEN: "ababababababababababababababababab" },
+    "few different",
+  ],
   ["encryption key error", { PYLON_SSO_ENCRYPTION_KEY: "" }, "the app has users"],
-  ["encryption key error", { PYLON_SSO_ENCRYPTION_KEY: "this-is-a-secret-for-everybody-to-read" }, "tried first"],
-  ["JWT secret error", { PYLON_JWT_SECRET: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }, "few different"],
-  ["OAuth error", { PYLON_OAUTH_GITHUB_CLIENT_ID: "abc" }, "PYLON_OAUTH_GITHUB_CLIENT_SECRET is not set"],
+  [
+    "encryption key error",
+    { PYLON_SSO_ENCRYPTION_KEY: "this-is-a-secret-for-everybody-to-read" },
+    "tried first",
+  ],
+  [
+    "JWT secret error",
+    { PYLON_JWT_SECRET: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+    "few different",
+  ],
+  [
+    "OAuth error",
+    { PYLON_OAUTH_GITHUB_CLIENT_ID: "abc" },
+    "PYLON_OAUTH_GITHUB_CLIENT_SECRET is not set",
+  ],
   ["CORS error", { PYLON_CORS_ORIGIN: "" }, "is not set"],
   ["CORS error", { PYLON_CORS_ORIGIN: "*" }, "has a *"],
-  ["CORS error", { PYLON_CORS_ORIGIN: "https://a.example.com,http://b.example.com" }, "http://b.example.com"],
+  [
+    "CORS error",
+    { PYLON_CORS_ORIGIN: "https://a.example.com,http://b.example.com" },
+    "http://b.example.com",
+  ],
   ["public URL error", { PYLON_PUBLIC_URL: "" }, "is not set"],
   ["public URL error", { PYLON_PUBLIC_URL: "http://api.example.com" }, "wants https"],
   ["cookies error", { PYLON_COOKIE_SECURE: "0" }, "take it out"],
@@ -61,31 +114,86 @@ test.each<[string, Record<string, string>, string]>([
   ["proxies warning", { PYLON_TRUST_PROXY_HOPS: "7" }, "callers choose"],
   ["mail warning", { PYLON_EMAIL_PROVIDER: "", PYLON_EMAIL_FROM: "" }, "PYLON_EMAIL_PROVIDER"],
   ["configuration error", { PYLON_DRAIN_SECS: "soon" }, "PYLON_DRAIN_SECS"],
-  ["database TLS error", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop" }, "sslmode=require"],
-  ["redis warning", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" }, "rate limits and ctx.cache count for each alone; rooms go through Postgres"],
-  ["files warning", { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" }, "PYLON_FILES_PROVIDER=s3"],
+  [
+    "database TLS error",
+    { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop" },
+    "sslmode=require",
+  ],
+  [
+    "redis warning",
+    { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" },
+    "rate limits and ctx.cache count for each alone; rooms go through Postgres",
+  ],
+  [
+    "files warning",
+    { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" },
+    "PYLON_FILES_PROVIDER=s3",
+  ],
   ["files error", { PYLON_FILES_PROVIDER: "s3" }, "PYLON_S3_BUCKET"],
-  ["migration warning", { DATABASE_URL: "postgres://u:canary-password@localhost:1/shop" }, "can't be reached from here"],
-  ["names warning", { PYLON_CORS_ORIGINS: "https://app.example.com" }, "PYLON_CORS_ORIGINS (did you mean PYLON_CORS_ORIGIN?)"],
-  ["names warning", { PYLON_TRUST_PROXY_HOP: "2", PYLON_SOMETHING_OF_MY_OWN: "1" }, "PYLON_SOMETHING_OF_MY_OWN"],
+  [
+    "migration warning",
+    { DATABASE_URL: "postgres://u:canary-password@localhost:1/shop" },
+    "can't be reached from here",
+  ],
+  [
+    "names warning",
+    { PYLON_CORS_ORIGINS: "https://app.example.com" },
+    "PYLON_CORS_ORIGINS (did you mean PYLON_CORS_ORIGIN?)",
+  ],
+  [
+    "names warning",
+    { PYLON_TRUST_PROXY_HOP: "2", PYLON_SOMETHING_OF_MY_OWN: "1" },
+    "PYLON_SOMETHING_OF_MY_OWN",
+  ],
 ])("%s: %j", async (trouble, env, message) => {
   const { text, trouble: all, found, exitCode } = await diagnose(env);
   expect(all).toContain(trouble);
   expect(found[trouble.replace(/ \w+$/, "")]?.message).toContain(message);
   expect(exitCode).toBe(all.some((entry) => entry.endsWith(" error")) ? 1 : 0);
-  const secrets = Object.entries({ ...GOOD, ...env }).filter(([name, value]) => /TOKEN|KEY|SECRET/.test(name) && value.length > 10).map(([, value]) => value);
+  const secrets = Object.entries({ ...GOOD, ...env })
+    .filter(([name, value]) => /TOKEN|KEY|SECRET/.test(name) && value.length > 10)
+    .map(([, value]) => value);
   for (const secret of [...secrets, "canary-password"]) expect(text).not.toContain(secret);
 });
 
 describe("what lies in the folder", () => {
   test.each<[string, Record<string, string>, string]>([
-    ["policies warning", { "app.ts": app("", '[entity("User", { email: field.string() }), entity("Note", { text: field.string() }), entity("Open", { a: field.string() })]') }, "No policy names Open"],
+    [
+      "policies warning",
+      {
+        "app.ts": app(
+          "",
+          '[entity("User", { email: field.string() }), entity("Note", { text: field.string() }), entity("Open", { a: field.string() })]',
+        ),
+      },
+      "No policy names Open",
+    ],
     ["policies warning", { "app.ts": app('access: "public",') }, "everyone may read and write"],
-    ["plugins error", { "app.ts": app('plugins: [{ name: "file_storage", config: { bucket: "${env.MY_BUCKET}" } }],') }, "MY_BUCKET"],
+    [
+      "plugins error",
+      {
+        "app.ts": app(
+          'plugins: [{ name: "file_storage", config: { bucket: "${env.MY_BUCKET}" } }],',
+        ),
+      },
+      "MY_BUCKET",
+    ],
     ["app error", { "app.ts": "export default (;" }, ""],
-    ["versions warning", { "package.json": '{"devDependencies":{"@pylonsync/cli":"^0.1.0"}}' }, "exact version"],
-    [".env in the image error", { Dockerfile: "FROM scratch", ".env.production": "", ".dockerignore": ".env\n" }, ".env.production"],
-    [".env in the image error", { Dockerfile: "FROM scratch", ".dockerignore": ".env*\n!.env\n" }, "lets .env into"],
+    [
+      "versions warning",
+      { "package.json": '{"devDependencies":{"@pylonsync/cli":"^0.1.0"}}' },
+      "exact version",
+    ],
+    [
+      ".env in the image error",
+      { Dockerfile: "FROM scratch", ".env.production": "", ".dockerignore": ".env\n" },
+      ".env.production",
+    ],
+    [
+      ".env in the image error",
+      { Dockerfile: "FROM scratch", ".dockerignore": ".env*\n!.env\n" },
+      "lets .env into",
+    ],
     ["versions error", { "package.json": '{"devDependencies":' }, "mend it"],
     ["versions error", { "package.json": "[]" }, "mend it"],
   ])("%s", async (trouble, files, message) => {
@@ -98,37 +206,83 @@ describe("what lies in the folder", () => {
   test("no lock file", async () => {
     using empty = new TempFolder();
     empty.write({ "app.ts": app(), "package.json": "{}" });
-    const { stdout } = await pylon(["doctor", "--production", "--json", empty.path], folder.path, GOOD);
-    expect(JSON.parse(stdout)).toMatchObject({ checks: expect.arrayContaining([expect.objectContaining({ name: "lock file", status: "error" })]) });
+    const { stdout } = await pylon(
+      ["doctor", "--production", "--json", empty.path],
+      folder.path,
+      GOOD,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      checks: expect.arrayContaining([
+        expect.objectContaining({ name: "lock file", status: "error" }),
+      ]),
+    });
   });
 
-  test.each([["bun.lock here", "bun.lock"], ["package-lock.json above", "../package-lock.json"]])("the Dockerfile copies package-lock.json, and there is a %s", async (_what, lock) => {
+  test.each([
+    ["bun.lock here", "bun.lock"],
+    ["package-lock.json above", "../package-lock.json"],
+  ])("the Dockerfile copies package-lock.json, and there is a %s", async (_what, lock) => {
     using workspace = new TempFolder();
-    workspace.write({ "app/app.ts": app(), "app/package.json": "{}", [join("app", lock)]: "{}", "app/.dockerignore": ".env*\n" });
+    workspace.write({
+      "app/app.ts": app(),
+      "app/package.json": "{}",
+      [join("app", lock)]: "{}",
+      "app/.dockerignore": ".env*\n",
+    });
     const lockCheck = async (): Promise<Check | undefined> => {
-      const { stdout } = await pylon(["doctor", "--production", "--json", join(workspace.path, "app")], folder.path, GOOD);
-      return (JSON.parse(stdout) as { checks: Check[] }).checks.find(({ name }) => name === "lock file");
+      const { stdout } = await pylon(
+        ["doctor", "--production", "--json", join(workspace.path, "app")],
+        folder.path,
+        GOOD,
+      );
+      return (JSON.parse(stdout) as { checks: Check[] }).checks.find(
+        ({ name }) => name === "lock file",
+      );
     };
     expect((await lockCheck())?.status).toBe("pass");
-    workspace.write({ "app/Dockerfile": readFileSync(join(import.meta.dir, "../../../../deploy/docker/app.Dockerfile"), "utf8") });
-    expect(await lockCheck()).toMatchObject({ status: "error", message: expect.stringContaining("npm install") });
+    workspace.write({
+      "app/Dockerfile": readFileSync(
+        join(import.meta.dir, "../../../../deploy/docker/app.Dockerfile"),
+        "utf8",
+      ),
+    });
+    expect(await lockCheck()).toMatchObject({
+      status: "error",
+      message: expect.stringContaining("npm install"),
+    });
     workspace.write({ "app/package-lock.json": "{}" });
     expect((await lockCheck())?.status).toBe("pass");
   });
 
   test("of an app that does not load nothing passes that depends on it", async () => {
     folder.write({ "app.ts": "export default (;" });
-    const { found } = await diagnose({ PYLON_SSO_ENCRYPTION_KEY: "", PYLON_EMAIL_PROVIDER: "", PYLON_EMAIL_FROM: "" });
+    const { found } = await diagnose({
+      PYLON_SSO_ENCRYPTION_KEY: "",
+      PYLON_EMAIL_PROVIDER: "",
+      PYLON_EMAIL_FROM: "",
+    });
     expect(found["app"]?.status).toBe("error");
-    for (const name of ["policies", "plugins", "files", "mail", "encryption key"]) expect(found[name]).toMatchObject({ name, status: "warning", message: expect.stringContaining("the app has errors") });
+    for (const name of ["policies", "plugins", "files", "mail", "encryption key"])
+      expect(found[name]).toMatchObject({
+        name,
+        status: "warning",
+        message: expect.stringContaining("the app has errors"),
+      });
   });
 
   test(".env in git is an error; an example of one is not", async () => {
     folder.write({ ".env": "A=b", ".env.example": "A=" });
-    for (const args of [["init", "-q"], ["add", ".env.example"]]) spawnSync("git", args, { cwd: folder.path });
+    for (const args of [
+      ["init", "-q"],
+      ["add", ".env.example"],
+    ])
+      spawnSync("git", args, { cwd: folder.path });
     expect((await diagnose()).trouble).toEqual([]);
     spawnSync("git", ["add", "-f", ".env"], { cwd: folder.path });
-    expect((await diagnose()).found[".env in git"]).toMatchObject({ status: "error", message: expect.stringContaining("git rm --cached") });
+    expect((await diagnose()).found[".env in git"]).toMatchObject({
+      status: "error",
+      message: expect.stringContaining("git rm --cached"),
+    });
   });
 
   test("a migration that would lose data is an error, what the app has no more a warning, seen without touching the database", async () => {
@@ -136,34 +290,68 @@ describe("what lies in the folder", () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path, env)).exitCode).toBe(0);
     expect((await diagnose(env)).trouble).toEqual([]);
     const found = async (fields: string): Promise<unknown> => {
-      folder.write({ "app.ts": app("", `[entity("User", { email: field.string() }), entity("Note", { ${fields} })]`) });
+      folder.write({
+        "app.ts": app(
+          "",
+          `[entity("User", { email: field.string() }), entity("Note", { ${fields} })]`,
+        ),
+      });
       const before = snapshot();
       const { migration } = (await diagnose(env)).found;
       expect(snapshot()).toEqual(before);
       return migration;
     };
-    expect(await found("words: field.string().optional()")).toMatchObject({ status: "warning", message: expect.stringContaining("keeps it (drop Note.text") });
-    expect(await found("text: field.int()")).toMatchObject({ status: "error", message: expect.stringContaining("change Note.text") });
+    expect(await found("words: field.string().optional()")).toMatchObject({
+      status: "warning",
+      message: expect.stringContaining("keeps it (drop Note.text"),
+    });
+    expect(await found("text: field.int()")).toMatchObject({
+      status: "error",
+      message: expect.stringContaining("change Note.text"),
+    });
   });
 });
 
 test(".env.production is read, .env is not, and the process wins", async () => {
-  folder.write({ ".env.production": "PYLON_TRUST_PROXY_HOPS=9\nPYLON_COOKIE_SECURE=0\n", ".env": "PYLON_DEV_MODE=1\n" });
+  folder.write({
+    ".env.production": "PYLON_TRUST_PROXY_HOPS=9\nPYLON_COOKIE_SECURE=0\n",
+    ".env": "PYLON_DEV_MODE=1\n",
+  });
   expect((await diagnose()).trouble).toEqual(["cookies error"]);
 });
 
 describe("without variables in the process", () => {
   const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
-  const fileOf = (values: Readonly<Record<string, string>>): string => Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join("");
-  const ofDeployment = (file: string): string => readFileSync(join(import.meta.dir, "../../../../deploy", file), "utf8");
+  const fileOf = (values: Readonly<Record<string, string>>): string =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join("");
+  const ofDeployment = (file: string): string =>
+    readFileSync(join(import.meta.dir, "../../../../deploy", file), "utf8");
   const diagnoseFiles = async (...args: string[]): ReturnType<typeof diagnose> => {
-    const { exitCode, stdout, stderr } = await pylon(["doctor", "--production", "--json", ...args], folder.path);
+    const { exitCode, stdout, stderr } = await pylon(
+      ["doctor", "--production", "--json", ...args],
+      folder.path,
+    );
     const { checks = [] } = JSON.parse(stdout) as { checks?: Check[] };
-    return { exitCode, text: stdout + stderr, found: Object.fromEntries(checks.map((check) => [check.name, check])), trouble: checks.filter(({ status }) => status !== "pass").map(({ name, status }) => `${name} ${status}`) };
+    return {
+      exitCode,
+      text: stdout + stderr,
+      found: Object.fromEntries(checks.map((check) => [check.name, check])),
+      trouble: checks
+        .filter(({ status }) => status !== "pass")
+        .map(({ name, status }) => `${name} ${status}`),
+    };
   };
 
   test(".env.systemd is read by itself where it is, with what the unit says", async () => {
-    folder.write({ ".env.systemd": fileOf(GOOD), "pylon.service": ofDeployment("systemd/pylon.service").replaceAll("/var/lib/pylon-app", join(folder.path, "data")) });
+    folder.write({
+      ".env.systemd": fileOf(GOOD),
+      "pylon.service": ofDeployment("systemd/pylon.service").replaceAll(
+        "/var/lib/pylon-app",
+        join(folder.path, "data"),
+      ),
+    });
     const { trouble, found, exitCode } = await diagnoseFiles();
     expect({ trouble, exitCode }).toEqual({ trouble: [], exitCode: 0 });
     expect(found["configuration"]?.message).toContain(".env.systemd and pylon.service");
@@ -171,32 +359,76 @@ describe("without variables in the process", () => {
   });
 
   test("beside .env.production it is named, and looked at when it is asked for", async () => {
-    folder.write({ ".env.production": fileOf(GOOD), ".env.systemd": fileOf({ ...GOOD, PYLON_COOKIE_SECURE: "0" }) });
+    folder.write({
+      ".env.production": fileOf(GOOD),
+      ".env.systemd": fileOf({ ...GOOD, PYLON_COOKIE_SECURE: "0" }),
+    });
     const { trouble, found } = await diagnoseFiles();
-    expect({ trouble, message: found["settings"]?.message }).toEqual({ trouble: ["settings warning"], message: expect.stringContaining("--env-file .env.systemd") });
+    expect({ trouble, message: found["settings"]?.message }).toEqual({
+      trouble: ["settings warning"],
+      message: expect.stringContaining("--env-file .env.systemd"),
+    });
     expect((await diagnoseFiles("--env-file", ".env.systemd")).trouble).toEqual(["cookies error"]);
   });
 
   test("--env-file names another file, also beside an sst.config.ts", async () => {
-    folder.write({ "sst.config.ts": "", ".env.production": "PYLON_COOKIE_SECURE=0\n", "deep/server.env": fileOf(GOOD) });
-    expect(await diagnoseFiles("--env-file", join("deep", "server.env"))).toMatchObject({ exitCode: 0, trouble: [] });
-    expect(await diagnoseFiles("--env-file", "nowhere")).toMatchObject({ exitCode: 64, text: expect.stringContaining("DOCTOR_NO_ENV_FILE") });
-    expect((await pylon(["doctor", "--env-file", "deep/server.env"], folder.path, none)).exitCode).toBe(64);
+    folder.write({
+      "sst.config.ts": "",
+      ".env.production": "PYLON_COOKIE_SECURE=0\n",
+      "deep/server.env": fileOf(GOOD),
+    });
+    expect(await diagnoseFiles("--env-file", join("deep", "server.env"))).toMatchObject({
+      exitCode: 0,
+      trouble: [],
+    });
+    expect(await diagnoseFiles("--env-file", "nowhere")).toMatchObject({
+      exitCode: 64,
+      text: expect.stringContaining("DOCTOR_NO_ENV_FILE"),
+    });
+    expect(
+      (await pylon(["doctor", "--env-file", "deep/server.env"], folder.path, none)).exitCode,
+    ).toBe(64);
   });
 
   test("[env] of fly.toml counts, and a secret in it is an error", async () => {
-    folder.write({ ".env.production": fileOf({ ...SECRETS, PYLON_EMAIL_PROVIDER: "ses", PYLON_EMAIL_FROM: "hi@example.com" }), "fly.toml": ofDeployment("fly/fly.toml") });
+    folder.write({
+      ".env.production": fileOf({
+        ...SECRETS,
+        PYLON_EMAIL_PROVIDER: "ses",
+        PYLON_EMAIL_FROM: "hi@example.com",
+      }),
+      "fly.toml": ofDeployment("fly/fly.toml"),
+    });
     expect(await diagnoseFiles()).toMatchObject({ exitCode: 0, trouble: [] });
-    folder.write({ "fly.toml": ofDeployment("fly/fly.toml").replace("[env]", '[env]\n  STRIPE_SECRET = "canary-of-stripe"') });
+    folder.write({
+      "fly.toml": ofDeployment("fly/fly.toml").replace(
+        "[env]",
+        '[env]\n  STRIPE_SECRET = "canary-of-stripe"',
+      ),
+    });
     const { exitCode, found, text } = await diagnoseFiles();
-    expect({ exitCode, check: found["plain secrets"] }).toMatchObject({ exitCode: 1, check: { status: "error", message: expect.stringContaining("STRIPE_SECRET") } });
+    expect({ exitCode, check: found["plain secrets"] }).toMatchObject({
+      exitCode: 1,
+      check: { status: "error", message: expect.stringContaining("STRIPE_SECRET") },
+    });
     expect(text).not.toContain("canary");
   });
 });
 
-test.each(["DATABASE_URL", "PYLON_SMTP_URL", "PYLON_OAUTH_GITHUB_CLIENT_SECRET", "PYLON_OAUTH_APPLE_PRIVATE_KEY", "STRIPE_API_KEY", "BOT_TOKEN", "LEGACY_PASSWORD"])("%s in PYLON_VARIABLES is an error", async (name) => {
+test.each([
+  "DATABASE_URL",
+  "PYLON_SMTP_URL",
+  "PYLON_OAUTH_GITHUB_CLIENT_SECRET",
+  "PYLON_OAUTH_APPLE_PRIVATE_KEY",
+  "STRIPE_API_KEY",
+  "BOT_TOKEN",
+  "LEGACY_PASSWORD",
+])("%s in PYLON_VARIABLES is an error", async (name) => {
   // As infra/settings.ts was before it looked itself.
-  folder.write({ "sst.config.ts": "createDatabase(", "infra/settings.ts": `export const readSettings = () => ({ domain: "a.example.com", corsOrigin: "https://a.example.com", secrets: [], variables: { ${name}: "canary-of-it", PYLON_OAUTH_APPLE_KEY_ID: "1" } });` });
+  folder.write({
+    "sst.config.ts": "createDatabase(",
+    "infra/settings.ts": `export const readSettings = () => ({ domain: "a.example.com", corsOrigin: "https://a.example.com", secrets: [], variables: { ${name}: "canary-of-it", PYLON_OAUTH_APPLE_KEY_ID: "1" } });`,
+  });
   const { found, text } = await diagnose();
   const { status, message } = found["plain secrets"] ?? expect.unreachable("nobody looked");
   expect({ status, message }).toEqual({ status: "error", message: expect.stringContaining(name) });
@@ -206,10 +438,21 @@ test.each(["DATABASE_URL", "PYLON_SMTP_URL", "PYLON_OAUTH_GITHUB_CLIENT_SECRET",
 
 test("the names that infra/ reads are known", async () => {
   const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
-  folder.write({ "sst.config.ts": "createDatabase(", "infra/settings.ts": `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n// PYLON_OF_MY_INFRA\n` });
+  folder.write({
+    "sst.config.ts": "createDatabase(",
+    "infra/settings.ts": `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n// PYLON_OF_MY_INFRA\n`,
+  });
   folder.write({ ".env": "PYLON_DOMAIN=example.com\n" });
-  const env = { PYLON_DOMAIN: "example.com", PYLON_DNS: "aws", PYLON_ALARM_EMAIL: "a@example.com", PYLON_VARIABLES: "PYLON_OF_MY_INFRA,PYLON_OF_NOBODY", PYLON_OF_MY_INFRA: "1", PYLON_OF_NOBODY: "2" };
-  const { message } = (await diagnose(env)).found["names"] ?? expect.unreachable("names were not looked at");
+  const env = {
+    PYLON_DOMAIN: "example.com",
+    PYLON_DNS: "aws",
+    PYLON_ALARM_EMAIL: "a@example.com",
+    PYLON_VARIABLES: "PYLON_OF_MY_INFRA,PYLON_OF_NOBODY",
+    PYLON_OF_MY_INFRA: "1",
+    PYLON_OF_NOBODY: "2",
+  };
+  const { message } =
+    (await diagnose(env)).found["names"] ?? expect.unreachable("names were not looked at");
   expect(message).toContain("reads no PYLON_OF_NOBODY:");
   const { stdout } = await pylon(["doctor", "--json"], folder.path, env);
   const { checks } = JSON.parse(stdout) as { checks: Check[] };
@@ -218,19 +461,38 @@ test("the names that infra/ reads are known", async () => {
 
 test("with an sst.config.ts the stage's own settings are checked, and what it lacks is named", async () => {
   const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
-  folder.write({ "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"), "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8") });
+  folder.write({
+    "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"),
+    "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8"),
+  });
   const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
-  expect((await diagnose(none)).found["settings"]).toMatchObject({ status: "error", message: expect.stringContaining("PYLON_DOMAIN") });
-  folder.write({ ".env": "PYLON_DOMAIN=example.com\n", ".env.staging": "PYLON_DOMAIN=api.example.com\nPYLON_VARIABLES=PYLON_COOKIE_SECURE\nPYLON_COOKIE_SECURE=0\n" });
+  expect((await diagnose(none)).found["settings"]).toMatchObject({
+    status: "error",
+    message: expect.stringContaining("PYLON_DOMAIN"),
+  });
+  folder.write({
+    ".env": "PYLON_DOMAIN=example.com\n",
+    ".env.staging":
+      "PYLON_DOMAIN=api.example.com\nPYLON_VARIABLES=PYLON_COOKIE_SECURE\nPYLON_COOKIE_SECURE=0\n",
+  });
   const { found, trouble } = await diagnose(none, "--stage", "staging");
   expect(found["public URL"]?.message).toBe("https://staging.api.example.com");
   expect(trouble).toEqual(["cookies error", "mail warning"]);
 });
 
-/** Every file of the folder with what changes when it is written, but for the index in which readers of SQLite too keep their locks. */
+/**
+ * Every file of the folder with what changes when it is written, but for the index in which readers
+ * of SQLite too keep their locks.
+ */
 function snapshot(): unknown {
-  return readdirSync(folder.path, { recursive: true, withFileTypes: true }).filter(({ name }) => !name.endsWith("-shm")).map((entry) => {
-    const path = join(entry.parentPath, entry.name);
-    return [path, statSync(path).mtimeMs, entry.isFile() ? readFileSync(path).toString("base64") : null];
-  });
+  return readdirSync(folder.path, { recursive: true, withFileTypes: true })
+    .filter(({ name }) => !name.endsWith("-shm"))
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return [
+        path,
+        statSync(path).mtimeMs,
+        entry.isFile() ? readFileSync(path).toString("base64") : null,
+      ];
+    });
 }

@@ -6,7 +6,12 @@ import { error, pass, warning, type Check } from "./check.ts";
 import { checkData } from "./data.ts";
 import { checkRuntime } from "./machine.ts";
 import { checkNames } from "./names.ts";
-import { productionSettings, withStandIns, type ProductionSettings, type SettingsOptions } from "./production-settings.ts";
+import {
+  productionSettings,
+  withStandIns,
+  type ProductionSettings,
+  type SettingsOptions,
+} from "./production-settings.ts";
 import { checkRepository } from "./repository.ts";
 import { checkPlainSecrets, checkSecrets } from "./secrets.ts";
 import { checkWeb } from "./web.ts";
@@ -18,7 +23,12 @@ interface Production extends SettingsOptions {
 }
 
 /** Everything that `pylon doctor --production` looks at. It only reads. */
-export async function checkProduction({ dir, entry, env, ...options }: Production): Promise<Check[]> {
+export async function checkProduction({
+  dir,
+  entry,
+  env,
+  ...options
+}: Production): Promise<Check[]> {
   const loaded = await loadApp(dir, { entry, dev: true });
   const always = [checkRuntime(), checkApp(loaded), checkPolicies(loaded), ...checkRepository(dir)];
   let settings: ProductionSettings;
@@ -28,18 +38,43 @@ export async function checkProduction({ dir, entry, env, ...options }: Productio
     return [...always, error("settings", cause instanceof Error ? cause.message : String(cause))];
   }
   const manifest = compileApp(loaded, { dev: false }).app?.manifest ?? null;
-  const hasUsers = manifest === null ? null : manifest.entities.some(({ name }) => name === (manifest.auth?.user?.entity ?? "User"));
+  const hasUsers =
+    manifest === null
+      ? null
+      : manifest.entities.some(({ name }) => name === (manifest.auth?.user?.entity ?? "User"));
   const { check, config } = checkConfig(dir, settings);
-  return [...always, check, ...checkUnread(settings), checkNames(settings), checkPlainSecrets(settings), ...checkWeb(settings, hasUsers), ...checkSecrets(settings, hasUsers), ...(await checkData(settings, manifest, config))];
+  return [
+    ...always,
+    check,
+    ...checkUnread(settings),
+    checkNames(settings),
+    checkPlainSecrets(settings),
+    ...checkWeb(settings, hasUsers),
+    ...checkSecrets(settings, hasUsers),
+    ...(await checkData(settings, manifest, config)),
+  ];
 }
 
 function checkUnread({ source, unread }: ProductionSettings): Check[] {
-  return unread === null ? [] : [warning("settings", `This is about ${source}. ${unread} is there too: \`pylon doctor --production --env-file ${unread}\` looks at that server.`)];
+  return unread === null
+    ? []
+    : [
+        warning(
+          "settings",
+          `This is about ${source}. ${unread} is there too: \`pylon doctor --production --env-file ${unread}\` looks at that server.`,
+        ),
+      ];
 }
 
-function checkConfig(dir: string, settings: ProductionSettings): { readonly check: Check; readonly config: Config | null } {
+function checkConfig(
+  dir: string,
+  settings: ProductionSettings,
+): { readonly check: Check; readonly config: Config | null } {
   try {
-    return { config: loadConfig(withStandIns(settings), servedData(dir, settings.env)), check: pass("configuration", `every variable of ${settings.source} is usable`) };
+    return {
+      config: loadConfig(withStandIns(settings), servedData(dir, settings.env)),
+      check: pass("configuration", `every variable of ${settings.source} is usable`),
+    };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
     return { config: null, check: error("configuration", cause.message) };

@@ -4,7 +4,13 @@ import { dirname, join } from "node:path";
 import { error, pass, warning, type Check } from "./check.ts";
 
 const NPM_LOCK_FILE = "package-lock.json";
-const LOCK_FILES = [NPM_LOCK_FILE, "npm-shrinkwrap.json", "bun.lock", "pnpm-lock.yaml", "yarn.lock"];
+const LOCK_FILES = [
+  NPM_LOCK_FILE,
+  "npm-shrinkwrap.json",
+  "bun.lock",
+  "pnpm-lock.yaml",
+  "yarn.lock",
+];
 const EXACT = /^(\d+\.\d+\.\d+([-+][\w.+-]+)?|file:.*|link:.*|workspace:.*)$/;
 
 /** Whether what is built is what was tried, and nothing secret is built in. */
@@ -13,61 +19,111 @@ export function checkRepository(dir: string): Check[] {
 }
 
 function checkLock(dir: string): Check {
-  if (!existsSync(join(dir, "package.json"))) return warning("lock file", "There is no package.json: `pylon init` makes one, and a build needs it.");
+  if (!existsSync(join(dir, "package.json")))
+    return warning(
+      "lock file",
+      "There is no package.json: `pylon init` makes one, and a build needs it.",
+    );
   const found = LOCK_FILES.find((name) => isHereOrAbove(dir, name));
-  if (found === undefined) return error("lock file", "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.");
+  if (found === undefined)
+    return error(
+      "lock file",
+      "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.",
+    );
   if (imageCopies(dir, NPM_LOCK_FILE) && !existsSync(join(dir, NPM_LOCK_FILE))) {
-    return error("lock file", `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install --workspaces=false\` here and commit what it writes, or change the Dockerfile.`);
+    return error(
+      "lock file",
+      `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install --workspaces=false\` here and commit what it writes, or change the Dockerfile.`,
+    );
   }
   return pass("lock file", found);
 }
 
 function imageCopies(dir: string, file: string): boolean {
   const path = join(dir, "Dockerfile");
-  return existsSync(path) && new RegExp(`^COPY .*\\b${RegExp.escape(file)}`, "m").test(readFileSync(path, "utf8"));
+  return (
+    existsSync(path) &&
+    new RegExp(`^COPY .*\\b${RegExp.escape(file)}`, "m").test(readFileSync(path, "utf8"))
+  );
 }
 
 function isHereOrAbove(dir: string, name: string): boolean {
   const parent = dirname(dir);
-  return existsSync(join(dir, name)) || (parent !== dir && !existsSync(join(dir, ".git")) && isHereOrAbove(parent, name));
+  return (
+    existsSync(join(dir, name)) ||
+    (parent !== dir && !existsSync(join(dir, ".git")) && isHereOrAbove(parent, name))
+  );
 }
 
 function checkVersions(dir: string): Check {
   const file = join(dir, "package.json");
   if (!existsSync(file)) return pass("versions", "no packages");
   const found = packageJson(file);
-  if (found === null) return error("versions", "package.json is no JSON object, so nothing can be installed from it: mend it.");
+  if (found === null)
+    return error(
+      "versions",
+      "package.json is no JSON object, so nothing can be installed from it: mend it.",
+    );
   const { dependencies = {}, devDependencies = {} } = found;
-  const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => (name.startsWith("@pylonsync/") || name === "sst") && !EXACT.test(version));
+  const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(
+    ([name, version]) => (name.startsWith("@pylonsync/") || name === "sst") && !EXACT.test(version),
+  );
   if (loose.length === 0) return pass("versions", "Pylon's packages are pinned");
-  return warning("versions", `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by itself: write an exact version, such as 1.2.3.`);
+  return warning(
+    "versions",
+    `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by itself: write an exact version, such as 1.2.3.`,
+  );
 }
 
 /** Null when it can't be read as what npm writes. */
-function packageJson(file: string): Readonly<Record<string, Record<string, string> | undefined>> | null {
+function packageJson(
+  file: string,
+): Readonly<Record<string, Record<string, string> | undefined>> | null {
   try {
     const found: unknown = JSON.parse(readFileSync(file, "utf8"));
-    return typeof found === "object" && found !== null && !Array.isArray(found) ? (found as Record<string, Record<string, string>>) : null;
+    return typeof found === "object" && found !== null && !Array.isArray(found)
+      ? (found as Record<string, Record<string, string>>)
+      : null;
   } catch {
     return null;
   }
 }
 
 function checkGit(dir: string): Check {
-  const { status, stdout } = spawnSync("git", ["ls-files", "--", ".env", ".env.*"], { cwd: dir, encoding: "utf8" });
+  const { status, stdout } = spawnSync("git", ["ls-files", "--", ".env", ".env.*"], {
+    cwd: dir,
+    encoding: "utf8",
+  });
   if (status !== 0) return pass(".env in git", "the folder is in no repository");
-  const tracked = stdout.split("\n").filter((file) => file !== "" && !/\.(example|sample|template)$/.test(file));
+  const tracked = stdout
+    .split("\n")
+    .filter((file) => file !== "" && !/\.(example|sample|template)$/.test(file));
   if (tracked.length === 0) return pass(".env in git", "none");
-  return error(".env in git", `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to .gitignore, and make new secrets, for the old ones are in the history.`);
+  return error(
+    ".env in git",
+    `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to .gitignore, and make new secrets, for the old ones are in the history.`,
+  );
 }
 
 function checkImage(dir: string): Check {
   if (!existsSync(join(dir, "Dockerfile"))) return pass(".env in the image", "no image is built");
-  const secret = readdirSync(dir).filter((name) => /^\.env(\..+)?$/.test(name) && !/\.(example|sample|template)$/.test(name));
+  const secret = readdirSync(dir).filter(
+    (name) => /^\.env(\..+)?$/.test(name) && !/\.(example|sample|template)$/.test(name),
+  );
   const file = join(dir, ".dockerignore");
-  const patterns = existsSync(file) ? readFileSync(file, "utf8").split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")) : [];
+  const patterns = existsSync(file)
+    ? readFileSync(file, "utf8")
+        .split("\n")
+        .map((line) => line.trim())
+        .filter((line) => line !== "" && !line.startsWith("#"))
+    : [];
   const inside = [...new Set([".env", ...secret])].filter((name) => !isIgnored(name, patterns));
-  return inside.length === 0 ? pass(".env in the image", ".dockerignore keeps it out") : error(".env in the image", `.dockerignore lets ${inside.join(", ")} into the image: add .env* to it.`);
+  return inside.length === 0
+    ? pass(".env in the image", ".dockerignore keeps it out")
+    : error(
+        ".env in the image",
+        `.dockerignore lets ${inside.join(", ")} into the image: add .env* to it.`,
+      );
 }
 
 /** As Docker reads them: the last pattern that fits decides, and `!` takes back. */

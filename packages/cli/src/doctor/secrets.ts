@@ -3,20 +3,35 @@ import { error, notChecked, pass, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
 /** What people write where a secret should be. */
-const WELL_KNOWN = /admin|change.?me|default|dev|example|letmein|password|pylon|qwerty|secret|test|token|1234/i;
+const WELL_KNOWN =
+  /admin|change.?me|default|dev|example|letmein|password|pylon|qwerty|secret|test|token|1234/i;
 const LEAST_LENGTH = 32;
 const LEAST_DIFFERENT = 10;
 const ENCRYPTION_KEY = "PYLON_SSO_ENCRYPTION_KEY";
 
-/** The server's own secrets: there, and nothing that can be guessed. Their values are in no message. */
+/**
+ * The server's own secrets: there, and nothing that can be guessed. Their values are in no message.
+ */
 export function checkSecrets(settings: ProductionSettings, hasUsers: boolean | null): Check[] {
-  return [checkAdminToken(settings), checkEncryptionKey(settings, hasUsers), ...checkStrength("JWT secret", "PYLON_JWT_SECRET", settings), ...checkOAuthPairs(settings)];
+  return [
+    checkAdminToken(settings),
+    checkEncryptionKey(settings, hasUsers),
+    ...checkStrength("JWT secret", "PYLON_JWT_SECRET", settings),
+    ...checkOAuthPairs(settings),
+  ];
 }
 
 function checkAdminToken(settings: ProductionSettings): Check {
   const name = "PYLON_ADMIN_TOKEN";
-  if (!isSet(settings, name)) return error("admin token", `${name} is not set, so metrics, logs and export are closed: make one with ${generate(settings)}.`);
-  return checkStrength("admin token", name, settings)[0] ?? pass("admin token", `${name} is a secret of the stage`);
+  if (!isSet(settings, name))
+    return error(
+      "admin token",
+      `${name} is not set, so metrics, logs and export are closed: make one with ${generate(settings)}.`,
+    );
+  return (
+    checkStrength("admin token", name, settings)[0] ??
+    pass("admin token", `${name} is a secret of the stage`)
+  );
 }
 
 /** Whether a secret is where others can read it. */
@@ -24,17 +39,36 @@ export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   const secrets = plain.filter(isSecretName);
   if (secrets.length === 0) return pass("plain secrets", "none");
   const names = secrets.join(", ");
-  if (kind === "sst") return error("plain secrets", `PYLON_VARIABLES names ${names}, whose value would be plain text in the task definition: name it in PYLON_SECRETS instead, and give its value by \`pylon secrets set ${secrets[0] ?? ""}\`.`);
-  return error("plain secrets", `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a new one, and give it by \`fly secrets set\`.`);
+  if (kind === "sst")
+    return error(
+      "plain secrets",
+      `PYLON_VARIABLES names ${names}, whose value would be plain text in the task definition: name it in PYLON_SECRETS instead, and give its value by \`pylon secrets set ${secrets[0] ?? ""}\`.`,
+    );
+  return error(
+    "plain secrets",
+    `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a new one, and give it by \`fly secrets set\`.`,
+  );
 }
 
 /** @param hasUsers null when the app does not load, and nobody knows */
 function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | null): Check {
-  if (isSet(settings, ENCRYPTION_KEY)) return checkStrength("encryption key", ENCRYPTION_KEY, settings)[0] ?? pass("encryption key", `${ENCRYPTION_KEY} is a secret of the stage`);
+  if (isSet(settings, ENCRYPTION_KEY))
+    return (
+      checkStrength("encryption key", ENCRYPTION_KEY, settings)[0] ??
+      pass("encryption key", `${ENCRYPTION_KEY} is a secret of the stage`)
+    );
   if (hasUsers === null) return notChecked("encryption key");
-  const isUsed = hasUsers || Object.keys(settings.env).some((name) => /^PYLON_OAUTH_\w+_CLIENT_ID$/.test(name));
-  if (!isUsed) return pass("encryption key", `${ENCRYPTION_KEY} is not set, and the app has no users who would need it`);
-  return error("encryption key", `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`);
+  const isUsed =
+    hasUsers || Object.keys(settings.env).some((name) => /^PYLON_OAUTH_\w+_CLIENT_ID$/.test(name));
+  if (!isUsed)
+    return pass(
+      "encryption key",
+      `${ENCRYPTION_KEY} is not set, and the app has no users who would need it`,
+    );
+  return error(
+    "encryption key",
+    `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`,
+  );
 }
 
 /** Nothing for a variable whose value is not known here. */
@@ -42,30 +76,47 @@ function checkStrength(what: string, name: string, { env, kind }: ProductionSett
   const value = env[name] ?? "";
   if (value === "") return [];
   const weakness = weaknessOf(value);
-  const fix = kind === "sst" ? `\`pylon secrets generate ${name} --target sst\`` : "`openssl rand -hex 32`";
-  return [weakness === null ? pass(what, `${name} is set and strong`) : error(what, `${name} ${weakness}: make one with ${fix}.`)];
+  const fix =
+    kind === "sst" ? `\`pylon secrets generate ${name} --target sst\`` : "`openssl rand -hex 32`";
+  return [
+    weakness === null
+      ? pass(what, `${name} is set and strong`)
+      : error(what, `${name} ${weakness}: make one with ${fix}.`),
+  ];
 }
 
 function weaknessOf(value: string): string | null {
   if (value.length < LEAST_LENGTH) return `has fewer than ${LEAST_LENGTH} characters`;
   if (new Set(value).size < LEAST_DIFFERENT) return "has few different characters";
   // Random text of this length holds such a word once in millions; hexadecimal text hardly ever.
-  return WELL_KNOWN.test(value) && !/^[0-9a-f]+$/i.test(value) ? "is made of words that are tried first" : null;
+  return WELL_KNOWN.test(value) && !/^[0-9a-f]+$/i.test(value)
+    ? "is made of words that are tried first"
+    : null;
 }
 
 function checkOAuthPairs(settings: ProductionSettings): Check[] {
-  const parts = [...Object.keys(settings.env).filter((name) => isSet(settings, name)), ...settings.given].flatMap((name) => {
-    const [, provider, part] = /^PYLON_OAUTH_(\w+)_(CLIENT_ID|CLIENT_SECRET|PRIVATE_KEY)$/.exec(name) ?? [];
-    return provider === undefined || part === undefined ? [] : [{ provider, isId: part === "CLIENT_ID" }];
+  const parts = [
+    ...Object.keys(settings.env).filter((name) => isSet(settings, name)),
+    ...settings.given,
+  ].flatMap((name) => {
+    const [, provider, part] =
+      /^PYLON_OAUTH_(\w+)_(CLIENT_ID|CLIENT_SECRET|PRIVATE_KEY)$/.exec(name) ?? [];
+    return provider === undefined || part === undefined
+      ? []
+      : [{ provider, isId: part === "CLIENT_ID" }];
   });
   return [...new Set(parts.map(({ provider }) => provider))].map((provider) => {
-    const missing = [true, false].find((isId) => !parts.some((part) => part.provider === provider && part.isId === isId));
+    const missing = [true, false].find(
+      (isId) => !parts.some((part) => part.provider === provider && part.isId === isId),
+    );
     if (missing === undefined) return pass("OAuth", `${provider} has its id and its secret`);
-    return error("OAuth", `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, and its other half is: set both, or neither.`);
+    return error(
+      "OAuth",
+      `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, and its other half is: set both, or neither.`,
+    );
   });
 }
 
 function generate({ kind }: ProductionSettings): string {
   return kind === "sst" ? "`pylon secrets generate --target sst`" : "`pylon secrets generate`";
 }
-

@@ -4,7 +4,11 @@ import { withEnvFiles } from "../env-files.ts";
 import type { Option } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
-export const URL_OPTION = { type: "string", value: "URL", summary: "The server; default the one on this machine, by PYLON_PORT." } as const satisfies Option;
+export const URL_OPTION = {
+  type: "string",
+  value: "URL",
+  summary: "The server; default the one on this machine, by PYLON_PORT.",
+} as const satisfies Option;
 const TIMEOUT_MS = 10_000;
 
 /** Asks a running server as its admin. */
@@ -14,14 +18,19 @@ export class AdminClient {
 
   /**
    * @param url as the caller gave it
-   * @param own the process's environment; the token is there or in the app's `.env`, never in a flag, where others could read it
+   * @param own the process's environment; the token is there or in the app's `.env`, never in a
+   *   flag, where others could read it
    * @throws CommandError ADMIN_INVALID_URL, ADMIN_INSECURE_URL, ADMIN_NO_TOKEN
    */
   constructor(url: string | undefined, own: Environment) {
     const { env } = withEnvFiles(".", own);
     this.url = originOf(url ?? `http://127.0.0.1:${env["PYLON_PORT"] ?? "4321"}`);
     this.#token = env["PYLON_ADMIN_TOKEN"] ?? "";
-    if (this.#token === "") throw new CommandError("ADMIN_NO_TOKEN", "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The server tells only its admin.");
+    if (this.#token === "")
+      throw new CommandError(
+        "ADMIN_NO_TOKEN",
+        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The server tells only its admin.",
+      );
   }
 
   /** @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED */
@@ -31,24 +40,47 @@ export class AdminClient {
     let response: Response;
     try {
       // A redirect would take the token elsewhere.
-      response = await fetch(this.url + path, { headers: { Authorization: `Bearer ${this.#token}`, Accept: "*/*" }, redirect: "manual", signal: abort.signal });
+      response = await fetch(this.url + path, {
+        headers: { Authorization: `Bearer ${this.#token}`, Accept: "*/*" },
+        redirect: "manual",
+        signal: abort.signal,
+      });
     } catch (error) {
-      const why = abort.signal.aborted ? `did not answer within ${TIMEOUT_MS / 1000} s` : `can't be reached: ${error instanceof Error ? error.message : String(error)}`;
+      const why = abort.signal.aborted
+        ? `did not answer within ${TIMEOUT_MS / 1000} s`
+        : `can't be reached: ${error instanceof Error ? error.message : String(error)}`;
       throw new CommandError("ADMIN_UNREACHABLE", `${this.url} ${why}`, EXIT.UNAVAILABLE);
     } finally {
       if (options.staysOpen === true) clearTimeout(timer);
       else timer.unref();
     }
     if (response.ok) return response;
-    if (response.status === 401 || response.status === 403) throw new CommandError("ADMIN_REFUSED", `${this.url} does not take PYLON_ADMIN_TOKEN: is it that server's?`);
-    throw new CommandError("ADMIN_REFUSED", `${this.url}${path} answered ${response.status}: is it a Pylon server, of this version?`);
+    if (response.status === 401 || response.status === 403)
+      throw new CommandError(
+        "ADMIN_REFUSED",
+        `${this.url} does not take PYLON_ADMIN_TOKEN: is it that server's?`,
+      );
+    throw new CommandError(
+      "ADMIN_REFUSED",
+      `${this.url}${path} answered ${response.status}: is it a Pylon server, of this version?`,
+    );
   }
 }
 
 function originOf(text: string): string {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new CommandError("ADMIN_INVALID_URL", `--url is "${text}": it wants an address such as https://api.example.com.`, EXIT.USAGE);
-  if (url.protocol === "http:" && !isNear(url.hostname)) throw new CommandError("ADMIN_INSECURE_URL", `${url.origin} is not https, and the admin's token would go there as it is: use https.`, EXIT.USAGE);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new CommandError(
+      "ADMIN_INVALID_URL",
+      `--url is "${text}": it wants an address such as https://api.example.com.`,
+      EXIT.USAGE,
+    );
+  if (url.protocol === "http:" && !isNear(url.hostname))
+    throw new CommandError(
+      "ADMIN_INSECURE_URL",
+      `${url.origin} is not https, and the admin's token would go there as it is: use https.`,
+      EXIT.USAGE,
+    );
   return url.origin;
 }
 

@@ -1,6 +1,9 @@
 import type { Scrape } from "./prometheus.ts";
 
-/** What a person wants first who is woken by an alarm. Null: the server does not say, or nothing of it happened. */
+/**
+ * What a person wants first who is woken by an alarm. Null: the server does not say, or nothing of
+ * it happened.
+ */
 export interface Overview {
   readonly parts_down: readonly string[];
   /** Since the scrape before; null for a first one. */
@@ -23,25 +26,38 @@ export interface Overview {
 }
 
 /** @param since with it counts and times are those of the time between, in seconds */
-export function overviewOf(now: Scrape, since?: { readonly before: Scrape; readonly seconds: number }): Overview {
+export function overviewOf(
+  now: Scrape,
+  since?: { readonly before: Scrape; readonly seconds: number },
+): Overview {
   const before = since?.before;
   const count = (name: string, fits?: Parameters<Scrape["sum"]>[1]): number | null => {
     const [value, earlier] = [now.sum(name, fits), before?.sum(name, fits) ?? 0];
     return value === null ? null : value - earlier;
   };
-  const ms = (name: string, share: number): number | null => rounded(now.quantile(name, share, before), 1000);
+  const ms = (name: string, share: number): number | null =>
+    rounded(now.quantile(name, share, before), 1000);
   const requests = count("pylon_http_requests_total");
   return {
-    parts_down: now.all("pylon_part_up").filter(({ value }) => value === 0).map(({ labels }) => labels["part"] ?? ""),
-    requests_per_second: since === undefined || requests === null ? null : rounded(requests / since.seconds, 1),
+    parts_down: now
+      .all("pylon_part_up")
+      .filter(({ value }) => value === 0)
+      .map(({ labels }) => labels["part"] ?? ""),
+    requests_per_second:
+      since === undefined || requests === null ? null : rounded(requests / since.seconds, 1),
     requests,
-    server_errors: count("pylon_http_request_duration_seconds_count", ({ status }) => status === "5xx") ?? 0,
+    server_errors:
+      count("pylon_http_request_duration_seconds_count", ({ status }) => status === "5xx") ?? 0,
     errors: count("pylon_http_requests_errors_total"),
     request_p50_ms: ms("pylon_http_request_duration_seconds", 0.5),
     request_p99_ms: ms("pylon_http_request_duration_seconds", 0.99),
     function_p99_ms: ms("pylon_function_duration_seconds", 0.99),
     commit_p99_ms: ms("pylon_commit_duration_seconds", 0.99),
-    connections: Object.fromEntries(now.all("pylon_live_connections").map(({ labels, value }) => [labels["transport"] ?? "", value])),
+    connections: Object.fromEntries(
+      now
+        .all("pylon_live_connections")
+        .map(({ labels, value }) => [labels["transport"] ?? "", value]),
+    ),
     feed_lag_p99_ms: ms("pylon_feed_lag_seconds", 0.99),
     slow_clients: count("pylon_feed_slow_clients_total"),
     event_loop_delay_ms: rounded(now.sum("pylon_event_loop_delay_seconds"), 1000),
@@ -52,17 +68,32 @@ export function overviewOf(now: Scrape, since?: { readonly before: Scrape; reado
 
 /** The overview as lines for people. */
 export function overviewLines(overview: Overview, isDelta: boolean): string[] {
-  const show = (value: number | null, unit = ""): string => (value === null ? "-" : `${value}${unit}`);
-  const connections = Object.entries(overview.connections).map(([transport, open]) => `${open} ${transport}`);
+  const show = (value: number | null, unit = ""): string =>
+    value === null ? "-" : `${value}${unit}`;
+  const connections = Object.entries(overview.connections).map(
+    ([transport, open]) => `${open} ${transport}`,
+  );
   const rows: [string, string][] = [
-    ["parts down", overview.parts_down.length === 0 ? "none" : overview.parts_down.join(", ").toUpperCase()],
-    ["requests", isDelta ? `${show(overview.requests_per_second)} a second` : show(overview.requests)],
+    [
+      "parts down",
+      overview.parts_down.length === 0 ? "none" : overview.parts_down.join(", ").toUpperCase(),
+    ],
+    [
+      "requests",
+      isDelta ? `${show(overview.requests_per_second)} a second` : show(overview.requests),
+    ],
     ["errors", `${show(overview.server_errors)} of the server, ${show(overview.errors)} in all`],
-    ["request time", `p50 ${show(overview.request_p50_ms, " ms")}, p99 ${show(overview.request_p99_ms, " ms")}`],
+    [
+      "request time",
+      `p50 ${show(overview.request_p50_ms, " ms")}, p99 ${show(overview.request_p99_ms, " ms")}`,
+    ],
     ["function time", `p99 ${show(overview.function_p99_ms, " ms")}`],
     ["commit time", `p99 ${show(overview.commit_p99_ms, " ms")}`],
     ["connections", connections.length === 0 ? "none" : connections.join(", ")],
-    ["feed lag", `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow clients cut off`],
+    [
+      "feed lag",
+      `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow clients cut off`,
+    ],
     ["event loop", `held up for ${show(overview.event_loop_delay_ms, " ms")} at most`],
     ["memory", show(overview.memory_mib, " MiB")],
     ["up for", show(overview.uptime_seconds, " s")],

@@ -13,8 +13,19 @@ export function parsePrometheus(text: string): Sample[] {
   return text.split("\n").flatMap((line): Sample[] => {
     const [, name, labels = "", value] = LINE.exec(line) ?? [];
     if (name === undefined || value === undefined) return [];
-    const found = [...labels.matchAll(LABEL)].map(([, label = "", content = ""]): [string, string] => [label, content.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === "n" ? "\n" : escaped))]);
-    return [{ name, labels: Object.fromEntries(found), value: value === "+Inf" ? Infinity : Number(value) }];
+    const found = [...labels.matchAll(LABEL)].map(
+      ([, label = "", content = ""]): [string, string] => [
+        label,
+        content.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === "n" ? "\n" : escaped)),
+      ],
+    );
+    return [
+      {
+        name,
+        labels: Object.fromEntries(found),
+        value: value === "+Inf" ? Infinity : Number(value),
+      },
+    ];
   });
 }
 
@@ -37,21 +48,27 @@ export class Scrape {
   }
 
   /**
-   * The value below which a share of a histogram's observations lie, between the bounds of its bucket as Prometheus does it.
+   * The value below which a share of a histogram's observations lie, between the bounds of its
+   * bucket as Prometheus does it.
    *
    * @param before only what was observed since then counts
    * @returns null when there is none; the highest bound for what lies above it
    */
   quantile(name: string, share: number, before?: Scrape): number | null {
     const earlier = before === undefined ? new Map<number, number>() : before.#buckets(name);
-    const buckets = [...this.#buckets(name)].map(([bound, count]) => ({ bound, count: count - (earlier.get(bound) ?? 0) })).toSorted((a, b) => a.bound - b.bound);
+    const buckets = [...this.#buckets(name)]
+      .map(([bound, count]) => ({ bound, count: count - (earlier.get(bound) ?? 0) }))
+      .toSorted((a, b) => a.bound - b.bound);
     const total = buckets.at(-1)?.count ?? 0;
     if (total <= 0) return null;
     const rank = share * total;
     const at = buckets.findIndex(({ count }) => count >= rank);
     const [bucket, below] = [buckets[at], buckets[at - 1] ?? { bound: 0, count: 0 }];
     if (bucket === undefined || bucket.bound === Infinity) return below.bound;
-    return below.bound + ((bucket.bound - below.bound) * (rank - below.count)) / (bucket.count - below.count);
+    return (
+      below.bound +
+      ((bucket.bound - below.bound) * (rank - below.count)) / (bucket.count - below.count)
+    );
   }
 
   #buckets(name: string): Map<number, number> {

@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename } from "node:path";
 import { parseEnv } from "node:util";
 import { CommandError } from "../output.ts";
@@ -60,12 +68,18 @@ export class EnvFile {
       renameSync(beside, this.path);
     } catch (error) {
       rmSync(beside, { force: true });
-      throw new CommandError("SECRETS_WRITE_FAILED", `${this.path} can't be written: ${error instanceof Error ? error.message : String(error)}`);
+      throw new CommandError(
+        "SECRETS_WRITE_FAILED",
+        `${this.path} can't be written: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }
 
-/** What `docker run`, compose, systemd and Node take as it stands: no quotes around it, nothing that one of them replaces or drops. */
+/**
+ * What `docker run`, compose, systemd and Node take as it stands: no quotes around it, nothing that
+ * one of them replaces or drops.
+ */
 const ALIKE = /^(?:[^\s'"`$#\\](?:[^$#\\\r\n]*[^\s$#\\])?)?$/;
 const ALIKE_FOR_DOCKER = /^(?:[^\s'"`$#](?:[^$#\r\n]*[^\s$#])?)?$/;
 
@@ -75,18 +89,31 @@ interface Written {
 }
 
 /**
- * As the readers of such files agree on it: `docker run --env-file` takes quotes for part of the value, compose replaces `$`, systemd drops `\`.
+ * As the readers of such files agree on it: `docker run --env-file` takes quotes for part of the
+ * value, compose replaces `$`, systemd drops `\`.
  *
  * @throws CommandError SECRETS_INVALID_VALUE
  */
 function written(name: string, value: string, isForSystemd: boolean): Written {
   if (ALIKE.test(value)) return { text: value, note: null };
   if (/[\r\n]/.test(value)) {
-    throw new CommandError("SECRETS_INVALID_VALUE", "The value has line ends, which such a file can't hold for every reader: write them as \\n, which the server takes in a private key.");
+    throw new CommandError(
+      "SECRETS_INVALID_VALUE",
+      "The value has line ends, which such a file can't hold for every reader: write them as \\n, which the server takes in a private key.",
+    );
   }
-  if (!isForSystemd && ALIKE_FOR_DOCKER.test(value)) return { text: value, note: `systemd would drop the backslashes in ${name}: there, write '...' around its value.` };
-  const note = isForSystemd ? null : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; compose and systemd do not. A URL needs none when it is encoded by percent; else give it to \`docker run\` by -e ${name}.`;
+  if (!isForSystemd && ALIKE_FOR_DOCKER.test(value))
+    return {
+      text: value,
+      note: `systemd would drop the backslashes in ${name}: there, write '...' around its value.`,
+    };
+  const note = isForSystemd
+    ? null
+    : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; compose and systemd do not. A URL needs none when it is encoded by percent; else give it to \`docker run\` by -e ${name}.`;
   if (!value.includes("'")) return { text: `'${value}'`, note };
   if (/^[^"$`\\]*$/.test(value)) return { text: `"${value}"`, note };
-  throw new CommandError("SECRETS_INVALID_VALUE", "The value has quotes of one kind beside other special characters, which the readers of such files disagree about: encode URLs by percent, and take another password.");
+  throw new CommandError(
+    "SECRETS_INVALID_VALUE",
+    "The value has quotes of one kind beside other special characters, which the readers of such files disagree about: encode URLs by percent, and take another password.",
+  );
 }

@@ -2,7 +2,10 @@ import { randomBytes } from "node:crypto";
 
 const BYTES = 32;
 
-/** The secrets that are nothing but random, with what each is for. Others, such as a provider's key, come from somebody else. */
+/**
+ * The secrets that are nothing but random, with what each is for. Others, such as a provider's key,
+ * come from somebody else.
+ */
 export const GENERATED_SECRETS: Readonly<Record<string, string>> = {
   PYLON_ADMIN_TOKEN: "opens what only the admin may do: metrics, logs, export",
   PYLON_SSO_ENCRYPTION_KEY: "encrypts seeds of authenticator apps and tokens of OAuth providers",
@@ -17,9 +20,15 @@ export function randomSecret(): string {
   return randomBytes(BYTES).toString("hex");
 }
 
-/** `PYLON_ADMIN_TOKEN` as SST names secrets: `PylonAdminToken`, as infra/parameters.ts looks for it. */
+/**
+ * `PYLON_ADMIN_TOKEN` as SST names secrets: `PylonAdminToken`, as infra/parameters.ts looks for it.
+ */
 export function sstSecretName(variable: string): string {
-  return variable.toLowerCase().split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+  return variable
+    .toLowerCase()
+    .split("_")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
 }
 
 /** The variable that a secret of SST is for; one that is not named as ours are stays as it is. */

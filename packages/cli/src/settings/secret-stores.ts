@@ -21,14 +21,20 @@ export interface SecretStore {
   set(values: Readonly<Record<string, string>>): Promise<readonly string[]>;
 }
 
-/** `.env.production` in the app's folder, for `pylon start` on a machine of one's own; where only the file for systemd is, that one. */
+/**
+ * `.env.production` in the app's folder, for `pylon start` on a machine of one's own; where only
+ * the file for systemd is, that one.
+ */
 export class EnvSecrets implements SecretStore {
   readonly place: string;
   readonly #dir: string;
 
   constructor(dir: string) {
     this.#dir = dir;
-    this.place = existsSync(join(dir, SYSTEMD_FILE)) && !existsSync(join(dir, PRODUCTION_FILE)) ? SYSTEMD_FILE : PRODUCTION_FILE;
+    this.place =
+      existsSync(join(dir, SYSTEMD_FILE)) && !existsSync(join(dir, PRODUCTION_FILE))
+        ? SYSTEMD_FILE
+        : PRODUCTION_FILE;
   }
 
   among(names: readonly string[]): Promise<ReadonlySet<string>> {
@@ -38,12 +44,16 @@ export class EnvSecrets implements SecretStore {
 
   all(): Promise<ReadonlySet<string>> {
     const file = this.#file();
-    return Promise.resolve(new Set(Object.keys(file.values).filter((name) => file.has(name) && !isServerSetting(name))));
+    return Promise.resolve(
+      new Set(Object.keys(file.values).filter((name) => file.has(name) && !isServerSetting(name))),
+    );
   }
 
   set(values: Readonly<Record<string, string>>): Promise<readonly string[]> {
     const file = this.#file();
-    const notes = Object.entries(values).map(([name, value]) => file.set(name, inOneLine(name, value), GENERATED_SECRETS[name]));
+    const notes = Object.entries(values).map(([name, value]) =>
+      file.set(name, inOneLine(name, value), GENERATED_SECRETS[name]),
+    );
     file.save();
     ignoreInGit(this.#dir, [".env.*"]);
     return Promise.resolve(notes.filter((note) => note !== null));
@@ -56,7 +66,9 @@ export class EnvSecrets implements SecretStore {
 
 /** The server takes `\n` for the line ends of a provider's private key, as its file has it. */
 function inOneLine(name: string, value: string): string {
-  return /^PYLON_OAUTH_\w+_PRIVATE_KEY$/.test(name) ? value.trim().replaceAll(/\r?\n/g, "\\n") : value;
+  return /^PYLON_OAUTH_\w+_PRIVATE_KEY$/.test(name)
+    ? value.trim().replaceAll(/\r?\n/g, "\\n")
+    : value;
 }
 
 /** The secrets of a stage, which SST keeps encrypted in AWS. */
@@ -82,7 +94,8 @@ export class SstSecrets implements SecretStore {
 
   async set(values: Readonly<Record<string, string>>): Promise<readonly string[]> {
     // By standard input: arguments can be read by every user of the machine.
-    for (const [name, value] of Object.entries(values)) await this.#sst(["secret", "set", sstSecretName(name)], value);
+    for (const [name, value] of Object.entries(values))
+      await this.#sst(["secret", "set", sstSecretName(name)], value);
     return [];
   }
 
@@ -94,10 +107,23 @@ export class SstSecrets implements SecretStore {
 
   /** @returns what SST printed @throws CommandError SECRETS_SST_FAILED with what it said */
   async #sst(args: readonly string[], input: string): Promise<string> {
-    const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.stage], { cwd: this.#dir, stdin: new Blob([input]), stdout: "pipe", stderr: "pipe" });
-    const [out, error, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+    const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.stage], {
+      cwd: this.#dir,
+      stdin: new Blob([input]),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [out, error, code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
     if (code === 0) return out;
     // What it prints on stdout may hold values.
-    throw new CommandError("SECRETS_SST_FAILED", `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ${error.trim() || "see .sst/log/sst.log"}`, code);
+    throw new CommandError(
+      "SECRETS_SST_FAILED",
+      `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ${error.trim() || "see .sst/log/sst.log"}`,
+      code,
+    );
   }
 }

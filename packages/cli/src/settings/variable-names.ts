@@ -5,12 +5,22 @@ import { nearest } from "@pylonsync/query";
 const SECRET = /(SECRET|TOKEN|KEY|PASSWORD)$/;
 /** What `infra/settings.ts`, the pages of Next and the installer read. */
 const OF_OTHERS = [
-  ...["PYLON_DOMAIN", "PYLON_DNS", "PYLON_DNS_ZONE", "PYLON_CDN_DOMAIN", "PYLON_ALARM_EMAIL", "PYLON_SECRETS", "PYLON_VARIABLES"],
+  ...[
+    "PYLON_DOMAIN",
+    "PYLON_DNS",
+    "PYLON_DNS_ZONE",
+    "PYLON_CDN_DOMAIN",
+    "PYLON_ALARM_EMAIL",
+    "PYLON_SECRETS",
+    "PYLON_VARIABLES",
+  ],
   ...["PYLON_TARGET", "PYLON_URL", "PYLON_SOCKET_URL"],
   ...["PYLON_RELEASES_URL", "PYLON_VERSION", "PYLON_INSTALL_DIR"],
 ];
 
-/** Whether the variable's value is nobody's business, by what the server says of it and by its name. */
+/**
+ * Whether the variable's value is nobody's business, by what the server says of it and by its name.
+ */
 export function isSecretName(name: string): boolean {
   return SECRET.test(name) || isServerSecret(name);
 }
@@ -18,7 +28,10 @@ export function isSecretName(name: string): boolean {
 /** Whether the server says of the variable that it holds a secret. */
 function isServerSecret(name: string): boolean {
   const variable = Object.entries(VARIABLES).find(([known]) => known === name)?.[1];
-  return (variable !== undefined && "secret" in variable && variable.secret === true) || isOAuthSecret(name);
+  return (
+    (variable !== undefined && "secret" in variable && variable.secret === true) ||
+    isOAuthSecret(name)
+  );
 }
 
 /** Whether the variable is one of the server's that anybody may know. */
@@ -32,9 +45,21 @@ export function isServerSetting(name: string): boolean {
  * @param others further names that something reads
  * @returns each with the one that it may stand for
  */
-export function unknownVariables(names: Iterable<string>, others: ReadonlySet<string> = new Set()): { readonly name: string; readonly meant: string | undefined }[] {
+export function unknownVariables(
+  names: Iterable<string>,
+  others: ReadonlySet<string> = new Set(),
+): { readonly name: string; readonly meant: string | undefined }[] {
   const known = [...Object.keys(VARIABLES), ...OF_OTHERS, ...others];
   // Of OAuth's the server itself says what it does not know.
-  const unknown = [...names].filter((name) => name.startsWith("PYLON_") && !name.startsWith("PYLON_OAUTH_") && !known.includes(name));
-  return unknown.map((name) => ({ name, meant: nearest(name, known.filter((candidate) => candidate.startsWith("PYLON_"))) }));
+  const unknown = [...names].filter(
+    (name) =>
+      name.startsWith("PYLON_") && !name.startsWith("PYLON_OAUTH_") && !known.includes(name),
+  );
+  return unknown.map((name) => ({
+    name,
+    meant: nearest(
+      name,
+      known.filter((candidate) => candidate.startsWith("PYLON_")),
+    ),
+  }));
 }

@@ -5,7 +5,12 @@ import { dirname, join } from "node:path";
 const MAIN = join(import.meta.dir, "..", "main.ts");
 
 /** How the command is started; a test of the executable names that instead. */
-export const FROM_SOURCE: readonly string[] = [process.execPath, "--no-env-file", "--no-install", MAIN];
+export const FROM_SOURCE: readonly string[] = [
+  process.execPath,
+  "--no-env-file",
+  "--no-install",
+  MAIN,
+];
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -15,24 +20,52 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** A clean environment: nothing of the developer's own settings. No load balancer has to see that a server of a test goes. */
+/**
+ * A clean environment: nothing of the developer's own settings. No load balancer has to see that a
+ * server of a test goes.
+ */
 function environment(env: Environment): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), PYLON_DRAIN_DELAY_SECS: "0", ...env };
 }
 
 /** Runs a command of pylon that ends by itself. */
-export async function pylon(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE, stdin = ""): Promise<Result> {
+export async function pylon(
+  args: readonly string[],
+  cwd: string,
+  env: Environment = {},
+  command = FROM_SOURCE,
+  stdin = "",
+): Promise<Result> {
   return run([...command, ...args], cwd, environment(env), stdin);
 }
 
 /** Runs a program that ends by itself, such as npm, in the developer's own environment. */
-export function program(command: readonly string[], cwd: string, env: Environment = {}): Promise<Result> {
+export function program(
+  command: readonly string[],
+  cwd: string,
+  env: Environment = {},
+): Promise<Result> {
   return run(command, cwd, { ...process.env, ...env }, "");
 }
 
-async function run(command: readonly string[], cwd: string, env: Readonly<Record<string, string | undefined>>, stdin: string): Promise<Result> {
-  const child = Bun.spawn([...command], { cwd, env, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr, exitCode] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+async function run(
+  command: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+  stdin: string,
+): Promise<Result> {
+  const child = Bun.spawn([...command], {
+    cwd,
+    env,
+    stdin: new Blob([stdin]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { exitCode, stdout, stderr };
 }
 
@@ -42,7 +75,11 @@ async function run(command: readonly string[], cwd: string, env: Readonly<Record
  * @param typed once the text before it was shown
  * @returns all that the terminal showed
  */
-export async function pylonAtTerminal(args: readonly string[], cwd: string, [shown, typed]: readonly [shown: string, typed: string]): Promise<{ readonly exitCode: number; readonly screen: string }> {
+export async function pylonAtTerminal(
+  args: readonly string[],
+  cwd: string,
+  [shown, typed]: readonly [shown: string, typed: string],
+): Promise<{ readonly exitCode: number; readonly screen: string }> {
   let screen = "";
   let isTyped = false;
   const decoder = new TextDecoder();
@@ -74,7 +111,13 @@ export class PylonProcess implements AsyncDisposable {
   readonly stderr: Promise<string>;
 
   constructor(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE) {
-    this.#child = Bun.spawn([...command, ...args, "--json"], { cwd, env: environment(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    this.#child = Bun.spawn([...command, ...args, "--json"], {
+      cwd,
+      env: environment(env),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     this.#events = jsonLines(this.#child.stdout);
     this.stderr = new Response(this.#child.stderr).text();
   }
@@ -98,7 +141,9 @@ export class PylonProcess implements AsyncDisposable {
   }
 }
 
-async function* jsonLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<Record<string, unknown>> {
+async function* jsonLines(
+  stream: ReadableStream<Uint8Array>,
+): AsyncGenerator<Record<string, unknown>> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of stream) {
@@ -141,6 +186,9 @@ export function queryOf(expression: string): string {
 
 /** Calls a function of a running server. */
 export async function callFn(port: unknown, name: string): Promise<unknown> {
-  const response = await fetch(`http://localhost:${String(port)}/api/fn/${name}`, { method: "POST", body: "{}" });
+  const response = await fetch(`http://localhost:${String(port)}/api/fn/${name}`, {
+    method: "POST",
+    body: "{}",
+  });
   return response.json();
 }

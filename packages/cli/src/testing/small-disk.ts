@@ -10,8 +10,13 @@ export class SmallDisk implements Disposable {
   /** @param path where it is mounted, in a folder that is made */
   constructor(path: string) {
     mkdirSync(path, { recursive: true });
-    const { status, stderr, error } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "none", path], { encoding: "utf8" });
-    if (status !== 0) throw new Error(`No disk can be mounted here: ${error?.message ?? stderr.trim()}`);
+    const { status, stderr, error } = spawnSync(
+      "mount",
+      ["-t", "tmpfs", "-o", "size=64k", "none", path],
+      { encoding: "utf8" },
+    );
+    if (status !== 0)
+      throw new Error(`No disk can be mounted here: ${error?.message ?? stderr.trim()}`);
     this.#path = path;
   }
 
@@ -25,14 +30,19 @@ export class SmallDisk implements Disposable {
   }
 }
 
-/** Whether this process may mount one: in a container even root often may not. Where it may not, it says so. */
+/**
+ * Whether this process may mount one: in a container even root often may not. Where it may not, it
+ * says so.
+ */
 export function canMountDisks(): boolean {
   const path = mkdtempSync(join(tmpdir(), "pylon-disk-"));
   try {
     new SmallDisk(path)[Symbol.dispose]();
     return true;
   } catch (error) {
-    console.warn(`The tests of a full disk are left out. ${error instanceof Error ? error.message : String(error)}`);
+    console.warn(
+      `The tests of a full disk are left out. ${error instanceof Error ? error.message : String(error)}`,
+    );
     return false;
   } finally {
     rmdirSync(path);

@@ -12,36 +12,71 @@ export interface Device {
   readonly seenAt: Date;
 }
 
-const DevicesSchema = v.array(v.object({ id: v.string(), device: v.nullish(v.string()), current: v.boolean(), seen_at: v.string() }));
+const DevicesSchema = v.array(
+  v.object({
+    id: v.string(),
+    device: v.nullish(v.string()),
+    current: v.boolean(),
+    seen_at: v.string(),
+  }),
+);
 
 /** Where the user is signed in. @throws PylonClientError */
-export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<readonly Device[]> {
+export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<
+  readonly Device[]
+> {
   const sessions = v.parse(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
-  return sessions.map(({ id, device, current, seen_at: seenAt }) => ({ id, name: nameOf(device ?? ""), isCurrent: current, seenAt: new Date(seenAt) }));
+  return sessions.map(({ id, device, current, seen_at: seenAt }) => ({
+    id,
+    name: nameOf(device ?? ""),
+    isCurrent: current,
+    seenAt: new Date(seenAt),
+  }));
 }
 
 /** Signs one device out; its connections end within a second. @throws PylonClientError NOT_FOUND */
-export async function signOutDevice(id: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+export async function signOutDevice(
+  id: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
   await sync.request("DELETE", `/api/auth/sessions/${encodeURIComponent(id)}`);
 }
 
 /** Signs all devices out but this one. @throws PylonClientError */
-export async function signOutOtherDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+export async function signOutOtherDevices({
+  sync = getEngine(),
+}: AuthCallOptions = {}): Promise<void> {
   await sync.request("DELETE", "/api/auth/sessions?others=1");
 }
 
 /**
- * Changes the password, or sets the first one, within ten minutes of a sign-in; the other devices are signed out, and this one gets a new token.
+ * Changes the password, or sets the first one, within ten minutes of a sign-in; the other devices
+ * are signed out, and this one gets a new token.
  *
  * @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD, FRESH_SIGN_IN_REQUIRED
  */
-export async function changePassword(current: string | null, next: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
-  const answer = await sync.request("POST", "/api/auth/password/change", { new_password: next, ...(current === null ? {} : { current_password: current }) });
+export async function changePassword(
+  current: string | null,
+  next: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
+  const answer = await sync.request("POST", "/api/auth/password/change", {
+    new_password: next,
+    ...(current === null ? {} : { current_password: current }),
+  });
   if (v.is(SignedInSchema, answer)) sync.setToken(answer.token);
 }
 
-/** Deletes the user and what the user owns. @param password null: within ten minutes of a sign-in @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED */
-export async function deleteAccount(password: string | null, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+/**
+ * Deletes the user and what the user owns.
+ *
+ * @param password null: within ten minutes of a sign-in
+ * @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED
+ */
+export async function deleteAccount(
+  password: string | null,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
   await sync.request("DELETE", "/api/auth/account", password === null ? {} : { password });
   sync.setToken(null);
 }
@@ -55,18 +90,39 @@ const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
  * @returns what the app is given
  * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, INVALID_CREDENTIALS
  */
-export async function enrollAuthenticator({ sync = getEngine(), password }: { readonly password?: string } & AuthCallOptions = {}): Promise<{ readonly secret: string; readonly url: string }> {
-  const { secret, otpauth_url: url } = v.parse(EnrolledSchema, await sync.request("POST", "/api/auth/totp/enroll", password === undefined ? {} : { password }));
+export async function enrollAuthenticator({
+  sync = getEngine(),
+  password,
+}: { readonly password?: string } & AuthCallOptions = {}): Promise<{
+  readonly secret: string;
+  readonly url: string;
+}> {
+  const { secret, otpauth_url: url } = v.parse(
+    EnrolledSchema,
+    await sync.request("POST", "/api/auth/totp/enroll", password === undefined ? {} : { password }),
+  );
   return { secret, url };
 }
 
-/** Ends it with the app's first code. @returns codes for when the app is lost, shown this once @throws PylonClientError INVALID_CODE */
-export async function confirmAuthenticator(code: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<readonly string[]> {
-  return v.parse(BackupCodesSchema, await sync.request("POST", "/api/auth/totp/verify", { code })).backup_codes;
+/**
+ * Ends it with the app's first code.
+ *
+ * @returns codes for when the app is lost, shown this once
+ * @throws PylonClientError INVALID_CODE
+ */
+export async function confirmAuthenticator(
+  code: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<readonly string[]> {
+  return v.parse(BackupCodesSchema, await sync.request("POST", "/api/auth/totp/verify", { code }))
+    .backup_codes;
 }
 
 /** @param code of the app, or a backup code @throws PylonClientError INVALID_CODE */
-export async function removeAuthenticator(code: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+export async function removeAuthenticator(
+  code: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
   await sync.request("POST", "/api/auth/totp/disable", { code });
 }
 

@@ -12,7 +12,8 @@ import { SignOutButton } from "./sign-out-button.tsx";
 import { nameOfUser, useUser } from "./user.ts";
 
 /**
- * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for guests and for nobody.
+ * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for
+ * guests and for nobody.
  *
  * @param props `redirectTo` and `onDone` are for after the user has signed out or left
  * @example
@@ -26,7 +27,10 @@ export function Account(props: SignInProps): ReactElement | null {
   const [changes, setChanges] = useState(0);
   if (userId === null || isGuest) return null;
 
-  const change = async ({ current = "", next = "" }: Readonly<Record<string, string>>): Promise<void> => {
+  const change = async ({
+    current = "",
+    next = "",
+  }: Readonly<Record<string, string>>): Promise<void> => {
     await changePassword(current === "" ? null : current, next, { sync });
     setChanges((count) => count + 1);
   };
@@ -64,7 +68,13 @@ export function Account(props: SignInProps): ReactElement | null {
   );
 }
 
-function Section({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactElement {
+function Section({
+  title,
+  children,
+}: {
+  readonly title: string;
+  readonly children: ReactNode;
+}): ReactElement {
   return (
     <section className="pylon-section" aria-label={title}>
       <h2>{title}</h2>

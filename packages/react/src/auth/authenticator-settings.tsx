@@ -6,7 +6,10 @@ import type { AuthCallOptions } from "./calls.ts";
 import { CodeField, Form, Note, PasswordField } from "./form.tsx";
 import { QrCode } from "./qr-code.tsx";
 
-type Step = { readonly name: "start" | "remove" | "removed" } | { readonly name: "confirm"; readonly secret: string; readonly url: string } | { readonly name: "added"; readonly backupCodes: readonly string[] };
+type Step =
+  | { readonly name: "start" | "remove" | "removed" }
+  | { readonly name: "confirm"; readonly secret: string; readonly url: string }
+  | { readonly name: "added"; readonly backupCodes: readonly string[] };
 
 /** Adds an authenticator app, shows its backup codes once, and removes it. */
 export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactElement {
@@ -15,19 +18,30 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
   const [asksPassword, setAsksPassword] = useState(false);
   const enroll = async ({ password }: Readonly<Record<string, string>>): Promise<void> => {
     try {
-      setStep({ name: "confirm", ...(await enrollAuthenticator({ sync, ...(password === undefined ? {} : { password }) })) });
+      setStep({
+        name: "confirm",
+        ...(await enrollAuthenticator({ sync, ...(password === undefined ? {} : { password }) })),
+      });
     } catch (error) {
-      if (error instanceof PylonClientError && error.code === "FRESH_SIGN_IN_REQUIRED") setAsksPassword(true);
+      if (error instanceof PylonClientError && error.code === "FRESH_SIGN_IN_REQUIRED")
+        setAsksPassword(true);
       throw error;
     }
   };
   switch (step.name) {
     case "confirm":
       return (
-        <Form action="Confirm" onSend={async ({ code = "" }) => setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) })}>
+        <Form
+          action="Confirm"
+          onSend={async ({ code = "" }) =>
+            setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) })
+          }
+        >
           <QrCode text={step.url} label="Key for your authenticator app" />
           <p className="pylon-note">
-            Scan this with your authenticator app. On this device <a href={step.url}>open the app</a>, or type the key into it: <code className="pylon-secret">{step.secret}</code>
+            Scan this with your authenticator app. On this device{" "}
+            <a href={step.url}>open the app</a>, or type the key into it:{" "}
+            <code className="pylon-secret">{step.secret}</code>
           </p>
           <CodeField label="Code that the app shows" />
         </Form>
@@ -35,7 +49,10 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
     case "added":
       return (
         <>
-          <Note>The app is added. Keep these codes for when it is lost; each works once, and they are not shown again.</Note>
+          <Note>
+            The app is added. Keep these codes for when it is lost; each works once, and they are
+            not shown again.
+          </Note>
           <ul className="pylon-codes" aria-label="Backup codes">
             {step.backupCodes.map((code) => (
               <li key={code}>{code}</li>
@@ -45,10 +62,14 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
       );
     case "remove":
       return (
-        <Form action="Remove the app" isDanger onSend={async ({ code = "" }) => {
-          await removeAuthenticator(code, { sync });
-          setStep({ name: "removed" });
-        }}>
+        <Form
+          action="Remove the app"
+          isDanger
+          onSend={async ({ code = "" }) => {
+            await removeAuthenticator(code, { sync });
+            setStep({ name: "removed" });
+          }}
+        >
           <CodeField label="Code of the app, or a backup code" />
         </Form>
       );
@@ -60,7 +81,11 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
             {asksPassword && <PasswordField />}
           </Form>
           <nav className="pylon-links">
-            <button type="button" className="pylon-link" onClick={() => setStep({ name: "remove" })}>
+            <button
+              type="button"
+              className="pylon-link"
+              onClick={() => setStep({ name: "remove" })}
+            >
               Remove the app
             </button>
           </nav>

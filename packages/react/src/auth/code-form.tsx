@@ -25,7 +25,11 @@ export function CodeForm({ flow: { sync, run }, email, onEmail }: MailFormProps)
     );
   }
   return (
-    <Form key="code" action="Sign in" onSend={({ code = "" }) => run(() => signInWithCode(sentTo, code, { sync }))}>
+    <Form
+      key="code"
+      action="Sign in"
+      onSend={({ code = "" }) => run(() => signInWithCode(sentTo, code, { sync }))}
+    >
       <Note>We sent a code to {sentTo}.</Note>
       <CodeField />
     </Form>

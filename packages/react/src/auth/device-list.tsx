@@ -20,7 +20,12 @@ export function DeviceList({ sync: given }: AuthCallOptions): ReactElement {
               <small>{seenAt.toLocaleString()}</small>
             </span>
             {!isCurrent && (
-              <button type="button" className="pylon-button pylon-plain" aria-label={`Sign out ${name}`} onClick={() => after(() => signOutDevice(id, { sync }))}>
+              <button
+                type="button"
+                className="pylon-button pylon-plain"
+                aria-label={`Sign out ${name}`}
+                onClick={() => after(() => signOutDevice(id, { sync }))}
+              >
                 Sign out
               </button>
             )}
@@ -28,7 +33,11 @@ export function DeviceList({ sync: given }: AuthCallOptions): ReactElement {
         ))}
       </ul>
       {others.length > 1 && (
-        <button type="button" className="pylon-button pylon-plain" onClick={() => after(() => signOutOtherDevices({ sync }))}>
+        <button
+          type="button"
+          className="pylon-button pylon-plain"
+          onClick={() => after(() => signOutOtherDevices({ sync }))}
+        >
           Sign out all other devices
         </button>
       )}

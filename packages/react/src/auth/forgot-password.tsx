@@ -10,13 +10,23 @@ export interface ForgotPasswordProps extends AuthCallOptions {
   readonly resetUrl?: string;
 }
 
-/** Mails a link to choose a new password with. What is said does not tell whether there is such an account. */
-export function ForgotPassword({ sync: given, email, resetUrl }: ForgotPasswordProps): ReactElement {
+/**
+ * Mails a link to choose a new password with. What is said does not tell whether there is such an
+ * account.
+ */
+export function ForgotPassword({
+  sync: given,
+  email,
+  resetUrl,
+}: ForgotPasswordProps): ReactElement {
   const sync = useEngine(given);
   const [sentTo, setSentTo] = useState<string | null>(null);
   if (sentTo !== null) return <Note>If {sentTo} has an account, a link is on its way.</Note>;
   const send = async (address: string): Promise<void> => {
-    await requestPasswordReset(address, { sync, ...(resetUrl === undefined ? {} : { callback: new URL(resetUrl, location.href).href }) });
+    await requestPasswordReset(address, {
+      sync,
+      ...(resetUrl === undefined ? {} : { callback: new URL(resetUrl, location.href).href }),
+    });
     setSentTo(address);
   };
   return (

@@ -1,4 +1,14 @@
-import { createContext, use, useEffect, useId, useRef, useState, type FormEvent, type ReactElement, type ReactNode } from "react";
+import {
+  createContext,
+  use,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  type FormEvent,
+  type ReactElement,
+  type ReactNode,
+} from "react";
 import { problemOf, type Problem } from "./problem.ts";
 
 type Values = Readonly<Record<string, string>>;
@@ -13,7 +23,10 @@ const FormContext = createContext<FormState>({ problem: null, problemId: "" });
 export interface FormProps {
   /** What the button says. */
   readonly action: string;
-  /** What the form does with what was typed; why it is refused is shown, at the field that it is about. */
+  /**
+   * What the form does with what was typed; why it is refused is shown, at the field that it is
+   * about.
+   */
   readonly onSend: (values: Values) => Promise<void>;
   readonly className?: string;
   /** The button warns of what can't be undone. */
@@ -21,8 +34,17 @@ export interface FormProps {
   readonly children?: ReactNode;
 }
 
-/** A form of ours: one request at a time, and the reason where it is refused, which screen readers say at once. */
-export function Form({ action, onSend, className = "", isDanger = false, children }: FormProps): ReactElement {
+/**
+ * A form of ours: one request at a time, and the reason where it is refused, which screen readers
+ * say at once.
+ */
+export function Form({
+  action,
+  onSend,
+  className = "",
+  isDanger = false,
+  children,
+}: FormProps): ReactElement {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
@@ -36,7 +58,9 @@ export function Form({ action, onSend, className = "", isDanger = false, childre
   const send = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     if (isBusy) return;
-    const values = Object.fromEntries([...new FormData(event.currentTarget)].map(([name, value]) => [name, String(value)]));
+    const values = Object.fromEntries(
+      [...new FormData(event.currentTarget)].map(([name, value]) => [name, String(value)]),
+    );
     setBusy(true);
     setProblem(null);
     onSend(values)
@@ -46,12 +70,20 @@ export function Form({ action, onSend, className = "", isDanger = false, childre
 
   return (
     <FormContext value={{ problem, problemId }}>
-      <form ref={form} className={`pylon-form ${className}`.trim()} onSubmit={send} aria-busy={isBusy}>
+      <form
+        ref={form}
+        className={`pylon-form ${className}`.trim()}
+        onSubmit={send}
+        aria-busy={isBusy}
+      >
         {children}
         <p className="pylon-error" role="alert" id={problemId}>
           {problem?.text}
         </p>
-        <button className={isDanger ? "pylon-button pylon-danger" : "pylon-button"} disabled={isBusy}>
+        <button
+          className={isDanger ? "pylon-button pylon-danger" : "pylon-button"}
+          disabled={isBusy}
+        >
           {action}
         </button>
       </form>
@@ -73,7 +105,13 @@ export interface FieldProps {
 }
 
 /** An input with its label. */
-export function Field({ label, isOptional = false, isFirst = false, onValue, ...input }: FieldProps): ReactElement {
+export function Field({
+  label,
+  isOptional = false,
+  isFirst = false,
+  onValue,
+  ...input
+}: FieldProps): ReactElement {
   const { problem, problemId } = use(FormContext);
   const element = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -95,13 +133,37 @@ export function Field({ label, isOptional = false, isFirst = false, onValue, ...
 }
 
 /** The address, which stays when somebody changes from one way to sign in to another. */
-export function EmailField(props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">): ReactElement {
+export function EmailField(
+  props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">,
+): ReactElement {
   return <Field label="E-mail" name="email" type="email" autoComplete="username" {...props} />;
 }
 
 /** A password that is typed, or thought of. */
-export function PasswordField({ label = "Password", name = "password", isNew = false, isFirst = false, isOptional = false }: { readonly label?: string; readonly name?: string; readonly isNew?: boolean; readonly isFirst?: boolean; readonly isOptional?: boolean }): ReactElement {
-  return <Field label={label} name={name} type="password" autoComplete={isNew ? "new-password" : "current-password"} isFirst={isFirst} isOptional={isOptional} {...(isNew ? { minLength: 8 } : {})} />;
+export function PasswordField({
+  label = "Password",
+  name = "password",
+  isNew = false,
+  isFirst = false,
+  isOptional = false,
+}: {
+  readonly label?: string;
+  readonly name?: string;
+  readonly isNew?: boolean;
+  readonly isFirst?: boolean;
+  readonly isOptional?: boolean;
+}): ReactElement {
+  return (
+    <Field
+      label={label}
+      name={name}
+      type="password"
+      autoComplete={isNew ? "new-password" : "current-password"}
+      isFirst={isFirst}
+      isOptional={isOptional}
+      {...(isNew ? { minLength: 8 } : {})}
+    />
+  );
 }
 
 /** The code of a mail or an app, which phones offer to fill in. */

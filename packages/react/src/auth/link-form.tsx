@@ -4,9 +4,15 @@ import type { MailFormProps } from "./code-form.tsx";
 import { EmailField, Form, Note } from "./form.tsx";
 
 /** Mails a link that signs in the browser that opens it. @param callback where the link leads to */
-export function LinkForm({ flow: { sync }, email, onEmail, callback }: MailFormProps & { readonly callback: () => string }): ReactElement {
+export function LinkForm({
+  flow: { sync },
+  email,
+  onEmail,
+  callback,
+}: MailFormProps & { readonly callback: () => string }): ReactElement {
   const [sentTo, setSentTo] = useState<string | null>(null);
-  if (sentTo !== null) return <Note>A link is on its way to {sentTo}. Open it in this browser.</Note>;
+  if (sentTo !== null)
+    return <Note>A link is on its way to {sentTo}. Open it in this browser.</Note>;
   const send = async (address: string): Promise<void> => {
     await sendLink(address, { sync, callback: callback() });
     setSentTo(address);

@@ -9,7 +9,11 @@ export interface Loaded<T> {
   readonly after: (act: () => Promise<unknown>) => void;
 }
 
-/** Asks when the component is there. @param load the same function for as long as it asks for the same */
+/**
+ * Asks when the component is there.
+ *
+ * @param load the same function for as long as it asks for the same
+ */
 export function useLoaded<T>(load: () => Promise<T>): Loaded<T> {
   const [data, setData] = useState<T | null>(null);
   const [problem, setProblem] = useState<string | null>(null);

@@ -5,7 +5,8 @@ import { takePendingSignIn } from "./provider-calls.ts";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
 /**
- * Takes up a sign-in with an account elsewhere that came back to this page: it may wait for the second factor, or have failed.
+ * Takes up a sign-in with an account elsewhere that came back to this page: it may wait for the
+ * second factor, or have failed.
  *
  * @returns why it failed, or null
  */
@@ -19,7 +20,10 @@ export function useOAuthReturn({ sync, ask }: SignInFlow): string | null {
     url.searchParams.delete("oauth_error");
     url.searchParams.delete("oauth_error_message");
     history.replaceState(history.state, "", url);
-    if (code === "MFA_REQUIRED") takePendingSignIn({ sync }).then(ask, (reason: unknown) => setProblem(problemOf(reason).text));
+    if (code === "MFA_REQUIRED")
+      takePendingSignIn({ sync }).then(ask, (reason: unknown) =>
+        setProblem(problemOf(reason).text),
+      );
     else setProblem(oauthFailureText(code));
   }, [sync, ask]);
   return problem;

@@ -5,7 +5,11 @@ import { keepsCookies } from "./provider-calls.ts";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
 /** Signs in with a passkey; nothing where the browser has none. */
-export function PasskeyButton({ flow: { sync, run } }: { readonly flow: SignInFlow }): ReactElement | null {
+export function PasskeyButton({
+  flow: { sync, run },
+}: {
+  readonly flow: SignInFlow;
+}): ReactElement | null {
   const [isOffered, setOffered] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);

@@ -11,38 +11,78 @@ export interface Passkey {
 
 /** Whether this browser has passkeys. */
 export function hasPasskeys(): boolean {
-  return typeof PublicKeyCredential === "function" && typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function";
+  return (
+    typeof PublicKeyCredential === "function" &&
+    typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function"
+  );
 }
 
-/** Signs in with a passkey of this device or of a phone; nobody types a name. @throws PylonClientError INVALID_PASSKEY, NO_PASSKEY when none was chosen */
+/**
+ * Signs in with a passkey of this device or of a phone; nobody types a name.
+ *
+ * @throws PylonClientError INVALID_PASSKEY, NO_PASSKEY when none was chosen
+ */
 export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<SignedIn> {
   const { sync = getEngine() } = options;
-  const asked = (await sync.request("POST", "/api/auth/passkey/login/begin", {})) as PublicKeyCredentialRequestOptionsJSON;
-  const answer = await ceremony(navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked) }), "No passkey was used.");
+  const asked = (await sync.request(
+    "POST",
+    "/api/auth/passkey/login/begin",
+    {},
+  )) as PublicKeyCredentialRequestOptionsJSON;
+  const answer = await ceremony(
+    navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked),
+    }),
+    "No passkey was used.",
+  );
   return signIn("/api/auth/passkey/login/finish", { ...answer.toJSON() }, options);
 }
 
-/** Makes a passkey for who is signed in. @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was made */
-export async function addPasskey(name: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
-  const asked = (await sync.request("POST", "/api/auth/passkey/register/begin", {})) as PublicKeyCredentialCreationOptionsJSON;
-  const made = await ceremony(navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) }), "No passkey was made.");
+/**
+ * Makes a passkey for who is signed in.
+ *
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was made
+ */
+export async function addPasskey(
+  name: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
+  const asked = (await sync.request(
+    "POST",
+    "/api/auth/passkey/register/begin",
+    {},
+  )) as PublicKeyCredentialCreationOptionsJSON;
+  const made = await ceremony(
+    navigator.credentials.create({
+      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked),
+    }),
+    "No passkey was made.",
+  );
   await sync.request("POST", "/api/auth/passkey/register/finish", { ...made.toJSON(), name });
 }
 
 const PasskeysSchema = v.array(v.object({ id: v.string(), name: v.string() }));
 
 /** Those of who is signed in. @throws PylonClientError */
-export async function listPasskeys({ sync = getEngine() }: AuthCallOptions = {}): Promise<readonly Passkey[]> {
+export async function listPasskeys({ sync = getEngine() }: AuthCallOptions = {}): Promise<
+  readonly Passkey[]
+> {
   return v.parse(PasskeysSchema, await sync.request("GET", "/api/auth/passkey/keys"));
 }
 
 /** @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND */
-export async function deletePasskey(id: string, { sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
+export async function deletePasskey(
+  id: string,
+  { sync = getEngine() }: AuthCallOptions = {},
+): Promise<void> {
   await sync.request("DELETE", `/api/auth/passkey/keys/${encodeURIComponent(id)}`);
 }
 
 /** What the browser and its user did. That the user turned away is no fault. */
-async function ceremony(asked: Promise<Credential | null>, without: string): Promise<PublicKeyCredential> {
+async function ceremony(
+  asked: Promise<Credential | null>,
+  without: string,
+): Promise<PublicKeyCredential> {
   const answer = await asked.catch((reason: unknown) => {
     if (reason instanceof DOMException) return null;
     throw reason;

@@ -17,14 +17,23 @@ export function PasskeyList({ sync: given }: AuthCallOptions): ReactElement {
         {data?.map(({ id, name }) => (
           <li key={id}>
             <span>{name}</span>
-            <button type="button" className="pylon-button pylon-plain" aria-label={`Delete the passkey ${name}`} onClick={() => after(() => deletePasskey(id, { sync }))}>
+            <button
+              type="button"
+              className="pylon-button pylon-plain"
+              aria-label={`Delete the passkey ${name}`}
+              onClick={() => after(() => deletePasskey(id, { sync }))}
+            >
               Delete
             </button>
           </li>
         ))}
       </ul>
       {canAdd && (
-        <button type="button" className="pylon-button pylon-plain" onClick={() => after(() => addPasskey(navigator.platform || "Passkey", { sync }))}>
+        <button
+          type="button"
+          className="pylon-button pylon-plain"
+          onClick={() => after(() => addPasskey(navigator.platform || "Passkey", { sync }))}
+        >
           Add a passkey
         </button>
       )}

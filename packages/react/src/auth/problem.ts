@@ -9,8 +9,10 @@ export interface Problem {
 
 export function problemOf(reason: unknown): Problem {
   if (reason instanceof PylonClientError) {
-    // What to do is for people only where it is a time to wait; other hints are for who writes the app.
-    const wait = reason.code === "RATE_LIMITED" && reason.hint !== undefined ? ` ${reason.hint}` : "";
+    // What to do is for people only where it is a time to wait; other hints are for who writes the
+    // app.
+    const wait =
+      reason.code === "RATE_LIMITED" && reason.hint !== undefined ? ` ${reason.hint}` : "";
     return { text: `${reason.message}${wait}`, field: reason.field };
   }
   return { text: "That did not work. Try again." };

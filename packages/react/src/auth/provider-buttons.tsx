@@ -9,15 +9,25 @@ export interface ProviderButtonsProps extends Pick<SignInProps, "sync" | "redire
   readonly providers?: readonly SignInProvider[];
 }
 
-/** A button for each account elsewhere that the server lets people sign in with; nothing where there is none. */
-export function ProviderButtons({ sync: given, redirectTo, providers: rendered }: ProviderButtonsProps): ReactElement | null {
+/**
+ * A button for each account elsewhere that the server lets people sign in with; nothing where there
+ * is none.
+ */
+export function ProviderButtons({
+  sync: given,
+  redirectTo,
+  providers: rendered,
+}: ProviderButtonsProps): ReactElement | null {
   const sync = useEngine(given);
   const [providers, setProviders] = useState(rendered ?? []);
   useEffect(() => {
     if (rendered !== undefined || !keepsCookies(sync)) return undefined;
     let isGone = false;
     // Without the list the other ways to sign in are still there.
-    listProviders({ sync }).then((found) => isGone || setProviders(found), () => undefined);
+    listProviders({ sync }).then(
+      (found) => isGone || setProviders(found),
+      () => undefined,
+    );
     return () => {
       isGone = true;
     };
@@ -27,13 +37,20 @@ export function ProviderButtons({ sync: given, redirectTo, providers: rendered }
   const go = (name: string): void => {
     const here = new URL(location.href);
     here.hash = "";
-    const callback = redirectTo === undefined ? here.href : new URL(safePath(redirectTo), here).href;
+    const callback =
+      redirectTo === undefined ? here.href : new URL(safePath(redirectTo), here).href;
     location.assign(providerUrl(name, { sync, callback, errorCallback: here.href }));
   };
   return (
     <div className="pylon-providers">
       {providers.map(({ name, label }) => (
-        <button key={name} type="button" className="pylon-button pylon-plain" data-provider={name} onClick={() => go(name)}>
+        <button
+          key={name}
+          type="button"
+          className="pylon-button pylon-plain"
+          data-provider={name}
+          onClick={() => go(name)}
+        >
           Continue with {label}
         </button>
       ))}

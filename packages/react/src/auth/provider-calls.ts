@@ -14,13 +14,17 @@ export interface SignInProvider {
 const ProvidersSchema = v.array(v.object({ provider: v.string() }));
 
 /** What the server's `PYLON_OAUTH_...` variables allow. @throws PylonClientError */
-export async function listProviders({ sync = getEngine() }: AuthCallOptions = {}): Promise<readonly SignInProvider[]> {
+export async function listProviders({ sync = getEngine() }: AuthCallOptions = {}): Promise<
+  readonly SignInProvider[]
+> {
   return toProviders(await sync.request("GET", "/api/auth/providers"));
 }
 
 /** Reads the answer of `GET /api/auth/providers`. */
 export function toProviders(answer: unknown): readonly SignInProvider[] {
-  return v.parse(ProvidersSchema, answer).map(({ provider }) => ({ name: provider, label: labelOf(provider) }));
+  return v
+    .parse(ProvidersSchema, answer)
+    .map(({ provider }) => ({ name: provider, label: labelOf(provider) }));
 }
 
 export interface ProviderUrlOptions extends AuthCallOptions {
@@ -30,25 +34,49 @@ export interface ProviderUrlOptions extends AuthCallOptions {
   readonly errorCallback: string;
 }
 
-/** The address that a browser is sent to to sign in with an account elsewhere. It comes back with the session's cookie. */
-export function providerUrl(name: string, { callback, errorCallback, sync = getEngine() }: ProviderUrlOptions): string {
+/**
+ * The address that a browser is sent to to sign in with an account elsewhere. It comes back with
+ * the session's cookie.
+ */
+export function providerUrl(
+  name: string,
+  { callback, errorCallback, sync = getEngine() }: ProviderUrlOptions,
+): string {
   const query = new URLSearchParams({ redirect: "1", callback, error_callback: errorCallback });
   return `${sync.baseUrl.replace(/\/$/, "")}/api/auth/login/${encodeURIComponent(name)}?${query.toString()}`;
 }
 
 const PendingSchema = v.object({ mfa_token: v.string() });
 
-/** After `oauth_error=MFA_REQUIRED`: the token that `verifySecondFactor` goes on with. @throws PylonClientError INVALID_TOKEN */
-export async function takePendingSignIn({ sync = getEngine() }: AuthCallOptions = {}): Promise<string> {
-  return v.parse(PendingSchema, await sync.request("POST", "/api/auth/oauth/pending", {})).mfa_token;
+/**
+ * After `oauth_error=MFA_REQUIRED`: the token that `verifySecondFactor` goes on with.
+ *
+ * @throws PylonClientError INVALID_TOKEN
+ */
+export async function takePendingSignIn({
+  sync = getEngine(),
+}: AuthCallOptions = {}): Promise<string> {
+  return v.parse(PendingSchema, await sync.request("POST", "/api/auth/oauth/pending", {}))
+    .mfa_token;
 }
 
-/** Whether a cookie that the server sets comes back to it: what begins here and ends elsewhere is bound to the browser by one. */
+/**
+ * Whether a cookie that the server sets comes back to it: what begins here and ends elsewhere is
+ * bound to the browser by one.
+ */
 export function keepsCookies(sync: SyncEngine): boolean {
-  return sync.credentials === "cookie" || new URL(sync.baseUrl).origin === globalThis.location?.origin;
+  return (
+    sync.credentials === "cookie" || new URL(sync.baseUrl).origin === globalThis.location?.origin
+  );
 }
 
-const LABELS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "GitLab", linkedin: "LinkedIn", paypal: "PayPal", tiktok: "TikTok" };
+const LABELS: Readonly<Record<string, string>> = {
+  github: "GitHub",
+  gitlab: "GitLab",
+  linkedin: "LinkedIn",
+  paypal: "PayPal",
+  tiktok: "TikTok",
+};
 
 function labelOf(name: string): string {
   return LABELS[name] ?? `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`;

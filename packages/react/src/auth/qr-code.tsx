@@ -9,7 +9,10 @@ export interface QrCodeProps {
   readonly label: string;
 }
 
-/** A text for a camera; nothing while its encoder is loaded, where it can't be, and where the text is too long. */
+/**
+ * A text for a camera; nothing while its encoder is loaded, where it can't be, and where the text
+ * is too long.
+ */
 export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
   const [modules, setModules] = useState<readonly (readonly boolean[])[] | null>(null);
   useEffect(() => {
@@ -23,7 +26,13 @@ export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
   }, [text]);
   if (modules === null) return null;
   return (
-    <svg className="pylon-qr" role="img" aria-label={label} viewBox={`0 0 ${modules.length} ${modules.length}`} shapeRendering="crispEdges">
+    <svg
+      className="pylon-qr"
+      role="img"
+      aria-label={label}
+      viewBox={`0 0 ${modules.length} ${modules.length}`}
+      shapeRendering="crispEdges"
+    >
       <path d={pathOf(modules)} />
     </svg>
   );
@@ -31,5 +40,7 @@ export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
 
 /** A square for each dark module. */
 function pathOf(modules: readonly (readonly boolean[])[]): string {
-  return modules.flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : ""))).join("");
+  return modules
+    .flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : "")))
+    .join("");
 }

@@ -8,7 +8,10 @@ export interface ResetPasswordProps extends AuthCallOptions {
   readonly signInUrl?: string;
 }
 
-/** The page that the mail of `ForgotPassword` leads to: its `#token=...` chooses a new password, once. All sessions of the user end by it. */
+/**
+ * The page that the mail of `ForgotPassword` leads to: its `#token=...` chooses a new password,
+ * once. All sessions of the user end by it.
+ */
 export function ResetPassword({ sync: given, signInUrl }: ResetPasswordProps): ReactElement | null {
   const sync = useEngine(given);
   const [token, setToken] = useState<string | null>(null);
@@ -31,7 +34,13 @@ export function ResetPassword({ sync: given, signInUrl }: ResetPasswordProps): R
   if (isDone || token === "") {
     return (
       <div className="pylon-auth">
-        {isDone ? <Note>Your password is changed.</Note> : <p className="pylon-error" role="alert">This link is not complete. Open it from the mail again.</p>}
+        {isDone ? (
+          <Note>Your password is changed.</Note>
+        ) : (
+          <p className="pylon-error" role="alert">
+            This link is not complete. Open it from the mail again.
+          </p>
+        )}
         {link}
       </div>
     );

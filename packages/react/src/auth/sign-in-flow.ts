@@ -9,7 +9,10 @@ export interface SignInProps {
   readonly sync?: SyncEngine;
   /** Called after the sign-in, in place of going to `redirectTo`. */
   readonly onDone?: () => void;
-  /** Where the page goes after the sign-in: a path of its own origin, and whatever else is taken as `/`. Without it the page stays. */
+  /**
+   * Where the page goes after the sign-in: a path of its own origin, and whatever else is taken as
+   * `/`. Without it the page stays.
+   */
   readonly redirectTo?: string;
 }
 
@@ -19,7 +22,11 @@ export interface SignInFlow {
   /** What `verifySecondFactor` goes on with; null while none is asked for. */
   readonly mfaToken: string | null;
   readonly ask: (mfaToken: string) => void;
-  /** Takes a way to sign in to its end: it is done, or waits for the second factor. @throws PylonClientError */
+  /**
+   * Takes a way to sign in to its end: it is done, or waits for the second factor.
+   *
+   * @throws PylonClientError
+   */
   readonly run: (signIn: () => Promise<unknown>) => Promise<void>;
 }
 
@@ -31,7 +38,10 @@ export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps):
       try {
         await signIn();
       } catch (reason) {
-        const token = reason instanceof PylonClientError && reason.code === "MFA_REQUIRED" ? reason.body["mfa_token"] : undefined;
+        const token =
+          reason instanceof PylonClientError && reason.code === "MFA_REQUIRED"
+            ? reason.body["mfa_token"]
+            : undefined;
         if (typeof token !== "string") throw reason;
         setMfaToken(token);
         return;

@@ -15,7 +15,10 @@ import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
 export type SignInMethod = "password" | "code" | "link" | "passkey" | "provider";
 
 export interface SignInFormProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
-  /** Which ways are shown, the first of `password`, `code` and `link` at once. Default all but `link`. */
+  /**
+   * Which ways are shown, the first of `password`, `code` and `link` at once. Default all but
+   * `link`.
+   */
   readonly methods?: readonly SignInMethod[];
   /** The page with `SignUp`, for who has no account. */
   readonly signUpUrl?: string;
@@ -27,16 +30,27 @@ type Typed = "password" | "code" | "link";
 type View = Typed | "forgot";
 
 const DEFAULT_METHODS: readonly SignInMethod[] = ["password", "code", "passkey", "provider"];
-const CHANGE_TO: Readonly<Record<Typed, string>> = { password: "Use the password", code: "Use a code by mail", link: "Use a link by mail" };
+const CHANGE_TO: Readonly<Record<Typed, string>> = {
+  password: "Use the password",
+  code: "Use a code by mail",
+  link: "Use a link by mail",
+};
 
 /**
- * Signs in, by whatever the server and the browser offer, and asks for the second factor where the user has one. It has no style of its own:
+ * Signs in, by whatever the server and the browser offer, and asks for the second factor where the
+ * user has one. It has no style of its own:
  * `@pylonsync/react/styles.css` draws its classes, or your own rules do.
  *
  * @example
  * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />
  */
-export function SignIn({ methods = DEFAULT_METHODS, providers, signUpUrl, resetUrl, ...props }: SignInFormProps): ReactElement {
+export function SignIn({
+  methods = DEFAULT_METHODS,
+  providers,
+  signUpUrl,
+  resetUrl,
+  ...props
+}: SignInFormProps): ReactElement {
   const flow = useSignInFlow(props);
   const typed = methods.filter((method): method is Typed => method in CHANGE_TO);
   const [view, setView] = useState<View | undefined>(typed[0]);
@@ -52,7 +66,11 @@ export function SignIn({ methods = DEFAULT_METHODS, providers, signUpUrl, resetU
   if (view === "forgot") {
     return (
       <div className="pylon-auth">
-        <ForgotPassword sync={flow.sync} email={email} {...(resetUrl === undefined ? {} : { resetUrl })} />
+        <ForgotPassword
+          sync={flow.sync}
+          email={email}
+          {...(resetUrl === undefined ? {} : { resetUrl })}
+        />
         <nav className="pylon-links">
           <button type="button" className="pylon-link" onClick={() => show(typed[0] ?? "password")}>
             Back
@@ -64,7 +82,13 @@ export function SignIn({ methods = DEFAULT_METHODS, providers, signUpUrl, resetU
   const byMail = { flow, email, onEmail: setEmail };
   return (
     <div className="pylon-auth">
-      {methods.includes("provider") && <ProviderButtons sync={flow.sync} {...(providers === undefined ? {} : { providers })} {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })} />}
+      {methods.includes("provider") && (
+        <ProviderButtons
+          sync={flow.sync}
+          {...(providers === undefined ? {} : { providers })}
+          {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })}
+        />
+      )}
       {methods.includes("passkey") && <PasskeyButton flow={flow} />}
       {returned !== null && (
         <p className="pylon-error" role="alert">
@@ -72,13 +96,28 @@ export function SignIn({ methods = DEFAULT_METHODS, providers, signUpUrl, resetU
         </p>
       )}
       {view === "password" && (
-        <Form action="Sign in" onSend={({ email: address = "", password = "" }) => flow.run(() => signInWithPassword(address, password, { sync: flow.sync }))}>
+        <Form
+          action="Sign in"
+          onSend={({ email: address = "", password = "" }) =>
+            flow.run(() => signInWithPassword(address, password, { sync: flow.sync }))
+          }
+        >
           <EmailField defaultValue={email} onValue={setEmail} isFirst={hasChanged} />
           <PasswordField />
         </Form>
       )}
       {view === "code" && <CodeForm {...byMail} />}
-      {view === "link" && <LinkForm {...byMail} callback={() => new URL(props.redirectTo === undefined ? location.href : safePath(props.redirectTo), location.href).href} />}
+      {view === "link" && (
+        <LinkForm
+          {...byMail}
+          callback={() =>
+            new URL(
+              props.redirectTo === undefined ? location.href : safePath(props.redirectTo),
+              location.href,
+            ).href
+          }
+        />
+      )}
       <nav className="pylon-links">
         {typed
           .filter((method) => method !== view)

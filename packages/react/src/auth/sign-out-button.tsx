@@ -7,7 +7,11 @@ import { problemOf } from "./problem.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 
 /** Signs out; nothing where nobody is signed in. `redirectTo` and `onDone` as of `SignIn`. */
-export function SignOutButton({ sync: given, onDone, redirectTo }: SignInProps): ReactElement | null {
+export function SignOutButton({
+  sync: given,
+  onDone,
+  redirectTo,
+}: SignInProps): ReactElement | null {
   const sync = useEngine(given);
   const { isAuthenticated } = useSession(sync);
   const [problem, setProblem] = useState<string | null>(null);

@@ -13,12 +13,18 @@ export interface SignUpProps extends SignInProps, Pick<ProviderButtonsProps, "pr
 }
 
 /**
- * Makes an account, with the code that is mailed where the server sends mail. Classes as of `SignIn`.
+ * Makes an account, with the code that is mailed where the server sends mail. Classes as of
+ * `SignIn`.
  *
  * @example
  * <SignUp redirectTo="/notes" signInUrl="/sign-in" />
  */
-export function SignUp({ providers, signInUrl, asksName = true, ...props }: SignUpProps): ReactElement {
+export function SignUp({
+  providers,
+  signInUrl,
+  asksName = true,
+  ...props
+}: SignUpProps): ReactElement {
   const flow = useSignInFlow(props);
   const { sync, run } = flow;
   const [email, setEmail] = useState<string | null>(null);
@@ -26,20 +32,35 @@ export function SignUp({ providers, signInUrl, asksName = true, ...props }: Sign
   if (flow.mfaToken !== null) return <SecondFactorForm flow={flow} />;
   if (email !== null) {
     return (
-      <Form key="confirm" action="Confirm" onSend={({ code = "" }) => run(() => confirmSignUp(email, code, { sync }))}>
+      <Form
+        key="confirm"
+        action="Confirm"
+        onSend={({ code = "" }) => run(() => confirmSignUp(email, code, { sync }))}
+      >
         <Note>We sent a code to {email}.</Note>
         <CodeField />
       </Form>
     );
   }
-  const register = async ({ email: address = "", password = "", displayName = "" }: Readonly<Record<string, string>>): Promise<void> => {
-    const result = await signUpWithPassword(address, password, { sync, ...(displayName === "" ? {} : { displayName }) });
+  const register = async ({
+    email: address = "",
+    password = "",
+    displayName = "",
+  }: Readonly<Record<string, string>>): Promise<void> => {
+    const result = await signUpWithPassword(address, password, {
+      sync,
+      ...(displayName === "" ? {} : { displayName }),
+    });
     if (result.verificationRequired) setEmail(address);
     else await run(() => Promise.resolve());
   };
   return (
     <div className="pylon-auth">
-      <ProviderButtons sync={sync} {...(providers === undefined ? {} : { providers })} {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })} />
+      <ProviderButtons
+        sync={sync}
+        {...(providers === undefined ? {} : { providers })}
+        {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })}
+      />
       <Form action="Make the account" onSend={register}>
         {asksName && <Field label="Name" name="displayName" autoComplete="name" isOptional />}
         <EmailField />

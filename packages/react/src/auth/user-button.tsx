@@ -50,7 +50,15 @@ export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElem
   const name = isGuest ? "Guest" : nameOfUser(user);
   return (
     <div className="pylon-user" ref={box} onKeyDown={onKey}>
-      <button ref={button} type="button" className="pylon-avatar" aria-expanded={isOpen} aria-controls={panelId} aria-label={`Account of ${name}`} onClick={toggle}>
+      <button
+        ref={button}
+        type="button"
+        className="pylon-avatar"
+        aria-expanded={isOpen}
+        aria-controls={panelId}
+        aria-label={`Account of ${name}`}
+        onClick={toggle}
+      >
         {name.slice(0, 1).toUpperCase()}
       </button>
       <div id={panelId} className="pylon-panel" data-side={side} hidden={!isOpen}>

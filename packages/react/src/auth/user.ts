@@ -5,7 +5,9 @@ import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
 
 /** The user's row, without the fields that the app hides. */
-export type User = RegisteredEntities extends { readonly User: infer Row } ? Row : Readonly<Record<string, unknown>> & { readonly id: string };
+export type User = RegisteredEntities extends { readonly User: infer Row }
+  ? Row
+  : Readonly<Record<string, unknown>> & { readonly id: string };
 
 export interface UserState {
   /** Null: nobody is signed in, or a guest, or it is not known yet. */
@@ -13,17 +15,23 @@ export interface UserState {
   readonly isLoading: boolean;
 }
 
-/** The user that is signed in, as `GET /api/auth/session` shows it. For a row that follows every change, ask `db.useQueryOne("User", userId)`. */
+/**
+ * The user that is signed in, as `GET /api/auth/session` shows it. For a row that follows every
+ * change, ask `db.useQueryOne("User", userId)`.
+ */
 export function useUser(given?: SyncEngine): UserState {
   const sync = useEngine(given);
   const { userId, isGuest, isLoaded } = useSession(sync);
-  const [found, setFound] = useState<{ readonly id: string; readonly user: User | null } | null>(null);
+  const [found, setFound] = useState<{ readonly id: string; readonly user: User | null } | null>(
+    null,
+  );
   const wanted = isGuest ? null : userId;
   useEffect(() => {
     if (wanted === null) return undefined;
     let isGone = false;
     sync.request("GET", "/api/auth/session").then(
-      (answer) => isGone || setFound({ id: wanted, user: (answer as { readonly user: User | null }).user }),
+      (answer) =>
+        isGone || setFound({ id: wanted, user: (answer as { readonly user: User | null }).user }),
       // Who it is, is known; only the row is not.
       () => isGone || setFound({ id: wanted, user: null }),
     );
@@ -32,12 +40,16 @@ export function useUser(given?: SyncEngine): UserState {
     };
   }, [sync, wanted]);
   if (wanted === null) return { user: null, isLoading: !isLoaded };
-  return found?.id === wanted ? { user: found.user, isLoading: false } : { user: null, isLoading: true };
+  return found?.id === wanted
+    ? { user: found.user, isLoading: false }
+    : { user: null, isLoading: true };
 }
 
 /** What to call a user: the name, else the address. */
 export function nameOfUser(user: User | null): string {
   const fields = user as Readonly<Record<string, unknown>> | null;
-  const known = [fields?.["displayName"], fields?.["name"], fields?.["email"]].find((value) => typeof value === "string" && value !== "");
+  const known = [fields?.["displayName"], fields?.["name"], fields?.["email"]].find(
+    (value) => typeof value === "string" && value !== "",
+  );
   return typeof known === "string" ? known : "Account";
 }

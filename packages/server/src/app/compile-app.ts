@@ -22,7 +22,10 @@ export interface CompiledApp {
  *
  * @returns `app` is null when a diagnostic is an error
  */
-export function compileApp(loaded: LoadedApp, options: { readonly dev: boolean }): { app: CompiledApp | null; diagnostics: Diagnostic[] } {
+export function compileApp(
+  loaded: LoadedApp,
+  options: { readonly dev: boolean },
+): { app: CompiledApp | null; diagnostics: Diagnostic[] } {
   const diagnostics: Diagnostic[] = [...loaded.diagnostics];
   const { manifest, diagnostics: found } = validateManifest(loaded.manifest);
   diagnostics.push(...found);
@@ -32,5 +35,14 @@ export function compileApp(loaded: LoadedApp, options: { readonly dev: boolean }
   diagnostics.push(...ofPolicies);
   if (diagnostics.some(({ severity }) => severity === "error")) return { app: null, diagnostics };
   const model = new DataModel(schema, policies, HookSet.of(loaded.manifestModule));
-  return { app: { manifest, model, authCode: authCodeOf(loaded.manifestModule), functions: loaded.functions, web: loaded.web }, diagnostics };
+  return {
+    app: {
+      manifest,
+      model,
+      authCode: authCodeOf(loaded.manifestModule),
+      functions: loaded.functions,
+      web: loaded.web,
+    },
+    diagnostics,
+  };
 }

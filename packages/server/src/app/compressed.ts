@@ -9,12 +9,22 @@ type Encoding = (typeof ENCODINGS)[number];
 const LEAST_BYTES = 1024;
 /** What is compressed is held in memory. */
 const MOST_BYTES = 16 * 1024 * 1024;
-/** The best, 11, takes 25 times as long for a twelfth less, and somebody waits for it on a small container. */
+/**
+ * The best, 11, takes 25 times as long for a twelfth less, and somebody waits for it on a small
+ * container.
+ */
 const BROTLI_QUALITY = 7;
-const TEXT = /^(text\/|application\/(javascript|json|manifest\+json|xml|wasm|xhtml\+xml|rss\+xml|atom\+xml)|image\/(svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)|font\/(ttf|otf))/;
+const TEXT =
+  /^(text\/|application\/(javascript|json|manifest\+json|xml|wasm|xhtml\+xml|rss\+xml|atom\+xml)|image\/(svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)|font\/(ttf|otf))/;
 
 const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  br: (bytes) => promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+  br: (bytes) =>
+    promisify(brotliCompress)(bytes, {
+      params: {
+        [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY,
+        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      },
+    }),
   gzip: (bytes) => promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION }),
 };
 
@@ -23,7 +33,9 @@ export function isCompressible(type: string, size: number): boolean {
   return size >= LEAST_BYTES && size <= MOST_BYTES && TEXT.test(type);
 }
 
-/** The encoding of ours that a client likes best by its `Accept-Encoding`; null when it takes none. */
+/**
+ * The encoding of ours that a client likes best by its `Accept-Encoding`; null when it takes none.
+ */
 export function wantedEncoding(accept: string | null): Encoding | null {
   const weights = new Map<string, number>();
   for (const part of accept?.toLowerCase().split(",") ?? []) {

@@ -7,20 +7,36 @@ export interface DevHomeOptions {
   readonly hasMailbox: boolean;
 }
 
-/** In dev mode: what an app without a page of its own shows at the address that `pylon dev` prints. */
+/**
+ * In dev mode: what an app without a page of its own shows at the address that `pylon dev` prints.
+ */
 export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
   return new Response(htmlOf(app, options), {
-    headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'" },
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Cache-Control": "no-store",
+      "Content-Security-Policy":
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    },
   });
 }
 
 function htmlOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string {
   const { name, version } = app.manifest;
-  const entities = [...app.model.schema.entities].map(({ name: entity, fields }) => row(entity, [...fields.keys()].join(", ")));
+  const entities = [...app.model.schema.entities].map(({ name: entity, fields }) =>
+    row(entity, [...fields.keys()].join(", ")),
+  );
   const functions = [...app.functions].map(([fn, { type }]) => row(fn, type));
-  const hasUserPages = app.manifest.auth?.pages !== false && app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
+  const hasUserPages =
+    app.manifest.auth?.pages !== false &&
+    app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
   const links = [
-    ...(hasUserPages ? [link("/auth/sign-in", "sign in or make an account"), link("/auth/account", "the account that is signed in")] : []),
+    ...(hasUserPages
+      ? [
+          link("/auth/sign-in", "sign in or make an account"),
+          link("/auth/account", "the account that is signed in"),
+        ]
+      : []),
     ...(hasMailbox ? [link("/studio/mail", "the mails that this app sends")] : []),
     link("/health", "whether the server lives"),
     link("/api/manifest", "what the app declares"),

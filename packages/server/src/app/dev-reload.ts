@@ -8,7 +8,10 @@ const PING_EVERY = 150;
 /** What makes a page load the dev script. */
 export const DEV_SCRIPT_TAG = `<script src="${SCRIPT}" defer></script>`;
 
-/** The page reloads when it is told another version than its first; a server that came back tells it too. */
+/**
+ * The page reloads when it is told another version than its first; a server that came back tells it
+ * too.
+ */
 const SOURCE = `let first;
 new EventSource("${EVENTS}").onmessage = ({ data }) => {
   first ??= data;
@@ -16,10 +19,19 @@ new EventSource("${EVENTS}").onmessage = ({ data }) => {
 };
 `;
 
-/** In dev mode: the script that reloads the page after a save in `web/`, and the event stream it listens to; null for other paths. */
+/**
+ * In dev mode: the script that reloads the page after a save in `web/`, and the event stream it
+ * listens to; null for other paths.
+ */
 export function devReload(path: string, current: () => WebBundle | null): Response | null {
-  if (path === SCRIPT) return new Response(SOURCE, { headers: { "Content-Type": "text/javascript;charset=utf-8", "Cache-Control": "no-cache" } });
-  if (path === EVENTS) return new Response(versions(current), { headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" } });
+  if (path === SCRIPT)
+    return new Response(SOURCE, {
+      headers: { "Content-Type": "text/javascript;charset=utf-8", "Cache-Control": "no-cache" },
+    });
+  if (path === EVENTS)
+    return new Response(versions(current), {
+      headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" },
+    });
   return null;
 }
 
@@ -34,7 +46,8 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
       const look = (): void => {
         const version = current()?.version;
         looks += 1;
-        if (version !== undefined && version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        if (version !== undefined && version !== told)
+          controller.enqueue(encoder.encode(`data: ${version}\n\n`));
         else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
         told = version;
       };

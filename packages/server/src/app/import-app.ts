@@ -29,7 +29,9 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
   const printed: string[] = [];
   const print = console.log;
   console.log = (...values: unknown[]) => {
-    printed.push(values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(" "));
+    printed.push(
+      values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(" "),
+    );
   };
   try {
     return { exports: (await import(file)) as Record<string, unknown>, printed };
@@ -45,7 +47,8 @@ function offerOwnCopies(root: string): void {
     offered.add(name);
     Bun.plugin({
       name: `pylon-own-copy-of-${name}`,
-      setup: (build) => void build.module(name, () => ({ exports: { ...exports }, loader: "object" })),
+      setup: (build) =>
+        void build.module(name, () => ({ exports: { ...exports }, loader: "object" })),
     });
   }
 }
@@ -59,10 +62,14 @@ function isInstalled(name: string, root: string): boolean {
   }
 }
 
-/** Forgets what was loaded from the app's folder, so that the next import reads the files anew; its node_modules stay. */
+/**
+ * Forgets what was loaded from the app's folder, so that the next import reads the files anew; its
+ * node_modules stay.
+ */
 export function forgetApp(root: string): void {
   const inside = realpathSync(root) + sep;
   for (const path of Object.keys(require.cache)) {
-    if (path.startsWith(inside) && !path.includes(`${sep}node_modules${sep}`)) delete require.cache[path];
+    if (path.startsWith(inside) && !path.includes(`${sep}node_modules${sep}`))
+      delete require.cache[path];
   }
 }

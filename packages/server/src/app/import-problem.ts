@@ -10,19 +10,36 @@ export interface ImportProblem {
 /** What the bundler reports for text that does not parse. */
 interface BuildProblem {
   readonly message: string;
-  readonly position: { readonly file: string; readonly line: number; readonly column: number } | null;
+  readonly position: {
+    readonly file: string;
+    readonly line: number;
+    readonly column: number;
+  } | null;
 }
 
 /** @param root the app's folder; places and names are given from there */
 export function importProblem(error: unknown, root: string): ImportProblem {
-  // Several syntax errors come together; the first one is where to look, the others often follow from it.
+  // Several syntax errors come together; the first one is where to look, the others often follow
+  // from it.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const message = (first instanceof Error ? first.message : String(first)).replaceAll(`${root}/`, "");
+  const message = (first instanceof Error ? first.message : String(first)).replaceAll(
+    `${root}/`,
+    "",
+  );
   if (isBuildProblem(first)) {
     const { position } = first;
-    return { message, place: position === null ? undefined : `${relative(root, position.file)}:${position.line}:${position.column}` };
+    return {
+      message,
+      place:
+        position === null
+          ? undefined
+          : `${relative(root, position.file)}:${position.line}:${position.column}`,
+    };
   }
-  return { message, place: first instanceof Error ? placeInStack(first.stack ?? "", root) : undefined };
+  return {
+    message,
+    place: first instanceof Error ? placeInStack(first.stack ?? "", root) : undefined,
+  };
 }
 
 function isBuildProblem(value: unknown): value is BuildProblem {

@@ -30,7 +30,8 @@ const load = (dir: string): Promise<LoadedApp> => loadApp(dir, { dev: true });
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
 export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { title: field.string() })] });
 `;
-const fn = (result: string, more = ""): string => `import { query } from "@pylonsync/functions";\n${more}export default query({ handler: () => ${result} });\n`;
+const fn = (result: string, more = ""): string =>
+  `import { query } from "@pylonsync/functions";\n${more}export default query({ handler: () => ${result} });\n`;
 
 async function call(app: LoadedApp, name: string): Promise<unknown> {
   return await app.functions.get(name)?.handler({} as never, {} as never);
@@ -44,22 +45,44 @@ test("a folder without packages of its own loads with the server's copies", asyn
 });
 
 test("an app.ts that prints its manifest is as good as one that exports it", async () => {
-  const app = await load(appFolder({ "app.ts": `${APP.replace("export default", "const m =")}console.log("hello");\nconsole.log(JSON.stringify(m, null, 2));\n` }));
+  const app = await load(
+    appFolder({
+      "app.ts": `${APP.replace("export default", "const m =")}console.log("hello");\nconsole.log(JSON.stringify(m, null, 2));\n`,
+    }),
+  );
   expect(app.diagnostics).toEqual([]);
   expect(app.manifest).toMatchObject({ name: "a" });
 });
 
 test("helpers, tests, types and sub-folders of functions/ are no functions", async () => {
   const text = fn("1");
-  const files = { "_helper.ts": text, "a.test.ts": text, "a.d.ts": "export {};\n", ".hidden.ts": text, "deep/b.ts": text, "a.ts": text, "notes.md": "x" };
-  const app = await load(appFolder({ "app.ts": APP, ...Object.fromEntries(Object.entries(files).map(([name, body]) => [`functions/${name}`, body])) }));
+  const files = {
+    "_helper.ts": text,
+    "a.test.ts": text,
+    "a.d.ts": "export {};\n",
+    ".hidden.ts": text,
+    "deep/b.ts": text,
+    "a.ts": text,
+    "notes.md": "x",
+  };
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      ...Object.fromEntries(
+        Object.entries(files).map(([name, body]) => [`functions/${name}`, body]),
+      ),
+    }),
+  );
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
 test("what is saved is loaded anew, with the files it imports, and keeps no state", async () => {
   const dir = appFolder({
     "app.ts": APP,
-    "functions/count.ts": fn("[value, ++calls]", `import { value } from "./_value.ts";\nlet calls = 0;\n`),
+    "functions/count.ts": fn(
+      "[value, ++calls]",
+      `import { value } from "./_value.ts";\nlet calls = 0;\n`,
+    ),
     "functions/_value.ts": "export const value = 'old';\n",
   });
   const before = await load(dir);
@@ -79,21 +102,42 @@ test("a deleted function is gone after the next load", async () => {
 });
 
 test("a file that does not parse is reported with its line, and the others load", async () => {
-  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "const a = 1;\nexport default (;\n", "functions/good.ts": fn("1") }));
-  expect(app.diagnostics).toMatchObject([{ severity: "error", code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" }]);
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "functions/bad.ts": "const a = 1;\nexport default (;\n",
+      "functions/good.ts": fn("1"),
+    }),
+  );
+  expect(app.diagnostics).toMatchObject([
+    { severity: "error", code: "FUNCTION_FAILED", path: "functions/bad.ts:2:17" },
+  ]);
   expect([...app.functions.keys()]).toEqual(["good"]);
 });
 
 test("a file with several syntax errors is reported with the first", async () => {
-  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "const a = 1;\nsyntax error here (\n" }));
+  const app = await load(
+    appFolder({ "app.ts": APP, "functions/bad.ts": "const a = 1;\nsyntax error here (\n" }),
+  );
   const [problem] = app.diagnostics;
   expect(problem?.path).toMatch(/^functions\/bad\.ts:2:\d+$/);
   expect(problem?.message).not.toContain("errors building");
 });
 
 test("a file that throws is reported with its line", async () => {
-  const app = await load(appFolder({ "app.ts": APP, "functions/bad.ts": "export const y = 1;\nthrow new Error('boom');\n" }));
-  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_FAILED", path: "functions/bad.ts:2:11", message: "functions/bad.ts does not load: boom" }]);
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "functions/bad.ts": "export const y = 1;\nthrow new Error('boom');\n",
+    }),
+  );
+  expect(app.diagnostics).toMatchObject([
+    {
+      code: "FUNCTION_FAILED",
+      path: "functions/bad.ts:2:11",
+      message: "functions/bad.ts does not load: boom",
+    },
+  ]);
 });
 
 test("a mended file loads", async () => {
@@ -122,11 +166,15 @@ test.each([
 ])("an app.ts that %s is told once, with the reason", async (_what, text, code) => {
   const { app, diagnostics } = compileApp(await load(appFolder({ "app.ts": text })), { dev: true });
   expect(app).toBeNull();
-  expect(diagnostics).toEqual([expect.objectContaining({ severity: "error", code, path: expect.stringMatching(/^app\.ts/) })]);
+  expect(diagnostics).toEqual([
+    expect.objectContaining({ severity: "error", code, path: expect.stringMatching(/^app\.ts/) }),
+  ]);
 });
 
 test("a default export that is no function is named", async () => {
-  const app = await load(appFolder({ "app.ts": APP, "functions/a.ts": "export default { type: 'query' };\n" }));
+  const app = await load(
+    appFolder({ "app.ts": APP, "functions/a.ts": "export default { type: 'query' };\n" }),
+  );
   expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", path: "functions/a.ts" }]);
 });
 

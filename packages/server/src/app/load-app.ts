@@ -36,30 +36,59 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `web/`. What was loaded from it before is loaded anew.
+ * Loads an app folder: `app.ts`, `functions/`, `web/`. What was loaded from it before is loaded
+ * anew.
  *
  * @throws AppNotFoundError when the entry is not there
  */
 export async function loadApp(dir: string, options: LoadOptions): Promise<LoadedApp> {
   const root = resolve(dir);
   const entry = join(root, options.entry ?? "app.ts");
-  if (!existsSync(entry)) throw new AppNotFoundError(`There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name its folder.`);
+  if (!existsSync(entry))
+    throw new AppNotFoundError(
+      `There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name its folder.`,
+    );
   forgetApp(root);
   const diagnostics: Diagnostic[] = [];
   const { manifest, manifestModule } = await loadManifest(entry, root, diagnostics);
-  const functions = await loadFunctions(resolve(root, options.functionsDir ?? "functions"), root, diagnostics);
-  return { dir: root, manifest, manifestModule, functions, web: WebBundle.of(root, { dev: options.dev }), diagnostics };
+  const functions = await loadFunctions(
+    resolve(root, options.functionsDir ?? "functions"),
+    root,
+    diagnostics,
+  );
+  return {
+    dir: root,
+    manifest,
+    manifestModule,
+    functions,
+    web: WebBundle.of(root, { dev: options.dev }),
+    diagnostics,
+  };
 }
 
-async function loadManifest(entry: string, root: string, diagnostics: Diagnostic[]): Promise<{ manifest: unknown; manifestModule: unknown }> {
+async function loadManifest(
+  entry: string,
+  root: string,
+  diagnostics: Diagnostic[],
+): Promise<{ manifest: unknown; manifestModule: unknown }> {
   try {
     const { exports, printed } = await importAppFile(entry, root);
     const exported = exports["default"];
     if (isManifest(exported)) return { manifest: toJson(exported), manifestModule: exported };
     const manifest = exported === undefined ? printedManifest(printed) : undefined;
     if (manifest !== undefined) return { manifest, manifestModule: undefined };
-    const instead = exported === undefined ? "neither exports a manifest nor prints one" : "exports by default what is no manifest";
-    diagnostics.push(errorAt("APP_NO_MANIFEST", `${basename(entry)} ${instead}.`, basename(entry), "End it with `export default buildManifest({...})`."));
+    const instead =
+      exported === undefined
+        ? "neither exports a manifest nor prints one"
+        : "exports by default what is no manifest";
+    diagnostics.push(
+      errorAt(
+        "APP_NO_MANIFEST",
+        `${basename(entry)} ${instead}.`,
+        basename(entry),
+        "End it with `export default buildManifest({...})`.",
+      ),
+    );
   } catch (error) {
     diagnostics.push(failedImport("APP_FAILED", entry, root, error));
   }
@@ -67,7 +96,11 @@ async function loadManifest(entry: string, root: string, diagnostics: Diagnostic
 }
 
 /** The flat files of the folder; a name's file is what it is called by. */
-async function loadFunctions(dir: string, root: string, diagnostics: Diagnostic[]): Promise<Map<string, FnDefinition>> {
+async function loadFunctions(
+  dir: string,
+  root: string,
+  diagnostics: Diagnostic[],
+): Promise<Map<string, FnDefinition>> {
   const functions = new Map<string, FnDefinition>();
   if (!existsSync(dir)) return functions;
   const files = (await readdir(dir)).filter(isFunctionFile).toSorted();
@@ -75,13 +108,28 @@ async function loadFunctions(dir: string, root: string, diagnostics: Diagnostic[
     const name = file.replace(/\.(ts|js)$/, "");
     const path = relative(root, join(dir, file));
     if (functions.has(name)) {
-      diagnostics.push(errorAt("FUNCTION_DUPLICATE", `Two files name the function "${name}".`, path, "Delete one of them."));
+      diagnostics.push(
+        errorAt(
+          "FUNCTION_DUPLICATE",
+          `Two files name the function "${name}".`,
+          path,
+          "Delete one of them.",
+        ),
+      );
       continue;
     }
     try {
       const { exports } = await importAppFile(join(dir, file), root);
       if (isDefinition(exports["default"])) functions.set(name, exports["default"]);
-      else diagnostics.push(errorAt("FUNCTION_NO_EXPORT", `${path} exports no function.`, path, "End it with `export default query({...})`, or mutation or action; start the name of a helper with _."));
+      else
+        diagnostics.push(
+          errorAt(
+            "FUNCTION_NO_EXPORT",
+            `${path} exports no function.`,
+            path,
+            "End it with `export default query({...})`, or mutation or action; start the name of a helper with _.",
+          ),
+        );
     } catch (error) {
       diagnostics.push(failedImport("FUNCTION_FAILED", join(dir, file), root, error));
     }
@@ -90,13 +138,20 @@ async function loadFunctions(dir: string, root: string, diagnostics: Diagnostic[
 }
 
 function isFunctionFile(file: string): boolean {
-  return /\.(ts|js)$/.test(file) && !/\.(d|test)\.(ts|js)$/.test(file) && !file.startsWith("_") && !file.startsWith(".");
+  return (
+    /\.(ts|js)$/.test(file) &&
+    !/\.(d|test)\.(ts|js)$/.test(file) &&
+    !file.startsWith("_") &&
+    !file.startsWith(".")
+  );
 }
 
 function isDefinition(value: unknown): value is FnDefinition {
   if (typeof value !== "object" || value === null) return false;
   const { type, handler } = value as { type?: unknown; handler?: unknown };
-  return (type === "query" || type === "mutation" || type === "action") && typeof handler === "function";
+  return (
+    (type === "query" || type === "mutation" || type === "action") && typeof handler === "function"
+  );
 }
 
 function failedImport(code: string, file: string, root: string, error: unknown): Diagnostic {

@@ -42,7 +42,10 @@ interface OpenPage {
   readonly get: (path: string, options?: RequestInit) => Promise<Response | null>;
 }
 
-async function openPage(dev: boolean, files: Readonly<Record<string, string>> = FILES): Promise<OpenPage> {
+async function openPage(
+  dev: boolean,
+  files: Readonly<Record<string, string>> = FILES,
+): Promise<OpenPage> {
   const dir = mkdtempSync(join(tmpdir(), "pylon-page-"));
   dirs.push(dir);
   write(dir, files);
@@ -73,8 +76,10 @@ test("a place inside the page is the page; a file that is not there and the API 
   const { get } = await openPage(false);
   expect(await (await get("/settings/profile"))?.text()).toContain("<title>Hi");
   expect(await get("/nope.js")).toBeNull();
-  for (const path of ["/api", "/api/nope", "/auth", "/auth/nope", "/studio", "/studio/nope"]) expect([path, await get(path)]).toEqual([path, null]);
-  for (const path of ["/authors", "/studios/1", "/apiary"]) expect((await get(path))?.status).toBe(200);
+  for (const path of ["/api", "/api/nope", "/auth", "/auth/nope", "/studio", "/studio/nope"])
+    expect([path, await get(path)]).toEqual([path, null]);
+  for (const path of ["/authors", "/studios/1", "/apiary"])
+    expect((await get(path))?.status).toBe(200);
 });
 
 test("files of public/ are served, hidden ones are not, and nothing outside of it", async () => {
@@ -83,7 +88,8 @@ test("files of public/ are served, hidden ones are not, and nothing outside of i
   expect(await icon?.text()).toBe("<svg/>");
   expect(icon?.headers.get("Content-Type")).toStartWith("image/svg+xml");
   expect(icon?.headers.get("Cache-Control")).toBe("no-cache");
-  for (const path of ["/.secret", "/../app.ts", "/app.ts", "/web/main.tsx"]) expect((await (await get(path))?.text()) ?? "").not.toMatch(/hidden|buildManifest|createRoot/);
+  for (const path of ["/.secret", "/../app.ts", "/app.ts", "/web/main.tsx"])
+    expect((await (await get(path))?.text()) ?? "").not.toMatch(/hidden|buildManifest|createRoot/);
 });
 
 test("in dev mode the page is told of another version after a save in web/, and of nothing after one in functions/", async () => {
@@ -96,7 +102,9 @@ test("in dev mode the page is told of another version after a save in web/, and 
   const first = await next();
   expect(first).toMatch(/^data: \w+\n\n$/);
   const second = next();
-  write(dir, { "functions/a.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n` });
+  write(dir, {
+    "functions/a.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n`,
+  });
   await reload();
   expect(await Promise.race([second, Bun.sleep(250).then(() => "silence")])).toBe("silence");
   write(dir, { "web/main.tsx": "document.title = 'saved';\n" });
@@ -121,25 +129,40 @@ test("what is below /auth is the page's own where the app has turned the server'
 
 describe("compression", () => {
   const TEXT = "a line that comes again and again\n".repeat(200);
-  const files = { ...FILES, "public/notes.txt": TEXT, "public/small.txt": "short", "public/photo.png": TEXT };
+  const files = {
+    ...FILES,
+    "public/notes.txt": TEXT,
+    "public/small.txt": "short",
+    "public/photo.png": TEXT,
+  };
   const decode = { br: brotliDecompressSync, gzip: gunzipSync };
   const asking = (encoding: string): RequestInit => ({ headers: { "Accept-Encoding": encoding } });
 
-  test.each(["br", "gzip"] as const)("a script and a file of public/ are answered as %s to who takes it, and as they are to others", async (encoding) => {
-    const { get } = await openPage(false, files);
-    const script = /src="(\/[^"]+\.js)"/.exec((await (await get("/"))?.text()) ?? "")?.[1] ?? "no script";
-    for (const path of [script, "/notes.txt"]) {
-      const plain = await get(path);
-      expect([plain?.headers.get("Content-Encoding"), plain?.headers.get("Vary")]).toEqual([null, "Accept-Encoding"]);
-      const text = (await plain?.text()) ?? "";
-      const answer = await get(path, asking(`deflate, ${encoding}`));
-      expect([answer?.headers.get("Content-Encoding"), answer?.headers.get("Vary")]).toEqual([encoding, "Accept-Encoding"]);
-      expect(answer?.headers.get("Content-Type")).toBe(plain?.headers.get("Content-Type") ?? "");
-      const body = await answer?.bytes();
-      expect(body?.length).toBeLessThan(text.length / 2);
-      expect(decode[encoding](body ?? "").toString()).toBe(text);
-    }
-  });
+  test.each(["br", "gzip"] as const)(
+    "a script and a file of public/ are answered as %s to who takes it, and as they are to others",
+    async (encoding) => {
+      const { get } = await openPage(false, files);
+      const script =
+        /src="(\/[^"]+\.js)"/.exec((await (await get("/"))?.text()) ?? "")?.[1] ?? "no script";
+      for (const path of [script, "/notes.txt"]) {
+        const plain = await get(path);
+        expect([plain?.headers.get("Content-Encoding"), plain?.headers.get("Vary")]).toEqual([
+          null,
+          "Accept-Encoding",
+        ]);
+        const text = (await plain?.text()) ?? "";
+        const answer = await get(path, asking(`deflate, ${encoding}`));
+        expect([answer?.headers.get("Content-Encoding"), answer?.headers.get("Vary")]).toEqual([
+          encoding,
+          "Accept-Encoding",
+        ]);
+        expect(answer?.headers.get("Content-Type")).toBe(plain?.headers.get("Content-Type") ?? "");
+        const body = await answer?.bytes();
+        expect(body?.length).toBeLessThan(text.length / 2);
+        expect(decode[encoding](body ?? "").toString()).toBe(text);
+      }
+    },
+  );
 
   test.each([
     ["gzip, deflate, br, zstd", "br"],
@@ -155,29 +178,48 @@ describe("compression", () => {
     ["", null],
   ])("to Accept-Encoding %p the answer is %p", async (accept, encoding) => {
     const { get } = await openPage(false, files);
-    expect((await get("/notes.txt", asking(accept)))?.headers.get("Content-Encoding") ?? null).toBe(encoding);
+    expect((await get("/notes.txt", asking(accept)))?.headers.get("Content-Encoding") ?? null).toBe(
+      encoding,
+    );
   });
 
   test("what is small, or packed already, is answered as it is", async () => {
     const { get } = await openPage(false, files);
     for (const path of ["/small.txt", "/photo.png"]) {
       const answer = await get(path, asking("br, gzip"));
-      expect([path, answer?.headers.get("Content-Encoding"), answer?.headers.get("Vary")]).toEqual([path, null, null]);
+      expect([path, answer?.headers.get("Content-Encoding"), answer?.headers.get("Vary")]).toEqual([
+        path,
+        null,
+        null,
+      ]);
     }
   });
 
   test("a tag names the content in one encoding, and spares who has it the body", async () => {
     const { dir, get } = await openPage(false, files);
-    const tags = await Promise.all(["br", "gzip", ""].map(async (encoding) => (await get("/notes.txt", asking(encoding)))?.headers.get("ETag") ?? "none"));
+    const tags = await Promise.all(
+      ["br", "gzip", ""].map(
+        async (encoding) =>
+          (await get("/notes.txt", asking(encoding)))?.headers.get("ETag") ?? "none",
+      ),
+    );
     expect(new Set(tags).size).toBe(3);
     for (const [index, encoding] of ["br", "gzip", ""].entries()) {
-      const known = (tag: string): Promise<Response | null> => get("/notes.txt", { headers: { "Accept-Encoding": encoding, "If-None-Match": tag } });
+      const known = (tag: string): Promise<Response | null> =>
+        get("/notes.txt", { headers: { "Accept-Encoding": encoding, "If-None-Match": tag } });
       const unchanged = await known(`"other", W/${tags[index]}`);
-      expect([unchanged?.status, await unchanged?.text(), unchanged?.headers.get("ETag"), unchanged?.headers.get("Vary")]).toEqual([304, "", tags[index] ?? "", "Accept-Encoding"]);
+      expect([
+        unchanged?.status,
+        await unchanged?.text(),
+        unchanged?.headers.get("ETag"),
+        unchanged?.headers.get("Vary"),
+      ]).toEqual([304, "", tags[index] ?? "", "Accept-Encoding"]);
       expect((await known(tags[(index + 1) % 3] ?? ""))?.status).toBe(200);
     }
     write(dir, { "public/notes.txt": TEXT.replaceAll("again", "once more") });
-    const changed = await get("/notes.txt", { headers: { "Accept-Encoding": "gzip", "If-None-Match": tags[1] ?? "" } });
+    const changed = await get("/notes.txt", {
+      headers: { "Accept-Encoding": "gzip", "If-None-Match": tags[1] ?? "" },
+    });
     expect(changed?.status).toBe(200);
     expect(gunzipSync((await changed?.bytes()) ?? "").toString()).toContain("once more");
   });
@@ -192,22 +234,39 @@ describe("an app without a page", () => {
   const { "web/index.html": _page, ...files } = FILES;
 
   test("shows in dev mode what it has and where to look, and only at its address", async () => {
-    const { get } = await openPage(true, { ...files, "functions/hello.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n` });
+    const { get } = await openPage(true, {
+      ...files,
+      "functions/hello.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n`,
+    });
     const html = (await (await get("/"))?.text()) ?? "";
-    for (const shown of ["<title>a in dev mode", "Todo", "title", "hello", 'href="/studio/mail"', 'href="/health"']) expect(html).toContain(shown);
+    for (const shown of [
+      "<title>a in dev mode",
+      "Todo",
+      "title",
+      "hello",
+      'href="/studio/mail"',
+      'href="/health"',
+    ])
+      expect(html).toContain(shown);
     expect(html).not.toContain("/auth/sign-in");
     expect(await get("/somewhere")).toBeNull();
     expect(await get("/", { method: "POST" })).toBeNull();
   });
 
   test("leads to the sign-in where it has users", async () => {
-    const app = FILES["app.ts"].replace("entities: [", "entities: [entity('User', { email: field.string() }), ");
+    const app = FILES["app.ts"].replace(
+      "entities: [",
+      "entities: [entity('User', { email: field.string() }), ",
+    );
     const { get } = await openPage(true, { ...files, "app.ts": app });
     expect(await (await get("/"))?.text()).toContain('href="/auth/sign-in"');
   });
 
   test("writes out no markup that a name holds", async () => {
-    const { get } = await openPage(true, { ...files, "app.ts": FILES["app.ts"].replace('name: "a"', 'name: "<script>1</script>"') });
+    const { get } = await openPage(true, {
+      ...files,
+      "app.ts": FILES["app.ts"].replace('name: "a"', 'name: "<script>1</script>"'),
+    });
     expect(await (await get("/"))?.text()).not.toContain("<script>");
   });
 

@@ -4,20 +4,34 @@ import { devHome, type DevHomeOptions } from "./dev-home.ts";
 import { devReload } from "./dev-reload.ts";
 
 export interface PageOptions {
-  /** What an app without a page of its own shows at its address; null outside dev mode, where that is nothing. */
+  /**
+   * What an app without a page of its own shows at its address; null outside dev mode, where that
+   * is nothing.
+   */
   readonly home: DevHomeOptions | null;
 }
 
 /**
- * Answers the app's own web page from its bundle. A path that names no file and nothing of the server's is a place inside the page, so it
- * answers index.html.
+ * Answers the app's own web page from its bundle. A path that names no file and nothing of the
+ * server's is a place inside the page, so it answers index.html.
  */
-export function createPage(app: () => CompiledApp, { home }: PageOptions): (request: Request, path: string) => Promise<Response | null> {
+export function createPage(
+  app: () => CompiledApp,
+  { home }: PageOptions,
+): (request: Request, path: string) => Promise<Response | null> {
   return async (request, path) => {
     const { web, manifest } = app();
-    if (isBelow(path, ["/api", "/studio"]) || (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))) return null;
-    if (web === null) return home !== null && path === "/" && isRead(request) ? devHome(app(), home) : null;
-    if (!isRead(request)) throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
+    if (
+      isBelow(path, ["/api", "/studio"]) ||
+      (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))
+    )
+      return null;
+    if (web === null)
+      return home !== null && path === "/" && isRead(request) ? devHome(app(), home) : null;
+    if (!isRead(request))
+      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+        hint: "Possible: GET.",
+      });
     const reload = web.isDev ? devReload(path, () => app().web) : null;
     if (reload !== null) return reload;
     const asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
@@ -25,7 +39,10 @@ export function createPage(app: () => CompiledApp, { home }: PageOptions): (requ
   };
 }
 
-/** Whether it is one of the server's own: a misspelt route is an error, and no place inside the page. */
+/**
+ * Whether it is one of the server's own: a misspelt route is an error, and no place inside the
+ * page.
+ */
 function isBelow(path: string, roots: readonly string[]): boolean {
   return roots.some((root) => path === root || path.startsWith(`${root}/`));
 }

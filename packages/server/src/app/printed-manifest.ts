@@ -1,6 +1,9 @@
 import { isManifest } from "./is-manifest.ts";
 
-/** The manifest among what an app.ts printed, as apps of the public system do; undefined when there is none. */
+/**
+ * The manifest among what an app.ts printed, as apps of the public system do; undefined when there
+ * is none.
+ */
 export function printedManifest(printed: readonly string[]): unknown {
   for (const text of [printed.join("\n"), ...printed]) {
     try {

@@ -4,5 +4,12 @@ import type { Route } from "../request/route.ts";
 
 /** What the app declares, for tools. */
 export function manifestRoutes(manifest: () => Manifest): Route[] {
-  return [{ method: "GET", path: "/api/manifest", access: "admin-or-dev", handle: () => json(manifest()) }];
+  return [
+    {
+      method: "GET",
+      path: "/api/manifest",
+      access: "admin-or-dev",
+      handle: () => json(manifest()),
+    },
+  ];
 }

@@ -11,7 +11,11 @@ export type AppPart = "app" | "functions" | "web" | "env";
  *
  * @returns stops it
  */
-export function watchApp(dir: string, functionsDir: string, onChange: (parts: ReadonlySet<AppPart>) => void): () => void {
+export function watchApp(
+  dir: string,
+  functionsDir: string,
+  onChange: (parts: ReadonlySet<AppPart>) => void,
+): () => void {
   const parts = new Set<AppPart>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watcher = watch(dir, { recursive: true }, (_event, file) => {
@@ -35,7 +39,11 @@ function partOf(file: string, functionsDir: string): AppPart | undefined {
   const parts = file.split(sep);
   const name = basename(file);
   if (name === ".env" || name === ".env.local") return "env";
-  if (parts.some((part) => part.startsWith(".") || part === "node_modules") || name.startsWith("pylon.")) return undefined;
+  if (
+    parts.some((part) => part.startsWith(".") || part === "node_modules") ||
+    name.startsWith("pylon.")
+  )
+    return undefined;
   if (parts[0] === "web" || parts[0] === "public") return "web";
   if (!/\.(ts|tsx|js|json)$/.test(name)) return undefined;
   return parts[0] === functionsDir ? "functions" : "app";

@@ -21,12 +21,14 @@ export class WebAsset {
   constructor(body: Blob, options: AssetOptions) {
     this.#body = body;
     this.#options = options;
-    this.#compressed = options.compresses && isCompressible(options.type, body.size) ? new Compressed(body) : null;
+    this.#compressed =
+      options.compresses && isCompressible(options.type, body.size) ? new Compressed(body) : null;
   }
 
   async answer(request: Request): Promise<Response> {
     const { type, immutable, version } = this.#options;
-    const encoding = this.#compressed === null ? null : wantedEncoding(request.headers.get("accept-encoding"));
+    const encoding =
+      this.#compressed === null ? null : wantedEncoding(request.headers.get("accept-encoding"));
     const etag = `"${version}${encoding === null ? "" : `-${encoding}`}"`;
     const headers: Record<string, string> = {
       "Content-Type": type,
@@ -40,12 +42,20 @@ export class WebAsset {
       delete headers["Content-Encoding"];
       return new Response(null, { status: 304, headers });
     }
-    const body = this.#compressed === null || encoding === null ? this.#body : await this.#compressed.in(encoding);
+    const body =
+      this.#compressed === null || encoding === null
+        ? this.#body
+        : await this.#compressed.in(encoding);
     return new Response(body as Blob | Uint8Array<ArrayBuffer>, { headers });
   }
 }
 
-/** A proxy that changed the body on its way marks the tag as weak; for this it counts as the same. */
+/**
+ * A proxy that changed the body on its way marks the tag as weak; for this it counts as the same.
+ */
 function isKnown(ifNoneMatch: string | null, etag: string): boolean {
-  return ifNoneMatch !== null && ifNoneMatch.split(",").some((tag) => [etag, `W/${etag}`, "*"].includes(tag.trim()));
+  return (
+    ifNoneMatch !== null &&
+    ifNoneMatch.split(",").some((tag) => [etag, `W/${etag}`, "*"].includes(tag.trim()))
+  );
 }

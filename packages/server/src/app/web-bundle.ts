@@ -12,7 +12,10 @@ interface PublicFile {
   readonly asset: WebAsset;
 }
 
-/** The page at `web/index.html` with its scripts and styles, bundled in memory at the first request, and the files of `public/`. */
+/**
+ * The page at `web/index.html` with its scripts and styles, bundled in memory at the first request,
+ * and the files of `public/`.
+ */
 export class WebBundle {
   readonly isDev: boolean;
   /** Another one after each change in `web/` or `public/`. */
@@ -38,7 +41,11 @@ export class WebBundle {
     return (this.#assets ??= this.#build());
   }
 
-  /** The file of the page at this path, as it is now; null when there is none. @throws Error naming what the bundler found */
+  /**
+   * The file of the page at this path, as it is now; null when there is none.
+   *
+   * @throws Error naming what the bundler found
+   */
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
     if (built !== undefined) return built;
@@ -49,7 +56,9 @@ export class WebBundle {
   /** URL path to file. Which there are is seen once; what is in them may change. */
   #findPublic(): ReadonlyMap<string, string> {
     const folder = join(this.#root, "public");
-    return new Map(filesIn(folder).map((file) => [`/${relative(folder, file).replaceAll(sep, "/")}`, file]));
+    return new Map(
+      filesIn(folder).map((file) => [`/${relative(folder, file).replaceAll(sep, "/")}`, file]),
+    );
   }
 
   #publicAsset(file: string): WebAsset | null {
@@ -59,7 +68,12 @@ export class WebBundle {
     const known = this.#public.get(file);
     if (known?.version === version) return known.asset;
     const body = Bun.file(file);
-    const asset = new WebAsset(body, { type: body.type, immutable: false, version, compresses: !this.isDev });
+    const asset = new WebAsset(body, {
+      type: body.type,
+      immutable: false,
+      version,
+      compresses: !this.isDev,
+    });
     this.#public.set(file, { version, asset });
     return asset;
   }
@@ -75,21 +89,35 @@ export class WebBundle {
       plugins: [ownCopies(this.#root)],
       throw: false,
     });
-    if (!result.success) throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
+    if (!result.success)
+      throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
     const assets = new Map<string, WebAsset>();
     for (const output of result.outputs) {
       const path = output.path.replace(/^\.?\/?/, "/");
       const isPage = path.endsWith(".html");
-      const bytes = isPage && this.isDev ? withDevScript(await output.text()) : new Uint8Array(await output.arrayBuffer());
+      const bytes =
+        isPage && this.isDev
+          ? withDevScript(await output.text())
+          : new Uint8Array(await output.arrayBuffer());
       const version = Bun.hash(bytes).toString(36);
-      assets.set(isPage ? "/" : path, new WebAsset(new Blob([bytes]), { type: output.type, immutable: !isPage && output.hash !== null, version, compresses: !this.isDev }));
+      assets.set(
+        isPage ? "/" : path,
+        new WebAsset(new Blob([bytes]), {
+          type: output.type,
+          immutable: !isPage && output.hash !== null,
+          version,
+          compresses: !this.isDev,
+        }),
+      );
     }
     return assets;
   }
 }
 
 function withDevScript(html: string): string {
-  return html.includes("</head>") ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`) : `${html}${DEV_SCRIPT_TAG}`;
+  return html.includes("</head>")
+    ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`)
+    : `${html}${DEV_SCRIPT_TAG}`;
 }
 
 /** The files below a folder; hidden ones and packages are left out. */
@@ -97,11 +125,15 @@ function filesIn(dir: string): string[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir, { withFileTypes: true })
     .filter(({ name }) => !name.startsWith(".") && name !== "node_modules")
-    .flatMap((entry) => (entry.isDirectory() ? filesIn(join(dir, entry.name)) : [join(dir, entry.name)]));
+    .flatMap((entry) =>
+      entry.isDirectory() ? filesIn(join(dir, entry.name)) : [join(dir, entry.name)],
+    );
 }
 
 function versionOf(files: readonly string[]): string {
-  return Bun.hash(files.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`).join("\n")).toString(36);
+  return Bun.hash(
+    files.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`).join("\n"),
+  ).toString(36);
 }
 
 /** Packages that the app has not installed come from where the server has them. */
@@ -109,16 +141,19 @@ function ownCopies(root: string): Bun.BunPlugin {
   return {
     name: "pylon-own-copies",
     setup(build) {
-      build.onResolve({ filter: /^(@pylonsync\/|react$|react\/|react-dom$|react-dom\/)/ }, ({ path }) => {
-        for (const from of [root, import.meta.dir]) {
-          try {
-            return { path: Bun.resolveSync(path, from) };
-          } catch {
-            continue;
+      build.onResolve(
+        { filter: /^(@pylonsync\/|react$|react\/|react-dom$|react-dom\/)/ },
+        ({ path }) => {
+          for (const from of [root, import.meta.dir]) {
+            try {
+              return { path: Bun.resolveSync(path, from) };
+            } catch {
+              continue;
+            }
           }
-        }
-        return undefined;
-      });
+          return undefined;
+        },
+      );
     },
   };
 }

@@ -13,7 +13,11 @@ const AUDIT_DEFAULT = 100;
 const AUDIT_MAX = 1000;
 
 /** Leaving, taking one's data along, and what happened to one's account. */
-export function accountRoutes(services: AuthServices, data: UserData, organizations: Organizations): Route[] {
+export function accountRoutes(
+  services: AuthServices,
+  data: UserData,
+  organizations: Organizations,
+): Route[] {
   const { apiKeys, credentials, audit, cookie, sessions } = services;
 
   const leave = async (context: RequestContext): Promise<Answer> => {
@@ -24,7 +28,12 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     const user = await ownUser(services, context);
     await requireOwner(services, context, input, user);
     const [alone] = await organizations.ownedAlone(user.id);
-    if (alone !== undefined) throw new PylonError("LAST_OWNER", `You are the only owner of "${alone.name}", which has other members.`, { hint: "Make another member the owner first, or delete the organization." });
+    if (alone !== undefined)
+      throw new PylonError(
+        "LAST_OWNER",
+        `You are the only owner of "${alone.name}", which has other members.`,
+        { hint: "Make another member the owner first, or delete the organization." },
+      );
     return left(context, user.id);
   };
 
@@ -48,7 +57,10 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     return json({ deleted: true });
   };
 
-  /** For who was banned, or has lost a role that the app claims: also programs with the user's keys are out. Whether the user gets in again is the app's `onSignIn` to say. */
+  /**
+   * For who was banned, or has lost a role that the app claims: also programs with the user's keys
+   * are out. Whether the user gets in again is the app's `onSignIn` to say.
+   */
   const signOutByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
     const revoked = await sessions.endAll(userId);
@@ -74,7 +86,10 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
   };
 
   const ownAudit = async (context: RequestContext): Promise<Answer> => {
-    const limit = Math.min(Math.max(Math.trunc(Number(context.query("limit") ?? AUDIT_DEFAULT)) || AUDIT_DEFAULT, 1), AUDIT_MAX);
+    const limit = Math.min(
+      Math.max(Math.trunc(Number(context.query("limit") ?? AUDIT_DEFAULT)) || AUDIT_DEFAULT, 1),
+      AUDIT_MAX,
+    );
     const { userId, isAdmin } = context.caller;
     if (userId === null && !isAdmin) throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
     return json(await audit.list(userId === null ? "all" : { userId }, limit));
@@ -84,7 +99,12 @@ export function accountRoutes(services: AuthServices, data: UserData, organizati
     { method: "DELETE", path: "/api/auth/account", access: "signed-in", handle: leave },
     { method: "GET", path: "/api/auth/account/export", access: "signed-in", handle: exportOwn },
     { method: "GET", path: "/api/admin/users/:id/export", access: "admin", handle: exportByAdmin },
-    { method: "DELETE", path: "/api/admin/users/:id/sessions", access: "admin", handle: signOutByAdmin },
+    {
+      method: "DELETE",
+      path: "/api/admin/users/:id/sessions",
+      access: "admin",
+      handle: signOutByAdmin,
+    },
     { method: "DELETE", path: "/api/admin/users/:id", access: "admin", handle: removeByAdmin },
     { method: "GET", path: "/api/auth/audit", access: "signed-in", handle: ownAudit },
   ];

@@ -16,7 +16,10 @@ export interface AttemptLimit {
   readonly windowSeconds: number;
 }
 
-/** Counts attempts in the database, so that all replicas together let through no more than the limit. */
+/**
+ * Counts attempts in the database, so that all replicas together let through no more than the
+ * limit.
+ */
 export class AttemptLimits {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -41,7 +44,10 @@ export class AttemptLimits {
     this.#refuseFull(id);
     await this.#lock.run(id, async () => {
       this.#refuseFull(id);
-      const fullUntil = await this.#store.transact((tx) => this.#countOne(tx, id, limit), SINGLE_ROW);
+      const fullUntil = await this.#store.transact(
+        (tx) => this.#countOne(tx, id, limit),
+        SINGLE_ROW,
+      );
       if (fullUntil === null) return;
       if (this.#full.size >= FULL_MAX) this.#full.clear();
       this.#full.set(id, fullUntil);
@@ -49,7 +55,10 @@ export class AttemptLimits {
     });
   }
 
-  /** As `count`, by the address that a request comes from: all addresses that one client may have are one. */
+  /**
+   * As `count`, by the address that a request comes from: all addresses that one client may have
+   * are one.
+   */
   countFrom(kind: string, address: string, limit: AttemptLimit): Promise<void> {
     return this.count(kind, networkOf(address), limit);
   }
@@ -63,11 +72,17 @@ export class AttemptLimits {
 
   /** Deletes the counts of windows that are over. */
   forgetExpired(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+    );
   }
 
   /** @returns null when the attempt may be made, else when the window ends */
-  async #countOne(tx: Parameters<Parameters<Store["transact"]>[0]>[0], id: string, { max, windowSeconds }: AttemptLimit): Promise<number | null> {
+  async #countOne(
+    tx: Parameters<Parameters<Store["transact"]>[0]>[0],
+    id: string,
+    { max, windowSeconds }: AttemptLimit,
+  ): Promise<number | null> {
     const now = this.#platform.now();
     const expiresAt = new Date(now + windowSeconds * 1000).toISOString();
     const row = await tx.get(TABLE, id);
@@ -95,6 +110,9 @@ export class AttemptLimits {
       return;
     }
     const seconds = Math.ceil(leftMs / 1000);
-    throw new PylonError("RATE_LIMITED", "Too many attempts.", { hint: `Try again in ${seconds} s.`, extra: { retry_after_secs: seconds } });
+    throw new PylonError("RATE_LIMITED", "Too many attempts.", {
+      hint: `Try again in ${seconds} s.`,
+      extra: { retry_after_secs: seconds },
+    });
   }
 }

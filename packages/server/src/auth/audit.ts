@@ -39,9 +39,17 @@ export class AuditLog {
   async record(
     context: RequestContext | null,
     event: string,
-    options: { readonly userId?: string | null; readonly tenantId?: string | null; readonly detail?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly userId?: string | null;
+      readonly tenantId?: string | null;
+      readonly detail?: Readonly<Record<string, string>>;
+    } = {},
   ): Promise<void> {
-    const { userId = context?.caller.userId ?? null, tenantId = context?.caller.tenantId ?? null, detail = {} } = options;
+    const {
+      userId = context?.caller.userId ?? null,
+      tenantId = context?.caller.tenantId ?? null,
+      detail = {},
+    } = options;
     await this.#store.transact(
       (tx) =>
         tx.insert(TABLE, {
@@ -64,19 +72,38 @@ export class AuditLog {
    * @param whose whom it would have let in or changed, by id; null for nobody
    * @throws what `take` throws
    */
-  async codeTry<T>(context: RequestContext, method: string, whose: () => Promise<string | null>, take: () => Promise<T>): Promise<T> {
+  async codeTry<T>(
+    context: RequestContext,
+    method: string,
+    whose: () => Promise<string | null>,
+    take: () => Promise<T>,
+  ): Promise<T> {
     try {
       return await take();
     } catch (error) {
-      if (error instanceof PylonError && error.code === "INVALID_CODE") await this.record(context, "code.refused", { userId: await whose(), detail: { method } });
+      if (error instanceof PylonError && error.code === "INVALID_CODE")
+        await this.record(context, "code.refused", { userId: await whose(), detail: { method } });
       throw error;
     }
   }
 
   /** The newest entries of a user, or of a tenant. @param limit at most this many */
-  async list(of: { readonly userId: string } | { readonly tenantId: string } | "all", limit: number): Promise<AuditEntry[]> {
-    const where = of === "all" ? undefined : "userId" in of ? fieldIs("userId", of.userId) : fieldIs("tenantId", of.tenantId);
-    const rows = await this.#store.select({ entity: TABLE, where, order: [{ field: "id", direction: "desc" }], limit });
+  async list(
+    of: { readonly userId: string } | { readonly tenantId: string } | "all",
+    limit: number,
+  ): Promise<AuditEntry[]> {
+    const where =
+      of === "all"
+        ? undefined
+        : "userId" in of
+          ? fieldIs("userId", of.userId)
+          : fieldIs("tenantId", of.tenantId);
+    const rows = await this.#store.select({
+      entity: TABLE,
+      where,
+      order: [{ field: "id", direction: "desc" }],
+      limit,
+    });
     return rows.map((row) => ({
       id: row.id,
       event: row["event"] as string,
@@ -90,7 +117,9 @@ export class AuditLog {
   }
 
   forgetExpired(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#platform.now() - KEPT_MS)));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#platform.now() - KEPT_MS)),
+    );
   }
 }
 

@@ -24,10 +24,15 @@ export class AuthMails {
     return this.#options.mailer.canSend;
   }
 
-  /** @throws PylonError EMAIL_NOT_CONFIGURED: asked before anything depends on whether an account exists */
+  /**
+   * @throws PylonError EMAIL_NOT_CONFIGURED: asked before anything depends on whether an account
+   *   exists
+   */
   require(): void {
     if (this.canSend) return;
-    throw new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", { hint: "Set PYLON_EMAIL_PROVIDER." });
+    throw new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", {
+      hint: "Set PYLON_EMAIL_PROVIDER.",
+    });
   }
 
   /** @throws PylonError EMAIL_NOT_CONFIGURED, EMAIL_NOT_SENT */
@@ -36,7 +41,10 @@ export class AuthMails {
     await mailer.send({ to, ...renderMail(kind, { ...data, appName: appName() }, templates()) });
   }
 
-  /** Sends without making anybody wait: how long an answer takes must not tell whether a mail was sent. */
+  /**
+   * Sends without making anybody wait: how long an answer takes must not tell whether a mail was
+   * sent.
+   */
   sendSoon(kind: MailKind, to: string, data: Omit<MailData, "appName">): void {
     if (!this.canSend) return;
     // After the answer: to write a mail takes a moment too.
@@ -46,5 +54,8 @@ export class AuthMails {
 
 /** A name that somebody chose, as it may stand in a mail: nothing in it can be followed. */
 export function asWords(name: string): string {
-  return name.replaceAll(/[^\p{L}\p{N} _-]/gu, " ").slice(0, 60).trim();
+  return name
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, " ")
+    .slice(0, 60)
+    .trim();
 }

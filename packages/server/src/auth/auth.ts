@@ -64,7 +64,10 @@ export interface AuthOptions {
   readonly dev: boolean;
   readonly adminToken: string | null;
   readonly publicUrl: string | null;
-  /** Exact origins of the environment: of pages that may send cookies and be redirected to, and that may send cookies only. */
+  /**
+   * Exact origins of the environment: of pages that may send cookies and be redirected to, and that
+   * may send cookies only.
+   */
   readonly trustedOrigins: readonly string[];
   readonly csrfOrigins: readonly string[];
   readonly cookie: Omit<CookieSettings, "name"> & { readonly name: string | undefined };
@@ -91,26 +94,55 @@ export interface Auth {
 export function createAuth(options: AuthOptions): Auth {
   const { store, platform, committer, model } = options;
   const declared = (): ManifestAuth => options.manifest().auth ?? {};
-  const seconds = (value: number | undefined, fallback: number): number => (value ?? fallback) * 1000;
+  const seconds = (value: number | undefined, fallback: number): number =>
+    (value ?? fallback) * 1000;
   const settings: AuthSettings = {
     dev: options.dev,
     appName: () => options.manifest().name,
     sessionLifetimeMs: () => seconds(declared().session?.expiresIn, DEFAULT_SESSION_S),
     hasPages: () => declared().pages !== false,
-    origins: new TrustedOrigins({ dev: options.dev, publicUrl: options.publicUrl, trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])], csrf: options.csrfOrigins }),
+    origins: new TrustedOrigins({
+      dev: options.dev,
+      publicUrl: options.publicUrl,
+      trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])],
+      csrf: options.csrfOrigins,
+    }),
     encryption: new Encryption(options.encryptionSecret ?? (options.dev ? DEV_SECRET : null)),
   };
-  const cookie = new SessionCookie(() => ({ ...options.cookie, name: options.cookie.name ?? `${cookieSafe(options.manifest().name)}_session` }));
-  const sessions = new Sessions(store, platform, options.adminToken, () => seconds(declared().session?.idleTimeout, Infinity));
+  const cookie = new SessionCookie(() => ({
+    ...options.cookie,
+    name: options.cookie.name ?? `${cookieSafe(options.manifest().name)}_session`,
+  }));
+  const sessions = new Sessions(store, platform, options.adminToken, () =>
+    seconds(declared().session?.idleTimeout, Infinity),
+  );
   const hooks = (): AuthCode["hooks"] => options.code().hooks;
-  const users = new Users({ store, committer, sessions, model, settings: declared, hooks, platform });
+  const users = new Users({
+    store,
+    committer,
+    sessions,
+    model,
+    settings: declared,
+    hooks,
+    platform,
+  });
   const guests = new GuestUpgrade(store, committer, sessions, model);
   const tokens = new OneTimeTokens(store, platform);
   const attempts = new AttemptLimits(store, platform);
   const codes = new OneTimeCodes(store, platform, attempts);
   const audit = new AuditLog(store, platform);
   const outcomes = new SignInOutcomes();
-  const signIn = new SignIn({ users, sessions, tokens, audit, cookie, guests, settings, hooks, now: platform.now });
+  const signIn = new SignIn({
+    users,
+    sessions,
+    tokens,
+    audit,
+    cookie,
+    guests,
+    settings,
+    hooks,
+    now: platform.now,
+  });
   const passwords = new Passwords(store, users, platform);
   const credentials = new Credentials();
   credentials.add(
@@ -127,19 +159,58 @@ export function createAuth(options: AuthOptions): Auth {
   const devices = new TrustedDevices(store, platform, cookie);
   const passkeys = new Passkeys(store, platform);
   for (const kind of [totp, devices]) credentials.add((userId) => kind.forget(userId));
-  credentials.add((userId) => passkeys.forget(userId), async (userId) => (await passkeys.list(userId)).length > 0);
+  credentials.add(
+    (userId) => passkeys.forget(userId),
+    async (userId) => (await passkeys.list(userId)).length > 0,
+  );
   signIn.secondFactor = {
     methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),
     isTrusted: (context, userId) => devices.isTrusted(context, userId),
     distrust: (userId) => devices.forget(userId),
   };
   const tenants = new TenantSessions(sessions, apiKeys);
-  const organizations = new Organizations(store, platform, (userId, id, role) => tenants.changed(userId, id, role));
-  const mails = new AuthMails({ mailer: options.mailer, appName: settings.appName, templates: () => options.code().mails, onError: (error) => options.onError("mail failed", error) });
-  const services: AuthServices = { store, platform, users, sessions, guests, cookie, signIn, outcomes, tokens, codes, signUps: new PendingSignUps(store, platform, codes, passwords), attempts, passwords, credentials, apiKeys, audit, mails, settings };
+  const organizations = new Organizations(store, platform, (userId, id, role) =>
+    tenants.changed(userId, id, role),
+  );
+  const mails = new AuthMails({
+    mailer: options.mailer,
+    appName: settings.appName,
+    templates: () => options.code().mails,
+    onError: (error) => options.onError("mail failed", error),
+  });
+  const services: AuthServices = {
+    store,
+    platform,
+    users,
+    sessions,
+    guests,
+    cookie,
+    signIn,
+    outcomes,
+    tokens,
+    codes,
+    signUps: new PendingSignUps(store, platform, codes, passwords),
+    attempts,
+    passwords,
+    credentials,
+    apiKeys,
+    audit,
+    mails,
+    settings,
+  };
   const removal = new UserRemoval({ store, model, users, sessions, apiKeys, organizations });
   committer.keepTogether(removal);
-  const data = new UserData({ store, committer, model, users, sessions, organizations, audit, platform, removal });
+  const data = new UserData({
+    store,
+    committer,
+    model,
+    users,
+    sessions,
+    organizations,
+    audit,
+    platform,
+    removal,
+  });
   return {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
@@ -156,7 +227,11 @@ export function createAuth(options: AuthOptions): Auth {
       ...organizationRoutes(services, organizations, tenants),
       ...secondFactorRoutes(services, totp, devices),
       ...passkeyRoutes(services, passkeys),
-      ...oauthRoutes(services, { providers: options.oauth, isSecure: options.cookie.secure, endpoints: options.oauthEndpoints }),
+      ...oauthRoutes(services, {
+        providers: options.oauth,
+        isSecure: options.cookie.secure,
+        endpoints: options.oauthEndpoints,
+      }),
       ...authPageRoutes(settings, users),
     ],
     async forgetExpired() {

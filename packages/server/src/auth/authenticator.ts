@@ -22,7 +22,12 @@ export class Authenticator {
   readonly #origins: TrustedOrigins;
   readonly #kinds: readonly TokenKind[];
 
-  constructor(sessions: Sessions, cookie: SessionCookie, origins: TrustedOrigins, kinds: readonly TokenKind[] = []) {
+  constructor(
+    sessions: Sessions,
+    cookie: SessionCookie,
+    origins: TrustedOrigins,
+    kinds: readonly TokenKind[] = [],
+  ) {
     this.#sessions = sessions;
     this.#cookie = cookie;
     this.#origins = origins;
@@ -60,7 +65,12 @@ export class Authenticator {
     return identity.sessionId === null ? ANONYMOUS_IDENTITY : identity;
   }
 
-  /** Keeps a foreign page from signing a browser in or out: what sets the cookie takes a trusted origin too. @throws PylonError CSRF_REJECTED */
+  /**
+   * Keeps a foreign page from signing a browser in or out: what sets the cookie takes a trusted
+   * origin too.
+   *
+   * @throws PylonError CSRF_REJECTED
+   */
   checkOrigin(request: Request): void {
     if (this.isForeign(request)) throw csrf(request);
   }
@@ -72,12 +82,20 @@ export class Authenticator {
 
   /** Whether a page that may not use the cookie writes without a token. */
   isForeign(request: Request): boolean {
-    return !SAFE_METHODS.has(request.method) && bearerToken(request.headers) === null && !this.#origins.mayUseCookie(request);
+    return (
+      !SAFE_METHODS.has(request.method) &&
+      bearerToken(request.headers) === null &&
+      !this.#origins.mayUseCookie(request)
+    );
   }
 }
 
 function csrf(request: Request): PylonError {
-  return new PylonError("CSRF_REJECTED", `Pages of ${request.headers.get("origin") ?? "other sites"} may not do this with a cookie.`, {
-    hint: "Add the origin to PYLON_TRUSTED_ORIGINS, or send Authorization: Bearer <token>.",
-  });
+  return new PylonError(
+    "CSRF_REJECTED",
+    `Pages of ${request.headers.get("origin") ?? "other sites"} may not do this with a cookie.`,
+    {
+      hint: "Add the origin to PYLON_TRUSTED_ORIGINS, or send Authorization: Bearer <token>.",
+    },
+  );
 }

@@ -9,18 +9,29 @@ interface Kind {
   readonly signsIn: SignsIn;
 }
 
-/** Everything that a user can prove themselves with: passwords, accounts elsewhere, passkeys, second factors, keys. */
+/**
+ * Everything that a user can prove themselves with: passwords, accounts elsewhere, passkeys, second
+ * factors, keys.
+ */
 export class Credentials {
   readonly #kinds: Kind[] = [];
 
-  /** Each part that keeps credentials says how they are deleted, and whether a user could sign in with them. */
+  /**
+   * Each part that keeps credentials says how they are deleted, and whether a user could sign in
+   * with them.
+   */
   add(forget: ForgetCredentials, signsIn: SignsIn = () => Promise.resolve(false)): void {
     this.#kinds.push({ forget, signsIn });
   }
 
-  /** Whether the user can sign in with anything that is kept. @param except a kind that does not count */
+  /**
+   * Whether the user can sign in with anything that is kept.
+   *
+   * @param except a kind that does not count
+   */
   async signIn(userId: string, except?: SignsIn): Promise<boolean> {
-    for (const { signsIn } of this.#kinds) if (signsIn !== except && (await signsIn(userId))) return true;
+    for (const { signsIn } of this.#kinds)
+      if (signsIn !== except && (await signsIn(userId))) return true;
     return false;
   }
 

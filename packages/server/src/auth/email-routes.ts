@@ -32,21 +32,40 @@ export function emailRoutes(services: AuthServices): Route[] {
     const email = input.email();
     const code = input.text("code", 64);
     await attempts.countFrom("code", context.address, PER_ADDRESS);
-    await audit.codeTry(context, "code", async () => (await users.findByEmail(email))?.id ?? null, () => codes.take("sign-in", email, code));
+    await audit.codeTry(
+      context,
+      "code",
+      async () => (await users.findByEmail(email))?.id ?? null,
+      () => codes.take("sign-in", email, code),
+    );
     return signedInAnswer(await enterByEmail(services, context, email, "code"));
   };
 
-  /** Uses up a code that proves an address. Guesses at an address count together, from however many accounts. */
-  const takeProof = async (context: RequestContext, purpose: "verify-email" | "change-email", userId: string, code: string): Promise<string> => {
+  /**
+   * Uses up a code that proves an address. Guesses at an address count together, from however many
+   * accounts.
+   */
+  const takeProof = async (
+    context: RequestContext,
+    purpose: "verify-email" | "change-email",
+    userId: string,
+    code: string,
+  ): Promise<string> => {
     await attempts.countFrom("code", context.address, PER_ADDRESS);
     const email = await codes.dataOf(purpose, userId);
-    return audit.codeTry(context, purpose, () => Promise.resolve(userId), () => codes.take(purpose, userId, code, email ?? userId));
+    return audit.codeTry(
+      context,
+      purpose,
+      () => Promise.resolve(userId),
+      () => codes.take(purpose, userId, code, email ?? userId),
+    );
   };
 
   const sendVerification = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     const email = user["email"];
-    if (typeof email !== "string") throw new PylonError("MISSING_EMAIL", "This user has no e-mail address.", { field: "email" });
+    if (typeof email !== "string")
+      throw new PylonError("MISSING_EMAIL", "This user has no e-mail address.", { field: "email" });
     mails.require();
     await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
     await attempts.count("mail to be verified", email, PER_TARGET);
@@ -59,7 +78,11 @@ export function emailRoutes(services: AuthServices): Route[] {
     const user = await ownUser(services, context);
     const code = (await AuthInput.of(context)).text("code", 64);
     const email = await takeProof(context, "verify-email", user.id, code);
-    if (email !== user["email"]) throw new PylonError("INVALID_CODE", "The address was changed since this code was sent.", { field: "code", hint: "Ask for a new code." });
+    if (email !== user["email"])
+      throw new PylonError("INVALID_CODE", "The address was changed since this code was sent.", {
+        field: "code",
+        hint: "Ask for a new code.",
+      });
     await users.setVerifiedEmail(user.id, email);
     await audit.record(context, "email.verified", { userId: user.id });
     const verified = await users.get(user.id);
@@ -69,7 +92,8 @@ export function emailRoutes(services: AuthServices): Route[] {
   const requestChange = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const user = await ownUser(services, context);
-    const email = input.optionalText("new_email") === undefined ? input.email() : input.email("new_email");
+    const email =
+      input.optionalText("new_email") === undefined ? input.email() : input.email("new_email");
     mails.require();
     await requireOwner(services, context, input, user);
     await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
@@ -88,16 +112,39 @@ export function emailRoutes(services: AuthServices): Route[] {
     await services.sessions.endAll(user.id, { except: context.identity.sessionId });
     await users.setVerifiedEmail(user.id, email);
     await audit.record(context, "email.changed", { userId: user.id });
-    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice: "The e-mail address of your account was changed." });
+    if (typeof user["email"] === "string")
+      mails.sendSoon("security-notice", user["email"], {
+        notice: "The e-mail address of your account was changed.",
+      });
     return json({ changed: true, email });
   };
 
   return [
     { method: "POST", path: "/api/auth/magic/send", access: "anyone", handle: sendCode },
-    { method: "POST", path: "/api/auth/magic/verify", access: "anyone", handle: (context) => services.outcomes.of(() => verifyCode(context)) },
-    { method: "POST", path: "/api/auth/email/send-verification", access: "signed-in", handle: sendVerification },
+    {
+      method: "POST",
+      path: "/api/auth/magic/verify",
+      access: "anyone",
+      handle: (context) => services.outcomes.of(() => verifyCode(context)),
+    },
+    {
+      method: "POST",
+      path: "/api/auth/email/send-verification",
+      access: "signed-in",
+      handle: sendVerification,
+    },
     { method: "POST", path: "/api/auth/email/verify", access: "signed-in", handle: verify },
-    { method: "POST", path: "/api/auth/email/change/request", access: "signed-in", handle: requestChange },
-    { method: "POST", path: "/api/auth/email/change/confirm", access: "signed-in", handle: confirmChange },
+    {
+      method: "POST",
+      path: "/api/auth/email/change/request",
+      access: "signed-in",
+      handle: requestChange,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/email/change/confirm",
+      access: "signed-in",
+      handle: confirmChange,
+    },
   ];
 }

@@ -7,13 +7,18 @@ const TAG_BYTES = 16;
 /** Names the form of what is sealed, should it ever change. */
 const FORM = "v1.";
 
-/** Seals others' secrets for the database: tokens of OAuth providers, seeds of authenticator apps. */
+/**
+ * Seals others' secrets for the database: tokens of OAuth providers, seeds of authenticator apps.
+ */
 export class Encryption {
   readonly #key: Buffer | null;
 
   /** @param secret any text of high entropy; null when there is none: then nothing can be sealed */
   constructor(secret: string | null) {
-    this.#key = secret === null ? null : Buffer.from(hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
+    this.#key =
+      secret === null
+        ? null
+        : Buffer.from(hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
   }
 
   get isOn(): boolean {
@@ -28,17 +33,27 @@ export class Encryption {
     return FORM + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");
   }
 
-  /** @throws PylonError ENCRYPTION_NOT_CONFIGURED; Error when it was sealed with another key or changed since */
+  /**
+   * @throws PylonError ENCRYPTION_NOT_CONFIGURED; Error when it was sealed with another key or
+   *   changed since
+   */
   open(sealed: string): string {
     if (!sealed.startsWith(FORM)) throw new Error("This was sealed in another form.");
     const bytes = Buffer.from(sealed.slice(FORM.length), "base64url");
     const decipher = createDecipheriv(ALGORITHM, this.#required(), bytes.subarray(0, IV_BYTES));
     decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
+    return Buffer.concat([
+      decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)),
+      decipher.final(),
+    ]).toString("utf8");
   }
 
   #required(): Buffer {
     if (this.#key !== null) return this.#key;
-    throw new PylonError("ENCRYPTION_NOT_CONFIGURED", "This server has no key to keep secrets with.", { hint: "Set PYLON_SSO_ENCRYPTION_KEY." });
+    throw new PylonError(
+      "ENCRYPTION_NOT_CONFIGURED",
+      "This server has no key to keep secrets with.",
+      { hint: "Set PYLON_SSO_ENCRYPTION_KEY." },
+    );
   }
 }

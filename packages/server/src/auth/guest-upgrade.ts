@@ -10,8 +10,9 @@ const FILES = SYSTEM_TABLES.files.name;
 const AT_ONCE = 200;
 
 /**
- * Hands a guest's rows and files over to the user that the guest turned out to be: each row that names the guest as its owner, or as
- * a user, names the user. A row that can't be handed over, because the user has one of its kind already, stays the guest's.
+ * Hands a guest's rows and files over to the user that the guest turned out to be: each row that
+ * names the guest as its owner, or as a user, names the user. A row that can't be handed over,
+ * because the user has one of its kind already, stays the guest's.
  */
 export class GuestUpgrade {
   readonly #store: Store;
@@ -27,7 +28,8 @@ export class GuestUpgrade {
   }
 
   /**
-   * Hands over, and ends the guest's sessions. Where it breaks off, the same sign-in again goes on with it.
+   * Hands over, and ends the guest's sessions. Where it breaks off, the same sign-in again goes on
+   * with it.
    *
    * @param userEntity the entity whose ids users have
    * @throws PylonError UNAUTHORIZED when the guest has become another user
@@ -41,23 +43,39 @@ export class GuestUpgrade {
   async #handOverAll(guestId: string, userId: string, userEntity: string): Promise<void> {
     for (const { name, fields } of this.#model().schema.entities) {
       for (const field of fields.values()) {
-        if (field.owner || field.target === userEntity) await this.#handOverField(name, field.name, guestId, userId);
+        if (field.owner || field.target === userEntity)
+          await this.#handOverField(name, field.name, guestId, userId);
       }
     }
     await this.#handOverFiles(guestId, userId);
     if (this.#model().schema.find(userEntity) !== undefined) {
-      await this.#committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) => writer.delete(userEntity, guestId));
+      await this.#committer.commit(
+        { caller: { ...ANONYMOUS, userId }, policies: "bypassed" },
+        (writer) => writer.delete(userEntity, guestId),
+      );
     }
   }
 
-  async #handOverField(entity: string, field: string, guestId: string, userId: string): Promise<void> {
+  async #handOverField(
+    entity: string,
+    field: string,
+    guestId: string,
+    userId: string,
+  ): Promise<void> {
     const stuck = new Set<string>();
     for (;;) {
-      const rows = await this.#store.select({ entity, where: fieldIs(field, guestId), limit: AT_ONCE + stuck.size });
+      const rows = await this.#store.select({
+        entity,
+        where: fieldIs(field, guestId),
+        limit: AT_ONCE + stuck.size,
+      });
       const movable = rows.filter(({ id }) => !stuck.has(id));
       if (movable.length === 0) return;
       const outcomes = await this.#committer.commitEach(
-        movable.map(({ id }) => ({ options: { caller: { ...ANONYMOUS, userId }, policies: "bypassed" as const }, work: (writer) => writer.update(entity, id, { [field]: userId }) })),
+        movable.map(({ id }) => ({
+          options: { caller: { ...ANONYMOUS, userId }, policies: "bypassed" as const },
+          work: (writer) => writer.update(entity, id, { [field]: userId }),
+        })),
       );
       for (const [at, outcome] of outcomes.entries()) {
         const row = movable[at];
@@ -68,7 +86,11 @@ export class GuestUpgrade {
 
   async #handOverFiles(guestId: string, userId: string): Promise<void> {
     for (;;) {
-      const files = await this.#store.select({ entity: FILES, where: fieldIs("ownerId", guestId), limit: AT_ONCE });
+      const files = await this.#store.select({
+        entity: FILES,
+        where: fieldIs("ownerId", guestId),
+        limit: AT_ONCE,
+      });
       if (files.length === 0) return;
       await this.#store.transact(async (tx) => {
         for (const { id } of files) await tx.update(FILES, id, { ownerId: userId });

@@ -30,7 +30,8 @@ export class AuthInput {
   /** @throws PylonError INVALID_JSON, INVALID_DATA */
   static async of(context: RequestContext): Promise<AuthInput> {
     const body = await context.json({});
-    if (typeof body !== "object" || body === null || Array.isArray(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    if (typeof body !== "object" || body === null || Array.isArray(body))
+      throw new PylonError("INVALID_DATA", "The body is a JSON object.");
     return new AuthInput(body as Record<string, unknown>);
   }
 
@@ -43,16 +44,26 @@ export class AuthInput {
   text(field: keyof typeof MISSING, maxLength = MAX_TEXT): string {
     const value = this.optionalText(field, maxLength);
     if (value !== undefined && value !== "") return value;
-    throw new PylonError(MISSING[field], `"${field}" is missing.`, { field, hint: `Send {"${field}": "..."}.` });
+    throw new PylonError(MISSING[field], `"${field}" is missing.`, {
+      field,
+      hint: `Send {"${field}": "..."}.`,
+    });
   }
 
   /** @throws PylonError INVALID_DATA */
   optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
-    if (typeof value !== "string") throw new PylonError("INVALID_DATA", `"${field}" is text.`, { field });
-    if (value.length > maxLength) throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} characters at most.`, { field });
-    if (value.includes("\0") || !value.isWellFormed()) throw new PylonError("INVALID_DATA", `"${field}" has a character that is no text.`, { field });
+    if (typeof value !== "string")
+      throw new PylonError("INVALID_DATA", `"${field}" is text.`, { field });
+    if (value.length > maxLength)
+      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} characters at most.`, {
+        field,
+      });
+    if (value.includes("\0") || !value.isWellFormed())
+      throw new PylonError("INVALID_DATA", `"${field}" has a character that is no text.`, {
+        field,
+      });
     return value;
   }
 
@@ -60,29 +71,52 @@ export class AuthInput {
   optionalTexts(field: string, maxLength: number): string[] | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
-    if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
-    if (value.length > maxLength) throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, { field });
+    if (!Array.isArray(value) || value.some((item) => typeof item !== "string"))
+      throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
+    if (value.length > maxLength)
+      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, {
+        field,
+      });
     return value as string[];
   }
 
-  /** A moment: ISO 8601, or seconds since 1970. @returns milliseconds since 1970, or null @throws PylonError INVALID_DATA */
+  /**
+   * A moment: ISO 8601, or seconds since 1970.
+   *
+   * @returns milliseconds since 1970, or null
+   * @throws PylonError INVALID_DATA
+   */
   optionalTime(field: string): number | null {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return null;
-    const time = typeof value === "number" ? value * 1000 : typeof value === "string" ? Date.parse(value) : Number.NaN;
+    const time =
+      typeof value === "number"
+        ? value * 1000
+        : typeof value === "string"
+          ? Date.parse(value)
+          : Number.NaN;
     // Dates in JavaScript end here.
     if (Number.isFinite(time) && Math.abs(time) <= 8.64e15) return time;
-    throw new PylonError("INVALID_DATA", `"${field}" is a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`, { field });
+    throw new PylonError(
+      "INVALID_DATA",
+      `"${field}" is a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`,
+      { field },
+    );
   }
 
   optionalFlag(field: string): boolean {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return false;
-    if (typeof value !== "boolean") throw new PylonError("INVALID_DATA", `"${field}" is true or false.`, { field });
+    if (typeof value !== "boolean")
+      throw new PylonError("INVALID_DATA", `"${field}" is true or false.`, { field });
     return value;
   }
 
-  /** An e-mail address in the form in which it is compared. @throws PylonError MISSING_EMAIL, INVALID_EMAIL */
+  /**
+   * An e-mail address in the form in which it is compared.
+   *
+   * @throws PylonError MISSING_EMAIL, INVALID_EMAIL
+   */
   email(field: "email" | "new_email" = "email"): string {
     const email = normaliseEmail(this.text(field));
     if (email.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), email)) return email;

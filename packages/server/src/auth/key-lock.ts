@@ -1,6 +1,6 @@
 /**
- * Lets work on one key run one after the other within this process. What must hold over all replicas is held by the database; this keeps a
- * thousand attempts at once from colliding there.
+ * Lets work on one key run one after the other within this process. What must hold over all
+ * replicas is held by the database; this keeps a thousand attempts at once from colliding there.
  */
 export class KeyLock {
   readonly #tails = new Map<string, Promise<void>>();

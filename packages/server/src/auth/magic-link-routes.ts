@@ -30,8 +30,9 @@ interface LinkData {
 }
 
 /**
- * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is asked first: somebody else may have sent
- * it here, to have it work under an account of theirs, and to get what its guest has made.
+ * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is
+ * asked first: somebody else may have sent it here, to have it work under an account of theirs, and
+ * to get what its guest has made.
  */
 export function magicLinkRoutes(services: AuthServices): Route[] {
   const { attempts, cookie, mails, outcomes, platform, settings, tokens } = services;
@@ -42,21 +43,41 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
     const email = input.email();
     mails.require();
     const mailedUrl = settings.origins.mailedUrl(request);
-    const callback = settings.origins.redirectTarget(request, input.optionalText("callback") ?? "/");
+    const callback = settings.origins.redirectTarget(
+      request,
+      input.optionalText("callback") ?? "/",
+    );
     const failed = input.optionalText("error_callback");
-    const errorCallback = failed === undefined ? askingPage(mailedUrl, callback) : settings.origins.redirectTarget(request, failed, "error_callback");
+    const errorCallback =
+      failed === undefined
+        ? askingPage(mailedUrl, callback)
+        : settings.origins.redirectTarget(request, failed, "error_callback");
     await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
     await attempts.count("link", email, PER_EMAIL);
     const browser = newToken(platform);
-    const data: LinkData = { email, callback, errorCallback, browser: hashOf(browser), sessionId: identity.sessionId };
+    const data: LinkData = {
+      email,
+      callback,
+      errorCallback,
+      browser: hashOf(browser),
+      sessionId: identity.sessionId,
+    };
     const token = await tokens.issue(PURPOSE, data, LIFETIME_MS);
     const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
     await mails.send("magic-link", email, { link, minutes: MINUTES });
-    return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, { "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)] });
+    return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, {
+      "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)],
+    });
   };
 
-  /** Where a second factor is asked for: the server's own page knows how, and goes on to where the link leads. */
-  const askingPage = (publicUrl: string, callback: string): string => (settings.hasPages() ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}` : callback);
+  /**
+   * Where a second factor is asked for: the server's own page knows how, and goes on to where the
+   * link leads.
+   */
+  const askingPage = (publicUrl: string, callback: string): string =>
+    settings.hasPages()
+      ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}`
+      : callback;
 
   const open = async (context: RequestContext): Promise<Answer> => {
     refuseHead(context);
@@ -65,22 +86,38 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
     const data = (await tokens.peek(PURPOSE, token)) as LinkData | null;
     if (data === null) throw over();
     if (isAsker(context, data)) return follow(context, token, 302);
-    return linkPage({ appName: settings.appName(), email: data.email, token, callback: data.callback });
+    return linkPage({
+      appName: settings.appName(),
+      email: data.email,
+      token,
+      callback: data.callback,
+    });
   };
 
   /** The button of the page. What the guest of this browser has stays the guest's. */
   const confirm = async (context: RequestContext): Promise<Answer> => {
     const text = await context.text();
-    const token = context.request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true ? new URLSearchParams(text).get("token") : tokenOf(parseJson(text));
+    const token =
+      context.request.headers
+        .get("content-type")
+        ?.startsWith("application/x-www-form-urlencoded") === true
+        ? new URLSearchParams(text).get("token")
+        : tokenOf(parseJson(text));
     await attempts.countFrom("link by address", context.address, PER_ADDRESS);
     const data = (await tokens.peek(PURPOSE, token ?? "")) as LinkData | null;
     if (data === null || token === null) throw over();
     const { request, params, requestId } = context;
-    const as = isAsker(context, data) ? context : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
+    const as = isAsker(context, data)
+      ? context
+      : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
     return follow(as, token, 303);
   };
 
-  const follow = async (context: RequestContext, token: string, status: 302 | 303): Promise<Response> => {
+  const follow = async (
+    context: RequestContext,
+    token: string,
+    status: 302 | 303,
+  ): Promise<Response> => {
     let taken: LinkData | null = null;
     try {
       return await outcomes.of(async () => {
@@ -91,13 +128,24 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
       });
     } catch (error) {
       if (taken === null) throw error;
-      return redirectFailure(services, context, { target: (taken as LinkData).errorCallback, method: "link", error }, status);
+      return redirectFailure(
+        services,
+        context,
+        { target: (taken as LinkData).errorCallback, method: "link", error },
+        status,
+      );
     }
   };
 
-  const isAsker = ({ request, identity }: RequestContext, { browser, sessionId }: LinkData): boolean => {
+  const isAsker = (
+    { request, identity }: RequestContext,
+    { browser, sessionId }: LinkData,
+  ): boolean => {
     const own = cookie.readOther(request.headers, COOKIE);
-    return (own !== null && isSameHash(hashOf(own), browser)) || (sessionId !== null && sessionId === identity.sessionId);
+    return (
+      (own !== null && isSameHash(hashOf(own), browser)) ||
+      (sessionId !== null && sessionId === identity.sessionId)
+    );
   };
 
   return [
@@ -108,10 +156,16 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
 }
 
 function tokenOf(body: unknown): string | null {
-  const token = typeof body === "object" && body !== null ? (body as { readonly token?: unknown }).token : undefined;
+  const token =
+    typeof body === "object" && body !== null
+      ? (body as { readonly token?: unknown }).token
+      : undefined;
   return typeof token === "string" ? token : null;
 }
 
 function over(): PylonError {
-  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", { field: "token", hint: "Ask for a new one." });
+  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", {
+    field: "token",
+    hint: "Ask for a new one.",
+  });
 }

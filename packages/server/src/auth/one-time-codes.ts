@@ -13,7 +13,10 @@ const LIFETIME_MS = 10 * 60_000;
 const COOL_DOWN_MS = 60_000;
 const MAX_ATTEMPTS = 5;
 const DIGITS = 6;
-/** Over all codes that are asked for one after the other: else each new one would give a guesser five more tries. */
+/**
+ * Over all codes that are asked for one after the other: else each new one would give a guesser
+ * five more tries.
+ */
 const GUESSES = { max: 20, windowSeconds: 3 * 60 * 60 };
 
 /** How long a code may be used, in minutes. */
@@ -21,7 +24,10 @@ export const CODE_MINUTES = LIFETIME_MS / 60_000;
 
 type Outcome = { readonly data: string } | "spent" | "wrong";
 
-/** Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in three hours, the next code after 60 seconds. */
+/**
+ * Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in three hours,
+ * the next code after 60 seconds.
+ */
 export class OneTimeCodes {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -49,9 +55,16 @@ export class OneTimeCodes {
       this.#store.transact(async (tx) => {
         const now = this.#platform.now();
         const before = await tx.get(TABLE, id);
-        const waitMs = before === null ? 0 : Date.parse(before["sentAt"] as string) + COOL_DOWN_MS - now;
+        const waitMs =
+          before === null ? 0 : Date.parse(before["sentAt"] as string) + COOL_DOWN_MS - now;
         if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000), "A code was sent a moment ago.");
-        const row = { codeHash: keyOf(id, code), data, attempts: 0, sentAt: new Date(now).toISOString(), expiresAt: new Date(now + LIFETIME_MS).toISOString() };
+        const row = {
+          codeHash: keyOf(id, code),
+          data,
+          attempts: 0,
+          sentAt: new Date(now).toISOString(),
+          expiresAt: new Date(now + LIFETIME_MS).toISOString(),
+        };
         if (before === null) await tx.insert(TABLE, { id, ...row });
         else await tx.update(TABLE, id, row);
         return code;
@@ -62,14 +75,16 @@ export class OneTimeCodes {
   /**
    * Uses a code up.
    *
-   * @param email whose mail the code is in, where that is not the subject: guesses at it count together, whoever makes them
+   * @param email whose mail the code is in, where that is not the subject: guesses at it count
+   *   together, whoever makes them
    * @returns the data that it was made with
    * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
    */
   async take(purpose: string, subject: string, code: string, email = subject): Promise<string> {
     const id = keyOf(purpose, subject);
     const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
-      // A try at a code that is not there, or that was tried too often, tells nothing: it must not use up what its owner has.
+      // A try at a code that is not there, or that was tried too often, tells nothing: it must not
+      // use up what its owner has.
       const state = this.#stateOf(await this.#store.get(TABLE, id));
       if (state !== "open") return state;
       await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);
@@ -86,8 +101,13 @@ export class OneTimeCodes {
         return "wrong";
       }, SINGLE_ROW);
     });
-    if (outcome === "spent") throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
-    if (typeof outcome === "string") throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code", hint: "Ask for a new code." });
+    if (outcome === "spent")
+      throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
+    if (typeof outcome === "string")
+      throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", {
+        field: "code",
+        hint: "Ask for a new code.",
+      });
     await this.#attempts.forget(`guess: ${purpose}`, email);
     return outcome.data;
   }
@@ -100,11 +120,14 @@ export class OneTimeCodes {
 
   /** Deletes what is too old. */
   forgetExpired(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+    );
   }
 
   #stateOf(row: StoredRow | null): "open" | "spent" | "wrong" {
-    if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) return "wrong";
+    if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now())
+      return "wrong";
     return (row["attempts"] as number) >= MAX_ATTEMPTS ? "spent" : "open";
   }
 
@@ -115,11 +138,16 @@ export class OneTimeCodes {
     for (;;) {
       this.#platform.random(bytes);
       const number = new DataView(bytes.buffer).getUint32(0);
-      if (number < Math.floor(2 ** 32 / range) * range) return String(number % range).padStart(DIGITS, "0");
+      if (number < Math.floor(2 ** 32 / range) * range)
+        return String(number % range).padStart(DIGITS, "0");
     }
   }
 }
 
-function tooMany(seconds: number, message: string, hint = `Try again in ${seconds} s.`): PylonError {
+function tooMany(
+  seconds: number,
+  message: string,
+  hint = `Try again in ${seconds} s.`,
+): PylonError {
   return new PylonError("RATE_LIMITED", message, { hint, extra: { retry_after_secs: seconds } });
 }

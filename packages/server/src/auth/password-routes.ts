@@ -34,8 +34,24 @@ interface ResetData {
 
 /** Sign-up, sign-in, change and reset by password. */
 export function passwordRoutes(services: AuthServices): Route[] {
-  const { apiKeys, users, sessions, signIn, signUps, passwords, attempts, cookie, tokens, mails, audit, settings } = services;
-  /** Where mail can be sent, an account is only made by who reads the mail: an answer then tells nothing about other accounts. */
+  const {
+    apiKeys,
+    users,
+    sessions,
+    signIn,
+    signUps,
+    passwords,
+    attempts,
+    cookie,
+    tokens,
+    mails,
+    audit,
+    settings,
+  } = services;
+  /**
+   * Where mail can be sent, an account is only made by who reads the mail: an answer then tells
+   * nothing about other accounts.
+   */
   const provesEmail = (): boolean => !settings.dev && mails.canSend;
 
   const register = async (context: RequestContext): Promise<Answer> => {
@@ -46,7 +62,8 @@ export function passwordRoutes(services: AuthServices): Route[] {
     await attempts.countFrom("register", context.address, PER_ADDRESS);
     await passwords.check(password, email);
     const hash = await passwords.hash(password);
-    if (!provesEmail()) return signedInAnswer(await signUp(context, email, { hash, displayName }, false));
+    if (!provesEmail())
+      return signedInAnswer(await signUp(context, email, { hash, displayName }, false));
     await attempts.count("sign-up by client", clientOf(context, email), SIGN_UP_MAIL);
     await attempts.count("sign-up", email, SIGN_UP_MAILS);
     const isTaken = (await users.findByEmail(email)) !== null;
@@ -54,7 +71,9 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const { code, token } = await signUps.begin(email, password, { hash, displayName });
     if (isTaken) mails.sendSoon("email-taken", email, {});
     else mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
-    return new JsonAnswer({ verification_required: true, email, sign_up_token: token }, 200, { "Set-Cookie": [cookie.other(SIGN_UP_COOKIE, token, SIGN_UP_MS)] });
+    return new JsonAnswer({ verification_required: true, email, sign_up_token: token }, 200, {
+      "Set-Cookie": [cookie.other(SIGN_UP_COOKIE, token, SIGN_UP_MS)],
+    });
   };
 
   /** Ends a sign-up whose address had to be proved first. */
@@ -64,10 +83,18 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const code = input.text("code", 64);
     const token = input.optionalText("sign_up_token") ?? (await cookieOf(context, email));
     await attempts.countFrom("code", context.address, PER_ADDRESS);
-    const data = await audit.codeTry(context, "sign-up", () => Promise.resolve(null), () => signUps.confirm(email, code, token));
+    const data = await audit.codeTry(
+      context,
+      "sign-up",
+      () => Promise.resolve(null),
+      () => signUps.confirm(email, code, token),
+    );
     await attempts.forget("sign-up by client", clientOf(context, email));
     const signedIn = await signUp(context, email, data, true);
-    return signedInAnswer({ ...signedIn, cookies: [...signedIn.cookies, cookie.other(SIGN_UP_COOKIE, "", 0)] });
+    return signedInAnswer({
+      ...signedIn,
+      cookies: [...signedIn.cookies, cookie.other(SIGN_UP_COOKIE, "", 0)],
+    });
   };
 
   /** The token in the browser's cookie, where it is that of this sign-up and not of another one. */
@@ -76,8 +103,16 @@ export function passwordRoutes(services: AuthServices): Route[] {
     return token !== null && (await signUps.isKnown(email, token)) ? token : null;
   };
 
-  const signUp = async (context: RequestContext, email: string, { hash, displayName }: SignUpData, emailVerified: boolean): ReturnType<typeof signIn.complete> => {
-    const user = await users.create({ guestId: signIn.guestOf(context), email, emailVerified, displayName }, "password");
+  const signUp = async (
+    context: RequestContext,
+    email: string,
+    { hash, displayName }: SignUpData,
+    emailVerified: boolean,
+  ): ReturnType<typeof signIn.complete> => {
+    const user = await users.create(
+      { guestId: signIn.guestOf(context), email, emailVerified, displayName },
+      "password",
+    );
     await passwords.keep(user, hash);
     await audit.record(context, "sign-up", { userId: user.id, detail: { method: "password" } });
     return signIn.complete(context, { userId: user.id, method: "password" });
@@ -89,26 +124,50 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const password = input.text("password", MAX_PASSWORD);
     await attempts.countFrom("password by address", context.address, PER_ADDRESS);
     const found = await users.findByEmail(email);
-    // Strangers who guess at an account do not lock its owner out of a device that the owner trusts.
-    const kind = found !== null && (await signIn.secondFactor?.isTrusted(context, found.id)) === true ? TRUSTED : "password";
+    // Strangers who guess at an account do not lock its owner out of a device that the owner
+    // trusts.
+    const kind =
+      found !== null && (await signIn.secondFactor?.isTrusted(context, found.id)) === true
+        ? TRUSTED
+        : "password";
     await attempts.count(kind, email, PER_ACCOUNT);
     // Before the hash is read: whatever changes it ends this sign-in too.
     const epoch = found === null ? undefined : await sessions.epochOf(found.id);
     const user = found === null ? null : await users.get(found.id);
     if (!(await passwords.matches(user, password)) || user === null) {
-      await audit.record(context, "sign-in.refused", { userId: user?.id ?? null, detail: { method: "password" } });
+      await audit.record(context, "sign-in.refused", {
+        userId: user?.id ?? null,
+        detail: { method: "password" },
+      });
       throw new PylonError("INVALID_CREDENTIALS", "E-mail or password is wrong.");
     }
     await attempts.forget(kind, email);
-    return signedInAnswer(await signIn.complete(context, { userId: user.id, method: "password", ...(epoch === undefined ? {} : { epoch }) }));
+    return signedInAnswer(
+      await signIn.complete(context, {
+        userId: user.id,
+        method: "password",
+        ...(epoch === undefined ? {} : { epoch }),
+      }),
+    );
   };
 
-  /** The other sessions end, and this one gets a new token. Who has no password yet, but a session of the last minutes, sets one. */
+  /**
+   * The other sessions end, and this one gets a new token. Who has no password yet, but a session
+   * of the last minutes, sets one.
+   */
   const change = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const user = await ownUser(services, context);
-    const next = input.optionalText("new_password", MAX_PASSWORD) ?? input.text("newPassword", MAX_PASSWORD);
-    if (await passwords.has(user)) await requirePassword(services, user, input.optionalText("current_password", MAX_PASSWORD) ?? input.text("currentPassword", MAX_PASSWORD), "current_password");
+    const next =
+      input.optionalText("new_password", MAX_PASSWORD) ?? input.text("newPassword", MAX_PASSWORD);
+    if (await passwords.has(user))
+      await requirePassword(
+        services,
+        user,
+        input.optionalText("current_password", MAX_PASSWORD) ??
+          input.text("currentPassword", MAX_PASSWORD),
+        "current_password",
+      );
     else await requireFresh(services, context);
     const email = emailOf(user);
     await passwords.check(next, email);
@@ -127,11 +186,18 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const email = input.email();
     mails.require();
     settings.origins.mailedUrl(context.request);
-    const callback = settings.origins.redirectTarget(context.request, input.optionalText("callback") ?? "/auth/reset");
+    const callback = settings.origins.redirectTarget(
+      context.request,
+      input.optionalText("callback") ?? "/auth/reset",
+    );
     await attempts.countFrom("reset by address", context.address, PER_ADDRESS);
     await attempts.count("reset", email, { max: 3, windowSeconds: 15 * 60 });
     const user = await users.findByEmail(email);
-    const data: ResetData = { userId: user?.id ?? null, email, epoch: await sessions.epochOf(user?.id ?? "") };
+    const data: ResetData = {
+      userId: user?.id ?? null,
+      email,
+      epoch: await sessions.epochOf(user?.id ?? ""),
+    };
     const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000);
     await audit.record(context, "password.reset-requested", { userId: user?.id ?? null });
     if (user === null) return json({ sent: true });
@@ -145,16 +211,26 @@ export function passwordRoutes(services: AuthServices): Route[] {
   const completeReset = async (context: RequestContext): Promise<Answer> => {
     const input = await AuthInput.of(context);
     const token = input.text("token");
-    const next = input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
+    const next =
+      input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
     const known = (await tokens.peek(RESET, token)) as ResetData | null;
     const user = known === null || known.userId === null ? null : await users.get(known.userId);
-    if (known === null || user === null || user["email"] !== known.email || (await sessions.epochOf(user.id)) !== known.epoch) throw invalidReset();
+    if (
+      known === null ||
+      user === null ||
+      user["email"] !== known.email ||
+      (await sessions.epochOf(user.id)) !== known.epoch
+    )
+      throw invalidReset();
     await passwords.check(next, known.email);
     const hash = await passwords.hash(next);
     if ((await tokens.take(RESET, token)) === null) throw invalidReset();
-    // Who followed the link reads the mail of this address. If nobody had proved that yet, the account may be somebody else's making.
-    if (await users.isVerified(user)) await sessions.closing(user.id, () => keepPassword(user, hash));
-    else await claimAccount(services, context, user.id, known.email, () => keepPassword(user, hash));
+    // Who followed the link reads the mail of this address. If nobody had proved that yet, the
+    // account may be somebody else's making.
+    if (await users.isVerified(user))
+      await sessions.closing(user.id, () => keepPassword(user, hash));
+    else
+      await claimAccount(services, context, user.id, known.email, () => keepPassword(user, hash));
     await attempts.forget("password", known.email);
     await audit.record(context, "password.changed", { userId: user.id });
     await notify(user.id, known.email);
@@ -170,24 +246,59 @@ export function passwordRoutes(services: AuthServices): Route[] {
   const notify = async (userId: string, email: string | undefined): Promise<void> => {
     if (email === undefined) return;
     const names = (await apiKeys.list(userId)).map(({ name }) => `"${asWords(name)}"`);
-    const stillWork = names.length === 0 ? "" : ` Its API keys still work: ${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}. Delete those that you do not know.`;
-    mails.sendSoon("security-notice", email, { notice: `The password of your account was changed.${stillWork}` });
+    const stillWork =
+      names.length === 0
+        ? ""
+        : ` Its API keys still work: ${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}. Delete those that you do not know.`;
+    mails.sendSoon("security-notice", email, {
+      notice: `The password of your account was changed.${stillWork}`,
+    });
   };
 
   return [
     { method: "POST", path: "/api/auth/password/register", access: "anyone", handle: register },
-    { method: "POST", path: "/api/auth/password/register/confirm", access: "anyone", handle: confirm },
-    { method: "POST", path: "/api/auth/password/login", access: "anyone", handle: (context) => services.outcomes.of(() => login(context)) },
+    {
+      method: "POST",
+      path: "/api/auth/password/register/confirm",
+      access: "anyone",
+      handle: confirm,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/password/login",
+      access: "anyone",
+      handle: (context) => services.outcomes.of(() => login(context)),
+    },
     { method: "POST", path: "/api/auth/password/change", access: "signed-in", handle: change },
-    { method: "POST", path: "/api/auth/password/reset/request", access: "anyone", handle: requestReset },
-    { method: "POST", path: "/api/auth/password/reset/complete", access: "anyone", handle: completeReset },
+    {
+      method: "POST",
+      path: "/api/auth/password/reset/request",
+      access: "anyone",
+      handle: requestReset,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/password/reset/complete",
+      access: "anyone",
+      handle: completeReset,
+    },
   ];
 }
 
-/** The row of who is calling. @throws PylonError AUTH_REQUIRED for a guest and for the admin token */
-export async function ownUser({ users }: AuthServices, { caller }: RequestContext): Promise<StoredRow> {
+/**
+ * The row of who is calling.
+ *
+ * @throws PylonError AUTH_REQUIRED for a guest and for the admin token
+ */
+export async function ownUser(
+  { users }: AuthServices,
+  { caller }: RequestContext,
+): Promise<StoredRow> {
   const user = caller.userId === null || caller.isGuest ? null : await users.get(caller.userId);
-  if (user === null) throw new PylonError("AUTH_REQUIRED", "Only a signed-in user may do this.", { hint: "Sign in." });
+  if (user === null)
+    throw new PylonError("AUTH_REQUIRED", "Only a signed-in user may do this.", {
+      hint: "Sign in.",
+    });
   return user;
 }
 
@@ -201,5 +312,8 @@ function emailOf(user: StoredRow): string | undefined {
 }
 
 function invalidReset(): PylonError {
-  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", { field: "token", hint: "Ask for a new one." });
+  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", {
+    field: "token",
+    hint: "Ask for a new one.",
+  });
 }

@@ -6,7 +6,10 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Users } from "./users.ts";
 
 const TABLE = SYSTEM_TABLES.passwords.name;
-/** What OWASP asks of argon2id: 19 MiB, two passes. Tens of milliseconds, in memory that a small container has. */
+/**
+ * What OWASP asks of argon2id: 19 MiB, two passes. Tens of milliseconds, in memory that a small
+ * container has.
+ */
 const ARGON2 = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
 /** Hashes that are made at the same time, each in 19 MiB. */
 const AT_ONCE = 4;
@@ -31,12 +34,21 @@ export class Passwords {
 
   /** @throws PylonError WEAK_PASSWORD */
   async check(password: string, email?: string): Promise<void> {
-    const weak = (message: string): PylonError => new PylonError("WEAK_PASSWORD", message, { field: "password", hint: `Take ${MIN_LENGTH} characters or more that nobody would guess.` });
+    const weak = (message: string): PylonError =>
+      new PylonError("WEAK_PASSWORD", message, {
+        field: "password",
+        hint: `Take ${MIN_LENGTH} characters or more that nobody would guess.`,
+      });
     const plain = normalised(password);
     if (plain.length < MIN_LENGTH) throw weak(`A password has ${MIN_LENGTH} characters at least.`);
     if (plain.length > MAX_LENGTH) throw weak(`A password has ${MAX_LENGTH} characters at most.`);
     const known = plain.toLowerCase();
-    if (known === email?.toLowerCase() || known === email?.split("@")[0]?.toLowerCase() || (await commonPasswords()).has(known)) throw weak("This password is among the first that an attacker tries.");
+    if (
+      known === email?.toLowerCase() ||
+      known === email?.split("@")[0]?.toLowerCase() ||
+      (await commonPasswords()).has(known)
+    )
+      throw weak("This password is among the first that an attacker tries.");
   }
 
   /** @throws PylonError OVERLOADED when too many wait */
@@ -44,7 +56,10 @@ export class Passwords {
     return this.#run(() => Bun.password.hash(normalised(password), ARGON2));
   }
 
-  /** Whether it is the user's password. Takes as long for a user who has none, and for nobody (null). */
+  /**
+   * Whether it is the user's password. Takes as long for a user who has none, and for nobody
+   * (null).
+   */
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
     const kept = user === null ? null : await this.#hashOf(user);
     const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
@@ -53,7 +68,9 @@ export class Passwords {
 
   /** Whether a hash of `hash` was made of this password. */
   isSame(hash: string, password: string): Promise<boolean> {
-    return this.#run(() => Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), hash).catch(() => false));
+    return this.#run(() =>
+      Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), hash).catch(() => false),
+    );
   }
 
   async has(user: StoredRow): Promise<boolean> {
@@ -63,16 +80,22 @@ export class Passwords {
   /** Makes it the user's password. */
   async keep(user: StoredRow, hash: string): Promise<void> {
     if (this.#users.has("passwordHash")) return this.#users.update(user.id, { passwordHash: hash });
-    await this.#store.transact(async (tx) => {
-      if (!(await tx.update(TABLE, user.id, { hash }))) await tx.insert(TABLE, { id: user.id, hash });
-    }, { isolation: "snapshot" });
+    await this.#store.transact(
+      async (tx) => {
+        if (!(await tx.update(TABLE, user.id, { hash })))
+          await tx.insert(TABLE, { id: user.id, hash });
+      },
+      { isolation: "snapshot" },
+    );
   }
 
   /** The user has no password any more. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => tx.delete(TABLE, userId), { isolation: "snapshot" });
     if (this.#users.has("passwordHash") && (await this.#users.get(userId))?.["passwordHash"]) {
-      await this.#users.update(userId, { passwordHash: this.#users.entity.fields.get("passwordHash")?.optional === true ? null : "" });
+      await this.#users.update(userId, {
+        passwordHash: this.#users.entity.fields.get("passwordHash")?.optional === true ? null : "",
+      });
     }
   }
 
@@ -83,7 +106,11 @@ export class Passwords {
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#limit.pendingCount >= WAITING_MAX) throw new PylonError("OVERLOADED", "Too many sign-ins at this moment.", { hint: "Try again in some seconds.", extra: { retry_after_secs: 5 } });
+    if (this.#limit.pendingCount >= WAITING_MAX)
+      throw new PylonError("OVERLOADED", "Too many sign-ins at this moment.", {
+        hint: "Try again in some seconds.",
+        extra: { retry_after_secs: 5 },
+      });
     return this.#limit(work);
   }
 
@@ -94,7 +121,10 @@ export class Passwords {
   }
 }
 
-/** The same characters, whichever keyboard they come from. One character may become many, so what is checked is this form. */
+/**
+ * The same characters, whichever keyboard they come from. One character may become many, so what is
+ * checked is this form.
+ */
 function normalised(password: string): string {
   return password.normalize("NFKC");
 }
@@ -103,5 +133,7 @@ let common: Promise<ReadonlySet<string>> | undefined;
 
 /** Fifty thousand passwords that were found in leaks; read when it is first asked for. */
 function commonPasswords(): Promise<ReadonlySet<string>> {
-  return (common ??= import("@zxcvbn-ts/language-common").then(({ dictionary }) => new Set(dictionary["passwords-common"] as Iterable<string>)));
+  return (common ??= import("@zxcvbn-ts/language-common").then(
+    ({ dictionary }) => new Set(dictionary["passwords-common"] as Iterable<string>),
+  ));
 }

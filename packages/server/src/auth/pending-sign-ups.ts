@@ -27,9 +27,10 @@ interface Latest {
 }
 
 /**
- * Sign-ups that wait for the code in the mail. Each has a token of its own, which only its browser or program knows: the code in an inbox
- * proves the address, and only together with the token whose password it is. Else whoever signs up with a stranger's address, before or after
- * its owner, would have the owner confirm a stranger's password.
+ * Sign-ups that wait for the code in the mail. Each has a token of its own, which only its browser
+ * or program knows: the code in an inbox proves the address, and only together with the token whose
+ * password it is. Else whoever signs up with a stranger's address, before or after its owner, would
+ * have the owner confirm a stranger's password.
  */
 export class PendingSignUps {
   readonly #store: Store;
@@ -45,19 +46,35 @@ export class PendingSignUps {
   }
 
   /** @returns the code for the mail, and the token for whoever asked */
-  async begin(email: string, password: string, data: SignUpData): Promise<{ readonly code: string; readonly token: string }> {
+  async begin(
+    email: string,
+    password: string,
+    data: SignUpData,
+  ): Promise<{ readonly code: string; readonly token: string }> {
     const token = newToken(this.#platform);
     const subject = keyOf(email, token);
     const id = keyOf(SIGN_UPS_OF, email);
     const before = this.#latest(await this.#store.get(TABLE, id));
     // Who asks again, because no mail came, has chosen the same password.
-    const isSamePerson = before === null || (!before.isAmbiguous && (await this.#passwords.isSame(before.hash, password)));
+    const isSamePerson =
+      before === null ||
+      (!before.isAmbiguous && (await this.#passwords.isSame(before.hash, password)));
     await this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, id);
       const isUnchanged = this.#latest(row)?.subject === before?.subject;
-      const latest: Latest = { subject, hash: data.hash, isAmbiguous: !isSamePerson || !isUnchanged };
+      const latest: Latest = {
+        subject,
+        hash: data.hash,
+        isAmbiguous: !isSamePerson || !isUnchanged,
+      };
       const now = this.#platform.now();
-      const values = { codeHash: "", data: JSON.stringify(latest), attempts: 0, sentAt: new Date(now).toISOString(), expiresAt: new Date(now + SIGN_UP_MS).toISOString() };
+      const values = {
+        codeHash: "",
+        data: JSON.stringify(latest),
+        attempts: 0,
+        sentAt: new Date(now).toISOString(),
+        expiresAt: new Date(now + SIGN_UP_MS).toISOString(),
+      };
       if (row === null) await tx.insert(TABLE, { id, ...values });
       else await tx.update(TABLE, id, values);
     }, SINGLE_ROW);
@@ -67,7 +84,8 @@ export class PendingSignUps {
   /**
    * Ends a sign-up.
    *
-   * @param token null from a client that knows of none: then the address must have one sign-up under way, so that the code says which it is
+   * @param token null from a client that knows of none: then the address must have one sign-up
+   *   under way, so that the code says which it is
    * @throws PylonError INVALID_CODE, RATE_LIMITED
    */
   async confirm(email: string, code: string, token: string | null): Promise<SignUpData> {
@@ -84,11 +102,17 @@ export class PendingSignUps {
 
   async #onlyOne(email: string): Promise<string> {
     const latest = this.#latest(await this.#store.get(TABLE, keyOf(SIGN_UPS_OF, email)));
-    if (latest?.isAmbiguous === true) throw new PylonError("INVALID_CODE", "Several sign-ups with this address are under way.", { field: "sign_up_token", hint: "Send the sign_up_token of the answer to your sign-up along." });
+    if (latest?.isAmbiguous === true)
+      throw new PylonError("INVALID_CODE", "Several sign-ups with this address are under way.", {
+        field: "sign_up_token",
+        hint: "Send the sign_up_token of the answer to your sign-up along.",
+      });
     return latest?.subject ?? keyOf(email, "");
   }
 
   #latest(row: StoredRow | null): Latest | null {
-    return row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now() ? null : (JSON.parse(row["data"] as string) as Latest);
+    return row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()
+      ? null
+      : (JSON.parse(row["data"] as string) as Latest);
   }
 }

@@ -3,12 +3,18 @@ import type { Platform } from "../platform.ts";
 
 const TOKEN_BYTES = 32;
 
-/** The SHA-256 of a secret, in hex. Enough for secrets of 256 random bits; passwords are hashed in passwords.ts. */
+/**
+ * The SHA-256 of a secret, in hex. Enough for secrets of 256 random bits; passwords are hashed in
+ * passwords.ts.
+ */
 export function hashOf(secret: string): string {
   return hash("sha256", secret, "hex");
 }
 
-/** The id of a row that is found by several texts together. None of them can be mistaken for part of another. */
+/**
+ * The id of a row that is found by several texts together. None of them can be mistaken for part of
+ * another.
+ */
 export function keyOf(...parts: readonly string[]): string {
   return hashOf(JSON.stringify(parts));
 }

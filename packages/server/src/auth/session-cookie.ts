@@ -30,10 +30,21 @@ export class SessionCookie {
     return this.#set("", 0);
   }
 
-  /** Another cookie under the same rules, such as that of a trusted device. @param maxAgeMs milliseconds; 0 takes it away */
+  /**
+   * Another cookie under the same rules, such as that of a trusted device.
+   *
+   * @param maxAgeMs milliseconds; 0 takes it away
+   */
   other(suffix: string, value: string, maxAgeMs: number, path = "/api/auth"): string {
     const { name, domain, secure } = this.#settings();
-    return serialize(`${name}_${suffix}`, value, { httpOnly: true, path, sameSite: "lax", secure, maxAge: Math.floor(maxAgeMs / 1000), ...(domain === undefined ? {} : { domain }) });
+    return serialize(`${name}_${suffix}`, value, {
+      httpOnly: true,
+      path,
+      sameSite: "lax",
+      secure,
+      maxAge: Math.floor(maxAgeMs / 1000),
+      ...(domain === undefined ? {} : { domain }),
+    });
   }
 
   readOther(headers: Headers, suffix: string): string | null {
@@ -42,7 +53,14 @@ export class SessionCookie {
 
   #set(value: string, maxAge: number): string {
     const { name, domain, sameSite, secure } = this.#settings();
-    return serialize(name, value, { httpOnly: true, path: "/", sameSite, secure, maxAge, ...(domain === undefined ? {} : { domain }) });
+    return serialize(name, value, {
+      httpOnly: true,
+      path: "/",
+      sameSite,
+      secure,
+      maxAge,
+      ...(domain === undefined ? {} : { domain }),
+    });
   }
 }
 

@@ -1,6 +1,13 @@
 import { timingSafeEqual } from "node:crypto";
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller, type Identity, type Standing } from "../data/caller.ts";
+import {
+  ADMIN,
+  ANONYMOUS,
+  ANONYMOUS_IDENTITY,
+  type Caller,
+  type Identity,
+  type Standing,
+} from "../data/caller.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
@@ -11,7 +18,10 @@ import { fieldIs, fieldIsUpTo } from "./where.ts";
 const TABLE = SYSTEM_TABLES.sessions.name;
 /** A session is one row, looked up by its id. */
 const SINGLE_ROW = { isolation: "snapshot" } as const;
-/** For how long an identity is believed without asking the store, in milliseconds: so long at most may a session live on after another replica ended it. */
+/**
+ * For how long an identity is believed without asking the store, in milliseconds: so long at most
+ * may a session live on after another replica ended it.
+ */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
 /** A session's last use is written down this often, in milliseconds. */
@@ -25,7 +35,10 @@ export interface NewSession {
   readonly isTrustedDevice?: boolean;
   /** What the user knows the device by: its browser's name for itself. */
   readonly device?: string;
-  /** Of `epochOf`, asked before the proof was looked at; without it the session is made whatever ended the others. */
+  /**
+   * Of `epochOf`, asked before the proof was looked at; without it the session is made whatever
+   * ended the others.
+   */
   readonly epoch?: string | undefined;
 }
 
@@ -46,7 +59,10 @@ export interface SessionInfo {
 
 export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
 
-/** Makes, finds and ends sessions. They live in the store, by the hash of their token, so any replica knows all of them. */
+/**
+ * Makes, finds and ends sessions. They live in the store, by the hash of their token, so any
+ * replica knows all of them.
+ */
 export class Sessions {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -65,14 +81,20 @@ export class Sessions {
    * @param adminToken the bearer of this token is the admin; null when there is none
    * @param idleMs after how long without use a session is over, in milliseconds; Infinity for never
    */
-  constructor(store: Store, platform: Platform, adminToken: string | null, idleMs: () => number = () => Infinity) {
+  constructor(
+    store: Store,
+    platform: Platform,
+    adminToken: string | null,
+    idleMs: () => number = () => Infinity,
+  ) {
     this.#store = store;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
     this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
     this.#idleMs = idleMs;
     this.#epochs = new UserEpochs(store, platform);
-    // A session may be ended or changed on any replica: the change log tells all of them, and this one too.
+    // A session may be ended or changed on any replica: the change log tells all of them, and this
+    // one too.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
         if (entity !== TABLE) continue;
@@ -82,7 +104,10 @@ export class Sessions {
     });
   }
 
-  /** @returns the token, which is stored nowhere @throws PylonError UNAUTHORIZED when `options.epoch` is over */
+  /**
+   * @returns the token, which is stored nowhere
+   * @throws PylonError UNAUTHORIZED when `options.epoch` is over
+   */
   async create(userId: string, options: NewSession): Promise<string> {
     const token = newToken(this.#platform);
     const { epoch } = options;
@@ -97,7 +122,10 @@ export class Sessions {
     return token;
   }
 
-  /** What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that this user's sessions were ended during makes none. */
+  /**
+   * What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that
+   * this user's sessions were ended during makes none.
+   */
   epochOf(userId: string): Promise<string> {
     return this.#epochs.of(userId);
   }
@@ -114,18 +142,26 @@ export class Sessions {
     }
     const identity = await this.identifyById(id);
     if (identity !== null) return identity;
-    throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Sign in again." });
+    throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", {
+      hint: "Sign in again.",
+    });
   }
 
   /** Who a session stands for, by the session's id; null when it is over. */
   async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
     const believed = this.#believed.get(sessionId);
-    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(sessionId, now);
+    const identity =
+      believed !== undefined && believed.until > now
+        ? believed.identity
+        : await this.#lookUp(sessionId, now);
     return identity === null || identity.expiresAt <= now ? null : identity;
   }
 
-  /** What became of a session that stood for this caller. What this replica was told of is known at once. */
+  /**
+   * What became of a session that stood for this caller. What this replica was told of is known at
+   * once.
+   */
   async standing(sessionId: string, caller: Caller): Promise<Standing> {
     const now = await this.identifyById(sessionId);
     if (now === null) return "over";
@@ -141,17 +177,29 @@ export class Sessions {
   async list(userId: string): Promise<SessionInfo[]> {
     const now = new Date(this.#platform.now()).toISOString();
     const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
-    return rows.map(toInfo).filter(({ expiresAt }) => expiresAt > now).sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+    return rows
+      .map(toInfo)
+      .filter(({ expiresAt }) => expiresAt > now)
+      .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
-  /** Ends a session: its token is dead and its sockets are closed, on all replicas. @returns whether it was there */
+  /**
+   * Ends a session: its token is dead and its sockets are closed, on all replicas.
+   *
+   * @returns whether it was there
+   */
   async end(sessionId: string): Promise<boolean> {
     const ended = await this.#store.transact((tx) => this.#delete(tx, sessionId), SINGLE_ROW);
     this.#ended(sessionId);
     return ended;
   }
 
-  /** Ends all sessions of a user, and the sign-ins that are under way. @param options.except the id of one that stays @returns how many ended */
+  /**
+   * Ends all sessions of a user, and the sign-ins that are under way.
+   *
+   * @param options.except the id of one that stays
+   * @returns how many ended
+   */
   async endAll(userId: string, options: { readonly except?: string | null } = {}): Promise<number> {
     return this.#endAll(userId, false, options.except ?? null);
   }
@@ -165,21 +213,29 @@ export class Sessions {
     return this.#store.transact((tx) => this.#epochs.become(tx, guestId, userId));
   }
 
-  /** A guest becomes a user with the same id within this transaction, and its sessions end. @throws PylonError as `become` */
+  /**
+   * A guest becomes a user with the same id within this transaction, and its sessions end.
+   *
+   * @throws PylonError as `become`
+   */
   async becomeIn(tx: Transaction, guestId: string): Promise<void> {
     await this.#epochs.become(tx, guestId, guestId);
     await this.endAllIn(tx, guestId);
   }
 
-  /** As `endAll`, within the transaction that deletes the user: the change log tells this replica too. */
+  /**
+   * As `endAll`, within the transaction that deletes the user: the change log tells this replica
+   * too.
+   */
   async endAllIn(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);
-    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
+    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
+      await this.#delete(tx, id);
   }
 
   /**
-   * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while `work` deletes what else opens the account, and ends
-   * what got in all the same.
+   * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while
+   * `work` deletes what else opens the account, and ends what got in all the same.
    */
   async closing<T>(userId: string, work: () => Promise<T>): Promise<T> {
     await this.#endAll(userId, true, null);
@@ -191,21 +247,37 @@ export class Sessions {
   }
 
   /**
-   * For what is written in a session's name: the session stands, and is neither ended nor changed before this transaction has ended.
+   * For what is written in a session's name: the session stands, and is neither ended nor changed
+   * before this transaction has ended.
    *
    * @returns what it stands for
    * @throws PylonError UNAUTHORIZED
    */
   async mustStand(tx: Transaction, sessionId: string): Promise<SessionInfo> {
     const row = await tx.get(TABLE, sessionId);
-    // Written, and not only read: whoever ends it meanwhile then meets this transaction on every isolation level.
-    const stands = row !== null && (await tx.update(TABLE, sessionId, { seenAt: new Date(this.#platform.now()).toISOString() }));
-    if (!stands) throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", { hint: "Sign in again." });
+    // Written, and not only read: whoever ends it meanwhile then meets this transaction on every
+    // isolation level.
+    const stands =
+      row !== null &&
+      (await tx.update(TABLE, sessionId, { seenAt: new Date(this.#platform.now()).toISOString() }));
+    if (!stands)
+      throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", {
+        hint: "Sign in again.",
+      });
     return toInfo(row);
   }
 
-  /** Gives a session a new token; the old one is dead. @param change what it stands for from now on @returns null when the session is over */
-  async rotate(sessionId: string, lifetimeMs: number, change: (session: SessionInfo) => SessionPatch = () => ({})): Promise<{ readonly token: string; readonly userId: string } | null> {
+  /**
+   * Gives a session a new token; the old one is dead.
+   *
+   * @param change what it stands for from now on
+   * @returns null when the session is over
+   */
+  async rotate(
+    sessionId: string,
+    lifetimeMs: number,
+    change: (session: SessionInfo) => SessionPatch = () => ({}),
+  ): Promise<{ readonly token: string; readonly userId: string } | null> {
     const token = newToken(this.#platform);
     const rotated = await this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, sessionId);
@@ -213,25 +285,47 @@ export class Sessions {
       await this.#delete(tx, sessionId);
       const session = toInfo(row);
       const { publicId, createdAt, ...info } = session;
-      await this.#insert(tx, token, info.userId, { ...info, ...change(session), lifetimeMs }, { publicId, createdAt });
+      await this.#insert(
+        tx,
+        token,
+        info.userId,
+        { ...info, ...change(session), lifetimeMs },
+        { publicId, createdAt },
+      );
       return { token, userId: info.userId };
     }, SINGLE_ROW);
     if (rotated !== null) this.#ended(sessionId);
     return rotated;
   }
 
-  /** Changes what a session stands for; all replicas and its open connections see it. @returns whether it was there */
+  /**
+   * Changes what a session stands for; all replicas and its open connections see it.
+   *
+   * @returns whether it was there
+   */
   async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
-    const isThere = await this.#store.transact((tx) => this.#patch(tx, sessionId, patch), SINGLE_ROW);
+    const isThere = await this.#store.transact(
+      (tx) => this.#patch(tx, sessionId, patch),
+      SINGLE_ROW,
+    );
     this.#changed(sessionId);
     return isThere;
   }
 
-  /** Changes what the sessions of a user stand for, also of one that is getting a new token. @param change null for one that stays as it is */
-  async updateAll(userId: string, change: (session: SessionInfo) => SessionPatch | null): Promise<void> {
+  /**
+   * Changes what the sessions of a user stand for, also of one that is getting a new token.
+   *
+   * @param change null for one that stays as it is
+   */
+  async updateAll(
+    userId: string,
+    change: (session: SessionInfo) => SessionPatch | null,
+  ): Promise<void> {
     const changed = await this.#store.transact(async (tx) => {
       const ids: string[] = [];
-      for (const session of (await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })).map(toInfo)) {
+      for (const session of (
+        await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })
+      ).map(toInfo)) {
         const patch = change(session);
         if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
       }
@@ -243,7 +337,9 @@ export class Sessions {
   /** Deletes the rows of sessions that are over. @returns how many */
   async forgetExpired(): Promise<number> {
     await this.#epochs.forgetOld();
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+    );
   }
 
   /** Calls `listener` when a session is ended before its time. @returns stops it */
@@ -258,7 +354,13 @@ export class Sessions {
     return () => this.#changeListeners.delete(listener);
   }
 
-  async #insert(tx: Transaction, token: string, userId: string, options: NewSession, kept?: { readonly publicId: string; readonly createdAt: string }): Promise<void> {
+  async #insert(
+    tx: Transaction,
+    token: string,
+    userId: string,
+    options: NewSession,
+    kept?: { readonly publicId: string; readonly createdAt: string },
+  ): Promise<void> {
     const now = this.#platform.now();
     const at = new Date(now).toISOString();
     await tx.insert(TABLE, {
@@ -288,16 +390,35 @@ export class Sessions {
     return ended.length;
   }
 
-  async #patch(tx: Transaction, sessionId: string, { roles, ...rest }: SessionPatch): Promise<boolean> {
+  async #patch(
+    tx: Transaction,
+    sessionId: string,
+    { roles, ...rest }: SessionPatch,
+  ): Promise<boolean> {
     const values = { ...rest, ...(roles === undefined ? {} : { roles: JSON.stringify(roles) }) };
     if (!(await tx.update(TABLE, sessionId, values))) return false;
-    await tx.append({ entity: TABLE, rowId: sessionId, kind: "update", before: null, after: null, at: this.#platform.now() });
+    await tx.append({
+      entity: TABLE,
+      rowId: sessionId,
+      kind: "update",
+      before: null,
+      after: null,
+      at: this.#platform.now(),
+    });
     return true;
   }
 
   async #delete(tx: Transaction, sessionId: string): Promise<boolean> {
     const isThere = await tx.delete(TABLE, sessionId);
-    if (isThere) await tx.append({ entity: TABLE, rowId: sessionId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+    if (isThere)
+      await tx.append({
+        entity: TABLE,
+        rowId: sessionId,
+        kind: "delete",
+        before: null,
+        after: null,
+        at: this.#platform.now(),
+      });
     return isThere;
   }
 
@@ -325,7 +446,11 @@ export class Sessions {
       return null;
     }
     const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
-    if (now - seenAt >= everyMs) await this.#store.transact((tx) => tx.update(TABLE, id, { seenAt: new Date(now).toISOString() }), SINGLE_ROW);
+    if (now - seenAt >= everyMs)
+      await this.#store.transact(
+        (tx) => tx.update(TABLE, id, { seenAt: new Date(now).toISOString() }),
+        SINGLE_ROW,
+      );
     const identity = toIdentity(info);
     if (this.#news !== news) return identity;
     if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
@@ -355,6 +480,18 @@ function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice }: Caller)
   return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice]);
 }
 
-function toIdentity({ id, userId, isGuest, tenantId, roles, isTrustedDevice, expiresAt }: SessionInfo): Identity {
-  return { caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice }, sessionId: id, expiresAt: Date.parse(expiresAt) };
+function toIdentity({
+  id,
+  userId,
+  isGuest,
+  tenantId,
+  roles,
+  isTrustedDevice,
+  expiresAt,
+}: SessionInfo): Identity {
+  return {
+    caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice },
+    sessionId: id,
+    expiresAt: Date.parse(expiresAt),
+  };
 }

@@ -32,7 +32,10 @@ export interface SignInOptions {
   readonly method: string;
   /** The method counts as two factors, as a passkey with user verification does. */
   readonly isStrong?: boolean;
-  /** Of `sessions.epochOf`, asked before what proves it was read. Left out where the proof can't have been taken back, as that of a mail just read. */
+  /**
+   * Of `sessions.epochOf`, asked before what proves it was read. Left out where the proof can't
+   * have been taken back, as that of a mail just read.
+   */
   readonly epoch?: string;
 }
 
@@ -64,7 +67,10 @@ export interface SignInServices {
   readonly now: () => number;
 }
 
-/** The one way in: whatever proves who somebody is ends here, where the second factor is asked for and the session is made. */
+/**
+ * The one way in: whatever proves who somebody is ends here, where the second factor is asked for
+ * and the session is made.
+ */
 export class SignIn {
   readonly #services: SignInServices;
   /** Set by the part that knows second factors. */
@@ -77,13 +83,19 @@ export class SignIn {
   /**
    * Signs a user in who has proved who they are.
    *
-   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED when the user is gone, or all of its sessions were ended meanwhile
+   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED
+   *   when the user is gone, or all of its sessions were ended meanwhile
    */
-  async complete(context: RequestContext, { userId, method, isStrong = false, epoch: given }: SignInOptions): Promise<SignedIn> {
+  async complete(
+    context: RequestContext,
+    { userId, method, isStrong = false, epoch: given }: SignInOptions,
+  ): Promise<SignedIn> {
     const epoch = given ?? (await this.#services.sessions.epochOf(userId));
     const isTrustedDevice = (await this.secondFactor?.isTrusted(context, userId)) ?? false;
-    const methods = isStrong || isTrustedDevice ? [] : ((await this.secondFactor?.methodsOf(userId)) ?? []);
-    if (methods.length === 0) return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
+    const methods =
+      isStrong || isTrustedDevice ? [] : ((await this.secondFactor?.methodsOf(userId)) ?? []);
+    if (methods.length === 0)
+      return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
     const pending: Pending = { userId, method, epoch };
     const mfaToken = await this.#services.tokens.issue(PENDING, pending, PENDING_MS);
     throw new PylonError("MFA_REQUIRED", "A second factor is needed.", {
@@ -94,18 +106,29 @@ export class SignIn {
 
   /** Whose sign-in waits for a second factor, or null. */
   async pendingUser(mfaToken: string): Promise<string | null> {
-    return ((await this.#services.tokens.peek(PENDING, mfaToken)) as Pending | null)?.userId ?? null;
+    return (
+      ((await this.#services.tokens.peek(PENDING, mfaToken)) as Pending | null)?.userId ?? null
+    );
   }
 
   /** Goes on with a sign-in whose second factor was given. @throws PylonError INVALID_TOKEN */
-  async resume(context: RequestContext, mfaToken: string, options: { readonly isTrustedDevice?: boolean } = {}): Promise<SignedIn> {
+  async resume(
+    context: RequestContext,
+    mfaToken: string,
+    options: { readonly isTrustedDevice?: boolean } = {},
+  ): Promise<SignedIn> {
     const pending = (await this.#services.tokens.take(PENDING, mfaToken)) as Pending | null;
-    if (pending === null) throw new PylonError("INVALID_TOKEN", "This sign-in is over.", { field: "mfa_token", hint: "Sign in again." });
+    if (pending === null)
+      throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
+        field: "mfa_token",
+        hint: "Sign in again.",
+      });
     return this.#finish(context, pending, options.isTrustedDevice ?? false);
   }
 
   /**
-   * Gives a session a new token. What the app claims of the user is asked again, so that who lost a role has lost it here at the latest.
+   * Gives a session a new token. What the app claims of the user is asked again, so that who lost a
+   * role has lost it here at the latest.
    *
    * @throws PylonError AUTH_REQUIRED when the session is over
    */
@@ -113,12 +136,29 @@ export class SignIn {
     const { users, sessions, cookie, settings, hooks, now } = this.#services;
     const session = await sessions.get(sessionId);
     const { claims } = hooks();
-    const user = session === null || session.isGuest || claims === undefined || !users.isDeclared ? null : await users.get(session.userId);
-    const claimed = user === null || claims === undefined ? null : ((await claims({ user: users.view(user) as StoredRow, method: "refresh" }))?.roles ?? []);
+    const user =
+      session === null || session.isGuest || claims === undefined || !users.isDeclared
+        ? null
+        : await users.get(session.userId);
+    const claimed =
+      user === null || claims === undefined
+        ? null
+        : ((await claims({ user: users.view(user) as StoredRow, method: "refresh" }))?.roles ?? []);
     const lifetimeMs = settings.sessionLifetimeMs();
-    const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) => (claimed === null ? {} : { roles: [...claimed, ...roles.filter((role) => role.startsWith(TENANT_ROLE))] }));
-    if (rotated === null) throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", { hint: "Sign in." });
-    return { ...rotated, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(rotated.token, lifetimeMs)] };
+    const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) =>
+      claimed === null
+        ? {}
+        : { roles: [...claimed, ...roles.filter((role) => role.startsWith(TENANT_ROLE))] },
+    );
+    if (rotated === null)
+      throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", {
+        hint: "Sign in.",
+      });
+    return {
+      ...rotated,
+      expiresAt: now() + lifetimeMs,
+      cookies: [cookie.keep(rotated.token, lifetimeMs)],
+    };
   }
 
   /** The guest that a new user was until now. */
@@ -126,25 +166,51 @@ export class SignIn {
     return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
   }
 
-  async #finish(context: RequestContext, { userId, method, epoch }: Pending, isTrustedDevice: boolean): Promise<SignedIn> {
+  async #finish(
+    context: RequestContext,
+    { userId, method, epoch }: Pending,
+    isTrustedDevice: boolean,
+  ): Promise<SignedIn> {
     const { users, sessions, guests, audit, cookie, settings, hooks, now } = this.#services;
     const user = await users.get(userId);
     if (user === null) throw new PylonError("UNAUTHORIZED", "This user is no more.");
     const event = { user: users.view(user) as StoredRow, method };
     const verdict = await hooks().onSignIn?.(event);
-    if (verdict === null || verdict === false) throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
+    if (verdict === null || verdict === false)
+      throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
     const { roles = [] } = (await hooks().claims?.(event)) ?? {};
     const guestId = this.guestOf(context);
     // Who has just become this user has handed itself over already.
-    if (guestId !== undefined && guestId !== userId) await guests.handOver(guestId, userId, users.entity.name);
+    if (guestId !== undefined && guestId !== userId)
+      await guests.handOver(guestId, userId, users.entity.name);
     const lifetimeMs = settings.sessionLifetimeMs();
-    const token = await sessions.create(userId, { isGuest: false, lifetimeMs, roles, isTrustedDevice, epoch, device: deviceOf(context) });
+    const token = await sessions.create(userId, {
+      isGuest: false,
+      lifetimeMs,
+      roles,
+      isTrustedDevice,
+      epoch,
+      device: deviceOf(context),
+    });
     await audit.record(context, "sign-in", { userId, detail: { method } });
-    return { token, userId, expiresAt: now() + lifetimeMs, cookies: [cookie.keep(token, lifetimeMs)] };
+    return {
+      token,
+      userId,
+      expiresAt: now() + lifetimeMs,
+      cookies: [cookie.keep(token, lifetimeMs)],
+    };
   }
 }
 
 /** The answer to a sign-in, with the session's cookie. */
-export function signedInAnswer({ token, userId, expiresAt, cookies }: SignedIn, status = 200, extra: Readonly<Record<string, unknown>> = {}): JsonAnswer {
-  return new JsonAnswer({ token, user_id: userId, expires_at: Math.floor(expiresAt / 1000), ...extra }, status, { "Set-Cookie": cookies });
+export function signedInAnswer(
+  { token, userId, expiresAt, cookies }: SignedIn,
+  status = 200,
+  extra: Readonly<Record<string, unknown>> = {},
+): JsonAnswer {
+  return new JsonAnswer(
+    { token, user_id: userId, expires_at: Math.floor(expiresAt / 1000), ...extra },
+    status,
+    { "Set-Cookie": cookies },
+  );
 }

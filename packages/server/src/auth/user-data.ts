@@ -33,9 +33,19 @@ export interface UserExport {
   readonly user: Readonly<Record<string, unknown>> | null;
   /** By entity: the rows that are the user's, and those that name it. */
   readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
-  readonly files: readonly { readonly id: string; readonly name: unknown; readonly content_type: unknown; readonly size: unknown; readonly created_at: unknown }[];
+  readonly files: readonly {
+    readonly id: string;
+    readonly name: unknown;
+    readonly content_type: unknown;
+    readonly size: unknown;
+    readonly created_at: unknown;
+  }[];
   readonly organizations: readonly (Organization & { readonly role: string })[];
-  readonly sessions: readonly { readonly device: string; readonly created_at: string; readonly seen_at: string }[];
+  readonly sessions: readonly {
+    readonly device: string;
+    readonly created_at: string;
+    readonly seen_at: string;
+  }[];
   readonly audit: readonly AuditEntry[];
 }
 
@@ -50,40 +60,65 @@ export class UserData {
   /** Whether there is anything of a user or guest with this id. */
   async knows(userId: string): Promise<boolean> {
     const { store, users, sessions } = this.#services;
-    if ((users.isDeclared && (await users.get(userId)) !== null) || (await sessions.list(userId)).length > 0) return true;
+    if (
+      (users.isDeclared && (await users.get(userId)) !== null) ||
+      (await sessions.list(userId)).length > 0
+    )
+      return true;
     for (const { entity, field } of this.#references()) {
-      if (field.owner && (await store.count(entity.name, fieldIs(field.name, userId))) > 0) return true;
+      if (field.owner && (await store.count(entity.name, fieldIs(field.name, userId))) > 0)
+        return true;
     }
     return false;
   }
 
-  /** @param reader who gets it: a row that only names the user may be about the user, and not meant for it. An admin gets all. */
+  /**
+   * @param reader who gets it: a row that only names the user may be about the user, and not meant
+   *   for it. An admin gets all.
+   */
   async export(userId: string, reader: Caller): Promise<UserExport> {
     const { store, model, users, sessions, organizations, audit, platform } = this.#services;
     const now = new Date(platform.now()).toISOString();
     const rows: Record<string, StoredRow[]> = {};
     for (const { entity, field } of this.#references()) {
       const readable = field.owner ? TRUE : model().rules.readable(entity.name, reader, now);
-      const found = await store.select({ entity: entity.name, where: and(fieldIs(field.name, userId), readable) });
+      const found = await store.select({
+        entity: entity.name,
+        where: and(fieldIs(field.name, userId), readable),
+      });
       if (found.length === 0) continue;
       const known = new Set((rows[entity.name] ?? []).map(({ id }) => id));
-      rows[entity.name] = [...(rows[entity.name] ?? []), ...found.filter(({ id }) => !known.has(id)).map(entity.visible)];
+      rows[entity.name] = [
+        ...(rows[entity.name] ?? []),
+        ...found.filter(({ id }) => !known.has(id)).map(entity.visible),
+      ];
     }
     const user = users.isDeclared ? await users.get(userId) : null;
     const files = await store.select({ entity: FILES, where: fieldIs("ownerId", userId) });
     return {
       user: user === null ? null : users.entity.visible(user),
       rows,
-      files: files.map((file) => ({ id: file.id, name: file["name"], content_type: file["contentType"], size: file["size"], created_at: file["createdAt"] })),
+      files: files.map((file) => ({
+        id: file.id,
+        name: file["name"],
+        content_type: file["contentType"],
+        size: file["size"],
+        created_at: file["createdAt"],
+      })),
       organizations: await organizations.of(userId),
-      sessions: (await sessions.list(userId)).map(({ device, createdAt, seenAt }) => ({ device, created_at: createdAt, seen_at: seenAt })),
+      sessions: (await sessions.list(userId)).map(({ device, createdAt, seenAt }) => ({
+        device,
+        created_at: createdAt,
+        seen_at: seenAt,
+      })),
       audit: await audit.list({ userId }, AUDIT_MAX),
     };
   }
 
   /**
-   * Deletes the user, the rows that it owns and its sessions. Where it is only mentioned, the mention is taken out if the field may be
-   * empty. Files go with their rows, and those without a row at the next clean-up.
+   * Deletes the user, the rows that it owns and its sessions. Where it is only mentioned, the
+   * mention is taken out if the field may be empty. Files go with their rows, and those without a
+   * row at the next clean-up.
    */
   async delete(userId: string): Promise<void> {
     const { store, committer, users, removal } = this.#services;
@@ -95,31 +130,52 @@ export class UserData {
     for (const { entity, field } of this.#references()) {
       if (!field.owner && !field.optional) continue;
       for (;;) {
-        const rows = await store.select({ entity: entity.name, where: fieldIs(field.name, userId), limit: AT_ONCE });
+        const rows = await store.select({
+          entity: entity.name,
+          where: fieldIs(field.name, userId),
+          limit: AT_ONCE,
+        });
         if (rows.length === 0) break;
         if (field.owner) emptied.add(entity);
-        await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, async (writer) => {
-          for (const { id } of rows) await (field.owner ? writer.delete(entity.name, id) : writer.update(entity.name, id, { [field.name]: null }));
-        });
+        await committer.commit(
+          { caller: { ...ANONYMOUS, userId }, policies: "bypassed" },
+          async (writer) => {
+            for (const { id } of rows)
+              await (field.owner
+                ? writer.delete(entity.name, id)
+                : writer.update(entity.name, id, { [field.name]: null }));
+          },
+        );
       }
     }
-    if (users.isDeclared) await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) => writer.delete(users.entityName, userId));
+    if (users.isDeclared)
+      await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) =>
+        writer.delete(users.entityName, userId),
+      );
     await this.#orphanFiles(userId);
     for (const entity of emptied) await removal.forgetDeleted(entity, head);
   }
 
   /** Uploads that no row took are old enough to be cleaned up at once. */
   async #orphanFiles(userId: string): Promise<void> {
-    const files = await this.#services.store.select({ entity: FILES, where: fieldIs("ownerId", userId) });
+    const files = await this.#services.store.select({
+      entity: FILES,
+      where: fieldIs("ownerId", userId),
+    });
     await this.#services.store.transact(async (tx) => {
       for (const { id, linkedRow } of files) {
-        if (linkedRow === null) await tx.update(FILES, id, { orphanedAt: new Date(0).toISOString() });
+        if (linkedRow === null)
+          await tx.update(FILES, id, { orphanedAt: new Date(0).toISOString() });
       }
     });
   }
 
   #references(): { readonly entity: Entity; readonly field: Field }[] {
     const { model, users } = this.#services;
-    return model().schema.entities.flatMap((entity) => [...entity.fields.values()].filter((field) => field.owner || field.target === users.entityName).map((field) => ({ entity, field })));
+    return model().schema.entities.flatMap((entity) =>
+      [...entity.fields.values()]
+        .filter((field) => field.owner || field.target === users.entityName)
+        .map((field) => ({ entity, field })),
+    );
   }
 }

@@ -7,13 +7,17 @@ import { fieldIsUpTo } from "./where.ts";
 const TABLE = SYSTEM_TABLES.userEpochs.name;
 /** No sign-in takes as long. */
 const KEPT_MS = 24 * 60 * 60_000;
-/** How long nobody gets in while an account is taken out of somebody's hands; it ends earlier when that is done. */
+/**
+ * How long nobody gets in while an account is taken out of somebody's hands; it ends earlier when
+ * that is done.
+ */
 const CLOSED_MS = 60_000;
 const FIRST = "";
 
 /**
- * Which sign-ins of a user are still good. Whatever ends the user's sessions begins a new epoch in the same transaction, and a session is made
- * only in the epoch in which its proof was looked at: so a sign-in that was under way meanwhile can't outlive what ended the others.
+ * Which sign-ins of a user are still good. Whatever ends the user's sessions begins a new epoch in
+ * the same transaction, and a session is made only in the epoch in which its proof was looked at:
+ * so a sign-in that was under way meanwhile can't outlive what ended the others.
  */
 export class UserEpochs {
   readonly #store: Store;
@@ -34,19 +38,25 @@ export class UserEpochs {
   /** @param closes nobody gets in until `open` @returns the new epoch */
   async begin(tx: Transaction, userId: string, closes = false): Promise<string> {
     const epoch = this.#newId();
-    await this.#write(tx, userId, { epoch, closedUntil: closes ? new Date(this.#now() + CLOSED_MS).toISOString() : null });
+    await this.#write(tx, userId, {
+      epoch,
+      closedUntil: closes ? new Date(this.#now() + CLOSED_MS).toISOString() : null,
+    });
     return epoch;
   }
 
   /**
-   * Says which user a guest becomes, once and for all: of two sign-ins that take the same guest along, the second gets nothing. A handing over
-   * to another user may be gone on with.
+   * Says which user a guest becomes, once and for all: of two sign-ins that take the same guest
+   * along, the second gets nothing. A handing over to another user may be gone on with.
    *
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
   async become(tx: Transaction, guestId: string, userId: string): Promise<void> {
     const before = (await tx.get(TABLE, guestId))?.["becomes"] ?? null;
-    if (before !== null && (before !== userId || userId === guestId)) throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", { hint: "Sign in again." });
+    if (before !== null && (before !== userId || userId === guestId))
+      throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", {
+        hint: "Sign in again.",
+      });
     await this.#write(tx, guestId, { becomes: userId });
   }
 
@@ -54,22 +64,43 @@ export class UserEpochs {
   async check(tx: Transaction, userId: string, epoch: string): Promise<void> {
     const now = await this.#read(tx, userId);
     if (now.epoch === epoch && !now.isClosed) return;
-    throw new PylonError("UNAUTHORIZED", "This user's sessions were ended meanwhile.", { hint: "Sign in again." });
+    throw new PylonError("UNAUTHORIZED", "This user's sessions were ended meanwhile.", {
+      hint: "Sign in again.",
+    });
   }
 
   forgetOld(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#now() - KEPT_MS)));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#now() - KEPT_MS)),
+    );
   }
 
-  async #write(tx: Transaction, userId: string, patch: Readonly<Record<string, string | null>>): Promise<void> {
+  async #write(
+    tx: Transaction,
+    userId: string,
+    patch: Readonly<Record<string, string | null>>,
+  ): Promise<void> {
     const values = { ...patch, at: new Date(this.#now()).toISOString() };
-    if (!(await tx.update(TABLE, userId, values))) await tx.insert(TABLE, { id: userId, epoch: FIRST, closedUntil: null, becomes: null, ...values });
+    if (!(await tx.update(TABLE, userId, values)))
+      await tx.insert(TABLE, {
+        id: userId,
+        epoch: FIRST,
+        closedUntil: null,
+        becomes: null,
+        ...values,
+      });
   }
 
-  async #read(reader: Reader, userId: string): Promise<{ readonly epoch: string; readonly isClosed: boolean }> {
+  async #read(
+    reader: Reader,
+    userId: string,
+  ): Promise<{ readonly epoch: string; readonly isClosed: boolean }> {
     const row = await reader.get(TABLE, userId);
     if (row === null) return { epoch: FIRST, isClosed: false };
     const closedUntil = row["closedUntil"] as string | null;
-    return { epoch: row["epoch"] as string, isClosed: closedUntil !== null && Date.parse(closedUntil) > this.#now() };
+    return {
+      epoch: row["epoch"] as string,
+      isClosed: closedUntil !== null && Date.parse(closedUntil) > this.#now(),
+    };
   }
 }

@@ -11,7 +11,12 @@ import type { Users } from "./users.ts";
 import { fieldIs } from "./where.ts";
 
 const BY_ID = [SYSTEM_TABLES.passwords, SYSTEM_TABLES.totp, SYSTEM_TABLES.verifiedEmails];
-const BY_USER = [SYSTEM_TABLES.accounts, SYSTEM_TABLES.backupCodes, SYSTEM_TABLES.trustedDevices, SYSTEM_TABLES.passkeys];
+const BY_USER = [
+  SYSTEM_TABLES.accounts,
+  SYSTEM_TABLES.backupCodes,
+  SYSTEM_TABLES.trustedDevices,
+  SYSTEM_TABLES.passkeys,
+];
 const CODES = SYSTEM_TABLES.codes.name;
 const TOKENS = SYSTEM_TABLES.oneTimeTokens.name;
 
@@ -25,12 +30,15 @@ export interface UserRemovalServices {
 }
 
 /**
- * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the row, whoever does that: a user who is no more
- * has no session, no key and no way in.
+ * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the
+ * row, whoever does that: a user who is no more has no session, no key and no way in.
  */
 export class UserRemoval implements Belongings {
   readonly #services: UserRemovalServices;
-  /** Up to here the log has nothing left of users who were deleted. Forgotten at each start, and then looked at again. */
+  /**
+   * Up to here the log has nothing left of users who were deleted. Forgotten at each start, and
+   * then looked at again.
+   */
   #looked = 0;
 
   constructor(services: UserRemovalServices) {
@@ -53,18 +61,33 @@ export class UserRemoval implements Belongings {
     await tx.deleteWhere(CODES, fieldIs("data", address));
   };
 
-  /** What was in the rows of users who are no more is left in the log only as far as it decides who is told that they are gone. */
+  /**
+   * What was in the rows of users who are no more is left in the log only as far as it decides who
+   * is told that they are gone.
+   */
   async forgetImages(): Promise<void> {
     const { users } = this.#services;
     if (users.isDeclared) this.#looked = await this.forgetDeleted(users.entity, this.#looked);
   }
 
-  /** The same of any entity. @param after only rows that were deleted after this change @returns the newest change that was looked at */
+  /**
+   * The same of any entity.
+   *
+   * @param after only rows that were deleted after this change
+   * @returns the newest change that was looked at
+   */
   forgetDeleted({ name, fields }: Entity, after: number): Promise<number> {
     const { store, model } = this.#services;
     const { policies } = model();
-    const needed = new Set([...pathsOf(policies.rule(name, "read"), "data"), ...policies.readersOf(name).flatMap(({ exists }) => [...pathsOf(exists, "related")])]);
-    return store.forgetDeleted(name, [...fields.keys()].filter((field) => !needed.has(field)), after);
+    const needed = new Set([
+      ...pathsOf(policies.rule(name, "read"), "data"),
+      ...policies.readersOf(name).flatMap(({ exists }) => [...pathsOf(exists, "related")]),
+    ]);
+    return store.forgetDeleted(
+      name,
+      [...fields.keys()].filter((field) => !needed.has(field)),
+      after,
+    );
   }
 }
 

@@ -17,7 +17,10 @@ const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
 
 export interface Profile {
-  /** The guest that becomes this user: it keeps its id, so that its rows stay its own, and its sessions end. */
+  /**
+   * The guest that becomes this user: it keeps its id, so that its rows stay its own, and its
+   * sessions end.
+   */
   readonly guestId?: string | undefined;
   readonly email?: string | undefined;
   readonly emailVerified?: boolean | undefined;
@@ -41,7 +44,10 @@ export function userEntityOf({ user }: ManifestAuth): string {
   return user?.entity ?? "User";
 }
 
-/** The app's users: rows of its own user entity, which is `User` unless `auth({ user: { entity } })` names another. */
+/**
+ * The app's users: rows of its own user entity, which is `User` unless `auth({ user: { entity } })`
+ * names another.
+ */
 export class Users {
   readonly #options: UsersOptions;
   readonly #newId: () => string;
@@ -65,7 +71,9 @@ export class Users {
     const name = this.entityName;
     const entity = this.#options.model().schema.find(name);
     if (entity !== undefined) return entity;
-    throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, { hint: `Declare entity("${name}", { email: field.string().unique() }), or name another with auth({ user: { entity } }).` });
+    throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, {
+      hint: `Declare entity("${name}", { email: field.string().unique() }), or name another with auth({ user: { entity } }).`,
+    });
   }
 
   has(field: string): boolean {
@@ -92,53 +100,77 @@ export class Users {
    * Makes a user, and asks the app's `onSignUp`.
    *
    * @param within writes what belongs to it in the same transaction
-   * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, UNAUTHORIZED when the guest has become a user already, MISSING_FIELD where the entity wants more than a sign-up knows
+   * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, UNAUTHORIZED when the guest
+   *   has become a user already, MISSING_FIELD where the entity wants more than a sign-up knows
    */
-  async create(profile: Profile, method: string, within?: (tx: Transaction, user: StoredRow) => Promise<void>): Promise<StoredRow> {
+  async create(
+    profile: Profile,
+    method: string,
+    within?: (tx: Transaction, user: StoredRow) => Promise<void>,
+  ): Promise<StoredRow> {
     const { committer, hooks, sessions } = this.#options;
     const { name } = this.entity;
     const { guestId } = profile;
     const id = guestId ?? this.#newId();
-    const { result } = await committer.commit({ caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" }, async (writer) => {
-      if (profile.email !== undefined && (await this.#byEmail(writer, profile.email)) !== null) throw emailTaken();
-      if (guestId !== undefined) await sessions.becomeIn(writer.transaction, guestId);
-      const existing = await writer.get(name, id);
-      // A guest may have a row already, made by the app.
-      if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);
-      else await writer.update(name, id, this.#fieldsOf(profile));
-      const user = (await writer.get(name, id)) as StoredRow;
-      if (profile.emailVerified === true) await keepProof(writer.transaction, user);
-      await within?.(writer.transaction, user);
-      const verdict = await hooks().onSignUp?.({ user: this.view(user) as StoredRow, method });
-      if (verdict === null || verdict === false) throw new PylonError("SIGN_UP_REFUSED", "This app does not take this sign-up.");
-      return user;
-    });
+    const { result } = await committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      async (writer) => {
+        if (profile.email !== undefined && (await this.#byEmail(writer, profile.email)) !== null)
+          throw emailTaken();
+        if (guestId !== undefined) await sessions.becomeIn(writer.transaction, guestId);
+        const existing = await writer.get(name, id);
+        // A guest may have a row already, made by the app.
+        if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);
+        else await writer.update(name, id, this.#fieldsOf(profile));
+        const user = (await writer.get(name, id)) as StoredRow;
+        if (profile.emailVerified === true) await keepProof(writer.transaction, user);
+        await within?.(writer.transaction, user);
+        const verdict = await hooks().onSignUp?.({ user: this.view(user) as StoredRow, method });
+        if (verdict === null || verdict === false)
+          throw new PylonError("SIGN_UP_REFUSED", "This app does not take this sign-up.");
+        return user;
+      },
+    );
     return result;
   }
 
   /** Changes fields of a user; those that the entity lacks are left out. */
   async update(id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
     const known = Object.fromEntries(Object.entries(patch).filter(([field]) => this.has(field)));
-    await this.#options.committer.commit({ caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" }, (writer) => writer.update(this.entity.name, id, known));
+    await this.#options.committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      (writer) => writer.update(this.entity.name, id, known),
+    );
   }
 
-  /** Notes that the user proved to read the mail of this address, which becomes its address. @throws PylonError EMAIL_TAKEN */
+  /**
+   * Notes that the user proved to read the mail of this address, which becomes its address.
+   *
+   * @throws PylonError EMAIL_TAKEN
+   */
   async setVerifiedEmail(id: string, email: string): Promise<void> {
     const { name } = this.entity;
-    await this.#options.committer.commit({ caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" }, async (writer) => {
-      const holder = await this.#byEmail(writer, email);
-      if (holder !== null && holder.id !== id) throw emailTaken();
-      await writer.update(name, id, this.#fieldsOf({ email, emailVerified: true }, false));
-      const user = await writer.get(name, id);
-      if (user !== null) await keepProof(writer.transaction, user);
-    });
+    await this.#options.committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      async (writer) => {
+        const holder = await this.#byEmail(writer, email);
+        if (holder !== null && holder.id !== id) throw emailTaken();
+        await writer.update(name, id, this.#fieldsOf({ email, emailVerified: true }, false));
+        const user = await writer.get(name, id);
+        if (user !== null) await keepProof(writer.transaction, user);
+      },
+    );
   }
 
   /** The user as it may be seen: without hidden fields, and where `expose` is given only those. */
   view(user: StoredRow): Record<string, Value> {
     const { expose } = this.#options.settings().user ?? {};
     const visible = this.entity.visible(user);
-    return Object.fromEntries(Object.entries(visible).filter(([field]) => field === "id" || (expose?.includes(field) ?? true)));
+    return Object.fromEntries(
+      Object.entries(visible).filter(
+        ([field]) => field === "id" || (expose?.includes(field) ?? true),
+      ),
+    );
   }
 
   async #byEmail(reader: Reader, email: string): Promise<StoredRow | null> {
@@ -167,7 +199,8 @@ export class Users {
     const displayName = profile.displayName ?? email?.split("@")[0];
     for (const name of NAMES) {
       // Where nobody told a name, only an entity that insists gets a guess.
-      if (profile.displayName !== undefined || fields.get(name)?.optional === false) set(name, displayName);
+      if (profile.displayName !== undefined || fields.get(name)?.optional === false)
+        set(name, displayName);
     }
     for (const name of AVATARS) if (fields.get(name)?.file === undefined) set(name, profile.avatar);
     return values;
@@ -186,5 +219,8 @@ async function keepProof(tx: Transaction, user: StoredRow): Promise<void> {
 }
 
 function emailTaken(): PylonError {
-  return new PylonError("EMAIL_TAKEN", "There is an account with this e-mail address.", { field: "email", hint: "Sign in, or reset the password." });
+  return new PylonError("EMAIL_TAKEN", "There is an account with this e-mail address.", {
+    field: "email",
+    hint: "Sign in, or reset the password.",
+  });
 }

@@ -5,7 +5,15 @@ export function fieldIs(field: string, value: Scalar): Expr {
   return { kind: "compare", op: "==", left: path("data", field), right: literal(value) };
 }
 
-/** The rows of a system table whose date field is this moment or before it, in milliseconds since 1970. */
+/**
+ * The rows of a system table whose date field is this moment or before it, in milliseconds since
+ * 1970.
+ */
 export function fieldIsUpTo(field: string, time: number): Expr {
-  return { kind: "compare", op: "<=", left: path("data", field), right: literal(new Date(time).toISOString()) };
+  return {
+    kind: "compare",
+    op: "<=",
+    left: path("data", field),
+    right: literal(new Date(time).toISOString()),
+  };
 }

@@ -1,7 +1,10 @@
 import type { AuthContext } from "@pylonsync/protocol";
 import type { Caller } from "../data/caller.ts";
 
-/** The caller as `/api/auth/me` answers it: flags that are false and values that are absent are left out. */
+/**
+ * The caller as `/api/auth/me` answers it: flags that are false and values that are absent are left
+ * out.
+ */
 export function toAuthContext(caller: Caller): AuthContext {
   return {
     user_id: caller.userId,
@@ -9,7 +12,9 @@ export function toAuthContext(caller: Caller): AuthContext {
     roles: [...caller.roles],
     ...(caller.isGuest ? { is_guest: true } : {}),
     ...(caller.tenantId === null ? {} : { tenant_id: caller.tenantId }),
-    ...(caller.apiKeyId === null ? {} : { api_key_id: caller.apiKeyId, api_key_scopes: [...caller.apiKeyScopes] }),
+    ...(caller.apiKeyId === null
+      ? {}
+      : { api_key_id: caller.apiKeyId, api_key_scopes: [...caller.apiKeyScopes] }),
     ...(caller.isTrustedDevice ? { is_trusted_device: true } : {}),
   };
 }

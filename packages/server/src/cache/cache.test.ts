@@ -11,7 +11,12 @@ import { Redis, RedisLostError } from "./redis.ts";
 let server: RedisServer;
 let redis: Redis;
 const lines: string[] = [];
-const log = new Log({ level: "info", format: "json", now: Date.now, write: (line) => lines.push(line) });
+const log = new Log({
+  level: "info",
+  format: "json",
+  now: Date.now,
+  write: (line) => lines.push(line),
+});
 beforeAll(async () => {
   server = await RedisServer.start();
   redis = new Redis(server.url, log);
@@ -61,8 +66,12 @@ describe.each([
       await Bun.sleep(20);
       return (runs += 1);
     };
-    expect(await Promise.all(Array.from({ length: 20 }, () => cache.getOrSet("once", 60, compute)))).toEqual(Array.from({ length: 20 }, () => 1));
-    const failed = Promise.all([1, 2].map(() => cache.getOrSet("fails", 60, () => Promise.reject(new Error("no")))));
+    expect(
+      await Promise.all(Array.from({ length: 20 }, () => cache.getOrSet("once", 60, compute))),
+    ).toEqual(Array.from({ length: 20 }, () => 1));
+    const failed = Promise.all(
+      [1, 2].map(() => cache.getOrSet("fails", 60, () => Promise.reject(new Error("no")))),
+    );
     expect(await failed.catch(String)).toBe("Error: no");
     expect(await cache.getOrSet("fails", 60, () => "now")).toBe("now");
   });
@@ -73,16 +82,28 @@ test("the memory keeps what was read last, within its bounds", async () => {
   for (const key of ["a", "b", "c"]) await cache.set(key, key, 10_000);
   await cache.get("a");
   await cache.set("d", "d", 10_000);
-  expect(await Promise.all(["a", "b", "c", "d"].map((key) => cache.get(key)))).toEqual(["a", undefined, "c", "d"]);
+  expect(await Promise.all(["a", "b", "c", "d"].map((key) => cache.get(key)))).toEqual([
+    "a",
+    undefined,
+    "c",
+    "d",
+  ]);
   await cache.set("big", "x".repeat(995), 10_000);
-  expect(await Promise.all(["a", "c", "d", "big"].map(async (key) => (await cache.get(key)) !== undefined))).toEqual([false, false, false, true]);
+  expect(
+    await Promise.all(
+      ["a", "c", "d", "big"].map(async (key) => (await cache.get(key)) !== undefined),
+    ),
+  ).toEqual([false, false, false, true]);
 });
 
 test("a lost Redis makes everything a miss; each change is logged once, without the URL", async () => {
   const secret = "p@ss word";
   const cache = new RedisCache(redis);
   await cache.set("kept", 1, 60_000);
-  const wrong = new Redis(server.url.replace("redis://", `redis://user:${encodeURIComponent(secret)}@`), log);
+  const wrong = new Redis(
+    server.url.replace("redis://", `redis://user:${encodeURIComponent(secret)}@`),
+    log,
+  );
   await wrong.start(300);
   expect(wrong.isUp).toBe(false);
   wrong.close();
@@ -92,7 +113,9 @@ test("a lost Redis makes everything a miss; each change is logged once, without 
   expect(await cache.get("kept")).toBeUndefined();
   await cache.set("new", 1, 60_000);
   await cache.delete("kept");
-  expect(await redis.run((commands) => commands.get("x")).catch((error: unknown) => error)).toBeInstanceOf(RedisLostError);
+  expect(
+    await redis.run((commands) => commands.get("x")).catch((error: unknown) => error),
+  ).toBeInstanceOf(RedisLostError);
   for (let n = 0; n < 100; n += 1) expect(await cache.get("kept")).toBeUndefined();
   // Had each of them waited its 500 ms, these would have taken 50 s.
   expect(performance.now() - started).toBeLessThan(25_000);
@@ -101,6 +124,9 @@ test("a lost Redis makes everything a miss; each change is logged once, without 
   await until(() => redis.isUp);
   await cache.set("new", 2, 60_000);
   expect(await cache.get("new")).toBe(2);
-  expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(["redis lost: rooms and rate limits count per replica until it is back", "redis is back"]);
+  expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
+    "redis lost: rooms and rate limits count per replica until it is back",
+    "redis is back",
+  ]);
   for (const line of lines) expect(line).not.toMatch(/redis:\/\/|p%40ss|p@ss/);
 }, 60_000);

@@ -1,11 +1,13 @@
 /**
- * Values that can be made again. A value that can't be read is a miss, one that can't be written is dropped: nothing here throws.
+ * Values that can be made again. A value that can't be read is a miss, one that can't be written is
+ * dropped: nothing here throws.
  */
 export interface Cache {
   /** @returns undefined for a miss */
   get(key: string): Promise<unknown>;
   /**
-   * @param value anything that is JSON; what is none, or takes more than MAX_CACHED_CHARS, is dropped
+   * @param value anything that is JSON; what is none, or takes more than MAX_CACHED_CHARS, is
+   *   dropped
    * @param ttlMs how long it may be read, in milliseconds
    */
   set(key: string, value: unknown, ttlMs: number): Promise<void>;

@@ -1,7 +1,10 @@
 import type { FnCache } from "@pylonsync/functions";
 import type { Cache } from "./cache.ts";
 
-/** What functions see as `ctx.cache`: a Cache with lifetimes in seconds, and one computation at a time for each key. */
+/**
+ * What functions see as `ctx.cache`: a Cache with lifetimes in seconds, and one computation at a
+ * time for each key.
+ */
 export class FunctionCache implements FnCache {
   readonly #cache: Cache;
   readonly #computing = new Map<string, Promise<unknown>>();

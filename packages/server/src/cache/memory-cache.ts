@@ -8,7 +8,10 @@ interface Entry {
   readonly until: number;
 }
 
-/** A cache in the process, bounded in number and size: what was not read for the longest time goes first. */
+/**
+ * A cache in the process, bounded in number and size: what was not read for the longest time goes
+ * first.
+ */
 export class MemoryCache implements Cache {
   readonly #now: () => number;
   readonly #maxEntries: number;

@@ -23,7 +23,13 @@ export class RedisCache implements Cache {
   async set(key: string, value: unknown, ttlMs: number): Promise<void> {
     const text = toCachedText(value);
     if (text === undefined || !(ttlMs >= 1)) return;
-    await this.#redis.run((commands) => commands.set(this.#prefix + key, text, { expiration: { type: "PX", value: Math.round(ttlMs) } })).catch(() => undefined);
+    await this.#redis
+      .run((commands) =>
+        commands.set(this.#prefix + key, text, {
+          expiration: { type: "PX", value: Math.round(ttlMs) },
+        }),
+      )
+      .catch(() => undefined);
   }
 
   async delete(key: string): Promise<void> {

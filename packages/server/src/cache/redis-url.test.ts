@@ -4,7 +4,9 @@ import { redisUrlOf } from "./redis-url.ts";
 test("the plugin's URL is taken, or left to the environment, or refused without being shown", () => {
   expect(redisUrlOf(undefined)).toBeNull();
   expect(redisUrlOf({})).toBeNull();
-  expect(redisUrlOf({ url: "rediss://user:p%40ss@cache:6380/1" })).toBe("rediss://user:p%40ss@cache:6380/1");
+  expect(redisUrlOf({ url: "rediss://user:p%40ss@cache:6380/1" })).toBe(
+    "rediss://user:p%40ss@cache:6380/1",
+  );
   for (const url of ["http://canary@cache", "canary", "", 7]) {
     expect(() => redisUrlOf({ url })).toThrow(/cache_client is not usable: it wants redis:/);
     expect(() => redisUrlOf({ url })).not.toThrow(/canary/);

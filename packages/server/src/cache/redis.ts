@@ -2,18 +2,26 @@ import type { RedisClientType } from "@redis/client";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../operation.ts";
 
-/** How long a command may take, in milliseconds. What takes longer counts as lost: a request must not wait for a Redis that hangs. */
+/**
+ * How long a command may take, in milliseconds. What takes longer counts as lost: a request must
+ * not wait for a Redis that hangs.
+ */
 const COMMAND_TIMEOUT_MS = 500;
 /** How often a Redis that hung is asked again, in milliseconds. */
 const PROBE_MS = 500;
 const MAX_BACKOFF_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
-/** A connection that says nothing for three pings is given up: its other end is gone without a word. */
+/**
+ * A connection that says nothing for three pings is given up: its other end is gone without a word.
+ */
 const PING_MS = 5_000;
 const SILENT_MS = 3 * PING_MS;
 
 /** The part of the client that we use. */
-export type RedisCommands = Pick<RedisClientType, "get" | "set" | "del" | "eval" | "evalSha" | "scriptLoad" | "publish">;
+export type RedisCommands = Pick<
+  RedisClientType,
+  "get" | "set" | "del" | "eval" | "evalSha" | "scriptLoad" | "publish"
+>;
 
 /** Redis can't be asked now, or did not answer in time. */
 export class RedisLostError extends Error {
@@ -21,8 +29,9 @@ export class RedisLostError extends Error {
 }
 
 /**
- * One Redis: a connection for commands, one for messages. It is lost or it is there, as a whole; a lost one refuses at once and is tried
- * again without end, so whoever uses it needs a way without it.
+ * One Redis: a connection for commands, one for messages. It is lost or it is there, as a whole; a
+ * lost one refuses at once and is tried again without end, so whoever uses it needs a way without
+ * it.
  */
 export class Redis {
   /** What the keys and channels begin with, so that several apps can share one Redis. */
@@ -59,7 +68,10 @@ export class Redis {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Hears a channel, from the next connect on. Messages of one channel come in the order in which Redis took them. */
+  /**
+   * Hears a channel, from the next connect on. Messages of one channel come in the order in which
+   * Redis took them.
+   */
   subscribe(channel: string, listener: (text: string) => void): void {
     this.#channels.set(channel, listener);
   }
@@ -67,7 +79,8 @@ export class Redis {
   /**
    * Begins to connect.
    *
-   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the background
+   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the
+   *   background
    */
   async start(withinMs: number): Promise<void> {
     // Loaded only here: most servers have no Redis.
@@ -80,7 +93,8 @@ export class Redis {
         socket: {
           connectTimeout: CONNECT_TIMEOUT_MS,
           socketTimeout: SILENT_MS,
-          reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 10), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2),
+          reconnectStrategy: (retries) =>
+            Math.min(50 * 2 ** Math.min(retries, 10), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2),
         },
       }) as RedisClientType;
       client.on("error", () => this.#update());
@@ -103,7 +117,8 @@ export class Redis {
   /**
    * Runs a command.
    *
-   * @throws RedisLostError at once when Redis is lost, or after 500 ms; the client's error when Redis refuses the command
+   * @throws RedisLostError at once when Redis is lost, or after 500 ms; the client's error when
+   *   Redis refuses the command
    */
   async run<T>(command: (commands: RedisCommands) => Promise<T>): Promise<T> {
     const client = this.#commands;
@@ -112,7 +127,9 @@ export class Redis {
       throw new RedisLostError("redis is lost");
     }
     try {
-      const result = await inSpan("redis", "client", { "db.system.name": "redis" }, () => within(command(client), COMMAND_TIMEOUT_MS));
+      const result = await inSpan("redis", "client", { "db.system.name": "redis" }, () =>
+        within(command(client), COMMAND_TIMEOUT_MS),
+      );
       this.counts.ok += 1;
       return result;
     } catch (error) {
@@ -182,7 +199,8 @@ export class Redis {
     const isFirst = this.#wasUp === null;
     if (isUp === this.#wasUp) return;
     this.#wasUp = isUp;
-    if (!isUp) this.#log.warn("redis lost: rooms and rate limits count per replica until it is back");
+    if (!isUp)
+      this.#log.warn("redis lost: rooms and rate limits count per replica until it is back");
     else if (!isFirst) this.#log.info("redis is back");
     for (const listener of this.#listeners) listener(isUp);
   }

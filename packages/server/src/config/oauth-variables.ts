@@ -15,7 +15,12 @@ export interface OAuthProviderConfig {
 /** Apple's secret is signed anew for each use. */
 export type OAuthSecret =
   | { readonly kind: "shared"; readonly value: string }
-  | { readonly kind: "apple"; readonly teamId: string; readonly keyId: string; readonly privateKey: string };
+  | {
+      readonly kind: "apple";
+      readonly teamId: string;
+      readonly keyId: string;
+      readonly privateKey: string;
+    };
 
 interface Part {
   readonly wants: string;
@@ -31,20 +36,50 @@ const text = (value: string): string => value;
 
 /** What follows `PYLON_OAUTH_<NAME>_`: the parser and docs/configuration.md. */
 export const OAUTH_VARIABLES = {
-  CLIENT_ID: { wants: "a client id", doc: "Lets people sign in with the provider NAME, such as `GOOGLE`; see [OAuth](oauth.md).", parse: text },
-  CLIENT_SECRET: { wants: "a client secret", doc: "Belongs to the client id.", secret: true, parse: text },
-  REDIRECT: { wants: "a URL", doc: "Where the provider sends browsers back to, where it is not `<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.", parse: redirect },
-  OIDC_ISSUER: { wants: "an https URL (http in dev mode)", doc: "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon knows.", parse: issuer },
-  TEAM_ID: { wants: "a team id", doc: "With `_KEY_ID` and `_PRIVATE_KEY` in place of Apple's client secret.", only: "APPLE", parse: text },
+  CLIENT_ID: {
+    wants: "a client id",
+    doc: "Lets people sign in with the provider NAME, such as `GOOGLE`; see [OAuth](oauth.md).",
+    parse: text,
+  },
+  CLIENT_SECRET: {
+    wants: "a client secret",
+    doc: "Belongs to the client id.",
+    secret: true,
+    parse: text,
+  },
+  REDIRECT: {
+    wants: "a URL",
+    doc: "Where the provider sends browsers back to, where it is not `<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
+    parse: redirect,
+  },
+  OIDC_ISSUER: {
+    wants: "an https URL (http in dev mode)",
+    doc: "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon knows.",
+    parse: issuer,
+  },
+  TEAM_ID: {
+    wants: "a team id",
+    doc: "With `_KEY_ID` and `_PRIVATE_KEY` in place of Apple's client secret.",
+    only: "APPLE",
+    parse: text,
+  },
   KEY_ID: { wants: "a key id", doc: "Names the private key.", only: "APPLE", parse: text },
-  PRIVATE_KEY: { wants: "a private key in PEM, its line ends may be written \\n", doc: "Signs the client secrets for Apple.", secret: true, only: "APPLE", parse: pem },
+  PRIVATE_KEY: {
+    wants: "a private key in PEM, its line ends may be written \\n",
+    doc: "Signs the client secrets for Apple.",
+    secret: true,
+    only: "APPLE",
+    parse: pem,
+  },
 } as const satisfies Readonly<Record<string, Part>>;
 
 type PartName = keyof typeof OAUTH_VARIABLES;
 type Parts = Partial<Record<PartName, string>>;
 
 const PREFIX = "PYLON_OAUTH_";
-const NAMED = new RegExp(`^${PREFIX}([A-Z0-9_]{1,50})_(${Object.keys(OAUTH_VARIABLES).join("|")})$`);
+const NAMED = new RegExp(
+  `^${PREFIX}([A-Z0-9_]{1,50})_(${Object.keys(OAUTH_VARIABLES).join("|")})$`,
+);
 
 /** Whether a variable of this name is one of an OAuth client. */
 export function isOAuthVariable(name: string): boolean {
@@ -60,23 +95,32 @@ export function isOAuthSecret(name: string): boolean {
 /**
  * Reads `PYLON_OAUTH_<NAME>_<PART>` of the environment.
  *
- * @param problems gets a sentence for each variable that is missing or not usable; it never holds a secret
+ * @param problems gets a sentence for each variable that is missing or not usable; it never holds a
+ *   secret
  */
-export function oauthProviders(environment: Readonly<Record<string, string | undefined>>, dev: boolean, problems: string[]): OAuthProviderConfig[] {
+export function oauthProviders(
+  environment: Readonly<Record<string, string | undefined>>,
+  dev: boolean,
+  problems: string[],
+): OAuthProviderConfig[] {
   const found = new Map<string, Parts>();
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || value === undefined || value === "") continue;
     const [, name, part] = NAMED.exec(variable) ?? [];
     const { only, parse, wants, secret }: Part = part === undefined ? UNKNOWN : partOf(part);
     if (name === undefined || (only !== undefined && only !== name)) {
-      problems.push(`${variable} is no variable: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`);
+      problems.push(
+        `${variable} is no variable: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`,
+      );
       continue;
     }
     try {
       const parts = found.get(name) ?? {};
       found.set(name, { ...parts, [part as PartName]: parse(value, dev) });
     } catch {
-      problems.push(`${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it wants ${wants}.`);
+      problems.push(
+        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it wants ${wants}.`,
+      );
     }
   }
   return [...found].flatMap(([name, parts]) => provider(name, parts, problems) ?? []);
@@ -91,9 +135,15 @@ function partOf(name: string): Part {
 function provider(name: string, parts: Parts, problems: string[]): OAuthProviderConfig | null {
   const variable = (part: PartName): string => `${PREFIX}${name}_${part}`;
   const key = name.toLowerCase();
-  const { CLIENT_ID: clientId, OIDC_ISSUER: issuerUrl = null, REDIRECT: redirectUrl = null } = parts;
+  const {
+    CLIENT_ID: clientId,
+    OIDC_ISSUER: issuerUrl = null,
+    REDIRECT: redirectUrl = null,
+  } = parts;
   if (issuerUrl === null && !CATALOGUE.has(key)) {
-    problems.push(`${variable("OIDC_ISSUER")} is not set, and ${key} is no provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`);
+    problems.push(
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is no provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`,
+    );
     return null;
   }
   const secret = secretOf(parts, name);
@@ -109,7 +159,8 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
 function secretOf(parts: Parts, name: string): OAuthSecret | PartName {
   const { CLIENT_SECRET: value, TEAM_ID: teamId, KEY_ID: keyId, PRIVATE_KEY: privateKey } = parts;
   if (value !== undefined) return { kind: "shared", value };
-  if (name !== "APPLE" || (teamId === undefined && keyId === undefined && privateKey === undefined)) return "CLIENT_SECRET";
+  if (name !== "APPLE" || (teamId === undefined && keyId === undefined && privateKey === undefined))
+    return "CLIENT_SECRET";
   if (teamId === undefined) return "TEAM_ID";
   if (keyId === undefined) return "KEY_ID";
   return privateKey === undefined ? "PRIVATE_KEY" : { kind: "apple", teamId, keyId, privateKey };
@@ -117,13 +168,20 @@ function secretOf(parts: Parts, name: string): OAuthSecret | PartName {
 
 function redirect(value: string): string {
   const url = new URL(value);
-  if (!/^https?:$/.test(url.protocol) || url.hash !== "" || url.username !== "") throw new RangeError(value);
+  if (!/^https?:$/.test(url.protocol) || url.hash !== "" || url.username !== "")
+    throw new RangeError(value);
   return value;
 }
 
 function issuer(value: string, dev: boolean): string {
   const { protocol, hash, search, username } = new URL(value);
-  if ((protocol !== "https:" && !(dev && protocol === "http:")) || hash !== "" || search !== "" || username !== "") throw new RangeError(value);
+  if (
+    (protocol !== "https:" && !(dev && protocol === "http:")) ||
+    hash !== "" ||
+    search !== "" ||
+    username !== ""
+  )
+    throw new RangeError(value);
   return value;
 }
 

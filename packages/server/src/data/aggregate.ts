@@ -11,8 +11,9 @@ type Group = Aggregate["groupBy"][number];
 type Measure = Aggregate["measures"][number];
 
 /**
- * Checks the body of `POST /api/aggregate/E`: `{count?, sum?[], avg?[], min?[], max?[], countDistinct?[], groupBy?, where?}`.
- * Result columns: `count`, `sum_field`, `avg_field`, ..., and each grouped field under its own name.
+ * Checks the body of `POST /api/aggregate/E`: `{count?, sum?[], avg?[], min?[], max?[],
+ * countDistinct?[], groupBy?, where?}`. Result columns: `count`, `sum_field`, `avg_field`, ..., and
+ * each grouped field under its own name.
  *
  * @throws PylonError INVALID_QUERY, INVALID_COLUMN
  */
@@ -21,24 +22,37 @@ export function parseAggregate(
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
 ): { where: Expr; groupBy: Group[]; measures: Measure[] } {
-  if (typeof spec !== "object" || spec === null || Array.isArray(spec)) throw invalid("", "An aggregate is an object.");
+  if (typeof spec !== "object" || spec === null || Array.isArray(spec))
+    throw invalid("", "An aggregate is an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
-    if (!KEYS.has(key)) throw invalid(key, `"${key}" is no part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
+    if (!KEYS.has(key))
+      throw invalid(key, `"${key}" is no part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
   const measures: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
-  for (const fn of LISTS) measures.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
-  const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) => groupOf(shape, item, `groupBy[${index}]`));
-  if (measures.length === 0) throw invalid("", "The aggregate asks for nothing.", "Set count: true, or name a field in sum, avg, min, max or countDistinct.");
-  if (measures.length + groupBy.length > MAX_TERMS) throw invalid("", `An aggregate has at most ${MAX_TERMS} terms.`);
+  for (const fn of LISTS)
+    measures.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+  const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) =>
+    groupOf(shape, item, `groupBy[${index}]`),
+  );
+  if (measures.length === 0)
+    throw invalid(
+      "",
+      "The aggregate asks for nothing.",
+      "Set count: true, or name a field in sum, avg, min, max or countDistinct.",
+    );
+  if (measures.length + groupBy.length > MAX_TERMS)
+    throw invalid("", `An aggregate has at most ${MAX_TERMS} terms.`);
   return { where: body.has("where") ? parseWhere(body.get("where")) : TRUE, groupBy, measures };
 }
 
 function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Measure {
   const kind = kindOf(shape, field, fn);
   const numeric = kind === "int" || kind === "float";
-  if ((fn === "sum" || fn === "avg") && !numeric) throw invalid(fn, `${fn} needs a number, and ${field} is a ${kind}.`);
-  if ((fn === "min" || fn === "max") && kind === "bool") throw invalid(fn, `${fn} needs values with an order, and ${field} is a bool.`);
+  if ((fn === "sum" || fn === "avg") && !numeric)
+    throw invalid(fn, `${fn} needs a number, and ${field} is a ${kind}.`);
+  if ((fn === "min" || fn === "max") && kind === "bool")
+    throw invalid(fn, `${fn} needs values with an order, and ${field} is a bool.`);
   return { fn, field, as: `${fn}_${field}` };
 }
 
@@ -48,18 +62,28 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     return { field: item, as: item };
   }
   const { field, bucket } = (item ?? {}) as { field?: unknown; bucket?: unknown };
-  if (typeof field !== "string") throw invalid(path, "A group is a field's name or {field, bucket}.");
+  if (typeof field !== "string")
+    throw invalid(path, "A group is a field's name or {field, bucket}.");
   const kind = kindOf(shape, field, path);
   if (bucket === undefined) return { field, as: field };
-  if (!BUCKETS.includes(bucket as TimeBucket)) throw invalid(`${path}.bucket`, `"${String(bucket)}" is no bucket.`, `Use ${BUCKETS.join(", ")}.`);
-  if (kind !== "datetime") throw invalid(`${path}.bucket`, `Only a datetime has buckets, and ${field} is a ${kind}.`);
+  if (!BUCKETS.includes(bucket as TimeBucket))
+    throw invalid(
+      `${path}.bucket`,
+      `"${String(bucket)}" is no bucket.`,
+      `Use ${BUCKETS.join(", ")}.`,
+    );
+  if (kind !== "datetime")
+    throw invalid(`${path}.bucket`, `Only a datetime has buckets, and ${field} is a ${kind}.`);
   return { field, bucket: bucket as TimeBucket, as: field };
 }
 
 function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
   const kind = shape.fields.get(field);
   if (kind === undefined) {
-    throw new PylonError("INVALID_COLUMN", `${shape.name} has no field "${field}".`, { field: path, hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.` });
+    throw new PylonError("INVALID_COLUMN", `${shape.name} has no field "${field}".`, {
+      field: path,
+      hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.`,
+    });
   }
   return kind;
 }
@@ -78,5 +102,8 @@ function list(value: unknown, key: string): unknown[] {
 }
 
 function invalid(field: string, message: string, hint?: string): PylonError {
-  return new PylonError("INVALID_QUERY", message, { field, ...(hint === undefined ? {} : { hint }) });
+  return new PylonError("INVALID_QUERY", message, {
+    field,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

@@ -23,11 +23,18 @@ export interface Identity {
   readonly sessionId: string | null;
   /** Milliseconds since 1970; Infinity for an identity that does not expire. */
   readonly expiresAt: number;
-  /** By a token that was made for other services, which any of them may have passed on: it opens what API keys open, and no account. */
+  /**
+   * By a token that was made for other services, which any of them may have passed on: it opens
+   * what API keys open, and no account.
+   */
   readonly isForServices?: true;
 }
 
 /** Whether an identity still is what it was, stands for something else, or for nobody. */
 export type Standing = "same" | "changed" | "over";
 
-export const ANONYMOUS_IDENTITY: Identity = Object.freeze({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
+export const ANONYMOUS_IDENTITY: Identity = Object.freeze({
+  caller: ANONYMOUS,
+  sessionId: null,
+  expiresAt: Infinity,
+});

@@ -11,10 +11,16 @@ export interface CommitOptions {
   readonly caller: Caller;
   /** Default `enforced`. */
   readonly policies?: "enforced" | "bypassed";
-  /** Makes a retry safe: the same operation of the same caller is applied once and answered alike ever after. */
+  /**
+   * Makes a retry safe: the same operation of the same caller is applied once and answered alike
+   * ever after.
+   */
   readonly op?: { readonly id: string; readonly purpose: string } | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** The entities of which the work writes single rows, when it does nothing else; absent when it may read and write anything. */
+  /**
+   * The entities of which the work writes single rows, when it does nothing else; absent when it
+   * may read and write anything.
+   */
   readonly rowsOf?: readonly string[] | undefined;
 }
 
@@ -30,8 +36,13 @@ export interface CommitPiece<T> {
 }
 export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
 
-/** Told how each commit ended: `refused` by a rule or by what wrote, `failed` by a fault of ours. */
-export type CommitObserver = (outcome: "committed" | "refused" | "failed", durationMs: number) => void;
+/**
+ * Told how each commit ended: `refused` by a rule or by what wrote, `failed` by a fault of ours.
+ */
+export type CommitObserver = (
+  outcome: "committed" | "refused" | "failed",
+  durationMs: number,
+) => void;
 
 /** What belongs to the rows of an entity without being rows of the app, and goes when they go. */
 export interface Belongings {
@@ -41,8 +52,9 @@ export interface Belongings {
 }
 
 /**
- * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`: authorisation, hooks, rows,
- * change records and the op_id share one transaction, and all of it is durable when the promise resolves.
+ * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`:
+ * authorisation, hooks, rows, change records and the op_id share one transaction, and all of it is
+ * durable when the promise resolves.
  */
 export class Committer {
   readonly #store: Store;
@@ -52,7 +64,12 @@ export class Committer {
   readonly #observer: CommitObserver;
   #belongings: Belongings | null = null;
 
-  constructor(store: Store, model: () => DataModel, platform: Platform, observer: CommitObserver = () => undefined) {
+  constructor(
+    store: Store,
+    model: () => DataModel,
+    platform: Platform,
+    observer: CommitObserver = () => undefined,
+  ) {
     this.#observer = observer;
     this.#store = store;
     this.#model = model;
@@ -66,52 +83,86 @@ export class Committer {
   }
 
   /**
-   * @param work writes through the given Writer; may run again after a conflict, so it must have no other effect
+   * @param work writes through the given Writer; may run again after a conflict, so it must have no
+   *   other effect
    * @throws what `work` throws; nothing is written then
    */
   commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
-    return this.#observed(() => this.#store.transact((tx) => this.#once(tx, options, work), { signal: options.signal, isolation }));
+    return this.#observed(() =>
+      this.#store.transact((tx) => this.#once(tx, options, work), {
+        signal: options.signal,
+        isolation,
+      }),
+    );
   }
 
-  /** Applies several pieces of work in order, in one transaction. A piece that throws leaves nothing; the others go on. */
+  /**
+   * Applies several pieces of work in order, in one transaction. A piece that throws leaves
+   * nothing; the others go on.
+   */
   commitEach<T>(pieces: readonly CommitPiece<T>[]): Promise<PieceOutcome<T>[]> {
     const isolation = this.#isolationFor(pieces.map(({ options }) => options));
-    return this.#observed(() => this.#store.transact(async (tx) => {
-      const outcomes: PieceOutcome<T>[] = [];
-      for (const { options, work } of pieces) {
-        try {
-          outcomes.push({ committed: await tx.attempt(() => this.#once(tx, options, work)) });
-        } catch (error) {
-          outcomes.push({ error });
-        }
-      }
-      return outcomes;
-    }, { isolation }));
+    return this.#observed(() =>
+      this.#store.transact(
+        async (tx) => {
+          const outcomes: PieceOutcome<T>[] = [];
+          for (const { options, work } of pieces) {
+            try {
+              outcomes.push({ committed: await tx.attempt(() => this.#once(tx, options, work)) });
+            } catch (error) {
+              outcomes.push({ error });
+            }
+          }
+          return outcomes;
+        },
+        { isolation },
+      ),
+    );
   }
 
   async #observed<T>(commit: () => Promise<T>): Promise<T> {
     const started = performance.now();
     try {
-      const result = await inSpan("commit", "internal", { "db.system.name": this.#store.dialect }, commit);
+      const result = await inSpan(
+        "commit",
+        "internal",
+        { "db.system.name": this.#store.dialect },
+        commit,
+      );
       this.#observer("committed", performance.now() - started);
       return result;
     } catch (error) {
-      const isRefusal = error instanceof Error && "code" in error && !(error instanceof PylonError && error.status >= 500);
+      const isRefusal =
+        error instanceof Error &&
+        "code" in error &&
+        !(error instanceof PylonError && error.status >= 500);
       this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
       throw error;
     }
   }
 
-  /** Rules that look at other rows, and hooks, must see them as they are when the work commits; single rows under rules of their own need not. */
+  /**
+   * Rules that look at other rows, and hooks, must see them as they are when the work commits;
+   * single rows under rules of their own need not.
+   */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
     const { rules, hooks, schema } = this.#model();
-    const isLocal = (entity: string): boolean => schema.find(entity) === undefined || (rules.isLocal(entity) && entity !== this.#belongings?.entity());
-    const isSingle = pieces.length > 0 && hooks.isEmpty && pieces.every(({ rowsOf }) => rowsOf?.every(isLocal) ?? false);
+    const isLocal = (entity: string): boolean =>
+      schema.find(entity) === undefined ||
+      (rules.isLocal(entity) && entity !== this.#belongings?.entity());
+    const isSingle =
+      pieces.length > 0 &&
+      hooks.isEmpty &&
+      pieces.every(({ rowsOf }) => rowsOf?.every(isLocal) ?? false);
     return isSingle ? "snapshot" : "serializable";
   }
 
-  async #once<T>(tx: Transaction, options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
+  async #once<T>(
+    tx: Transaction,
+    options: CommitOptions,
+    work: (writer: Writer) => Promise<T>,
+  ): Promise<Committed<T>> {
     const { caller, policies = "enforced", op } = options;
     const key = op === undefined ? undefined : opKey(caller, op.purpose, op.id);
     if (key !== undefined && !(await claimOp(tx, key, this.#platform.now()))) {
@@ -119,8 +170,14 @@ export class Committer {
     }
     const now = this.#platform.now();
     const belongings = this.#belongings;
-    const onDelete = belongings === null ? undefined : async (within: Transaction, entity: string, row: StoredRow): Promise<void> => (entity === belongings.entity() ? belongings.delete(within, row) : undefined);
-    const result = await work(new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId, onDelete }));
+    const onDelete =
+      belongings === null
+        ? undefined
+        : async (within: Transaction, entity: string, row: StoredRow): Promise<void> =>
+            entity === belongings.entity() ? belongings.delete(within, row) : undefined;
+    const result = await work(
+      new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId, onDelete }),
+    );
     if (key !== undefined) await rememberAnswer(tx, key, result);
     return { result, replayed: false };
   }

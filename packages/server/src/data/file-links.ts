@@ -28,50 +28,86 @@ export type ApplyLinks = () => Promise<void>;
  * Checks the files that a change of a row brings into it, before anything is written.
  *
  * @returns links the new files to the row and lets the old ones go, in the same transaction
- * @throws PylonError INVALID_DATA naming the field for a file that is not there, not finished, another user's, in use elsewhere, or
- * against the field's rules
+ * @throws PylonError INVALID_DATA naming the field for a file that is not there, not finished,
+ *   another user's, in use elsewhere, or against the field's rules
  */
-export async function prepareFileLinks(tx: Transaction, entity: Entity, change: RowChange, options: LinkOptions): Promise<ApplyLinks> {
+export async function prepareFileLinks(
+  tx: Transaction,
+  entity: Entity,
+  change: RowChange,
+  options: LinkOptions,
+): Promise<ApplyLinks> {
   const { before, after } = change;
-  const changed = entity.fileFields.filter(({ name }) => (before?.[name] ?? null) !== (after?.[name] ?? null));
-  const left = changed.map(({ name }) => before?.[name] ?? null).filter((id) => typeof id === "string");
+  const changed = entity.fileFields.filter(
+    ({ name }) => (before?.[name] ?? null) !== (after?.[name] ?? null),
+  );
+  const left = changed
+    .map(({ name }) => before?.[name] ?? null)
+    .filter((id) => typeof id === "string");
   const taken: { id: string; field: FileField }[] = [];
   for (const field of changed) {
     const id = after?.[field.name] ?? null;
     if (id === null) continue;
-    if (taken.some((other) => other.id === id)) throw refused(entity, field, "is in another field of this row too");
+    if (taken.some((other) => other.id === id))
+      throw refused(entity, field, "is in another field of this row too");
     taken.push({ id: await checkFile(tx, entity, field, id, left, options), field });
   }
   const rowId = (after ?? before)?.id ?? null;
   return async () => {
     for (const id of left) {
-      if (!taken.some((file) => file.id === id)) await letGo(tx, entity.name, rowId, id, options.now);
+      if (!taken.some((file) => file.id === id))
+        await letGo(tx, entity.name, rowId, id, options.now);
     }
     for (const { id, field } of taken) {
-      await tx.update(TABLE, id, { boundEntity: entity.name, boundField: field.name, linkedRow: rowId, orphanedAt: null });
+      await tx.update(TABLE, id, {
+        boundEntity: entity.name,
+        boundField: field.name,
+        linkedRow: rowId,
+        orphanedAt: null,
+      });
     }
   };
 }
 
-async function checkFile(tx: Transaction, entity: Entity, field: FileField, id: Value, left: readonly string[], { caller, trusted }: LinkOptions): Promise<string> {
+async function checkFile(
+  tx: Transaction,
+  entity: Entity,
+  field: FileField,
+  id: Value,
+  left: readonly string[],
+  { caller, trusted }: LinkOptions,
+): Promise<string> {
   const row = isFileId(id) ? await tx.get(TABLE, id) : null;
   // What another user uploaded is answered as what is not there.
-  if (row === null || (!trusted && (caller.userId === null || row["ownerId"] !== caller.userId))) throw refused(entity, field, "is none of your files");
+  if (row === null || (!trusted && (caller.userId === null || row["ownerId"] !== caller.userId)))
+    throw refused(entity, field, "is none of your files");
   const file = toFileRecord(row);
   if (file.state !== "ready") throw refused(entity, field, "is not uploaded yet");
   // From one field of a row to another it may move.
-  if (file.linkedRow !== null && !left.includes(file.id)) throw refused(entity, field, "belongs to a row already");
+  if (file.linkedRow !== null && !left.includes(file.id))
+    throw refused(entity, field, "belongs to a row already");
   try {
     checkFileRules(entity.name, field, file);
   } catch (error) {
     if (!(error instanceof PylonError)) throw error;
-    throw new PylonError("INVALID_DATA", error.message, { field: field.name, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    throw new PylonError("INVALID_DATA", error.message, {
+      field: field.name,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   }
   return file.id;
 }
 
-/** The file stays its owner's for a while, who may link it again; then the maintenance deletes it. */
-async function letGo(tx: Transaction, entity: string, rowId: string | null, id: string, now: number): Promise<void> {
+/**
+ * The file stays its owner's for a while, who may link it again; then the maintenance deletes it.
+ */
+async function letGo(
+  tx: Transaction,
+  entity: string,
+  rowId: string | null,
+  id: string,
+  now: number,
+): Promise<void> {
   const file = await tx.get(TABLE, id);
   if (file === null || file["boundEntity"] !== entity || file["linkedRow"] !== rowId) return;
   await tx.update(TABLE, id, { linkedRow: null, orphanedAt: new Date(now).toISOString() });

@@ -25,12 +25,18 @@ export interface FileRecord {
   readonly boundField: string | null;
   /** The row that holds it in the bound field. */
   readonly linkedRow: string | null;
-  /** SHA-256 of the key in the URL that may be written to; null when there is none, or when it is in use. */
+  /**
+   * SHA-256 of the key in the URL that may be written to; null when there is none, or when it is in
+   * use.
+   */
   readonly uploadKey: string | null;
   /** The storage's own name of an upload in parts. */
   readonly multipartId: string | null;
   readonly createdAt: string;
-  /** Since when no row holds it; null for one that is held, and for one that was never meant for a row. */
+  /**
+   * Since when no row holds it; null for one that is held, and for one that was never meant for a
+   * row.
+   */
   readonly orphanedAt: string | null;
 }
 

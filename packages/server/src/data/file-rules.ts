@@ -1,15 +1,29 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FileField } from "../schema/schema.ts";
 
-/** @throws PylonError INVALID_DATA, PAYLOAD_TOO_LARGE naming the field when a file of this type and size can't be stored in it */
-export function checkFileRules(entity: string, field: FileField, file: { readonly contentType: string; readonly size: number }): void {
+/**
+ * @throws PylonError INVALID_DATA, PAYLOAD_TOO_LARGE naming the field when a file of this type and
+ *   size can't be stored in it
+ */
+export function checkFileRules(
+  entity: string,
+  field: FileField,
+  file: { readonly contentType: string; readonly size: number },
+): void {
   const { accept, maxBytes } = field.file;
   const label = `${entity}.${field.name}`;
   if (accept.length > 0 && !accept.some((entry) => isOfType(entry, file.contentType))) {
-    throw new PylonError("INVALID_DATA", `${label} takes no ${file.contentType}.`, { field: field.name, hint: `It takes ${accept.join(", ")}.` });
+    throw new PylonError("INVALID_DATA", `${label} takes no ${file.contentType}.`, {
+      field: field.name,
+      hint: `It takes ${accept.join(", ")}.`,
+    });
   }
   if (file.size > maxBytes) {
-    throw new PylonError("PAYLOAD_TOO_LARGE", `${label} takes files of at most ${maxBytes} bytes.`, { field: field.name });
+    throw new PylonError(
+      "PAYLOAD_TOO_LARGE",
+      `${label} takes files of at most ${maxBytes} bytes.`,
+      { field: field.name },
+    );
   }
 }
 

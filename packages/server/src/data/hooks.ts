@@ -12,8 +12,9 @@ export interface HookContext {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The hooks of all plugins, in the order in which the app names them. They run inside the write's transaction: a before-hook may return
- * changed data or refuse with null or false, an after-hook that throws undoes the write.
+ * The hooks of all plugins, in the order in which the app names them. They run inside the write's
+ * transaction: a before-hook may return changed data or refuse with null or false, an after-hook
+ * that throws undoes the write.
  */
 export class HookSet {
   readonly #hooks: readonly EntityHooks[];
@@ -32,7 +33,8 @@ export class HookSet {
   async beforeInsert(data: Fields, context: HookContext): Promise<Fields> {
     let current = data;
     for (const { beforeInsert } of this.#hooks) {
-      if (beforeInsert !== undefined) current = accepted(current, await beforeInsert(current, context), context);
+      if (beforeInsert !== undefined)
+        current = accepted(current, await beforeInsert(current, context), context);
     }
     return current;
   }
@@ -40,7 +42,8 @@ export class HookSet {
   async beforeUpdate(patch: Fields, before: StoredRow, context: HookContext): Promise<Fields> {
     let current = patch;
     for (const { beforeUpdate } of this.#hooks) {
-      if (beforeUpdate !== undefined) current = accepted(current, await beforeUpdate(current, before, context), context);
+      if (beforeUpdate !== undefined)
+        current = accepted(current, await beforeUpdate(current, before, context), context);
     }
     return current;
   }

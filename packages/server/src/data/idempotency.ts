@@ -4,20 +4,26 @@ import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "./caller.ts";
 
-/** How long a retry is answered with the first answer, in milliseconds: a client may be offline for that long. */
+/**
+ * How long a retry is answered with the first answer, in milliseconds: a client may be offline for
+ * that long.
+ */
 export const OP_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 const TABLE = SYSTEM_TABLES.ops.name;
 
-/** The key of an operation: the same op_id of another caller, or for another purpose, is another operation. */
+/**
+ * The key of an operation: the same op_id of another caller, or for another purpose, is another
+ * operation.
+ */
 export function opKey(caller: Caller, purpose: string, opId: string): string {
   const subject = caller.isAdmin ? "admin" : (caller.userId ?? "anonymous");
   return hash("sha256", JSON.stringify([subject, purpose, opId]), "hex");
 }
 
 /**
- * Makes the operation this transaction's own. To look for it first would make every two operations a conflict: what is not there can only be
- * locked together with its neighbours.
+ * Makes the operation this transaction's own. To look for it first would make every two operations
+ * a conflict: what is not there can only be locked together with its neighbours.
  *
  * @returns false when it was applied before
  */

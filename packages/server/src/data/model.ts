@@ -3,7 +3,10 @@ import type { PolicySet } from "../policy/policy-set.ts";
 import type { HookSet } from "./hooks.ts";
 import { Rules } from "./rules.ts";
 
-/** What the app declares, compiled: everything that reading and writing rows depends on. A reload replaces it whole. */
+/**
+ * What the app declares, compiled: everything that reading and writing rows depends on. A reload
+ * replaces it whole.
+ */
 export class DataModel {
   readonly schema: Schema;
   readonly policies: PolicySet;

@@ -1,5 +1,12 @@
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
-import { and, parseFilter, TRUE, type EntityShape, type Expr, type ParsedFilter } from "@pylonsync/query";
+import {
+  and,
+  parseFilter,
+  TRUE,
+  type EntityShape,
+  type Expr,
+  type ParsedFilter,
+} from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { parseAggregate } from "./aggregate.ts";
@@ -23,8 +30,8 @@ export interface Page {
 }
 
 /**
- * Reads with the caller's eyes: every method puts the read rule into the query, so that pages are full, and counts and
- * aggregates tell nothing of hidden rows.
+ * Reads with the caller's eyes: every method puts the read rule into the query, so that pages are
+ * full, and counts and aggregates tell nothing of hidden rows.
  */
 export class Reads {
   readonly #reader: Reader;
@@ -42,24 +49,46 @@ export class Reads {
     const row = await this.#reader.get(entity.name, id);
     if (row === null || this.#scope.policies === "bypassed") return row;
     const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
-    return (await this.#model.rules.allows(this.#reader, entity.name, "read", env)) ? entity.visible(row) : null;
+    return (await this.#model.rules.allows(this.#reader, entity.name, "read", env))
+      ? entity.visible(row)
+      : null;
   }
 
   async list(entityName: string, limit?: number, offset?: number): Promise<StoredRow[]> {
     const entity = this.#model.entity(entityName);
-    return this.#visible(entity, await this.#reader.select({ entity: entity.name, where: this.readable(entity), limit, offset }));
+    return this.#visible(
+      entity,
+      await this.#reader.select({
+        entity: entity.name,
+        where: this.readable(entity),
+        limit,
+        offset,
+      }),
+    );
   }
 
   /** @throws PylonError INVALID_COLUMN, INVALID_QUERY */
   async query(entityName: string, filter: unknown): Promise<StoredRow[]> {
     const entity = this.#model.entity(entityName);
     const { where, order, limit, offset } = this.#filter(entity, filter);
-    return this.#visible(entity, await this.#reader.select({ entity: entity.name, where: and(where, this.readable(entity)), order, limit, offset }));
+    return this.#visible(
+      entity,
+      await this.#reader.select({
+        entity: entity.name,
+        where: and(where, this.readable(entity)),
+        order,
+        limit,
+        offset,
+      }),
+    );
   }
 
   async count(entityName: string, filter: unknown = {}): Promise<number> {
     const entity = this.#model.entity(entityName);
-    return this.#reader.count(entity.name, and(this.#filter(entity, filter).where, this.readable(entity)));
+    return this.#reader.count(
+      entity.name,
+      and(this.#filter(entity, filter).where, this.readable(entity)),
+    );
   }
 
   /** The first row, by id, whose field has this value. */
@@ -69,11 +98,22 @@ export class Reads {
   }
 
   /** Rows after `cursor`, by id. `numItems` is brought into 1..MAX_PAGE_SIZE. */
-  async paginate(entityName: string, options: { cursor?: string | null; numItems?: number } = {}): Promise<Page> {
+  async paginate(
+    entityName: string,
+    options: { cursor?: string | null; numItems?: number } = {},
+  ): Promise<Page> {
     const entity = this.#model.entity(entityName);
-    const size = Math.min(Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1), MAX_PAGE_SIZE);
-    const after = options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
-    const rows = await this.#reader.select({ entity: entity.name, where: and(after, this.readable(entity)), limit: size + 1 });
+    const size = Math.min(
+      Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1),
+      MAX_PAGE_SIZE,
+    );
+    const after =
+      options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
+    const rows = await this.#reader.select({
+      entity: entity.name,
+      where: and(after, this.readable(entity)),
+      limit: size + 1,
+    });
     const page = this.#visible(entity, rows.slice(0, size));
     const isDone = rows.length <= size;
     return { page, nextCursor: isDone ? null : (page.at(-1)?.id ?? null), isDone };
@@ -82,11 +122,23 @@ export class Reads {
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#model.entity(entityName);
-    const { where, groupBy, measures } = parseAggregate(this.#shape(entity), spec, (filter) => this.#filter(entity, filter).where);
-    return this.#reader.aggregate({ entity: entity.name, where: and(where, this.readable(entity)), groupBy, measures });
+    const { where, groupBy, measures } = parseAggregate(
+      this.#shape(entity),
+      spec,
+      (filter) => this.#filter(entity, filter).where,
+    );
+    return this.#reader.aggregate({
+      entity: entity.name,
+      where: and(where, this.readable(entity)),
+      groupBy,
+      measures,
+    });
   }
 
-  /** `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the relation's name, one level deep. */
+  /**
+   * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the
+   * relation's name, one level deep.
+   */
   queryGraph(graph: unknown): Promise<Record<string, StoredRow[]>> {
     return runGraph(this, this.#model, graph);
   }
@@ -94,7 +146,11 @@ export class Reads {
   /** The condition that the read rule puts on `data`. */
   readable(entity: Entity): Expr {
     if (this.#scope.policies === "bypassed") return TRUE;
-    return this.#model.rules.readable(entity.name, this.#scope.caller, new Date(this.#scope.now).toISOString());
+    return this.#model.rules.readable(
+      entity.name,
+      this.#scope.caller,
+      new Date(this.#scope.now).toISOString(),
+    );
   }
 
   /** What may be asked about: to filter, sort or count by a hidden field would tell of it. */
@@ -103,13 +159,19 @@ export class Reads {
   }
 
   #visible(entity: Entity, rows: StoredRow[]): StoredRow[] {
-    return this.#scope.policies === "bypassed" || entity.shape === entity.publicShape ? rows : rows.map(entity.visible);
+    return this.#scope.policies === "bypassed" || entity.shape === entity.publicShape
+      ? rows
+      : rows.map(entity.visible);
   }
 
   #filter(entity: Entity, filter: unknown): ParsedFilter {
     const parsed = parseFilter(filter ?? {}, this.#shape(entity));
     if (parsed.search !== undefined) {
-      throw new PylonError("INVALID_QUERY", `$search is not supported in a filter of ${entity.name}.`, { field: "$search", hint: "Use $like for a substring." });
+      throw new PylonError(
+        "INVALID_QUERY",
+        `$search is not supported in a filter of ${entity.name}.`,
+        { field: "$search", hint: "Use $like for a substring." },
+      );
     }
     return parsed;
   }
@@ -117,5 +179,10 @@ export class Reads {
 
 /** The rows that come after `id` in the default order. */
 export function idAfter(id: string): Expr {
-  return { kind: "compare", op: ">", left: { kind: "path", root: "data", name: "id" }, right: { kind: "literal", value: id } };
+  return {
+    kind: "compare",
+    op: ">",
+    left: { kind: "path", root: "data", name: "id" },
+    right: { kind: "literal", value: id },
+  };
 }

@@ -28,16 +28,31 @@ export function dataRoutes(services: DataServices): Route[] {
     });
 
   const list = async (context: RequestContext): Promise<Answer> => {
-    const limit = integer(context, "limit", { fallback: DEFAULT_PAGE_SIZE, min: 0, max: MAX_PAGE_SIZE });
-    const offset = integer(context, "offset", { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER });
+    const limit = integer(context, "limit", {
+      fallback: DEFAULT_PAGE_SIZE,
+      min: 0,
+      max: MAX_PAGE_SIZE,
+    });
+    const offset = integer(context, "offset", {
+      fallback: 0,
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    });
     const rows = await reads(context).list(context.param("entity"), limit + 1, offset);
     const data = rows.slice(0, limit);
     return json({ data, count: data.length, offset, limit, has_more: rows.length > limit });
   };
 
   const cursor = async (context: RequestContext): Promise<Answer> => {
-    const numItems = integer(context, "limit", { fallback: CURSOR_PAGE.fallback, min: 1, max: CURSOR_PAGE.max });
-    const page = await reads(context).paginate(context.param("entity"), { cursor: context.query("after"), numItems });
+    const numItems = integer(context, "limit", {
+      fallback: CURSOR_PAGE.fallback,
+      min: 1,
+      max: CURSOR_PAGE.max,
+    });
+    const page = await reads(context).paginate(context.param("entity"), {
+      cursor: context.query("after"),
+      numItems,
+    });
     return json({ data: page.page, next_cursor: page.nextCursor, has_more: !page.isDone });
   };
 
@@ -52,7 +67,8 @@ export function dataRoutes(services: DataServices): Route[] {
     const kind = services.model().entity(entity).publicShape.fields.get(context.param("field"));
     const value = fromText(kind, context.param("value"));
     const row = await reads(context).lookup(entity, context.param("field"), value);
-    if (row === null) throw new PylonError("NOT_FOUND", `No ${entity} has this ${context.param("field")}.`);
+    if (row === null)
+      throw new PylonError("NOT_FOUND", `No ${entity} has this ${context.param("field")}.`);
     return json(row);
   };
 
@@ -60,44 +76,97 @@ export function dataRoutes(services: DataServices): Route[] {
     const body = await context.json();
     const entity = context.param("entity");
     const { id, data } = takeId(body);
-    const { result } = await committer.commit(write(context, entity, `insert ${entity}`), (writer) => writer.insert(entity, data, id));
+    const { result } = await committer.commit(
+      write(context, entity, `insert ${entity}`),
+      (writer) => writer.insert(entity, data, id),
+    );
     return json({ id: result }, 201);
   };
 
   const update = async (context: RequestContext): Promise<Answer> => {
     const patch = takeId(await context.json()).data;
-    const { result } = await committer.commit(write(context, context.param("entity"), `update ${context.param("entity")}/${context.param("id")}`), (writer) =>
-      writer.update(context.param("entity"), context.param("id"), patch),
+    const { result } = await committer.commit(
+      write(
+        context,
+        context.param("entity"),
+        `update ${context.param("entity")}/${context.param("id")}`,
+      ),
+      (writer) => writer.update(context.param("entity"), context.param("id"), patch),
     );
     if (!result) throw notFound(context);
     return json({ updated: true });
   };
 
   const remove = async (context: RequestContext): Promise<Answer> => {
-    const { result } = await committer.commit(write(context, context.param("entity"), `delete ${context.param("entity")}/${context.param("id")}`), (writer) =>
-      writer.delete(context.param("entity"), context.param("id")),
+    const { result } = await committer.commit(
+      write(
+        context,
+        context.param("entity"),
+        `delete ${context.param("entity")}/${context.param("id")}`,
+      ),
+      (writer) => writer.delete(context.param("entity"), context.param("id")),
     );
     if (!result) throw notFound(context);
     return json({ deleted: true });
   };
 
-  const setLink = (linked: boolean) => async (context: RequestContext): Promise<Answer> => {
-    const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
-    const { result } = await committer.commit(write(context, entity, `link ${entity}/${id}/${relation}`), (writer) =>
-      linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
-    );
-    if (!result) throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id}".`);
-    return json(linked ? { linked: true } : { unlinked: true });
-  };
+  const setLink =
+    (linked: boolean) =>
+    async (context: RequestContext): Promise<Answer> => {
+      const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
+      const { result } = await committer.commit(
+        write(context, entity, `link ${entity}/${id}/${relation}`),
+        (writer) =>
+          linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
+      );
+      if (!result) throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id}".`);
+      return json(linked ? { linked: true } : { unlinked: true });
+    };
 
   return [
     { method: "GET", path: "/api/entities/:entity", access: "anyone", scope: "read", handle: list },
-    { method: "GET", path: "/api/entities/:entity/cursor", access: "anyone", scope: "read", handle: cursor },
-    { method: "POST", path: "/api/entities/:entity", access: "anyone", scope: "write", handle: insert },
-    { method: "GET", path: "/api/entities/:entity/:id", access: "anyone", scope: "read", handle: get },
-    { method: "PATCH", path: "/api/entities/:entity/:id", access: "anyone", scope: "write", handle: update },
-    { method: "DELETE", path: "/api/entities/:entity/:id", access: "anyone", scope: "write", handle: remove },
-    { method: "GET", path: "/api/lookup/:entity/:field/:value", access: "anyone", scope: "read", handle: lookup },
+    {
+      method: "GET",
+      path: "/api/entities/:entity/cursor",
+      access: "anyone",
+      scope: "read",
+      handle: cursor,
+    },
+    {
+      method: "POST",
+      path: "/api/entities/:entity",
+      access: "anyone",
+      scope: "write",
+      handle: insert,
+    },
+    {
+      method: "GET",
+      path: "/api/entities/:entity/:id",
+      access: "anyone",
+      scope: "read",
+      handle: get,
+    },
+    {
+      method: "PATCH",
+      path: "/api/entities/:entity/:id",
+      access: "anyone",
+      scope: "write",
+      handle: update,
+    },
+    {
+      method: "DELETE",
+      path: "/api/entities/:entity/:id",
+      access: "anyone",
+      scope: "write",
+      handle: remove,
+    },
+    {
+      method: "GET",
+      path: "/api/lookup/:entity/:field/:value",
+      access: "anyone",
+      scope: "read",
+      handle: lookup,
+    },
     {
       method: "POST",
       path: "/api/query",
@@ -117,22 +186,39 @@ export function dataRoutes(services: DataServices): Route[] {
       path: "/api/aggregate/:entity",
       access: "anyone",
       scope: "read",
-      handle: async (context) => json({ rows: await reads(context).aggregate(context.param("entity"), await context.json()) }),
+      handle: async (context) =>
+        json({
+          rows: await reads(context).aggregate(context.param("entity"), await context.json()),
+        }),
     },
     { method: "POST", path: "/api/link", access: "anyone", scope: "write", handle: setLink(true) },
-    { method: "POST", path: "/api/unlink", access: "anyone", scope: "write", handle: setLink(false) },
+    {
+      method: "POST",
+      path: "/api/unlink",
+      access: "anyone",
+      scope: "write",
+      handle: setLink(false),
+    },
   ];
 }
 
-/** A query from outside answers at most MAX_PAGE_SIZE rows, so that one request can't ask for a whole table at once. */
+/**
+ * A query from outside answers at most MAX_PAGE_SIZE rows, so that one request can't ask for a
+ * whole table at once.
+ */
 async function queryPage(reads: Reads, context: RequestContext): Promise<unknown> {
   const filter = await context.json({});
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
-    throw new PylonError("INVALID_QUERY", "A filter is an object.", { hint: "Send {} for all rows." });
+    throw new PylonError("INVALID_QUERY", "A filter is an object.", {
+      hint: "Send {} for all rows.",
+    });
   }
   const limit = (filter as { $limit?: unknown }).$limit;
   if (typeof limit === "number" && limit > MAX_PAGE_SIZE) {
-    throw new PylonError("INVALID_QUERY", `A query answers at most ${MAX_PAGE_SIZE} rows.`, { field: "$limit", hint: "Page with $offset, or use /api/entities/E/cursor." });
+    throw new PylonError("INVALID_QUERY", `A query answers at most ${MAX_PAGE_SIZE} rows.`, {
+      field: "$limit",
+      hint: "Page with $offset, or use /api/entities/E/cursor.",
+    });
   }
   return reads.query(context.param("entity"), { $limit: MAX_PAGE_SIZE, ...filter });
 }
@@ -140,34 +226,58 @@ async function queryPage(reads: Reads, context: RequestContext): Promise<unknown
 function write(context: RequestContext, entity: string, purpose: string): CommitOptions {
   const id = context.request.headers.get("idempotency-key");
   if (id !== null && (id === "" || id.length > 128)) {
-    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", { field: "Idempotency-Key" });
+    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", {
+      field: "Idempotency-Key",
+    });
   }
-  return { caller: context.caller, rowsOf: [entity], op: id === null ? undefined : { id, purpose } };
+  return {
+    caller: context.caller,
+    rowsOf: [entity],
+    op: id === null ? undefined : { id, purpose },
+  };
 }
 
 /** Clients send the row they have, so an `id` in the body is the row's id and not a field. */
 function takeId(body: unknown): { id: string | undefined; data: unknown } {
-  if (typeof body !== "object" || body === null || !Object.hasOwn(body, "id")) return { id: undefined, data: body };
+  if (typeof body !== "object" || body === null || !Object.hasOwn(body, "id"))
+    return { id: undefined, data: body };
   const { id, ...data } = body as { id: unknown };
   return { id: id === null || id === undefined ? undefined : (id as string), data };
 }
 
-function linkBody(body: unknown, needsTarget: boolean): { entity: string; id: string; relation: string; target_id: string } {
+function linkBody(
+  body: unknown,
+  needsTarget: boolean,
+): { entity: string; id: string; relation: string; target_id: string } {
   const fields = (body ?? {}) as Record<string, unknown>;
-  for (const name of needsTarget ? ["entity", "id", "relation", "target_id"] : ["entity", "id", "relation"]) {
+  for (const name of needsTarget
+    ? ["entity", "id", "relation", "target_id"]
+    : ["entity", "id", "relation"]) {
     if (typeof fields[name] !== "string") {
-      throw new PylonError(name === "entity" ? "MISSING_ENTITY" : "MISSING_FIELD", `"${name}" is missing or no string.`, { field: name });
+      throw new PylonError(
+        name === "entity" ? "MISSING_ENTITY" : "MISSING_FIELD",
+        `"${name}" is missing or no string.`,
+        { field: name },
+      );
     }
   }
   return fields as { entity: string; id: string; relation: string; target_id: string };
 }
 
-function integer(context: RequestContext, name: string, range: { fallback: number; min: number; max: number }): number {
+function integer(
+  context: RequestContext,
+  name: string,
+  range: { fallback: number; min: number; max: number },
+): number {
   const text = context.query(name);
   if (text === null) return range.fallback;
   const value = Number(text);
   if (!/^\d{1,16}$/.test(text) || value < range.min || value > range.max) {
-    throw new PylonError("INVALID_QUERY", `"${name}" is a whole number from ${range.min} to ${range.max}.`, { field: name });
+    throw new PylonError(
+      "INVALID_QUERY",
+      `"${name}" is a whole number from ${range.min} to ${range.max}.`,
+      { field: name },
+    );
   }
   return value;
 }
@@ -180,5 +290,8 @@ function fromText(kind: string | undefined, text: string): unknown {
 }
 
 function notFound(context: RequestContext): PylonError {
-  return new PylonError("NOT_FOUND", `No ${context.param("entity")} has the id "${context.param("id").slice(0, 80)}".`);
+  return new PylonError(
+    "NOT_FOUND",
+    `No ${context.param("entity")} has the id "${context.param("id").slice(0, 80)}".`,
+  );
 }

@@ -31,7 +31,10 @@ interface Rule {
   readonly predicate: ((env: Env) => boolean) | undefined;
 }
 
-/** The policies as questions: what may this caller read, and may it do this? An admin may do everything. */
+/**
+ * The policies as questions: what may this caller read, and may it do this? An admin may do
+ * everything.
+ */
 export class Rules {
   readonly #policies: PolicySet;
   readonly #compiled = new Map<string, Rule>();
@@ -40,13 +43,18 @@ export class Rules {
     this.#policies = policies;
   }
 
-  /** The condition on `data` that a row must meet for the caller to read it, for use in a `where`. */
+  /**
+   * The condition on `data` that a row must meet for the caller to read it, for use in a `where`.
+   */
   readable(entity: string, caller: Caller, now: string): Expr {
     if (caller.isAdmin) return TRUE;
     return bind(this.#rule(entity, "read").expr, { auth: caller, now });
   }
 
-  /** Whether the rule holds for the rows in `env`. `reader` is asked when the rule looks at other rows. */
+  /**
+   * Whether the rule holds for the rows in `env`. `reader` is asked when the rule looks at other
+   * rows.
+   */
   async allows(reader: Reader, entity: string, access: Access, env: RuleEnv): Promise<boolean> {
     if (env.auth.isAdmin) return true;
     const { expr, predicate } = this.#rule(entity, access);

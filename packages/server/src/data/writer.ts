@@ -12,16 +12,24 @@ import { RuleEnv } from "./rules.ts";
 
 export interface WriterOptions {
   readonly caller: Caller;
-  /** `bypassed` for server functions, which are trusted code; `enforced` for everything that comes from outside. */
+  /**
+   * `bypassed` for server functions, which are trusted code; `enforced` for everything that comes
+   * from outside.
+   */
   readonly policies: "enforced" | "bypassed";
   /** Milliseconds since 1970, the same for the whole transaction. */
   readonly now: number;
   readonly newId: () => string;
   /** Called with each row that was deleted, in the same transaction. */
-  readonly onDelete?: ((tx: Transaction, entity: string, row: StoredRow) => Promise<void>) | undefined;
+  readonly onDelete?:
+    | ((tx: Transaction, entity: string, row: StoredRow) => Promise<void>)
+    | undefined;
 }
 
-/** Writes rows inside one transaction: checks the input, asks the policies, runs the hooks, writes the row and its change record. */
+/**
+ * Writes rows inside one transaction: checks the input, asks the policies, runs the hooks, writes
+ * the row and its change record.
+ */
 export class Writer implements Reader {
   readonly #tx: Transaction;
   readonly #model: DataModel;
@@ -33,7 +41,10 @@ export class Writer implements Reader {
     this.#options = options;
   }
 
-  /** The transaction that the rows are written in: for rows of system tables that belong to the same write. */
+  /**
+   * The transaction that the rows are written in: for rows of system tables that belong to the same
+   * write.
+   */
   get transaction(): Transaction {
     return this.#tx;
   }
@@ -57,7 +68,8 @@ export class Writer implements Reader {
   /**
    * @param id chosen by the caller, or absent to have one minted
    * @returns the row's id
-   * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID, ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
+   * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID,
+   *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
    */
   async insert(entityName: string, data: unknown, id?: string): Promise<string> {
     const entity = this.#model.entity(entityName);
@@ -68,15 +80,28 @@ export class Writer implements Reader {
       });
     }
     const { hooks } = this.#model;
-    if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin) refuseManaged(entity, data);
-    const input = hooks.isEmpty ? data : await hooks.beforeInsert(asFields(data), this.#context(entityName));
-    const fields = this.#stampOwner(entity, withEmailRules(entity, null, checkInsert(entity, input)));
+    if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin)
+      refuseManaged(entity, data);
+    const input = hooks.isEmpty
+      ? data
+      : await hooks.beforeInsert(asFields(data), this.#context(entityName));
+    const fields = this.#stampOwner(
+      entity,
+      withEmailRules(entity, null, checkInsert(entity, input)),
+    );
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
     await this.#authorise(entity, "insert", { data: row });
     const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: row.id, kind: "insert", before: null, after: entity.logged(row), at: this.#options.now });
+    await this.#tx.append({
+      entity: entity.name,
+      rowId: row.id,
+      kind: "insert",
+      before: null,
+      after: entity.logged(row),
+      at: this.#options.now,
+    });
     if (!hooks.isEmpty) await hooks.afterInsert(row, this.#context(entityName));
     return row.id;
   }
@@ -93,15 +118,31 @@ export class Writer implements Reader {
     const before = await this.#tx.get(entity.name, id);
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
-    const input = hooks.isEmpty ? data : await hooks.beforeUpdate(asFields(data), before, this.#context(entityName));
-    const patch = changedOnly(before, withEmailRules(entity, before, checkPatch(entity, input, { admin: trusted || !hooks.isEmpty })));
+    const input = hooks.isEmpty
+      ? data
+      : await hooks.beforeUpdate(asFields(data), before, this.#context(entityName));
+    const patch = changedOnly(
+      before,
+      withEmailRules(
+        entity,
+        before,
+        checkPatch(entity, input, { admin: trusted || !hooks.isEmpty }),
+      ),
+    );
     if (Object.keys(patch).length === 0) return true;
     const after: StoredRow = { ...before, ...patch };
     await this.#authorise(entity, "update", { data: after, old: before });
     const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: id, kind: "update", before: entity.logged(before), after: entity.logged(after), at: this.#options.now });
+    await this.#tx.append({
+      entity: entity.name,
+      rowId: id,
+      kind: "update",
+      before: entity.logged(before),
+      after: entity.logged(after),
+      at: this.#options.now,
+    });
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
     return true;
   }
@@ -119,18 +160,35 @@ export class Writer implements Reader {
     const linkFiles = await this.#prepareFiles(entity, before, null);
     await this.#tx.delete(entity.name, id);
     await linkFiles?.();
-    await this.#tx.append({ entity: entity.name, rowId: id, kind: "delete", before: entity.logged(before), after: null, at: this.#options.now });
+    await this.#tx.append({
+      entity: entity.name,
+      rowId: id,
+      kind: "delete",
+      before: entity.logged(before),
+      after: null,
+      at: this.#options.now,
+    });
     await this.#options.onDelete?.(this.#tx, entity.name, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
     return true;
   }
 
-  /** Sets the relation's field on the row. @returns as `update` @throws PylonError RELATION_NOT_FOUND */
+  /**
+   * Sets the relation's field on the row.
+   *
+   * @returns as `update`
+   * @throws PylonError RELATION_NOT_FOUND
+   */
   link(entityName: string, id: string, relation: string, targetId: string): Promise<boolean> {
     return this.update(entityName, id, { [this.#relationField(entityName, relation)]: targetId });
   }
 
-  /** Sets the relation's field to null. @returns as `update` @throws PylonError RELATION_NOT_FOUND */
+  /**
+   * Sets the relation's field to null.
+   *
+   * @returns as `update`
+   * @throws PylonError RELATION_NOT_FOUND
+   */
   unlink(entityName: string, id: string, relation: string): Promise<boolean> {
     return this.update(entityName, id, { [this.#relationField(entityName, relation)]: null });
   }
@@ -139,32 +197,50 @@ export class Writer implements Reader {
     const entity = this.#model.entity(entityName);
     const relation = entity.relations.get(relationName);
     if (relation === undefined || relation.many === true) {
-      throw new PylonError("RELATION_NOT_FOUND", `${entityName} has no relation "${relationName}" that holds one row.`, {
-        field: "relation",
-        hint: `Its relations: ${[...entity.relations.keys()].join(", ") || "none"}.`,
-      });
+      throw new PylonError(
+        "RELATION_NOT_FOUND",
+        `${entityName} has no relation "${relationName}" that holds one row.`,
+        {
+          field: "relation",
+          hint: `Its relations: ${[...entity.relations.keys()].join(", ") || "none"}.`,
+        },
+      );
     }
     return relation.field;
   }
 
-  /** The stored row meets the rule. When it does not: false for a row that can't even be read, else POLICY_DENIED. */
+  /**
+   * The stored row meets the rule. When it does not: false for a row that can't even be read, else
+   * POLICY_DENIED.
+   */
   async #mayTouch(entity: Entity, access: "update" | "delete", row: StoredRow): Promise<boolean> {
     if (await this.#allowed(entity, access, { data: row, old: row })) return true;
     if (!(await this.#allowed(entity, "read", { data: row }))) return false;
     throw denied(entity.name, access);
   }
 
-  async #authorise(entity: Entity, access: Access, rows: { data: StoredRow; old?: StoredRow }): Promise<void> {
+  async #authorise(
+    entity: Entity,
+    access: Access,
+    rows: { data: StoredRow; old?: StoredRow },
+  ): Promise<void> {
     if (!(await this.#allowed(entity, access, rows))) throw denied(entity.name, access);
   }
 
-  async #allowed(entity: Entity, access: Access, rows: { data: StoredRow; old?: StoredRow }): Promise<boolean> {
+  async #allowed(
+    entity: Entity,
+    access: Access,
+    rows: { data: StoredRow; old?: StoredRow },
+  ): Promise<boolean> {
     if (this.#options.policies === "bypassed") return true;
     const env = new RuleEnv(this.#options.caller, this.#options.now, rows.data, rows.old);
     return this.#model.rules.allows(this.#tx, entity.name, access, env);
   }
 
-  /** Owner fields say who is calling, whatever the body says; only an admin and trusted code name somebody else. */
+  /**
+   * Owner fields say who is calling, whatever the body says; only an admin and trusted code name
+   * somebody else.
+   */
   #stampOwner(entity: Entity, fields: Record<string, Value>): Record<string, Value> {
     const { caller, policies } = this.#options;
     for (const field of entity.fields.values()) {
@@ -172,21 +248,37 @@ export class Writer implements Reader {
       const trusted = policies === "bypassed" || caller.isAdmin;
       if (trusted && fields[field.name] !== null) continue;
       if (caller.userId === null && !field.optional && !trusted) {
-        throw new PylonError("AUTH_REQUIRED", `${entity.name}.${field.name} is the caller's id, and nobody is signed in.`, { field: field.name });
+        throw new PylonError(
+          "AUTH_REQUIRED",
+          `${entity.name}.${field.name} is the caller's id, and nobody is signed in.`,
+          { field: field.name },
+        );
       }
       if (caller.userId !== null || !trusted) fields[field.name] = caller.userId;
       if (fields[field.name] === null && !field.optional) {
-        throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} has no value.`, { field: field.name, hint: "Name the owner's id." });
+        throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} has no value.`, {
+          field: field.name,
+          hint: "Name the owner's id.",
+        });
       }
     }
     return fields;
   }
 
   /** Undefined for an entity that holds no files. @throws PylonError INVALID_DATA */
-  async #prepareFiles(entity: Entity, before: StoredRow | null, after: StoredRow | null): Promise<ApplyLinks | undefined> {
+  async #prepareFiles(
+    entity: Entity,
+    before: StoredRow | null,
+    after: StoredRow | null,
+  ): Promise<ApplyLinks | undefined> {
     if (entity.fileFields.length === 0) return undefined;
     const { caller, policies, now } = this.#options;
-    return prepareFileLinks(this.#tx, entity, { before, after }, { caller, trusted: policies === "bypassed" || caller.isAdmin, now });
+    return prepareFileLinks(
+      this.#tx,
+      entity,
+      { before, after },
+      { caller, trusted: policies === "bypassed" || caller.isAdmin, now },
+    );
   }
 
   #context(entity: string): { entity: string; auth: Caller } {
@@ -200,10 +292,17 @@ function denied(entity: string, access: Access): PylonError {
   });
 }
 
-function changedOnly(before: StoredRow, patch: Readonly<Record<string, Value>>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(patch).filter(([name, value]) => before[name] !== value));
+function changedOnly(
+  before: StoredRow,
+  patch: Readonly<Record<string, Value>>,
+): Record<string, Value> {
+  return Object.fromEntries(
+    Object.entries(patch).filter(([name, value]) => before[name] !== value),
+  );
 }
 
 function asFields(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === "object" && data !== null && !Array.isArray(data) ? (data as Record<string, unknown>) : {};
+  return typeof data === "object" && data !== null && !Array.isArray(data)
+    ? (data as Record<string, unknown>)
+    : {};
 }

@@ -1,7 +1,8 @@
 import type { ByteRange } from "./file-storage.ts";
 
 /**
- * What a Range header asks of `size` bytes. Several ranges at once, and what can't be understood, count as not asked, as RFC 9110 allows.
+ * What a Range header asks of `size` bytes. Several ranges at once, and what can't be understood,
+ * count as not asked, as RFC 9110 allows.
  *
  * @returns the range; undefined for all of it; null when it begins behind the end
  */
@@ -9,7 +10,10 @@ export function parseRange(header: string | null, size: number): ByteRange | und
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");
   const [, first = "", last = ""] = match ?? [];
   if (first === "" && last === "") return undefined;
-  if (first === "") return Number(last) === 0 || size === 0 ? null : { start: Math.max(0, size - Number(last)), end: size - 1 };
+  if (first === "")
+    return Number(last) === 0 || size === 0
+      ? null
+      : { start: Math.max(0, size - Number(last)), end: size - 1 };
   const start = Number(first);
   if (last !== "" && Number(last) < start) return undefined;
   if (start >= size) return null;

@@ -1,19 +1,28 @@
 const DEFAULT = "application/octet-stream";
 const ESSENCE = /^[a-z0-9!#$&^_.+-]{1,100}\/[a-z0-9!#$&^_.+-]{1,100}$/;
 
-/** The media type as it is stored: lower case, with no parameter but a charset. What is no media type is `application/octet-stream`. */
+/**
+ * The media type as it is stored: lower case, with no parameter but a charset. What is no media
+ * type is `application/octet-stream`.
+ */
 export function normaliseContentType(header: string | null): string {
-  const [essence = "", ...parameters] = (header ?? "").toLowerCase().split(";").map((part) => part.trim());
+  const [essence = "", ...parameters] = (header ?? "")
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
   if (!ESSENCE.test(essence)) return DEFAULT;
   const charset = parameters.find((parameter) => /^charset="?[a-z0-9_-]{1,40}"?$/.test(parameter));
   return charset === undefined ? essence : `${essence}; ${charset.replaceAll('"', "")}`;
 }
 
 /**
- * How a file is handed to a browser: shown in place only when its type can hold no script, which rules out HTML, XML and SVG. All else is
- * bytes to save.
+ * How a file is handed to a browser: shown in place only when its type can hold no script, which
+ * rules out HTML, XML and SVG. All else is bytes to save.
  */
-export function servedAs(contentType: string, download: boolean): { readonly contentType: string; readonly disposition: "inline" | "attachment" } {
+export function servedAs(
+  contentType: string,
+  download: boolean,
+): { readonly contentType: string; readonly disposition: "inline" | "attachment" } {
   const [essence = ""] = contentType.split(";");
   if (!isSafe(essence)) return { contentType: DEFAULT, disposition: "attachment" };
   return { contentType, disposition: download ? "attachment" : "inline" };

@@ -27,12 +27,27 @@ export interface DownloadServices {
 
 /** Files on their way out. */
 export function downloadRoutes({ finder, storage, direct, log }: DownloadServices): Route[] {
-  const redirect = async (file: FileRecord, served: ReturnType<typeof servedAs>): Promise<Answer | null> => {
-    const url = await storage.presignDownload(file.id, { contentType: served.contentType, disposition: contentDisposition(served.disposition, file.name), expiresIn: REDIRECT_S });
-    return url === null ? null : new Response(null, { status: 302, headers: { Location: url, "Cache-Control": "private, no-store" } });
+  const redirect = async (
+    file: FileRecord,
+    served: ReturnType<typeof servedAs>,
+  ): Promise<Answer | null> => {
+    const url = await storage.presignDownload(file.id, {
+      contentType: served.contentType,
+      disposition: contentDisposition(served.disposition, file.name),
+      expiresIn: REDIRECT_S,
+    });
+    return url === null
+      ? null
+      : new Response(null, {
+          status: 302,
+          headers: { Location: url, "Cache-Control": "private, no-store" },
+        });
   };
 
-  const content = async (file: FileRecord, range: ByteRange): Promise<ReadableStream<Uint8Array> | Blob> => {
+  const content = async (
+    file: FileRecord,
+    range: ByteRange,
+  ): Promise<ReadableStream<Uint8Array> | Blob> => {
     const body = await storage.get(file.id, range);
     if (body !== null) return body;
     log.error("the content of a file is missing in the storage", undefined, { id: file.id });
@@ -49,21 +64,37 @@ export function downloadRoutes({ finder, storage, direct, log }: DownloadService
       if (answer !== null) return answer;
     }
     const headers = headersOf(file, served);
-    if (isUnchanged(request.headers.get("if-none-match"), headers.ETag)) return new Response(null, { status: 304, headers });
+    if (isUnchanged(request.headers.get("if-none-match"), headers.ETag))
+      return new Response(null, { status: 304, headers });
     const range = askedRange(request.headers, file.size, headers.ETag);
     if (range === null) return notSatisfiable(file.size, context.requestId);
-    const partial: Readonly<Record<string, string>> = range === undefined ? {} : { "Content-Range": `bytes ${range.start}-${range.end}/${file.size}` };
+    const partial: Readonly<Record<string, string>> =
+      range === undefined
+        ? {}
+        : { "Content-Range": `bytes ${range.start}-${range.end}/${file.size}` };
     const status = range === undefined ? 200 : 206;
     const { start, end } = range ?? { start: 0, end: file.size - 1 };
     const length = end + 1 - start;
-    if (isHead || length === 0) return new Response(null, { status, headers: { ...headers, ...partial, "Content-Length": String(length) } });
-    return new Response(await content(file, { start, end }), { status, headers: { ...headers, ...partial } });
+    if (isHead || length === 0)
+      return new Response(null, {
+        status,
+        headers: { ...headers, ...partial, "Content-Length": String(length) },
+      });
+    return new Response(await content(file, { start, end }), {
+      status,
+      headers: { ...headers, ...partial },
+    });
   };
 
-  return [{ method: "GET", path: "/api/files/:id", access: "anyone", scope: "files", handle: download }];
+  return [
+    { method: "GET", path: "/api/files/:id", access: "anyone", scope: "files", handle: download },
+  ];
 }
 
-function headersOf(file: FileRecord, { contentType, disposition }: ReturnType<typeof servedAs>): Readonly<Record<string, string>> & { readonly ETag: string } {
+function headersOf(
+  file: FileRecord,
+  { contentType, disposition }: ReturnType<typeof servedAs>,
+): Readonly<Record<string, string>> & { readonly ETag: string } {
   return {
     // An id never names other content, so it does where there is no checksum.
     ETag: `"${file.checksum ?? file.id}"`,
@@ -77,16 +108,24 @@ function headersOf(file: FileRecord, { contentType, disposition }: ReturnType<ty
 
 function isUnchanged(ifNoneMatch: string | null, etag: string): boolean {
   if (ifNoneMatch === null) return false;
-  return ifNoneMatch.trim() === "*" || ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+  return (
+    ifNoneMatch.trim() === "*" ||
+    ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag)
+  );
 }
 
 /** A range of another version than the client has would not fit to what it has. */
 function askedRange(headers: Headers, size: number, etag: string): ByteRange | undefined | null {
   const ifRange = headers.get("if-range");
-  return ifRange !== null && ifRange.trim() !== etag ? undefined : parseRange(headers.get("range"), size);
+  return ifRange !== null && ifRange.trim() !== etag
+    ? undefined
+    : parseRange(headers.get("range"), size);
 }
 
 function notSatisfiable(size: number, requestId: string): JsonAnswer {
-  const { body, status } = errorAnswer(new PylonError("RANGE_NOT_SATISFIABLE", `The file has ${size} bytes.`), requestId);
+  const { body, status } = errorAnswer(
+    new PylonError("RANGE_NOT_SATISFIABLE", `The file has ${size} bytes.`),
+    requestId,
+  );
   return new JsonAnswer(body, status, { "Content-Range": `bytes */${size}` });
 }

@@ -29,10 +29,16 @@ export class FileAccess {
   async mayRead(file: FileRecord, caller: Caller): Promise<boolean> {
     if (this.mayManage(file, caller)) return true;
     if (file.linkedRow !== null) return this.#mayReadRow(file, file.linkedRow, caller);
-    return file.boundField === null && caller.userId !== null && this.#services.read === "signed-in";
+    return (
+      file.boundField === null && caller.userId !== null && this.#services.read === "signed-in"
+    );
   }
 
-  async #mayReadRow({ id, boundEntity, boundField }: FileRecord, rowId: string, caller: Caller): Promise<boolean> {
+  async #mayReadRow(
+    { id, boundEntity, boundField }: FileRecord,
+    rowId: string,
+    caller: Caller,
+  ): Promise<boolean> {
     const { store, model, now } = this.#services;
     const { schema, rules } = model();
     // A field that the schema has no more opens nothing.

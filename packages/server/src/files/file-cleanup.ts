@@ -12,8 +12,9 @@ export interface FileCleanupServices {
 }
 
 /**
- * Deletes uploads that were never finished, files that no row holds any more, and what is still there of deleted files. Replicas may do it
- * at the same time: the transaction that marks a file decides, and to delete what is gone does no harm.
+ * Deletes uploads that were never finished, files that no row holds any more, and what is still
+ * there of deleted files. Replicas may do it at the same time: the transaction that marks a file
+ * decides, and to delete what is gone does no harm.
  */
 export class FileCleanup {
   readonly #services: FileCleanupServices;
@@ -40,7 +41,8 @@ export class FileCleanup {
     const failures: unknown[] = [];
     for (const file of await registry.unneeded(before)) {
       try {
-        if (await registry.doom(file.id, (current) => isUnneeded(current, before))) await files.erase(file);
+        if (await registry.doom(file.id, (current) => isUnneeded(current, before)))
+          await files.erase(file);
       } catch (error) {
         failures.push(error);
         // A storage that is down makes each file wait for its timeout.

@@ -4,7 +4,10 @@ import type { RequestContext } from "../request/context.ts";
 import type { FileAccess } from "./file-access.ts";
 import type { FileRegistry } from "./file-registry.ts";
 
-/** The file that a request's path names, if the caller may have it. What may not be seen is answered as what is not there. */
+/**
+ * The file that a request's path names, if the caller may have it. What may not be seen is answered
+ * as what is not there.
+ */
 export class FileFinder {
   readonly #registry: FileRegistry;
   readonly #access: FileAccess;
@@ -39,5 +42,7 @@ export class FileFinder {
 }
 
 export function fileNotFound(): PylonError {
-  return new PylonError("FILE_NOT_FOUND", "There is no such file.", { hint: "Or you may not see it: a file in a row is read by whoever may read the row." });
+  return new PylonError("FILE_NOT_FOUND", "There is no such file.", {
+    hint: "Or you may not see it: a file in a row is read by whoever may read the row.",
+  });
 }

@@ -2,7 +2,10 @@ const MAX_LENGTH = 255;
 // eslint-disable-next-line no-control-regex -- control characters are what it is for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
-/** A name that is safe to show and to save under: the last part of a path, without control characters. It is never a path of ours. */
+/**
+ * A name that is safe to show and to save under: the last part of a path, without control
+ * characters. It is never a path of ours.
+ */
 export function cleanFileName(name: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? "";
   const clean = last.replace(CONTROL, "").trim().slice(0, MAX_LENGTH).toWellFormed();
@@ -18,10 +21,16 @@ export function decodeFileName(header: string): string {
   }
 }
 
-/** The value of Content-Disposition, as RFC 6266 has it: a name in ASCII, and the whole name where that is another. */
+/**
+ * The value of Content-Disposition, as RFC 6266 has it: a name in ASCII, and the whole name where
+ * that is another.
+ */
 export function contentDisposition(kind: "inline" | "attachment", name: string): string {
   const ascii = name.replace(/[^\x20-\x7e]/g, "_").replace(/["\\%]/g, "_");
   if (ascii === name) return `${kind}; filename="${name}"`;
-  const encoded = encodeURIComponent(name).replace(/['()*!]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encoded = encodeURIComponent(name).replace(
+    /['()*!]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `${kind}; filename="${ascii}"; filename*=UTF-8''${encoded}`;
 }

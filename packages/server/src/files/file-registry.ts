@@ -10,7 +10,17 @@ const BATCH = 200;
 /** Every step here looks up one row by its id and writes it. */
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 
-export type NewFile = Pick<FileRecord, "ownerId" | "name" | "contentType" | "size" | "checksum" | "boundEntity" | "boundField" | "uploadKey">;
+export type NewFile = Pick<
+  FileRecord,
+  | "ownerId"
+  | "name"
+  | "contentType"
+  | "size"
+  | "checksum"
+  | "boundEntity"
+  | "boundField"
+  | "uploadKey"
+>;
 
 /** What is known of files, in the database, where every replica sees it. */
 export class FileRegistry {
@@ -29,20 +39,35 @@ export class FileRegistry {
 
   /** Writes down that a file is to come. */
   async announce(file: NewFile): Promise<FileRecord> {
-    const record: FileRecord = { ...file, id: this.#newId(), state: "pending", linkedRow: null, multipartId: null, createdAt: this.#now(), orphanedAt: null };
+    const record: FileRecord = {
+      ...file,
+      id: this.#newId(),
+      state: "pending",
+      linkedRow: null,
+      multipartId: null,
+      createdAt: this.#now(),
+      orphanedAt: null,
+    };
     await this.#store.transact((tx) => tx.insert(TABLE, { ...record } as StoredRow), SINGLE_ROW);
     return record;
   }
 
   /** Changes a pending file. @returns whether it still was pending */
-  amend(id: string, patch: Partial<Pick<FileRecord, "size" | "checksum" | "uploadKey" | "multipartId">>): Promise<boolean> {
+  amend(
+    id: string,
+    patch: Partial<Pick<FileRecord, "size" | "checksum" | "uploadKey" | "multipartId">>,
+  ): Promise<boolean> {
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, id);
       return row?.["state"] === "pending" && tx.update(TABLE, id, patch);
     }, SINGLE_ROW);
   }
 
-  /** Takes the key of a pending file, so that only one request at a time writes to it. @returns the file, or null when the key is wrong or taken */
+  /**
+   * Takes the key of a pending file, so that only one request at a time writes to it.
+   *
+   * @returns the file, or null when the key is wrong or taken
+   */
   takeUploadKey(id: string, uploadKey: string): Promise<FileRecord | null> {
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, id);
@@ -53,9 +78,18 @@ export class FileRegistry {
   }
 
   /** The content is there: the file can be read. @returns null when it is pending no more */
-  finish(file: FileRecord, content: Pick<FileRecord, "size" | "checksum">): Promise<FileRecord | null> {
-    // A file for a field counts as orphaned until its row is written, so that an abandoned form leaves nothing.
-    const patch = { ...content, state: "ready" as const, uploadKey: null, orphanedAt: file.boundField === null ? null : this.#now() };
+  finish(
+    file: FileRecord,
+    content: Pick<FileRecord, "size" | "checksum">,
+  ): Promise<FileRecord | null> {
+    // A file for a field counts as orphaned until its row is written, so that an abandoned form
+    // leaves nothing.
+    const patch = {
+      ...content,
+      state: "ready" as const,
+      uploadKey: null,
+      orphanedAt: file.boundField === null ? null : this.#now(),
+    };
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, file.id);
       if (row?.["state"] !== "pending") return null;
@@ -82,12 +116,24 @@ export class FileRegistry {
     await this.#store.transact((tx) => tx.delete(TABLE, id), SINGLE_ROW);
   }
 
-  /** Files that nobody needs: deleted ones, and uploads and orphans from before `before`. At most a batch, oldest first. */
+  /**
+   * Files that nobody needs: deleted ones, and uploads and orphans from before `before`. At most a
+   * batch, oldest first.
+   */
   async unneeded(before: string): Promise<FileRecord[]> {
-    const conditions = [is("state", "deleting"), and(is("state", "pending"), isBefore("createdAt", before)), isBefore("orphanedAt", before)];
+    const conditions = [
+      is("state", "deleting"),
+      and(is("state", "pending"), isBefore("createdAt", before)),
+      isBefore("orphanedAt", before),
+    ];
     const found: FileRecord[] = [];
     for (const where of conditions) {
-      const rows = await this.#store.select({ entity: TABLE, where, order: [{ field: "createdAt", direction: "asc" }], limit: BATCH });
+      const rows = await this.#store.select({
+        entity: TABLE,
+        where,
+        order: [{ field: "createdAt", direction: "asc" }],
+        limit: BATCH,
+      });
       found.push(...rows.map(toFileRecord));
     }
     return found;

@@ -9,7 +9,12 @@ import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
 import type { FileField } from "../schema/schema.ts";
 import type { FileRegistry } from "./file-registry.ts";
-import type { FinishedPart, FileStorage, PresignedParts, PresignedRequest } from "./file-storage.ts";
+import type {
+  FinishedPart,
+  FileStorage,
+  PresignedParts,
+  PresignedRequest,
+} from "./file-storage.ts";
 import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
 
@@ -41,7 +46,10 @@ export interface Announcement {
 export interface Announced {
   readonly file: FileRecord;
   /** Where the content goes. A key instead of a request: to this server, with the key. */
-  readonly target: { readonly request: PresignedRequest } | { readonly parts: PresignedParts } | { readonly key: string };
+  readonly target:
+    | { readonly request: PresignedRequest }
+    | { readonly parts: PresignedParts }
+    | { readonly key: string };
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
 }
@@ -49,7 +57,10 @@ export interface Announced {
 const PRESIGNED_S = 60 * 60;
 const KEY_BYTES = 32;
 
-/** Takes files in and deletes them: each step is written down before it is taken, so that a crash leaves nothing that isn't found again. */
+/**
+ * Takes files in and deletes them: each step is written down before it is taken, so that a crash
+ * leaves nothing that isn't found again.
+ */
 export class FileService {
   readonly #services: FileServices;
 
@@ -65,17 +76,28 @@ export class FileService {
   bindingOf(entityName: string | null, fieldName: string | null): Binding | null {
     if (entityName === null && fieldName === null) return null;
     if (entityName === null || fieldName === null) {
-      throw new PylonError("MISSING_FIELD", "An upload for a field names the entity and the field.", { field: entityName === null ? "entity" : "field" });
+      throw new PylonError(
+        "MISSING_FIELD",
+        "An upload for a field names the entity and the field.",
+        { field: entityName === null ? "entity" : "field" },
+      );
     }
     const entity = this.#services.model().entity(entityName);
     const field = entity.fileFields.find(({ name }) => name === fieldName);
     if (field !== undefined) return { entity: entity.name, field };
     const names = entity.fileFields.map(({ name }) => name);
     const meant = nearest(fieldName, names);
-    throw new PylonError("INVALID_COLUMN", `${entity.name} has no file field "${fieldName.slice(0, 80)}".`, {
-      field: "field",
-      hint: meant === undefined ? `Its file fields: ${names.join(", ") || "none"}.` : `Did you mean "${meant}"?`,
-    });
+    throw new PylonError(
+      "INVALID_COLUMN",
+      `${entity.name} has no file field "${fieldName.slice(0, 80)}".`,
+      {
+        field: "field",
+        hint:
+          meant === undefined
+            ? `Its file fields: ${names.join(", ") || "none"}.`
+            : `Did you mean "${meant}"?`,
+      },
+    );
   }
 
   /** Most bytes that an upload may have. */
@@ -87,18 +109,36 @@ export class FileService {
    * Stores a file that comes in through this server.
    *
    * @param checksum SHA-256 in hex that the content must have, or null
-   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; nothing is kept then
+   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH,
+   *   STORAGE_UNAVAILABLE; nothing is kept then
    */
-  async take(incoming: IncomingFile, caller: Caller, binding: Binding | null, checksum: string | null): Promise<FileRecord> {
+  async take(
+    incoming: IncomingFile,
+    caller: Caller,
+    binding: Binding | null,
+    checksum: string | null,
+  ): Promise<FileRecord> {
     const { registry } = this.#services;
     const { name, contentType } = incoming;
     if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size: 0 });
-    const file = await registry.announce({ ownerId: caller.userId, name, contentType, size: 0, checksum: null, ...columnsOf(binding), uploadKey: null });
-    const content = new MeteredContent(incoming.content, { maxBytes: this.limitOf(binding), checksum });
+    const file = await registry.announce({
+      ownerId: caller.userId,
+      name,
+      contentType,
+      size: 0,
+      checksum: null,
+      ...columnsOf(binding),
+      uploadKey: null,
+    });
+    const content = new MeteredContent(incoming.content, {
+      maxBytes: this.limitOf(binding),
+      checksum,
+    });
     try {
       await this.#services.storage.put(file.id, content, { contentType });
     } catch (error) {
-      // A storage that did not answer may have stored it all the same: the maintenance looks after it.
+      // A storage that did not answer may have stored it all the same: the maintenance looks after
+      // it.
       if (isUnavailable(error)) await registry.doom(file.id, () => true);
       else await registry.forget(file.id);
       throw error;
@@ -111,12 +151,23 @@ export class FileService {
    *
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
    */
-  async announce({ name, contentType, size, checksum, binding, parts }: Announcement, caller: Caller): Promise<Announced> {
+  async announce(
+    { name, contentType, size, checksum, binding, parts }: Announcement,
+    caller: Caller,
+  ): Promise<Announced> {
     const { registry, storage, platform } = this.#services;
     const limit = this.limitOf(binding);
     if (size > limit) throw tooLarge(limit);
     if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size });
-    const file = await registry.announce({ ownerId: caller.userId, name, contentType, size, checksum, ...columnsOf(binding), uploadKey: null });
+    const file = await registry.announce({
+      ownerId: caller.userId,
+      name,
+      contentType,
+      size,
+      checksum,
+      ...columnsOf(binding),
+      uploadKey: null,
+    });
     const expiresAt = platform.now() + PRESIGNED_S * 1000;
     const options = { contentType, size, checksum, expiresIn: PRESIGNED_S };
     try {
@@ -141,14 +192,24 @@ export class FileService {
    *
    * @param key as `announce` gave it
    * @returns null when the key opens nothing
-   * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then it can be tried again
+   * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then it can be tried
+   *   again
    */
-  async receive(id: string, key: string, body: AsyncIterable<Uint8Array>): Promise<FileRecord | null> {
+  async receive(
+    id: string,
+    key: string,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<FileRecord | null> {
     const { registry, storage, platform } = this.#services;
     const uploadKey = hashOf(key);
     const file = await registry.takeUploadKey(id, uploadKey);
-    if (file === null || platform.now() > Date.parse(file.createdAt) + PRESIGNED_S * 1000) return null;
-    const content = new MeteredContent(body, { maxBytes: file.size, size: file.size, checksum: file.checksum });
+    if (file === null || platform.now() > Date.parse(file.createdAt) + PRESIGNED_S * 1000)
+      return null;
+    const content = new MeteredContent(body, {
+      maxBytes: file.size,
+      size: file.size,
+      checksum: file.checksum,
+    });
     try {
       await storage.put(id, content, { contentType: file.contentType });
     } catch (error) {
@@ -160,35 +221,55 @@ export class FileService {
   }
 
   /**
-   * The content of an announced file is in the storage: makes the file readable. Doing it twice does no harm.
+   * The content of an announced file is in the storage: makes the file readable. Doing it twice
+   * does no harm.
    *
-   * @throws PylonError CONFLICT when there is nothing yet, INVALID_DATA when it is something else, STORAGE_UNAVAILABLE
+   * @throws PylonError CONFLICT when there is nothing yet, INVALID_DATA when it is something else,
+   *   STORAGE_UNAVAILABLE
    */
   async complete(file: FileRecord, parts: readonly FinishedPart[] | null): Promise<FileRecord> {
     const { registry, storage } = this.#services;
     if (file.state === "ready") return file;
     if (file.multipartId !== null) {
-      if (parts === null) throw new PylonError("MISSING_FIELD", "This upload is in parts: name them.", { field: "parts", hint: 'Send {"parts": [{"number": 1, "etag": "..."}]}.' });
+      if (parts === null)
+        throw new PylonError("MISSING_FIELD", "This upload is in parts: name them.", {
+          field: "parts",
+          hint: 'Send {"parts": [{"number": 1, "etag": "..."}]}.',
+        });
       await storage.completeParts(file.id, file.multipartId, parts);
     }
     const stored = await storage.info(file.id);
-    if (stored === null) throw new PylonError("CONFLICT", "The content is not there yet.", { hint: "Send it to the URL that /api/files/presign answered, then complete." });
+    if (stored === null)
+      throw new PylonError("CONFLICT", "The content is not there yet.", {
+        hint: "Send it to the URL that /api/files/presign answered, then complete.",
+      });
     if (stored.size !== file.size) {
       await this.remove(file);
-      throw new PylonError("INVALID_DATA", `The content has ${stored.size} bytes, and ${file.size} were announced.`, { field: "size" });
+      throw new PylonError(
+        "INVALID_DATA",
+        `The content has ${stored.size} bytes, and ${file.size} were announced.`,
+        { field: "size" },
+      );
     }
     const finished = await registry.finish(file, { size: file.size, checksum: file.checksum });
     return finished ?? (await this.#finishedBefore(file.id));
   }
 
-  /** Deletes a file. What can't be deleted right now, the maintenance deletes later. @returns false when a row holds it */
+  /**
+   * Deletes a file. What can't be deleted right now, the maintenance deletes later.
+   *
+   * @returns false when a row holds it
+   */
   async remove(file: FileRecord): Promise<boolean> {
     const { registry, log } = this.#services;
     if (!(await registry.doom(file.id, ({ linkedRow }) => linkedRow === null))) return false;
     try {
       await this.erase(file);
     } catch (error) {
-      log.warn("a file is deleted later", { id: file.id, reason: error instanceof Error ? error.message : String(error) });
+      log.warn("a file is deleted later", {
+        id: file.id,
+        reason: error instanceof Error ? error.message : String(error),
+      });
     }
     return true;
   }
@@ -203,7 +284,9 @@ export class FileService {
     const finished = await this.#services.registry.finish(file, { size, checksum });
     if (finished !== null) return finished;
     await this.#services.storage.delete(file.id, null);
-    throw new PylonError("CONFLICT", "The upload took so long that it was given up.", { hint: "Send it again." });
+    throw new PylonError("CONFLICT", "The upload took so long that it was given up.", {
+      hint: "Send it again.",
+    });
   }
 
   async #finishedBefore(id: string): Promise<FileRecord> {

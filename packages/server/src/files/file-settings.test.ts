@@ -4,18 +4,40 @@ import { fileSettings } from "./file-settings.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
 
-function settings(env: Record<string, string>, plugin?: Record<string, unknown>): ReturnType<typeof fileSettings> {
+function settings(
+  env: Record<string, string>,
+  plugin?: Record<string, unknown>,
+): ReturnType<typeof fileSettings> {
   return fileSettings(loadConfig(env).files, plugin);
 }
 
 test("without a word files are kept in a folder", () => {
-  expect(settings({})).toEqual({ maxBytes: 5 * 1024 ** 3, read: "signed-in", direct: false, orphanMs: 24 * HOUR_MS, storage: { kind: "local", dir: "uploads" } });
+  expect(settings({})).toEqual({
+    maxBytes: 5 * 1024 ** 3,
+    read: "signed-in",
+    direct: false,
+    orphanMs: 24 * HOUR_MS,
+    storage: { kind: "local", dir: "uploads" },
+  });
 });
 
 test("the environment chooses S3, and without keys the machine's role is used", () => {
   const env = { PYLON_FILES_PROVIDER: "s3", PYLON_S3_BUCKET: "b", AWS_REGION: "eu-west-1" };
-  expect(settings(env).storage).toEqual({ kind: "s3", bucket: "b", region: "eu-west-1", endpoint: undefined, credentials: undefined });
-  expect(settings({ ...env, PYLON_S3_REGION: "us-west-2", PYLON_S3_ACCESS_KEY: "a", PYLON_S3_SECRET_KEY: "s" }).storage).toMatchObject({
+  expect(settings(env).storage).toEqual({
+    kind: "s3",
+    bucket: "b",
+    region: "eu-west-1",
+    endpoint: undefined,
+    credentials: undefined,
+  });
+  expect(
+    settings({
+      ...env,
+      PYLON_S3_REGION: "us-west-2",
+      PYLON_S3_ACCESS_KEY: "a",
+      PYLON_S3_SECRET_KEY: "s",
+    }).storage,
+  ).toMatchObject({
     region: "us-west-2",
     credentials: { accessKeyId: "a", secretAccessKey: "s" },
   });
@@ -23,9 +45,23 @@ test("the environment chooses S3, and without keys the machine's role is used", 
 
 test("what the app says wins over the environment", () => {
   const env = { PYLON_S3_BUCKET: "b", PYLON_S3_REGION: "eu-west-1", PYLON_FILES_MAX_BYTES: "5" };
-  const plugin = { backend: "s3", bucket: "mine", maxBytes: "7", read: "owner", direct: true, endpoint: "http://minio:9000" };
-  expect(settings(env, plugin)).toMatchObject({ maxBytes: 7, read: "owner", direct: true, storage: { bucket: "mine", region: "eu-west-1", endpoint: "http://minio:9000" } });
-  expect(settings({ PYLON_FILES_PROVIDER: "s3" }, { backend: "local", dir: "elsewhere" }).storage).toEqual({ kind: "local", dir: "elsewhere" });
+  const plugin = {
+    backend: "s3",
+    bucket: "mine",
+    maxBytes: "7",
+    read: "owner",
+    direct: true,
+    endpoint: "http://minio:9000",
+  };
+  expect(settings(env, plugin)).toMatchObject({
+    maxBytes: 7,
+    read: "owner",
+    direct: true,
+    storage: { bucket: "mine", region: "eu-west-1", endpoint: "http://minio:9000" },
+  });
+  expect(
+    settings({ PYLON_FILES_PROVIDER: "s3" }, { backend: "local", dir: "elsewhere" }).storage,
+  ).toEqual({ kind: "local", dir: "elsewhere" });
 });
 
 test.each([
@@ -49,5 +85,7 @@ test.each([
   ["bucket", ""],
   ["endpoint", "minio"],
 ])("the setting %s = %j is refused by name", (key, value) => {
-  expect(() => settings({}, { backend: "s3", bucket: "b", [key]: value })).toThrow(`"${key}" of the plugin file_storage`);
+  expect(() => settings({}, { backend: "s3", bucket: "b", [key]: value })).toThrow(
+    `"${key}" of the plugin file_storage`,
+  );
 });

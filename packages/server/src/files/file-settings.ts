@@ -6,7 +6,13 @@ import { PylonStartError } from "../start-error.ts";
 export interface FileSettings {
   readonly storage:
     | { readonly kind: "local"; readonly dir: string }
-    | { readonly kind: "s3"; readonly bucket: string; readonly region: string; readonly endpoint: string | undefined; readonly credentials: FilesConfig["s3"]["credentials"] };
+    | {
+        readonly kind: "s3";
+        readonly bucket: string;
+        readonly region: string;
+        readonly endpoint: string | undefined;
+        readonly credentials: FilesConfig["s3"]["credentials"];
+      };
   readonly maxBytes: number;
   /** Who reads a file that no field holds: anyone signed in who knows its id, or only its owner. */
   readonly read: "signed-in" | "owner";
@@ -16,7 +22,8 @@ export interface FileSettings {
 }
 
 /**
- * @param plugin the config of `file_storage` with its variables resolved; undefined when the app does not name it
+ * @param plugin the config of `file_storage` with its variables resolved; undefined when the app
+ *   does not name it
  * @throws PylonStartError for a setting that is not usable
  * @throws ConfigError when S3 is chosen and there is no bucket
  */
@@ -28,12 +35,26 @@ export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): Fi
     direct: oneOf(plugin, "direct", ["true", "false"]) === "true",
     orphanMs: config.orphanHours * 60 * 60 * 1000,
   };
-  if (backend === "local") return { ...common, storage: { kind: "local", dir: text(plugin, "dir") ?? config.dir } };
+  if (backend === "local")
+    return { ...common, storage: { kind: "local", dir: text(plugin, "dir") ?? config.dir } };
   const bucket = text(plugin, "bucket") ?? config.s3.bucket;
-  if (bucket === undefined) throw new ConfigError("PYLON_S3_BUCKET is not set, and files are to be kept in S3: name the bucket, or set PYLON_FILES_PROVIDER to local.");
+  if (bucket === undefined)
+    throw new ConfigError(
+      "PYLON_S3_BUCKET is not set, and files are to be kept in S3: name the bucket, or set PYLON_FILES_PROVIDER to local.",
+    );
   const endpoint = text(plugin, "endpoint") ?? config.s3.endpoint;
-  if (endpoint !== undefined && !URL.canParse(endpoint)) throw unusable("endpoint", "a URL such as http://minio:9000");
-  return { ...common, storage: { kind: "s3", bucket, region: text(plugin, "region") ?? config.s3.region, endpoint, credentials: config.s3.credentials } };
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    throw unusable("endpoint", "a URL such as http://minio:9000");
+  return {
+    ...common,
+    storage: {
+      kind: "s3",
+      bucket,
+      region: text(plugin, "region") ?? config.s3.region,
+      endpoint,
+      credentials: config.s3.credentials,
+    },
+  };
 }
 
 function text(plugin: PluginConfig, key: string): string | undefined {
@@ -51,7 +72,11 @@ function bytes(plugin: PluginConfig, key: string): number | undefined {
   throw unusable(key, "a whole number of bytes");
 }
 
-function oneOf<const T extends string>(plugin: PluginConfig, key: string, known: readonly T[]): T | undefined {
+function oneOf<const T extends string>(
+  plugin: PluginConfig,
+  key: string,
+  known: readonly T[],
+): T | undefined {
   const value = plugin[key];
   if (value === undefined) return undefined;
   const found = known.find((candidate) => candidate === String(value));
@@ -61,5 +86,7 @@ function oneOf<const T extends string>(plugin: PluginConfig, key: string, known:
 
 /** Does not show the value, which may have come from the environment. */
 function unusable(key: string, wants: string): PylonStartError {
-  return new PylonStartError(`The setting "${key}" of the plugin file_storage is not usable: it wants ${wants}.`);
+  return new PylonStartError(
+    `The setting "${key}" of the plugin file_storage is not usable: it wants ${wants}.`,
+  );
 }

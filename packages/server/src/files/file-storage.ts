@@ -52,8 +52,9 @@ export interface FinishedPart {
 }
 
 /**
- * Where the content of files is kept, by id. An object is written once and then only read or deleted. All methods throw
- * PylonError STORAGE_UNAVAILABLE when the storage does not answer or refuses.
+ * Where the content of files is kept, by id. An object is written once and then only read or
+ * deleted. All methods throw PylonError STORAGE_UNAVAILABLE when the storage does not answer or
+ * refuses.
  */
 export interface FileStorage {
   /**
@@ -64,8 +65,8 @@ export interface FileStorage {
   put(id: string, content: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void>;
   /**
    * @param range must lie within the object
-   * @returns null when there is no such object. A Blob stands for a file that is not read yet: the HTTP server sends it from the disk, and
-   * with its length, which it does not do for a stream.
+   * @returns null when there is no such object. A Blob stands for a file that is not read yet: the
+   *   HTTP server sends it from the disk, and with its length, which it does not do for a stream.
    */
   get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | Blob | null>;
   /** @returns null when there is no such object */
@@ -76,13 +77,29 @@ export interface FileStorage {
   presignUpload(id: string, options: PresignUploadOptions): Promise<PresignedRequest | null>;
   /** @returns null when clients can't reach this storage by themselves */
   presignDownload(id: string, options: PresignDownloadOptions): Promise<string | null>;
-  /** Begins an upload in parts. @returns null when clients can't reach this storage by themselves */
-  presignParts(id: string, count: number, options: PresignUploadOptions): Promise<PresignedParts | null>;
+  /**
+   * Begins an upload in parts.
+   *
+   * @returns null when clients can't reach this storage by themselves
+   */
+  presignParts(
+    id: string,
+    count: number,
+    options: PresignUploadOptions,
+  ): Promise<PresignedParts | null>;
   /** @throws PylonError INVALID_DATA when the parts are not those that were uploaded */
   completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void>;
-  /** Whether files can be stored and read now. @returns `full` when little room is left @throws anything when they can't */
+  /**
+   * Whether files can be stored and read now.
+   *
+   * @returns `full` when little room is left
+   * @throws anything when they can't
+   */
   check(): Promise<"up" | "full">;
-  /** Requests to the storage since the start, by `operation` and `outcome`; none where there are none. */
+  /**
+   * Requests to the storage since the start, by `operation` and `outcome`; none where there are
+   * none.
+   */
   counts(): Sample[];
   close(): void;
 }

@@ -3,7 +3,12 @@ import { createHash } from "node:crypto";
 import { connect } from "node:net";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { until } from "../../../../tests/support/client.ts";
-import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
+import {
+  ADMIN_TOKEN,
+  appOf,
+  startServer,
+  type TestServer,
+} from "../../../../tests/support/server.ts";
 import { BACKENDS, type Backend } from "./testing/backends.ts";
 import { FileClient, PNG } from "./testing/client.ts";
 
@@ -45,8 +50,15 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
 
   beforeAll(async () => {
     backend = await BACKENDS[kind]();
-    const platform = { now: () => Date.now() + later, random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes) };
-    server = await startServer(app, { ...backend.env, PYLON_FILES_MAX_BYTES: String(MAX_BYTES) }, platform);
+    const platform = {
+      now: () => Date.now() + later,
+      random: (bytes: Uint8Array) => void crypto.getRandomValues(bytes),
+    };
+    server = await startServer(
+      app,
+      { ...backend.env, PYLON_FILES_MAX_BYTES: String(MAX_BYTES) },
+      platform,
+    );
     alice = await FileClient.signIn(server.url);
     bob = await FileClient.signIn(server.url);
     admin = new FileClient(server.url, ADMIN_TOKEN);
@@ -70,15 +82,27 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
     test("gives the same bytes back, with its type, name and checksum", async () => {
       const content = crypto.getRandomValues(new Uint8Array(65_000));
       const checksum = createHash("sha256").update(content).digest("hex");
-      const { status, id, body } = await alice.upload(content, { "Content-Type": "image/jpeg", "X-Filename": "K%C3%A4se%20%F0%9F%A7%80.jpg", "X-Checksum-Sha256": checksum });
+      const { status, id, body } = await alice.upload(content, {
+        "Content-Type": "image/jpeg",
+        "X-Filename": "K%C3%A4se%20%F0%9F%A7%80.jpg",
+        "X-Checksum-Sha256": checksum,
+      });
       expect(status).toBe(201);
-      expect(body).toEqual({ id, url: `/api/files/${id}`, size: 65_000, name: "Käse 🧀.jpg", content_type: "image/jpeg", checksum });
+      expect(body).toEqual({
+        id,
+        url: `/api/files/${id}`,
+        size: 65_000,
+        name: "Käse 🧀.jpg",
+        content_type: "image/jpeg",
+        checksum,
+      });
       const response = await alice.download(id);
       expect(response.status).toBe(200);
       expect(new Uint8Array(await response.arrayBuffer())).toEqual(content);
       expect(Object.fromEntries(response.headers)).toMatchObject({
         "content-type": "image/jpeg",
-        "content-disposition": "inline; filename=\"K_se __.jpg\"; filename*=UTF-8''K%C3%A4se%20%F0%9F%A7%80.jpg",
+        "content-disposition":
+          "inline; filename=\"K_se __.jpg\"; filename*=UTF-8''K%C3%A4se%20%F0%9F%A7%80.jpg",
         etag: `"${checksum}"`,
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
@@ -94,7 +118,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       form.append("other", new Blob(["ignored".repeat(50_000)]), "other.txt");
       const { status, body, id } = await alice.upload(form);
       expect(status).toBe(201);
-      expect(body).toMatchObject({ name: "pixel.png", content_type: "image/png", size: PNG.length });
+      expect(body).toMatchObject({
+        name: "pixel.png",
+        content_type: "image/png",
+        size: PNG.length,
+      });
       expect(new Uint8Array(await (await alice.download(id)).arrayBuffer())).toEqual(PNG);
     });
 
@@ -116,13 +144,24 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
     });
 
     test.each([
-      ["no file", "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n", "multipart/form-data; boundary=x"],
+      [
+        "no file",
+        '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n',
+        "multipart/form-data; boundary=x",
+      ],
       ["no boundary", "anything", "multipart/form-data"],
-      ["no end", "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nhalf of it", "multipart/form-data; boundary=x"],
+      [
+        "no end",
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhalf of it',
+        "multipart/form-data; boundary=x",
+      ],
       ["no parts", "what is this", "multipart/form-data; boundary=x"],
     ])("of a form with %s is refused and leaves nothing", async (_what, body, type) => {
       const before = await backend.count();
-      expect(await alice.upload(body, { "Content-Type": type })).toMatchObject({ status: 400, code: "INVALID_MULTIPART" });
+      expect(await alice.upload(body, { "Content-Type": type })).toMatchObject({
+        status: 400,
+        code: "INVALID_MULTIPART",
+      });
       expect(await backend.count()).toBe(before);
     });
 
@@ -132,8 +171,14 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
 
     test("with another checksum is refused and leaves nothing", async () => {
       const before = await backend.count();
-      expect(await alice.upload(PNG, { "X-Checksum-Sha256": "0".repeat(64) })).toMatchObject({ status: 400, code: "CHECKSUM_MISMATCH" });
-      expect(await alice.upload(PNG, { "X-Checksum-Sha256": "abc" })).toMatchObject({ status: 400, code: "INVALID_DATA" });
+      expect(await alice.upload(PNG, { "X-Checksum-Sha256": "0".repeat(64) })).toMatchObject({
+        status: 400,
+        code: "CHECKSUM_MISMATCH",
+      });
+      expect(await alice.upload(PNG, { "X-Checksum-Sha256": "abc" })).toMatchObject({
+        status: 400,
+        code: "INVALID_DATA",
+      });
       expect(await backend.count()).toBe(before);
     });
 
@@ -143,7 +188,8 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       const streamed = await alice.upload(endless(MAX_BYTES + 1));
       const form = new FormData();
       form.append("file", new Blob([new Uint8Array(MAX_BYTES + 1)]), "x");
-      for (const answer of [announced, streamed, await alice.upload(form)]) expect(answer).toMatchObject({ status: 413, code: "PAYLOAD_TOO_LARGE" });
+      for (const answer of [announced, streamed, await alice.upload(form)])
+        expect(answer).toMatchObject({ status: 413, code: "PAYLOAD_TOO_LARGE" });
       expect((await alice.upload(endless(MAX_BYTES))).status).toBe(201);
       expect(await backend.count()).toBe(before + 1);
     });
@@ -153,7 +199,9 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       const { hostname, port } = new URL(server.url);
       for (const head of ["Content-Length: 6000000", "Transfer-Encoding: chunked"]) {
         const socket = connect(Number(port), hostname);
-        socket.write(`POST /api/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${alice.token ?? ""}\r\n${head}\r\n\r\n`);
+        socket.write(
+          `POST /api/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${alice.token ?? ""}\r\n${head}\r\n\r\n`,
+        );
         socket.write(head.startsWith("T") ? "4\r\nhalf\r\n" : "half");
         await Bun.sleep(200);
         socket.destroy();
@@ -180,7 +228,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       ["lines=1-2", 200, content, null],
     ])("of the range %s", async (range, status, text, contentRange) => {
       const response = await alice.download(id, { Range: range });
-      expect([response.status, await response.text(), response.headers.get("content-range")]).toEqual([status, text, contentRange]);
+      expect([
+        response.status,
+        await response.text(),
+        response.headers.get("content-range"),
+      ]).toEqual([status, text, contentRange]);
     });
 
     test("of a range behind the end is refused with the size", async () => {
@@ -193,26 +245,53 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect((await alice.download(id, { "If-None-Match": `"x", ${etag}` })).status).toBe(304);
       expect((await alice.download(id, { "If-None-Match": '"x"' })).status).toBe(200);
       expect((await alice.download(id, { Range: "bytes=0-3", "If-Range": etag })).status).toBe(206);
-      expect((await alice.download(id, { Range: "bytes=0-3", "If-Range": '"x"' })).status).toBe(200);
+      expect((await alice.download(id, { Range: "bytes=0-3", "If-Range": '"x"' })).status).toBe(
+        200,
+      );
     });
 
     test("can be asked about", async () => {
       const response = await alice.download(id, {}, "", "HEAD");
-      expect([response.status, response.headers.get("content-length"), response.headers.get("content-type")]).toEqual([200, "10", "text/plain"]);
+      expect([
+        response.status,
+        response.headers.get("content-length"),
+        response.headers.get("content-type"),
+      ]).toEqual([200, "10", "text/plain"]);
     });
 
     test("can be forced", async () => {
-      expect((await alice.download(id, {}, "?download=1")).headers.get("content-disposition")).toStartWith("attachment;");
+      expect(
+        (await alice.download(id, {}, "?download=1")).headers.get("content-disposition"),
+      ).toStartWith("attachment;");
     });
 
-    test.each(["image/svg+xml", "text/html", "application/xhtml+xml", "text/javascript", "image/x+xml", "nonsense", "text/html; charset=utf-8"])("of %s is bytes to save", async (type) => {
-      const { id: active } = await alice.upload("<svg onload='alert(1)'/>", { "Content-Type": type });
+    test.each([
+      "image/svg+xml",
+      "text/html",
+      "application/xhtml+xml",
+      "text/javascript",
+      "image/x+xml",
+      "nonsense",
+      "text/html; charset=utf-8",
+    ])("of %s is bytes to save", async (type) => {
+      const { id: active } = await alice.upload("<svg onload='alert(1)'/>", {
+        "Content-Type": type,
+      });
       const response = await alice.download(active);
       expect(response.headers.get("content-type")).toBe("application/octet-stream");
       expect(response.headers.get("content-disposition")).toStartWith("attachment;");
     });
 
-    test.each(["..%2f..%2fetc%2fpasswd", "..", "%2e%2e", "upload%00", "A".repeat(40), "0".repeat(40), "0".repeat(39), "x".repeat(5000)])("of the id %s is 404", async (odd) => {
+    test.each([
+      "..%2f..%2fetc%2fpasswd",
+      "..",
+      "%2e%2e",
+      "upload%00",
+      "A".repeat(40),
+      "0".repeat(40),
+      "0".repeat(39),
+      "x".repeat(5000),
+    ])("of the id %s is 404", async (odd) => {
       expect([404, 405]).toContain((await alice.download(odd)).status);
     });
   });
@@ -231,18 +310,23 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   describe("reading", () => {
     test("a plain upload takes a user who knows its id", async () => {
       const id = await alice.image();
-      expect(await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id)))).toEqual([200, 200, 200, 404]);
+      expect(
+        await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id))),
+      ).toEqual([200, 200, 200, 404]);
     });
 
     test("an upload for a field takes its owner, until a row holds it", async () => {
       const id = await alice.image("?entity=Album&field=cover");
-      expect(await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id)))).toEqual([200, 404, 200, 404]);
+      expect(
+        await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id))),
+      ).toEqual([200, 404, 200, 404]);
     });
 
     test("a file in a row takes whoever may read the row, from one moment to the next", async () => {
       const cover = await alice.image("?entity=Album&field=cover");
       const album = await alice.insert("Album", { ownerId: alice.userId, cover });
-      const readers = (): Promise<number[]> => Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(cover)));
+      const readers = (): Promise<number[]> =>
+        Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(cover)));
       expect(await readers()).toEqual([200, 404, 200, 404]);
       await alice.request("PATCH", `/api/entities/Album/${album}`, { isPublic: true });
       expect(await readers()).toEqual([200, 200, 200, 200]);
@@ -254,7 +338,10 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
 
     test("what may not be read is answered as what is not there", async () => {
       const hidden = await alice.image("?entity=Album&field=cover");
-      const [there, missing] = await Promise.all([bob.request("GET", `/api/files/${hidden}`), bob.request("GET", `/api/files/${"0".repeat(40)}`)]);
+      const [there, missing] = await Promise.all([
+        bob.request("GET", `/api/files/${hidden}`),
+        bob.request("GET", `/api/files/${"0".repeat(40)}`),
+      ]);
       const strip = (text: string): string => text.replace(/"request_id":"[^"]*"/, "");
       expect([there.status, strip(there.text)]).toEqual([missing.status, strip(missing.text)]);
       expect((await bob.request("DELETE", `/api/files/${hidden}`)).status).toBe(404);
@@ -265,35 +352,78 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   describe("a file field", () => {
     test("holds its uploads to its rules", async () => {
       const query = "?entity=Album&field=cover";
-      expect(await alice.upload("text", { "Content-Type": "text/plain" }, query)).toMatchObject({ status: 400, code: "INVALID_DATA", field: "cover" });
-      expect(await alice.upload(new Uint8Array(1001), { "Content-Type": "image/png" }, query)).toMatchObject({ status: 413 });
-      expect(await alice.upload(endless(1001), { "Content-Type": "image/png" }, query)).toMatchObject({ status: 413 });
-      expect(await alice.upload(PNG, {}, "?entity=Nothing&field=cover")).toMatchObject({ status: 404, code: "ENTITY_NOT_FOUND" });
-      expect(await alice.upload(PNG, {}, "?entity=Album&field=ownerId")).toMatchObject({ status: 400, code: "INVALID_COLUMN" });
-      expect(await alice.upload(PNG, {}, "?entity=Album")).toMatchObject({ status: 400, code: "MISSING_FIELD" });
+      expect(await alice.upload("text", { "Content-Type": "text/plain" }, query)).toMatchObject({
+        status: 400,
+        code: "INVALID_DATA",
+        field: "cover",
+      });
+      expect(
+        await alice.upload(new Uint8Array(1001), { "Content-Type": "image/png" }, query),
+      ).toMatchObject({ status: 413 });
+      expect(
+        await alice.upload(endless(1001), { "Content-Type": "image/png" }, query),
+      ).toMatchObject({ status: 413 });
+      expect(await alice.upload(PNG, {}, "?entity=Nothing&field=cover")).toMatchObject({
+        status: 404,
+        code: "ENTITY_NOT_FOUND",
+      });
+      expect(await alice.upload(PNG, {}, "?entity=Album&field=ownerId")).toMatchObject({
+        status: 400,
+        code: "INVALID_COLUMN",
+      });
+      expect(await alice.upload(PNG, {}, "?entity=Album")).toMatchObject({
+        status: 400,
+        code: "MISSING_FIELD",
+      });
     });
 
     test("takes only a finished file of the writer's own that meets its rules and is in no other row", async () => {
       const insert = (cover: unknown, client = alice): Promise<unknown> =>
-        client.request("POST", "/api/entities/Album", { ownerId: client.userId, cover }).then(({ status, body }) => ({ status, field: (body["error"] as { field?: string } | undefined)?.field }));
+        client
+          .request("POST", "/api/entities/Album", { ownerId: client.userId, cover })
+          .then(({ status, body }) => ({
+            status,
+            field: (body["error"] as { field?: string } | undefined)?.field,
+          }));
       const refused = { status: 400, field: "cover" };
       const text = await alice.upload("text", { "Content-Type": "text/plain" });
       const large = await alice.upload(new Uint8Array(1001), { "Content-Type": "image/png" });
-      const pending = await alice.request("POST", "/api/files/presign", { name: "a.png", content_type: "image/png", size: 10 });
+      const pending = await alice.request("POST", "/api/files/presign", {
+        name: "a.png",
+        content_type: "image/png",
+        size: 10,
+      });
       const bobs = await bob.image();
-      for (const id of ["0".repeat(40), "../x", text.id, large.id, pending.body["id"], bobs]) expect(await insert(id)).toEqual(refused);
+      for (const id of ["0".repeat(40), "../x", text.id, large.id, pending.body["id"], bobs])
+        expect(await insert(id)).toEqual(refused);
       const cover = await alice.image();
       expect(await insert(cover)).toEqual({ status: 201, field: undefined });
       expect(await insert(cover)).toEqual(refused);
-      expect(await alice.request("POST", "/api/entities/Album", { ownerId: alice.userId, cover: text.id, notes: text.id })).toMatchObject({ status: 400 });
+      expect(
+        await alice.request("POST", "/api/entities/Album", {
+          ownerId: alice.userId,
+          cover: text.id,
+          notes: text.id,
+        }),
+      ).toMatchObject({ status: 400 });
     });
 
     test("that is not written because the row is refused takes nothing", async () => {
       const cover = await alice.image();
-      expect((await alice.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status).toBe(403);
+      expect(
+        (await alice.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status,
+      ).toBe(403);
       const album = await alice.insert("Album", { ownerId: alice.userId, cover });
       const second = await alice.image();
-      expect((await alice.request("POST", "/api/entities/Album", { id: album, ownerId: alice.userId, cover: second })).status).toBe(409);
+      expect(
+        (
+          await alice.request("POST", "/api/entities/Album", {
+            id: album,
+            ownerId: alice.userId,
+            cover: second,
+          })
+        ).status,
+      ).toBe(409);
       await alice.insert("Album", { ownerId: alice.userId, cover: second });
     });
 
@@ -304,7 +434,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       await alice.request("PATCH", `/api/entities/Album/${album}`, { isPublic: true });
       expect(await nobody.statusOf(cover)).toBe(200);
       await alice.request("PATCH", `/api/entities/Album/${album}`, { cover: null });
-      expect([await alice.statusOf(cover), await bob.statusOf(cover), await nobody.statusOf(cover)]).toEqual([200, 404, 404]);
+      expect([
+        await alice.statusOf(cover),
+        await bob.statusOf(cover),
+        await nobody.statusOf(cover),
+      ]).toEqual([200, 404, 404]);
       await alice.request("PATCH", `/api/entities/Album/${album}`, { cover });
       expect(await nobody.statusOf(cover)).toBe(200);
       await alice.request("DELETE", `/api/entities/Album/${album}`);
@@ -313,7 +447,9 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
 
     test("takes the admin's choice of anybody's file", async () => {
       const cover = await alice.image();
-      expect((await admin.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status).toBe(201);
+      expect(
+        (await admin.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status,
+      ).toBe(201);
       expect([await bob.statusOf(cover), await nobody.statusOf(cover)]).toEqual([200, 404]);
     });
   });
@@ -328,22 +464,34 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
     const orphan = await alice.image();
     const album = await alice.insert("Album", { ownerId: alice.userId, cover: orphan });
     await alice.request("DELETE", `/api/entities/Album/${album}`);
-    const pending = await alice.request("POST", "/api/files/presign", { name: "a", content_type: "image/png", size: PNG.length });
+    const pending = await alice.request("POST", "/api/files/presign", {
+      name: "a",
+      content_type: "image/png",
+      size: PNG.length,
+    });
     await send(pending.body, PNG);
     expect(await backend.count()).toBe(before + 5);
     await maintainLater(23 * HOUR_MS);
     expect(await backend.count()).toBe(before + 5);
     await Promise.all([maintainLater(25 * HOUR_MS), maintainLater(25 * HOUR_MS)]);
     expect(await backend.count()).toBe(before + 2);
-    expect(await Promise.all([plain, kept, abandoned, orphan].map((id) => alice.statusOf(id)))).toEqual([200, 200, 404, 404]);
-    expect((await alice.request("POST", `/api/files/${String(pending.body["id"])}/complete`)).status).toBe(404);
+    expect(
+      await Promise.all([plain, kept, abandoned, orphan].map((id) => alice.statusOf(id))),
+    ).toEqual([200, 200, 404, 404]);
+    expect(
+      (await alice.request("POST", `/api/files/${String(pending.body["id"])}/complete`)).status,
+    ).toBe(404);
   });
 
   describe("a presigned upload", () => {
     const announcement = { name: "pixel.png", content_type: "image/png", size: PNG.length };
 
     test("is announced, sent where the answer says, and completed", async () => {
-      const { status, body } = await alice.request("POST", "/api/files/presign", { ...announcement, entity: "Album", field: "cover" });
+      const { status, body } = await alice.request("POST", "/api/files/presign", {
+        ...announcement,
+        entity: "Album",
+        field: "cover",
+      });
       expect(status).toBe(201);
       const id = String(body["id"]);
       expect(await alice.statusOf(id)).toBe(404);
@@ -351,7 +499,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect(await send(body, PNG)).toBeLessThan(300);
       expect(await alice.statusOf(id)).toBe(404);
       expect((await bob.request("POST", `/api/files/${id}/complete`)).status).toBe(404);
-      expect((await alice.request("POST", `/api/files/${id}/complete`)).body).toMatchObject({ id, size: PNG.length, content_type: "image/png" });
+      expect((await alice.request("POST", `/api/files/${id}/complete`)).body).toMatchObject({
+        id,
+        size: PNG.length,
+        content_type: "image/png",
+      });
       expect((await alice.request("POST", `/api/files/${id}/complete`)).status).toBe(200);
       expect(new Uint8Array(await (await alice.download(id)).arrayBuffer())).toEqual(PNG);
       await alice.insert("Album", { ownerId: alice.userId, cover: id });
@@ -361,7 +513,9 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       const { body } = await alice.request("POST", "/api/files/presign", announcement);
       const id = String(body["id"]);
       await send(body, new Uint8Array(PNG.length + 5));
-      expect([400, 409]).toContain((await alice.request("POST", `/api/files/${id}/complete`)).status);
+      expect([400, 409]).toContain(
+        (await alice.request("POST", `/api/files/${id}/complete`)).status,
+      );
       expect(await alice.statusOf(id)).toBe(404);
     });
 
@@ -376,7 +530,9 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       [{ entity: "Album", field: "cover", size: 1001 }, 413],
       [{ parts: 0 }, 400],
     ])("that asks for %j is refused", async (change, status) => {
-      expect((await alice.request("POST", "/api/files/presign", { ...announcement, ...change })).status).toBe(status);
+      expect(
+        (await alice.request("POST", "/api/files/presign", { ...announcement, ...change })).status,
+      ).toBe(status);
     });
 
     test("needs a user", async () => {
@@ -399,7 +555,14 @@ function endless(size: number): ReadableStream<Uint8Array> {
 }
 
 /** Sends content where a presigned answer says. @returns the status */
-async function send(presigned: Readonly<Record<string, unknown>>, content: Uint8Array<ArrayBuffer>): Promise<number> {
-  const { method, url, headers } = presigned["upload"] as { method: string; url: string; headers: Record<string, string> };
+async function send(
+  presigned: Readonly<Record<string, unknown>>,
+  content: Uint8Array<ArrayBuffer>,
+): Promise<number> {
+  const { method, url, headers } = presigned["upload"] as {
+    method: string;
+    url: string;
+    headers: Record<string, string>;
+  };
   return (await fetch(url, { method, headers, body: content })).status;
 }

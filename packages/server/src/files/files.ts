@@ -25,13 +25,31 @@ export interface FilesServices {
 }
 
 /** The file feature, put together. */
-export function createFiles({ store, storage, settings, model, platform, log, trustsProxy }: FilesServices): { readonly routes: Route[]; readonly cleanup: FileCleanup } {
+export function createFiles({
+  store,
+  storage,
+  settings,
+  model,
+  platform,
+  log,
+  trustsProxy,
+}: FilesServices): { readonly routes: Route[]; readonly cleanup: FileCleanup } {
   const registry = new FileRegistry(store, platform);
   const access = new FileAccess({ store, model, now: platform.now, read: settings.read });
   const finder = new FileFinder(registry, access);
-  const files = new FileService({ registry, storage, model, platform, maxBytes: settings.maxBytes, log });
+  const files = new FileService({
+    registry,
+    storage,
+    model,
+    platform,
+    maxBytes: settings.maxBytes,
+    log,
+  });
   return {
-    routes: [...uploadRoutes(files, finder, trustsProxy), ...downloadRoutes({ finder, storage, direct: settings.direct, log })],
+    routes: [
+      ...uploadRoutes(files, finder, trustsProxy),
+      ...downloadRoutes({ finder, storage, direct: settings.direct, log }),
+    ],
     cleanup: new FileCleanup({ registry, files, now: platform.now, orphanMs: settings.orphanMs }),
   };
 }

@@ -9,7 +9,10 @@ import { FileClient } from "./testing/client.ts";
 
 const SIZE = 300 * 1024 * 1024;
 const CHUNK = new Uint8Array(256 * 1024).map((_, index) => index * 31);
-/** What it may add, in MiB. The S3 SDK copies and hashes each part, and what it has done with waits for the collector: 1.2 GB add no more. */
+/**
+ * What it may add, in MiB. The S3 SDK copies and hashes each part, and what it has done with waits
+ * for the collector: 1.2 GB add no more.
+ */
 const LIMITS = { local: 130, s3: 260 };
 
 const cleanups: (() => unknown)[] = [];
@@ -17,29 +20,36 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-test.each(["local", "s3"] as const)("300 MB go in and out in little memory, in %s", async (kind) => {
-  const backend = await BACKENDS[kind]();
-  cleanups.push(() => backend.stop());
-  const { url, residentMb } = await startProcess(backend);
-  const alice = await FileClient.signIn(url);
-  const before = await residentMb();
-  let peak = before;
-  const sample = setInterval(() => void residentMb().then((now) => (peak = Math.max(peak, now))), 25);
-  cleanups.push(() => clearInterval(sample));
+test.each(["local", "s3"] as const)(
+  "300 MB go in and out in little memory, in %s",
+  async (kind) => {
+    const backend = await BACKENDS[kind]();
+    cleanups.push(() => backend.stop());
+    const { url, residentMb } = await startProcess(backend);
+    const alice = await FileClient.signIn(url);
+    const before = await residentMb();
+    let peak = before;
+    const sample = setInterval(
+      () => void residentMb().then((now) => (peak = Math.max(peak, now))),
+      25,
+    );
+    cleanups.push(() => clearInterval(sample));
 
-  const { status, id, body } = await alice.upload(content());
-  expect({ status, size: body["size"] }).toEqual({ status: 201, size: SIZE });
-  const response = await alice.download(id);
-  let size = 0;
-  for await (const chunk of response.body ?? []) size += chunk.length;
-  expect(size).toBe(SIZE);
-  // A reader that does not read holds nothing up but itself.
-  const slow = (await alice.download(id)).body?.getReader();
-  await slow?.read();
-  await Bun.sleep(500);
-  await slow?.cancel();
-  expect(peak - before).toBeLessThan(LIMITS[kind]);
-}, 60_000);
+    const { status, id, body } = await alice.upload(content());
+    expect({ status, size: body["size"] }).toEqual({ status: 201, size: SIZE });
+    const response = await alice.download(id);
+    let size = 0;
+    for await (const chunk of response.body ?? []) size += chunk.length;
+    expect(size).toBe(SIZE);
+    // A reader that does not read holds nothing up but itself.
+    const slow = (await alice.download(id)).body?.getReader();
+    await slow?.read();
+    await Bun.sleep(500);
+    await slow?.cancel();
+    expect(peak - before).toBeLessThan(LIMITS[kind]);
+  },
+  60_000,
+);
 
 function content(): ReadableStream<Uint8Array> {
   let sent = 0;
@@ -52,11 +62,22 @@ function content(): ReadableStream<Uint8Array> {
   });
 }
 
-async function startProcess(backend: Backend): Promise<{ url: string; residentMb: () => Promise<number> }> {
+async function startProcess(
+  backend: Backend,
+): Promise<{ url: string; residentMb: () => Promise<number> }> {
   const dir = mkdtempSync(join(tmpdir(), "pylon-memory-"));
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "testing", "serve.ts")], {
-    env: { ...process.env, ...backend.env, PYLON_PORT: "0", PYLON_HOST: "127.0.0.1", PYLON_SINGLE_PORT: "1", PYLON_DB_PATH: join(dir, "pylon.db"), PYLON_RATE_LIMIT_MAX: "0", PYLON_LOG_LEVEL: "error" },
+    env: {
+      ...process.env,
+      ...backend.env,
+      PYLON_PORT: "0",
+      PYLON_HOST: "127.0.0.1",
+      PYLON_SINGLE_PORT: "1",
+      PYLON_DB_PATH: join(dir, "pylon.db"),
+      PYLON_RATE_LIMIT_MAX: "0",
+      PYLON_LOG_LEVEL: "error",
+    },
     stdout: "pipe",
     stderr: "inherit",
   });
@@ -66,6 +87,8 @@ async function startProcess(backend: Backend): Promise<{ url: string; residentMb
   });
   const { value } = await child.stdout.getReader().read();
   const url = new TextDecoder().decode(value).trim();
-  const residentMb = async (): Promise<number> => Number(/VmRSS:\s+(\d+) kB/.exec(await Bun.file(`/proc/${child.pid}/status`).text())?.[1]) / 1024;
+  const residentMb = async (): Promise<number> =>
+    Number(/VmRSS:\s+(\d+) kB/.exec(await Bun.file(`/proc/${child.pid}/status`).text())?.[1]) /
+    1024;
   return { url, residentMb };
 }

@@ -11,8 +11,8 @@ export interface ContentRules {
 }
 
 /**
- * Content on its way into the storage: counted, hashed, and stopped where it breaks its rules. It breaks before the storage has seen its
- * end, so that nothing is stored of it.
+ * Content on its way into the storage: counted, hashed, and stopped where it breaks its rules. It
+ * breaks before the storage has seen its end, so that nothing is stored of it.
  */
 export class MeteredContent implements AsyncIterable<Uint8Array> {
   readonly #content: AsyncIterable<Uint8Array>;
@@ -47,7 +47,9 @@ export class MeteredContent implements AsyncIterable<Uint8Array> {
     if (size !== null && this.#size !== size) throw wrongSize(size);
     this.#checksum = this.#hash.digest("hex");
     if (checksum !== null && checksum !== this.#checksum) {
-      throw new PylonError("CHECKSUM_MISMATCH", "What arrived is not what the checksum names.", { hint: "Send the SHA-256 of the content in hex." });
+      throw new PylonError("CHECKSUM_MISMATCH", "What arrived is not what the checksum names.", {
+        hint: "Send the SHA-256 of the content in hex.",
+      });
     }
   }
 }
@@ -58,5 +60,9 @@ export function tooLarge(maxBytes: number): PylonError {
 }
 
 function wrongSize(size: number): PylonError {
-  return new PylonError("INVALID_DATA", `The content does not have the ${size} bytes that were announced.`, { field: "size" });
+  return new PylonError(
+    "INVALID_DATA",
+    `The content does not have the ${size} bytes that were announced.`,
+    { field: "size" },
+  );
 }

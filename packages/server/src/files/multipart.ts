@@ -6,15 +6,24 @@ import { normaliseContentType } from "./content-type.ts";
 import { cleanFileName } from "./file-name.ts";
 import type { IncomingFile } from "./upload-body.ts";
 
-const LIMITS = { fields: 100, fieldNameSize: 100, fieldSize: 64 * 1024, parts: 100, headerPairs: 20 };
+const LIMITS = {
+  fields: 100,
+  fieldNameSize: 100,
+  fieldSize: 64 * 1024,
+  parts: 100,
+  headerPairs: 20,
+};
 
 /**
- * The first file of a form, while the form still comes in; its other parts are skipped. The file's content ends well only when the
- * whole form did.
+ * The first file of a form, while the form still comes in; its other parts are skipped. The file's
+ * content ends well only when the whole form did.
  *
  * @throws PylonError INVALID_MULTIPART when it is malformed or has no file
  */
-export function readMultipart(contentType: string, body: AsyncGenerator<Uint8Array>): Promise<IncomingFile> {
+export function readMultipart(
+  contentType: string,
+  body: AsyncGenerator<Uint8Array>,
+): Promise<IncomingFile> {
   return new Promise((resolve, reject) => {
     const form = new Form(contentType);
     const ended = form.read(body, resolve);
@@ -45,15 +54,23 @@ class Form {
     const parser = this.#parser;
     parser.on("file", (_field, stream, filename, _encoding, mimeType) => {
       // It may fail before anybody reads it.
-      stream.on("error", (error: unknown) => this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")));
+      stream.on("error", (error: unknown) =>
+        this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")),
+      );
       if (this.#file !== undefined) {
         stream.resume();
         return;
       }
       this.#file = stream;
-      found({ name: cleanFileName(filename ?? ""), contentType: normaliseContentType(mimeType), content: this.#content(stream, () => ended) });
+      found({
+        name: cleanFileName(filename ?? ""),
+        contentType: normaliseContentType(mimeType),
+        content: this.#content(stream, () => ended),
+      });
     });
-    parser.on("error", (error: unknown) => this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")));
+    parser.on("error", (error: unknown) =>
+      this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")),
+    );
     const ended = this.#feed(body);
     await ended;
   }
@@ -83,7 +100,10 @@ class Form {
     });
   }
 
-  async *#content(stream: Readable, ended: () => Promise<void> | undefined): AsyncGenerator<Uint8Array> {
+  async *#content(
+    stream: Readable,
+    ended: () => Promise<void> | undefined,
+  ): AsyncGenerator<Uint8Array> {
     let isWhole = false;
     try {
       for await (const chunk of stream) yield chunk as Uint8Array;
@@ -109,5 +129,7 @@ class Form {
 }
 
 function invalid(message: string): PylonError {
-  return new PylonError("INVALID_MULTIPART", message, { hint: "Send multipart/form-data with one file, or the file itself as the body." });
+  return new PylonError("INVALID_MULTIPART", message, {
+    hint: "Send multipart/form-data with one file, or the file itself as the body.",
+  });
 }

@@ -3,8 +3,14 @@ import type { FileSettings } from "./file-settings.ts";
 import type { FileStorage } from "./file-storage.ts";
 import { LocalStorage } from "./local-storage.ts";
 
-/** The storage that the settings name. S3's SDK is loaded only for S3: that takes longer than the rest of a start. */
-export async function openStorage({ storage, maxBytes }: FileSettings, log: Log): Promise<FileStorage> {
+/**
+ * The storage that the settings name. S3's SDK is loaded only for S3: that takes longer than the
+ * rest of a start.
+ */
+export async function openStorage(
+  { storage, maxBytes }: FileSettings,
+  log: Log,
+): Promise<FileStorage> {
   if (storage.kind === "local") return new LocalStorage(storage.dir);
   const { S3Storage } = await import("./s3-storage.ts");
   return new S3Storage({ ...storage, maxBytes, log });

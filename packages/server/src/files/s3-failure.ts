@@ -26,13 +26,35 @@ export function isMissingObject(error: unknown): boolean {
   return statusOfS3(error) === 404 && nameOf(error) !== "NoSuchBucket";
 }
 
-/** Writes to the log what failed and what to do; the caller of the API learns only that it failed. */
-export function s3Failure(error: unknown, operation: S3Operation, bucket: string, log: Log): PylonError {
+/**
+ * Writes to the log what failed and what to do; the caller of the API learns only that it failed.
+ */
+export function s3Failure(
+  error: unknown,
+  operation: S3Operation,
+  bucket: string,
+  log: Log,
+): PylonError {
   const status = statusOfS3(error);
   const fields = { operation, bucket, status, reason: nameOf(error) };
-  if (status === 403) log.error(`S3 refused ${operation} on the bucket ${bucket}: check the credentials, and allow ${PERMISSIONS[operation]}.`, undefined, fields);
-  else if (nameOf(error) === "NoSuchBucket") log.error(`The bucket ${bucket} does not exist: make it, or set PYLON_S3_BUCKET.`, undefined, fields);
-  else if (nameOf(error) === "CredentialsProviderError") log.error("There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, or give the machine a role.", undefined, fields);
+  if (status === 403)
+    log.error(
+      `S3 refused ${operation} on the bucket ${bucket}: check the credentials, and allow ${PERMISSIONS[operation]}.`,
+      undefined,
+      fields,
+    );
+  else if (nameOf(error) === "NoSuchBucket")
+    log.error(
+      `The bucket ${bucket} does not exist: make it, or set PYLON_S3_BUCKET.`,
+      undefined,
+      fields,
+    );
+  else if (nameOf(error) === "CredentialsProviderError")
+    log.error(
+      "There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, or give the machine a role.",
+      undefined,
+      fields,
+    );
   else log.error(`S3 failed at ${operation} on the bucket ${bucket}.`, error, fields);
   return new PylonError("STORAGE_UNAVAILABLE", "The file storage is not available.", {
     hint: `Try again in ${RETRY_AFTER_S} s; the server's log has the reason.`,

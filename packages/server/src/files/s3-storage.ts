@@ -17,7 +17,18 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Sample } from "../observe/counter.ts";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../operation.ts";
-import { shardedPath, type ByteRange, type FileStorage, type FinishedPart, type ObjectInfo, type PresignDownloadOptions, type PresignedParts, type PresignedRequest, type PresignUploadOptions, type PutOptions } from "./file-storage.ts";
+import {
+  shardedPath,
+  type ByteRange,
+  type FileStorage,
+  type FinishedPart,
+  type ObjectInfo,
+  type PresignDownloadOptions,
+  type PresignedParts,
+  type PresignedRequest,
+  type PresignUploadOptions,
+  type PutOptions,
+} from "./file-storage.ts";
 import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-failure.ts";
 import { streamWindows } from "./s3-windows.ts";
 
@@ -26,10 +37,15 @@ export interface S3StorageOptions {
   readonly region: string;
   readonly endpoint: string | undefined;
   /** Undefined: the SDK looks for them, in a task role among other places. */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  readonly credentials:
+    | { readonly accessKeyId: string; readonly secretAccessKey: string }
+    | undefined;
   /** The largest file, in bytes. */
   readonly maxBytes: number;
-  /** How long S3 may take to answer a request, in milliseconds; the largest request sends one part. Default 20 s. */
+  /**
+   * How long S3 may take to answer a request, in milliseconds; the largest request sends one part.
+   * Default 20 s.
+   */
   readonly requestMs?: number;
   readonly log: Log;
 }
@@ -43,7 +59,10 @@ const MAX_PARTS = 10_000;
 /** So many are in memory for each upload under way. */
 const PARTS_AT_ONCE = 2;
 
-/** Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is chosen. */
+/**
+ * Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is
+ * chosen.
+ */
 export class S3Storage implements FileStorage {
   readonly #client: S3Client;
   readonly #bucket: string;
@@ -51,7 +70,15 @@ export class S3Storage implements FileStorage {
   readonly #log: Log;
   readonly #counts = new Map<S3Operation, { ok: number; failed: number }>();
 
-  constructor({ bucket, region, endpoint, credentials, maxBytes, requestMs = REQUEST_MS, log }: S3StorageOptions) {
+  constructor({
+    bucket,
+    region,
+    endpoint,
+    credentials,
+    maxBytes,
+    requestMs = REQUEST_MS,
+    log,
+  }: S3StorageOptions) {
     this.#bucket = bucket;
     this.#partBytes = Math.max(MIN_PART_BYTES, Math.ceil(maxBytes / MAX_PARTS));
     this.#log = log;
@@ -60,25 +87,39 @@ export class S3Storage implements FileStorage {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: !isAmazon(endpoint) }),
       ...(credentials === undefined ? {} : { credentials }),
       maxAttempts: ATTEMPTS,
-      // The SDK's own checksums are not known to every S3, and would be signed into presigned URLs as those of an empty body.
+      // The SDK's own checksums are not known to every S3, and would be signed into presigned URLs
+      // as those of an empty body.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
-      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: requestMs, throwOnRequestTimeout: true },
+      requestHandler: {
+        connectionTimeout: CONNECT_MS,
+        requestTimeout: requestMs,
+        throwOnRequestTimeout: true,
+      },
     });
   }
 
-  async put(id: string, content: AsyncIterable<Uint8Array>, { contentType }: PutOptions): Promise<void> {
+  async put(
+    id: string,
+    content: AsyncIterable<Uint8Array>,
+    { contentType }: PutOptions,
+  ): Promise<void> {
     const failures: unknown[] = [];
     const upload = new Upload({
       client: this.#client,
-      params: { ...this.#object(id), Body: Readable.from(remembering(content, failures), { objectMode: false }), ContentType: contentType },
+      params: {
+        ...this.#object(id),
+        Body: Readable.from(remembering(content, failures), { objectMode: false }),
+        ContentType: contentType,
+      },
       partSize: this.#partBytes,
       queueSize: PARTS_AT_ONCE,
     });
     try {
       await this.#observed("PutObject", () => upload.done());
     } catch (error) {
-      // What the caller sent is at fault, not S3; the parts that went out are taken back either way.
+      // What the caller sent is at fault, not S3; the parts that went out are taken back either
+      // way.
       if (failures.length > 0) throw failures[0];
       throw s3Failure(error, "PutObject", this.#bucket, this.#log);
     }
@@ -86,7 +127,11 @@ export class S3Storage implements FileStorage {
 
   get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
     return streamWindows(range, async (window, etag) => {
-      const command = new GetObjectCommand({ ...this.#object(id), Range: `bytes=${window.start}-${window.end}`, ...(etag === undefined ? {} : { IfMatch: etag }) });
+      const command = new GetObjectCommand({
+        ...this.#object(id),
+        Range: `bytes=${window.start}-${window.end}`,
+        ...(etag === undefined ? {} : { IfMatch: etag }),
+      });
       const output = await this.#run("GetObject", () => this.#client.send(command));
       if (output === null) return null;
       return { etag: output.ETag, body: bodyOf(output) };
@@ -94,17 +139,30 @@ export class S3Storage implements FileStorage {
   }
 
   async info(id: string): Promise<ObjectInfo | null> {
-    const output = await this.#run("HeadObject", () => this.#client.send(new HeadObjectCommand(this.#object(id))));
+    const output = await this.#run("HeadObject", () =>
+      this.#client.send(new HeadObjectCommand(this.#object(id))),
+    );
     return output === null ? null : { size: output.ContentLength ?? 0 };
   }
 
   async delete(id: string, multipartId: string | null): Promise<void> {
-    if (multipartId !== null) await this.#run("AbortMultipartUpload", () => this.#client.send(new AbortMultipartUploadCommand({ ...this.#object(id), UploadId: multipartId })));
-    await this.#run("DeleteObject", () => this.#client.send(new DeleteObjectCommand(this.#object(id))));
+    if (multipartId !== null)
+      await this.#run("AbortMultipartUpload", () =>
+        this.#client.send(
+          new AbortMultipartUploadCommand({ ...this.#object(id), UploadId: multipartId }),
+        ),
+      );
+    await this.#run("DeleteObject", () =>
+      this.#client.send(new DeleteObjectCommand(this.#object(id))),
+    );
   }
 
-  async presignUpload(id: string, { contentType, size, checksum, expiresIn }: PresignUploadOptions): Promise<PresignedRequest> {
-    // What is signed must be sent just so: the size, the type, and that nothing is there yet, so that a URL writes once.
+  async presignUpload(
+    id: string,
+    { contentType, size, checksum, expiresIn }: PresignUploadOptions,
+  ): Promise<PresignedRequest> {
+    // What is signed must be sent just so: the size, the type, and that nothing is there yet, so
+    // that a URL writes once.
     const command = new PutObjectCommand({
       ...this.#object(id),
       ContentType: contentType,
@@ -114,32 +172,73 @@ export class S3Storage implements FileStorage {
     });
     const url = await getSignedUrl(this.#client, command, {
       expiresIn,
-      signableHeaders: new Set(["host", "content-type", "content-length", "if-none-match", CHECKSUM_HEADER]),
+      signableHeaders: new Set([
+        "host",
+        "content-type",
+        "content-length",
+        "if-none-match",
+        CHECKSUM_HEADER,
+      ]),
       unhoistableHeaders: new Set([CHECKSUM_HEADER]),
     });
-    return { url, headers: { "Content-Type": contentType, "If-None-Match": "*", ...(checksum === null ? {} : { [CHECKSUM_HEADER]: toBase64(checksum) }) } };
+    return {
+      url,
+      headers: {
+        "Content-Type": contentType,
+        "If-None-Match": "*",
+        ...(checksum === null ? {} : { [CHECKSUM_HEADER]: toBase64(checksum) }),
+      },
+    };
   }
 
-  presignDownload(id: string, { contentType, disposition, expiresIn }: PresignDownloadOptions): Promise<string> {
-    const command = new GetObjectCommand({ ...this.#object(id), ResponseContentType: contentType, ResponseContentDisposition: disposition });
+  presignDownload(
+    id: string,
+    { contentType, disposition, expiresIn }: PresignDownloadOptions,
+  ): Promise<string> {
+    const command = new GetObjectCommand({
+      ...this.#object(id),
+      ResponseContentType: contentType,
+      ResponseContentDisposition: disposition,
+    });
     return getSignedUrl(this.#client, command, { expiresIn });
   }
 
-  async presignParts(id: string, count: number, { contentType, expiresIn }: PresignUploadOptions): Promise<PresignedParts> {
-    const begun = await this.#run("CreateMultipartUpload", () => this.#client.send(new CreateMultipartUploadCommand({ ...this.#object(id), ContentType: contentType })));
+  async presignParts(
+    id: string,
+    count: number,
+    { contentType, expiresIn }: PresignUploadOptions,
+  ): Promise<PresignedParts> {
+    const begun = await this.#run("CreateMultipartUpload", () =>
+      this.#client.send(
+        new CreateMultipartUploadCommand({ ...this.#object(id), ContentType: contentType }),
+      ),
+    );
     const multipartId = begun?.UploadId ?? "";
     const sign = async (number: number): Promise<{ number: number; url: string }> => {
-      const command = new UploadPartCommand({ ...this.#object(id), UploadId: multipartId, PartNumber: number });
+      const command = new UploadPartCommand({
+        ...this.#object(id),
+        UploadId: multipartId,
+        PartNumber: number,
+      });
       return { number, url: await getSignedUrl(this.#client, command, { expiresIn }) };
     };
-    return { multipartId, parts: await Promise.all(Array.from({ length: count }, (_, index) => sign(index + 1))) };
+    return {
+      multipartId,
+      parts: await Promise.all(Array.from({ length: count }, (_, index) => sign(index + 1))),
+    };
   }
 
-  async completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void> {
+  async completeParts(
+    id: string,
+    multipartId: string,
+    parts: readonly FinishedPart[],
+  ): Promise<void> {
     const command = new CompleteMultipartUploadCommand({
       ...this.#object(id),
       UploadId: multipartId,
-      MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+      MultipartUpload: {
+        Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })),
+      },
     });
     try {
       await this.#observed("CompleteMultipartUpload", () => this.#client.send(command));
@@ -147,21 +246,32 @@ export class S3Storage implements FileStorage {
       const status = statusOfS3(error);
       // 404: it was completed before, or given up; whether the object is there tells which.
       if (status === 404 && isMissingObject(error)) return;
-      if (status === 400) throw new PylonError("INVALID_DATA", "These are not the parts that were uploaded.", { field: "parts", hint: "Send each part's number and the ETag that its upload answered." });
+      if (status === 400)
+        throw new PylonError("INVALID_DATA", "These are not the parts that were uploaded.", {
+          field: "parts",
+          hint: "Send each part's number and the ETag that its upload answered.",
+        });
       throw s3Failure(error, "CompleteMultipartUpload", this.#bucket, this.#log);
     }
   }
 
-  /** Asks for an object that is not there: what serving files needs is allowed, or it is refused like them. */
+  /**
+   * Asks for an object that is not there: what serving files needs is allowed, or it is refused
+   * like them.
+   */
   async check(): Promise<"up"> {
-    await this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: "files/.ready" })).catch((error: unknown) => {
-      if (!isMissingObject(error)) throw error;
-    });
+    await this.#client
+      .send(new HeadObjectCommand({ Bucket: this.#bucket, Key: "files/.ready" }))
+      .catch((error: unknown) => {
+        if (!isMissingObject(error)) throw error;
+      });
     return "up";
   }
 
   counts(): Sample[] {
-    return [...this.#counts].flatMap(([operation, counts]) => Object.entries(counts).map(([outcome, value]) => ({ labels: { operation, outcome }, value })));
+    return [...this.#counts].flatMap(([operation, counts]) =>
+      Object.entries(counts).map(([outcome, value]) => ({ labels: { operation, outcome }, value })),
+    );
   }
 
   close(): void {
@@ -177,7 +287,17 @@ export class S3Storage implements FileStorage {
     const counts = this.#counts.get(operation) ?? { ok: 0, failed: 0 };
     this.#counts.set(operation, counts);
     try {
-      const result = await inSpan(`S3 ${operation}`, "client", { "rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": operation, "aws.s3.bucket": this.#bucket }, send);
+      const result = await inSpan(
+        `S3 ${operation}`,
+        "client",
+        {
+          "rpc.system": "aws-api",
+          "rpc.service": "S3",
+          "rpc.method": operation,
+          "aws.s3.bucket": this.#bucket,
+        },
+        send,
+      );
       counts.ok += 1;
       return result;
     } catch (error) {
@@ -200,7 +320,10 @@ export class S3Storage implements FileStorage {
 const CHECKSUM_HEADER = "x-amz-checksum-sha256";
 
 /** Lets it be told afterwards whether the content itself failed, whatever the SDK made of that. */
-async function* remembering(content: AsyncIterable<Uint8Array>, failures: unknown[]): AsyncGenerator<Uint8Array> {
+async function* remembering(
+  content: AsyncIterable<Uint8Array>,
+  failures: unknown[],
+): AsyncGenerator<Uint8Array> {
   try {
     yield* content;
   } catch (error) {

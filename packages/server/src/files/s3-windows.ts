@@ -1,6 +1,9 @@
 import type { ByteRange } from "./file-storage.ts";
 
-/** What is asked of S3 at once. A slow reader then holds up no more than this in memory, whatever the HTTP client buffers. */
+/**
+ * What is asked of S3 at once. A slow reader then holds up no more than this in memory, whatever
+ * the HTTP client buffers.
+ */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** How long a body may be silent, in milliseconds. */
 const SILENCE_MS = 30_000;
@@ -10,16 +13,22 @@ interface Window {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** Fetches a part of the object; with `etag` only of that version of it. Null when there is no such object. */
+/**
+ * Fetches a part of the object; with `etag` only of that version of it. Null when there is no such
+ * object.
+ */
 type Fetch = (range: ByteRange, etag: string | undefined) => Promise<Window | null>;
 
 /**
- * A range of an object as one stream, fetched window by window as it is read. The first window is fetched at once, so that a failure
- * shows before anything is answered.
+ * A range of an object as one stream, fetched window by window as it is read. The first window is
+ * fetched at once, so that a failure shows before anything is answered.
  *
  * @returns null when there is no such object
  */
-export async function streamWindows(range: ByteRange, fetch: Fetch): Promise<ReadableStream<Uint8Array> | null> {
+export async function streamWindows(
+  range: ByteRange,
+  fetch: Fetch,
+): Promise<ReadableStream<Uint8Array> | null> {
   const first = await fetch(windowAt(range, range.start), undefined);
   if (first === null) return null;
   let reader = first.body.getReader();
@@ -58,7 +67,9 @@ function windowAt(range: ByteRange, start: number): ByteRange {
 }
 
 /** @returns undefined at the end */
-async function readOrTimeOut(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
+async function readOrTimeOut(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<Uint8Array | undefined> {
   const timer = setTimeout(() => void reader.cancel(new Error("S3 fell silent.")), SILENCE_MS);
   try {
     const { done, value } = await reader.read();

@@ -7,10 +7,20 @@ import type { FileFinder } from "./file-finder.ts";
 import type { FileService } from "./file-service.ts";
 import { tooLarge } from "./metered-content.ts";
 import { bodyOf, incomingFile } from "./upload-body.ts";
-import { checksumOf, toFileAnswer, toPresignAnswer, toAnnouncement, toFinishedParts } from "./wire.ts";
+import {
+  checksumOf,
+  toFileAnswer,
+  toPresignAnswer,
+  toAnnouncement,
+  toFinishedParts,
+} from "./wire.ts";
 
 /** Files on their way in: through the server, or announced and then sent where the answer says. */
-export function uploadRoutes(files: FileService, finder: FileFinder, trustsProxy: boolean): Route[] {
+export function uploadRoutes(
+  files: FileService,
+  finder: FileFinder,
+  trustsProxy: boolean,
+): Route[] {
   const upload = async (context: RequestContext): Promise<Answer> => {
     const { headers } = context.request;
     const binding = files.bindingOf(context.query("entity"), context.query("field"));
@@ -19,19 +29,34 @@ export function uploadRoutes(files: FileService, finder: FileFinder, trustsProxy
     // Of a form it is the size of all of it, so a form that only just fits is left to the reading.
     const isForm = headers.get("content-type")?.toLowerCase().startsWith("multipart/") === true;
     if (!isForm && Number(headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
-    const file = await files.take(await incomingFile(context.request), context.caller, binding, checksum);
+    const file = await files.take(
+      await incomingFile(context.request),
+      context.caller,
+      binding,
+      checksum,
+    );
     return json(toFileAnswer(file), 201);
   };
 
   const presign = async (context: RequestContext): Promise<Answer> => {
-    const announced = await files.announce(toAnnouncement(await context.json(), files), context.caller);
+    const announced = await files.announce(
+      toAnnouncement(await context.json(), files),
+      context.caller,
+    );
     return json(toPresignAnswer(announced, originOf(context, trustsProxy)), 201);
   };
 
   /** Open to whoever has the key, as a presigned URL of S3 is. */
   const receive = async (context: RequestContext): Promise<Answer> => {
-    const file = await files.receive(context.param("id"), context.query("key") ?? "", bodyOf(context.request));
-    if (file === null) throw new PylonError("FORBIDDEN", "This upload URL is used up, expired or wrong.", { hint: "Ask POST /api/files/presign for another." });
+    const file = await files.receive(
+      context.param("id"),
+      context.query("key") ?? "",
+      bodyOf(context.request),
+    );
+    if (file === null)
+      throw new PylonError("FORBIDDEN", "This upload URL is used up, expired or wrong.", {
+        hint: "Ask POST /api/files/presign for another.",
+      });
     return json({ received: true });
   };
 
@@ -47,16 +72,48 @@ export function uploadRoutes(files: FileService, finder: FileFinder, trustsProxy
   };
 
   return [
-    { method: "POST", path: "/api/files/upload", access: "signed-in", scope: "files", handle: upload },
-    { method: "POST", path: "/api/files/presign", access: "signed-in", scope: "files", handle: presign },
-    { method: "PUT", path: "/api/files/:id/content", access: "anyone", scope: "files", handle: receive },
-    { method: "POST", path: "/api/files/:id/complete", access: "signed-in", scope: "files", handle: complete },
-    { method: "DELETE", path: "/api/files/:id", access: "signed-in", scope: "files", handle: remove },
+    {
+      method: "POST",
+      path: "/api/files/upload",
+      access: "signed-in",
+      scope: "files",
+      handle: upload,
+    },
+    {
+      method: "POST",
+      path: "/api/files/presign",
+      access: "signed-in",
+      scope: "files",
+      handle: presign,
+    },
+    {
+      method: "PUT",
+      path: "/api/files/:id/content",
+      access: "anyone",
+      scope: "files",
+      handle: receive,
+    },
+    {
+      method: "POST",
+      path: "/api/files/:id/complete",
+      access: "signed-in",
+      scope: "files",
+      handle: complete,
+    },
+    {
+      method: "DELETE",
+      path: "/api/files/:id",
+      access: "signed-in",
+      scope: "files",
+      handle: remove,
+    },
   ];
 }
 
 function inUse({ boundEntity, boundField }: FileRecord): PylonError {
-  return new PylonError("CONFLICT", `A row of ${String(boundEntity)} holds this file.`, { hint: `Change the row's ${String(boundField)}, or delete the row: the file goes with it.` });
+  return new PylonError("CONFLICT", `A row of ${String(boundEntity)} holds this file.`, {
+    hint: `Change the row's ${String(boundField)}, or delete the row: the file goes with it.`,
+  });
 }
 
 /** Where the client found this server. A proxy of ours that ends TLS says so. */

@@ -10,28 +10,67 @@ const MAX_PARTS = 10_000;
 const MAX_SINGLE_BYTES = 5 * 1024 * 1024 * 1024;
 
 /** A file as the API shows it. */
-export function toFileAnswer({ id, name, contentType, size, checksum }: FileRecord): Readonly<Record<string, unknown>> {
+export function toFileAnswer({
+  id,
+  name,
+  contentType,
+  size,
+  checksum,
+}: FileRecord): Readonly<Record<string, unknown>> {
   return { id, url: `/api/files/${id}`, name, size, content_type: contentType, checksum };
 }
 
 /** @param origin of this server, as the client knows it */
-export function toPresignAnswer({ file, target, expiresAt }: Announced, origin: string): Readonly<Record<string, unknown>> {
-  const common = { id: file.id, url: `/api/files/${file.id}`, complete_url: `/api/files/${file.id}/complete`, expires_at: new Date(expiresAt).toISOString() };
-  if ("parts" in target) return { ...common, parts: target.parts.parts.map(({ number, url }) => ({ number, method: "PUT", url })) };
-  const request = "request" in target ? target.request : { url: `${origin}/api/files/${file.id}/content?key=${target.key}`, headers: { "Content-Type": file.contentType } };
+export function toPresignAnswer(
+  { file, target, expiresAt }: Announced,
+  origin: string,
+): Readonly<Record<string, unknown>> {
+  const common = {
+    id: file.id,
+    url: `/api/files/${file.id}`,
+    complete_url: `/api/files/${file.id}/complete`,
+    expires_at: new Date(expiresAt).toISOString(),
+  };
+  if ("parts" in target)
+    return {
+      ...common,
+      parts: target.parts.parts.map(({ number, url }) => ({ number, method: "PUT", url })),
+    };
+  const request =
+    "request" in target
+      ? target.request
+      : {
+          url: `${origin}/api/files/${file.id}/content?key=${target.key}`,
+          headers: { "Content-Type": file.contentType },
+        };
   return { ...common, upload: { method: "PUT", ...request } };
 }
 
 /** @throws PylonError MISSING_FIELD, INVALID_DATA */
 export function toAnnouncement(body: unknown, files: FileService): Announcement {
   const { name, content_type: contentType, size, checksum, entity, field, parts } = asObject(body);
-  if (typeof name !== "string") throw new PylonError("MISSING_FIELD", '"name" is missing or no string.', { field: "name" });
-  if (typeof contentType !== "string") throw new PylonError("MISSING_FIELD", '"content_type" is missing or no string.', { field: "content_type" });
-  if (size === undefined) throw new PylonError("MISSING_FIELD", '"size" is missing.', { field: "size", hint: "Send the size in bytes." });
-  if (!isWhole(size, 0, Number.MAX_SAFE_INTEGER)) throw new PylonError("INVALID_DATA", '"size" is a whole number of bytes.', { field: "size" });
-  if (parts !== undefined && !isWhole(parts, 1, MAX_PARTS)) throw new PylonError("INVALID_DATA", `"parts" is a whole number from 1 to ${MAX_PARTS}.`, { field: "parts" });
+  if (typeof name !== "string")
+    throw new PylonError("MISSING_FIELD", '"name" is missing or no string.', { field: "name" });
+  if (typeof contentType !== "string")
+    throw new PylonError("MISSING_FIELD", '"content_type" is missing or no string.', {
+      field: "content_type",
+    });
+  if (size === undefined)
+    throw new PylonError("MISSING_FIELD", '"size" is missing.', {
+      field: "size",
+      hint: "Send the size in bytes.",
+    });
+  if (!isWhole(size, 0, Number.MAX_SAFE_INTEGER))
+    throw new PylonError("INVALID_DATA", '"size" is a whole number of bytes.', { field: "size" });
+  if (parts !== undefined && !isWhole(parts, 1, MAX_PARTS))
+    throw new PylonError("INVALID_DATA", `"parts" is a whole number from 1 to ${MAX_PARTS}.`, {
+      field: "parts",
+    });
   if (parts === undefined && size > MAX_SINGLE_BYTES) {
-    throw new PylonError("INVALID_DATA", "More than 5 GiB can't be sent in one request.", { field: "parts", hint: 'Send "parts" too.' });
+    throw new PylonError("INVALID_DATA", "More than 5 GiB can't be sent in one request.", {
+      field: "parts",
+      hint: 'Send "parts" too.',
+    });
   }
   return {
     name: cleanFileName(name),
@@ -50,7 +89,8 @@ export function toFinishedParts(body: unknown): readonly FinishedPart[] | null {
   if (!Array.isArray(parts) || parts.length === 0 || parts.length > MAX_PARTS) throw invalidParts();
   const finished = parts.map((part: unknown): FinishedPart => {
     const { number, etag } = asObject(part);
-    if (!isWhole(number, 1, MAX_PARTS) || typeof etag !== "string" || etag.length > 200) throw invalidParts();
+    if (!isWhole(number, 1, MAX_PARTS) || typeof etag !== "string" || etag.length > 200)
+      throw invalidParts();
     return { number, etag };
   });
   return finished.toSorted((a, b) => a.number - b.number);
@@ -74,10 +114,13 @@ function textOrNull(value: unknown, field: string): string | null {
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
   throw new PylonError("INVALID_DATA", "An object is wanted here.");
 }
 
 function invalidParts(): PylonError {
-  return new PylonError("INVALID_DATA", '"parts" is a list of {"number", "etag"}.', { field: "parts" });
+  return new PylonError("INVALID_DATA", '"parts" is a list of {"number", "etag"}.', {
+    field: "parts",
+  });
 }

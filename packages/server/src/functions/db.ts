@@ -7,7 +7,11 @@ import type { Reader } from "../store/store.ts";
 /**
  * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks `ctx.auth` itself.
  */
-export function createDbReader(reader: Reader, model: DataModel, scope: Omit<ReadScope, "policies">): DbReader {
+export function createDbReader(
+  reader: Reader,
+  model: DataModel,
+  scope: Omit<ReadScope, "policies">,
+): DbReader {
   const reads = new Reads(reader, model, { ...scope, policies: "bypassed" });
   const db: LooseReader = {
     get: (entity, id) => reads.get(entity, id),
@@ -23,7 +27,11 @@ export function createDbReader(reader: Reader, model: DataModel, scope: Omit<Rea
 }
 
 /** `ctx.db` of a mutation: reads see its own writes. */
-export function createDbWriter(writer: Writer, model: DataModel, scope: Omit<ReadScope, "policies">): DbWriter {
+export function createDbWriter(
+  writer: Writer,
+  model: DataModel,
+  scope: Omit<ReadScope, "policies">,
+): DbWriter {
   const db: LooseWriter = {
     ...(createDbReader(writer, model, scope) as unknown as LooseReader),
     insert: (entity, data) => {
@@ -41,14 +49,19 @@ export function createDbWriter(writer: Writer, model: DataModel, scope: Omit<Rea
   return db as unknown as DbWriter;
 }
 
-/** The same methods before the app's own types are laid over them (`Register`): any entity, any row. */
+/**
+ * The same methods before the app's own types are laid over them (`Register`): any entity, any row.
+ */
 interface LooseReader {
   get(entity: string, id: string): Promise<unknown>;
   list(entity: string): Promise<unknown>;
   lookup(entity: string, field: string, value: unknown): Promise<unknown>;
   query(entity: string, filter?: unknown): Promise<unknown>;
   queryGraph(graph: unknown): Promise<unknown>;
-  paginate(entity: string, options?: { cursor?: string | null; numItems?: number }): Promise<unknown>;
+  paginate(
+    entity: string,
+    options?: { cursor?: string | null; numItems?: number },
+  ): Promise<unknown>;
   count(entity: string, filter?: unknown): Promise<number>;
   aggregate(entity: string, spec: unknown): Promise<unknown>;
 }

@@ -53,7 +53,12 @@ export interface RunnerServices {
 
 export interface RunObserver {
   started(name: string): void;
-  ended(name: string, type: FnDefinition["type"], outcome: "ok" | "refused" | "failed", durationMs: number): void;
+  ended(
+    name: string,
+    type: FnDefinition["type"],
+    outcome: "ok" | "refused" | "failed",
+    durationMs: number,
+  ): void;
   /** A handler threw something that is no refusal: a bug in the app. */
   failed(name: string, requestId: string, error: unknown): void;
 }
@@ -77,23 +82,42 @@ export class Runner {
     const functions = this.#services.functions();
     const definition = functions.get(name);
     if (definition !== undefined && definition.internal !== true) return definition;
-    if (functions.size === 0) throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This app has no functions.", { hint: `Write functions/${name}.ts.` });
-    throw new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, { hint: "A function is named after its file in functions/." });
+    if (functions.size === 0)
+      throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This app has no functions.", {
+        hint: `Write functions/${name}.ts.`,
+      });
+    throw new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, {
+      hint: "A function is named after its file in functions/.",
+    });
   }
 
   /**
    * Runs a function. A mutation is one transaction: when it throws, it leaves nothing.
    *
    * @returns what the handler returned, `undefined` as null
-   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, and whatever the handler throws with a `code`
+   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, and whatever the handler throws
+   *   with a `code`
    */
   run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call): Promise<unknown> {
-    const span = startSpan(`function ${name}`, "internal", { "pylon.function": name, "pylon.function.type": definition.type });
-    const operation: Operation = { requestId: call.requestId, where: `function ${name}`, span: span ?? currentOperation()?.span ?? null };
+    const span = startSpan(`function ${name}`, "internal", {
+      "pylon.function": name,
+      "pylon.function.type": definition.type,
+    });
+    const operation: Operation = {
+      requestId: call.requestId,
+      where: `function ${name}`,
+      span: span ?? currentOperation()?.span ?? null,
+    };
     return runIn(operation, () => this.#run(name, definition, rawArgs, call, span));
   }
 
-  async #run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call, span: Operation["span"]): Promise<unknown> {
+  async #run(
+    name: string,
+    definition: FnDefinition,
+    rawArgs: unknown,
+    call: Call,
+    span: Operation["span"],
+  ): Promise<unknown> {
     const { observer, timeoutMs } = this.#services;
     const started = performance.now();
     let outcome: "ok" | "refused" | "failed" = "ok";
@@ -108,7 +132,9 @@ export class Runner {
       span?.fail(reasonOf(error));
       if (refusal !== undefined) throw refusal;
       observer.failed(name, call.requestId, error);
-      throw new PylonError("HANDLER_ERROR", "Internal handler error", { hint: `The server's log has the reason under request ${call.requestId}.` });
+      throw new PylonError("HANDLER_ERROR", "Internal handler error", {
+        hint: `The server's log has the reason under request ${call.requestId}.`,
+      });
     } finally {
       deadline.clear();
       span?.end();
@@ -116,14 +142,21 @@ export class Runner {
     }
   }
 
-  async #invoke(name: string, definition: FnDefinition, args: unknown, call: Call, deadline: Deadline): Promise<unknown> {
+  async #invoke(
+    name: string,
+    definition: FnDefinition,
+    args: unknown,
+    call: Call,
+    deadline: Deadline,
+  ): Promise<unknown> {
     const { store, committer, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
-    // The handler's own types are the app's; here it takes whatever context its type says. A mutation that returns what it does not
-    // declare is undone like any other that fails.
+    // The handler's own types are the app's; here it takes whatever context its type says. A
+    // mutation that returns what it does not declare is undone like any other that fails.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
-    const handle = async (context: unknown): Promise<unknown> => parseResult(definition, (await handler(context, args)) ?? null);
+    const handle = async (context: unknown): Promise<unknown> =>
+      parseResult(definition, (await handler(context, args)) ?? null);
     switch (definition.type) {
       case "query":
         return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
@@ -132,7 +165,11 @@ export class Runner {
         const { result } = await committer.commit(
           { caller: call.caller, policies: "bypassed", op, signal: deadline.signal },
           async (writer) => {
-            const context = { ...base, db: createDbWriter(writer, model(), scope), stream: call.stream ?? SILENT };
+            const context = {
+              ...base,
+              db: createDbWriter(writer, model(), scope),
+              stream: call.stream ?? SILENT,
+            };
             return handle(context);
           },
         );
@@ -146,7 +183,13 @@ export class Runner {
   #baseContext(call: Call, signal: AbortSignal): Record<string, unknown> {
     const { caller, requestId } = call;
     return {
-      auth: { userId: caller.userId, isAdmin: caller.isAdmin, isGuest: caller.isGuest, tenantId: caller.tenantId, roles: caller.roles },
+      auth: {
+        userId: caller.userId,
+        isAdmin: caller.isAdmin,
+        isGuest: caller.isGuest,
+        tenantId: caller.tenantId,
+        roles: caller.roles,
+      },
       env: this.#services.env,
       cache: this.#services.cache,
       requestId,
@@ -155,13 +198,25 @@ export class Runner {
     };
   }
 
-  /** An action calls other functions, internal ones too, each on its own; they act for the same user, but never as the admin. */
+  /**
+   * An action calls other functions, internal ones too, each on its own; they act for the same
+   * user, but never as the admin.
+   */
   #actionContext(call: Call, signal: AbortSignal): Record<string, unknown> {
     const runAs = (type: FnDefinition["type"]) => (name: string, args: unknown) => {
       const definition = this.#services.functions().get(name);
-      if (definition === undefined) throw new PylonError("FN_NOT_FOUND", `There is no function "${name}".`);
-      if (definition.type !== type) throw new PylonError("FN_TYPE_MISMATCH", `"${name}" is a ${definition.type}, not a ${type}.`);
-      return this.run(name, definition, args ?? {}, { caller: { ...call.caller, isAdmin: false }, requestId: call.requestId, signal });
+      if (definition === undefined)
+        throw new PylonError("FN_NOT_FOUND", `There is no function "${name}".`);
+      if (definition.type !== type)
+        throw new PylonError(
+          "FN_TYPE_MISMATCH",
+          `"${name}" is a ${definition.type}, not a ${type}.`,
+        );
+      return this.run(name, definition, args ?? {}, {
+        caller: { ...call.caller, isAdmin: false },
+        requestId: call.requestId,
+        signal,
+      });
     };
     return {
       stream: call.stream ?? SILENT,
@@ -181,7 +236,11 @@ class Deadline {
   readonly #onOuter = (): void => this.#controller.abort(this.#outer?.reason);
 
   constructor(name: string, timeoutMs: number, outer: AbortSignal | undefined) {
-    const reason = new PylonError("FN_TIMEOUT", `"${name}" took longer than ${timeoutMs / 1000} s.`, { hint: "Nothing of a mutation was kept. Split the work, or raise PYLON_FN_CALL_TIMEOUT." });
+    const reason = new PylonError(
+      "FN_TIMEOUT",
+      `"${name}" took longer than ${timeoutMs / 1000} s.`,
+      { hint: "Nothing of a mutation was kept. Split the work, or raise PYLON_FN_CALL_TIMEOUT." },
+    );
     this.#timer = setTimeout(() => this.#controller.abort(reason), timeoutMs);
     this.#outer = outer;
     if (outer?.aborted === true) this.#onOuter();
@@ -210,7 +269,13 @@ class Deadline {
 /** What was thrown with a code is meant for the caller; the rest is a bug and stays inside. */
 function asRefusal(error: unknown): PylonError | undefined {
   if (error instanceof PylonError) return error;
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string" || error.code === "") return undefined;
+  if (
+    !(error instanceof Error) ||
+    !("code" in error) ||
+    typeof error.code !== "string" ||
+    error.code === ""
+  )
+    return undefined;
   const { field, hint } = error as { field?: unknown; hint?: unknown };
   return new PylonError(error.code, error.message, {
     ...(typeof field === "string" ? { field } : {}),

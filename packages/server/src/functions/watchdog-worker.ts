@@ -1,6 +1,7 @@
 /**
- * The watchdog's thread. When the main thread's beat stands still for too long it says which function was running and starts
- * the process anew, in place: same pid, same terminal, same container.
+ * The watchdog's thread. When the main thread's beat stands still for too long it says which
+ * function was running and starts the process anew, in place: same pid, same terminal, same
+ * container.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
@@ -31,21 +32,30 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
 
 function nameOf(buffer: SharedArrayBuffer): string {
   const length = Atomics.load(new Int32Array(buffer), WATCHDOG_SLOTS.nameLength);
-  return new TextDecoder().decode(new Uint8Array(buffer, WATCHDOG_SLOTS.nameOffset, length).slice());
+  return new TextDecoder().decode(
+    new Uint8Array(buffer, WATCHDOG_SLOTS.nameOffset, length).slice(),
+  );
 }
 
 function report(name: string, limitMs: number): void {
   const what = name === "" ? "something outside of a function" : `function ${name}`;
-  process.stderr.write(`FATAL the event loop stood still for ${limitMs / 1000} s in ${what}: it never lets go. Restarting.\n`);
+  process.stderr.write(
+    `FATAL the event loop stood still for ${limitMs / 1000} s in ${what}: it never lets go. Restarting.\n`,
+  );
 }
 
-/** Replaces the process image. Where that can't be done, ends the process: whoever watches it starts it again. */
+/**
+ * Replaces the process image. Where that can't be done, ends the process: whoever watches it starts
+ * it again.
+ */
 function restart(args: readonly string[]): void {
   try {
     const library = dlopen(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6", {
       execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },
     });
-    const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
+    const environment = Object.entries(process.env).map(
+      ([name, value]) => `${name}=${value ?? ""}`,
+    );
     const kept: Uint8Array[] = [];
     library.symbols.execve(
       cString(process.execPath, kept),

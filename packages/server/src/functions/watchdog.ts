@@ -1,6 +1,7 @@
 /**
- * A watch over the main thread. A handler that loops without end blocks every request, and no timer on the same thread can
- * end it; a second thread can see that the first has stopped answering, say which function was running, and replace the process.
+ * A watch over the main thread. A handler that loops without end blocks every request, and no timer
+ * on the same thread can end it; a second thread can see that the first has stopped answering, say
+ * which function was running, and replace the process.
  */
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
@@ -19,8 +20,15 @@ export class Watchdog {
   readonly #worker: Worker;
 
   constructor(options: WatchdogOptions) {
-    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, { ref: false });
-    const start: WatchdogStart = { buffer: this.#view.buffer as SharedArrayBuffer, limitMs: options.limitMs, argv: process.argv.slice(), execArgv: process.execArgv };
+    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, {
+      ref: false,
+    });
+    const start: WatchdogStart = {
+      buffer: this.#view.buffer as SharedArrayBuffer,
+      limitMs: options.limitMs,
+      argv: process.argv.slice(),
+      execArgv: process.execArgv,
+    };
     this.#worker.postMessage(start);
     this.#timer = setInterval(() => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1), BEAT_MS);
     this.#timer.unref();

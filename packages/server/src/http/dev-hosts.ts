@@ -1,13 +1,16 @@
 import { PylonError } from "@pylonsync/protocol";
 
 /** All four parts are looked at: a name may begin like an address. */
-const PRIVATE_V4 = /^(?=\d+\.\d+\.\d+\.\d+$)(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
+const PRIVATE_V4 =
+  /^(?=\d+\.\d+\.\d+\.\d+$)(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
 /** Loopback, unique local and link-local addresses, in the form that `URL` gives them. */
-const PRIVATE_V6 = /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*|::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*)\]$/;
+const PRIVATE_V6 =
+  /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*|::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*)\]$/;
 
 /**
- * The names that a server in dev mode answers to. It is open to whoever reaches it, and only pages of other sites are kept out: a page whose own
- * name leads to this machine (DNS rebinding) would be of no other site, and gives itself away by that name.
+ * The names that a server in dev mode answers to. It is open to whoever reaches it, and only pages
+ * of other sites are kept out: a page whose own name leads to this machine (DNS rebinding) would be
+ * of no other site, and gives itself away by that name.
  */
 export class DevHosts {
   readonly #named: readonly string[];
@@ -17,19 +20,34 @@ export class DevHosts {
     this.#named = named.map((name) => name.toLowerCase());
   }
 
-  /** @param host the request's header; null for a client that sends none, which is no browser @throws PylonError HOST_REJECTED */
+  /**
+   * @param host the request's header; null for a client that sends none, which is no browser
+   * @throws PylonError HOST_REJECTED
+   */
   check(host: string | null): void {
     if (host === null || this.#allows(host)) return;
-    throw new PylonError("HOST_REJECTED", `In dev mode this server does not answer at "${host.slice(0, 100)}".`, {
-      hint: "Call it at localhost or at an address of the local network, or add the host to PYLON_DEV_HOSTS.",
-    });
+    throw new PylonError(
+      "HOST_REJECTED",
+      `In dev mode this server does not answer at "${host.slice(0, 100)}".`,
+      {
+        hint: "Call it at localhost or at an address of the local network, or add the host to PYLON_DEV_HOSTS.",
+      },
+    );
   }
 
   #allows(host: string): boolean {
     const url = `http://${host}`;
     if (!URL.canParse(url)) return false;
     const name = new URL(url).hostname.replace(/\.$/, "");
-    if (name === "localhost" || name.endsWith(".localhost") || PRIVATE_V4.test(name) || PRIVATE_V6.test(name)) return true;
-    return this.#named.some((named) => (named.startsWith(".") ? name.endsWith(named) : name === named));
+    if (
+      name === "localhost" ||
+      name.endsWith(".localhost") ||
+      PRIVATE_V4.test(name) ||
+      PRIVATE_V6.test(name)
+    )
+      return true;
+    return this.#named.some((named) =>
+      named.startsWith(".") ? name.endsWith(named) : name === named,
+    );
   }
 }

@@ -10,7 +10,13 @@ import { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
-import { errorAnswer, JsonAnswer, toPublicError, type Answer, type AnswerHeaders } from "../request/responses.ts";
+import {
+  errorAnswer,
+  JsonAnswer,
+  toPublicError,
+  type Answer,
+  type AnswerHeaders,
+} from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
@@ -46,7 +52,10 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
-/** What is answered here has tokens, codes or what people are known by in it, in errors too: no cache on the way may keep it. */
+/**
+ * What is answered here has tokens, codes or what people are known by in it, in errors too: no
+ * cache on the way may keep it.
+ */
 const KEPT_NOWHERE = [AUTH_PATHS, "/api/admin/", "/studio/"];
 
 /** The address at the other end of the connection; asked only when it is needed. */
@@ -61,7 +70,10 @@ interface RequestKind {
   readonly isFree?: boolean;
 }
 
-/** Takes a request through what all have in common: limits, identity, access, errors, headers, metrics, the access log. */
+/**
+ * Takes a request through what all have in common: limits, identity, access, errors, headers,
+ * metrics, the access log.
+ */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #commonHeaders: Readonly<Record<string, string>>;
@@ -73,46 +85,91 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#commonHeaders = { ...COMMON_HEADERS, ...(options.hstsMaxAge > 0 ? { "Strict-Transport-Security": `max-age=${options.hstsMaxAge}` } : {}) };
-    this.#jsonHeaders = new Headers({ ...this.#commonHeaders, "Content-Type": "application/json; charset=utf-8" });
+    this.#commonHeaders = {
+      ...COMMON_HEADERS,
+      ...(options.hstsMaxAge > 0
+        ? { "Strict-Transport-Security": `max-age=${options.hstsMaxAge}` }
+        : {}),
+    };
+    this.#jsonHeaders = new Headers({
+      ...this.#commonHeaders,
+      "Content-Type": "application/json; charset=utf-8",
+    });
   }
 
-  /** From now on each answer asks its client to take a new connection next, which the load balancer gives to a server that stays. */
+  /**
+   * From now on each answer asks its client to take a new connection next, which the load balancer
+   * gives to a server that stays.
+   */
   leave(): void {
     this.#isLeaving = true;
   }
 
   /** Answers with the route for the request's method, or 405. */
-  async dispatch(routes: ReadonlyMap<string, Route>, request: Request, params: Readonly<Record<string, string>>, peer: Peer): Promise<Response> {
+  async dispatch(
+    routes: ReadonlyMap<string, Route>,
+    request: Request,
+    params: Readonly<Record<string, string>>,
+    peer: Peer,
+  ): Promise<Response> {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
-    return this.#run({ name: route.path, isQuiet: route.quiet === true }, request, peer, async (address, requestId) => {
-      const { authenticator } = this.#options;
-      refuseNul(params);
-      const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
-      if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
-      const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
-      const confirm = async (): Promise<void> => {
-        if (!isSame(await authenticator.identify(request), identity)) throw new PylonError("UNAUTHORIZED", "The session was changed while this request came in.", { hint: "Send it again." });
-      };
-      const context = new RequestContext(request, params, identity, address, requestId, isForeign ? undefined : confirm);
-      checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
-      return route.handle(context);
-    });
+    return this.#run(
+      { name: route.path, isQuiet: route.quiet === true },
+      request,
+      peer,
+      async (address, requestId) => {
+        const { authenticator } = this.#options;
+        refuseNul(params);
+        const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
+        if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
+        const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
+        const confirm = async (): Promise<void> => {
+          if (!isSame(await authenticator.identify(request), identity))
+            throw new PylonError(
+              "UNAUTHORIZED",
+              "The session was changed while this request came in.",
+              { hint: "Send it again." },
+            );
+        };
+        const context = new RequestContext(
+          request,
+          params,
+          identity,
+          address,
+          requestId,
+          isForeign ? undefined : confirm,
+        );
+        checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
+        return route.handle(context);
+      },
+    );
   }
 
   /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
-  serve(name: string, request: Request, peer: Peer, handle: (identity: () => Promise<Identity>) => Promise<Answer>): Promise<Response> {
-    return this.#run({ name }, request, peer, async () => handle(() => this.#options.authenticator.identify(request)));
+  serve(
+    name: string,
+    request: Request,
+    peer: Peer,
+    handle: (identity: () => Promise<Identity>) => Promise<Answer>,
+  ): Promise<Response> {
+    return this.#run({ name }, request, peer, async () =>
+      handle(() => this.#options.authenticator.identify(request)),
+    );
   }
 
   /**
-   * Answers what is in no table with a page of the app, which counts against no limit: one page is dozens of files, and behind a CDN many people
-   * have one address. What is not found counts.
+   * Answers what is in no table with a page of the app, which counts against no limit: one page is
+   * dozens of files, and behind a CDN many people have one address. What is not found counts.
    *
    * @param find null: there is nothing
    */
-  servePage(request: Request, peer: Peer, find: () => Promise<Response | null>, notFound: () => PylonError): Promise<Response> {
+  servePage(
+    request: Request,
+    peer: Peer,
+    find: () => Promise<Response | null>,
+    notFound: () => PylonError,
+  ): Promise<Response> {
     return this.#run({ name: "page", isFree: true }, request, peer, async (address) => {
       const page = await find();
       if (page !== null) return page;
@@ -122,12 +179,15 @@ export class Dispatcher {
   }
 
   /**
-   * Who opens a socket, and where its replica is. A bad token is not refused here: a browser can't read a refused handshake, so the socket
-   * is opened and closed with a code.
+   * Who opens a socket, and where its replica is. A bad token is not refused here: a browser can't
+   * read a refused handshake, so the socket is opened and closed with a code.
    *
    * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
    */
-  async identifySocket(request: Request, address: Peer): Promise<SocketStart & { readonly protocol: string | undefined }> {
+  async identifySocket(
+    request: Request,
+    address: Peer,
+  ): Promise<SocketStart & { readonly protocol: string | undefined }> {
     this.#options.devHosts?.check(request.headers.get("host"));
     this.checkOrigin(request);
     await this.#options.limiter.count(() => networkOf(address()));
@@ -145,25 +205,36 @@ export class Dispatcher {
   checkOrigin(request: Request): void {
     const origin = request.headers.get("origin");
     if (this.#options.origins.allows(origin, request.headers.get("host"))) return;
-    throw new PylonError("ORIGIN_REJECTED", `Pages of ${origin ?? ""} may not connect.`, { hint: "Add the origin to PYLON_CORS_ORIGIN." });
+    throw new PylonError("ORIGIN_REJECTED", `Pages of ${origin ?? ""} may not connect.`, {
+      hint: "Add the origin to PYLON_CORS_ORIGIN.",
+    });
   }
 
   addressOf(request: Request, peer: Peer): string {
     const { trustedHops } = this.#options;
-    return trustedHops === 0 ? peer() : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
+    return trustedHops === 0
+      ? peer()
+      : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
   }
 
   async #identifyOrNull(request: Request, token: string | null): Promise<Identity | null> {
     const { authenticator } = this.#options;
     try {
-      return await (token === null ? authenticator.identify(request) : authenticator.identifyToken(token));
+      return await (token === null
+        ? authenticator.identify(request)
+        : authenticator.identifyToken(token));
     } catch (error) {
       if (error instanceof PylonError) return null;
       throw error;
     }
   }
 
-  #run(kind: RequestKind, request: Request, peer: Peer, handle: (address: Peer, requestId: string) => Promise<Answer>): Promise<Response> {
+  #run(
+    kind: RequestKind,
+    request: Request,
+    peer: Peer,
+    handle: (address: Peer, requestId: string) => Promise<Answer>,
+  ): Promise<Response> {
     const requestId = this.#requestIdOf(request);
     const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
     const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
@@ -183,7 +254,8 @@ export class Dispatcher {
     let answer: Answer;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
-      if (!isFree && this.#options.limiter.isOn) await this.#options.limiter.count(() => networkOf(address()));
+      if (!isFree && this.#options.limiter.isOn)
+        await this.#options.limiter.count(() => networkOf(address()));
       answer = await handle(address, requestId);
     } catch (error) {
       answer = this.#refuse(error, request, requestId);
@@ -202,37 +274,65 @@ export class Dispatcher {
     return `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
   }
 
-  #withoutRoute(routes: ReadonlyMap<string, Route>, request: Request, peer: Peer): Promise<Response> {
+  #withoutRoute(
+    routes: ReadonlyMap<string, Route>,
+    request: Request,
+    peer: Peer,
+  ): Promise<Response> {
     if (request.method === "OPTIONS") {
-      const answer = this.#options.origins.preflight(request.headers.get("origin"), request.headers.get("host"));
+      const answer = this.#options.origins.preflight(
+        request.headers.get("origin"),
+        request.headers.get("host"),
+      );
       if (this.#isLeaving) answer.headers.set("Connection", "close");
       return Promise.resolve(answer);
     }
     const allowed = [...routes.keys()].join(", ");
     return this.#run({ name: "unknown" }, request, peer, async () => {
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: `Possible: ${allowed}.` });
+      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+        hint: `Possible: ${allowed}.`,
+      });
     });
   }
 
   #refuse(error: unknown, request: Request, requestId: string): JsonAnswer {
     const shown = toPublicError(error);
-    if (shown === undefined) this.#options.log.error("request failed", error, { method: request.method });
-    return errorAnswer(shown ?? new PylonError("INTERNAL", "Something failed on our side.", { hint: `The server's log has the reason under request ${requestId}.` }), requestId);
+    if (shown === undefined)
+      this.#options.log.error("request failed", error, { method: request.method });
+    return errorAnswer(
+      shown ??
+        new PylonError("INTERNAL", "Something failed on our side.", {
+          hint: `The server's log has the reason under request ${requestId}.`,
+        }),
+      requestId,
+    );
   }
 
   #toResponse(answer: Answer, request: Request, requestId: string, name: string): Response {
     const origin = request.headers.get("origin");
-    const cors = origin === null ? undefined : this.#options.origins.headers(origin, request.headers.get("host"));
+    const cors =
+      origin === null
+        ? undefined
+        : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const response = new Response(JSON.stringify(answer.body), { status: answer.status, headers: this.#jsonHeaders });
+      const response = new Response(JSON.stringify(answer.body), {
+        status: answer.status,
+        headers: this.#jsonHeaders,
+      });
       response.headers.set("X-Request-Id", requestId);
-      if (KEPT_NOWHERE.some((start) => name.startsWith(start))) response.headers.set("Cache-Control", "no-store");
+      if (KEPT_NOWHERE.some((start) => name.startsWith(start)))
+        response.headers.set("Cache-Control", "no-store");
       if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    setAll(answer.headers, { ...this.#commonHeaders, "X-Request-Id": requestId, ...(this.#isLeaving ? { Connection: "close" } : {}), ...cors });
+    setAll(answer.headers, {
+      ...this.#commonHeaders,
+      "X-Request-Id": requestId,
+      ...(this.#isLeaving ? { Connection: "close" } : {}),
+      ...cors,
+    });
     return answer;
   }
 
@@ -240,7 +340,13 @@ export class Dispatcher {
     this.#options.metrics.request(name, request.method, status, durationMs);
     const { log, accessLog } = this.#options;
     if (status < 500 && !accessLog && !log.isOn("debug")) return;
-    const fields = { route: name, method: request.method, status, ms: Math.round(durationMs * 10) / 10, ...(accessLog ? { address: address() } : {}) };
+    const fields = {
+      route: name,
+      method: request.method,
+      status,
+      ms: Math.round(durationMs * 10) / 10,
+      ...(accessLog ? { address: address() } : {}),
+    };
     if (status >= 500) log.warn("request", fields);
     else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
@@ -248,13 +354,24 @@ export class Dispatcher {
 }
 
 function isSame(now: Identity, then: Identity): boolean {
-  return now === then || (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller));
+  return (
+    now === then ||
+    (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller))
+  );
 }
 
-/** Postgres takes no NUL in a text, so nothing can have it in its name. @throws PylonError NOT_FOUND */
+/**
+ * Postgres takes no NUL in a text, so nothing can have it in its name.
+ *
+ * @throws PylonError NOT_FOUND
+ */
 function refuseNul(params: Readonly<Record<string, string>>): void {
   for (const name in params) {
-    if (params[name]?.includes("\0") === true) throw new PylonError("NOT_FOUND", "There is nothing of this name.", { field: name, hint: "A name has no NUL character." });
+    if (params[name]?.includes("\0") === true)
+      throw new PylonError("NOT_FOUND", "There is nothing of this name.", {
+        field: name,
+        hint: "A name has no NUL character.",
+      });
   }
 }
 

@@ -17,11 +17,17 @@ export interface ListenerOptions {
   readonly sendBufferBytes: number;
   /** After how many silent seconds a socket or an event stream is pinged, from 4 to 120. */
   readonly pingSeconds: number;
-  /** After how many silent seconds a connection without a socket is closed, up to 255; 0: it is left to the proxy in front. */
+  /**
+   * After how many silent seconds a connection without a socket is closed, up to 255; 0: it is left
+   * to the proxy in front.
+   */
   readonly idleSeconds: number;
 }
 
-/** What a port is for: everything, or besides health checks only sockets, event streams or shards, as older clients expect it. */
+/**
+ * What a port is for: everything, or besides health checks only sockets, event streams or shards,
+ * as older clients expect it.
+ */
 export type PortPurpose = "all" | "websocket" | "sse" | "shards";
 
 /** What every port answers: a load balancer looks at each. */
@@ -42,7 +48,11 @@ export type BunServer = Bun.Server<SyncSocket>;
 type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
 
 /** Opens a port. @throws Error with `code` EADDRINUSE when it is taken */
-export function listen(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices): BunServer {
+export function listen(
+  purpose: PortPurpose,
+  options: ListenerOptions,
+  services: ListenerServices,
+): BunServer {
   return new Listener(purpose, options, services).open();
 }
 
@@ -63,8 +73,8 @@ class Listener {
     return Bun.serve<SyncSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
-      // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of their own, and refuse with a code. A
-      // body that no route reads waits at the client.
+      // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of
+      // their own, and refuse with a code. A body that no route reads waits at the client.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: idleSeconds,
       routes: this.#routeTable(),
@@ -100,7 +110,8 @@ class Listener {
     return Object.fromEntries(
       [...byPath].map(([path, methods]) => [
         path,
-        (request: RoutedRequest, server: BunServer) => dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+        (request: RoutedRequest, server: BunServer) =>
+          dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
       ]),
     );
   }
@@ -109,13 +120,24 @@ class Listener {
     const path = pathOf(request.url);
     const peer = peerOf(request, server);
     if (this.#purpose === "shards") return this.#refuseShards(request, peer);
-    if (this.#purpose !== "sse" && request.headers.get("upgrade")?.toLowerCase() === "websocket") return this.#upgrade(request, server, peer);
+    if (this.#purpose !== "sse" && request.headers.get("upgrade")?.toLowerCase() === "websocket")
+      return this.#upgrade(request, server, peer);
     const { dispatcher } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
     if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
-    if (this.#purpose === "websocket" || path === "/ws") return dispatcher.serve("socket", request, peer, () => Promise.reject(noUpgrade()));
-    const find = async (): Promise<Response | null> => (this.#purpose === "all" ? this.#services.page(request, path) : null);
-    return dispatcher.servePage(request, peer, find, () => new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, { hint: "The API is under /api; see docs/http.md." }));
+    if (this.#purpose === "websocket" || path === "/ws")
+      return dispatcher.serve("socket", request, peer, () => Promise.reject(noUpgrade()));
+    const find = async (): Promise<Response | null> =>
+      this.#purpose === "all" ? this.#services.page(request, path) : null;
+    return dispatcher.servePage(
+      request,
+      peer,
+      find,
+      () =>
+        new PylonError("NOT_FOUND", `There is nothing at ${path.slice(0, 200)}.`, {
+          hint: "The API is under /api; see docs/http.md.",
+        }),
+    );
   }
 
   #refuseShards(request: Request, peer: Peer): Promise<Response> {
@@ -137,35 +159,52 @@ class Listener {
     }
     const upgraded = server.upgrade(request, {
       data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
-      ...(start.protocol === undefined ? {} : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
+      ...(start.protocol === undefined
+        ? {}
+        : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
     });
     if (upgraded) return undefined;
     connections.release(address);
-    return dispatcher.serve("socket", request, peer, () => Promise.reject(new PylonError("INVALID_DATA", "This is no WebSocket handshake.")));
+    return dispatcher.serve("socket", request, peer, () =>
+      Promise.reject(new PylonError("INVALID_DATA", "This is no WebSocket handshake.")),
+    );
   }
 
   #openStream(request: Request, peer: Peer): Promise<Response> {
     const { dispatcher, connections, feed } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
-      if (request.method !== "GET") throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, { hint: "Possible: GET." });
+      if (request.method !== "GET")
+        throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+          hint: "Possible: GET.",
+        });
       dispatcher.checkOrigin(request);
       const cursor = cursorOf(new URL(request.url).searchParams);
       const identity = await identify();
       checkKeyScope(identity.caller, "read");
       const address = dispatcher.addressOf(request, peer);
       connections.take(address);
-      return openEventStream({ identity, cursor }, feed, { sendBufferBytes: this.#options.sendBufferBytes, pingMs: this.#options.pingSeconds * 1000, onEnd: () => connections.release(address) });
+      return openEventStream({ identity, cursor }, feed, {
+        sendBufferBytes: this.#options.sendBufferBytes,
+        pingMs: this.#options.pingSeconds * 1000,
+        onEnd: () => connections.release(address),
+      });
     });
   }
 }
 
 function noUpgrade(): PylonError {
-  return new PylonError("UPGRADE_REQUIRED", "This takes a WebSocket, and the request does not ask for one.", {
-    hint: "Open it with a WebSocket client; a proxy in front has to pass on the headers Upgrade and Connection.",
-  });
+  return new PylonError(
+    "UPGRADE_REQUIRED",
+    "This takes a WebSocket, and the request does not ask for one.",
+    {
+      hint: "Open it with a WebSocket client; a proxy in front has to pass on the headers Upgrade and Connection.",
+    },
+  );
 }
 
-/** How long Bun waits for the answer to a ping, which it sends that much before its idle timeout. */
+/**
+ * How long Bun waits for the answer to a ping, which it sends that much before its idle timeout.
+ */
 function pongSeconds(pingSeconds: number): number {
   return pingSeconds < 8 ? 4 : pingSeconds < 16 ? 8 : 16;
 }

@@ -9,16 +9,27 @@ export class Origins {
     this.#any = this.#allowed.has("*");
   }
 
-  /** A request without Origin comes from no page; a page of this server's own host is always welcome. */
+  /**
+   * A request without Origin comes from no page; a page of this server's own host is always
+   * welcome.
+   */
   allows(origin: string | null, host: string | null): boolean {
     if (origin === null || this.#any || this.#allowed.has(origin)) return true;
     return host !== null && hostOf(origin) === host;
   }
 
-  /** The CORS headers for an answer to `origin`; none when it is not allowed, so that the browser keeps the answer from the page. */
+  /**
+   * The CORS headers for an answer to `origin`; none when it is not allowed, so that the browser
+   * keeps the answer from the page.
+   */
   headers(origin: string, host: string | null): Readonly<Record<string, string>> {
     if (!this.allows(origin, host)) return { Vary: "Origin" };
-    return { Vary: "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Access-Control-Expose-Headers": EXPOSED };
+    return {
+      Vary: "Origin",
+      "Access-Control-Allow-Origin": origin,
+      "Access-Control-Allow-Credentials": "true",
+      "Access-Control-Expose-Headers": EXPOSED,
+    };
   }
 
   /** The answer to a preflight. */
@@ -29,14 +40,16 @@ export class Origins {
       headers: {
         ...headers,
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, If-None-Match",
+        "Access-Control-Allow-Headers":
+          "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, If-None-Match",
         "Access-Control-Max-Age": "86400",
       },
     });
   }
 }
 
-const EXPOSED = "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
+const EXPOSED =
+  "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
 
 function hostOf(origin: string): string | null {
   return URL.canParse(origin) ? new URL(origin).host : null;

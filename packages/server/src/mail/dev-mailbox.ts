@@ -8,7 +8,10 @@ export interface ReceivedMail extends Mail {
   readonly at: string;
 }
 
-/** Where mails go in dev mode when no provider is set: a page shows them, nothing leaves the machine. */
+/**
+ * Where mails go in dev mode when no provider is set: a page shows them, nothing leaves the
+ * machine.
+ */
 export class DevMailbox implements Mailer {
   readonly canSend = true;
   readonly #now: () => number;

@@ -35,7 +35,10 @@ export class HttpMailer implements Mailer {
     try {
       response = await fetch(url, {
         method: "POST",
-        headers: { "Content-Type": "application/json", ...(apiKey === null ? {} : { Authorization: `Bearer ${apiKey}` }) },
+        headers: {
+          "Content-Type": "application/json",
+          ...(apiKey === null ? {} : { Authorization: `Bearer ${apiKey}` }),
+        },
         body: JSON.stringify(body({ from: this.#from, ...mail })),
         redirect: "manual",
         signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -51,10 +54,17 @@ export class HttpMailer implements Mailer {
 }
 
 export function resendApi(apiKey: string, url = "https://api.resend.com/emails"): HttpMailApi {
-  return { url, apiKey, body: ({ from, to, subject, text, html }) => ({ from, to: [to], subject, text, html }) };
+  return {
+    url,
+    apiKey,
+    body: ({ from, to, subject, text, html }) => ({ from, to: [to], subject, text, html }),
+  };
 }
 
-export function sendgridApi(apiKey: string, url = "https://api.sendgrid.com/v3/mail/send"): HttpMailApi {
+export function sendgridApi(
+  apiKey: string,
+  url = "https://api.sendgrid.com/v3/mail/send",
+): HttpMailApi {
   return {
     url,
     apiKey,
@@ -77,5 +87,7 @@ export function webhookApi(url: string, apiKey: string | null): HttpMailApi {
 /** `Pylon <no-reply@example.com>` in its parts. */
 function parseAddress(address: string): { email: string; name?: string } {
   const [, name = "", email = ""] = /^(.*)<([^<>]+)>$/.exec(address) ?? [];
-  return email === "" ? { email: address } : { email, ...(name.trim() === "" ? {} : { name: name.trim() }) };
+  return email === ""
+    ? { email: address }
+    : { email, ...(name.trim() === "" ? {} : { name: name.trim() }) };
 }

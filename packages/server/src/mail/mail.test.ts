@@ -6,7 +6,12 @@ import type { Mail } from "./mailer.ts";
 import { openMailer } from "./open-mailer.ts";
 import { renderMail } from "./templates.ts";
 
-const MAIL: Mail = { to: "ann@example.com", subject: "Your code", text: "It is 123456.", html: "<p>It is 123456.</p>" };
+const MAIL: Mail = {
+  to: "ann@example.com",
+  subject: "Your code",
+  text: "It is 123456.",
+  html: "<p>It is 123456.</p>",
+};
 const FROM = "Shop <shop@example.com>";
 
 interface Received {
@@ -25,16 +30,28 @@ beforeAll(() => {
     port: 0,
     hostname: "127.0.0.1",
     fetch: async (request) => {
-      received.push({ path: new URL(request.url).pathname, headers: request.headers.toJSON(), body: await request.json() });
+      received.push({
+        path: new URL(request.url).pathname,
+        headers: request.headers.toJSON(),
+        body: await request.json(),
+      });
       const status = answers.shift() ?? 200;
-      return new Response("{}", { status, headers: status === 302 ? { Location: "http://127.0.0.1:1/" } : {} });
+      return new Response("{}", {
+        status,
+        headers: status === 302 ? { Location: "http://127.0.0.1:1/" } : {},
+      });
     },
   });
 });
 afterAll(() => receiver.stop(true));
 
 const lines: string[] = [];
-const log = new Log({ level: "debug", format: "json", now: Date.now, write: (line) => lines.push(line) });
+const log = new Log({
+  level: "debug",
+  format: "json",
+  now: Date.now,
+  write: (line) => lines.push(line),
+});
 
 function emailOf(env: Record<string, string>): Config["email"] {
   return loadConfig({ PYLON_EMAIL_FROM: FROM, ...env }).email;
@@ -49,7 +66,11 @@ function mailer(env: Record<string, string>): ReturnType<typeof openMailer> {
 describe("a provider's API", () => {
   const url = (): string => `${receiver.url.href}mails`;
   const providers: [string, Record<string, string>, unknown][] = [
-    ["resend", { PYLON_EMAIL_API_KEY: "the-key" }, { from: FROM, to: [MAIL.to], subject: MAIL.subject, text: MAIL.text, html: MAIL.html }],
+    [
+      "resend",
+      { PYLON_EMAIL_API_KEY: "the-key" },
+      { from: FROM, to: [MAIL.to], subject: MAIL.subject, text: MAIL.text, html: MAIL.html },
+    ],
     [
       "sendgrid",
       { PYLON_EMAIL_API_KEY: "the-key" },
@@ -66,46 +87,83 @@ describe("a provider's API", () => {
     ["webhook", { PYLON_EMAIL_API_KEY: "the-key" }, { from: FROM, ...MAIL }],
   ];
 
-  test.each(providers)("%s gets the mail in its form, with the key as bearer", async (provider, env, body) => {
-    await mailer({ PYLON_EMAIL_PROVIDER: provider, PYLON_EMAIL_HTTP_URL: url(), ...env }).send(MAIL);
-    expect(received.map(({ path, headers, body: got }) => [path, headers["authorization"], got])).toEqual([["/mails", "Bearer the-key", body]]);
-  });
+  test.each(providers)(
+    "%s gets the mail in its form, with the key as bearer",
+    async (provider, env, body) => {
+      await mailer({ PYLON_EMAIL_PROVIDER: provider, PYLON_EMAIL_HTTP_URL: url(), ...env }).send(
+        MAIL,
+      );
+      expect(
+        received.map(({ path, headers, body: got }) => [path, headers["authorization"], got]),
+      ).toEqual([["/mails", "Bearer the-key", body]]);
+    },
+  );
 
   test("that is busy is asked twice more", async () => {
-    const resend = mailer({ PYLON_EMAIL_PROVIDER: "resend", PYLON_EMAIL_API_KEY: "the-key", PYLON_EMAIL_HTTP_URL: url() });
+    const resend = mailer({
+      PYLON_EMAIL_PROVIDER: "resend",
+      PYLON_EMAIL_API_KEY: "the-key",
+      PYLON_EMAIL_HTTP_URL: url(),
+    });
     answers = [503, 429];
     await resend.send(MAIL);
     expect(received).toHaveLength(3);
   });
 
   test("that refuses, or sends elsewhere, is asked once; the log says why, without key, code or address", async () => {
-    const resend = mailer({ PYLON_EMAIL_PROVIDER: "resend", PYLON_EMAIL_API_KEY: "the-key", PYLON_EMAIL_HTTP_URL: url() });
+    const resend = mailer({
+      PYLON_EMAIL_PROVIDER: "resend",
+      PYLON_EMAIL_API_KEY: "the-key",
+      PYLON_EMAIL_HTTP_URL: url(),
+    });
     for (const status of [401, 302]) {
       answers = [status];
       received = [];
       lines.length = 0;
-      await expect(resend.send(MAIL)).rejects.toMatchObject({ code: "EMAIL_NOT_SENT", status: 503 });
+      await expect(resend.send(MAIL)).rejects.toMatchObject({
+        code: "EMAIL_NOT_SENT",
+        status: 503,
+      });
       expect(received).toHaveLength(1);
       expect(lines.join()).toContain(`the provider answered ${status}`);
-      for (const secret of ["the-key", "123456", "ann@"]) expect(lines.join()).not.toContain(secret);
+      for (const secret of ["the-key", "123456", "ann@"])
+        expect(lines.join()).not.toContain(secret);
     }
   });
 
   test("of Amazon is spoken to with a signature", async () => {
-    const ses = openMailer(loadConfig({ PYLON_EMAIL_FROM: FROM, PYLON_EMAIL_PROVIDER: "ses", PYLON_EMAIL_HTTP_URL: receiver.url.href, AWS_REGION: "eu-west-1" }).email, { dev: false, now: Date.now, log });
+    const ses = openMailer(
+      loadConfig({
+        PYLON_EMAIL_FROM: FROM,
+        PYLON_EMAIL_PROVIDER: "ses",
+        PYLON_EMAIL_HTTP_URL: receiver.url.href,
+        AWS_REGION: "eu-west-1",
+      }).email,
+      { dev: false, now: Date.now, log },
+    );
     received = [];
-    const before = { id: process.env["AWS_ACCESS_KEY_ID"], secret: process.env["AWS_SECRET_ACCESS_KEY"] };
+    const before = {
+      id: process.env["AWS_ACCESS_KEY_ID"],
+      secret: process.env["AWS_SECRET_ACCESS_KEY"],
+    };
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
     try {
       await ses.send(MAIL);
     } finally {
-      for (const [name, value] of [["AWS_ACCESS_KEY_ID", before.id], ["AWS_SECRET_ACCESS_KEY", before.secret]] as const) {
+      for (const [name, value] of [
+        ["AWS_ACCESS_KEY_ID", before.id],
+        ["AWS_SECRET_ACCESS_KEY", before.secret],
+      ] as const) {
         if (value === undefined) delete process.env[name];
         else process.env[name] = value;
       }
     }
     expect(received[0]?.headers["authorization"]).toContain("/eu-west-1/ses/aws4_request");
-    expect(received[0]?.body).toMatchObject({ FromEmailAddress: FROM, Destination: { ToAddresses: [MAIL.to] }, Content: { Simple: { Subject: { Data: MAIL.subject }, Body: { Text: { Data: MAIL.text } } } } });
+    expect(received[0]?.body).toMatchObject({
+      FromEmailAddress: FROM,
+      Destination: { ToAddresses: [MAIL.to] },
+      Content: { Simple: { Subject: { Data: MAIL.subject }, Body: { Text: { Data: MAIL.text } } } },
+    });
   });
 });
 
@@ -133,10 +191,20 @@ describe("SMTP", () => {
     try {
       // The server's certificate is its own: only a test takes it.
       process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
-      await mailer({ PYLON_SMTP_URL: `smtp://pylon:${encodeURIComponent("p@ss/word")}@127.0.0.1:${port}` }).send(MAIL);
-      expect(seen).toMatchObject([{ user: "pylon", isTls: true, raw: expect.stringContaining("From: Shop <shop@example.com>") }]);
+      await mailer({
+        PYLON_SMTP_URL: `smtp://pylon:${encodeURIComponent("p@ss/word")}@127.0.0.1:${port}`,
+      }).send(MAIL);
+      expect(seen).toMatchObject([
+        {
+          user: "pylon",
+          isTls: true,
+          raw: expect.stringContaining("From: Shop <shop@example.com>"),
+        },
+      ]);
       lines.length = 0;
-      await expect(mailer({ PYLON_SMTP_URL: `smtp://pylon:wrong-password@127.0.0.1:${port}` }).send(MAIL)).rejects.toMatchObject({ code: "EMAIL_NOT_SENT" });
+      await expect(
+        mailer({ PYLON_SMTP_URL: `smtp://pylon:wrong-password@127.0.0.1:${port}` }).send(MAIL),
+      ).rejects.toMatchObject({ code: "EMAIL_NOT_SENT" });
       expect(lines.join()).toContain("EAUTH");
       expect(lines.join()).not.toContain("wrong-password");
     } finally {
@@ -146,13 +214,24 @@ describe("SMTP", () => {
   });
 
   test("that is not there is an error, soon", async () => {
-    await expect(mailer({ PYLON_SMTP_URL: "smtp://127.0.0.1:1" }).send(MAIL)).rejects.toMatchObject({ code: "EMAIL_NOT_SENT" });
+    await expect(mailer({ PYLON_SMTP_URL: "smtp://127.0.0.1:1" }).send(MAIL)).rejects.toMatchObject(
+      { code: "EMAIL_NOT_SENT" },
+    );
   });
 });
 
 test("an address or a subject of two lines is refused", async () => {
-  const webhook = mailer({ PYLON_EMAIL_PROVIDER: "webhook", PYLON_EMAIL_HTTP_URL: receiver.url.href });
-  for (const wrong of [{ to: "a@example.com\r\nBcc: b@example.com" }, { subject: "x\nBcc: b@example.com" }]) await expect(webhook.send({ ...MAIL, ...wrong })).rejects.toMatchObject({ code: "INVALID_DATA" });
+  const webhook = mailer({
+    PYLON_EMAIL_PROVIDER: "webhook",
+    PYLON_EMAIL_HTTP_URL: receiver.url.href,
+  });
+  for (const wrong of [
+    { to: "a@example.com\r\nBcc: b@example.com" },
+    { subject: "x\nBcc: b@example.com" },
+  ])
+    await expect(webhook.send({ ...MAIL, ...wrong })).rejects.toMatchObject({
+      code: "INVALID_DATA",
+    });
   expect(received).toEqual([]);
 });
 
@@ -174,16 +253,27 @@ test("without a provider there is a mailbox in dev mode, and none else", async (
   await dev.send(MAIL);
   expect(lines.join()).toContain("/studio/mail");
   expect(lines.join()).not.toContain("123456");
-  await expect(openMailer(null, { dev: false, now: Date.now, log }).send(MAIL)).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
+  await expect(
+    openMailer(null, { dev: false, now: Date.now, log }).send(MAIL),
+  ).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
 });
 
 test("what stands in a mail is text, in the app's own words where it has some", () => {
   const nasty = "<script>alert(1)</script>";
-  const { subject, text, html } = renderMail("invitation", { appName: nasty, organization: nasty, inviter: '"><img>', link: 'https://example.com/"onclick="x' });
+  const { subject, text, html } = renderMail("invitation", {
+    appName: nasty,
+    organization: nasty,
+    inviter: '"><img>',
+    link: 'https://example.com/"onclick="x',
+  });
   expect(html).not.toMatch(/<script|<img|"onclick/);
   expect(text).toContain("https://example.com/");
   expect(subject).toContain("Join");
-  const own = renderMail("sign-in-code", { appName: "Shop", code: "123456" }, { "sign-in-code": ({ code }) => ({ subject: "Hi", text: `<${String(code)}>` }) });
+  const own = renderMail(
+    "sign-in-code",
+    { appName: "Shop", code: "123456" },
+    { "sign-in-code": ({ code }) => ({ subject: "Hi", text: `<${String(code)}>` }) },
+  );
   expect(own).toMatchObject({ subject: "Hi", text: "<123456>" });
   expect(own.html).toContain("&lt;123456&gt;");
 });

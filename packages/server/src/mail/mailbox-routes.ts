@@ -4,28 +4,48 @@ import type { DevMailbox, ReceivedMail } from "./dev-mailbox.ts";
 import { escapeHtml } from "./escape-html.ts";
 import script from "./mailbox.text.js" with { type: "text" };
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'";
+const POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'";
 
 /** The page that shows what dev mode did not send. */
 export function mailboxRoutes(mailbox: DevMailbox): Route[] {
   const page = (): Answer =>
     new Response(pageOf(mailbox.mails), {
-      headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": POLICY },
+      headers: {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": POLICY,
+      },
     });
-  const asset = (): Answer => new Response(script, { headers: { "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache" } });
+  const asset = (): Answer =>
+    new Response(script, {
+      headers: { "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache" },
+    });
   return [
     { method: "GET", path: "/studio/mail", access: "admin-or-dev", quiet: true, handle: page },
-    { method: "GET", path: "/studio/mail.json", access: "admin-or-dev", quiet: true, handle: () => json(mailbox.mails) },
+    {
+      method: "GET",
+      path: "/studio/mail.json",
+      access: "admin-or-dev",
+      quiet: true,
+      handle: () => json(mailbox.mails),
+    },
     { method: "GET", path: "/studio/mail.js", access: "admin-or-dev", quiet: true, handle: asset },
   ];
 }
 
 function pageOf(mails: readonly ReceivedMail[]): string {
-  const body = mails.length === 0 ? "<p class=empty>No mail yet. What your app sends in dev mode arrives here.</p>" : mails.map(mailOf).join("");
+  const body =
+    mails.length === 0
+      ? "<p class=empty>No mail yet. What your app sends in dev mode arrives here.</p>"
+      : mails.map(mailOf).join("");
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Mail</title><style>${STYLE}</style><script type="module" src="/studio/mail.js"></script><main><h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`;
 }
 
-/** The HTML part runs nothing and reaches nothing: it is in a frame that may only open its links, in tabs of their own. */
+/**
+ * The HTML part runs nothing and reaches nothing: it is in a frame that may only open its links, in
+ * tabs of their own.
+ */
 function mailOf({ id, to, subject, text, html, at }: ReceivedMail, index: number): string {
   return `<details data-mail="${id} ${escapeHtml(at)}"${index === 0 ? " open" : ""}><summary><b>${escapeHtml(subject)}</b><span>to ${escapeHtml(to)} <time>${at.slice(11, 19)}</time></span></summary><pre>${linked(text)}</pre><iframe title="HTML part" sandbox="allow-popups allow-popups-to-escape-sandbox" srcdoc="${escapeHtml(withLinksOutside(html))}"></iframe></details>`;
 }
@@ -36,7 +56,10 @@ function withLinksOutside(html: string): string {
 }
 
 function linked(text: string): string {
-  return escapeHtml(text).replaceAll(/https?:\/\/[^\s<]+/g, (url) => `<a href="${url}" target="_blank" rel="noreferrer">${url}</a>`);
+  return escapeHtml(text).replaceAll(
+    /https?:\/\/[^\s<]+/g,
+    (url) => `<a href="${url}" target="_blank" rel="noreferrer">${url}</a>`,
+  );
 }
 
 const STYLE = `:root{color-scheme:light dark}body{margin:0;font:15px/1.5 system-ui,sans-serif;background:Canvas;color:CanvasText}main{max-width:760px;margin:2rem auto;padding:0 1rem}

@@ -4,5 +4,10 @@ import type { Mailer } from "./mailer.ts";
 /** A server that nobody told how to send mail. */
 export const NO_MAILER: Mailer = {
   canSend: false,
-  send: () => Promise.reject(new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", { hint: "Set PYLON_EMAIL_PROVIDER." })),
+  send: () =>
+    Promise.reject(
+      new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", {
+        hint: "Set PYLON_EMAIL_PROVIDER.",
+      }),
+    ),
 };

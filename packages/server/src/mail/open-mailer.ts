@@ -11,7 +11,15 @@ import { SesMailer } from "./ses-mailer.ts";
 import { SmtpMailer } from "./smtp-mailer.ts";
 
 /** The mailer that the environment asks for: without one a mailbox in dev mode, and none else. */
-export function openMailer(config: EmailConfig | null, options: { readonly dev: boolean; readonly now: () => number; readonly log: Log; readonly counts?: MailCounts }): Mailer {
+export function openMailer(
+  config: EmailConfig | null,
+  options: {
+    readonly dev: boolean;
+    readonly now: () => number;
+    readonly log: Log;
+    readonly counts?: MailCounts;
+  },
+): Mailer {
   const { dev, now, log, counts = { sent: 0, failed: 0 } } = options;
   if (config !== null) return new CheckedMailer(mailerOf(config), log, counts);
   if (!dev) return NO_MAILER;
@@ -39,7 +47,9 @@ function mailerOf(config: EmailConfig): Mailer {
   }
 }
 
-/** Refuses what could become another header, and logs what went wrong without who was written to. */
+/**
+ * Refuses what could become another header, and logs what went wrong without who was written to.
+ */
 class CheckedMailer implements Mailer {
   readonly #mailer: Mailer;
   readonly #log: Log;
@@ -56,13 +66,19 @@ class CheckedMailer implements Mailer {
   }
 
   async send(mail: Mail): Promise<void> {
-    if (/[\r\n]/.test(mail.to + mail.subject)) throw new PylonError("INVALID_DATA", "An address and a subject are one line each.", { field: "to" });
+    if (/[\r\n]/.test(mail.to + mail.subject))
+      throw new PylonError("INVALID_DATA", "An address and a subject are one line each.", {
+        field: "to",
+      });
     try {
       await inSpan("mail", "client", {}, () => this.#mailer.send(mail));
       this.#counts.sent += 1;
     } catch (error) {
       this.#counts.failed += 1;
-      this.#log.warn("a mail was not sent", { reason: error instanceof MailFailure ? error.reason : String(error), domain: mail.to.split("@").at(-1) });
+      this.#log.warn("a mail was not sent", {
+        reason: error instanceof MailFailure ? error.reason : String(error),
+        domain: mail.to.split("@").at(-1),
+      });
       throw error;
     }
   }

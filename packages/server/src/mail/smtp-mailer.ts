@@ -11,7 +11,10 @@ export class SmtpMailer implements Mailer {
   readonly #from: string;
   #transport: Promise<Transporter> | undefined;
 
-  /** @param url `smtp://user:password@host:587` (TLS when the server offers it) or `smtps://` (TLS from the start) */
+  /**
+   * @param url `smtp://user:password@host:587` (TLS when the server offers it) or `smtps://` (TLS
+   *   from the start)
+   */
   constructor(url: string, from: string) {
     this.#url = url;
     this.#from = from;
@@ -22,7 +25,11 @@ export class SmtpMailer implements Mailer {
     try {
       await transport.sendMail({ from: this.#from, ...mail });
     } catch (error) {
-      throw new MailFailure(error instanceof Error ? `${"code" in error ? String(error.code) : error.name}: ${withoutCredentials(error.message, this.#url)}` : "unknown");
+      throw new MailFailure(
+        error instanceof Error
+          ? `${"code" in error ? String(error.code) : error.name}: ${withoutCredentials(error.message, this.#url)}`
+          : "unknown",
+      );
     }
   }
 
@@ -35,7 +42,9 @@ export class SmtpMailer implements Mailer {
       port: Number(port) || (isTls ? 465 : 587),
       secure: isTls,
       requireTLS: searchParams.get("requireTLS") === "true",
-      ...(username === "" ? {} : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
+      ...(username === ""
+        ? {}
+        : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
       connectionTimeout: TIMEOUT_MS,
       greetingTimeout: TIMEOUT_MS,
       socketTimeout: TIMEOUT_MS,
@@ -48,5 +57,7 @@ export class SmtpMailer implements Mailer {
 
 function withoutCredentials(text: string, url: string): string {
   const { password } = new URL(url);
-  return password === "" ? text : text.replaceAll(decodeURIComponent(password), "***").replaceAll(password, "***");
+  return password === ""
+    ? text
+    : text.replaceAll(decodeURIComponent(password), "***").replaceAll(password, "***");
 }

@@ -8,12 +8,18 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Counts by labels; what the library adds to a count costs more than the rest of what a request passes. */
+/**
+ * Counts by labels; what the library adds to a count costs more than the rest of what a request
+ * passes.
+ */
 export class Counter {
   readonly name: string;
   readonly #help: string;
   readonly #labelNames: readonly string[];
-  readonly #counts = new Map<string, { readonly labels: Readonly<Record<string, string>>; value: number }>();
+  readonly #counts = new Map<
+    string,
+    { readonly labels: Readonly<Record<string, string>>; value: number }
+  >();
 
   /** A counter without labels begins at 0; one with labels shows a series once it was counted. */
   constructor(name: string, help: string, labelNames: readonly string[] = []) {
@@ -27,12 +33,24 @@ export class Counter {
   add(labelValues: readonly string[] = [], amount = 1): void {
     const key = labelValues.length === 1 ? (labelValues[0] ?? "") : labelValues.join("\n");
     const known = this.#counts.get(key);
-    if (known === undefined) this.#counts.set(key, { labels: Object.fromEntries(this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""])), value: amount });
+    if (known === undefined)
+      this.#counts.set(key, {
+        labels: Object.fromEntries(
+          this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""]),
+        ),
+        value: amount,
+      });
     else known.value += amount;
   }
 
   async get(): Promise<Scraped> {
-    return { name: this.name, help: this.#help, type: "counter" as never, aggregator: "sum", values: [...this.#counts.values()] };
+    return {
+      name: this.name,
+      help: this.#help,
+      type: "counter" as never,
+      aggregator: "sum",
+      values: [...this.#counts.values()],
+    };
   }
 }
 
@@ -43,7 +61,12 @@ export class ReadMetric {
   readonly #type: "counter" | "gauge";
   readonly #read: () => number | readonly Sample[] | Promise<number | readonly Sample[]>;
 
-  constructor(type: "counter" | "gauge", name: string, help: string, read: () => number | readonly Sample[] | Promise<number | readonly Sample[]>) {
+  constructor(
+    type: "counter" | "gauge",
+    name: string,
+    help: string,
+    read: () => number | readonly Sample[] | Promise<number | readonly Sample[]>,
+  ) {
     this.name = name;
     this.#help = help;
     this.#type = type;
@@ -53,7 +76,13 @@ export class ReadMetric {
   async get(): Promise<Scraped> {
     const read = await this.#read();
     const values = typeof read === "number" ? [{ labels: {}, value: read }] : [...read];
-    return { name: this.name, help: this.#help, type: this.#type as never, aggregator: "sum", values };
+    return {
+      name: this.name,
+      help: this.#help,
+      type: this.#type as never,
+      aggregator: "sum",
+      values,
+    };
   }
 }
 

@@ -11,8 +11,9 @@ interface Series {
 }
 
 /**
- * A Prometheus histogram of durations. The library's own costs some microseconds for each observation, more than the rest of what a
- * request passes; this one only counts, and leaves names and text to the library when it is scraped.
+ * A Prometheus histogram of durations. The library's own costs some microseconds for each
+ * observation, more than the rest of what a request passes; this one only counts, and leaves names
+ * and text to the library when it is scraped.
  */
 export class DurationHistogram {
   readonly name: string;
@@ -31,7 +32,13 @@ export class DurationHistogram {
     const key = labelValues.join("\n");
     let series = this.#series.get(key);
     if (series === undefined) {
-      series = { labels: Object.fromEntries(this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""])), counts: new Float64Array(BOUNDS.length + 1), sum: 0 };
+      series = {
+        labels: Object.fromEntries(
+          this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""]),
+        ),
+        counts: new Float64Array(BOUNDS.length + 1),
+        sum: 0,
+      };
       this.#series.set(key, series);
     }
     let bucket = 0;
@@ -43,7 +50,13 @@ export class DurationHistogram {
   /** What the library's registry asks of a metric. */
   async get(): Promise<Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">> {
     const values = [...this.#series.values()].flatMap((series) => this.#valuesOf(series));
-    return { name: this.name, help: this.#help, type: "histogram" as never, aggregator: "sum", values };
+    return {
+      name: this.name,
+      help: this.#help,
+      type: "histogram" as never,
+      aggregator: "sum",
+      values,
+    };
   }
 
   #valuesOf({ labels, counts, sum }: Series): MetricValueWithName<string>[] {
@@ -52,6 +65,10 @@ export class DurationHistogram {
       total += counts[index] ?? 0;
       return { metricName: `${this.name}_bucket`, labels: { ...labels, le }, value: total };
     });
-    return [...buckets, { metricName: `${this.name}_sum`, labels, value: sum }, { metricName: `${this.name}_count`, labels, value: total }];
+    return [
+      ...buckets,
+      { metricName: `${this.name}_sum`, labels, value: sum },
+      { metricName: `${this.name}_count`, labels, value: total },
+    ];
   }
 }

@@ -20,7 +20,9 @@ export class EventLoopDelay {
     clearInterval(this.#timer);
   }
 
-  /** The longest delay of the last one to two minutes, in seconds: the same for everybody who asks. */
+  /**
+   * The longest delay of the last one to two minutes, in seconds: the same for everybody who asks.
+   */
   get longest(): number {
     return Math.max(this.#longest, this.#before);
   }

@@ -9,7 +9,10 @@ export interface ExportQueueOptions<T> {
 const MAX_WAITING = 4096;
 const MAX_BATCH = 512;
 
-/** What waits to be exported: bounded, in batches, one after another. What does not fit is dropped and counted, never waited for. */
+/**
+ * What waits to be exported: bounded, in batches, one after another. What does not fit is dropped
+ * and counted, never waited for.
+ */
 export class ExportQueue<T> {
   readonly #options: ExportQueueOptions<T>;
   #waiting: T[] = [];
@@ -39,11 +42,15 @@ export class ExportQueue<T> {
     else this.#timer ??= timerOf(() => void this.#send(), this.#options.delayMs);
   }
 
-  /** Answers when everything that waits was tried, or after `withinMs` milliseconds; takes nothing more. */
+  /**
+   * Answers when everything that waits was tried, or after `withinMs` milliseconds; takes nothing
+   * more.
+   */
   async close(withinMs: number): Promise<void> {
     this.#isClosed = true;
     const all = async (): Promise<void> => {
-      while (this.#waiting.length > 0 || this.#sending !== null) await (this.#sending ?? this.#send());
+      while (this.#waiting.length > 0 || this.#sending !== null)
+        await (this.#sending ?? this.#send());
     };
     await Promise.race([all(), new Promise((resolve) => timerOf(() => resolve(null), withinMs))]);
     clearTimeout(this.#timer);
@@ -55,13 +62,15 @@ export class ExportQueue<T> {
     this.#sending ??= this.#sendBatch().finally(() => {
       this.#sending = null;
       if (this.#waiting.length >= MAX_BATCH) void this.#send();
-      else if (this.#waiting.length > 0) this.#timer ??= timerOf(() => void this.#send(), this.#options.delayMs);
+      else if (this.#waiting.length > 0)
+        this.#timer ??= timerOf(() => void this.#send(), this.#options.delayMs);
     });
     return this.#sending;
   }
 
   async #sendBatch(): Promise<void> {
-    const batch = this.#waiting.length <= MAX_BATCH ? this.#waiting : this.#waiting.slice(0, MAX_BATCH);
+    const batch =
+      this.#waiting.length <= MAX_BATCH ? this.#waiting : this.#waiting.slice(0, MAX_BATCH);
     this.#waiting = this.#waiting.slice(batch.length);
     try {
       await this.#options.send(batch);

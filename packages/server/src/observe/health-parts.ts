@@ -6,7 +6,9 @@ import type { Feed } from "../sync/feed.ts";
 import type { Part } from "./health.ts";
 import type { Log } from "./log.ts";
 
-/** When the oldest change that waits is older than this, in milliseconds, the feed counts as behind. */
+/**
+ * When the oldest change that waits is older than this, in milliseconds, the feed counts as behind.
+ */
 const FEED_BEHIND_MS = 10_000;
 
 export interface HealthPartsOptions {
@@ -22,7 +24,12 @@ export interface HealthPartsOptions {
 export function healthParts({ store, feed, storage, backend, log }: HealthPartsOptions): Part[] {
   const parts: Part[] = [
     { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
-    { name: "feed", isNeeded: false, check: () => (!store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up") },
+    {
+      name: "feed",
+      isNeeded: false,
+      check: () =>
+        !store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up",
+    },
     {
       name: "files",
       isNeeded: false,
@@ -30,10 +37,19 @@ export function healthParts({ store, feed, storage, backend, log }: HealthPartsO
       // The others tell of themselves.
       onChange: (state, reason) => {
         if (state === "up") log.info("files are back");
-        else log.warn("files can't be relied on", { state, ...(reason === undefined ? {} : { reason: reasonOf(reason) }) });
+        else
+          log.warn("files can't be relied on", {
+            state,
+            ...(reason === undefined ? {} : { reason: reasonOf(reason) }),
+          });
       },
     },
   ];
-  if (backend !== null) parts.push({ name: backend.part, isNeeded: false, check: () => (backend.isUp ? "up" : "lost") });
+  if (backend !== null)
+    parts.push({
+      name: backend.part,
+      isNeeded: false,
+      check: () => (backend.isUp ? "up" : "lost"),
+    });
   return parts;
 }

@@ -8,7 +8,12 @@ export interface Part {
   readonly isNeeded: boolean;
   /** What is wrong, by itself or by its answer; a rejection means `down`. */
   readonly check: () => PartState | Promise<PartState>;
-  /** Told when an answer differs from the one before, at first from `up`; for parts that nothing else speaks of. @param reason what `check` was rejected with */
+  /**
+   * Told when an answer differs from the one before, at first from `up`; for parts that nothing
+   * else speaks of.
+   *
+   * @param reason what `check` was rejected with
+   */
   readonly onChange?: (state: PartState, reason?: unknown) => void;
 }
 
@@ -17,11 +22,16 @@ export interface HealthReport {
   readonly parts: Readonly<Record<string, PartState>>;
 }
 
-/** The longest a part may take to answer, and how long what it answered is good, in milliseconds. */
+/**
+ * The longest a part may take to answer, and how long what it answered is good, in milliseconds.
+ */
 const PATIENCE_MS = 2_000;
 const FRESH_MS = 1_000;
 
-/** The state of the parts: asked all at once, bounded in time, and not more than once a second, so that probes can't load what they probe. */
+/**
+ * The state of the parts: asked all at once, bounded in time, and not more than once a second, so
+ * that probes can't load what they probe.
+ */
 export class Health {
   readonly #parts: readonly Part[];
   readonly #last = new Map<Part, PartState>();
@@ -43,12 +53,18 @@ export class Health {
     this.#asked ??= this.#ask();
     const states = await this.#asked;
     const parts = { server: "up" as const, ...states };
-    if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up")) return { status: "unready", parts };
-    return { status: Object.values(parts).every((state) => state === "up") ? "ready" : "degraded", parts };
+    if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up"))
+      return { status: "unready", parts };
+    return {
+      status: Object.values(parts).every((state) => state === "up") ? "ready" : "degraded",
+      parts,
+    };
   }
 
   async #ask(): Promise<Readonly<Record<string, PartState>>> {
-    const states = await Promise.all(this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const));
+    const states = await Promise.all(
+      this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const),
+    );
     const timer = setTimeout(() => {
       this.#asked = null;
     }, FRESH_MS);
@@ -65,7 +81,9 @@ export class Health {
   }
 }
 
-async function look({ check }: Part): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
+async function look({
+  check,
+}: Part): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<PartState>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS);

@@ -7,7 +7,11 @@ import type { LogTail } from "./log-tail.ts";
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
-const HEADERS = { "Content-Type": "application/x-ndjson", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
+const HEADERS = {
+  "Content-Type": "application/x-ndjson",
+  "Cache-Control": "no-store",
+  "X-Accel-Buffering": "no",
+};
 
 /** What this replica logged last, and with `follow=1` what it logs from now on. */
 export function logRoutes(tail: LogTail): Route[] {
@@ -19,8 +23,15 @@ export function logRoutes(tail: LogTail): Route[] {
       quiet: true,
       handle: (context) => {
         const [level, limit] = [levelOf(context), limitOf(context)];
-        if (isFollowing(context)) return new Response(tail.follow(level, limit), { headers: HEADERS });
-        return new Response(tail.recent(level, limit).map((line) => `${line}\n`).join(""), { headers: HEADERS });
+        if (isFollowing(context))
+          return new Response(tail.follow(level, limit), { headers: HEADERS });
+        return new Response(
+          tail
+            .recent(level, limit)
+            .map((line) => `${line}\n`)
+            .join(""),
+          { headers: HEADERS },
+        );
       },
     },
   ];
@@ -29,7 +40,11 @@ export function logRoutes(tail: LogTail): Route[] {
 function levelOf(context: RequestContext): LogLevel {
   const given = context.query("level") ?? "debug";
   const level = LEVELS.find((known) => known === given);
-  if (level === undefined) throw new PylonError("INVALID_QUERY", `There is no level "${given}".`, { field: "level", hint: `Use ${LEVELS.join(", ")}.` });
+  if (level === undefined)
+    throw new PylonError("INVALID_QUERY", `There is no level "${given}".`, {
+      field: "level",
+      hint: `Use ${LEVELS.join(", ")}.`,
+    });
   return level;
 }
 
@@ -37,12 +52,20 @@ function limitOf(context: RequestContext): number {
   const given = context.query("limit");
   if (given === null) return DEFAULT_LIMIT;
   const limit = Number(given);
-  if (!/^\d+$/.test(given) || limit > MAX_LIMIT) throw new PylonError("INVALID_QUERY", `limit is "${given}".`, { field: "limit", hint: `It is a whole number from 0 to ${MAX_LIMIT}.` });
+  if (!/^\d+$/.test(given) || limit > MAX_LIMIT)
+    throw new PylonError("INVALID_QUERY", `limit is "${given}".`, {
+      field: "limit",
+      hint: `It is a whole number from 0 to ${MAX_LIMIT}.`,
+    });
   return limit;
 }
 
 function isFollowing(context: RequestContext): boolean {
   const given = context.query("follow") ?? "0";
-  if (given !== "0" && given !== "1") throw new PylonError("INVALID_QUERY", `follow is "${given}".`, { field: "follow", hint: "It is 1 or 0." });
+  if (given !== "0" && given !== "1")
+    throw new PylonError("INVALID_QUERY", `follow is "${given}".`, {
+      field: "follow",
+      hint: "It is 1 or 0.",
+    });
   return given === "1";
 }

@@ -17,19 +17,31 @@ test("it keeps the newest lines only, by number and by size", () => {
 test("a reader that does not read is told so and cut off, and the log goes on", async () => {
   const tail = new LogTail();
   const stream = tail.follow("debug", 0);
-  for (let index = 0; index < 1_000; index += 1) tail.add("info", JSON.stringify({ text: "x".repeat(10_000) }));
+  for (let index = 0; index < 1_000; index += 1)
+    tail.add("info", JSON.stringify({ text: "x".repeat(10_000) }));
   const text = await new Response(stream).text();
   expect(text.length).toBeLessThan(4 * 1024 * 1024);
   expect(text.trimEnd().split("\n").at(-1)).toContain("cut off");
 });
 
-test.each(["json", "text"] as const)("with the format %s it has JSON, and with json the very lines of stderr", (format) => {
-  const written: string[] = [];
-  const log = new Log({ level: "info", format, now: () => 0, write: (line) => written.push(line) });
-  log.debug("below the level");
-  log.warn("slow", { ms: 3 });
-  log.error("broke", new Error("why"));
-  const lines = log.tail.recent("debug", 10);
-  expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(["slow", "broke"]);
-  if (format === "json") expect(lines).toEqual(written);
-});
+test.each(["json", "text"] as const)(
+  "with the format %s it has JSON, and with json the very lines of stderr",
+  (format) => {
+    const written: string[] = [];
+    const log = new Log({
+      level: "info",
+      format,
+      now: () => 0,
+      write: (line) => written.push(line),
+    });
+    log.debug("below the level");
+    log.warn("slow", { ms: 3 });
+    log.error("broke", new Error("why"));
+    const lines = log.tail.recent("debug", 10);
+    expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
+      "slow",
+      "broke",
+    ]);
+    if (format === "json") expect(lines).toEqual(written);
+  },
+);

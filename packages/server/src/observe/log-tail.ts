@@ -9,7 +9,10 @@ const MAX_READERS = 16;
 const MAX_WAITING_BYTES = 256 * 1024;
 /** A proxy must not take a quiet log for a dead connection. */
 const HEARTBEAT_MS = 15_000;
-const CUT_OFF = JSON.stringify({ level: "warn", message: "this reader of the log is too slow and is cut off: lines after this are missing" });
+const CUT_OFF = JSON.stringify({
+  level: "warn",
+  message: "this reader of the log is too slow and is cut off: lines after this are missing",
+});
 
 interface Line {
   readonly level: LogLevel;
@@ -23,7 +26,10 @@ interface Reader {
 
 const encoder = new TextEncoder();
 
-/** The newest lines of this process's log, for the admin: so many and no more, however much is logged and however slowly it is read. */
+/**
+ * The newest lines of this process's log, for the admin: so many and no more, however much is
+ * logged and however slowly it is read.
+ */
 export class LogTail {
   readonly #readers = new Set<Reader>();
   #lines: Line[] = [];
@@ -35,22 +41,34 @@ export class LogTail {
     this.#lines.push({ level, text });
     this.#characters += text.length;
     // A quarter at once: shifting a long list for each line costs more than the line.
-    if (this.#lines.length > MAX_LINES * 1.25 || this.#characters > MAX_CHARACTERS * 1.25) this.#shrink();
-    for (const reader of this.#readers) if (RANK[level] >= RANK[reader.level]) this.#send(reader, text);
+    if (this.#lines.length > MAX_LINES * 1.25 || this.#characters > MAX_CHARACTERS * 1.25)
+      this.#shrink();
+    for (const reader of this.#readers)
+      if (RANK[level] >= RANK[reader.level]) this.#send(reader, text);
   }
 
   /** The newest lines of this level or above, oldest first. */
   recent(level: LogLevel, limit: number): string[] {
-    return limit === 0 ? [] : this.#lines.filter((line) => RANK[line.level] >= RANK[level]).slice(-limit).map(({ text }) => text);
+    return limit === 0
+      ? []
+      : this.#lines
+          .filter((line) => RANK[line.level] >= RANK[level])
+          .slice(-limit)
+          .map(({ text }) => text);
   }
 
   /**
-   * The newest lines and then each as it is logged, a JSON object a line; empty lines keep the connection alive.
+   * The newest lines and then each as it is logged, a JSON object a line; empty lines keep the
+   * connection alive.
    *
    * @throws PylonError RATE_LIMITED when too many read already
    */
   follow(level: LogLevel, limit: number): ReadableStream<Uint8Array> {
-    if (this.#readers.size >= MAX_READERS) throw new PylonError("RATE_LIMITED", `${MAX_READERS} readers follow the log already.`, { hint: "End one of them.", extra: { retry_after_secs: 5 } });
+    if (this.#readers.size >= MAX_READERS)
+      throw new PylonError("RATE_LIMITED", `${MAX_READERS} readers follow the log already.`, {
+        hint: "End one of them.",
+        extra: { retry_after_secs: 5 },
+      });
     let reader: Reader;
     return new ReadableStream<Uint8Array>(
       {
@@ -59,7 +77,13 @@ export class LogTail {
           this.#readers.add(reader);
           this.#heartbeat ??= setInterval(() => this.#beat(), HEARTBEAT_MS);
           // Never nothing: the answer's head goes out with the first bytes.
-          controller.enqueue(encoder.encode(`\n${this.recent(level, limit).map((line) => `${line}\n`).join("")}`));
+          controller.enqueue(
+            encoder.encode(
+              `\n${this.recent(level, limit)
+                .map((line) => `${line}\n`)
+                .join("")}`,
+            ),
+          );
         },
         cancel: () => this.#remove(reader),
       },

@@ -24,7 +24,10 @@ export interface LogRecord {
   readonly span: Operation["span"];
 }
 
-/** The server's log. What is logged while a request is served has its `request_id`, and its trace's id where it is traced. Fields are for facts; never give it a token, a body or a row. */
+/**
+ * The server's log. What is logged while a request is served has its `request_id`, and its trace's
+ * id where it is traced. Fields are for facts; never give it a token, a body or a row.
+ */
 export class Log {
   readonly #options: LogOptions;
   /** The newest lines, for the admin. */
@@ -52,7 +55,11 @@ export class Log {
   }
   /** @param error its stack goes to the log, and nowhere else */
   error(message: string, error?: unknown, fields?: LogFields): void {
-    this.#log("error", message, error === undefined ? fields : { ...fields, error: describeError(error) });
+    this.#log(
+      "error",
+      message,
+      error === undefined ? fields : { ...fields, error: describeError(error) },
+    );
   }
 
   isOn(level: LogLevel): boolean {
@@ -66,21 +73,33 @@ export class Log {
     const time = new Date(at).toISOString();
     const all = operation === undefined ? fields : { ...fields, ...whereFrom(operation) };
     const line = JSON.stringify({ time, level, message, ...all });
-    this.#options.write(this.#options.format === "json" ? line : textLine(time, level, message, all));
+    this.#options.write(
+      this.#options.format === "json" ? line : textLine(time, level, message, all),
+    );
     this.tail.add(level, line);
     this.#exporter?.({ at, level, message, fields: all, span: operation?.span ?? null });
   }
 }
 
 function whereFrom({ requestId, span }: Operation): LogFields {
-  return { ...(requestId === null ? {} : { request_id: requestId }), ...(span === null ? {} : { trace_id: span.traceId, span_id: span.spanId }) };
+  return {
+    ...(requestId === null ? {} : { request_id: requestId }),
+    ...(span === null ? {} : { trace_id: span.traceId, span_id: span.spanId }),
+  };
 }
 
 function textLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return [time.slice(11, 23), level.toUpperCase().padEnd(5), message, ...rest.map(([name, value]) => `${name}=${String(value)}`)].join(" ");
+  return [
+    time.slice(11, 23),
+    level.toUpperCase().padEnd(5),
+    message,
+    ...rest.map(([name, value]) => `${name}=${String(value)}`),
+  ].join(" ");
 }
 
 function describeError(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
+  return error instanceof Error
+    ? (error.stack ?? `${error.name}: ${error.message}`)
+    : String(error);
 }

@@ -13,8 +13,17 @@ export interface LiveFigures {
   readonly uptimeSeconds: () => number;
   /** Open connections by transport. */
   readonly connections: () => Readonly<Record<string, number>>;
-  readonly feed: () => { readonly position: number; readonly delivered: number; readonly slowClients: number; readonly resyncs: number };
-  readonly store: () => { readonly conflicts: number; readonly pool: Readonly<Record<"open" | "idle" | "waiting", number>> | null; readonly queued: number | null };
+  readonly feed: () => {
+    readonly position: number;
+    readonly delivered: number;
+    readonly slowClients: number;
+    readonly resyncs: number;
+  };
+  readonly store: () => {
+    readonly conflicts: number;
+    readonly pool: Readonly<Record<"open" | "idle" | "waiting", number>> | null;
+    readonly queued: number | null;
+  };
   /** 1 for what works, 0 for what does not, by part. */
   readonly parts: () => Promise<Readonly<Record<string, number>>>;
   readonly redis: () => Readonly<Record<string, number>>;
@@ -27,7 +36,10 @@ export interface LiveFigures {
   readonly loop: EventLoopDelay;
 }
 
-/** The server's figures, in Prometheus form. Labels are route patterns and function names, never what a caller sent. See docs/deploy/metrics.md. */
+/**
+ * The server's figures, in Prometheus form. Labels are route patterns and function names, never
+ * what a caller sent. See docs/deploy/metrics.md.
+ */
 export class Metrics {
   readonly #live: LiveFigures;
   #registry: Promise<Registry> | undefined;
@@ -36,17 +48,49 @@ export class Metrics {
     "Time from the request to its answer, by route pattern, method and status class.",
     ["route", "method", "status"],
   );
-  readonly #functionSeconds = new DurationHistogram("pylon_function_duration_seconds", "Time a function took, by name, type and outcome.", ["function", "type", "outcome"]);
-  readonly #commitSeconds = new DurationHistogram("pylon_commit_duration_seconds", "Time a write took, from its beginning until it was durable or given up, by outcome.", ["outcome"]);
-  readonly #feedLag = new DurationHistogram("pylon_feed_lag_seconds", "Time from the writing of a change to its being handed to the live connections.", []);
-  readonly #requests = new Counter("pylon_http_requests_total", "Requests, but for health checks and scrapes.");
-  readonly #requestsOk = new Counter("pylon_http_requests_ok_total", "Requests answered with a status below 400.");
-  readonly #requestErrors = new Counter("pylon_http_requests_errors_total", "Requests answered with a status from 400.");
-  readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", ["method"]);
-  readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by what they answered.", ["outcome"]);
-  readonly #pushed = new Counter("pylon_sync_pushed_changes_total", "Changes that clients pushed, by what became of them.", ["outcome"]);
+  readonly #functionSeconds = new DurationHistogram(
+    "pylon_function_duration_seconds",
+    "Time a function took, by name, type and outcome.",
+    ["function", "type", "outcome"],
+  );
+  readonly #commitSeconds = new DurationHistogram(
+    "pylon_commit_duration_seconds",
+    "Time a write took, from its beginning until it was durable or given up, by outcome.",
+    ["outcome"],
+  );
+  readonly #feedLag = new DurationHistogram(
+    "pylon_feed_lag_seconds",
+    "Time from the writing of a change to its being handed to the live connections.",
+    [],
+  );
+  readonly #requests = new Counter(
+    "pylon_http_requests_total",
+    "Requests, but for health checks and scrapes.",
+  );
+  readonly #requestsOk = new Counter(
+    "pylon_http_requests_ok_total",
+    "Requests answered with a status below 400.",
+  );
+  readonly #requestErrors = new Counter(
+    "pylon_http_requests_errors_total",
+    "Requests answered with a status from 400.",
+  );
+  readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", [
+    "method",
+  ]);
+  readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by what they answered.", [
+    "outcome",
+  ]);
+  readonly #pushed = new Counter(
+    "pylon_sync_pushed_changes_total",
+    "Changes that clients pushed, by what became of them.",
+    ["outcome"],
+  );
   readonly #backups = new Counter("pylon_backups_total", "Backups that the server made by itself.");
-  readonly #backupFailures = new Counter("pylon_backup_failures_total", "Backups that it could not make.");
+  readonly #backupFailures = new Counter(
+    "pylon_backup_failures_total",
+    "Backups that it could not make.",
+  );
 
   constructor(live: LiveFigures) {
     this.#live = live;
@@ -54,7 +98,10 @@ export class Metrics {
 
   request(route: string, method: string, status: number, durationMs: number): void {
     const label = METHODS.has(method) ? method : "OTHER";
-    this.#requestSeconds.observe([route, label, STATUS_CLASSES[Math.floor(status / 100)] ?? "other"], durationMs / 1000);
+    this.#requestSeconds.observe(
+      [route, label, STATUS_CLASSES[Math.floor(status / 100)] ?? "other"],
+      durationMs / 1000,
+    );
     this.#requests.add();
     (status < 400 ? this.#requestsOk : this.#requestErrors).add();
     this.#requestsByMethod.add([label]);
@@ -100,46 +147,144 @@ export class Metrics {
   async #register(): Promise<Registry> {
     const { Registry } = await import("prom-client");
     const registry = new Registry();
-    for (const metric of [...this.#own(), ...this.#read()]) registry.registerMetric(metric as unknown as Metric);
+    for (const metric of [...this.#own(), ...this.#read()])
+      registry.registerMetric(metric as unknown as Metric);
     return registry;
   }
 
   #own(): (Counter | DurationHistogram)[] {
-    return [this.#requestSeconds, this.#functionSeconds, this.#commitSeconds, this.#feedLag, this.#requests, this.#requestsOk, this.#requestErrors, this.#requestsByMethod, this.#pulls, this.#pushed, this.#backups, this.#backupFailures];
+    return [
+      this.#requestSeconds,
+      this.#functionSeconds,
+      this.#commitSeconds,
+      this.#feedLag,
+      this.#requests,
+      this.#requestsOk,
+      this.#requestErrors,
+      this.#requestsByMethod,
+      this.#pulls,
+      this.#pushed,
+      this.#backups,
+      this.#backupFailures,
+    ];
   }
 
   #read(): ReadMetric[] {
-    const { version, uptimeSeconds, connections, feed, store, parts, redis, storage, mails, rateLimited, signIns, telemetry, loop } = this.#live;
-    const gauge = (name: string, help: string, read: ConstructorParameters<typeof ReadMetric>[3]): ReadMetric => new ReadMetric("gauge", name, help, read);
-    const counter = (name: string, help: string, read: ConstructorParameters<typeof ReadMetric>[3]): ReadMetric => new ReadMetric("counter", name, help, read);
+    const {
+      version,
+      uptimeSeconds,
+      connections,
+      feed,
+      store,
+      parts,
+      redis,
+      storage,
+      mails,
+      rateLimited,
+      signIns,
+      telemetry,
+      loop,
+    } = this.#live;
+    const gauge = (
+      name: string,
+      help: string,
+      read: ConstructorParameters<typeof ReadMetric>[3],
+    ): ReadMetric => new ReadMetric("gauge", name, help, read);
+    const counter = (
+      name: string,
+      help: string,
+      read: ConstructorParameters<typeof ReadMetric>[3],
+    ): ReadMetric => new ReadMetric("counter", name, help, read);
     const startedAt = Math.round(Date.now() / 1000 - uptimeSeconds());
     return [
-      gauge("pylon_build_info", "Always 1; its label has the server's version.", () => [{ labels: { version }, value: 1 }]),
-      gauge("pylon_start_time_seconds", "When the server started, in seconds since 1970.", () => startedAt),
+      gauge("pylon_build_info", "Always 1; its label has the server's version.", () => [
+        { labels: { version }, value: 1 },
+      ]),
+      gauge(
+        "pylon_start_time_seconds",
+        "When the server started, in seconds since 1970.",
+        () => startedAt,
+      ),
       gauge("pylon_uptime_seconds", "Seconds since the server started.", uptimeSeconds),
-      gauge("pylon_part_up", "1 while a part of /readyz works, 0 while it does not.", async () => byLabel("part", await parts())),
-      gauge("pylon_live_connections", "Open sockets and event streams, by transport.", () => byLabel("transport", connections())),
-      gauge("pylon_change_log_head", "Number of the newest change that this replica has handed on.", () => feed().position),
-      counter("pylon_feed_messages_total", "Messages about changes that were sent to live connections.", () => feed().delivered),
-      counter("pylon_feed_slow_clients_total", "Live connections cut off because they read too slowly.", () => feed().slowClients),
-      counter("pylon_feed_resyncs_total", "Live connections told to take a new snapshot.", () => feed().resyncs),
-      counter("pylon_commit_conflicts_total", "Transactions that met another and were tried again. Always 0 on SQLite.", () => store().conflicts),
-      gauge("pylon_database_connections", "Connections to Postgres: open ones, idle ones among them, and requests that wait for one. Absent on SQLite.", () => {
-        const { pool } = store();
-        return pool === null ? [] : byLabel("state", pool);
-      }),
-      gauge("pylon_database_write_queue", "Writes that wait for SQLite's writer. Absent on Postgres.", () => {
-        const { queued } = store();
-        return queued === null ? [] : queued;
-      }),
-      counter("pylon_redis_commands_total", "Commands to Redis, by outcome; absent without Redis.", () => byLabel("outcome", redis())),
-      counter("pylon_storage_requests_total", "Requests to S3, by operation and outcome; absent with local files.", storage),
+      gauge("pylon_part_up", "1 while a part of /readyz works, 0 while it does not.", async () =>
+        byLabel("part", await parts()),
+      ),
+      gauge("pylon_live_connections", "Open sockets and event streams, by transport.", () =>
+        byLabel("transport", connections()),
+      ),
+      gauge(
+        "pylon_change_log_head",
+        "Number of the newest change that this replica has handed on.",
+        () => feed().position,
+      ),
+      counter(
+        "pylon_feed_messages_total",
+        "Messages about changes that were sent to live connections.",
+        () => feed().delivered,
+      ),
+      counter(
+        "pylon_feed_slow_clients_total",
+        "Live connections cut off because they read too slowly.",
+        () => feed().slowClients,
+      ),
+      counter(
+        "pylon_feed_resyncs_total",
+        "Live connections told to take a new snapshot.",
+        () => feed().resyncs,
+      ),
+      counter(
+        "pylon_commit_conflicts_total",
+        "Transactions that met another and were tried again. Always 0 on SQLite.",
+        () => store().conflicts,
+      ),
+      gauge(
+        "pylon_database_connections",
+        "Connections to Postgres: open ones, idle ones among them, and requests that wait for one. Absent on SQLite.",
+        () => {
+          const { pool } = store();
+          return pool === null ? [] : byLabel("state", pool);
+        },
+      ),
+      gauge(
+        "pylon_database_write_queue",
+        "Writes that wait for SQLite's writer. Absent on Postgres.",
+        () => {
+          const { queued } = store();
+          return queued === null ? [] : queued;
+        },
+      ),
+      counter(
+        "pylon_redis_commands_total",
+        "Commands to Redis, by outcome; absent without Redis.",
+        () => byLabel("outcome", redis()),
+      ),
+      counter(
+        "pylon_storage_requests_total",
+        "Requests to S3, by operation and outcome; absent with local files.",
+        storage,
+      ),
       counter("pylon_mails_total", "Mails, by outcome.", () => byLabel("outcome", mails())),
-      counter("pylon_rate_limited_total", "Requests refused because there were too many, by limit.", () => byLabel("limit", rateLimited())),
-      counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () => byLabel("outcome", signIns())),
-      counter("pylon_telemetry_items_total", "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.", telemetry),
-      gauge("pylon_event_loop_delay_seconds", "The longest time that the event loop was held up in the last one to two minutes.", () => loop.longest),
-      gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () => process.memoryUsage.rss()),
+      counter(
+        "pylon_rate_limited_total",
+        "Requests refused because there were too many, by limit.",
+        () => byLabel("limit", rateLimited()),
+      ),
+      counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () =>
+        byLabel("outcome", signIns()),
+      ),
+      counter(
+        "pylon_telemetry_items_total",
+        "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.",
+        telemetry,
+      ),
+      gauge(
+        "pylon_event_loop_delay_seconds",
+        "The longest time that the event loop was held up in the last one to two minutes.",
+        () => loop.longest,
+      ),
+      gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () =>
+        process.memoryUsage.rss(),
+      ),
     ];
   }
 }

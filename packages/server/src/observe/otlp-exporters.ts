@@ -1,4 +1,11 @@
-import { SeverityNumber, SpanKind as OtelKind, SpanStatusCode, TraceFlags, type HrTime, type SpanContext } from "@opentelemetry/api";
+import {
+  SeverityNumber,
+  SpanKind as OtelKind,
+  SpanStatusCode,
+  TraceFlags,
+  type HrTime,
+  type SpanContext,
+} from "@opentelemetry/api";
 import { ExportResultCode, type ExportResult } from "@opentelemetry/core";
 import { defaultResource, resourceFromAttributes, type Resource } from "@opentelemetry/resources";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
@@ -10,7 +17,10 @@ import type { LogLevel, LogRecord } from "./log.ts";
 import { otlpMetrics } from "./otlp-metrics.ts";
 import type { FinishedSpan } from "./span-recorder.ts";
 
-/** The official exporters, given what this server has. Each call rejects when the receiver does not take it. */
+/**
+ * The official exporters, given what this server has. Each call rejects when the receiver does not
+ * take it.
+ */
 export interface OtlpExporters {
   traces(spans: readonly FinishedSpan[]): Promise<void>;
   logs(records: readonly LogRecord[]): Promise<void>;
@@ -20,32 +30,78 @@ export interface OtlpExporters {
 
 /** Tells replicas apart: without it their metrics would be taken for those of one. */
 const INSTANCE = crypto.randomUUID();
-const KINDS: Record<SpanKind, OtelKind> = { server: OtelKind.SERVER, client: OtelKind.CLIENT, internal: OtelKind.INTERNAL };
-const SEVERITIES: Record<LogLevel, SeverityNumber> = { debug: SeverityNumber.DEBUG, info: SeverityNumber.INFO, warn: SeverityNumber.WARN, error: SeverityNumber.ERROR };
+const KINDS: Record<SpanKind, OtelKind> = {
+  server: OtelKind.SERVER,
+  client: OtelKind.CLIENT,
+  internal: OtelKind.INTERNAL,
+};
+const SEVERITIES: Record<LogLevel, SeverityNumber> = {
+  debug: SeverityNumber.DEBUG,
+  info: SeverityNumber.INFO,
+  warn: SeverityNumber.WARN,
+  error: SeverityNumber.ERROR,
+};
 
-/** Loads the exporters for the protocol that is configured. @param service who the server is, where the environment does not say it */
-export async function createExporters(config: TelemetryConfig, service: { readonly name: string; readonly version: string }): Promise<OtlpExporters> {
-  const options = (signal: string): { url: string; headers: Record<string, string>; timeoutMillis: number } => ({
+/**
+ * Loads the exporters for the protocol that is configured.
+ *
+ * @param service who the server is, where the environment does not say it
+ */
+export async function createExporters(
+  config: TelemetryConfig,
+  service: { readonly name: string; readonly version: string },
+): Promise<OtlpExporters> {
+  const options = (
+    signal: string,
+  ): { url: string; headers: Record<string, string>; timeoutMillis: number } => ({
     url: `${config.endpoint.replace(/\/$/, "")}/v1/${signal}`,
     headers: { ...config.headers },
     timeoutMillis: config.timeoutMs,
   });
   const isJson = config.protocol === "http/json";
   const [{ OTLPTraceExporter }, { OTLPMetricExporter }, { OTLPLogExporter }] = await Promise.all([
-    isJson ? import("@opentelemetry/exporter-trace-otlp-http") : import("@opentelemetry/exporter-trace-otlp-proto"),
-    isJson ? import("@opentelemetry/exporter-metrics-otlp-http") : import("@opentelemetry/exporter-metrics-otlp-proto"),
-    isJson ? import("@opentelemetry/exporter-logs-otlp-http") : import("@opentelemetry/exporter-logs-otlp-proto"),
+    isJson
+      ? import("@opentelemetry/exporter-trace-otlp-http")
+      : import("@opentelemetry/exporter-trace-otlp-proto"),
+    isJson
+      ? import("@opentelemetry/exporter-metrics-otlp-http")
+      : import("@opentelemetry/exporter-metrics-otlp-proto"),
+    isJson
+      ? import("@opentelemetry/exporter-logs-otlp-http")
+      : import("@opentelemetry/exporter-logs-otlp-proto"),
   ]);
-  const [traces, metrics, logs] = [new OTLPTraceExporter(options("traces")), new OTLPMetricExporter(options("metrics")), new OTLPLogExporter(options("logs"))];
+  const [traces, metrics, logs] = [
+    new OTLPTraceExporter(options("traces")),
+    new OTLPMetricExporter(options("metrics")),
+    new OTLPLogExporter(options("logs")),
+  ];
   const resource = resourceOf(config, service);
   const scope = { name: "pylon", version: service.version };
   const startedAt = toHrTime(Date.now());
   return {
-    traces: (spans) => done((callback) => traces.export(spans.map((span) => readableSpan(span, resource, scope)), callback)),
-    logs: (records) => done((callback) => logs.export(records.map((record) => readableRecord(record, resource, scope)), callback)),
+    traces: (spans) =>
+      done((callback) =>
+        traces.export(
+          spans.map((span) => readableSpan(span, resource, scope)),
+          callback,
+        ),
+      ),
+    logs: (records) =>
+      done((callback) =>
+        logs.export(
+          records.map((record) => readableRecord(record, resource, scope)),
+          callback,
+        ),
+      ),
     metrics: async (registry) => {
-      const collected = otlpMetrics(await registry.getMetricsAsJSON(), startedAt, toHrTime(Date.now()));
-      await done((callback) => metrics.export({ resource, scopeMetrics: [{ scope, metrics: collected }] }, callback));
+      const collected = otlpMetrics(
+        await registry.getMetricsAsJSON(),
+        startedAt,
+        toHrTime(Date.now()),
+      );
+      await done((callback) =>
+        metrics.export({ resource, scopeMetrics: [{ scope, metrics: collected }] }, callback),
+      );
     },
     close: async () => {
       await Promise.allSettled([traces.shutdown(), metrics.shutdown(), logs.shutdown()]);
@@ -53,9 +109,19 @@ export async function createExporters(config: TelemetryConfig, service: { readon
   };
 }
 
-function resourceOf({ resource, serviceName }: TelemetryConfig, service: { readonly name: string; readonly version: string }): Resource {
+function resourceOf(
+  { resource, serviceName }: TelemetryConfig,
+  service: { readonly name: string; readonly version: string },
+): Resource {
   const name = serviceName ?? resource["service.name"] ?? service.name;
-  return defaultResource().merge(resourceFromAttributes({ "service.version": service.version, "service.instance.id": INSTANCE, ...resource, "service.name": name }));
+  return defaultResource().merge(
+    resourceFromAttributes({
+      "service.version": service.version,
+      "service.instance.id": INSTANCE,
+      ...resource,
+      "service.name": name,
+    }),
+  );
 }
 
 function done(start: (callback: (result: ExportResult) => void) => void): Promise<void> {
@@ -67,17 +133,37 @@ function done(start: (callback: (result: ExportResult) => void) => void): Promis
   });
 }
 
-function readableSpan(span: FinishedSpan, resource: Resource, instrumentationScope: ReadableSpan["instrumentationScope"]): ReadableSpan {
-  const { name, kind, traceId, spanId, parentId, isParentRemote, startMs, endMs, attributes, failure } = span;
+function readableSpan(
+  span: FinishedSpan,
+  resource: Resource,
+  instrumentationScope: ReadableSpan["instrumentationScope"],
+): ReadableSpan {
+  const {
+    name,
+    kind,
+    traceId,
+    spanId,
+    parentId,
+    isParentRemote,
+    startMs,
+    endMs,
+    attributes,
+    failure,
+  } = span;
   return {
     name,
     kind: KINDS[kind],
     spanContext: () => contextOf(traceId, spanId, false),
-    ...(parentId === null ? {} : { parentSpanContext: contextOf(traceId, parentId, isParentRemote) }),
+    ...(parentId === null
+      ? {}
+      : { parentSpanContext: contextOf(traceId, parentId, isParentRemote) }),
     startTime: toHrTime(startMs),
     endTime: toHrTime(endMs),
     duration: toHrTime(endMs - startMs),
-    status: failure === null ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: failure },
+    status:
+      failure === null
+        ? { code: SpanStatusCode.UNSET }
+        : { code: SpanStatusCode.ERROR, message: failure },
     attributes,
     links: [],
     events: [],
@@ -90,7 +176,11 @@ function readableSpan(span: FinishedSpan, resource: Resource, instrumentationSco
   };
 }
 
-function readableRecord({ at, level, message, fields, span }: LogRecord, resource: Resource, instrumentationScope: ReadableLogRecord["instrumentationScope"]): ReadableLogRecord {
+function readableRecord(
+  { at, level, message, fields, span }: LogRecord,
+  resource: Resource,
+  instrumentationScope: ReadableLogRecord["instrumentationScope"],
+): ReadableLogRecord {
   const time = toHrTime(at);
   return {
     hrTime: time,
@@ -98,7 +188,9 @@ function readableRecord({ at, level, message, fields, span }: LogRecord, resourc
     severityText: level.toUpperCase(),
     severityNumber: SEVERITIES[level],
     body: message,
-    attributes: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null)) as ReadableLogRecord["attributes"],
+    attributes: Object.fromEntries(
+      Object.entries(fields).filter(([, value]) => value !== undefined && value !== null),
+    ) as ReadableLogRecord["attributes"],
     ...(span === null ? {} : { spanContext: contextOf(span.traceId, span.spanId, false) }),
     resource,
     instrumentationScope,

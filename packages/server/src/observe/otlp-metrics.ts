@@ -7,21 +7,63 @@ type HistogramData = Extract<MetricData, { readonly dataPointType: DataPointType
 type HistogramPoint = HistogramData["dataPoints"][number];
 
 /** What a scrape of Prometheus shows, as OTLP's data: the same names, counted since `startedAt`. */
-export function otlpMetrics(scraped: readonly Scraped[], startedAt: HrTime, at: HrTime): MetricData[] {
+export function otlpMetrics(
+  scraped: readonly Scraped[],
+  startedAt: HrTime,
+  at: HrTime,
+): MetricData[] {
   return scraped.flatMap((metric): MetricData[] => {
     if (metric.values.length === 0) return [];
-    const base = { descriptor: { name: metric.name, description: metric.help, unit: unitOf(metric.name), valueType: ValueType.DOUBLE }, aggregationTemporality: AggregationTemporality.CUMULATIVE };
+    const base = {
+      descriptor: {
+        name: metric.name,
+        description: metric.help,
+        unit: unitOf(metric.name),
+        valueType: ValueType.DOUBLE,
+      },
+      aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    };
     const type = String(metric.type);
-    if (type === "histogram") return [{ ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints: histogramPoints(metric.values as MetricValueWithName<string>[], startedAt, at) }];
-    const dataPoints = metric.values.map(({ labels, value }) => ({ startTime: startedAt, endTime: at, attributes: labels as Attributes, value }));
-    if (type === "counter") return [{ ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }];
+    if (type === "histogram")
+      return [
+        {
+          ...base,
+          dataPointType: DataPointType.HISTOGRAM,
+          dataPoints: histogramPoints(
+            metric.values as MetricValueWithName<string>[],
+            startedAt,
+            at,
+          ),
+        },
+      ];
+    const dataPoints = metric.values.map(({ labels, value }) => ({
+      startTime: startedAt,
+      endTime: at,
+      attributes: labels as Attributes,
+      value,
+    }));
+    if (type === "counter")
+      return [{ ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }];
     return [{ ...base, dataPointType: DataPointType.GAUGE, dataPoints }];
   });
 }
 
 /** Prometheus counts what is below a bound, OTLP what is between two. */
-function histogramPoints(values: readonly MetricValueWithName<string>[], startTime: HrTime, endTime: HrTime): HistogramPoint[] {
-  const series = new Map<string, { readonly attributes: Attributes; readonly below: number[]; readonly boundaries: number[]; sum: number; count: number }>();
+function histogramPoints(
+  values: readonly MetricValueWithName<string>[],
+  startTime: HrTime,
+  endTime: HrTime,
+): HistogramPoint[] {
+  const series = new Map<
+    string,
+    {
+      readonly attributes: Attributes;
+      readonly below: number[];
+      readonly boundaries: number[];
+      sum: number;
+      count: number;
+    }
+  >();
   for (const { metricName = "", labels, value } of values) {
     const { le, ...attributes } = labels as Record<string, string | number>;
     const key = JSON.stringify(attributes);
@@ -36,7 +78,12 @@ function histogramPoints(values: readonly MetricValueWithName<string>[], startTi
   }
   return [...series.values()].map(({ attributes, below, boundaries, sum, count }) => {
     const counts = below.map((total, index) => total - (below[index - 1] ?? 0));
-    return { startTime, endTime, attributes, value: { buckets: { boundaries, counts }, sum, count } };
+    return {
+      startTime,
+      endTime,
+      attributes,
+      value: { buckets: { boundaries, counts }, sum, count },
+    };
   });
 }
 

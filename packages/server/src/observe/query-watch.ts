@@ -4,7 +4,10 @@ import type { Log } from "./log.ts";
 
 const MAX_TEXT = 2_000;
 
-/** Logs slow statements, without what they were asked with, and makes each a part of the trace that it belongs to. */
+/**
+ * Logs slow statements, without what they were asked with, and makes each a part of the trace that
+ * it belongs to.
+ */
 export class QueryWatch implements QueryObserver {
   readonly #slowMs: number;
   readonly #log: Log;
@@ -20,11 +23,26 @@ export class QueryWatch implements QueryObserver {
   ran(text: string, startedAt: number, rows: number, failed: boolean): void {
     const ms = performance.now() - startedAt;
     const operation = currentOperation();
-    const span = operation?.span?.child(nameOf(text), "client", { "db.system.name": this.#system, "db.query.text": shortened(text), "db.response.returned_rows": rows }, startedAt);
+    const span = operation?.span?.child(
+      nameOf(text),
+      "client",
+      {
+        "db.system.name": this.#system,
+        "db.query.text": shortened(text),
+        "db.response.returned_rows": rows,
+      },
+      startedAt,
+    );
     if (failed) span?.fail("refused");
     span?.end();
     if (ms < this.#slowMs) return;
-    this.#log.warn("slow query", { sql: shortened(text), ms: Math.round(ms * 10) / 10, rows, from: operation?.where ?? "server", ...(failed ? { failed } : {}) });
+    this.#log.warn("slow query", {
+      sql: shortened(text),
+      ms: Math.round(ms * 10) / 10,
+      rows,
+      from: operation?.where ?? "server",
+      ...(failed ? { failed } : {}),
+    });
   }
 }
 

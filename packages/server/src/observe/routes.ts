@@ -11,7 +11,8 @@ export function observeRoutes(health: Health, metrics: Metrics, uptimeMs: () => 
   const ready = async (): Promise<Answer> => {
     const { status, parts } = await health.report();
     if (status !== "unready") return json({ status, parts });
-    const message = parts["server"] === "stopping" ? "The server is stopping." : "The database does not answer.";
+    const message =
+      parts["server"] === "stopping" ? "The server is stopping." : "The database does not answer.";
     throw new PylonError("NOT_READY", message, { extra: { parts } });
   };
 

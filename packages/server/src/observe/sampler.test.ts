@@ -29,7 +29,10 @@ test("samplers by parent do as the caller does", () => {
 test("a rate takes so many in a second, whoever asks, and again in the next", () => {
   let now = 5_000;
   const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
-  const take = (): number => [...ids(5).map((id) => sampler.takes(id, null)), sampler.takes("d".repeat(32), sampled)].filter(Boolean).length;
+  const take = (): number =>
+    [...ids(5).map((id) => sampler.takes(id, null)), sampler.takes("d".repeat(32), sampled)].filter(
+      Boolean,
+    ).length;
   expect(sampler.takes("d".repeat(32), passedOver)).toBe(false);
   expect(sampler.isSpent()).toBe(false);
   expect(take()).toBe(3);

@@ -2,28 +2,49 @@ import type { TraceParent } from "./trace-parent.ts";
 
 /** Decides which traces are recorded. */
 export interface Sampler {
-  /** Whether no trace is taken now, whatever it is: so a busy server need not even look at most requests. */
+  /**
+   * Whether no trace is taken now, whatever it is: so a busy server need not even look at most
+   * requests.
+   */
   isSpent(): boolean;
   /** Whether this trace is recorded. @param parent null for a trace that begins here */
   takes(traceId: string, parent: TraceParent | null): boolean;
 }
 
-export const SAMPLERS = ["parentbased_ratelimited", "always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] as const;
+export const SAMPLERS = [
+  "parentbased_ratelimited",
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const;
 export type SamplerName = (typeof SAMPLERS)[number];
 
 /** What a sampler takes when the environment does not say it. */
 export const TRACES_PER_SECOND = 50;
 
 /**
- * The samplers that OpenTelemetry names, and one of ours whose cost is bounded however many requests come.
+ * The samplers that OpenTelemetry names, and one of ours whose cost is bounded however many
+ * requests come.
  *
- * @param argument the share of traces from 0 to 1 for those by ratio, traces in a second for the one by rate
+ * @param argument the share of traces from 0 to 1 for those by ratio, traces in a second for the
+ *   one by rate
  */
-export function samplerOf(name: SamplerName, argument: number | undefined, now: () => number = () => performance.now()): Sampler {
-  if (name === "parentbased_ratelimited") return new RateSampler(argument ?? TRACES_PER_SECOND, now);
+export function samplerOf(
+  name: SamplerName,
+  argument: number | undefined,
+  now: () => number = () => performance.now(),
+): Sampler {
+  if (name === "parentbased_ratelimited")
+    return new RateSampler(argument ?? TRACES_PER_SECOND, now);
   const root = rootSampler(name.replace("parentbased_", ""), argument ?? 1);
   const isByParent = name.startsWith("parentbased_");
-  return { isSpent: () => false, takes: (traceId, parent) => (isByParent ? parent?.isSampled : undefined) ?? root(traceId) };
+  return {
+    isSpent: () => false,
+    takes: (traceId, parent) => (isByParent ? parent?.isSampled : undefined) ?? root(traceId),
+  };
 }
 
 function rootSampler(name: string, ratio: number): (traceId: string) => boolean {
@@ -33,12 +54,16 @@ function rootSampler(name: string, ratio: number): (traceId: string) => boolean 
   const below = Math.floor(ratio * 0xffff_ffff);
   return (traceId) => {
     let folded = 0;
-    for (let start = 0; start < 32; start += 8) folded = (folded ^ Number.parseInt(traceId.slice(start, start + 8), 16)) >>> 0;
+    for (let start = 0; start < 32; start += 8)
+      folded = (folded ^ Number.parseInt(traceId.slice(start, start + 8), 16)) >>> 0;
     return folded < below;
   };
 }
 
-/** Takes what comes first in each second. A trace that its caller does not record is passed over; one that it does counts like any other. */
+/**
+ * Takes what comes first in each second. A trace that its caller does not record is passed over;
+ * one that it does counts like any other.
+ */
 class RateSampler implements Sampler {
   readonly #perSecond: number;
   readonly #now: () => number;

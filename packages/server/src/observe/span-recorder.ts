@@ -26,8 +26,8 @@ export interface SpanSink {
 }
 
 /**
- * Makes spans. The SDK's own take some microseconds each, a tenth of what a whole request takes; these only note numbers, and become what the
- * exporter wants when they are sent.
+ * Makes spans. The SDK's own take some microseconds each, a tenth of what a whole request takes;
+ * these only note numbers, and become what the exporter wants when they are sent.
  */
 export class SpanRecorder {
   readonly #sampler: Sampler;
@@ -38,7 +38,10 @@ export class SpanRecorder {
     this.#sink = sink;
   }
 
-  /** No trace would be begun now: the sampler has had enough, or so much waits to be sent that it would be dropped. */
+  /**
+   * No trace would be begun now: the sampler has had enough, or so much waits to be sent that it
+   * would be dropped.
+   */
   get isClosed(): boolean {
     return this.#sink.isFull || this.#sampler.isSpent();
   }
@@ -48,11 +51,24 @@ export class SpanRecorder {
    *
    * @returns null when it `isClosed`, or the sampler passes it over
    */
-  root(name: string, kind: SpanKind, parent: TraceParent | null, attributes: SpanAttributes = {}): Span | null {
+  root(
+    name: string,
+    kind: SpanKind,
+    parent: TraceParent | null,
+    attributes: SpanAttributes = {},
+  ): Span | null {
     if (this.isClosed) return null;
     const traceId = parent?.traceId ?? newId(4);
     if (!this.#sampler.takes(traceId, parent)) return null;
-    return new RecordedSpan(this.#sink, name, kind, traceId, parent?.spanId ?? null, parent !== null, attributes);
+    return new RecordedSpan(
+      this.#sink,
+      name,
+      kind,
+      traceId,
+      parent?.spanId ?? null,
+      parent !== null,
+      attributes,
+    );
   }
 }
 
@@ -68,7 +84,16 @@ class RecordedSpan implements Span {
   readonly #startMs: number;
   #failure: string | null = null;
 
-  constructor(sink: SpanSink, name: string, kind: SpanKind, traceId: string, parentId: string | null, isParentRemote: boolean, attributes: SpanAttributes, startedAt = performance.now()) {
+  constructor(
+    sink: SpanSink,
+    name: string,
+    kind: SpanKind,
+    traceId: string,
+    parentId: string | null,
+    isParentRemote: boolean,
+    attributes: SpanAttributes,
+    startedAt = performance.now(),
+  ) {
     this.#startMs = performance.timeOrigin + startedAt;
     this.#sink = sink;
     this.#name = name;
@@ -80,7 +105,16 @@ class RecordedSpan implements Span {
   }
 
   child(name: string, kind: SpanKind, attributes: SpanAttributes = {}, startedAt?: number): Span {
-    return new RecordedSpan(this.#sink, name, kind, this.traceId, this.spanId, false, attributes, startedAt);
+    return new RecordedSpan(
+      this.#sink,
+      name,
+      kind,
+      this.traceId,
+      this.spanId,
+      false,
+      attributes,
+      startedAt,
+    );
   }
 
   set(name: string, value: string | number): void {
@@ -107,9 +141,12 @@ class RecordedSpan implements Span {
   }
 }
 
-/** Random hexadecimal digits, eight a word. They only have to differ: nothing is protected by them. */
+/**
+ * Random hexadecimal digits, eight a word. They only have to differ: nothing is protected by them.
+ */
 function newId(words: number): string {
   let id = "";
-  for (let word = 0; word < words; word += 1) id += ((Math.random() * 0x1_0000_0000) >>> 0).toString(16).padStart(8, "0");
+  for (let word = 0; word < words; word += 1)
+    id += ((Math.random() * 0x1_0000_0000) >>> 0).toString(16).padStart(8, "0");
   return id;
 }

@@ -8,7 +8,10 @@ import { samplerOf } from "./sampler.ts";
 import { SpanRecorder, type FinishedSpan } from "./span-recorder.ts";
 
 const WARN_EVERY_MS = 60_000;
-/** The longest that a stop waits for a receiver, in milliseconds: one that is gone must not use up the drain. */
+/**
+ * The longest that a stop waits for a receiver, in milliseconds: one that is gone must not use up
+ * the drain.
+ */
 const MAX_FLUSH_MS = 5_000;
 
 export interface TelemetryOptions {
@@ -18,7 +21,10 @@ export interface TelemetryOptions {
   readonly log: Log;
 }
 
-/** Sends traces, metrics and logs by OTLP. Whoever receives them may be slow or gone: nothing here waits for it, and the log says so once a minute. */
+/**
+ * Sends traces, metrics and logs by OTLP. Whoever receives them may be slow or gone: nothing here
+ * waits for it, and the log says so once a minute.
+ */
 export class Telemetry {
   readonly recorder: SpanRecorder | null;
   readonly #exporters: OtlpExporters;
@@ -35,9 +41,26 @@ export class Telemetry {
     const { traces, metrics, logs } = config;
     this.#log = log;
     this.#exporters = exporters;
-    this.#spans = traces === null ? null : new ExportQueue({ send: (spans) => exporters.traces(spans), delayMs: traces.delayMs, onFailure });
-    this.#records = logs === null ? null : new ExportQueue({ send: (records) => exporters.logs(records), delayMs: logs.delayMs, onFailure });
-    this.recorder = traces === null || this.#spans === null ? null : new SpanRecorder(samplerOf(traces.sampler, traces.argument), this.#spans);
+    this.#spans =
+      traces === null
+        ? null
+        : new ExportQueue({
+            send: (spans) => exporters.traces(spans),
+            delayMs: traces.delayMs,
+            onFailure,
+          });
+    this.#records =
+      logs === null
+        ? null
+        : new ExportQueue({
+            send: (records) => exporters.logs(records),
+            delayMs: logs.delayMs,
+            onFailure,
+          });
+    this.recorder =
+      traces === null || this.#spans === null
+        ? null
+        : new SpanRecorder(samplerOf(traces.sampler, traces.argument), this.#spans);
     this.#metricsEveryMs = metrics?.intervalMs ?? null;
     const records = this.#records;
     if (records !== null) log.exportTo((record) => records.add(record));
@@ -55,7 +78,11 @@ export class Telemetry {
   counts(): Sample[] {
     const queues = Object.entries({ traces: this.#spans, logs: this.#records });
     return queues.flatMap(([signal, queue]) =>
-      queue === null ? [] : [["sent", queue.sent] as const, ["dropped", queue.dropped] as const].map(([outcome, value]) => ({ labels: { signal, outcome }, value })),
+      queue === null
+        ? []
+        : [["sent", queue.sent] as const, ["dropped", queue.dropped] as const].map(
+            ([outcome, value]) => ({ labels: { signal, outcome }, value }),
+          ),
     );
   }
 
@@ -68,7 +95,11 @@ export class Telemetry {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, patience);
     });
-    await Promise.all([this.#spans?.close(patience), this.#records?.close(patience), Promise.race([this.#sendMetrics(), late])]);
+    await Promise.all([
+      this.#spans?.close(patience),
+      this.#records?.close(patience),
+      Promise.race([this.#sendMetrics(), late]),
+    ]);
     clearTimeout(timer);
     void this.#exporters.close();
   }
@@ -86,7 +117,9 @@ export class Telemetry {
     const now = performance.now();
     if (now - this.#lastWarned < WARN_EVERY_MS) return;
     this.#lastWarned = now;
-    this.#log.warn("telemetry is not taken: what does not fit is dropped", { reason: error instanceof Error ? error.message.slice(0, 200) : String(error) });
+    this.#log.warn("telemetry is not taken: what does not fit is dropped", {
+      reason: error instanceof Error ? error.message.slice(0, 200) : String(error),
+    });
   }
 }
 

@@ -10,17 +10,32 @@ export class Tracing {
     this.#recorder = recorder;
   }
 
-  /** A request; it goes on with the trace that its `traceparent` names. @param route a pattern, never a path */
+  /**
+   * A request; it goes on with the trace that its `traceparent` names.
+   *
+   * @param route a pattern, never a path
+   */
   request(request: Request, route: string): Span | null {
     if (this.#recorder === null || this.#recorder.isClosed) return null;
     const { method } = request;
     const parent = parseTraceParent(request.headers.get("traceparent"));
-    return this.#recorder.root(`${method} ${route}`, "server", parent, { "http.request.method": method, "http.route": route });
+    return this.#recorder.root(`${method} ${route}`, "server", parent, {
+      "http.request.method": method,
+      "http.route": route,
+    });
   }
 
   /** Hands changes to the live connections. */
-  async delivery(changes: number, connections: number, deliver: () => Promise<void>): Promise<void> {
-    const span = this.#recorder?.root("feed delivery", "internal", null, { "pylon.changes": changes, "pylon.connections": connections }) ?? null;
+  async delivery(
+    changes: number,
+    connections: number,
+    deliver: () => Promise<void>,
+  ): Promise<void> {
+    const span =
+      this.#recorder?.root("feed delivery", "internal", null, {
+        "pylon.changes": changes,
+        "pylon.connections": connections,
+      }) ?? null;
     const operation: Operation = { requestId: null, where: "feed", span };
     try {
       await runIn(operation, deliver);

@@ -10,7 +10,13 @@ function resolve(config: Record<string, unknown>): unknown {
 }
 
 test("variables are put in, several in a string, and at any depth", () => {
-  expect(resolve({ bucket: "${env.PREFIX}-${env.BUCKET}-x", maxBytes: 5, deep: { list: ["${env.BUCKET}", true, null] } })).toEqual({
+  expect(
+    resolve({
+      bucket: "${env.PREFIX}-${env.BUCKET}-x",
+      maxBytes: 5,
+      deep: { list: ["${env.BUCKET}", true, null] },
+    }),
+  ).toEqual({
     bucket: "p-b1-x",
     maxBytes: 5,
     deep: { list: ["b1", true, null] },
@@ -18,7 +24,10 @@ test("variables are put in, several in a string, and at any depth", () => {
 });
 
 test("a value is not looked into again, and what is no reference stays as it is", () => {
-  expect(resolve({ a: "${env.TRICKY}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" })).toEqual({ a: "${env.BUCKET}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" });
+  expect(resolve({ a: "${env.TRICKY}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" })).toEqual({
+    a: "${env.BUCKET}",
+    b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}",
+  });
 });
 
 test("the manifest keeps the reference", () => {
@@ -27,11 +36,17 @@ test("the manifest keeps the reference", () => {
   expect(plugins[0]?.config.bucket).toBe("${env.BUCKET}");
 });
 
-test.each(["MISSING", "EMPTY", "toString"])("the variable %s that is not set is named with its plugin and setting", (name) => {
-  const act = (): unknown => resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
-  expect(act).toThrow(PylonStartError);
-  expect(act).toThrow(`The setting "nested.region" of the plugin file_storage needs the environment variable ${name}, which is not set.`);
-});
+test.each(["MISSING", "EMPTY", "toString"])(
+  "the variable %s that is not set is named with its plugin and setting",
+  (name) => {
+    const act = (): unknown =>
+      resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
+    expect(act).toThrow(PylonStartError);
+    expect(act).toThrow(
+      `The setting "nested.region" of the plugin file_storage needs the environment variable ${name}, which is not set.`,
+    );
+  },
+);
 
 test("unknown plugins and settings are named with the known ones; the app's own are its own matter", () => {
   const found = [
@@ -44,8 +59,16 @@ test("unknown plugins and settings are named with the known ones; the app's own 
     ]),
   ];
   expect(found.map(({ code, path, hint }) => [code, path, hint])).toEqual([
-    ["PLUGIN_UNKNOWN", "plugins[0].name", 'Did you mean "file_storage"? Known: file_storage, cache_client.'],
-    ["PLUGIN_CONFIG_UNKNOWN", "plugins[1].config.buckt", 'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.'],
+    [
+      "PLUGIN_UNKNOWN",
+      "plugins[0].name",
+      'Did you mean "file_storage"? Known: file_storage, cache_client.',
+    ],
+    [
+      "PLUGIN_CONFIG_UNKNOWN",
+      "plugins[1].config.buckt",
+      'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.',
+    ],
     ["PLUGIN_DUPLICATE", "plugins[3].name", undefined],
   ]);
 });
@@ -56,7 +79,10 @@ test("a manifest carries settings, and keeps an app's own plugins apart", () => 
     name: "a",
     version: "1.0.0",
     entities: [entity("Note", { text: field.string() })],
-    plugins: [{ name: "file_storage", config: { backend: "s3", bucket: "${env.BUCKET}" } }, definePlugin({ name: "own", hooks })],
+    plugins: [
+      { name: "file_storage", config: { backend: "s3", bucket: "${env.BUCKET}" } },
+      definePlugin({ name: "own", hooks }),
+    ],
   });
   expect(JSON.parse(JSON.stringify(manifest.plugins))).toEqual([
     { name: "file_storage", config: { backend: "s3", bucket: "${env.BUCKET}" } },

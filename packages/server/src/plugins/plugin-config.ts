@@ -22,39 +22,67 @@ export function* checkPlugins(plugins: readonly ManifestPlugin[]): Generator<Dia
     if (custom === true) continue;
     const at = `plugins[${index}]`;
     if (!isKnown(name)) {
-      yield errorAt("PLUGIN_UNKNOWN", `There is no plugin "${name}", and it brings no entities or hooks.`, `${at}.name`, hintFor(name, Object.keys(KNOWN_PLUGINS)));
+      yield errorAt(
+        "PLUGIN_UNKNOWN",
+        `There is no plugin "${name}", and it brings no entities or hooks.`,
+        `${at}.name`,
+        hintFor(name, Object.keys(KNOWN_PLUGINS)),
+      );
       continue;
     }
-    if (seen.has(name)) yield errorAt("PLUGIN_DUPLICATE", `The plugin "${name}" is there twice.`, `${at}.name`);
+    if (seen.has(name))
+      yield errorAt("PLUGIN_DUPLICATE", `The plugin "${name}" is there twice.`, `${at}.name`);
     seen.add(name);
     const keys: readonly string[] = KNOWN_PLUGINS[name];
     for (const key of Object.keys(config ?? {})) {
-      if (!keys.includes(key)) yield errorAt("PLUGIN_CONFIG_UNKNOWN", `The plugin "${name}" has no setting "${key}".`, `${at}.config.${key}`, hintFor(key, keys));
+      if (!keys.includes(key))
+        yield errorAt(
+          "PLUGIN_CONFIG_UNKNOWN",
+          `The plugin "${name}" has no setting "${key}".`,
+          `${at}.config.${key}`,
+          hintFor(key, keys),
+        );
     }
   }
 }
 
 /**
- * The settings of the server's plugins, with each `${env.NAME}` in a string replaced by the variable's value. The value is taken as it
- * is: what looks like a reference in it stays text. The manifest is not changed.
+ * The settings of the server's plugins, with each `${env.NAME}` in a string replaced by the
+ * variable's value. The value is taken as it is: what looks like a reference in it stays text. The
+ * manifest is not changed.
  *
  * @returns by the plugin's name; a plugin that the manifest does not name is not in it
- * @throws PylonStartError for a variable that is not set or is empty, naming plugin, setting and variable
+ * @throws PylonStartError for a variable that is not set or is empty, naming plugin, setting and
+ *   variable
  */
-export function resolvePlugins(plugins: readonly ManifestPlugin[], env: Environment): ReadonlyMap<PluginName, PluginConfig> {
+export function resolvePlugins(
+  plugins: readonly ManifestPlugin[],
+  env: Environment,
+): ReadonlyMap<PluginName, PluginConfig> {
   const resolved = new Map<PluginName, PluginConfig>();
   for (const { name, custom, config = {} } of plugins) {
     if (custom === true || !isKnown(name)) continue;
-    resolved.set(name, Object.fromEntries(Object.entries(config).map(([key, value]) => [key, resolveValue(value, env, `${name}.${key}`)])));
+    resolved.set(
+      name,
+      Object.fromEntries(
+        Object.entries(config).map(([key, value]) => [
+          key,
+          resolveValue(value, env, `${name}.${key}`),
+        ]),
+      ),
+    );
   }
   return resolved;
 }
 
 function resolveValue(value: unknown, env: Environment, at: string): unknown {
   if (typeof value === "string") return interpolate(value, env, at);
-  if (Array.isArray(value)) return value.map((item: unknown, index) => resolveValue(item, env, `${at}[${index}]`));
+  if (Array.isArray(value))
+    return value.map((item: unknown, index) => resolveValue(item, env, `${at}[${index}]`));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolveValue(item, env, `${at}.${key}`)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, resolveValue(item, env, `${at}.${key}`)]),
+  );
 }
 
 function interpolate(text: string, env: Environment, at: string): string {
@@ -62,7 +90,9 @@ function interpolate(text: string, env: Environment, at: string): string {
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
     if (value !== undefined && value !== "") return value;
     const [plugin = "", ...setting] = at.split(".");
-    throw new PylonStartError(`The setting "${setting.join(".")}" of the plugin ${plugin} needs the environment variable ${name}, which is not set.`);
+    throw new PylonStartError(
+      `The setting "${setting.join(".")}" of the plugin ${plugin} needs the environment variable ${name}, which is not set.`,
+    );
   });
 }
 

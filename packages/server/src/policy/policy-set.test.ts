@@ -6,30 +6,69 @@ import { audienceKeyPaths, discriminators } from "./audience.ts";
 import { compilePolicies, type Access } from "./policy-set.ts";
 
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
-const auth: AuthValues = { userId: "u1", isAdmin: false, isGuest: false, tenantId: null, roles: [], apiKeyId: null, apiKeyScopes: [], isTrustedDevice: false };
-const field = (name: string, type: "string" | "datetime" = "string") => ({ name, type, optional: true, unique: false });
+const auth: AuthValues = {
+  userId: "u1",
+  isAdmin: false,
+  isGuest: false,
+  tenantId: null,
+  roles: [],
+  apiKeyId: null,
+  apiKeyScopes: [],
+  isTrustedDevice: false,
+};
+const field = (name: string, type: "string" | "datetime" = "string") => ({
+  name,
+  type,
+  optional: true,
+  unique: false,
+});
 
 function manifestOf(policies: readonly ManifestPolicy[], access?: "public"): Manifest {
   return {
-    manifest_version: 1, name: "test", version: "0.0.0", routes: [], queries: [], policies,
+    manifest_version: 1,
+    name: "test",
+    version: "0.0.0",
+    routes: [],
+    queries: [],
+    policies,
     actions: [{ name: "pay" }, { name: "ping" }],
     entities: [
-      { name: "Todo", fields: [field("ownerId"), field("title"), field("due", "datetime")], indexes: [] },
+      {
+        name: "Todo",
+        fields: [field("ownerId"), field("title"), field("due", "datetime")],
+        indexes: [],
+      },
       { name: "Member", fields: [field("userId"), field("todoId")], indexes: [] },
     ],
     ...(access === undefined ? {} : { access }),
   };
 }
 
-function compile(policies: readonly ManifestPolicy[], options: { dev?: boolean; access?: "public" } = {}) {
+function compile(
+  policies: readonly ManifestPolicy[],
+  options: { dev?: boolean; access?: "public" } = {},
+) {
   const manifest = manifestOf(policies, options.access);
-  return compilePolicies(manifest, Schema.fromManifest(manifest).shapes, { dev: options.dev ?? false });
+  return compilePolicies(manifest, Schema.fromManifest(manifest).shapes, {
+    dev: options.dev ?? false,
+  });
 }
 
 test("the most specific text of a policy speaks for an access", () => {
-  const { policies } = compile([{ name: "p", entity: "Todo", allow: "data.title == 'allow'", allowWrite: "data.title == 'write'", allowInsert: "data.title == 'insert'", allowRead: " " }]);
+  const { policies } = compile([
+    {
+      name: "p",
+      entity: "Todo",
+      allow: "data.title == 'allow'",
+      allowWrite: "data.title == 'write'",
+      allowInsert: "data.title == 'insert'",
+      allowRead: " ",
+    },
+  ]);
   const speaker = (access: Access): string | undefined =>
-    ["allow", "write", "insert"].find((title) => compilePredicate(policies.rule("Todo", access))({ data: { title }, auth }));
+    ["allow", "write", "insert"].find((title) =>
+      compilePredicate(policies.rule("Todo", access))({ data: { title }, auth }),
+    );
   expect(ACCESSES.map(speaker)).toEqual(["allow", "insert", "write", "write"]);
 });
 
@@ -43,16 +82,33 @@ test("every policy that names the entity must allow", () => {
   expect(read({ auth, data: { ownerId: "u1", title: "x" } })).toBe(true);
   expect(read({ auth, data: { ownerId: "u1", title: "secret" } })).toBe(false);
   expect(read({ auth, data: { ownerId: "u2", title: "x" } })).toBe(false);
-  expect(compilePredicate(policies.rule("Todo", "delete"))({ auth, data: { ownerId: "u1", title: "secret" } })).toBe(true);
+  expect(
+    compilePredicate(policies.rule("Todo", "delete"))({
+      auth,
+      data: { ownerId: "u1", title: "secret" },
+    }),
+  ).toBe(true);
   expect(diagnostics).toEqual([]);
 });
 
 test("T7: what no policy speaks of is closed, open in dev with a warning, open where the app says public", () => {
   const silent: ManifestPolicy[] = [{ name: "p", entity: "Todo", allowRead: "true" }];
   const closed = compile(silent);
-  expect(ACCESSES.map((access) => closed.policies.rule("Member", access))).toEqual([FALSE, FALSE, FALSE, FALSE]);
-  expect(ACCESSES.map((access) => closed.policies.rule("Todo", access))).toEqual([TRUE, FALSE, FALSE, FALSE]);
-  expect(closed.diagnostics.map(({ severity, path, message }) => [severity, path, message])).toEqual([
+  expect(ACCESSES.map((access) => closed.policies.rule("Member", access))).toEqual([
+    FALSE,
+    FALSE,
+    FALSE,
+    FALSE,
+  ]);
+  expect(ACCESSES.map((access) => closed.policies.rule("Todo", access))).toEqual([
+    TRUE,
+    FALSE,
+    FALSE,
+    FALSE,
+  ]);
+  expect(
+    closed.diagnostics.map(({ severity, path, message }) => [severity, path, message]),
+  ).toEqual([
     ["warning", "entities.Todo", "No policy says who may insert, update, delete Todo: closed."],
     ["warning", "entities.Member", "No policy names Member: closed."],
   ]);
@@ -75,19 +131,32 @@ test("a policy that is wrong is an error with its place, told once, and closes w
     ],
     { dev: true },
   );
-  expect(diagnostics.map(({ severity, code, path, position }) => ({ severity, code, path, position }))).toEqual([
+  expect(
+    diagnostics.map(({ severity, code, path, position }) => ({ severity, code, path, position })),
+  ).toEqual([
     { severity: "error", code: "POLICY_INVALID", path: "policies[0].allow", position: 15 },
     { severity: "error", code: "POLICY_SYNTAX", path: "policies[1].allowRead", position: 12 },
   ]);
   expect(diagnostics[0]?.hint).toContain("ownerId");
-  expect(ACCESSES.map((access) => policies.rule("Todo", access))).toEqual([FALSE, FALSE, FALSE, FALSE]);
+  expect(ACCESSES.map((access) => policies.rule("Todo", access))).toEqual([
+    FALSE,
+    FALSE,
+    FALSE,
+    FALSE,
+  ]);
   expect(policies.rule("Member", "read")).toEqual(FALSE);
   expect(policies.rule("Member", "insert")).toEqual(TRUE);
 });
 
 test("only an update has an old row", () => {
-  const policy = (key: "allowUpdate" | "allowDelete" | "allowWrite"): ManifestPolicy => ({ name: "p", entity: "Todo", allow: "true", [key]: "old.ownerId == data.ownerId" });
-  const errors = (one: ManifestPolicy): number => compile([one]).diagnostics.filter(({ severity }) => severity === "error").length;
+  const policy = (key: "allowUpdate" | "allowDelete" | "allowWrite"): ManifestPolicy => ({
+    name: "p",
+    entity: "Todo",
+    allow: "true",
+    [key]: "old.ownerId == data.ownerId",
+  });
+  const errors = (one: ManifestPolicy): number =>
+    compile([one]).diagnostics.filter(({ severity }) => severity === "error").length;
   expect(errors(policy("allowUpdate"))).toBe(0);
   expect(errors(policy("allowDelete"))).toBe(1);
   expect(errors(policy("allowWrite"))).toBe(1);
@@ -111,8 +180,12 @@ test("an action's policies read auth and input, and all of them must allow", () 
 });
 
 test("an action's policy that is wrong or says nothing closes it", () => {
-  const wrong = compile([{ name: "a", action: "pay", allow: "data.ownerId == auth.userId" }], { access: "public" });
-  expect(wrong.diagnostics.map(({ severity, path }) => [severity, path])).toEqual([["error", "policies[0].allow"]]);
+  const wrong = compile([{ name: "a", action: "pay", allow: "data.ownerId == auth.userId" }], {
+    access: "public",
+  });
+  expect(wrong.diagnostics.map(({ severity, path }) => [severity, path])).toEqual([
+    ["error", "policies[0].allow"],
+  ]);
   expect(wrong.policies.actionRule("pay")).toEqual(FALSE);
   const silent = compile([{ name: "a", action: "pay" }]);
   expect(silent.policies.actionRule("pay")).toEqual(FALSE);
@@ -121,31 +194,53 @@ test("an action's policy that is wrong or says nothing closes it", () => {
 
 test("a date in a policy is compared in the form in which dates are stored", () => {
   const { policies } = compile([{ name: "p", entity: "Todo", allow: "data.due == '2026-01-01'" }]);
-  expect(compilePredicate(policies.rule("Todo", "read"))({ data: { due: "2026-01-01T00:00:00.000Z" } })).toBe(true);
+  expect(
+    compilePredicate(policies.rule("Todo", "read"))({ data: { due: "2026-01-01T00:00:00.000Z" } }),
+  ).toBe(true);
 });
 
 test("the readers of an entity are the read rules that look at it, however deep", () => {
   const { policies } = compile([
-    { name: "p", entity: "Todo", allowRead: "data.title == 'x' || !exists(Member, todoId == data.id && exists(Todo, ownerId == auth.userId))", allowWrite: "exists(Member, true)" },
+    {
+      name: "p",
+      entity: "Todo",
+      allowRead:
+        "data.title == 'x' || !exists(Member, todoId == data.id && exists(Todo, ownerId == auth.userId))",
+      allowWrite: "exists(Member, true)",
+    },
     { name: "q", entity: "Member", allow: "true" },
   ]);
-  expect(policies.readersOf("Member").map(({ entity, exists }) => [entity, exists.entity])).toEqual([["Todo", "Member"]]);
+  expect(policies.readersOf("Member").map(({ entity, exists }) => [entity, exists.entity])).toEqual(
+    [["Todo", "Member"]],
+  );
   expect(policies.readersOf("Todo").map(({ entity }) => entity)).toEqual(["Todo"]);
   expect(policies.readersOf("Nothing")).toEqual([]);
 });
 
 test("an audience is told by the names of auth that its rule reads", () => {
-  const rule = parsePolicy("auth.tenantId == data.tenantId && (data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')");
+  const rule = parsePolicy(
+    "auth.tenantId == data.tenantId && (data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')",
+  );
   expect(audienceKeyPaths(rule)).toEqual(["roles", "tenantId", "userId"]);
   expect(audienceKeyPaths(parsePolicy("data.public"))).toEqual([]);
 });
 
 test("only a part that must hold discriminates", () => {
-  expect(discriminators(parsePolicy("auth.userId == data.ownerId && data.tenantId == auth.tenantId && data.public"))).toEqual([
+  expect(
+    discriminators(
+      parsePolicy("auth.userId == data.ownerId && data.tenantId == auth.tenantId && data.public"),
+    ),
+  ).toEqual([
     { authName: "userId", field: "ownerId" },
     { authName: "tenantId", field: "tenantId" },
   ]);
-  for (const source of ["auth.userId == data.ownerId || data.public", "!(auth.userId == data.ownerId)", "auth.userId != data.ownerId", "data.a == data.b", "exists(Member, userId == auth.userId)"]) {
+  for (const source of [
+    "auth.userId == data.ownerId || data.public",
+    "!(auth.userId == data.ownerId)",
+    "auth.userId != data.ownerId",
+    "data.a == data.b",
+    "exists(Member, userId == auth.userId)",
+  ]) {
     expect(discriminators(parsePolicy(source))).toEqual([]);
   }
 });

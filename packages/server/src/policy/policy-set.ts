@@ -1,4 +1,17 @@
-import { and, checkPolicy, FALSE, nodesOf, normaliseDates, parsePolicy, QuerySyntaxError, TRUE, type ExistsExpr, type Expr, type Root, type SchemaShape } from "@pylonsync/query";
+import {
+  and,
+  checkPolicy,
+  FALSE,
+  nodesOf,
+  normaliseDates,
+  parsePolicy,
+  QuerySyntaxError,
+  TRUE,
+  type ExistsExpr,
+  type Expr,
+  type Root,
+  type SchemaShape,
+} from "@pylonsync/query";
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
@@ -13,7 +26,12 @@ export interface RuleReader {
 }
 
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
-const ROOTS: Record<Access, readonly Root[]> = { read: ["data"], insert: ["data"], update: ["data", "old"], delete: ["data"] };
+const ROOTS: Record<Access, readonly Root[]> = {
+  read: ["data"],
+  insert: ["data"],
+  update: ["data", "old"],
+  delete: ["data"],
+};
 /** The texts of a policy that may speak for an access, the first that says something wins. */
 const TEXTS: Record<Access, readonly PolicyText[]> = {
   read: ["allowRead", "allow"],
@@ -25,7 +43,10 @@ const TEXTS: Record<Access, readonly PolicyText[]> = {
 /** The text and the roots of an action's policy. */
 const ACTION = { texts: ["allow"] as const, roots: ["input"] as const };
 
-/** The app's policies, compiled: for each entity and access one condition, and one for each action that a policy names. */
+/**
+ * The app's policies, compiled: for each entity and access one condition, and one for each action
+ * that a policy names.
+ */
 export class PolicySet {
   readonly #rules: ReadonlyMap<string, Expr>;
   readonly #actions: ReadonlyMap<string, Expr>;
@@ -35,7 +56,11 @@ export class PolicySet {
    * @param rules by `Entity.access`
    * @param actions by the action's name
    */
-  constructor(rules: ReadonlyMap<string, Expr>, entities: Iterable<string>, actions: ReadonlyMap<string, Expr> = new Map()) {
+  constructor(
+    rules: ReadonlyMap<string, Expr>,
+    entities: Iterable<string>,
+    actions: ReadonlyMap<string, Expr> = new Map(),
+  ) {
     this.#rules = rules;
     this.#actions = actions;
     for (const entity of entities) {
@@ -52,12 +77,18 @@ export class PolicySet {
     return this.#rules.get(`${entity}.${access}`) ?? FALSE;
   }
 
-  /** What must hold of `auth` and `input` for the action to be called. TRUE for one that no policy names. */
+  /**
+   * What must hold of `auth` and `input` for the action to be called. TRUE for one that no policy
+   * names.
+   */
   actionRule(name: string): Expr {
     return this.#actions.get(name) ?? TRUE;
   }
 
-  /** The read rules that look at rows of `entity`: when such a row changes, rows of theirs appear or vanish. */
+  /**
+   * The read rules that look at rows of `entity`: when such a row changes, rows of theirs appear or
+   * vanish.
+   */
   readersOf(entity: string): readonly RuleReader[] {
     return this.#readers.get(entity) ?? [];
   }
@@ -66,7 +97,8 @@ export class PolicySet {
 /**
  * Compiles the policies of a valid manifest.
  *
- * An access that no policy speaks for is open in dev mode and to an app that says `access: "public"`, with a warning; else it is closed.
+ * An access that no policy speaks for is open in dev mode and to an app that says `access:
+ * "public"`, with a warning; else it is closed.
  */
 export function compilePolicies(
   manifest: Manifest,
@@ -89,23 +121,61 @@ export function compilePolicies(
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
     const silent = ACCESSES.filter((access) => !parts.has(`${name}.${access}`));
-    for (const access of ACCESSES) rules.set(`${name}.${access}`, silent.includes(access) ? (isOpen ? TRUE : FALSE) : and(...(parts.get(`${name}.${access}`) ?? [])));
-    if (silent.length > 0 && manifest.access !== "public") compiler.diagnostics.push(silence(name, silent, options.dev));
+    for (const access of ACCESSES)
+      rules.set(
+        `${name}.${access}`,
+        silent.includes(access)
+          ? isOpen
+            ? TRUE
+            : FALSE
+          : and(...(parts.get(`${name}.${access}`) ?? [])),
+      );
+    if (silent.length > 0 && manifest.access !== "public")
+      compiler.diagnostics.push(silence(name, silent, options.dev));
   }
-  return { policies: new PolicySet(rules, manifest.entities.map(({ name }) => name), actions), diagnostics: compiler.diagnostics };
+  return {
+    policies: new PolicySet(
+      rules,
+      manifest.entities.map(({ name }) => name),
+      actions,
+    ),
+    diagnostics: compiler.diagnostics,
+  };
 }
 
-/** Every policy that names the action must allow it. One that names it and says nothing is silent, as for an entity. */
-function compileActions(manifest: Manifest, compiler: PolicyCompiler, isOpen: boolean, dev: boolean): Map<string, Expr> {
+/**
+ * Every policy that names the action must allow it. One that names it and says nothing is silent,
+ * as for an entity.
+ */
+function compileActions(
+  manifest: Manifest,
+  compiler: PolicyCompiler,
+  isOpen: boolean,
+  dev: boolean,
+): Map<string, Expr> {
   const parts = new Map<string, Expr[]>();
   for (const [index, policy] of manifest.policies.entries()) {
     if (policy.action === undefined) continue;
-    const expr = compiler.compile({ ...policy, entity: undefined }, ACTION.texts, ACTION.roots, `policies[${index}]`);
-    parts.set(policy.action, [...(parts.get(policy.action) ?? []), ...(expr === undefined ? [] : [expr])]);
+    const expr = compiler.compile(
+      { ...policy, entity: undefined },
+      ACTION.texts,
+      ACTION.roots,
+      `policies[${index}]`,
+    );
+    parts.set(policy.action, [
+      ...(parts.get(policy.action) ?? []),
+      ...(expr === undefined ? [] : [expr]),
+    ]);
   }
   const silent = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
-  if (manifest.access !== "public") compiler.diagnostics.push(...silent.map((action) => actionSilence(action, dev)));
-  return new Map([...parts].map(([action, exprs]) => [action, exprs.length > 0 ? and(...exprs) : isOpen ? TRUE : FALSE]));
+  if (manifest.access !== "public")
+    compiler.diagnostics.push(...silent.map((action) => actionSilence(action, dev)));
+  return new Map(
+    [...parts].map(([action, exprs]) => [
+      action,
+      exprs.length > 0 ? and(...exprs) : isOpen ? TRUE : FALSE,
+    ]),
+  );
 }
 
 class PolicyCompiler {
@@ -119,9 +189,15 @@ class PolicyCompiler {
 
   /**
    * @param texts may speak for this access, the first that says something wins
-   * @returns undefined when the policy says nothing about this access; FALSE when what it says is wrong
+   * @returns undefined when the policy says nothing about this access; FALSE when what it says is
+   *   wrong
    */
-  compile(policy: ManifestPolicy, texts: readonly PolicyText[], roots: readonly Root[], at: string): Expr | undefined {
+  compile(
+    policy: ManifestPolicy,
+    texts: readonly PolicyText[],
+    roots: readonly Root[],
+    at: string,
+  ): Expr | undefined {
     const key = texts.find((candidate) => (policy[candidate] ?? "").trim() !== "");
     const source = key === undefined ? undefined : policy[key];
     if (key === undefined || source === undefined) return undefined;
@@ -131,12 +207,26 @@ class PolicyCompiler {
       const scope = { schema: this.#schema, entity: policy.entity, roots };
       const problems = checkPolicy(expr, scope);
       for (const { message, position, hint } of problems) {
-        this.#report({ severity: "error", code: "POLICY_INVALID", message: `The policy "${policy.name}" at position ${position}: ${message}`, path, position, hint });
+        this.#report({
+          severity: "error",
+          code: "POLICY_INVALID",
+          message: `The policy "${policy.name}" at position ${position}: ${message}`,
+          path,
+          position,
+          hint,
+        });
       }
       return problems.length === 0 ? normaliseDates(expr, scope) : FALSE;
     } catch (error) {
       if (!(error instanceof QuerySyntaxError)) throw error;
-      this.#report({ ...errorAt("POLICY_SYNTAX", `The policy "${policy.name}" does not parse: ${error.message}`, path), position: error.position });
+      this.#report({
+        ...errorAt(
+          "POLICY_SYNTAX",
+          `The policy "${policy.name}" does not parse: ${error.message}`,
+          path,
+        ),
+        position: error.position,
+      });
       return FALSE;
     }
   }
@@ -151,11 +241,16 @@ class PolicyCompiler {
 }
 
 function silence(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
-  const what = accesses.length === ACCESSES.length ? `No policy names ${entity}` : `No policy says who may ${accesses.join(", ")} ${entity}`;
+  const what =
+    accesses.length === ACCESSES.length
+      ? `No policy names ${entity}`
+      : `No policy says who may ${accesses.join(", ")} ${entity}`;
   return {
     severity: "warning",
     code: "POLICY_MISSING",
-    message: dev ? `${what}: open to everyone in dev mode, closed outside of it.` : `${what}: closed.`,
+    message: dev
+      ? `${what}: open to everyone in dev mode, closed outside of it.`
+      : `${what}: closed.`,
     path: `entities.${entity}`,
     hint: `Add policy({name: "...", entity: "${entity}", allow: "..."}), or access: "public" to the manifest.`,
   };

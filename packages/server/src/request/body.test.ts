@@ -9,13 +9,25 @@ const PATHS = ["/api/entities/Note", "/api/transact", "/api/sync/push", "/api/fi
 let server: TestServer;
 let token = "";
 beforeAll(async () => {
-  server = await startServer(appOf(buildManifest({ name: "notes", version: "1.0.0", entities: [entity("Note", { text: field.string() })] })));
+  server = await startServer(
+    appOf(
+      buildManifest({
+        name: "notes",
+        version: "1.0.0",
+        entities: [entity("Note", { text: field.string() })],
+      }),
+    ),
+  );
   token = (await TestClient.guest(server.url)).token ?? "";
 });
 afterAll(() => server.stop());
 
 /** @returns how much of it was taken, in MiB, and the status */
-async function send(path: string, mib: number, headers: Readonly<Record<string, string>>): Promise<{ taken: number; status: number }> {
+async function send(
+  path: string,
+  mib: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<{ taken: number; status: number }> {
   let taken = 0;
   const body = new ReadableStream({
     pull(controller) {
@@ -24,7 +36,11 @@ async function send(path: string, mib: number, headers: Readonly<Record<string, 
       if (taken === mib) controller.close();
     },
   });
-  const { status } = await fetch(server.url + path, { method: "POST", headers: { Authorization: `Bearer ${token}`, ...headers }, body });
+  const { status } = await fetch(server.url + path, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, ...headers },
+    body,
+  });
   return { taken, status };
 }
 

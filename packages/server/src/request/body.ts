@@ -4,7 +4,8 @@ import { MAX_BODY_BYTES, MAX_JSON_DEPTH, PylonError } from "@pylonsync/protocol"
 export async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   // A body that says its length holds no more than that; a chunked one says it only at its end.
-  if (request.headers.has("content-length") || request.body === null) return request.text().catch(cutOff);
+  if (request.headers.has("content-length") || request.body === null)
+    return request.text().catch(cutOff);
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -31,9 +32,13 @@ export function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new PylonError("INVALID_JSON", `The body is no JSON${error instanceof SyntaxError ? `: ${error.message}` : ""}.`, {
-      hint: "Send JSON with the header Content-Type: application/json.",
-    });
+    throw new PylonError(
+      "INVALID_JSON",
+      `The body is no JSON${error instanceof SyntaxError ? `: ${error.message}` : ""}.`,
+      {
+        hint: "Send JSON with the header Content-Type: application/json.",
+      },
+    );
   }
   if (isDeeperThan(value, MAX_JSON_DEPTH)) {
     throw new PylonError("INVALID_JSON", `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);
@@ -51,5 +56,8 @@ function isDeeperThan(value: unknown, levels: number): boolean {
 }
 
 function tooLarge(): PylonError {
-  return new PylonError("PAYLOAD_TOO_LARGE", `The body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`);
+  return new PylonError(
+    "PAYLOAD_TOO_LARGE",
+    `The body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`,
+  );
 }

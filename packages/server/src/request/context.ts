@@ -64,8 +64,8 @@ export class RequestContext {
   }
 
   /**
-   * The body. It comes as slowly as its sender likes: the caller may have been signed out, or have lost a role, since the request began, and is
-   * then refused.
+   * The body. It comes as slowly as its sender likes: the caller may have been signed out, or have
+   * lost a role, since the request began, and is then refused.
    *
    * @throws PylonError PAYLOAD_TOO_LARGE, UNAUTHORIZED
    */

@@ -1,6 +1,7 @@
 /**
- * Whom an address belongs to, for counting. One IPv6 client has a network of 2^64 addresses and may come from any of them, so it is known by
- * the network; an IPv4 address is the same one where it is written as IPv6.
+ * Whom an address belongs to, for counting. One IPv6 client has a network of 2^64 addresses and may
+ * come from any of them, so it is known by the network; an IPv4 address is the same one where it is
+ * written as IPv6.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -9,7 +10,8 @@ export function networkOf(address: string): string {
   if (mapped !== undefined) return mapped;
   const groups = groupsOf(plain);
   if (groups === null) return address;
-  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return [groups[6], groups[7]].map((group = 0) => `${group >> 8}.${group & 255}`).join(".");
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff)
+    return [groups[6], groups[7]].map((group = 0) => `${group >> 8}.${group & 255}`).join(".");
   return `${groups
     .slice(0, 4)
     .map((group) => group.toString(16))
@@ -19,7 +21,10 @@ export function networkOf(address: string): string {
 /** The eight numbers of an IPv6 address, or null for what is none. */
 function groupsOf(address: string): number[] | null {
   const dotted = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address);
-  const plain = dotted === null ? address : `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}`;
+  const plain =
+    dotted === null
+      ? address
+      : `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}`;
   const [head = "", tail, ...more] = plain.split("::");
   if (more.length > 0) return null;
   const before = head === "" ? [] : head.split(":");
@@ -27,7 +32,9 @@ function groupsOf(address: string): number[] | null {
   const missing = 8 - before.length - after.length;
   if (tail === undefined ? missing !== 0 : missing < 1) return null;
   const groups = [...before, ...Array.from({ length: missing }, () => "0"), ...after];
-  return groups.every((group) => /^[\da-f]{1,4}$/i.test(group)) ? groups.map((group) => Number.parseInt(group, 16)) : null;
+  return groups.every((group) => /^[\da-f]{1,4}$/i.test(group))
+    ? groups.map((group) => Number.parseInt(group, 16))
+    : null;
 }
 
 function hex(high = "0", low = "0"): string {

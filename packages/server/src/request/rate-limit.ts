@@ -17,7 +17,10 @@ export interface SharedCount {
   readonly name: string;
 }
 
-/** Counts requests by key within a window: in the process, or in Redis for all replicas. While Redis is lost each replica counts alone. */
+/**
+ * Counts requests by key within a window: in the process, or in Redis for all replicas. While Redis
+ * is lost each replica counts alone.
+ */
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #limiter: RateLimiterMemory | RateLimiterRedis | null;
@@ -45,15 +48,22 @@ export class RateLimiter {
       if (!(error instanceof RateLimiterRes)) throw error;
       this.refused += 1;
       const seconds = Math.max(1, Math.ceil(error.msBeforeNext / 1000));
-      throw new PylonError("RATE_LIMITED", `More than ${this.#limit.max} requests in ${this.#limit.windowSeconds} s.`, {
-        hint: `Try again in ${seconds} s.`,
-        extra: { retry_after_secs: seconds },
-      });
+      throw new PylonError(
+        "RATE_LIMITED",
+        `More than ${this.#limit.max} requests in ${this.#limit.windowSeconds} s.`,
+        {
+          hint: `Try again in ${seconds} s.`,
+          extra: { retry_after_secs: seconds },
+        },
+      );
     }
   }
 }
 
-function limiterOf({ max, windowSeconds }: RateLimit, shared: SharedCount | null): RateLimiterMemory | RateLimiterRedis {
+function limiterOf(
+  { max, windowSeconds }: RateLimit,
+  shared: SharedCount | null,
+): RateLimiterMemory | RateLimiterRedis {
   const window = { points: max, duration: windowSeconds };
   const alone = new RateLimiterMemory(window);
   if (shared === null) return alone;
@@ -65,7 +75,8 @@ function limiterOf({ max, windowSeconds }: RateLimit, shared: SharedCount | null
       get isReady() {
         return redis.isUp;
       },
-      eval: (script: string, options: { readonly keys: string[]; readonly arguments: string[] }) => redis.run((commands) => commands.eval(script, options)),
+      eval: (script: string, options: { readonly keys: string[]; readonly arguments: string[] }) =>
+        redis.run((commands) => commands.eval(script, options)),
     },
     useRedisPackage: true,
     rejectIfRedisNotReady: true,

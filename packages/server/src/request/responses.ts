@@ -4,7 +4,10 @@ import { QueryError } from "@pylonsync/query";
 /** Header values by name; a list is sent as a header each, which `Set-Cookie` needs. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
-/** A JSON answer that is not made yet: the dispatcher makes the Response with all of its headers at once. */
+/**
+ * A JSON answer that is not made yet: the dispatcher makes the Response with all of its headers at
+ * once.
+ */
 export class JsonAnswer {
   readonly body: unknown;
   readonly status: number;
@@ -23,7 +26,10 @@ export function json(body: unknown, status = 200): JsonAnswer {
   return new JsonAnswer(body, status);
 }
 
-/** The error that a caller is shown for what was thrown, or undefined when it is a fault of ours and must not be shown. */
+/**
+ * The error that a caller is shown for what was thrown, or undefined when it is a fault of ours and
+ * must not be shown.
+ */
 export function toPublicError(error: unknown): PylonError | undefined {
   if (error instanceof PylonError) return error;
   if (error instanceof QueryError) {

@@ -14,11 +14,17 @@ export interface Route {
   /** A path pattern: `/api/entities/:entity/:id`. */
   readonly path: string;
   readonly access: RouteAccess;
-  /** What an API key must be allowed to; a route that says nothing takes no API key, and no token for other services. */
+  /**
+   * What an API key must be allowed to; a route that says nothing takes no API key, and no token
+   * for other services.
+   */
   readonly scope?: RouteScope;
   /** Does not count against the rate limit and is not logged: health checks and scrapes. */
   readonly quiet?: boolean;
-  /** Pages of any site may post to it, as an OAuth provider's page does: it has a proof of its own, and sees no session of theirs. */
+  /**
+   * Pages of any site may post to it, as an OAuth provider's page does: it has a proof of its own,
+   * and sees no session of theirs.
+   */
   readonly takesForeignForms?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
@@ -27,14 +33,25 @@ export interface Route {
  * @param isOpen whether `admin-or-dev` is open to this request
  * @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE
  */
-export function checkAccess({ access, scope }: Pick<Route, "access" | "scope">, context: RequestContext, isOpen: boolean): void {
+export function checkAccess(
+  { access, scope }: Pick<Route, "access" | "scope">,
+  context: RequestContext,
+  isOpen: boolean,
+): void {
   const { caller, identity } = context;
   checkKeyScope(caller, scope, context.params);
-  if (identity.isForServices === true && scope === undefined) throw new PylonError("INSUFFICIENT_SCOPE", "A token for other services can't do this.", { hint: "Send the session's own token." });
+  if (identity.isForServices === true && scope === undefined)
+    throw new PylonError("INSUFFICIENT_SCOPE", "A token for other services can't do this.", {
+      hint: "Send the session's own token.",
+    });
   if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && isOpen)) return;
   if (access === "signed-in") {
     if (caller.userId !== null) return;
-    throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", { hint: "Send Authorization: Bearer <token>." });
+    throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", {
+      hint: "Send Authorization: Bearer <token>.",
+    });
   }
-  throw new PylonError("FORBIDDEN", "Only the admin may do this.", { hint: "Send Authorization: Bearer <PYLON_ADMIN_TOKEN>." });
+  throw new PylonError("FORBIDDEN", "Only the admin may do this.", {
+    hint: "Send Authorization: Bearer <PYLON_ADMIN_TOKEN>.",
+  });
 }

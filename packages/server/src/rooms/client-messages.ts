@@ -27,18 +27,27 @@ export class ClientMessages {
   readonly #windows = new WeakMap<Subscriber, Window>();
 
   /** @param now milliseconds, of any beginning */
-  constructor(send: (message: TenantMessage) => Promise<void>, now: () => number, onError: (error: unknown) => void) {
+  constructor(
+    send: (message: TenantMessage) => Promise<void>,
+    now: () => number,
+    onError: (error: unknown) => void,
+  ) {
     this.#send = send;
     this.#now = now;
     this.#onError = onError;
   }
 
-  /** One message. What is not understood, too long, too much, or from somebody who is not signed in, is ignored. */
+  /**
+   * One message. What is not understood, too long, too much, or from somebody who is not signed in,
+   * is ignored.
+   */
   receive(subscriber: Subscriber, text: string): void {
     const { caller } = subscriber;
     if (!subscriber.isOpen) return;
     // No character takes more than three bytes of UTF-8.
-    const isTooLong = text.length > MAX_BYTES || (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
+    const isTooLong =
+      text.length > MAX_BYTES ||
+      (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
     const message = isTooLong ? undefined : relayed(text, caller);
     if (message === undefined && !isTooLong) return;
     const count = this.#count(subscriber);
@@ -53,7 +62,8 @@ export class ClientMessages {
   #count(subscriber: Subscriber): number {
     const now = this.#now();
     const known = this.#windows.get(subscriber);
-    const window = known === undefined || known.endsAt <= now ? { endsAt: now + WINDOW_MS, count: 0 } : known;
+    const window =
+      known === undefined || known.endsAt <= now ? { endsAt: now + WINDOW_MS, count: 0 } : known;
     window.count += 1;
     this.#windows.set(subscriber, window);
     return window.count;
@@ -72,8 +82,13 @@ function relayed(text: string, caller: Caller): TenantMessage | undefined {
   }
   if (typeof message !== "object" || message === null) return undefined;
   const { type, event, topic, data = null } = message as Readonly<Record<string, unknown>>;
-  const toTenant = (out: object): TenantMessage => ({ kind: "tenant", tenantId: caller.tenantId, text: JSON.stringify(out) });
+  const toTenant = (out: object): TenantMessage => ({
+    kind: "tenant",
+    tenantId: caller.tenantId,
+    text: JSON.stringify(out),
+  });
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
-  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC) return toTenant({ type, topic, data, from });
+  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC)
+    return toTenant({ type, topic, data, from });
   return undefined;
 }

@@ -1,5 +1,14 @@
 import { joinMessage, leaveMessage, presenceMessage } from "./messages.ts";
-import { SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  SWEEP_MS,
+  type BroadcastResult,
+  type Deliver,
+  type Peer,
+  type RoomSize,
+  type RoomStore,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 import { RoomTable, type Member } from "./room-table.ts";
 
 /** The rooms of a single replica. */

@@ -1,33 +1,82 @@
 import { PylonError } from "@pylonsync/protocol";
-import { MAX_ROOMS, MAX_ROOMS_OF_USER, type Peer, type RoomMessage, type TenantMessage } from "./room-store.ts";
+import {
+  MAX_ROOMS,
+  MAX_ROOMS_OF_USER,
+  type Peer,
+  type RoomMessage,
+  type TenantMessage,
+} from "./room-store.ts";
 
 /** @param data undefined: the user said nothing about themselves */
 export function joinMessage(room: string, userId: string, data: unknown): RoomMessage {
-  const text = JSON.stringify({ type: "join", room, user_id: userId, ...(data === undefined || data === null ? {} : { data }) });
+  const text = JSON.stringify({
+    type: "join",
+    room,
+    user_id: userId,
+    ...(data === undefined || data === null ? {} : { data }),
+  });
   return { kind: "join", room, userId, text };
 }
 
 export function leaveMessage(room: string, userId: string): RoomMessage {
-  return { kind: "leave", room, userId, text: JSON.stringify({ type: "leave", room, user_id: userId }) };
+  return {
+    kind: "leave",
+    room,
+    userId,
+    text: JSON.stringify({ type: "leave", room, user_id: userId }),
+  };
 }
 
 export function presenceMessage(room: string, userId: string, data: unknown): RoomMessage {
-  return { kind: "presence", room, userId, text: JSON.stringify({ type: "presence", room, user_id: userId, data }) };
+  return {
+    kind: "presence",
+    room,
+    userId,
+    text: JSON.stringify({ type: "presence", room, user_id: userId, data }),
+  };
 }
 
 /** Who is there now: what `join` answers, as a message. */
 export function snapshotMessage(room: string, peers: readonly Peer[]): RoomMessage {
-  return { kind: "snapshot", room, userId: "", text: JSON.stringify({ type: "snapshot", room, peers }) };
+  return {
+    kind: "snapshot",
+    room,
+    userId: "",
+    text: JSON.stringify({ type: "snapshot", room, peers }),
+  };
 }
 
 /** @param sender null: the admin, who is nobody */
-export function broadcastText(room: string, sender: string | null, topic: string, data: unknown): string {
-  return JSON.stringify({ type: "broadcast", room, ...(sender === null ? {} : { sender }), topic, data });
+export function broadcastText(
+  room: string,
+  sender: string | null,
+  topic: string,
+  data: unknown,
+): string {
+  return JSON.stringify({
+    type: "broadcast",
+    room,
+    ...(sender === null ? {} : { sender }),
+    topic,
+    data,
+  });
 }
 
-/** Tells a tenant that a user has no connection any more. @param clientId the connection's number on its server */
-export function disconnectMessage(tenantId: string | null, userId: string, clientId: number): TenantMessage {
-  return { kind: "tenant", tenantId, text: JSON.stringify({ type: "presence", event: "disconnect", clientId, from: userId }) };
+/**
+ * Tells a tenant that a user has no connection any more.
+ *
+ * @param clientId the connection's number on its server
+ */
+export function disconnectMessage(
+  tenantId: string | null,
+  userId: string,
+  clientId: number,
+): TenantMessage {
+  return {
+    kind: "tenant",
+    tenantId,
+    text: JSON.stringify({ type: "presence", event: "disconnect", clientId, from: userId }),
+  };
 }
 
 /** @param joinedAt seconds since 1970 */
@@ -36,9 +85,16 @@ export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
 }
 
 export function tooManyRooms(): PylonError {
-  return new PylonError("ROOM_LIMIT_REACHED", `There are ${MAX_ROOMS} rooms already.`, { field: "room", hint: "A room goes when its last member leaves." });
+  return new PylonError("ROOM_LIMIT_REACHED", `There are ${MAX_ROOMS} rooms already.`, {
+    field: "room",
+    hint: "A room goes when its last member leaves.",
+  });
 }
 
 export function tooManyRoomsOfUser(): PylonError {
-  return new PylonError("ROOM_LIMIT_REACHED", `The user is in ${MAX_ROOMS_OF_USER} rooms already.`, { field: "room", hint: "Leave a room first." });
+  return new PylonError(
+    "ROOM_LIMIT_REACHED",
+    `The user is in ${MAX_ROOMS_OF_USER} rooms already.`,
+    { field: "room", hint: "Leave a room first." },
+  );
 }

@@ -40,12 +40,33 @@ afterEach(async () => {
 
 async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Opened> {
   const [told, logged]: [string[], string[]] = [[], []];
-  const log = new Log({ level: "warn", format: "text", now: Date.now, write: (line) => logged.push(line) });
-  const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
+  const log = new Log({
+    level: "warn",
+    format: "text",
+    now: Date.now,
+    write: (line) => logged.push(line),
+  });
+  const database = await openPostgresStore({
+    url: databaseUrl,
+    poolMax: 2,
+    ca: null,
+    startPatienceMs: 0,
+    onState: () => undefined,
+  });
   const deliver = (message: RoomMessage | TenantMessage): void => {
-    told.push(message.kind === "tenant" ? message.text : `${message.kind} ${message.room} ${message.userId}`);
+    told.push(
+      message.kind === "tenant"
+        ? message.text
+        : `${message.kind} ${message.room} ${message.userId}`,
+    );
   };
-  const store = new SharedRoomStore({ backend: new PostgresRooms(database.link, times, crypto.randomUUID(), log), deliver, times, now: Date.now, log });
+  const store = new SharedRoomStore({
+    backend: new PostgresRooms(database.link, times, crypto.randomUUID(), log),
+    deliver,
+    times,
+    now: Date.now,
+    log,
+  });
   await database.link.start(waitMs);
   await store.start();
   closers.push(async () => {
@@ -74,7 +95,9 @@ test("behind a pooler that does not carry notifications the rooms count per repl
   expect(await store.join("r", "u", null)).toEqual([]);
   expect(await store.members("r", "u")).toMatchObject([{ user_id: "u" }]);
   await Bun.sleep(2000);
-  expect(logged.filter((line) => line.includes("rooms count for this replica alone"))).toHaveLength(1);
+  expect(logged.filter((line) => line.includes("rooms count for this replica alone"))).toHaveLength(
+    1,
+  );
   for (const close of closers.splice(0)) await close();
 }, 30_000);
 
@@ -108,7 +131,9 @@ test("rooms do not wait for transactions that have all connections", async () =>
 test("a call that can't have its room in time is refused, and the others go on", async () => {
   const one = await open();
   await sql.query("BEGIN");
-  await sql.query(`SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`);
+  await sql.query(
+    `SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`,
+  );
   const refused = one.store.join("taken", "u1", null).catch((error: unknown) => error);
   for (let n = 0; n < 20; n += 1) await one.store.join("free", `other-${n}`, null);
   expect(await refused).toMatchObject({ code: "OVERLOADED", status: 503 });
@@ -123,7 +148,9 @@ test("the sweep passes over a room that is taken, and comes back to it", async (
   await one.store.join("taken", "u", null);
   await one.store.join("free", "u", null);
   await sql.query("BEGIN");
-  await sql.query(`SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`);
+  await sql.query(
+    `SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`,
+  );
   await until(() => one.told.includes("leave free u"));
   await Bun.sleep(1500);
   expect(one.told).not.toContain("leave taken u");
@@ -137,7 +164,9 @@ test("a replica whose connections are cut comes back, and shows who is in its ro
   await a.store.join("r", "u", null);
   for (let round = 0; round < 3; round += 1) {
     const before = a.told.length;
-    await sql.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon rooms' AND datname = current_database()`);
+    await sql.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon rooms' AND datname = current_database()`,
+    );
     await until(() => a.told.slice(before).includes("snapshot r "));
     await b.store.join("r", `v${round}`, null);
     await until(() => a.told.includes(`join r v${round}`));
@@ -151,9 +180,15 @@ test("Postgres hangs: a call waits once for it, the rooms go on in memory, and a
   const sockets = new Set<Socket>();
   const proxy = createServer((near) => {
     const far = createConnection({ host: "127.0.0.1", port: Number(new URL(url).port) });
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
-      from.on("data", (chunk) => to.write(chunk)).on("error", () => to.destroy()).on("close", () => to.destroy());
+      from
+        .on("data", (chunk) => to.write(chunk))
+        .on("error", () => to.destroy())
+        .on("close", () => to.destroy());
     }
   });
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
@@ -183,7 +218,9 @@ test("the first replica that comes back after Postgres was away gives the others
     await sql.query(`SELECT ${roomFunction("enter")}($1, 60000, 5000, $2)`, [replica, isReturning]);
   };
   await enter("b", false);
-  await sql.query(`SELECT * FROM ${roomFunction("join")}('b', 'r', 'u', 'null', '{}', 60000, 10, 10)`);
+  await sql.query(
+    `SELECT * FROM ${roomFunction("join")}('b', 'r', 'u', 'null', '{}', 60000, 10, 10)`,
+  );
   const sleep = `UPDATE "_pylon_room_replicas" SET ends_at = now() - interval '1 second' WHERE id = 'b'`;
   const expired = `"_pylon_room_replicas" WHERE id = 'b' AND ends_at <= now()`;
   await sql.query("BEGIN");
@@ -209,13 +246,17 @@ test("replicas of two versions, each with its own functions, have the same rooms
   await sql.query(`SELECT * FROM ${old("join")}('old', 'r', 'u-old', 'null', '{}', 60000, 10, 10)`);
   await until(() => one.told.includes("join r u-old"));
   expect(await one.store.join("r", "u-new", 1)).toMatchObject([{ user_id: "u-old" }]);
-  const { rows } = await sql.query<{ name: string }>(`SELECT name FROM ${old("members")}('old', 'r', '', 60000)`);
+  const { rows } = await sql.query<{ name: string }>(
+    `SELECT name FROM ${old("members")}('old', 'r', '', 60000)`,
+  );
   expect(rows.map(({ name }) => name).toSorted()).toEqual(["u-new", "u-old"]);
   await sql.query(`SELECT ${old("leave")}('r', 'u-new')`);
   await until(() => one.told.includes("leave r u-new"));
   // A start of the other version leaves both in place.
   await open();
-  expect((await sql.query(`SELECT * FROM ${old("keep")}('old', 7000, 10)`)).rows).toEqual([{ is_alive: true, has_more: false }]);
+  expect((await sql.query(`SELECT * FROM ${old("keep")}('old', 7000, 10)`)).rows).toEqual([
+    { is_alive: true, has_more: false },
+  ]);
 });
 
 test("after a stop in order nothing depends on the replica", async () => {
@@ -230,7 +271,11 @@ test("after a stop in order nothing depends on the replica", async () => {
   expect(await count(`"_pylon_room_members"`)).toBe(2);
 });
 
-/** Runs two calls, the second while the first is done and not committed yet. @returns what the second answers */
+/**
+ * Runs two calls, the second while the first is done and not committed yet.
+ *
+ * @returns what the second answers
+ */
 async function during(first: string, second: string): Promise<Readonly<Record<string, unknown>>[]> {
   const other = new Client({ connectionString: url });
   await other.connect();
@@ -253,22 +298,36 @@ test("a user who connects while joining is a connected member", async () => {
   await open();
   await sql.query(`SELECT ${roomFunction("enter")}('n', 60000, 300, false)`);
   const join = `SELECT * FROM ${roomFunction("join")}('n', 'r', 'u', 'null', '{}', 60000, 10, 10)`;
-  expect(await during(join, `SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`)).toEqual([{ name: "r" }]);
+  expect(
+    await during(join, `SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`),
+  ).toEqual([{ name: "r" }]);
   expect(await count(`"_pylon_room_members" WHERE due_at IS NULL AND holder IS NULL`)).toBe(1);
 });
 
 test("a replica that stops while a user connects leaves nobody behind", async () => {
   await open();
   await sql.query(`SELECT ${roomFunction("enter")}('n', 60000, 300, false)`);
-  await during(`SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`, `SELECT ${roomFunction("retire")}('n', 3000, 10)`);
+  await during(
+    `SELECT name FROM ${roomFunction("connect")}('n', 'u', '["tenant",null]')`,
+    `SELECT ${roomFunction("retire")}('n', 3000, 10)`,
+  );
   expect(await count(`"_pylon_room_connections"`)).toBe(0);
   expect(await count(`"_pylon_room_replicas" WHERE id = 'n'`)).toBe(0);
 });
 
 test("what is kept is unlogged, and long messages are forgotten", async () => {
   const one = await open();
-  const { rows } = await sql.query<{ relname: string; relpersistence: string }>(`SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r' AND (relname LIKE '\\_pylon\\_room%' OR relname = '_pylon_messages')`);
-  expect(rows.map(({ relname }) => relname).toSorted()).toEqual(["_pylon_messages", "_pylon_room_connections", "_pylon_room_leavers", "_pylon_room_members", "_pylon_room_replicas", "_pylon_rooms"]);
+  const { rows } = await sql.query<{ relname: string; relpersistence: string }>(
+    `SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r' AND (relname LIKE '\\_pylon\\_room%' OR relname = '_pylon_messages')`,
+  );
+  expect(rows.map(({ relname }) => relname).toSorted()).toEqual([
+    "_pylon_messages",
+    "_pylon_room_connections",
+    "_pylon_room_leavers",
+    "_pylon_room_members",
+    "_pylon_room_replicas",
+    "_pylon_rooms",
+  ]);
   expect(new Set(rows.map(({ relpersistence }) => relpersistence))).toEqual(new Set(["u"]));
   const long: TenantMessage = { kind: "tenant", tenantId: "t", text: "x".repeat(10_000) };
   await one.store.send(long);
@@ -315,10 +374,20 @@ test("three replicas, many users in few rooms, all at once: no deadlock, and eve
     }
   };
   // Each user acts on two replicas at the same time.
-  await Promise.all(users.flatMap((userId, n) => [act(userId, opened[n % 3] as Opened), act(userId, opened[(n + 1) % 3] as Opened)]));
-  for (const one of opened) await Promise.all(users.map((userId) => again(() => one.store.disconnected(userId, will(userId)))));
+  await Promise.all(
+    users.flatMap((userId, n) => [
+      act(userId, opened[n % 3] as Opened),
+      act(userId, opened[(n + 1) % 3] as Opened),
+    ]),
+  );
+  for (const one of opened)
+    await Promise.all(
+      users.map((userId) => again(() => one.store.disconnected(userId, will(userId)))),
+    );
   for (const { logged } of opened) expect(logged).toEqual([]);
-  const { rows } = await sql.query<{ deadlocks: string }>(`SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()`);
+  const { rows } = await sql.query<{ deadlocks: string }>(
+    `SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()`,
+  );
   expect(Number(rows[0]?.deadlocks)).toBe(0);
   const wrong = `SELECT 1 FROM (SELECT room, count(*) AS n FROM "_pylon_room_members" GROUP BY room) m FULL JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.n IS DISTINCT FROM r.members`;
   expect((await sql.query(wrong)).rows).toEqual([]);
@@ -327,5 +396,6 @@ test("three replicas, many users in few rooms, all at once: no deadlock, and eve
   await until(async () => (await count(`"_pylon_room_leavers"`)) === 0);
   expect(await count(`"_pylon_room_members" WHERE due_at IS NULL`)).toBe(0);
   expect((await sql.query(wrong)).rows).toEqual([]);
-  for (const users of [await usersIn(opened[0], "r0"), await usersIn(opened[1], "r0")]) expect(users).toEqual(await usersIn(opened[2], "r0"));
+  for (const users of [await usersIn(opened[0], "r0"), await usersIn(opened[1], "r0")])
+    expect(users).toEqual(await usersIn(opened[2], "r0"));
 }, 60_000);

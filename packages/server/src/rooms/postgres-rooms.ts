@@ -3,15 +3,32 @@ import type { Log } from "../observe/log.ts";
 import { ROOM_REFUSALS, roomFunction } from "../store/postgres/room-ddl.ts";
 import { LinkLostError, type ReplicaLink, type Value } from "../store/store.ts";
 import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "./messages.ts";
-import { decode, encode, toText, type ChannelMessage, type RoomBackend, type StoredMember } from "./room-backend.ts";
-import { MAX_ROOMS, MAX_ROOMS_OF_USER, type BroadcastResult, type RoomSize, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  decode,
+  encode,
+  toText,
+  type ChannelMessage,
+  type RoomBackend,
+  type StoredMember,
+} from "./room-backend.ts";
+import {
+  MAX_ROOMS,
+  MAX_ROOMS_OF_USER,
+  type BroadcastResult,
+  type RoomSize,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 import type { Member } from "./room-table.ts";
 
 /** How much one call sweeps or hands over: what it has locked waits for its end. */
 const BATCH = 200;
 /** Its calls wait for none that users make: a lease must be renewed however much they ask. */
 const OWN = "";
-/** Without these the backend would not know what this replica has: they wait for their turn, and when they fail the backend counts as lost. */
+/**
+ * Without these the backend would not know what this replica has: they wait for their turn, and
+ * when they fail the backend counts as lost.
+ */
 const ESSENTIAL = new Set(["enter", "keep", "retire", "connect", "disconnect", "register"]);
 /** Waited too long for a lock, or met another call in a circle: nothing was changed. */
 const BUSY = new Set(["55P03", "40P01"]);
@@ -33,11 +50,15 @@ export class PostgresRooms implements RoomBackend {
     this.#times = times;
     link.onChange((state) => {
       if (state === "up") log.info("rooms are shared through postgres");
-      else if (state === "lost") log.warn("postgres lost: rooms count per replica until it is back");
+      else if (state === "lost")
+        log.warn("postgres lost: rooms count per replica until it is back");
       else {
-        log.warn("notifications do not come back from postgres, so rooms count for this replica alone", {
-          hint: "A pooler in transaction mode does not carry them: name the server itself or a session pooler in DATABASE_URL, or set REDIS_URL.",
-        });
+        log.warn(
+          "notifications do not come back from postgres, so rooms count for this replica alone",
+          {
+            hint: "A pooler in transaction mode does not carry them: name the server itself or a session pooler in DATABASE_URL, or set REDIS_URL.",
+          },
+        );
       }
     });
   }
@@ -68,12 +89,23 @@ export class PostgresRooms implements RoomBackend {
   }
 
   async retire(): Promise<void> {
-    while ((await this.#value(OWN, "retire", this.replica, this.#times.handOverMs, BATCH)) === true);
+    while (
+      (await this.#value(OWN, "retire", this.replica, this.#times.handOverMs, BATCH)) === true
+    );
   }
 
   async join(room: string, userId: string, data: unknown): Promise<StoredMember[]> {
     const { text } = joinMessage(room, userId, data);
-    const args = [this.replica, escape(room), escape(userId), toText(data), text, this.#times.idleMs, MAX_ROOMS, MAX_ROOMS_OF_USER];
+    const args = [
+      this.replica,
+      escape(room),
+      escape(userId),
+      toText(data),
+      text,
+      this.#times.idleMs,
+      MAX_ROOMS,
+      MAX_ROOMS_OF_USER,
+    ];
     return (await this.#rows(userId, "join", ...args)).map(toStored);
   }
 
@@ -83,16 +115,44 @@ export class PostgresRooms implements RoomBackend {
 
   async setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
     const { text } = presenceMessage(room, userId, data);
-    return (await this.#value(userId, "presence", this.replica, escape(room), escape(userId), toText(data), text, this.#times.idleMs)) === true;
+    return (
+      (await this.#value(
+        userId,
+        "presence",
+        this.replica,
+        escape(room),
+        escape(userId),
+        toText(data),
+        text,
+        this.#times.idleMs,
+      )) === true
+    );
   }
 
   async broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
-    return (await this.#value(as ?? room, "broadcast", this.replica, escape(room), escape(as ?? ""), text, this.#times.idleMs)) as BroadcastResult;
+    return (await this.#value(
+      as ?? room,
+      "broadcast",
+      this.replica,
+      escape(room),
+      escape(as ?? ""),
+      text,
+      this.#times.idleMs,
+    )) as BroadcastResult;
   }
 
   async members(room: string, as: string | null): Promise<StoredMember[] | null> {
     try {
-      return (await this.#rows(as ?? room, "members", this.replica, escape(room), escape(as ?? ""), this.#times.idleMs)).map(toStored);
+      return (
+        await this.#rows(
+          as ?? room,
+          "members",
+          this.replica,
+          escape(room),
+          escape(as ?? ""),
+          this.#times.idleMs,
+        )
+      ).map(toStored);
     } catch (error) {
       if (codeOf(error) === ROOM_REFUSALS.notInRoom) return null;
       throw error;
@@ -109,17 +169,36 @@ export class PostgresRooms implements RoomBackend {
   }
 
   async connect(userId: string, will: TenantMessage): Promise<StoredMember[]> {
-    return (await this.#rows(userId, "connect", this.replica, escape(userId), encode(will))).map(toStored);
+    return (await this.#rows(userId, "connect", this.replica, escape(userId), encode(will))).map(
+      toStored,
+    );
   }
 
   async disconnect(userId: string, will: TenantMessage | null): Promise<void> {
-    await this.#value(userId, "disconnect", this.replica, escape(userId), will === null ? "" : encode(will), this.#times.graceMs);
+    await this.#value(
+      userId,
+      "disconnect",
+      this.replica,
+      escape(userId),
+      will === null ? "" : encode(will),
+      this.#times.graceMs,
+    );
   }
 
   async register({ room, userId, data, joinedAt, dueAt }: Member, now: number): Promise<void> {
     const stays = dueAt === null ? this.#times.graceMs : Math.max(1, Math.round(dueAt - now));
     const texts = [joinMessage(room, userId, data).text, presenceMessage(room, userId, data).text];
-    await this.#value(userId, "register", this.replica, escape(room), escape(userId), toText(data), joinedAt, ...texts, stays);
+    await this.#value(
+      userId,
+      "register",
+      this.replica,
+      escape(room),
+      escape(userId),
+      toText(data),
+      joinedAt,
+      ...texts,
+      stays,
+    );
   }
 
   /** @param key whose calls are done in order */
@@ -131,18 +210,30 @@ export class PostgresRooms implements RoomBackend {
   async #rows(key: string, name: string, ...args: readonly Value[]): Promise<Row[]> {
     const mayBeRefused = !ESSENTIAL.has(name);
     try {
-      return await this.#link.call(key, `SELECT * FROM ${roomFunction(name)}(${args.map((_, index) => `$${index + 1}`).join(", ")})`, args, mayBeRefused);
+      return await this.#link.call(
+        key,
+        `SELECT * FROM ${roomFunction(name)}(${args.map((_, index) => `$${index + 1}`).join(", ")})`,
+        args,
+        mayBeRefused,
+      );
     } catch (error) {
       const code = codeOf(error);
       if (code === ROOM_REFUSALS.rooms) throw tooManyRooms();
       if (code === ROOM_REFUSALS.roomsOfUser) throw tooManyRoomsOfUser();
-      if (mayBeRefused && BUSY.has(code)) throw new PylonError("OVERLOADED", "Too many calls met in one room.", { hint: "Nothing was changed. Try again.", extra: { retry_after_secs: 1 } });
+      if (mayBeRefused && BUSY.has(code))
+        throw new PylonError("OVERLOADED", "Too many calls met in one room.", {
+          hint: "Nothing was changed. Try again.",
+          extra: { retry_after_secs: 1 },
+        });
       throw error;
     }
   }
 }
 
-/** A name as it stands in a JSON string: Postgres takes no character 0, and half a character would come back as another. */
+/**
+ * A name as it stands in a JSON string: Postgres takes no character 0, and half a character would
+ * come back as another.
+ */
 function escape(name: string): string {
   return JSON.stringify(name).slice(1, -1);
 }
@@ -152,9 +243,18 @@ function unescape(name: Value | undefined): string {
 }
 
 function toStored(row: Row): StoredMember {
-  return { name: unescape(row["name"]), data: JSON.parse(String(row["data"])) as unknown, joinedAt: Number(row["joined_at"]) };
+  return {
+    name: unescape(row["name"]),
+    data: JSON.parse(String(row["data"])) as unknown,
+    joinedAt: Number(row["joined_at"]),
+  };
 }
 
 function codeOf(error: unknown): string {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : "";
+  return typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "string"
+    ? error.code
+    : "";
 }

@@ -1,13 +1,30 @@
 import { RedisLostError, type Redis } from "../cache/redis.ts";
 import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "./messages.ts";
-import { decode, encode, toText, type ChannelMessage, type RoomBackend, type StoredMember } from "./room-backend.ts";
+import {
+  decode,
+  encode,
+  toText,
+  type ChannelMessage,
+  type RoomBackend,
+  type StoredMember,
+} from "./room-backend.ts";
 import { channelOf, scriptsOf, type ScriptName } from "./room-scripts.ts";
-import { MAX_ROOMS, MAX_ROOMS_OF_USER, type BroadcastResult, type RoomSize, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  MAX_ROOMS,
+  MAX_ROOMS_OF_USER,
+  type BroadcastResult,
+  type RoomSize,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 import type { Member } from "./room-table.ts";
 
 const BATCH = 500;
 
-/** The rooms in Redis: one replica's calls of their scripts. They throw what Redis throws; RedisLostError among it. */
+/**
+ * The rooms in Redis: one replica's calls of their scripts. They throw what Redis throws;
+ * RedisLostError among it.
+ */
 export class RedisRooms implements RoomBackend {
   readonly name = "redis";
   readonly part = "redis";
@@ -37,8 +54,17 @@ export class RedisRooms implements RoomBackend {
   }
 
   async enter(isReturning: boolean): Promise<boolean> {
-    for (const [name, text] of scriptsOf(this.#redis.namespace)) this.#hashes.set(name, await this.#redis.run((commands) => commands.scriptLoad(text)));
-    return (await this.#call("enter", this.replica, this.#times.leaseMs, this.#times.graceMs, isReturning ? "1" : "0")) === 1;
+    for (const [name, text] of scriptsOf(this.#redis.namespace))
+      this.#hashes.set(name, await this.#redis.run((commands) => commands.scriptLoad(text)));
+    return (
+      (await this.#call(
+        "enter",
+        this.replica,
+        this.#times.leaseMs,
+        this.#times.graceMs,
+        isReturning ? "1" : "0",
+      )) === 1
+    );
   }
 
   async keep(): Promise<boolean> {
@@ -53,7 +79,16 @@ export class RedisRooms implements RoomBackend {
 
   async join(room: string, userId: string, data: unknown): Promise<StoredMember[]> {
     const { text } = joinMessage(room, userId, data);
-    const args = [this.replica, room, userId, toText(data), text, this.#times.idleMs, MAX_ROOMS, MAX_ROOMS_OF_USER];
+    const args = [
+      this.replica,
+      room,
+      userId,
+      toText(data),
+      text,
+      this.#times.idleMs,
+      MAX_ROOMS,
+      MAX_ROOMS_OF_USER,
+    ];
     const [outcome, ...rest] = (await this.#call("join", ...args)) as string[];
     if (outcome === "rooms") throw tooManyRooms();
     if (outcome === "rooms_of_user") throw tooManyRoomsOfUser();
@@ -66,15 +101,38 @@ export class RedisRooms implements RoomBackend {
 
   async setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
     const { text } = presenceMessage(room, userId, data);
-    return (await this.#call("presence", this.replica, room, userId, toText(data), text, this.#times.idleMs)) === 1;
+    return (
+      (await this.#call(
+        "presence",
+        this.replica,
+        room,
+        userId,
+        toText(data),
+        text,
+        this.#times.idleMs,
+      )) === 1
+    );
   }
 
   async broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
-    return (await this.#call("broadcast", this.replica, room, as ?? "", text, this.#times.idleMs)) as BroadcastResult;
+    return (await this.#call(
+      "broadcast",
+      this.replica,
+      room,
+      as ?? "",
+      text,
+      this.#times.idleMs,
+    )) as BroadcastResult;
   }
 
   async members(room: string, as: string | null): Promise<StoredMember[] | null> {
-    const found = (await this.#call("members", this.replica, room, as ?? "", this.#times.idleMs)) as string[] | null;
+    const found = (await this.#call(
+      "members",
+      this.replica,
+      room,
+      as ?? "",
+      this.#times.idleMs,
+    )) as string[] | null;
     return found === null ? null : toStored(found);
   }
 
@@ -88,21 +146,40 @@ export class RedisRooms implements RoomBackend {
   }
 
   async disconnect(userId: string, will: TenantMessage | null): Promise<void> {
-    await this.#call("disconnect", this.replica, userId, will === null ? "" : encode(will), this.#times.graceMs);
+    await this.#call(
+      "disconnect",
+      this.replica,
+      userId,
+      will === null ? "" : encode(will),
+      this.#times.graceMs,
+    );
   }
 
   async register({ room, userId, data, joinedAt, dueAt }: Member, now: number): Promise<void> {
     const stays = dueAt === null ? this.#times.graceMs : Math.max(1, Math.round(dueAt - now));
     const texts = [joinMessage(room, userId, data).text, presenceMessage(room, userId, data).text];
-    await this.#call("register", this.replica, room, userId, toText(data), joinedAt, ...texts, stays);
+    await this.#call(
+      "register",
+      this.replica,
+      room,
+      userId,
+      toText(data),
+      joinedAt,
+      ...texts,
+      stays,
+    );
   }
 
   async send(message: TenantMessage): Promise<void> {
-    await this.#redis.run((commands) => commands.publish(channelOf(this.#redis.namespace), encode(message)));
+    await this.#redis.run((commands) =>
+      commands.publish(channelOf(this.#redis.namespace), encode(message)),
+    );
   }
 
   #call(name: ScriptName, ...args: readonly (string | number)[]): Promise<unknown> {
-    return this.#redis.run((commands) => commands.evalSha(this.#hashes.get(name) ?? "", { keys: [], arguments: args.map(String) }));
+    return this.#redis.run((commands) =>
+      commands.evalSha(this.#hashes.get(name) ?? "", { keys: [], arguments: args.map(String) }),
+    );
   }
 }
 
@@ -110,10 +187,17 @@ export class RedisRooms implements RoomBackend {
 function toStored(flat: readonly string[]): StoredMember[] {
   return pairs(flat).map(([name, record]) => {
     const space = record.indexOf(" ");
-    return { name, joinedAt: Number(record.slice(0, space)), data: JSON.parse(record.slice(space + 1)) as unknown };
+    return {
+      name,
+      joinedAt: Number(record.slice(0, space)),
+      data: JSON.parse(record.slice(space + 1)) as unknown,
+    };
   });
 }
 
 function pairs(flat: readonly string[]): [string, string][] {
-  return Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index] ?? "", flat[2 * index + 1] ?? ""]);
+  return Array.from({ length: flat.length / 2 }, (_, index) => [
+    flat[2 * index] ?? "",
+    flat[2 * index + 1] ?? "",
+  ]);
 }

@@ -10,16 +10,26 @@ export interface StoredMember {
   readonly joinedAt: number;
 }
 
-/** A message of the channel. `origin`: the replica that caused it; of a leave, the replica whose lease ran out. */
-export type ChannelMessage = TenantMessage | (RoomMessage & { readonly origin: string; readonly joinedAt: number });
+/**
+ * A message of the channel. `origin`: the replica that caused it; of a leave, the replica whose
+ * lease ran out.
+ */
+export type ChannelMessage =
+  | TenantMessage
+  | (RoomMessage & { readonly origin: string; readonly joinedAt: number });
 
 /**
- * What the replicas share: who is in which room, who is connected where, and a channel on which all of them hear of each change.
+ * What the replicas share: who is in which room, who is connected where, and a channel on which all
+ * of them hear of each change.
  *
- * - A change and its message are one: whole or not at all. All replicas hear the messages of a room in the order of its changes.
- * - Calls for one user are done in the order in which they were made, and so are the messages to one tenant.
- * - A call rejects with a PylonError when it is refused (nothing is lost), and with anything else when the backend can't be relied on now.
- * - Every call by which something would depend on a replica whose lease has run out and was taken away rejects, until it enters again.
+ * - A change and its message are one: whole or not at all. All replicas hear the messages of a room
+ *   in the order of its changes.
+ * - Calls for one user are done in the order in which they were made, and so are the messages to
+ *   one tenant.
+ * - A call rejects with a PylonError when it is refused (nothing is lost), and with anything else
+ *   when the backend can't be relied on now.
+ * - Every call by which something would depend on a replica whose lease has run out and was taken
+ *   away rejects, until it enters again.
  */
 export interface RoomBackend {
   /** For the log, such as `redis`. */
@@ -31,14 +41,26 @@ export interface RoomBackend {
   readonly isUp: boolean;
   /** Told of each loss and each return. @returns stops it */
   onChange(listener: (isUp: boolean) => void): () => void;
-  /** Called with what comes over the channel while the backend is up. What comes while it is lost is missed. */
+  /**
+   * Called with what comes over the channel while the backend is up. What comes while it is lost is
+   * missed.
+   */
   hear(listener: (message: ChannelMessage) => void): void;
   /** The backend is lost, and says so itself; else it has refused. */
   isLoss(error: unknown): boolean;
 
-  /** Takes a lease. @param isReturning after a loss @returns whether the old lease was still good: the backend has what we told it */
+  /**
+   * Takes a lease.
+   *
+   * @param isReturning after a loss
+   * @returns whether the old lease was still good: the backend has what we told it
+   */
   enter(isReturning: boolean): Promise<boolean>;
-  /** Renews the lease, and removes those whose time is over. Called every second or two. @returns false when the lease had been taken away */
+  /**
+   * Renews the lease, and removes those whose time is over. Called every second or two.
+   *
+   * @returns false when the lease had been taken away
+   */
   keep(): Promise<boolean>;
   /** Gives the lease back, and leaves time to those who depend on it. */
   retire(): Promise<void>;
@@ -61,17 +83,33 @@ export interface RoomBackend {
   connect(userId: string, will: TenantMessage): Promise<StoredMember[]>;
   /** @param will null: nobody is to hear of it */
   disconnect(userId: string, will: TenantMessage | null): Promise<void>;
-  /** A member as this replica knows it, after a loss. @param now milliseconds, of the clock of its `dueAt` */
+  /**
+   * A member as this replica knows it, after a loss.
+   *
+   * @param now milliseconds, of the clock of its `dueAt`
+   */
   register(member: Member, now: number): Promise<void>;
 }
 
-/** A message as it comes over the channel: a line of JSON, `[kind, room, user, replica, joined_at]` or `["tenant", tenant]`, and the text that goes out. */
+/**
+ * A message as it comes over the channel: a line of JSON, `[kind, room, user, replica, joined_at]`
+ * or `["tenant", tenant]`, and the text that goes out.
+ */
 export function decode(encoded: string): ChannelMessage {
   const end = encoded.indexOf("\n");
   const text = encoded.slice(end + 1);
-  const [kind, name, userId = "", origin = "", joinedAt = 0] = JSON.parse(encoded.slice(0, end)) as [string, string | null, string?, string?, (string | number)?];
+  const [kind, name, userId = "", origin = "", joinedAt = 0] = JSON.parse(
+    encoded.slice(0, end),
+  ) as [string, string | null, string?, string?, (string | number)?];
   if (kind === "tenant") return { kind, tenantId: name, text };
-  return { kind: kind as RoomMessage["kind"], room: name ?? "", userId, origin, joinedAt: Number(joinedAt), text };
+  return {
+    kind: kind as RoomMessage["kind"],
+    room: name ?? "",
+    userId,
+    origin,
+    joinedAt: Number(joinedAt),
+    text,
+  };
 }
 
 export function encode({ tenantId, text }: TenantMessage): string {

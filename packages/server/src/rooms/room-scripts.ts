@@ -1,9 +1,11 @@
 /**
- * The Lua of the rooms. Each script is one change, whole or not at all, timed by Redis' own clock, and tells what it did on the channel
- * while it does it, so all replicas hear the changes in the order in which they were made.
+ * The Lua of the rooms. Each script is one change, whole or not at all, timed by Redis' own clock,
+ * and tells what it did on the channel while it does it, so all replicas hear the changes in the
+ * order in which they were made.
  *
- * A message on the channel is a line of JSON, `[kind, room, user, replica, joined_at]` or `["tenant", tenant]`, and then the text that goes
- * out. Data of users is never parsed here: cjson would not give it back as it was.
+ * A message on the channel is a line of JSON, `[kind, room, user, replica, joined_at]` or
+ * `["tenant", tenant]`, and then the text that goes out. Data of users is never parsed here: cjson
+ * would not give it back as it was.
  *
  * Keys, all below `<namespace>:rooms:`:
  *
@@ -11,9 +13,12 @@
  * - `room:R`: hash, user -> `<joined at> <data>`
  * - `of:U`: set, the user's rooms
  * - `conn:U`: hash, replica the user is connected to -> the user's will
- * - `gone`: sorted set, users without a connection by the end of their grace; `wills`: hash, what is to be sent at that end
- * - `due`: sorted set, members without a connection by their end; `holders`: hash, such a member -> the replica of its last call
- * - `replicas`: sorted set, replicas by the end of their lease; `users:N`, `calls:N`: sets, the users and members that depend on it
+ * - `gone`: sorted set, users without a connection by the end of their grace; `wills`: hash, what
+ *   is to be sent at that end
+ * - `due`: sorted set, members without a connection by their end; `holders`: hash, such a member ->
+ *   the replica of its last call
+ * - `replicas`: sorted set, replicas by the end of their lease; `users:N`, `calls:N`: sets, the
+ *   users and members that depend on it
  */
 export function channelOf(namespace: string): string {
   return `${namespace}:rooms:events`;
@@ -121,7 +126,10 @@ const BODIES = {
     call('ZADD', P .. 'replicas', now + ARGV[2], ARGV[1])
     return 1`,
 
-  /** replica, room, user, data, text, idle ms, most rooms, most rooms of a user -> ['ok', user, record, ...] as it was before */
+  /**
+   * replica, room, user, data, text, idle ms, most rooms, most rooms of a user -> ['ok', user,
+   * record, ...] as it was before
+   */
   join: `
     local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
     if is_swept(replica) then return SWEPT end
@@ -154,7 +162,9 @@ const BODIES = {
     publish({ 'presence', room, user, replica, joined_at(known) }, ARGV[5])
     return 1`,
 
-  /** replica, room, user or '' for the admin, text, idle ms -> 'sent', 'room_empty', 'not_in_room' */
+  /**
+   * replica, room, user or '' for the admin, text, idle ms -> 'sent', 'room_empty', 'not_in_room'
+   */
   broadcast: `
     local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
     if is_swept(replica) then return SWEPT end
@@ -167,7 +177,10 @@ const BODIES = {
     publish({ 'broadcast', room, '' }, ARGV[4])
     return 'sent'`,
 
-  /** replica, room, user or '' for the admin, idle ms -> [user, record, ...], or nothing when the user is not there */
+  /**
+   * replica, room, user or '' for the admin, idle ms -> [user, record, ...], or nothing when the
+   * user is not there
+   */
   members: `
     local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
     if is_swept(replica) then return SWEPT end
@@ -212,7 +225,10 @@ const BODIES = {
     if call('EXISTS', P .. 'of:' .. user) == 1 then call('ZADD', P .. 'gone', now + ARGV[4], user) end
     return 1`,
 
-  /** replica, room, user, data, joined at, join text, presence text, ms it may stay without a connection: what a replica knows of its own */
+  /**
+   * replica, room, user, data, joined at, join text, presence text, ms it may stay without a
+   * connection: what a replica knows of its own
+   */
   register: `
     local replica, room, user, data = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
     if is_swept(replica) then return SWEPT end
@@ -280,7 +296,16 @@ const BODIES = {
 
 export type ScriptName = keyof typeof BODIES;
 
-/** The text of each script, complete. @param namespace letters, digits and `:._-%` only: it stands in the text */
+/**
+ * The text of each script, complete.
+ *
+ * @param namespace letters, digits and `:._-%` only: it stands in the text
+ */
 export function scriptsOf(namespace: string): ReadonlyMap<ScriptName, string> {
-  return new Map(Object.entries(BODIES).map(([name, body]) => [name as ScriptName, `local P = '${namespace}:rooms:'\n${PRELUDE}${body}`]));
+  return new Map(
+    Object.entries(BODIES).map(([name, body]) => [
+      name as ScriptName,
+      `local P = '${namespace}:rooms:'\n${PRELUDE}${body}`,
+    ]),
+  );
 }

@@ -11,7 +11,13 @@ import { MemoryRoomStore } from "./memory-room-store.ts";
 import { PostgresRooms } from "./postgres-rooms.ts";
 import type { RoomBackend } from "./room-backend.ts";
 import { RedisRooms } from "./redis-rooms.ts";
-import { MAX_ROOMS, type RoomMessage, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  MAX_ROOMS,
+  type RoomMessage,
+  type RoomStore,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
 
 // What every store of rooms does, with times so short that a test can wait for them.
@@ -29,7 +35,10 @@ let server: RedisServer;
 let databaseUrl: string;
 let closers: (() => Promise<void>)[] = [];
 beforeAll(async () => {
-  [server, databaseUrl] = await Promise.all([RedisServer.start(), createDatabase(sharedPostgresUrl())]);
+  [server, databaseUrl] = await Promise.all([
+    RedisServer.start(),
+    createDatabase(sharedPostgresUrl()),
+  ]);
 });
 afterEach(async () => {
   for (const close of closers) await close();
@@ -38,10 +47,18 @@ afterEach(async () => {
 afterAll(() => server.stop());
 
 /** @param prepare gets the backend before anybody else does */
-async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend) => void = () => undefined): Promise<Opened> {
+async function open(
+  kind: string,
+  times = TIMES,
+  prepare: (backend: RoomBackend) => void = () => undefined,
+): Promise<Opened> {
   const told: string[] = [];
   const deliver = (message: RoomMessage | TenantMessage): void => {
-    told.push(message.kind === "tenant" ? `tenant ${String(message.tenantId)}` : `${message.kind} ${message.room} ${message.userId}`);
+    told.push(
+      message.kind === "tenant"
+        ? `tenant ${String(message.tenantId)}`
+        : `${message.kind} ${message.room} ${message.userId}`,
+    );
   };
   if (kind === "memory") {
     const store = new MemoryRoomStore(deliver, times, Date.now);
@@ -50,7 +67,13 @@ async function open(kind: string, times = TIMES, prepare: (backend: RoomBackend)
     return { store, told };
   }
   if (kind === "postgres") {
-    const database = await openPostgresStore({ url: databaseUrl, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
+    const database = await openPostgresStore({
+      url: databaseUrl,
+      poolMax: 2,
+      ca: null,
+      startPatienceMs: 0,
+      onState: () => undefined,
+    });
     const backend = new PostgresRooms(database.link, times, crypto.randomUUID(), log);
     prepare(backend);
     const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
@@ -90,7 +113,16 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
   test("data comes back as it went in", async () => {
     const { store } = await open(kind);
     const room = newName();
-    for (const data of [[], {}, { list: [], none: null, deep: [{ a: [] }] }, "text\nwith \"quotes\"", 0, false, 1e21, "🦊"]) {
+    for (const data of [
+      [],
+      {},
+      { list: [], none: null, deep: [{ a: [] }] },
+      'text\nwith "quotes"',
+      0,
+      false,
+      1e21,
+      "🦊",
+    ]) {
       await store.join(room, "u", data);
       expect((await store.members(room, null))?.[0]?.data).toEqual(data);
       await store.setPresence(room, "u", [data]);
@@ -108,7 +140,9 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
       expect(await store.members(room, "caller")).not.toBeNull();
     }
     expect(await isIn(store, room, "silent")).toBe(false);
-    expect(told.filter((line) => line.startsWith(`leave ${room} `))).toEqual([`leave ${room} silent`]);
+    expect(told.filter((line) => line.startsWith(`leave ${room} `))).toEqual([
+      `leave ${room} silent`,
+    ]);
     await until(async () => !(await isIn(store, room, "caller")));
   });
 
@@ -129,7 +163,10 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(async () => !(await isIn(store, called, user)));
     // Who asks may see that a member is gone before the news of it has come back from Redis.
     await until(() => told.includes(`leave ${called} ${user}`));
-    expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([`leave ${left} ${user}`, `leave ${called} ${user}`]);
+    expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([
+      `leave ${left} ${user}`,
+      `leave ${called} ${user}`,
+    ]);
   });
 
   test("a user who joined before connecting is a member for messages, too", async () => {
@@ -160,12 +197,21 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     const { store } = await open(kind, { ...TIMES, idleMs: 60_000 });
     // What other tests left behind goes by itself.
     await until(async () => (await store.rooms(null)).length === 0);
-    const mine = Array.from({ length: MAX_ROOMS }, (_, n) => ({ room: `full-${n}`, userId: `full-${n % 200}` }));
-    for (let at = 0; at < mine.length; at += 500) await Promise.all(mine.slice(at, at + 500).map(({ room, userId }) => store.join(room, userId, null)));
+    const mine = Array.from({ length: MAX_ROOMS }, (_, n) => ({
+      room: `full-${n}`,
+      userId: `full-${n % 200}`,
+    }));
+    for (let at = 0; at < mine.length; at += 500)
+      await Promise.all(
+        mine.slice(at, at + 500).map(({ room, userId }) => store.join(room, userId, null)),
+      );
     const refused = await store.join("one-more", "u", null).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: "ROOM_LIMIT_REACHED", status: 429, field: "room" });
     expect(await store.join("full-1", "u", null)).toHaveLength(1);
-    for (let at = 0; at < mine.length; at += 500) await Promise.all(mine.slice(at, at + 500).map(({ room, userId }) => store.leave(room, userId)));
+    for (let at = 0; at < mine.length; at += 500)
+      await Promise.all(
+        mine.slice(at, at + 500).map(({ room, userId }) => store.leave(room, userId)),
+      );
     await store.leave("full-1", "u");
     expect(await store.rooms(null)).toEqual([]);
   }, 60_000);
@@ -180,69 +226,88 @@ async function empty(kind: string): Promise<void> {
   }
   const sql = new Client({ connectionString: databaseUrl });
   await sql.connect();
-  const { rows } = await sql.query<{ name: string }>(`SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'`);
+  const { rows } = await sql.query<{ name: string }>(
+    `SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'`,
+  );
   await sql.query(`TRUNCATE ${rows.map(({ name }) => name).join(", ")}`);
-  await sql.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`);
+  await sql.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+  );
   await sql.end();
 }
 
-test.each(["redis", "postgres"])("what was answered outlives a loss of %s before the news of it has come back", async (kind) => {
-  let isStill = false;
-  const other = await open(kind);
-  const { store, told } = await open(kind, { ...TIMES, idleMs: 60_000 }, (backend) => {
-    const hear = backend.hear.bind(backend);
-    backend.hear = (listener) => {
-      hear((message) => {
-        if (!isStill) listener(message);
-      });
-    };
-  });
-  const room = newName();
-  await store.join(room, "leaver", null);
-  await store.join(room, "mover", 1);
-  await until(() => told.length === 2);
-  isStill = true;
-  await store.join(room, "joiner", { a: 1 });
-  await store.setPresence(room, "mover", 2);
-  expect(await store.leave(room, "leaver")).toBe(true);
-  expect(told).toHaveLength(2);
-  await empty(kind);
-  isStill = false;
-  // The other one knows only what was told to the empty backend.
-  const seen = async (): Promise<unknown> => Object.fromEntries(((await other.store.members(room, null)) ?? []).map((peer) => [peer.user_id, peer.data]));
-  await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
-});
+test.each(["redis", "postgres"])(
+  "what was answered outlives a loss of %s before the news of it has come back",
+  async (kind) => {
+    let isStill = false;
+    const other = await open(kind);
+    const { store, told } = await open(kind, { ...TIMES, idleMs: 60_000 }, (backend) => {
+      const hear = backend.hear.bind(backend);
+      backend.hear = (listener) => {
+        hear((message) => {
+          if (!isStill) listener(message);
+        });
+      };
+    });
+    const room = newName();
+    await store.join(room, "leaver", null);
+    await store.join(room, "mover", 1);
+    await until(() => told.length === 2);
+    isStill = true;
+    await store.join(room, "joiner", { a: 1 });
+    await store.setPresence(room, "mover", 2);
+    expect(await store.leave(room, "leaver")).toBe(true);
+    expect(told).toHaveLength(2);
+    await empty(kind);
+    isStill = false;
+    // The other one knows only what was told to the empty backend.
+    const seen = async (): Promise<unknown> =>
+      Object.fromEntries(
+        ((await other.store.members(room, null)) ?? []).map((peer) => [peer.user_id, peer.data]),
+      );
+    await until(async () => Bun.deepEquals(await seen(), { joiner: { a: 1 }, mover: 2 }));
+  },
+);
 
-test.each(["redis", "postgres"])("while the news from %s is late, a member who has left still hears what was before", async (kind) => {
-  const late: (() => void)[] = [];
-  let isLate = false;
-  const { store, told } = await open(kind, TIMES, (backend) => {
-    const hear = backend.hear.bind(backend);
-    backend.hear = (listener) => {
-      hear((message) => {
-        if (isLate) late.push(() => listener(message));
-        else listener(message);
-      });
-    };
-  });
-  const [room, user] = [newName(), newName()];
-  await store.connected(user, will(user));
-  await store.join(room, user, null);
-  await until(() => told.includes(`join ${room} ${user}`));
-  isLate = true;
-  expect(await store.broadcast(room, user, "{}")).toBe("sent");
-  expect(await store.leave(room, user)).toBe(true);
-  await until(() => late.length === 2);
-  expect([...store.localMembers(room)]).toEqual([user]);
-  for (const tell of late) tell();
-  expect([...store.localMembers(room)]).toEqual([]);
-});
+test.each(["redis", "postgres"])(
+  "while the news from %s is late, a member who has left still hears what was before",
+  async (kind) => {
+    const late: (() => void)[] = [];
+    let isLate = false;
+    const { store, told } = await open(kind, TIMES, (backend) => {
+      const hear = backend.hear.bind(backend);
+      backend.hear = (listener) => {
+        hear((message) => {
+          if (isLate) late.push(() => listener(message));
+          else listener(message);
+        });
+      };
+    });
+    const [room, user] = [newName(), newName()];
+    await store.connected(user, will(user));
+    await store.join(room, user, null);
+    await until(() => told.includes(`join ${room} ${user}`));
+    isLate = true;
+    expect(await store.broadcast(room, user, "{}")).toBe("sent");
+    expect(await store.leave(room, user)).toBe(true);
+    await until(() => late.length === 2);
+    expect([...store.localMembers(room)]).toEqual([user]);
+    for (const tell of late) tell();
+    expect([...store.localMembers(room)]).toEqual([]);
+  },
+);
 
 test("what happened before Redis was there for the first time is told once it is", async () => {
   const late = await RedisServer.start({ isUp: false });
   const opened = async (): Promise<RoomStore> => {
     const redis = new Redis(late.url, log);
-    const store = new SharedRoomStore({ backend: new RedisRooms(redis, TIMES, crypto.randomUUID()), deliver: () => undefined, times: TIMES, now: Date.now, log });
+    const store = new SharedRoomStore({
+      backend: new RedisRooms(redis, TIMES, crypto.randomUUID()),
+      deliver: () => undefined,
+      times: TIMES,
+      now: Date.now,
+      log,
+    });
     await redis.start(50);
     await store.start();
     closers.push(async () => {
@@ -274,7 +339,9 @@ test("after a stop in order nothing in Redis depends on the replica", async () =
   await store.stop();
   const redis = new Redis(server.url, log);
   await redis.start(1000);
-  const keys = (await redis.run((commands) => commands.eval("return redis.call('KEYS', 'pylon:rooms:*')"))) as string[];
+  const keys = (await redis.run((commands) =>
+    commands.eval("return redis.call('KEYS', 'pylon:rooms:*')"),
+  )) as string[];
   redis.close();
   expect(keys.filter((key) => /:(users|calls|conn):/.test(key))).toEqual([]);
 });

@@ -20,7 +20,10 @@ export interface TenantMessage {
   readonly text: string;
 }
 
-/** What happened in a room; its members are told. A snapshot says who is there, when something may have been missed. */
+/**
+ * What happened in a room; its members are told. A snapshot says who is there, when something may
+ * have been missed.
+ */
 export interface RoomMessage {
   readonly kind: "join" | "leave" | "presence" | "broadcast" | "snapshot";
   readonly room: string;
@@ -30,7 +33,10 @@ export interface RoomMessage {
   readonly text: string;
 }
 
-/** Takes messages for connections that this replica has, in an order that for each room is the same on all replicas. */
+/**
+ * Takes messages for connections that this replica has, in an order that for each room is the same
+ * on all replicas.
+ */
 export type Deliver = (message: RoomMessage | TenantMessage) => void;
 
 export type BroadcastResult = "sent" | "room_empty" | "not_in_room";
@@ -40,9 +46,11 @@ export type BroadcastResult = "sent" | "room_empty" | "not_in_room";
  *
  * - while the user has a live connection to any replica;
  * - without one, for `idleMs` after its last call about the room;
- * - for `graceMs` after the user's last connection closed, unless there is a new one or another call.
+ * - for `graceMs` after the user's last connection closed, unless there is a new one or another
+ *   call.
  *
- * A replica that dies takes with it, after its lease, those who were connected to it alone, and those whose last call it answered.
+ * A replica that dies takes with it, after its lease, those who were connected to it alone, and
+ * those whose last call it answered.
  */
 export interface RoomStore {
   start(): Promise<void>;
@@ -58,14 +66,24 @@ export interface RoomStore {
   leave(room: string, userId: string): Promise<boolean>;
   /** @returns whether the user is there */
   setPresence(room: string, userId: string, data: unknown): Promise<boolean>;
-  /** @param as the member who sends; null for the admin, who need not be one @param text the JSON that goes out */
+  /**
+   * @param as the member who sends; null for the admin, who need not be one
+   * @param text the JSON that goes out
+   */
   broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult>;
-  /** @param as the member who asks, for whom it counts as a call; null for the admin @returns null when they are not in it */
+  /**
+   * @param as the member who asks, for whom it counts as a call; null for the admin
+   * @returns null when they are not in it
+   */
   members(room: string, as: string | null): Promise<Peer[] | null>;
   /** @param of whose rooms; null for all */
   rooms(of: string | null): Promise<RoomSize[]>;
 
-  /** The user's first connection to this replica. @param will what is sent when the user turns out to be gone */
+  /**
+   * The user's first connection to this replica.
+   *
+   * @param will what is sent when the user turns out to be gone
+   */
   connected(userId: string, will: TenantMessage): Promise<void>;
   /** The user's last connection to this replica has closed. */
   disconnected(userId: string, will: TenantMessage): Promise<void>;
@@ -88,8 +106,15 @@ export interface RoomTimes {
   readonly leaseMs: number;
 }
 
-export const ROOM_TIMES: RoomTimes = { idleMs: 120_000, graceMs: 5_000, handOverMs: 15_000, leaseMs: 7_000 };
-/** How often a replica renews its lease and looks for members whose time is over, in milliseconds. */
+export const ROOM_TIMES: RoomTimes = {
+  idleMs: 120_000,
+  graceMs: 5_000,
+  handOverMs: 15_000,
+  leaseMs: 7_000,
+};
+/**
+ * How often a replica renews its lease and looks for members whose time is over, in milliseconds.
+ */
 export const SWEEP_MS = 1_000;
 
 export const MAX_ROOMS = 10_000;

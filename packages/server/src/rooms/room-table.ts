@@ -1,5 +1,12 @@
 import { tooManyRooms, tooManyRoomsOfUser, toPeer } from "./messages.ts";
-import { MAX_ROOMS, MAX_ROOMS_OF_USER, type Peer, type RoomSize, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  MAX_ROOMS,
+  MAX_ROOMS_OF_USER,
+  type Peer,
+  type RoomSize,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 
 export interface Member {
   readonly room: string;
@@ -7,7 +14,10 @@ export interface Member {
   data: unknown;
   /** Seconds since 1970. */
   joinedAt: number;
-  /** When a member that depends on calls goes; null for one whose user is connected, or was until now. */
+  /**
+   * When a member that depends on calls goes; null for one whose user is connected, or was until
+   * now.
+   */
   dueAt: number | null;
 }
 
@@ -125,7 +135,9 @@ export class RoomTable {
     }
   }
   peers(room: string): Peer[] {
-    return [...(this.#rooms.get(room)?.values() ?? [])].map(({ userId, data, joinedAt }) => toPeer(userId, data, joinedAt));
+    return [...(this.#rooms.get(room)?.values() ?? [])].map(({ userId, data, joinedAt }) =>
+      toPeer(userId, data, joinedAt),
+    );
   }
   /** @param of whose rooms; null for all */
   sizes(of: string | null): RoomSize[] {
@@ -134,7 +146,12 @@ export class RoomTable {
   }
 }
 
-function setIn(maps: Map<string, Map<string, Member>>, outer: string, inner: string, member: Member): void {
+function setIn(
+  maps: Map<string, Map<string, Member>>,
+  outer: string,
+  inner: string,
+  member: Member,
+): void {
   const map = maps.get(outer);
   if (map === undefined) maps.set(outer, new Map([[inner, member]]));
   else map.set(inner, member);

@@ -9,8 +9,16 @@ import { ROOM_TIMES } from "./room-store.ts";
 import { Rooms } from "./rooms.ts";
 
 const connections = new ConnectionIndex();
-const rooms = new Rooms({ connections, createStore: (deliver) => new MemoryRoomStore(deliver, ROOM_TIMES, Date.now), onError: fail });
-const messages = new ClientMessages((message) => rooms.store.send(message), () => performance.now(), fail);
+const rooms = new Rooms({
+  connections,
+  createStore: (deliver) => new MemoryRoomStore(deliver, ROOM_TIMES, Date.now),
+  onError: fail,
+});
+const messages = new ClientMessages(
+  (message) => rooms.store.send(message),
+  () => performance.now(),
+  fail,
+);
 
 function fail(error: unknown): void {
   throw error;
@@ -34,7 +42,11 @@ function connect(caller: Partial<Identity["caller"]>): Ears {
     close: () => undefined,
     terminate: () => undefined,
   };
-  const subscriber = new Subscriber({ caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity }, outlet, 1000);
+  const subscriber = new Subscriber(
+    { caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity },
+    outlet,
+    1000,
+  );
   connections.add(subscriber);
   return { subscriber, texts };
 }
@@ -43,7 +55,12 @@ test("clients' messages and a user's end stay in their tenant", async () => {
   await rooms.start();
   const inA = connect({ userId: "a1", tenantId: "a" });
   const alsoInA = connect({ userId: "a2", tenantId: "a" });
-  const others = [connect({ userId: "b1", tenantId: "b" }), connect({ userId: "n1" }), connect({}), connect({ isAdmin: true })];
+  const others = [
+    connect({ userId: "b1", tenantId: "b" }),
+    connect({ userId: "n1" }),
+    connect({}),
+    connect({ isAdmin: true }),
+  ];
   messages.receive(inA.subscriber, '{"type":"topic","topic":"t","data":1}');
   messages.receive(inA.subscriber, '{"type":"presence","event":"update","data":{"x":1}}');
   connections.delete(inA.subscriber);
@@ -53,7 +70,10 @@ test("clients' messages and a user's end stay in their tenant", async () => {
     `{"type":"presence","event":"disconnect","clientId":${inA.subscriber.id},"from":"a1"}`,
   ]);
   for (const { texts } of others) expect(texts).toEqual([]);
-  messages.receive(others[1]?.subscriber ?? inA.subscriber, '{"type":"topic","topic":"t","data":2}');
+  messages.receive(
+    others[1]?.subscriber ?? inA.subscriber,
+    '{"type":"topic","topic":"t","data":2}',
+  );
   expect(alsoInA.texts).toHaveLength(3);
   expect(others.map(({ texts }) => texts.length)).toEqual([0, 1, 0, 1]);
   await rooms.stop();

@@ -10,7 +10,10 @@ export interface RoomsOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Where the rooms and the live connections meet: who is connected stays in its rooms, and what happens there is told to who is in them. */
+/**
+ * Where the rooms and the live connections meet: who is connected stays in its rooms, and what
+ * happens there is told to who is in them.
+ */
 export class Rooms {
   readonly store: RoomStore;
   readonly #connections: ConnectionIndex;
@@ -24,13 +27,17 @@ export class Rooms {
 
   async start(): Promise<void> {
     this.#connections.listen({
-      first: (userId, subscriber) => void this.store.connected(userId, willOf(userId, subscriber)).catch(this.#onError),
-      last: (userId, subscriber) => void this.store.disconnected(userId, willOf(userId, subscriber)).catch(this.#onError),
+      first: (userId, subscriber) =>
+        void this.store.connected(userId, willOf(userId, subscriber)).catch(this.#onError),
+      last: (userId, subscriber) =>
+        void this.store.disconnected(userId, willOf(userId, subscriber)).catch(this.#onError),
     });
     await this.store.start();
   }
 
-  /** From now on a closed connection says nothing about its user, who only goes to another replica. */
+  /**
+   * From now on a closed connection says nothing about its user, who only goes to another replica.
+   */
   beginStop(): void {
     this.#connections.listen(null);
   }

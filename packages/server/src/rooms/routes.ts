@@ -11,7 +11,10 @@ export const MAX_ROOM_DATA_BYTES = 16 * 1024;
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** The routes of the rooms. The server says who a caller is; only the admin may speak for another user. */
+/**
+ * The routes of the rooms. The server says who a caller is; only the admin may speak for another
+ * user.
+ */
 export function roomRoutes(store: RoomStore): Route[] {
   const join = async (context: RequestContext): Promise<Answer> => {
     const body = await readBody(context);
@@ -39,12 +42,19 @@ export function roomRoutes(store: RoomStore): Route[] {
     const topic = nameIn(body, "topic", "MISSING_TOPIC");
     const { isAdmin, userId } = context.caller;
     const sender = isAdmin ? spokenFor(body) : userId;
-    const result = await store.broadcast(room, isAdmin ? null : userId, broadcastText(room, sender, topic, dataOf(body, {})));
+    const result = await store.broadcast(
+      room,
+      isAdmin ? null : userId,
+      broadcastText(room, sender, topic, dataOf(body, {})),
+    );
     if (result === "not_in_room") throw notInRoom(room);
-    return json(result === "sent" ? { broadcasted: true } : { broadcasted: false, reason: "room_empty" });
+    return json(
+      result === "sent" ? { broadcasted: true } : { broadcasted: false, reason: "room_empty" },
+    );
   };
 
-  const list = async ({ caller }: RequestContext): Promise<Answer> => json(await store.rooms(caller.isAdmin ? null : caller.userId));
+  const list = async ({ caller }: RequestContext): Promise<Answer> =>
+    json(await store.rooms(caller.isAdmin ? null : caller.userId));
 
   const get = async (context: RequestContext): Promise<Answer> => {
     const room = decodedParam(context, "room");
@@ -56,9 +66,27 @@ export function roomRoutes(store: RoomStore): Route[] {
 
   return [
     { method: "POST", path: "/api/rooms/join", access: "signed-in", scope: "write", handle: join },
-    { method: "POST", path: "/api/rooms/leave", access: "signed-in", scope: "write", handle: leave },
-    { method: "POST", path: "/api/rooms/presence", access: "signed-in", scope: "write", handle: presence },
-    { method: "POST", path: "/api/rooms/broadcast", access: "signed-in", scope: "write", handle: broadcast },
+    {
+      method: "POST",
+      path: "/api/rooms/leave",
+      access: "signed-in",
+      scope: "write",
+      handle: leave,
+    },
+    {
+      method: "POST",
+      path: "/api/rooms/presence",
+      access: "signed-in",
+      scope: "write",
+      handle: presence,
+    },
+    {
+      method: "POST",
+      path: "/api/rooms/broadcast",
+      access: "signed-in",
+      scope: "write",
+      handle: broadcast,
+    },
     { method: "GET", path: "/api/rooms", access: "signed-in", scope: "read", handle: list },
     { method: "GET", path: "/api/rooms/:room", access: "signed-in", scope: "read", handle: get },
   ];
@@ -66,7 +94,8 @@ export function roomRoutes(store: RoomStore): Route[] {
 
 async function readBody(context: RequestContext): Promise<Body> {
   const body = await context.json();
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw new PylonError("INVALID_JSON", "The body is no JSON object.");
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new PylonError("INVALID_JSON", "The body is no JSON object.");
   return body as Body;
 }
 
@@ -76,12 +105,16 @@ function roomOf(body: Body): string {
 
 function nameIn(body: Body, field: string, missing: "MISSING_ROOM" | "MISSING_TOPIC"): string {
   const value = body[field];
-  if (typeof value !== "string" || value === "") throw new PylonError(missing, `"${field}" is missing.`, { field });
+  if (typeof value !== "string" || value === "")
+    throw new PylonError(missing, `"${field}" is missing.`, { field });
   return checkLength(value, field);
 }
 
 function checkLength(value: string, field: string): string {
-  if (value.length > MAX_NAME) throw new PylonError("INVALID_DATA", `"${field}" has more than ${MAX_NAME} characters.`, { field });
+  if (value.length > MAX_NAME)
+    throw new PylonError("INVALID_DATA", `"${field}" has more than ${MAX_NAME} characters.`, {
+      field,
+    });
   return value;
 }
 
@@ -89,7 +122,11 @@ function checkLength(value: string, field: string): string {
 function userOf({ caller }: RequestContext, body: Body): string {
   if (!caller.isAdmin && caller.userId !== null) return caller.userId;
   const userId = spokenFor(body);
-  if (userId === null) throw new PylonError("MISSING_FIELD", '"user_id" is missing.', { field: "user_id", hint: "The admin is no user: say for whom this is." });
+  if (userId === null)
+    throw new PylonError("MISSING_FIELD", '"user_id" is missing.', {
+      field: "user_id",
+      hint: "The admin is no user: say for whom this is.",
+    });
   return userId;
 }
 
@@ -100,7 +137,11 @@ function spokenFor({ user_id: userId }: Body): string | null {
 function dataOf({ data = null }: Body, fallback: unknown): unknown {
   if (data === null) return fallback;
   if (Buffer.byteLength(JSON.stringify(data)) > MAX_ROOM_DATA_BYTES) {
-    throw new PylonError("PAYLOAD_TOO_LARGE", `"data" takes more than ${MAX_ROOM_DATA_BYTES / 1024} KiB.`, { field: "data" });
+    throw new PylonError(
+      "PAYLOAD_TOO_LARGE",
+      `"data" takes more than ${MAX_ROOM_DATA_BYTES / 1024} KiB.`,
+      { field: "data" },
+    );
   }
   return data;
 }
@@ -111,5 +152,7 @@ function decodedParam(context: RequestContext, name: string): string {
 }
 
 function notInRoom(room: string): PylonError {
-  return new PylonError("FORBIDDEN", `You are not in the room "${room.slice(0, 80)}".`, { hint: "POST /api/rooms/join first." });
+  return new PylonError("FORBIDDEN", `You are not in the room "${room.slice(0, 80)}".`, {
+    hint: "POST /api/rooms/join first.",
+  });
 }

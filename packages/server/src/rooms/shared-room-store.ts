@@ -3,7 +3,16 @@ import type { Log } from "../observe/log.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { snapshotMessage } from "./messages.ts";
 import { storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
-import { SWEEP_MS, type BroadcastResult, type Deliver, type Peer, type RoomSize, type RoomStore, type RoomTimes, type TenantMessage } from "./room-store.ts";
+import {
+  SWEEP_MS,
+  type BroadcastResult,
+  type Deliver,
+  type Peer,
+  type RoomSize,
+  type RoomStore,
+  type RoomTimes,
+  type TenantMessage,
+} from "./room-store.ts";
 import type { RoomTable } from "./room-table.ts";
 import { UnheardChanges, type ChangeKind } from "./unheard-changes.ts";
 
@@ -23,9 +32,11 @@ export interface SharedRoomOptions {
 /**
  * The rooms of several replicas, in a backend that they share.
  *
- * Beside it stands a table in memory of the members that this replica answers for: those whose users are connected to it, and those whose
- * last call it took. It follows the channel, says whom a message concerns, and takes over while the backend is lost. Then the backend is told
- * what changed meanwhile, or everything when it knows this replica no more, and only after that it is asked again.
+ * Beside it stands a table in memory of the members that this replica answers for: those whose
+ * users are connected to it, and those whose last call it took. It follows the channel, says whom a
+ * message concerns, and takes over while the backend is lost. Then the backend is told what changed
+ * meanwhile, or everything when it knows this replica no more, and only after that it is asked
+ * again.
  */
 export class SharedRoomStore implements RoomStore {
   readonly #options: SharedRoomOptions;
@@ -43,7 +54,10 @@ export class SharedRoomStore implements RoomStore {
   /** Users who came or went while the backend was lost. */
   readonly #moved = new Set<string>();
   readonly #unheard = new UnheardChanges();
-  /** Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile: what it told is newer. */
+  /**
+   * Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile:
+   * what it told is newer.
+   */
   readonly #loading = new Map<string, Set<string>>();
   #timers: ReturnType<typeof setInterval>[] = [];
   #unfollow: () => void = () => undefined;
@@ -85,10 +99,16 @@ export class SharedRoomStore implements RoomStore {
   join(room: string, userId: string, data: unknown): Promise<Peer[]> {
     return this.#ask(
       async () => {
-        const before = await this.#askAbout("join", room, userId, () => this.#backend.join(room, userId, data), (members) => {
-          const known = members.find(({ name }) => name === userId);
-          return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
-        });
+        const before = await this.#askAbout(
+          "join",
+          room,
+          userId,
+          () => this.#backend.join(room, userId, data),
+          (members) => {
+            const known = members.find(({ name }) => name === userId);
+            return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
+          },
+        );
         return before.map(storedPeer);
       },
       () => this.#change(room, userId, () => this.#memory.join(room, userId, data)),
@@ -97,15 +117,35 @@ export class SharedRoomStore implements RoomStore {
 
   leave(room: string, userId: string): Promise<boolean> {
     return this.#ask(
-      () => this.#askAbout("leave", room, userId, () => this.#backend.leave(room, userId), (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null)),
+      () =>
+        this.#askAbout(
+          "leave",
+          room,
+          userId,
+          () => this.#backend.leave(room, userId),
+          (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null),
+        ),
       () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
     );
   }
 
   setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
-    const put = (): void => this.#table.put(room, userId, data, this.#table.find(room, userId)?.joinedAt ?? this.#seconds());
+    const put = (): void =>
+      this.#table.put(
+        room,
+        userId,
+        data,
+        this.#table.find(room, userId)?.joinedAt ?? this.#seconds(),
+      );
     return this.#ask(
-      () => this.#askAbout("presence", room, userId, () => this.#backend.setPresence(room, userId, data), (isThere) => (isThere ? put : null)),
+      () =>
+        this.#askAbout(
+          "presence",
+          room,
+          userId,
+          () => this.#backend.setPresence(room, userId, data),
+          (isThere) => (isThere ? put : null),
+        ),
       () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
     );
   }
@@ -123,7 +163,8 @@ export class SharedRoomStore implements RoomStore {
         const members = await this.#backend.members(room, as);
         // Whoever asks here depends on this replica from now on.
         const own = members?.find(({ name }) => name === as);
-        if (own !== undefined && !this.#table.isConnected(own.name)) this.#table.put(room, own.name, own.data, own.joinedAt);
+        if (own !== undefined && !this.#table.isConnected(own.name))
+          this.#table.put(room, own.name, own.data, own.joinedAt);
         return members?.map(storedPeer) ?? null;
       },
       () => this.#memory.members(room, as),
@@ -180,7 +221,13 @@ export class SharedRoomStore implements RoomStore {
     return alone();
   }
 
-  #askAbout<T>(kind: ChangeKind, room: string, userId: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null): Promise<T> {
+  #askAbout<T>(
+    kind: ChangeKind,
+    room: string,
+    userId: string,
+    ask: () => Promise<T>,
+    effectOf: (answer: T) => (() => void) | null,
+  ): Promise<T> {
     const key = keyOf(room, userId);
     return this.#unheard.ask(kind, key, ask, effectOf, () => this.#changed.has(key));
   }
@@ -190,9 +237,13 @@ export class SharedRoomStore implements RoomStore {
     return change();
   }
 
-  /** The backend is to be told later. One that was never there is told everything, so nothing is noted until then: it may never come. */
+  /**
+   * The backend is to be told later. One that was never there is told everything, so nothing is
+   * noted until then: it may never come.
+   */
   #noteMember(room: string, userId: string): void {
-    if (this.#wasOnline || this.#isRecovering) this.#changed.set(keyOf(room, userId), { room, userId });
+    if (this.#wasOnline || this.#isRecovering)
+      this.#changed.set(keyOf(room, userId), { room, userId });
   }
   #noteUser(userId: string): void {
     if (this.#wasOnline || this.#isRecovering) this.#moved.add(userId);
@@ -234,8 +285,12 @@ export class SharedRoomStore implements RoomStore {
     }
     this.#loading.get(userId)?.add(room);
     // A leave does not say whose call it was: whoever asked for one here has got it.
-    if ((isOwn && kind !== "snapshot") || kind === "leave") this.#unheard.heard(kind, keyOf(room, userId));
-    if (kind !== "leave" && (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)) {
+    if ((isOwn && kind !== "snapshot") || kind === "leave")
+      this.#unheard.heard(kind, keyOf(room, userId));
+    if (
+      kind !== "leave" &&
+      (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)
+    ) {
       const { data = null } = JSON.parse(text) as { readonly data?: unknown };
       this.#table.put(room, userId, data, joinedAt);
     }
@@ -250,11 +305,17 @@ export class SharedRoomStore implements RoomStore {
     this.#refused(error);
   }
 
-  /** A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is told here, once until it accepts. */
+  /**
+   * A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is
+   * told here, once until it accepts.
+   */
   #refused(error: unknown): void {
     if (error === undefined || this.#backend.isLoss(error) || this.#isRefused) return;
     this.#isRefused = true;
-    this.#options.log.warn(`${this.#backend.name} refuses: rooms count per replica until it accepts`, { reason: error instanceof Error ? error.message : String(error) });
+    this.#options.log.warn(
+      `${this.#backend.name} refuses: rooms count per replica until it accepts`,
+      { reason: error instanceof Error ? error.message : String(error) },
+    );
   }
 
   async #recover(): Promise<void> {
@@ -282,14 +343,22 @@ export class SharedRoomStore implements RoomStore {
     await this.#catchUp().catch((error: unknown) => this.#lose(error));
   }
 
-  /** What the others did while the backend was lost here: the users' own rooms, and then who is in them, which the clients have missed, too. */
+  /**
+   * What the others did while the backend was lost here: the users' own rooms, and then who is in
+   * them, which the clients have missed, too.
+   */
   async #catchUp(): Promise<void> {
     for (const users of chunks([...this.#table.connectedUsers()])) {
       const here = users.filter(([userId]) => this.#table.isConnected(userId));
       await Promise.all(here.map(([userId, will]) => this.#insist(() => this.#load(userId, will))));
     }
-    const rooms = new Set([...this.#table.connectedUsers().keys()].flatMap((userId) => this.#table.membershipsOf(userId).map(({ room }) => room)));
-    for (const names of chunks([...rooms])) await Promise.all(names.map((room) => this.#insist(() => this.#showRoom(room))));
+    const rooms = new Set(
+      [...this.#table.connectedUsers().keys()].flatMap((userId) =>
+        this.#table.membershipsOf(userId).map(({ room }) => room),
+      ),
+    );
+    for (const names of chunks([...rooms]))
+      await Promise.all(names.map((room) => this.#insist(() => this.#showRoom(room))));
   }
 
   /** A backend that has too much to do is asked again: by a refusal nothing is lost. */
@@ -309,13 +378,26 @@ export class SharedRoomStore implements RoomStore {
     if (members !== null) this.#options.deliver(snapshotMessage(room, members.map(storedPeer)));
   }
 
-  /** Tells the backend what changed here while it was lost. @returns false when the lease ran out meanwhile */
+  /**
+   * Tells the backend what changed here while it was lost.
+   *
+   * @returns false when the lease ran out meanwhile
+   */
   async #tellAll(): Promise<boolean> {
     let keptAt = this.#options.now();
-    // Requests go on meanwhile, and change more. Users come first: a member depends on whether its user is connected.
+    // Requests go on meanwhile, and change more. Users come first: a member depends on whether its
+    // user is connected.
     while (this.#moved.size > 0 || this.#changed.size > 0) {
-      if (this.#moved.size > 0) await Promise.all([...this.#moved].slice(0, AT_ONCE).map((userId) => this.#tellUser(userId)));
-      else await Promise.all([...this.#changed].slice(0, AT_ONCE).map(([key, { room, userId }]) => this.#tellMember(key, room, userId)));
+      if (this.#moved.size > 0)
+        await Promise.all(
+          [...this.#moved].slice(0, AT_ONCE).map((userId) => this.#tellUser(userId)),
+        );
+      else
+        await Promise.all(
+          [...this.#changed]
+            .slice(0, AT_ONCE)
+            .map(([key, { room, userId }]) => this.#tellMember(key, room, userId)),
+        );
       if (this.#options.now() - keptAt < SWEEP_MS) continue;
       if (!(await this.#backend.keep())) return false;
       keptAt = this.#options.now();
@@ -375,7 +457,9 @@ export class SharedRoomStore implements RoomStore {
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, index) => all.slice(index * AT_ONCE, (index + 1) * AT_ONCE));
+  return Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, index) =>
+    all.slice(index * AT_ONCE, (index + 1) * AT_ONCE),
+  );
 }
 
 function keyOf(room: string, userId: string): string {

@@ -10,8 +10,9 @@ interface UnheardChange {
 }
 
 /**
- * Changes that were asked of the backend and that its channel has not told of yet. A table learns of a change by the channel, in the order in
- * which everybody hears it; when the backend is lost after the answer and before that, the effect takes place here: it would be forgotten for good.
+ * Changes that were asked of the backend and that its channel has not told of yet. A table learns
+ * of a change by the channel, in the order in which everybody hears it; when the backend is lost
+ * after the answer and before that, the effect takes place here: it would be forgotten for good.
  */
 export class UnheardChanges {
   /** By member. */
@@ -22,9 +23,16 @@ export class UnheardChanges {
    *
    * @param member names the member among all
    * @param effectOf what the answer did; null for nothing
-   * @param isOvertaken whether something newer is known of the member, should the answer come after a loss
+   * @param isOvertaken whether something newer is known of the member, should the answer come after
+   *   a loss
    */
-  async ask<T>(kind: ChangeKind, member: string, ask: () => Promise<T>, effectOf: (answer: T) => (() => void) | null, isOvertaken: () => boolean): Promise<T> {
+  async ask<T>(
+    kind: ChangeKind,
+    member: string,
+    ask: () => Promise<T>,
+    effectOf: (answer: T) => (() => void) | null,
+    isOvertaken: () => boolean,
+  ): Promise<T> {
     const change: UnheardChange = { kind, effect: null, isLate: false };
     this.#changes.set(member, [...(this.#changes.get(member) ?? []), change]);
     try {

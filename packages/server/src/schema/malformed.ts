@@ -1,16 +1,44 @@
 import type { BaseIssue } from "valibot";
 
-const KINDS: Readonly<Record<string, string>> = { string: "text", number: "a number", boolean: "true or false", Object: "an object", Array: "a list" };
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  boolean: "true or false",
+  Object: "an object",
+  Array: "a list",
+};
 /** A value that is longer says nothing more. */
 const MOST_SHOWN = 60;
 
-/** What is wrong with a value, in words for who sent it. @returns `field` is empty for the value as a whole */
-export function malformed(issue: BaseIssue<unknown>): { readonly field: string; readonly message: string } {
-  const field = (issue.path ?? []).reduce((path, { key }) => (typeof key === "number" ? `${path}[${key}]` : `${path}${path === "" ? "" : "."}${String(key)}`), "");
+/**
+ * What is wrong with a value, in words for who sent it.
+ *
+ * @returns `field` is empty for the value as a whole
+ */
+export function malformed(issue: BaseIssue<unknown>): {
+  readonly field: string;
+  readonly message: string;
+} {
+  const field = (issue.path ?? []).reduce(
+    (path, { key }) =>
+      typeof key === "number"
+        ? `${path}[${key}]`
+        : `${path}${path === "" ? "" : "."}${String(key)}`,
+    "",
+  );
   const what = field === "" ? "It" : `"${field}"`;
-  if (field !== "" && issue.received === "undefined") return { field, message: `${what} is missing` };
-  if (issue.type === "max_length") return { field, message: `${what} has more than ${String(issue.requirement)} ${Array.isArray(issue.input) ? "entries" : "characters"}` };
-  if (issue.kind === "schema" && issue.expected !== null) return { field, message: `${what} must be ${wanted(issue.expected)}, and is ${shown(issue.received)}` };
+  if (field !== "" && issue.received === "undefined")
+    return { field, message: `${what} is missing` };
+  if (issue.type === "max_length")
+    return {
+      field,
+      message: `${what} has more than ${String(issue.requirement)} ${Array.isArray(issue.input) ? "entries" : "characters"}`,
+    };
+  if (issue.kind === "schema" && issue.expected !== null)
+    return {
+      field,
+      message: `${what} must be ${wanted(issue.expected)}, and is ${shown(issue.received)}`,
+    };
   return { field, message: `${what} can't be ${shown(issue.received)}` };
 }
 

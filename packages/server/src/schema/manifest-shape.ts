@@ -27,15 +27,47 @@ export const ManifestShape = v.object({
     v.object({
       ...Named,
       fields: v.array(FieldShape),
-      indexes: v.optional(v.array(v.object({ ...Named, fields: v.array(v.string()), unique: v.optional(v.boolean(), false) })), []),
-      relations: v.optional(v.array(v.object({ ...Named, target: v.string(), field: v.string(), many: v.optional(v.boolean()) }))),
+      indexes: v.optional(
+        v.array(
+          v.object({
+            ...Named,
+            fields: v.array(v.string()),
+            unique: v.optional(v.boolean(), false),
+          }),
+        ),
+        [],
+      ),
+      relations: v.optional(
+        v.array(
+          v.object({
+            ...Named,
+            target: v.string(),
+            field: v.string(),
+            many: v.optional(v.boolean()),
+          }),
+        ),
+      ),
       search: v.optional(
-        v.object({ text: v.optional(v.array(v.string()), []), facets: v.optional(v.array(v.string()), []), sortable: v.optional(v.array(v.string()), []) }),
+        v.object({
+          text: v.optional(v.array(v.string()), []),
+          facets: v.optional(v.array(v.string()), []),
+          sortable: v.optional(v.array(v.string()), []),
+        }),
       ),
       crdt: v.optional(v.boolean()),
     }),
   ),
-  routes: v.optional(v.array(v.object({ path: v.string(), mode: v.picklist(["static", "server", "live"]), query: Text, auth: Text })), []),
+  routes: v.optional(
+    v.array(
+      v.object({
+        path: v.string(),
+        mode: v.picklist(["static", "server", "live"]),
+        query: Text,
+        auth: Text,
+      }),
+    ),
+    [],
+  ),
   queries: v.optional(v.array(Call), []),
   actions: v.optional(v.array(Call), []),
   policies: v.optional(
@@ -56,12 +88,31 @@ export const ManifestShape = v.object({
   ),
   auth: v.optional(
     v.object({
-      user: v.optional(v.object({ entity: Text, expose: v.optional(v.array(v.string())), hide: v.optional(v.array(v.string())) })),
-      session: v.optional(v.object({ expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))), idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))) })),
+      user: v.optional(
+        v.object({
+          entity: Text,
+          expose: v.optional(v.array(v.string())),
+          hide: v.optional(v.array(v.string())),
+        }),
+      ),
+      session: v.optional(
+        v.object({
+          expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))),
+          idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))),
+        }),
+      ),
       trustedOrigins: v.optional(v.array(v.string())),
       pages: v.optional(v.boolean()),
     }),
   ),
-  plugins: v.optional(v.array(v.object({ ...Named, custom: v.optional(v.literal(true)), config: v.optional(v.record(v.string(), v.unknown())) }))),
+  plugins: v.optional(
+    v.array(
+      v.object({
+        ...Named,
+        custom: v.optional(v.literal(true)),
+        config: v.optional(v.record(v.string(), v.unknown())),
+      }),
+    ),
+  ),
   access: v.optional(v.literal("public")),
 });

@@ -1,13 +1,21 @@
 import type { ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
 
-/** One step from one schema to the next. `destructive` steps lose data and are only taken when asked for by name. */
+/**
+ * One step from one schema to the next. `destructive` steps lose data and are only taken when asked
+ * for by name.
+ */
 export type MigrationStep =
   | { readonly kind: "create_table"; readonly entity: ManifestEntity }
   | { readonly kind: "add_column"; readonly entity: string; readonly field: ManifestField }
   | { readonly kind: "create_index"; readonly entity: string; readonly index: ManifestIndex }
   | { readonly kind: "drop_index"; readonly entity: string; readonly index: string }
   | { readonly kind: "drop_table"; readonly entity: string; readonly destructive: true }
-  | { readonly kind: "drop_column"; readonly entity: string; readonly field: string; readonly destructive: true }
+  | {
+      readonly kind: "drop_column";
+      readonly entity: string;
+      readonly field: string;
+      readonly destructive: true;
+    }
   | {
       readonly kind: "retype_column";
       readonly entity: string;

@@ -6,7 +6,8 @@ import type { Entity, Field } from "./schema.ts";
 /**
  * Checks the data of an insert.
  *
- * @returns every declared field: its value, its default, or null. An owner field may be null: the caller's id is stamped later.
+ * @returns every declared field: its value, its default, or null. An owner field may be null: the
+ *   caller's id is stamped later.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
 export function checkInsert(entity: Entity, data: unknown): Record<string, Value> {
@@ -16,7 +17,8 @@ export function checkInsert(entity: Entity, data: unknown): Record<string, Value
   for (const field of entity.fields.values()) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
     if (value === undefined) row[field.name] = absent(entity, field);
-    else row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
+    else
+      row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
   return row;
 }
@@ -24,11 +26,16 @@ export function checkInsert(entity: Entity, data: unknown): Record<string, Value
 /**
  * Checks the data of an update.
  *
- * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may be changed
+ * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may
+ *   be changed
  * @returns the named fields
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
  */
-export function checkPatch(entity: Entity, data: unknown, options: { readonly admin: boolean }): Record<string, Value> {
+export function checkPatch(
+  entity: Entity,
+  data: unknown,
+  options: { readonly admin: boolean },
+): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
   const patch: Record<string, Value> = {};
@@ -36,7 +43,11 @@ export function checkPatch(entity: Entity, data: unknown, options: { readonly ad
     const field = entity.fields.get(name);
     if (field === undefined || value === undefined) continue;
     if ((field.readonly || field.owner) && !options.admin) {
-      throw new PylonError("READONLY_FIELD", `${entity.name}.${name} is set when the row is made, and does not change.`, { field: name, hint: "Leave it out." });
+      throw new PylonError(
+        "READONLY_FIELD",
+        `${entity.name}.${name} is set when the row is made, and does not change.`,
+        { field: name, hint: "Leave it out." },
+      );
     }
     if (field.managed && !options.admin) throw managed(entity, name);
     patch[name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
@@ -44,23 +55,34 @@ export function checkPatch(entity: Entity, data: unknown, options: { readonly ad
   return patch;
 }
 
-/** @throws PylonError READONLY_FIELD when the data of an insert names a field that only sign-up and server functions write */
+/**
+ * @throws PylonError READONLY_FIELD when the data of an insert names a field that only sign-up and
+ *   server functions write
+ */
 export function refuseManaged(entity: Entity, data: unknown): void {
   for (const [name, value] of Object.entries(asObject(entity, data))) {
-    if (entity.fields.get(name)?.managed === true && value !== null && value !== undefined) throw managed(entity, name);
+    if (entity.fields.get(name)?.managed === true && value !== null && value !== undefined)
+      throw managed(entity, name);
   }
 }
 
 function managed(entity: Entity, name: string): PylonError {
-  return new PylonError("READONLY_FIELD", `${entity.name}.${name} is written by sign-up, sign-in and server functions only.`, {
-    field: name,
-    hint: name === "email" ? "Use /api/auth/email/change/request." : "Leave it out.",
-  });
+  return new PylonError(
+    "READONLY_FIELD",
+    `${entity.name}.${name} is written by sign-up, sign-in and server functions only.`,
+    {
+      field: name,
+      hint: name === "email" ? "Use /api/auth/email/change/request." : "Leave it out.",
+    },
+  );
 }
 
 function asObject(entity: Entity, data: unknown): Record<string, unknown> {
-  if (typeof data === "object" && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
-  throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, { hint: `Send {"field": value, ...}.` });
+  if (typeof data === "object" && data !== null && !Array.isArray(data))
+    return data as Record<string, unknown>;
+  throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, {
+    hint: `Send {"field": value, ...}.`,
+  });
 }
 
 function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
@@ -69,7 +91,10 @@ function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
     const meant = nearest(name, entity.fields.keys());
     throw new PylonError("INVALID_COLUMN", `${entity.name} has no field "${name.slice(0, 80)}".`, {
       field: name,
-      hint: meant === undefined ? `Its fields: ${[...entity.fields.keys()].join(", ")}.` : `Did you mean "${meant}"?`,
+      hint:
+        meant === undefined
+          ? `Its fields: ${[...entity.fields.keys()].join(", ")}.`
+          : `Did you mean "${meant}"?`,
     });
   }
 }
@@ -77,12 +102,18 @@ function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
 function absent(entity: Entity, field: Field): Value {
   if (field.default !== undefined) return field.default;
   if (field.optional || field.owner) return null;
-  throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, { field: field.name, hint: `Send a ${field.kind}, or make the field optional.` });
+  throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, {
+    field: field.name,
+    hint: `Send a ${field.kind}, or make the field optional.`,
+  });
 }
 
 function nullFor(entity: Entity, field: Field): null {
   if (field.optional || field.owner) return null;
-  throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} can't be null.`, { field: field.name, hint: `Send a ${field.kind}, or make the field optional.` });
+  throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} can't be null.`, {
+    field: field.name,
+    hint: `Send a ${field.kind}, or make the field optional.`,
+  });
 }
 
 function checkValue(entity: Entity, field: Field, value: unknown): Value {
@@ -92,7 +123,8 @@ function checkValue(entity: Entity, field: Field, value: unknown): Value {
       if (typeof value === "string") return checkText(entity, field, value);
       break;
     case "id":
-      if (typeof value === "string" && value !== "" && value.length <= 64) return checkText(entity, field, value);
+      if (typeof value === "string" && value !== "" && value.length <= 64)
+        return checkText(entity, field, value);
       break;
     case "int":
       if (Number.isSafeInteger(value)) return value as number;
@@ -109,19 +141,34 @@ function checkValue(entity: Entity, field: Field, value: unknown): Value {
       break;
     }
   }
-  throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} is ${WANTED[field.kind]}, not ${describe(value)}.`, { field: field.name });
+  throw new PylonError(
+    "INVALID_DATA",
+    `${entity.name}.${field.name} is ${WANTED[field.kind]}, not ${describe(value)}.`,
+    { field: field.name },
+  );
 }
 
 /** Text that no database can hold, or that two would hold differently. */
 function checkText(entity: Entity, field: Field, text: string): string {
   if (text.includes("\0") || !text.isWellFormed()) {
-    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} has a character that is no text (a NUL or half of a pair).`, { field: field.name });
+    throw new PylonError(
+      "INVALID_DATA",
+      `${entity.name}.${field.name} has a character that is no text (a NUL or half of a pair).`,
+      { field: field.name },
+    );
   }
-  if (field.maxTextBytes !== Infinity && new TextEncoder().encode(text).length > field.maxTextBytes) {
-    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`, {
-      field: field.name,
-      hint: "Shorten it, or take the field out of the index.",
-    });
+  if (
+    field.maxTextBytes !== Infinity &&
+    new TextEncoder().encode(text).length > field.maxTextBytes
+  ) {
+    throw new PylonError(
+      "INVALID_DATA",
+      `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
+      {
+        field: field.name,
+        hint: "Shorten it, or take the field out of the index.",
+      },
+    );
   }
   return text;
 }

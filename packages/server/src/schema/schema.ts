@@ -1,7 +1,14 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
 import type { StoredRow } from "../store/store.ts";
-import type { Manifest, ManifestEntity, ManifestField, ManifestIndex, ManifestRelation, ManifestSearch } from "@pylonsync/sdk";
+import type {
+  Manifest,
+  ManifestEntity,
+  ManifestField,
+  ManifestIndex,
+  ManifestRelation,
+  ManifestSearch,
+} from "@pylonsync/sdk";
 
 export interface Field {
   readonly name: string;
@@ -19,7 +26,10 @@ export interface Field {
   readonly managed: boolean;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
-  /** Most bytes of UTF-8 that its text may have, because an index holds it: Infinity for a field without one. */
+  /**
+   * Most bytes of UTF-8 that its text may have, because an index holds it: Infinity for a field
+   * without one.
+   */
   readonly maxTextBytes: number;
 }
 
@@ -44,7 +54,10 @@ export interface Entity {
   readonly publicShape: EntityShape;
   /** The row as it may leave the server. */
   readonly visible: (row: StoredRow) => StoredRow;
-  /** The row as the change log keeps it: without the hash of a user's password, which nobody is told of and which the log would keep for long. */
+  /**
+   * The row as the change log keeps it: without the hash of a user's password, which nobody is told
+   * of and which the log would keep for long.
+   */
   readonly logged: (row: StoredRow) => StoredRow;
 }
 
@@ -62,7 +75,9 @@ export class Schema {
 
   static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
     const { entity: userEntity = "User", hide = [] } = manifest.auth?.user ?? {};
-    return new Schema(manifest.entities.map((entity) => toEntity(entity, entity.name === userEntity ? hide : null)));
+    return new Schema(
+      manifest.entities.map((entity) => toEntity(entity, entity.name === userEntity ? hide : null)),
+    );
   }
 
   find(name: string): Entity | undefined {
@@ -91,38 +106,66 @@ export function targetOf(type: string): string | undefined {
   return /^id\((.*)\)$/.exec(type)?.[1];
 }
 
-/** What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find that out when it moves. */
+/**
+ * What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find
+ * that out when it moves.
+ */
 const INDEX_ENTRY_BYTES = 2600;
 
-/** What sign-up and sign-in keep in a user's row. Who could write it could take another's address, and with it the account. */
+/**
+ * What sign-up and sign-in keep in a user's row. Who could write it could take another's address,
+ * and with it the account.
+ */
 const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
 
 /** @param hide the fields that a user entity hides; null for any other entity */
 function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entity {
-  const isHidden = (name: string): boolean => hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
+  const isHidden = (name: string): boolean =>
+    hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
   const isManaged = (name: string): boolean => hide !== null && MANAGED.has(name);
-  const fields = new Map(entity.fields.map((field) => [field.name, toField(field, { maxBytes: maxTextBytes(entity, field), hidden: isHidden(field.name), managed: isManaged(field.name) })]));
+  const fields = new Map(
+    entity.fields.map((field) => [
+      field.name,
+      toField(field, {
+        maxBytes: maxTextBytes(entity, field),
+        hidden: isHidden(field.name),
+        managed: isManaged(field.name),
+      }),
+    ]),
+  );
   const shape = shapeOf(entity.name, [...fields.values()]);
   const shown = [...fields.values()].filter(({ hidden }) => !hidden);
   return {
     name: entity.name,
     fields,
-    fileFields: [...fields.values()].filter((field): field is FileField => field.file !== undefined),
+    fileFields: [...fields.values()].filter(
+      (field): field is FileField => field.file !== undefined,
+    ),
     indexes: entity.indexes,
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
     shape,
     publicShape: shown.length === fields.size ? shape : shapeOf(entity.name, shown),
     visible: only(new Set(["id", ...shown.map(({ name }) => name)])),
-    logged: without([...fields.values()].filter(({ hidden, managed }) => hidden && managed).map(({ name }) => name)),
+    logged: without(
+      [...fields.values()]
+        .filter(({ hidden, managed }) => hidden && managed)
+        .map(({ name }) => name),
+    ),
   };
 }
 
-/** Leaves out what is hidden, and what only another version of the app knows of, whose changes are in the log too. */
+/**
+ * Leaves out what is hidden, and what only another version of the app knows of, whose changes are
+ * in the log too.
+ */
 function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
   return (row) => {
     for (const name in row) {
-      if (!shown.has(name)) return Object.fromEntries(Object.entries(row).filter(([field]) => shown.has(field))) as StoredRow;
+      if (!shown.has(name))
+        return Object.fromEntries(
+          Object.entries(row).filter(([field]) => shown.has(field)),
+        ) as StoredRow;
     }
     return row;
   };
@@ -130,21 +173,37 @@ function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
 
 function without(names: readonly string[]): (row: StoredRow) => StoredRow {
   if (names.length === 0) return (row) => row;
-  return (row) => Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name))) as StoredRow;
+  return (row) =>
+    Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name))) as StoredRow;
 }
 
 function shapeOf(name: string, fields: readonly Field[]): EntityShape {
-  return { name, fields: new Map<string, FieldKind>([["id", "id"], ...fields.map(({ name: field, kind }) => [field, kind] as const)]) };
+  return {
+    name,
+    fields: new Map<string, FieldKind>([
+      ["id", "id"],
+      ...fields.map(({ name: field, kind }) => [field, kind] as const),
+    ]),
+  };
 }
 
 /** The texts of an index share its entry. */
 function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestField): number {
-  const sharers = indexes.filter(({ fields }) => fields.includes(name)).map(({ fields }) => fields.length);
+  const sharers = indexes
+    .filter(({ fields }) => fields.includes(name))
+    .map(({ fields }) => fields.length);
   const most = Math.max(unique ? 1 : 0, ...sharers);
   return most === 0 ? Infinity : Math.floor(INDEX_ENTRY_BYTES / most);
 }
 
-function toField(field: ManifestField, { maxBytes, hidden, managed }: { readonly maxBytes: number; readonly hidden: boolean; readonly managed: boolean }): Field {
+function toField(
+  field: ManifestField,
+  {
+    maxBytes,
+    hidden,
+    managed,
+  }: { readonly maxBytes: number; readonly hidden: boolean; readonly managed: boolean },
+): Field {
   return {
     name: field.name,
     kind: kindOf(field.type),
@@ -156,7 +215,10 @@ function toField(field: ManifestField, { maxBytes, hidden, managed }: { readonly
     owner: field.owner === true,
     hidden,
     managed,
-    file: field.type === "file" ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity } : undefined,
+    file:
+      field.type === "file"
+        ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity }
+        : undefined,
     maxTextBytes: maxBytes,
   };
 }

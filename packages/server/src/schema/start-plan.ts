@@ -15,17 +15,30 @@ export interface StartPlan {
 }
 
 /**
- * What a start does to the database: what the app adds, and nothing that loses data. Entities and fields that the app does not know stay
- * where they are, so that an older version can be served again on what a newer one made, and the newer one again after that.
+ * What a start does to the database: what the app adds, and nothing that loses data. Entities and
+ * fields that the app does not know stay where they are, so that an older version can be served
+ * again on what a newer one made, and the newer one again after that.
  *
  * @param from null for a new database
  * @param filled as of `planMigration`
  */
-export function planStart(from: StoredManifest | null, to: Manifest, filled: ReadonlySet<string>): StartPlan {
+export function planStart(
+  from: StoredManifest | null,
+  to: Manifest,
+  filled: ReadonlySet<string>,
+): StartPlan {
   const { migration, problems } = planMigration(from, to, filled);
   const before = from === null ? [] : withLeftovers(from);
-  const leftovers = before.flatMap((entity) => leftOf(entity, to.entities.find(({ name }) => name === entity.name)));
-  const isWaiting = (step: MigrationStep): boolean => step.kind === "drop_table" || step.kind === "drop_column" || (step.kind === "drop_index" && isLeft(step, leftovers));
+  const leftovers = before.flatMap((entity) =>
+    leftOf(
+      entity,
+      to.entities.find(({ name }) => name === entity.name),
+    ),
+  );
+  const isWaiting = (step: MigrationStep): boolean =>
+    step.kind === "drop_table" ||
+    step.kind === "drop_column" ||
+    (step.kind === "drop_index" && isLeft(step, leftovers));
   return {
     migration: { steps: migration.steps.filter((step) => !isWaiting(step)) },
     problems,
@@ -35,16 +48,27 @@ export function planStart(from: StoredManifest | null, to: Manifest, filled: Rea
 }
 
 /** What the database has of an entity and the app does not. */
-function leftOf(before: ManifestEntity, after: ManifestEntity | undefined): readonly ManifestEntity[] {
+function leftOf(
+  before: ManifestEntity,
+  after: ManifestEntity | undefined,
+): readonly ManifestEntity[] {
   if (after === undefined) return [before];
   const known = new Set(after.fields.map(({ name }) => name));
   const fields = before.fields.filter(({ name }) => !known.has(name));
-  const indexes = before.indexes.filter((index) => index.fields.some((name) => name !== "id" && !known.has(name)));
+  const indexes = before.indexes.filter((index) =>
+    index.fields.some((name) => name !== "id" && !known.has(name)),
+  );
   return fields.length === 0 ? [] : [{ name: before.name, fields, indexes }];
 }
 
-/** An index over a column that stays: it refuses nothing that the app writes, which leaves the column empty. */
-function isLeft({ entity, index }: { readonly entity: string; readonly index: string }, leftovers: readonly ManifestEntity[]): boolean {
+/**
+ * An index over a column that stays: it refuses nothing that the app writes, which leaves the
+ * column empty.
+ */
+function isLeft(
+  { entity, index }: { readonly entity: string; readonly index: string },
+  leftovers: readonly ManifestEntity[],
+): boolean {
   const left = leftovers.find(({ name }) => name === entity);
   return left !== undefined && indexesOf(left).some(({ name }) => name === index);
 }

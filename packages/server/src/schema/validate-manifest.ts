@@ -1,5 +1,11 @@
 import { nearest } from "@pylonsync/query";
-import { MANIFEST_VERSION, type Manifest, type ManifestCall, type ManifestEntity, type ManifestField } from "@pylonsync/sdk";
+import {
+  MANIFEST_VERSION,
+  type Manifest,
+  type ManifestCall,
+  type ManifestEntity,
+  type ManifestField,
+} from "@pylonsync/sdk";
 import * as v from "valibot";
 import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
@@ -11,7 +17,14 @@ const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"]
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
 const INPUT_TYPES = [...TYPES, "number", "boolean", "id", "any", "object", "array"];
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete", "allowWrite"] as const;
+const RULES = [
+  "allow",
+  "allowRead",
+  "allowInsert",
+  "allowUpdate",
+  "allowDelete",
+  "allowWrite",
+] as const;
 
 /**
  * Checks a manifest, as app.ts made it or as it was read from a file.
@@ -19,11 +32,22 @@ const RULES = ["allow", "allowRead", "allowInsert", "allowUpdate", "allowDelete"
  * @param json null: there is none, and who looked for it has told why
  * @returns all that is wrong with it; `manifest` is null when something is
  */
-export function validateManifest(json: unknown): { manifest: Manifest | null; diagnostics: Diagnostic[] } {
+export function validateManifest(json: unknown): {
+  manifest: Manifest | null;
+  diagnostics: Diagnostic[];
+} {
   if (json === null) return { manifest: null, diagnostics: [] };
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
-    const diagnostics = shape.issues.map(malformed).map(({ field, message }) => errorAt("MANIFEST_INVALID", `The manifest is malformed: ${message}.`, field === "" ? undefined : field));
+    const diagnostics = shape.issues
+      .map(malformed)
+      .map(({ field, message }) =>
+        errorAt(
+          "MANIFEST_INVALID",
+          `The manifest is malformed: ${message}.`,
+          field === "" ? undefined : field,
+        ),
+      );
     return { manifest: null, diagnostics };
   }
   const manifest = shape.output as Manifest;
@@ -33,11 +57,23 @@ export function validateManifest(json: unknown): { manifest: Manifest | null; di
 
 function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
   if (manifest.manifest_version !== MANIFEST_VERSION) {
-    yield errorAt("MANIFEST_VERSION_UNSUPPORTED", `Manifest version ${manifest.manifest_version} is not known.`, "manifest_version", `This server reads version ${MANIFEST_VERSION}.`);
+    yield errorAt(
+      "MANIFEST_VERSION_UNSUPPORTED",
+      `Manifest version ${manifest.manifest_version} is not known.`,
+      "manifest_version",
+      `This server reads version ${MANIFEST_VERSION}.`,
+    );
   }
-  if (manifest.entities.length === 0) yield errorAt("SCHEMA_EMPTY", "The app declares no entity.", "entities", "Add entity(...) to app.ts.");
+  if (manifest.entities.length === 0)
+    yield errorAt(
+      "SCHEMA_EMPTY",
+      "The app declares no entity.",
+      "entities",
+      "Add entity(...) to app.ts.",
+    );
   yield* duplicates(manifest.entities, "ENTITY", "entities");
-  for (const [index, entity] of manifest.entities.entries()) yield* checkEntity(entity, manifest, `entities[${index}]`);
+  for (const [index, entity] of manifest.entities.entries())
+    yield* checkEntity(entity, manifest, `entities[${index}]`);
   yield* checkCalls(manifest.queries, "QUERY", "queries");
   yield* checkCalls(manifest.actions, "ACTION", "actions");
   yield* checkPolicies(manifest);
@@ -48,53 +84,126 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
 
 function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
   for (const [index, origin] of (auth?.trustedOrigins ?? []).entries()) {
-    if (!isOrigin(origin)) yield errorAt("TRUSTED_ORIGIN_INVALID", `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`, `auth.trustedOrigins[${index}]`, 'Use scheme, host and port alone: "https://app.example.com".');
+    if (!isOrigin(origin))
+      yield errorAt(
+        "TRUSTED_ORIGIN_INVALID",
+        `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`,
+        `auth.trustedOrigins[${index}]`,
+        'Use scheme, host and port alone: "https://app.example.com".',
+      );
   }
 }
 
-/** As browsers write it in the header Origin. `null` is what they write for pages of any origin whatever. */
+/**
+ * As browsers write it in the header Origin. `null` is what they write for pages of any origin
+ * whatever.
+ */
 function isOrigin(text: string): boolean {
   return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
-function* checkEntity(entity: ManifestEntity, manifest: Manifest, at: string): Generator<Diagnostic> {
+function* checkEntity(
+  entity: ManifestEntity,
+  manifest: Manifest,
+  at: string,
+): Generator<Diagnostic> {
   if (entity.name !== "" && !NAME.test(entity.name)) {
-    yield errorAt("ENTITY_NAME_INVALID", `"${entity.name}" can't name an entity.`, `${at}.name`, "Use letters, digits and _, a letter first, at most 63.");
+    yield errorAt(
+      "ENTITY_NAME_INVALID",
+      `"${entity.name}" can't name an entity.`,
+      `${at}.name`,
+      "Use letters, digits and _, a letter first, at most 63.",
+    );
   }
   yield* duplicates(entity.fields, "FIELD", `${at}.fields`);
-  for (const [index, field] of entity.fields.entries()) yield* checkField(entity, field, manifest, `${at}.fields[${index}]`);
+  for (const [index, field] of entity.fields.entries())
+    yield* checkField(entity, field, manifest, `${at}.fields[${index}]`);
   yield* duplicates(entity.indexes, "INDEX_NAME", `${at}.indexes`);
   const names = new Set(["id", ...entity.fields.map(({ name }) => name)]);
   for (const [index, { name, fields }] of entity.indexes.entries()) {
-    if (fields.length === 0) yield errorAt("INDEX_FIELDS_EMPTY", `The index "${name}" of ${entity.name} has no field.`, `${at}.indexes[${index}].fields`);
-    yield* unknownFields(fields, names, "INDEX_FIELD_NOT_FOUND", `The index "${name}" of ${entity.name}`, `${at}.indexes[${index}].fields`);
+    if (fields.length === 0)
+      yield errorAt(
+        "INDEX_FIELDS_EMPTY",
+        `The index "${name}" of ${entity.name} has no field.`,
+        `${at}.indexes[${index}].fields`,
+      );
+    yield* unknownFields(
+      fields,
+      names,
+      "INDEX_FIELD_NOT_FOUND",
+      `The index "${name}" of ${entity.name}`,
+      `${at}.indexes[${index}].fields`,
+    );
   }
   yield* checkRelations(entity, manifest, names, at);
   const { text = [], facets = [], sortable = [] } = entity.search ?? {};
-  yield* unknownFields([...text, ...facets, ...sortable], names, "SEARCH_FIELD_NOT_FOUND", `The search of ${entity.name}`, `${at}.search`);
+  yield* unknownFields(
+    [...text, ...facets, ...sortable],
+    names,
+    "SEARCH_FIELD_NOT_FOUND",
+    `The search of ${entity.name}`,
+    `${at}.search`,
+  );
 }
 
-function* checkField(entity: ManifestEntity, field: ManifestField, manifest: Manifest, at: string): Generator<Diagnostic> {
+function* checkField(
+  entity: ManifestEntity,
+  field: ManifestField,
+  manifest: Manifest,
+  at: string,
+): Generator<Diagnostic> {
   const label = `${entity.name}.${field.name}`;
-  if (field.name === "id") yield errorAt("FIELD_NAME_RESERVED", `${entity.name} declares "id", which every row has.`, `${at}.name`, "Remove it.");
+  if (field.name === "id")
+    yield errorAt(
+      "FIELD_NAME_RESERVED",
+      `${entity.name} declares "id", which every row has.`,
+      `${at}.name`,
+      "Remove it.",
+    );
   else if (field.name !== "" && !NAME.test(field.name)) {
-    yield errorAt("FIELD_NAME_INVALID", `"${field.name}" can't name a field.`, `${at}.name`, "Use letters, digits and _, a letter first, at most 63.");
+    yield errorAt(
+      "FIELD_NAME_INVALID",
+      `"${field.name}" can't name a field.`,
+      `${at}.name`,
+      "Use letters, digits and _, a letter first, at most 63.",
+    );
   }
   const target = targetOf(field.type);
   if (target !== undefined) {
     if (!manifest.entities.some(({ name }) => name === target)) {
-      yield errorAt("FIELD_ID_TARGET_NOT_FOUND", `${label} refers to "${target}", and there is no such entity.`, `${at}.type`, didYouMean(target, manifest.entities.map(({ name }) => name)));
+      yield errorAt(
+        "FIELD_ID_TARGET_NOT_FOUND",
+        `${label} refers to "${target}", and there is no such entity.`,
+        `${at}.type`,
+        didYouMean(
+          target,
+          manifest.entities.map(({ name }) => name),
+        ),
+      );
     }
   } else if (!TYPES.includes(field.type)) {
-    yield errorAt("FIELD_TYPE_UNKNOWN", `${label} has the unknown type "${field.type}".`, `${at}.type`, `Known: ${TYPES.join(", ")}, id(Entity).`);
+    yield errorAt(
+      "FIELD_TYPE_UNKNOWN",
+      `${label} has the unknown type "${field.type}".`,
+      `${at}.type`,
+      `Known: ${TYPES.join(", ")}, id(Entity).`,
+    );
     return;
   }
   const kind = kindOf(field.type);
   if (field.default !== undefined && !isOfKind(kind, field.default)) {
-    yield errorAt("FIELD_DEFAULT_INVALID", `The default of ${label} is no ${kind}.`, `${at}.default`);
+    yield errorAt(
+      "FIELD_DEFAULT_INVALID",
+      `The default of ${label} is no ${kind}.`,
+      `${at}.default`,
+    );
   }
   if (field.owner === true && kind !== "string" && kind !== "id") {
-    yield errorAt("FIELD_OWNER_INVALID", `${label} is the owner's id, which is a string or an id.`, `${at}.owner`);
+    yield errorAt(
+      "FIELD_OWNER_INVALID",
+      `${label} is the owner's id, which is a string or an id.`,
+      `${at}.owner`,
+    );
   }
   yield* checkFileField(field, label, at);
 }
@@ -102,14 +211,41 @@ function* checkField(entity: ManifestEntity, field: ManifestField, manifest: Man
 function* checkFileField(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   const { type, accept, max_bytes: maxBytes } = field;
   if (type !== "file") {
-    if (accept !== undefined || maxBytes !== undefined) yield errorAt("FIELD_FILE_INVALID", `${label} holds no file, and has rules for one.`, at, "Remove accept and max_bytes.");
+    if (accept !== undefined || maxBytes !== undefined)
+      yield errorAt(
+        "FIELD_FILE_INVALID",
+        `${label} holds no file, and has rules for one.`,
+        at,
+        "Remove accept and max_bytes.",
+      );
     return;
   }
   const wrong = accept?.find((entry) => !MEDIA_TYPE.test(entry));
-  if (wrong !== undefined) yield errorAt("FIELD_FILE_INVALID", `${label} accepts "${wrong}", which is no media type.`, `${at}.accept`, 'Write "image/png", or "image/*" for a family.');
-  if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) yield errorAt("FIELD_FILE_INVALID", `The largest size of ${label} is no whole number of bytes.`, `${at}.max_bytes`);
-  if (field.owner === true) yield errorAt("FIELD_OWNER_INVALID", `${label} holds a file, and can't be the owner's id.`, `${at}.owner`);
-  if (field.default !== undefined) yield errorAt("FIELD_DEFAULT_INVALID", `${label} holds a file, which belongs to one row only.`, `${at}.default`);
+  if (wrong !== undefined)
+    yield errorAt(
+      "FIELD_FILE_INVALID",
+      `${label} accepts "${wrong}", which is no media type.`,
+      `${at}.accept`,
+      'Write "image/png", or "image/*" for a family.',
+    );
+  if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
+    yield errorAt(
+      "FIELD_FILE_INVALID",
+      `The largest size of ${label} is no whole number of bytes.`,
+      `${at}.max_bytes`,
+    );
+  if (field.owner === true)
+    yield errorAt(
+      "FIELD_OWNER_INVALID",
+      `${label} holds a file, and can't be the owner's id.`,
+      `${at}.owner`,
+    );
+  if (field.default !== undefined)
+    yield errorAt(
+      "FIELD_DEFAULT_INVALID",
+      `${label} holds a file, which belongs to one row only.`,
+      `${at}.default`,
+    );
 }
 
 function isOfKind(kind: string, value: string | number | boolean): boolean {
@@ -118,27 +254,57 @@ function isOfKind(kind: string, value: string | number | boolean): boolean {
   return typeof value === (kind === "bool" ? "boolean" : "string");
 }
 
-function* checkRelations(entity: ManifestEntity, manifest: Manifest, names: ReadonlySet<string>, at: string): Generator<Diagnostic> {
+function* checkRelations(
+  entity: ManifestEntity,
+  manifest: Manifest,
+  names: ReadonlySet<string>,
+  at: string,
+): Generator<Diagnostic> {
   for (const [index, { name, target, field, many }] of (entity.relations ?? []).entries()) {
     const path = `${at}.relations[${index}]`;
     const other = manifest.entities.find((candidate) => candidate.name === target);
     if (other === undefined) {
-      yield errorAt("RELATION_TARGET_NOT_FOUND", `The relation "${name}" of ${entity.name} leads to "${target}", and there is no such entity.`, `${path}.target`);
-    } else if (many === true ? !other.fields.some((candidate) => candidate.name === field) : !names.has(field)) {
-      yield errorAt("RELATION_FIELD_NOT_FOUND", `The relation "${name}" of ${entity.name} uses "${field}", which ${many === true ? target : entity.name} does not have.`, `${path}.field`);
+      yield errorAt(
+        "RELATION_TARGET_NOT_FOUND",
+        `The relation "${name}" of ${entity.name} leads to "${target}", and there is no such entity.`,
+        `${path}.target`,
+      );
+    } else if (
+      many === true
+        ? !other.fields.some((candidate) => candidate.name === field)
+        : !names.has(field)
+    ) {
+      yield errorAt(
+        "RELATION_FIELD_NOT_FOUND",
+        `The relation "${name}" of ${entity.name} uses "${field}", which ${many === true ? target : entity.name} does not have.`,
+        `${path}.field`,
+      );
     }
-    if (names.has(name)) yield errorAt("RELATION_NAME_TAKEN", `The relation "${name}" of ${entity.name} has the name of a field.`, `${path}.name`);
+    if (names.has(name))
+      yield errorAt(
+        "RELATION_NAME_TAKEN",
+        `The relation "${name}" of ${entity.name} has the name of a field.`,
+        `${path}.name`,
+      );
   }
 }
 
-function* checkCalls(calls: readonly ManifestCall[], kind: "QUERY" | "ACTION", at: string): Generator<Diagnostic> {
+function* checkCalls(
+  calls: readonly ManifestCall[],
+  kind: "QUERY" | "ACTION",
+  at: string,
+): Generator<Diagnostic> {
   yield* duplicates(calls, kind, at);
   for (const [index, call] of calls.entries()) {
     const inputs = call.input ?? [];
     yield* duplicates(inputs, "INPUT_FIELD", `${at}[${index}].input`);
     for (const { name, type } of inputs) {
       if (INPUT_TYPES.includes(type) || targetOf(type) !== undefined) continue;
-      yield errorAt("INPUT_FIELD_TYPE_UNKNOWN", `The input "${name}" of "${call.name}" has the unknown type "${type}".`, `${at}[${index}].input`);
+      yield errorAt(
+        "INPUT_FIELD_TYPE_UNKNOWN",
+        `The input "${name}" of "${call.name}" has the unknown type "${type}".`,
+        `${at}[${index}].input`,
+      );
     }
   }
 }
@@ -148,14 +314,42 @@ function* checkPolicies(manifest: Manifest): Generator<Diagnostic> {
   for (const [index, policy] of manifest.policies.entries()) {
     const at = `policies[${index}]`;
     if (policy.entity === undefined && policy.action === undefined) {
-      yield errorAt("POLICY_NO_TARGET", `The policy "${policy.name}" names no entity and no action.`, at);
+      yield errorAt(
+        "POLICY_NO_TARGET",
+        `The policy "${policy.name}" names no entity and no action.`,
+        at,
+      );
     }
-    if (RULES.every((rule) => (policy[rule] ?? "").trim() === "")) yield errorAt("POLICY_ALLOW_EMPTY", `The policy "${policy.name}" allows nothing.`, at, `Set one of ${RULES.join(", ")}.`);
-    if (policy.entity !== undefined && !manifest.entities.some(({ name }) => name === policy.entity)) {
-      yield errorAt("POLICY_ENTITY_NOT_FOUND", `The policy "${policy.name}" is for "${policy.entity}", and there is no such entity.`, `${at}.entity`, didYouMean(policy.entity, manifest.entities.map(({ name }) => name)));
+    if (RULES.every((rule) => (policy[rule] ?? "").trim() === ""))
+      yield errorAt(
+        "POLICY_ALLOW_EMPTY",
+        `The policy "${policy.name}" allows nothing.`,
+        at,
+        `Set one of ${RULES.join(", ")}.`,
+      );
+    if (
+      policy.entity !== undefined &&
+      !manifest.entities.some(({ name }) => name === policy.entity)
+    ) {
+      yield errorAt(
+        "POLICY_ENTITY_NOT_FOUND",
+        `The policy "${policy.name}" is for "${policy.entity}", and there is no such entity.`,
+        `${at}.entity`,
+        didYouMean(
+          policy.entity,
+          manifest.entities.map(({ name }) => name),
+        ),
+      );
     }
-    if (policy.action !== undefined && !manifest.actions.some(({ name }) => name === policy.action)) {
-      yield errorAt("POLICY_ACTION_NOT_FOUND", `The policy "${policy.name}" is for the action "${policy.action}", and there is no such action.`, `${at}.action`);
+    if (
+      policy.action !== undefined &&
+      !manifest.actions.some(({ name }) => name === policy.action)
+    ) {
+      yield errorAt(
+        "POLICY_ACTION_NOT_FOUND",
+        `The policy "${policy.name}" is for the action "${policy.action}", and there is no such action.`,
+        `${at}.action`,
+      );
     }
   }
 }
@@ -165,40 +359,88 @@ function* checkRoutes(manifest: Manifest): Generator<Diagnostic> {
   for (const [index, { path, query, auth }] of manifest.routes.entries()) {
     const at = `routes[${index}]`;
     if (path === "") yield errorAt("ROUTE_PATH_EMPTY", "A route has no path.", `${at}.path`);
-    else if (!path.startsWith("/")) yield errorAt("ROUTE_PATH_NO_SLASH", `The route "${path}" does not start with /.`, `${at}.path`);
-    if (seen.has(path)) yield errorAt("ROUTE_PATH_DUPLICATE", `The route "${path}" is there twice.`, `${at}.path`);
+    else if (!path.startsWith("/"))
+      yield errorAt(
+        "ROUTE_PATH_NO_SLASH",
+        `The route "${path}" does not start with /.`,
+        `${at}.path`,
+      );
+    if (seen.has(path))
+      yield errorAt("ROUTE_PATH_DUPLICATE", `The route "${path}" is there twice.`, `${at}.path`);
     seen.add(path);
-    if (auth !== undefined && auth !== "public" && auth !== "user") yield errorAt("ROUTE_AUTH_INVALID", `The route "${path}" has auth "${String(auth)}".`, `${at}.auth`, 'Use "public" or "user".');
+    if (auth !== undefined && auth !== "public" && auth !== "user")
+      yield errorAt(
+        "ROUTE_AUTH_INVALID",
+        `The route "${path}" has auth "${String(auth)}".`,
+        `${at}.auth`,
+        'Use "public" or "user".',
+      );
     if (query === undefined) continue;
     const call = manifest.queries.find(({ name }) => name === query);
     if (call === undefined) {
-      yield errorAt("ROUTE_QUERY_NOT_FOUND", `The route "${path}" uses the query "${query}", and there is none.`, `${at}.query`);
+      yield errorAt(
+        "ROUTE_QUERY_NOT_FOUND",
+        `The route "${path}" uses the query "${query}", and there is none.`,
+        `${at}.query`,
+      );
       continue;
     }
     const inputs = new Set(call.input?.map(({ name }) => name));
     for (const [, param = ""] of path.matchAll(/:([A-Za-z0-9_]+)/g)) {
-      if (!inputs.has(param)) yield errorAt("ROUTE_PARAM_NOT_IN_QUERY", `The route "${path}" has :${param}, which is no input of "${query}".`, `${at}.path`);
+      if (!inputs.has(param))
+        yield errorAt(
+          "ROUTE_PARAM_NOT_IN_QUERY",
+          `The route "${path}" has :${param}, which is no input of "${query}".`,
+          `${at}.path`,
+        );
     }
   }
 }
 
 /** Empty and repeated names. Two names that differ only in case are one name to SQLite. */
-function* duplicates(items: readonly { readonly name: string }[], kind: string, at: string): Generator<Diagnostic> {
+function* duplicates(
+  items: readonly { readonly name: string }[],
+  kind: string,
+  at: string,
+): Generator<Diagnostic> {
   const seen = new Map<string, string>();
   for (const [index, { name }] of items.entries()) {
     const path = `${at}[${index}].name`;
-    if (name === "") yield errorAt(kind.endsWith("_NAME") ? `${kind}_EMPTY` : `${kind}_NAME_EMPTY`, "A name is empty.", path);
+    if (name === "")
+      yield errorAt(
+        kind.endsWith("_NAME") ? `${kind}_EMPTY` : `${kind}_NAME_EMPTY`,
+        "A name is empty.",
+        path,
+      );
     const earlier = seen.get(name.toLowerCase());
     if (earlier !== undefined && name !== "") {
-      yield errorAt(`${kind}_DUPLICATE`, earlier === name ? `"${name}" is there twice.` : `"${name}" and "${earlier}" differ only in case.`, path);
+      yield errorAt(
+        `${kind}_DUPLICATE`,
+        earlier === name
+          ? `"${name}" is there twice.`
+          : `"${name}" and "${earlier}" differ only in case.`,
+        path,
+      );
     }
     seen.set(name.toLowerCase(), name);
   }
 }
 
-function* unknownFields(fields: readonly string[], known: ReadonlySet<string>, code: string, what: string, at: string): Generator<Diagnostic> {
+function* unknownFields(
+  fields: readonly string[],
+  known: ReadonlySet<string>,
+  code: string,
+  what: string,
+  at: string,
+): Generator<Diagnostic> {
   for (const field of fields) {
-    if (!known.has(field)) yield errorAt(code, `${what} uses "${field}", which is no field.`, at, didYouMean(field, known));
+    if (!known.has(field))
+      yield errorAt(
+        code,
+        `${what} uses "${field}", which is no field.`,
+        at,
+        didYouMean(field, known),
+      );
   }
 }
 

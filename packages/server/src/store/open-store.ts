@@ -7,7 +7,9 @@ import type { DatabaseState, Store } from "./store.ts";
 export interface OpenOptions {
   /** How long a database server may take to come up, in milliseconds. */
   readonly startPatienceMs: number;
-  /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
+  /**
+   * Called once when the database is lost, and once when it is back; the store goes on by itself.
+   */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;

@@ -7,13 +7,15 @@ import type { StoredManifest } from "../schema/stored-manifest.ts";
 const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
 /**
- * What a database says that it was last brought to. Unlike `openStore` it makes and changes nothing, beside a server that runs too.
+ * What a database says that it was last brought to. Unlike `openStore` it makes and changes
+ * nothing, beside a server that runs too.
  *
  * @returns null for a database that Pylon has not been at yet
  * @throws Error when the database can't be read
  */
 export async function peekManifest(database: DatabaseConfig): Promise<StoredManifest | null> {
-  const stored = database.kind === "sqlite" ? peekSqlite(database.path) : await peekPostgres(database);
+  const stored =
+    database.kind === "sqlite" ? peekSqlite(database.path) : await peekPostgres(database);
   return stored === null ? null : (JSON.parse(stored) as StoredManifest);
 }
 
@@ -21,19 +23,31 @@ function peekSqlite(path: string): string | null {
   if (!existsSync(path)) return null;
   // Without a log beside it nobody has the file open, and SQLite needs to make no log to read it.
   const isAtRest = !existsSync(`${path}-wal`);
-  const file = new Database(`${pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
+  const file = new Database(
+    `${pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`,
+    constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
+  );
   try {
-    const isOurs = file.query(`SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'`).get() !== null;
+    const isOurs =
+      file.query(`SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'`).get() !== null;
     return isOurs ? ((file.query(SELECT).get() as { value: string } | null)?.value ?? null) : null;
   } finally {
     file.close();
   }
 }
 
-async function peekPostgres({ url, ca }: DatabaseConfig & { kind: "postgres" }): Promise<string | null> {
+async function peekPostgres({
+  url,
+  ca,
+}: DatabaseConfig & { kind: "postgres" }): Promise<string | null> {
   // The driver is only loaded where it is used.
-  const [{ Client }, { connectionOptions }] = await Promise.all([import("pg"), import("./postgres/connection-options.ts")]);
-  const client = new Client(await connectionOptions({ url, ca, poolMax: 1, startPatienceMs: 0, onState: () => undefined }));
+  const [{ Client }, { connectionOptions }] = await Promise.all([
+    import("pg"),
+    import("./postgres/connection-options.ts"),
+  ]);
+  const client = new Client(
+    await connectionOptions({ url, ca, poolMax: 1, startPatienceMs: 0, onState: () => undefined }),
+  );
   client.on("error", () => undefined);
   await client.connect();
   try {

@@ -1,4 +1,7 @@
-/** Told of each statement that a database ran. What it does is on the way of every read, so it does next to nothing. */
+/**
+ * Told of each statement that a database ran. What it does is on the way of every read, so it does
+ * next to nothing.
+ */
 export interface QueryObserver {
   /**
    * @param text the statement without its parameters

@@ -10,7 +10,14 @@ const manifest = buildManifest({
   entities: [
     entity(
       "Thing",
-      { text: field.string().optional(), n: field.int().optional(), f: field.float().optional(), ok: field.bool().optional(), at: field.datetime().optional(), code: field.string().unique().optional() },
+      {
+        text: field.string().optional(),
+        n: field.int().optional(),
+        f: field.float().optional(),
+        ok: field.bool().optional(),
+        at: field.datetime().optional(),
+        code: field.string().unique().optional(),
+      },
       { indexes: [{ name: "by_n", fields: ["n"], unique: false }] },
     ),
   ],
@@ -18,7 +25,10 @@ const manifest = buildManifest({
 
 const EMPTY = { text: null, n: null, f: null, ok: null, at: null, code: null };
 
-function thing(id: string, fields: Partial<typeof EMPTY> | Record<string, unknown> = {}): StoredRow {
+function thing(
+  id: string,
+  fields: Partial<typeof EMPTY> | Record<string, unknown> = {},
+): StoredRow {
   return { id, ...EMPTY, ...fields } as StoredRow;
 }
 
@@ -26,12 +36,23 @@ function inserted(row: StoredRow): NewChange {
   return { entity: "Thing", rowId: row.id, kind: "insert", before: null, after: row, at: 1 };
 }
 
-function compare(op: "==" | "<" | ">", name: string, value: string | number | boolean | null): Expr {
+function compare(
+  op: "==" | "<" | ">",
+  name: string,
+  value: string | number | boolean | null,
+): Expr {
   return { kind: "compare", op, left: path("data", name), right: literal(value) };
 }
 
 /** What every Store must do. Run it for each database. */
-export function storeSuite(name: string, open: () => Promise<{ readonly store: Store; readonly reopen: () => Promise<Store>; readonly remove: () => Promise<void> }>): void {
+export function storeSuite(
+  name: string,
+  open: () => Promise<{
+    readonly store: Store;
+    readonly reopen: () => Promise<Store>;
+    readonly remove: () => Promise<void>;
+  }>,
+): void {
   describe(`the store on ${name}`, () => {
     let store: Store;
     let reopen: () => Promise<Store>;
@@ -59,7 +80,14 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
     }
 
     test("gives back what was put in, each kind as JSON has it", async () => {
-      const row = thing("a", { text: "it's \"quoted\" \\ and 😀", n: Number.MAX_SAFE_INTEGER, f: -0.5, ok: false, at: "2026-01-31T12:00:00.000Z", code: "" });
+      const row = thing("a", {
+        text: 'it\'s "quoted" \\ and 😀',
+        n: Number.MAX_SAFE_INTEGER,
+        f: -0.5,
+        ok: false,
+        at: "2026-01-31T12:00:00.000Z",
+        code: "",
+      });
       await add(row, thing("b"));
       expect(await store.get("Thing", "a")).toEqual(row);
       expect(await store.get("Thing", "b")).toEqual(thing("b"));
@@ -67,8 +95,18 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
     });
 
     test("orders nulls last going up and first going down, texts by code point, ties by id", async () => {
-      await add(thing("1", { text: "b", n: 2 }), thing("2", { n: 1 }), thing("3", { text: "a", n: 1 }), thing("4", { text: "B", n: 1 }), thing("5", { text: "\uffff" }), thing("6", { text: "😀" }));
-      const ids = async (direction: "asc" | "desc", by = "text"): Promise<string> => (await store.select({ entity: "Thing", order: [{ field: by, direction }] })).map(({ id }) => id).join("");
+      await add(
+        thing("1", { text: "b", n: 2 }),
+        thing("2", { n: 1 }),
+        thing("3", { text: "a", n: 1 }),
+        thing("4", { text: "B", n: 1 }),
+        thing("5", { text: "\uffff" }),
+        thing("6", { text: "😀" }),
+      );
+      const ids = async (direction: "asc" | "desc", by = "text"): Promise<string> =>
+        (await store.select({ entity: "Thing", order: [{ field: by, direction }] }))
+          .map(({ id }) => id)
+          .join("");
       expect(await ids("asc")).toBe("431562");
       expect(await ids("desc")).toBe("265134");
       expect(await ids("asc", "n")).toBe("234156");
@@ -76,8 +114,15 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
 
     test("pages with limit and offset, and with either alone", async () => {
       await add(...["1", "2", "3", "4"].map((id) => thing(id)));
-      const ids = async (page: { limit?: number; offset?: number }): Promise<string> => (await store.select({ entity: "Thing", ...page })).map(({ id }) => id).join("");
-      expect([await ids({ limit: 2 }), await ids({ offset: 3 }), await ids({ limit: 2, offset: 1 }), await ids({ limit: 0 }), await ids({})]).toEqual(["12", "4", "23", "", "1234"]);
+      const ids = async (page: { limit?: number; offset?: number }): Promise<string> =>
+        (await store.select({ entity: "Thing", ...page })).map(({ id }) => id).join("");
+      expect([
+        await ids({ limit: 2 }),
+        await ids({ offset: 3 }),
+        await ids({ limit: 2, offset: 1 }),
+        await ids({ limit: 0 }),
+        await ids({}),
+      ]).toEqual(["12", "4", "23", "", "1234"]);
     });
 
     test("counts and aggregates, in groups and in buckets of time", async () => {
@@ -88,19 +133,45 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
         thing("4"),
       );
       expect(await store.count("Thing", compare(">", "n", 2))).toBe(2);
-      const sums = await store.aggregate({ entity: "Thing", groupBy: [{ field: "ok", as: "ok" }], measures: [{ fn: "sum", field: "n", as: "sum" }, { fn: "count", as: "count" }], where: compare(">", "n", 0) });
-      expect(sums).toEqual([{ ok: false, sum: 6, count: 1 }, { ok: true, sum: 6, count: 2 }]);
-      for (const [bucket, starts] of [["month", ["2026-02-01", "2026-03-01"]], ["week", ["2026-01-26", "2026-02-23", "2026-03-02"]], ["year", ["2026-01-01"]]] as const) {
-        const rows = await store.aggregate({ entity: "Thing", groupBy: [{ field: "at", bucket, as: "at" }], measures: [{ fn: "count", as: "count" }], where: compare(">", "n", 0) });
+      const sums = await store.aggregate({
+        entity: "Thing",
+        groupBy: [{ field: "ok", as: "ok" }],
+        measures: [
+          { fn: "sum", field: "n", as: "sum" },
+          { fn: "count", as: "count" },
+        ],
+        where: compare(">", "n", 0),
+      });
+      expect(sums).toEqual([
+        { ok: false, sum: 6, count: 1 },
+        { ok: true, sum: 6, count: 2 },
+      ]);
+      for (const [bucket, starts] of [
+        ["month", ["2026-02-01", "2026-03-01"]],
+        ["week", ["2026-01-26", "2026-02-23", "2026-03-02"]],
+        ["year", ["2026-01-01"]],
+      ] as const) {
+        const rows = await store.aggregate({
+          entity: "Thing",
+          groupBy: [{ field: "at", bucket, as: "at" }],
+          measures: [{ fn: "count", as: "count" }],
+          where: compare(">", "n", 0),
+        });
         expect(rows.map(({ at }) => at)).toEqual(starts.map((day) => `${day}T00:00:00.000Z`));
       }
     });
 
     test("refuses a second row with the same id or the same unique value, naming the field", async () => {
       await add(thing("a", { code: "x" }), thing("n1"), thing("n2"));
-      await expect(store.transact((tx) => tx.insert("Thing", thing("a")))).rejects.toMatchObject({ code: "ID_TAKEN" });
-      await expect(store.transact((tx) => tx.insert("Thing", thing("b", { code: "x" })))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
-      await expect(store.transact((tx) => tx.update("Thing", "n1", { code: "x" }))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+      await expect(store.transact((tx) => tx.insert("Thing", thing("a")))).rejects.toMatchObject({
+        code: "ID_TAKEN",
+      });
+      await expect(
+        store.transact((tx) => tx.insert("Thing", thing("b", { code: "x" }))),
+      ).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+      await expect(
+        store.transact((tx) => tx.update("Thing", "n1", { code: "x" })),
+      ).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
       expect(await store.count("Thing")).toBe(3);
     });
 
@@ -118,7 +189,13 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
       // Which of the two comes first is not said.
       const log = await logged();
-      expect([log.map((text) => text.slice(0, 1)), log.map((text) => text.slice(1)).toSorted()]).toEqual([["1", "2"], ["a", "c"]]);
+      expect([
+        log.map((text) => text.slice(0, 1)),
+        log.map((text) => text.slice(1)).toSorted(),
+      ]).toEqual([
+        ["1", "2"],
+        ["a", "c"],
+      ]);
     });
 
     test("a part that fails is undone, and the rest of the work goes on", async () => {
@@ -206,19 +283,36 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
     });
 
     test("forgets what was in rows that are no more, and nothing of the others", async () => {
-      await add(thing("gone", { text: "a secret", n: 1, ok: true }), thing("stays", { text: "shown", n: 1 }));
+      await add(
+        thing("gone", { text: "a secret", n: 1, ok: true }),
+        thing("stays", { text: "shown", n: 1 }),
+      );
       await store.transact(async (tx) => {
         const before = thing("gone", { text: "a secret", n: 1, ok: true });
         const after = { ...before, text: "another secret", n: 2 };
         await tx.append({ entity: "Thing", rowId: "gone", kind: "update", before, after, at: 1 });
-        await tx.append({ entity: "Thing", rowId: "gone", kind: "delete", before: after, after: null, at: 1 });
+        await tx.append({
+          entity: "Thing",
+          rowId: "gone",
+          kind: "delete",
+          before: after,
+          after: null,
+          at: 1,
+        });
         // Somebody else, who is called the same.
         await tx.append(inserted(thing("gone", { text: "a successor" })));
       });
       const { head } = await store.bounds();
       expect(await store.forgetDeleted("Thing", ["text", "f", "at", "code"], 0)).toBe(head);
       const left = { n: 1, ok: true, id: "gone" };
-      expect((await store.changes(0, 10)).map(({ rowId, kind, before, after }) => [rowId, kind, before, after])).toEqual([
+      expect(
+        (await store.changes(0, 10)).map(({ rowId, kind, before, after }) => [
+          rowId,
+          kind,
+          before,
+          after,
+        ]),
+      ).toEqual([
         ["gone", "delete", left, null],
         ["stays", "insert", null, thing("stays", { text: "shown", n: 1 })],
         ["gone", "delete", left, null],
@@ -236,13 +330,21 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       store = await reopen();
       const renewed = await store.bounds();
       expect(renewed.epoch).not.toBe(old.epoch);
-      // Below the floor: whoever comes with a number of the old log takes a new snapshot, even one that the backup did not know.
+      // Below the floor: whoever comes with a number of the old log takes a new snapshot, even one
+      // that the backup did not know.
       expect(renewed.floor).toBeGreaterThan(old.head + 1_000_000);
       await add(thing("d"));
       const { head } = await store.bounds();
       expect(head).toBe(renewed.head + 1);
-      expect((await store.changes(renewed.head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual([[head, "d"]]);
-      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "b", "c", "d"]);
+      expect((await store.changes(renewed.head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual(
+        [[head, "d"]],
+      );
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual([
+        "a",
+        "b",
+        "c",
+        "d",
+      ]);
     });
 
     test("adds entities, fields with their default and indexes, and drops what it is told to", async () => {
@@ -250,39 +352,86 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       const wider = buildManifest({
         name: "suite",
         version: "2.0.0",
-        entities: [entity("Thing", { text: field.int().optional(), rank: field.int().default(7), name: field.string().default("it's") }), entity("Other", { x: field.bool() })],
+        entities: [
+          entity("Thing", {
+            text: field.int().optional(),
+            rank: field.int().default(7),
+            name: field.string().default("it's"),
+          }),
+          entity("Other", { x: field.bool() }),
+        ],
       });
       await migrate(store, manifest, wider);
-      expect(await store.get("Thing", "a")).toEqual({ id: "a", text: 5, rank: 7, name: "it's" } as unknown as StoredRow);
+      expect(await store.get("Thing", "a")).toEqual({
+        id: "a",
+        text: 5,
+        rank: 7,
+        name: "it's",
+      } as unknown as StoredRow);
       expect(await store.count("Other")).toBe(0);
-      expect(JSON.parse((await store.storedManifest()) ?? "")).toEqual(JSON.parse(JSON.stringify(wider)));
+      expect(JSON.parse((await store.storedManifest()) ?? "")).toEqual(
+        JSON.parse(JSON.stringify(wider)),
+      );
       store = await reopen();
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
     test("a text that no row can hold is compared all the same", async () => {
       await add(thing("1", { text: "a" }), thing("2", { text: "ab" }), thing("3", { text: "b" }));
-      const ids = async (where: Expr): Promise<string> => (await store.select({ entity: "Thing", where })).map(({ id }) => id).join("");
-      expect([await ids(compare("==", "text", "a\0")), await ids(compare("<", "text", "a\0b")), await ids(compare(">", "text", "a\0b")), await ids(compare("==", "text", "\ud800"))]).toEqual(["", "1", "23", ""]);
-      const part = (kind: "contains" | "startsWith", text: string): Expr => (kind === "contains" ? { kind, text: path("data", "text"), part: literal(text) } : { kind, text: path("data", "text"), prefix: literal(text) });
-      expect([await ids(part("contains", "\0")), await ids(part("startsWith", "a\0")), await ids(part("contains", "B")), await ids(part("startsWith", "a"))]).toEqual(["", "", "", "12"]);
+      const ids = async (where: Expr): Promise<string> =>
+        (await store.select({ entity: "Thing", where })).map(({ id }) => id).join("");
+      expect([
+        await ids(compare("==", "text", "a\0")),
+        await ids(compare("<", "text", "a\0b")),
+        await ids(compare(">", "text", "a\0b")),
+        await ids(compare("==", "text", "\ud800")),
+      ]).toEqual(["", "1", "23", ""]);
+      const part = (kind: "contains" | "startsWith", text: string): Expr =>
+        kind === "contains"
+          ? { kind, text: path("data", "text"), part: literal(text) }
+          : { kind, text: path("data", "text"), prefix: literal(text) };
+      expect([
+        await ids(part("contains", "\0")),
+        await ids(part("startsWith", "a\0")),
+        await ids(part("contains", "B")),
+        await ids(part("startsWith", "a")),
+      ]).toEqual(["", "", "", "12"]);
     });
 
     test("an int column compared with a fraction", async () => {
       await add(thing("1", { n: 1 }), thing("2", { n: 2 }));
-      const ids = async (op: "==" | "<" | ">", n: number): Promise<string> => (await store.select({ entity: "Thing", where: compare(op, "n", n) })).map(({ id }) => id).join("");
-      expect([await ids("<", 1.5), await ids(">", 1.5), await ids("==", 1.5), await ids("<", 1e300), await ids(">", -1e300), await ids("<", 0.5), await ids(">", 2.5)]).toEqual(["1", "2", "", "12", "12", "", ""]);
+      const ids = async (op: "==" | "<" | ">", n: number): Promise<string> =>
+        (await store.select({ entity: "Thing", where: compare(op, "n", n) }))
+          .map(({ id }) => id)
+          .join("");
+      expect([
+        await ids("<", 1.5),
+        await ids(">", 1.5),
+        await ids("==", 1.5),
+        await ids("<", 1e300),
+        await ids(">", -1e300),
+        await ids("<", 0.5),
+        await ids(">", 2.5),
+      ]).toEqual(["1", "2", "", "12", "12", "", ""]);
     });
 
     test("a refusal that the work catches does not end it", async () => {
       await add(thing("a", { code: "x" }), thing("b"));
       await store.transact(async (tx) => {
         await expect(tx.insert("Thing", thing("a"))).rejects.toMatchObject({ code: "ID_TAKEN" });
-        await expect(tx.insert("Thing", thing("c", { code: "x" }))).rejects.toMatchObject({ code: "UNIQUE_VIOLATION" });
-        await expect(tx.update("Thing", "b", { code: "x" })).rejects.toMatchObject({ code: "UNIQUE_VIOLATION" });
+        await expect(tx.insert("Thing", thing("c", { code: "x" }))).rejects.toMatchObject({
+          code: "UNIQUE_VIOLATION",
+        });
+        await expect(tx.update("Thing", "b", { code: "x" })).rejects.toMatchObject({
+          code: "UNIQUE_VIOLATION",
+        });
         await tx.insert("Thing", thing("d"));
       });
-      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "b", "d"]);
+      expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual([
+        "a",
+        "b",
+        "d",
+      ]);
     });
 
     test("the longest text that the schema lets into an index fits", async () => {
@@ -290,7 +439,11 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
       crypto.getRandomValues(random);
       const longest = random.toBase64().slice(0, 2600);
       await add(thing("a", { code: longest }));
-      expect((await store.select({ entity: "Thing", where: compare("==", "code", longest) })).map(({ id }) => id)).toEqual(["a"]);
+      expect(
+        (await store.select({ entity: "Thing", where: compare("==", "code", longest) })).map(
+          ({ id }) => id,
+        ),
+      ).toEqual(["a"]);
     });
 
     test("rows without the value do not meet in a unique field", async () => {
@@ -306,7 +459,8 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
           const row = await tx.get("Thing", "a");
           await tx.update("Thing", "a", { n: Number(row?.["n"]) + 1 });
         });
-      for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 4 }, increment));
+      for (let round = 0; round < 5; round += 1)
+        await Promise.all(Array.from({ length: 4 }, increment));
       expect(await store.get("Thing", "a")).toMatchObject({ n: 20 });
     });
 
@@ -324,34 +478,73 @@ export function storeSuite(name: string, open: () => Promise<{ readonly store: S
     test("steps of one piece of work that are not waited for one by one do not mix", async () => {
       await add(thing("a", { code: "x" }), thing("b"));
       const outcomes = await store.transact((tx) =>
-        Promise.allSettled([tx.update("Thing", "b", { code: "x" }), tx.insert("Thing", thing("c")), tx.update("Thing", "a", { n: 5 }), tx.get("Thing", "a"), tx.insert("Thing", thing("d", { code: "x" }))]),
+        Promise.allSettled([
+          tx.update("Thing", "b", { code: "x" }),
+          tx.insert("Thing", thing("c")),
+          tx.update("Thing", "a", { n: 5 }),
+          tx.get("Thing", "a"),
+          tx.insert("Thing", thing("d", { code: "x" })),
+        ]),
       );
-      expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled", "fulfilled", "rejected"]);
-      expect((await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`)).toEqual(["a5", "bnull", "cnull"]);
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        "rejected",
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "rejected",
+      ]);
+      expect(
+        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`),
+      ).toEqual(["a5", "bnull", "cnull"]);
     });
 
     test("who migrates later plans from what the one before it left", async () => {
       const seen: (string | null)[] = [];
-      const wider = buildManifest({ name: "suite", version: "2.0.0", entities: [...manifest.entities, entity("Other", { x: field.bool() })] });
+      const wider = buildManifest({
+        name: "suite",
+        version: "2.0.0",
+        entities: [...manifest.entities, entity("Other", { x: field.bool() })],
+      });
       const step = (): Promise<void> =>
         store.migrate((stored) => {
           seen.push(stored);
-          return { migration: planMigration(JSON.parse(stored ?? "null") as Manifest, wider).migration, manifestJson: JSON.stringify(wider) };
+          return {
+            migration: planMigration(JSON.parse(stored ?? "null") as Manifest, wider).migration,
+            manifestJson: JSON.stringify(wider),
+          };
         });
       await step();
       await step();
-      expect(seen.map((text) => (JSON.parse(text ?? "null") as Manifest).version)).toEqual(["1.0.0", "2.0.0"]);
-      await expect(store.migrate(() => { throw new Error("not so"); })).rejects.toThrow("not so");
+      expect(seen.map((text) => (JSON.parse(text ?? "null") as Manifest).version)).toEqual([
+        "1.0.0",
+        "2.0.0",
+      ]);
+      await expect(
+        store.migrate(() => {
+          throw new Error("not so");
+        }),
+      ).rejects.toThrow("not so");
     });
 
     test("tests whether a row of another table exists", async () => {
       await add(thing("a", { n: 1 }));
-      const exists = (n: number): Expr => ({ kind: "exists", entity: "Thing", where: { kind: "compare", op: "==", left: path("related", "n"), right: literal(n) } });
-      expect([await store.test(exists(1)), await store.test(exists(2)), await store.test({ kind: "not", item: exists(2) })]).toEqual([true, false, true]);
+      const exists = (n: number): Expr => ({
+        kind: "exists",
+        entity: "Thing",
+        where: { kind: "compare", op: "==", left: path("related", "n"), right: literal(n) },
+      });
+      expect([
+        await store.test(exists(1)),
+        await store.test(exists(2)),
+        await store.test({ kind: "not", item: exists(2) }),
+      ]).toEqual([true, false, true]);
     });
   });
 }
 
 async function migrate(store: Store, from: Manifest | null, to: Manifest): Promise<void> {
-  await store.migrate(() => ({ migration: planMigration(from, to).migration, manifestJson: JSON.stringify(to) }));
+  await store.migrate(() => ({
+    migration: planMigration(from, to).migration,
+    manifestJson: JSON.stringify(to),
+  }));
 }

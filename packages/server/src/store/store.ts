@@ -2,18 +2,23 @@ import type { Expr, Order } from "@pylonsync/query";
 import type { Migration } from "../schema/migration.ts";
 
 /**
- * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite (store.suite.ts) holds for both.
+ * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite
+ * (store.suite.ts) holds for both.
  *
- * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent value is null. A table is an
- * entity of the app or a system table (system-tables.ts): the store treats both alike. Names and values were checked against
- * the schema before they get here; a name that is not in it is a bug and throws.
+ * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent
+ * value is null. A table is an entity of the app or a system table (system-tables.ts): the store
+ * treats both alike. Names and values were checked against the schema before they get here; a name
+ * that is not in it is a bug and throws.
  */
 export type Value = string | number | boolean | null;
 export type StoredRow = { readonly id: string } & { readonly [field: string]: Value };
 
 export interface Select {
   readonly entity: string;
-  /** May read `data` (the row), `related` inside `exists`, and literals. `auth`, `old`, `input` and `now` are bound before. */
+  /**
+   * May read `data` (the row), `related` inside `exists`, and literals. `auth`, `old`, `input` and
+   * `now` are bound before.
+   */
   readonly where?: Expr | undefined;
   /** Default: id ascending. */
   readonly order?: readonly Order[] | undefined;
@@ -26,9 +31,17 @@ export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
 export interface Aggregate {
   readonly entity: string;
   readonly where?: Expr | undefined;
-  readonly groupBy: readonly { readonly field: string; readonly bucket?: TimeBucket | undefined; readonly as: string }[];
+  readonly groupBy: readonly {
+    readonly field: string;
+    readonly bucket?: TimeBucket | undefined;
+    readonly as: string;
+  }[];
   /** `field` is absent for `count`. */
-  readonly measures: readonly { readonly fn: AggregateFunction; readonly field?: string | undefined; readonly as: string }[];
+  readonly measures: readonly {
+    readonly fn: AggregateFunction;
+    readonly field?: string | undefined;
+    readonly as: string;
+  }[];
 }
 
 /** A committed write. `before` is absent for an insert, `after` for a delete. */
@@ -53,7 +66,10 @@ export interface LogBounds {
   readonly floor: number;
 }
 
-/** By how much a new log begins beyond the one before: no server can have committed as many changes since the backup. */
+/**
+ * By how much a new log begins beyond the one before: no server can have committed as many changes
+ * since the backup.
+ */
 export const NEW_LOG_GAP = 1_000_000_000;
 
 /** What a migration does, and the manifest that describes the tables after it, as JSON text. */
@@ -62,7 +78,10 @@ export interface SchemaChange {
   readonly manifestJson: string;
 }
 
-/** Reads. Outside a transaction each call sees the last commit; inside, also what the transaction has written. */
+/**
+ * Reads. Outside a transaction each call sees the last commit; inside, also what the transaction
+ * has written.
+ */
 export interface Reader {
   get(entity: string, id: string): Promise<StoredRow | null>;
   select(query: Select): Promise<StoredRow[]>;
@@ -75,15 +94,30 @@ export interface Reader {
 export interface Transaction extends Reader {
   /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
   insert(entity: string, row: StoredRow): Promise<void>;
-  /** Sets the given fields. @returns whether the row was there. @throws PylonError UNIQUE_VIOLATION */
+  /**
+   * Sets the given fields.
+   *
+   * @returns whether the row was there.
+   * @throws PylonError UNIQUE_VIOLATION
+   */
   update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean>;
   /** @returns whether the row was there. */
   delete(entity: string, id: string): Promise<boolean>;
-  /** Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one. @returns how many */
+  /**
+   * Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one.
+   *
+   * @returns how many
+   */
   deleteWhere(entity: string, where: Expr): Promise<number>;
-  /** Adds a change to the log; it is numbered in commit order. Changes of system tables tell the other replicas, and go to no client. */
+  /**
+   * Adds a change to the log; it is numbered in commit order. Changes of system tables tell the
+   * other replicas, and go to no client.
+   */
   append(change: NewChange): Promise<void>;
-  /** Runs a part of the work that may fail by itself: when it rejects, its writes are undone and the transaction goes on. */
+  /**
+   * Runs a part of the work that may fail by itself: when it rejects, its writes are undone and the
+   * transaction goes on.
+   */
   attempt<T>(part: () => Promise<T>): Promise<T>;
 }
 
@@ -104,24 +138,39 @@ export type DatabaseState = "lost" | "back";
 export type LinkState = "up" | "lost" | "deaf";
 
 /**
- * A way to the other replicas through the database, for calls that are short and many. It has connections of its own, so it neither waits for
- * transactions nor do they wait for it. It is up while the database answers in time and what this replica says comes back to it.
+ * A way to the other replicas through the database, for calls that are short and many. It has
+ * connections of its own, so it neither waits for transactions nor do they wait for it. It is up
+ * while the database answers in time and what this replica says comes back to it.
  */
 export interface ReplicaLink {
-  /** Opens it. @param withinMs how long to wait for it, in milliseconds; after that it goes on in the background */
+  /**
+   * Opens it.
+   *
+   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the
+   *   background
+   */
   start(withinMs: number): Promise<void>;
   readonly isUp: boolean;
   /** Told of each change. @returns stops it */
   onChange(listener: (state: LinkState) => void): () => void;
-  /** Called with all that any replica says, in the order in which it was committed, while the link is up. */
+  /**
+   * Called with all that any replica says, in the order in which it was committed, while the link
+   * is up.
+   */
   hear(listener: (text: string) => void): void;
   /**
-   * Runs a statement as a transaction of its own. Statements of one key run in the order of the calls. Those of the empty key wait for no others.
+   * Runs a statement as a transaction of its own. Statements of one key run in the order of the
+   * calls. Those of the empty key wait for no others.
    *
-   * @throws LinkLostError when the link is lost, at once or after 2 s; it may have run. PylonError OVERLOADED when too many wait, and it may be
-   * refused; it has not run.
+   * @throws LinkLostError when the link is lost, at once or after 2 s; it may have run. PylonError
+   *   OVERLOADED when too many wait, and it may be refused; it has not run.
    */
-  call(key: string, text: string, params: readonly Value[], mayBeRefused: boolean): Promise<Readonly<Record<string, Value>>[]>;
+  call(
+    key: string,
+    text: string,
+    params: readonly Value[],
+    mayBeRefused: boolean,
+  ): Promise<Readonly<Record<string, Value>>[]>;
 }
 
 /** The link can't be used now. */
@@ -145,27 +194,39 @@ export interface Store extends Reader {
   /** Null where there is no other replica. Closed with the store. */
   readonly link: ReplicaLink | null;
   /**
-   * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is there when it rejects. `work` may
-   * run again after a serialisation conflict (Postgres), so it must have no effect outside of the transaction. The transaction is dead
-   * once `work` has settled or was aborted: later calls on it reject.
+   * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is
+   * there when it rejects. `work` may run again after a serialisation conflict (Postgres), so it
+   * must have no effect outside of the transaction. The transaction is dead once `work` has settled
+   * or was aborted: later calls on it reject.
    */
   transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
 
-  /** The log as it is now; `head` counts every change that was committed before the call, whichever replica committed it. */
+  /**
+   * The log as it is now; `head` counts every change that was committed before the call, whichever
+   * replica committed it.
+   */
   bounds(): Promise<LogBounds>;
-  /** The changes after `seq`, oldest first, at least up to the newest head that was answered before the call. */
+  /**
+   * The changes after `seq`, oldest first, at least up to the newest head that was answered before
+   * the call.
+   */
   changes(seq: number, limit: number): Promise<ChangeRecord[]>;
   /**
-   * Calls `listener` with all later changes of all replicas, in order, each once, in batches, after they are durable.
+   * Calls `listener` with all later changes of all replicas, in order, each once, in batches, after
+   * they are durable.
    * @returns stops it.
    */
   follow(listener: (changes: readonly ChangeRecord[]) => void): () => void;
-  /** Answers when the followers have been called with every change that was committed before the call. */
+  /**
+   * Answers when the followers have been called with every change that was committed before the
+   * call.
+   */
   settle(): Promise<void>;
   /** Forgets the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
   /**
-   * Forgets what was in rows that are no more: each change of such a row, up to its deletion, says from then on only that the row is deleted, and
+   * Forgets what was in rows that are no more: each change of such a row, up to its deletion, says
+   * from then on only that the row is deleted, and
    * `before` has none of the given fields.
    *
    * @param after only rows that were deleted after this change
@@ -173,15 +234,19 @@ export interface Store extends Reader {
    */
   forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number>;
   /**
-   * Begins a new log, far beyond the numbers of the one before, so that every cursor of a client is void and leads to a new snapshot. For a
-   * database that was restored from a backup: it would give out numbers again that clients have seen for other changes. No server may run.
+   * Begins a new log, far beyond the numbers of the one before, so that every cursor of a client is
+   * void and leads to a new snapshot. For a database that was restored from a backup: it would give
+   * out numbers again that clients have seen for other changes. No server may run.
    */
   renewLog(): Promise<void>;
 
-  /** The manifest that the tables were last brought to, as JSON text, or null for a new database. */
+  /**
+   * The manifest that the tables were last brought to, as JSON text, or null for a new database.
+   */
   storedManifest(): Promise<string | null>;
   /**
-   * Brings the tables to a new schema in one transaction. Replicas that start together take turns: each plans from what the one before it left.
+   * Brings the tables to a new schema in one transaction. Replicas that start together take turns:
+   * each plans from what the one before it left.
    *
    * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
    */

@@ -16,7 +16,9 @@ export class AudienceIndex {
   readonly #names: readonly string[];
   readonly #audiences = new Map<string, Audience>();
 
-  /** @param names of `auth` values, such as `["userId"]`; empty when the rules treat everyone alike */
+  /**
+   * @param names of `auth` values, such as `["userId"]`; empty when the rules treat everyone alike
+   */
   constructor(names: readonly string[]) {
     this.#names = names;
   }
@@ -24,7 +26,8 @@ export class AudienceIndex {
   add(subscriber: Subscriber): void {
     const key = this.#keyOf(subscriber.caller);
     const audience = this.#audiences.get(key);
-    if (audience === undefined) this.#audiences.set(key, { caller: subscriber.caller, members: new Set([subscriber]) });
+    if (audience === undefined)
+      this.#audiences.set(key, { caller: subscriber.caller, members: new Set([subscriber]) });
     else audience.members.add(subscriber);
   }
 
@@ -42,7 +45,9 @@ export class AudienceIndex {
   /** For an index of one name: the audiences with one of these values, and the admins. */
   withValues(values: readonly unknown[]): Audience[] {
     const keys = new Set([ADMIN_KEY, ...values.map((value) => JSON.stringify([value]))]);
-    return [...keys].map((key) => this.#audiences.get(key)).filter((audience) => audience !== undefined);
+    return [...keys]
+      .map((key) => this.#audiences.get(key))
+      .filter((audience) => audience !== undefined);
   }
 
   #keyOf(caller: Caller): string {

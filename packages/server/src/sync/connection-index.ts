@@ -23,13 +23,15 @@ export class ConnectionIndex {
     const { userId, isAdmin, tenantId } = subscriber.caller;
     if (userId === null && !isAdmin) return;
     addTo(this.#byTenant, tenantId, subscriber);
-    if (userId !== null && addTo(this.#byUser, userId, subscriber) === 1) this.#listener?.first(userId, subscriber);
+    if (userId !== null && addTo(this.#byUser, userId, subscriber) === 1)
+      this.#listener?.first(userId, subscriber);
   }
 
   delete(subscriber: Subscriber): void {
     const { userId, tenantId } = subscriber.caller;
     deleteFrom(this.#byTenant, tenantId, subscriber);
-    if (userId !== null && deleteFrom(this.#byUser, userId, subscriber) === 0) this.#listener?.last(userId, subscriber);
+    if (userId !== null && deleteFrom(this.#byUser, userId, subscriber) === 0)
+      this.#listener?.last(userId, subscriber);
   }
 
   ofUser(userId: string): ReadonlySet<Subscriber> {
@@ -49,7 +51,11 @@ function addTo<K>(index: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber
 }
 
 /** @returns how many are left; undefined when it was not there */
-function deleteFrom<K>(index: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): number | undefined {
+function deleteFrom<K>(
+  index: Map<K, Set<Subscriber>>,
+  key: K,
+  subscriber: Subscriber,
+): number | undefined {
   const set = index.get(key);
   if (set?.delete(subscriber) !== true) return undefined;
   if (set.size === 0) index.delete(key);

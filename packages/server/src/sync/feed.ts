@@ -9,7 +9,10 @@ import { ConnectionIndex } from "./connection-index.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 
-/** How far back a client is served again that does not say where it is, in milliseconds: between its pull and its socket. */
+/**
+ * How far back a client is served again that does not say where it is, in milliseconds: between its
+ * pull and its socket.
+ */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
@@ -32,17 +35,22 @@ type StandingOf = (identity: Identity) => Promise<Standing>;
 /** Told what the feed does, for logs, metrics and traces. */
 export interface FeedObserver {
   failed(error: unknown): void;
-  /** A change was handed to everybody who may see it. @param lagMs milliseconds since it was written */
+  /**
+   * A change was handed to everybody who may see it.
+   *
+   * @param lagMs milliseconds since it was written
+   */
   delivered(lagMs: number): void;
   /** Runs a delivery. */
   traced(changes: number, connections: number, deliver: () => Promise<void>): Promise<void>;
 }
 
 /**
- * Carries committed changes to the subscribers: in commit order, each message encoded once, to those who may see it.
+ * Carries committed changes to the subscribers: in commit order, each message encoded once, to
+ * those who may see it.
  *
- * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly between two changes and
- * misses none.
+ * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly
+ * between two changes and misses none.
  */
 export class Feed {
   readonly #store: Store;
@@ -66,7 +74,13 @@ export class Feed {
   #delivered = 0;
   #endings = { slow: 0, resync: 0 };
 
-  constructor(store: Store, model: DataModel, now: () => number, standing: StandingOf, observer: FeedObserver) {
+  constructor(
+    store: Store,
+    model: DataModel,
+    now: () => number,
+    standing: StandingOf,
+    observer: FeedObserver,
+  ) {
     this.#store = store;
     this.#standing = standing;
     this.#model = model;
@@ -98,8 +112,18 @@ export class Feed {
   }
 
   /** What it counted since the start, and where in the log it is. */
-  figures(): { readonly position: number; readonly delivered: number; readonly slowClients: number; readonly resyncs: number } {
-    return { position: this.#position, delivered: this.#delivered, slowClients: this.#endings.slow, resyncs: this.#endings.resync };
+  figures(): {
+    readonly position: number;
+    readonly delivered: number;
+    readonly slowClients: number;
+    readonly resyncs: number;
+  } {
+    return {
+      position: this.#position,
+      delivered: this.#delivered,
+      slowClients: this.#endings.slow,
+      resyncs: this.#endings.resync,
+    };
   }
 
   /** Open connections by transport. */
@@ -122,7 +146,8 @@ export class Feed {
   /**
    * Takes the app's model after a reload.
    *
-   * @param isSameData its entities and policies are as before; else every replica may be wrong now and is made anew
+   * @param isSameData its entities and policies are as before; else every replica may be wrong now
+   *   and is made anew
    */
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
@@ -165,18 +190,29 @@ export class Feed {
       return;
     }
     let reached = cursor?.seq ?? (await this.#overlapStart());
-    while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
+    while (subscriber.isOpen && reached < this.#position)
+      reached = await this.#catchUp(subscriber, reached, cursor !== null);
     await this.#enqueue(async () => {
       if (reached > this.#position) {
-        // It heard of changes on another replica before this one did: they must not be sent to it again.
+        // It heard of changes on another replica before this one did: they must not be sent to it
+        // again.
         await this.#store.settle();
         await this.#deliverPending();
       }
-      while (subscriber.isOpen && reached < this.#position) reached = await this.#catchUp(subscriber, reached, cursor !== null);
-      if (cursor !== null && (await this.#rightsAreAhead(subscriber))) subscriber.resync("the caller's rights changed");
+      while (subscriber.isOpen && reached < this.#position)
+        reached = await this.#catchUp(subscriber, reached, cursor !== null);
+      if (cursor !== null && (await this.#rightsAreAhead(subscriber)))
+        subscriber.resync("the caller's rights changed");
       if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
-      if (cursor !== null) subscriber.send(JSON.stringify({ type: "hello", seq: this.#position, epoch: this.#epoch } satisfies Hello));
+      if (cursor !== null)
+        subscriber.send(
+          JSON.stringify({
+            type: "hello",
+            seq: this.#position,
+            epoch: this.#epoch,
+          } satisfies Hello),
+        );
       this.#subscribers.add(subscriber);
       this.connections.add(subscriber);
       for (const index of this.#indexes.values()) index.add(subscriber);
@@ -185,7 +221,11 @@ export class Feed {
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
-  /** While it catches up, it is told nothing of its session. @returns false, and closes it, when the session is over or another */
+  /**
+   * While it catches up, it is told nothing of its session.
+   *
+   * @returns false, and closes it, when the session is over or another
+   */
   async #mayStay(subscriber: Subscriber): Promise<boolean> {
     const standing = subscriber.isOpen ? await this.#standing(subscriber.identity) : "same";
     if (standing === "over") subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
@@ -202,20 +242,27 @@ export class Feed {
     for (const index of this.#indexes.values()) index.delete(subscriber);
   }
 
-  /** What was caught up on was judged by the rights of now, and a change to them is still to come. */
+  /**
+   * What was caught up on was judged by the rights of now, and a change to them is still to come.
+   */
   async #rightsAreAhead({ caller }: Subscriber): Promise<boolean> {
     if (!this.#visibility.looksAtRights) return false;
     await this.#store.settle();
-    return this.#pending.some((change) => change.seq > this.#position && this.#visibility.bearsOnRights(change, caller));
+    return this.#pending.some(
+      (change) => change.seq > this.#position && this.#visibility.bearsOnRights(change, caller),
+    );
   }
 
   async #canContinue(cursor: Cursor): Promise<boolean> {
     const { head, floor, epoch } = await this.#store.bounds();
-    return (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head;
+    return (
+      (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head
+    );
   }
 
   /**
-   * @param isContinuing the subscriber's replica is known; else it is served a few changes again, for good measure
+   * @param isContinuing the subscriber's replica is known; else it is served a few changes again,
+   *   for good measure
    * @returns the seq up to which the subscriber now knows everything
    */
   async #catchUp(subscriber: Subscriber, after: number, isContinuing: boolean): Promise<number> {
@@ -259,7 +306,9 @@ export class Feed {
     this.#isScheduled = false;
     const records = this.#pending.splice(0);
     if (this.#subscribers.size === 0 || records.length === 0) return this.#deliverAll(records);
-    return this.#observer.traced(records.length, this.#subscribers.size, () => this.#deliverAll(records));
+    return this.#observer.traced(records.length, this.#subscribers.size, () =>
+      this.#deliverAll(records),
+    );
   }
 
   async #deliverAll(records: readonly ChangeRecord[]): Promise<void> {
@@ -286,7 +335,11 @@ export class Feed {
     }
   }
 
-  async #deliver(record: ChangeRecord, records: readonly ChangeRecord[], index: number): Promise<void> {
+  async #deliver(
+    record: ChangeRecord,
+    records: readonly ChangeRecord[],
+    index: number,
+  ): Promise<void> {
     const { schema } = this.#model;
     // A system table's, or an entity of another version of the app that runs beside this one.
     if (schema.find(record.entity) === undefined) return;
@@ -320,15 +373,23 @@ export class Feed {
     this.#delivered += audience.members.size;
   }
 
-  /** Which audiences an entity's changes can concern: those that its own rule tells apart, and the rules that look at it. */
+  /**
+   * Which audiences an entity's changes can concern: those that its own rule tells apart, and the
+   * rules that look at it.
+   */
   #routeOf(entity: string): Route {
     const known = this.#routes.get(entity);
     if (known !== undefined) return known;
     const { policies } = this.#model;
     const own = policies.rule(entity, "read");
-    const dependents = policies.readersOf(entity).map((reader) => policies.rule(reader.entity, "read"));
+    const dependents = policies
+      .readersOf(entity)
+      .map((reader) => policies.rule(reader.entity, "read"));
     const names = [...new Set([own, ...dependents].flatMap(audienceKeyPaths))].toSorted();
-    const field = names.length === 1 && dependents.length === 0 ? discriminators(own).find(({ authName }) => authName === names[0])?.field : undefined;
+    const field =
+      names.length === 1 && dependents.length === 0
+        ? discriminators(own).find(({ authName }) => authName === names[0])?.field
+        : undefined;
     const route = { index: this.#indexOf(names), field };
     this.#routes.set(entity, route);
     return route;

@@ -46,13 +46,14 @@ export class Puller {
   }
 
   /**
-   * Rows are read after the head was noted, so what changes meanwhile is both in the snapshot and, after it, in the log: a client that
-   * goes on from the noted head converges.
+   * Rows are read after the head was noted, so what changes meanwhile is both in the snapshot and,
+   * after it, in the log: a client that goes on from the noted head converges.
    */
   async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
     const start = page === null ? null : decodePage(page);
-    if (start !== null && (start.seq < bounds.floor || start.seq > bounds.head)) throw resyncRequired(bounds.floor + 1);
+    if (start !== null && (start.seq < bounds.floor || start.seq > bounds.head))
+      throw resyncRequired(bounds.floor + 1);
     const seq = start?.seq ?? bounds.head;
     const at = this.#now();
     const changes: ChangeEvent[] = [];
@@ -61,13 +62,20 @@ export class Puller {
       const size: number = limit === null ? CHUNK : Math.min(CHUNK, limit - changes.length);
       const rows = await this.#store.select({
         entity: position.entity,
-        where: and(position.afterId === null ? TRUE : idAfter(position.afterId), this.#readable(position.entity, caller)),
+        where: and(
+          position.afterId === null ? TRUE : idAfter(position.afterId),
+          this.#readable(position.entity, caller),
+        ),
         limit: size,
       });
       const { visible } = this.#model.entity(position.entity);
-      for (const row of rows) changes.push(insertEvent(Math.max(seq, 1), position.entity, visible(row), at));
+      for (const row of rows)
+        changes.push(insertEvent(Math.max(seq, 1), position.entity, visible(row), at));
       const last = rows.at(-1);
-      position = last !== undefined && rows.length === size ? { ...position, afterId: last.id } : this.#positionAfter(position);
+      position =
+        last !== undefined && rows.length === size
+          ? { ...position, afterId: last.id }
+          : this.#positionAfter(position);
     }
     return {
       changes,
@@ -91,10 +99,21 @@ export class Puller {
       if (seen === RESYNC) throw resyncRequired(record.seq + 1);
       changes.push(...seen);
     }
-    if (records[0] !== undefined && records[0].seq !== since + 1) throw resyncRequired(records[0].seq);
+    if (records[0] !== undefined && records[0].seq !== since + 1)
+      throw resyncRequired(records[0].seq);
     const lastSeq = records.at(-1)?.seq ?? since;
-    if (lastSeq >= bounds.head && visibility.looksAtRights && (await this.#rightsAreAhead(lastSeq, caller, visibility))) throw resyncRequired(lastSeq + 1);
-    return { changes, cursor: { last_seq: lastSeq }, has_more: lastSeq < bounds.head, epoch: bounds.epoch };
+    if (
+      lastSeq >= bounds.head &&
+      visibility.looksAtRights &&
+      (await this.#rightsAreAhead(lastSeq, caller, visibility))
+    )
+      throw resyncRequired(lastSeq + 1);
+    return {
+      changes,
+      cursor: { last_seq: lastSeq },
+      has_more: lastSeq < bounds.head,
+      epoch: bounds.epoch,
+    };
   }
 
   /** The last page was judged by the rights of now, and a change to them came after it. */
@@ -121,10 +140,15 @@ export class Puller {
 }
 
 function encodePage(position: Position): string {
-  return Buffer.from(JSON.stringify([position.seq, position.entity, position.afterId])).toString("base64url");
+  return Buffer.from(JSON.stringify([position.seq, position.entity, position.afterId])).toString(
+    "base64url",
+  );
 }
 
-/** The token is the client's to keep, not to be trusted: it only says where to go on, and the read rule applies as ever. */
+/**
+ * The token is the client's to keep, not to be trusted: it only says where to go on, and the read
+ * rule applies as ever.
+ */
 function decodePage(page: string): Position {
   let parts: unknown;
   try {
@@ -134,11 +158,18 @@ function decodePage(page: string): Position {
   }
   if (Array.isArray(parts)) {
     const [seq, entity, afterId] = parts as unknown[];
-    if (Number.isSafeInteger(seq) && typeof entity === "string" && (afterId === null || typeof afterId === "string")) {
+    if (
+      Number.isSafeInteger(seq) &&
+      typeof entity === "string" &&
+      (afterId === null || typeof afterId === "string")
+    ) {
       return { seq: seq as number, entity, afterId };
     }
   }
-  throw new PylonError("INVALID_QUERY", "This page is none that a pull has named.", { field: "page", hint: "Use next_page of the answer before, or leave it out." });
+  throw new PylonError("INVALID_QUERY", "This page is none that a pull has named.", {
+    field: "page",
+    hint: "Use next_page of the answer before, or leave it out.",
+  });
 }
 
 function resyncRequired(oldest: number): PylonError {

@@ -20,7 +20,8 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
     const request = {
       since: cursorOf(context),
       epoch: context.query("epoch"),
-      // The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one page of none.
+      // The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one
+      // page of none.
       limit: limit === null ? null : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
       page: context.query("page"),
     };
@@ -36,12 +37,20 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
 
   const handlePush = async (context: RequestContext): Promise<Answer> => {
     const request = parsePush(await context.json());
-    return json(await push(request, context.caller, services, (outcome) => observer.pushed(outcome)));
+    return json(
+      await push(request, context.caller, services, (outcome) => observer.pushed(outcome)),
+    );
   };
 
   return [
     { method: "GET", path: "/api/sync/pull", access: "anyone", scope: "read", handle: pull },
-    { method: "POST", path: "/api/sync/push", access: "anyone", scope: "write", handle: handlePush },
+    {
+      method: "POST",
+      path: "/api/sync/push",
+      access: "anyone",
+      scope: "write",
+      handle: handlePush,
+    },
   ];
 }
 
@@ -49,6 +58,7 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
 function cursorOf(context: RequestContext): number {
   const since = Number(context.query("since") ?? 0);
   if (!Number.isSafeInteger(since) || since < 0) return 0;
-  if (since > Number.MAX_SAFE_INTEGER) throw new PylonError("INVALID_QUERY", "The cursor is too large.", { field: "since" });
+  if (since > Number.MAX_SAFE_INTEGER)
+    throw new PylonError("INVALID_QUERY", "The cursor is too large.", { field: "since" });
   return since;
 }

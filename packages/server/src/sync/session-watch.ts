@@ -6,7 +6,10 @@ import type { Subscriber } from "./subscriber.ts";
 
 const LOOK_MS = 1_000;
 
-/** Closes the connections of sessions and API keys that were ended or have expired, and has those of changed ones take a new snapshot, within a second. */
+/**
+ * Closes the connections of sessions and API keys that were ended or have expired, and has those of
+ * changed ones take a new snapshot, within a second.
+ */
 export class SessionWatch {
   readonly #feed: Feed;
   readonly #now: () => number;
@@ -16,13 +19,21 @@ export class SessionWatch {
   constructor(feed: Feed, sessions: Sessions, apiKeys: ApiKeys, now: () => number) {
     this.#feed = feed;
     this.#now = now;
-    const end = (subscriber: Subscriber): void => subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
+    const end = (subscriber: Subscriber): void =>
+      subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
     const isOver = ({ identity }: Subscriber): boolean => identity.expiresAt <= this.#now();
     this.#stops = [
-      sessions.onEnd((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, end)),
+      sessions.onEnd((sessionId) =>
+        this.#leave(({ identity }) => identity.sessionId === sessionId, end),
+      ),
       apiKeys.onEnd((keyId) => this.#leave(({ caller }) => caller.apiKeyId === keyId, end)),
       // What its user may read is another now: who connects again is asked anew who it is.
-      sessions.onChange((sessionId) => this.#leave(({ identity }) => identity.sessionId === sessionId, (subscriber) => subscriber.resync("the session has changed"))),
+      sessions.onChange((sessionId) =>
+        this.#leave(
+          ({ identity }) => identity.sessionId === sessionId,
+          (subscriber) => subscriber.resync("the session has changed"),
+        ),
+      ),
     ];
     this.#timer = setInterval(() => this.#leave(isOver, end), LOOK_MS);
     this.#timer.unref();
@@ -33,7 +44,10 @@ export class SessionWatch {
     for (const stop of this.#stops) stop();
   }
 
-  #leave(isMeant: (subscriber: Subscriber) => boolean, say: (subscriber: Subscriber) => void): void {
+  #leave(
+    isMeant: (subscriber: Subscriber) => boolean,
+    say: (subscriber: Subscriber) => void,
+  ): void {
     for (const subscriber of [...this.#feed.subscribers]) {
       if (!isMeant(subscriber)) continue;
       say(subscriber);

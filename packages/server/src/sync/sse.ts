@@ -60,7 +60,11 @@ const HIGH_WATER_MARK = 64 * 1024;
 export function openEventStream(
   start: { readonly identity: Identity; readonly cursor: SocketStart["cursor"] },
   feed: Feed,
-  options: { readonly sendBufferBytes: number; readonly pingMs: number; readonly onEnd: () => void },
+  options: {
+    readonly sendBufferBytes: number;
+    readonly pingMs: number;
+    readonly onEnd: () => void;
+  },
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
@@ -93,6 +97,10 @@ export function openEventStream(
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }),
   );
   return new Response(stream, {
-    headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no" },
+    headers: {
+      "Content-Type": "text/event-stream",
+      "Cache-Control": "no-cache",
+      "X-Accel-Buffering": "no",
+    },
   });
 }

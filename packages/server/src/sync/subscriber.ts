@@ -14,7 +14,9 @@ export interface Outlet {
   terminate(): void;
 }
 
-/** How long a reader that was cut off may take to read what was already on its way, in milliseconds. */
+/**
+ * How long a reader that was cut off may take to read what was already on its way, in milliseconds.
+ */
 const LAST_CHANCE_MS = 10_000;
 
 let connections = 0;
@@ -55,7 +57,10 @@ export class Subscriber {
     return this.#open;
   }
 
-  /** Sends a message, or cuts the reader off when too much waits for it: it reconnects and takes up where it was. */
+  /**
+   * Sends a message, or cuts the reader off when too much waits for it: it reconnects and takes up
+   * where it was.
+   */
   send(text: string): void {
     if (!this.#open) return;
     if (this.#outlet.write(text) > this.#limit) this.#cutOff();

@@ -77,11 +77,17 @@ export class SyncSocket {
     this.address = address;
   }
 
-  /** Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a refused handshake. */
+  /**
+   * Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a
+   * refused handshake.
+   */
   async opened(socket: ServerSocket, feed: Feed, sendBufferBytes: number): Promise<void> {
     const { identity, cursor } = this.#start;
     if (identity === null) {
-      socket.close(CloseCode.UNAUTHORIZED, "unauthorized: the token is unknown, expired or revoked");
+      socket.close(
+        CloseCode.UNAUTHORIZED,
+        "unauthorized: the token is unknown, expired or revoked",
+      );
       return;
     }
     this.#outlet = new SocketOutlet(socket);
@@ -89,7 +95,10 @@ export class SyncSocket {
     await feed.join(this.#subscriber, cursor);
   }
 
-  /** Clients say little here: writes go over HTTP. A message that is not understood is ignored, as the public system does. */
+  /**
+   * Clients say little here: writes go over HTTP. A message that is not understood is ignored, as
+   * the public system does.
+   */
   received(socket: ServerSocket, text: string, messages: SocketMessages): void {
     if (text === PING) socket.sendText(PONG);
     else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, text);
@@ -118,7 +127,9 @@ export function cursorOf(params: URLSearchParams): SocketStart["cursor"] {
   const since = params.get("since");
   if (since === null) return null;
   if (!/^\d{1,16}$/.test(since)) {
-    throw new PylonError("INVALID_QUERY", '"since" is the cursor of the last pull.', { field: "since" });
+    throw new PylonError("INVALID_QUERY", '"since" is the cursor of the last pull.', {
+      field: "since",
+    });
   }
   return { seq: Number(since), epoch: params.get("epoch") };
 }

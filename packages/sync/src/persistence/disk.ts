@@ -38,20 +38,26 @@ export interface KeptWrite {
 /**
  * What a browser keeps of one app on one server between two visits, shared by its tabs.
  *
- * Any call may fail: storage is full, or somebody has emptied it. What a call does it does whole or not at all, `replaceReplica` excepted, after
- * which there is the whole replica or none.
+ * Any call may fail: storage is full, or somebody has emptied it. What a call does it does whole or
+ * not at all, `replaceReplica` excepted, after which there is the whole replica or none.
  */
 export interface Disk {
   readSession(): Promise<KeptSession | null>;
   writeSession(kept: KeptSession): Promise<void>;
   readReplica(): Promise<KeptReplica | null>;
-  /** Nothing happens where the same replica is kept and further on. @param writer tells this call from those of other tabs */
+  /**
+   * Nothing happens where the same replica is kept and further on.
+   *
+   * @param writer tells this call from those of other tabs
+   */
   replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void>;
   /**
-   * Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or further on, because another tab was faster.
+   * Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or
+   * further on, because another tab was faster.
    *
    * @param from the change after which the rows begin
-   * @returns false, and nothing happens, where what is kept ends before that: another tab has kept an older replica
+   * @returns false, and nothing happens, where what is kept ends before that: another tab has kept
+   *   an older replica
    */
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
   /** Forgets who was signed in, and their rows. Writes stay. */
@@ -64,8 +70,8 @@ export interface Disk {
   keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>>;
   removeWrites(ids: readonly string[]): Promise<void>;
   /**
-   * What was kept under `proof` is `owner`'s, and with `isAlone` the writes of everybody else are dropped: in one step, because another tab may keep
-   * something under the proof in between.
+   * What was kept under `proof` is `owner`'s, and with `isAlone` the writes of everybody else are
+   * dropped: in one step, because another tab may keep something under the proof in between.
    */
   takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void>;
   /** Forgets everything. */

@@ -7,7 +7,10 @@ const VERSION = 1;
 /** Rows in one transaction: a longer one would keep the other tabs waiting. */
 const CHUNK = 1000;
 
-/** While a replica is written in several transactions nobody may take it for a whole one, or write into it. */
+/**
+ * While a replica is written in several transactions nobody may take it for a whole one, or write
+ * into it.
+ */
 interface Unfinished {
   readonly writer: string;
 }
@@ -22,7 +25,11 @@ interface Layout extends DBSchema {
 
 const STORES = ["session", "head", "rows", "writes"] as const;
 
-/** Opens the database of an app and its server in this browser. @throws DOMException where it can't be had, as in some private windows */
+/**
+ * Opens the database of an app and its server in this browser.
+ *
+ * @throws DOMException where it can't be had, as in some private windows
+ */
 export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
   const db = await openDB<Layout>(`pylon:${appName}:${server}`, VERSION, {
     upgrade: (opened) => {
@@ -55,15 +62,24 @@ class IndexedDbDisk implements Disk {
 
   async readReplica(): Promise<KeptReplica | null> {
     const tx = this.#db.transaction(["head", "rows"]);
-    const [head, rows] = await Promise.all([tx.objectStore("head").get("head"), tx.objectStore("rows").getAll(), tx.done]);
+    const [head, rows] = await Promise.all([
+      tx.objectStore("head").get("head"),
+      tx.objectStore("rows").getAll(),
+      tx.done,
+    ]);
     return head === undefined || "writer" in head ? null : { head, rows };
   }
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
     const begin = this.#db.transaction(["head", "rows"], "readwrite");
     const kept = await begin.objectStore("head").get("head");
-    const isOlder = kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) && kept.seq > head.seq;
-    if (!isOlder) await Promise.all([begin.objectStore("rows").clear(), begin.objectStore("head").put({ writer }, "head")]);
+    const isOlder =
+      kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) && kept.seq > head.seq;
+    if (!isOlder)
+      await Promise.all([
+        begin.objectStore("rows").clear(),
+        begin.objectStore("head").put({ writer }, "head"),
+      ]);
     await begin.done;
     if (isOlder) return;
     for (const chunk of chunksOf(rows)) if (!(await this.#write(writer, chunk))) return;
@@ -73,10 +89,13 @@ class IndexedDbDisk implements Disk {
   async patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
     const tx = this.#db.transaction(["head", "rows"], "readwrite");
     const kept = await tx.objectStore("head").get("head");
-    const known = kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
+    const known =
+      kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
     if (known !== null && from <= known && known <= head.seq) {
       const table = tx.objectStore("rows");
-      const done = rows.map(({ entity, id, row }) => (row === null ? table.delete([entity, id]) : table.put({ entity, id, row })));
+      const done = rows.map(({ entity, id, row }) =>
+        row === null ? table.delete([entity, id]) : table.put({ entity, id, row }),
+      );
       await Promise.all([...done, tx.objectStore("head").put(head, "head")]);
     }
     await tx.done;
@@ -85,7 +104,12 @@ class IndexedDbDisk implements Disk {
 
   async dropReplica(): Promise<void> {
     const tx = this.#db.transaction(["session", "head", "rows"], "readwrite");
-    await Promise.all([tx.objectStore("session").clear(), tx.objectStore("head").clear(), tx.objectStore("rows").clear(), tx.done]);
+    await Promise.all([
+      tx.objectStore("session").clear(),
+      tx.objectStore("head").clear(),
+      tx.objectStore("rows").clear(),
+      tx.done,
+    ]);
   }
 
   readWrites(owner: string): Promise<readonly KeptWrite[]> {
@@ -94,7 +118,8 @@ class IndexedDbDisk implements Disk {
 
   async addWrites(writes: readonly KeptWrite[]): Promise<void> {
     const tx = this.#db.transaction("writes", "readwrite");
-    for (const write of writes) if ((await tx.store.index("id").getKey(write.id)) === undefined) await tx.store.add(write);
+    for (const write of writes)
+      if ((await tx.store.index("id").getKey(write.id)) === undefined) await tx.store.add(write);
     await tx.done;
   }
 
@@ -115,7 +140,11 @@ class IndexedDbDisk implements Disk {
 
   async takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
     const tx = this.#db.transaction("writes", "readwrite");
-    for (let cursor = await tx.store.openCursor(); cursor !== null; cursor = await cursor.continue()) {
+    for (
+      let cursor = await tx.store.openCursor();
+      cursor !== null;
+      cursor = await cursor.continue()
+    ) {
       const { value } = cursor;
       if (value.owner === owner) continue;
       if (value.owner === proof) await cursor.update({ ...value, owner });
@@ -140,7 +169,10 @@ class IndexedDbDisk implements Disk {
     const isMine = kept !== undefined && "writer" in kept && kept.writer === writer;
     if (isMine) {
       const table = tx.objectStore("rows");
-      await Promise.all([...rows.map((row) => table.put(row)), ...(head === undefined ? [] : [tx.objectStore("head").put(head, "head")])]);
+      await Promise.all([
+        ...rows.map((row) => table.put(row)),
+        ...(head === undefined ? [] : [tx.objectStore("head").put(head, "head")]),
+      ]);
     }
     await tx.done;
     return isMine;

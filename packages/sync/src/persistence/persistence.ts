@@ -5,7 +5,10 @@ import { isSame, type ResolvedSession, type Session } from "../session.ts";
 import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
 import { ReplicaWriter } from "./replica-writer.ts";
 
-/** A disk that does not open, or does not answer, for this long is given up: the engine goes on without. */
+/**
+ * A disk that does not open, or does not answer, for this long is given up: the engine goes on
+ * without.
+ */
 const OPEN_MS = 2_000;
 const ANSWER_MS = 10_000;
 
@@ -23,10 +26,12 @@ export interface PersistenceOptions {
 }
 
 /**
- * Keeps the queue and the replica for the next visit, and gives them to nobody but the user that they are of.
+ * Keeps the queue and the replica for the next visit, and gives them to nobody but the user that
+ * they are of.
  *
- * Writes stay on disk until the server has answered them, or their user has signed out, or somebody else has signed in. Before the server has told
- * who is there, only the token proves it: what is kept is then shown to the one who holds it. A failure of the disk changes nothing of what the
+ * Writes stay on disk until the server has answered them, or their user has signed out, or somebody
+ * else has signed in. Before the server has told who is there, only the token proves it: what is
+ * kept is then shown to the one who holds it. A failure of the disk changes nothing of what the
  * engine does without one.
  */
 export class Persistence {
@@ -46,7 +51,13 @@ export class Persistence {
   constructor(options: PersistenceOptions) {
     this.#options = options;
     const { platform, store } = options;
-    this.#writer = new ReplicaWriter({ platform, store, disk: () => this.#disk, head: () => this.#head(), onApplied: (ids) => this.#remove(ids) });
+    this.#writer = new ReplicaWriter({
+      platform,
+      store,
+      disk: () => this.#disk,
+      head: () => this.#head(),
+      onApplied: (ids) => this.#remove(ids),
+    });
     options.queue.onEnd(({ ids, why }) => this.#forget(ids, why));
     options.session.onConfirmed((session) => this.#confirm(session));
   }
@@ -59,7 +70,11 @@ export class Persistence {
       // What throws at once has failed too.
       const opening = (async () => this.#options.open())();
       const disk = await this.#inTime(opening, OPEN_MS);
-      if (disk === null) void opening.then((late) => late.close(), () => undefined);
+      if (disk === null)
+        void opening.then(
+          (late) => late.close(),
+          () => undefined,
+        );
       this.#disk = disk;
     });
     await this.#use((disk) => this.#restore(disk));
@@ -70,7 +85,8 @@ export class Persistence {
   /** Writes what is gathered, and lets go of the disk. */
   close(): void {
     this.#isOpen = false;
-    // Which writes are over is known when their rows are on disk: they are taken off it before it is closed.
+    // Which writes are over is known when their rows are on disk: they are taken off it before it
+    // is closed.
     void this.#inTime(this.#writer.flush(), ANSWER_MS).then(() =>
       this.#inTurn(() => {
         if (this.#isOpen) return;
@@ -80,7 +96,10 @@ export class Persistence {
     );
   }
 
-  /** Whether the queue holds all that this user has on disk: what is written now must not overtake it. */
+  /**
+   * Whether the queue holds all that this user has on disk: what is written now must not overtake
+   * it.
+   */
   hasWritesOf(userId: string | null): boolean {
     return this.#disk === null || this.#owner === this.#ownerOfUser(userId);
   }
@@ -90,7 +109,10 @@ export class Persistence {
     this.#writer.begin();
   }
 
-  /** The store's rows are gone, as somebody else may have signed in: nothing of it is written any more. */
+  /**
+   * The store's rows are gone, as somebody else may have signed in: nothing of it is written any
+   * more.
+   */
   leaveReplica(): void {
     this.#writer.end();
   }
@@ -100,7 +122,8 @@ export class Persistence {
     const owner = this.#ownerOf(entry);
     if (owner === null) return;
     const write = toKept(entry, owner);
-    // It waits for nothing that is under way, because the page may be closed at any time; but it overtakes no write that was made before it.
+    // It waits for nothing that is under way, because the page may be closed at any time; but it
+    // overtakes no write that was made before it.
     const disk = this.#disk;
     if (disk !== null && this.#owner === owner && this.#waiting === 0) {
       await this.#inTime((async () => disk.addWrites([write]))(), ANSWER_MS);
@@ -112,7 +135,9 @@ export class Persistence {
     this.#waiting -= 1;
   }
 
-  /** Takes out of the queue what was found on disk and is there no more: another tab has sent it. */
+  /**
+   * Takes out of the queue what was found on disk and is there no more: another tab has sent it.
+   */
   async prune(): Promise<void> {
     const { queue } = this.#options;
     const ids = queue.pending().flatMap(({ id, isFound }) => (isFound === true ? [id] : []));
@@ -142,11 +167,13 @@ export class Persistence {
     const { proof } = session;
     if (!session.isKnown && proof !== null) {
       const kept = await disk.readSession();
-      if (kept?.witness === proof && session.proof === proof && !session.isKnown) session.restore(kept.session);
+      if (kept?.witness === proof && session.proof === proof && !session.isKnown)
+        session.restore(kept.session);
     }
     if (session.isKnown) {
       const kept = await disk.readReplica();
-      if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved)) onReplica(kept);
+      if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
+        onReplica(kept);
     }
     await this.#loadWrites(disk);
   }
@@ -156,7 +183,8 @@ export class Persistence {
     // Of nobody nothing is kept but their writes.
     if (session.userId === null) this.#writer.end();
     if (session.userId === null) void this.#use((disk) => disk.dropReplica());
-    else if (proof !== null) void this.#use((disk) => disk.writeSession({ witness: proof, session }));
+    else if (proof !== null)
+      void this.#use((disk) => disk.writeSession({ witness: proof, session }));
     void this.#use((disk) => this.#loadWrites(disk));
   }
 
@@ -177,16 +205,26 @@ export class Persistence {
     }
   }
 
-  async #exchangeWrites(disk: Disk, userId: string | null | undefined, owner: string): Promise<void> {
+  async #exchangeWrites(
+    disk: Disk,
+    userId: string | null | undefined,
+    owner: string,
+  ): Promise<void> {
     const { session, queue } = this.#options;
     const { proof, witness } = session;
     // When a user is there, what others left waiting is not sent any more.
     if (userId !== undefined) await disk.takeOver(owner, proof, userId !== null);
-    await disk.addWrites(queue.pending().flatMap((entry) => (this.#ownerOf(entry) === owner ? [toKept(entry, owner)] : [])));
+    await disk.addWrites(
+      queue
+        .pending()
+        .flatMap((entry) => (this.#ownerOf(entry) === owner ? [toKept(entry, owner)] : [])),
+    );
     const writes = await disk.readWrites(owner);
     if (userId !== session.userId || witness !== session.witness) return;
     const maker = userId === undefined ? { userId, witness } : { userId };
-    queue.load(writes.flatMap(({ id, change }) => (this.#over.has(id) ? [] : [{ id, change, ...maker }])));
+    queue.load(
+      writes.flatMap(({ id, change }) => (this.#over.has(id) ? [] : [{ id, change, ...maker }])),
+    );
   }
 
   #forget(ids: readonly string[], why: EndOfMutation): void {
@@ -231,7 +269,13 @@ export class Persistence {
     return this.#inTurn(async () => {
       const disk = this.#disk;
       if (disk === null) return;
-      const isDone = await this.#inTime((async () => work(disk))().then(() => true, () => false), ANSWER_MS);
+      const isDone = await this.#inTime(
+        (async () => work(disk))().then(
+          () => true,
+          () => false,
+        ),
+        ANSWER_MS,
+      );
       if (isDone !== null) return;
       // What hangs once would keep every write waiting.
       this.#disk = null;

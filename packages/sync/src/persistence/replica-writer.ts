@@ -21,7 +21,10 @@ export class ReplicaWriter {
   readonly #options: ReplicaWriterOptions;
   readonly #newId: () => string;
   readonly #changed = new Map<string, RowKey>();
-  /** One write after another, apart from those of the queue, which must not wait for a large replica. */
+  /**
+   * One write after another, apart from those of the queue, which must not wait for a large
+   * replica.
+   */
   #turn: Promise<void> = Promise.resolve();
   /** Whose replica it is has a number; what is written for an older one is dropped. */
   #generation = 0;
@@ -57,7 +60,10 @@ export class ReplicaWriter {
     this.#changed.clear();
   }
 
-  /** Forgets these writes once the rows that they made are on disk; a tab that is closed before sends them again, and they count once. */
+  /**
+   * Forgets these writes once the rows that they made are on disk; a tab that is closed before
+   * sends them again, and they count once.
+   */
   forgetWrites(ids: readonly string[]): void {
     this.#applied.push(...ids);
     this.#soon();
@@ -74,7 +80,9 @@ export class ReplicaWriter {
     const isWhole = this.#isWhole;
     const from = this.#handedTo;
     // Taken now: when it is their turn the store may hold another user's.
-    const rows: readonly KeptRow[] = isWhole ? [...store.allConfirmed()] : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
+    const rows: readonly KeptRow[] = isWhole
+      ? [...store.allConfirmed()]
+      : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
     const hasNews = head !== null && (isWhole || rows.length > 0);
     if (hasNews) this.#handedTo = head.seq;
     this.#changed.clear();
@@ -82,18 +90,25 @@ export class ReplicaWriter {
     this.#applied = [];
     this.#turn = this.#turn.then(async () => {
       const disk = this.#options.disk();
-      if (disk !== null && hasNews && generation === this.#generation) await this.#keep(disk, head, rows, isWhole ? null : from);
+      if (disk !== null && hasNews && generation === this.#generation)
+        await this.#keep(disk, head, rows, isWhole ? null : from);
       if (applied.length > 0) onApplied(applied);
     });
     return this.#turn;
   }
 
   /** @param from the change after which the rows begin; null for all rows */
-  async #keep(disk: Disk, head: ReplicaHead, rows: readonly KeptRow[], from: number | null): Promise<void> {
+  async #keep(
+    disk: Disk,
+    head: ReplicaHead,
+    rows: readonly KeptRow[],
+    from: number | null,
+  ): Promise<void> {
     const generation = this.#generation;
     try {
       if (from === null) await disk.replaceReplica(head, rows, this.#newId());
-      else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation) await this.#keepAll(disk);
+      else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation)
+        await this.#keepAll(disk);
     } catch {
       // Storage is full, it may be. A part of a replica is worth nothing; the queue goes on.
       this.end();

@@ -5,7 +5,8 @@ import type { EndReason, TransportEvents } from "./transport.ts";
 /**
  * Takes one message of a socket or an event stream.
  *
- * @returns how the connection ends by it, or undefined when it goes on. A message of a kind that is not known is ignored.
+ * @returns how the connection ends by it, or undefined when it goes on. A message of a kind that is
+ *   not known is ignored.
  */
 export function receive(text: string, events: TransportEvents): EndReason | undefined {
   const parsed = v.safeParse(ServerMessageSchema, parseJson(text));

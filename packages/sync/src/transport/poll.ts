@@ -5,7 +5,13 @@ import { pullSince } from "../puller.ts";
 import type { Cursor, EndReason, LiveConnection, TransportEvents } from "./transport.ts";
 
 /** Asks again and again. For networks that let nothing else through. */
-export function openPolling(cursor: () => Cursor, http: HttpClient, platform: Platform, intervalMs: number, events: TransportEvents): LiveConnection {
+export function openPolling(
+  cursor: () => Cursor,
+  http: HttpClient,
+  platform: Platform,
+  intervalMs: number,
+  events: TransportEvents,
+): LiveConnection {
   let isEnded = false;
   let cancelTimer: () => void = () => undefined;
 
@@ -17,7 +23,7 @@ export function openPolling(cursor: () => Cursor, http: HttpClient, platform: Pl
   };
   const poll = async (): Promise<void> => {
     try {
-      for (let hasMore = true; hasMore && !isEnded; ) {
+      for (let hasMore = true; hasMore && !isEnded;) {
         const { seq, epoch } = cursor();
         const answer = await pullSince(http, seq, epoch);
         if (isEnded) return;

@@ -5,11 +5,20 @@ import type { Platform } from "../platform.ts";
 import { receive } from "./message.ts";
 import type { EndReason, LiveConnection, TransportEvents } from "./transport.ts";
 
-/** The server sends a comment every 30 s; a stream that is silent for longer than this is given up. */
+/**
+ * The server sends a comment every 30 s; a stream that is silent for longer than this is given up.
+ */
 const SILENT_MS = 75_000;
 
-/** Reads the server's event stream. It is read with fetch, because EventSource can't send the token. */
-export function openEventStream(path: string, http: HttpClient, platform: Platform, events: TransportEvents): LiveConnection {
+/**
+ * Reads the server's event stream. It is read with fetch, because EventSource can't send the token.
+ */
+export function openEventStream(
+  path: string,
+  http: HttpClient,
+  platform: Platform,
+  events: TransportEvents,
+): LiveConnection {
   const abort = new AbortController();
   let isEnded = false;
   let cancelTimer: () => void = () => undefined;
@@ -33,10 +42,18 @@ export function openEventStream(path: string, http: HttpClient, platform: Platfo
   });
 
   const read = async (): Promise<void> => {
-    const response = await http.open("GET", path, undefined, { Accept: "text/event-stream" }, abort.signal);
+    const response = await http.open(
+      "GET",
+      path,
+      undefined,
+      { Accept: "text/event-stream" },
+      abort.signal,
+    );
     events.onOpen();
     watch();
-    const reader = response.body?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>).getReader();
+    const reader = response.body
+      ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
+      .getReader();
     while (reader !== undefined && !isEnded) {
       const { done, value } = await reader.read();
       if (done) break;
@@ -45,6 +62,8 @@ export function openEventStream(path: string, http: HttpClient, platform: Platfo
     }
     end("lost");
   };
-  read().catch((error: unknown) => end(error instanceof PylonClientError && error.status === 401 ? "unauthorized" : "lost"));
+  read().catch((error: unknown) =>
+    end(error instanceof PylonClientError && error.status === 401 ? "unauthorized" : "lost"),
+  );
   return { close: () => end(null) };
 }

@@ -1,4 +1,10 @@
-import type { ChangeEvent, Hello, PresenceMessage, RoomEvent, TopicMessage } from "@pylonsync/protocol";
+import type {
+  ChangeEvent,
+  Hello,
+  PresenceMessage,
+  RoomEvent,
+  TopicMessage,
+} from "@pylonsync/protocol";
 
 /** How changes come: over a socket, an event stream, or by asking again and again. */
 export type TransportType = "websocket" | "sse" | "poll";
@@ -18,7 +24,8 @@ export interface TransportEvents {
 }
 
 /**
- * Why a connection ended. `lost`: connect again; `resync`: take a new snapshot first; `unauthorized`: the session has ended.
+ * Why a connection ended. `lost`: connect again; `resync`: take a new snapshot first;
+ * `unauthorized`: the session has ended.
  */
 export type EndReason = "lost" | "resync" | "unauthorized";
 
@@ -32,7 +39,10 @@ export interface Cursor {
 export interface LiveConnection {
   /** Ends it without `onEnd`. */
   close(): void;
-  /** Something says that it is dead: it ends unless the server is heard within this time. Absent where nothing can be asked. */
+  /**
+   * Something says that it is dead: it ends unless the server is heard within this time. Absent
+   * where nothing can be asked.
+   */
   check?(withinMs: number): void;
   /** Sends a message, if it can and is open. */
   send?(text: string): void;

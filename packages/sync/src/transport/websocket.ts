@@ -8,8 +8,16 @@ const PING_AFTER_MS = 25_000;
 /** and given up when it stays silent for this. */
 const PONG_WITHIN_MS = 10_000;
 
-/** Opens a socket. Messages that come while it is silent for too long prove that it lives; a half-open one is given up. */
-export function openWebSocket(url: string, token: string | null, platform: Platform, events: TransportEvents): LiveConnection {
+/**
+ * Opens a socket. Messages that come while it is silent for too long prove that it lives; a
+ * half-open one is given up.
+ */
+export function openWebSocket(
+  url: string,
+  token: string | null,
+  platform: Platform,
+  events: TransportEvents,
+): LiveConnection {
   let cancelTimer: () => void = () => undefined;
   let isOpen = false;
   let isEnded = false;
@@ -44,7 +52,10 @@ export function openWebSocket(url: string, token: string | null, platform: Platf
     const why = receive(data, events);
     if (why !== undefined) end(why);
   };
-  socket.onclose = ({ code }) => end(code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "unauthorized" : "lost");
+  socket.onclose = ({ code }) =>
+    end(
+      code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "unauthorized" : "lost",
+    );
   // The close event that follows says more.
   socket.onerror = () => undefined;
   return {

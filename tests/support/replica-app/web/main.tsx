@@ -11,14 +11,23 @@ declare global {
 }
 
 const isCookie = location.search.includes("cookie");
-init({ baseUrl: location.origin, appName: "replica", ...(isCookie ? { credentials: "cookie" } : {}) });
+init({
+  baseUrl: location.origin,
+  appName: "replica",
+  ...(isCookie ? { credentials: "cookie" } : {}),
+});
 const refused: string[] = [];
 db.onError(({ code }) => refused.push(code));
 Object.assign(window, { db, refused });
 
 /** As if a server had rendered a row for this user. */
 function Preloaded({ userId }: { readonly userId: string }) {
-  const { data } = usePreloadedQuery({ entity: "Todo", options: {}, rows: [{ id: "rendered", title: "rendered" }], userId });
+  const { data } = usePreloadedQuery({
+    entity: "Todo",
+    options: {},
+    rows: [{ id: "rendered", title: "rendered" }],
+    userId,
+  });
   return <output id="preloaded">{data.map(({ title }) => String(title)).join()}</output>;
 }
 

@@ -1,5 +1,14 @@
 // A page for each of the forms of @pylonsync/react, for a browser to fill in.
-import { Account, db, EngineProvider, ResetPassword, SignIn, SignUp, UserButton, useSession } from "@pylonsync/react";
+import {
+  Account,
+  db,
+  EngineProvider,
+  ResetPassword,
+  SignIn,
+  SignUp,
+  UserButton,
+  useSession,
+} from "@pylonsync/react";
 import "@pylonsync/react/styles.css";
 import type { ReactElement } from "react";
 import { createRoot } from "react-dom/client";
@@ -20,7 +29,14 @@ function Home(): ReactElement {
 function pageOf(path: string): ReactElement {
   switch (path) {
     case "/sign-in":
-      return <SignIn redirectTo="/home" signUpUrl="/sign-up" resetUrl="/reset" methods={["password", "code", "link", "passkey", "provider"]} />;
+      return (
+        <SignIn
+          redirectTo="/home"
+          signUpUrl="/sign-up"
+          resetUrl="/reset"
+          methods={["password", "code", "link", "passkey", "provider"]}
+        />
+      );
     case "/sign-up":
       return <SignUp redirectTo="/home" signInUrl="/sign-in" />;
     case "/reset":
@@ -37,7 +53,11 @@ const socket = new URLSearchParams(location.search).get("socket");
 const root = document.querySelector("#root");
 if (root === null) throw new Error("There is no #root.");
 createRoot(root).render(
-  <EngineProvider baseUrl={location.origin} credentials="cookie" {...(socket === null ? {} : { wsUrl: socket })}>
+  <EngineProvider
+    baseUrl={location.origin}
+    credentials="cookie"
+    {...(socket === null ? {} : { wsUrl: socket })}
+  >
     {pageOf(location.pathname)}
   </EngineProvider>,
 );

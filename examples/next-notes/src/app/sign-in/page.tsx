@@ -1,7 +1,11 @@
 import { SignIn } from "@pylonsync/next";
 import { safePath } from "@pylonsync/next/server";
 
-export default async function Page({ searchParams }: { readonly searchParams: Promise<{ readonly next?: string | string[] }> }) {
+export default async function Page({
+  searchParams,
+}: {
+  readonly searchParams: Promise<{ readonly next?: string | string[] }>;
+}) {
   const { next } = await searchParams;
   return (
     <main>

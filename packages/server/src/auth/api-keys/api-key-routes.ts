@@ -21,24 +21,43 @@ export function apiKeyRoutes(services: AuthServices): Route[] {
     const name = input.text("name", 200);
     const scopes = input.optionalTexts("scopes", MAX_SCOPES) ?? [];
     const unknown = scopes.findIndex((scope) => !isScope(scope));
-    if (unknown !== -1) throw new PylonError("INVALID_DATA", `"${(scopes[unknown] ?? "").slice(0, 80)}" is no scope.`, { field: `scopes[${unknown}]`, hint: 'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" or "entities:NAME:write".' });
+    if (unknown !== -1)
+      throw new PylonError(
+        "INVALID_DATA",
+        `"${(scopes[unknown] ?? "").slice(0, 80)}" is no scope.`,
+        {
+          field: `scopes[${unknown}]`,
+          hint: 'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" or "entities:NAME:write".',
+        },
+      );
     const expiresAt = input.optionalTime("expires");
-    if (expiresAt !== null && expiresAt <= platform.now()) throw new PylonError("INVALID_DATA", "This key would be expired already.", { field: "expires" });
+    if (expiresAt !== null && expiresAt <= platform.now())
+      throw new PylonError("INVALID_DATA", "This key would be expired already.", {
+        field: "expires",
+      });
     await requireOwner(services, context, input, user);
     const { sessionId } = context.identity;
-    if (sessionId === null) throw new PylonError("AUTH_REQUIRED", "A key is made in a session.", { hint: "Sign in." });
+    if (sessionId === null)
+      throw new PylonError("AUTH_REQUIRED", "A key is made in a session.", { hint: "Sign in." });
     const { key, info } = await keys.create(sessionId, { name, scopes, expiresAt });
     await audit.record(context, "api-key.created", { detail: { id: info.id, name } });
-    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice: `An API key named "${asWords(name)}" was made for your account. It works until it is deleted${expiresAt === null ? "" : " or expires"}.` });
+    if (typeof user["email"] === "string")
+      mails.sendSoon("security-notice", user["email"], {
+        notice: `An API key named "${asWords(name)}" was made for your account. It works until it is deleted${expiresAt === null ? "" : " or expires"}.`,
+      });
     return json({ ...info, key }, 201);
   };
 
-  const list = async (context: RequestContext): Promise<Answer> => json(await keys.list((await ownUser(services, context)).id));
+  const list = async (context: RequestContext): Promise<Answer> =>
+    json(await keys.list((await ownUser(services, context)).id));
 
   const remove = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     const id = context.param("id");
-    if (!(await keys.end(user.id, id))) throw new PylonError("NOT_FOUND", "You have no such key.", { hint: "GET /api/auth/api-keys lists them." });
+    if (!(await keys.end(user.id, id)))
+      throw new PylonError("NOT_FOUND", "You have no such key.", {
+        hint: "GET /api/auth/api-keys lists them.",
+      });
     await audit.record(context, "api-key.deleted", { detail: { id } });
     return json({ revoked: true });
   };

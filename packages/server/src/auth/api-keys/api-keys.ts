@@ -13,7 +13,10 @@ const TABLE = SYSTEM_TABLES.apiKeys.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 const PREFIX = "pk.";
 const MAX_KEYS = 100;
-/** As for sessions: so long at most may a key live on after another replica ended it, in milliseconds. */
+/**
+ * As for sessions: so long at most may a key live on after another replica ended it, in
+ * milliseconds.
+ */
 const BELIEVED_MS = 500;
 const BELIEVED_MAX = 10_000;
 /** A key's last use is written down this often, in milliseconds. */
@@ -28,7 +31,10 @@ export interface ApiKeyInfo {
   readonly used_at: string | null;
 }
 
-/** Keys that programs call with: `pk.<id>.<secret>`. A key acts as the user that made it, within its scopes. */
+/**
+ * Keys that programs call with: `pk.<id>.<secret>`. A key acts as the user that made it, within its
+ * scopes.
+ */
 export class ApiKeys implements TokenKind {
   readonly #store: Store;
   readonly #sessions: Sessions;
@@ -44,7 +50,8 @@ export class ApiKeys implements TokenKind {
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
     store.follow((changes) => {
-      for (const { entity, kind, rowId } of changes) if (entity === TABLE && kind === "delete") this.#ended(rowId);
+      for (const { entity, kind, rowId } of changes)
+        if (entity === TABLE && kind === "delete") this.#ended(rowId);
     });
   }
 
@@ -57,8 +64,14 @@ export class ApiKeys implements TokenKind {
     const now = this.#platform.now();
     const hash = hashOf(key);
     const believed = this.#believed.get(hash);
-    const identity = believed !== undefined && believed.until > now ? believed.identity : await this.#lookUp(key, hash, now);
-    if (identity === null || identity.expiresAt <= now) throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", { hint: "Make another one." });
+    const identity =
+      believed !== undefined && believed.until > now
+        ? believed.identity
+        : await this.#lookUp(key, hash, now);
+    if (identity === null || identity.expiresAt <= now)
+      throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", {
+        hint: "Make another one.",
+      });
     return identity;
   }
 
@@ -67,14 +80,23 @@ export class ApiKeys implements TokenKind {
    *
    * @param options.expiresAt milliseconds since 1970; null: never
    * @returns the key, which is shown this once
-   * @throws PylonError UNAUTHORIZED when the session was ended meanwhile, CONFLICT when the user has MAX_KEYS
+   * @throws PylonError UNAUTHORIZED when the session was ended meanwhile, CONFLICT when the user
+   *   has MAX_KEYS
    */
-  async create(sessionId: string, options: { readonly name: string; readonly scopes: readonly string[]; readonly expiresAt: number | null }): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
+  async create(
+    sessionId: string,
+    options: {
+      readonly name: string;
+      readonly scopes: readonly string[];
+      readonly expiresAt: number | null;
+    },
+  ): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
     const id = this.#newId();
     const secret = newToken(this.#platform);
     const row = await this.#store.transact(async (tx) => {
       const { userId, tenantId, roles } = await this.#sessions.mustStand(tx, sessionId);
-      if ((await tx.count(TABLE, fieldIs("userId", userId))) >= MAX_KEYS) throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
+      if ((await tx.count(TABLE, fieldIs("userId", userId))) >= MAX_KEYS)
+        throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
       const made: StoredRow = {
         id,
         userId,
@@ -99,11 +121,19 @@ export class ApiKeys implements TokenKind {
 
   /** The user's keys, the newest first. */
   async list(userId: string): Promise<ApiKeyInfo[]> {
-    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId), order: [{ field: "id", direction: "desc" }] });
+    const rows = await this.#store.select({
+      entity: TABLE,
+      where: fieldIs("userId", userId),
+      order: [{ field: "id", direction: "desc" }],
+    });
     return rows.map(toInfo);
   }
 
-  /** Ends a key of this user, on all replicas and with its connections. @returns whether it was there */
+  /**
+   * Ends a key of this user, on all replicas and with its connections.
+   *
+   * @returns whether it was there
+   */
   async end(userId: string, keyId: string): Promise<boolean> {
     const isThere = await this.#store.transact(async (tx) => {
       if ((await tx.get(TABLE, keyId))?.["userId"] !== userId) return false;
@@ -116,13 +146,21 @@ export class ApiKeys implements TokenKind {
 
   /** Ends the user's keys: all, or those of one tenant. */
   async endAll(userId: string, tenantId?: string): Promise<void> {
-    const where = tenantId === undefined ? fieldIs("userId", userId) : and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
-    for (const { id } of await this.#store.select({ entity: TABLE, where })) await this.end(userId, id);
+    const where =
+      tenantId === undefined
+        ? fieldIs("userId", userId)
+        : and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
+    for (const { id } of await this.#store.select({ entity: TABLE, where }))
+      await this.end(userId, id);
   }
 
-  /** Ends the user's keys within the transaction that deletes the user: the change log tells this replica too. */
+  /**
+   * Ends the user's keys within the transaction that deletes the user: the change log tells this
+   * replica too.
+   */
   async endAllIn(tx: Transaction, userId: string): Promise<void> {
-    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })) await this.#delete(tx, id);
+    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
+      await this.#delete(tx, id);
   }
 
   /** Calls `listener` when a key is ended. @returns stops it */
@@ -133,11 +171,19 @@ export class ApiKeys implements TokenKind {
 
   async #delete(tx: Transaction, keyId: string): Promise<void> {
     await tx.delete(TABLE, keyId);
-    await tx.append({ entity: TABLE, rowId: keyId, kind: "delete", before: null, after: null, at: this.#platform.now() });
+    await tx.append({
+      entity: TABLE,
+      rowId: keyId,
+      kind: "delete",
+      before: null,
+      after: null,
+      at: this.#platform.now(),
+    });
   }
 
   #ended(keyId: string): void {
-    for (const [hash, { identity }] of this.#believed) if (identity.caller.apiKeyId === keyId) this.#believed.delete(hash);
+    for (const [hash, { identity }] of this.#believed)
+      if (identity.caller.apiKeyId === keyId) this.#believed.delete(hash);
     for (const listener of this.#endListeners) listener(keyId);
   }
 
@@ -147,7 +193,10 @@ export class ApiKeys implements TokenKind {
     if (row === null || !isSameHash(row["hash"] as string, hashOf(secret))) return null;
     const usedAt = row["usedAt"];
     if (usedAt === null || now - Date.parse(usedAt as string) >= USED_EVERY_MS) {
-      await this.#store.transact((tx) => tx.update(TABLE, id, { usedAt: new Date(now).toISOString() }), SINGLE_ROW);
+      await this.#store.transact(
+        (tx) => tx.update(TABLE, id, { usedAt: new Date(now).toISOString() }),
+        SINGLE_ROW,
+      );
     }
     const caller: Caller = {
       ...ANONYMOUS,
@@ -157,7 +206,11 @@ export class ApiKeys implements TokenKind {
       apiKeyId: id,
       apiKeyScopes: JSON.parse(row["scopes"] as string) as string[],
     };
-    const identity: Identity = { caller, sessionId: null, expiresAt: row["expiresAt"] === null ? Infinity : Date.parse(row["expiresAt"] as string) };
+    const identity: Identity = {
+      caller,
+      sessionId: null,
+      expiresAt: row["expiresAt"] === null ? Infinity : Date.parse(row["expiresAt"] as string),
+    };
     if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
     this.#believed.set(hash, { identity, until: now + BELIEVED_MS });
     return identity;

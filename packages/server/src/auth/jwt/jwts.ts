@@ -8,8 +8,9 @@ const LIFETIME_S = 15 * 60;
 const ALGORITHM = "HS256";
 
 /**
- * Short-lived tokens that other services can read with the shared secret. Here they act as the session that they were made from, and end with
- * it, but can't do anything to the account or the session. The library is loaded when the first is made or read.
+ * Short-lived tokens that other services can read with the shared secret. Here they act as the
+ * session that they were made from, and end with it, but can't do anything to the account or the
+ * session. The library is loaded when the first is made or read.
  */
 export class Jwts implements TokenKind {
   readonly #secret: Uint8Array | null;
@@ -18,7 +19,12 @@ export class Jwts implements TokenKind {
   readonly #platform: Platform;
 
   /** @param secret null: there are no such tokens */
-  constructor(secret: string | null, sessions: Sessions, appName: () => string, platform: Platform) {
+  constructor(
+    secret: string | null,
+    sessions: Sessions,
+    appName: () => string,
+    platform: Platform,
+  ) {
     this.#secret = secret === null ? null : new TextEncoder().encode(secret);
     this.#sessions = sessions;
     this.#appName = appName;
@@ -34,13 +40,25 @@ export class Jwts implements TokenKind {
    * @returns the token, and when it ends, in milliseconds since 1970
    * @throws PylonError JWT_NOT_CONFIGURED, AUTH_REQUIRED without a session
    */
-  async issue({ caller, sessionId, expiresAt: sessionEnds }: Identity): Promise<{ readonly token: string; readonly expiresAt: number }> {
-    if (this.#secret === null) throw new PylonError("JWT_NOT_CONFIGURED", "This server makes no JWTs.", { hint: "Set PYLON_JWT_SECRET." });
-    if (sessionId === null || caller.userId === null) throw new PylonError("AUTH_REQUIRED", "A JWT is made from a session.", { hint: "Sign in." });
+  async issue({
+    caller,
+    sessionId,
+    expiresAt: sessionEnds,
+  }: Identity): Promise<{ readonly token: string; readonly expiresAt: number }> {
+    if (this.#secret === null)
+      throw new PylonError("JWT_NOT_CONFIGURED", "This server makes no JWTs.", {
+        hint: "Set PYLON_JWT_SECRET.",
+      });
+    if (sessionId === null || caller.userId === null)
+      throw new PylonError("AUTH_REQUIRED", "A JWT is made from a session.", { hint: "Sign in." });
     const { SignJWT } = await import("jose");
     const now = Math.floor(this.#platform.now() / 1000);
     const expires = Math.min(now + LIFETIME_S, Math.floor(sessionEnds / 1000));
-    const token = await new SignJWT({ sid: sessionId, roles: [...caller.roles], ...(caller.tenantId === null ? {} : { tenant_id: caller.tenantId }) })
+    const token = await new SignJWT({
+      sid: sessionId,
+      roles: [...caller.roles],
+      ...(caller.tenantId === null ? {} : { tenant_id: caller.tenantId }),
+    })
       .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
       .setSubject(caller.userId)
       .setAudience(this.#appName())
@@ -52,14 +70,26 @@ export class Jwts implements TokenKind {
 
   /** @throws PylonError UNAUTHORIZED */
   async identify(token: string): Promise<Identity> {
-    const refused = (): PylonError => new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", { hint: "Make a new one." });
+    const refused = (): PylonError =>
+      new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", {
+        hint: "Make a new one.",
+      });
     if (this.#secret === null) throw refused();
     const { errors, jwtVerify } = await import("jose");
     try {
-      const { payload } = await jwtVerify(token, this.#secret, { algorithms: [ALGORITHM], audience: this.#appName(), currentDate: new Date(this.#platform.now()), requiredClaims: ["exp", "sub"] });
+      const { payload } = await jwtVerify(token, this.#secret, {
+        algorithms: [ALGORITHM],
+        audience: this.#appName(),
+        currentDate: new Date(this.#platform.now()),
+        requiredClaims: ["exp", "sub"],
+      });
       const identity = await this.#sessions.identifyById(String(payload["sid"]));
       if (identity === null || identity.caller.userId !== payload.sub) throw refused();
-      return { ...identity, isForServices: true, expiresAt: Math.min(identity.expiresAt, (payload.exp ?? 0) * 1000) };
+      return {
+        ...identity,
+        isForServices: true,
+        expiresAt: Math.min(identity.expiresAt, (payload.exp ?? 0) * 1000),
+      };
     } catch (error) {
       if (error instanceof errors.JOSEError) throw refused();
       throw error;

@@ -28,7 +28,10 @@ export interface Account {
   readonly createdAt: string;
 }
 
-/** The accounts that users have at providers, and the tokens for the providers' APIs, which are sealed. Without a key for that no token is kept. */
+/**
+ * The accounts that users have at providers, and the tokens for the providers' APIs, which are
+ * sealed. Without a key for that no token is kept.
+ */
 export class Accounts {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -52,7 +55,11 @@ export class Accounts {
   }
 
   /** @throws PylonError ID_TAKEN when the account belongs to somebody already */
-  async insert(tx: Transaction, userId: string, { provider, profile, tokens }: NewAccount): Promise<void> {
+  async insert(
+    tx: Transaction,
+    userId: string,
+    { provider, profile, tokens }: NewAccount,
+  ): Promise<void> {
     await tx.insert(TABLE, {
       id: keyOf(provider, profile.id),
       provider,
@@ -69,7 +76,14 @@ export class Accounts {
     const id = keyOf(provider, profile.id);
     // Many providers give a refresh token only the first time.
     const refreshToken = tokens.refreshToken ?? (await this.tokens(id))?.refreshToken ?? null;
-    await this.#store.transact((tx) => tx.update(TABLE, id, { email: profile.email ?? null, ...this.#sealed({ ...tokens, refreshToken }) }), { isolation: "snapshot" });
+    await this.#store.transact(
+      (tx) =>
+        tx.update(TABLE, id, {
+          email: profile.email ?? null,
+          ...this.#sealed({ ...tokens, refreshToken }),
+        }),
+      { isolation: "snapshot" },
+    );
   }
 
   /** What the provider gave, or null where nothing was kept. */
@@ -80,7 +94,9 @@ export class Accounts {
   }
 
   async keepTokens(id: string, tokens: ProviderTokens): Promise<void> {
-    await this.#store.transact((tx) => tx.update(TABLE, id, this.#sealed(tokens)), { isolation: "snapshot" });
+    await this.#store.transact((tx) => tx.update(TABLE, id, this.#sealed(tokens)), {
+      isolation: "snapshot",
+    });
   }
 
   /** Forgets the account of a user who is gone. */
@@ -89,7 +105,8 @@ export class Accounts {
   }
 
   /**
-   * @param needed providers of which an account must stay; null where the user has another way to sign in
+   * @param needed providers of which an account must stay; null where the user has another way to
+   *   sign in
    * @throws PylonError LAST_SIGN_IN
    */
   async unlink(id: string, userId: string, needed: readonly string[] | null): Promise<void> {
@@ -98,7 +115,9 @@ export class Accounts {
       if (needed === null) return;
       const rest = await tx.select({ entity: TABLE, where: fieldIs("userId", userId) });
       if (rest.some((row) => needed.includes(row["provider"] as string))) return;
-      throw new PylonError("LAST_SIGN_IN", "This is the only way to sign in to this user.", { hint: "Set a password, or link another account first." });
+      throw new PylonError("LAST_SIGN_IN", "This is the only way to sign in to this user.", {
+        hint: "Set a password, or link another account first.",
+      });
     });
   }
 
@@ -106,7 +125,10 @@ export class Accounts {
     await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
   }
 
-  #sealed(tokens: ProviderTokens): { readonly tokens: string | null; readonly expiresAt: string | null } {
+  #sealed(tokens: ProviderTokens): {
+    readonly tokens: string | null;
+    readonly expiresAt: string | null;
+  } {
     return {
       tokens: this.#encryption.isOn ? this.#encryption.seal(JSON.stringify(tokens)) : null,
       expiresAt: tokens.expiresAt === null ? null : new Date(tokens.expiresAt).toISOString(),

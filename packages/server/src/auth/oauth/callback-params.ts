@@ -8,37 +8,58 @@ const MAX_LENGTH = 8192;
 type Get = (name: string) => string | null;
 
 /**
- * What the provider sent along. A browser comes with a query or, for providers that post, with a form, and is redirected; an app that took
- * the redirect itself posts JSON and reads the answer.
+ * What the provider sent along. A browser comes with a query or, for providers that post, with a
+ * form, and is redirected; an app that took the redirect itself posts JSON and reads the answer.
  *
  * @throws PylonError INVALID_DATA, INVALID_JSON
  */
-export async function readCallback(context: RequestContext): Promise<{ readonly params: CallbackParams; readonly isBrowser: boolean }> {
+export async function readCallback(
+  context: RequestContext,
+): Promise<{ readonly params: CallbackParams; readonly isBrowser: boolean }> {
   const { request } = context;
-  if (request.method !== "POST") return { params: paramsOf((name) => context.query(name)), isBrowser: true };
+  if (request.method !== "POST")
+    return { params: paramsOf((name) => context.query(name)), isBrowser: true };
   const text = await readText(request);
-  if (request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true) {
+  if (
+    request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true
+  ) {
     const form = new URLSearchParams(text);
     return { params: paramsOf((name) => form.get(name)), isBrowser: true };
   }
   const body = parseJson(text);
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.", { hint: 'Send {"code": "...", "state": "..."}.' });
-  return { params: paramsOf((name) => textOf(body as Readonly<Record<string, unknown>>, name)), isBrowser: false };
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new PylonError("INVALID_DATA", "The body is a JSON object.", {
+      hint: 'Send {"code": "...", "state": "..."}.',
+    });
+  return {
+    params: paramsOf((name) => textOf(body as Readonly<Record<string, unknown>>, name)),
+    isBrowser: false,
+  };
 }
 
 function paramsOf(get: Get): CallbackParams {
   const bounded: Get = (name) => {
     const value = get(name);
-    if (value !== null && value.length > MAX_LENGTH) throw new PylonError("INVALID_DATA", `"${name}" has ${MAX_LENGTH} characters at most.`, { field: name });
+    if (value !== null && value.length > MAX_LENGTH)
+      throw new PylonError("INVALID_DATA", `"${name}" has ${MAX_LENGTH} characters at most.`, {
+        field: name,
+      });
     return value === "" ? null : value;
   };
-  return { code: bounded("code"), state: bounded("state"), error: bounded("error"), issuer: bounded("iss"), form: parsed(bounded("user")) };
+  return {
+    code: bounded("code"),
+    state: bounded("state"),
+    error: bounded("error"),
+    issuer: bounded("iss"),
+    form: parsed(bounded("user")),
+  };
 }
 
 function textOf(body: Readonly<Record<string, unknown>>, name: string): string | null {
   const value = Object.hasOwn(body, name) ? body[name] : undefined;
   if (value === undefined || value === null) return null;
-  if (typeof value !== "string") throw new PylonError("INVALID_DATA", `"${name}" is text.`, { field: name });
+  if (typeof value !== "string")
+    throw new PylonError("INVALID_DATA", `"${name}" is text.`, { field: name });
   return value;
 }
 

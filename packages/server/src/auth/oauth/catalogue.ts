@@ -8,7 +8,10 @@ export interface Endpoints {
   readonly token: string;
   /** Where tokens are renewed, when it is not `token`. */
   readonly refresh?: string;
-  /** The issuer of id_tokens, and its keys. With them an id_token is wanted and validated. `{tid}` stands for the token's own tenant. */
+  /**
+   * The issuer of id_tokens, and its keys. With them an id_token is wanted and validated. `{tid}`
+   * stands for the token's own tenant.
+   */
   readonly issuer?: string;
   readonly jwks?: string;
   /** The userinfo endpoint of an OIDC provider. */
@@ -95,7 +98,11 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readMicrosoft,
   },
   discord: {
-    endpoints: { authorization: "https://discord.com/oauth2/authorize", token: "https://discord.com/api/oauth2/token", user: "https://discord.com/api/users/@me" },
+    endpoints: {
+      authorization: "https://discord.com/oauth2/authorize",
+      token: "https://discord.com/api/oauth2/token",
+      user: "https://discord.com/api/users/@me",
+    },
     scopes: ["identify", "email"],
     clientAuth: "post",
     readProfile: read.readDiscord,
@@ -113,13 +120,21 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readClaims,
   },
   spotify: {
-    endpoints: { authorization: "https://accounts.spotify.com/authorize", token: "https://accounts.spotify.com/api/token", user: "https://api.spotify.com/v1/me" },
+    endpoints: {
+      authorization: "https://accounts.spotify.com/authorize",
+      token: "https://accounts.spotify.com/api/token",
+      user: "https://api.spotify.com/v1/me",
+    },
     scopes: ["user-read-email"],
     clientAuth: "basic",
     readProfile: read.readSpotify,
   },
   twitch: {
-    endpoints: { authorization: "https://id.twitch.tv/oauth2/authorize", token: "https://id.twitch.tv/oauth2/token", user: "https://api.twitch.tv/helix/users" },
+    endpoints: {
+      authorization: "https://id.twitch.tv/oauth2/authorize",
+      token: "https://id.twitch.tv/oauth2/token",
+      user: "https://api.twitch.tv/helix/users",
+    },
     scopes: ["user:read:email"],
     clientAuth: "post",
     pkce: false,
@@ -172,7 +187,11 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readClaims,
   },
   reddit: {
-    endpoints: { authorization: "https://www.reddit.com/api/v1/authorize", token: "https://www.reddit.com/api/v1/access_token", user: "https://oauth.reddit.com/api/v1/me" },
+    endpoints: {
+      authorization: "https://www.reddit.com/api/v1/authorize",
+      token: "https://www.reddit.com/api/v1/access_token",
+      user: "https://oauth.reddit.com/api/v1/me",
+    },
     scopes: ["identity"],
     params: { duration: "permanent" },
     clientAuth: "basic",
@@ -180,7 +199,11 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readReddit,
   },
   notion: {
-    endpoints: { authorization: "https://api.notion.com/v1/oauth/authorize", token: "https://api.notion.com/v1/oauth/token", user: "https://api.notion.com/v1/users/me" },
+    endpoints: {
+      authorization: "https://api.notion.com/v1/oauth/authorize",
+      token: "https://api.notion.com/v1/oauth/token",
+      user: "https://api.notion.com/v1/users/me",
+    },
     scopes: [],
     params: { owner: "user" },
     clientAuth: "basic",
@@ -189,7 +212,11 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readNotion,
   },
   linear: {
-    endpoints: { authorization: "https://linear.app/oauth/authorize", token: "https://api.linear.app/oauth/token", user: "https://api.linear.app/graphql" },
+    endpoints: {
+      authorization: "https://linear.app/oauth/authorize",
+      token: "https://api.linear.app/oauth/token",
+      user: "https://api.linear.app/graphql",
+    },
     scopes: ["read"],
     clientAuth: "post",
     userBody: JSON.stringify({ query: "{ viewer { id name email avatarUrl } }" }),
@@ -197,13 +224,21 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readLinear,
   },
   vercel: {
-    endpoints: { authorization: "https://vercel.com/oauth/authorize", token: "https://api.vercel.com/login/oauth/token", user: "https://api.vercel.com/login/oauth/userinfo" },
+    endpoints: {
+      authorization: "https://vercel.com/oauth/authorize",
+      token: "https://api.vercel.com/login/oauth/token",
+      user: "https://api.vercel.com/login/oauth/userinfo",
+    },
     scopes: OIDC_SCOPES,
     clientAuth: "post",
     readProfile: read.readUserClaims,
   },
   zoom: {
-    endpoints: { authorization: "https://zoom.us/oauth/authorize", token: "https://zoom.us/oauth/token", user: "https://api.zoom.us/v2/users/me" },
+    endpoints: {
+      authorization: "https://zoom.us/oauth/authorize",
+      token: "https://zoom.us/oauth/token",
+      user: "https://api.zoom.us/v2/users/me",
+    },
     // Zoom's scopes are those of the app that was registered there.
     scopes: [],
     clientAuth: "basic",
@@ -220,7 +255,11 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readSalesforce,
   },
   atlassian: {
-    endpoints: { authorization: "https://auth.atlassian.com/authorize", token: "https://auth.atlassian.com/oauth/token", user: "https://api.atlassian.com/me" },
+    endpoints: {
+      authorization: "https://auth.atlassian.com/authorize",
+      token: "https://auth.atlassian.com/oauth/token",
+      user: "https://api.atlassian.com/me",
+    },
     scopes: ["read:me", "offline_access"],
     params: { audience: "api.atlassian.com", prompt: "consent" },
     clientAuth: "post",
@@ -274,13 +313,21 @@ const SPECS: Readonly<Record<string, ProviderSpec>> = {
     readProfile: read.readPaypal,
   },
   kick: {
-    endpoints: { authorization: "https://id.kick.com/oauth/authorize", token: "https://id.kick.com/oauth/token", user: "https://api.kick.com/public/v1/users" },
+    endpoints: {
+      authorization: "https://id.kick.com/oauth/authorize",
+      token: "https://id.kick.com/oauth/token",
+      user: "https://api.kick.com/public/v1/users",
+    },
     scopes: ["user:read"],
     clientAuth: "post",
     readProfile: read.readKick,
   },
   roblox: {
-    endpoints: { authorization: "https://apis.roblox.com/oauth/v1/authorize", token: "https://apis.roblox.com/oauth/v1/token", user: "https://apis.roblox.com/oauth/v1/userinfo" },
+    endpoints: {
+      authorization: "https://apis.roblox.com/oauth/v1/authorize",
+      token: "https://apis.roblox.com/oauth/v1/token",
+      user: "https://apis.roblox.com/oauth/v1/userinfo",
+    },
     scopes: ["openid", "profile"],
     clientAuth: "post",
     readProfile: read.readUserClaims,

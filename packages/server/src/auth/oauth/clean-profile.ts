@@ -6,10 +6,22 @@ const MAX_EMAIL = 254;
 const MAX_NAME = 200;
 const MAX_URL = 2048;
 
-/** The profile without what is no name, no address or no picture: the app shows it, and the provider lets people write it. */
-export function cleanProfile({ id, email, emailVerified, name, avatar }: OAuthProfile): OAuthProfile {
+/**
+ * The profile without what is no name, no address or no picture: the app shows it, and the provider
+ * lets people write it.
+ */
+export function cleanProfile({
+  id,
+  email,
+  emailVerified,
+  name,
+  avatar,
+}: OAuthProfile): OAuthProfile {
   const address = isText(email) ? normaliseEmail(email) : undefined;
-  const isAddress = address !== undefined && address.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), address);
+  const isAddress =
+    address !== undefined &&
+    address.length <= MAX_EMAIL &&
+    v.is(v.pipe(v.string(), v.email()), address);
   return {
     id,
     email: isAddress ? address : undefined,

@@ -18,7 +18,9 @@ export function textAt(json: unknown, path: string): string | undefined {
 /** An id: some providers count with numbers. */
 export function idAt(json: unknown, path: string): string | undefined {
   const value = at(json, path);
-  return typeof value === "number" && Number.isSafeInteger(value) ? String(value) : textAt(json, path);
+  return typeof value === "number" && Number.isSafeInteger(value)
+    ? String(value)
+    : textAt(json, path);
 }
 
 /** Whether it is true; some providers write it as text, or as 1. */

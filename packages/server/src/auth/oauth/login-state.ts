@@ -19,8 +19,9 @@ export interface LoginState {
   /** The session that it was started in, by its id. */
   readonly sessionId: string | null;
   /**
-   * The session's user gets the account, whoever has an address like it: because the user `asked` for that, or because the sign-in was
-   * started by somebody who is signed in, which is `implied`. Null: an ordinary sign-in.
+   * The session's user gets the account, whoever has an address like it: because the user `asked`
+   * for that, or because the sign-in was started by somebody who is signed in, which is `implied`.
+   * Null: an ordinary sign-in.
    */
   readonly link: "asked" | "implied" | null;
 }
@@ -31,8 +32,9 @@ interface Bound extends LoginState {
 }
 
 /**
- * Keeps what a sign-in needs when the browser comes back: in the database, so that it may come back to another replica, once, and only from
- * the browser that left. A link that somebody else started can't sign this browser in.
+ * Keeps what a sign-in needs when the browser comes back: in the database, so that it may come back
+ * to another replica, once, and only from the browser that left. A link that somebody else started
+ * can't sign this browser in.
  */
 export class LoginStates {
   readonly #tokens: OneTimeTokens;
@@ -47,7 +49,11 @@ export class LoginStates {
   }
 
   /** @returns the state for the provider's URL, and the `Set-Cookie` for the browser */
-  async begin(request: Request, state: LoginState, usesFormPost: boolean): Promise<{ readonly state: string; readonly cookie: string }> {
+  async begin(
+    request: Request,
+    state: LoginState,
+    usesFormPost: boolean,
+  ): Promise<{ readonly state: string; readonly cookie: string }> {
     // Tabs of one browser that sign in at once share the cookie.
     const browser = this.#browser(request, usesFormPost) ?? newToken(this.#platform);
     const bound: Bound = { ...state, browser: hashOf(browser) };
@@ -55,7 +61,8 @@ export class LoginStates {
       httpOnly: true,
       path: "/",
       maxAge: LIFETIME_MS / 1000,
-      // A form that the provider's page posts carries no Lax cookie, and browsers take None only with Secure.
+      // A form that the provider's page posts carries no Lax cookie, and browsers take None only
+      // with Secure.
       sameSite: usesFormPost ? "none" : "lax",
       secure: usesFormPost || this.#isSecure,
     });
@@ -63,11 +70,25 @@ export class LoginStates {
   }
 
   /** Ends the sign-in that the state stands for. @throws PylonError INVALID_STATE */
-  async take(request: Request, state: string, provider: string, usesFormPost: boolean): Promise<LoginState> {
+  async take(
+    request: Request,
+    state: string,
+    provider: string,
+    usesFormPost: boolean,
+  ): Promise<LoginState> {
     const bound = (await this.#tokens.take(PURPOSE, state)) as Bound | null;
     const browser = this.#browser(request, usesFormPost);
-    if (bound === null || bound.provider !== provider || browser === null || !isSameHash(bound.browser, hashOf(browser))) {
-      throw new PylonError("INVALID_STATE", "This sign-in is over, or was started in another browser.", { field: "state", hint: "Start it again, and allow cookies." });
+    if (
+      bound === null ||
+      bound.provider !== provider ||
+      browser === null ||
+      !isSameHash(bound.browser, hashOf(browser))
+    ) {
+      throw new PylonError(
+        "INVALID_STATE",
+        "This sign-in is over, or was started in another browser.",
+        { field: "state", hint: "Start it again, and allow cookies." },
+      );
     }
     return bound;
   }

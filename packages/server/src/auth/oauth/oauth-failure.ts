@@ -3,19 +3,33 @@ import type { ErrorCode } from "@pylonsync/protocol";
 import { textAt } from "./json-path.ts";
 
 /**
- * What went wrong with a provider, without what it sent: the errors of the library carry whole answers, and so tokens.
- * Only the error's code is taken over; a description would put a stranger's words into the app's page.
+ * What went wrong with a provider, without what it sent: the errors of the library carry whole
+ * answers, and so tokens. Only the error's code is taken over; a description would put a stranger's
+ * words into the app's page.
  */
 export function oauthFailure(provider: string, error: unknown): PylonError {
   if (error instanceof PylonError) return error;
-  const reason = safeCode(textAt(error, "error")) ?? safeCode(textAt(error, "code")) ?? (error instanceof Error ? safeCode(error.name) : undefined) ?? "unknown";
-  return new PylonError("OAUTH_FAILED", `${provider} did not confirm the sign-in (${reason}).`, { hint: "Try again. If it stays, look at the client id, the secret and the redirect URL." });
+  const reason =
+    safeCode(textAt(error, "error")) ??
+    safeCode(textAt(error, "code")) ??
+    (error instanceof Error ? safeCode(error.name) : undefined) ??
+    "unknown";
+  return new PylonError("OAUTH_FAILED", `${provider} did not confirm the sign-in (${reason}).`, {
+    hint: "Try again. If it stays, look at the client id, the secret and the redirect URL.",
+  });
 }
 
 /** The provider sent the browser back with an error. */
 export function refusedBy(provider: string, error: string): PylonError {
-  const code: ErrorCode = error === "access_denied" || error === "user_cancelled_authorize" || error === "user_cancelled_login" ? "OAUTH_DENIED" : "OAUTH_FAILED";
-  return new PylonError(code, `${provider} refused (${safeCode(error) ?? "unknown"}).`, { hint: "Try again." });
+  const code: ErrorCode =
+    error === "access_denied" ||
+    error === "user_cancelled_authorize" ||
+    error === "user_cancelled_login"
+      ? "OAUTH_DENIED"
+      : "OAUTH_FAILED";
+  return new PylonError(code, `${provider} refused (${safeCode(error) ?? "unknown"}).`, {
+    hint: "Try again.",
+  });
 }
 
 function safeCode(text: string | undefined): string | undefined {

@@ -50,7 +50,18 @@ export class OAuthSignIn {
     const { store, platform, tokens, settings } = services;
     const fetch = outgoing({ dev: settings.dev });
     this.#services = services;
-    this.#clients = new Map(providers.map((config) => [config.name, new ProviderClient({ config, endpoints: endpoints[config.name], dev: settings.dev, fetch, platform })]));
+    this.#clients = new Map(
+      providers.map((config) => [
+        config.name,
+        new ProviderClient({
+          config,
+          endpoints: endpoints[config.name],
+          dev: settings.dev,
+          fetch,
+          platform,
+        }),
+      ]),
+    );
     this.#redirects = new Map(providers.map(({ name, redirect }) => [name, redirect]));
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
@@ -72,16 +83,31 @@ export class OAuthSignIn {
    * @returns where the browser goes, and the cookie that it needs when it comes back
    * @throws PylonError PROVIDER_NOT_FOUND, OAUTH_FAILED, OAUTH_UNREACHABLE
    */
-  async begin({ request, identity }: RequestContext, provider: string, targets: Targets, link: LoginState["link"]): Promise<{ readonly redirect: string; readonly state: string; readonly cookie: string }> {
+  async begin(
+    { request, identity }: RequestContext,
+    provider: string,
+    targets: Targets,
+    link: LoginState["link"],
+  ): Promise<{ readonly redirect: string; readonly state: string; readonly cookie: string }> {
     const client = this.#client(provider);
     const { platform, settings } = this.#services;
-    const redirectUri = this.#redirects.get(provider) ?? `${settings.origins.publicUrl(request)}/api/auth/callback/${provider}`;
+    const redirectUri =
+      this.#redirects.get(provider) ??
+      `${settings.origins.publicUrl(request)}/api/auth/callback/${provider}`;
     const begun = { redirectUri, verifier: newToken(platform), nonce: newToken(platform) };
-    const { state, cookie } = await this.#states.begin(request, { ...begun, ...targets, provider, sessionId: identity.sessionId, link }, client.usesFormPost);
+    const { state, cookie } = await this.#states.begin(
+      request,
+      { ...begun, ...targets, provider, sessionId: identity.sessionId, link },
+      client.usesFormPost,
+    );
     return { redirect: await client.authorizationUrl(begun, state), state, cookie };
   }
 
-  /** Ends the sign-in that the browser comes back from; it can't be ended twice. @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE */
+  /**
+   * Ends the sign-in that the browser comes back from; it can't be ended twice.
+   *
+   * @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE
+   */
   async comeBack(request: Request, provider: string, state: string | null): Promise<LoginState> {
     const { usesFormPost } = this.#client(provider);
     return this.#states.take(request, state ?? "", provider, usesFormPost);
@@ -91,16 +117,25 @@ export class OAuthSignIn {
    * Signs in whom the provider confirms.
    *
    * @returns null where a user who is signed in linked the account: the session goes on
-   * @throws PylonError OAUTH_DENIED, OAUTH_FAILED, ACCOUNT_EXISTS, ACCOUNT_TAKEN, AUTH_REQUIRED, MFA_REQUIRED
+   * @throws PylonError OAUTH_DENIED, OAUTH_FAILED, ACCOUNT_EXISTS, ACCOUNT_TAKEN, AUTH_REQUIRED,
+   *   MFA_REQUIRED
    */
-  async finish(context: RequestContext, state: LoginState, { code, error, ...brought }: CallbackParams): Promise<SignedIn | null> {
+  async finish(
+    context: RequestContext,
+    state: LoginState,
+    { code, error, ...brought }: CallbackParams,
+  ): Promise<SignedIn | null> {
     const { provider, link } = state;
     if (error !== null) throw refusedBy(provider, error);
-    if (code === null) throw new PylonError("MISSING_CODE", "The provider sent no code.", { field: "code" });
+    if (code === null)
+      throw new PylonError("MISSING_CODE", "The provider sent no code.", { field: "code" });
     const { profile, tokens } = await this.#client(provider).finish({ ...brought, code }, state);
     const account = { provider, profile, tokens };
     const started = await this.#startedBy(context, state);
-    const { userId, epoch } = link === null ? await this.#who.userOf(started, account) : await this.#link(started, account, link);
+    const { userId, epoch } =
+      link === null
+        ? await this.#who.userOf(started, account)
+        : await this.#link(started, account, link);
     if (link !== null && userId === started.caller.userId) return null;
     return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}`, epoch });
   }
@@ -108,43 +143,74 @@ export class OAuthSignIn {
   /**
    * Renews the tokens for the provider's API that the user's newest account there has.
    *
-   * @returns when the access token ends, in milliseconds since 1970; null where the provider does not say
+   * @returns when the access token ends, in milliseconds since 1970; null where the provider does
+   *   not say
    * @throws PylonError ACCOUNT_NOT_FOUND, NO_REFRESH_TOKEN, OAUTH_FAILED
    */
   async refresh(userId: string, provider: string): Promise<number | null> {
     const client = this.#client(provider);
-    const account = (await this.accounts.list(userId)).find((candidate) => candidate.provider === provider);
-    if (account === undefined) throw new PylonError("ACCOUNT_NOT_FOUND", `This user has no ${provider} account.`, { hint: `Sign in with ${provider} first.` });
+    const account = (await this.accounts.list(userId)).find(
+      (candidate) => candidate.provider === provider,
+    );
+    if (account === undefined)
+      throw new PylonError("ACCOUNT_NOT_FOUND", `This user has no ${provider} account.`, {
+        hint: `Sign in with ${provider} first.`,
+      });
     // Where a refresh token is good for one use, two at once would lose the account.
     return this.#refreshing.run(account.id, async () => {
       const refreshToken = (await this.accounts.tokens(account.id))?.refreshToken;
-      if (typeof refreshToken !== "string") throw new PylonError("NO_REFRESH_TOKEN", `${provider} gave no refresh token.`, { hint: "Outside dev mode tokens are kept only with PYLON_SSO_ENCRYPTION_KEY." });
+      if (typeof refreshToken !== "string")
+        throw new PylonError("NO_REFRESH_TOKEN", `${provider} gave no refresh token.`, {
+          hint: "Outside dev mode tokens are kept only with PYLON_SSO_ENCRYPTION_KEY.",
+        });
       const tokens: ProviderTokens = await client.refresh(refreshToken);
       await this.accounts.keepTokens(account.id, tokens);
       return tokens.expiresAt;
     });
   }
 
-  async #link(started: RequestContext, account: NewAccount, link: "asked" | "implied"): Promise<AccountOwner> {
+  async #link(
+    started: RequestContext,
+    account: NewAccount,
+    link: "asked" | "implied",
+  ): Promise<AccountOwner> {
     const { userId } = started.caller;
-    if (userId === null) throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", { hint: "Sign in, and link the account again." });
+    if (userId === null)
+      throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", {
+        hint: "Sign in, and link the account again.",
+      });
     return this.#who.link(started, userId, account, link === "implied");
   }
 
-  /** The request as if it came in the session that began the sign-in: a browser comes back without its bearer token. */
+  /**
+   * The request as if it came in the session that began the sign-in: a browser comes back without
+   * its bearer token.
+   */
   async #startedBy(context: RequestContext, { sessionId }: LoginState): Promise<RequestContext> {
     if (sessionId === null) return context;
     const session = await this.#services.sessions.get(sessionId);
     const { request, params, requestId } = context;
-    const as = (identity: Identity): RequestContext => new RequestContext(request, params, identity, () => context.address, requestId);
-    if (session === null || Date.parse(session.expiresAt) <= this.#services.platform.now()) return as({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
+    const as = (identity: Identity): RequestContext =>
+      new RequestContext(request, params, identity, () => context.address, requestId);
+    if (session === null || Date.parse(session.expiresAt) <= this.#services.platform.now())
+      return as({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
     const { userId, isGuest, tenantId, roles } = session;
-    return as({ caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles }, sessionId, expiresAt: Date.parse(session.expiresAt) });
+    return as({
+      caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles },
+      sessionId,
+      expiresAt: Date.parse(session.expiresAt),
+    });
   }
 
   #client(provider: string): ProviderClient {
     const client = this.#clients.get(provider);
     if (client !== undefined) return client;
-    throw new PylonError("PROVIDER_NOT_FOUND", `Nobody signs in here with "${provider.slice(0, 50)}".`, { hint: `GET /api/auth/providers lists who one may sign in with${this.names.length === 0 ? ": none yet, see docs/oauth.md" : ""}.` });
+    throw new PylonError(
+      "PROVIDER_NOT_FOUND",
+      `Nobody signs in here with "${provider.slice(0, 50)}".`,
+      {
+        hint: `GET /api/auth/providers lists who one may sign in with${this.names.length === 0 ? ": none yet, see docs/oauth.md" : ""}.`,
+      },
+    );
   }
 }

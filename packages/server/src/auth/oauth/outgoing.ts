@@ -18,8 +18,9 @@ export interface OutgoingOptions {
 }
 
 /**
- * The `fetch` for providers. It refuses what is not https or not a public address and connects to the very address that it looked at, so that a
- * name can't resolve to another one in between. It follows no redirect, takes 10 s at most, and reads no endless answers.
+ * The `fetch` for providers. It refuses what is not https or not a public address and connects to
+ * the very address that it looked at, so that a name can't resolve to another one in between. It
+ * follows no redirect, takes 10 s at most, and reads no endless answers.
  */
 export function outgoing({ dev, resolve = resolveHost }: OutgoingOptions): Fetch {
   return async (url, init = {}) => {
@@ -27,19 +28,28 @@ export function outgoing({ dev, resolve = resolveHost }: OutgoingOptions): Fetch
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const headers = new Headers(init.headers);
     headers.set("User-Agent", USER_AGENT);
-    const options = { ...(init as BunFetchRequestInit), headers, signal, redirect: "manual" as const };
+    const options = {
+      ...(init as BunFetchRequestInit),
+      headers,
+      signal,
+      redirect: "manual" as const,
+    };
     if (dev) return bounded(await fetch(target, options));
     const address = await publicAddress(target, resolve);
     return bounded(await fetchAt(target, address, options));
   };
 }
 
-/** @throws PylonError OAUTH_UNREACHABLE when the URL is not https, or its host is, or may be, of a private network */
+/**
+ * @throws PylonError OAUTH_UNREACHABLE when the URL is not https, or its host is, or may be, of a
+ *   private network
+ */
 export async function publicAddress(url: URL, resolve: Resolve): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   if (url.protocol !== "https:") throw unreachable(`${url.host} is not asked over https.`);
   const addresses = isIP(host) === 0 ? await resolve(host) : [host];
-  if (addresses.length === 0 || !addresses.every(isPublic)) throw unreachable(`${url.host} is not a public address.`);
+  if (addresses.length === 0 || !addresses.every(isPublic))
+    throw unreachable(`${url.host} is not a public address.`);
   // Where there is a choice: not every machine has IPv6.
   return addresses.find((address) => isIP(address) === 4) ?? (addresses[0] as string);
 }
@@ -59,7 +69,8 @@ async function resolveHost(host: string): Promise<string[]> {
 
 /** The answer, read whole. */
 async function bounded(response: Response): Promise<Response> {
-  if (response.status >= 300 && response.status < 400) throw unreachable("It answered with a redirect.");
+  if (response.status >= 300 && response.status < 400)
+    throw unreachable("It answered with a redirect.");
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {
@@ -97,7 +108,10 @@ for (const [network, prefix] of [
   PRIVATE.addSubnet(network, prefix, "ipv4");
 }
 
-/** Of IPv6 only the global unicast range is public, without the parts of it that hold IPv4 addresses or are documentation. */
+/**
+ * Of IPv6 only the global unicast range is public, without the parts of it that hold IPv4 addresses
+ * or are documentation.
+ */
 const PUBLIC_6 = new BlockList();
 PUBLIC_6.addSubnet("2000::", 3, "ipv6");
 const NOT_PUBLIC_6 = new BlockList();

@@ -4,7 +4,10 @@ import type { OAuthProfile, ProfileSources, ReadProfile } from "./profile.ts";
 interface Paths {
   readonly id: string;
   readonly email?: string;
-  /** Where the provider says that it has verified the address. Absent: it does not say, so the address counts as unverified. */
+  /**
+   * Where the provider says that it has verified the address. Absent: it does not say, so the
+   * address counts as unverified.
+   */
   readonly verified?: string;
   readonly name?: string;
   readonly avatar?: string;
@@ -14,7 +17,8 @@ interface Paths {
 function reader(source: keyof ProfileSources, paths: Paths): ReadProfile {
   return (sources) => {
     const json = sources[source];
-    const text = (path: string | undefined): string | undefined => (path === undefined ? undefined : textAt(json, path));
+    const text = (path: string | undefined): string | undefined =>
+      path === undefined ? undefined : textAt(json, path);
     return profile(idAt(json, paths.id), {
       email: text(paths.email),
       emailVerified: paths.verified !== undefined && isTrueAt(json, paths.verified),
@@ -24,11 +28,22 @@ function reader(source: keyof ProfileSources, paths: Paths): ReadProfile {
   };
 }
 
-function profile(id: string | undefined, { email, emailVerified, ...rest }: Omit<OAuthProfile, "id">): OAuthProfile | null {
-  return id === undefined ? null : { id, email, emailVerified: emailVerified && email !== undefined, ...rest };
+function profile(
+  id: string | undefined,
+  { email, emailVerified, ...rest }: Omit<OAuthProfile, "id">,
+): OAuthProfile | null {
+  return id === undefined
+    ? null
+    : { id, email, emailVerified: emailVerified && email !== undefined, ...rest };
 }
 
-const CLAIMS: Paths = { id: "sub", email: "email", verified: "email_verified", name: "name", avatar: "picture" };
+const CLAIMS: Paths = {
+  id: "sub",
+  email: "email",
+  verified: "email_verified",
+  name: "name",
+  avatar: "picture",
+};
 
 export const readClaims = reader("claims", CLAIMS);
 /** The standard claims, where they come from a profile endpoint. */
@@ -36,15 +51,23 @@ export const readUserClaims = reader("user", CLAIMS);
 
 /** Apple tells the name only the first time, beside the code. */
 export const readApple: ReadProfile = (sources) => {
-  const name = [textAt(sources.form, "name.firstName"), textAt(sources.form, "name.lastName")].filter((part) => part !== undefined).join(" ");
+  const name = [textAt(sources.form, "name.firstName"), textAt(sources.form, "name.lastName")]
+    .filter((part) => part !== undefined)
+    .join(" ");
   const claims = readClaims(sources);
   return claims === null ? null : { ...claims, name: name === "" ? claims.name : name };
 };
 
-/** Anybody can give an account of a directory of theirs any address: only `xms_edov` says that the address's domain was proved. */
+/**
+ * Anybody can give an account of a directory of theirs any address: only `xms_edov` says that the
+ * address's domain was proved.
+ */
 export const readMicrosoft = reader("claims", { ...CLAIMS, verified: "xms_edov" });
 
-/** The address in the profile is what the user wants to show. The list says which is the primary one and whether it is verified. */
+/**
+ * The address in the profile is what the user wants to show. The list says which is the primary one
+ * and whether it is verified.
+ */
 export const readGithub: ReadProfile = ({ user, emails }) => {
   const primary = listAt(emails, "").find((entry) => isTrueAt(entry, "primary"));
   return profile(idAt(user, "id"), {
@@ -62,43 +85,106 @@ export const readDiscord: ReadProfile = ({ user }) => {
     email: textAt(user, "email"),
     emailVerified: isTrueAt(user, "verified"),
     name: textAt(user, "global_name") ?? textAt(user, "username"),
-    avatar: avatar === undefined ? undefined : `https://cdn.discordapp.com/avatars/${id}/${avatar}.png`,
+    avatar:
+      avatar === undefined ? undefined : `https://cdn.discordapp.com/avatars/${id}/${avatar}.png`,
   });
 };
 
 /** Spotify's own words: there is no proof that the address belongs to the user. */
-export const readSpotify = reader("user", { id: "id", email: "email", name: "display_name", avatar: "images.0.url" });
+export const readSpotify = reader("user", {
+  id: "id",
+  email: "email",
+  name: "display_name",
+  avatar: "images.0.url",
+});
 
 /** Twitch tells an address only once it is verified. */
 export const readTwitch: ReadProfile = ({ user }) => {
   const email = textAt(user, "data.0.email");
   const name = textAt(user, "data.0.display_name");
-  return profile(idAt(user, "data.0.id"), { email, emailVerified: email !== undefined, name, avatar: textAt(user, "data.0.profile_image_url") });
+  return profile(idAt(user, "data.0.id"), {
+    email,
+    emailVerified: email !== undefined,
+    name,
+    avatar: textAt(user, "data.0.profile_image_url"),
+  });
 };
 
 /** `confirmed_email` is there only once it is confirmed. */
 export const readTwitter: ReadProfile = ({ user }) => {
   const email = textAt(user, "data.confirmed_email");
   const name = textAt(user, "data.name") ?? textAt(user, "data.username");
-  return profile(idAt(user, "data.id"), { email, emailVerified: email !== undefined, name, avatar: textAt(user, "data.profile_image_url") });
+  return profile(idAt(user, "data.id"), {
+    email,
+    emailVerified: email !== undefined,
+    name,
+    avatar: textAt(user, "data.profile_image_url"),
+  });
 };
 
-export const readFacebook = reader("user", { id: "id", email: "email", name: "name", avatar: "picture.data.url" });
+export const readFacebook = reader("user", {
+  id: "id",
+  email: "email",
+  name: "name",
+  avatar: "picture.data.url",
+});
 /** Reddit tells no address. */
 export const readReddit = reader("user", { id: "id", name: "name", avatar: "snoovatar_img" });
 export const readNotion: ReadProfile = ({ user }) => {
   // Asked as the integration's bot, whose owner is the person.
   const owner = at(user, "bot.owner.user");
-  return profile(idAt(owner, "id"), { email: textAt(owner, "person.email"), emailVerified: false, name: textAt(owner, "name"), avatar: textAt(owner, "avatar_url") });
+  return profile(idAt(owner, "id"), {
+    email: textAt(owner, "person.email"),
+    emailVerified: false,
+    name: textAt(owner, "name"),
+    avatar: textAt(owner, "avatar_url"),
+  });
 };
-export const readLinear = reader("user", { id: "data.viewer.id", email: "data.viewer.email", name: "data.viewer.name", avatar: "data.viewer.avatarUrl" });
-export const readZoom = reader("user", { id: "id", email: "email", verified: "verified", name: "display_name", avatar: "pic_url" });
+export const readLinear = reader("user", {
+  id: "data.viewer.id",
+  email: "data.viewer.email",
+  name: "data.viewer.name",
+  avatar: "data.viewer.avatarUrl",
+});
+export const readZoom = reader("user", {
+  id: "id",
+  email: "email",
+  verified: "verified",
+  name: "display_name",
+  avatar: "pic_url",
+});
 /** `sub` is a URL that holds the organisation's address, which may change. */
 export const readSalesforce = reader("user", { ...CLAIMS, id: "user_id" });
-export const readAtlassian = reader("user", { id: "account_id", email: "email", verified: "email_verified", name: "name", avatar: "picture" });
-export const readFigma = reader("user", { id: "id", email: "email", name: "handle", avatar: "img_url" });
-export const readDropbox = reader("user", { id: "account_id", email: "email", verified: "email_verified", name: "name.display_name", avatar: "profile_photo_url" });
+export const readAtlassian = reader("user", {
+  id: "account_id",
+  email: "email",
+  verified: "email_verified",
+  name: "name",
+  avatar: "picture",
+});
+export const readFigma = reader("user", {
+  id: "id",
+  email: "email",
+  name: "handle",
+  avatar: "img_url",
+});
+export const readDropbox = reader("user", {
+  id: "account_id",
+  email: "email",
+  verified: "email_verified",
+  name: "name.display_name",
+  avatar: "profile_photo_url",
+});
 /** TikTok tells no address. */
-export const readTiktok = reader("user", { id: "data.user.open_id", name: "data.user.display_name", avatar: "data.user.avatar_url" });
+export const readTiktok = reader("user", {
+  id: "data.user.open_id",
+  name: "data.user.display_name",
+  avatar: "data.user.avatar_url",
+});
 export const readPaypal = reader("user", { ...CLAIMS, id: "user_id" });
-export const readKick = reader("user", { id: "data.0.user_id", email: "data.0.email", name: "data.0.name", avatar: "data.0.profile_picture" });
+export const readKick = reader("user", {
+  id: "data.0.user_id",
+  email: "data.0.email",
+  name: "data.0.name",
+  avatar: "data.0.profile_picture",
+});

@@ -3,7 +3,10 @@ export interface OAuthProfile {
   /** The person's id at the provider: it never changes and is never given to another. */
   readonly id: string;
   readonly email?: string | undefined;
-  /** The provider itself has proved that the person reads the mail of this address. Only then may it join accounts. */
+  /**
+   * The provider itself has proved that the person reads the mail of this address. Only then may it
+   * join accounts.
+   */
   readonly emailVerified: boolean;
   readonly name?: string | undefined;
   /** A URL. */

@@ -47,7 +47,10 @@ export interface ProviderClientOptions {
   readonly platform: Platform;
 }
 
-/** Speaks with one provider. The protocol is oauth4webapi's, which is loaded when the first person signs in. */
+/**
+ * Speaks with one provider. The protocol is oauth4webapi's, which is loaded when the first person
+ * signs in.
+ */
 export class ProviderClient {
   readonly name: string;
   readonly #options: ProviderClientOptions;
@@ -67,7 +70,10 @@ export class ProviderClient {
     this.#spec = { ...spec, endpoints: { ...spec.endpoints, ...endpoints } };
   }
 
-  /** The code comes back in a POST of the provider's page, so a cookie must be one that such a POST carries. */
+  /**
+   * The code comes back in a POST of the provider's page, so a cookie must be one that such a POST
+   * carries.
+   */
   get usesFormPost(): boolean {
     return this.#spec.usesFormPost === true;
   }
@@ -86,7 +92,12 @@ export class ProviderClient {
         state,
         ...(scopes.length === 0 ? {} : { scope: scopes.join(scopeSeparator) }),
         ...(this.#isOidc ? { nonce } : {}),
-        ...(pkce === false ? {} : { code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" }),
+        ...(pkce === false
+          ? {}
+          : {
+              code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+              code_challenge_method: "S256",
+            }),
         ...(this.usesFormPost ? { response_mode: "form_post" } : {}),
       };
       for (const [name, value] of Object.entries(all)) url.searchParams.set(name, value);
@@ -94,20 +105,50 @@ export class ProviderClient {
     });
   }
 
-  /** Turns the code into tokens and the person's profile. @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE */
-  async finish({ code, issuer, form }: BroughtBack, begun: Begun): Promise<{ readonly tokens: ProviderTokens; readonly profile: OAuthProfile }> {
+  /**
+   * Turns the code into tokens and the person's profile.
+   *
+   * @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE
+   */
+  async finish(
+    { code, issuer, form }: BroughtBack,
+    begun: Begun,
+  ): Promise<{ readonly tokens: ProviderTokens; readonly profile: OAuthProfile }> {
     return this.#guard(async (oauth) => {
       const server = await this.#server(oauth);
       const brought = new URLSearchParams({ code });
-      // Only where the issuer is known exactly: other providers' `iss` is not what stands in the catalogue.
+      // Only where the issuer is known exactly: other providers' `iss` is not what stands in the
+      // catalogue.
       if (this.#isDiscovered && issuer !== null) brought.set("iss", issuer);
-      const params = oauth.validateAuthResponse(server, this.#client, brought, oauth.skipStateCheck);
+      const params = oauth.validateAuthResponse(
+        server,
+        this.#client,
+        brought,
+        oauth.skipStateCheck,
+      );
       const verifier = this.#spec.pkce === false ? oauth.nopkce : begun.verifier;
-      const request = await oauth.authorizationCodeGrantRequest(server, this.#client, this.#clientAuth(oauth, server), params, begun.redirectUri, verifier, this.#requestOptions(oauth));
+      const request = await oauth.authorizationCodeGrantRequest(
+        server,
+        this.#client,
+        this.#clientAuth(oauth, server),
+        params,
+        begun.redirectUri,
+        verifier,
+        this.#requestOptions(oauth),
+      );
       const response = await toStandardAnswer(request, this.#isOidc);
       const issuing = await this.#issuing(server, response);
-      const answer = await oauth.processAuthorizationCodeResponse(issuing, this.#client, response, this.#isOidc ? { expectedNonce: begun.nonce, requireIdToken: true } : {});
-      if (this.#isOidc) await oauth.validateApplicationLevelSignature(issuing, response, { ...this.#requestOptions(oauth), [oauth.jwksCache]: this.#keys });
+      const answer = await oauth.processAuthorizationCodeResponse(
+        issuing,
+        this.#client,
+        response,
+        this.#isOidc ? { expectedNonce: begun.nonce, requireIdToken: true } : {},
+      );
+      if (this.#isOidc)
+        await oauth.validateApplicationLevelSignature(issuing, response, {
+          ...this.#requestOptions(oauth),
+          [oauth.jwksCache]: this.#keys,
+        });
       const tokens = this.#tokensOf(answer);
       return { tokens, profile: await this.#profile(oauth, issuing, answer, form) };
     });
@@ -117,10 +158,23 @@ export class ProviderClient {
   async refresh(refreshToken: string): Promise<ProviderTokens> {
     return this.#guard(async (oauth) => {
       const server = await this.#server(oauth);
-      const refreshing = { ...server, token_endpoint: this.#spec.endpoints.refresh ?? server.token_endpoint ?? "" };
-      const request = await oauth.refreshTokenGrantRequest(refreshing, this.#client, this.#clientAuth(oauth, server), refreshToken, this.#requestOptions(oauth));
+      const refreshing = {
+        ...server,
+        token_endpoint: this.#spec.endpoints.refresh ?? server.token_endpoint ?? "",
+      };
+      const request = await oauth.refreshTokenGrantRequest(
+        refreshing,
+        this.#client,
+        this.#clientAuth(oauth, server),
+        refreshToken,
+        this.#requestOptions(oauth),
+      );
       // Nobody signs in here, so no id_token is wanted.
-      const answer = await oauth.processRefreshTokenResponse(server, this.#client, await toStandardAnswer(request, false));
+      const answer = await oauth.processRefreshTokenResponse(
+        server,
+        this.#client,
+        await toStandardAnswer(request, false),
+      );
       const tokens = this.#tokensOf(answer);
       return { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken };
     });
@@ -155,31 +209,65 @@ export class ProviderClient {
     if (this.#discovered !== null && this.#discovered.until > now) return this.#discovered.server;
     const response = await oauth.discoveryRequest(issuer, this.#requestOptions(oauth));
     const server = await oauth.processDiscoveryResponse(issuer, response);
-    if (server.authorization_endpoint === undefined || server.token_endpoint === undefined || server.jwks_uri === undefined) {
-      throw new PylonError("OAUTH_FAILED", `The discovery document of ${this.name} names no endpoints.`);
+    if (
+      server.authorization_endpoint === undefined ||
+      server.token_endpoint === undefined ||
+      server.jwks_uri === undefined
+    ) {
+      throw new PylonError(
+        "OAUTH_FAILED",
+        `The discovery document of ${this.name} names no endpoints.`,
+      );
     }
     this.#discovered = { server, until: now + DISCOVERY_KEPT_MS };
     return server;
   }
 
   /** The issuer that the id_token must name: for Microsoft that of its tenant. */
-  async #issuing(server: OAuth.AuthorizationServer, response: Response): Promise<OAuth.AuthorizationServer> {
+  async #issuing(
+    server: OAuth.AuthorizationServer,
+    response: Response,
+  ): Promise<OAuth.AuthorizationServer> {
     if (!server.issuer.includes(TENANT)) return server;
     return { ...server, issuer: server.issuer.replace(TENANT, await tenantOf(response)) };
   }
 
-  async #profile(oauth: typeof OAuth, server: OAuth.AuthorizationServer, answer: OAuth.TokenEndpointResponse, form: unknown): Promise<OAuthProfile> {
+  async #profile(
+    oauth: typeof OAuth,
+    server: OAuth.AuthorizationServer,
+    answer: OAuth.TokenEndpointResponse,
+    form: unknown,
+  ): Promise<OAuthProfile> {
     const { endpoints, userBody, readProfile } = this.#spec;
     const idToken = oauth.getValidatedIdTokenClaims(answer);
     let claims: Readonly<Record<string, unknown>> = { ...idToken };
-    if (idToken !== undefined && idToken["email"] === undefined && server.userinfo_endpoint !== undefined) {
-      const response = await oauth.userInfoRequest(server, this.#client, answer.access_token, this.#requestOptions(oauth));
-      claims = { ...claims, ...(await oauth.processUserInfoResponse(server, this.#client, idToken.sub, response)) };
+    if (
+      idToken !== undefined &&
+      idToken["email"] === undefined &&
+      server.userinfo_endpoint !== undefined
+    ) {
+      const response = await oauth.userInfoRequest(
+        server,
+        this.#client,
+        answer.access_token,
+        this.#requestOptions(oauth),
+      );
+      claims = {
+        ...claims,
+        ...(await oauth.processUserInfoResponse(server, this.#client, idToken.sub, response)),
+      };
     }
-    const user = endpoints.user === undefined ? null : await this.#ask(endpoints.user, answer.access_token, userBody);
-    const emails = endpoints.emails === undefined ? null : await this.#ask(endpoints.emails, answer.access_token);
+    const user =
+      endpoints.user === undefined
+        ? null
+        : await this.#ask(endpoints.user, answer.access_token, userBody);
+    const emails =
+      endpoints.emails === undefined
+        ? null
+        : await this.#ask(endpoints.emails, answer.access_token);
     const profile = readProfile({ claims, user, emails, form });
-    if (profile === null || profile.id.length > MAX_ID) throw new PylonError("OAUTH_FAILED", `${this.name} did not say who signed in.`);
+    if (profile === null || profile.id.length > MAX_ID)
+      throw new PylonError("OAUTH_FAILED", `${this.name} did not say who signed in.`);
     return cleanProfile(profile);
   }
 
@@ -192,8 +280,15 @@ export class ProviderClient {
       ...(clientIdHeader === undefined ? {} : { [clientIdHeader]: this.#client.client_id }),
       Authorization: `Bearer ${accessToken}`,
     };
-    const response = await this.#options.fetch(url, body === undefined ? { headers } : { method: "POST", headers, body });
-    if (!response.ok) throw new PylonError("OAUTH_FAILED", `${this.name} did not tell the profile (status ${response.status}).`);
+    const response = await this.#options.fetch(
+      url,
+      body === undefined ? { headers } : { method: "POST", headers, body },
+    );
+    if (!response.ok)
+      throw new PylonError(
+        "OAUTH_FAILED",
+        `${this.name} did not tell the profile (status ${response.status}).`,
+      );
     return response.json();
   }
 
@@ -201,7 +296,9 @@ export class ProviderClient {
     const { config, platform } = this.#options;
     const secret = clientSecret(config.secret, config.clientId, platform.now());
     const { clientIdParam } = this.#spec;
-    const authenticate = this.#takesBasic(server) ? basicAuth(secret) : oauth.ClientSecretPost(secret);
+    const authenticate = this.#takesBasic(server)
+      ? basicAuth(secret)
+      : oauth.ClientSecretPost(secret);
     return (issuer, client, body, headers) => {
       if (clientIdParam !== undefined) body.set(clientIdParam, client.client_id);
       return authenticate(issuer, client, body, headers);
@@ -210,14 +307,27 @@ export class ProviderClient {
 
   #takesBasic(server: OAuth.AuthorizationServer): boolean {
     const methods = server.token_endpoint_auth_methods_supported;
-    return methods === undefined || !this.#isDiscovered ? this.#spec.clientAuth === "basic" : methods.includes("client_secret_basic");
+    return methods === undefined || !this.#isDiscovered
+      ? this.#spec.clientAuth === "basic"
+      : methods.includes("client_secret_basic");
   }
 
-  #tokensOf({ access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn }: OAuth.TokenEndpointResponse): ProviderTokens {
-    return { accessToken, refreshToken: refreshToken ?? null, expiresAt: expiresIn === undefined ? null : this.#options.platform.now() + expiresIn * 1000 };
+  #tokensOf({
+    access_token: accessToken,
+    refresh_token: refreshToken,
+    expires_in: expiresIn,
+  }: OAuth.TokenEndpointResponse): ProviderTokens {
+    return {
+      accessToken,
+      refreshToken: refreshToken ?? null,
+      expiresAt: expiresIn === undefined ? null : this.#options.platform.now() + expiresIn * 1000,
+    };
   }
 
-  #requestOptions(oauth: typeof OAuth): { [OAuth.customFetch]: (url: string, init: RequestInit) => Promise<Response>; [OAuth.allowInsecureRequests]: boolean } {
+  #requestOptions(oauth: typeof OAuth): {
+    [OAuth.customFetch]: (url: string, init: RequestInit) => Promise<Response>;
+    [OAuth.allowInsecureRequests]: boolean;
+  } {
     const { fetch, dev } = this.#options;
     return { [oauth.customFetch]: fetch, [oauth.allowInsecureRequests]: dev };
   }

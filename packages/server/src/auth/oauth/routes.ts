@@ -3,7 +3,12 @@ import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { redirectFailure, redirection, refuseHead, SECOND_FACTOR_COOKIE } from "../browser-redirects.ts";
+import {
+  redirectFailure,
+  redirection,
+  refuseHead,
+  SECOND_FACTOR_COOKIE,
+} from "../browser-redirects.ts";
 import { isFresh, requireOwner } from "../fresh-sign-in.ts";
 import { AuthInput } from "../input.ts";
 import { ownUser } from "../password-routes.ts";
@@ -19,12 +24,27 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
   const oauth = new OAuthSignIn(services, options);
 
   const providers = ({ request }: RequestContext): Answer =>
-    json(oauth.names.map((provider) => ({ provider, auth_url: `${settings.origins.publicUrl(request)}/api/auth/login/${provider}` })));
+    json(
+      oauth.names.map((provider) => ({
+        provider,
+        auth_url: `${settings.origins.publicUrl(request)}/api/auth/login/${provider}`,
+      })),
+    );
 
   /** @throws PylonError INVALID_REDIRECT */
-  const targetsOf = ({ request }: RequestContext, callback: string | null, errorCallback: string | null): Targets => {
+  const targetsOf = (
+    { request }: RequestContext,
+    callback: string | null,
+    errorCallback: string | null,
+  ): Targets => {
     const target = settings.origins.redirectTarget(request, callback ?? "/");
-    return { callback: target, errorCallback: errorCallback === null ? target : settings.origins.redirectTarget(request, errorCallback, "error_callback") };
+    return {
+      callback: target,
+      errorCallback:
+        errorCallback === null
+          ? target
+          : settings.origins.redirectTarget(request, errorCallback, "error_callback"),
+    };
   };
 
   const login = async (context: RequestContext): Promise<Answer> => {
@@ -33,9 +53,21 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     const wantsRedirect = isOn(context, "redirect");
     const targets = targetsOf(context, context.query("callback"), context.query("error_callback"));
     try {
-      const { redirect, state, cookie: binding } = await oauth.begin(context, provider, targets, isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null);
+      const {
+        redirect,
+        state,
+        cookie: binding,
+      } = await oauth.begin(
+        context,
+        provider,
+        targets,
+        isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null,
+      );
       if (wantsRedirect) return redirection(redirect, [binding]);
-      return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
+      return new JsonAnswer({ redirect, state }, 200, {
+        "Set-Cookie": [binding],
+        "Cache-Control": "no-store",
+      });
     } catch (error) {
       if (wantsRedirect) return failed(context, { ...targets, provider }, error);
       throw error;
@@ -43,12 +75,24 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
   };
 
   const link = async (context: RequestContext): Promise<Answer> => {
-    if (context.identity.sessionId === null || context.caller.isGuest) throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
+    if (context.identity.sessionId === null || context.caller.isGuest)
+      throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
     const input = await AuthInput.of(context);
     await requireOwner(services, context, input, await ownUser(services, context));
-    const targets = targetsOf(context, input.optionalText("callback") ?? null, input.optionalText("error_callback") ?? null);
-    const { redirect, state, cookie: binding } = await oauth.begin(context, context.param("provider"), targets, "asked");
-    return new JsonAnswer({ redirect, state }, 200, { "Set-Cookie": [binding], "Cache-Control": "no-store" });
+    const targets = targetsOf(
+      context,
+      input.optionalText("callback") ?? null,
+      input.optionalText("error_callback") ?? null,
+    );
+    const {
+      redirect,
+      state,
+      cookie: binding,
+    } = await oauth.begin(context, context.param("provider"), targets, "asked");
+    return new JsonAnswer({ redirect, state }, 200, {
+      "Set-Cookie": [binding],
+      "Cache-Control": "no-store",
+    });
   };
 
   const callback = async (context: RequestContext): Promise<Answer> => {
@@ -67,16 +111,32 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     }
   };
 
-  const failed = (context: RequestContext, { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">, error: unknown): Promise<Answer> =>
-    redirectFailure(services, context, { target: errorCallback, method: `oauth:${provider}`, error });
+  const failed = (
+    context: RequestContext,
+    { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">,
+    error: unknown,
+  ): Promise<Answer> =>
+    redirectFailure(services, context, {
+      target: errorCallback,
+      method: `oauth:${provider}`,
+      error,
+    });
 
   /** Hands the page the sign-in that waits for a second factor, once. */
   const pending = async ({ request }: RequestContext): Promise<Answer> => {
     const token = cookie.readOther(request.headers, SECOND_FACTOR_COOKIE);
     const userId = token === null ? null : await signIn.pendingUser(token);
-    if (userId === null) throw new PylonError("INVALID_TOKEN", "No sign-in of this browser waits for a second factor.", { hint: "Sign in again." });
+    if (userId === null)
+      throw new PylonError(
+        "INVALID_TOKEN",
+        "No sign-in of this browser waits for a second factor.",
+        { hint: "Sign in again." },
+      );
     const methods = (await signIn.secondFactor?.methodsOf(userId)) ?? [];
-    return new JsonAnswer({ mfa_token: token, methods }, 200, { "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)], "Cache-Control": "no-store" });
+    return new JsonAnswer({ mfa_token: token, methods }, 200, {
+      "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)],
+      "Cache-Control": "no-store",
+    });
   };
 
   return [
@@ -84,7 +144,13 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
     { method: "GET", path: "/api/auth/login/:provider", access: "anyone", handle: login },
     { method: "POST", path: "/api/auth/oauth/link/:provider", access: "signed-in", handle: link },
     { method: "GET", path: "/api/auth/callback/:provider", access: "anyone", handle: callback },
-    { method: "POST", path: "/api/auth/callback/:provider", access: "anyone", takesForeignForms: true, handle: callback },
+    {
+      method: "POST",
+      path: "/api/auth/callback/:provider",
+      access: "anyone",
+      takesForeignForms: true,
+      handle: callback,
+    },
     { method: "POST", path: "/api/auth/oauth/pending", access: "anyone", handle: pending },
     ...accountRoutes(services, oauth),
   ];
@@ -98,7 +164,14 @@ function isOn(context: RequestContext, name: string): boolean {
   throw new PylonError("INVALID_DATA", `"${name}" is 1 or 0.`, { field: name });
 }
 
-/** A user who is signed in and starts a sign-in adds an account. That another site's page sent the browser here is not such a wish. */
+/**
+ * A user who is signed in and starts a sign-in adds an account. That another site's page sent the
+ * browser here is not such a wish.
+ */
 function isOwnWish({ identity, caller, request }: RequestContext): boolean {
-  return identity.sessionId !== null && !caller.isGuest && request.headers.get("sec-fetch-site") !== "cross-site";
+  return (
+    identity.sessionId !== null &&
+    !caller.isGuest &&
+    request.headers.get("sec-fetch-site") !== "cross-site"
+  );
 }

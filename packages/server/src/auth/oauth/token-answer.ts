@@ -1,10 +1,14 @@
 import { at, textAt } from "./json-path.ts";
 
 /**
- * A token answer as RFC 6749 has it, of one that comes close: providers leave out the type, list scopes, or name no content type. Id_tokens of
- * providers whose id_token is not validated are dropped, so that nothing can come to rely on them.
+ * A token answer as RFC 6749 has it, of one that comes close: providers leave out the type, list
+ * scopes, or name no content type. Id_tokens of providers whose id_token is not validated are
+ * dropped, so that nothing can come to rely on them.
  */
-export async function toStandardAnswer(response: Response, keepsIdToken: boolean): Promise<Response> {
+export async function toStandardAnswer(
+  response: Response,
+  keepsIdToken: boolean,
+): Promise<Response> {
   const body: unknown = await response.json().catch(() => null);
   if (typeof body !== "object" || body === null) return new Response(null, { status: 502 });
   const { id_token: idToken, scope, ...rest } = body as Readonly<Record<string, unknown>>;
@@ -15,11 +19,18 @@ export async function toStandardAnswer(response: Response, keepsIdToken: boolean
     ...(keepsIdToken && idToken !== undefined ? { id_token: idToken } : {}),
   };
   // GitHub says with 200 what is an error.
-  const status = response.ok && "error" in rest && !("access_token" in rest) ? 400 : response.status;
-  return new Response(JSON.stringify(standard), { status, headers: { "Content-Type": "application/json" } });
+  const status =
+    response.ok && "error" in rest && !("access_token" in rest) ? 400 : response.status;
+  return new Response(JSON.stringify(standard), {
+    status,
+    headers: { "Content-Type": "application/json" },
+  });
 }
 
-/** The tenant that an id_token says to be of. It is believed only as far as the issuer that is made of it is checked against the signed token. */
+/**
+ * The tenant that an id_token says to be of. It is believed only as far as the issuer that is made
+ * of it is checked against the signed token.
+ */
 export async function tenantOf(response: Response): Promise<string> {
   const idToken = textAt(await response.clone().json(), "id_token")?.split(".")[1] ?? "";
   let claims: unknown = null;

@@ -10,14 +10,18 @@ export interface AccountOwner {
   readonly epoch: string;
 }
 
-/** What two sign-ins at once with one new account can meet: the second finds what the first one made. */
+/**
+ * What two sign-ins at once with one new account can meet: the second finds what the first one
+ * made.
+ */
 const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UNIQUE_VIOLATION"]);
 
 /**
  * Tells which user an account elsewhere belongs to, and makes one for somebody new.
  *
- * An account joins a user that is there already only over an e-mail address that both the provider and this app have verified: else whoever
- * registers first with a stranger's address would share the account with its owner.
+ * An account joins a user that is there already only over an e-mail address that both the provider
+ * and this app have verified: else whoever registers first with a stranger's address would share
+ * the account with its owner.
  */
 export class WhoSignsIn {
   readonly #services: AuthServices;
@@ -46,7 +50,12 @@ export class WhoSignsIn {
    * @param yields where the account belongs to another user: that one it is
    * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session was ended meanwhile
    */
-  async link(context: RequestContext, userId: string, account: NewAccount, yields: boolean): Promise<AccountOwner> {
+  async link(
+    context: RequestContext,
+    userId: string,
+    account: NewAccount,
+    yields: boolean,
+  ): Promise<AccountOwner> {
     const owner = await this.#known(account);
     if (owner !== null && (owner.userId === userId || yields)) {
       await this.#accounts.renew(account);
@@ -84,7 +93,8 @@ export class WhoSignsIn {
     // Read again in this epoch: it may have been taken away just now.
     const known = await this.#accounts.find(provider, profile.id);
     if (known === null || known.userId !== found.userId) return this.#known(account);
-    if ((await this.#services.users.get(known.userId)) !== null) return { userId: known.userId, epoch };
+    if ((await this.#services.users.get(known.userId)) !== null)
+      return { userId: known.userId, epoch };
     await this.#accounts.forget(known.id);
     return null;
   }
@@ -93,30 +103,55 @@ export class WhoSignsIn {
     const { users, signIn, audit } = this.#services;
     const { provider, profile } = account;
     const { email, emailVerified, name, avatar } = profile;
-    const user = await users.create({ guestId: signIn.guestOf(context), email, emailVerified, displayName: name, avatar }, `oauth:${provider}`, (tx, { id }) => this.#accounts.insert(tx, id, account));
-    await audit.record(context, "sign-up", { userId: user.id, detail: { method: `oauth:${provider}` } });
+    const user = await users.create(
+      { guestId: signIn.guestOf(context), email, emailVerified, displayName: name, avatar },
+      `oauth:${provider}`,
+      (tx, { id }) => this.#accounts.insert(tx, id, account),
+    );
+    await audit.record(context, "sign-up", {
+      userId: user.id,
+      detail: { method: `oauth:${provider}` },
+    });
     return { userId: user.id, epoch: await this.#services.sessions.epochOf(user.id) };
   }
 
-  /** @param sessionId the session that asks for it, which must stand; null: the provider's proof is enough */
-  async #link(context: RequestContext, userId: string, account: NewAccount, sessionId: string | null): Promise<AccountOwner> {
+  /**
+   * @param sessionId the session that asks for it, which must stand; null: the provider's proof is
+   *   enough
+   */
+  async #link(
+    context: RequestContext,
+    userId: string,
+    account: NewAccount,
+    sessionId: string | null,
+  ): Promise<AccountOwner> {
     const { audit, mails, sessions, store, users } = this.#services;
     const epoch = await sessions.epochOf(userId);
     await store.transact(async (tx) => {
       if (sessionId !== null) await sessions.mustStand(tx, sessionId);
       await this.#accounts.insert(tx, userId, account);
     });
-    await audit.record(context, "account.linked", { userId, detail: { provider: account.provider } });
+    await audit.record(context, "account.linked", {
+      userId,
+      detail: { provider: account.provider },
+    });
     const email = (await users.get(userId))?.["email"];
-    if (typeof email === "string") mails.sendSoon("security-notice", email, { notice: `Your account can now be signed in to with ${account.provider}.` });
+    if (typeof email === "string")
+      mails.sendSoon("security-notice", email, {
+        notice: `Your account can now be signed in to with ${account.provider}.`,
+      });
     return { userId, epoch };
   }
 }
 
 function exists(provider: string): PylonError {
-  return new PylonError("ACCOUNT_EXISTS", "There is an account with this e-mail address already.", { hint: `Sign in to it as before, and link ${provider} from there.` });
+  return new PylonError("ACCOUNT_EXISTS", "There is an account with this e-mail address already.", {
+    hint: `Sign in to it as before, and link ${provider} from there.`,
+  });
 }
 
 function taken(provider: string): PylonError {
-  return new PylonError("ACCOUNT_TAKEN", `This ${provider} account belongs to another user.`, { hint: "Sign in with it, and unlink it there." });
+  return new PylonError("ACCOUNT_TAKEN", `This ${provider} account belongs to another user.`, {
+    hint: "Sign in with it, and unlink it there.",
+  });
 }

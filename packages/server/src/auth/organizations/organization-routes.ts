@@ -18,11 +18,17 @@ const AUDIT_MAX = 500;
 const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Organizations, who is in them, and which of them a session acts in. */
-export function organizationRoutes(services: AuthServices, organizations: Organizations, tenants: TenantSessions): Route[] {
+export function organizationRoutes(
+  services: AuthServices,
+  organizations: Organizations,
+  tenants: TenantSessions,
+): Route[] {
   const { audit, attempts, mails, sessions, settings, users } = services;
 
   /** The caller and the organization of the path, which it is a member of. */
-  const membership = async (context: RequestContext): Promise<{ readonly id: string; readonly userId: string; readonly role: string }> => {
+  const membership = async (
+    context: RequestContext,
+  ): Promise<{ readonly id: string; readonly userId: string; readonly role: string }> => {
     const { id: userId } = await ownUser(services, context);
     const id = context.param("id");
     const role = await organizations.role(id, userId);
@@ -30,7 +36,12 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     return { id, userId, role };
   };
 
-  const record = (context: RequestContext, event: string, tenantId: string, detail: Record<string, string> = {}): Promise<void> => audit.record(context, event, { tenantId, detail });
+  const record = (
+    context: RequestContext,
+    event: string,
+    tenantId: string,
+    detail: Record<string, string> = {},
+  ): Promise<void> => audit.record(context, event, { tenantId, detail });
 
   const create = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
@@ -40,7 +51,8 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     return json({ ...organization, role: "owner" }, 201);
   };
 
-  const list = async (context: RequestContext): Promise<Answer> => json(await organizations.of((await ownUser(services, context)).id));
+  const list = async (context: RequestContext): Promise<Answer> =>
+    json(await organizations.of((await ownUser(services, context)).id));
 
   const get = async (context: RequestContext): Promise<Answer> => {
     const { id, role } = await membership(context);
@@ -60,7 +72,8 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     return json({ deleted: true });
   };
 
-  const members = async (context: RequestContext): Promise<Answer> => json(await organizations.members((await membership(context)).id));
+  const members = async (context: RequestContext): Promise<Answer> =>
+    json(await organizations.members((await membership(context)).id));
 
   const setRole = async (context: RequestContext): Promise<Answer> => {
     const { id, userId } = await membership(context);
@@ -91,26 +104,39 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const name = inviter?.["displayName"] ?? inviter?.["name"];
     const by = typeof name === "string" && name !== "" ? inMail(name) : inviter?.["email"];
     const link = `${mailedUrl}/auth/invitation#token=${token}`;
-    await mails.send("invitation", email, { link, organization: inMail((await organizations.get(id))?.name ?? ""), ...(typeof by === "string" ? { inviter: by } : {}) });
+    await mails.send("invitation", email, {
+      link,
+      organization: inMail((await organizations.get(id))?.name ?? ""),
+      ...(typeof by === "string" ? { inviter: by } : {}),
+    });
     return json({ ...invitation, ...(settings.dev ? { dev_token: token } : {}) }, 201);
   };
 
   const invitations = async (context: RequestContext): Promise<Answer> => {
     const { id, role } = await membership(context);
-    if (role !== "owner" && role !== "admin") throw new PylonError("FORBIDDEN", "Only owners and admins of the organization see its invitations.");
+    if (role !== "owner" && role !== "admin")
+      throw new PylonError(
+        "FORBIDDEN",
+        "Only owners and admins of the organization see its invitations.",
+      );
     return json(await organizations.invitations(id));
   };
 
   const withdraw = async (context: RequestContext): Promise<Answer> => {
     const { id, userId } = await membership(context);
-    if (!(await organizations.withdraw(id, userId, context.param("invitation")))) throw new PylonError("NOT_FOUND", "There is no such invitation.");
+    if (!(await organizations.withdraw(id, userId, context.param("invitation"))))
+      throw new PylonError("NOT_FOUND", "There is no such invitation.");
     return json({ deleted: true });
   };
 
   const accept = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     const isVerified = await users.isVerified(user);
-    const joined = await organizations.accept(context.param("token"), user.id, isVerified ? String(user["email"]) : "");
+    const joined = await organizations.accept(
+      context.param("token"),
+      user.id,
+      isVerified ? String(user["email"]) : "",
+    );
     await record(context, "member.joined", joined.id);
     return json(joined);
   };
@@ -119,22 +145,37 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     const user = await ownUser(services, context);
     const input = await AuthInput.of(context);
     const tenantId = input.optionalText("org_id") ?? null;
-    const session = context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
-    if (session === null) throw new PylonError("AUTH_REQUIRED", "An organization is selected for a session.", { hint: "Sign in." });
+    const session =
+      context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
+    if (session === null)
+      throw new PylonError("AUTH_REQUIRED", "An organization is selected for a session.", {
+        hint: "Sign in.",
+      });
     const role = tenantId === null ? null : await organizations.role(tenantId, user.id);
     if (tenantId !== null && role === null) throw noOrganization();
     const roles = await tenants.select(session, tenantId, role);
     // Who was taken out meanwhile was not seen in this tenant yet.
-    if (tenantId !== null && (await organizations.role(tenantId, user.id)) !== role) await tenants.changed(user.id, tenantId, await organizations.role(tenantId, user.id));
-    // Not for all: a client that does not look for the new token would be signed out whenever its user changes the organization.
+    if (tenantId !== null && (await organizations.role(tenantId, user.id)) !== role)
+      await tenants.changed(user.id, tenantId, await organizations.role(tenantId, user.id));
+    // Not for all: a client that does not look for the new token would be signed out whenever its
+    // user changes the organization.
     if (!input.optionalFlag("rotate")) return json({ tenant_id: tenantId, roles });
-    return signedInAnswer(await services.signIn.refresh(session.id), 200, { tenant_id: tenantId, roles });
+    return signedInAnswer(await services.signIn.refresh(session.id), 200, {
+      tenant_id: tenantId,
+      roles,
+    });
   };
 
   const tenantAudit = async (context: RequestContext): Promise<Answer> => {
     const { tenantId, userId } = context.caller;
-    const role = tenantId === null || userId === null ? null : await organizations.role(tenantId, userId);
-    if (tenantId === null || (role !== "owner" && role !== "admin")) throw new PylonError("FORBIDDEN", "Only owners and admins of the selected organization see its log.", { hint: "POST /api/auth/select-org first." });
+    const role =
+      tenantId === null || userId === null ? null : await organizations.role(tenantId, userId);
+    if (tenantId === null || (role !== "owner" && role !== "admin"))
+      throw new PylonError(
+        "FORBIDDEN",
+        "Only owners and admins of the selected organization see its log.",
+        { hint: "POST /api/auth/select-org first." },
+      );
     return json(await audit.list({ tenantId }, AUDIT_MAX));
   };
 
@@ -149,11 +190,26 @@ export function organizationRoutes(services: AuthServices, organizations: Organi
     // Nobody becomes a member without a yes of their own.
     { method: "POST", path: `${orgs}/:id/members`, access: "signed-in", handle: invite },
     { method: "PATCH", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: setRole },
-    { method: "DELETE", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: removeMember },
+    {
+      method: "DELETE",
+      path: `${orgs}/:id/members/:user`,
+      access: "signed-in",
+      handle: removeMember,
+    },
     { method: "POST", path: `${orgs}/:id/invites`, access: "signed-in", handle: invite },
     { method: "GET", path: `${orgs}/:id/invites`, access: "signed-in", handle: invitations },
-    { method: "DELETE", path: `${orgs}/:id/invites/:invitation`, access: "signed-in", handle: withdraw },
-    { method: "POST", path: "/api/auth/invites/:token/accept", access: "signed-in", handle: accept },
+    {
+      method: "DELETE",
+      path: `${orgs}/:id/invites/:invitation`,
+      access: "signed-in",
+      handle: withdraw,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/invites/:token/accept",
+      access: "signed-in",
+      handle: accept,
+    },
     { method: "POST", path: "/api/auth/select-org", access: "signed-in", handle: select },
     { method: "GET", path: "/api/auth/audit/tenant", access: "signed-in", handle: tenantAudit },
   ];
@@ -166,15 +222,22 @@ function nameOf(input: AuthInput): string {
   throw new PylonError("INVALID_DATA", "A name is one line of text.", { field: "name" });
 }
 
-/** A name as it may stand in a mail that its reader did not ask for: one short line, in which mail programs find no address to link. */
+/**
+ * A name as it may stand in a mail that its reader did not ask for: one short line, in which mail
+ * programs find no address to link.
+ */
 function inMail(name: string): string {
   const line = name.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
-  const short = line.length > MAX_IN_MAIL ? `${line.slice(0, MAX_IN_MAIL).toWellFormed()}...` : line;
+  const short =
+    line.length > MAX_IN_MAIL ? `${line.slice(0, MAX_IN_MAIL).toWellFormed()}...` : line;
   return short.replaceAll(/[.:/@](?=\S)/g, "$&\u200B");
 }
 
 function roleOf(input: AuthInput, fallback?: string): string {
-  const role = fallback === undefined ? input.text("role", 64) : (input.optionalText("role", 64) ?? fallback);
+  const role =
+    fallback === undefined ? input.text("role", 64) : (input.optionalText("role", 64) ?? fallback);
   if (ROLE.test(role)) return role;
-  throw new PylonError("INVALID_DATA", "A role is a word of letters, digits, _ and -.", { field: "role" });
+  throw new PylonError("INVALID_DATA", "A role is a word of letters, digits, _ and -.", {
+    field: "role",
+  });
 }

@@ -35,8 +35,15 @@ export interface Invitation {
   readonly expires_at: string;
 }
 
-/** What became of somebody's place in an organization: the new role, or null for a place that is no more. */
-export type MembershipListener = (userId: string, organizationId: string, role: string | null) => Promise<void>;
+/**
+ * What became of somebody's place in an organization: the new role, or null for a place that is no
+ * more.
+ */
+export type MembershipListener = (
+  userId: string,
+  organizationId: string,
+  role: string | null,
+) => Promise<void>;
 
 /** Groups of users with roles. One of them can be a session's tenant. */
 export class Organizations {
@@ -65,9 +72,19 @@ export class Organizations {
 
   /** The organizations of a user, with its role in each. */
   async of(userId: string): Promise<(Organization & { readonly role: string })[]> {
-    const memberships = await this.#store.select({ entity: MEMBERS, where: fieldIs("userId", userId) });
-    const found = await Promise.all(memberships.map(async ({ organizationId, role }) => ({ row: await this.#store.get(ORGANIZATIONS, organizationId as string), role: role as string })));
-    return found.flatMap(({ row, role }) => (row === null ? [] : [{ ...toOrganization(row), role }]));
+    const memberships = await this.#store.select({
+      entity: MEMBERS,
+      where: fieldIs("userId", userId),
+    });
+    const found = await Promise.all(
+      memberships.map(async ({ organizationId, role }) => ({
+        row: await this.#store.get(ORGANIZATIONS, organizationId as string),
+        role: role as string,
+      })),
+    );
+    return found.flatMap(({ row, role }) =>
+      row === null ? [] : [{ ...toOrganization(row), role }],
+    );
   }
 
   async get(organizationId: string): Promise<Organization | null> {
@@ -77,13 +94,25 @@ export class Organizations {
 
   /** The user's role, or null for who is no member. */
   async role(organizationId: string, userId: string): Promise<string | null> {
-    return ((await this.#store.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as string | undefined) ?? null;
+    return (
+      ((await this.#store.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as
+        | string
+        | undefined) ?? null
+    );
   }
 
   /** The oldest first. */
   async members(organizationId: string): Promise<Member[]> {
-    const rows = await this.#store.select({ entity: MEMBERS, where: fieldIs("organizationId", organizationId), order: [{ field: "createdAt", direction: "asc" }] });
-    return rows.map((row) => ({ user_id: row["userId"] as string, role: row["role"] as string, created_at: row["createdAt"] as string }));
+    const rows = await this.#store.select({
+      entity: MEMBERS,
+      where: fieldIs("organizationId", organizationId),
+      order: [{ field: "createdAt", direction: "asc" }],
+    });
+    return rows.map((row) => ({
+      user_id: row["userId"] as string,
+      role: row["role"] as string,
+      created_at: row["createdAt"] as string,
+    }));
   }
 
   /** @throws PylonError FORBIDDEN */
@@ -94,11 +123,18 @@ export class Organizations {
     });
   }
 
-  /** Deletes the organization. The app's rows of this tenant are the app's to delete. @throws PylonError FORBIDDEN */
+  /**
+   * Deletes the organization. The app's rows of this tenant are the app's to delete.
+   *
+   * @throws PylonError FORBIDDEN
+   */
   async delete(organizationId: string, actorId: string): Promise<void> {
     const members = await this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "owner");
-      const rows = await tx.select({ entity: MEMBERS, where: fieldIs("organizationId", organizationId) });
+      const rows = await tx.select({
+        entity: MEMBERS,
+        where: fieldIs("organizationId", organizationId),
+      });
       await tx.deleteWhere(MEMBERS, fieldIs("organizationId", organizationId));
       await tx.deleteWhere(INVITATIONS, fieldIs("organizationId", organizationId));
       await tx.delete(ORGANIZATIONS, organizationId);
@@ -107,8 +143,15 @@ export class Organizations {
     for (const { userId } of members) await this.#onChange(userId as string, organizationId, null);
   }
 
-  /** @throws PylonError FORBIDDEN for who ranks below the member or the role, NOT_FOUND, LAST_OWNER */
-  async setRole(organizationId: string, actorId: string, userId: string, role: string): Promise<void> {
+  /**
+   * @throws PylonError FORBIDDEN for who ranks below the member or the role, NOT_FOUND, LAST_OWNER
+   */
+  async setRole(
+    organizationId: string,
+    actorId: string,
+    userId: string,
+    role: string,
+  ): Promise<void> {
     await this.#store.transact(async (tx) => {
       const before = await this.#requireAbove(tx, organizationId, actorId, userId, role);
       if (before === "owner" && role !== "owner") await this.#requireOtherOwner(tx, organizationId);
@@ -118,10 +161,17 @@ export class Organizations {
     await this.#onChange(userId, organizationId, role);
   }
 
-  /** Takes a member out; everybody may take themselves out. @throws PylonError FORBIDDEN, NOT_FOUND, LAST_OWNER */
+  /**
+   * Takes a member out; everybody may take themselves out.
+   *
+   * @throws PylonError FORBIDDEN, NOT_FOUND, LAST_OWNER
+   */
   async remove(organizationId: string, actorId: string, userId: string): Promise<void> {
     await this.#store.transact(async (tx) => {
-      const role = actorId === userId ? await this.#roleIn(tx, organizationId, userId) : await this.#requireAbove(tx, organizationId, actorId, userId);
+      const role =
+        actorId === userId
+          ? await this.#roleIn(tx, organizationId, userId)
+          : await this.#requireAbove(tx, organizationId, actorId, userId);
       if (role === null) throw noMember();
       if (role === "owner") await this.#requireOtherOwner(tx, organizationId);
       await tx.delete(MEMBERS, memberId(organizationId, userId));
@@ -141,14 +191,22 @@ export class Organizations {
   }
 
   /**
-   * Takes a user who is no more out of all organizations, within the transaction that deletes it. One that nobody else owns goes to whoever is
-   * there longest of those with the highest rank; one without other members is deleted.
+   * Takes a user who is no more out of all organizations, within the transaction that deletes it.
+   * One that nobody else owns goes to whoever is there longest of those with the highest rank; one
+   * without other members is deleted.
    */
   async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
-    for (const { id, organizationId, role } of await tx.select({ entity: MEMBERS, where: fieldIs("userId", userId) })) {
+    for (const { id, organizationId, role } of await tx.select({
+      entity: MEMBERS,
+      where: fieldIs("userId", userId),
+    })) {
       await tx.delete(MEMBERS, id);
       const ofIt = fieldIs("organizationId", organizationId as string);
-      const rest = await tx.select({ entity: MEMBERS, where: ofIt, order: [{ field: "createdAt", direction: "asc" }] });
+      const rest = await tx.select({
+        entity: MEMBERS,
+        where: ofIt,
+        order: [{ field: "createdAt", direction: "asc" }],
+      });
       const [heir] = rest.toSorted((a, b) => rank(b["role"] as string) - rank(a["role"] as string));
       if (heir === undefined) {
         await tx.deleteWhere(INVITATIONS, ofIt);
@@ -162,7 +220,12 @@ export class Organizations {
   }
 
   /** @returns the secret for the mail @throws PylonError FORBIDDEN */
-  async invite(organizationId: string, actorId: string, email: string, role: string): Promise<{ readonly token: string; readonly invitation: Invitation }> {
+  async invite(
+    organizationId: string,
+    actorId: string,
+    email: string,
+    role: string,
+  ): Promise<{ readonly token: string; readonly invitation: Invitation }> {
     const token = newToken(this.#platform);
     const row: StoredRow = {
       id: this.#newId(),
@@ -178,22 +241,35 @@ export class Organizations {
       const actor = await this.#requireRank(tx, organizationId, actorId, "admin");
       if (rank(role) > rank(actor)) throw tooHigh();
       // A second invitation takes the place of the first.
-      await tx.deleteWhere(INVITATIONS, and(fieldIs("organizationId", organizationId), fieldIs("email", email)));
+      await tx.deleteWhere(
+        INVITATIONS,
+        and(fieldIs("organizationId", organizationId), fieldIs("email", email)),
+      );
       await tx.insert(INVITATIONS, row);
     });
     return { token, invitation: toInvitation(row) };
   }
 
   async invitations(organizationId: string): Promise<Invitation[]> {
-    const rows = await this.#store.select({ entity: INVITATIONS, where: fieldIs("organizationId", organizationId) });
-    return rows.map(toInvitation).filter(({ expires_at: ends }) => Date.parse(ends) > this.#platform.now());
+    const rows = await this.#store.select({
+      entity: INVITATIONS,
+      where: fieldIs("organizationId", organizationId),
+    });
+    return rows
+      .map(toInvitation)
+      .filter(({ expires_at: ends }) => Date.parse(ends) > this.#platform.now());
   }
 
   /** @throws PylonError FORBIDDEN @returns whether it was there */
   async withdraw(organizationId: string, actorId: string, invitationId: string): Promise<boolean> {
     return this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "admin");
-      return (await tx.deleteWhere(INVITATIONS, and(fieldIs("id", invitationId), fieldIs("organizationId", organizationId)))) > 0;
+      return (
+        (await tx.deleteWhere(
+          INVITATIONS,
+          and(fieldIs("id", invitationId), fieldIs("organizationId", organizationId)),
+        )) > 0
+      );
     });
   }
 
@@ -201,17 +277,36 @@ export class Organizations {
    * Makes the user a member.
    *
    * @param email an address that the user has verified
-   * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, too old or somebody else's
+   * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, too old or somebody
+   *   else's
    */
-  async accept(token: string, userId: string, email: string): Promise<Organization & { readonly role: string }> {
-    const invalid = (): PylonError => new PylonError("INVALID_TOKEN", "This invitation is not for you, was used, or is too old.", { field: "token", hint: "Sign in with the address that was invited, and verify it." });
+  async accept(
+    token: string,
+    userId: string,
+    email: string,
+  ): Promise<Organization & { readonly role: string }> {
+    const invalid = (): PylonError =>
+      new PylonError("INVALID_TOKEN", "This invitation is not for you, was used, or is too old.", {
+        field: "token",
+        hint: "Sign in with the address that was invited, and verify it.",
+      });
     const joined = await this.#store.transact(async (tx) => {
-      const [row] = await tx.select({ entity: INVITATIONS, where: fieldIs("tokenHash", hashOf(token)), limit: 1 });
-      if (row === undefined || row["email"] !== email || Date.parse(row["expiresAt"] as string) <= this.#platform.now()) throw invalid();
+      const [row] = await tx.select({
+        entity: INVITATIONS,
+        where: fieldIs("tokenHash", hashOf(token)),
+        limit: 1,
+      });
+      if (
+        row === undefined ||
+        row["email"] !== email ||
+        Date.parse(row["expiresAt"] as string) <= this.#platform.now()
+      )
+        throw invalid();
       const organization = await tx.get(ORGANIZATIONS, row["organizationId"] as string);
       if (organization === null) throw invalid();
       const inviter = await this.#roleIn(tx, organization.id, row["invitedBy"] as string);
-      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row["role"] as string)) throw invalid();
+      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row["role"] as string))
+        throw invalid();
       await tx.delete(INVITATIONS, row.id);
       const known = await this.#roleIn(tx, organization.id, userId);
       const role = known ?? (row["role"] as string);
@@ -223,31 +318,65 @@ export class Organizations {
   }
 
   forgetExpired(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(INVITATIONS, fieldIsUpTo("expiresAt", this.#platform.now())));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(INVITATIONS, fieldIsUpTo("expiresAt", this.#platform.now())),
+    );
   }
 
   async #roleIn(reader: Reader, organizationId: string, userId: string): Promise<string | null> {
-    return ((await reader.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as string | undefined) ?? null;
+    return (
+      ((await reader.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as
+        | string
+        | undefined) ?? null
+    );
   }
 
   /** What a member promised to others, who then had it by a place that the member has no more. */
-  async #withdrawBy(tx: Transaction, organizationId: string, userId: string, rankNow: number): Promise<void> {
-    for (const { id, role } of await tx.select({ entity: INVITATIONS, where: and(fieldIs("organizationId", organizationId), fieldIs("invitedBy", userId)) })) {
+  async #withdrawBy(
+    tx: Transaction,
+    organizationId: string,
+    userId: string,
+    rankNow: number,
+  ): Promise<void> {
+    for (const { id, role } of await tx.select({
+      entity: INVITATIONS,
+      where: and(fieldIs("organizationId", organizationId), fieldIs("invitedBy", userId)),
+    })) {
       if (!mayInvite(rankNow, role as string)) await tx.delete(INVITATIONS, id);
     }
   }
 
   /** @returns the actor's role; an admin stands in for owners who are no more */
-  async #requireRank(tx: Transaction, organizationId: string, actorId: string, least: "admin" | "owner"): Promise<string> {
+  async #requireRank(
+    tx: Transaction,
+    organizationId: string,
+    actorId: string,
+    least: "admin" | "owner",
+  ): Promise<string> {
     const role = await this.#roleIn(tx, organizationId, actorId);
     if (role === null) throw noOrganization();
     if (role === "admin" && (await this.#owners(tx, organizationId)) === 0) return "owner";
-    if (rank(role) < rank(least)) throw new PylonError("FORBIDDEN", `Only ${least === "owner" ? "an owner" : "owners and admins"} of the organization may do this.`);
+    if (rank(role) < rank(least))
+      throw new PylonError(
+        "FORBIDDEN",
+        `Only ${least === "owner" ? "an owner" : "owners and admins"} of the organization may do this.`,
+      );
     return role;
   }
 
-  /** The actor manages the organization and ranks no lower than the member, nor than the role that is to be given. @returns the member's role */
-  async #requireAbove(tx: Transaction, organizationId: string, actorId: string, userId: string, role = "member"): Promise<string> {
+  /**
+   * The actor manages the organization and ranks no lower than the member, nor than the role that
+   * is to be given.
+   *
+   * @returns the member's role
+   */
+  async #requireAbove(
+    tx: Transaction,
+    organizationId: string,
+    actorId: string,
+    userId: string,
+    role = "member",
+  ): Promise<string> {
     const actor = await this.#requireRank(tx, organizationId, actorId, "admin");
     const before = await this.#roleIn(tx, organizationId, userId);
     if (before === null) throw noMember();
@@ -256,15 +385,27 @@ export class Organizations {
   }
 
   async #requireOtherOwner(tx: Transaction, organizationId: string): Promise<void> {
-    if ((await this.#owners(tx, organizationId)) < 2) throw new PylonError("LAST_OWNER", "An organization has one owner at least.", { hint: "Make another member the owner first, or delete the organization." });
+    if ((await this.#owners(tx, organizationId)) < 2)
+      throw new PylonError("LAST_OWNER", "An organization has one owner at least.", {
+        hint: "Make another member the owner first, or delete the organization.",
+      });
   }
 
   #owners(reader: Reader, organizationId: string): Promise<number> {
-    return reader.count(MEMBERS, and(fieldIs("organizationId", organizationId), fieldIs("role", "owner")));
+    return reader.count(
+      MEMBERS,
+      and(fieldIs("organizationId", organizationId), fieldIs("role", "owner")),
+    );
   }
 
   #memberRow(organizationId: string, userId: string, role: string): StoredRow {
-    return { id: memberId(organizationId, userId), organizationId, userId, role, createdAt: this.#at() };
+    return {
+      id: memberId(organizationId, userId),
+      organizationId,
+      userId,
+      role,
+      createdAt: this.#at(),
+    };
   }
 
   #at(): string {
@@ -274,7 +415,9 @@ export class Organizations {
 
 /** To who is no member an organization is not there. */
 export function noOrganization(): PylonError {
-  return new PylonError("NOT_FOUND", "There is no such organization, or you are no member.", { hint: "GET /api/auth/orgs lists yours." });
+  return new PylonError("NOT_FOUND", "There is no such organization, or you are no member.", {
+    hint: "GET /api/auth/orgs lists yours.",
+  });
 }
 
 function memberId(organizationId: string, userId: string): string {
@@ -294,7 +437,9 @@ function noMember(): PylonError {
 }
 
 function tooHigh(): PylonError {
-  return new PylonError("FORBIDDEN", "Nobody gives or takes a role that is above their own.", { field: "role" });
+  return new PylonError("FORBIDDEN", "Nobody gives or takes a role that is above their own.", {
+    field: "role",
+  });
 }
 
 function toOrganization(row: StoredRow): Organization {

@@ -1,4 +1,5 @@
-// The script of the pages under /auth: sends their forms to the API and shows what it answers. No framework, no build.
+// The script of the pages under /auth: sends their forms to the API and shows what it answers. No
+// framework, no build.
 // @ts-check
 "use strict";
 
@@ -9,7 +10,13 @@ const secret = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
 /** @param {string} method @param {string} path @param {unknown} [body] */
 async function call(method, path, body) {
-  const init = { method, credentials: /** @type {const} */ ("same-origin"), ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }) };
+  const init = {
+    method,
+    credentials: /** @type {const} */ ("same-origin"),
+    ...(body === undefined
+      ? {}
+      : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+  };
   const response = await fetch(`/api/auth${path}`, init).catch((cause) => {
     throw new Error("The server can't be reached. Try again.", { cause });
   });
@@ -27,9 +34,12 @@ function say(text, isError = false) {
 
 /** @param {string} name */
 function show(name) {
-  for (const part of document.querySelectorAll("[data-step]")) /** @type {HTMLElement} */ (part).hidden = part.getAttribute("data-step") !== name;
+  for (const part of document.querySelectorAll("[data-step]"))
+    /** @type {HTMLElement} */ (part).hidden = part.getAttribute("data-step") !== name;
   const step = document.querySelector(`[data-step="${name}"]`);
-  /** @type {HTMLElement | null} */ (step?.querySelector("input:not([type=hidden])") ?? null)?.focus();
+  /** @type {HTMLElement | null} */ (
+    step?.querySelector("input:not([type=hidden])") ?? null
+  )?.focus();
 }
 
 /** @param {string} id @param {(values: Record<string, string>) => Promise<void>} act */
@@ -37,14 +47,22 @@ function onSubmit(id, act) {
   const form = /** @type {HTMLFormElement | null} */ (document.getElementById(id));
   form?.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = /** @type {HTMLButtonElement} */ (form.querySelector("button[type=submit], button:not([type])"));
+    const button = /** @type {HTMLButtonElement} */ (
+      form.querySelector("button[type=submit], button:not([type])")
+    );
     button.disabled = true;
     say("");
-    for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+    for (const input of form.querySelectorAll("[aria-invalid]"))
+      input.removeAttribute("aria-invalid");
     try {
       await act(/** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form))));
     } catch (error) {
-      await refused(form, /** @type {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} */ (error));
+      await refused(
+        form,
+        /** @type {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} */ (
+          error
+        ),
+      );
     } finally {
       button.disabled = false;
     }
@@ -54,7 +72,10 @@ function onSubmit(id, act) {
 let mfaToken = "";
 let email = "";
 
-/** @param {HTMLFormElement} form @param {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} error */
+/**
+ * @param {HTMLFormElement} form
+ * @param {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} error
+ */
 async function refused(form, error) {
   if (error.code === "MFA_REQUIRED") {
     mfaToken = error.mfa_token ?? "";
@@ -66,7 +87,10 @@ async function refused(form, error) {
     field.setAttribute("aria-invalid", "true");
     field.focus();
   }
-  say(`${error.message}${error.code === "RATE_LIMITED" && error.hint !== undefined ? ` ${error.hint}` : ""}`, true);
+  say(
+    `${error.message}${error.code === "RATE_LIMITED" && error.hint !== undefined ? ` ${error.hint}` : ""}`,
+    true,
+  );
 }
 
 function done() {
@@ -81,7 +105,11 @@ onSubmit("send-code", async (values) => {
   email = values.email ?? "";
   const { dev_code: devCode } = await call("POST", "/magic/send", { email });
   show("code");
-  say(devCode === undefined ? `We sent a code to ${email}.` : "In dev mode the code is at /studio/mail.");
+  say(
+    devCode === undefined
+      ? `We sent a code to ${email}.`
+      : "In dev mode the code is at /studio/mail.",
+  );
 });
 onSubmit("code", async ({ code }) => {
   await call("POST", "/magic/verify", { email, code });
@@ -128,10 +156,15 @@ onSubmit("invitation", async () => {
 
 for (const button of document.querySelectorAll("[data-show]")) {
   button.addEventListener("click", () => {
-    const typed = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-step]:not([hidden]) [name=email]"))?.value ?? "";
+    const typed =
+      /** @type {HTMLInputElement | null} */ (
+        document.querySelector("[data-step]:not([hidden]) [name=email]")
+      )?.value ?? "";
     say("");
     show(button.getAttribute("data-show") ?? "");
-    const next = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-step]:not([hidden]) [name=email]"));
+    const next = /** @type {HTMLInputElement | null} */ (
+      document.querySelector("[data-step]:not([hidden]) [name=email]")
+    );
     if (next !== null && next.value === "") next.value = typed;
   });
 }
@@ -139,23 +172,40 @@ for (const button of document.querySelectorAll("[data-show]")) {
 document.getElementById("passkey")?.addEventListener("click", async () => {
   try {
     const options = await call("POST", "/passkey/login/begin", {});
-    const answer = /** @type {PublicKeyCredential | null} */ (await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
+    const answer = /** @type {PublicKeyCredential | null} */ (
+      await navigator.credentials.get({
+        publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+      })
+    );
     if (answer === null) return;
     await call("POST", "/passkey/login/finish", answer.toJSON());
     done();
   } catch (error) {
-    say(error instanceof DOMException ? "No passkey was used." : /** @type {Error} */ (error).message, true);
+    say(
+      error instanceof DOMException ? "No passkey was used." : /** @type {Error} */ (error).message,
+      true,
+    );
   }
 });
 document.getElementById("add-passkey")?.addEventListener("click", async () => {
   try {
     const options = await call("POST", "/passkey/register/begin", {});
-    const made = /** @type {PublicKeyCredential | null} */ (await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
+    const made = /** @type {PublicKeyCredential | null} */ (
+      await navigator.credentials.create({
+        publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
+      })
+    );
     if (made === null) return;
-    await call("POST", "/passkey/register/finish", { ...made.toJSON(), name: navigator.platform || "Passkey" });
+    await call("POST", "/passkey/register/finish", {
+      ...made.toJSON(),
+      name: navigator.platform || "Passkey",
+    });
     say("The passkey is added.");
   } catch (error) {
-    say(error instanceof DOMException ? "No passkey was made." : /** @type {Error} */ (error).message, true);
+    say(
+      error instanceof DOMException ? "No passkey was made." : /** @type {Error} */ (error).message,
+      true,
+    );
   }
 });
 document.getElementById("sign-out")?.addEventListener("click", async () => {
@@ -163,7 +213,8 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
     await call("DELETE", "/session");
   } catch (error) {
     // What the server refuses to end is no session any more; what it did not hear of is one still.
-    if (/** @type {Error & {code?: string}} */ (error).code === undefined) return say(/** @type {Error} */ (error).message, true);
+    if (/** @type {Error & {code?: string}} */ (error).code === undefined)
+      return say(/** @type {Error} */ (error).message, true);
   }
   location.assign("/auth/sign-in");
 });
@@ -186,7 +237,10 @@ async function loadAccount() {
   const who = document.getElementById("who");
   if (who === null) return;
   const { session, user } = await call("GET", "/session");
-  if (session.user_id === null || session.is_guest === true) return location.assign(`/auth/sign-in?redirect=${encodeURIComponent(location.pathname + location.search)}`);
+  if (session.user_id === null || session.is_guest === true)
+    return location.assign(
+      `/auth/sign-in?redirect=${encodeURIComponent(location.pathname + location.search)}`,
+    );
   who.textContent = user?.email ?? session.user_id;
   await loadDevices();
 }
@@ -211,7 +265,9 @@ async function loadDevices() {
         end.textContent = "Sign out";
         end.setAttribute("aria-label", `Sign out ${nameOf(device)}`);
         end.addEventListener("click", async () => {
-          await call("DELETE", `/sessions/${encodeURIComponent(id)}`).catch((error) => say(error.message, true));
+          await call("DELETE", `/sessions/${encodeURIComponent(id)}`).catch((error) =>
+            say(error.message, true),
+          );
           await loadDevices();
         });
         item.append(end);
@@ -225,10 +281,17 @@ async function loadDevices() {
 function nameOf(agent) {
   const browser = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "";
   const system = /iPhone|iPad|Android|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
-  return [{ Edg: "Edge", OPR: "Opera" }[browser] ?? browser, system].filter(Boolean).join(" on ") || agent.slice(0, 40) || "Unknown device";
+  return (
+    [{ Edg: "Edge", OPR: "Opera" }[browser] ?? browser, system].filter(Boolean).join(" on ") ||
+    agent.slice(0, 40) ||
+    "Unknown device"
+  );
 }
 
-/** A sign-in with an account elsewhere that came back here waits for the second factor, or has failed. */
+/**
+ * A sign-in with an account elsewhere that came back here waits for the second factor, or has
+ * failed.
+ */
 async function takeUp() {
   const params = new URLSearchParams(location.search);
   const failed = params.get("oauth_error");
@@ -242,7 +305,11 @@ async function takeUp() {
 }
 
 takeUp().catch((error) => say(error.message, true));
-if (secret === "" && (document.getElementById("reset") ?? document.getElementById("invitation")) !== null) say("This link is not complete. Open it from the mail again.", true);
+if (
+  secret === "" &&
+  (document.getElementById("reset") ?? document.getElementById("invitation")) !== null
+)
+  say("This link is not complete. Open it from the mail again.", true);
 // The secret is not left where the history shows it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
 void loadProviders();

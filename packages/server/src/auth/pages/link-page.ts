@@ -8,7 +8,10 @@ export interface LinkPage {
   readonly callback: string;
 }
 
-/** Asks whoever opened a link in a mail, in another browser than the one that asked for it, whether to sign in. No script is needed. */
+/**
+ * Asks whoever opened a link in a mail, in another browser than the one that asked for it, whether
+ * to sign in. No script is needed.
+ */
 export function linkPage({ appName, email, token, callback }: LinkPage): Response {
   const html = `<!doctype html>
 <html lang="en">

@@ -51,9 +51,17 @@ export type PageName = keyof typeof PAGES;
  * @param redirect where a sign-in, and the way back from the account, lead to; checked before
  * @param problem why a sign-in that came back here has failed; null where none has
  */
-export function pageHtml(name: PageName, appName: string, redirect: string, problem: string | null): string {
+export function pageHtml(
+  name: PageName,
+  appName: string,
+  redirect: string,
+  problem: string | null,
+): string {
   const { title, body } = PAGES[name];
-  const wayBack = name === "account" ? `<nav><a href="${escapeHtml(redirect)}">Back to ${escapeHtml(appName)}</a></nav>` : "";
+  const wayBack =
+    name === "account"
+      ? `<nav><a href="${escapeHtml(redirect)}">Back to ${escapeHtml(appName)}</a></nav>`
+      : "";
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer"><title>${escapeHtml(title)} - ${escapeHtml(appName)}</title><link rel="stylesheet" href="/auth/assets/auth.css"><script type="module" src="/auth/assets/auth.js"></script></head>

@@ -30,40 +30,69 @@ export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route
     const publicUrl = settings.origins.publicUrl(request);
     const id = new URL(publicUrl).hostname;
     const origin = request.headers.get("origin");
-    // A page of a trusted origin under the same host, such as app.example.com for example.com, may use the passkey too.
-    const isOwnPage = origin !== null && settings.origins.mayUseCookie(request) && isUnder(new URL(origin).hostname, id);
+    // A page of a trusted origin under the same host, such as app.example.com for example.com, may
+    // use the passkey too.
+    const isOwnPage =
+      origin !== null &&
+      settings.origins.mayUseCookie(request) &&
+      isUnder(new URL(origin).hostname, id);
     return { id, name: settings.appName(), origins: isOwnPage ? [publicUrl, origin] : [publicUrl] };
   };
 
-  const begin = async (options: { readonly challenge: string }, userId: string | null): Promise<Answer> => {
+  const begin = async (
+    options: { readonly challenge: string },
+    userId: string | null,
+  ): Promise<Answer> => {
     const ceremony: Ceremony = { challenge: options.challenge, userId };
     const token = await tokens.issue(PURPOSE, ceremony, CHALLENGE_MS);
-    return new JsonAnswer(options, 200, { "Set-Cookie": [cookie.other(COOKIE, token, CHALLENGE_MS)] });
+    return new JsonAnswer(options, 200, {
+      "Set-Cookie": [cookie.other(COOKIE, token, CHALLENGE_MS)],
+    });
   };
 
   /** @throws PylonError INVALID_PASSKEY when this browser began nothing, or something else */
-  const ceremonyOf = async ({ request }: RequestContext, userId: string | null): Promise<Ceremony> => {
+  const ceremonyOf = async (
+    { request }: RequestContext,
+    userId: string | null,
+  ): Promise<Ceremony> => {
     const token = cookie.readOther(request.headers, COOKIE);
-    const ceremony = token === null ? null : ((await tokens.take(PURPOSE, token)) as Ceremony | null);
-    if (ceremony === null || ceremony.userId !== userId) throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", { hint: "Begin again." });
+    const ceremony =
+      token === null ? null : ((await tokens.take(PURPOSE, token)) as Ceremony | null);
+    if (ceremony === null || ceremony.userId !== userId)
+      throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", {
+        hint: "Begin again.",
+      });
     return ceremony;
   };
 
   const beginRegistration = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     await requireFresh(services, context);
-    if ((await passkeys.list(user.id)).length >= MAX_KEYS) throw new PylonError("CONFLICT", `You have ${MAX_KEYS} passkeys.`, { hint: "Delete some." });
+    if ((await passkeys.list(user.id)).length >= MAX_KEYS)
+      throw new PylonError("CONFLICT", `You have ${MAX_KEYS} passkeys.`, { hint: "Delete some." });
     const name = typeof user["email"] === "string" ? user["email"] : user.id;
-    return begin(await passkeys.registrationOptions(partyOf(context), { id: user.id, name }), user.id);
+    return begin(
+      await passkeys.registrationOptions(partyOf(context), { id: user.id, name }),
+      user.id,
+    );
   };
 
   const finishRegistration = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     const input = await AuthInput.of(context);
     const { challenge } = await ceremonyOf(context, user.id);
-    const info = await passkeys.register(partyOf(context), user.id, challenge, input.raw, input.optionalText("name", 200) ?? "Passkey");
+    const info = await passkeys.register(
+      partyOf(context),
+      user.id,
+      challenge,
+      input.raw,
+      input.optionalText("name", 200) ?? "Passkey",
+    );
     await audit.record(context, "passkey.added");
-    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice: "A passkey was added to your account." });
+    if (typeof user["email"] === "string")
+      mails.sendSoon("security-notice", user["email"], {
+        notice: "A passkey was added to your account.",
+      });
     return json(info);
   };
 
@@ -80,26 +109,55 @@ export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route
     const epoch = owner === null ? undefined : await sessions.epochOf(owner);
     const userId = await passkeys.authenticate(partyOf(context), challenge, input.raw);
     // The device has verified its user: that is something they have and something they know or are.
-    return signedInAnswer(await signIn.complete(context, { userId, method: "passkey", isStrong: true, ...(epoch === undefined ? {} : { epoch }) }));
+    return signedInAnswer(
+      await signIn.complete(context, {
+        userId,
+        method: "passkey",
+        isStrong: true,
+        ...(epoch === undefined ? {} : { epoch }),
+      }),
+    );
   };
 
-  const list = async (context: RequestContext): Promise<Answer> => json(await passkeys.list((await ownUser(services, context)).id));
+  const list = async (context: RequestContext): Promise<Answer> =>
+    json(await passkeys.list((await ownUser(services, context)).id));
 
   const remove = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
     await requireFresh(services, context);
-    if (!(await passkeys.end(user.id, context.param("id")))) throw new PylonError("NOT_FOUND", "You have no such passkey.", { hint: "GET /api/auth/passkey/keys lists them." });
+    if (!(await passkeys.end(user.id, context.param("id"))))
+      throw new PylonError("NOT_FOUND", "You have no such passkey.", {
+        hint: "GET /api/auth/passkey/keys lists them.",
+      });
     await audit.record(context, "passkey.deleted");
-    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice: "A passkey was removed from your account." });
+    if (typeof user["email"] === "string")
+      mails.sendSoon("security-notice", user["email"], {
+        notice: "A passkey was removed from your account.",
+      });
     return json({ deleted: true });
   };
 
   const path = "/api/auth/passkey";
   return [
-    { method: "POST", path: `${path}/register/begin`, access: "signed-in", handle: beginRegistration },
-    { method: "POST", path: `${path}/register/finish`, access: "signed-in", handle: finishRegistration },
+    {
+      method: "POST",
+      path: `${path}/register/begin`,
+      access: "signed-in",
+      handle: beginRegistration,
+    },
+    {
+      method: "POST",
+      path: `${path}/register/finish`,
+      access: "signed-in",
+      handle: finishRegistration,
+    },
     { method: "POST", path: `${path}/login/begin`, access: "anyone", handle: beginLogin },
-    { method: "POST", path: `${path}/login/finish`, access: "anyone", handle: (context) => services.outcomes.of(() => finishLogin(context)) },
+    {
+      method: "POST",
+      path: `${path}/login/finish`,
+      access: "anyone",
+      handle: (context) => services.outcomes.of(() => finishLogin(context)),
+    },
     { method: "GET", path: `${path}/keys`, access: "signed-in", handle: list },
     { method: "DELETE", path: `${path}/keys/:id`, access: "signed-in", handle: remove },
   ];

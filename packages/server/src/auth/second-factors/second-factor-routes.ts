@@ -14,11 +14,16 @@ import type { TrustedDevices } from "./trusted-devices.ts";
 const PER_USER = { max: 5, windowSeconds: 10 * 60 };
 
 /** Authenticator apps, backup codes and trusted devices. */
-export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, devices: TrustedDevices): Route[] {
+export function secondFactorRoutes(
+  services: AuthServices,
+  totp: TotpFactors,
+  devices: TrustedDevices,
+): Route[] {
   const { attempts, audit, mails, settings, signIn } = services;
 
   const notify = (user: StoredRow, notice: string): void => {
-    if (typeof user["email"] === "string") mails.sendSoon("security-notice", user["email"], { notice });
+    if (typeof user["email"] === "string")
+      mails.sendSoon("security-notice", user["email"], { notice });
   };
 
   /** A code of the app, or a backup code. @throws PylonError INVALID_CODE, RATE_LIMITED */
@@ -27,7 +32,9 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     if (!(await totp.useCode(userId, code))) {
       if (!(await totp.isOn(userId)) || !(await totp.useBackupCode(userId, code))) {
         await audit.record(context, "second-factor.refused", { userId });
-        throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", { field: "code" });
+        throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", {
+          field: "code",
+        });
       }
       await audit.record(context, "backup-code.used", { userId });
       const user = await services.users.get(userId);
@@ -40,7 +47,11 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     const user = await ownUser(services, context);
     // Else a stolen session could lock the owner out for good.
     await requireOwner(services, context, await AuthInput.of(context), user);
-    const { secret, url } = await totp.enroll(user.id, typeof user["email"] === "string" ? user["email"] : user.id, settings.appName());
+    const { secret, url } = await totp.enroll(
+      user.id,
+      typeof user["email"] === "string" ? user["email"] : user.id,
+      settings.appName(),
+    );
     return json({ secret, otpauth_url: url });
   };
 
@@ -48,7 +59,10 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     const input = await AuthInput.of(context);
     const code = input.text("code", 64);
     const mfaToken = input.optionalText("mfa_token");
-    if (mfaToken !== undefined) return services.outcomes.of(() => resume(context, mfaToken, code, input.optionalFlag("trust_device")));
+    if (mfaToken !== undefined)
+      return services.outcomes.of(() =>
+        resume(context, mfaToken, code, input.optionalFlag("trust_device")),
+      );
     const user = await ownUser(services, context);
     const wasOn = await totp.isOn(user.id);
     await useCode(context, user.id, code);
@@ -59,13 +73,25 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     return json({ enabled: true, backup_codes: codes });
   };
 
-  const resume = async (context: RequestContext, mfaToken: string, code: string, trustsDevice: boolean): Promise<Answer> => {
+  const resume = async (
+    context: RequestContext,
+    mfaToken: string,
+    code: string,
+    trustsDevice: boolean,
+  ): Promise<Answer> => {
     const userId = await signIn.pendingUser(mfaToken);
-    if (userId === null) throw new PylonError("INVALID_TOKEN", "This sign-in is over.", { field: "mfa_token", hint: "Sign in again." });
+    if (userId === null)
+      throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
+        field: "mfa_token",
+        hint: "Sign in again.",
+      });
     await useCode(context, userId, code);
     const signedIn = await signIn.resume(context, mfaToken, { isTrustedDevice: trustsDevice });
     if (!trustsDevice) return signedInAnswer(signedIn);
-    return signedInAnswer({ ...signedIn, cookies: [...signedIn.cookies, await devices.trust(context, userId)] });
+    return signedInAnswer({
+      ...signedIn,
+      cookies: [...signedIn.cookies, await devices.trust(context, userId)],
+    });
   };
 
   const disable = async (context: RequestContext): Promise<Answer> => {
@@ -80,13 +106,17 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
 
   const regenerate = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
-    if (!(await totp.isOn(user.id))) throw new PylonError("CONFLICT", "This user has no authenticator app.", { hint: "Enroll one first." });
+    if (!(await totp.isOn(user.id)))
+      throw new PylonError("CONFLICT", "This user has no authenticator app.", {
+        hint: "Enroll one first.",
+      });
     await useCode(context, user.id, (await AuthInput.of(context)).text("code", 64));
     await audit.record(context, "backup-codes.renewed");
     return json({ backup_codes: await totp.renewBackupCodes(user.id) });
   };
 
-  const listDevices = async (context: RequestContext): Promise<Answer> => json(await devices.list((await ownUser(services, context)).id));
+  const listDevices = async (context: RequestContext): Promise<Answer> =>
+    json(await devices.list((await ownUser(services, context)).id));
 
   const endDevices = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
@@ -97,7 +127,10 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
 
   const endDevice = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
-    if (!(await devices.end(user.id, context.param("id")))) throw new PylonError("NOT_FOUND", "You trust no such device.", { hint: "GET /api/auth/trusted-devices lists them." });
+    if (!(await devices.end(user.id, context.param("id"))))
+      throw new PylonError("NOT_FOUND", "You trust no such device.", {
+        hint: "GET /api/auth/trusted-devices lists them.",
+      });
     return json({ revoked: true });
   };
 
@@ -105,9 +138,24 @@ export function secondFactorRoutes(services: AuthServices, totp: TotpFactors, de
     { method: "POST", path: "/api/auth/totp/enroll", access: "signed-in", handle: enroll },
     { method: "POST", path: "/api/auth/totp/verify", access: "anyone", handle: verify },
     { method: "POST", path: "/api/auth/totp/disable", access: "signed-in", handle: disable },
-    { method: "POST", path: "/api/auth/totp/backup-codes/regenerate", access: "signed-in", handle: regenerate },
+    {
+      method: "POST",
+      path: "/api/auth/totp/backup-codes/regenerate",
+      access: "signed-in",
+      handle: regenerate,
+    },
     { method: "GET", path: "/api/auth/trusted-devices", access: "signed-in", handle: listDevices },
-    { method: "DELETE", path: "/api/auth/trusted-devices", access: "signed-in", handle: endDevices },
-    { method: "DELETE", path: "/api/auth/trusted-devices/:id", access: "signed-in", handle: endDevice },
+    {
+      method: "DELETE",
+      path: "/api/auth/trusted-devices",
+      access: "signed-in",
+      handle: endDevices,
+    },
+    {
+      method: "DELETE",
+      path: "/api/auth/trusted-devices/:id",
+      access: "signed-in",
+      handle: endDevice,
+    },
   ];
 }

@@ -19,7 +19,10 @@ export interface TrustedDevice {
   readonly expires_at: string;
 }
 
-/** Browsers that a user said to trust: there a sign-in asks for no second factor. Each holds a token in a cookie of its own. */
+/**
+ * Browsers that a user said to trust: there a sign-in asks for no second factor. Each holds a token
+ * in a cookie of its own.
+ */
 export class TrustedDevices {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -35,7 +38,13 @@ export class TrustedDevices {
   async trust(context: RequestContext, userId: string): Promise<string> {
     const token = newToken(this.#platform);
     const now = this.#platform.now();
-    const row = { id: hashOf(token), userId, device: deviceOf(context), createdAt: new Date(now).toISOString(), expiresAt: new Date(now + LIFETIME_MS).toISOString() };
+    const row = {
+      id: hashOf(token),
+      userId,
+      device: deviceOf(context),
+      createdAt: new Date(now).toISOString(),
+      expiresAt: new Date(now + LIFETIME_MS).toISOString(),
+    };
     await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
     return this.#cookie.other(COOKIE, token, LIFETIME_MS);
   }
@@ -43,18 +52,30 @@ export class TrustedDevices {
   async isTrusted(context: RequestContext, userId: string): Promise<boolean> {
     const token = this.#cookie.readOther(context.request.headers, COOKIE);
     const row = token === null ? null : await this.#store.get(TABLE, hashOf(token));
-    return row !== null && row["userId"] === userId && Date.parse(row["expiresAt"] as string) > this.#platform.now();
+    return (
+      row !== null &&
+      row["userId"] === userId &&
+      Date.parse(row["expiresAt"] as string) > this.#platform.now()
+    );
   }
 
   async list(userId: string): Promise<TrustedDevice[]> {
     const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
     // The row's id is the hash of a secret of 256 bits: it opens nothing.
-    return rows.map((row) => ({ id: row.id, device: row["device"] as string, created_at: row["createdAt"] as string, expires_at: row["expiresAt"] as string }));
+    return rows.map((row) => ({
+      id: row.id,
+      device: row["device"] as string,
+      created_at: row["createdAt"] as string,
+      expires_at: row["expiresAt"] as string,
+    }));
   }
 
   /** @returns whether it was there */
   end(userId: string, id: string): Promise<boolean> {
-    return this.#store.transact(async (tx) => (await tx.get(TABLE, id))?.["userId"] === userId && tx.delete(TABLE, id), SINGLE_ROW);
+    return this.#store.transact(
+      async (tx) => (await tx.get(TABLE, id))?.["userId"] === userId && tx.delete(TABLE, id),
+      SINGLE_ROW,
+    );
   }
 
   async forget(userId: string): Promise<void> {
@@ -62,6 +83,8 @@ export class TrustedDevices {
   }
 
   forgetExpired(): Promise<number> {
-    return this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+    );
   }
 }

@@ -13,7 +13,10 @@ export interface Backend {
   stop(): Promise<void>;
 }
 
-export const BACKENDS: Readonly<Record<Backend["kind"], () => Promise<Backend>>> = { local: startLocal, s3: startS3 };
+export const BACKENDS: Readonly<Record<Backend["kind"], () => Promise<Backend>>> = {
+  local: startLocal,
+  s3: startS3,
+};
 
 function startLocal(): Promise<Backend> {
   const dir = mkdtempSync(join(tmpdir(), "pylon-files-"));
@@ -27,9 +30,17 @@ function startLocal(): Promise<Backend> {
 
 export async function startS3(): Promise<Backend & { readonly endpoint: string }> {
   const server = await S3Server.start();
-  return { kind: "s3", endpoint: server.endpoint, env: server.env, count: () => Promise.resolve(server.count()), stop: () => server.stop() };
+  return {
+    kind: "s3",
+    endpoint: server.endpoint,
+    env: server.env,
+    count: () => Promise.resolve(server.count()),
+    stop: () => server.stop(),
+  };
 }
 
 function filesIn(dir: string): string[] {
-  return readdirSync(dir, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []));
+  return readdirSync(dir, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+  );
 }

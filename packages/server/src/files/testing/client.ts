@@ -20,20 +20,44 @@ export class FileClient extends TestClient {
     return this.token === null ? {} : { Authorization: `Bearer ${this.token}` };
   }
 
-  async upload(content: BodyInit, headers: Readonly<Record<string, string>> = {}, query = ""): Promise<Uploaded> {
-    const response = await fetch(`${this.url}/api/files/upload${query}`, { method: "POST", headers: { ...this.authorization, ...headers }, body: content });
-    return toUploaded(response.status, (await response.json()) as Readonly<Record<string, unknown>>);
+  async upload(
+    content: BodyInit,
+    headers: Readonly<Record<string, string>> = {},
+    query = "",
+  ): Promise<Uploaded> {
+    const response = await fetch(`${this.url}/api/files/upload${query}`, {
+      method: "POST",
+      headers: { ...this.authorization, ...headers },
+      body: content,
+    });
+    return toUploaded(
+      response.status,
+      (await response.json()) as Readonly<Record<string, unknown>>,
+    );
   }
 
   /** @returns the id of an image that is there */
   async image(query = ""): Promise<string> {
-    const { status, id, code } = await this.upload(PNG, { "Content-Type": "image/png", "X-Filename": "pixel.png" }, query);
+    const { status, id, code } = await this.upload(
+      PNG,
+      { "Content-Type": "image/png", "X-Filename": "pixel.png" },
+      query,
+    );
     if (status !== 201) throw new Error(`The upload was answered ${status} ${code ?? ""}.`);
     return id;
   }
 
-  download(id: string, headers: Readonly<Record<string, string>> = {}, query = "", method = "GET"): Promise<Response> {
-    return fetch(`${this.url}/api/files/${id}${query}`, { method, headers: { ...this.authorization, ...headers }, redirect: "manual" });
+  download(
+    id: string,
+    headers: Readonly<Record<string, string>> = {},
+    query = "",
+    method = "GET",
+  ): Promise<Response> {
+    return fetch(`${this.url}/api/files/${id}${query}`, {
+      method,
+      headers: { ...this.authorization, ...headers },
+      redirect: "manual",
+    });
   }
 
   async statusOf(id: string): Promise<number> {
@@ -44,7 +68,9 @@ export class FileClient extends TestClient {
 }
 
 /** The beginning of a PNG, with bytes that are no UTF-8. */
-export const PNG = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 255, 254, 0xc3, 0x28]);
+export const PNG = new Uint8Array([
+  0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 255, 254, 0xc3, 0x28,
+]);
 
 function toUploaded(status: number, body: Readonly<Record<string, unknown>>): Uploaded {
   const error = body["error"] as { code?: string; field?: string } | undefined;

@@ -2,8 +2,19 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createServer, loadConfig } from "@pylonsync/server";
 
 // Serves an app in a process of its own, and prints where.
-const app = buildManifest({ name: "memory", version: "1.0.0", entities: [entity("Note", { text: field.string() })] });
-const loaded = { dir: ".", manifest: JSON.parse(JSON.stringify(app)) as unknown, manifestModule: app, functions: new Map(), web: null, diagnostics: [] };
+const app = buildManifest({
+  name: "memory",
+  version: "1.0.0",
+  entities: [entity("Note", { text: field.string() })],
+});
+const loaded = {
+  dir: ".",
+  manifest: JSON.parse(JSON.stringify(app)) as unknown,
+  manifestModule: app,
+  functions: new Map(),
+  web: null,
+  diagnostics: [],
+};
 // oxlint-disable-next-line node/no-process-env -- it is a program, not a part of the library
 const { env } = process;
 const server = createServer({ app: loaded, config: loadConfig(env), env });

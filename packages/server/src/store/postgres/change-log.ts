@@ -1,4 +1,11 @@
-import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange, type StoredRow, type Value } from "../store.ts";
+import {
+  NEW_LOG_GAP,
+  type ChangeRecord,
+  type LogBounds,
+  type NewChange,
+  type StoredRow,
+  type Value,
+} from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 /** Unnumbered changes that one step numbers at most. */
@@ -10,13 +17,15 @@ export const CHANNEL = "pylon_changes";
 /**
  * The change log, numbered in commit order.
  *
- * A sequence would number a change when it is written: 7 can commit after 8 was read, and a reader that went on from 8 never sees 7. So a
- * transaction writes its changes without a number, and a step after its commit numbers them. Such steps take turns by the lock on
+ * A sequence would number a change when it is written: 7 can commit after 8 was read, and a reader
+ * that went on from 8 never sees 7. So a transaction writes its changes without a number, and a
+ * step after its commit numbers them. Such steps take turns by the lock on
  * `_pylon_log`'s one row, and each numbers what it sees: whatever commits later gets a later number, so no number ever appears below one that
  * was read. An open transaction holds nobody up.
  *
- * Within one step the order is that of transaction ids. A transaction takes its id with its first write, after its snapshot; one that builds on
- * another sees it in that snapshot, so its id is greater, and the order is one in which the changes could have happened.
+ * Within one step the order is that of transaction ids. A transaction takes its id with its first
+ * write, after its snapshot; one that builds on another sees it in that snapshot, so its id is
+ * greater, and the order is one in which the changes could have happened.
  *
  * `numbered_below` only bounds the search: all transactions below it had ended when the last step looked.
  */
@@ -30,7 +39,8 @@ export const CHANGE_LOG_DDL: readonly string[] = [
      row_id TEXT NOT NULL, kind TEXT NOT NULL, before TEXT, after TEXT, at BIGINT NOT NULL)`,
   `CREATE UNIQUE INDEX IF NOT EXISTS "_pylon_changes_seq" ON "_pylon_changes" (seq)`,
   `CREATE INDEX IF NOT EXISTS "_pylon_changes_unnumbered" ON "_pylon_changes" (xid, id) WHERE seq IS NULL`,
-  // Each statement of the function must see what was committed before it, also while it waited for the lock.
+  // Each statement of the function must see what was committed before it, also while it waited for
+  // the lock.
   `CREATE OR REPLACE FUNCTION "_pylon_number_changes"() RETURNS VOID LANGUAGE plpgsql VOLATILE AS $$
    DECLARE
      log "_pylon_log";
@@ -78,7 +88,10 @@ export const NUMBER_AND_READ = `SELECT * FROM "_pylon_changes_after"($1, $2)`;
 export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2`;
 /** Numbers what was committed, and answers where the log is. */
 export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
-/** Raises the floor first: who reads below it from then on is told to resync. The newest change stays. */
+/**
+ * Raises the floor first: who reads below it from then on is told to resync. The newest change
+ * stays.
+ */
 export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1) RETURNING floor`;
 export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
 
@@ -90,8 +103,8 @@ export const FORGET_DELETED = `
     AND (change.after IS NOT NULL OR change.before::jsonb ?| $4::text[])`;
 
 /**
- * A database that was copied into another cluster counts transactions anew, so what the log knows of them is void too. All changes are
- * forgotten, those without a number included.
+ * A database that was copied into another cluster counts transactions anew, so what the log knows
+ * of them is void too. All changes are forgotten, those without a number included.
  */
 export const RENEW_LOG = [
   `DELETE FROM "_pylon_changes"`,
@@ -104,12 +117,28 @@ const APPEND_MANY = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before,
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS change (entity, row_id, kind, before, after, at, place)
   ORDER BY place RETURNING id, xid::text AS xid`;
 
-/** The statement that appends the changes, in order, and answers the id of each and of the transaction. */
-export function appendStatement(changes: readonly NewChange[]): { readonly text: string; readonly params: readonly (Value | readonly Value[])[] } {
-  const rows = changes.map(({ entity, rowId, kind, before, after, at }): Value[] => [entity, rowId, kind, toJson(before), toJson(after), at]);
+/**
+ * The statement that appends the changes, in order, and answers the id of each and of the
+ * transaction.
+ */
+export function appendStatement(changes: readonly NewChange[]): {
+  readonly text: string;
+  readonly params: readonly (Value | readonly Value[])[];
+} {
+  const rows = changes.map(({ entity, rowId, kind, before, after, at }): Value[] => [
+    entity,
+    rowId,
+    kind,
+    toJson(before),
+    toJson(after),
+    at,
+  ]);
   const [first] = rows;
   if (rows.length === 1 && first !== undefined) return { text: APPEND_ONE, params: first };
-  return { text: APPEND_MANY, params: (first ?? []).map((_, column) => rows.map((row) => row[column] ?? null)) };
+  return {
+    text: APPEND_MANY,
+    params: (first ?? []).map((_, column) => rows.map((row) => row[column] ?? null)),
+  };
 }
 
 export function toChange(row: ColumnRow): ChangeRecord {
@@ -125,7 +154,11 @@ export function toChange(row: ColumnRow): ChangeRecord {
 }
 
 export function toBounds(row: ColumnRow): LogBounds {
-  return { epoch: row["epoch"] as string, head: row["head"] as number, floor: row["floor"] as number };
+  return {
+    epoch: row["epoch"] as string,
+    head: row["head"] as number,
+    floor: row["floor"] as number,
+  };
 }
 
 function toJson(row: StoredRow | null): string | null {

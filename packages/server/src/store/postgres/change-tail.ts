@@ -10,7 +10,10 @@ const TAIL: Operation = { requestId: null, where: "change log", span: null };
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
 const PAGE = 1000;
-/** How often the log is looked at when nothing woke us: notifications can be lost, and poolers do not carry them. */
+/**
+ * How often the log is looked at when nothing woke us: notifications can be lost, and poolers do
+ * not carry them.
+ */
 const POLL_MS = 500;
 
 export interface ChangeTailOptions {
@@ -21,9 +24,11 @@ export interface ChangeTailOptions {
 }
 
 /**
- * Follows the change log: numbers what was committed, reads what is new, hands it on in order, each change once.
+ * Follows the change log: numbers what was committed, reads what is new, hands it on in order, each
+ * change once.
  *
- * It runs when a transaction of this process commits, when another replica's numbering step says so (LISTEN), and now and then anyway.
+ * It runs when a transaction of this process commits, when another replica's numbering step says so
+ * (LISTEN), and now and then anyway.
  */
 export class ChangeTail {
   readonly #pool: ConnectionPool;
@@ -117,7 +122,11 @@ export class ChangeTail {
   /** Listens for as long as the tail is open, on one connection after the other. */
   async #listen(): Promise<void> {
     for (let attempt = 0; !this.#isClosed; attempt += 1) {
-      const client = new Client({ ...this.#options.connection, application_name: "pylon listen", keepAlive: true });
+      const client = new Client({
+        ...this.#options.connection,
+        application_name: "pylon listen",
+        keepAlive: true,
+      });
       const gone = new Promise<void>((resolve) => {
         client.on("error", () => resolve());
         client.on("end", () => resolve());

@@ -4,7 +4,10 @@ import type { ColumnRow } from "./connection.ts";
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
 
-/** How values arrive: int8 as a number (the schema keeps ints within what JavaScript holds), timestamptz as ISO 8601 with milliseconds and Z. */
+/**
+ * How values arrive: int8 as a number (the schema keeps ints within what JavaScript holds),
+ * timestamptz as ISO 8601 with milliseconds and Z.
+ */
 export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
   getTypeParser: ((oid: number, format?: "text") => {
     if (oid === INT8) return Number;

@@ -6,15 +6,21 @@ export type CommitOutcome = "committed" | "aborted" | "unknown";
 
 /** How long the database is asked what became of a commit, in milliseconds. */
 const PATIENCE_MS = 10_000;
-/** The status of an id that the server has not given out: it crashed before anything of the transaction was on disk. */
+/**
+ * The status of an id that the server has not given out: it crashed before anything of the
+ * transaction was on disk.
+ */
 const STATUS = `SELECT CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted' ELSE pg_xact_status($1::xid8) END AS status,
   EXISTS (SELECT 1 FROM "_pylon_changes" WHERE id = $2 AND xid = $1::xid8) AS is_there`;
 
 /**
- * What became of a transaction whose COMMIT was sent on a connection that broke. After a crash its id may have been given to another one, so
- * it counts as committed only when its change is there.
+ * What became of a transaction whose COMMIT was sent on a connection that broke. After a crash its
+ * id may have been given to another one, so it counts as committed only when its change is there.
  */
-export async function resolveCommit(pool: ConnectionPool, { xid, changeId }: TransactionMark): Promise<CommitOutcome> {
+export async function resolveCommit(
+  pool: ConnectionPool,
+  { xid, changeId }: TransactionMark,
+): Promise<CommitOutcome> {
   const end = performance.now() + PATIENCE_MS;
   for (let attempt = 0; performance.now() < end; attempt += 1) {
     try {

@@ -10,11 +10,16 @@ export interface PostgresOptions {
   readonly url: string;
   /** Most connections of this process. */
   readonly poolMax: number;
-  /** The certificate that signed the server's, as PEM or the path of a PEM file; with it the server's is checked. */
+  /**
+   * The certificate that signed the server's, as PEM or the path of a PEM file; with it the
+   * server's is checked.
+   */
   readonly ca: string | null;
   /** How long the server may take to come up, in milliseconds. */
   readonly startPatienceMs: number;
-  /** Called once when the database is lost, and once when it is back; the store goes on by itself. */
+  /**
+   * Called once when the database is lost, and once when it is back; the store goes on by itself.
+   */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
@@ -40,7 +45,8 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
       if (failure === null) return candidate;
       if (!isWithoutTls(failure)) break;
     }
-    if (!isDown(failure) || performance.now() > end) throw new PylonStartError(explain(failure, base, mode));
+    if (!isDown(failure) || performance.now() > end)
+      throw new PylonStartError(explain(failure, base, mode));
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
@@ -50,14 +56,24 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
  *
  * @throws PylonStartError
  */
-export async function connectionCandidates({ url: text, ca }: Pick<PostgresOptions, "url" | "ca">): Promise<{ readonly base: ClientConfig; readonly mode: SslMode; readonly candidates: ClientConfig[] }> {
+export async function connectionCandidates({
+  url: text,
+  ca,
+}: Pick<PostgresOptions, "url" | "ca">): Promise<{
+  readonly base: ClientConfig;
+  readonly mode: SslMode;
+  readonly candidates: ClientConfig[];
+}> {
   const url = new URL(text);
   const host = url.searchParams.get("host") ?? url.hostname.replace(/^\[|\]$/g, "");
   const certificate = ca ?? url.searchParams.get("sslrootcert");
   const roots = certificate === null ? await rdsRoots(host) : readCertificate(certificate);
   const wanted = url.searchParams.get("sslmode") ?? (roots === null ? "prefer" : "verify-full");
   const mode = MODES.find((known) => known === wanted);
-  if (mode === undefined) throw new PylonStartError(`DATABASE_URL has sslmode=${wanted}: it is one of ${MODES.join(", ")}.`);
+  if (mode === undefined)
+    throw new PylonStartError(
+      `DATABASE_URL has sslmode=${wanted}: it is one of ${MODES.join(", ")}.`,
+    );
   const base: ClientConfig = {
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
@@ -65,16 +81,37 @@ export async function connectionCandidates({ url: text, ca }: Pick<PostgresOptio
     port: url.port === "" ? 5432 : Number(url.port),
     database: decodeURIComponent(url.pathname.slice(1)),
   };
-  return { base, mode, candidates: tlsFor(mode, roots, host, certificate !== null).map((ssl): ClientConfig => ({ ...base, ssl, connectionTimeoutMillis: CONNECT_MS })) };
+  return {
+    base,
+    mode,
+    candidates: tlsFor(mode, roots, host, certificate !== null).map((ssl): ClientConfig => ({
+      ...base,
+      ssl,
+      connectionTimeoutMillis: CONNECT_MS,
+    })),
+  };
 }
 
-/** As with libpq, the certificate is checked when somebody gave one to check it with, or when the mode says so. */
-function tlsFor(mode: SslMode, roots: string | readonly string[] | null, host: string, isGiven: boolean): (ClientConfig["ssl"])[] {
+/**
+ * As with libpq, the certificate is checked when somebody gave one to check it with, or when the
+ * mode says so.
+ */
+function tlsFor(
+  mode: SslMode,
+  roots: string | readonly string[] | null,
+  host: string,
+  isGiven: boolean,
+): ClientConfig["ssl"][] {
   if (mode === "disable") return [false];
   const serverName = /^[\d.:]+$/.test(host) ? {} : { servername: host };
-  const checked = { rejectUnauthorized: true, ...(roots === null ? {} : { ca: [roots].flat() }), ...serverName };
+  const checked = {
+    rejectUnauthorized: true,
+    ...(roots === null ? {} : { ca: [roots].flat() }),
+    ...serverName,
+  };
   if (mode === "verify-full") return [checked];
-  if (mode === "verify-ca" || isGiven) return [{ ...checked, checkServerIdentity: () => undefined }];
+  if (mode === "verify-ca" || isGiven)
+    return [{ ...checked, checkServerIdentity: () => undefined }];
   const unchecked = { rejectUnauthorized: false, ...serverName };
   return mode === "require" ? [unchecked] : [unchecked, false];
 }
@@ -84,7 +121,9 @@ function readCertificate(value: string): string {
   try {
     return readFileSync(value, "utf8");
   } catch {
-    throw new PylonStartError(`The certificate file ${value} of PYLON_DATABASE_CA or sslrootcert can't be read.`);
+    throw new PylonStartError(
+      `The certificate file ${value} of PYLON_DATABASE_CA or sslrootcert can't be read.`,
+    );
   }
 }
 
@@ -109,10 +148,17 @@ function isWithoutTls(error: unknown): boolean {
 
 function isDown(error: unknown): boolean {
   const code = codeOf(error);
-  return ["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(code) || (error instanceof Error && /timeout|terminated/i.test(error.message));
+  return (
+    ["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(code) ||
+    (error instanceof Error && /timeout|terminated/i.test(error.message))
+  );
 }
 
-function explain(error: unknown, { host, port, database, user }: ClientConfig, mode: SslMode): string {
+function explain(
+  error: unknown,
+  { host, port, database, user }: ClientConfig,
+  mode: SslMode,
+): string {
   const where = `${String(host)}:${String(port)}`;
   const reason = error instanceof Error ? error.message : String(error);
   switch (codeOf(error)) {
@@ -122,11 +168,17 @@ function explain(error: unknown, { host, port, database, user }: ClientConfig, m
     case "3D000":
       return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
     default:
-      if (isDown(error)) return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running, and is it where DATABASE_URL says?`;
+      if (isDown(error))
+        return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running, and is it where DATABASE_URL says?`;
       return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
   }
 }
 
 function codeOf(error: unknown): string {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : "";
+  return typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "string"
+    ? error.code
+    : "";
 }

@@ -8,12 +8,16 @@ import { isStaleStatement } from "./errors.ts";
 /** What a column holds once it was parsed. */
 export type ColumnRow = Record<string, Value>;
 
-/** Distinct statements that connections keep prepared: beyond it they are parsed each time, so that a server's memory is bounded. */
+/**
+ * Distinct statements that connections keep prepared: beyond it they are parsed each time, so that
+ * a server's memory is bounded.
+ */
 const MAX_NAMED = 500;
 
 /**
- * The names of prepared statements. A name is a hash of its text, so two processes that share a server's connection through a pooler
- * mean the same by it. When a pooler turns out to lose them, all statements go unnamed from then on, which is always safe.
+ * The names of prepared statements. A name is a hash of its text, so two processes that share a
+ * server's connection through a pooler mean the same by it. When a pooler turns out to lose them,
+ * all statements go unnamed from then on, which is always safe.
  */
 export class StatementNames {
   readonly #names = new Map<string, string>();
@@ -29,7 +33,11 @@ export class StatementNames {
     return name;
   }
 
-  /** Stops naming when the error says that names can't be relied on. @returns whether it did: then the work may be tried again */
+  /**
+   * Stops naming when the error says that names can't be relied on.
+   *
+   * @returns whether it did: then the work may be tried again
+   */
   learnFrom(error: unknown): boolean {
     if (!this.#isOn || !isStaleStatement(error)) return false;
     this.#isOn = false;
@@ -47,9 +55,18 @@ export class StatementRunner {
   }
 
   /** Runs one statement with its parameters. */
-  run(client: ClientBase, text: string, params: readonly (Value | readonly Value[])[]): Promise<QueryResult<ColumnRow>> {
+  run(
+    client: ClientBase,
+    text: string,
+    params: readonly (Value | readonly Value[])[],
+  ): Promise<QueryResult<ColumnRow>> {
     const name = this.names.nameOf(text);
-    const query: QueryConfig = { text, values: params as unknown[], types: VALUE_PARSERS, ...(name === undefined ? {} : { name }) };
+    const query: QueryConfig = {
+      text,
+      values: params as unknown[],
+      types: VALUE_PARSERS,
+      ...(name === undefined ? {} : { name }),
+    };
     return this.#observed(text, () => client.query<ColumnRow>(query));
   }
 
@@ -58,13 +75,20 @@ export class StatementRunner {
     return this.#observed(text, () => client.query<ColumnRow>(text));
   }
 
-  #observed(text: string, run: () => Promise<QueryResult<ColumnRow>>): Promise<QueryResult<ColumnRow>> {
+  #observed(
+    text: string,
+    run: () => Promise<QueryResult<ColumnRow>>,
+  ): Promise<QueryResult<ColumnRow>> {
     const observer = this.#observer;
     return observer === null ? run() : observed(observer, text, run);
   }
 }
 
-async function observed(observer: QueryObserver, text: string, run: () => Promise<QueryResult<ColumnRow>>): Promise<QueryResult<ColumnRow>> {
+async function observed(
+  observer: QueryObserver,
+  text: string,
+  run: () => Promise<QueryResult<ColumnRow>>,
+): Promise<QueryResult<ColumnRow>> {
   const startedAt = performance.now();
   try {
     const result = await run();

@@ -32,25 +32,39 @@ export const BASE_DDL: readonly string[] = [
 ];
 
 function systemTable(table: SystemTable): string[] {
-  const columns = [...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
+  const columns = [...table.fields]
+    .filter(([name]) => name !== "id")
+    .map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
   return [
     `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT COLLATE "C" PRIMARY KEY)`,
     // One by one, because an older version may have made the table with fewer.
-    ...columns.map((column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`),
-    ...table.indexed.map((field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`),
+    ...columns.map(
+      (column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`,
+    ),
+    ...table.indexed.map(
+      (field) =>
+        `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
+    ),
   ];
 }
 
-/** The statements that take one migration step. Constraints beyond the type and the unique indexes are the schema's to hold. */
+/**
+ * The statements that take one migration step. Constraints beyond the type and the unique indexes
+ * are the schema's to hold.
+ */
 export function ddlOf(step: MigrationStep): string[] {
   switch (step.kind) {
     case "create_table":
-      return [`CREATE TABLE ${quote(step.entity.name)} (${['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)].join(", ")})`];
+      return [
+        `CREATE TABLE ${quote(step.entity.name)} (${['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)].join(", ")})`,
+      ];
     case "add_column":
       return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
     case "create_index": {
       const unique = step.index.unique ? "UNIQUE " : "";
-      return [`CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${step.index.fields.map(quote).join(", ")})`];
+      return [
+        `CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${step.index.fields.map(quote).join(", ")})`,
+      ];
     }
     case "drop_index":
       return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
@@ -61,22 +75,33 @@ export function ddlOf(step: MigrationStep): string[] {
     case "retype_column": {
       const column = `ALTER TABLE ${quote(step.entity)} ALTER COLUMN ${quote(step.to.name)}`;
       const [from, to] = [kindOf(step.from.type), kindOf(step.to.type)];
-      return [`${column} DROP DEFAULT`, `${column} TYPE ${COLUMN_TYPES[to]} USING ${converted(quote(step.to.name), from, to)}`];
+      return [
+        `${column} DROP DEFAULT`,
+        `${column} TYPE ${COLUMN_TYPES[to]} USING ${converted(quote(step.to.name), from, to)}`,
+      ];
     }
   }
 }
 
-/** Index names are unique in a schema, in a manifest only within their entity; Postgres cuts long names off. */
+/**
+ * Index names are unique in a schema, in a manifest only within their entity; Postgres cuts long
+ * names off.
+ */
 export function indexName(entity: string, index: string): string {
   const name = `${entity}.${index}`;
-  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 17)}.${hash("sha256", name, "hex").slice(0, 16)}`;
+  return name.length <= MAX_NAME
+    ? name
+    : `${name.slice(0, MAX_NAME - 17)}.${hash("sha256", name, "hex").slice(0, 16)}`;
 }
 
 function columnOf(field: ManifestField): string {
   return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field.type)]}${defaultOf(field)}`;
 }
 
-/** For rows that are there already, and those of a version of the app that does not know the field. DDL takes no parameters, hence the literal. */
+/**
+ * For rows that are there already, and those of a version of the app that does not know the field.
+ * DDL takes no parameters, hence the literal.
+ */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
@@ -87,8 +112,10 @@ function defaultOf(field: ManifestField): string {
 function converted(column: string, from: FieldKind, to: FieldKind): string {
   const target = COLUMN_TYPES[to].replace(' COLLATE "C"', "");
   if (from === "bool" && to !== "bool") return `(${column}::int)::${target}`;
-  if (to === "bool") return from === "int" || from === "float" ? `(${column} <> 0)` : `${column}::BOOLEAN`;
-  if (from === "datetime" && target === "TEXT") return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  if (to === "bool")
+    return from === "int" || from === "float" ? `(${column} <> 0)` : `${column}::BOOLEAN`;
+  if (from === "datetime" && target === "TEXT")
+    return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   if (from === "float" && to === "int") return `trunc(${column})::BIGINT`;
   return `${column}::${target}`;
 }

@@ -1,14 +1,30 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
 
-/** SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so another transaction came between. */
+/**
+ * SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so
+ * another transaction came between.
+ */
 const CONFLICTS = new Set(["40001", "40P01", "23505"]);
 /** The server goes down, comes up, or became a read-only replica in a failover. */
 const UNREACHABLE = /^(08...|57P0[1-5]|25006|53300)$/;
-/** Behind a pooler a prepared statement may be unknown to the connection, known to it already, or of an older schema. */
+/**
+ * Behind a pooler a prepared statement may be unknown to the connection, known to it already, or of
+ * an older schema.
+ */
 const STALE_STATEMENTS = new Set(["26000", "42P05", "0A000"]);
-const NETWORK = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
-const BROKEN = /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|timeout exceeded|timeout expired|The server does not|Connection ended|write after end|This socket has been ended)/i;
+const NETWORK = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+const BROKEN =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|timeout exceeded|timeout expired|The server does not|Connection ended|write after end|This socket has been ended)/i;
 
 /** Two transactions got in each other's way: the same work may be tried again. */
 export function isConflict(error: unknown): boolean {
@@ -32,18 +48,30 @@ export function isRetryable(error: unknown): boolean {
   return isConflict(error) || isUnreachable(error) || isStaleStatement(error);
 }
 
-/** A readable refusal for what Postgres refused, or the error itself when it is nobody's fault but ours. */
+/**
+ * A readable refusal for what Postgres refused, or the error itself when it is nobody's fault but
+ * ours.
+ */
 export function translateError(error: unknown): unknown {
   if (isUnreachable(error)) return unavailable();
   if (isConflict(error)) {
-    return new PylonError("OVERLOADED", "Too many writes met on the same rows.", { hint: "Nothing was changed. Try again.", extra: { retry_after_secs: 1 } });
+    return new PylonError("OVERLOADED", "Too many writes met on the same rows.", {
+      hint: "Nothing was changed. Try again.",
+      extra: { retry_after_secs: 1 },
+    });
   }
   if (!(error instanceof DatabaseError)) return error;
   switch (error.code) {
     case "53100":
-      return new PylonError("OVERLOADED", "The database can't write: its disk is full.", { hint: "Nothing was changed. Try again later." });
+      return new PylonError("OVERLOADED", "The database can't write: its disk is full.", {
+        hint: "Nothing was changed. Try again later.",
+      });
     case "54000":
-      return new PylonError("INVALID_DATA", "A value is too long for the index that its field is in.", { hint: "Indexed and unique text may have about 2,600 bytes." });
+      return new PylonError(
+        "INVALID_DATA",
+        "A value is too long for the index that its field is in.",
+        { hint: "Indexed and unique text may have about 2,600 bytes." },
+      );
     default:
       return error;
   }
@@ -51,9 +79,17 @@ export function translateError(error: unknown): unknown {
 
 /** The database can't be reached now. Nothing is known to have been changed. */
 export function unavailable(): PylonError {
-  return new PylonError("OVERLOADED", "The database can't be reached.", { hint: "Try again in a moment.", extra: { retry_after_secs: 1 } });
+  return new PylonError("OVERLOADED", "The database can't be reached.", {
+    hint: "Try again in a moment.",
+    extra: { retry_after_secs: 1 },
+  });
 }
 
 function codeOf(error: unknown): string {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : "";
+  return typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "string"
+    ? error.code
+    : "";
 }

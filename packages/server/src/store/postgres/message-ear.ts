@@ -2,7 +2,10 @@ import { Client, type ClientConfig } from "pg";
 import { CHANNEL_QUERY, MESSAGES_QUERY } from "./room-ddl.ts";
 import { pause } from "./pool.ts";
 
-/** How long the server may take to answer on this connection, and how often it is asked whether it is still there, in milliseconds. */
+/**
+ * How long the server may take to answer on this connection, and how often it is asked whether it
+ * is still there, in milliseconds.
+ */
 const DEADLINE_MS = 2_000;
 const PULSE_MS = 5_000;
 
@@ -21,7 +24,13 @@ export class MessageEar {
   #isClosed = false;
 
   constructor(connection: ClientConfig, options: EarOptions) {
-    this.#connection = { ...connection, application_name: "pylon rooms", keepAlive: true, connectionTimeoutMillis: DEADLINE_MS, query_timeout: DEADLINE_MS };
+    this.#connection = {
+      ...connection,
+      application_name: "pylon rooms",
+      keepAlive: true,
+      connectionTimeoutMillis: DEADLINE_MS,
+      query_timeout: DEADLINE_MS,
+    };
     this.#options = options;
   }
 
@@ -43,7 +52,8 @@ export class MessageEar {
         attempt = 0;
         await this.#stay(client, gone);
       } catch {
-        // Whoever asks the database learns that it can't be reached; here it is enough to try again.
+        // Whoever asks the database learns that it can't be reached; here it is enough to try
+        // again.
       }
       this.#leave();
       // A server that hangs does not answer the goodbye either.
@@ -69,7 +79,10 @@ export class MessageEar {
     this.#options.onChange(true);
   }
 
-  /** A connection whose other end went without a word says nothing, and looks like one on which nothing is said. */
+  /**
+   * A connection whose other end went without a word says nothing, and looks like one on which
+   * nothing is said.
+   */
   async #stay(client: Client, gone: Promise<void>): Promise<void> {
     let pulse: ReturnType<typeof setInterval> | undefined;
     const silent = new Promise<void>((resolve) => {
@@ -86,7 +99,10 @@ export class MessageEar {
   }
 }
 
-/** Puts messages back into one piece: a notification has a short one itself, and of a longer one its number. */
+/**
+ * Puts messages back into one piece: a notification has a short one itself, and of a longer one its
+ * number.
+ */
 class Inbox {
   readonly #client: Client;
   readonly #onMessage: (text: string) => void;
@@ -113,7 +129,9 @@ class Inbox {
     void this.#empty().catch(() => this.#miss());
   }
 
-  /** What can't be had, or is none of ours, was missed as if the connection had been lost: so it is. */
+  /**
+   * What can't be had, or is none of ours, was missed as if the connection had been lost: so it is.
+   */
   #miss(): void {
     void this.#client.end().catch(() => undefined);
   }
@@ -121,10 +139,14 @@ class Inbox {
   async #empty(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
-      const ids = batch.filter((payload) => payload.startsWith("#")).map((payload) => payload.slice(1));
+      const ids = batch
+        .filter((payload) => payload.startsWith("#"))
+        .map((payload) => payload.slice(1));
       const found = new Map<string, string>();
       if (ids.length > 0) {
-        const { rows } = await this.#client.query<{ id: string; text: string }>(MESSAGES_QUERY, [ids]);
+        const { rows } = await this.#client.query<{ id: string; text: string }>(MESSAGES_QUERY, [
+          ids,
+        ]);
         for (const { id, text } of rows) found.set(id, text);
       }
       for (const payload of batch) {

@@ -12,7 +12,10 @@ export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'man
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 /** Only Pylon's own schema changes take this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
-/** A change of a table waits for the transactions that use it, and all later ones wait behind it: so it waits briefly, and tries again. */
+/**
+ * A change of a table waits for the transactions that use it, and all later ones wait behind it: so
+ * it waits briefly, and tries again.
+ */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'";
 const LOCK_ATTEMPTS = 20;
 const LOCK_NOT_AVAILABLE = "55P03";
@@ -25,9 +28,13 @@ export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
   await pool.again(() =>
     locked(pool, async (client) => {
       await checkServer(client);
-      const known = await client.query<{ found: string | null }>(`SELECT to_regclass('"_pylon_meta"')::text AS found`);
+      const known = await client.query<{ found: string | null }>(
+        `SELECT to_regclass('"_pylon_meta"')::text AS found`,
+      );
       if (known.rows[0]?.found !== null) {
-        const { rows } = await client.query<{ value: string }>(`SELECT value FROM "_pylon_meta" WHERE key = 'base'`);
+        const { rows } = await client.query<{ value: string }>(
+          `SELECT value FROM "_pylon_meta" WHERE key = 'base'`,
+        );
         if (rows[0]?.value === version) return;
       }
       for (const sql of BASE_DDL) await client.query(sql);
@@ -36,8 +43,15 @@ export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
   );
 }
 
-/** Applies what `plan` wants to the tables as they are. @returns the manifest that describes them now */
-export function migrateSchema(pool: ConnectionPool, plan: (stored: string | null) => SchemaChange): Promise<string> {
+/**
+ * Applies what `plan` wants to the tables as they are.
+ *
+ * @returns the manifest that describes them now
+ */
+export function migrateSchema(
+  pool: ConnectionPool,
+  plan: (stored: string | null) => SchemaChange,
+): Promise<string> {
   return pool.again(() =>
     locked(pool, async (client) => {
       const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
@@ -61,14 +75,22 @@ async function checkServer(client: PoolClient): Promise<void> {
   );
   const [server] = rows;
   if (server === undefined) return;
-  if (server.version < OLDEST_SERVER) throw new PylonStartError(`This Postgres is older than 14, the oldest that Pylon works with: use a newer one.`);
+  if (server.version < OLDEST_SERVER)
+    throw new PylonStartError(
+      `This Postgres is older than 14, the oldest that Pylon works with: use a newer one.`,
+    );
   if (server.isolation !== "read committed") {
-    throw new PylonStartError(`The database's default_transaction_isolation is "${server.isolation}": set it to "read committed"; Pylon asks for more where it needs it.`);
+    throw new PylonStartError(
+      `The database's default_transaction_isolation is "${server.isolation}": set it to "read committed"; Pylon asks for more where it needs it.`,
+    );
   }
 }
 
 /** Runs the work in a transaction that no other replica's can be beside. */
-async function locked<T>(pool: ConnectionPool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+async function locked<T>(
+  pool: ConnectionPool,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const client = await pool.take();
     try {
@@ -82,7 +104,9 @@ async function locked<T>(pool: ConnectionPool, work: (client: PoolClient) => Pro
       client.release(true);
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       if (code === DUPLICATE_VALUES && error instanceof Error && "detail" in error) {
-        throw new PylonStartError(`A unique index can't be made, because rows have the same values: ${String(error.detail)} Make them differ, then start again.`);
+        throw new PylonStartError(
+          `A unique index can't be made, because rows have the same values: ${String(error.detail)} Make them differ, then start again.`,
+        );
       }
       if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
       await pause(attempt);

@@ -13,11 +13,17 @@ export interface PoolOptions {
   readonly observer?: QueryObserver | null | undefined;
 }
 
-/** How long a request waits for a free connection, or for the database to come back, in milliseconds. */
+/**
+ * How long a request waits for a free connection, or for the database to come back, in
+ * milliseconds.
+ */
 const PATIENCE_MS = 5_000;
 const DEADLINE_MS = { connect: PATIENCE_MS, query: 60_000 };
 const IDLE_MS = 30_000;
-/** Connections are renewed, so that after a failover or a change of addresses none leads to the old server for long. */
+/**
+ * Connections are renewed, so that after a failover or a change of addresses none leads to the old
+ * server for long.
+ */
 const LIFETIME_S = 30 * 60;
 const PAUSES_MS = [20, 50, 100, 200, 400];
 
@@ -43,7 +49,11 @@ export class ConnectionPool {
     this.#pool.on("error", () => undefined);
   }
 
-  /** A read: asked again on another connection when its own breaks. @throws PylonError OVERLOADED when the database can't be reached */
+  /**
+   * A read: asked again on another connection when its own breaks.
+   *
+   * @throws PylonError OVERLOADED when the database can't be reached
+   */
   async read(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
     return this.again(async () => {
       const client = await this.take();
@@ -58,7 +68,11 @@ export class ConnectionPool {
     });
   }
 
-  /** Asks once, without patience. @throws PylonError OVERLOADED when the database can't be reached */
+  /**
+   * Asks once, without patience.
+   *
+   * @throws PylonError OVERLOADED when the database can't be reached
+   */
   async probe(): Promise<void> {
     try {
       await this.#pool.query("SELECT 1");
@@ -84,10 +98,14 @@ export class ConnectionPool {
     }
   }
 
-  /** A connection of one's own; give it back with `release`, with true when it is not to be used again. */
+  /**
+   * A connection of one's own; give it back with `release`, with true when it is not to be used
+   * again.
+   */
   async take(): Promise<PoolClient> {
     const client = await this.#pool.connect();
-    // While it is out, the pool does not listen: without a listener a broken connection would end the process.
+    // While it is out, the pool does not listen: without a listener a broken connection would end
+    // the process.
     if (client.listenerCount("error") === 0) client.on("error", ignore);
     return client;
   }

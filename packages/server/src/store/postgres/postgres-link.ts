@@ -12,13 +12,19 @@ import { roomFunction } from "./room-ddl.ts";
 
 const PROBING: Operation = { requestId: null, where: "replica link", span: null };
 
-/** Connections for calls, beside the one of the empty key and the one that listens. They are opened when they are needed. */
+/**
+ * Connections for calls, beside the one of the empty key and the one that listens. They are opened
+ * when they are needed.
+ */
 const LANES = 3;
 /** How long the database may take to answer a call, in milliseconds. */
 const DEADLINE_MS = 2_000;
 /** Calls that wait in one lane; more are refused. */
 const MOST_WAITING = 500;
-/** How often it is tried whether what is said comes back, in milliseconds, and after how many tries it counts as deaf. */
+/**
+ * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
+ * it counts as deaf.
+ */
 const PROBE_MS = 250;
 const TRIES = 20;
 /** How many turns are left out between two tries while it is deaf. */
@@ -27,7 +33,10 @@ const SAY = `SELECT ${roomFunction("send")}($1)`;
 /** No message of the rooms begins so. */
 const PROBE = "probe ";
 
-/** The link over Postgres: calls run in a few lanes of one connection each, and NOTIFY carries what is said. */
+/**
+ * The link over Postgres: calls run in a few lanes of one connection each, and NOTIFY carries what
+ * is said.
+ */
 export class PostgresLink implements ReplicaLink {
   /** The lane of the empty key. */
   readonly #own: Lane;
@@ -46,7 +55,13 @@ export class PostgresLink implements ReplicaLink {
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(connection: ClientConfig, observer: QueryObserver | null = null) {
-    const open = (): ConnectionPool => new ConnectionPool({ connection, max: 1, deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS }, observer });
+    const open = (): ConnectionPool =>
+      new ConnectionPool({
+        connection,
+        max: 1,
+        deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS },
+        observer,
+      });
     this.#own = new Lane(open);
     this.#lanes = Array.from({ length: LANES }, () => new Lane(open));
     this.#ear = new MessageEar(connection, {
@@ -67,7 +82,8 @@ export class PostgresLink implements ReplicaLink {
     this.#timer = setInterval(() => void this.#prove(), PROBE_MS);
     this.#timer.unref();
     const end = performance.now() + withinMs;
-    while (!this.isUp && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!this.isUp && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   onChange(listener: (state: LinkState) => void): () => void {
@@ -79,11 +95,22 @@ export class PostgresLink implements ReplicaLink {
     this.#hearers.add(listener);
   }
 
-  async call(key: string, text: string, params: readonly Value[], mayBeRefused: boolean): Promise<ColumnRow[]> {
-    const lane = key === "" ? this.#own : (this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] ?? this.#own);
+  async call(
+    key: string,
+    text: string,
+    params: readonly Value[],
+    mayBeRefused: boolean,
+  ): Promise<ColumnRow[]> {
+    const lane =
+      key === ""
+        ? this.#own
+        : (this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] ?? this.#own);
     if (!this.isUp) throw new LinkLostError("the database is lost");
     if (mayBeRefused && lane.waiting >= MOST_WAITING) {
-      throw new PylonError("OVERLOADED", "Too many calls wait for the database.", { hint: "Nothing was changed. Try again.", extra: { retry_after_secs: 1 } });
+      throw new PylonError("OVERLOADED", "Too many calls wait for the database.", {
+        hint: "Nothing was changed. Try again.",
+        extra: { retry_after_secs: 1 },
+      });
     }
     return lane.run(async (pool) => {
       // One call may have waited for a database that hangs; those behind it do not.
@@ -127,7 +154,9 @@ export class PostgresLink implements ReplicaLink {
     if (this.#state === "deaf" && this.#turns % DEAF_TURNS !== 0) return;
     this.#isProbing = true;
     try {
-      await runIn(PROBING, () => this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])));
+      await runIn(PROBING, () =>
+        this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])),
+      );
       this.#tries += 1;
       if (this.#tries >= TRIES && !this.isUp) this.#tell("deaf");
     } catch {
@@ -172,7 +201,11 @@ class Lane {
   }
 }
 
-async function once(pool: ConnectionPool, text: string, params: readonly Value[]): Promise<ColumnRow[]> {
+async function once(
+  pool: ConnectionPool,
+  text: string,
+  params: readonly Value[],
+): Promise<ColumnRow[]> {
   for (;;) {
     const client = await pool.take();
     try {

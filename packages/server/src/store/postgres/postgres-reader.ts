@@ -1,5 +1,11 @@
 import type { EntityShape, Expr, SchemaShape } from "@pylonsync/query";
-import { compileAggregate, compileCount, compileSelect, compileTest, postgres } from "../sql/index.ts";
+import {
+  compileAggregate,
+  compileCount,
+  compileSelect,
+  compileTest,
+  postgres,
+} from "../sql/index.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { quote } from "./ddl.ts";
@@ -12,7 +18,10 @@ export class TableSet {
   constructor(shapes: SchemaShape) {
     this.shapes = shapes;
     for (const { name, fields } of shapes.values()) {
-      this.#gets.set(name, `SELECT ${[...fields.keys()].map(quote).join(", ")} FROM ${quote(name)} WHERE id = $1`);
+      this.#gets.set(
+        name,
+        `SELECT ${[...fields.keys()].map(quote).join(", ")} FROM ${quote(name)} WHERE id = $1`,
+      );
     }
   }
 

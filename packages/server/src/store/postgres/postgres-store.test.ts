@@ -1,11 +1,20 @@
 import { expect, test } from "bun:test";
 import { Client } from "pg";
 import { storeSuite } from "../store.suite.ts";
-import { createDatabase, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
 function open(url: string): Promise<PostgresStore> {
-  return openPostgresStore({ url, poolMax: 4, ca: null, startPatienceMs: 0, onState: () => undefined });
+  return openPostgresStore({
+    url,
+    poolMax: 4,
+    ca: null,
+    startPatienceMs: 0,
+    onState: () => undefined,
+  });
 }
 
 storeSuite("Postgres", async () => {
@@ -29,7 +38,9 @@ test("a system table that an older version made gets its new columns", async () 
   await old.query(`CREATE TABLE "_pylon_ops" (id TEXT COLLATE "C" PRIMARY KEY, answer TEXT)`);
   await old.end();
   const store = await open(url);
-  await store.transact((tx) => tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }));
+  await store.transact((tx) =>
+    tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }),
+  );
   expect(await store.get("_pylon_ops", "x")).toMatchObject({ at: "2026-01-01T00:00:00.000Z" });
   await store.close();
 });
@@ -37,7 +48,10 @@ test("a system table that an older version made gets its new columns", async () 
 test("a new log numbers changes again in a cluster that counts transactions from a lower number", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   let store = await open(url);
-  const note = (rowId: string): Promise<void> => store.transact((tx) => tx.append({ entity: "Note", rowId, kind: "delete", before: null, after: null, at: 0 }));
+  const note = (rowId: string): Promise<void> =>
+    store.transact((tx) =>
+      tx.append({ entity: "Note", rowId, kind: "delete", before: null, after: null, at: 0 }),
+    );
   await note("dumped");
   await store.close();
   const cluster = new Client({ connectionString: url });
@@ -50,6 +64,8 @@ test("a new log numbers changes again in a cluster that counts transactions from
   const { head } = await store.bounds();
   await note("restored");
   await store.settle();
-  expect((await store.changes(head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual([[head + 1, "restored"]]);
+  expect((await store.changes(head, 10)).map(({ seq, rowId }) => [seq, rowId])).toEqual([
+    [head + 1, "restored"],
+  ]);
   await store.close();
 });

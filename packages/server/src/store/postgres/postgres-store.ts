@@ -1,15 +1,41 @@
 import type { Expr } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { PoolClient } from "pg";
-import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import type {
+  Aggregate,
+  ChangeRecord,
+  LogBounds,
+  SchemaChange,
+  Select,
+  Store,
+  StoreFigures,
+  StoredRow,
+  Transaction,
+  TransactOptions,
+  Value,
+} from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, toChange, TRIM } from "./change-log.ts";
+import {
+  BOUNDS,
+  FORGET_DELETED,
+  RAISE_FLOOR,
+  READ,
+  toBounds,
+  toChange,
+  TRIM,
+} from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
-import { isConflict, isStaleStatement, isUnreachable, translateError, unavailable } from "./errors.ts";
+import {
+  isConflict,
+  isStaleStatement,
+  isUnreachable,
+  translateError,
+  unavailable,
+} from "./errors.ts";
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import { ConnectionPool, pause, runAll } from "./pool.ts";
 import { PostgresLink } from "./postgres-link.ts";
@@ -24,7 +50,8 @@ const PATIENCE_MS = 5_000;
 const TRIMMED_AT_ONCE = 10_000;
 const BEGIN = {
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
-  // An index scan locks the pages that it read, a sequential scan the table: small tables would make every pair of writers a conflict.
+  // An index scan locks the pages that it read, a sequential scan the table: small tables would
+  // make every pair of writers a conflict.
   serializable: ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL enable_seqscan = off"],
 } as const;
 
@@ -40,14 +67,20 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
     await prepareDatabase(pool);
     const tail = new ChangeTail(pool, { connection, onState: options.onState });
     await tail.start();
-    return new PostgresStore({ pool, tail, link: new PostgresLink(connection, options.observer) }, await storedManifestOf(pool));
+    return new PostgresStore(
+      { pool, tail, link: new PostgresLink(connection, options.observer) },
+      await storedManifestOf(pool),
+    );
   } catch (error) {
     await pool.close();
     throw error;
   }
 }
 
-/** The Store on Postgres: serialisable transactions, tried again on conflict, on a small pool of connections. */
+/**
+ * The Store on Postgres: serialisable transactions, tried again on conflict, on a small pool of
+ * connections.
+ */
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
   readonly link: PostgresLink;
@@ -58,13 +91,23 @@ export class PostgresStore implements Store {
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor({ pool, tail, link }: { readonly pool: ConnectionPool; readonly tail: ChangeTail; readonly link: PostgresLink }, manifestJson: string | null) {
+  constructor(
+    {
+      pool,
+      tail,
+      link,
+    }: { readonly pool: ConnectionPool; readonly tail: ChangeTail; readonly link: PostgresLink },
+    manifestJson: string | null,
+  ) {
     this.link = link;
     this.#pool = pool;
     this.#tail = tail;
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
-    this.#reads = new PostgresReader((text, params) => pool.read(text, params), () => this.#tables);
+    this.#reads = new PostgresReader(
+      (text, params) => pool.read(text, params),
+      () => this.#tables,
+    );
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -83,7 +126,10 @@ export class PostgresStore implements Store {
     return this.#reads.test(expr);
   }
 
-  async transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
+  async transact<T>(
+    work: (tx: Transaction) => Promise<T>,
+    options: TransactOptions = {},
+  ): Promise<T> {
     const { signal } = options;
     const end = performance.now() + PATIENCE_MS;
     for (let attempt = 1; ; attempt += 1) {
@@ -122,7 +168,9 @@ export class PostgresStore implements Store {
       const { rows } = await client.query<{ floor: string }>(RAISE_FLOOR, [Math.max(1, keep)]);
       const floor = Number(rows[0]?.floor ?? 0);
       // In pieces, so that no replica waits long for the locks of one.
-      while (((await client.query(TRIM, [floor, TRIMMED_AT_ONCE])).rowCount ?? 0) === TRIMMED_AT_ONCE);
+      while (
+        ((await client.query(TRIM, [floor, TRIMMED_AT_ONCE])).rowCount ?? 0) === TRIMMED_AT_ONCE
+      );
       client.release();
     } catch (error) {
       client.release(true);
@@ -158,7 +206,12 @@ export class PostgresStore implements Store {
   }
 
   figures(): StoreFigures {
-    return { conflicts: this.#conflicts, pool: this.#pool.figures(), queued: null, isFollowing: this.#tail.isUp };
+    return {
+      conflicts: this.#conflicts,
+      pool: this.#pool.figures(),
+      queued: null,
+      isFollowing: this.#tail.isUp,
+    };
   }
 
   async ping(): Promise<void> {
@@ -171,7 +224,10 @@ export class PostgresStore implements Store {
   }
 
   /** Runs the work once. What it throws says whether to try again. */
-  async #attempt<T>(work: (tx: Transaction) => Promise<T>, { signal, isolation = "serializable" }: TransactOptions): Promise<T> {
+  async #attempt<T>(
+    work: (tx: Transaction) => Promise<T>,
+    { signal, isolation = "serializable" }: TransactOptions,
+  ): Promise<T> {
     const client = await this.#pool.take();
     const tx = new PostgresTransaction(client, this.#pool.statements, this.#tables, this.#unique);
     let result: T;
@@ -179,7 +235,11 @@ export class PostgresStore implements Store {
     try {
       await runAll(client, ...BEGIN[isolation]);
       result = await untilAborted(work(tx), signal);
-      tx.end(new Error("The transaction has ended: await every database call before the handler returns."));
+      tx.end(
+        new Error(
+          "The transaction has ended: await every database call before the handler returns.",
+        ),
+      );
       mark = await tx.flush();
       // A handler may have caught what made the transaction unusable; it is unusable all the same.
       if (tx.failure !== null) throw tx.failure.error;
@@ -192,7 +252,11 @@ export class PostgresStore implements Store {
     return result;
   }
 
-  async #commit(client: PoolClient, tx: PostgresTransaction, mark: TransactionMark | null): Promise<void> {
+  async #commit(
+    client: PoolClient,
+    tx: PostgresTransaction,
+    mark: TransactionMark | null,
+  ): Promise<void> {
     try {
       await this.#pool.statements.runPlain(client, "COMMIT");
       client.release();
@@ -224,5 +288,12 @@ async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {
 
 function commitUnknown(): PylonError {
   const { message } = unavailable();
-  return new PylonError("OVERLOADED", `${message} It broke off while it was writing, so the write may have been made.`, { hint: "Look before you try again, or send an op_id with the write.", extra: { retry_after_secs: 1 } });
+  return new PylonError(
+    "OVERLOADED",
+    `${message} It broke off while it was writing, so the write may have been made.`,
+    {
+      hint: "Look before you try again, or send an op_id with the write.",
+      extra: { retry_after_secs: 1 },
+    },
+  );
 }

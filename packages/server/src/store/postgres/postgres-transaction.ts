@@ -19,8 +19,9 @@ export interface TransactionMark {
 /**
  * One attempt of a piece of work, on a connection of its own. Dead after `end()`.
  *
- * Postgres gives a transaction up at the first statement that fails, so a refusal that a handler may catch (a value that is taken) is found without
- * one; after any other failure every call fails, and so does the commit.
+ * Postgres gives a transaction up at the first statement that fails, so a refusal that a handler
+ * may catch (a value that is taken) is found without one; after any other failure every call fails,
+ * and so does the commit.
  */
 export class PostgresTransaction implements Transaction {
   readonly #client: ClientBase;
@@ -35,12 +36,20 @@ export class PostgresTransaction implements Transaction {
   #line: Promise<unknown> = Promise.resolve();
   #hasWritten = false;
 
-  constructor(client: ClientBase, statements: StatementRunner, tables: TableSet, unique: UniqueIndexes) {
+  constructor(
+    client: ClientBase,
+    statements: StatementRunner,
+    tables: TableSet,
+    unique: UniqueIndexes,
+  ) {
     this.#client = client;
     this.#statements = statements;
     this.#tables = tables;
     this.#unique = unique;
-    this.#reader = new PostgresReader((text, params) => this.#inLine(() => this.#run(text, params).then(({ rows }) => rows)), () => tables);
+    this.#reader = new PostgresReader(
+      (text, params) => this.#inLine(() => this.#run(text, params).then(({ rows }) => rows)),
+      () => tables,
+    );
   }
 
   /** What made the transaction unusable, when something did. */
@@ -56,12 +65,19 @@ export class PostgresTransaction implements Transaction {
     return this.#changes.length > 0;
   }
 
-  /** From now on every call rejects with `reason`: a handler that goes on after its time is up must not write into another's transaction. */
+  /**
+   * From now on every call rejects with `reason`: a handler that goes on after its time is up must
+   * not write into another's transaction.
+   */
   end(reason: Error): void {
     this.#ended ??= reason;
   }
 
-  /** Writes the change records, after the work has ended. @returns the transaction's mark, or null when it changed nothing */
+  /**
+   * Writes the change records, after the work has ended.
+   *
+   * @returns the transaction's mark, or null when it changed nothing
+   */
   async flush(): Promise<TransactionMark | null> {
     await this.#line;
     if (this.#changes.length === 0) return null;
@@ -97,14 +113,19 @@ export class PostgresTransaction implements Transaction {
     });
   }
 
-  async update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean> {
+  async update(
+    entity: string,
+    id: string,
+    patch: Readonly<Record<string, Value>>,
+  ): Promise<boolean> {
     const names = Object.keys(patch);
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
     const params = [...Object.values(patch), id];
     return this.#inLine(async () => {
-      if (this.#unique.touchedBy(entity, names).length > 0) await this.#refuseTaken(entity, id, patch);
+      if (this.#unique.touchedBy(entity, names).length > 0)
+        await this.#refuseTaken(entity, id, patch);
       const { rowCount } = await this.#run(text, params);
       this.#hasWritten = true;
       return (rowCount ?? 0) > 0;
@@ -112,7 +133,9 @@ export class PostgresTransaction implements Transaction {
   }
 
   delete(entity: string, id: string): Promise<boolean> {
-    return this.#inLine(async () => (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0);
+    return this.#inLine(
+      async () => (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0,
+    );
   }
 
   deleteWhere(entity: string, where: Expr): Promise<number> {
@@ -149,13 +172,24 @@ export class PostgresTransaction implements Transaction {
   /** Which row is in the way of one that could not be inserted. */
   async #refusalOf(entity: string, row: StoredRow): Promise<unknown> {
     const { rows } = await this.#run(this.#tables.getStatement(entity), [row.id]);
-    if (rows.length > 0) return new PylonError("ID_TAKEN", "A row with this id exists already.", { field: "id", hint: "Let the id be minted, or choose another." });
+    if (rows.length > 0)
+      return new PylonError("ID_TAKEN", "A row with this id exists already.", {
+        field: "id",
+        hint: "Let the id be minted, or choose another.",
+      });
     const taken = await this.#takenIndex(entity, null, row);
     return conflictOf(taken ?? []);
   }
 
-  /** A unique index that refused would end the transaction, so it is asked before; what slips in between is a conflict, and the work runs again. */
-  async #refuseTaken(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
+  /**
+   * A unique index that refused would end the transaction, so it is asked before; what slips in
+   * between is a conflict, and the work runs again.
+   */
+  async #refuseTaken(
+    entity: string,
+    id: string,
+    patch: Readonly<Record<string, Value>>,
+  ): Promise<void> {
     const { rows } = await this.#run(this.#tables.getStatement(entity), [id]);
     const [before] = rows;
     if (before === undefined) return;
@@ -164,18 +198,28 @@ export class PostgresTransaction implements Transaction {
   }
 
   /** The fields of the unique index in which another row has the same values. */
-  async #takenIndex(entity: string, ownId: string | null, row: Readonly<Record<string, Value>>): Promise<readonly string[] | undefined> {
+  async #takenIndex(
+    entity: string,
+    ownId: string | null,
+    row: Readonly<Record<string, Value>>,
+  ): Promise<readonly string[] | undefined> {
     for (const fields of this.#unique.of(entity)) {
       const values = fields.map((field) => row[field] ?? null);
       if (values.includes(null)) continue;
       const same = fields.map((field, index) => `${quote(field)} = $${index + 2}`).join(" AND ");
-      const { rows } = await this.#run(`SELECT 1 AS found FROM ${quote(entity)} WHERE ($1::text IS NULL OR id <> $1) AND ${same} LIMIT 1`, [ownId, ...values]);
+      const { rows } = await this.#run(
+        `SELECT 1 AS found FROM ${quote(entity)} WHERE ($1::text IS NULL OR id <> $1) AND ${same} LIMIT 1`,
+        [ownId, ...values],
+      );
       if (rows.length > 0) return fields;
     }
     return undefined;
   }
 
-  async #run(text: string, params: readonly Value[]): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
+  async #run(
+    text: string,
+    params: readonly Value[],
+  ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
     this.#alive();
     try {
       if (params.length === 0) return await this.#statements.runPlain(this.#client, text);

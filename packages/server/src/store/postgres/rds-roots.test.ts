@@ -4,7 +4,10 @@ import { connectionCandidates } from "./connection-options.ts";
 import { rdsRoots } from "./rds-roots.ts";
 
 const HOST = "shop.cluster-c2x1.eu-central-1.rds.amazonaws.com";
-const tls = async (query: string, host = HOST): Promise<unknown[]> => (await connectionCandidates({ url: `postgres://u:p@${host}/shop${query}`, ca: null })).candidates.map(({ ssl }) => ssl);
+const tls = async (query: string, host = HOST): Promise<unknown[]> =>
+  (
+    await connectionCandidates({ url: `postgres://u:p@${host}/shop${query}`, ca: null })
+  ).candidates.map(({ ssl }) => ssl);
 
 test("the roots of a region are that region's, and good for years", async () => {
   const roots = ((await rdsRoots(HOST)) ?? []).map((pem) => new X509Certificate(pem));
@@ -16,7 +19,15 @@ test("the roots of a region are that region's, and good for years", async () => 
   }
 });
 
-test.each(["db.example.com", "localhost", "10.0.0.7", "shop.eu-central-1.rds.amazonaws.com.evil.example", "shop.xx-nowhere-9.rds.amazonaws.com", "shop.proxy-c2x1.eu-central-1.rds.amazonaws.com", ""])("there are none for %p", async (host) => {
+test.each([
+  "db.example.com",
+  "localhost",
+  "10.0.0.7",
+  "shop.eu-central-1.rds.amazonaws.com.evil.example",
+  "shop.xx-nowhere-9.rds.amazonaws.com",
+  "shop.proxy-c2x1.eu-central-1.rds.amazonaws.com",
+  "",
+])("there are none for %p", async (host) => {
   expect(await rdsRoots(host)).toBeNull();
 });
 
@@ -28,5 +39,8 @@ test("a database in RDS is checked by itself, and where the mode wants it; what 
   expect(await tls("?sslmode=verify-ca")).toMatchObject([checked]);
   expect(await tls("?sslmode=require")).toEqual([{ rejectUnauthorized: false, servername: HOST }]);
   expect(await tls("?sslmode=disable")).toEqual([false]);
-  expect(await tls("", "db.example.com")).toEqual([{ rejectUnauthorized: false, servername: "db.example.com" }, false]);
+  expect(await tls("", "db.example.com")).toEqual([
+    { rejectUnauthorized: false, servername: "db.example.com" },
+    false,
+  ]);
 });

@@ -1,21 +1,45 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Client } from "pg";
-import { createDatabase, PostgresServer, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
+import {
+  createDatabase,
+  PostgresServer,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
 import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { ChangeRecord, Store } from "../store.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
-const manifest = buildManifest({ name: "replicas", version: "1.0.0", entities: [entity("Note", { text: field.string(), code: field.string().unique().optional() })] });
+const manifest = buildManifest({
+  name: "replicas",
+  version: "1.0.0",
+  entities: [entity("Note", { text: field.string(), code: field.string().unique().optional() })],
+});
 
-async function openReplica(url: string, overrides: { readonly ca?: string; readonly poolMax?: number } = {}): Promise<PostgresStore> {
-  const store = await openPostgresStore({ url, poolMax: overrides.poolMax ?? 4, ca: overrides.ca ?? null, startPatienceMs: 0, onState: () => undefined });
-  await store.migrate((stored) => ({ migration: planMigration(JSON.parse(stored ?? "null"), manifest).migration, manifestJson: JSON.stringify(manifest) }));
+async function openReplica(
+  url: string,
+  overrides: { readonly ca?: string; readonly poolMax?: number } = {},
+): Promise<PostgresStore> {
+  const store = await openPostgresStore({
+    url,
+    poolMax: overrides.poolMax ?? 4,
+    ca: overrides.ca ?? null,
+    startPatienceMs: 0,
+    onState: () => undefined,
+  });
+  await store.migrate((stored) => ({
+    migration: planMigration(JSON.parse(stored ?? "null"), manifest).migration,
+    manifestJson: JSON.stringify(manifest),
+  }));
   return store;
 }
 
-function add(store: Store, id: string, beforeCommit: Promise<void> = Promise.resolve()): Promise<void> {
+function add(
+  store: Store,
+  id: string,
+  beforeCommit: Promise<void> = Promise.resolve(),
+): Promise<void> {
   return store.transact(async (tx) => {
     const row = { id, text: "t", code: null };
     await tx.insert("Note", row);
@@ -63,7 +87,10 @@ describe("replicas on one Postgres", () => {
     const heard = hearing(b);
     const open = Promise.withResolvers<void>();
     const early = add(a, "early", open.promise);
-    for (let n = 0; n < 1000; n += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => add(k % 2 === 0 ? a : b, `n${n + k}`)));
+    for (let n = 0; n < 1000; n += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, (_, k) => add(k % 2 === 0 ? a : b, `n${n + k}`)),
+      );
     await until(() => heard.length >= 1000);
     expect(heard.map(({ rowId }) => rowId)).not.toContain("early");
     open.resolve();
@@ -86,21 +113,33 @@ describe("replicas on one Postgres", () => {
       });
     }
     await until(() => heard.length >= 41);
-    expect(heard.map(({ after }) => String(after?.["text"]).length)).toEqual(Array.from({ length: 41 }, (_, n) => n + 1));
+    expect(heard.map(({ after }) => String(after?.["text"]).length)).toEqual(
+      Array.from({ length: 41 }, (_, n) => n + 1),
+    );
   });
 
   test("a value that two replicas give out at once is given once", async () => {
-    const take = (store: Store, id: string): Promise<void> => store.transact((tx) => tx.insert("Note", { id, text: "t", code: "only" }));
-    const outcomes = await Promise.allSettled([take(a, "1"), take(b, "2"), take(a, "3"), take(b, "4")]);
+    const take = (store: Store, id: string): Promise<void> =>
+      store.transact((tx) => tx.insert("Note", { id, text: "t", code: "only" }));
+    const outcomes = await Promise.allSettled([
+      take(a, "1"),
+      take(b, "2"),
+      take(a, "3"),
+      take(b, "4"),
+    ]);
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-    for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+    for (const outcome of outcomes)
+      if (outcome.status === "rejected")
+        expect(outcome.reason).toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
   });
 
   test("a replica that hears no notification finds the changes by looking", async () => {
     const heard = hearing(b);
     const admin = new Client({ connectionString: url });
     await admin.connect();
-    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon listen' AND datname = current_database()`);
+    await admin.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon listen' AND datname = current_database()`,
+    );
     await add(a, "x");
     await until(() => heard.length === 1);
     await admin.end();
@@ -160,8 +199,12 @@ describe("a Postgres that goes away", () => {
     const store = await openReplica(await server.createDatabase());
     await server.down();
     await expect(store.get("Note", "x")).rejects.toMatchObject({ code: "OVERLOADED" });
-    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.toThrow(/can't be reached .*DATABASE_URL says/);
-    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.not.toThrow(/canary/);
+    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.toThrow(
+      /can't be reached .*DATABASE_URL says/,
+    );
+    await expect(openReplica(server.url().replace("pylon@", "pylon:canary@"))).rejects.not.toThrow(
+      /canary/,
+    );
     await store.close();
   }, 60_000);
 });

@@ -1,19 +1,32 @@
 import { hash } from "node:crypto";
 
-/** Longest message that a notification carries itself, in bytes; Postgres takes 7,999, the mark included. */
+/**
+ * Longest message that a notification carries itself, in bytes; Postgres takes 7,999, the mark
+ * included.
+ */
 const MAX_INLINE = 7_900;
-/** How long a call waits for a lock, in milliseconds: it takes three, and has to have answered within the link's deadline. */
+/**
+ * How long a call waits for a lock, in milliseconds: it takes three, and has to have answered
+ * within the link's deadline.
+ */
 const LOCK_MS = 500;
 /** How long a longer one is kept for the replicas to fetch, in seconds. */
 const KEPT_SECONDS = 60;
 /** The SQLSTATEs by which the functions refuse. */
-export const ROOM_REFUSALS = { rooms: "PYR01", roomsOfUser: "PYR02", noLease: "PYR03", notInRoom: "PYR04" } as const;
+export const ROOM_REFUSALS = {
+  rooms: "PYR01",
+  roomsOfUser: "PYR02",
+  noLease: "PYR03",
+  notInRoom: "PYR04",
+} as const;
 
 /**
- * The tables of the rooms. They are UNLOGGED: nothing in them is durable, and after a crash of Postgres they are empty. Names of rooms and users
- * (`usr`) are as they stand between the quotes of a JSON string, so they may have any character, and messages are made of them as they are.
+ * The tables of the rooms. They are UNLOGGED: nothing in them is durable, and after a crash of
+ * Postgres they are empty. Names of rooms and users (`usr`) are as they stand between the quotes of
+ * a JSON string, so they may have any character, and messages are made of them as they are.
  *
- * - `leavers`: users without a connection until the end of their grace, what is to be said at that end, and the replica that is to blame
+ * - `leavers`: users without a connection until the end of their grace, what is to be said at that
+ *   end, and the replica that is to blame
  * - `members`: with `due_at` those that depend on calls, and `holder`, the replica of the last one
  */
 const TABLES: readonly string[] = [
@@ -35,26 +48,38 @@ const TABLES: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS "_pylon_room_replicas_ends" ON "_pylon_room_replicas" (ends_at)`,
 ];
 
-/** The first key of an advisory lock: that of a table, so that two Pylons in two schemas of one database do not meet. */
+/**
+ * The first key of an advisory lock: that of a table, so that two Pylons in two schemas of one
+ * database do not meet.
+ */
 const lockOf = (table: string): string => `'"${table}"'::regclass::oid::int4`;
-const [REPLICA, USER, ROOM, SWEEP] = [lockOf("_pylon_room_replicas"), lockOf("_pylon_room_connections"), lockOf("_pylon_room_members"), lockOf("_pylon_rooms")];
+const [REPLICA, USER, ROOM, SWEEP] = [
+  lockOf("_pylon_room_replicas"),
+  lockOf("_pylon_room_connections"),
+  lockOf("_pylon_room_members"),
+  lockOf("_pylon_rooms"),
+];
 const CHANNEL = `('pylon_' || '"_pylon_messages"'::regclass::oid)`;
 
 /**
- * The functions, each with its arguments, what it returns, and its body; `@name` in a body is another of them.
+ * The functions, each with its arguments, what it returns, and its body; `@name` in a body is
+ * another of them.
  *
- * A call is one transaction. It takes its locks in one order: its replica's (shared: against being swept meanwhile), its user's (whoever
- * connects, and whoever changes a member, must know whether the user is connected), its room's (so that the order of changes is that of
- * messages), and the one of Postgres' own that notifications take at the commit. So calls never wait for each other in a circle. The sweep
- * takes many locks, hence it waits for none: what is locked just now is swept the next time.
+ * A call is one transaction. It takes its locks in one order: its replica's (shared: against being
+ * swept meanwhile), its user's (whoever connects, and whoever changes a member, must know whether
+ * the user is connected), its room's (so that the order of changes is that of messages), and the
+ * one of Postgres' own that notifications take at the commit. So calls never wait for each other in
+ * a circle. The sweep takes many locks, hence it waits for none: what is locked just now is swept
+ * the next time.
  */
-const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string, body: string]>> = {
-  channel: ["", "TEXT", `BEGIN RETURN ${CHANNEL}; END`],
+const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string, body: string]>> =
+  {
+    channel: ["", "TEXT", `BEGIN RETURN ${CHANNEL}; END`],
 
-  say: [
-    "p_text TEXT",
-    "VOID",
-    `DECLARE
+    say: [
+      "p_text TEXT",
+      "VOID",
+      `DECLARE
        v_id BIGINT;
      BEGIN
        IF octet_length(p_text) <= ${MAX_INLINE} THEN
@@ -64,21 +89,22 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
          PERFORM pg_notify(${CHANNEL}, '#' || v_id);
        END IF;
      END`,
-  ],
+    ],
 
-  tell: [
-    "p_kind TEXT, p_room TEXT, p_usr TEXT, p_origin TEXT, p_joined BIGINT, p_text TEXT",
-    "VOID",
-    `BEGIN
+    tell: [
+      "p_kind TEXT, p_room TEXT, p_usr TEXT, p_origin TEXT, p_joined BIGINT, p_text TEXT",
+      "VOID",
+      `BEGIN
        PERFORM @say('["' || p_kind || '","' || p_room || '","' || p_usr || '","' || p_origin || '",' || p_joined || E']\\n' || p_text);
      END`,
-  ],
+    ],
 
-  // Each statement of a function must see what was committed before it, also while it waited for a lock.
-  begin: [
-    "p_replica TEXT, p_usr TEXT, p_room TEXT",
-    "VOID",
-    `BEGIN
+    // Each statement of a function must see what was committed before it, also while it waited for
+    // a lock.
+    begin: [
+      "p_replica TEXT, p_usr TEXT, p_room TEXT",
+      "VOID",
+      `BEGIN
        IF current_setting('transaction_isolation') <> 'read committed' THEN
          RAISE EXCEPTION 'rooms are kept in READ COMMITTED only';
        END IF;
@@ -98,13 +124,17 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
          RAISE EXCEPTION 'this replica has no lease' USING ERRCODE = '${ROOM_REFUSALS.noLease}';
        END IF;
      END`,
-  ],
+    ],
 
-  /** The member made a call: without a connection it stays for a while. @returns whether it is there */
-  touch: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_ms DOUBLE PRECISION",
-    "BOOLEAN",
-    `BEGIN
+    /**
+     * The member made a call: without a connection it stays for a while.
+     *
+     * @returns whether it is there
+     */
+    touch: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_ms DOUBLE PRECISION",
+      "BOOLEAN",
+      `BEGIN
        IF NOT EXISTS (SELECT FROM "_pylon_room_members" WHERE room = p_room AND usr = p_usr) THEN
          RETURN false;
        END IF;
@@ -112,22 +142,22 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
          WHERE room = p_room AND usr = p_usr AND NOT EXISTS (SELECT FROM "_pylon_room_connections" WHERE usr = p_usr);
        RETURN true;
      END`,
-  ],
+    ],
 
-  add: [
-    "p_room TEXT, p_usr TEXT, p_data TEXT, p_joined BIGINT",
-    "VOID",
-    `BEGIN
+    add: [
+      "p_room TEXT, p_usr TEXT, p_data TEXT, p_joined BIGINT",
+      "VOID",
+      `BEGIN
        INSERT INTO "_pylon_room_members" (room, usr, data, joined_at) VALUES (p_room, p_usr, p_data, p_joined);
        INSERT INTO "_pylon_rooms" AS known (name, members) VALUES (p_room, 1) ON CONFLICT (name) DO UPDATE SET members = known.members + 1;
      END`,
-  ],
+    ],
 
-  /** p_swept: the replica whose lease ran out, or '' */
-  remove: [
-    "p_room TEXT, p_usr TEXT, p_swept TEXT",
-    "BOOLEAN",
-    `BEGIN
+    /** p_swept: the replica whose lease ran out, or '' */
+    remove: [
+      "p_room TEXT, p_usr TEXT, p_swept TEXT",
+      "BOOLEAN",
+      `BEGIN
        DELETE FROM "_pylon_room_members" WHERE room = p_room AND usr = p_usr;
        IF NOT FOUND THEN
          RETURN false;
@@ -137,12 +167,12 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        PERFORM @tell('leave', p_room, p_usr, p_swept, 0, '{"type":"leave","room":"' || p_room || '","user_id":"' || p_usr || '"}');
        RETURN true;
      END`,
-  ],
+    ],
 
-  join: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_text TEXT, p_ms DOUBLE PRECISION, p_most INT, p_most_of_user INT",
-    "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
-    `DECLARE
+    join: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_text TEXT, p_ms DOUBLE PRECISION, p_most INT, p_most_of_user INT",
+      "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
+      `DECLARE
        v_joined BIGINT;
      BEGIN
        PERFORM @begin(p_replica, p_usr, p_room);
@@ -161,21 +191,21 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        PERFORM @touch(p_replica, p_room, p_usr, p_ms);
        PERFORM @tell('join', p_room, p_usr, p_replica, v_joined, p_text);
      END`,
-  ],
+    ],
 
-  leave: [
-    "p_room TEXT, p_usr TEXT",
-    "BOOLEAN",
-    `BEGIN
+    leave: [
+      "p_room TEXT, p_usr TEXT",
+      "BOOLEAN",
+      `BEGIN
        PERFORM @begin('', p_usr, p_room);
        RETURN @remove(p_room, p_usr, '');
      END`,
-  ],
+    ],
 
-  presence: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_text TEXT, p_ms DOUBLE PRECISION",
-    "BOOLEAN",
-    `DECLARE
+    presence: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_text TEXT, p_ms DOUBLE PRECISION",
+      "BOOLEAN",
+      `DECLARE
        v_live BOOLEAN;
        v_joined BIGINT;
      BEGIN
@@ -190,13 +220,13 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        PERFORM @tell('presence', p_room, p_usr, p_replica, v_joined, p_text);
        RETURN true;
      END`,
-  ],
+    ],
 
-  /** p_usr: '' for the admin */
-  broadcast: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_text TEXT, p_ms DOUBLE PRECISION",
-    "TEXT",
-    `BEGIN
+    /** p_usr: '' for the admin */
+    broadcast: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_text TEXT, p_ms DOUBLE PRECISION",
+      "TEXT",
+      `BEGIN
        PERFORM @begin(p_replica, p_usr, p_room);
        IF p_usr <> '' THEN
          IF NOT @touch(p_replica, p_room, p_usr, p_ms) THEN
@@ -208,53 +238,53 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        PERFORM @tell('broadcast', p_room, '', '', 0, p_text);
        RETURN 'sent';
      END`,
-  ],
+    ],
 
-  /** p_usr: '' for the admin */
-  members: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_ms DOUBLE PRECISION",
-    "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
-    `BEGIN
+    /** p_usr: '' for the admin */
+    members: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_ms DOUBLE PRECISION",
+      "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
+      `BEGIN
        PERFORM @begin(p_replica, p_usr, '');
        IF p_usr <> '' AND NOT @touch(p_replica, p_room, p_usr, p_ms) THEN
          RAISE EXCEPTION 'not in the room' USING ERRCODE = '${ROOM_REFUSALS.notInRoom}';
        END IF;
        RETURN QUERY SELECT m.usr, m.data, m.joined_at FROM "_pylon_room_members" m WHERE m.room = p_room ORDER BY m.joined_at, m.usr;
      END`,
-  ],
+    ],
 
-  /** p_usr: '' for all */
-  rooms: [
-    "p_usr TEXT",
-    "TABLE (name TEXT, members INT)",
-    `BEGIN
+    /** p_usr: '' for all */
+    rooms: [
+      "p_usr TEXT",
+      "TABLE (name TEXT, members INT)",
+      `BEGIN
        IF p_usr = '' THEN
          RETURN QUERY SELECT r.name, r.members FROM "_pylon_rooms" r;
        ELSE
          RETURN QUERY SELECT r.name, r.members FROM "_pylon_room_members" m JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.usr = p_usr;
        END IF;
      END`,
-  ],
+    ],
 
-  send: ["p_text TEXT", "VOID", `BEGIN PERFORM @begin('', '', ''); PERFORM @say(p_text); END`],
+    send: ["p_text TEXT", "VOID", `BEGIN PERFORM @begin('', '', ''); PERFORM @say(p_text); END`],
 
-  connect: [
-    "p_replica TEXT, p_usr TEXT, p_will TEXT",
-    "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
-    `BEGIN
+    connect: [
+      "p_replica TEXT, p_usr TEXT, p_will TEXT",
+      "TABLE (name TEXT, data TEXT, joined_at BIGINT)",
+      `BEGIN
        PERFORM @begin(p_replica, p_usr, '');
        INSERT INTO "_pylon_room_connections" (usr, replica, will) VALUES (p_usr, p_replica, p_will) ON CONFLICT (usr, replica) DO UPDATE SET will = excluded.will;
        DELETE FROM "_pylon_room_leavers" WHERE usr = p_usr;
        UPDATE "_pylon_room_members" SET due_at = NULL, holder = NULL WHERE usr = p_usr AND (due_at IS NOT NULL OR holder IS NOT NULL);
        RETURN QUERY SELECT m.room, m.data, m.joined_at FROM "_pylon_room_members" m WHERE m.usr = p_usr;
      END`,
-  ],
+    ],
 
-  /** p_will: '' for none */
-  disconnect: [
-    "p_replica TEXT, p_usr TEXT, p_will TEXT, p_grace DOUBLE PRECISION",
-    "VOID",
-    `BEGIN
+    /** p_will: '' for none */
+    disconnect: [
+      "p_replica TEXT, p_usr TEXT, p_will TEXT, p_grace DOUBLE PRECISION",
+      "VOID",
+      `BEGIN
        PERFORM @begin('', p_usr, '');
        DELETE FROM "_pylon_room_connections" WHERE usr = p_usr AND replica = p_replica;
        IF NOT FOUND OR EXISTS (SELECT FROM "_pylon_room_connections" WHERE usr = p_usr) THEN
@@ -267,21 +297,21 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
          PERFORM @let_go(p_usr, clock_timestamp() + p_grace * interval '1 millisecond', NULL, '');
        END IF;
      END`,
-  ],
+    ],
 
-  let_go: [
-    "p_usr TEXT, p_at TIMESTAMPTZ, p_will TEXT, p_swept TEXT",
-    "VOID",
-    `BEGIN
+    let_go: [
+      "p_usr TEXT, p_at TIMESTAMPTZ, p_will TEXT, p_swept TEXT",
+      "VOID",
+      `BEGIN
        INSERT INTO "_pylon_room_leavers" (usr, gone_at, will, swept) VALUES (p_usr, p_at, p_will, p_swept)
          ON CONFLICT (usr) DO UPDATE SET gone_at = excluded.gone_at, will = excluded.will, swept = excluded.swept;
      END`,
-  ],
+    ],
 
-  register: [
-    "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_joined BIGINT, p_join_text TEXT, p_presence_text TEXT, p_ms DOUBLE PRECISION",
-    "VOID",
-    `DECLARE
+    register: [
+      "p_replica TEXT, p_room TEXT, p_usr TEXT, p_data TEXT, p_joined BIGINT, p_join_text TEXT, p_presence_text TEXT, p_ms DOUBLE PRECISION",
+      "VOID",
+      `DECLARE
        v_known "_pylon_room_members";
      BEGIN
        PERFORM @begin(p_replica, p_usr, p_room);
@@ -295,13 +325,13 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        END IF;
        PERFORM @touch(p_replica, p_room, p_usr, p_ms);
      END`,
-  ],
+    ],
 
-  /** @returns whether the lease was still good */
-  enter: [
-    "p_replica TEXT, p_lease DOUBLE PRECISION, p_grace DOUBLE PRECISION, p_is_returning BOOLEAN",
-    "BOOLEAN",
-    `DECLARE
+    /** @returns whether the lease was still good */
+    enter: [
+      "p_replica TEXT, p_lease DOUBLE PRECISION, p_grace DOUBLE PRECISION, p_is_returning BOOLEAN",
+      "BOOLEAN",
+      `DECLARE
        v_good BOOLEAN;
        v_now TIMESTAMPTZ;
        v_lease INTERVAL := p_lease * interval '1 millisecond';
@@ -325,13 +355,17 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        END IF;
        RETURN v_good;
      END`,
-  ],
+    ],
 
-  /** Renews the lease and sweeps. @returns whether there was a lease, and whether there is more to sweep */
-  keep: [
-    "p_replica TEXT, p_lease DOUBLE PRECISION, p_most INT",
-    "TABLE (is_alive BOOLEAN, has_more BOOLEAN)",
-    `DECLARE
+    /**
+     * Renews the lease and sweeps.
+     *
+     * @returns whether there was a lease, and whether there is more to sweep
+     */
+    keep: [
+      "p_replica TEXT, p_lease DOUBLE PRECISION, p_most INT",
+      "TABLE (is_alive BOOLEAN, has_more BOOLEAN)",
+      `DECLARE
        v_until TIMESTAMPTZ := clock_timestamp() + p_lease * interval '1 millisecond';
      BEGIN
        PERFORM @begin('', '', '');
@@ -341,13 +375,16 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        has_more := is_alive AND @sweep(p_most);
        RETURN NEXT;
      END`,
-  ],
+    ],
 
-  /** p_most: about how many removals; each holds locks until the end, of which a server has a bounded number */
-  sweep: [
-    "p_most INT",
-    "BOOLEAN",
-    `DECLARE
+    /**
+     * p_most: about how many removals; each holds locks until the end, of which a server has a
+     * bounded number
+     */
+    sweep: [
+      "p_most INT",
+      "BOOLEAN",
+      `DECLARE
        v_now TIMESTAMPTZ := clock_timestamp();
        v_old TIMESTAMPTZ := v_now - interval '${KEPT_SECONDS} seconds';
        v_work INT := 0;
@@ -424,13 +461,13 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        END LOOP;
        RETURN v_work >= p_most;
      END`,
-  ],
+    ],
 
-  /** @returns whether there is more to do: call it again */
-  retire: [
-    "p_replica TEXT, p_hand_over DOUBLE PRECISION, p_most INT",
-    "BOOLEAN",
-    `DECLARE
+    /** @returns whether there is more to do: call it again */
+    retire: [
+      "p_replica TEXT, p_hand_over DOUBLE PRECISION, p_most INT",
+      "BOOLEAN",
+      `DECLARE
        v_usr TEXT;
        v_will TEXT;
      BEGIN
@@ -452,10 +489,13 @@ const FUNCTIONS: Readonly<Record<string, readonly [args: string, returns: string
        DELETE FROM "_pylon_room_replicas" WHERE id = p_replica;
        RETURN false;
      END`,
-  ],
-};
+    ],
+  };
 
-/** In the functions' names: replicas of two versions on one database each have their own. Those of earlier versions stay: who still calls them is not known. */
+/**
+ * In the functions' names: replicas of two versions on one database each have their own. Those of
+ * earlier versions stay: who still calls them is not known.
+ */
 const VERSION = hash("sha256", JSON.stringify([FUNCTIONS]), "hex").slice(0, 8);
 
 /** The quoted name of a function. */
@@ -464,7 +504,10 @@ export function roomFunction(name: string): string {
   return `"_pylon_room_${name}_${VERSION}"`;
 }
 
-/** Each statement may be run again. Tables are only ever added to: they are shared by the functions of all versions. */
+/**
+ * Each statement may be run again. Tables are only ever added to: they are shared by the functions
+ * of all versions.
+ */
 export const ROOM_DDL: readonly string[] = [
   ...TABLES,
   ...Object.entries(FUNCTIONS).map(

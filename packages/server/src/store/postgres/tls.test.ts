@@ -15,7 +15,23 @@ describe("a Postgres with a certificate", () => {
   beforeAll(async () => {
     const openssl = debianProgram("openssl", "openssl");
     const make = (cert: string, key: string): void => {
-      const made = spawnSync(openssl, ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert]);
+      const made = spawnSync(openssl, [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+      ]);
       if (made.status !== 0) throw new Error(`openssl failed: ${String(made.stderr)}`);
     };
     make(certificate, join(dir, "server.key"));
@@ -36,35 +52,64 @@ describe("a Postgres with a certificate", () => {
 
   async function connects(host: string, query: string, ca: string | null = null): Promise<string> {
     const url = `${server.url().replace("127.0.0.1", host)}${query}`;
-    const store = await openPostgresStore({ url, poolMax: 2, ca, startPatienceMs: 0, onState: () => undefined });
+    const store = await openPostgresStore({
+      url,
+      poolMax: 2,
+      ca,
+      startPatienceMs: 0,
+      onState: () => undefined,
+    });
     const [row] = (await store.select({ entity: "_pylon_sessions", limit: 1 })).map(({ id }) => id);
     await store.close();
     return row ?? "connected";
   }
 
   test("is used with and without TLS where nothing is to be checked", async () => {
-    for (const query of ["", "?sslmode=disable", "?sslmode=prefer", "?sslmode=require"]) expect(await connects("127.0.0.1", query)).toBe("connected");
+    for (const query of ["", "?sslmode=disable", "?sslmode=prefer", "?sslmode=require"])
+      expect(await connects("127.0.0.1", query)).toBe("connected");
   });
 
   test("is checked when there is a CA: its signature, and its name unless the mode leaves that out", async () => {
     expect(await connects("localhost", "", certificate)).toBe("connected");
-    expect(await connects("localhost", `?sslmode=verify-full&sslrootcert=${encodeURIComponent(certificate)}`)).toBe("connected");
+    expect(
+      await connects(
+        "localhost",
+        `?sslmode=verify-full&sslrootcert=${encodeURIComponent(certificate)}`,
+      ),
+    ).toBe("connected");
     expect(await connects("127.0.0.1", "?sslmode=verify-ca", certificate)).toBe("connected");
-    await expect(connects("localhost", "", other)).rejects.toThrow(/can't be used with sslmode=verify-full/);
-    await expect(connects("localhost", "?sslmode=require", other)).rejects.toThrow(/sslmode=require/);
+    await expect(connects("localhost", "", other)).rejects.toThrow(
+      /can't be used with sslmode=verify-full/,
+    );
+    await expect(connects("localhost", "?sslmode=require", other)).rejects.toThrow(
+      /sslmode=require/,
+    );
     await expect(connects("127.0.0.1", "", certificate)).rejects.toThrow(/sslmode=verify-full/);
-    await expect(connects("localhost", "?sslmode=verify-full")).rejects.toThrow(/self.signed|certificate/i);
+    await expect(connects("localhost", "?sslmode=verify-full")).rejects.toThrow(
+      /self.signed|certificate/i,
+    );
   });
 
   test("a mode or a file that is none is refused", async () => {
-    await expect(connects("localhost", "?sslmode=maybe")).rejects.toThrow(/it is one of disable, prefer/);
-    await expect(connects("localhost", "", join(dir, "none.crt"))).rejects.toThrow(/none.crt .*can't be read/);
+    await expect(connects("localhost", "?sslmode=maybe")).rejects.toThrow(
+      /it is one of disable, prefer/,
+    );
+    await expect(connects("localhost", "", join(dir, "none.crt"))).rejects.toThrow(
+      /none.crt .*can't be read/,
+    );
   });
 });
 
 test("a Postgres without TLS is refused where TLS is wanted", async () => {
   await using server = await PostgresServer.start();
-  const open = (mode: string) => openPostgresStore({ url: `${server.url()}?sslmode=${mode}`, poolMax: 2, ca: null, startPatienceMs: 0, onState: () => undefined });
+  const open = (mode: string) =>
+    openPostgresStore({
+      url: `${server.url()}?sslmode=${mode}`,
+      poolMax: 2,
+      ca: null,
+      startPatienceMs: 0,
+      onState: () => undefined,
+    });
   await expect(open("require")).rejects.toThrow(/does not support SSL/);
   await (await open("prefer")).close();
 });

@@ -1,15 +1,22 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Manifest } from "@pylonsync/sdk";
 
-/** The unique indexes of the app's tables, as lists of fields: those of unique fields and those declared by name. */
+/**
+ * The unique indexes of the app's tables, as lists of fields: those of unique fields and those
+ * declared by name.
+ */
 export class UniqueIndexes {
   readonly #byEntity = new Map<string, readonly (readonly string[])[]>();
 
   /** @param manifestJson null for a new database */
   constructor(manifestJson: string | null) {
-    const { entities } = manifestJson === null ? { entities: [] } : (JSON.parse(manifestJson) as Manifest);
+    const { entities } =
+      manifestJson === null ? { entities: [] } : (JSON.parse(manifestJson) as Manifest);
     for (const { name, fields, indexes } of entities) {
-      this.#byEntity.set(name, [...fields.filter(({ unique }) => unique).map((field) => [field.name]), ...indexes.filter(({ unique }) => unique).map((index) => index.fields)]);
+      this.#byEntity.set(name, [
+        ...fields.filter(({ unique }) => unique).map((field) => [field.name]),
+        ...indexes.filter(({ unique }) => unique).map((index) => index.fields),
+      ]);
     }
   }
 
@@ -26,5 +33,8 @@ export class UniqueIndexes {
 /** The refusal of a row whose values in these fields another row has. */
 export function conflictOf(fields: readonly string[]): PylonError {
   const field = fields.join(", ");
-  return new PylonError("UNIQUE_VIOLATION", `Another row has the same ${field}.`, { field, hint: `Choose a ${field} that is not taken.` });
+  return new PylonError("UNIQUE_VIOLATION", `Another row has the same ${field}.`, {
+    field,
+    hint: `Choose a ${field} that is not taken.`,
+  });
 }

@@ -1,20 +1,97 @@
-import { FALSE, TRUE, type CompareOp, type EntityShape, type Expr, type FieldKind, type PathExpr, type Root, type Scalar, type SchemaShape } from "@pylonsync/query";
+import {
+  FALSE,
+  TRUE,
+  type CompareOp,
+  type EntityShape,
+  type Expr,
+  type FieldKind,
+  type PathExpr,
+  type Root,
+  type Scalar,
+  type SchemaShape,
+} from "@pylonsync/query";
 import fc from "fast-check";
 import type { StoredRow } from "../store.ts";
 
 /** Small pools of awkward values, so that generated rows and conditions meet. */
-const TEXTS = ["", "a", "A", "ab", "abc", "b", "é", "z\u0301", "%", "_", "a_c", "'", '"', "\\", "日本", "\uFFFD", "\u{1F600}", "\u{10FFFF}", "a\u{1F600}b", " ", "null", "1"];
-const INTS = [0, 1, -1, 2, 7, 42, 2 ** 31, -(2 ** 31) - 1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
-const FLOATS = [0, 0.1, 0.30000000000000004, -0.5, 1, 1.5, 2, 1e-300, 1e300, -1e300, Math.PI, Number.MAX_SAFE_INTEGER];
-const DATES = ["0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z", "9999-12-31T23:59:59.999Z"];
+const TEXTS = [
+  "",
+  "a",
+  "A",
+  "ab",
+  "abc",
+  "b",
+  "é",
+  "z\u0301",
+  "%",
+  "_",
+  "a_c",
+  "'",
+  '"',
+  "\\",
+  "日本",
+  "\uFFFD",
+  "\u{1F600}",
+  "\u{10FFFF}",
+  "a\u{1F600}b",
+  " ",
+  "null",
+  "1",
+];
+const INTS = [
+  0,
+  1,
+  -1,
+  2,
+  7,
+  42,
+  2 ** 31,
+  -(2 ** 31) - 1,
+  Number.MAX_SAFE_INTEGER,
+  Number.MIN_SAFE_INTEGER,
+];
+const FLOATS = [
+  0,
+  0.1,
+  0.30000000000000004,
+  -0.5,
+  1,
+  1.5,
+  2,
+  1e-300,
+  1e300,
+  -1e300,
+  Math.PI,
+  Number.MAX_SAFE_INTEGER,
+];
+const DATES = [
+  "0001-01-01T00:00:00.000Z",
+  "1969-12-31T23:59:59.999Z",
+  "1970-01-01T00:00:00.000Z",
+  "2026-01-01T00:00:00.000Z",
+  "2026-01-01T00:00:00.001Z",
+  "9999-12-31T23:59:59.999Z",
+];
 
 export type Class = "text" | "number" | "bool" | "datetime";
-const KINDS: Record<Class, readonly FieldKind[]> = { text: ["string", "richtext", "id"], number: ["int", "float"], bool: ["bool"], datetime: ["datetime"] };
+const KINDS: Record<Class, readonly FieldKind[]> = {
+  text: ["string", "richtext", "id"],
+  number: ["int", "float"],
+  bool: ["bool"],
+  datetime: ["datetime"],
+};
 const CLASSES: readonly Class[] = ["text", "number", "bool", "datetime"];
 const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
-  text: fc.oneof({ arbitrary: fc.constantFrom(...TEXTS), weight: 4 }, { arbitrary: text(), weight: 1 }),
+  text: fc.oneof(
+    { arbitrary: fc.constantFrom(...TEXTS), weight: 4 },
+    { arbitrary: text(), weight: 1 },
+  ),
   // A condition may name a fraction for an int, and numbers that no column holds.
-  number: fc.oneof(fc.constantFrom(...INTS), fc.constantFrom(...FLOATS), fc.constantFrom(0.5, 2 ** 60, -(2 ** 70))),
+  number: fc.oneof(
+    fc.constantFrom(...INTS),
+    fc.constantFrom(...FLOATS),
+    fc.constantFrom(0.5, 2 ** 60, -(2 ** 70)),
+  ),
   bool: fc.boolean(),
   datetime: fc.constantFrom(...DATES),
 };
@@ -29,7 +106,9 @@ const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
 };
 
 function text(): fc.Arbitrary<string> {
-  return fc.string({ unit: "binary", maxLength: 6 }).filter((value) => !value.includes("\0") && value.isWellFormed());
+  return fc
+    .string({ unit: "binary", maxLength: 6 })
+    .filter((value) => !value.includes("\0") && value.isWellFormed());
 }
 
 export interface World {
@@ -39,14 +118,32 @@ export interface World {
 const ENTITIES = ["Alpha", "Beta"] as const;
 
 function shape(name: string): fc.Arbitrary<EntityShape> {
-  const kinds = fc.array(fc.constantFrom<FieldKind>("string", "int", "float", "bool", "datetime", "richtext", "id"), { minLength: 1, maxLength: 6 });
-  return kinds.map((fields) => ({ name, fields: new Map<string, FieldKind>([["id", "id"], ...fields.map((kind, index): [string, FieldKind] => [`f"${index}`, kind])]) }));
+  const kinds = fc.array(
+    fc.constantFrom<FieldKind>("string", "int", "float", "bool", "datetime", "richtext", "id"),
+    { minLength: 1, maxLength: 6 },
+  );
+  return kinds.map((fields) => ({
+    name,
+    fields: new Map<string, FieldKind>([
+      ["id", "id"],
+      ...fields.map((kind, index): [string, FieldKind] => [`f"${index}`, kind]),
+    ]),
+  }));
 }
 
 function rowsOf({ fields }: EntityShape): fc.Arbitrary<StoredRow[]> {
-  const values = Object.fromEntries([...fields].filter(([name]) => name !== "id").map(([name, kind]) => [name, fc.option(STORED[kind], { freq: 4 })]));
-  const id = fc.oneof(fc.constantFrom("u1", "u2", "A0", "b-1"), fc.stringMatching(/^[A-Za-z0-9_-]{1,6}$/));
-  const row = fc.tuple(id, fc.record(values)).map(([chosen, rest]): StoredRow => ({ id: chosen, ...rest }));
+  const values = Object.fromEntries(
+    [...fields]
+      .filter(([name]) => name !== "id")
+      .map(([name, kind]) => [name, fc.option(STORED[kind], { freq: 4 })]),
+  );
+  const id = fc.oneof(
+    fc.constantFrom("u1", "u2", "A0", "b-1"),
+    fc.stringMatching(/^[A-Za-z0-9_-]{1,6}$/),
+  );
+  const row = fc
+    .tuple(id, fc.record(values))
+    .map(([chosen, rest]): StoredRow => ({ id: chosen, ...rest }));
   return fc.uniqueArray(row, { selector: (one) => one.id, maxLength: 8 });
 }
 
@@ -58,7 +155,12 @@ export const worlds: fc.Arbitrary<World> = fc
     rows: new Map(ENTITIES.map((name, index) => [name, rows[index] ?? []])),
   }));
 
-const AUTH: Record<Class, readonly string[]> = { text: ["userId", "tenantId", "apiKeyId"], number: [], bool: ["isAdmin", "isGuest"], datetime: [] };
+const AUTH: Record<Class, readonly string[]> = {
+  text: ["userId", "tenantId", "apiKeyId"],
+  number: [],
+  bool: ["isAdmin", "isGuest"],
+  datetime: [],
+};
 export const callers = fc.record({
   userId: fc.option(fc.constantFrom("u1", "u2", "a")),
   isAdmin: fc.boolean(),
@@ -80,10 +182,21 @@ export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<E
   return condition(schema, undefined, 3, existsDepth);
 }
 
-function condition(schema: SchemaShape, related: EntityShape | undefined, depth: number, existsDepth: number): fc.Arbitrary<Expr> {
+function condition(
+  schema: SchemaShape,
+  related: EntityShape | undefined,
+  depth: number,
+  existsDepth: number,
+): fc.Arbitrary<Expr> {
   const leaf = CLASSES.map((kind) => comparison(schema, related, kind, depth));
   const flag = operands(schema, related, "bool").filter((expr) => expr.kind === "path");
-  const simple = fc.oneof(...leaf, membership(schema, related), texts(schema, related), fc.constantFrom(TRUE, FALSE), flag);
+  const simple = fc.oneof(
+    ...leaf,
+    membership(schema, related),
+    texts(schema, related),
+    fc.constantFrom(TRUE, FALSE),
+    flag,
+  );
   if (depth === 0) return simple;
   const inner = condition(schema, related, depth - 1, existsDepth);
   const several = fc.array(inner, { minLength: 1, maxLength: 3 });
@@ -95,20 +208,36 @@ function condition(schema: SchemaShape, related: EntityShape | undefined, depth:
   if (existsDepth > 0) {
     branches.push(
       ...[...schema.values()].map((entity) =>
-        condition(schema, entity, depth - 1, existsDepth - 1).map((where): Expr => ({ kind: "exists", entity: entity.name, where })),
+        condition(schema, entity, depth - 1, existsDepth - 1).map((where): Expr => ({
+          kind: "exists",
+          entity: entity.name,
+          where,
+        })),
       ),
     );
   }
-  return fc.oneof({ arbitrary: simple, weight: 2 }, ...branches.map((arbitrary) => ({ arbitrary, weight: 1 })));
+  return fc.oneof(
+    { arbitrary: simple, weight: 2 },
+    ...branches.map((arbitrary) => ({ arbitrary, weight: 1 })),
+  );
 }
 
 function paths(root: Root, entity: EntityShape | undefined, kind: Class): PathExpr[] {
-  return [...(entity?.fields ?? [])].filter(([, field]) => KINDS[kind].includes(field)).map(([name]) => ({ kind: "path", root, name }));
+  return [...(entity?.fields ?? [])]
+    .filter(([, field]) => KINDS[kind].includes(field))
+    .map(([name]) => ({ kind: "path", root, name }));
 }
 
-function operands(schema: SchemaShape, related: EntityShape | undefined, kind: Class): fc.Arbitrary<Expr> {
+function operands(
+  schema: SchemaShape,
+  related: EntityShape | undefined,
+  kind: Class,
+): fc.Arbitrary<Expr> {
   const rows = [...paths("data", schema.get("Alpha"), kind), ...paths("related", related, kind)];
-  const others: Expr[] = [...paths("old", schema.get("Alpha"), kind), ...AUTH[kind].map((name): Expr => ({ kind: "path", root: "auth", name }))];
+  const others: Expr[] = [
+    ...paths("old", schema.get("Alpha"), kind),
+    ...AUTH[kind].map((name): Expr => ({ kind: "path", root: "auth", name })),
+  ];
   if (kind === "datetime") others.push({ kind: "now" });
   const literals = LITERALS[kind].map((value): Expr => ({ kind: "literal", value }));
   return fc.oneof(
@@ -118,33 +247,60 @@ function operands(schema: SchemaShape, related: EntityShape | undefined, kind: C
   );
 }
 
-function comparison(schema: SchemaShape, related: EntityShape | undefined, kind: Class, depth: number): fc.Arbitrary<Expr> {
+function comparison(
+  schema: SchemaShape,
+  related: EntityShape | undefined,
+  kind: Class,
+  depth: number,
+): fc.Arbitrary<Expr> {
   const ops: CompareOp[] = kind === "bool" ? ["==", "!="] : ["==", "!=", "<", "<=", ">", ">="];
   const plain = operands(schema, related, kind);
-  const operand = kind === "bool" && depth > 0 ? fc.oneof(plain, condition(schema, related, 0, 0)) : plain;
-  const asked = fc.tuple(fc.constantFrom<CompareOp>("==", "!="), operand, fc.boolean()).map(([op, left, swapped]): Expr => {
-    const none: Expr = { kind: "literal", value: null };
-    return swapped ? { kind: "compare", op, left: none, right: left } : { kind: "compare", op, left, right: none };
-  });
-  const between = fc.tuple(fc.constantFrom(...ops), operand, operand).map(([op, left, right]): Expr => ({ kind: "compare", op, left, right }));
+  const operand =
+    kind === "bool" && depth > 0 ? fc.oneof(plain, condition(schema, related, 0, 0)) : plain;
+  const asked = fc
+    .tuple(fc.constantFrom<CompareOp>("==", "!="), operand, fc.boolean())
+    .map(([op, left, swapped]): Expr => {
+      const none: Expr = { kind: "literal", value: null };
+      return swapped
+        ? { kind: "compare", op, left: none, right: left }
+        : { kind: "compare", op, left, right: none };
+    });
+  const between = fc
+    .tuple(fc.constantFrom(...ops), operand, operand)
+    .map(([op, left, right]): Expr => ({ kind: "compare", op, left, right }));
   return fc.oneof({ arbitrary: between, weight: 5 }, { arbitrary: asked, weight: 1 });
 }
 
 function membership(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitrary<Expr> {
   const written = CLASSES.map((kind) => {
     const none: fc.Arbitrary<Expr> = fc.constant({ kind: "literal", value: null });
-    const entry = fc.oneof({ arbitrary: operands(schema, related, kind), weight: 6 }, { arbitrary: none, weight: 1 });
-    return fc.tuple(operands(schema, related, kind), fc.array(entry, { maxLength: 5 })).map(([item, items]): Expr => ({ kind: "in", item, list: { kind: "list", items } }));
+    const entry = fc.oneof(
+      { arbitrary: operands(schema, related, kind), weight: 6 },
+      { arbitrary: none, weight: 1 },
+    );
+    return fc
+      .tuple(operands(schema, related, kind), fc.array(entry, { maxLength: 5 }))
+      .map(([item, items]): Expr => ({ kind: "in", item, list: { kind: "list", items } }));
   });
   const ofCaller = fc
     .tuple(operands(schema, related, "text"), fc.constantFrom("roles", "apiKeyScopes"))
-    .map(([item, name]): Expr => ({ kind: "in", item, list: { kind: "path", root: "auth", name } }));
+    .map(([item, name]): Expr => ({
+      kind: "in",
+      item,
+      list: { kind: "path", root: "auth", name },
+    }));
   return fc.oneof(...written, ofCaller);
 }
 
 function texts(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitrary<Expr> {
   const operand = operands(schema, related, "text");
-  return fc.tuple(operand, operand, fc.boolean()).map(([value, part, isStart]): Expr => (isStart ? { kind: "startsWith", text: value, prefix: part } : { kind: "contains", text: value, part }));
+  return fc
+    .tuple(operand, operand, fc.boolean())
+    .map(([value, part, isStart]): Expr =>
+      isStart
+        ? { kind: "startsWith", text: value, prefix: part }
+        : { kind: "contains", text: value, part },
+    );
 }
 
 /** Filter objects as callers send them, for rows of `entity`. */
@@ -153,12 +309,22 @@ export function filters(entity: EntityShape): fc.Arbitrary<Record<string, unknow
 }
 
 function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<string, unknown>> {
-  const own = Object.fromEntries([...entity.fields].map(([name, kind]) => [name, fieldFilter(kind)]));
+  const own = Object.fromEntries(
+    [...entity.fields].map(([name, kind]) => [name, fieldFilter(kind)]),
+  );
   const plain = fc.record(own, { requiredKeys: [] });
   if (depth === 0) return plain;
   const nested = fc.array(filterOf(entity, depth - 1), { maxLength: 3 });
-  const logic = fc.record({ $and: nested, $or: nested, $not: filterOf(entity, depth - 1) }, { requiredKeys: [] });
-  return fc.tuple(plain, fc.oneof({ arbitrary: fc.constant({}), weight: 2 }, { arbitrary: logic, weight: 1 })).map(([a, b]) => ({ ...a, ...b }));
+  const logic = fc.record(
+    { $and: nested, $or: nested, $not: filterOf(entity, depth - 1) },
+    { requiredKeys: [] },
+  );
+  return fc
+    .tuple(
+      plain,
+      fc.oneof({ arbitrary: fc.constant({}), weight: 2 }, { arbitrary: logic, weight: 1 }),
+    )
+    .map(([a, b]) => ({ ...a, ...b }));
 }
 
 function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
@@ -168,7 +334,25 @@ function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
   const list = fc.array(maybe, { maxLength: 4 });
   const ordered = fieldClass === "bool" ? {} : { $gt: value, $gte: value, $lt: value, $lte: value };
   const textual = fieldClass === "text" ? { $like: value, $startsWith: value } : {};
-  const operators = fc.record({ $eq: maybe, $ne: maybe, $not: maybe, $in: list, $nin: list, $exists: fc.boolean(), ...ordered, ...textual }, { requiredKeys: [] });
-  const few = operators.chain((all) => fc.subarray(Object.entries(all))).map((some) => some.slice(0, 2)).filter((some) => some.length > 0);
-  return fc.oneof(maybe, few.map((some) => Object.fromEntries(some)));
+  const operators = fc.record(
+    {
+      $eq: maybe,
+      $ne: maybe,
+      $not: maybe,
+      $in: list,
+      $nin: list,
+      $exists: fc.boolean(),
+      ...ordered,
+      ...textual,
+    },
+    { requiredKeys: [] },
+  );
+  const few = operators
+    .chain((all) => fc.subarray(Object.entries(all)))
+    .map((some) => some.slice(0, 2))
+    .filter((some) => some.length > 0);
+  return fc.oneof(
+    maybe,
+    few.map((some) => Object.fromEntries(some)),
+  );
 }

@@ -1,13 +1,41 @@
 import { Database } from "bun:sqlite";
 import { afterAll, expect, test } from "bun:test";
-import { bind, compareValues, compilePredicate, hasExists, parseFilter, sortRows, type Env, type EntityShape, type FieldKind, type Order } from "@pylonsync/query";
+import {
+  bind,
+  compareValues,
+  compilePredicate,
+  hasExists,
+  parseFilter,
+  sortRows,
+  type Env,
+  type EntityShape,
+  type FieldKind,
+  type Order,
+} from "@pylonsync/query";
 import fc from "fast-check";
 import { Client } from "pg";
-import { createDatabase, sharedPostgresUrl } from "../../../../../tests/support/servers/postgres.ts";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
 import { VALUE_PARSERS } from "../postgres/codec.ts";
 import { encode } from "../sqlite/codec.ts";
-import { callers, conditions, filters, times, worlds, type World } from "./agreement.arbitraries.ts";
-import { compileCount, compileDelete, compileSelect, compileTest, postgres, sqlite } from "./index.ts";
+import {
+  callers,
+  conditions,
+  filters,
+  times,
+  worlds,
+  type World,
+} from "./agreement.arbitraries.ts";
+import {
+  compileCount,
+  compileDelete,
+  compileSelect,
+  compileTest,
+  postgres,
+  sqlite,
+} from "./index.ts";
 import { holds } from "./naive-evaluator.ts";
 import type { Sql } from "./compile-where.ts";
 
@@ -21,9 +49,23 @@ interface Engine {
 }
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-const SQLITE_TYPES: Record<FieldKind, string> = { string: "TEXT", richtext: "TEXT", id: "TEXT", datetime: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL" };
+const SQLITE_TYPES: Record<FieldKind, string> = {
+  string: "TEXT",
+  richtext: "TEXT",
+  id: "TEXT",
+  datetime: "TEXT",
+  int: "INTEGER",
+  bool: "INTEGER",
+  float: "REAL",
+};
 const POSTGRES_TYPES: Record<FieldKind, string> = {
-  string: 'TEXT COLLATE "C"', richtext: 'TEXT COLLATE "C"', id: 'TEXT COLLATE "C"', datetime: "TIMESTAMPTZ", int: "BIGINT", bool: "BOOLEAN", float: "DOUBLE PRECISION",
+  string: 'TEXT COLLATE "C"',
+  richtext: 'TEXT COLLATE "C"',
+  id: 'TEXT COLLATE "C"',
+  datetime: "TIMESTAMPTZ",
+  int: "BIGINT",
+  bool: "BOOLEAN",
+  float: "DOUBLE PRECISION",
 };
 
 function tableOf({ name, fields }: EntityShape, types: Record<FieldKind, string>): string {
@@ -42,13 +84,18 @@ function sqliteEngine(): Engine {
       for (const shape of schema.values()) {
         database.run(`${tableOf(shape, SQLITE_TYPES)} STRICT`);
         const names = [...shape.fields.keys()];
-        const insert = database.prepare(`INSERT INTO ${quote(shape.name)} VALUES (${names.map(() => "?").join(", ")})`);
-        for (const row of rows.get(shape.name) ?? []) insert.run(...names.map((name) => encode(row[name] ?? null)));
+        const insert = database.prepare(
+          `INSERT INTO ${quote(shape.name)} VALUES (${names.map(() => "?").join(", ")})`,
+        );
+        for (const row of rows.get(shape.name) ?? [])
+          insert.run(...names.map((name) => encode(row[name] ?? null)));
         insert.finalize();
       }
     },
     async all({ text, params }) {
-      return database.prepare<Record<string, unknown>, (string | number | null)[]>(text).all(...params.map(encode));
+      return database
+        .prepare<Record<string, unknown>, (string | number | null)[]>(text)
+        .all(...params.map(encode));
     },
   };
 }
@@ -69,10 +116,21 @@ function postgresEngine(database: Client): Engine {
         await database.query(tableOf(shape, POSTGRES_TYPES));
         const names = [...shape.fields.keys()];
         const insert = `INSERT INTO ${quote(shape.name)} VALUES (${names.map((_, index) => `$${index + 1}`).join(", ")})`;
-        for (const row of rows.get(shape.name) ?? []) await database.query(insert, names.map((name) => row[name] ?? null));
+        for (const row of rows.get(shape.name) ?? [])
+          await database.query(
+            insert,
+            names.map((name) => row[name] ?? null),
+          );
       }
     },
-    all: async ({ text, params }) => (await database.query<Record<string, unknown>>({ text, values: params, types: VALUE_PARSERS })).rows,
+    all: async ({ text, params }) =>
+      (
+        await database.query<Record<string, unknown>>({
+          text,
+          values: params,
+          types: VALUE_PARSERS,
+        })
+      ).rows,
   };
 }
 
@@ -98,7 +156,10 @@ const questionsWith = (existsDepth: number) =>
     }),
   );
 const questions = questionsWith(2);
-/** Conditions on the row alone: a predicate can answer them, and their answer stays while rows are deleted. */
+/**
+ * Conditions on the row alone: a predicate can answer them, and their answer stays while rows are
+ * deleted.
+ */
 const rowQuestions = questionsWith(0);
 
 for (const engine of engines) {
@@ -109,11 +170,21 @@ for (const engine of engines) {
       fc.asyncProperty(questions, async ({ world, expr, auth, now, old }) => {
         await engine.load(world);
         const where = bind(expr, { auth, now, old });
-        const expected = alphaRows(world).filter((data) => holds(expr, { data, auth, now, old }, world.rows));
-        expect(ids(await engine.all(compileSelect({ entity: "Alpha", where }, world.schema, dialect)))).toEqual(ids(sortRows(expected, [])));
-        expect(Number((await engine.all(compileCount("Alpha", where, world.schema, dialect)))[0]?.["count"])).toBe(expected.length);
+        const expected = alphaRows(world).filter((data) =>
+          holds(expr, { data, auth, now, old }, world.rows),
+        );
+        expect(
+          ids(await engine.all(compileSelect({ entity: "Alpha", where }, world.schema, dialect))),
+        ).toEqual(ids(sortRows(expected, [])));
+        expect(
+          Number(
+            (await engine.all(compileCount("Alpha", where, world.schema, dialect)))[0]?.["count"],
+          ),
+        ).toBe(expected.length);
         for (const data of alphaRows(world).slice(0, 2)) {
-          const truth = await engine.all(compileTest(bind(expr, { auth, now, old, data }), world.schema, dialect));
+          const truth = await engine.all(
+            compileTest(bind(expr, { auth, now, old, data }), world.schema, dialect),
+          );
           expect(truth[0]?.["truth"] === 1).toBe(expected.includes(data));
         }
       }),
@@ -125,9 +196,15 @@ for (const engine of engines) {
     await fc.assert(
       fc.asyncProperty(rowQuestions, async ({ world, expr, auth, now, old }) => {
         await engine.load(world);
-        await engine.all(compileDelete("Alpha", bind(expr, { auth, now, old }), world.schema, dialect));
-        const kept = alphaRows(world).filter((data) => !holds(expr, { data, auth, now, old }, world.rows));
-        expect(ids(await engine.all(compileSelect({ entity: "Alpha" }, world.schema, dialect)))).toEqual(ids(sortRows(kept, [])));
+        await engine.all(
+          compileDelete("Alpha", bind(expr, { auth, now, old }), world.schema, dialect),
+        );
+        const kept = alphaRows(world).filter(
+          (data) => !holds(expr, { data, auth, now, old }, world.rows),
+        );
+        expect(
+          ids(await engine.all(compileSelect({ entity: "Alpha" }, world.schema, dialect))),
+        ).toEqual(ids(sortRows(kept, [])));
       }),
       { numRuns: Math.floor(runs / 4) },
     );
@@ -135,19 +212,46 @@ for (const engine of engines) {
 
   test(`${engine.name} answers a filter, its order and its page as the client engine does`, async () => {
     const cases = worlds.chain((world) => {
-      const order = fc.array(fc.tuple(fc.constantFrom(...shapeOf(world).fields.keys()), fc.constantFrom("asc", "desc", "DESC")), { maxLength: 3 });
-      return fc.record({ world: fc.constant(world), filter: filters(shapeOf(world)), order, limit: fc.option(fc.nat(4), { nil: undefined }), offset: fc.option(fc.nat(3), { nil: undefined }) });
+      const order = fc.array(
+        fc.tuple(
+          fc.constantFrom(...shapeOf(world).fields.keys()),
+          fc.constantFrom("asc", "desc", "DESC"),
+        ),
+        { maxLength: 3 },
+      );
+      return fc.record({
+        world: fc.constant(world),
+        filter: filters(shapeOf(world)),
+        order,
+        limit: fc.option(fc.nat(4), { nil: undefined }),
+        offset: fc.option(fc.nat(3), { nil: undefined }),
+      });
     });
     await fc.assert(
       fc.asyncProperty(cases, async ({ world, filter, order, limit, offset }) => {
         await engine.load(world);
-        const parsed = parseFilter({ ...filter, $order: order, ...(limit === undefined ? {} : { $limit: limit }), ...(offset === undefined ? {} : { $offset: offset }) }, shapeOf(world));
+        const parsed = parseFilter(
+          {
+            ...filter,
+            $order: order,
+            ...(limit === undefined ? {} : { $limit: limit }),
+            ...(offset === undefined ? {} : { $offset: offset }),
+          },
+          shapeOf(world),
+        );
         const keeps = compilePredicate(parsed.where);
         const start = parsed.offset ?? 0;
-        const sorted = naivelySorted(alphaRows(world).filter((data) => keeps({ data })), parsed.order);
+        const sorted = naivelySorted(
+          alphaRows(world).filter((data) => keeps({ data })),
+          parsed.order,
+        );
         const expected = sorted.slice(start, limit === undefined ? undefined : start + limit);
         expect(ids(sortRows(sorted.toReversed(), parsed.order))).toEqual(ids(sorted));
-        expect(ids(await engine.all(compileSelect({ entity: "Alpha", ...parsed }, world.schema, dialect)))).toEqual(ids(expected));
+        expect(
+          ids(
+            await engine.all(compileSelect({ entity: "Alpha", ...parsed }, world.schema, dialect)),
+          ),
+        ).toEqual(ids(expected));
       }),
       { numRuns: runs },
     );
@@ -158,7 +262,10 @@ test("the compiled predicate agrees with the plain reading of the tree", () => {
   fc.assert(
     fc.property(rowQuestions, ({ world, expr, auth, now, old }) => {
       const keeps = compilePredicate(expr);
-      for (const data of alphaRows(world)) expect(keeps({ data, auth, now, old })).toBe(holds(expr, { data, auth, now, old }, world.rows));
+      for (const data of alphaRows(world))
+        expect(keeps({ data, auth, now, old })).toBe(
+          holds(expr, { data, auth, now, old }, world.rows),
+        );
     }),
     { numRuns: 400 },
   );
@@ -184,43 +291,101 @@ test("binding any part of the environment first changes nothing", () => {
 
 test("what callers send is in the parameters, never in the text", () => {
   const canary = `x'"; DROP TABLE "Alpha" --`;
-  const shape: EntityShape = { name: "Alpha", fields: new Map([["id", "id"], ["title", "string"]]) };
-  const { where } = parseFilter({ title: { $like: canary, $ne: canary, $in: [canary], $startsWith: canary, $gt: canary }, $not: { id: canary } }, shape);
+  const shape: EntityShape = {
+    name: "Alpha",
+    fields: new Map([
+      ["id", "id"],
+      ["title", "string"],
+    ]),
+  };
+  const { where } = parseFilter(
+    {
+      title: { $like: canary, $ne: canary, $in: [canary], $startsWith: canary, $gt: canary },
+      $not: { id: canary },
+    },
+    shape,
+  );
   for (const dialect of [sqlite, postgres]) {
-    const { text, params } = compileSelect({ entity: "Alpha", where, limit: 7 }, new Map([["Alpha", shape]]), dialect);
+    const { text, params } = compileSelect(
+      { entity: "Alpha", where, limit: 7 },
+      new Map([["Alpha", shape]]),
+      dialect,
+    );
     expect(text).not.toContain("DROP");
     expect(params.filter((param) => param === canary).length).toBeGreaterThanOrEqual(6);
   }
 });
 
 test("a name that is not in the schema is refused, not quoted into the text", () => {
-  const schema = new Map([["Alpha", { name: "Alpha", fields: new Map<string, FieldKind>([["id", "id"]]) }]]);
+  const schema = new Map([
+    ["Alpha", { name: "Alpha", fields: new Map<string, FieldKind>([["id", "id"]]) }],
+  ]);
   expect(() => compileSelect({ entity: "Gamma" }, schema, sqlite)).toThrow("Gamma");
-  expect(() => compileSelect({ entity: "Alpha", order: [{ field: "__proto__", direction: "asc" }] }, schema, sqlite)).toThrow("__proto__");
-  expect(() => compileSelect({ entity: "Alpha", where: { kind: "path", root: "data", name: "constructor" } }, schema, sqlite)).toThrow("constructor");
-  expect(() => compileCount("Alpha", { kind: "exists", entity: "sqlite_master", where: { kind: "literal", value: true } }, schema, sqlite)).toThrow("sqlite_master");
+  expect(() =>
+    compileSelect(
+      { entity: "Alpha", order: [{ field: "__proto__", direction: "asc" }] },
+      schema,
+      sqlite,
+    ),
+  ).toThrow("__proto__");
+  expect(() =>
+    compileSelect(
+      { entity: "Alpha", where: { kind: "path", root: "data", name: "constructor" } },
+      schema,
+      sqlite,
+    ),
+  ).toThrow("constructor");
+  expect(() =>
+    compileCount(
+      "Alpha",
+      { kind: "exists", entity: "sqlite_master", where: { kind: "literal", value: true } },
+      schema,
+      sqlite,
+    ),
+  ).toThrow("sqlite_master");
 });
 
 test("lists of different lengths share a statement, and an equality keeps its index", () => {
-  const shape: EntityShape = { name: "Alpha", fields: new Map([["id", "id"], ["title", "string"]]) };
+  const shape: EntityShape = {
+    name: "Alpha",
+    fields: new Map([
+      ["id", "id"],
+      ["title", "string"],
+    ]),
+  };
   const schema = new Map([["Alpha", shape]]);
-  const textOf = (filter: unknown): string => compileSelect({ entity: "Alpha", where: parseFilter(filter, shape).where }, schema, sqlite).text;
-  expect(textOf({ title: { $in: ["a", "b", "c"] } })).toBe(textOf({ title: { $in: ["w", "x", "y", "z"] } }));
+  const textOf = (filter: unknown): string =>
+    compileSelect({ entity: "Alpha", where: parseFilter(filter, shape).where }, schema, sqlite)
+      .text;
+  expect(textOf({ title: { $in: ["a", "b", "c"] } })).toBe(
+    textOf({ title: { $in: ["w", "x", "y", "z"] } }),
+  );
   const database = new Database(":memory:");
   database.run("CREATE TABLE Alpha (id TEXT PRIMARY KEY, title TEXT)");
   database.run("CREATE INDEX by_title ON Alpha (title)");
-  const plan = (filter: unknown): string => JSON.stringify(database.prepare(`EXPLAIN QUERY PLAN ${textOf(filter)}`).all());
+  const plan = (filter: unknown): string =>
+    JSON.stringify(database.prepare(`EXPLAIN QUERY PLAN ${textOf(filter)}`).all());
   expect(plan({ title: "a" })).toContain("SEARCH t USING INDEX by_title (title=?)");
   expect(plan({ title: { $in: ["a", "b"] } })).toContain("SEARCH t USING INDEX by_title");
   database.close();
 });
 
-function naivelySorted<R extends { readonly id: string }>(rows: readonly R[], order: readonly Order[]): R[] {
-  const bytes = (a: unknown, b: unknown): number => (typeof a === "string" && typeof b === "string" ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : compareValues(a, b));
+function naivelySorted<R extends { readonly id: string }>(
+  rows: readonly R[],
+  order: readonly Order[],
+): R[] {
+  const bytes = (a: unknown, b: unknown): number =>
+    typeof a === "string" && typeof b === "string"
+      ? Buffer.compare(Buffer.from(a), Buffer.from(b))
+      : compareValues(a, b);
   return rows.toSorted((a, b) => {
     for (const { field, direction } of order) {
-      const [x, y] = [(a as Record<string, unknown>)[field] ?? null, (b as Record<string, unknown>)[field] ?? null];
-      const result = x === null || y === null ? Number(x === null) - Number(y === null) : bytes(x, y);
+      const [x, y] = [
+        (a as Record<string, unknown>)[field] ?? null,
+        (b as Record<string, unknown>)[field] ?? null,
+      ];
+      const result =
+        x === null || y === null ? Number(x === null) - Number(y === null) : bytes(x, y);
       if (result !== 0) return direction === "asc" ? result : -result;
     }
     return bytes(a.id, b.id);

@@ -7,31 +7,57 @@ import type { Dialect } from "./dialect.ts";
 export function compileSelect(select: Select, schema: SchemaShape, dialect: Dialect): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(select.entity, schema);
-  const where = select.where === undefined ? "" : ` WHERE ${compiler.condition(select.where, table)}`;
+  const where =
+    select.where === undefined ? "" : ` WHERE ${compiler.condition(select.where, table)}`;
   const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
   const page = pageTerms(select, compiler, dialect);
   // Named one by one: another replica may add a column at any time, and a prepared `*` breaks then.
-  const columns = [...table.shape.fields.keys()].map((field) => compiler.column(table, field)).join(", ");
-  return { text: `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`, params: compiler.params };
+  const columns = [...table.shape.fields.keys()]
+    .map((field) => compiler.column(table, field))
+    .join(", ");
+  return {
+    text: `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`,
+    params: compiler.params,
+  };
 }
 
 /** How many match, as `count`. */
-export function compileCount(entity: string, where: Expr | undefined, schema: SchemaShape, dialect: Dialect): Sql {
+export function compileCount(
+  entity: string,
+  where: Expr | undefined,
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
   const compiler = new WhereCompiler(schema, dialect);
-  const condition = where === undefined ? "" : ` WHERE ${compiler.condition(where, tableOf(entity, schema))}`;
-  return { text: `SELECT ${dialect.count("*")} AS count FROM ${quoteName(entity)} AS t${condition}`, params: compiler.params };
+  const condition =
+    where === undefined ? "" : ` WHERE ${compiler.condition(where, tableOf(entity, schema))}`;
+  return {
+    text: `SELECT ${dialect.count("*")} AS count FROM ${quoteName(entity)} AS t${condition}`,
+    params: compiler.params,
+  };
 }
 
 /** Whether a tree without free paths holds, as `truth` 1 or 0. */
 export function compileTest(expr: Expr, schema: SchemaShape, dialect: Dialect): Sql {
   const compiler = new WhereCompiler(schema, dialect);
-  return { text: `SELECT CASE WHEN ${compiler.condition(expr, undefined)} THEN 1 ELSE 0 END AS truth`, params: compiler.params };
+  return {
+    text: `SELECT CASE WHEN ${compiler.condition(expr, undefined)} THEN 1 ELSE 0 END AS truth`,
+    params: compiler.params,
+  };
 }
 
 /** Deletes what matches. */
-export function compileDelete(entity: string, where: Expr, schema: SchemaShape, dialect: Dialect): Sql {
+export function compileDelete(
+  entity: string,
+  where: Expr,
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
   const compiler = new WhereCompiler(schema, dialect);
-  return { text: `DELETE FROM ${quoteName(entity)} AS t WHERE ${compiler.condition(where, tableOf(entity, schema))}`, params: compiler.params };
+  return {
+    text: `DELETE FROM ${quoteName(entity)} AS t WHERE ${compiler.condition(where, tableOf(entity, schema))}`,
+    params: compiler.params,
+  };
 }
 
 /** Measures by group, groups in order of their keys. */
@@ -40,18 +66,35 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
   const table = tableOf(spec.entity, schema);
   const groups = spec.groupBy.map(({ field, bucket, as }) => {
     const column = compiler.column(table, field);
-    const shown = bucket === undefined ? dialect.shown(column, table.shape.fields.get(field) ?? "string") : dialect.bucket(column, bucket);
+    const shown =
+      bucket === undefined
+        ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
+        : dialect.bucket(column, bucket);
     return { shown, as: quoteName(as) };
   });
-  const measures = spec.measures.map(({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quoteName(as)}`);
+  const measures = spec.measures.map(
+    ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quoteName(as)}`,
+  );
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
   const where = spec.where === undefined ? "" : ` WHERE ${compiler.condition(spec.where, table)}`;
   const positions = groups.map((_, index) => index + 1);
-  const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")} ORDER BY ${positions.map((position) => `${position} NULLS LAST`).join(", ")}`;
-  return { text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}`, params: compiler.params };
+  const grouping =
+    groups.length === 0
+      ? ""
+      : ` GROUP BY ${positions.join(", ")} ORDER BY ${positions.map((position) => `${position} NULLS LAST`).join(", ")}`;
+  return {
+    text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}`,
+    params: compiler.params,
+  };
 }
 
-function measure(fn: Aggregate["measures"][number]["fn"], field: string | undefined, compiler: WhereCompiler, table: TableScope, dialect: Dialect): string {
+function measure(
+  fn: Aggregate["measures"][number]["fn"],
+  field: string | undefined,
+  compiler: WhereCompiler,
+  table: TableScope,
+  dialect: Dialect,
+): string {
   if (fn === "count" || field === undefined) return dialect.count("*");
   const column = compiler.column(table, field);
   if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);
@@ -61,14 +104,22 @@ function measure(fn: Aggregate["measures"][number]["fn"], field: string | undefi
 
 /** Ends in the id, so that the order is the same each time. */
 function orderTerms(order: readonly Order[], compiler: WhereCompiler, table: TableScope): string {
-  const terms = order.map(({ field, direction }) => `${compiler.column(table, field)} ${direction === "asc" ? "ASC NULLS LAST" : "DESC NULLS FIRST"}`);
+  const terms = order.map(
+    ({ field, direction }) =>
+      `${compiler.column(table, field)} ${direction === "asc" ? "ASC NULLS LAST" : "DESC NULLS FIRST"}`,
+  );
   return [...terms, `${compiler.column(table, "id")} ASC`].join(", ");
 }
 
 function pageTerms({ limit, offset }: Select, compiler: WhereCompiler, dialect: Dialect): string {
   const skips = offset !== undefined && offset > 0;
   // SQLite takes an offset only after a limit; -1 is none.
-  const limitTerm = limit !== undefined ? ` LIMIT ${compiler.parameter(limit)}` : skips && dialect.name === "sqlite" ? " LIMIT -1" : "";
+  const limitTerm =
+    limit !== undefined
+      ? ` LIMIT ${compiler.parameter(limit)}`
+      : skips && dialect.name === "sqlite"
+        ? " LIMIT -1"
+        : "";
   return skips ? `${limitTerm} OFFSET ${compiler.parameter(offset)}` : limitTerm;
 }
 

@@ -1,7 +1,23 @@
-import { compilePredicate, type CompareOp, type EntityShape, type Expr, type FieldKind, type PathExpr, type SchemaShape } from "@pylonsync/query";
+import {
+  compilePredicate,
+  type CompareOp,
+  type EntityShape,
+  type Expr,
+  type FieldKind,
+  type PathExpr,
+  type SchemaShape,
+} from "@pylonsync/query";
 import type { Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
-import { classOf, intComparison, isStorable, literalFor, mirrored, padded, textComparison } from "./operands.ts";
+import {
+  classOf,
+  intComparison,
+  isStorable,
+  literalFor,
+  mirrored,
+  padded,
+  textComparison,
+} from "./operands.ts";
 
 /** SQL text and its parameters. What users sent is only ever in the parameters. */
 export interface Sql {
@@ -9,13 +25,21 @@ export interface Sql {
   readonly params: Value[];
 }
 
-const NEGATED: Record<CompareOp, string> = { "==": "=", "!=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">=" };
+const NEGATED: Record<CompareOp, string> = {
+  "==": "=",
+  "!=": "=",
+  "<": "<",
+  "<=": "<=",
+  ">": ">",
+  ">=": ">=",
+};
 
 /**
  * Compiles a predicate tree to a condition.
  *
- * Where a condition must hold, SQL's NULL counts as false, so a plain `a = ?` will do and indexes can be used. Where it must not hold, the
- * negation is pushed down to the leaves, and each leaf says that it is not true.
+ * Where a condition must hold, SQL's NULL counts as false, so a plain `a = ?` will do and indexes
+ * can be used. Where it must not hold, the negation is pushed down to the leaves, and each leaf
+ * says that it is not true.
  */
 export class WhereCompiler {
   readonly params: Value[] = [];
@@ -34,7 +58,8 @@ export class WhereCompiler {
   }
 
   column(table: TableScope, field: string): string {
-    if (!table.shape.fields.has(field)) throw new Error(`${table.shape.name} has no field ${field}.`);
+    if (!table.shape.fields.has(field))
+      throw new Error(`${table.shape.name} has no field ${field}.`);
     return `${table.alias}.${quoteName(field)}`;
   }
 
@@ -74,30 +99,46 @@ export class WhereCompiler {
   }
 
   #compare(op: CompareOp, left: Expr, right: Expr, scope: Scope, holds: boolean): string {
-    if (left.kind === "literal" && right.kind !== "literal") return this.#compare(mirrored(op), right, left, scope, holds);
+    if (left.kind === "literal" && right.kind !== "literal")
+      return this.#compare(mirrored(op), right, left, scope, holds);
     const isEquality = op === "==" || op === "!=";
     const positive = (op === "!=") !== holds;
-    if (isEquality && isNull(right) && left.kind !== "literal") return `(${this.#operand(left, scope)} IS ${positive ? "" : "NOT "}NULL)`;
-    if (left.kind === "literal" && right.kind === "literal") return constant(compilePredicate({ kind: "compare", op, left, right })({}) === holds);
+    if (isEquality && isNull(right) && left.kind !== "literal")
+      return `(${this.#operand(left, scope)} IS ${positive ? "" : "NOT "}NULL)`;
+    if (left.kind === "literal" && right.kind === "literal")
+      return constant(compilePredicate({ kind: "compare", op, left, right })({}) === holds);
     const kind = this.#kindOf(left, scope);
     if (right.kind !== "literal") {
       if (classOf(kind) !== classOf(this.#kindOf(right, scope))) return constant(!positive);
-      return truth(`(${this.#operand(left, scope)} ${NEGATED[op]} ${this.#operand(right, scope)})`, positive);
+      return truth(
+        `(${this.#operand(left, scope)} ${NEGATED[op]} ${this.#operand(right, scope)})`,
+        positive,
+      );
     }
     if (classOf(kind) === "text" && typeof right.value === "string") {
       const text = textComparison(op, right.value);
       if (text === undefined) return constant(!positive);
-      return truth(`(${this.#operand(left, scope)} ${NEGATED[text.op]} ${this.parameter(text.value)})`, positive);
+      return truth(
+        `(${this.#operand(left, scope)} ${NEGATED[text.op]} ${this.parameter(text.value)})`,
+        positive,
+      );
     }
     const found = literalFor(kind, right);
     if (found === undefined || (!isEquality && kind === "bool")) return constant(!positive);
-    const asked = kind === "int" && typeof found.value === "number" ? intComparison(op, found.value) : { op, value: found.value };
+    const asked =
+      kind === "int" && typeof found.value === "number"
+        ? intComparison(op, found.value)
+        : { op, value: found.value };
     if (asked === undefined) return constant(!positive);
-    return truth(`(${this.#operand(left, scope)} ${NEGATED[asked.op]} ${this.parameter(asked.value)})`, positive);
+    return truth(
+      `(${this.#operand(left, scope)} ${NEGATED[asked.op]} ${this.parameter(asked.value)})`,
+      positive,
+    );
   }
 
   #membership(item: Expr, list: Expr, scope: Scope, holds: boolean): string {
-    if (list.kind !== "list") throw new Error("A list must be bound before it gets to the database.");
+    if (list.kind !== "list")
+      throw new Error("A list must be bound before it gets to the database.");
     const asksNull = list.items.some(isNull);
     if (isNull(item)) return constant(asksNull === holds);
     const tests: string[] = [];
@@ -108,9 +149,16 @@ export class WhereCompiler {
       if (known.some(({ value }) => value === item.value)) return constant(holds);
     } else {
       const kind = this.#kindOf(item, scope);
-      const values = known.flatMap((entry) => literalFor(kind, entry) ?? []).filter(({ value }) => kind !== "int" || Number.isSafeInteger(value));
+      const values = known
+        .flatMap((entry) => literalFor(kind, entry) ?? [])
+        .filter(({ value }) => kind !== "int" || Number.isSafeInteger(value));
       // The item comes first in the text, so its parameters come first too.
-      if (values.length > 0) tests.push(`(${this.#operand(item, scope)} IN (${padded(values).map(({ value }) => this.parameter(value)).join(", ")}))`);
+      if (values.length > 0)
+        tests.push(
+          `(${this.#operand(item, scope)} IN (${padded(values)
+            .map(({ value }) => this.parameter(value))
+            .join(", ")}))`,
+        );
     }
     for (const other of others) tests.push(this.#compare("==", item, other, scope, true));
     if (tests.length === 0) return constant(!holds);
@@ -119,16 +167,27 @@ export class WhereCompiler {
 
   #contains(text: Expr, part: Expr, scope: Scope, holds: boolean): string {
     if (!this.#areTexts(text, part, scope)) return constant(!holds);
-    if (text.kind === "literal" && part.kind === "literal") return constant(compilePredicate({ kind: "contains", text, part })({}) === holds);
-    return truth(this.#dialect.contains(this.#operand(text, scope), this.#operand(part, scope)), holds);
+    if (text.kind === "literal" && part.kind === "literal")
+      return constant(compilePredicate({ kind: "contains", text, part })({}) === holds);
+    return truth(
+      this.#dialect.contains(this.#operand(text, scope), this.#operand(part, scope)),
+      holds,
+    );
   }
 
   #startsWith(text: Expr, prefix: Expr, scope: Scope, holds: boolean): string {
     if (!this.#areTexts(text, prefix, scope)) return constant(!holds);
-    if (text.kind === "literal" && prefix.kind === "literal") return constant(compilePredicate({ kind: "startsWith", text, prefix })({}) === holds);
-    // The prefix stands twice in SQLite's form: parameters are added in the order in which the text names them.
+    if (text.kind === "literal" && prefix.kind === "literal")
+      return constant(compilePredicate({ kind: "startsWith", text, prefix })({}) === holds);
+    // The prefix stands twice in SQLite's form: parameters are added in the order in which the text
+    // names them.
     const form = this.#dialect.startsWith("{text}", "{prefix}");
-    return truth(form.replaceAll(/\{text\}|\{prefix\}/g, (mark) => this.#operand(mark === "{text}" ? text : prefix, scope)), holds);
+    return truth(
+      form.replaceAll(/\{text\}|\{prefix\}/g, (mark) =>
+        this.#operand(mark === "{text}" ? text : prefix, scope),
+      ),
+      holds,
+    );
   }
 
   #subquery(entity: string, where: Expr, scope: Scope): string {
@@ -139,7 +198,11 @@ export class WhereCompiler {
   }
 
   #areTexts(a: Expr, b: Expr, scope: Scope): boolean {
-    return [a, b].every((expr) => (expr.kind === "literal" ? typeof expr.value === "string" && isStorable(expr.value) : classOf(this.#kindOf(expr, scope)) === "text"));
+    return [a, b].every((expr) =>
+      expr.kind === "literal"
+        ? typeof expr.value === "string" && isStorable(expr.value)
+        : classOf(this.#kindOf(expr, scope)) === "text",
+    );
   }
 
   /** Of what is no literal: a column, or a condition in parentheses. */

@@ -16,7 +16,9 @@ export interface Dialect {
   count(what: string): string;
   /** The sum or mean of a column of numbers, as a float: it does not overflow. */
   total(fn: "sum" | "avg", column: string): string;
-  /** The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z. */
+  /**
+   * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z.
+   */
   bucket(column: string, bucket: TimeBucket): string;
 }
 
@@ -43,13 +45,21 @@ export const sqlite: Dialect = {
 /** ISO 8601 in UTC with milliseconds and Z. */
 const postgresTime = (time: string): string => `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-/** Text columns are declared `COLLATE "C"`, so that they are ordered by code point, as in SQLite and in compareValues. */
+/**
+ * Text columns are declared `COLLATE "C"`, so that they are ordered by code point, as in SQLite and
+ * in compareValues.
+ */
 export const postgres: Dialect = {
   name: "postgres",
   parameter: (index) => `$${index}`,
   contains: (text, part) => `(strpos(${text}, ${part}) > 0)`,
   startsWith: (text, prefix) => `starts_with(${text}, ${prefix})`,
-  shown: (column, kind) => (kind === "datetime" ? postgresTime(`${column} AT TIME ZONE 'UTC'`) : kind === "int" ? `${column}::float8` : column),
+  shown: (column, kind) =>
+    kind === "datetime"
+      ? postgresTime(`${column} AT TIME ZONE 'UTC'`)
+      : kind === "int"
+        ? `${column}::float8`
+        : column,
   count: (what) => `count(${what})::float8`,
   total: (fn, column) => `${fn}(${column}::float8)`,
   // A week of Postgres begins on Monday, as in ISO 8601.

@@ -1,10 +1,30 @@
-import { normaliseDatetime, type CompareOp, type FieldKind, type LiteralExpr } from "@pylonsync/query";
+import {
+  normaliseDatetime,
+  type CompareOp,
+  type FieldKind,
+  type LiteralExpr,
+} from "@pylonsync/query";
 
 /** What can be compared with each other. */
 export type OperandClass = "text" | "number" | "bool" | "datetime" | "null";
 
-const CLASSES: Record<FieldKind, OperandClass> = { string: "text", richtext: "text", id: "text", int: "number", float: "number", bool: "bool", datetime: "datetime" };
-const MIRRORED: Record<CompareOp, CompareOp> = { "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
+const CLASSES: Record<FieldKind, OperandClass> = {
+  string: "text",
+  richtext: "text",
+  id: "text",
+  int: "number",
+  float: "number",
+  bool: "bool",
+  datetime: "datetime",
+};
+const MIRRORED: Record<CompareOp, CompareOp> = {
+  "==": "==",
+  "!=": "!=",
+  "<": ">",
+  "<=": ">=",
+  ">": "<",
+  ">=": "<=",
+};
 /** No stored int is this large, and every database's integer can hold it. */
 const BEYOND = 2 ** 53;
 
@@ -18,17 +38,21 @@ export function mirrored(op: CompareOp): CompareOp {
 }
 
 /**
- * The literal as it is compared with a column of this kind. Databases convert what JavaScript keeps apart (`'1' = 1`), or refuse it, so
- * what can't be equal never gets there.
+ * The literal as it is compared with a column of this kind. Databases convert what JavaScript keeps
+ * apart (`'1' = 1`), or refuse it, so what can't be equal never gets there.
  *
  * @returns undefined when no value of the column is equal to it or has an order with it
  */
 export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr | undefined {
   switch (CLASSES[kind]) {
     case "text":
-      return typeof value === "string" && isStorable(value) ? { kind: "literal", value } : undefined;
+      return typeof value === "string" && isStorable(value)
+        ? { kind: "literal", value }
+        : undefined;
     case "number":
-      return typeof value === "number" && !Number.isNaN(value) ? { kind: "literal", value } : undefined;
+      return typeof value === "number" && !Number.isNaN(value)
+        ? { kind: "literal", value }
+        : undefined;
     case "bool":
       return typeof value === "boolean" ? { kind: "literal", value } : undefined;
     default: {
@@ -38,16 +62,31 @@ export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr
   }
 }
 
-/** A comparison with an int column, asked with a whole number: `n < 1.5` is `n <= 1`. Undefined when nothing is equal to it. */
-export function intComparison(op: CompareOp, value: number): { readonly op: CompareOp; readonly value: number } | undefined {
-  if (Math.abs(value) > BEYOND) return op === "==" || op === "!=" ? undefined : { op, value: value < 0 ? -BEYOND : BEYOND };
+/**
+ * A comparison with an int column, asked with a whole number: `n < 1.5` is `n <= 1`. Undefined when
+ * nothing is equal to it.
+ */
+export function intComparison(
+  op: CompareOp,
+  value: number,
+): { readonly op: CompareOp; readonly value: number } | undefined {
+  if (Math.abs(value) > BEYOND)
+    return op === "==" || op === "!=" ? undefined : { op, value: value < 0 ? -BEYOND : BEYOND };
   if (Number.isInteger(value)) return { op, value };
   if (op === "==" || op === "!=") return undefined;
-  return op === "<" || op === "<=" ? { op: "<=", value: Math.floor(value) } : { op: ">=", value: Math.ceil(value) };
+  return op === "<" || op === "<="
+    ? { op: "<=", value: Math.floor(value) }
+    : { op: ">=", value: Math.ceil(value) };
 }
 
-/** A comparison with a text column, asked with a text that a database can hold: no stored text has a NUL, so `a < "x\0y"` is `a <= "x"`. */
-export function textComparison(op: CompareOp, value: string): { readonly op: CompareOp; readonly value: string } | undefined {
+/**
+ * A comparison with a text column, asked with a text that a database can hold: no stored text has a
+ * NUL, so `a < "x\0y"` is `a <= "x"`.
+ */
+export function textComparison(
+  op: CompareOp,
+  value: string,
+): { readonly op: CompareOp; readonly value: string } | undefined {
   if (isStorable(value)) return { op, value };
   if (op === "==" || op === "!=") return undefined;
   const end = value.indexOf("\0");
@@ -60,7 +99,9 @@ export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
-/** Repeats the last one up to a power of two, so that lists of many lengths share few statements. */
+/**
+ * Repeats the last one up to a power of two, so that lists of many lengths share few statements.
+ */
 export function padded<T>(items: readonly T[]): readonly T[] {
   const last = items.at(-1);
   if (last === undefined) return items;

@@ -1,4 +1,10 @@
-import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange, type StoredRow } from "../store.ts";
+import {
+  NEW_LOG_GAP,
+  type ChangeRecord,
+  type LogBounds,
+  type NewChange,
+  type StoredRow,
+} from "../store.ts";
 import type { SqliteValue } from "./codec.ts";
 import type { StatementCache } from "./statements.ts";
 
@@ -11,15 +17,27 @@ const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes" WHERE seq < (SELECT 
 const MOVE_ON = `UPDATE "_pylon_changes" SET seq = seq + ?`;
 
 /**
- * Adds a change. SQLite gives the next number to the single writer, so numbers follow the order of commits and a rolled back
- * one is used again. The newest change is never trimmed, because the numbering continues from it.
+ * Adds a change. SQLite gives the next number to the single writer, so numbers follow the order of
+ * commits and a rolled back one is used again. The newest change is never trimmed, because the
+ * numbering continues from it.
  */
 export function appendChange(statements: StatementCache, change: NewChange): ChangeRecord {
-  const { lastInsertRowid } = statements.run(APPEND, [change.entity, change.rowId, change.kind, toJson(change.before), toJson(change.after), change.at]);
+  const { lastInsertRowid } = statements.run(APPEND, [
+    change.entity,
+    change.rowId,
+    change.kind,
+    toJson(change.before),
+    toJson(change.after),
+    change.at,
+  ]);
   return { ...change, seq: Number(lastInsertRowid) };
 }
 
-export function changesAfter(statements: StatementCache, seq: number, limit: number): ChangeRecord[] {
+export function changesAfter(
+  statements: StatementCache,
+  seq: number,
+  limit: number,
+): ChangeRecord[] {
   return statements.all(AFTER, [seq, limit]).map(toRecord);
 }
 
@@ -34,7 +52,12 @@ export function trimChanges(statements: StatementCache, keep: number): void {
 }
 
 /** See `Store.forgetDeleted`. */
-export function forgetDeletedRows(statements: StatementCache, entity: string, fields: readonly string[], after: number): number {
+export function forgetDeletedRows(
+  statements: StatementCache,
+  entity: string,
+  fields: readonly string[],
+  after: number,
+): number {
   const head = Number(statements.first(BOUNDS, [])?.["head"] ?? 0);
   const paths = fields.map((name) => `$.${JSON.stringify(name)}`);
   statements.run(forgetDeletedSql(paths.length), [entity, after, head, ...paths]);

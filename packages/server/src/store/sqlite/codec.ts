@@ -11,7 +11,9 @@ export function encode(value: Value): SqliteValue {
 
 /** Turns the rows of a table into JSON-ready ones; made once for each table. */
 export function createDecoder(shape: EntityShape): (row: Record<string, SqliteValue>) => StoredRow {
-  const bools = [...shape.fields].filter(([, kind]: [string, FieldKind]) => kind === "bool").map(([name]) => name);
+  const bools = [...shape.fields]
+    .filter(([, kind]: [string, FieldKind]) => kind === "bool")
+    .map(([name]) => name);
   return (row) => {
     for (const name of bools) {
       const value = row[name];

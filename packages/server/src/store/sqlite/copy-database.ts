@@ -18,7 +18,8 @@ export function copyDatabase(from: string, to: string): void {
   const copy = new Database(to, { readonly: true });
   try {
     const [found] = copy.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").all();
-    if (found?.quick_check !== "ok") throw new Error(`The copy is not whole: ${found?.quick_check ?? "it can't be read"}.`);
+    if (found?.quick_check !== "ok")
+      throw new Error(`The copy is not whole: ${found?.quick_check ?? "it can't be read"}.`);
   } finally {
     copy.close();
   }

@@ -30,25 +30,39 @@ function systemTable(table: SystemTable): string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...systemColumns(table).values()].join(", ")}) STRICT, WITHOUT ROWID`,
     ...table.indexed.map(
-      (field) => `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
+      (field) =>
+        `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
     ),
   ];
 }
 
-/** The columns that an older version made its system tables without. @param known the columns of a table, none when it is not there */
+/**
+ * The columns that an older version made its system tables without.
+ *
+ * @param known the columns of a table, none when it is not there
+ */
 export function missingColumns(known: (table: string) => ReadonlySet<string>): string[] {
   return Object.values(SYSTEM_TABLES).flatMap((table) => {
     const there = known(table.name);
     if (there.size === 0) return [];
-    return [...systemColumns(table)].filter(([name]) => !there.has(name)).map(([, column]) => `ALTER TABLE ${quote(table.name)} ADD COLUMN ${column}`);
+    return [...systemColumns(table)]
+      .filter(([name]) => !there.has(name))
+      .map(([, column]) => `ALTER TABLE ${quote(table.name)} ADD COLUMN ${column}`);
   });
 }
 
 function systemColumns(table: SystemTable): Map<string, string> {
-  return new Map([...table.fields].filter(([name]) => name !== "id").map(([name, kind]) => [name, `${quote(name)} ${COLUMN_TYPES[kind]}`]));
+  return new Map(
+    [...table.fields]
+      .filter(([name]) => name !== "id")
+      .map(([name, kind]) => [name, `${quote(name)} ${COLUMN_TYPES[kind]}`]),
+  );
 }
 
-/** The statements that take one migration step. Column constraints beyond the type are the schema's to hold, not SQLite's. */
+/**
+ * The statements that take one migration step. Column constraints beyond the type are the schema's
+ * to hold, not SQLite's.
+ */
 export function ddlOf(step: MigrationStep): string[] {
   switch (step.kind) {
     case "create_table": {
@@ -62,7 +76,9 @@ export function ddlOf(step: MigrationStep): string[] {
     case "create_index": {
       const columns = step.index.fields.map(quote).join(", ");
       const unique = step.index.unique ? "UNIQUE " : "";
-      return [`CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${columns})`];
+      return [
+        `CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${columns})`,
+      ];
     }
     case "drop_index":
       return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
@@ -93,7 +109,10 @@ function columnOf(field: ManifestField): string {
   return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field)]}${defaultOf(field)}`;
 }
 
-/** For rows that are there already, and those of a version of the app that does not know the field. DDL takes no parameters, hence the literal. */
+/**
+ * For rows that are there already, and those of a version of the app that does not know the field.
+ * DDL takes no parameters, hence the literal.
+ */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   const value = encode(field.default);

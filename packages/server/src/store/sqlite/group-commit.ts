@@ -21,10 +21,12 @@ interface Finished {
 }
 
 /**
- * Runs write work one after another, each in a savepoint of a shared transaction, and makes all of it durable with one commit.
+ * Runs write work one after another, each in a savepoint of a shared transaction, and makes all of
+ * it durable with one commit.
  *
- * One fsync costs as much as dozens of inserts, so all work that is waiting shares one. A piece that throws rolls back to its
- * savepoint and leaves nothing; the others go on. Nobody is answered before the commit that holds their work.
+ * One fsync costs as much as dozens of inserts, so all work that is waiting shares one. A piece
+ * that throws rolls back to its savepoint and leaves nothing; the others go on. Nobody is answered
+ * before the commit that holds their work.
  */
 export class GroupCommit {
   readonly #statements: StatementCache;
@@ -46,9 +48,15 @@ export class GroupCommit {
   submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const operation = currentOperation();
-      // The work runs in the turn of whoever fills the queue first, and yet for the one who submitted it.
+      // The work runs in the turn of whoever fills the queue first, and yet for the one who
+      // submitted it.
       const runForIt = (tx: SqliteTransaction): Promise<T> => runIn(operation, () => run(tx));
-      this.#queue.push({ run: runForIt, signal, resolve: resolve as (value: unknown) => void, reject });
+      this.#queue.push({
+        run: runForIt,
+        signal,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+      });
       this.#running ??= runIn(undefined, () => this.#drain());
     });
   }
@@ -64,7 +72,8 @@ export class GroupCommit {
   }
 
   async #drain(): Promise<void> {
-    // The rest of this turn of the event loop brings the other requests that came in together: they share the commit.
+    // The rest of this turn of the event loop brings the other requests that came in together: they
+    // share the commit.
     await nextTurn();
     while (this.#queue.length > 0) {
       await this.#commitBatch();
@@ -83,7 +92,11 @@ export class GroupCommit {
       return;
     }
     const started = performance.now();
-    for (let taken = 0; taken < MAX_BATCH && performance.now() - started < MAX_BATCH_MS; taken += 1) {
+    for (
+      let taken = 0;
+      taken < MAX_BATCH && performance.now() - started < MAX_BATCH_MS;
+      taken += 1
+    ) {
       const job = this.#queue.shift();
       if (job === undefined) break;
       const done = await this.#runJob(job, changes);
@@ -109,7 +122,11 @@ export class GroupCommit {
     this.#exec("SAVEPOINT work");
     try {
       const value = await untilAborted(job.run(tx), job.signal);
-      tx.end(new Error("The transaction has ended: await every database call before the handler returns."));
+      tx.end(
+        new Error(
+          "The transaction has ended: await every database call before the handler returns.",
+        ),
+      );
       this.#exec("RELEASE work");
       changes.push(...tx.changes);
       return { job, value };
@@ -130,7 +147,8 @@ export class GroupCommit {
     try {
       this.#exec("ROLLBACK");
     } catch {
-      // SQLite rolls back by itself on a full disk or an I/O error, and then there is nothing left to roll back.
+      // SQLite rolls back by itself on a full disk or an I/O error, and then there is nothing left
+      // to roll back.
     }
   }
 }

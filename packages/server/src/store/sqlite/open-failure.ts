@@ -6,14 +6,23 @@ export function openFailure(path: string, error: unknown): PylonStartError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reason = error instanceof Error ? error.message : String(error);
   const advice = adviceOn(code);
-  return new PylonStartError(`The database ${path} can't be used by the user with the id ${String(process.getuid?.())} (${reason})${advice === null ? "." : `: ${advice}`}`);
+  return new PylonStartError(
+    `The database ${path} can't be used by the user with the id ${String(process.getuid?.())} (${reason})${advice === null ? "." : `: ${advice}`}`,
+  );
 }
 
 /** Null where the reason has to speak for itself. */
 function adviceOn(code: string): string | null {
   if (code === "ENOSPC" || code === "SQLITE_FULL") return "make room on its disk.";
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "another program holds it. End that one first.";
-  if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) return "it is no whole database of SQLite. Restore a backup, or name another file by PYLON_DB_PATH.";
-  if (/^(?:EACCES|EPERM|EROFS|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(code)) return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
+    return "another program holds it. End that one first.";
+  if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT"))
+    return "it is no whole database of SQLite. Restore a backup, or name another file by PYLON_DB_PATH.";
+  if (
+    /^(?:EACCES|EPERM|EROFS|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(
+      code,
+    )
+  )
+    return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
   return null;
 }

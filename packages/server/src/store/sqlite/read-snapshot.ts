@@ -1,8 +1,9 @@
 import type { StatementCache } from "./statements.ts";
 
 /**
- * Keeps one read transaction open for all reads of a turn of the event loop, because taking and giving back SQLite's read lock costs more
- * than reading a row. It ends with the turn, and at every commit of ours, so a read never misses what was answered before it.
+ * Keeps one read transaction open for all reads of a turn of the event loop, because taking and
+ * giving back SQLite's read lock costs more than reading a row. It ends with the turn, and at every
+ * commit of ours, so a read never misses what was answered before it.
  */
 export class ReadSnapshot {
   readonly #statements: StatementCache;

@@ -6,9 +6,10 @@ import { openFailure } from "./open-failure.ts";
 const RETRY_MS = 100;
 
 /**
- * Held by the one server of a SQLite database. A second one would miss what the first writes, because changes are handed on within the process.
- * The lock is the operating system's, so it ends with the process however that ends. Over NFS it is
- * as good as the locks of that file system, which on EFS are the servers' own.
+ * Held by the one server of a SQLite database. A second one would miss what the first writes,
+ * because changes are handed on within the process. The lock is the operating system's, so it ends
+ * with the process however that ends. Over NFS it is as good as the locks of that file system,
+ * which on EFS are the servers' own.
  */
 export class ServerLock implements Disposable {
   readonly #database: Database;
@@ -24,7 +25,11 @@ export class ServerLock implements Disposable {
    * @returns null when it is still there
    * @throws PylonStartError when the file can't be made or written
    */
-  static async take(path: string, patienceMs: number, onWait: () => void): Promise<ServerLock | null> {
+  static async take(
+    path: string,
+    patienceMs: number,
+    onWait: () => void,
+  ): Promise<ServerLock | null> {
     const database = open(path);
     const until = performance.now() + patienceMs;
     for (let tries = 1; !isTaken(path, database); tries += 1) {

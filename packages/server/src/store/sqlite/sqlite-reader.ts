@@ -1,5 +1,11 @@
 import type { Expr, SchemaShape } from "@pylonsync/query";
-import { compileAggregate, compileSelect, compileTest, compileCount, sqlite } from "../sql/index.ts";
+import {
+  compileAggregate,
+  compileSelect,
+  compileTest,
+  compileCount,
+  sqlite,
+} from "../sql/index.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "./ddl.ts";
@@ -15,7 +21,10 @@ export class TableSet {
   constructor(shapes: SchemaShape) {
     this.shapes = shapes;
     for (const shape of shapes.values()) {
-      this.#tables.set(shape.name, { decode: createDecoder(shape), get: `SELECT * FROM ${quote(shape.name)} WHERE id = ?` });
+      this.#tables.set(shape.name, {
+        decode: createDecoder(shape),
+        get: `SELECT * FROM ${quote(shape.name)} WHERE id = ?`,
+      });
     }
   }
 

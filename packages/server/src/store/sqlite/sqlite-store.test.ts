@@ -28,10 +28,14 @@ test("a system table that an older version made gets its new columns", async () 
   const dir = mkdtempSync(join(tmpdir(), "pylon-store-"));
   const file = join(dir, "s.db");
   const old = new Database(file, { create: true });
-  old.run(`CREATE TABLE "_pylon_ops" (id TEXT PRIMARY KEY NOT NULL, answer TEXT) STRICT, WITHOUT ROWID`);
+  old.run(
+    `CREATE TABLE "_pylon_ops" (id TEXT PRIMARY KEY NOT NULL, answer TEXT) STRICT, WITHOUT ROWID`,
+  );
   old.close();
   const store = openSqliteStore(file);
-  await store.transact((tx) => tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }));
+  await store.transact((tx) =>
+    tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }),
+  );
   expect(await store.get("_pylon_ops", "x")).toMatchObject({ at: "2026-01-01T00:00:00.000Z" });
   await store.close();
   rmSync(dir, { recursive: true, force: true });

@@ -3,9 +3,27 @@ import { dirname } from "node:path";
 import type { Expr } from "@pylonsync/query";
 import { Database } from "bun:sqlite";
 import type { QueryObserver } from "../query-observer.ts";
-import type { Aggregate, ChangeRecord, LogBounds, SchemaChange, Select, Store, StoreFigures, StoredRow, Transaction, TransactOptions, Value } from "../store.ts";
+import type {
+  Aggregate,
+  ChangeRecord,
+  LogBounds,
+  SchemaChange,
+  Select,
+  Store,
+  StoreFigures,
+  StoredRow,
+  Transaction,
+  TransactOptions,
+  Value,
+} from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
-import { changesAfter, forgetDeletedRows, logBounds, moveLogOn, trimChanges } from "./change-log.ts";
+import {
+  changesAfter,
+  forgetDeletedRows,
+  logBounds,
+  moveLogOn,
+  trimChanges,
+} from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
@@ -30,8 +48,8 @@ export function openSqliteStore(path: string, observer: QueryObserver | null = n
 }
 
 /**
- * The Store on SQLite: one connection writes, one reads. WAL with synchronous=FULL, so that what was answered survives a power
- * cut; readers see the last commit while a transaction is open.
+ * The Store on SQLite: one connection writes, one reads. WAL with synchronous=FULL, so that what
+ * was answered survives a power cut; readers see the last commit while a transaction is open.
  */
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
@@ -49,15 +67,24 @@ export class SqliteStore implements Store {
 
   constructor(path: string, observer: QueryObserver | null) {
     this.#writer = open(path);
-    for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL]) this.#writer.run(sql);
+    for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL])
+      this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
     this.#writerStatements = new StatementCache(this.#writer, observer);
     this.#readerStatements = new StatementCache(this.#reader, observer);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
     this.#snapshot = new ReadSnapshot(this.#readerStatements);
-    this.#reads = new SqliteReader(this.#readerStatements, () => this.#tables, () => this.#snapshot.enter());
-    const ownReads = new SqliteReader(this.#writerStatements, () => this.#tables, () => undefined);
+    this.#reads = new SqliteReader(
+      this.#readerStatements,
+      () => this.#tables,
+      () => this.#snapshot.enter(),
+    );
+    const ownReads = new SqliteReader(
+      this.#writerStatements,
+      () => this.#tables,
+      () => undefined,
+    );
     this.#commits = new GroupCommit(
       this.#writerStatements,
       () => new SqliteTransaction(this.#writerStatements, ownReads, this.#tables),
@@ -105,7 +132,9 @@ export class SqliteStore implements Store {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
   }
   async forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number> {
-    return this.#commits.submit(async () => forgetDeletedRows(this.#writerStatements, entity, fields, after));
+    return this.#commits.submit(async () =>
+      forgetDeletedRows(this.#writerStatements, entity, fields, after),
+    );
   }
   async renewLog(): Promise<void> {
     this.#epoch = await this.#commits.submit(async () => {
@@ -162,7 +191,9 @@ export class SqliteStore implements Store {
   }
 
   #meta(key: string): string | null {
-    const row = this.#writer.query<{ value: string }, [string]>(`SELECT value FROM "_pylon_meta" WHERE key = ?`).get(key);
+    const row = this.#writer
+      .query<{ value: string }, [string]>(`SELECT value FROM "_pylon_meta" WHERE key = ?`)
+      .get(key);
     return row?.value ?? null;
   }
 
@@ -173,7 +204,12 @@ export class SqliteStore implements Store {
 }
 
 function columnsOf(database: Database, table: string): ReadonlySet<string> {
-  return new Set(database.query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)").all(table).map(({ name }) => name));
+  return new Set(
+    database
+      .query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)")
+      .all(table)
+      .map(({ name }) => name),
+  );
 }
 
 function open(path: string): Database {
@@ -185,4 +221,3 @@ function open(path: string): Database {
   database.run("PRAGMA cache_size = -16000");
   return database;
 }
-

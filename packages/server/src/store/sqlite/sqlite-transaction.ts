@@ -1,6 +1,14 @@
 import type { Expr } from "@pylonsync/query";
 import { compileDelete, sqlite } from "../sql/index.ts";
-import type { Aggregate, ChangeRecord, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
+import type {
+  Aggregate,
+  ChangeRecord,
+  NewChange,
+  Select,
+  StoredRow,
+  Transaction,
+  Value,
+} from "../store.ts";
 import { appendChange } from "./change-log.ts";
 import { encode } from "./codec.ts";
 import { quote } from "./ddl.ts";
@@ -22,7 +30,10 @@ export class SqliteTransaction implements Transaction {
     this.#tables = tables;
   }
 
-  /** From now on every call rejects with `reason`: a handler that goes on after its time is up must not write into the next one. */
+  /**
+   * From now on every call rejects with `reason`: a handler that goes on after its time is up must
+   * not write into the next one.
+   */
   end(reason: Error): void {
     this.#ended ??= reason;
   }
@@ -51,14 +62,24 @@ export class SqliteTransaction implements Transaction {
   async insert(entity: string, row: StoredRow): Promise<void> {
     const names = Object.keys(row);
     const marks = names.map(() => "?").join(", ");
-    this.#run(`INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`, Object.values(row));
+    this.#run(
+      `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`,
+      Object.values(row),
+    );
   }
 
-  async update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean> {
+  async update(
+    entity: string,
+    id: string,
+    patch: Readonly<Record<string, Value>>,
+  ): Promise<boolean> {
     const names = Object.keys(patch);
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name) => `${quote(name)} = ?`).join(", ");
-    return this.#run(`UPDATE ${quote(entity)} SET ${sets} WHERE id = ?`, [...Object.values(patch), id]) > 0;
+    return (
+      this.#run(`UPDATE ${quote(entity)} SET ${sets} WHERE id = ?`, [...Object.values(patch), id]) >
+      0
+    );
   }
 
   async delete(entity: string, id: string): Promise<boolean> {

@@ -24,12 +24,20 @@ export class StatementCache {
 
   /** The first row that a statement reads, or null. */
   first(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue> | null {
-    return this.#observed(sql, (statement) => statement.get(...params), (row) => (row === null ? 0 : 1));
+    return this.#observed(
+      sql,
+      (statement) => statement.get(...params),
+      (row) => (row === null ? 0 : 1),
+    );
   }
 
   /** Runs a statement that writes. */
   run(sql: string, params: readonly SqliteValue[]): ReturnType<PreparedStatement["run"]> {
-    return this.#observed(sql, (statement) => statement.run(...params), ({ changes }) => changes);
+    return this.#observed(
+      sql,
+      (statement) => statement.run(...params),
+      ({ changes }) => changes,
+    );
   }
 
   get(sql: string): PreparedStatement {
@@ -44,14 +52,21 @@ export class StatementCache {
     const statement = this.#database.prepare<Record<string, SqliteValue>, SqliteValue[]>(sql);
     this.#statements.set(sql, statement);
     if (this.#statements.size > CAPACITY) {
-      const [oldest, evicted] = this.#statements.entries().next().value as [string, PreparedStatement];
+      const [oldest, evicted] = this.#statements.entries().next().value as [
+        string,
+        PreparedStatement,
+      ];
       this.#statements.delete(oldest);
       evicted.finalize();
     }
     return statement;
   }
 
-  #observed<T>(sql: string, run: (statement: PreparedStatement) => T, rowsOf: (result: T) => number): T {
+  #observed<T>(
+    sql: string,
+    run: (statement: PreparedStatement) => T,
+    rowsOf: (result: T) => number,
+  ): T {
     const statement = this.get(sql);
     if (this.#observer === null) return run(statement);
     const startedAt = performance.now();
