@@ -1,4 +1,6 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Database } from "bun:sqlite";
 import { noteApp, pylon, TempFolder } from "./testing/pylon-process.ts";
 
 async function migrate(
@@ -52,5 +54,94 @@ test("a required field without a default can't be added to rows that are there",
   expect(await migrate(folder, "apply", "--yes")).toMatchObject({
     exitCode: 1,
     json: { code: "MIGRATE_BLOCKED" },
+  });
+});
+
+describe("on rows that are there", () => {
+  /** An app whose database has notes of these texts. */
+  async function filled(...texts: string[]): Promise<TempFolder> {
+    const folder = new TempFolder();
+    folder.write({ "app.ts": noteApp("text: field.string()") });
+    await migrate(folder, "apply", "--yes");
+    using database = new Database(join(folder.path, ".pylon", "dev.db"));
+    const insert = database.prepare(`INSERT INTO "Note" (id, "text") VALUES (?, ?)`);
+    for (const [index, text] of texts.entries()) insert.run(`note${index}`, text);
+    return folder;
+  }
+
+  test.each([
+    [
+      "Q3: a field's name in another case",
+      "Text: field.string().optional()",
+      "SCHEMA_NAME_DIFFERS_IN_CASE",
+    ],
+    [
+      "Q3: a field named ID",
+      "text: field.string(), ID: field.string().optional()",
+      "FIELD_NAME_RESERVED",
+    ],
+    [
+      "Q3: a field named as a column of Postgres",
+      "text: field.string(), ctid: field.string().optional()",
+      "FIELD_NAME_RESERVED",
+    ],
+    [
+      "Q4: a unique field over duplicates",
+      "text: field.string().unique()",
+      "SCHEMA_VALUES_NOT_UNIQUE",
+    ],
+    [
+      "Q5: a type that values have no equal in",
+      "text: field.int()",
+      "SCHEMA_VALUES_NOT_CONVERTIBLE",
+    ],
+  ])("%s is found by plan, dev --once and start, in a sentence", async (_, fields, code) => {
+    using folder = await filled("a", "a", "12");
+    folder.write({ "app.ts": noteApp(fields) });
+    const plan = await pylon(["migrate", "plan"], folder.path);
+    expect({ exitCode: plan.exitCode, text: plan.stdout + plan.stderr }).toMatchObject({
+      exitCode: 1,
+      text: expect.stringContaining(code),
+    });
+    const once = await pylon(["dev", "--once", "--json"], folder.path);
+    expect(once.exitCode).toBe(1);
+    expect(once.stdout).toContain(code);
+    const env = { PYLON_DB_PATH: join(folder.path, ".pylon", "dev.db"), PYLON_PORT: "0" };
+    const start = await pylon(["start"], folder.path, env);
+    expect(start.exitCode).not.toBe(0);
+    expect(start.stderr).not.toMatch(/ at \S+:\d+|SQLITE_/);
+    expect(await migrate(folder, "apply", "--yes", "--allow-destructive")).toMatchObject({
+      exitCode: 1,
+    });
+  });
+
+  test("Q3: an entity's name in another case is found", async () => {
+    using folder = await filled("a");
+    folder.write({ "app.ts": noteApp("text: field.string()").replaceAll('"Note"', '"note"') });
+    expect(await migrate(folder, "plan")).toMatchObject({
+      exitCode: 1,
+      json: { problems: [{ code: "SCHEMA_NAME_DIFFERS_IN_CASE" }] },
+    });
+  });
+
+  test("Q5: the plan counts what becomes null, and apply does just that", async () => {
+    using folder = await filled("12", "12.90", "on request");
+    folder.write({ "app.ts": noteApp("text: field.int().optional()") });
+    expect(await migrate(folder, "plan")).toMatchObject({
+      exitCode: 0,
+      json: {
+        destructive: true,
+        steps: [{ step: expect.stringContaining("2 values can't be converted and become null") }],
+      },
+    });
+    expect(await migrate(folder, "apply", "--yes", "--allow-destructive")).toMatchObject({
+      exitCode: 0,
+    });
+    using database = new Database(join(folder.path, ".pylon", "dev.db"), { readonly: true });
+    expect(database.query(`SELECT "text" FROM "Note" ORDER BY id`).values()).toEqual([
+      [12],
+      [null],
+      [null],
+    ]);
   });
 });

@@ -22,7 +22,7 @@ export { describeStep, planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
-export { filledFields } from "./store/filled-fields.ts";
+export { inspectData } from "./store/inspect-data.ts";
 export { describeDatabase, openStore } from "./store/open-store.ts";
 export { peekManifest } from "./store/peek-manifest.ts";
 export { copyDatabase } from "./store/sqlite/copy-database.ts";

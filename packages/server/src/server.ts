@@ -19,7 +19,7 @@ import { describeStep } from "./schema/diff.ts";
 import { planStart } from "./schema/start-plan.ts";
 import type { StoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
-import { filledFields } from "./store/filled-fields.ts";
+import { inspectData } from "./store/inspect-data.ts";
 import { openStore } from "./store/open-store.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import type { Store } from "./store/store.ts";
@@ -289,32 +289,19 @@ class Server implements PylonServer {
  */
 async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
-  const filled = await filledFields(store, manifest);
+  const facts = await inspectData(store, manifest);
   await store.migrate((stored) => {
     const {
       migration,
       problems,
       waiting,
       stored: next,
-    } = planStart(
-      stored === null ? null : (JSON.parse(stored) as StoredManifest),
-      manifest,
-      filled,
-    );
+    } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, facts);
     const [problem] = problems;
     if (problem !== undefined)
       throw new PylonStartError(
         `${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`,
       );
-    const lost = migration.steps
-      .filter((step) => "destructive" in step)
-      .map(describeStep)
-      .join(", ");
-    if (lost !== "") {
-      throw new PylonStartError(
-        `The new schema would lose data (${lost}): run \`pylon migrate apply --allow-destructive\` to do it, or take the change back.`,
-      );
-    }
     warnings.splice(
       0,
       warnings.length,

@@ -16,6 +16,7 @@ import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { developedData } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
+import { checkDatabase } from "../check-database.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT, type Output } from "../output.ts";
@@ -42,7 +43,7 @@ export const dev = defineCommand({
     const location = locateApp(context, "DEV");
     const settings = readSettings(context, location);
     if (context.options.once)
-      return checkOnce(await load(location, settings), location, context.output);
+      return checkOnce(await load(location, settings), location, settings, context.output);
     return new DevSession(context, location, settings).run();
   },
 });
@@ -77,10 +78,17 @@ function load({ dir, entry }: AppLocation, { config }: Settings): Promise<Loaded
   return loadApp(dir, { entry, functionsDir: config.functionsDir, dev: true });
 }
 
-function checkOnce(loaded: LoadedApp, { entry }: AppLocation, output: Output): number {
-  const { app, diagnostics } = compileApp(loaded, { dev: true });
+async function checkOnce(
+  loaded: LoadedApp,
+  { entry }: AppLocation,
+  { config }: Settings,
+  output: Output,
+): Promise<number> {
+  const { app, diagnostics: found } = compileApp(loaded, { dev: true });
+  const diagnostics =
+    app === null ? found : [...found, ...(await checkDatabase(config.database, app.manifest))];
   sayDiagnostics(diagnostics, output);
-  if (app === null) {
+  if (app === null || hasErrors(diagnostics)) {
     output.json({ code: "DEV_ERROR", diagnostics });
     return EXIT.FAILED;
   }

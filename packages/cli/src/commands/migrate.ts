@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import {
   describeDatabase,
   describeStep,
-  filledFields,
+  inspectData,
   loadApp,
   loadConfig,
   openStore,
@@ -54,7 +54,7 @@ export const migrate = defineCommand({
     // served.
     const isNew = database.kind === "sqlite" && !existsSync(database.path);
     if (isNew) {
-      const plan = planMigration(null, manifest, new Set());
+      const plan = planMigration(null, manifest);
       if (action !== "apply") return show(context, place, plan);
       if (!(await isAgreed(context, place, plan))) return EXIT.OK;
       await makeFolderOf(database.path);
@@ -66,7 +66,7 @@ export const migrate = defineCommand({
       const plan = planMigration(
         stored === null ? null : (JSON.parse(stored) as Manifest),
         manifest,
-        await filledFields(store, manifest),
+        await inspectData(store, manifest),
       );
       if (action !== "apply") return show(context, place, plan);
       // Of a new one it was asked before; but a server may have made it while somebody thought

@@ -103,16 +103,12 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
   if (database.kind === "sqlite" && !existsSync(database.path))
     return pass("migration", `${place} will be made at the first start`);
   try {
-    const { migration, waiting, problems } = planStart(
-      await peekManifest(database),
-      manifest,
-      new Set(),
-    );
-    const lost = migration.steps.filter((step) => "destructive" in step).map(describeStep);
-    if (lost.length > 0)
+    const { migration, waiting, problems } = planStart(await peekManifest(database), manifest);
+    const loss = problems.find(({ code }) => code === "SCHEMA_LOSES_DATA");
+    if (loss !== undefined)
       return error(
         "migration",
-        `The server would not start, because the schema would lose data of ${place} (${lost.join(", ")}): make a backup, then \`pylon migrate apply --allow-destructive\`.`,
+        `The server would not start on ${place}. ${loss.message} Make a backup, then \`pylon migrate apply --allow-destructive\`.`,
       );
     if (problems.length > 0)
       return warning("migration", problems.map(({ message }) => message).join(" | "));

@@ -1,5 +1,7 @@
 import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
+import type { Value } from "../store/store.ts";
+import { NO_FACTS, type DataFacts, type DuplicateValues, type LostValues } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { kindOf } from "./schema.ts";
 import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
@@ -17,13 +19,12 @@ export interface MigrationPlan {
  * included.
  *
  * @param from null for a new database
- * @param filled as `Entity.field`: fields that have a value in every row, and so may become
- *   required
+ * @param facts what the rows say, of `inspectData`
  */
 export function planMigration(
   from: Pick<StoredManifest, "entities" | "leftovers"> | null,
   to: Pick<Manifest, "entities">,
-  filled: ReadonlySet<string> = new Set(),
+  facts: DataFacts = NO_FACTS,
 ): MigrationPlan {
   const problems: Diagnostic[] = [];
   const before = new Map(
@@ -33,12 +34,14 @@ export function planMigration(
   const steps: MigrationStep[] = [];
   for (const entity of to.entities) {
     const known = before.get(entity.name);
+    const alike = otherCaseOf(entity.name, before.keys());
+    if (alike !== undefined) problems.push(differsInCase(entity.name, alike, "entity"));
     if (known === undefined)
       steps.push(
         { kind: "create_table", entity: { ...entity, fields: entity.fields.map(toColumn) } },
         ...indexesOf(entity).map((index) => createIndex(entity, index)),
       );
-    else steps.push(...changeEntity(known, entity, filled, problems));
+    else steps.push(...changeEntity(known, entity, facts, problems));
   }
   for (const name of before.keys()) {
     if (!after.has(name)) steps.push({ kind: "drop_table", entity: name, destructive: true });
@@ -66,7 +69,7 @@ export function describeStep(step: MigrationStep): string {
     case "drop_column":
       return `drop ${step.entity}.${step.field} with all its values`;
     case "retype_column":
-      return `change ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}`;
+      return `change ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}${lossOf(step.lost)}`;
   }
 }
 
@@ -93,39 +96,16 @@ export function tightenedFields(
 function changeEntity(
   before: ManifestEntity,
   after: ManifestEntity,
-  filled: ReadonlySet<string>,
+  facts: DataFacts,
   problems: Diagnostic[],
 ): MigrationStep[] {
   const known = new Map(before.fields.map((field) => [field.name, field]));
   const kept = new Set(after.fields.map(({ name }) => name));
-  const columns: MigrationStep[] = [];
-  for (const field of after.fields) {
-    const old = known.get(field.name);
-    if (old === undefined) {
-      if (needsValue(field))
-        problems.push(
-          needsDefault(
-            after,
-            field,
-            "is new and required, so the rows that are there would have no value",
-          ),
-        );
-      columns.push({ kind: "add_column", entity: after.name, field: toColumn(field) });
-      continue;
-    }
-    if (old.optional && needsValue(field) && !filled.has(`${after.name}.${field.name}`))
-      problems.push(
-        needsDefault(after, field, "becomes required, and there are rows without a value"),
-      );
-    if (!isStoredAlike(old, field))
-      columns.push({
-        kind: "retype_column",
-        entity: after.name,
-        from: toColumn(old),
-        to: toColumn(field),
-        destructive: true,
-      });
-  }
+  const columns = after.fields.flatMap((field) =>
+    changeField(known, after, field, facts, problems),
+  );
+  for (const [index, groups] of duplicatesOf(after, facts))
+    problems.push(notUnique(after, index, groups));
   const dropped = before.fields.filter(({ name }) => !kept.has(name));
   const retyped = new Set(
     columns.flatMap((step) => (step.kind === "retype_column" ? [step.to.name] : [])),
@@ -149,6 +129,115 @@ function changeEntity(
   ];
 }
 
+function changeField(
+  known: ReadonlyMap<string, ManifestField>,
+  entity: ManifestEntity,
+  field: ManifestField,
+  facts: DataFacts,
+  problems: Diagnostic[],
+): MigrationStep[] {
+  const name = `${entity.name}.${field.name}`;
+  const alike = otherCaseOf(field.name, known.keys());
+  if (alike !== undefined) problems.push(differsInCase(name, `${entity.name}.${alike}`, "field"));
+  const old = known.get(field.name);
+  if (old === undefined) {
+    if (needsValue(field))
+      problems.push(
+        needsDefault(name, "is new and required, so the rows that are there would have no value"),
+      );
+    return [{ kind: "add_column", entity: entity.name, field: toColumn(field) }];
+  }
+  if (old.optional && needsValue(field) && !facts.filled.has(name))
+    problems.push(needsDefault(name, "becomes required, and there are rows without a value"));
+  if (isStoredAlike(old, field)) return [];
+  const lost = facts.lost.get(name);
+  if (lost !== undefined && !field.optional) problems.push(notConvertible(name, field, lost));
+  return [
+    {
+      kind: "retype_column",
+      entity: entity.name,
+      from: toColumn(old),
+      to: toColumn(field),
+      lost,
+      destructive: true,
+    },
+  ];
+}
+
+/** The fields whose values are to be stored in another way. */
+export function retypedFields(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): { readonly entity: string; readonly from: ManifestField; readonly to: ManifestField }[] {
+  return sharedEntities(from, to).flatMap(({ before, after }) =>
+    after.fields.flatMap((field) => {
+      const old = before.fields.find(({ name }) => name === field.name);
+      return old === undefined || isStoredAlike(old, field)
+        ? []
+        : [{ entity: after.name, from: toColumn(old), to: toColumn(field) }];
+    }),
+  );
+}
+
+/**
+ * The unique indexes that are to be made over rows that are there, as far as their fields keep
+ * their values. A field that is new has its default in every row.
+ */
+export function newUniqueIndexes(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): { readonly entity: string; readonly index: ManifestIndex; readonly known: readonly string[] }[] {
+  return sharedEntities(from, to).flatMap(({ before, after }) => {
+    const fields = new Map(before.fields.map((field) => [field.name, field]));
+    const isNull = ({ name, default: value }: ManifestField): boolean =>
+      value === undefined && !fields.has(name);
+    const isRetyped = (field: ManifestField): boolean => {
+      const old = fields.get(field.name);
+      return old !== undefined && !isStoredAlike(old, field);
+    };
+    return missingFrom(indexesOf(before), indexesOf(after), new Set())
+      .filter(({ unique }) => unique)
+      .filter((index) => {
+        const own = after.fields.filter(({ name }) => index.fields.includes(name));
+        return !index.fields.includes("id") && !own.some(isNull) && !own.some(isRetyped);
+      })
+      .map((index) => ({
+        entity: after.name,
+        index,
+        known: index.fields.filter((name) => fields.has(name)),
+      }));
+  });
+}
+
+function sharedEntities(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): { readonly before: ManifestEntity; readonly after: ManifestEntity }[] {
+  const known = new Map(withLeftovers(from).map((entity) => [entity.name, entity]));
+  return to.entities.flatMap((after) => {
+    const before = known.get(after.name);
+    return before === undefined ? [] : [{ before, after }];
+  });
+}
+
+function duplicatesOf(
+  entity: ManifestEntity,
+  { duplicates }: DataFacts,
+): [ManifestIndex, readonly DuplicateValues[]][] {
+  return indexesOf(entity).flatMap((index) => {
+    const groups = duplicates.get(`${entity.name}.${index.name}`) ?? [];
+    return groups.length === 0 ? [] : [[index, groups]];
+  });
+}
+
+/** SQLite takes two names that differ only in case for one, so neither store gets both. */
+function otherCaseOf(name: string, known: Iterable<string>): string | undefined {
+  const all = [...known];
+  return all.includes(name)
+    ? undefined
+    : all.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+}
+
 /** A database knows no files: it stores their ids. */
 function toColumn(field: ManifestField): ManifestField {
   return field.type === "file" ? { ...field, type: "id(file)" } : field;
@@ -158,13 +247,64 @@ function needsValue(field: ManifestField): boolean {
   return !field.optional && field.default === undefined;
 }
 
-function needsDefault(entity: ManifestEntity, field: ManifestField, why: string): Diagnostic {
+function needsDefault(name: string, why: string): Diagnostic {
   return errorAt(
     "SCHEMA_FIELD_NEEDS_DEFAULT",
-    `${entity.name}.${field.name} ${why}.`,
-    `${entity.name}.${field.name}`,
+    `${name} ${why}.`,
+    name,
     "Make it .optional(), or give it a .default(value).",
   );
+}
+
+function differsInCase(name: string, known: string, what: "entity" | "field"): Diagnostic {
+  return errorAt(
+    "SCHEMA_NAME_DIFFERS_IN_CASE",
+    `The database has the ${what} ${known}, and ${name} differs from it only in case.`,
+    name,
+    `Keep the name ${known}, or rename it in two steps, through a name that differs in its letters.`,
+  );
+}
+
+function notUnique(
+  entity: ManifestEntity,
+  index: ManifestIndex,
+  groups: readonly DuplicateValues[],
+): Diagnostic {
+  const fields = index.fields.map((name) => `${entity.name}.${name}`).join(", ");
+  const shown = groups.map(
+    ({ values, rows }) => `${values.map(showValue).join(", ")} in ${rows} rows`,
+  );
+  return errorAt(
+    "SCHEMA_VALUES_NOT_UNIQUE",
+    `${fields} ${index.fields.length === 1 ? "is" : "are together"} to be unique, and rows have the same value: ${shown.join("; ")}.`,
+    fields,
+    "Change the values so that they differ, or leave out the unique index.",
+  );
+}
+
+function notConvertible(name: string, field: ManifestField, lost: LostValues): Diagnostic {
+  return errorAt(
+    "SCHEMA_VALUES_NOT_CONVERTIBLE",
+    `${name} becomes ${field.type}, and ${countOf(lost)} can't be converted, such as ${lost.samples.map(showValue).join(", ")}.`,
+    name,
+    "Change these values first, or make the field .optional(): they become null then.",
+  );
+}
+
+function lossOf(lost: LostValues | undefined): string {
+  if (lost === undefined) return "";
+  return `; ${countOf(lost)} can't be converted and become null, such as ${lost.samples.map(showValue).join(", ")}`;
+}
+
+function countOf({ count }: LostValues): string {
+  return `${count} ${count === 1 ? "value" : "values"}`;
+}
+
+const MAX_SHOWN_CHARACTERS = 40;
+
+function showValue(value: Value): string {
+  const text = JSON.stringify(value);
+  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS)}...`;
 }
 
 /** Whether the values can stay as they are: string, richtext and id are all text. */
@@ -199,10 +339,15 @@ function isSameIndex(a: ManifestIndex, b: ManifestIndex): boolean {
   return a.name === b.name && a.unique === b.unique && a.fields.join() === b.fields.join();
 }
 
+/** The index that holds a unique field. */
+export function uniqueIndexName(field: string): string {
+  return `${field}_unique`;
+}
+
 /** The declared indexes, and one for each unique field. */
 export function indexesOf(entity: ManifestEntity): ManifestIndex[] {
   const unique = entity.fields
     .filter((field) => field.unique)
-    .map((field) => ({ name: `${field.name}_unique`, fields: [field.name], unique: true }));
+    .map((field) => ({ name: uniqueIndexName(field.name), fields: [field.name], unique: true }));
   return [...entity.indexes, ...unique];
 }

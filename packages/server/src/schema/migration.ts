@@ -1,4 +1,5 @@
 import type { ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
+import type { LostValues } from "./data-facts.ts";
 
 /**
  * One step from one schema to the next. `destructive` steps lose data and are only taken when asked
@@ -21,6 +22,8 @@ export type MigrationStep =
       readonly entity: string;
       readonly from: ManifestField;
       readonly to: ManifestField;
+      /** Values that become null, because the new type has no equal of them. */
+      readonly lost?: LostValues | undefined;
       readonly destructive: true;
     };
 

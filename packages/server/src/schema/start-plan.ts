@@ -1,13 +1,14 @@
 import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
-import type { Diagnostic } from "./diagnostic.ts";
-import { indexesOf, planMigration } from "./diff.ts";
+import { NO_FACTS, type DataFacts } from "./data-facts.ts";
+import { errorAt, type Diagnostic } from "./diagnostic.ts";
+import { describeStep, indexesOf, planMigration } from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
 /** How a server that starts brings the database to its app. */
 export interface StartPlan {
-  /** With `destructive` steps only where the app can't be served without them. */
   readonly migration: Migration;
+  /** What keeps the app from being served on this database. */
   readonly problems: readonly Diagnostic[];
   /** Steps that wait for `pylon migrate apply --allow-destructive`: the app does without them. */
   readonly waiting: readonly MigrationStep[];
@@ -20,14 +21,14 @@ export interface StartPlan {
  * again on what a newer one made, and the newer one again after that.
  *
  * @param from null for a new database
- * @param filled as of `planMigration`
+ * @param facts as of `planMigration`
  */
 export function planStart(
   from: StoredManifest | null,
   to: Manifest,
-  filled: ReadonlySet<string>,
+  facts: DataFacts = NO_FACTS,
 ): StartPlan {
-  const { migration, problems } = planMigration(from, to, filled);
+  const { migration, problems } = planMigration(from, to, facts);
   const before = from === null ? [] : withLeftovers(from);
   const leftovers = before.flatMap((entity) =>
     leftOf(
@@ -39,12 +40,27 @@ export function planStart(
     step.kind === "drop_table" ||
     step.kind === "drop_column" ||
     (step.kind === "drop_index" && isLeft(step, leftovers));
+  const steps = migration.steps.filter((step) => !isWaiting(step));
   return {
-    migration: { steps: migration.steps.filter((step) => !isWaiting(step)) },
-    problems,
+    migration: { steps },
+    problems: [...problems, ...losses(steps)],
     waiting: migration.steps.filter((step) => "destructive" in step && isWaiting(step)),
     stored: leftovers.length === 0 ? to : { ...to, leftovers },
   };
+}
+
+/** A start takes no step that loses data, and can't serve the app without these. */
+function losses(steps: readonly MigrationStep[]): Diagnostic[] {
+  const destructive = steps.filter((step) => "destructive" in step).map(describeStep);
+  if (destructive.length === 0) return [];
+  return [
+    errorAt(
+      "SCHEMA_LOSES_DATA",
+      `The new schema would lose data: ${destructive.join(", ")}.`,
+      undefined,
+      "Run `pylon migrate apply --allow-destructive` to do it, or take the change back.",
+    ),
+  ];
 }
 
 /** What the database has of an entity and the app does not. */

@@ -11,11 +11,14 @@ import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
+import { uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./schema.ts";
 
 const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
 const INPUT_TYPES = [...TYPES, "number", "boolean", "id", "any", "object", "array"];
+/** Postgres refuses a column of these names, even where it is quoted. */
+const POSTGRES_COLUMNS = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]);
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const RULES = [
   "allow",
@@ -115,10 +118,18 @@ function* checkEntity(
       "Use letters, digits and _, a letter first, at most 63.",
     );
   }
+  if (/^sqlite_/i.test(entity.name))
+    yield errorAt(
+      "ENTITY_NAME_RESERVED",
+      `SQLite keeps names that begin with sqlite_ to itself, and ${entity.name} does.`,
+      `${at}.name`,
+      "Choose another name.",
+    );
   yield* duplicates(entity.fields, "FIELD", `${at}.fields`);
   for (const [index, field] of entity.fields.entries())
     yield* checkField(entity, field, manifest, `${at}.fields[${index}]`);
   yield* duplicates(entity.indexes, "INDEX_NAME", `${at}.indexes`);
+  yield* indexesOfUniqueFields(entity, at);
   const names = new Set(["id", ...entity.fields.map(({ name }) => name)]);
   for (const [index, { name, fields }] of entity.indexes.entries()) {
     if (fields.length === 0)
@@ -146,6 +157,23 @@ function* checkEntity(
   );
 }
 
+/** A unique field makes an index of its own, whose name no other may have. */
+function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
+  const own = new Set(
+    entity.fields.filter(({ unique }) => unique).map(({ name }) => uniqueIndexName(name)),
+  );
+  const taken = new Set([...own].map((name) => name.toLowerCase()));
+  for (const [index, { name }] of entity.indexes.entries()) {
+    if (taken.has(name.toLowerCase()))
+      yield errorAt(
+        "INDEX_NAME_RESERVED",
+        `The index "${name}" of ${entity.name} has the name of the index that a unique field makes.`,
+        `${at}.indexes[${index}].name`,
+        "Choose another name, or leave the index out.",
+      );
+  }
+}
+
 function* checkField(
   entity: ManifestEntity,
   field: ManifestField,
@@ -153,12 +181,21 @@ function* checkField(
   at: string,
 ): Generator<Diagnostic> {
   const label = `${entity.name}.${field.name}`;
-  if (field.name === "id")
+  if (field.name.toLowerCase() === "id")
     yield errorAt(
       "FIELD_NAME_RESERVED",
-      `${entity.name} declares "id", which every row has.`,
+      field.name === "id"
+        ? `${entity.name} declares "id", which every row has.`
+        : `${label} differs only in case from "id", which every row has.`,
       `${at}.name`,
-      "Remove it.",
+      field.name === "id" ? "Remove it." : "Choose another name.",
+    );
+  else if (POSTGRES_COLUMNS.has(field.name))
+    yield errorAt(
+      "FIELD_NAME_RESERVED",
+      `${label} has the name of a column that every table of Postgres has.`,
+      `${at}.name`,
+      "Choose another name.",
     );
   else if (field.name !== "" && !NAME.test(field.name)) {
     yield errorAt(

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { literal, path, type Expr } from "@pylonsync/query";
 import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
+import type { DataFacts } from "../schema/data-facts.ts";
 import { planMigration } from "../schema/diff.ts";
-import type { ChangeRecord, NewChange, Store, StoredRow } from "./store.ts";
+import { inspectData } from "./inspect-data.ts";
+import type { ChangeRecord, NewChange, Store, StoredRow, Value } from "./store.ts";
 
 const manifest = buildManifest({
   name: "suite",
@@ -376,6 +378,67 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
+    test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
+      await add(
+        thing("a", { text: "12" }),
+        thing("b", { text: "on request" }),
+        thing("c", { text: "12.90" }),
+        thing("d", { text: null }),
+      );
+      const retyped = thingsWith({ text: field.int().optional() });
+      const facts = await inspectData(store, retyped);
+      expect(facts.lost).toEqual(
+        new Map([["Thing.text", { count: 2, samples: ["on request", "12.90"] }]]),
+      );
+      await migrate(store, manifest, retyped, facts);
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ text }) => text)).toEqual([12, null, null, null] as Value[]);
+    });
+
+    test("Q5: where null is not allowed, a value that can't be converted stops the migration", async () => {
+      await add(thing("a", { text: "12" }), thing("b", { text: "soon" }));
+      const retyped = thingsWith({ text: field.datetime() });
+      const { problems } = planMigration(manifest, retyped, await inspectData(store, retyped));
+      expect(problems.map(({ code }) => code)).toContain("SCHEMA_VALUES_NOT_CONVERTIBLE");
+      await expect(migrate(store, manifest, retyped)).rejects.toThrow("can't be converted");
+      expect(await store.get("Thing", "a")).toMatchObject({ text: "12" });
+    });
+
+    test("Q4: rows that a new unique index would refuse are found, and it is not made", async () => {
+      await add(
+        thing("a", { text: "x", n: 1 }),
+        thing("b", { text: "x", n: 1 }),
+        thing("c", { text: "y", n: 1 }),
+        thing("d", { text: null, n: null }),
+        thing("e", { text: null, n: null }),
+      );
+      const unique = thingsWith(
+        { text: field.string().optional().unique(), n: field.int().optional() },
+        [{ name: "pair", fields: ["n", "text"], unique: true }],
+      );
+      const facts = await inspectData(store, unique);
+      expect(facts.duplicates).toEqual(
+        new Map([
+          ["Thing.pair", [{ values: [1, "x"], rows: 2 }]],
+          ["Thing.text_unique", [{ values: ["x"], rows: 2 }]],
+        ]),
+      );
+      const { problems } = planMigration(manifest, unique, facts);
+      expect(problems.map(({ message }) => message)).toContain(
+        'Thing.text is to be unique, and rows have the same value: "x" in 2 rows.',
+      );
+      await expect(migrate(store, manifest, unique)).rejects.toThrow("rows have the same values");
+      await add(thing("f", { text: "x" }));
+    });
+
+    test("Q4: a new unique field with a default is the same in all rows that are there", async () => {
+      await add(thing("a", {}), thing("b", {}));
+      const unique = thingsWith({ rank: field.int().default(1).unique() });
+      expect((await inspectData(store, unique)).duplicates.get("Thing.rank_unique")).toEqual([
+        { values: [], rows: 2 },
+      ]);
+    });
+
     test("a text that no row can hold is compared all the same", async () => {
       await add(thing("1", { text: "a" }), thing("2", { text: "ab" }), thing("3", { text: "b" }));
       const ids = async (where: Expr): Promise<string> =>
@@ -542,9 +605,34 @@ export function storeSuite(
   });
 }
 
-async function migrate(store: Store, from: Manifest | null, to: Manifest): Promise<void> {
+/** The suite's manifest with other fields of Thing beside, or instead of, its own. */
+function thingsWith(
+  fields: Parameters<typeof entity>[1],
+  indexes: NonNullable<Parameters<typeof entity>[2]>["indexes"] = [],
+): Manifest {
+  const [thing, ...others] = manifest.entities;
+  const changed = buildManifest({
+    name: "suite",
+    version: "2.0.0",
+    entities: [entity("Thing", fields, { indexes })],
+  }).entities[0];
+  if (thing === undefined || changed === undefined) throw new Error("There is no Thing.");
+  const names = new Set(changed.fields.map(({ name }) => name));
+  const kept = thing.fields.filter(({ name }) => !names.has(name));
+  return {
+    ...manifest,
+    entities: [{ ...thing, ...changed, fields: [...kept, ...changed.fields] }, ...others],
+  };
+}
+
+async function migrate(
+  store: Store,
+  from: Manifest | null,
+  to: Manifest,
+  facts?: DataFacts,
+): Promise<void> {
   await store.migrate(() => ({
-    migration: planMigration(from, to).migration,
+    migration: planMigration(from, to, facts).migration,
     manifestJson: JSON.stringify(to),
   }));
 }

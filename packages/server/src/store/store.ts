@@ -1,4 +1,4 @@
-import type { Expr, Order } from "@pylonsync/query";
+import type { Expr, Order, SchemaShape } from "@pylonsync/query";
 import type { Migration } from "../schema/migration.ts";
 
 /**
@@ -42,6 +42,10 @@ export interface Aggregate {
     readonly field?: string | undefined;
     readonly as: string;
   }[];
+  /** Only groups of at least so many rows, the largest first. */
+  readonly atLeast?: number | undefined;
+  /** Most groups in the answer. */
+  readonly limit?: number | undefined;
 }
 
 /** A committed write. `before` is absent for an insert, `after` for a delete. */
@@ -245,10 +249,16 @@ export interface Store extends Reader {
    */
   storedManifest(): Promise<string | null>;
   /**
+   * Reads by other shapes than the stored manifest's: columns that an older version of the app left
+   * behind are in no shape of it.
+   */
+  readerOf(shapes: SchemaShape): Reader;
+  /**
    * Brings the tables to a new schema in one transaction. Replicas that start together take turns:
    * each plans from what the one before it left.
    *
    * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
+   * @throws PylonStartError when rows do not fit the new schema; nothing has changed then
    */
   migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
   /** What the store counts of itself; asks nobody. */

@@ -52,7 +52,7 @@ function systemTable(table: SystemTable): string[] {
  * The statements that take one migration step. Constraints beyond the type and the unique indexes
  * are the schema's to hold.
  */
-export function ddlOf(step: MigrationStep): string[] {
+export function ddlOf(step: Exclude<MigrationStep, { kind: "retype_column" }>): string[] {
   switch (step.kind) {
     case "create_table":
       return [
@@ -72,14 +72,6 @@ export function ddlOf(step: MigrationStep): string[] {
       return [`DROP TABLE ${quote(step.entity)}`];
     case "drop_column":
       return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
-    case "retype_column": {
-      const column = `ALTER TABLE ${quote(step.entity)} ALTER COLUMN ${quote(step.to.name)}`;
-      const [from, to] = [kindOf(step.from.type), kindOf(step.to.type)];
-      return [
-        `${column} DROP DEFAULT`,
-        `${column} TYPE ${COLUMN_TYPES[to]} USING ${converted(quote(step.to.name), from, to)}`,
-      ];
-    }
   }
 }
 
@@ -94,8 +86,13 @@ export function indexName(entity: string, index: string): string {
     : `${name.slice(0, MAX_NAME - 17)}.${hash("sha256", name, "hex").slice(0, 16)}`;
 }
 
+/** The type of the column that holds a field. */
+export function columnTypeOf(field: ManifestField): string {
+  return COLUMN_TYPES[kindOf(field.type)];
+}
+
 function columnOf(field: ManifestField): string {
-  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field.type)]}${defaultOf(field)}`;
+  return `${quote(field.name)} ${columnTypeOf(field)}${defaultOf(field)}`;
 }
 
 /**
@@ -106,16 +103,4 @@ function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
   return ` DEFAULT '${field.default.replaceAll("'", "''")}'`;
-}
-
-/** The value in its new type, as SQLite converts it where both can. */
-function converted(column: string, from: FieldKind, to: FieldKind): string {
-  const target = COLUMN_TYPES[to].replace(' COLLATE "C"', "");
-  if (from === "bool" && to !== "bool") return `(${column}::int)::${target}`;
-  if (to === "bool")
-    return from === "int" || from === "float" ? `(${column} <> 0)` : `${column}::BOOLEAN`;
-  if (from === "datetime" && target === "TEXT")
-    return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-  if (from === "float" && to === "int") return `trunc(${column})::BIGINT`;
-  return `${column}::${target}`;
 }

@@ -2,10 +2,12 @@ import { hash } from "node:crypto";
 import type { PoolClient } from "pg";
 import { PylonStartError } from "../../start-error.ts";
 import type { SchemaChange } from "../store.ts";
+import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { pause, runAll } from "./pool.ts";
+import { retypeColumn } from "./retype-column.ts";
 
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
@@ -57,7 +59,10 @@ export function migrateSchema(
       const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
       const stored = rows[0]?.value ?? null;
       const { migration, manifestJson } = plan(stored);
-      for (const sql of migration.steps.flatMap(ddlOf)) await client.query(sql);
+      for (const step of migration.steps) {
+        if (step.kind === "retype_column") await retypeColumn(client, step);
+        else for (const sql of ddlOf(step)) await client.query(sql);
+      }
       if (stored !== manifestJson) await client.query(SET_META, ["manifest", manifestJson]);
       return manifestJson;
     }),
@@ -104,9 +109,7 @@ async function locked<T>(
       client.release(true);
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       if (code === DUPLICATE_VALUES && error instanceof Error && "detail" in error) {
-        throw new PylonStartError(
-          `A unique index can't be made, because rows have the same values: ${String(error.detail)} Make them differ, then start again.`,
-        );
+        throw notUnique(String(error.detail));
       }
       if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
       await pause(attempt);

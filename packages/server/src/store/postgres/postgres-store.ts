@@ -1,10 +1,11 @@
-import type { Expr } from "@pylonsync/query";
+import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { PoolClient } from "pg";
 import type {
   Aggregate,
   ChangeRecord,
   LogBounds,
+  Reader,
   SchemaChange,
   Select,
   Store,
@@ -197,6 +198,14 @@ export class PostgresStore implements Store {
 
   storedManifest(): Promise<string | null> {
     return storedManifestOf(this.#pool);
+  }
+
+  readerOf(shapes: SchemaShape): Reader {
+    const tables = new TableSet(shapes);
+    return new PostgresReader(
+      (text, params) => this.#pool.read(text, params),
+      () => tables,
+    );
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {

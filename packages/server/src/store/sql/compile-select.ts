@@ -78,12 +78,16 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
   const where = spec.where === undefined ? "" : ` WHERE ${compiler.condition(spec.where, table)}`;
   const positions = groups.map((_, index) => index + 1);
-  const grouping =
-    groups.length === 0
-      ? ""
-      : ` GROUP BY ${positions.join(", ")} ORDER BY ${positions.map((position) => `${position} NULLS LAST`).join(", ")}`;
+  const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")}`;
+  const having =
+    spec.atLeast === undefined ? "" : ` HAVING count(*) >= ${compiler.parameter(spec.atLeast)}`;
+  const order = [
+    ...(spec.atLeast === undefined ? [] : ["count(*) DESC"]),
+    ...positions.map((position) => `${position} NULLS LAST`),
+  ].join(", ");
+  const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
   return {
-    text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}`,
+    text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}${having}${order === "" ? "" : ` ORDER BY ${order}`}${page}`,
     params: compiler.params,
   };
 }

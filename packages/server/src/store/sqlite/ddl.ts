@@ -1,6 +1,7 @@
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { kindOf } from "../../schema/schema.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
 
@@ -63,7 +64,7 @@ function systemColumns(table: SystemTable): Map<string, string> {
  * The statements that take one migration step. Column constraints beyond the type are the schema's
  * to hold, not SQLite's.
  */
-export function ddlOf(step: MigrationStep): string[] {
+export function ddlOf(step: Exclude<MigrationStep, { kind: "retype_column" }>): string[] {
   switch (step.kind) {
     case "create_table": {
       const columns = step.entity.fields.map((field) => columnOf(field));
@@ -86,17 +87,6 @@ export function ddlOf(step: MigrationStep): string[] {
       return [`DROP TABLE ${quote(step.entity)}`];
     case "drop_column":
       return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
-    case "retype_column": {
-      const spare = quote(`_pylon_retype_${step.to.name}`);
-      const column = quote(step.to.name);
-      const table = quote(step.entity);
-      return [
-        `ALTER TABLE ${table} ADD COLUMN ${spare} ${COLUMN_TYPES[kindOf(step.to)]}`,
-        `UPDATE ${table} SET ${spare} = CAST(${column} AS ${COLUMN_TYPES[kindOf(step.to)]})`,
-        `ALTER TABLE ${table} DROP COLUMN ${column}`,
-        `ALTER TABLE ${table} RENAME COLUMN ${spare} TO ${column}`,
-      ];
-    }
   }
 }
 
@@ -105,8 +95,13 @@ function indexName(entity: string, index: string): string {
   return `${entity}.${index}`;
 }
 
+/** The type of the column that holds a field. */
+export function columnTypeOf(field: ManifestField): string {
+  return COLUMN_TYPES[kindOf(field.type)];
+}
+
 function columnOf(field: ManifestField): string {
-  return `${quote(field.name)} ${COLUMN_TYPES[kindOf(field)]}${defaultOf(field)}`;
+  return `${quote(field.name)} ${columnTypeOf(field)}${defaultOf(field)}`;
 }
 
 /**
@@ -117,8 +112,4 @@ function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
   const value = encode(field.default);
   return ` DEFAULT ${typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`}`;
-}
-
-function kindOf(field: ManifestField): FieldKind {
-  return field.type.startsWith("id(") ? "id" : (field.type as FieldKind);
 }

@@ -1,12 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Expr } from "@pylonsync/query";
-import { Database } from "bun:sqlite";
+import type { Expr, SchemaShape } from "@pylonsync/query";
+import { Database, SQLiteError } from "bun:sqlite";
+import type { MigrationStep } from "../../schema/migration.ts";
+import { notUnique } from "../rows-do-not-fit.ts";
 import type { QueryObserver } from "../query-observer.ts";
 import type {
   Aggregate,
   ChangeRecord,
   LogBounds,
+  Reader,
   SchemaChange,
   Select,
   Store,
@@ -27,6 +30,7 @@ import {
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
+import { retypeColumn } from "./retype-column.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import { StatementCache } from "./statements.ts";
@@ -147,12 +151,21 @@ export class SqliteStore implements Store {
     return this.#meta("manifest");
   }
 
+  readerOf(shapes: SchemaShape): Reader {
+    const tables = new TableSet(shapes);
+    return new SqliteReader(
+      this.#readerStatements,
+      () => tables,
+      () => this.#snapshot.enter(),
+    );
+  }
+
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
     const stored = this.#meta("manifest");
     const { migration, manifestJson } = plan(stored);
     if (migration.steps.length > 0 || stored !== manifestJson) {
       await this.#commits.submit(async () => {
-        for (const sql of migration.steps.flatMap(ddlOf)) this.#writer.run(sql);
+        for (const step of migration.steps) this.#take(step);
         this.#setMeta("manifest", manifestJson);
       });
     }
@@ -160,6 +173,18 @@ export class SqliteStore implements Store {
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#adopt(manifestJson);
+  }
+
+  /** @throws PylonStartError when rows do not fit */
+  #take(step: MigrationStep): void {
+    if (step.kind === "retype_column") return retypeColumn(this.#writer, step);
+    try {
+      for (const sql of ddlOf(step)) this.#writer.run(sql);
+    } catch (error) {
+      if (error instanceof SQLiteError && error.code === "SQLITE_CONSTRAINT_UNIQUE")
+        throw notUnique(`${error.message}.`);
+      throw error;
+    }
   }
 
   figures(): StoreFigures {

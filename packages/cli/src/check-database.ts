@@ -1,0 +1,44 @@
+import { existsSync } from "node:fs";
+import {
+  describeDatabase,
+  inspectData,
+  openStore,
+  planStart,
+  type Config,
+  type Diagnostic,
+} from "@pylonsync/server";
+import type { Manifest } from "@pylonsync/sdk";
+
+/**
+ * What would keep a server from starting on the rows that are there. It changes nothing, and makes
+ * no database.
+ *
+ * @returns the problems; a warning where the database can't be reached
+ */
+export async function checkDatabase(
+  database: Config["database"],
+  manifest: Manifest,
+): Promise<Diagnostic[]> {
+  if (database.kind === "sqlite" && !existsSync(database.path)) return [];
+  try {
+    await using disposer = new AsyncDisposableStack();
+    const store = disposer.adopt(
+      await openStore(database, { startPatienceMs: 0, onState: () => undefined }),
+      (opened) => opened.close(),
+    );
+    const stored = await store.storedManifest();
+    const facts = await inspectData(store, manifest);
+    return [
+      ...planStart(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, facts)
+        .problems,
+    ];
+  } catch (error) {
+    return [
+      {
+        severity: "warning",
+        code: "SCHEMA_NOT_COMPARED",
+        message: `The schema was not compared with ${describeDatabase(database)}: ${error instanceof Error ? error.message : String(error)}`,
+      },
+    ];
+  }
+}

@@ -1,0 +1,27 @@
+import type { Value } from "../store/store.ts";
+
+/** Values that a new type of their field has no equal of. */
+export interface LostValues {
+  readonly count: number;
+  /** A few of them, to be shown. */
+  readonly samples: readonly Value[];
+}
+
+/** Rows that are equal in the fields of an index that is to be unique. */
+export interface DuplicateValues {
+  readonly values: readonly Value[];
+  readonly rows: number;
+}
+
+/** What the rows of a database say about a migration of it. */
+export interface DataFacts {
+  /** As `Entity.field`: optional fields that have a value in every row, and so may be required. */
+  readonly filled: ReadonlySet<string>;
+  /** By `Entity.field`: what can't be converted to the field's new type. */
+  readonly lost: ReadonlyMap<string, LostValues>;
+  /** By `Entity.index`: the largest groups of rows that a new unique index would refuse. */
+  readonly duplicates: ReadonlyMap<string, readonly DuplicateValues[]>;
+}
+
+/** Of a new database, or one that nobody has looked into. */
+export const NO_FACTS: DataFacts = { filled: new Set(), lost: new Map(), duplicates: new Map() };

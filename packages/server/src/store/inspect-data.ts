@@ -1,0 +1,119 @@
+import type { EntityShape, Expr, FieldKind } from "@pylonsync/query";
+import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
+import { convertValue } from "../schema/convert-value.ts";
+import type { DataFacts, DuplicateValues, LostValues } from "../schema/data-facts.ts";
+import { newUniqueIndexes, retypedFields, tightenedFields } from "../schema/diff.ts";
+import { kindOf } from "../schema/schema.ts";
+import { withLeftovers, type StoredManifest } from "../schema/stored-manifest.ts";
+import type { Reader, Store, StoredRow, Value } from "./store.ts";
+
+const PAGE = 1_000;
+/** How many examples of a kind a plan shows. */
+const MAX_SAMPLES = 5;
+
+/**
+ * Looks at the rows that a migration would refuse or lose. It reads beside a server that runs, and
+ * only the tables that the migration concerns.
+ *
+ * @param to the manifest that the database is to be brought to
+ */
+export async function inspectData(
+  store: Pick<Store, "storedManifest" | "readerOf">,
+  to: Pick<Manifest, "entities">,
+): Promise<DataFacts> {
+  const json = await store.storedManifest();
+  const stored: StoredManifest | null = json === null ? null : (JSON.parse(json) as StoredManifest);
+  const [filled, lost, duplicates] = [
+    new Set<string>(),
+    new Map<string, LostValues>(),
+    new Map<string, readonly DuplicateValues[]>(),
+  ];
+  if (stored === null) return { filled, lost, duplicates };
+  const shapes = withLeftovers(stored).map(shapeOf);
+  const reader = store.readerOf(new Map(shapes.map((shape) => [shape.name, shape])));
+  for (const { entity, field } of tightenedFields(stored, to)) {
+    if ((await reader.count(entity, isNull(field))) === 0) filled.add(`${entity}.${field}`);
+  }
+  for (const { entity, from, to: field } of retypedFields(stored, to)) {
+    const values = await lostValues(reader, entity, from, field);
+    if (values.count > 0) lost.set(`${entity}.${field.name}`, values);
+  }
+  for (const { entity, index, known } of newUniqueIndexes(stored, to)) {
+    const groups = await duplicateValues(reader, entity, known);
+    if (groups.length > 0) duplicates.set(`${entity}.${index.name}`, groups);
+  }
+  return { filled, lost, duplicates };
+}
+
+async function lostValues(
+  reader: Reader,
+  entity: string,
+  from: ManifestField,
+  to: ManifestField,
+): Promise<LostValues> {
+  const samples: Value[] = [];
+  let count = 0;
+  for await (const row of allRows(reader, entity)) {
+    const value = row[from.name] ?? null;
+    if (convertValue(value, kindOf(from.type), kindOf(to.type)) !== undefined) continue;
+    count += 1;
+    if (samples.length < MAX_SAMPLES && !samples.includes(value)) samples.push(value);
+  }
+  return { count, samples };
+}
+
+/** Rows with a null are in no unique index. Without a field, all rows are equal. */
+async function duplicateValues(
+  reader: Reader,
+  entity: string,
+  fields: readonly string[],
+): Promise<DuplicateValues[]> {
+  const groups = await reader.aggregate({
+    entity,
+    where: { kind: "and", items: fields.map((field) => ({ kind: "not", item: isNull(field) })) },
+    groupBy: fields.map((field) => ({ field, as: field })),
+    measures: [{ fn: "count", as: "_rows" }],
+    atLeast: 2,
+    limit: MAX_SAMPLES,
+  });
+  return groups.map((group) => ({
+    values: fields.map((field) => group[field] ?? null),
+    rows: Number(group["_rows"]),
+  }));
+}
+
+async function* allRows(reader: Reader, entity: string): AsyncGenerator<StoredRow> {
+  let last: string | null = null;
+  for (;;) {
+    const rows: StoredRow[] = await reader.select({
+      entity,
+      where: last === null ? undefined : isAfter(last),
+      limit: PAGE,
+    });
+    yield* rows;
+    last = rows.at(-1)?.id ?? null;
+    if (rows.length < PAGE) return;
+  }
+}
+
+function shapeOf({ name, fields }: ManifestEntity): EntityShape {
+  const kinds = fields.map((field): [string, FieldKind] => [field.name, kindOf(field.type)]);
+  return { name, fields: new Map<string, FieldKind>([["id", "id"], ...kinds]) };
+}
+
+function isNull(field: string): Expr {
+  return compare("==", field, null);
+}
+
+function isAfter(id: string): Expr {
+  return compare(">", "id", id);
+}
+
+function compare(op: "==" | ">", name: string, value: string | null): Expr {
+  return {
+    kind: "compare",
+    op,
+    left: { kind: "path", root: "data", name },
+    right: { kind: "literal", value },
+  };
+}

@@ -1,0 +1,43 @@
+import type { PoolClient } from "pg";
+import { convertValue } from "../../schema/convert-value.ts";
+import type { MigrationStep } from "../../schema/migration.ts";
+import { kindOf } from "../../schema/schema.ts";
+import { notConvertible } from "../rows-do-not-fit.ts";
+import type { Value } from "../store.ts";
+import { columnTypeOf, quote } from "./ddl.ts";
+
+type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
+
+const PAGE = 1_000;
+
+/**
+ * Converts the values of a column to another type, by way of a second column.
+ *
+ * @throws PylonStartError when a value has no equal in the new type and the field can't be null
+ */
+export async function retypeColumn(
+  client: PoolClient,
+  { entity, from, to }: RetypeStep,
+): Promise<void> {
+  const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];
+  const type = columnTypeOf(to);
+  await client.query(`ALTER TABLE ${table} ADD COLUMN ${spare} ${type}`);
+  const write = `UPDATE ${table} AS t SET ${spare} = u.value
+     FROM unnest($1::text[], $2::${type.replace(' COLLATE "C"', "")}[]) AS u(id, value) WHERE t.id = u.id`;
+  for (let last = ""; ;) {
+    const { rows } = await client.query<{ id: string; value: Value }>(
+      `SELECT id, ${column} AS value FROM ${table} WHERE id > $1 AND ${column} IS NOT NULL ORDER BY id LIMIT $2`,
+      [last, PAGE],
+    );
+    const values = rows.map(({ id, value }) => {
+      const converted = convertValue(value, kindOf(from.type), kindOf(to.type));
+      if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
+      return converted ?? null;
+    });
+    await client.query(write, [rows.map(({ id }) => id), values]);
+    last = rows.at(-1)?.id ?? last;
+    if (rows.length < PAGE) break;
+  }
+  await client.query(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+  await client.query(`ALTER TABLE ${table} RENAME COLUMN ${spare} TO ${column}`);
+}

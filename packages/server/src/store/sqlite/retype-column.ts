@@ -1,0 +1,44 @@
+import type { Database } from "bun:sqlite";
+import { convertValue } from "../../schema/convert-value.ts";
+import type { MigrationStep } from "../../schema/migration.ts";
+import { kindOf } from "../../schema/schema.ts";
+import { notConvertible } from "../rows-do-not-fit.ts";
+import type { Value } from "../store.ts";
+import { encode, type SqliteValue } from "./codec.ts";
+import { columnTypeOf, quote } from "./ddl.ts";
+
+type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
+
+const PAGE = 1_000;
+
+/**
+ * Converts the values of a column to another type, by way of a second column.
+ *
+ * @throws PylonStartError when a value has no equal in the new type and the field can't be null
+ */
+export function retypeColumn(database: Database, { entity, from, to }: RetypeStep): void {
+  const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];
+  database.run(`ALTER TABLE ${table} ADD COLUMN ${spare} ${columnTypeOf(to)}`);
+  const read = database.prepare<{ id: string; value: SqliteValue }, [string, number]>(
+    `SELECT id, ${column} AS value FROM ${table} WHERE id > ? AND ${column} IS NOT NULL ORDER BY id LIMIT ?`,
+  );
+  const write = database.prepare<unknown, [SqliteValue, string]>(
+    `UPDATE ${table} SET ${spare} = ? WHERE id = ?`,
+  );
+  const [oldKind, newKind] = [kindOf(from.type), kindOf(to.type)];
+  for (let last = ""; ;) {
+    const rows = read.all(last, PAGE);
+    for (const { id, value } of rows) {
+      const known: Value = oldKind === "bool" ? value !== 0 : value;
+      const converted = convertValue(known, oldKind, newKind);
+      if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
+      write.run(encode(converted ?? null), id);
+    }
+    last = rows.at(-1)?.id ?? last;
+    if (rows.length < PAGE) break;
+  }
+  read.finalize();
+  write.finalize();
+  database.run(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+  database.run(`ALTER TABLE ${table} RENAME COLUMN ${spare} TO ${column}`);
+}
