@@ -12,6 +12,7 @@ const ROOT = join(import.meta.dir, "..");
 const HAND_ON = [
   "functions/src/check.ts",
   "server/src/auth/oauth/oauth-failure.ts",
+  "server/src/data/transfer-routes.ts",
   "server/src/functions/runner.ts",
   "server/src/request/responses.ts",
   "server/src/rooms/routes.ts",

@@ -20,6 +20,7 @@ const ON_BOTH_STORES = [
     "client",
     "faults",
     "functions",
+    "import",
     "membership",
     "oauth",
     "observability",

@@ -7,3 +7,5 @@ export const MAX_PUSH_CHANGES = 1000;
 /** Rows of a list without `limit`, and the most it may ask for. */
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1000;
+/** Failures that the answer to an import describes; the others are only counted. */
+export const MAX_IMPORT_ERRORS = 100;

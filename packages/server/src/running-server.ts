@@ -16,6 +16,7 @@ import { bulkRoutes } from "./data/bulk-routes.ts";
 import type { Identity, Standing } from "./data/caller.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
+import { transferRoutes } from "./data/transfer-routes.ts";
 import type { FileSettings } from "./files/file-settings.ts";
 import type { FileStorage } from "./files/file-storage.ts";
 import { createFiles } from "./files/files.ts";
@@ -256,6 +257,7 @@ export class RunningServer {
       ...auth.routes,
       ...dataRoutes(data),
       ...bulkRoutes(data),
+      ...transferRoutes(data),
       ...syncRoutes(data, metrics),
       ...functionRoutes(runner, functions, fnLimiter),
       ...roomRoutes(rooms.store),

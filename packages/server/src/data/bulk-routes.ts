@@ -1,15 +1,10 @@
 import { MAX_PUSH_CHANGES, PylonError } from "@pylonsync/protocol";
-import { TRUE } from "@pylonsync/query";
 import type { RequestContext } from "../request/context.ts";
 import { json, toPublicError, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
-import type { StoredRow } from "../store/store.ts";
 import type { PieceOutcome } from "./commit.ts";
-import { idAfter } from "./reads.ts";
 import type { DataServices } from "./routes.ts";
 import type { Writer } from "./writer.ts";
-
-const CHUNK = 1000;
 
 interface Operation {
   readonly op: "insert" | "update" | "delete";
@@ -25,7 +20,7 @@ interface OperationResult {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** Many rows at once: batches, transactions, export and import. */
+/** Many writes at once: batches and transactions. */
 export function bulkRoutes(services: DataServices): Route[] {
   const { committer } = services;
 
@@ -67,58 +62,9 @@ export function bulkRoutes(services: DataServices): Route[] {
     return json({ committed: true, results });
   };
 
-  const exportRows = async (context: RequestContext): Promise<Answer> => {
-    const one = context.params["entity"];
-    const names =
-      one === undefined
-        ? services.model().schema.entities.map(({ name }) => name)
-        : [services.model().entity(one).name];
-    if (context.request.headers.get("accept")?.includes("application/x-ndjson") === true)
-      return ndjson(services, names);
-    const entities: [string, StoredRow[]][] = [];
-    for (const name of names) entities.push([name, await Array.fromAsync(allRows(services, name))]);
-    return json({
-      exported_at: new Date(services.platform.now()).toISOString(),
-      counts: Object.fromEntries(entities.map(([name, rows]) => [name, rows.length])),
-      entities: Object.fromEntries(entities),
-    });
-  };
-
-  const importRows = async (context: RequestContext): Promise<Answer> => {
-    const body = (await context.json()) as { entities?: unknown } | null;
-    const entities = body?.entities;
-    if (typeof entities !== "object" || entities === null || Array.isArray(entities)) {
-      throw new PylonError("MISSING_FIELD", "Name the rows to import.", {
-        field: "entities",
-        hint: 'Send {"entities": {"Todo": [...]}}.',
-      });
-    }
-    const byEntity: { entity: string; inserted: number; failed: number }[] = [];
-    for (const [entity, rows] of Object.entries(entities)) {
-      services.model().entity(entity);
-      if (!Array.isArray(rows))
-        throw new PylonError("INVALID_DATA", `The rows of ${entity} are a list.`, {
-          field: `entities.${entity}`,
-        });
-      const works = rows.map((data: unknown) => ({
-        options: { caller: context.caller, rowsOf: [entity] },
-        work: apply({ op: "insert", entity, data }),
-      }));
-      const outcomes = await committer.commitEach(works);
-      const failed = outcomes.filter((outcome) => "error" in outcome).length;
-      byEntity.push({ entity, inserted: outcomes.length - failed, failed });
-    }
-    const sum = (key: "inserted" | "failed"): number =>
-      byEntity.reduce((total, part) => total + part[key], 0);
-    return json({ imported: sum("inserted"), failed: sum("failed"), by_entity: byEntity });
-  };
-
   return [
     { method: "POST", path: "/api/batch", access: "admin", handle: batch },
     { method: "POST", path: "/api/transact", access: "anyone", scope: "write", handle: transact },
-    { method: "GET", path: "/api/export", access: "admin", handle: exportRows },
-    { method: "GET", path: "/api/export/:entity", access: "admin", handle: exportRows },
-    { method: "POST", path: "/api/import", access: "admin", handle: importRows },
   ];
 }
 
@@ -185,32 +131,4 @@ function resultOf(
     ok: false,
     error: { code: refusal.code, message: refusal.message },
   };
-}
-
-/** All rows of an entity, by id, without holding them all in memory. */
-async function* allRows(services: DataServices, entity: string): AsyncGenerator<StoredRow> {
-  let last: string | null = null;
-  for (;;) {
-    const rows: StoredRow[] = await services.store.select({
-      entity,
-      where: last === null ? TRUE : idAfter(last),
-      limit: CHUNK,
-    });
-    yield* rows;
-    last = rows.at(-1)?.id ?? null;
-    if (rows.length < CHUNK) return;
-  }
-}
-
-function ndjson(services: DataServices, names: readonly string[]): Response {
-  const encoder = new TextEncoder();
-  async function* lines(): AsyncGenerator<Uint8Array> {
-    for (const entity of names) {
-      for await (const row of allRows(services, entity))
-        yield encoder.encode(`${JSON.stringify({ entity, row })}\n`);
-    }
-  }
-  return new Response(lines() as unknown as BodyInit, {
-    headers: { "Content-Type": "application/x-ndjson" },
-  });
 }

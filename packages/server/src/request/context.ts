@@ -71,7 +71,17 @@ export class RequestContext {
    */
   async text(): Promise<string> {
     const text = await readText(this.request);
-    await this.#confirm();
+    await this.confirm();
     return text;
+  }
+
+  /**
+   * For a handler that reads the body piece by piece.
+   *
+   * @throws PylonError UNAUTHORIZED when the caller's session or rights changed since the request
+   *   began
+   */
+  confirm(): Promise<void> {
+    return this.#confirm();
   }
 }

@@ -1,0 +1,165 @@
+import { MAX_IMPORT_ERRORS, type PylonError } from "@pylonsync/protocol";
+import { toPublicError } from "../request/responses.ts";
+import type { Caller } from "./caller.ts";
+import type { CommitPiece, Committer, PieceOutcome } from "./commit.ts";
+import type { ImportItem, ImportRow } from "./import-source.ts";
+import type { Writer } from "./writer.ts";
+
+/** Rows that are written in one transaction. */
+const BATCH = 500;
+
+/** What an import does with a row whose id is taken: refuses it, or writes its fields. */
+export type ImportMode = "insert" | "upsert";
+
+interface ImportError {
+  readonly line: number;
+  readonly entity?: string | undefined;
+  readonly id?: string | undefined;
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string | undefined;
+}
+
+interface EntityCounts {
+  inserted: number;
+  updated: number;
+  failed: number;
+}
+
+/** What became of an import. */
+export interface ImportReport {
+  readonly imported: number;
+  readonly updated: number;
+  readonly failed: number;
+  readonly by_entity: readonly ({ readonly entity: string } & Readonly<EntityCounts>)[];
+  /** The first MAX_IMPORT_ERRORS of the failures, in the order of the rows. */
+  readonly errors: readonly ImportError[];
+}
+
+type Written = "inserted" | "updated";
+
+/**
+ * Writes the rows of an import, each on its own: what one row is refused for keeps no other from
+ * being written.
+ */
+export class Importer {
+  readonly #committer: Committer;
+  readonly #caller: Caller;
+  readonly #mode: ImportMode;
+  readonly #counts = new Map<string, EntityCounts>();
+  readonly #errors: ImportError[] = [];
+  /** Failures that belong to no entity of the app. */
+  #nameless = 0;
+
+  constructor(committer: Committer, caller: Caller, mode: ImportMode) {
+    this.#committer = committer;
+    this.#caller = caller;
+    this.#mode = mode;
+  }
+
+  get report(): ImportReport {
+    const parts = [...this.#counts].map(([entity, counts]) => ({ entity, ...counts }));
+    const sum = (key: keyof EntityCounts): number =>
+      parts.reduce((total, part) => total + part[key], 0);
+    return {
+      imported: sum("inserted"),
+      updated: sum("updated"),
+      failed: sum("failed") + this.#nameless,
+      by_entity: parts,
+      errors: this.#errors,
+    };
+  }
+
+  /**
+   * @param beforeBatch called before rows are written; what it throws ends the import
+   * @throws what reading the rows throws; the rows before it are written
+   */
+  async run(items: AsyncIterable<ImportItem>, beforeBatch: () => Promise<void>): Promise<void> {
+    let batch: ImportItem[] = [];
+    const write = async (): Promise<void> => {
+      const rows = batch;
+      batch = [];
+      await beforeBatch();
+      await this.#write(rows);
+    };
+    try {
+      for await (const item of items) {
+        batch.push(item);
+        if (batch.length === BATCH) await write();
+      }
+    } finally {
+      if (batch.length > 0) await write();
+    }
+  }
+
+  async #write(items: readonly ImportItem[]): Promise<void> {
+    const rows = items.filter((item): item is ImportRow => "row" in item);
+    const outcomes = await this.#committer.commitEach(rows.map((row) => this.#piece(row)));
+    const byRow = new Map(rows.map((row, index) => [row, outcomes[index]]));
+    for (const item of items) {
+      if ("row" in item) this.#record(item, byRow.get(item));
+      else {
+        this.#nameless += 1;
+        this.#fail({ line: item.line }, item.error);
+      }
+    }
+  }
+
+  #piece({ entity, row }: ImportRow): CommitPiece<Written> {
+    return {
+      options: { caller: this.#caller, rowsOf: [entity] },
+      work: async (writer) => {
+        const { id, fields } = split(row);
+        if (this.#mode === "upsert" && id !== undefined && (await exists(writer, entity, id))) {
+          await writer.update(entity, id, fields);
+          return "updated";
+        }
+        await writer.insert(entity, fields, id);
+        return "inserted";
+      },
+    };
+  }
+
+  #record({ line, entity, row }: ImportRow, outcome: PieceOutcome<Written> | undefined): void {
+    if (outcome !== undefined && !("error" in outcome)) {
+      this.#countsOf(entity)[outcome.committed.result] += 1;
+      return;
+    }
+    const refusal = toPublicError(outcome?.error);
+    if (refusal === undefined) throw outcome?.error;
+    // A name that is not an entity's is any text, and there may be a million of them.
+    if (refusal.code === "ENTITY_NOT_FOUND") this.#nameless += 1;
+    else this.#countsOf(entity).failed += 1;
+    const { id } = split(row);
+    this.#fail(
+      { line, entity, ...(typeof id === "string" ? { id: id.slice(0, 80) } : {}) },
+      refusal,
+    );
+  }
+
+  #countsOf(entity: string): EntityCounts {
+    const counts = this.#counts.get(entity) ?? { inserted: 0, updated: 0, failed: 0 };
+    this.#counts.set(entity, counts);
+    return counts;
+  }
+
+  #fail(
+    at: Pick<ImportError, "line" | "entity" | "id">,
+    { code, message, field }: PylonError,
+  ): void {
+    if (this.#errors.length >= MAX_IMPORT_ERRORS) return;
+    this.#errors.push({ ...at, code, message, ...(field === undefined ? {} : { field }) });
+  }
+}
+
+async function exists(writer: Writer, entity: string, id: string): Promise<boolean> {
+  return typeof id === "string" && (await writer.get(entity, id)) !== null;
+}
+
+/** An id that is not a string is refused by the insert. */
+function split(row: unknown): { readonly id: string | undefined; readonly fields: unknown } {
+  if (typeof row !== "object" || row === null || Array.isArray(row))
+    return { id: undefined, fields: row };
+  const { id, ...fields } = row as { readonly id?: string };
+  return { id: id ?? undefined, fields };
+}

@@ -1,0 +1,172 @@
+import { MAX_BODY_BYTES, PylonError } from "@pylonsync/protocol";
+import type { JSONParser } from "@streamparser/json";
+
+/** One row of an import, as it was sent. */
+export interface ImportRow {
+  /** From 1: the line of NDJSON, or in JSON the row's place in the list of its entity. */
+  readonly line: number;
+  readonly entity: string;
+  readonly row: unknown;
+}
+
+/** A part of the body that names no row; the rest goes on. */
+export interface UnreadableLine {
+  readonly line: number;
+  readonly error: PylonError;
+}
+
+export type ImportItem = ImportRow | UnreadableLine;
+
+const NEWLINE = 0x0a;
+
+/**
+ * The rows of a body of any size, one after the other: lines of `{"entity": ..., "row": {...}}` as
+ * an NDJSON export has them.
+ *
+ * @throws PylonError PAYLOAD_TOO_LARGE for a line of more than MAX_BODY_BYTES
+ */
+export async function* rowsOfLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
+  let line = 0;
+  let rest: Uint8Array = new Uint8Array();
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      const bytes = joined(rest, chunk.subarray(start, end));
+      rest = new Uint8Array();
+      start = end + 1;
+      line += 1;
+      yield* rowOfLine(bytes, line);
+    }
+    rest = joined(rest, chunk.subarray(start));
+    refuseLargeRow(rest.length);
+  }
+  yield* rowOfLine(rest, line + 1);
+}
+
+/**
+ * The rows of a JSON body of any size, `{"entities": {"Todo": [...]}}`, as an export has it: no more
+ * of it is in memory than one row.
+ *
+ * @throws PylonError INVALID_JSON, MISSING_FIELD, INVALID_DATA, PAYLOAD_TOO_LARGE for a row of more
+ *   than MAX_BODY_BYTES
+ */
+export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
+  // Only an import needs the parser.
+  const { JSONParser } = await import("@streamparser/json");
+  const parser = new JSONParser({
+    paths: ["$.entities", "$.entities.*", "$.entities.*.*"],
+    keepStack: false,
+  });
+  const found = new FoundValues(parser);
+  let waiting = 0;
+  for await (const chunk of chunks) {
+    attempt(() => parser.write(chunk));
+    waiting += chunk.length;
+    for (const item of found.take()) {
+      waiting = 0;
+      yield item;
+    }
+    refuseLargeRow(waiting);
+  }
+  attempt(() => {
+    if (!parser.isEnded) parser.end();
+  });
+  yield* found.take();
+  found.checkComplete();
+}
+
+/** What the parser has found and nobody has taken yet. */
+class FoundValues {
+  #rows: ImportRow[] = [];
+  #hasEntities = false;
+
+  constructor(parser: JSONParser) {
+    parser.onValue = ({ value, key, stack }) => {
+      const [, , { key: entity } = { key: undefined }] = stack;
+      if (stack.length === 3) this.#addRow(String(entity), key, value);
+      else if (stack.length === 2) checkList(String(key), value);
+      else this.#hasEntities = isObject(value);
+    };
+  }
+
+  take(): readonly ImportRow[] {
+    const rows = this.#rows;
+    this.#rows = [];
+    return rows;
+  }
+
+  /** @throws PylonError MISSING_FIELD */
+  checkComplete(): void {
+    if (this.#hasEntities) return;
+    throw new PylonError("MISSING_FIELD", "Name the rows to import.", {
+      field: "entities",
+      hint: 'Send {"entities": {"Todo": [...]}}.',
+    });
+  }
+
+  #addRow(entity: string, key: unknown, row: unknown): void {
+    if (typeof key === "number") this.#rows.push({ line: key + 1, entity, row });
+    else throw notAList(entity);
+  }
+}
+
+function checkList(entity: string, value: unknown): void {
+  if (!Array.isArray(value)) throw notAList(entity);
+}
+
+function notAList(entity: string): PylonError {
+  return new PylonError("INVALID_DATA", `The rows of ${entity.slice(0, 80)} are not a list.`, {
+    field: `entities.${entity.slice(0, 80)}`,
+  });
+}
+
+/** @throws PylonError INVALID_JSON for what the parser refuses */
+function attempt(parse: () => void): void {
+  try {
+    parse();
+  } catch (error) {
+    if (error instanceof PylonError) throw error;
+    throw new PylonError(
+      "INVALID_JSON",
+      `The body is not valid JSON: ${error instanceof Error ? error.message : String(error)}`,
+      { hint: "Send what GET /api/export answers, as JSON or as NDJSON." },
+    );
+  }
+}
+
+function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
+  const text = new TextDecoder().decode(bytes).trim();
+  if (text === "") return;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    yield { line, error: new PylonError("INVALID_JSON", "The line is not valid JSON.") };
+    return;
+  }
+  if (isObject(value) && typeof value["entity"] === "string" && Object.hasOwn(value, "row"))
+    yield { line, entity: value["entity"], row: value["row"] };
+  else
+    yield {
+      line,
+      error: new PylonError("MISSING_ENTITY", "The line names no entity, or has no row.", {
+        hint: 'A line is {"entity": "Todo", "row": {...}}.',
+      }),
+    };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  return head.length === 0 ? tail : Buffer.concat([head, tail]);
+}
+
+function refuseLargeRow(bytes: number): void {
+  if (bytes <= MAX_BODY_BYTES) return;
+  throw new PylonError(
+    "PAYLOAD_TOO_LARGE",
+    `A row of an import has at most ${MAX_BODY_BYTES / 1024 / 1024} MiB.`,
+  );
+}
