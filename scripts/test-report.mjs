@@ -17,7 +17,7 @@ const parser = new XMLParser({
 export function readReport(xml) {
   const { testsuites } = parser.parse(xml);
   if (testsuites === undefined) throw new Error("It has no test suites.");
-  const report = { passed: 0, skipped: 0, failures: [] };
+  const report = { passed: 0, skipped: 0, failures: [], seconds: new Map() };
   count(testsuites, report);
   return report;
 }
@@ -25,7 +25,8 @@ export function readReport(xml) {
 /** Suites stand in suites as the tests describe them. */
 function count(suite, report) {
   for (const inner of suite.testsuite ?? []) count(inner, report);
-  for (const { file, name, failure, skipped } of suite.testcase ?? []) {
+  for (const { file, name, failure, skipped, time } of suite.testcase ?? []) {
+    report.seconds.set(file, (report.seconds.get(file) ?? 0) + Number(time ?? 0));
     if (failure !== undefined) report.failures.push({ file, name, why: reason(failure[0]) });
     else if (skipped !== undefined) report.skipped += 1;
     else report.passed += 1;

@@ -2,36 +2,15 @@
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { batchesOf, Durations, testFiles } from "./test-files.mjs";
 import { bun, findBrowser, installPackages, root } from "./install.mjs";
 
-/**
- * Tests of whole servers whose outcome depends on the store; they run on SQLite with all the
- * others, and on Postgres after that.
- */
-const ON_BOTH_STORES = [
-  ...[
-    "auth",
-    "auth-account",
-    "bad-input",
-    "catch-up",
-    "client",
-    "faults",
-    "functions",
-    "import",
-    "membership",
-    "oauth",
-    "observability",
-    "organizations",
-    "privacy",
-    "second-factors",
-    "telemetry",
-    "wire",
-  ].map((name) => `tests/${name}`),
-  "files/files",
-];
+/** More than one a core, because most tests wait for servers of their own. */
+const PROCESSES = availableParallelism() + 1;
 
 installPackages();
 // A package reads the report, and may have been missing until now.
@@ -52,14 +31,16 @@ if (patterns.length === 0) {
   check("format", "npm", ["run", "--silent", "format:check"]);
 }
 const servers = await startServers();
-runTests({}, patterns);
-if (patterns.length === 0) {
-  console.log("The tests of whole servers, on Postgres:");
-  runTests(
-    { PYLON_TEST_STORE: "postgres" },
-    ON_BOTH_STORES.map((name) => `${name}.test.ts`),
-  );
-}
+const durations = new Durations(root);
+const batches = batchesOf(testFiles(root, patterns), durations, {
+  onPostgres: patterns.length === 0,
+});
+const [shared, alone] = [false, true].map((isAlone) =>
+  batches.filter((batch) => batch.isAlone === isAlone),
+);
+await Promise.all(Array.from({ length: PROCESSES }, () => runAll(shared)));
+await runAll(alone);
+durations.save();
 await servers.stop();
 for (const failure of failures) console.log(`FAILED ${failure}`);
 if (counts.skipped > 0) console.log(`${counts.skipped} skipped`);
@@ -109,7 +90,12 @@ async function startServers() {
   };
 }
 
-function runTests(variables, patterns) {
+/** Runs what is left of the batches, one after the other. */
+async function runAll(left) {
+  for (let batch = left.shift(); batch !== undefined; batch = left.shift()) await runBatch(batch);
+}
+
+async function runBatch({ files, store }) {
   const dir = mkdtempSync(join(tmpdir(), "pylon-test-"));
   const report = join(dir, "junit.xml");
   const args = [
@@ -118,30 +104,46 @@ function runTests(variables, patterns) {
     "60000",
     "--reporter=junit",
     `--reporter-outfile=${report}`,
-    ...patterns,
+    ...files.map((file) => `./${file}`),
   ];
-  const env = {
+  const { status, output } = await runAside(bun, args, {
     ...process.env,
     ...servers.env,
-    ...variables,
+    ...(store === "postgres" ? { PYLON_TEST_STORE: store } : {}),
     ...(browser === null ? {} : { CHROMIUM_PATH: browser }),
-  };
-  const { status } = spawnSync(bun, args, {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-    env,
   });
+  process.stdout.write(store === "postgres" ? `On Postgres:\n${output}` : output);
+  record(report, files, store, status);
+  rmSync(dir, { recursive: true, force: true });
+}
+
+/** Counts what a batch left behind. */
+function record(report, files, store, status) {
+  let failed = 0;
   try {
-    const { passed, skipped, failures: found } = readReport(readFileSync(report, "utf8"));
+    const { passed, skipped, failures: found, seconds } = readReport(readFileSync(report, "utf8"));
     counts.passed += passed;
     counts.skipped += skipped;
-    counts.failed += found.length;
+    failed = found.length;
     for (const { file, name, why } of found)
       failures.push(`${file}: ${name}\n${why.replaceAll(/^/gm, "    ")}`);
+    for (const [file, taken] of seconds) durations.record(file, store, taken * 1000);
   } catch (error) {
     console.error(`The test runner left no report: ${error.message}`);
   }
   // A file that does not even load is in no count of tests.
-  if (status !== 0 && counts.failed === 0) counts.failed += 1;
-  rmSync(dir, { recursive: true, force: true });
+  if (status !== 0 && failed === 0) {
+    failed = 1;
+    failures.push(`the test runner exited with ${status}: ${files.join(", ")}`);
+  }
+  counts.failed += failed;
+}
+
+/** Runs a program, whose output is kept together: others write at the same time. */
+async function runAside(command, args, env) {
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env });
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => chunks.push(data));
+  const [status] = await once(child, "close");
+  return { status, output: Buffer.concat(chunks).toString() };
 }

@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -11,8 +13,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { makeOnce } from "../../../tests/support/once.ts";
 
+const EVALUATE = join(import.meta.dir, "evaluate.mjs");
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
 /** SST looks for nothing outside of npm with these, and never for credentials. */
 const QUIET = {
@@ -60,7 +64,11 @@ export class SstPlatform {
   /** @throws Error when it can't be installed, with what npm or SST said */
   constructor(version: string) {
     this.#home = join(CACHE, version);
-    if (!existsSync(this.#home)) install(version, this.#home);
+    makeOnce(
+      `${this.#home}.lock`,
+      () => existsSync(this.#home),
+      () => install(version, this.#home),
+    );
   }
 
   /** A folder with SST's platform and the given files, as an app's folder is. */
@@ -98,7 +106,8 @@ export class SstPlatform {
   }
 
   /**
-   * Runs a config as a deployment would, with mocks in AWS's place.
+   * Runs a config as a deployment would, with mocks in AWS's place. What it came to is kept for as
+   * long as neither the config nor its parts change: it takes seconds, and many tests look at it.
    *
    * @param env the environment of the deployment; secrets are `SST_SECRET_<Name>`
    * @throws Error with what the config or SST refused
@@ -109,17 +118,27 @@ export class SstPlatform {
     stage: string,
     env: Readonly<Record<string, string>>,
   ): Evaluation {
-    const { status, stdout, stderr } = spawnSync(
-      "node",
-      [join(import.meta.dir, "evaluate.mjs"), folder, config, stage],
-      {
-        encoding: "utf8",
-        maxBuffer: 64 * 1024 * 1024,
-        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET, ...env },
-      },
-    );
+    const kept = join(CACHE, "evaluations", `${this.#keyOf(folder, [config, stage], env)}.json`);
+    if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8")) as Evaluation;
+    const { status, stdout, stderr } = spawnSync("node", [EVALUATE, folder, config, stage], {
+      encoding: "utf8",
+      maxBuffer: 64 * 1024 * 1024,
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET, ...env },
+    });
     if (status !== 0) throw new Error(stderr);
+    mkdirSync(dirname(kept), { recursive: true });
+    // Another process may read it at any moment.
+    writeFileSync(`${kept}.${process.pid}`, stdout);
+    renameSync(`${kept}.${process.pid}`, kept);
     return JSON.parse(stdout) as Evaluation;
+  }
+
+  /** Tells evaluations apart by all that goes into them. */
+  #keyOf(folder: string, args: readonly string[], env: Readonly<Record<string, string>>): string {
+    const hash = createHash("sha256").update(JSON.stringify([this.#home, args, env]));
+    const files = [...new Bun.Glob("{sst.config*.ts,infra/**/*}").scanSync(folder)].toSorted();
+    for (const file of files) hash.update(file).update(readFileSync(join(folder, file)));
+    return hash.update(readFileSync(EVALUATE)).digest("hex");
   }
 }
 

@@ -1,4 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeOnce } from "../once.ts";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -9,7 +12,9 @@ const isRoot = process.getuid?.() === 0;
  * @throws Error that says what to install
  */
 export function debianProgram(program: string, packageName: string): string {
-  const found = Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
+  const find = (): string | null =>
+    Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
+  const found = find();
   if (found !== null) return found;
   if (Bun.which("apt-get") !== null) {
     const apt = (...args: string[]): void => {
@@ -19,10 +24,17 @@ export function debianProgram(program: string, packageName: string): string {
         env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       });
     };
-    apt("update");
-    apt("install", "-y", "--no-install-recommends", packageName);
+    // apt-get gives up where another one runs.
+    makeOnce(
+      join(tmpdir(), "pylon-apt-get.lock"),
+      () => find() !== null,
+      () => {
+        apt("update");
+        apt("install", "-y", "--no-install-recommends", packageName);
+      },
+    );
     // The package starts a service of its own; the tests' servers have other ports.
-    const installed = Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
+    const installed = find();
     if (installed !== null) return installed;
   }
   throw new Error(`There is no ${program}: install the package ${packageName}.`);

@@ -79,7 +79,7 @@ export class PostgresServer implements AsyncDisposable {
       `port=${this.port}`,
       "listen_addresses=127.0.0.1",
       `unix_socket_directories=${this.#dir}`,
-      "max_connections=300",
+      "max_connections=500",
       "log_min_messages=fatal",
       ...this.#settings,
     ];

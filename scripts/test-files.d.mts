@@ -1,0 +1,17 @@
+export interface Batch {
+  readonly files: readonly string[];
+  readonly store: "sqlite" | "postgres";
+  readonly isAlone: boolean;
+}
+export class Durations {
+  constructor(root: string);
+  of(file: string, store: string): number;
+  record(file: string, store: string, ms: number): void;
+  save(): void;
+}
+export function testFiles(root: string, patterns: readonly string[]): string[];
+export function batchesOf(
+  files: readonly string[],
+  durations: Pick<Durations, "of">,
+  options: { readonly onPostgres: boolean },
+): Batch[];

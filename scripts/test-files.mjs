@@ -1,0 +1,130 @@
+// Which test files there are, and how they are shared out among processes.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const LEFT_OUT = new Set(["node_modules", "dist"]);
+const TEST_FILE = /\.test\.tsx?$/;
+/**
+ * Tests of whole servers whose outcome depends on the store: they run on SQLite with all the
+ * others, and on Postgres too.
+ */
+const ON_BOTH_STORES = [
+  ...[
+    "auth",
+    "auth-account",
+    "bad-input",
+    "catch-up",
+    "client",
+    "faults",
+    "functions",
+    "import",
+    "membership",
+    "oauth",
+    "observability",
+    "organizations",
+    "privacy",
+    "second-factors",
+    "telemetry",
+    "wire",
+  ].map((name) => `tests/${name}.test.ts`),
+  "packages/server/src/files/files.test.ts",
+];
+/** They measure memory or answer times, which a test beside them would change. */
+const ALONE = /(^|[/-])(memory|storms|small-container)\.test\.tsx?$/;
+/** How long a batch should take, in milliseconds: each costs the start of a process. */
+const BATCH_MS = 15_000;
+/** Of a file that has not been run here yet. */
+const UNKNOWN_MS = 4_000;
+
+/**
+ * @typedef {object} Batch
+ * @property {readonly string[]} files relative to the root
+ * @property {"sqlite" | "postgres"} store
+ * @property {boolean} isAlone nothing else may run beside it
+ */
+
+/** @returns {string[]} the test files below the root whose path contains one of the patterns */
+export function testFiles(root, patterns) {
+  return [...filesBelow(root, "")]
+    .filter((file) => TEST_FILE.test(file))
+    .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
+    .toSorted();
+}
+
+/**
+ * Shares the files out, the slowest first.
+ *
+ * @param {readonly string[]} files
+ * @param {Durations} durations
+ * @param {{ readonly onPostgres: boolean }} options whether the tests of whole servers run on
+ *   Postgres too
+ * @returns {Batch[]}
+ */
+export function batchesOf(files, durations, { onPostgres }) {
+  const runs = [
+    ...files.map((file) => ({ file, store: "sqlite" })),
+    ...(onPostgres ? files.filter((file) => ON_BOTH_STORES.includes(file)) : []).map((file) => ({
+      file,
+      store: "postgres",
+    })),
+  ].map((run) => ({ ...run, ms: durations.of(run.file, run.store) }));
+  const batches = [];
+  const open = new Map();
+  for (const { file, store, ms } of runs.toSorted((a, b) => b.ms - a.ms)) {
+    const isAlone = ALONE.test(file);
+    const key = `${store} ${isAlone}`;
+    let batch = open.get(key);
+    if (batch === undefined || batch.ms + ms > BATCH_MS) {
+      batch = { files: [], store, isAlone, ms: 0 };
+      batches.push(batch);
+      open.set(key, batch);
+    }
+    batch.files.push(file);
+    batch.ms += ms;
+  }
+  return batches;
+}
+
+/** How long each file took when it was last run here. */
+export class Durations {
+  #path;
+  #known;
+
+  /** @param {string} root */
+  constructor(root) {
+    this.#path = join(root, "node_modules", ".cache", "pylon-test-durations.json");
+    this.#known = readJson(this.#path);
+  }
+
+  /** @returns {number} milliseconds */
+  of(file, store) {
+    return this.#known[`${store} ${file}`] ?? UNKNOWN_MS;
+  }
+
+  record(file, store, ms) {
+    this.#known[`${store} ${file}`] = Math.round(ms);
+  }
+
+  save() {
+    mkdirSync(dirname(this.#path), { recursive: true });
+    writeFileSync(this.#path, JSON.stringify(this.#known));
+  }
+}
+
+function readJson(path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error.code === "ENOENT" || error instanceof SyntaxError) return {};
+    throw error;
+  }
+}
+
+function* filesBelow(root, folder) {
+  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+    if (LEFT_OUT.has(entry.name) || entry.name.startsWith(".")) continue;
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory()) yield* filesBelow(root, path);
+    else yield path;
+  }
+}

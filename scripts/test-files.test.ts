@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { batchesOf, testFiles } from "./test-files.mjs";
+
+const ROOT = join(import.meta.dir, "..");
+const SECONDS: Readonly<Record<string, number>> = {
+  "tests/wire.test.ts": 40,
+  "a.test.ts": 2,
+  "b.test.ts": 9,
+  "c.test.ts": 6,
+  "packages/x/memory.test.ts": 1,
+};
+const FILES = Object.keys(SECONDS);
+const durations = { of: (file: string): number => (SECONDS[file] ?? 0) * 1_000 };
+
+test("every test file is found, and a pattern narrows them", () => {
+  const all = testFiles(ROOT, []);
+  expect(all).toContain("scripts/test-files.test.ts");
+  expect(all.filter((file) => file.includes("node_modules"))).toEqual([]);
+  expect(testFiles(ROOT, ["scripts/test-files"])).toEqual(["scripts/test-files.test.ts"]);
+});
+
+test("each file is in one batch of each store that it runs on, the slowest first", () => {
+  const batches = batchesOf(FILES, durations, { onPostgres: true });
+  const runs = batches.flatMap(({ files, store }) => files.map((file) => `${store} ${file}`));
+  expect(runs.toSorted()).toEqual(
+    [...FILES.map((file) => `sqlite ${file}`), "postgres tests/wire.test.ts"].toSorted(),
+  );
+  expect(batches[0]?.files).toEqual(["tests/wire.test.ts"]);
+});
+
+test("small files share a process, and what measures runs by itself", () => {
+  const batches = batchesOf(FILES, durations, { onPostgres: false });
+  expect(batches.map(({ files, isAlone }) => [files, isAlone])).toEqual([
+    [["tests/wire.test.ts"], false],
+    [["b.test.ts", "c.test.ts"], false],
+    [["a.test.ts"], false],
+    [["packages/x/memory.test.ts"], true],
+  ]);
+});
