@@ -17,6 +17,9 @@ export function createCache({ vpc, tasks }: Network): Cache {
   const redis = new sst.aws.Redis("Cache", {
     engine: "valkey",
     cluster: false,
+    // Rooms and counters must not be dropped to make room for a cache entry: where memory is full,
+    // the write is refused and the alarm tells.
+    parameters: { "maxmemory-policy": "noeviction" },
     vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
   });
   const credentials = $util

@@ -10,6 +10,25 @@ const OBJECT_ACTIONS = [
 ];
 const BUCKET_ACTIONS = ["s3:ListBucket", "s3:ListBucketMultipartUploads"];
 
+const UNFINISHED_UPLOADS = "unfinished-uploads";
+const WHOLE_BUCKET = { status: "Enabled", filter: { prefix: "" } };
+const unfinishedUploads = {
+  ...WHOLE_BUCKET,
+  id: UNFINISHED_UPLOADS,
+  abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
+};
+/** What a user deleted, or replaced, can be brought back for so long, and is gone then. */
+const formerVersions = {
+  ...WHOLE_BUCKET,
+  id: "former-versions",
+  noncurrentVersionExpiration: { noncurrentDays: 30 },
+};
+const deleteMarkers = {
+  ...WHOLE_BUCKET,
+  id: "delete-markers",
+  expiration: { expiredObjectDeleteMarker: true },
+};
+
 export interface Files {
   readonly bucket: sst.aws.Bucket;
   readonly environment: Readonly<Record<string, $util.Input<string>>>;
@@ -36,26 +55,14 @@ export function createFiles({ isProduction, corsOrigin }: Settings): Files {
       exposeHeaders: ["ETag"],
       maxAge: "1 hour",
     },
+    // SST makes the resource only where it is given a rule, and has no words for these: they take
+    // its place.
+    lifecycle: [{ id: UNFINISHED_UPLOADS }],
     transform: {
       lifecycle: (args) => {
-        args.rules = [
-          {
-            id: "unfinished-uploads",
-            status: "Enabled",
-            filter: { prefix: "" },
-            abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
-          },
-          ...(isProduction
-            ? [
-                {
-                  id: "old-versions",
-                  status: "Enabled",
-                  filter: { prefix: "" },
-                  noncurrentVersionExpiration: { noncurrentDays: 30 },
-                },
-              ]
-            : []),
-        ];
+        args.rules = isProduction
+          ? [unfinishedUploads, formerVersions, deleteMarkers]
+          : [unfinishedUploads];
       },
     },
   });

@@ -28,7 +28,8 @@ export default () => run(config.run);`;
 const bootstrap = await startBootstrap();
 process.env.SST_SERVER = `http://127.0.0.1:${bootstrap.address().port}`;
 const resources = [];
-const ignored = watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
+const NO_OPTIONS = { ignoreChanges: [], retainOnDelete: false };
+const options = watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
 await runtime.setMocks({ newResource, call }, "pylon", stage, process.env.PROOF_PREVIEW === "1");
 
 try {
@@ -87,7 +88,10 @@ function watchOptions({ prototype }) {
   const found = new Map();
   const register = prototype.registerResource;
   prototype.registerResource = function (request, callback) {
-    found.set(`${request.getType()} ${request.getName()}`, request.getIgnorechangesList());
+    found.set(`${request.getType()} ${request.getName()}`, {
+      ignoreChanges: request.getIgnorechangesList(),
+      retainOnDelete: request.getRetainondelete(),
+    });
     return register.call(this, request, callback);
   };
   return found;
@@ -96,7 +100,7 @@ function watchOptions({ prototype }) {
 /** What AWS would answer, as far as SST's components read it. */
 function newResource({ type, name, inputs, id }) {
   const arn = `arn:aws:mock:us-east-1:123456789012:${type.split(":").at(-1)}/${name}`;
-  resources.push({ type, name, inputs, ignoreChanges: ignored.get(`${type} ${name}`) ?? [] });
+  resources.push({ type, name, inputs, ...NO_OPTIONS, ...options.get(`${type} ${name}`) });
   return {
     id: id || `${name}-id`,
     state: {

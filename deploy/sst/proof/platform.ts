@@ -33,6 +33,8 @@ export interface Resource {
   readonly inputs: Readonly<Record<string, unknown>>;
   /** Inputs whose changes leave the resource as it is. */
   readonly ignoreChanges: readonly string[];
+  /** It outlives the removal of its stage. */
+  readonly retainOnDelete: boolean;
 }
 
 export interface Evaluation {

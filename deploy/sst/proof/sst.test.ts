@@ -28,6 +28,8 @@ const ALARMS_OF_SERVICE = [
   "TaskMemory",
 ];
 
+const PRIVATE_SUBNETS = ["NetworkPrivateSubnet1-id", "NetworkPrivateSubnet2-id"];
+
 for (const version of VERSIONS) {
   const isPossible = canInstall(version);
   if (!isPossible)
@@ -230,6 +232,55 @@ for (const version of VERSIONS) {
         });
       });
 
+      test("S4: takes away unfinished uploads, and in time what users deleted or replaced", () => {
+        const { bucket, rules } = stage.one(
+          "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        );
+        expect(bucket).toBeDefined();
+        expect(rules).toEqual([
+          {
+            id: "unfinished-uploads",
+            status: "Enabled",
+            filter: { prefix: "" },
+            abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
+          },
+          {
+            id: "former-versions",
+            status: "Enabled",
+            filter: { prefix: "" },
+            noncurrentVersionExpiration: { noncurrentDays: 30 },
+          },
+          {
+            id: "delete-markers",
+            status: "Enabled",
+            filter: { prefix: "" },
+            expiration: { expiredObjectDeleteMarker: true },
+          },
+        ]);
+      });
+
+      test("S7: only the stage's own pages may send and fetch files", () => {
+        const { corsRules } = stage.one("aws:s3/bucketCorsConfiguration:BucketCorsConfiguration");
+        expect(corsRules).toMatchObject([
+          {
+            allowedOrigins: ["https://api.example.com"],
+            allowedMethods: ["GET", "PUT", "HEAD"],
+          },
+        ]);
+      });
+
+      test("S7: the database is in private subnets, without an address outside of them", () => {
+        const instances = stage.all("aws:rds/clusterInstance:ClusterInstance");
+        expect(instances).not.toEqual([]);
+        for (const { inputs } of instances)
+          expect(inputs["publiclyAccessible"] ?? false).toBe(false);
+        expect(stage.one("aws:rds/subnetGroup:SubnetGroup")["subnetIds"]).toEqual(PRIVATE_SUBNETS);
+      });
+
+      test("S7: the database outlives the removal of the stage", () => {
+        expect(stage.retained("aws:rds/cluster:Cluster")).toBe(true);
+      });
+
       test("lets the app do with that bucket what files need, and nothing with anything else", () => {
         const role = stage.one("aws:iam/role:Role", "PylonTaskRole");
         const statements = statementsOf(role);
@@ -411,6 +462,7 @@ for (const version of VERSIONS) {
         skipFinalSnapshot: true,
         backupRetentionPeriod: 1,
       });
+      expect(stage.retained("aws:rds/cluster:Cluster")).toBe(false);
       expect(stage.one("aws:cloudwatch/logGroup:LogGroup")).toMatchObject({ retentionInDays: 7 });
       expect(stage.one("aws:lb/loadBalancer:LoadBalancer")).toMatchObject({
         enableDeletionProtection: false,
@@ -447,6 +499,7 @@ for (const version of VERSIONS) {
         rootDirectory: { path: "/pylon" },
       });
       expect(stage.one("aws:efs/fileSystem:FileSystem")).toMatchObject({ encrypted: true });
+      expect(stage.retained("aws:efs/fileSystem:FileSystem")).toBe(true);
       expect(stage.one("aws:efs/backupPolicy:BackupPolicy")).toMatchObject({
         backupPolicy: { status: "ENABLED" },
       });
@@ -475,6 +528,12 @@ for (const version of VERSIONS) {
       expect(stage.one("aws:elasticache/replicationGroup:ReplicationGroup")["clusterMode"]).toBe(
         "disabled",
       );
+      expect(stage.one("aws:elasticache/subnetGroup:SubnetGroup")["subnetIds"]).toEqual(
+        PRIVATE_SUBNETS,
+      );
+      expect(
+        stage.one("aws:elasticache/parameterGroup:ParameterGroup")["parameters"],
+      ).toContainEqual({ name: "maxmemory-policy", value: "noeviction" });
       expect(stage.rulesInto("CacheGroup-id")).toEqual([
         { from: "TaskGroup-id", ports: [6379, 6379], protocol: "tcp" },
       ]);

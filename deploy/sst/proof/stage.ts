@@ -73,6 +73,12 @@ export class Stage {
     return found.inputs;
   }
 
+  /** Whether the only resource of the type outlives the removal of its stage. */
+  retained(type: string): boolean {
+    this.one(type);
+    return this.all(type)[0]?.retainOnDelete === true;
+  }
+
   rulesInto(group: string): { from: unknown; ports: unknown[]; protocol: unknown }[] {
     return this.all("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
       .filter(({ inputs }) => inputs["securityGroupId"] === group)
