@@ -19,7 +19,7 @@ import { makeOnce } from "../../../tests/support/once.ts";
 const EVALUATE = join(import.meta.dir, "evaluate.mjs");
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
 /** SST looks for nothing outside of npm with these, and never for credentials. */
-const QUIET = {
+export const QUIET = {
   SST_SKIP_DEPENDENCY_CHECK: "1",
   NO_BUN: "1",
   SST_TELEMETRY_DISABLED: "1",
@@ -84,8 +84,13 @@ export class SstPlatform {
       join(this.#home, ".sst", "platform"),
       join(folder, ".sst", "platform"),
     ]);
-    symlinkSync(join(this.#home, "node_modules"), join(folder, "node_modules"));
+    this.linkInto(folder);
     return folder;
+  }
+
+  /** Gives a folder the command `sst`, as `npm install` would. */
+  linkInto(folder: string): void {
+    symlinkSync(join(this.#home, "node_modules"), join(folder, "node_modules"));
   }
 
   /**

@@ -223,6 +223,26 @@ test("for sst each value goes by standard input to the secret that the infrastru
   expect(existsSync(join(folder.path, "value-PylonAdminToken"))).toBe(false);
 });
 
+test("S2: for sst a stage without secrets is an empty list, and any other failure is told", async () => {
+  const stand = (complaint: string): void => {
+    folder.write({
+      "sst.config.ts": "",
+      "node_modules/.bin/sst": `#!/bin/sh\n[ "$2" = list ] && echo "${complaint}" >&2 && exit 1\ncat > "value-$3"\n`,
+    });
+    chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
+  };
+  stand("✕  No secrets found");
+  expect(await pylon(["secrets", "generate", "--stage", "new"], folder.path)).toMatchObject({
+    exitCode: 0,
+    stderr: "",
+  });
+  expect(read("value-PylonAdminToken")).toMatch(/^[0-9a-f]{64}$/);
+  stand("✕  No secrets found, because the credentials have expired");
+  const refused = await pylon(["secrets", "list", "--stage", "new"], folder.path);
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stderr).toContain("credentials have expired");
+});
+
 test("for sst list has what set has just stored, which says that PYLON_SECRETS has to name it", async () => {
   folder.write({
     "sst.config.ts": "",

@@ -71,6 +71,9 @@ function inOneLine(name: string, value: string): string {
     : value;
 }
 
+/** `sst secret list` says so of a stage that has none yet, and exits with 1. */
+const NO_SECRETS = /^\W*No secrets found\s*$/;
+
 /** The secrets of a stage, which SST keeps encrypted in AWS. */
 export class SstSecrets implements SecretStore {
   readonly place: string;
@@ -101,12 +104,17 @@ export class SstSecrets implements SecretStore {
 
   /** As SST writes them. */
   async #names(): Promise<ReadonlySet<string>> {
-    const listed = await this.#sst(["secret", "list"], "");
+    const listed = await this.#sst(["secret", "list"], "", NO_SECRETS);
     return new Set([...listed.matchAll(/^([A-Z]\w*)=/gm)].map(([, name = ""]) => name));
   }
 
-  /** @returns what SST printed @throws CommandError SECRETS_SST_FAILED with what it said */
-  async #sst(args: readonly string[], input: string): Promise<string> {
+  /**
+   * @param input what it reads from standard input
+   * @param acceptable a complaint with which it fails although there is nothing wrong
+   * @returns what SST printed
+   * @throws CommandError SECRETS_SST_FAILED with what it said
+   */
+  async #sst(args: readonly string[], input: string, acceptable?: RegExp): Promise<string> {
     const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.stage], {
       cwd: this.#dir,
       stdin: new Blob([input]),
@@ -118,7 +126,7 @@ export class SstSecrets implements SecretStore {
       new Response(child.stderr).text(),
       child.exited,
     ]);
-    if (code === 0) return out;
+    if (code === 0 || acceptable?.test(error) === true) return out;
     // What it prints on stdout may hold values.
     throw new CommandError(
       "SECRETS_SST_FAILED",
