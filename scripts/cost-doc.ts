@@ -37,6 +37,8 @@ capacity of the load balancer, ten million I/O of the database, 2 GB of logs, a 
 downloads. All of that are lines of the table, so that you can correct them by hand. A certificate, the parameters and the autoscaling cost nothing.
 Where the domain's records are not at Route 53, one of the two zones falls away. Snapshots of Aurora beyond the database's own size are left out.
 
+The prices are those of us-east-1; \`--region\` refuses a region that it has no prices of.
+
 What decides: Aurora, which at its most costs four times its least; the load balancer; and for idle sockets nothing, because they cost memory that is
 paid for already.
 `;

@@ -48,7 +48,7 @@ export function testFiles(root, patterns) {
   return [...filesBelow(root, "")]
     .filter((file) => TEST_FILE.test(file))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
-    .toSorted();
+    .toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /**

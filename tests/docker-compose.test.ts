@@ -19,12 +19,12 @@ const { services } = YAML.parse(text) as {
 };
 
 test("Postgres starts by itself, the rest under a profile, and nothing is open to the network", () => {
-  expect(services["postgres"]?.image).toStartWith("postgres:16");
+  expect(services["db"]?.image).toStartWith("postgres:16");
   expect(
     Object.entries(services)
       .filter(([, { profiles }]) => profiles === undefined)
       .map(([name]) => name),
-  ).toEqual(["postgres"]);
+  ).toEqual(["db"]);
   for (const { ports = [] } of Object.values(services))
     for (const port of ports) expect(port).toStartWith("127.0.0.1:");
 });
@@ -41,7 +41,7 @@ test("the lines that it names for .env lead to its services", () => {
     POSTGRES_USER: user,
     POSTGRES_PASSWORD: password,
     POSTGRES_DB: name,
-  } = services["postgres"]?.environment ?? {};
+  } = services["db"]?.environment ?? {};
   expect(database).toMatchObject({
     kind: "postgres",
     url: `postgres://${user}:${password}@localhost:5432/${name}`,

@@ -1,17 +1,18 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
+// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
 // The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms are taken
 // off the database.
 export default $config({
   async app({ stage }) {
-    const { dnsProviders } = await import("./infra/settings");
+    const { stageProviders } = await import("./infra/settings");
     const isProduction = stage === "production";
     return {
       name: "pylon-app",
       home: "aws",
       removal: isProduction ? "retain" : "remove",
       protect: isProduction,
-      providers: dnsProviders(),
+      providers: stageProviders(stage),
     };
   },
   async run() {

@@ -28,7 +28,7 @@ test("the walkthrough leads from nothing to an app that is ready to be deployed"
   const done: string[] = [];
   try {
     for (const { language, label, code, line } of codeBlocks(join(import.meta.dir, "README.md"))) {
-      if (language === "dotenv") writeFileSync(join(dir, label), code);
+      if (label === "pylon.stages.ts") writeFileSync(join(dir, label), code);
       if (language !== "sh") continue;
       const lines = code
         .trimEnd()

@@ -43,7 +43,7 @@ interface Watched {
 
 /**
  * Tells the stage's people when it is not well. Production always has its alarms; other stages
- * where PYLON_ALARM_EMAIL asks for them.
+ * where an alarmEmail asks for them.
  *
  * @returns who is told, for the outputs of the deployment
  */
@@ -52,7 +52,8 @@ export function createAlarms(
   { services, database, cache, volume }: Watched,
 ): string {
   const { isProduction, alarmEmail } = settings;
-  if (!isProduction && alarmEmail === undefined) return "none, for want of PYLON_ALARM_EMAIL";
+  if (!isProduction && alarmEmail === undefined)
+    return "none, for want of an alarmEmail in pylon.stages.ts";
   const topic = new aws.sns.Topic("Alarms");
   if (alarmEmail !== undefined)
     new aws.sns.TopicSubscription("AlarmEmail", {
@@ -104,7 +105,7 @@ export function createAlarms(
     });
   }
   if (alarmEmail === undefined)
-    return "NOBODY is told of them: set PYLON_ALARM_EMAIL and deploy again";
+    return "NOBODY is told of them: set alarmEmail in pylon.stages.ts and deploy again";
   return `to ${alarmEmail}, once the mail that asks for it is confirmed`;
 }
 

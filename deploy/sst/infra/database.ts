@@ -17,11 +17,15 @@ export interface Database {
  * Aurora Serverless v2 in private subnets, which only the containers reach. Half a unit is kept
  * awake, so that no request waits for it.
  */
-export function createDatabase({ vpc, tasks }: Network, { isProduction }: Settings): Database {
+export function createDatabase(
+  { vpc, tasks }: Network,
+  { isProduction, databaseReplicas }: Settings,
+): Database {
   const group = createGroup("DatabaseGroup", vpc, "Aurora");
   allow("DatabaseFromTasks", { from: tasks.id, to: group.id, ports: [POSTGRES_PORT] });
   const aurora = new sst.aws.Aurora("Database", {
     engine: "postgres",
+    replicas: databaseReplicas,
     scaling: { min: "0.5 ACU", max: "2 ACU" },
     vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
     transform: {

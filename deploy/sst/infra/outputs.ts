@@ -33,11 +33,13 @@ export function outputsOf({
   alarms,
 }: Made) {
   return {
+    ...(settings.notices.length === 0 ? {} : { notices: settings.notices }),
+    region: settings.region ?? "of whoever deploys: name it in pylon.stages.ts",
     api: `https://${settings.domain}`,
     cdn: settings.cdnDomain === undefined ? cdn.url : `https://${settings.cdnDomain}`,
     cdnServes:
       settings.cdnDomain === undefined
-        ? "assets only: pages want PYLON_CDN_DOMAIN"
+        ? "assets only: pages want a cdnDomain in pylon.stages.ts"
         : "pages and assets",
     alarms,
     cluster: cluster.nodes.cluster.name,

@@ -54,6 +54,7 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
   const service = new sst.aws.Service(name, {
     cluster,
     ...size,
+    architecture: settings.architecture,
     image: { context: ".", dockerfile: "Dockerfile" },
     ...(settings.isProduction ? {} : { capacity: "spot" as const }),
     ...(files === undefined ? {} : { link: [files.bucket] }),
@@ -70,7 +71,7 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
       PARAMETER_VERSIONS: versionsOf(parameters),
       ...files?.environment,
       ...volume?.environment,
-      // Last, so that what a stage says in PYLON_VARIABLES holds.
+      // Last, so that the variables of a stage hold.
       ...settings.variables,
     },
     ssm: Object.fromEntries(

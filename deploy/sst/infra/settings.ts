@@ -1,12 +1,21 @@
+import { stageEnvironment, type Stages } from "./stages";
+
 /** Where the records of the domain are kept. */
 type DnsHost = "aws" | "cloudflare" | "vercel";
 
 /**
- * What a stage is given by the environment: SST reads `.env` and `.env.<stage>` before it runs
- * this.
+ * What a stage is given by `pylon.stages.ts`, and where that says nothing by the environment, for
+ * which SST reads `.env` and `.env.<stage>` before it runs this.
  */
 export interface Settings {
   readonly isProduction: boolean;
+  /** AWS's region, where the file names one. */
+  readonly region: string | undefined;
+  readonly architecture: "x86_64" | "arm64";
+  /** Instances of Aurora beside the first. */
+  readonly databaseReplicas: number;
+  /** What somebody who deploys should know of where the settings come from. */
+  readonly notices: readonly string[];
   /**
    * Where clients reach the stage: `api.example.com`, and `pr-42.api.example.com` for the stage
    * `pr-42`.
@@ -45,25 +54,47 @@ const SECRET =
  */
 export function readSettings(
   stage: string,
-  env: Readonly<Record<string, string | undefined>> = process.env,
+  given: Readonly<Record<string, string | undefined>> = process.env,
+  stages?: Stages,
 ): Settings {
+  const {
+    values: env,
+    region,
+    architecture,
+    databaseReplicas,
+    hasOwnDomain,
+    takenDomains,
+    notices,
+  } = stageEnvironment(stage, given, stages);
   const isProduction = stage === "production";
   const root = hostName(env, "PYLON_DOMAIN");
   if (root === undefined)
     throw new Error(
-      "Set PYLON_DOMAIN to the name that clients will use, such as PYLON_DOMAIN=api.example.com: TLS needs one.",
+      `Set the domain of the stage ${stage} in pylon.stages.ts to the name that clients will use, such as domain: "api.example.com": TLS needs one.`,
     );
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
   if (cdnRoot === root)
     throw new Error(
       "PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as www.example.com beside api.example.com.",
     );
-  const domain = isProduction ? root : `${stage}.${root}`;
-  const cdnDomain = cdnRoot === undefined || isProduction ? cdnRoot : `${stage}.${cdnRoot}`;
-  if (!isProduction) checkNames(stage, [domain, cdnDomain], [root, shardsDomain(root), cdnRoot]);
+  const hasPrefix = !isProduction && !hasOwnDomain;
+  const domain = hasPrefix ? `${stage}.${root}` : root;
+  const cdnDomain = cdnRoot !== undefined && hasPrefix ? `${stage}.${cdnRoot}` : cdnRoot;
+  checkNames(
+    stage,
+    [domain, cdnDomain],
+    [
+      ...takenDomains.flatMap((taken) => [taken, shardsDomain(taken)]),
+      ...(hasPrefix ? [root, shardsDomain(root), cdnRoot] : []),
+    ],
+  );
   const secrets = [...new Set([...SECRETS_OF_EVERY_APP, ...names(env, "PYLON_SECRETS")])];
   return {
     isProduction,
+    region,
+    architecture,
+    databaseReplicas,
+    notices,
     domain,
     dnsHost: dnsHost(env),
     dnsZone: hostName(env, "PYLON_DNS_ZONE") ?? root.split(".").slice(-2).join("."),
@@ -101,15 +132,29 @@ function checkNames(
       );
     if (taken.includes(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is a name of production's: call the stage another way.`,
+        `The stage "${stage}" would be reached at ${name}, which is a name of another stage's: call the stage another way.`,
       );
   }
 }
 
-/** The Pulumi providers beyond AWS that the records of the domain need. */
-export function dnsProviders(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): Record<string, string> {
+/**
+ * The Pulumi providers of a stage: AWS, pinned to the region and the account that `pylon.stages.ts`
+ * names, and what the records of the domain need.
+ */
+export function stageProviders(
+  stage: string,
+  given: Readonly<Record<string, string | undefined>> = process.env,
+  stages?: Stages,
+): Record<string, string | { region?: aws.Region; allowedAccountIds?: string[] }> {
+  const { values, region, account } = stageEnvironment(stage, given, stages);
+  const aws = {
+    ...(region === undefined ? {} : { region: region as aws.Region }),
+    ...(account === undefined ? {} : { allowedAccountIds: [account] }),
+  };
+  return { ...(Object.keys(aws).length === 0 ? {} : { aws }), ...dnsProviders(values) };
+}
+
+function dnsProviders(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   switch (dnsHost(env)) {
     case "aws":
       return {};

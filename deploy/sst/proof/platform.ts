@@ -43,7 +43,7 @@ export interface Evaluation {
     readonly name: string;
     readonly removal: string;
     readonly protect: boolean;
-    readonly providers: Readonly<Record<string, string>>;
+    readonly providers: Readonly<Record<string, unknown>>;
   };
   readonly resources: readonly Resource[];
   readonly outputs: Readonly<Record<string, unknown>>;
@@ -143,7 +143,9 @@ export class SstPlatform {
   /** Tells evaluations apart by all that goes into them. */
   #keyOf(folder: string, args: readonly string[], env: Readonly<Record<string, string>>): string {
     const hash = createHash("sha256").update(JSON.stringify([this.#home, args, env]));
-    const files = [...new Bun.Glob("{sst.config*.ts,infra/**/*}").scanSync(folder)].toSorted();
+    const files = [
+      ...new Bun.Glob("{sst.config*.ts,pylon.stages.ts,infra/**/*}").scanSync(folder),
+    ].toSorted();
     for (const file of files) hash.update(file).update(readFileSync(join(folder, file)));
     return hash.update(readFileSync(EVALUATE)).digest("hex");
   }

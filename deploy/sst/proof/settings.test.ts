@@ -4,12 +4,31 @@ import { VARIABLES, type Variable } from "../../../packages/server/src/config/va
 import { FILES } from "./stage.ts";
 
 interface Settings {
+  readonly domain: string;
+  readonly alarmEmail: string | undefined;
+  readonly secrets: readonly string[];
+  readonly notices: readonly string[];
+  readonly region: string | undefined;
   readonly variables: Readonly<Record<string, string>>;
 }
 
 // By a name that the compiler does not follow: the types of `sst` are in SST's own platform.
 const { readSettings } = (await import(`${FILES}/infra/settings.ts`)) as {
-  readSettings: (stage: string, env: Readonly<Record<string, string>>) => Settings;
+  readSettings: (
+    stage: string,
+    env: Readonly<Record<string, string>>,
+    stages?: unknown,
+  ) => Settings;
+};
+
+type Environment = Readonly<Record<string, string>>;
+
+const { stageEnvironment } = (await import(`${FILES}/infra/stages.ts`)) as {
+  stageEnvironment: (
+    stage: string,
+    env: Environment,
+    stages: unknown,
+  ) => { region?: string; account?: string; values: Environment; notices: readonly string[] };
 };
 
 const DOMAIN = { PYLON_DOMAIN: "api.example.com" };
@@ -110,3 +129,79 @@ function messageOf(fails: () => unknown): string {
   }
   throw new Error("It was accepted.");
 }
+
+describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
+  const stages = {
+    production: {
+      region: "eu-central-1",
+      account: "123456789012",
+      domain: "api.example.com",
+      alarmEmail: "on-call@example.com",
+      secrets: ["PYLON_SMTP_URL"],
+      variables: { PYLON_EMAIL_FROM: "hello@example.com" },
+    },
+    staging: { region: "eu-west-1", domain: "staging.example.com" },
+    others: { region: "eu-central-1", domain: "previews.example.com" },
+  };
+
+  test("another environment changes nothing of it, and is told", () => {
+    const settings = readSettings(
+      "production",
+      {
+        PYLON_DOMAIN: "second.example.com",
+        PYLON_EMAIL_FROM: "other@example.com",
+        AWS_REGION: "us-east-1",
+      },
+      stages,
+    );
+    expect(settings).toMatchObject({
+      region: "eu-central-1",
+      domain: "api.example.com",
+      alarmEmail: "on-call@example.com",
+      secrets: ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY", "PYLON_SMTP_URL"],
+      variables: { PYLON_EMAIL_FROM: "hello@example.com" },
+    });
+    expect(settings.notices.map((notice) => notice.split(" ")[0])).toEqual([
+      "PYLON_DOMAIN",
+      "PYLON_EMAIL_FROM",
+      "AWS_REGION",
+    ]);
+    expect(readSettings("production", {}, stages).notices).toEqual([]);
+  });
+
+  test("a stage of its own has its own name, others are below theirs", () => {
+    expect(readSettings("staging", {}, stages).domain).toBe("staging.example.com");
+    expect(readSettings("pr-42", {}, stages)).toMatchObject({
+      domain: "pr-42.previews.example.com",
+      region: "eu-central-1",
+    });
+  });
+
+  test("a stage that the file does not have is refused: a slip of the pen would be a second production", () => {
+    const { production } = stages;
+    expect(() => readSettings("prod", DOMAIN, { production })).toThrow(
+      'There is no stage "prod" in pylon.stages.ts',
+    );
+  });
+
+  test("two stages can't have one name", () => {
+    const twice = { ...stages, staging: { domain: "api.example.com" } };
+    expect(() => readSettings("staging", {}, twice)).toThrow("a name of another stage's");
+  });
+
+  test("without a word in the file the environment still says it, with a notice", () => {
+    const drafts = { production: { region: "", domain: "" }, others: { region: "", domain: "" } };
+    const { domain, notices } = readSettings("pr-1", DOMAIN, drafts);
+    expect(domain).toBe("pr-1.api.example.com");
+    expect(notices).toEqual([expect.stringContaining("write it into pylon.stages.ts")]);
+  });
+
+  test.each([
+    [{ region: "Frankfurt" }, 'the region "Frankfurt"'],
+    [{ account: "my-account" }, 'the account "my-account"'],
+    [{ architecture: "arm" }, 'the architecture "arm"'],
+    [{ databaseReplicas: 16 }, "16 databaseReplicas"],
+  ])("%j is refused", (definition, message) => {
+    expect(() => stageEnvironment("production", {}, { production: definition })).toThrow(message);
+  });
+});

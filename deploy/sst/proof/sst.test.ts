@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { canInstall, SstPlatform } from "./platform.ts";
 import {
   edgeFunction,
@@ -604,6 +605,35 @@ for (const version of VERSIONS) {
       }
     });
 
+    test("S6: region, account and domain of a stage are those of pylon.stages.ts", () => {
+      const own = platform.project(FILES);
+      try {
+        writeFileSync(
+          join(own, "pylon.stages.ts"),
+          `export default { production: { region: "eu-central-1", account: "123456789012", domain: "own.example.com", architecture: "arm64", databaseReplicas: 1 } };`,
+        );
+        const stage = new Stage(platform.evaluate(own, "sst.config.ts", "production", ENV));
+        expect(stage.app.providers).toEqual({
+          aws: { region: "eu-central-1", allowedAccountIds: ["123456789012"] },
+        });
+        expect(stage.outputs).toMatchObject({
+          api: "https://own.example.com",
+          region: "eu-central-1",
+          notices: [
+            expect.stringContaining("PYLON_DOMAIN"),
+            expect.stringContaining("PYLON_SECRETS"),
+          ],
+        });
+        expect(stage.one("aws:ecs/taskDefinition:TaskDefinition")).toMatchObject({
+          runtimePlatform: { cpuArchitecture: "ARM64" },
+        });
+        expect(stage.count("aws:rds/clusterInstance:ClusterInstance")).toBe(2);
+        expect(() => platform.evaluate(own, "sst.config.ts", "prod", ENV)).toThrow("no stage");
+      } finally {
+        rmSync(own, { recursive: true, force: true });
+      }
+    });
+
     describe("settings", () => {
       test.each([
         [
@@ -629,7 +659,7 @@ for (const version of VERSIONS) {
       });
 
       test.each([
-        [{ PYLON_DOMAIN: "" }, "Set PYLON_DOMAIN"],
+        [{ PYLON_DOMAIN: "" }, "Set the domain of the stage production"],
         [{ PYLON_DOMAIN: "https://api.example.com" }, "PYLON_DOMAIN is"],
         [{ PYLON_DNS: "godaddy" }, "aws, cloudflare, vercel"],
         [{ PYLON_SECRETS: "github secret" }, "PYLON_SECRETS names"],

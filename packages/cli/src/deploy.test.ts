@@ -371,6 +371,21 @@ test("systemd takes the unit, and finds little to expose", async () => {
 describe("sst", () => {
   const READY = { PYLON_DOMAIN: "api.example.com" };
 
+  test("S6: the definition of the stages is the app's own, and not written over", async () => {
+    await deploy("--target", "sst");
+    expect(read("pylon.stages.ts")).toContain("const stages: Stages = {");
+    folder.write({ "pylon.stages.ts": "export default {};" });
+    const { json } = await deploy("--target", "sst", "--force");
+    expect(json.files?.find(({ path }) => path === "pylon.stages.ts")?.state).toBe("unchanged");
+    expect(read("pylon.stages.ts")).toBe("export default {};");
+  });
+
+  test("S8: an app that is called as a reserved word of SQL gets a name that RDS takes", async () => {
+    folder.write({ "app.ts": noteApp("text: field.string()").replace('"notes"', '"Order"') });
+    await deploy("--target", "sst");
+    expect(read("sst.config.ts")).toContain('name: "order-app"');
+  });
+
   test("writes the config of the shape under the app's name, its parts, and what it needs in package.json", async () => {
     folder.write({
       "package.json": '{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"zod": "1.0.0"\n\t}\n}\n',
@@ -404,7 +419,10 @@ describe("sst", () => {
     const { exitCode, json } = await deploy("--target", "sst", "--stage", "production");
     expect({ exitCode, json }).toMatchObject({
       exitCode: 1,
-      json: { code: "DEPLOY_CHECKS_FAILED", message: expect.stringContaining("PYLON_DOMAIN") },
+      json: {
+        code: "DEPLOY_CHECKS_FAILED",
+        message: expect.stringContaining("Set the domain of the stage production"),
+      },
     });
     expect(existsSync(at("started"))).toBe(false);
   });

@@ -11,7 +11,7 @@ const DEPLOY = ["../../../deploy", "../templates/deploy"];
 const NOT_OF_AN_APP =
   /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
 const OF_DEPLOYMENTS =
-  /^(sst\/(sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
+  /^(sst\/(pylon\.stages\.ts|sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
 
 /** The todo example's files by path. */
 export function todoFiles(): Record<string, string> {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
-import { stageEnvironment } from "../doctor/production-settings.ts";
+import { hasStagesFile, stageVariables } from "../doctor/production-settings.ts";
 import type { Environment } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { GENERATED_SECRETS, NEEDED_SECRETS, randomSecret } from "../settings/production-secrets.ts";
@@ -46,7 +46,7 @@ export const secrets = defineCommand({
         `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`,
         EXIT.USAGE,
       );
-    const { store, env } = openStore(context);
+    const { store, env } = await openStore(context);
     switch (action) {
       case "generate":
         return generate(context, store, env, name);
@@ -65,10 +65,10 @@ export const secrets = defineCommand({
 });
 
 /** @throws CommandError for a target, stage or folder that is none */
-function openStore({ options, env }: Context): {
+async function openStore({ options, env }: Context): Promise<{
   readonly store: SecretStore;
   readonly env: Environment;
-} {
+}> {
   const dir = resolve(options.dir ?? ".");
   if (!existsSync(dir))
     throw new CommandError(
@@ -94,7 +94,7 @@ function openStore({ options, env }: Context): {
     );
   const { stage = "production" } = options;
   checkStage(stage, "SECRETS_INVALID_STAGE");
-  return { store: new SstSecrets(dir, stage), env: stageEnvironment(dir, stage, env) };
+  return { store: new SstSecrets(dir, stage), env: await stageVariables(dir, stage, env) };
 }
 
 /** What is there stays: a new key would make what the old one encrypted unreadable. */
@@ -177,12 +177,14 @@ async function list({ output }: Context, store: SecretStore, env: Environment): 
 }
 
 /** The servers of a stage are given those secrets that its settings name. */
-function notesOnUse({ stage }: SstSecrets, name: string, env: Environment): string[] {
+function notesOnUse({ stage, dir }: SstSecrets, name: string, env: Environment): string[] {
   const named = namedSecrets(env);
   if (NEEDED_SECRETS.some((needed) => needed === name) || named.includes(name)) return [];
-  return [
-    `Nothing gets it yet: name it in .env or .env.${stage}, as PYLON_SECRETS=${[...named, name].join(",")}, and deploy.`,
-  ];
+  const names = [...named, name];
+  const where = hasStagesFile(dir)
+    ? `pylon.stages.ts, as secrets: ${JSON.stringify(names)} of the stage ${stage}`
+    : `.env or .env.${stage}, as PYLON_SECRETS=${names.join(",")}`;
+  return [`Nothing gets it yet: name it in ${where}, and deploy.`];
 }
 
 function namedSecrets(env: Environment): string[] {

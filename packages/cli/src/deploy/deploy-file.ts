@@ -5,6 +5,8 @@ export interface DeployFile {
   readonly content: string;
   /** It is made of what is there, and takes its place. */
   readonly replaces?: boolean;
+  /** It is the app's own once it is there, and never written over. */
+  readonly isFirstDraft?: boolean;
 }
 
 /** What became of it: `kept` is one of the caller's own that differs. */

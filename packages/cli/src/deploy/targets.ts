@@ -19,6 +19,16 @@ export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
 export const TARGETS = ["sst", "docker", "compose", "fly", "systemd"] as const;
 export type Target = (typeof TARGETS)[number];
 
+/**
+ * The database of a stage has the app's name, and RDS refuses the reserved words of SQL, of which
+ * these are the ones that somebody would call an app.
+ */
+const RESERVED = new Set(
+  "all analyze and any array as asc both case cast check collate column constraint create current_date current_user default desc distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral leading like limit localtime not null offset on only or order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with".split(
+    " ",
+  ),
+);
+
 /** An app's name as AWS, Fly, Docker and systemd all take it. */
 export function deploymentName(appName: string): string {
   const name = appName
@@ -26,7 +36,8 @@ export function deploymentName(appName: string): string {
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^[-0-9]+|-+$/g, "")
     .slice(0, 40);
-  return name === "" ? "pylon-app" : name;
+  if (name === "") return "pylon-app";
+  return RESERVED.has(name) ? `${name}-app` : name;
 }
 
 /**
@@ -57,6 +68,7 @@ export function filesOf(target: Target, name: string, shape: Shape | null): Depl
       return [
         ...(shape === null ? [] : [from(`sst/${SHAPE_FILES[shape]}`, "sst.config.ts")]),
         ...parts.map((source) => from(source, source.slice("sst/".length))),
+        { ...from("sst/pylon.stages.ts", "pylon.stages.ts"), isFirstDraft: true },
         ...image,
       ];
     }
@@ -103,7 +115,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
       ];
     case "sst":
       return [
-        "Set PYLON_DOMAIN in .env to the name that clients will use.",
+        "Set domain and region of your stages in pylon.stages.ts, and keep it in git.",
         `pylon secrets generate --target sst --stage ${stage ?? "production"}`,
         `pylon deploy --target sst --stage ${stage ?? "production"}`,
       ];

@@ -32,10 +32,11 @@ export function writeFiles(
   const temporary = new Map<string, string>();
   const suffix = `.before-${timeStamp(Date.now())}`;
   try {
-    const results = files.map(({ path, content, replaces }): WrittenFile => {
+    const results = files.map(({ path, content, replaces, isFirstDraft }): WrittenFile => {
       const file = join(dir, path);
       const before = existsSync(file) ? readFileSync(file, "utf8") : null;
-      if (before === content) return { path, state: "unchanged" };
+      if (before === content || (before !== null && isFirstDraft === true))
+        return { path, state: "unchanged" };
       if (before !== null && !force && replaces !== true) return { path, state: "kept" };
       mkdirSync(dirname(file), { recursive: true });
       const beside = `${file}.${process.pid}.tmp`;

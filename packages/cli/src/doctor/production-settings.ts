@@ -26,6 +26,8 @@ export interface ProductionSettings {
   readonly unread: string | null;
   /** Further names that something reads. */
   readonly known: ReadonlySet<string>;
+  /** What is to be known of where the settings of a stage come from. */
+  readonly notices: readonly string[];
 }
 
 export interface SettingsOptions {
@@ -41,6 +43,8 @@ interface StageSettings {
   readonly corsOrigin: string;
   readonly secrets: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
+  /** Older files of an app do not say them. */
+  readonly notices?: readonly string[];
 }
 
 /**
@@ -90,6 +94,7 @@ export async function productionSettings(
     plain: Object.keys(fly),
     unread: envFile === undefined && file !== SYSTEMD_FILE ? systemdFileIn(dir) : null,
     known: new Set(),
+    notices: [],
   };
 }
 
@@ -124,7 +129,7 @@ async function stageSettings(
     pathToFileURL(join(dir, "infra", "settings.ts")).href
   )) as { readSettings: (stage: string, env: Environment) => StageSettings };
   const environment = stageEnvironment(dir, stage, own);
-  const { domain, corsOrigin, secrets, variables } = readSettings(stage, environment);
+  const { domain, corsOrigin, secrets, variables, notices = [] } = readSettings(stage, environment);
   const has = (part: string): boolean => config.includes(`${part}(`);
   return {
     env: {
@@ -149,6 +154,7 @@ async function stageSettings(
     plain: Object.keys(variables),
     unread: systemdFileIn(dir),
     known: namesIn(join(dir, "infra")),
+    notices,
   };
 }
 
@@ -171,6 +177,29 @@ export function namesIn(folder: string): ReadonlySet<string> {
  */
 export function stageEnvironment(dir: string, stage: string, own: Environment): Environment {
   return { ...fileOf(join(dir, ".env")), ...fileOf(join(dir, `.env.${stage}`)), ...own };
+}
+
+/**
+ * The same with what `pylon.stages.ts` says in its place, where the app's infra/ reads one.
+ *
+ * @throws Error with the sentence of infra/stages.ts about a stage that is not in it
+ */
+export async function stageVariables(
+  dir: string,
+  stage: string,
+  own: Environment,
+): Promise<Environment> {
+  const environment = stageEnvironment(dir, stage, own);
+  if (!hasStagesFile(dir)) return environment;
+  const { stageEnvironment: withFile } = (await import(
+    pathToFileURL(join(dir, "infra", "stages.ts")).href
+  )) as { stageEnvironment: (stage: string, env: Environment) => { values: Environment } };
+  return withFile(stage, environment).values;
+}
+
+/** Whether the app's stages are defined in a file; older deployments have `.env` alone. */
+export function hasStagesFile(dir: string): boolean {
+  return existsSync(join(dir, "infra", "stages.ts"));
 }
 
 function fileOf(path: string): Environment {

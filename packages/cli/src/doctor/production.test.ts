@@ -436,11 +436,20 @@ test.each([
   expect(text).not.toContain("canary-of-it");
 });
 
+const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
+/** What infra/settings.ts takes the definitions of stages from, as `pylon deploy` writes it. */
+const STAGES = Object.fromEntries(
+  ["infra/stages.ts", "pylon.stages.ts"].map((file) => [
+    file,
+    readFileSync(join(infra, file), "utf8"),
+  ]),
+);
+
 test("the names that infra/ reads are known", async () => {
-  const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
   folder.write({
     "sst.config.ts": "createDatabase(",
     "infra/settings.ts": `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n// PYLON_OF_MY_INFRA\n`,
+    ...STAGES,
   });
   folder.write({ ".env": "PYLON_DOMAIN=example.com\n" });
   const env = {
@@ -460,15 +469,15 @@ test("the names that infra/ reads are known", async () => {
 });
 
 test("with an sst.config.ts the stage's own settings are checked, and what it lacks is named", async () => {
-  const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
   folder.write({
     "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"),
     "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8"),
+    ...STAGES,
   });
   const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
   expect((await diagnose(none)).found["settings"]).toMatchObject({
     status: "error",
-    message: expect.stringContaining("PYLON_DOMAIN"),
+    message: expect.stringContaining("Set the domain of the stage"),
   });
   folder.write({
     ".env": "PYLON_DOMAIN=example.com\n",
@@ -477,7 +486,28 @@ test("with an sst.config.ts the stage's own settings are checked, and what it la
   });
   const { found, trouble } = await diagnose(none, "--stage", "staging");
   expect(found["public URL"]?.message).toBe("https://staging.api.example.com");
-  expect(trouble).toEqual(["cookies error", "mail warning"]);
+  expect(trouble).toEqual(["stage warning", "cookies error", "mail warning"]);
+  expect(found["stage"]?.message).toContain("PYLON_DOMAIN, PYLON_VARIABLES");
+});
+
+test("S6: what pylon.stages.ts says is what is checked, and another value of the environment is told", async () => {
+  folder.write({
+    "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"),
+    "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8"),
+    ...STAGES,
+    "pylon.stages.ts": `export default { production: { domain: "api.example.com", region: "eu-central-1" } };`,
+  });
+  const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
+  const { found } = await diagnose({ ...none, PYLON_DOMAIN: "second.example.com" });
+  expect(found["public URL"]?.message).toBe("https://api.example.com");
+  expect(found["stage"]).toMatchObject({
+    status: "warning",
+    message: expect.stringContaining("second.example.com"),
+  });
+  expect((await diagnose(none, "--stage", "prod")).found["settings"]).toMatchObject({
+    status: "error",
+    message: expect.stringContaining('There is no stage "prod"'),
+  });
 });
 
 /**

@@ -47,6 +47,7 @@ export async function checkProduction({
     ...always,
     check,
     ...checkUnread(settings),
+    ...settings.notices.map((notice) => warning("stage", notice)),
     checkNames(settings),
     checkPlainSecrets(settings),
     ...checkWeb(settings, hasUsers),

@@ -78,10 +78,10 @@ const NO_SECRETS = /^\W*No secrets found\s*$/;
 export class SstSecrets implements SecretStore {
   readonly place: string;
   readonly stage: string;
-  readonly #dir: string;
+  readonly dir: string;
 
   constructor(dir: string, stage: string) {
-    this.#dir = dir;
+    this.dir = dir;
     this.stage = stage;
     this.place = `the secrets of the stage ${stage}`;
   }
@@ -115,8 +115,8 @@ export class SstSecrets implements SecretStore {
    * @throws CommandError SECRETS_SST_FAILED with what it said
    */
   async #sst(args: readonly string[], input: string, acceptable?: RegExp): Promise<string> {
-    const child = Bun.spawn([needSst(this.#dir), ...args, "--stage", this.stage], {
-      cwd: this.#dir,
+    const child = Bun.spawn([needSst(this.dir), ...args, "--stage", this.stage], {
+      cwd: this.dir,
       stdin: new Blob([input]),
       stdout: "pipe",
       stderr: "pipe",

@@ -1,0 +1,181 @@
+import stages from "../pylon.stages";
+
+/** What a stage is deployed as. What is left out, or empty, is taken from the environment. */
+export interface StageDefinition {
+  /** AWS's region, such as `eu-central-1`: `AWS_REGION` of another machine changes nothing then. */
+  readonly region?: string;
+  /** The account's number: with credentials of another one nothing is deployed. */
+  readonly account?: string;
+  /** The name that clients use: `api.example.com`. */
+  readonly domain?: string;
+  /** A name of its own for the CDN. */
+  readonly cdnDomain?: string;
+  /** Where the records of the domain are kept; default `aws`. */
+  readonly dns?: "aws" | "cloudflare" | "vercel";
+  /** The zone that the records go to; only Vercel has to be told. */
+  readonly dnsZone?: string;
+  /** The sites whose pages may call the stage; default its own. */
+  readonly corsOrigins?: readonly string[];
+  /** What the containers run on; default `x86_64`. The image is built for it: `arm64` costs less. */
+  readonly architecture?: "x86_64" | "arm64";
+  /**
+   * Further instances of Aurora, from 0 to 15, by default 0: with one in another zone, a failure of
+   * the first is over in about a minute instead of ten.
+   */
+  readonly databaseReplicas?: number;
+  /** Who is told when something is wrong. */
+  readonly alarmEmail?: string;
+  /** The names of variables whose values are secrets. */
+  readonly secrets?: readonly string[];
+  /** Variables for the server and the app that are not secrets, with their values. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** Stages by name. `others` stands for each that is not named. */
+export type Stages = Readonly<Record<string, StageDefinition>>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface StageEnvironment {
+  /** The environment, with what the file says in its place. */
+  readonly values: Environment;
+  readonly region: string | undefined;
+  readonly account: string | undefined;
+  readonly architecture: "x86_64" | "arm64";
+  readonly databaseReplicas: number;
+  /** The stage's own definition names its domain, which needs no prefix then. */
+  readonly hasOwnDomain: boolean;
+  /** The domains that the file gives to other stages. */
+  readonly takenDomains: readonly string[];
+  /** What was found in the environment and is not used, or would better be in the file. */
+  readonly notices: readonly string[];
+}
+
+const FILE = "pylon.stages.ts";
+const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
+const ARCHITECTURES = ["x86_64", "arm64"];
+const ACCOUNT = /^\d{12}$/;
+
+/**
+ * The settings of a stage as variables: the file has the last word, so that a stage is the same
+ * from every machine and shell.
+ *
+ * @throws Error for a stage that the file does not know, and for a region or account of the wrong
+ *   form
+ */
+export function stageEnvironment(
+  stage: string,
+  env: Environment,
+  defined: Stages = stages,
+): StageEnvironment {
+  const named = new Map(Object.entries(defined).filter(([, definition]) => isDefined(definition)));
+  const definition = named.get(stage === "others" ? "" : stage) ?? named.get("others");
+  if (named.size > 0 && definition === undefined)
+    throw new Error(
+      `There is no stage "${stage}" in ${FILE}, which has ${[...named.keys()].join(", ")}: add it, or "others" for stages such as pr-42.`,
+    );
+  const {
+    region,
+    account,
+    architecture = "x86_64",
+    databaseReplicas = 0,
+    ...rest
+  } = definition ?? {};
+  checkForm("region", region, REGION, "eu-central-1");
+  checkForm("account", account, ACCOUNT, "123456789012");
+  if (!ARCHITECTURES.includes(architecture))
+    throw new Error(
+      `${FILE} has the architecture "${architecture}": it can be ${ARCHITECTURES.join(" or ")}.`,
+    );
+  if (!(Number.isInteger(databaseReplicas) && databaseReplicas >= 0 && databaseReplicas <= 15))
+    throw new Error(
+      `${FILE} has ${databaseReplicas} databaseReplicas: a cluster has 0 to 15 beside the first instance.`,
+    );
+  const fromFile = variablesOf(rest);
+  return {
+    values: { ...env, ...fromFile },
+    region: given(region),
+    account: given(account),
+    architecture,
+    databaseReplicas,
+    hasOwnDomain: named.has(stage) && given(named.get(stage)?.domain) !== undefined,
+    takenDomains: [...named].flatMap(([name, { domain }]) =>
+      name === stage || name === "others" ? [] : (given(domain) ?? []),
+    ),
+    notices: [
+      ...noticesOf(stage, env, fromFile),
+      ...(given(region) !== undefined && given(env["AWS_REGION"]) !== undefined
+        ? differing("AWS_REGION", env["AWS_REGION"], region)
+        : []),
+    ],
+  };
+}
+
+function isDefined(definition: StageDefinition): boolean {
+  return Object.values(definition).some((value) => value !== undefined && value !== "");
+}
+
+function checkForm(name: string, value: string | undefined, form: RegExp, example: string): void {
+  if (given(value) !== undefined && !form.test(value ?? ""))
+    throw new Error(`${FILE} has the ${name} "${value ?? ""}": it looks like ${example}.`);
+}
+
+function variablesOf(definition: StageDefinition): Environment {
+  const { variables = {} } = definition;
+  const settings: Environment = {
+    PYLON_DOMAIN: definition.domain,
+    PYLON_CDN_DOMAIN: definition.cdnDomain,
+    PYLON_DNS: definition.dns,
+    PYLON_DNS_ZONE: definition.dnsZone,
+    PYLON_CORS_ORIGIN: definition.corsOrigins?.join(","),
+    PYLON_ALARM_EMAIL: definition.alarmEmail,
+    PYLON_SECRETS: definition.secrets?.join(","),
+    PYLON_VARIABLES: Object.keys(variables).join(","),
+    ...variables,
+  };
+  return Object.fromEntries(
+    Object.entries(settings).filter(([, value]) => given(value) !== undefined),
+  );
+}
+
+/** Variables that shape a stage, whether the file or the environment says them. */
+const SETTINGS = [
+  "PYLON_DOMAIN",
+  "PYLON_CDN_DOMAIN",
+  "PYLON_DNS",
+  "PYLON_DNS_ZONE",
+  "PYLON_ALARM_EMAIL",
+  "PYLON_SECRETS",
+  "PYLON_VARIABLES",
+];
+
+function noticesOf(stage: string, env: Environment, fromFile: Environment): string[] {
+  const ignored = Object.entries(fromFile).flatMap(([name, value]) =>
+    given(env[name]) === undefined ? [] : differing(name, env[name], value),
+  );
+  const elsewhere = SETTINGS.filter(
+    (name) => fromFile[name] === undefined && given(env[name]) !== undefined,
+  );
+  return [
+    ...ignored,
+    ...(elsewhere.length === 0
+      ? []
+      : [
+          `${elsewhere.join(", ")} of the stage ${stage} ${elsewhere.length === 1 ? "is" : "are"} in this machine's environment or .env alone: write ${elsewhere.length === 1 ? "it" : "them"} into ${FILE}, or another machine deploys something else.`,
+        ]),
+  ];
+}
+
+function differing(name: string, found: string | undefined, used: string | undefined): string[] {
+  return found?.trim() === used
+    ? []
+    : [
+        `${name} is "${found ?? ""}" in the environment, and ${FILE} says "${used ?? ""}", which is used.`,
+      ];
+}
+
+/** An empty value is one that is not given. */
+function given(value: string | undefined): string | undefined {
+  const trimmed = value?.trim();
+  return trimmed === "" ? undefined : trimmed;
+}
