@@ -2,6 +2,8 @@
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
 /** Deepest nesting of arrays and objects in a JSON body or socket message. */
 export const MAX_JSON_DEPTH = 32;
+/** Deepest nesting of what a function returns. */
+export const MAX_RESULT_DEPTH = 256;
 /** Most changes in one push. */
 export const MAX_PUSH_CHANGES = 1000;
 /** Rows of a list without `limit`, and the most it may ask for. */

@@ -230,6 +230,7 @@ export class RunningServer {
       env: withoutOwnSecrets(env),
       cache: new FunctionCache(redis === null ? new MemoryCache(now) : new RedisCache(redis)),
       timeoutMs: config.fnTimeoutMs,
+      dev: config.dev,
       observer: {
         started: (name) => watchdog?.running(name),
         ended: (name, type, outcome, durationMs) => {

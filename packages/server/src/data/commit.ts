@@ -1,6 +1,7 @@
-import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { createIdFactory } from "@pylonsync/protocol";
 import { inSpan } from "../operation.ts";
 import type { Platform } from "../platform.ts";
+import { toPublicError } from "../request/responses.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
 import { claimOp, opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
@@ -133,10 +134,8 @@ export class Committer {
       this.#observer("committed", performance.now() - started);
       return result;
     } catch (error) {
-      const isRefusal =
-        error instanceof Error &&
-        "code" in error &&
-        !(error instanceof PylonError && error.status >= 500);
+      const shown = toPublicError(error);
+      const isRefusal = shown !== undefined && shown.status < 500;
       this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
       throw error;
     }

@@ -3,7 +3,7 @@ import type { FnDefinition } from "@pylonsync/functions";
 import type { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { streamCall } from "./call-stream.ts";
 import type { Call, Functions, Runner } from "./runner.ts";
@@ -26,7 +26,7 @@ export function functionRoutes(
         context.requestId,
       );
     }
-    return json(await runner.run(name, definition, args, request));
+    return encodedJson((await runner.run(name, definition, args, request)).json);
   };
 
   const webhook = async (context: RequestContext): Promise<Answer> => {
@@ -47,9 +47,8 @@ export function functionRoutes(
       headers: Object.fromEntries(context.request.headers),
       rawBody,
     };
-    return json(
-      await runner.run(name, definition, { rawBody }, { ...callOf(context, definition), request }),
-    );
+    const call = { ...callOf(context, definition), request };
+    return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
   };
 
   const list = (): Answer =>

@@ -10,6 +10,7 @@ import { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
+import { urlOf } from "../request/request-url.ts";
 import {
   errorAnswer,
   JsonAnswer,
@@ -195,7 +196,7 @@ export class Dispatcher {
     const offered = parseBearerProtocol(header);
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
-    const cursor = cursorOf(new URL(request.url).searchParams);
+    const cursor = cursorOf(urlOf(request).searchParams);
     const identity = isBroken ? null : await this.#identifyOrNull(request, token);
     if (identity !== null) checkKeyScope(identity.caller, "read");
     return { identity, cursor, protocol: offered?.protocol };
@@ -251,26 +252,47 @@ export class Dispatcher {
   ): Promise<Response> {
     const started = performance.now();
     const address = (): string => this.addressOf(request, peer);
-    let answer: Answer;
+    let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
-      answer = await handle(address, requestId);
+      response = this.#toResponse(await handle(address, requestId), request, requestId, name);
     } catch (error) {
-      answer = this.#refuse(error, request, requestId);
-      if (answer.status >= 500) span?.fail(reasonOf(error));
+      const refusal = this.#refuse(error, request, requestId);
+      if (refusal.status >= 500) span?.fail(reasonOf(error));
+      response = this.#toResponse(refusal, request, requestId, name);
     }
-    if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, address);
-    span?.set("http.response.status_code", answer.status);
+    const { status } = response;
+    if (!isQuiet) this.#record(name, request, status, performance.now() - started, address);
+    span?.set("http.response.status_code", status);
     span?.end();
-    return this.#toResponse(answer, request, requestId, name);
+    return response;
+  }
+
+  /**
+   * Answers what nothing else has caught: a fault of ours on the way into or out of a route.
+   *
+   * @param request null when it is not known: the runtime failed to send an answer's body
+   */
+  fault(error: unknown, request: Request | null): Response {
+    const requestId = request === null ? this.#newRequestId() : this.#requestIdOf(request);
+    const operation: Operation = { requestId, where: "listener", span: null };
+    return runIn(operation, () => {
+      const refusal = this.#refuse(error, request, requestId);
+      this.#options.metrics.request("unknown", request?.method ?? "GET", refusal.status, 0);
+      return this.#toResponse(refusal, request, requestId, "unknown");
+    });
   }
 
   /** A trusted proxy may have named the request already. */
   #requestIdOf(request: Request): string {
     const given = this.#options.trustedHops === 0 ? null : request.headers.get("x-request-id");
     if (given !== null && REQUEST_ID.test(given)) return given;
+    return this.#newRequestId();
+  }
+
+  #newRequestId(): string {
     return `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
   }
 
@@ -295,10 +317,14 @@ export class Dispatcher {
     });
   }
 
-  #refuse(error: unknown, request: Request, requestId: string): JsonAnswer {
+  #refuse(error: unknown, request: Request | null, requestId: string): JsonAnswer {
     const shown = toPublicError(error);
     if (shown === undefined)
-      this.#options.log.error("request failed", error, { method: request.method });
+      this.#options.log.error(
+        "request failed",
+        error,
+        request === null ? {} : { method: request.method },
+      );
     return errorAnswer(
       shown ??
         new PylonError("INTERNAL", "Something failed on our side.", {
@@ -308,14 +334,14 @@ export class Dispatcher {
     );
   }
 
-  #toResponse(answer: Answer, request: Request, requestId: string, name: string): Response {
-    const origin = request.headers.get("origin");
+  #toResponse(answer: Answer, request: Request | null, requestId: string, name: string): Response {
+    const origin = request === null ? null : request.headers.get("origin");
     const cors =
-      origin === null
+      request === null || origin === null
         ? undefined
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const response = new Response(JSON.stringify(answer.body), {
+      const response = new Response(answer.text(), {
         status: answer.status,
         headers: this.#jsonHeaders,
       });

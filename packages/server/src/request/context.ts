@@ -1,5 +1,6 @@
 import type { Caller, Identity } from "../data/caller.ts";
 import { parseJson, readText } from "./body.ts";
+import { urlOf } from "./request-url.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -38,8 +39,9 @@ export class RequestContext {
     return this.#address();
   }
 
+  /** For its path and query; the host stands for any. */
   get url(): URL {
-    return (this.#url ??= new URL(this.request.url));
+    return (this.#url ??= urlOf(this.request));
   }
 
   /** A parameter of the path. */

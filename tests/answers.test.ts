@@ -1,0 +1,305 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { action, internalMutation, internalQuery, mutation, query, v } from "@pylonsync/functions";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { loadApp } from "@pylonsync/server";
+import { TestClient, type Answer } from "./support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+
+const cyclic = (): object => {
+  const value: { rows: unknown[] } = { rows: [] };
+  value.rows.push({ owner: value });
+  return value;
+};
+class Secretive {
+  readonly #text = "hidden";
+  get length(): number {
+    return this.#text.length;
+  }
+}
+
+/** What JSON can't carry, and the place that the log names. */
+const UNENCODABLE: Readonly<Record<string, readonly [make: () => unknown, place: string]>> = {
+  bigint: [() => ({ items: [{ total: 1 }, { total: 2 }, { total: 3n }] }), "result.items[2].total"],
+  cycle: [cyclic, "result.rows[0].owner"],
+  throwingToJson: [
+    () => ({
+      at: {
+        toJSON: () => {
+          throw new Error("no");
+        },
+      },
+    }),
+    "result.at",
+  ],
+  bigintOfToJson: [() => ({ at: { toJSON: () => 5n } }), "result.at"],
+  throwingGetter: [
+    () => ({
+      get total(): never {
+        throw new Error("no");
+      },
+    }),
+    "result.total",
+  ],
+  map: [() => ({ "by day": new Map([["a", 1]]) }), 'result["by day"]'],
+  set: [() => [new Set([1])], "result[0]"],
+  function: [() => ({ on: { run: () => 1 } }), "result.on.run"],
+  symbol: [() => Symbol("s"), "result"],
+  nan: [() => ({ mean: Number.NaN }), "result.mean"],
+  infinity: [() => [1, Infinity], "result[1]"],
+  date: [() => ({ at: new Date("never") }), "result.at"],
+  promise: [() => ({ later: Promise.resolve(1) }), "result.later"],
+  bytes: [() => ({ file: new Uint8Array(3) }), "result.file"],
+  error: [() => ({ failure: new Error("x") }), "result.failure"],
+  opaque: [() => ({ secret: new Secretive() }), "result.secret"],
+  deep: [
+    () => {
+      let value: unknown = 1;
+      for (let level = 0; level < 5_000; level += 1) value = [value];
+      return value;
+    },
+    "result[0][0]",
+  ],
+};
+const unencodable = (name: string): unknown => UNENCODABLE[name]?.[0]();
+
+const systemError = (): Promise<unknown> => readFile("/nowhere/secret-path");
+const withCode = (code: string): Error =>
+  Object.assign(new Error("connect to db.internal:5432 as root"), { code });
+
+const app = appOf(
+  buildManifest({
+    name: "answers",
+    version: "1.0.0",
+    access: "public",
+    entities: [entity("Item", { n: field.int(), name: field.string().optional().unique() })],
+  }),
+  {
+    readBad: query({ args: { kind: v.string() }, handler: (_ctx, { kind }) => unencodable(kind) }),
+    writeBad: mutation({
+      args: { kind: v.string() },
+      handler: async (ctx, { kind }) => {
+        await ctx.db.insert("Item", { n: 1 });
+        return unencodable(kind);
+      },
+    }),
+    actBad: action({ args: { kind: v.string() }, handler: (_ctx, { kind }) => unencodable(kind) }),
+    hookBad: action({
+      args: { rawBody: v.string() },
+      handler: (ctx) => unencodable(ctx.request?.rawBody ?? ""),
+    }),
+    innerRead: internalQuery({
+      args: { kind: v.string() },
+      handler: (_ctx, { kind }) => unencodable(kind),
+    }),
+    innerWrite: internalMutation({
+      args: { kind: v.string() },
+      handler: async (ctx, { kind }) => {
+        await ctx.db.insert("Item", { n: 1 });
+        return unencodable(kind);
+      },
+    }),
+    runsRead: action({
+      args: { kind: v.string() },
+      handler: (ctx, args) => ctx.runQuery("innerRead", args),
+    }),
+    runsWrite: action({
+      args: { kind: v.string() },
+      handler: (ctx, args) => ctx.runMutation("innerWrite", args),
+    }),
+    plain: query({
+      handler: () => ({
+        at: new Date(0),
+        missing: undefined,
+        list: [undefined, null],
+        bare: Object.assign(Object.create(null) as object, { a: 1 }),
+        url: new URL("https://example.com/"),
+        zero: -0,
+        same: Array.from({ length: 2 }, () => SHARED),
+      }),
+    }),
+    throwsEnoent: action({ handler: systemError }),
+    throwsCode: action({
+      args: { code: v.string() },
+      handler: (_ctx, { code }) => Promise.reject(withCode(code)),
+    }),
+    throwsText: mutation({
+      handler: async (ctx) => {
+        await ctx.db.insert("Item", { n: 1 });
+        // oxlint-disable-next-line typescript/only-throw-error -- an app may.
+        throw { code: "TEXT", message: "connect to db.internal:5432" };
+      },
+    }),
+    throwsOwn: mutation({
+      handler: (ctx) => {
+        throw ctx.error("SOLD_OUT", "Too late.");
+      },
+    }),
+    throwsNoCode: query({
+      handler: (ctx) => {
+        throw ctx.error(5n as never, "db.internal");
+      },
+    }),
+    throwsUnique: mutation({
+      handler: async (ctx) => {
+        await ctx.db.insert("Item", { n: 1, name: "one" });
+        await ctx.db.insert("Item", { n: 2, name: "one" });
+      },
+    }),
+    throwsQuery: query({ handler: (ctx) => ctx.db.query("Item", { nope: 1 }) }),
+    count: query({ handler: (ctx) => ctx.db.count("Item") }),
+    writesObject: action({
+      handler: (ctx) => ctx.stream.write({ a: 1 } as never),
+    }),
+    writesLate: action({
+      handler: (ctx) => {
+        setTimeout(() => ctx.stream.write("late"), 1);
+        return "done";
+      },
+    }),
+  } as never,
+);
+const SHARED = { shared: true };
+
+let server: TestServer;
+let client: TestClient;
+let admin: TestClient;
+beforeAll(async () => {
+  server = await startServer(app);
+  client = await TestClient.guest(server.url);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(() => server.stop());
+
+const call = (name: string, args: unknown = {}, headers = {}): Promise<Answer> =>
+  client.request("POST", `/api/fn/${name}`, args, headers);
+const lastError = async (): Promise<{ function?: string; error?: string }> =>
+  JSON.parse((await admin.request("GET", "/api/admin/logs?level=error&limit=1")).text) as object;
+
+describe("L3: a result that JSON can't carry", () => {
+  test.each(Object.entries(UNENCODABLE))("%s", async (kind, [, place]) => {
+    for (const name of ["readBad", "writeBad", "actBad", "runsRead", "runsWrite"]) {
+      const answer = await call(name, { kind }, { Origin: "http://localhost:1" });
+      expect([name, answer.status, answer.body]).toMatchObject([
+        name,
+        500,
+        { error: { code: "HANDLER_ERROR", request_id: expect.any(String) } },
+      ]);
+      expect(answer.text).not.toContain("result");
+      const logged = await lastError();
+      expect(logged.error).toContain(`${place}`);
+      const inner: Readonly<Record<string, string>> = {
+        runsRead: "innerRead",
+        runsWrite: "innerWrite",
+      };
+      expect(logged.function).toBe(inner[name] ?? name);
+    }
+    const hook = await client.request("POST", "/api/webhooks/hookBad", kind);
+    expect(hook).toMatchObject({ status: 500, body: { error: { code: "HANDLER_ERROR" } } });
+    const stream = await call("readBad", { kind }, { Accept: "text/event-stream" });
+    expect(stream.text).toMatch(/^event: error\ndata: \{"code":"HANDLER_ERROR"/);
+    expect((await call("count")).text).toBe("0");
+  });
+
+  test("what JSON carries goes on as it did", async () => {
+    expect((await call("plain")).text).toBe(
+      '{"at":"1970-01-01T00:00:00.000Z","list":[null,null],"bare":{"a":1},"url":"https://example.com/",' +
+        '"zero":0,"same":[{"shared":true},{"shared":true}]}',
+    );
+  });
+
+  test("a stream takes text only, and nothing after its end", async () => {
+    const headers = { Accept: "text/event-stream" };
+    expect((await call("writesObject", {}, headers)).text).toContain('"HANDLER_ERROR"');
+    expect((await call("writesLate", {}, headers)).text).toBe('event: result\ndata: "done"\n\n');
+  });
+});
+
+test("L3: no path answers with a page of the runtime's own", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "pylon-answers-"));
+  const files: Readonly<Record<string, string>> = {
+    "app.ts":
+      'import { buildManifest, entity, field } from "@pylonsync/sdk";\n' +
+      'export default buildManifest({ name: "a", version: "1", access: "public", entities: [entity("T", { t: field.string() })] });',
+    "web/index.html": "<!doctype html><title>Hi</title>",
+    "elsewhere/inside.txt": "inside",
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(dir, path, ".."), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+  mkdirSync(join(dir, "public"));
+  symlinkSync(join(dir, "elsewhere"), join(dir, "public", "linked.dir"));
+  const own = await startServer(await loadApp(dir, { dev: false }));
+  try {
+    for (const path of ["/linked.dir", "/linked.dir/inside.txt", "/linked.dir/"]) {
+      const response = await fetch(own.url + path);
+      const text = await response.text();
+      expect(text).not.toContain(dir);
+      expect([path, response.status < 500]).toEqual([path, true]);
+    }
+  } finally {
+    await own.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+describe("L4: what a handler throws", () => {
+  test.each([
+    ["throwsEnoent", {}],
+    ["throwsCode", { code: "ECONNREFUSED" }],
+    ["throwsCode", { code: "ERR_INVALID_URL" }],
+    ["throwsCode", { code: "NOT_FOUND" }],
+    ["throwsCode", { code: "23505" }],
+    ["throwsText", {}],
+    ["throwsNoCode", {}],
+  ])("%s %j is the app's fault: logged, and not shown", async (name, args) => {
+    const answer = await call(name, args);
+    expect(answer).toMatchObject({
+      status: 500,
+      body: { error: { code: "HANDLER_ERROR", message: "Internal handler error" } },
+    });
+    expect(answer.text).not.toMatch(/secret-path|db\.internal/);
+    expect(await lastError()).toMatchObject({ function: name });
+    const stream = await call(name, args, { Accept: "text/event-stream" });
+    expect(stream.text).toContain("HANDLER_ERROR");
+    expect(stream.text).not.toMatch(/secret-path|db\.internal/);
+  });
+
+  test("ctx.error and refusals by the data are shown", async () => {
+    expect(await call("throwsOwn")).toMatchObject({
+      status: 400,
+      body: { error: { code: "SOLD_OUT", message: "Too late." } },
+    });
+    expect(await call("throwsUnique")).toMatchObject({
+      status: 409,
+      body: { error: { code: "UNIQUE_VIOLATION" } },
+    });
+    expect(await call("throwsQuery")).toMatchObject({
+      status: 400,
+      body: { error: { code: "INVALID_COLUMN", field: "nope" } },
+    });
+    expect((await call("count")).text).toBe("0");
+  });
+
+  test("in dev mode the caller is shown the message", async () => {
+    const dev = await startServer(app, { PYLON_DEV_MODE: "true", PYLON_LOG_LEVEL: "error" });
+    try {
+      const guest = await TestClient.guest(dev.url);
+      const thrown = await guest.request("POST", "/api/fn/throwsCode", { code: "ECONNREFUSED" });
+      expect(thrown.body["error"]).toMatchObject({
+        code: "HANDLER_ERROR",
+        message: "Internal handler error: connect to db.internal:5432 as root",
+      });
+      const returned = await guest.request("POST", "/api/fn/readBad", { kind: "bigint" });
+      expect(returned.body["error"]).toMatchObject({
+        message: expect.stringContaining("result.items[2].total"),
+      });
+    } finally {
+      await dev.stop();
+    }
+  });
+});
