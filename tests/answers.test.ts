@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -150,6 +151,10 @@ const app = appOf(
       },
     }),
     throwsQuery: query({ handler: (ctx) => ctx.db.query("Item", { nope: 1 }) }),
+    add: mutation({
+      args: { n: v.int() },
+      handler: (ctx, { n }) => ctx.db.insert("Item", { n }),
+    }),
     count: query({ handler: (ctx) => ctx.db.count("Item") }),
     writesObject: action({
       handler: (ctx) => ctx.stream.write({ a: 1 } as never),
@@ -300,6 +305,154 @@ describe("L4: what a handler throws", () => {
       });
     } finally {
       await dev.stop();
+    }
+  });
+});
+
+describe("L5: a name for a write belongs to a caller and to a body", () => {
+  const key = { "Idempotency-Key": "key-1" };
+  const changes = (opId: string, rowId: string, n: number): object => ({
+    changes: [{ op_id: opId, entity: "Item", row_id: rowId, kind: "insert", data: { n } }],
+    results: true,
+  });
+
+  test("anonymous callers get no other's answer, and lose no write", async () => {
+    const [one, other] = [new TestClient(server.url, null), new TestClient(server.url, null)];
+    const first = await one.request("POST", "/api/entities/Item", { n: 10 }, key);
+    const second = await other.request("POST", "/api/entities/Item", { n: 10 }, key);
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.body["id"]).not.toBe(first.body["id"]);
+    const [add1, add2] = [
+      await one.request("POST", "/api/fn/add", { n: 10 }, key),
+      await other.request("POST", "/api/fn/add", { n: 10 }, key),
+    ];
+    expect(add2.text).not.toBe(add1.text);
+    await one.request("POST", "/api/sync/push", changes("op", "anonymous-1", 10));
+    const pushed = await other.request("POST", "/api/sync/push", changes("op", "anonymous-2", 10));
+    expect(pushed.body["results"]).toEqual([{ op_id: "op", status: "applied", id: "anonymous-2" }]);
+    for (const id of ["anonymous-1", "anonymous-2"])
+      expect((await one.request("GET", `/api/entities/Item/${id}`)).status).toBe(200);
+  });
+
+  test("an anonymous client that repeats an insert is told that it is there", async () => {
+    const anonymous = new TestClient(server.url, null);
+    const push = (n: number): Promise<Answer> =>
+      anonymous.request("POST", "/api/sync/push", changes("again", "anonymous-3", n));
+    expect((await push(1)).body["results"]).toMatchObject([{ status: "applied" }]);
+    expect((await push(1)).body["results"]).toMatchObject([{ status: "deduped" }]);
+    expect((await push(2)).body["results"]).toMatchObject([
+      { status: "refused", error: { code: "ID_TAKEN" } },
+    ]);
+  });
+
+  test("a second user gets no first user's answer", async () => {
+    const other = await TestClient.guest(server.url);
+    const send = (who: TestClient): Promise<Answer> =>
+      who.request("POST", "/api/entities/Item", { n: 11 }, { "Idempotency-Key": "key-2" });
+    const first = await send(client);
+    expect((await send(other)).body["id"]).not.toBe(first.body["id"]);
+    expect((await send(client)).body["id"]).toBe(first.body["id"]);
+  });
+
+  const ROUTES: readonly (readonly [
+    what: string,
+    method: string,
+    path: string,
+    bodies: readonly [object, object],
+  ])[] = [
+    [
+      "an insert",
+      "POST",
+      "/api/entities/Item",
+      [
+        { n: 20, name: "a" },
+        { n: 21, name: "a" },
+      ],
+    ],
+    ["an update", "PATCH", "/api/entities/Item/kept", [{ n: 22 }, { n: 23 }]],
+    ["a mutation", "POST", "/api/fn/add", [{ n: 24 }, { n: 25 }]],
+    [
+      "a transaction",
+      "POST",
+      "/api/transact",
+      [
+        [{ op: "insert", entity: "Item", data: { n: 26 } }],
+        [{ op: "delete", entity: "Item", id: "kept" }],
+      ],
+    ],
+    [
+      "a batch",
+      "POST",
+      "/api/batch",
+      [
+        {
+          operations: [
+            { op: "insert", entity: "Item", data: { n: 27 } },
+            { op: "insert", entity: "Item", data: { n: "no" } },
+          ],
+        },
+        { operations: [{ op: "delete", entity: "Item", id: "kept" }] },
+      ],
+    ],
+    [
+      "a push",
+      "POST",
+      "/api/sync/push",
+      [changes("op-9", "pushed", 28), changes("op-9", "pushed", 29)],
+    ],
+  ];
+  test.each(ROUTES)("%s", async (what, method, path, [body, another]) => {
+    const who = path === "/api/batch" ? admin : client;
+    if (path.endsWith("/kept")) await client.insert("Item", { id: "kept", n: 1 });
+    const headers = { "Idempotency-Key": `key of ${what}` };
+    const first = await who.request(method, path, body, headers);
+    expect(first.status).toBeLessThan(300);
+    const before = (await call("count")).text;
+    const again = await who.request(method, path, body, headers);
+    const reused = await who.request(method, path, another, headers);
+    if (path === "/api/sync/push") {
+      expect(again.body["results"]).toMatchObject([{ status: "deduped", id: "pushed" }]);
+      expect(reused.body["results"]).toMatchObject([
+        { status: "refused", error: { code: "IDEMPOTENCY_KEY_REUSED", field: "op_id" } },
+      ]);
+    } else {
+      expect([again.status, again.text]).toEqual([first.status, first.text]);
+      expect(reused).toMatchObject({
+        status: 409,
+        body: { error: { code: "IDEMPOTENCY_KEY_REUSED", field: "Idempotency-Key" } },
+      });
+    }
+    expect((await call("count")).text).toBe(before);
+  });
+
+  test("the keys of an object may come in another order", async () => {
+    const send = (body: string): Promise<Answer> =>
+      client.request("POST", "/api/entities/Item", body, { "Idempotency-Key": "key-3" });
+    const first = await send('{"n":30,"name":"order"}');
+    expect(await send('{"name":"order","n":30}')).toMatchObject({
+      status: 201,
+      body: { id: first.body["id"] },
+    });
+  });
+
+  test("a database of an older version opens, and knows its operations", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-ops-"));
+    const env = { PYLON_DB_PATH: join(dir, "app.db"), PYLON_IN_MEMORY: "0" };
+    let own = await startServer(app, env);
+    try {
+      const guest = await TestClient.guest(own.url);
+      await guest.request("POST", "/api/sync/push", changes("op-1", "old", 1));
+      await own.stop();
+      const db = new Database(env.PYLON_DB_PATH);
+      db.run('ALTER TABLE "_pylon_ops" DROP COLUMN "request"');
+      db.close();
+      own = await startServer(app, env);
+      const later = new TestClient(own.url, guest.token);
+      const again = await later.request("POST", "/api/sync/push", changes("op-1", "old", 1));
+      expect(again.body["results"]).toMatchObject([{ status: "deduped", id: "old" }]);
+    } finally {
+      await own.stop();
+      rmSync(dir, { recursive: true, force: true });
     }
   });
 });

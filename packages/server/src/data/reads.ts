@@ -1,4 +1,4 @@
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import {
   and,
   parseFilter,
@@ -46,7 +46,8 @@ export class Reads {
 
   async get(entityName: string, id: string): Promise<StoredRow | null> {
     const entity = this.#model.entity(entityName);
-    const row = await this.#reader.get(entity.name, id);
+    // No row has an id that can't be one; a database may not even take it as a value.
+    const row = isRowId(id) ? await this.#reader.get(entity.name, id) : null;
     if (row === null || this.#scope.policies === "bypassed") return row;
     const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
     return (await this.#model.rules.allows(this.#reader, entity.name, "read", env))

@@ -3,8 +3,10 @@ import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { checkedId } from "../schema/row-input.ts";
 import type { Store } from "../store/store.ts";
 import type { CommitOptions, Committer } from "./commit.ts";
+import { operationOf } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
@@ -77,19 +79,21 @@ export function dataRoutes(services: DataServices): Route[] {
     const entity = context.param("entity");
     const { id, data } = takeId(body);
     const { result } = await committer.commit(
-      write(context, entity, `insert ${entity}`),
+      write(context, entity, `insert ${entity}`, body),
       (writer) => writer.insert(entity, data, id),
     );
     return json({ id: result }, 201);
   };
 
   const update = async (context: RequestContext): Promise<Answer> => {
-    const patch = takeId(await context.json()).data;
+    const body = await context.json();
+    const patch = takeId(body).data;
     const { result } = await committer.commit(
       write(
         context,
         context.param("entity"),
         `update ${context.param("entity")}/${context.param("id")}`,
+        body,
       ),
       (writer) => writer.update(context.param("entity"), context.param("id"), patch),
     );
@@ -103,6 +107,7 @@ export function dataRoutes(services: DataServices): Route[] {
         context,
         context.param("entity"),
         `delete ${context.param("entity")}/${context.param("id")}`,
+        null,
       ),
       (writer) => writer.delete(context.param("entity"), context.param("id")),
     );
@@ -113,9 +118,10 @@ export function dataRoutes(services: DataServices): Route[] {
   const setLink =
     (linked: boolean) =>
     async (context: RequestContext): Promise<Answer> => {
-      const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
+      const body = linkBody(await context.json(), linked);
+      const { entity, id, relation, target_id: target } = body;
       const { result } = await committer.commit(
-        write(context, entity, `link ${entity}/${id}/${relation}`),
+        write(context, entity, `link ${entity}/${id}/${relation}`, [linked, target]),
         (writer) =>
           linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
       );
@@ -223,17 +229,16 @@ async function queryPage(reads: Reads, context: RequestContext): Promise<unknown
   return reads.query(context.param("entity"), { $limit: MAX_PAGE_SIZE, ...filter });
 }
 
-function write(context: RequestContext, entity: string, purpose: string): CommitOptions {
-  const id = context.request.headers.get("idempotency-key");
-  if (id !== null && (id === "" || id.length > 128)) {
-    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", {
-      field: "Idempotency-Key",
-    });
-  }
+function write(
+  context: RequestContext,
+  entity: string,
+  purpose: string,
+  body: unknown,
+): CommitOptions {
   return {
     caller: context.caller,
     rowsOf: [entity],
-    op: id === null ? undefined : { id, purpose },
+    op: operationOf(context.request.headers, purpose, body),
   };
 }
 
@@ -242,7 +247,7 @@ function takeId(body: unknown): { id: string | undefined; data: unknown } {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, "id"))
     return { id: undefined, data: body };
   const { id, ...data } = body as { id: unknown };
-  return { id: id === null || id === undefined ? undefined : (id as string), data };
+  return { id: checkedId(id ?? undefined), data };
 }
 
 function linkBody(
@@ -261,6 +266,7 @@ function linkBody(
       );
     }
   }
+  checkedId(fields["id"]);
   return fields as { entity: string; id: string; relation: string; target_id: string };
 }
 

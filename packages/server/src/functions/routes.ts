@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FnDefinition } from "@pylonsync/functions";
+import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
@@ -19,7 +20,7 @@ export function functionRoutes(
     const definition = runner.find(name);
     await limiter.count(() => `${name}:${context.caller.userId ?? networkOf(context.address)}`);
     const args = await context.json({});
-    const request = callOf(context, definition);
+    const request = callOf(context, name, definition, args);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
       return streamCall(
         (stream, signal) => runner.run(name, definition, args, { ...request, stream, signal }),
@@ -47,7 +48,7 @@ export function functionRoutes(
       headers: Object.fromEntries(context.request.headers),
       rawBody,
     };
-    const call = { ...callOf(context, definition), request };
+    const call = { ...callOf(context, name, definition, rawBody), request };
     return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
   };
 
@@ -74,16 +75,17 @@ export function functionRoutes(
   ];
 }
 
-function callOf(context: RequestContext, definition: FnDefinition): Call {
-  const opId = context.request.headers.get("idempotency-key");
-  if (opId !== null && (opId === "" || opId.length > 128)) {
-    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", {
-      field: "Idempotency-Key",
-    });
-  }
+/** @param body what was sent, which belongs to the Idempotency-Key of a mutation */
+function callOf(
+  context: RequestContext,
+  name: string,
+  definition: FnDefinition,
+  body: unknown,
+): Call {
+  const op = operationOf(context.request.headers, `fn ${name}`, body);
   return {
     caller: context.caller,
     requestId: context.requestId,
-    opId: definition.type === "mutation" ? (opId ?? undefined) : undefined,
+    op: definition.type === "mutation" ? op : undefined,
   };
 }

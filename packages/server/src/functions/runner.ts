@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../data/caller.ts";
-import type { Committer } from "../data/commit.ts";
+import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import { describeThrown } from "../observe/log.ts";
 import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../operation.ts";
@@ -18,7 +18,7 @@ export interface Call {
   readonly caller: Caller;
   readonly requestId: string;
   /** Makes a retry of a mutation safe. */
-  readonly opId?: string | undefined;
+  readonly op?: CommitOptions["op"];
   /** The client is gone: nobody waits for the answer. */
   readonly signal?: AbortSignal | undefined;
   readonly stream?: FunctionStream | undefined;
@@ -135,7 +135,7 @@ export class Runner {
     observer.started(name);
     try {
       const args = parseArgs(definition, rawArgs);
-      return await this.#invoke(name, definition, args, call, deadline);
+      return await this.#invoke(definition, args, call, deadline);
     } catch (error) {
       const refusal = toPublicError(error);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -151,7 +151,6 @@ export class Runner {
   }
 
   async #invoke(
-    name: string,
     definition: FnDefinition,
     args: unknown,
     call: Call,
@@ -170,10 +169,9 @@ export class Runner {
       case "query":
         return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
       case "mutation": {
-        const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };
         let encoded: EncodedResult | undefined;
         const { result, replayed } = await committer.commit(
-          { caller: call.caller, policies: "bypassed", op, signal: deadline.signal },
+          { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
           async (writer) => {
             const context = {
               ...base,
