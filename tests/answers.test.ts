@@ -155,6 +155,23 @@ const app = appOf(
       args: { n: v.int() },
       handler: (ctx, { n }) => ctx.db.insert("Item", { n }),
     }),
+    hookPost: action({
+      args: { rawBody: v.string() },
+      handler: (ctx) => ctx.auth,
+    }),
+    hookGet: action({
+      args: { rawBody: v.string() },
+      webhook: { methods: ["GET"] },
+      handler: async (ctx) => {
+        await ctx.runMutation("add", { n: 99 });
+        return { ...ctx.auth, authorization: ctx.request?.headers["authorization"] ?? null };
+      },
+    }),
+    hookBearer: action({
+      args: { rawBody: v.string() },
+      webhook: { methods: ["GET", "POST"], bearer: true },
+      handler: (ctx) => ctx.auth,
+    }),
     count: query({ handler: (ctx) => ctx.db.count("Item") }),
     writesObject: action({
       handler: (ctx) => ctx.stream.write({ a: 1 } as never),
@@ -454,5 +471,69 @@ describe("L5: a name for a write belongs to a caller and to a body", () => {
       await own.stop();
       rmSync(dir, { recursive: true, force: true });
     }
+  });
+});
+
+describe("P5: a webhook", () => {
+  const hook = (method: string, name: string, headers: Record<string, string>): Promise<Answer> =>
+    new TestClient(server.url, null).request(method, `/api/webhooks/${name}`, undefined, headers);
+
+  test("never runs as the owner of the cookie", async () => {
+    for (const cookie of ["pylon_session", "answers_session", "__Host-pylon_session"]) {
+      const headers = { Cookie: `${cookie}=${client.token ?? ""}` };
+      expect(await hook("GET", "hookGet", headers)).toMatchObject({
+        status: 200,
+        body: { userId: null, isGuest: false },
+      });
+      expect((await hook("GET", "hookBearer", headers)).body).toMatchObject({ userId: null });
+    }
+    const signedIn = await fetch(`${server.url}/api/auth/guest`, { method: "POST" });
+    const [own = ""] = (signedIn.headers.get("set-cookie") ?? "").split(";");
+    const headers = { Cookie: own, "Sec-Fetch-Site": "cross-site" };
+    expect((await hook("GET", "hookGet", headers)).body["userId"]).toBe(null);
+    expect((await hook("POST", "hookPost", { ...headers, Origin: server.url })).body).toMatchObject(
+      {
+        userId: null,
+      },
+    );
+  });
+
+  test("takes the methods that it declares, POST where it declares none, and never HEAD", async () => {
+    const before = (await call("count")).text;
+    for (const [method, name] of [
+      ["GET", "hookPost"],
+      ["PUT", "hookPost"],
+      ["POST", "hookGet"],
+      ["DELETE", "hookGet"],
+      ["HEAD", "hookGet"],
+      ["HEAD", "hookPost"],
+    ] as const) {
+      const answer = await hook(method, name, {});
+      expect([method, name, answer.status]).toEqual([method, name, 405]);
+      if (method !== "HEAD")
+        expect(answer.body["error"]).toMatchObject({ code: "METHOD_NOT_ALLOWED" });
+    }
+    expect((await call("count")).text).toBe(before);
+    expect((await hook("POST", "hookPost", {})).status).toBe(200);
+  });
+
+  test("leaves the Authorization header to the sender, unless it asks for a token", async () => {
+    const foreign = { Authorization: "Bearer the-provider's-secret" };
+    expect((await hook("GET", "hookGet", foreign)).body).toMatchObject({
+      userId: null,
+      authorization: foreign.Authorization,
+    });
+    const own = { Authorization: `Bearer ${client.token ?? ""}` };
+    expect((await hook("GET", "hookGet", own)).body["userId"]).toBe(null);
+    expect((await hook("POST", "hookBearer", own)).body["userId"]).toBe(client.userId);
+    expect((await hook("POST", "hookBearer", foreign)).status).toBe(401);
+  });
+
+  test("is declared by what there is", () => {
+    const declare = (webhook: unknown) => () => action({ webhook, handler: () => 1 } as never);
+    expect(declare({ methods: ["get"] })).toThrow("webhook.methods is a list of GET, POST");
+    expect(declare({ metods: ["GET"] })).toThrow('webhook has no option "metods"');
+    expect(declare({ bearer: "yes" })).toThrow("webhook.bearer");
+    expect(() => query({ webhook: {}, handler: () => 1 } as never)).toThrow("only an action");
   });
 });

@@ -260,7 +260,10 @@ export class RunningServer {
       ...bulkRoutes(data),
       ...transferRoutes(data),
       ...syncRoutes(data, metrics),
-      ...functionRoutes(runner, functions, fnLimiter),
+      ...functionRoutes(runner, functions, fnLimiter, async (request) => {
+        const { caller } = await authenticator.identifyBearer(request);
+        return caller;
+      }),
       ...roomRoutes(rooms.store),
       ...shardRoutes(),
       ...files.routes,

@@ -1,7 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { FnDefinition } from "@pylonsync/functions";
+import { WEBHOOK_METHODS, type FnDefinition } from "@pylonsync/functions";
+import { ANONYMOUS, type Caller } from "../data/caller.ts";
 import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
+import { checkKeyScope } from "../request/key-scope.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { encodedJson, json, type Answer } from "../request/responses.ts";
@@ -9,11 +11,16 @@ import type { Route } from "../request/route.ts";
 import { streamCall } from "./call-stream.ts";
 import type { Call, Functions, Runner } from "./runner.ts";
 
-/** Calls, streamed calls, webhooks and the list of functions. */
+/**
+ * Calls, streamed calls, webhooks and the list of functions.
+ *
+ * @param identifyBearer whose token a request has in its Authorization header
+ */
 export function functionRoutes(
   runner: Runner,
   functions: () => Functions,
   limiter: RateLimiter,
+  identifyBearer: (request: Request) => Promise<Caller>,
 ): Route[] {
   const call = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
@@ -39,16 +46,20 @@ export function functionRoutes(
         `"${name}" is a ${definition.type}; only an action can take a webhook.`,
       );
     }
+    const { methods = ["POST"], bearer = false } = definition.webhook ?? {};
+    const { method, headers } = context.request;
+    if (!methods.some((declared) => declared === method)) throw notDeclared(name, method, methods);
     await limiter.count(() => `${name}:${networkOf(context.address)}`);
     const rawBody = await context.text();
-    const { pathname, search } = context.url;
+    const caller = bearer ? await identifyBearer(context.request) : ANONYMOUS;
+    checkKeyScope(caller, "functions", context.params);
     const request = {
-      method: context.request.method,
-      path: pathname + search,
-      headers: Object.fromEntries(context.request.headers),
+      method,
+      path: context.target,
+      headers: Object.fromEntries(headers),
       rawBody,
     };
-    const call = { ...callOf(context, name, definition, rawBody), request };
+    const call = { caller, requestId: context.requestId, request };
     return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
   };
 
@@ -65,11 +76,12 @@ export function functionRoutes(
   return [
     { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
     { method: "POST", path: "/api/fn/:name", access: "anyone", scope: "functions", handle: call },
-    ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method): Route => ({
+    ...WEBHOOK_METHODS.map((method): Route => ({
       method,
       path: "/api/webhooks/:name",
       access: "anyone",
       scope: "functions",
+      isAnonymous: true,
       handle: webhook,
     })),
   ];
@@ -88,4 +100,10 @@ function callOf(
     requestId: context.requestId,
     op: definition.type === "mutation" ? op : undefined,
   };
+}
+
+function notDeclared(name: string, method: string, methods: readonly string[]): PylonError {
+  return new PylonError("METHOD_NOT_ALLOWED", `The webhook "${name}" does not take ${method}.`, {
+    hint: `It takes ${methods.join(", ")}; an action declares others as webhook: { methods: ["${method}"] }.`,
+  });
 }

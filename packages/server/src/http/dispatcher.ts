@@ -113,8 +113,10 @@ export class Dispatcher {
     params: Readonly<Record<string, string>>,
     peer: Peer,
   ): Promise<Response> {
-    const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
-    if (route === undefined) return this.#withoutRoute(routes, request, peer);
+    const isHead = request.method === "HEAD";
+    const route = routes.get(isHead ? "GET" : request.method);
+    if (route === undefined || (isHead && route.isAnonymous === true))
+      return this.#withoutRoute(routes, request, peer);
     return this.#run(
       { name: route.path, isQuiet: route.quiet === true },
       request,
@@ -122,7 +124,9 @@ export class Dispatcher {
       async (address, requestId) => {
         const { authenticator } = this.#options;
         refuseNul(params);
-        const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
+        const isForeign =
+          route.isAnonymous === true ||
+          (route.takesForeignForms === true && authenticator.isForeign(request));
         if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
         const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
         const confirm = async (): Promise<void> => {

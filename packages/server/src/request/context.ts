@@ -39,9 +39,10 @@ export class RequestContext {
     return this.#address();
   }
 
-  /** For its path and query; the host stands for any. */
-  get url(): URL {
-    return (this.#url ??= urlOf(this.request));
+  /** The path with the query, as in `/api/webhooks/paid?from=shop`. */
+  get target(): string {
+    const { pathname, search } = this.#urlOf();
+    return pathname + search;
   }
 
   /** A parameter of the path. */
@@ -51,7 +52,7 @@ export class RequestContext {
 
   /** A parameter of the query string, or null. */
   query(name: string): string | null {
-    return this.url.searchParams.get(name);
+    return this.#urlOf().searchParams.get(name);
   }
 
   /**
@@ -85,5 +86,9 @@ export class RequestContext {
    */
   confirm(): Promise<void> {
     return this.#confirm();
+  }
+
+  #urlOf(): URL {
+    return (this.#url ??= urlOf(this.request));
   }
 }
