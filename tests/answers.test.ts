@@ -76,7 +76,18 @@ const app = appOf(
     name: "answers",
     version: "1.0.0",
     access: "public",
-    entities: [entity("Item", { n: field.int(), name: field.string().optional().unique() })],
+    entities: [
+      entity(
+        "Item",
+        {
+          n: field.int(),
+          f: field.float().optional(),
+          name: field.string().optional().unique(),
+          parentId: field.id("Item").optional(),
+        },
+        { relations: [{ name: "parent", target: "Item", field: "parentId" }] },
+      ),
+    ],
   }),
   {
     readBad: query({ args: { kind: v.string() }, handler: (_ctx, { kind }) => unencodable(kind) }),
@@ -171,6 +182,16 @@ const app = appOf(
       args: { rawBody: v.string() },
       webhook: { methods: ["GET", "POST"], bearer: true },
       handler: (ctx) => ctx.auth,
+    }),
+    changesId: mutation({
+      args: {},
+      handler: (ctx) => ctx.db.update("Item", "same", { id: "other" } as never),
+    }),
+    clear: mutation({
+      args: {},
+      handler: async (ctx) => {
+        for (const { id } of await ctx.db.list("Item")) await ctx.db.delete("Item", String(id));
+      },
     }),
     count: query({ handler: (ctx) => ctx.db.count("Item") }),
     writesObject: action({
@@ -536,4 +557,236 @@ describe("P5: a webhook", () => {
     expect(declare({ bearer: "yes" })).toThrow("webhook.bearer");
     expect(() => query({ webhook: {}, handler: () => 1 } as never)).toThrow("only an action");
   });
+});
+
+describe("Q7: input never makes a 5xx, and harms nothing beside it", () => {
+  const insert = (id: string): object => ({ op: "insert", entity: "Item", data: { id, n: 1 } });
+  const NUL = "a\0b";
+
+  test.each([7, ["a"], { toString: 1 }, NUL, "", "a b", true].map((id) => [id]))(
+    "%j as an id",
+    async (id) => {
+      const wrong = { op: "insert", entity: "Item", data: { id, n: 1 } };
+      const transact = await client.request("POST", "/api/transact", [insert("t-1"), wrong]);
+      expect(transact).toMatchObject({
+        status: 400,
+        body: {
+          committed: false,
+          results: [{ ok: true }, { ok: false, error: { code: "INVALID_ID", field: "id" } }],
+        },
+      });
+      const key = `b-${crypto.randomUUID()}`;
+      const batch = await admin.request("POST", "/api/batch", {
+        operations: [insert(`${key}-1`), wrong, insert(`${key}-2`)],
+      });
+      expect(batch.body).toMatchObject({ succeeded: 2, failed: 1 });
+      expect(await client.request("POST", "/api/entities/Item", { id, n: 1 })).toMatchObject({
+        status: 400,
+        body: { error: { code: "INVALID_ID", field: "id" } },
+      });
+      if (typeof id !== "string") return;
+      for (const op of ["update", "delete"]) {
+        const named = [{ op, entity: "Item", id, data: { n: 2 } }];
+        expect((await client.request("POST", "/api/transact", named)).body).toMatchObject({
+          results: [{ ok: false, error: { code: "INVALID_ID" } }],
+        });
+      }
+      const pushed = await client.request("POST", "/api/sync/push", {
+        results: true,
+        changes: [
+          ...["insert", "update", "delete"].map((kind) => ({
+            entity: "Item",
+            row_id: id,
+            kind,
+            data: { n: 1 },
+          })),
+          { entity: "Item", row_id: `${key}-3`, kind: "insert", data: { n: 1 } },
+        ],
+      });
+      const refused = { status: "refused", error: { code: "INVALID_ID", field: "row_id" } };
+      expect(pushed).toMatchObject({
+        status: 200,
+        body: { results: [refused, refused, refused, { status: "applied" }] },
+      });
+      const link = { entity: "Item", id, relation: "owner", target_id: "x" };
+      expect((await client.request("POST", "/api/link", link)).body["error"]).toMatchObject({
+        code: "INVALID_ID",
+        field: "id",
+      });
+    },
+  );
+
+  const token = (...parts: readonly unknown[]): string =>
+    Buffer.from(JSON.stringify(parts)).toString("base64url");
+  test.each([
+    ["GET", "/api/sync/pull?limit=1.5", undefined, "INVALID_QUERY", "limit"],
+    ["GET", "/api/sync/pull?limit=-1", undefined, "INVALID_QUERY", "limit"],
+    ["GET", `/api/sync/pull?page=${token(0, "Nope", null)}`, undefined, "INVALID_QUERY", "page"],
+    ["GET", `/api/sync/pull?page=${token(0, "Item", NUL)}`, undefined, "INVALID_QUERY", "page"],
+    ["GET", "/api/entities/Item/cursor?after=%00", undefined, "INVALID_QUERY", "after"],
+    ["POST", "/api/query/Item", { $order: [[{ toString: 1 }, "asc"]] }, "INVALID_QUERY", "$order"],
+    ["POST", "/api/query/Item", { id: { toString: 1 } }, "INVALID_QUERY", "id.toString"],
+    [
+      "POST",
+      "/api/aggregate/Item",
+      { count: true, groupBy: [{ field: "n", bucket: { toString: 1 } }] },
+      "INVALID_QUERY",
+      "groupBy[0].bucket",
+    ],
+    ["POST", "/api/query/Item", { name: NUL }, "INVALID_QUERY", "name"],
+  ])("%s %s %j", async (method, path, body, code, at) => {
+    expect(await client.request(method, path, body)).toMatchObject({
+      status: 400,
+      body: { error: { code, field: at } },
+    });
+  });
+
+  test("a Host that is none, or absent", async () => {
+    const { port } = server.server;
+    for (const host of ["[", "", "a b", "%zz"]) {
+      for (const [line, status] of [
+        ["GET /api/entities/Item?limit=1 HTTP/1.1", 200],
+        ["GET /api/sync/pull?since=0 HTTP/1.1", 200],
+        ["GET /nowhere HTTP/1.1", 404],
+        ["GET /events HTTP/1.1", 200],
+        ["GET /ws HTTP/1.1", 426],
+      ] as const) {
+        const text = await rawAnswer(port, `${line}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+        expect([host, line, text.split("\r\n")[0]]).toEqual([
+          host,
+          line,
+          expect.stringContaining(` ${status} `),
+        ]);
+      }
+    }
+  });
+});
+
+/** What a server answers to bytes that no client would send, up to its headers. */
+async function rawAnswer(port: number, request: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (opened) => void opened.write(request),
+      data: (_socket, bytes) => {
+        text += bytes.toString();
+        if (text.includes("\r\n\r\n")) resolve(text);
+      },
+      close: () => resolve(text),
+    },
+  });
+  const answer = await promise;
+  socket.end();
+  return answer;
+}
+
+describe("Q8: nothing is ignored in silence", () => {
+  test("a patch that names another id is refused, by every way in", async () => {
+    await client.insert("Item", { id: "same", n: 1 });
+    const error = { code: "READONLY_FIELD", field: "id" };
+    const patch = { id: "other", n: 2 };
+    expect(await client.request("PATCH", "/api/entities/Item/same", patch)).toMatchObject({
+      status: 400,
+      body: { error },
+    });
+    const operation = { op: "update", entity: "Item", id: "same", data: patch };
+    expect((await client.request("POST", "/api/transact", [operation])).body).toMatchObject({
+      results: [{ ok: false, error }],
+    });
+    const change = { entity: "Item", row_id: "same", kind: "update", data: patch };
+    const push = { changes: [change], results: true };
+    expect((await client.request("POST", "/api/sync/push", push)).body["results"]).toMatchObject([
+      { status: "refused", error },
+    ]);
+    expect((await call("changesId")).body["error"]).toMatchObject(error);
+    const own = { id: "same", n: 3 };
+    expect((await client.request("PATCH", "/api/entities/Item/same", own)).status).toBe(200);
+    expect((await client.request("GET", "/api/entities/Item/same")).body["n"]).toBe(3);
+  });
+
+  test("a nested include is refused", async () => {
+    const graph = (include: unknown): Promise<Answer> =>
+      client.request("POST", "/api/query", { Item: { include: { parent: include } } });
+    expect((await graph({})).status).toBe(200);
+    for (const [include, at] of [
+      [{ include: { parent: {} } }, "Item.include.parent.include"],
+      [{ where: { n: 1 } }, "Item.include.parent.where"],
+      [false, "Item.include.parent"],
+    ])
+      expect((await graph(include)).body["error"]).toMatchObject({
+        code: "INVALID_QUERY",
+        field: at,
+      });
+  });
+
+  test("a sum is exact, or refused", async () => {
+    const own = await startServer(app);
+    try {
+      const guest = await TestClient.guest(own.url);
+      const sum = (): Promise<Answer> =>
+        guest.request("POST", "/api/aggregate/Item", { sum: ["n", "f"] });
+      const top = Number.MAX_SAFE_INTEGER;
+      for (const n of [top, 1, -top]) await guest.insert("Item", { n });
+      expect((await sum()).body["rows"]).toEqual([{ sum_n: 1, sum_f: null }]);
+      await guest.insert("Item", { n: top });
+      expect(await sum()).toMatchObject({
+        status: 400,
+        body: { error: { code: "INVALID_QUERY", field: "sum_n" } },
+      });
+      // More than 64 bits.
+      const row = { op: "insert", entity: "Item", data: { n: top } };
+      for (const length of [1000, 30])
+        await guest.request(
+          "POST",
+          "/api/transact",
+          Array.from({ length }, () => row),
+        );
+      expect((await sum()).body["error"]).toMatchObject({ code: "INVALID_QUERY" });
+      await guest.request("POST", "/api/fn/clear", {});
+      for (let row = 0; row < 2; row += 1) await guest.insert("Item", { n: 1, f: 1.7e308 });
+      expect((await sum()).body["error"]).toMatchObject({ code: "INVALID_QUERY" });
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test("a body that is not UTF-8 is refused", async () => {
+    for (const path of ["/api/entities/Item", "/api/webhooks/hookPost"]) {
+      const response = await fetch(server.url + path, {
+        method: "POST",
+        body: new Uint8Array([0x7b, 0x22, 0x6e, 0xe4, 0x22, 0x7d]),
+      });
+      expect([path, response.status, await response.json()]).toMatchObject([
+        path,
+        400,
+        { error: { code: "INVALID_DATA", message: expect.stringContaining("UTF-8") } },
+      ]);
+    }
+    const text = "naïve \u{1F600} \uFFFD";
+    const id = await client.insert("Item", { n: 1, name: text });
+    expect((await client.request("GET", `/api/entities/Item/${id}`)).body["name"]).toBe(text);
+  });
+});
+
+test("U: in dev mode an unknown function is answered with the name that was meant", async () => {
+  const dev = await startServer(app, { PYLON_DEV_MODE: "true" });
+  try {
+    const guest = await TestClient.guest(dev.url);
+    const hint = async (url: string, name: string): Promise<unknown> =>
+      (await new TestClient(url, guest.token).request("POST", `/api/fn/${name}`, {})).body["error"];
+    expect(await hint(dev.url, "throwsOwm")).toMatchObject({ hint: 'Did you mean "throwsOwn"?' });
+    // An internal function is not told of.
+    expect(await hint(dev.url, "innerReadd")).toMatchObject({
+      code: "FN_NOT_FOUND",
+      hint: expect.not.stringContaining("innerRead"),
+    });
+    expect((await call("throwsOwm")).body["error"]).toMatchObject({
+      hint: expect.not.stringContaining("throwsOwn"),
+    });
+  } finally {
+    await dev.stop();
+  }
 });

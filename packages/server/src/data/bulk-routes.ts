@@ -126,7 +126,7 @@ function apply(operation: Operation): (writer: Writer) => Promise<string> {
     const id = operation.id ?? bodyId ?? undefined;
     if (op === "insert") return writer.insert(entity, fields, checkedId(id));
     const found = await (op === "update"
-      ? writer.update(entity, requiredId(op, id), fields)
+      ? writer.update(entity, requiredId(op, id), data)
       : writer.delete(entity, requiredId(op, id)));
     if (!found)
       throw new PylonError("NOT_FOUND", `No ${entity.slice(0, 80)} has the id "${String(id)}".`, {

@@ -8,6 +8,7 @@ import {
   type ParsedFilter,
 } from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
+import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "./caller.ts";
@@ -128,12 +129,14 @@ export class Reads {
       spec,
       (filter) => this.#filter(entity, filter).where,
     );
-    return this.#reader.aggregate({
+    const rows = await this.#reader.aggregate({
       entity: entity.name,
       where: and(where, this.readable(entity)),
       groupBy,
       measures,
     });
+    checkRange(rows, measures, (field) => entity.shape.fields.get(field) === "int");
+    return rows;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
@@ -51,8 +51,14 @@ export function dataRoutes(services: DataServices): Route[] {
       min: 1,
       max: CURSOR_PAGE.max,
     });
+    const after = context.query("after");
+    if (after !== null && !isRowId(after))
+      throw new PylonError("INVALID_QUERY", '"after" is the next_cursor of a page.', {
+        field: "after",
+        hint: "Leave it out for the first page.",
+      });
     const page = await reads(context).paginate(context.param("entity"), {
-      cursor: context.query("after"),
+      cursor: after,
       numItems,
     });
     return json({ data: page.page, next_cursor: page.nextCursor, has_more: !page.isDone });
@@ -87,7 +93,6 @@ export function dataRoutes(services: DataServices): Route[] {
 
   const update = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
-    const patch = takeId(body).data;
     const { result } = await committer.commit(
       write(
         context,
@@ -95,7 +100,7 @@ export function dataRoutes(services: DataServices): Route[] {
         `update ${context.param("entity")}/${context.param("id")}`,
         body,
       ),
-      (writer) => writer.update(context.param("entity"), context.param("id"), patch),
+      (writer) => writer.update(context.param("entity"), context.param("id"), body),
     );
     if (!result) throw notFound(context);
     return json({ updated: true });

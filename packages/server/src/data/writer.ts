@@ -1,7 +1,13 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import { withEmailRules } from "../schema/managed-fields.ts";
-import { checkedId, checkInsert, checkPatch, refuseManaged } from "../schema/row-input.ts";
+import {
+  checkedId,
+  checkInsert,
+  checkPatch,
+  refuseManaged,
+  withoutId,
+} from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
@@ -102,11 +108,13 @@ export class Writer implements Reader {
   }
 
   /**
+   * @param given the patch; it may have the row's own id in it
    * @returns whether the row was there (a row that the caller may not read counts as not there)
    * @throws PylonError as `insert`, and READONLY_FIELD
    */
-  async update(entityName: string, id: string, data: unknown): Promise<boolean> {
+  async update(entityName: string, id: string, given: unknown): Promise<boolean> {
     const entity = this.#model.entity(entityName);
+    const data = withoutId(given, id);
     const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
     checkPatch(entity, data, { admin: trusted });

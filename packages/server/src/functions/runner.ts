@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../data/caller.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
@@ -91,8 +92,21 @@ export class Runner {
       throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This app has no functions.", {
         hint: `Write functions/${name}.ts.`,
       });
-    throw new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, {
-      hint: "A function is named after its file in functions/.",
+    throw this.#notFound(name, ([, { internal }]) => internal !== true);
+  }
+
+  /** In dev mode the caller is told which function was probably meant. */
+  #notFound(
+    name: string,
+    isCallable: (entry: readonly [string, FnDefinition]) => boolean,
+  ): PylonError {
+    const names = [...this.#services.functions()].filter(isCallable).map(([known]) => known);
+    const meant = this.#services.dev ? nearest(name.slice(0, 80), names) : undefined;
+    return new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, {
+      hint:
+        meant === undefined
+          ? "A function is named after its file in functions/."
+          : `Did you mean "${meant}"?`,
     });
   }
 
@@ -226,7 +240,7 @@ export class Runner {
     const runAs = (type: FnDefinition["type"]) => async (name: string, args: unknown) => {
       const definition = this.#services.functions().get(name);
       if (definition === undefined)
-        throw new PylonError("FN_NOT_FOUND", `There is no function "${name}".`);
+        throw this.#notFound(String(name), (entry) => entry[1].type === type);
       if (definition.type !== type)
         throw new PylonError(
           "FN_TYPE_MISMATCH",

@@ -1,11 +1,11 @@
 import { MAX_BODY_BYTES, MAX_JSON_DEPTH, PylonError } from "@pylonsync/protocol";
 
-/** @throws PylonError PAYLOAD_TOO_LARGE */
+/** @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA when it is cut off or not UTF-8 */
 export async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   // A body that says its length holds no more than that; a chunked one says it only at its end.
   if (request.headers.has("content-length") || request.body === null)
-    return request.text().catch(cutOff);
+    return decoded(await request.bytes().catch(cutOff));
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -19,7 +19,20 @@ export async function readText(request: Request): Promise<string> {
     }
     chunks.push(value);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return decoded(Buffer.concat(chunks));
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** @throws PylonError INVALID_DATA: a replacement for what can't be read would be stored as if it had been sent */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new PylonError("INVALID_DATA", "The body is not UTF-8 text.", {
+      hint: "Encode it as UTF-8, whatever charset the Content-Type header names.",
+    });
+  }
 }
 
 function cutOff(): never {

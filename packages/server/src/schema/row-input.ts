@@ -19,6 +19,22 @@ export function checkedId(id: unknown, field = "id"): string | undefined {
 }
 
 /**
+ * Clients send the row that they have, with its id: that is no field of the patch.
+ *
+ * @returns the data without the id
+ * @throws PylonError READONLY_FIELD when it names another row
+ */
+export function withoutId(data: unknown, id: string): unknown {
+  if (typeof data !== "object" || data === null || !Object.hasOwn(data, "id")) return data;
+  const { id: named, ...fields } = data as { readonly id: unknown };
+  if (named === undefined || named === id) return fields;
+  throw new PylonError("READONLY_FIELD", "The id of a row does not change.", {
+    field: "id",
+    hint: "Leave it out, or insert a new row and delete this one.",
+  });
+}
+
+/**
  * Checks the data of an insert.
  *
  * @returns every declared field: its value, its default, or null. An owner field may be null: the

@@ -164,9 +164,11 @@ async function write(writer: Writer, change: ClientChange): Promise<string> {
     await writer.delete(change.entity, change.row_id);
     return change.row_id;
   }
-  const { id: _rowId, ...data } = change.data ?? {};
-  if (change.kind === "insert") return writer.insert(change.entity, data, change.row_id);
-  if (await writer.update(change.entity, change.row_id, data)) return change.row_id;
+  if (change.kind === "insert") {
+    const { id: _rowId, ...data } = change.data ?? {};
+    return writer.insert(change.entity, data, change.row_id);
+  }
+  if (await writer.update(change.entity, change.row_id, change.data ?? {})) return change.row_id;
   throw new PylonError(
     "NOT_FOUND",
     `No ${change.entity} has the id "${change.row_id.slice(0, 80)}".`,

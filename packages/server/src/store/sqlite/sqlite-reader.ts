@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import {
   compileAggregate,
@@ -6,6 +7,7 @@ import {
   compileCount,
   sqlite,
 } from "../sql/index.ts";
+import { outOfRange } from "../number-range.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "./ddl.ts";
@@ -70,13 +72,24 @@ export class SqliteReader implements Reader {
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
-    const rows: Record<string, Value>[] = this.#all(text, params);
+    const rows: Record<string, Value>[] = this.#aggregated(text, params);
     const shape = this.#tables().shapes.get(spec.entity);
     for (const { field, as } of spec.groupBy) {
       if (shape?.fields.get(field) !== "bool") continue;
       for (const row of rows) if (row[as] !== null) row[as] = row[as] !== 0;
     }
     return rows;
+  }
+
+  /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
+  #aggregated(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
+    try {
+      return this.#all(text, params);
+    } catch (error) {
+      throw error instanceof SQLiteError && error.message === "integer overflow"
+        ? outOfRange()
+        : error;
+    }
   }
 
   async test(expr: Expr): Promise<boolean> {
