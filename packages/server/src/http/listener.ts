@@ -82,7 +82,7 @@ class Listener {
       fetch: (request, server) => this.#guard(request, () => this.#answer(request, server)),
       // The runtime's own page shows paths and source code, and to a page it is no answer at all.
       development: false,
-      error: (error) => this.#services.dispatcher.fault(error, null),
+      error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
         maxPayloadLength: maxFrameBytes,
         backpressureLimit: sendBufferBytes + 64 * 1024,
@@ -225,6 +225,16 @@ function noUpgrade(): PylonError {
  */
 function pongSeconds(pingSeconds: number): number {
   return pingSeconds < 8 ? 4 : pingSeconds < 16 ? 8 : 16;
+}
+
+/**
+ * What the runtime could not send after a route had answered: of a file that was deleted in between
+ * the caller is told that it is gone.
+ */
+function bodyFailure(error: Error): Error {
+  return "code" in error && error.code === "ENOENT"
+    ? new PylonError("NOT_FOUND", "The file was deleted while it was asked for.")
+    : error;
 }
 
 function peerOf(request: Request, server: BunServer): Peer {
