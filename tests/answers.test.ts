@@ -765,6 +765,17 @@ describe("Q8: nothing is ignored in silence", () => {
         { error: { code: "INVALID_DATA", message: expect.stringContaining("UTF-8") } },
       ]);
     }
+    for (const [type, head, tail] of [
+      ["application/json", '{"entities":{"Item":[{"n":1,"name":"', '"}]}}'],
+      ["application/x-ndjson", '{"entity":"Item","row":{"n":1,"name":"', '"}}\n'],
+    ] as const) {
+      const response = await fetch(`${server.url}/api/import`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${ADMIN_TOKEN}`, "Content-Type": type },
+        body: Buffer.concat([Buffer.from(head), Buffer.from([0xe4]), Buffer.from(tail)]),
+      });
+      expect(await response.text()).toContain("INVALID_JSON");
+    }
     const text = "naïve \u{1F600} \uFFFD";
     const id = await client.insert("Item", { n: 1, name: text });
     expect((await client.request("GET", `/api/entities/Item/${id}`)).body["name"]).toBe(text);

@@ -59,8 +59,10 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
   });
   const found = new FoundValues(parser);
   let waiting = 0;
+  // The parser would put a replacement in the place of what is not UTF-8.
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const chunk of chunks) {
-    attempt(() => parser.write(chunk));
+    attempt(() => parser.write(decoder.decode(chunk, { stream: true })));
     waiting += chunk.length;
     for (const item of found.take()) {
       waiting = 0;
@@ -69,6 +71,7 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
     refuseLargeRow(waiting);
   }
   attempt(() => {
+    decoder.decode();
     if (!parser.isEnded) parser.end();
   });
   yield* found.take();
@@ -135,13 +138,13 @@ function attempt(parse: () => void): void {
 }
 
 function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
-  const text = new TextDecoder().decode(bytes).trim();
-  if (text === "") return;
   let value: unknown;
   try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim();
+    if (text === "") return;
     value = JSON.parse(text);
   } catch {
-    yield { line, error: new PylonError("INVALID_JSON", "The line is not valid JSON.") };
+    yield { line, error: new PylonError("INVALID_JSON", "The line is not valid JSON in UTF-8.") };
     return;
   }
   if (isObject(value) && typeof value["entity"] === "string" && Object.hasOwn(value, "row"))
