@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { randomOf } from "../support/random.ts";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
@@ -48,6 +51,7 @@ interface PreparedRequest {
  * @param seconds how long
  */
 export async function fuzz(group: Group, seconds: number, seed: number): Promise<FuzzResult> {
+  const files = mkdtempSync(join(tmpdir(), "pylon-fuzz-"));
   const mail = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("{}") });
   const server = await startServer(fuzzApp, {
     PYLON_EMAIL_PROVIDER: "webhook",
@@ -56,12 +60,14 @@ export async function fuzz(group: Group, seconds: number, seed: number): Promise
     PYLON_PUBLIC_URL: "https://api.example.com",
     PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32),
     PYLON_JWT_SECRET: "j".repeat(32),
+    PYLON_FILES_DIR: files,
   });
   try {
     return await new Fuzzer(server, group, seed).run(seconds);
   } finally {
     await server.stop();
     await mail.stop(true);
+    rmSync(files, { recursive: true, force: true });
   }
 }
 

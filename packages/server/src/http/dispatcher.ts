@@ -124,11 +124,15 @@ export class Dispatcher {
       async (address, requestId) => {
         const { authenticator } = this.#options;
         refuseNul(params);
-        const isForeign =
+        // A page of another site may have sent it, with the cookie of whoever looks at that page.
+        const isUnidentified =
           route.isAnonymous === true ||
           (route.takesForeignForms === true && authenticator.isForeign(request));
-        if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
-        const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
+        if (route.path.startsWith(AUTH_PATHS) && !isUnidentified)
+          authenticator.checkOrigin(request);
+        const identity = isUnidentified
+          ? ANONYMOUS_IDENTITY
+          : await authenticator.identify(request);
         const confirm = async (): Promise<void> => {
           if (!isSame(await authenticator.identify(request), identity))
             throw new PylonError(
@@ -143,7 +147,7 @@ export class Dispatcher {
           identity,
           address,
           requestId,
-          isForeign ? undefined : confirm,
+          isUnidentified ? undefined : confirm,
         );
         checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
         return route.handle(context);
