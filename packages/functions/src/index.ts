@@ -16,4 +16,11 @@ export {
   type FnType,
   type TypedFn,
 } from "./definition.ts";
-export { v, type Infer, type InferShape, type Shape, type Validator } from "./validators.ts";
+export {
+  v,
+  type Infer,
+  type InferArgs,
+  type InferShape,
+  type Shape,
+  type Validator,
+} from "./validators.ts";

@@ -6,6 +6,7 @@
 export { bind } from "./bind.ts";
 export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
 export { checkPolicy, type PolicyProblem, type PolicyScope } from "./check-policy.ts";
+export { columnKind } from "./column-kind.ts";
 export { compareValues, sortRows } from "./compare.ts";
 export { normaliseDates } from "./date-literals.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
@@ -15,5 +16,5 @@ export { MAX_LIST_VALUES } from "./limits.ts";
 export { parseFilter, type ParsedFilter } from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
-export { normaliseDatetime } from "./value-kind.ts";
+export { normaliseDatetime, normaliseValue, WANTED } from "./value-kind.ts";
 export { hasExists, nodesOf, pathsOf } from "./walk.ts";

@@ -12,7 +12,7 @@ import {
 import { columnKind } from "./column-kind.ts";
 import { MAX_LIST_VALUES, MAX_NODES } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
-import { comparable, describe, storableText } from "./value-kind.ts";
+import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
 
 /** A filter, understood. */
@@ -105,7 +105,7 @@ class FilterParser {
       });
     }
     const kind = this.#kindOf(key, at);
-    if (typeof value !== "object" || value === null)
+    if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(key, kind, "==", value, at);
     if (Array.isArray(value))
       throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
@@ -155,7 +155,7 @@ class FilterParser {
         return not(this.#membership(field, kind, operand, at));
       case "$exists":
         if (typeof operand !== "boolean")
-          throw new QueryError("INVALID_QUERY", "$exists is true or false.", { field: at });
+          throw new QueryError("INVALID_QUERY", `${at} is true or false.`, { field: at });
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -241,12 +241,7 @@ class FilterParser {
 }
 
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
-  if (kind !== undefined) return comparable(kind, value, at);
-  if (value === null || ["string", "number", "boolean"].includes(typeof value))
-    return value as Scalar;
-  throw new QueryError("INVALID_QUERY", `${at} is compared with ${describe(value)}.`, {
-    field: at,
-  });
+  return kind === undefined ? comparableWithAny(value, at) : comparable(kind, value, at);
 }
 
 function textOf(field: string, kind: FieldKind | undefined, value: unknown, at: string): string {
