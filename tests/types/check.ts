@@ -31,6 +31,18 @@ export async function check(): Promise<void> {
   });
   // @ts-expect-error there is no such entity
   db.useQuery("Nope");
+  const since = new Date();
+  db.useQuery("Task", {
+    where: { title: { $like: "a" }, due: { $gte: since, $lt: "2027-01-01" }, id: { $in: ["x"] } },
+  });
+  // @ts-expect-error a number is not compared with a text
+  db.useQuery("Task", { where: { rank: "1" } });
+  // @ts-expect-error a text is not compared with a number
+  db.useQuery("Task", { where: { $or: [{ title: { $in: [1] } }] } });
+  // @ts-expect-error a date has no part to look for
+  db.useQuery("Task", { where: { due: { $like: "2026" } } });
+  // @ts-expect-error there is no such operator
+  db.useQuery("Task", { where: { rank: { $above: 1 } } });
   // @ts-expect-error there is no such field
   db.useQuery("Task", { where: { colour: "red" } });
   // @ts-expect-error there is no such field in a part of the filter
@@ -41,6 +53,7 @@ export async function check(): Promise<void> {
   same<typeof renamed, boolean>(true);
   await db.insert("Task", least);
   await db.update("Task", "x", { due: null });
+  await db.update("Task", "x", { due: since });
   // @ts-expect-error there is no such function
   await db.fn("nope", {});
   // @ts-expect-error the title is missing

@@ -7,6 +7,7 @@ import type {
 import {
   ANONYMOUS_SESSION,
   PylonClientError,
+  toFilter,
   toResolvedSession,
   type QueryOptions,
   type ResolvedSession,
@@ -89,20 +90,20 @@ export class PylonServerClient {
     );
   }
 
-  /** Rows that the caller may read. @throws PylonClientError, PylonUnreachableError */
+  /**
+   * Rows that the caller may read.
+   *
+   * @throws QueryError for a filter with an undefined value, PylonClientError,
+   *   PylonUnreachableError
+   */
   async queryDb<E extends EntityName>(
     entity: E,
-    { where, orderBy, limit }: QueryOptions = {},
+    options: QueryOptions = {},
   ): Promise<readonly RegisteredEntities[E][]> {
-    const filter = {
-      ...where,
-      ...(orderBy === undefined ? {} : { $order: orderBy }),
-      ...(limit === undefined ? {} : { $limit: limit }),
-    };
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
-      filter,
+      toFilter(options),
     )) as readonly RegisteredEntities[E][];
   }
 

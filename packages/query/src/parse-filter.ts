@@ -40,14 +40,29 @@ const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
 const OPERATORS = [...COMPARISONS.keys(), "$in", "$nin", "$like", "$startsWith", "$exists"];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
+/** How a filter is read. */
+export interface FilterOptions {
+  /**
+   * What a name is that the entity does not have: `refused`, or `null` in every row, as on a client
+   * whose page may be older than the server's schema. Default `refused`.
+   */
+  readonly unknownFields?: "refused" | "null";
+}
+
 /**
  * Parses a filter such as `{done: false, $or: [{title: {$like: "milk"}}, {due: {$lt:
  * "2026-01-01"}}], $order: {due: "asc"}, $limit: 20}`.
  *
- * @param entity checks names and kinds of values; without it (on the client) anything goes
+ * @param entity checks names and kinds of values, and brings values to their normal form; without
+ *   it (on a client whose server does not tell) anything goes
  * @throws QueryError INVALID_QUERY, INVALID_COLUMN, with the place in `field`
  */
-export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter {
+export function parseFilter(
+  filter: unknown,
+  entity?: EntityShape,
+  options: FilterOptions = {},
+): ParsedFilter {
+  const isStrict = options.unknownFields !== "null";
   const entries = new Map(Object.entries(asObject(filter, "")));
   const order = entries.get("$order");
   const limit = wholeNumber(entries.get("$limit"), "$limit");
@@ -55,7 +70,7 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
     throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
-  const where = new FilterParser(entity).conditions(
+  const where = new FilterParser(entity, isStrict).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
     ),
@@ -64,7 +79,7 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
   );
   return {
     where,
-    order: order === undefined ? [] : parseOrder(order, entity),
+    order: order === undefined ? [] : parseOrder(order, isStrict ? entity : undefined),
     limit,
     offset,
     search,
@@ -73,11 +88,13 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
 
 class FilterParser {
   readonly #entity: EntityShape | undefined;
+  readonly #isStrict: boolean;
   #nodes = 0;
   #listed = 0;
 
-  constructor(entity: EntityShape | undefined) {
+  constructor(entity: EntityShape | undefined, isStrict: boolean) {
     this.#entity = entity;
+    this.#isStrict = isStrict;
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
@@ -228,7 +245,8 @@ class FilterParser {
   }
 
   #kindOf(field: string, at: string): FieldKind | undefined {
-    return this.#entity === undefined ? undefined : columnKind(this.#entity, field, at);
+    if (this.#entity === undefined) return undefined;
+    return this.#isStrict ? columnKind(this.#entity, field, at) : this.#entity.fields.get(field);
   }
 
   #count(nodes: number, at: string): void {

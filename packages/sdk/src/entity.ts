@@ -42,6 +42,7 @@ export interface Entity<
 type FieldsOf<E> = E extends Entity<string, infer F> ? F : never;
 type TraitsOf<E, K extends keyof FieldsOf<E>> = FieldsOf<E>[K] extends Field<infer T> ? T : never;
 type ValueOf<T extends FieldTraits> = T["optional"] extends true ? T["value"] | null : T["value"];
+type InputOf<T extends FieldTraits> = T["optional"] extends true ? T["input"] | null : T["input"];
 type MayBeAbsent<T extends FieldTraits> = T["optional"] extends true
   ? true
   : T["hasDefault"] extends true
@@ -60,10 +61,10 @@ export type InsertOf<E> = Flat<
   { readonly id?: string } & {
     readonly [
       K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? never : K
-    ]: ValueOf<TraitsOf<E, K>>;
+    ]: InputOf<TraitsOf<E, K>>;
   } & {
     readonly [K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? K : never]?:
-      | ValueOf<TraitsOf<E, K>>
+      | InputOf<TraitsOf<E, K>>
       | undefined;
   }
 >;
@@ -71,9 +72,42 @@ export type InsertOf<E> = Flat<
 /** What an update takes. */
 export type PatchOf<E> = Flat<{
   readonly [K in keyof FieldsOf<E> as Fixed<TraitsOf<E, K>> extends true ? never : K]?:
-    | ValueOf<TraitsOf<E, K>>
+    | InputOf<TraitsOf<E, K>>
     | undefined;
 }>;
+
+/** What a field of a filter is compared with; null asks for rows without a value. */
+type Condition<I> = I | null | Operators<I>;
+
+interface Operators<I> {
+  readonly $eq?: I | null;
+  readonly $ne?: I | null;
+  readonly $not?: I | null;
+  readonly $gt?: Ordered<I>;
+  readonly $gte?: Ordered<I>;
+  readonly $lt?: Ordered<I>;
+  readonly $lte?: Ordered<I>;
+  readonly $in?: readonly (I | null)[];
+  readonly $nin?: readonly (I | null)[];
+  readonly $like?: Text<I>;
+  readonly $startsWith?: Text<I>;
+  readonly $exists?: boolean;
+}
+type Ordered<I> = boolean extends I ? never : I;
+type Text<I> = Date extends I ? never : string extends I ? string : never;
+
+/**
+ * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What may
+ * be asked of a field follows from its kind. See docs/queries.md.
+ */
+export type FilterOf<E> = {
+  readonly [K in keyof FieldsOf<E>]?: Condition<TraitsOf<E, K>["input"]>;
+} & {
+  readonly id?: Condition<string>;
+  readonly $and?: readonly FilterOf<E>[];
+  readonly $or?: readonly FilterOf<E>[];
+  readonly $not?: FilterOf<E>;
+};
 
 /**
  * Declares an entity: a kind of row.

@@ -3,6 +3,8 @@ import type { CrdtKind, ManifestField, ManifestFieldType } from "./manifest.ts";
 /** What the compiler knows of a field: its value and what a row may leave out. */
 export interface FieldTraits {
   readonly value: unknown;
+  /** What a write and a filter may name for it. */
+  readonly input: unknown;
   readonly optional: boolean;
   readonly hasDefault: boolean;
   readonly readonly: boolean;
@@ -63,16 +65,17 @@ export class Field<T extends FieldTraits = FieldTraits> {
   }
 }
 
-interface Plain<V> extends FieldTraits {
+interface Plain<V, I = V> extends FieldTraits {
   readonly value: V;
+  readonly input: I;
   readonly optional: false;
   readonly hasDefault: false;
   readonly readonly: false;
   readonly owner: false;
 }
 
-function plain<V>(type: ManifestFieldType): () => Field<Plain<V>> {
-  return () => new Field<Plain<V>>({ type, optional: false, unique: false });
+function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
+  return () => new Field<Plain<V, I>>({ type, optional: false, unique: false });
 }
 
 /**
@@ -107,8 +110,8 @@ export const field = {
   bool: plain<boolean>("bool"),
   /** As `bool`. */
   boolean: plain<boolean>("bool"),
-  /** ISO 8601; kept in UTC with milliseconds. */
-  datetime: plain<string>("datetime"),
+  /** ISO 8601, or a `Date` where a page or a function writes it; kept in UTC with milliseconds. */
+  datetime: plain<string, string | Date>("datetime"),
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */
