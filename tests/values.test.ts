@@ -11,6 +11,12 @@ const Invite = entity("Invite", {
   at: field.datetime().optional(),
   n: field.int().optional(),
 });
+const Event = entity("Event", {
+  title: field.string(),
+  madeAt: field.datetime().default("now"),
+  opensAt: field.datetime().default("2026-01-01"),
+  closesAt: field.datetime().default("2026-06-01T02:00:00+02:00"),
+});
 
 /** Calls of `ctx.db` with what a handler should not give them. */
 const READS: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
@@ -39,7 +45,7 @@ type Db = Parameters<Parameters<typeof query>[0]["handler"]>[0]["db"];
 type WriterDb = Parameters<Parameters<typeof mutation>[0]["handler"]>[0]["db"];
 
 const app = appOf(
-  buildManifest({ name: "values", version: "1.0.0", access: "public", entities: [Invite] }),
+  buildManifest({ name: "values", version: "1.0.0", access: "public", entities: [Invite, Event] }),
   {
     read: query({
       args: { which: v.string() },
@@ -113,6 +119,27 @@ test("P4: undefined is never a value to look for", async () => {
     });
   for (const which of ["lookupNull", "getNull"])
     expect((await call("read", { which })).text).toBe("null");
+});
+
+test("Q2: a default is the value that it stands for, in its normal form", async () => {
+  const before = new Date().toISOString();
+  const id = await client.insert("Event", { title: "a" });
+  await client.insert("Event", { id: "old", title: "b", madeAt: "2020-01-01" });
+  const after = new Date().toISOString();
+  const { body } = await client.request("GET", `/api/entities/Event/${id}`);
+  expect(body).toMatchObject({
+    opensAt: "2026-01-01T00:00:00.000Z",
+    closesAt: "2026-06-01T00:00:00.000Z",
+  });
+  const madeAt = String(body["madeAt"]);
+  expect(madeAt >= before && madeAt <= after).toBe(true);
+  const found = async (filter: object): Promise<unknown> =>
+    (await client.request("POST", "/api/query/Event", filter)).body;
+  expect(await found({ madeAt: { $gte: before, $lte: after } })).toMatchObject([{ id }]);
+  expect(await found({ madeAt })).toMatchObject([{ id }]);
+  expect(
+    await found({ opensAt: "2026-01-01T01:00:00+01:00", $order: { madeAt: "asc" } }),
+  ).toMatchObject([{ id: "old" }, { id }]);
 });
 
 test("Q1: a Date in a filter of a function is the moment that it stands for", async () => {

@@ -6,17 +6,18 @@ import type { Entity, Field } from "./schema.ts";
 /**
  * Checks the data of an insert.
  *
+ * @param now milliseconds since 1970: what a default of `now` stands for
  * @returns every declared field: its value, its default, or null. An owner field may be null: the
  *   caller's id is stamped later.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
-export function checkInsert(entity: Entity, data: unknown): Record<string, Value> {
+export function checkInsert(entity: Entity, data: unknown, now: number): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
   const row: Record<string, Value> = {};
   for (const field of entity.fields.values()) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    if (value === undefined) row[field.name] = absent(entity, field);
+    if (value === undefined) row[field.name] = absent(entity, field, now);
     else
       row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
@@ -99,7 +100,8 @@ function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
   }
 }
 
-function absent(entity: Entity, field: Field): Value {
+function absent(entity: Entity, field: Field, now: number): Value {
+  if (field.defaultsToNow) return new Date(now).toISOString();
   if (field.default !== undefined) return field.default;
   if (field.optional || field.owner) return null;
   throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, {

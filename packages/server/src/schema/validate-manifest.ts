@@ -1,4 +1,4 @@
-import { nearest } from "@pylonsync/query";
+import { nearest, normaliseValue, WANTED } from "@pylonsync/query";
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -11,6 +11,7 @@ import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
+import { defaultsToNow } from "./mend-dates.ts";
 import { uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./schema.ts";
 
@@ -228,13 +229,7 @@ function* checkField(
     return;
   }
   const kind = kindOf(field.type);
-  if (field.default !== undefined && !isOfKind(kind, field.default)) {
-    yield errorAt(
-      "FIELD_DEFAULT_INVALID",
-      `The default of ${label} is no ${kind}.`,
-      `${at}.default`,
-    );
-  }
+  yield* checkDefault(field, label, at);
   if (field.owner === true && kind !== "string" && kind !== "id") {
     yield errorAt(
       "FIELD_OWNER_INVALID",
@@ -285,10 +280,20 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
     );
 }
 
-function isOfKind(kind: string, value: string | number | boolean): boolean {
-  if (kind === "int") return Number.isSafeInteger(value);
-  if (kind === "float") return typeof value === "number" && Number.isFinite(value);
-  return typeof value === (kind === "bool" ? "boolean" : "string");
+/** A default is a value like any other of its field. */
+function* checkDefault(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  if (field.default === undefined || field.type === "file" || defaultsToNow(field)) return;
+  const kind = kindOf(field.type);
+  const normal = normaliseValue(kind, field.default);
+  if (normal.ok) return;
+  yield errorAt(
+    "FIELD_DEFAULT_INVALID",
+    `The default of ${label} ${normal.reason}.`,
+    `${at}.default`,
+    kind === "datetime"
+      ? 'Write .default("2026-01-31T12:00:00Z"), or .default("now") for the time of the write.'
+      : `Give .default() ${WANTED[kind]}, or leave it out.`,
+  );
 }
 
 function* checkRelations(
