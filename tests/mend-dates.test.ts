@@ -54,7 +54,10 @@ test("Q2: dates that an older version stored as text are mended when the server 
     ["fine", "2026-02-02T00:00:00.000Z", "someday", null],
   ]);
   const read = async (): Promise<{ tasks: Record<string, string | null>[]; epoch: unknown }> => {
-    const server = await startServer(appOf(manifest), { PYLON_DB_PATH: file, PYLON_IN_MEMORY: "0" });
+    const server = await startServer(appOf(manifest), {
+      PYLON_DB_PATH: file,
+      PYLON_IN_MEMORY: "0",
+    });
     try {
       const list = (await (await fetch(`${server.url}/api/entities/Task`)).json()) as {
         data: Record<string, string | null>[];

@@ -103,5 +103,8 @@ test("P6: a mistake in the declared arguments is said when the file is loaded", 
   expect(declare({ name: v.string })).toThrow("args.name is a function: write v.string()");
   expect(declare({ name: "string" })).toThrow("args.name is not a validator");
   expect(declare(v.string())).toThrow("args is a string");
+  expect(() => (v as unknown as Record<string, () => unknown>)["sting"]?.()).toThrow(
+    "There is no v.sting(). Did you mean v.string()?",
+  );
   expect(declare([])).toThrow("args is an object of validators");
 });

@@ -1,3 +1,5 @@
+import { nearest } from "@pylonsync/query";
+
 /** A validator is data: what the server checks, and what tools can read. */
 export interface Validator<T = unknown, O extends boolean = boolean> {
   readonly type:
@@ -50,13 +52,28 @@ function make<T>(validator: Omit<Validator, "__type">): Required<T> {
   return validator as Required<T>;
 }
 
+/** Says of a validator that does not exist which one was probably meant. */
+function withSuggestions<V extends object>(validators: V): V {
+  return new Proxy(validators, {
+    get(target, name, receiver) {
+      if (typeof name !== "string" || name in target || name === "then" || name === "toJSON")
+        return Reflect.get(target, name, receiver);
+      const known = Object.keys(target);
+      const meant = nearest(name, known);
+      const hint =
+        meant === undefined ? `Known: ${known.join(", ")}.` : `Did you mean v.${meant}()?`;
+      throw new Error(`There is no v.${name}(). ${hint}`);
+    },
+  });
+}
+
 /**
  * The validators of a function's arguments.
  *
  * @example mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async
  *   (ctx, args) => { ... } })
  */
-export const v = {
+export const v = withSuggestions({
   string: () => make<string>({ type: "string" }),
   richtext: () => make<string>({ type: "string" }),
   /** An ISO 8601 date or date and time that exists: 2026-02-30 does not. */
@@ -93,4 +110,4 @@ export const v = {
     ...(inner as Validator<Infer<V>>),
     optional: true,
   }),
-} as const;
+} as const);

@@ -1,10 +1,11 @@
-import type { Field, FieldTraits } from "./field.ts";
+import { field, type Field, type FieldTraits } from "./field.ts";
 import type {
   ManifestEntity,
   ManifestIndex,
   ManifestRelation,
   ManifestSearch,
 } from "./manifest.ts";
+import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
@@ -112,6 +113,8 @@ export type FilterOf<E> = {
 /**
  * Declares an entity: a kind of row.
  *
+ * @throws Error for what is not a field, naming entity, field and remedy
+ *
  * @example
  * const Todo = entity("Todo", { title: field.string(), done: field.bool() }, {
  *   indexes: [{ name: "by_done", fields: ["done"], unique: false }],
@@ -122,15 +125,59 @@ export function entity<const N extends string, F extends Fields>(
   fields: F,
   options: EntityOptions = {},
 ): Entity<N, F> {
-  const { relations, search, crdt } = options;
+  checkParts(name, fields, options);
+  const { indexes = [], relations, search, crdt, ...rest } = options;
   return {
+    ...unknownKeys(rest),
     name,
     fields: Object.entries(fields).map(([fieldName, definition]) =>
-      definition.toManifest(fieldName),
+      checkedField(`${name}.${fieldName}`, fieldName, definition).toManifest(fieldName),
     ),
-    indexes: options.indexes ?? [],
+    indexes,
     ...(relations === undefined ? {} : { relations }),
     ...(search === undefined ? {} : { search: { text: [], facets: [], sortable: [], ...search } }),
     ...(crdt === undefined ? {} : { crdt }),
   };
+}
+
+function checkParts(name: unknown, fields: unknown, options: unknown): void {
+  const example = 'entity("Todo", { title: field.string() })';
+  if (typeof name !== "string")
+    throw new Error(`An entity begins with its name, not ${shown(name)}: ${example}.`);
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields))
+    throw new Error(
+      `The fields of ${name} are ${shown(fields)}, and must be an object: ${example}.`,
+    );
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new Error(
+      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { indexes: [...] }.`,
+    );
+}
+
+/** @throws Error that names entity, field and remedy */
+function checkedField(label: string, name: string, definition: unknown): Field<FieldTraits> {
+  const mistake = mistakeOf(definition);
+  if (mistake !== undefined) {
+    // It keeps the place where the mistake was made.
+    mistake.message = `${label}: ${mistake.message}`;
+    throw mistake;
+  }
+  const isField =
+    typeof definition === "object" &&
+    definition !== null &&
+    "toManifest" in definition &&
+    typeof definition.toManifest === "function";
+  if (isField) return definition as Field<FieldTraits>;
+  const kinds = Object.keys(field);
+  if (typeof definition === "function")
+    throw new Error(`${label} is a function: write ${name}: field.string(), with parentheses.`);
+  if (typeof definition !== "string" || kinds.includes(definition)) {
+    const kind = typeof definition === "string" ? definition : "string";
+    throw new Error(
+      `${label} is ${shown(definition)}, not a field: write ${name}: field.${kind}().`,
+    );
+  }
+  throw new Error(
+    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or another kind. ${suggestion(definition, kinds)}`,
+  );
 }

@@ -11,9 +11,11 @@ import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
+import { labelOf } from "./manifest-label.ts";
 import { defaultsToNow } from "./mend-dates.ts";
 import { uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./schema.ts";
+import { unknownKeys } from "./unknown-keys.ts";
 
 const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
@@ -43,20 +45,24 @@ export function validateManifest(json: unknown): {
   if (json === null) return { manifest: null, diagnostics: [] };
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
-    const diagnostics = shape.issues
-      .map(malformed)
-      .map(({ field, message }) =>
-        errorAt(
-          "MANIFEST_INVALID",
-          `The manifest is malformed: ${message}.`,
-          field === "" ? undefined : field,
-        ),
-      );
-    return { manifest: null, diagnostics };
+    const diagnostics = shape.issues.map((issue) => malformedAt(json, issue));
+    return { manifest: null, diagnostics: [...unknownKeys(json), ...diagnostics] };
   }
   const manifest = shape.output as Manifest;
-  const diagnostics = [...checkManifest(manifest)];
-  return { manifest: diagnostics.length === 0 ? manifest : null, diagnostics };
+  const diagnostics = [...unknownKeys(json), ...checkManifest(manifest)];
+  const isValid = diagnostics.every(({ severity }) => severity !== "error");
+  return { manifest: isValid ? manifest : null, diagnostics };
+}
+
+function malformedAt(json: unknown, issue: v.BaseIssue<unknown>): Diagnostic {
+  const { field, message } = malformed(issue);
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
+  const label = path.length < 2 ? "" : ` (${labelOf(json, path)})`;
+  return errorAt(
+    "MANIFEST_INVALID",
+    `The manifest is malformed: ${message}${label}.`,
+    field === "" ? undefined : field,
+  );
 }
 
 function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
@@ -87,6 +93,14 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
 }
 
 function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
+  if (auth?.session !== undefined && "cookieCache" in auth.session)
+    yield {
+      severity: "warning",
+      code: "MANIFEST_KEY_WITHOUT_EFFECT",
+      message: "auth.session.cookieCache has no effect: sessions are always looked up.",
+      path: "auth.session.cookieCache",
+      hint: "Remove it.",
+    };
   for (const [index, origin] of (auth?.trustedOrigins ?? []).entries()) {
     if (!isOrigin(origin))
       yield errorAt(
