@@ -116,7 +116,7 @@ class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is no part of a filter.`, {
+      throw new QueryError("INVALID_QUERY", `"${key}" is not part of a filter.`, {
         field: at,
         hint: `Known: ${KEYS.join(", ")}.`,
       });
@@ -193,7 +193,7 @@ class FilterParser {
         };
       default: {
         const meant = nearest(operator, OPERATORS);
-        throw new QueryError("INVALID_QUERY", `"${operator}" is no operator.`, {
+        throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
           field: at,
           hint: meant === undefined ? `Known: ${OPERATORS.join(", ")}.` : `Did you mean ${meant}?`,
         });

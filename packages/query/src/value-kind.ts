@@ -8,7 +8,7 @@ const ISO_DATE =
  * The one form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text order is time
  * order.
  *
- * @returns undefined when the text is no ISO 8601 date or date and time of the years 1 to 9999;
+ * @returns undefined when the text is not an ISO 8601 date or date and time of the years 1 to 9999;
  *   without a zone it is UTC
  */
 export function normaliseDatetime(text: string): string | undefined {

@@ -80,7 +80,7 @@ async function loadManifest(
     const instead =
       exported === undefined
         ? "neither exports a manifest nor prints one"
-        : "exports by default what is no manifest";
+        : "exports by default something that is not a manifest";
     diagnostics.push(
       errorAt(
         "APP_NO_MANIFEST",

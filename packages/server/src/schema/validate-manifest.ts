@@ -105,7 +105,7 @@ function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
     if (!isOrigin(origin))
       yield errorAt(
         "TRUSTED_ORIGIN_INVALID",
-        `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`,
+        `"${origin.slice(0, 100)}" is not an origin: it would let nobody in, or the wrong ones.`,
         `auth.trustedOrigins[${index}]`,
         'Use scheme, host and port alone: "https://app.example.com".',
       );
@@ -270,14 +270,14 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
   if (wrong !== undefined)
     yield errorAt(
       "FIELD_FILE_INVALID",
-      `${label} accepts "${wrong}", which is no media type.`,
+      `${label} accepts "${wrong}", which is not a media type.`,
       `${at}.accept`,
       'Write "image/png", or "image/*" for a family.',
     );
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
     yield errorAt(
       "FIELD_FILE_INVALID",
-      `The largest size of ${label} is no whole number of bytes.`,
+      `The largest size of ${label} is not a whole number of bytes.`,
       `${at}.max_bytes`,
     );
   if (field.owner === true)
@@ -446,7 +446,7 @@ function* checkRoutes(manifest: Manifest): Generator<Diagnostic> {
       if (!inputs.has(param))
         yield errorAt(
           "ROUTE_PARAM_NOT_IN_QUERY",
-          `The route "${path}" has :${param}, which is no input of "${query}".`,
+          `The route "${path}" has :${param}, which is not an input of "${query}".`,
           `${at}.path`,
         );
     }
@@ -493,7 +493,7 @@ function* unknownFields(
     if (!known.has(field))
       yield errorAt(
         code,
-        `${what} uses "${field}", which is no field.`,
+        `${what} uses "${field}", which is not a field.`,
         at,
         didYouMean(field, known),
       );
