@@ -13,7 +13,7 @@ import {
   type ResolvedSession,
 } from "@pylonsync/sync";
 import { safePath } from "@pylonsync/react/safe-path";
-import type { Preloaded, User } from "@pylonsync/react";
+import type { EntityQueryOptions, Preloaded, User } from "@pylonsync/react";
 import { cookies, headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { cache } from "react";
@@ -98,12 +98,12 @@ export class PylonServerClient {
    */
   async queryDb<E extends EntityName>(
     entity: E,
-    options: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<readonly RegisteredEntities[E][]> {
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
-      toFilter(options),
+      toFilter(options as QueryOptions),
     )) as readonly RegisteredEntities[E][];
   }
 
@@ -114,10 +114,10 @@ export class PylonServerClient {
    */
   async preloadQuery<E extends EntityName>(
     entity: E,
-    options: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
-    return { entity, options, rows, userId };
+    return { entity, options: options as QueryOptions, rows, userId };
   }
 
   /**
