@@ -1,5 +1,6 @@
 // What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`,
 // never run.
+import type { QueryCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import type { InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
 import type { Task } from "./app.ts";
@@ -62,4 +63,18 @@ export async function check(): Promise<void> {
   await db.insert("Tag", { name: "a", colour: "red" });
   // @ts-expect-error an owner is stamped, not changed
   await db.update("Task", "x", { ownerId: "me" });
+}
+
+export async function checkContext(ctx: QueryCtx): Promise<void> {
+  const tasks = await ctx.db.query("Task", {
+    rank: { $gte: 1 },
+    due: { $lt: new Date() },
+    $order: { rank: "desc" },
+    $limit: 5,
+  });
+  same<(typeof tasks)[number]["rank"], number>(true);
+  // @ts-expect-error a number is not compared with a text
+  await ctx.db.query("Task", { rank: "1" });
+  // @ts-expect-error there is no such field
+  await ctx.db.count("Task", { colour: "red" });
 }
