@@ -7,12 +7,13 @@ import type {
 import {
   ANONYMOUS_SESSION,
   PylonClientError,
+  toFilter,
   toResolvedSession,
   type QueryOptions,
   type ResolvedSession,
 } from "@pylonsync/sync";
 import { safePath } from "@pylonsync/react/safe-path";
-import type { Preloaded, User } from "@pylonsync/react";
+import type { EntityQueryOptions, Preloaded, User } from "@pylonsync/react";
 import { cookies, headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { cache } from "react";
@@ -89,20 +90,20 @@ export class PylonServerClient {
     );
   }
 
-  /** Rows that the caller may read. @throws PylonClientError, PylonUnreachableError */
+  /**
+   * Rows that the caller may read.
+   *
+   * @throws QueryError for a filter with an undefined value, PylonClientError,
+   *   PylonUnreachableError
+   */
   async queryDb<E extends EntityName>(
     entity: E,
-    { where, orderBy, limit }: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<readonly RegisteredEntities[E][]> {
-    const filter = {
-      ...where,
-      ...(orderBy === undefined ? {} : { $order: orderBy }),
-      ...(limit === undefined ? {} : { $limit: limit }),
-    };
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
-      filter,
+      toFilter(options as QueryOptions),
     )) as readonly RegisteredEntities[E][];
   }
 
@@ -113,10 +114,10 @@ export class PylonServerClient {
    */
   async preloadQuery<E extends EntityName>(
     entity: E,
-    options: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
-    return { entity, options, rows, userId };
+    return { entity, options: options as QueryOptions, rows, userId };
   }
 
   /**

@@ -290,6 +290,7 @@ class Server implements PylonServer {
 async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
   const facts = await inspectData(store, manifest);
+  let isMended = false;
   await store.migrate((stored) => {
     const {
       migration,
@@ -297,6 +298,7 @@ async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> 
       waiting,
       stored: next,
     } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, facts);
+    isMended = migration.steps.some(({ kind }) => kind === "mend_dates");
     const [problem] = problems;
     if (problem !== undefined)
       throw new PylonStartError(
@@ -309,6 +311,8 @@ async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> 
     );
     return { migration, manifestJson: JSON.stringify(next) };
   });
+  // Replicas hold what was mended as it was: a new log has them take a snapshot.
+  if (isMended) await store.renewLog();
   return warnings;
 }
 

@@ -108,7 +108,7 @@ export class Connection {
   restore({ head, rows }: KeptReplica): void {
     if (this.#hasReplica) return;
     const { store } = this.#options;
-    store.restore(rows, head.seq);
+    store.restore(rows, head.seq, head.schema);
     this.#epoch = head.epoch;
     this.#replicaFor = head.session;
     this.#isKept = true;
@@ -205,7 +205,7 @@ export class Connection {
       if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
         const snapshot = await pullSnapshot(http);
         if (run !== this.#run) return;
-        store.replaceAll(snapshot.events, snapshot.seq);
+        store.replaceAll(snapshot.events, snapshot.seq, snapshot.schema);
         this.#epoch = snapshot.epoch;
         this.#hasReplica = true;
         this.#replicaFor = resolved;

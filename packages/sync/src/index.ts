@@ -28,6 +28,7 @@ export { HttpClient } from "./http.ts";
 export {
   liveQuery,
   liveRow,
+  toFilter,
   type LiveList,
   type LiveRow,
   type QueryOptions,

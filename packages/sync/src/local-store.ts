@@ -1,5 +1,7 @@
-import type { ChangeEvent, ClientChange, Row } from "@pylonsync/protocol";
+import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
+import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "./emitter.ts";
+import { ReplicaSchema } from "./replica-schema.ts";
 
 const NO_ROWS: ReadonlyMap<string, Row> = new Map();
 
@@ -34,10 +36,24 @@ export class LocalStore {
   readonly #changed = new Emitter<ReadonlySet<string>>();
   readonly #confirmedChanged = new Emitter<readonly RowKey[]>();
   #seq = 0;
+  #schema = ReplicaSchema.UNKNOWN;
 
   /** The change up to which the confirmed rows are known. */
   get cursor(): SyncCursor {
     return { last_seq: this.#seq };
+  }
+
+  /** The kinds of the entities' fields, as the server told them. */
+  get schema(): ReplicaSchemaMessage {
+    return this.#schema.message;
+  }
+
+  /**
+   * The kinds of an entity's fields; undefined where they are not known. The same object comes back
+   * until they change.
+   */
+  shape(entity: string): EntityShape | undefined {
+    return this.#schema.shape(entity);
   }
 
   /** A number that grows whenever the entity's rows may look different. */
@@ -112,17 +128,26 @@ export class LocalStore {
     this.#seq = Math.max(this.#seq, seq);
   }
 
-  /** Replaces all confirmed rows at once, so that nobody sees an empty table in between. */
-  replaceAll(events: readonly ChangeEvent[], seq: number): void {
+  /**
+   * Replaces all confirmed rows at once, so that nobody sees an empty table in between.
+   *
+   * @param schema what the server tells of their fields
+   */
+  replaceAll(events: readonly ChangeEvent[], seq: number, schema?: ReplicaSchemaMessage): void {
     const touched = new Set([...this.#confirmed.keys(), ...events.map(({ entity }) => entity)]);
+    for (const entity of this.#adopt(ReplicaSchema.of(schema))) touched.add(entity);
     this.#confirmed = new Map();
     for (const event of events) this.#applyOne(event);
     this.#seq = seq;
     this.#settle(touched);
   }
 
-  /** Takes rows that were kept. */
-  restore(rows: readonly (RowKey & { readonly row: Row | null })[], seq: number): void {
+  /** Takes rows that were kept, with what was known of their fields. */
+  restore(
+    rows: readonly (RowKey & { readonly row: Row | null })[],
+    seq: number,
+    schema?: ReplicaSchemaMessage,
+  ): void {
     this.replaceAll(
       rows.flatMap(({ entity, id, row }) =>
         row === null
@@ -130,6 +155,7 @@ export class LocalStore {
           : [{ seq, entity, row_id: id, kind: "insert" as const, data: row, timestamp: "" }],
       ),
       seq,
+      schema,
     );
   }
 
@@ -138,6 +164,14 @@ export class LocalStore {
     const touched = new Set([...this.#pending, ...pending].map(({ entity }) => entity));
     this.#pending = pending;
     this.#settle(touched);
+  }
+
+  /** @returns the entities whose lists may look different: of new kinds, and with writes of theirs */
+  #adopt(schema: ReplicaSchema): string[] {
+    if (this.#schema.equals(schema)) return [];
+    const known = [...Object.keys(this.#schema.message), ...Object.keys(schema.message)];
+    this.#schema = schema;
+    return [...known, ...this.#pending.map(({ entity }) => entity)];
   }
 
   #applyOne({ entity, row_id: id, kind, data }: ChangeEvent): void {
@@ -167,13 +201,14 @@ export class LocalStore {
 
   #layOver({ entity, row_id: id, kind, data }: ClientChange): void {
     const below = this.get(entity, id);
+    const fields = this.#schema.normalised(entity, data ?? {});
     let overlay = this.#overlay.get(entity);
     if (overlay === undefined) {
       overlay = new Map();
       this.#overlay.set(entity, overlay);
     }
     if (kind === "delete") overlay.set(id, null);
-    else if (kind === "insert") overlay.set(id, { ...below, ...data, id });
-    else if (below !== null) overlay.set(id, { ...below, ...data, id });
+    else if (kind === "insert") overlay.set(id, { ...below, ...fields, id });
+    else if (below !== null) overlay.set(id, { ...below, ...fields, id });
   }
 }

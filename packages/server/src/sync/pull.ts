@@ -1,5 +1,11 @@
-import { isRowId, PylonError, type ChangeEvent, type PullResponse } from "@pylonsync/protocol";
-import { and, TRUE } from "@pylonsync/query";
+import {
+  isRowId,
+  PylonError,
+  type ChangeEvent,
+  type PullResponse,
+  type ReplicaSchemaMessage,
+} from "@pylonsync/protocol";
+import { and, isFalse, TRUE } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
@@ -82,6 +88,7 @@ export class Puller {
       cursor: { last_seq: seq },
       has_more: position === null && (await this.#store.bounds()).head > seq,
       epoch: bounds.epoch,
+      ...(start === null ? { schema: this.#schemaFor(caller) } : {}),
       ...(position === null ? {} : { next_page: encodePage(position) }),
     };
   }
@@ -138,6 +145,15 @@ export class Puller {
       field: "page",
       hint: "Use next_page of the answer before, or leave it out.",
     });
+  }
+
+  /** An entity that is closed to the caller is not named, nor is a hidden field. */
+  #schemaFor(caller: Caller): ReplicaSchemaMessage {
+    return Object.fromEntries(
+      this.#model.schema.entities
+        .filter(({ name }) => !isFalse(this.#readable(name, caller)))
+        .map(({ name, publicShape }) => [name, Object.fromEntries(publicShape.fields)]),
+    );
   }
 
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {

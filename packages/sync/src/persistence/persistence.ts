@@ -248,7 +248,12 @@ export class Persistence {
   #head(): ReplicaHead | null {
     const { session, store, epoch } = this.#options;
     if (!session.isKnown || session.resolved.userId === null) return null;
-    return { session: session.resolved, epoch: epoch(), seq: store.cursor.last_seq };
+    return {
+      session: session.resolved,
+      epoch: epoch(),
+      seq: store.cursor.last_seq,
+      schema: store.schema,
+    };
   }
 
   #ownerOf({ userId, witness }: PendingMutation): string | null {
