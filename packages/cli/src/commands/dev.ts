@@ -1,4 +1,5 @@
 import {
+  AppNotFoundError,
   compileApp,
   ConfigError,
   createServer,
@@ -132,9 +133,7 @@ class DevSession {
       this.#location.dir,
       this.#settings.config.functionsDir,
       (parts) => {
-        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) =>
-          this.#output.warn(error instanceof Error ? error.message : String(error)),
-        );
+        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
       },
     );
     await this.#enqueue(() => this.#start());
@@ -156,7 +155,7 @@ class DevSession {
     const { app, diagnostics } = compileApp(loaded, { dev: this.#settings.config.dev });
     if (app === null) {
       this.#report(loaded, diagnostics, null);
-      this.#output.say("The app is served once this is mended.");
+      this.#output.say("Fix the errors above; the server starts when the app is valid.");
       return;
     }
     const server = createServer({ app: loaded, ...this.#settings });
@@ -194,6 +193,18 @@ class DevSession {
     await this.#server?.stop();
     this.#server = null;
     await this.#start();
+  }
+
+  /** After a save that could not be handled; the next one is handled again. */
+  #failed(error: unknown): void {
+    const isMissing = error instanceof AppNotFoundError;
+    const diagnostic: Diagnostic = {
+      severity: "error",
+      code: isMissing ? "ENTRY_NOT_FOUND" : "RELOAD_FAILED",
+      message: error instanceof Error ? error.message : String(error),
+    };
+    sayDiagnostics([diagnostic], this.#output);
+    this.#output.json({ code: "DEV_ERROR", rebuild: this.#rebuilds, diagnostics: [diagnostic] });
   }
 
   #report(loaded: LoadedApp, diagnostics: readonly Diagnostic[], server: PylonServer | null): void {
