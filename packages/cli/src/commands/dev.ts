@@ -20,16 +20,13 @@ import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { checkDatabase } from "../check-database.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
+import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
-  port: {
-    type: "string",
-    value: "N",
-    summary: "The port; default PYLON_PORT, and without that 4321.",
-  },
+  ...LISTEN,
   once: { type: "boolean", summary: "Only check the app and write its generated files." },
   entry: ENTRY,
 } as const;
@@ -67,10 +64,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
     PYLON_DRAIN_SECS: "0",
   };
   return {
-    config: loadConfig(
-      options.port === undefined ? env : { ...env, PYLON_PORT: options.port },
-      overrides,
-    ),
+    config: loadConfig(withListenOptions(options, env), overrides),
     env,
   };
 }
@@ -162,8 +156,25 @@ class DevSession {
     await server.start();
     this.#server = server;
     this.#report(loaded, server.diagnostics, server);
-    this.#output.say(
-      `\n  ${server.app.name} is live at ${server.url}\n  ${summaryOf(loaded, server.app)}\n`,
+    this.#sayWhere(server);
+    this.#output.say(`  ${summaryOf(loaded, server.app)}\n`);
+  }
+
+  #sayWhere({ app, url, port }: PylonServer): void {
+    const { host, extraPorts } = this.#settings.config;
+    const ports = extraPorts && port === this.#settings.config.port ? ` to ${port + 3}` : "";
+    this.#output.say(`\n  ${app.name} is live at ${url}, what it has is at ${url}/studio`);
+    if (isLoopback(host)) {
+      this.#output.say(
+        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it to others.`,
+      );
+      return;
+    }
+    const others = networkUrls(host, port).join(", ") || "no network that this machine is in";
+    this.#output.say(`  It listens on ${host}, port ${port}${ports}, so also at ${others}`);
+    this.#output.warn(
+      "warning: In dev mode everyone who reaches this server can act as any user and read the " +
+        "mail that it sends.",
     );
   }
 
@@ -222,6 +233,7 @@ class DevSession {
       name,
       version,
       entry: this.#location.entry,
+      host: this.#settings.config.host,
       port: server.port,
       ...countsOf(loaded, server.app),
       diagnostics,

@@ -121,6 +121,16 @@ test("outside dev mode there is no dev script", async () => {
   expect(await (await get("/__pylon/dev-events"))?.text()).toContain("<title>Hi");
 });
 
+test("U: in dev mode the home page stays at /studio once the app has a page, and links to it", async () => {
+  const { get } = await openPage(true);
+  expect(await (await get("/"))?.text()).toContain("<title>Hi");
+  const html = (await (await get("/studio"))?.text()) ?? "";
+  expect(html).toContain("<title>a in dev mode");
+  expect(html).toContain('href="/"');
+  expect(await get("/studio", { method: "POST" })).toBeNull();
+  expect(await get("/studio/nope")).toBeNull();
+});
+
 test("what is below /auth is the page's own where the app has turned the server's pages off", async () => {
   const off = FILES["app.ts"].replace('name: "a"', 'name: "a", auth: { pages: false }');
   const { get } = await openPage(false, { ...FILES, "app.ts": off });
@@ -248,6 +258,7 @@ describe("an app without a page", () => {
       'href="/health"',
     ])
       expect(html).toContain(shown);
+    expect(await (await get("/studio"))?.text()).toBe(html);
     expect(html).not.toContain("/auth/sign-in");
     expect(await get("/somewhere")).toBeNull();
     expect(await get("/", { method: "POST" })).toBeNull();

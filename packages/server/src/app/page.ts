@@ -5,11 +5,13 @@ import { devReload } from "./dev-reload.ts";
 
 export interface PageOptions {
   /**
-   * What an app without a page of its own shows at its address; null outside dev mode, where that
-   * is nothing.
+   * What the app has, at `/studio`, and at `/` while the app has no page of its own; null outside
+   * dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
 }
+
+const HOME_PATH = "/studio";
 
 /**
  * Answers the app's own web page from its bundle. A path that names no file and nothing of the
@@ -21,13 +23,14 @@ export function createPage(
 ): (request: Request, path: string) => Promise<Response | null> {
   return async (request, path) => {
     const { web, manifest } = app();
+    const isHome = path === HOME_PATH || (path === "/" && web === null);
+    if (home !== null && isHome && isRead(request)) return devHome(app(), home);
     if (
       isBelow(path, ["/api", "/studio"]) ||
       (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))
     )
       return null;
-    if (web === null)
-      return home !== null && path === "/" && isRead(request) ? devHome(app(), home) : null;
+    if (web === null) return null;
     if (!isRead(request))
       throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
         hint: "Possible: GET.",

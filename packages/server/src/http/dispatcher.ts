@@ -68,6 +68,8 @@ interface RequestKind {
   readonly isQuiet?: boolean;
   /** Counts against no limit. */
   readonly isFree?: boolean;
+  /** A page of another site may send it, in dev mode too. */
+  readonly takesForeignForms?: boolean;
 }
 
 /**
@@ -115,7 +117,11 @@ export class Dispatcher {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
     return this.#run(
-      { name: route.path, isQuiet: route.quiet === true },
+      {
+        name: route.path,
+        isQuiet: route.quiet === true,
+        takesForeignForms: route.takesForeignForms === true,
+      },
       request,
       peer,
       async (address, requestId) => {
@@ -210,6 +216,18 @@ export class Dispatcher {
     });
   }
 
+  /**
+   * In dev mode nobody has to sign in, so a web page that the developer visits would be as good as
+   * the developer.
+   *
+   * @throws PylonError ORIGIN_REJECTED
+   */
+  #checkDevOrigin(request: Request): void {
+    if (bearerToken(request.headers) !== null || this.#options.authenticator.isOwnPage(request))
+      return;
+    this.checkOrigin(request);
+  }
+
   addressOf(request: Request, peer: Peer): string {
     const { trustedHops } = this.#options;
     return trustedHops === 0
@@ -244,7 +262,7 @@ export class Dispatcher {
   async #answer(
     { span }: Operation,
     requestId: string,
-    { name, isQuiet = false, isFree = isQuiet }: RequestKind,
+    { name, isQuiet = false, isFree = isQuiet, takesForeignForms = false }: RequestKind,
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
@@ -254,6 +272,7 @@ export class Dispatcher {
     let answer: Answer;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
+      if (this.#options.dev && !takesForeignForms) this.#checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       answer = await handle(address, requestId);
