@@ -292,6 +292,7 @@ export class RunningServer {
     );
     const page = createPage(() => this.#app, {
       home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
+      onBroken: ({ message }) => log.error(message),
     });
     this.#listen = (purpose, port) =>
       listen(

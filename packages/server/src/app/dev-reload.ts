@@ -4,6 +4,8 @@ const EVENTS = "/__pylon/dev-events";
 const SCRIPT = "/__pylon/dev.js";
 const LOOK_MS = 100;
 const PING_EVERY = 150;
+/** The version of a page that was deleted. */
+const NO_PAGE = "none";
 
 /** What makes a page load the dev script. */
 export const DEV_SCRIPT_TAG = `<script src="${SCRIPT}" defer></script>`;
@@ -44,10 +46,9 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
       let told: string | undefined;
       let looks = 0;
       const look = (): void => {
-        const version = current()?.version;
+        const version = current()?.version ?? NO_PAGE;
         looks += 1;
-        if (version !== undefined && version !== told)
-          controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        if (version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
         else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
         told = version;
       };

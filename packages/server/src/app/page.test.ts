@@ -38,6 +38,8 @@ async function load(dir: string, dev: boolean): Promise<CompiledApp> {
 
 interface OpenPage {
   readonly dir: string;
+  /** What the log was told of a broken page. */
+  readonly told: readonly string[];
   readonly reload: () => Promise<void>;
   readonly get: (path: string, options?: RequestInit) => Promise<Response | null>;
 }
@@ -50,9 +52,14 @@ async function openPage(
   dirs.push(dir);
   write(dir, files);
   let app = await load(dir, dev);
-  const page = createPage(() => app, { home: dev ? { hasMailbox: true } : null });
+  const told: string[] = [];
+  const page = createPage(() => app, {
+    home: dev ? { hasMailbox: true } : null,
+    onBroken: ({ message }) => void told.push(message),
+  });
   return {
     dir,
+    told,
     reload: async () => void (app = await load(dir, dev)),
     get: (path, options) => page(new Request(`http://localhost${path}`, options), path),
   };

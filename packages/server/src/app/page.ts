@@ -2,6 +2,10 @@ import { PylonError } from "@pylonsync/protocol";
 import type { CompiledApp } from "./compile-app.ts";
 import { devHome, type DevHomeOptions } from "./dev-home.ts";
 import { devReload } from "./dev-reload.ts";
+import { overlay } from "./overlay.ts";
+import type { WebAsset } from "./web-asset.ts";
+import type { WebBundle } from "./web-bundle.ts";
+import { WebBuildError } from "./web-problem.ts";
 
 export interface PageOptions {
   /**
@@ -9,6 +13,8 @@ export interface PageOptions {
    * dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
+  /** Hears of a page that can't be bundled; in dev mode once for each save. */
+  readonly onBroken: (error: WebBuildError) => void;
 }
 
 const HOME_PATH = "/studio";
@@ -19,8 +25,18 @@ const HOME_PATH = "/studio";
  */
 export function createPage(
   app: () => CompiledApp,
-  { home }: PageOptions,
+  { home, onBroken }: PageOptions,
 ): (request: Request, path: string) => Promise<Response | null> {
+  const reported = new WeakSet<WebBundle>();
+  const broken = (web: WebBundle, error: unknown, request: Request): Response => {
+    if (!(error instanceof WebBuildError)) throw error;
+    if (!web.isDev || !reported.has(web)) onBroken(error);
+    reported.add(web);
+    if (web.isDev && isDocument(request)) return overlay(error);
+    throw new PylonError("INTERNAL", "The page of this app can't be built.", {
+      hint: "The server's log says why.",
+    });
+  };
   return async (request, path) => {
     const { web, manifest } = app();
     const isHome = path === HOME_PATH || (path === "/" && web === null);
@@ -37,9 +53,19 @@ export function createPage(
       });
     const reload = web.isDev ? devReload(path, () => app().web) : null;
     if (reload !== null) return reload;
-    const asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
+    let asset: WebAsset | null;
+    try {
+      asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
+    } catch (error) {
+      return broken(web, error, request);
+    }
     return asset === null ? null : asset.answer(request);
   };
+}
+
+/** Whether a browser shows the answer as a page. */
+function isDocument({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("text/html") === true;
 }
 
 /**

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
 import { WebAsset } from "./web-asset.ts";
+import { WebBuildError, webProblem } from "./web-problem.ts";
 
 /** URL path to file; the page itself is `/`. */
 type WebAssets = ReadonlyMap<string, WebAsset>;
@@ -11,6 +12,9 @@ interface PublicFile {
   readonly version: string;
   readonly asset: WebAsset;
 }
+
+/** By the app's folder: the files of the app that its page was made of, beside those of `web/`. */
+const outside = new Map<string, Set<string>>();
 
 /**
  * The page at `web/index.html` with its scripts and styles, bundled in memory at the first request,
@@ -28,7 +32,11 @@ export class WebBundle {
   private constructor(root: string, dev: boolean) {
     this.#root = root;
     this.isDev = dev;
-    this.version = versionOf([...filesIn(join(root, "web")), ...filesIn(join(root, "public"))]);
+    this.version = versionOf([
+      ...filesIn(join(root, "web")),
+      ...filesIn(join(root, "public")),
+      ...(outside.get(root) ?? []),
+    ]);
   }
 
   /** @returns null when the app has no page */
@@ -36,15 +44,21 @@ export class WebBundle {
     return existsSync(join(root, "web", "index.html")) ? new WebBundle(root, options.dev) : null;
   }
 
-  /** What was bundled. @throws Error naming what the bundler found */
+  /** What was bundled. @throws WebBuildError */
   assets(): Promise<WebAssets> {
-    return (this.#assets ??= this.#build());
+    if (this.#assets === undefined) {
+      const built = this.#build();
+      this.#assets = built;
+      // A package that was missing may have been installed, which no save tells of.
+      if (this.isDev) built.catch(() => (this.#assets = undefined));
+    }
+    return this.#assets;
   }
 
   /**
    * The file of the page at this path, as it is now; null when there is none.
    *
-   * @throws Error naming what the bundler found
+   * @throws WebBuildError
    */
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
@@ -86,11 +100,15 @@ export class WebBundle {
       sourcemap: this.isDev ? "inline" : "none",
       publicPath: "/",
       define: { "process.env.NODE_ENV": JSON.stringify(this.isDev ? "development" : "production") },
-      plugins: [ownCopies(this.#root)],
+      plugins: [ownCopies(this.#root), ...(this.isDev ? [noteOutside(this.#root)] : [])],
       throw: false,
     });
     if (!result.success)
-      throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
+      throw new WebBuildError(
+        result.logs
+          .filter(({ level }) => level === "error")
+          .map((log) => webProblem(log, this.#root)),
+      );
     const assets = new Map<string, WebAsset>();
     for (const output of result.outputs) {
       const path = output.path.replace(/^\.?\/?/, "/");
@@ -134,6 +152,22 @@ function versionOf(files: readonly string[]): string {
   return Bun.hash(
     files.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`).join("\n"),
   ).toString(36);
+}
+
+/** Notes what a page imports from the rest of the app: it is another page when that is saved. */
+function noteOutside(root: string): Bun.BunPlugin {
+  const files = new Set<string>();
+  outside.set(root, files);
+  return {
+    name: "pylon-files-outside-of-web",
+    setup(build) {
+      build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) => {
+        const isOwn = path.startsWith(root + sep) && !path.includes(`${sep}node_modules${sep}`);
+        if (isOwn && !path.startsWith(join(root, "web") + sep)) files.add(path);
+        return undefined;
+      });
+    },
+  };
 }
 
 /** Packages that the app has not installed come from where the server has them. */
