@@ -69,8 +69,9 @@ export function pageHtml(
 </html>`;
 }
 
+/** Not of the type `email`: browsers refuse letters outside of ASCII in front of the `@` there. */
 function email(): string {
-  return `<label>E-mail<input type="email" name="email" autocomplete="username" required maxlength="254"></label>`;
+  return `<label>E-mail<input type="text" inputmode="email" autocapitalize="none" spellcheck="false" name="email" autocomplete="username" required maxlength="254"></label>`;
 }
 
 function password(autocomplete: "current-password" | "new-password"): string {
