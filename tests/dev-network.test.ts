@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
-import { noteApp, PylonProcess, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
+import {
+  noteApp,
+  pylon,
+  PylonProcess,
+  TempFolder,
+} from "../packages/cli/src/testing/pylon-process.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 import { freePorts } from "./support/servers/free-port.ts";
 
@@ -29,6 +34,29 @@ test.each([
   }
   await dev.end();
   expect((await dev.stderr).includes("everyone who reaches this server")).toBe(isOpen);
+});
+
+test.each([
+  [1, "WebSockets"],
+  [2, "event streams"],
+  [3, "shards"],
+])("U: port +%i, which nobody named, is said to be for %s", async (offset, purpose) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  const port = await freePorts(4);
+  using _taken = Bun.serve({
+    port: port + offset,
+    hostname: "127.0.0.1",
+    fetch: () => new Response(),
+  });
+  const { exitCode, stderr } = await pylon(["dev", "--port", String(port)], folder.path);
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      `Port ${port + offset} is in use: it is the port ${port} + ${offset}, for ${purpose}`,
+    ),
+  ]);
+  expect(stderr).toContain("PYLON_SINGLE_PORT=1");
 });
 
 describe("S3: a page that the developer visits", () => {

@@ -54,8 +54,9 @@ interface Settings {
 
 /** @throws ConfigError */
 function readSettings({ options, output, env: own }: Context, { dir }: AppLocation): Settings {
-  const { env, files } = withEnvFiles(dir, own);
+  const { env, files, warnings } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
+  for (const warning of warnings) output.warn(`warning: ${warning}`);
   // Nobody waits for an answer of a server that its developer stops.
   const overrides = {
     PYLON_DEV_MODE: "1",
