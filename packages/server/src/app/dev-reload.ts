@@ -7,17 +7,22 @@ const PING_EVERY = 150;
 /** The version of a page that was deleted. */
 const NO_PAGE = "none";
 
-/** What makes a page load the dev script. */
-export const DEV_SCRIPT_TAG = `<script src="${SCRIPT}" defer></script>`;
+/**
+ * What makes a page load the dev script.
+ *
+ * @param version the bundle that the page is of
+ */
+export function devScriptTag({ version }: WebBundle): string {
+  return `<script src="${SCRIPT}" data-version="${version}" defer></script>`;
+}
 
 /**
- * The page reloads when it is told another version than its first; a server that came back tells it
- * too.
+ * The page reloads when it is told another version than its own, which may be there before the page
+ * has loaded this; a server that came back tells it too.
  */
-const SOURCE = `let first;
+const SOURCE = `const { version } = document.currentScript.dataset;
 new EventSource("${EVENTS}").onmessage = ({ data }) => {
-  first ??= data;
-  if (data !== first) location.reload();
+  if (data !== version) location.reload();
 };
 `;
 

@@ -1,13 +1,14 @@
 import { escapeHtml } from "../mail/escape-html.ts";
-import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
+import { devScriptTag } from "./dev-reload.ts";
+import type { WebBundle } from "./web-bundle.ts";
 import { placeText, type FrameLine, type WebBuildError, type WebProblem } from "./web-problem.ts";
 
 /**
  * In dev mode: what a browser shows in place of a page that can't be bundled. It reloads by itself
  * once a file of the page is saved.
  */
-export function overlay({ problems }: WebBuildError): Response {
-  return new Response(htmlOf(problems), {
+export function overlay(web: WebBundle, { problems }: WebBuildError): Response {
+  return new Response(htmlOf(problems, devScriptTag(web)), {
     status: 500,
     headers: {
       "Content-Type": "text/html; charset=utf-8",
@@ -19,9 +20,9 @@ export function overlay({ problems }: WebBuildError): Response {
   });
 }
 
-function htmlOf(problems: readonly WebProblem[]): string {
+function htmlOf(problems: readonly WebProblem[], script: string): string {
   const count = problems.length === 1 ? "1 error" : `${problems.length} errors`;
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${count} in web/</title><style>${STYLE}</style>${DEV_SCRIPT_TAG}</head>
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${count} in web/</title><style>${STYLE}</style>${script}</head>
 <body><main><h1><b>${count}</b> in <code>web/</code></h1>
 ${problems.map(problemOf).join("\n")}
 <p class=hint>Save the fix, and the page comes back by itself. Shown in dev mode only.</p>

@@ -3,6 +3,7 @@ import type { CompiledApp } from "./compile-app.ts";
 import { devHome, type DevHomeOptions } from "./dev-home.ts";
 import { devReload } from "./dev-reload.ts";
 import { overlay } from "./overlay.ts";
+import { decodedPath, isWellKnown } from "./public-files.ts";
 import type { WebAsset } from "./web-asset.ts";
 import type { WebBundle } from "./web-bundle.ts";
 import { WebBuildError } from "./web-problem.ts";
@@ -32,7 +33,7 @@ export function createPage(
     if (!(error instanceof WebBuildError)) throw error;
     if (!web.isDev || !reported.has(web)) onBroken(error);
     reported.add(web);
-    if (web.isDev && isDocument(request)) return overlay(error);
+    if (web.isDev && isDocument(request)) return overlay(web, error);
     throw new PylonError("INTERNAL", "The page of this app can't be built.", {
       hint: "The server's log says why.",
     });
@@ -81,5 +82,5 @@ function isRead({ method }: Request): boolean {
 }
 
 function isFile(path: string): boolean {
-  return /\.[a-z0-9]+$/i.test(path);
+  return isWellKnown(path) || /\.[a-z0-9]+$/i.test(decodedPath(path));
 }

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, relative, sep } from "node:path";
-import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, join, sep } from "node:path";
+import { devScriptTag } from "./dev-reload.ts";
+import { decodedPath, publicFiles, realPathInside } from "./public-files.ts";
 import { WebAsset } from "./web-asset.ts";
 import { WebBuildError, webProblem } from "./web-problem.ts";
 
@@ -34,7 +35,7 @@ export class WebBundle {
     this.isDev = dev;
     this.version = versionOf([
       ...filesIn(join(root, "web")),
-      ...filesIn(join(root, "public")),
+      ...publicFiles(join(root, "public")).values(),
       ...(outside.get(root) ?? []),
     ]);
   }
@@ -63,27 +64,27 @@ export class WebBundle {
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
     if (built !== undefined) return built;
-    const file = (this.#publicPaths ??= this.#findPublic()).get(path);
+    // Which files there are is seen once; what is in them may change.
+    this.#publicPaths ??= publicFiles(this.#publicFolder);
+    const file = this.#publicPaths.get(decodedPath(path));
     return file === undefined ? null : this.#publicAsset(file);
   }
 
-  /** URL path to file. Which there are is seen once; what is in them may change. */
-  #findPublic(): ReadonlyMap<string, string> {
-    const folder = join(this.#root, "public");
-    return new Map(
-      filesIn(folder).map((file) => [`/${relative(folder, file).replaceAll(sep, "/")}`, file]),
-    );
+  get #publicFolder(): string {
+    return join(this.#root, "public");
   }
 
   #publicAsset(file: string): WebAsset | null {
     const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat === undefined) return null;
+    if (stat?.isFile() !== true) return null;
+    // It may have become a link since.
+    if (realPathInside(file, realpathSync(this.#publicFolder)) === null) return null;
     const version = Bun.hash(`${stat.size} ${stat.mtimeMs}`).toString(36);
     const known = this.#public.get(file);
     if (known?.version === version) return known.asset;
     const body = Bun.file(file);
     const asset = new WebAsset(body, {
-      type: body.type,
+      type: typeOf(file, body),
       immutable: false,
       version,
       compresses: !this.isDev,
@@ -115,7 +116,7 @@ export class WebBundle {
       const isPage = path.endsWith(".html");
       const bytes =
         isPage && this.isDev
-          ? withDevScript(await output.text())
+          ? withScript(await output.text(), devScriptTag(this))
           : new Uint8Array(await output.arrayBuffer());
       const version = Bun.hash(bytes).toString(36);
       assets.set(
@@ -132,10 +133,19 @@ export class WebBundle {
   }
 }
 
-function withDevScript(html: string): string {
+/** What has no ending is text, as the challenges of certificate authorities are, or JSON for Apple. */
+function typeOf(file: string, { type }: Blob): string {
+  const name = basename(file);
+  if (name === "apple-app-site-association") return "application/json";
+  return name.includes(".") || !file.includes(`${sep}.well-known${sep}`)
+    ? type
+    : "text/plain;charset=utf-8";
+}
+
+function withScript(html: string, tag: string): string {
   return html.includes("</head>")
-    ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`)
-    : `${html}${DEV_SCRIPT_TAG}`;
+    ? html.replace("</head>", () => `${tag}</head>`)
+    : `${html}${tag}`;
 }
 
 /** The files below a folder; hidden ones and packages are left out. */
