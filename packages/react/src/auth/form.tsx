@@ -99,6 +99,9 @@ export interface FieldProps {
   readonly isEmail?: boolean;
   readonly autoComplete: string;
   readonly minLength?: number;
+  /** What the text must be, whole, and how that is said to people. */
+  readonly pattern?: string;
+  readonly title?: string;
   readonly defaultValue?: string;
   readonly onValue?: (value: string) => void;
   readonly isOptional?: boolean;

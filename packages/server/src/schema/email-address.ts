@@ -1,5 +1,3 @@
-import { domainToASCII } from "node:url";
-
 /** RFC 5321 and 3696: in octets. */
 const MAX_BYTES = 254;
 const MAX_LOCAL_BYTES = 64;
@@ -36,12 +34,22 @@ export function parseEmail(text: string): string | null {
   const at = email.lastIndexOf("@");
   const local = email.slice(0, Math.max(at, 0));
   const isAddress =
-    Buffer.byteLength(email) <= MAX_BYTES &&
-    Buffer.byteLength(local) <= MAX_LOCAL_BYTES &&
+    bytesOf(email) <= MAX_BYTES &&
+    bytesOf(local) <= MAX_LOCAL_BYTES &&
     LOCAL.test(local) &&
     DOMAIN.test(email.slice(at + 1)) &&
     !hasAsciiLookalike(text.slice(0, text.lastIndexOf("@")));
   return isAddress ? email : null;
+}
+
+/** As browsers and mail services do it (UTS 46); empty where it is not a domain. */
+function domainToASCII(domain: string): string {
+  const url = `http://${domain}`;
+  return URL.canParse(url) ? new URL(url).hostname : "";
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /**
@@ -49,8 +57,10 @@ export function parseEmail(text: string): string | null {
  * becomes a `k`: whoever has that mailbox is not the one with the plain letter.
  */
 function hasAsciiLookalike(local: string): boolean {
-  return [...local].some(
-    (letter) =>
-      letter > "\x7f" && [...letter.normalize("NFC").toLowerCase()].some((char) => char <= "\x7f"),
-  );
+  const others = local.replaceAll(/[\0-\x7f]/g, "");
+  return Array.from(others).some((letter) => /[\0-\x7f]/.test(normalLetter(letter)));
+}
+
+function normalLetter(letter: string): string {
+  return letter.normalize("NFC").toLowerCase();
 }
