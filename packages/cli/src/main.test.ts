@@ -154,7 +154,15 @@ test("U: init . makes the app in an empty folder, also in one with a repository"
   const made = await pylon(["init", ".", "--json"], dir);
   expect(made).toMatchObject({ exitCode: 0, stderr: "" });
   expect(readdirSync(dir).toSorted()).toEqual(
-    [".git", ".gitignore", "app.ts", "functions", "package.json", "tsconfig.json"].toSorted(),
+    [
+      ".git",
+      ".gitignore",
+      "app.ts",
+      "env.d.ts",
+      "functions",
+      "package.json",
+      "tsconfig.json",
+    ].toSorted(),
   );
   expect(readFileSync(join(dir, "app.ts"), "utf8")).toContain('name: "shop"');
   expect((await pylon(["dev", "--once"], dir)).exitCode).toBe(0);
