@@ -34,7 +34,8 @@ async function startAndEnd(cwd: string, args: readonly string[], port: number): 
   npm.kill("SIGTERM");
   await npm.exited;
   await until(async () => !(await isUp(port)), 10_000);
-  rmSync(data, { recursive: true });
+  // The server may be about to close its files yet.
+  rmSync(data, { recursive: true, force: true, maxRetries: 10 });
 }
 
 test("U: npm start of the repository ends the server on SIGTERM", async () => {

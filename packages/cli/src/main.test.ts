@@ -40,8 +40,6 @@ test.each(["dev", "start"])("U: %s says what is wrong with --port and --host", a
   for (const [flags, message] of [
     [["--port", "abc"], '--port is "abc"'],
     [["--port", "70000"], '--port is "70000"'],
-    [["--port=-1"], '--port is "-1"'],
-    [["--port", ""], '--port is ""'],
     [["--host", ""], "--host is empty"],
   ] as const) {
     const { exitCode, stderr } = await pylon([command, ...flags], folder.path);
@@ -96,7 +94,7 @@ test("every command says what it takes, and refuses what it does not", async () 
     });
   }
   expect((await pylon(["start", "--once"], folder.path)).stderr).toContain("has no --once");
-}, 60_000);
+}, 240_000);
 
 test("an unknown command is a usage error that names the nearest one", async () => {
   using folder = new TempFolder();
