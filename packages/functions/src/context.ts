@@ -61,11 +61,15 @@ export interface DbReader {
   ): Promise<RegisteredEntities[E] | null>;
   query<E extends EntityName>(entity: E, filter?: FilterOn<E>): Promise<RegisteredEntities[E][]>;
   count<E extends EntityName>(entity: E, filter?: FilterOn<E>): Promise<number>;
+  /**
+   * One object for each group, or one for all rows: `count`, `sum_field`, `avg_field`, `min_field`,
+   * `max_field`, `countDistinct_field`, and each grouped field under its own name.
+   */
   aggregate<E extends EntityName>(
     entity: E,
     spec: AggregateSpec,
   ): Promise<Record<string, string | number | boolean | null>[]>;
-  /** Rows after `cursor`, by id; `numItems` from 1 to 1000. */
+  /** Rows after `cursor`, by id; `numItems` from 1 to 1000, by default 100. */
   paginate<E extends EntityName>(
     entity: E,
     options?: { readonly cursor?: string | null; readonly numItems?: number },

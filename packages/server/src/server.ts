@@ -95,6 +95,9 @@ export function createServer(options: ServerOptions): PylonServer {
   return new Server(options);
 }
 
+/** The addresses that are this machine's own, and those that stand for all of them. */
+const LOCALHOST = /^(localhost|127(\.\d{1,3}){3}|0\.0\.0\.0|::1?)$/;
+
 class Server implements PylonServer {
   readonly #options: ServerOptions;
   readonly #log: Log;
@@ -127,7 +130,9 @@ class Server implements PylonServer {
     return this.#running?.port ?? this.#options.config.port;
   }
   get url(): string {
-    return `http://localhost:${this.port}`;
+    const { host } = this.#options.config;
+    const name = LOCALHOST.test(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
+    return `http://${name}:${this.port}`;
   }
 
   async start(): Promise<void> {

@@ -81,6 +81,40 @@ export async function deleteAccount(
   sync.setToken(null);
 }
 
+/** What the user can prove themselves with. */
+export interface AccountProofs {
+  readonly hasPassword: boolean;
+  readonly hasPasskey: boolean;
+  /** Whether a code can be sent by mail. */
+  readonly hasEmailCode: boolean;
+  /** Accounts elsewhere, by the names of their providers. */
+  readonly providers: readonly string[];
+  /** Whether the sign-in is of the last ten minutes. */
+  readonly isFresh: boolean;
+}
+
+const ProofsSchema = v.object({
+  has_password: v.boolean(),
+  has_passkey: v.boolean(),
+  has_email_code: v.boolean(),
+  providers: v.array(v.string()),
+  is_fresh: v.boolean(),
+});
+
+/** What `deleteAccount` can be proved with. @throws PylonClientError */
+export async function getAccountProofs({
+  sync = getEngine(),
+}: AuthCallOptions = {}): Promise<AccountProofs> {
+  const found = v.parse(ProofsSchema, await sync.request("GET", "/api/auth/account"));
+  return {
+    hasPassword: found.has_password,
+    hasPasskey: found.has_passkey,
+    hasEmailCode: found.has_email_code,
+    providers: found.providers,
+    isFresh: found.is_fresh,
+  };
+}
+
 const EnrolledSchema = v.object({ secret: v.string(), otpauth_url: v.string() });
 const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
 

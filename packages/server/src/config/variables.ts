@@ -160,7 +160,7 @@ const GIB = 1024 * MIB;
 export const VARIABLES = {
   PYLON_DEV_MODE: variable({
     wants: "1 or 0",
-    doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.",
+    doc: "Development mode: it listens on this machine alone, pages of this machine may call at any port, limits are generous, entities without a policy are open. `pylon dev` sets it.",
     fallback: false,
     parse: flag,
   }),
@@ -172,8 +172,9 @@ export const VARIABLES = {
   }),
   PYLON_HOST: variable({
     wants: "an address",
-    doc: "The address to listen on.",
+    doc: "The address to listen on, at every port. Dev mode is open to everyone who reaches it; in a container it needs `0.0.0.0`.",
     fallback: "0.0.0.0",
+    devFallback: "127.0.0.1",
     parse: text,
   }),
   PYLON_PORT: variable({
@@ -228,7 +229,7 @@ export const VARIABLES = {
   }),
   PYLON_CORS_ORIGIN: variable<string[] | undefined>({
     wants: "origins such as https://app.example.com, separated by commas",
-    doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may. `*` only in dev mode, where it is the default.",
+    doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may; in dev mode also pages of this machine at any port, such as a front-end dev server's. `*` only in dev mode.",
     fallback: undefined,
     parse: origins,
   }),

@@ -69,6 +69,8 @@ interface RequestKind {
   readonly isQuiet?: boolean;
   /** Counts against no limit. */
   readonly isFree?: boolean;
+  /** A page of another site may send it, in dev mode too. */
+  readonly takesForeignForms?: boolean;
 }
 
 /**
@@ -118,7 +120,11 @@ export class Dispatcher {
     if (route === undefined || (isHead && route.isAnonymous === true))
       return this.#withoutRoute(routes, request, peer);
     return this.#run(
-      { name: route.path, isQuiet: route.quiet === true },
+      {
+        name: route.path,
+        isQuiet: route.quiet === true,
+        takesForeignForms: route.takesForeignForms === true,
+      },
       request,
       peer,
       async (address, requestId) => {
@@ -219,6 +225,18 @@ export class Dispatcher {
     });
   }
 
+  /**
+   * In dev mode nobody has to sign in, so a web page that the developer visits would be as good as
+   * the developer.
+   *
+   * @throws PylonError ORIGIN_REJECTED
+   */
+  #checkDevOrigin(request: Request): void {
+    if (bearerToken(request.headers) !== null || this.#options.authenticator.isOwnPage(request))
+      return;
+    this.checkOrigin(request);
+  }
+
   addressOf(request: Request, peer: Peer): string {
     const { trustedHops } = this.#options;
     return trustedHops === 0
@@ -253,7 +271,7 @@ export class Dispatcher {
   async #answer(
     { span }: Operation,
     requestId: string,
-    { name, isQuiet = false, isFree = isQuiet }: RequestKind,
+    { name, isQuiet = false, isFree = isQuiet, takesForeignForms = false }: RequestKind,
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
@@ -263,6 +281,7 @@ export class Dispatcher {
     let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
+      if (this.#options.dev && !takesForeignForms) this.#checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       response = this.#toResponse(await handle(address, requestId), request, requestId, name);
