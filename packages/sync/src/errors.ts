@@ -1,11 +1,15 @@
-import { ErrorBodySchema, type ErrorBody } from "@pylonsync/protocol";
-import * as v from "valibot";
+import type { ErrorBody } from "@pylonsync/protocol";
+import { errorOf } from "./answer.ts";
 
 /**
  * The codes that no server answers: the client itself says what has become of a call or a write.
  */
 export const CLIENT_ERROR_CODES = [
   "UNREACHABLE",
+  "TIMED_OUT",
+  "UNEXPECTED_ANSWER",
+  "UNSENDABLE",
+  "NOT_KEPT",
   "STREAM_ENDED",
   "SESSION_CHANGED",
   "REFUSED",
@@ -48,13 +52,13 @@ export class PylonClientError extends Error {
     return error;
   }
 
+  /**
+   * Reads an answer that is not 2xx. Only what is in Pylon's error form is an error of the server;
+   * everything else is `UNEXPECTED_ANSWER`, of a proxy for example, and says nothing about the
+   * request or the session.
+   */
   static async from(response: Response): Promise<PylonClientError> {
-    const parsed = v.safeParse(ErrorBodySchema, await response.json().catch(() => null));
-    const fallback = {
-      code: `HTTP_${response.status}`,
-      message: `The server answered ${response.status}.`,
-    };
-    return new PylonClientError(response.status, parsed.success ? parsed.output.error : fallback);
+    return errorOf(response, await response.text().catch(() => ""));
   }
 }
 

@@ -1,5 +1,5 @@
 import { PullResponseSchema, type ChangeEvent, type PullResponse } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { parseAnswer } from "./answer.ts";
 import type { HttpClient } from "./http.ts";
 
 const PAGE = 1000;
@@ -46,7 +46,7 @@ export async function pullSince(
 }
 
 async function pull(http: HttpClient, query: URLSearchParams): Promise<PullResponse> {
-  return v.parse(
+  return parseAnswer(
     PullResponseSchema,
     await http.request("GET", `/api/sync/pull?${query.toString()}`),
   );
