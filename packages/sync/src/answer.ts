@@ -1,6 +1,6 @@
 import { ErrorBodySchema } from "@pylonsync/protocol";
 import * as v from "valibot";
-import { PylonClientError, type ClientErrorCode } from "./errors.ts";
+import { PylonClientError } from "./errors.ts";
 
 /** What tells where an answer came from. */
 type Head = Pick<Response, "ok" | "status" | "headers" | "redirected">;
@@ -98,20 +98,14 @@ export function verdictOf(error: unknown): Verdict {
 
 /** Whether the request may not have come to the server, or the answer was not the server's. */
 export function isUnreachable(error: unknown): boolean {
-  return hasCode(error, "UNREACHABLE") || hasCode(error, "UNEXPECTED_ANSWER") || isTimeout(error);
+  return error instanceof PylonClientError && error.status === 0;
 }
 
 export function isTimeout(error: unknown): boolean {
-  return hasCode(error, "TIMED_OUT");
+  return error instanceof PylonClientError && error.code === "TIMED_OUT";
 }
 
 /** Whether less might get through, though it may have been a proxy that said so. */
 export function isTooLarge(error: unknown): boolean {
-  return (
-    error instanceof PylonClientError && (error.status === 413 || error.body["http_status"] === 413)
-  );
-}
-
-function hasCode(error: unknown, code: ClientErrorCode): boolean {
-  return error instanceof PylonClientError && error.code === code;
+  return error instanceof PylonClientError && (error.body["http_status"] ?? error.status) === 413;
 }

@@ -470,11 +470,9 @@ export class SyncEngine {
     return new Promise((resolve, reject) => {
       const error = new MutationError(change, {
         code: "NOT_KEPT",
-        message:
-          "This browser could not store the change, and the server has not answered yet. " +
-          "Keep the page open until it is sent.",
+        message: "The change could not be stored here. Keep the page open until it is sent.",
       });
-      const cancel = this.platform.after(ANSWER_MS, () => reject(error));
+      const cancel = this.platform.after(this.connected ? ANSWER_MS : 0, () => reject(error));
       this.mutations.settled(id).then(resolve, reject).finally(cancel);
     });
   }

@@ -1,4 +1,3 @@
-import { createParser } from "eventsource-parser";
 import * as v from "valibot";
 import { Backoff } from "./backoff.ts";
 import { isTimeout, isUnreachable, parseAnswer } from "./answer.ts";
@@ -58,12 +57,15 @@ export async function* streamFunction(
 ): AsyncGenerator<string, unknown> {
   const path = `/api/fn/${encodeURIComponent(name)}`;
   const response = await http.open("POST", path, toPlain(args), { timeoutMs: FUNCTION_MS });
+  // Few pages read a stream: the parser is loaded by those that do.
+  const { createParser } = await import("eventsource-parser");
   const events: { event: string | undefined; data: string }[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => events.push({ event, data }) });
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
   for (;;) {
-    const chunk = await reader?.read().catch(() => undefined);
+    const reading = reader === undefined ? undefined : http.inTime(FUNCTION_MS, reader.read());
+    const chunk = await reading?.catch(() => undefined);
     if (chunk === undefined || chunk.done)
       throw PylonClientError.ofClient("STREAM_ENDED", "The stream ended before its result.");
     parser.feed(decoder.decode(chunk.value, { stream: true }));

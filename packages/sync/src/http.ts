@@ -44,41 +44,52 @@ export class HttpClient {
    * @throws PylonClientError when the server refuses; with the code `UNREACHABLE`, `TIMED_OUT` or
    *   `UNEXPECTED_ANSWER` when it did not answer itself
    */
-  async request(
+  request(
     method: HttpMethod,
     path: string,
     body?: unknown,
     options: RequestOptions = {},
   ): Promise<unknown> {
-    const deadline = new Deadline(this.#platform, options.signal);
-    return deadline.hold(
-      (async () => {
-        const response = await this.#send(method, path, body, options, deadline);
-        return readAnswer(response, await this.#read(response, deadline));
-      })(),
+    return this.#send(method, path, body, options, async (response, deadline) =>
+      readAnswer(response, await this.#read(response, deadline)),
     );
   }
 
-  /** As `request`, for an event stream: the answer has to begin in time, and is read by the caller. */
-  async open(
+  /** As `request`, for an event stream: it has to begin in time, and is read by the caller. */
+  open(
     method: HttpMethod,
     path: string,
     body?: unknown,
     options: RequestOptions = {},
   ): Promise<Response> {
     const headers = { ...options.headers, Accept: "text/event-stream" };
-    const deadline = new Deadline(this.#platform, options.signal);
-    return deadline.hold(
-      (async () => {
-        const response = await this.#send(method, path, body, { ...options, headers }, deadline);
-        if (!response.ok) throw await PylonClientError.from(response);
-        requireEventStream(response);
-        return response;
-      })(),
-    );
+    return this.#send(method, path, body, { ...options, headers }, async (response) => {
+      if (!response.ok) throw await PylonClientError.from(response);
+      requireEventStream(response);
+      return response;
+    });
   }
 
-  async #send(
+  /** Waits for the next part of a stream. @throws PylonClientError `TIMED_OUT` */
+  inTime<T>(ms: number, work: Promise<T>): Promise<T> {
+    const deadline = new Deadline(this.#platform, undefined);
+    deadline.within(ms);
+    return deadline.hold(work);
+  }
+
+  #send<T>(
+    method: HttpMethod,
+    path: string,
+    body: unknown,
+    options: RequestOptions,
+    take: (response: Response, deadline: Deadline) => Promise<T>,
+  ): Promise<T> {
+    const deadline = new Deadline(this.#platform, options.signal);
+    const work = this.#fetch(method, path, body, options, deadline);
+    return deadline.hold(work.then((response) => take(response, deadline)));
+  }
+
+  async #fetch(
     method: HttpMethod,
     path: string,
     body: unknown,

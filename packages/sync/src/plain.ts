@@ -13,34 +13,23 @@ const LEVELS_AROUND = 3;
  * @throws PylonClientError `UNSENDABLE` with the field, when JSON can't say it
  */
 export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unknown {
-  const at = (key: string): string => (path === "" ? key : `${path}.${key}`);
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return value;
-    case "number":
-      return Number.isFinite(value)
-        ? value
-        : refuse(path, `is ${value}: send a finite number, or null.`);
-    case "undefined":
-      return refuse(path, "is undefined: leave it out, or set it to null.");
-    case "object":
-      break;
-    default:
-      return refuse(path, `is a ${typeof value}, which can't be sent as JSON.`);
-  }
-  if (value === null) return null;
-  if (levels === 0) return refuse(path, "is nested too deeply, or contains itself.");
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (Number.isFinite(value)) return value;
+  if (levels === 0) return refuse(path, "nested too deeply, or contains itself");
   const kind = Object.prototype.toString.call(value).slice(8, -1);
-  if (kind === "Date" && Number.isNaN(Number(value))) return refuse(path, "is an invalid date.");
-  const { toJSON } = value as { readonly toJSON?: unknown };
-  if (typeof toJSON === "function") return toPlain(toJSON.call(value), path, levels - 1);
+  const isInvalid = typeof value !== "object" || (kind === "Date" && Number.isNaN(Number(value)));
+  const { toJSON } = (value ?? {}) as { readonly toJSON?: unknown };
+  if (typeof toJSON === "function" && !isInvalid)
+    return toPlain(toJSON.call(value), path, levels - 1);
   if (Array.isArray(value))
     return Array.from(value, (item, index) => toPlain(item, `${path}[${index}]`, levels - 1));
-  if (kind !== "Object") return refuse(path, `is a ${kind}, which can't be sent as JSON.`);
+  if (kind !== "Object" || isInvalid)
+    return refuse(path, `${kind} ${typeof value === "object" ? "" : String(value)}`.trim());
   return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) =>
-      item === undefined ? [] : [[key, toPlain(item, at(key), levels - 1)]],
+    Object.entries(value as object).flatMap(([key, item]: [string, unknown]) =>
+      item === undefined
+        ? []
+        : [[key, toPlain(item, path === "" ? key : `${path}.${key}`, levels - 1)]],
     ),
   );
 }
@@ -54,24 +43,21 @@ export function toChange(
   target: Omit<ClientChange, "op_id" | "data">,
   fields: Readonly<Record<string, unknown>> | undefined,
 ): Omit<ClientChange, "op_id"> {
-  // JavaScript calls without the types.
-  for (const [field, name] of [
-    ["entity", target.entity],
-    ["id", target.row_id],
-  ] as const)
-    if (typeof name !== "string") refuse(field, "is not a text.");
   if (target.kind === "delete") return target;
   for (const [field, value] of Object.entries(fields ?? {}))
     if (value === undefined) toPlain(value, field);
   const data = toPlain(fields, "", MAX_JSON_DEPTH - LEVELS_AROUND) as Record<string, unknown>;
   const change = { ...target, data };
   if (utf8Length(JSON.stringify(change)) > MAX_CHANGE_BYTES)
-    refuse("", `is larger than ${MAX_CHANGE_BYTES / 1024 / 1024} MiB.`);
+    refuse("", `larger than ${MAX_CHANGE_BYTES / 1024 / 1024} MiB`);
   return change;
 }
 
 function refuse(field: string, what: string): never {
-  throw unsendable(`${field === "" ? "The value" : `"${field}"`} ${what}`, field);
+  throw unsendable(
+    `${field === "" ? "The value" : `"${field}"`} can't be sent: it is ${what}.`,
+    field,
+  );
 }
 
 export function unsendable(message: string, field?: string): PylonClientError {

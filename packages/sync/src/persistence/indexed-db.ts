@@ -45,16 +45,9 @@ class DbConnection {
   readonly #name: string;
   #opening: Promise<IDBPDatabase<Layout>> | null = null;
   #isDone = false;
-  #isEmptied = false;
-  #wasOpen = false;
 
   constructor(name: string) {
     this.#name = name;
-  }
-
-  /** Somebody has deleted the database while it was in use. */
-  get isEmptied(): boolean {
-    return this.#isEmptied;
   }
 
   /** Does something that may be done twice, because the connection may close on the way. */
@@ -84,10 +77,7 @@ class DbConnection {
       if (this.#opening === opening) this.#opening = null;
     };
     const opening: Promise<IDBPDatabase<Layout>> = openDB<Layout>(this.#name, VERSION, {
-      upgrade: (opened) => {
-        this.#isEmptied = this.#wasOpen;
-        createStores(opened);
-      },
+      upgrade: createStores,
       // Another tab has a newer version of the app, or somebody deletes the database.
       blocking: (_current, _blocked, event) => {
         (event.target as IDBDatabase).close();
@@ -96,9 +86,7 @@ class DbConnection {
       terminated: forget,
     });
     this.#opening = opening;
-    opening.then(() => {
-      this.#wasOpen = true;
-    }, forget);
+    opening.catch(forget);
     return opening;
   }
 }
@@ -190,8 +178,6 @@ class IndexedDbDisk implements Disk {
     const found = await this.#in(["writes"], "readonly", (tx) =>
       Promise.all(ids.map((id) => tx.objectStore("writes").index("id").getKey(id))),
     );
-    // Nobody has sent what went with the database.
-    if (this.#connection.isEmptied) return new Set(ids);
     return new Set(ids.filter((_, index) => found[index] !== undefined));
   }
 

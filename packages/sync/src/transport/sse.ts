@@ -1,4 +1,3 @@
-import { createParser } from "eventsource-parser";
 import { PylonClientError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
 import type { Platform } from "../platform.ts";
@@ -47,21 +46,22 @@ export function openEventStream(
     if (!isOpen) events.onOpen();
     isOpen = true;
   };
-  const parser = createParser({
-    onComment: (comment) => {
-      const [, seconds] = INTERVAL.exec(comment) ?? [];
-      if (seconds === undefined) return;
-      silentMs = SILENT_INTERVALS * Number(seconds) * 1000 + SLACK_MS;
-      hear();
-    },
-    onEvent: ({ data }) => {
-      const why = receive(data, events);
-      if (why !== undefined) end(why);
-    },
-  });
-
   const read = async (): Promise<void> => {
+    // Few pages need it: those that do load it.
+    const { createParser } = await import("eventsource-parser");
     const response = await http.open("GET", path, undefined, { signal: abort.signal });
+    const parser = createParser({
+      onComment: (comment) => {
+        const [, seconds] = INTERVAL.exec(comment) ?? [];
+        if (seconds === undefined) return;
+        silentMs = SILENT_INTERVALS * Number(seconds) * 1000 + SLACK_MS;
+        hear();
+      },
+      onEvent: ({ data }) => {
+        const why = receive(data, events);
+        if (why !== undefined) end(why);
+      },
+    });
     const reader = response.body
       ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
       .getReader();
