@@ -45,8 +45,9 @@ export const TOKEN = "token-of-ann";
  */
 export class VirtualMachine {
   now = Date.parse("2026-03-01T12:00:00Z");
-  /** `swallows`: nothing sent comes through, and no connection of that time is ever heard again. */
-  network: "up" | "down" | "swallows" = "up";
+  #network: "up" | "down" | "swallows" = "up";
+  /** How often the network began to swallow what is sent. */
+  #losses = 0;
   /** Whether the machine has WebSockets, and whether they get through. */
   sockets: "work" | "blocked" | "missing" = "work";
   /** Whether the network passes event streams on as they come. */
@@ -84,6 +85,15 @@ export class VirtualMachine {
     onOffline: () => () => undefined,
     openDisk: null,
   };
+
+  get network(): "up" | "down" | "swallows" {
+    return this.#network;
+  }
+  /** `swallows`: nothing sent comes through, and no connection of that time is ever heard again. */
+  set network(network: "up" | "down" | "swallows") {
+    this.#network = network;
+    if (network === "swallows") this.#losses += 1;
+  }
 
   /** A client of the server, signed in as ann. */
   engine(options: Partial<SyncEngineConfig> = {}): SyncEngine {
@@ -229,11 +239,9 @@ export class VirtualMachine {
 
   /** @returns whether the two ends still hear each other */
   #connection(): () => boolean {
-    let isAlive = this.network === "up";
-    return () => {
-      isAlive &&= this.network !== "swallows";
-      return isAlive;
-    };
+    const losses = this.#losses;
+    const isOpened = this.network === "up";
+    return () => isOpened && losses === this.#losses;
   }
 
   /** What happened since the cursor in the address, and a hello. */
