@@ -203,7 +203,7 @@ test("C1: a write that an earlier version kept and that can't be sent is set asi
     () => engine.connected && refused.length === 2 && engine.mutations.all().length === 0,
   );
   expect(refused).toEqual(["b UNSENDABLE", "c UNSENDABLE"]);
-  expect(numbers(engine).toSorted()).toEqual([1, 4]);
+  expect(new Set(numbers(engine))).toEqual(new Set([1, 4]));
   await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0);
 });
 
@@ -316,7 +316,7 @@ describe("C4: where the disk takes a write no longer, the promise", () => {
     const first = engine.insert("Item", { n: 1 });
     await until(() => engine.status.connection === "offline");
     await expect(engine.insert("Item", { n: 2 })).rejects.toMatchObject({ code: "NOT_KEPT" });
-    expect(numbers(engine).toSorted()).toEqual([1, 2]);
+    expect(new Set(numbers(engine))).toEqual(new Set([1, 2]));
     isAway = false;
     await until(() => engine.mutations.all().length === 0);
     await first;

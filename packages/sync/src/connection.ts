@@ -190,7 +190,7 @@ export class Connection {
     // The socket may be dead where the network is another one now.
     live.check?.(PROBE_MS);
     const limits = { signal: abort.signal, timeoutMs: PROBE_MS };
-    this.#options.http.request("GET", "/api/auth/me", undefined, limits).then(
+    this.#options.http.request("GET", "/api/auth/me", undefined, {}, limits).then(
       () => this.#endProbe(live, false),
       (error: unknown) => this.#endProbe(live, isUnreachable(error)),
     );

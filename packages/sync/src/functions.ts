@@ -29,10 +29,13 @@ export async function callFunction(
   const plain = toPlain(args);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await http.request("POST", `/api/fn/${encodeURIComponent(name)}`, plain, {
-        headers: { "Idempotency-Key": key },
-        timeoutMs: FUNCTION_MS,
-      });
+      return await http.request(
+        "POST",
+        `/api/fn/${encodeURIComponent(name)}`,
+        plain,
+        { "Idempotency-Key": key },
+        { timeoutMs: FUNCTION_MS },
+      );
     } catch (error) {
       // Nobody waits for several times the longest that a function may take.
       const isLost = isUnreachable(error) && !isTimeout(error);
@@ -56,7 +59,7 @@ export async function* streamFunction(
   args: unknown,
 ): AsyncGenerator<string, unknown> {
   const path = `/api/fn/${encodeURIComponent(name)}`;
-  const response = await http.open("POST", path, toPlain(args), { timeoutMs: FUNCTION_MS });
+  const response = await http.open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS });
   // Few pages read a stream: the parser is loaded by those that do.
   const { createParser } = await import("eventsource-parser");
   const events: { event: string | undefined; data: string }[] = [];

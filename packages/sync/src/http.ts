@@ -1,6 +1,6 @@
-import { readAnswer, requireEventStream, unexpected } from "./answer.ts";
+import { readAnswer, requireEventStream } from "./answer.ts";
 import { Deadline, unreachable } from "./deadline.ts";
-import { PylonClientError } from "./errors.ts";
+import { PylonClientError, unexpected } from "./errors.ts";
 import type { Platform } from "./platform.ts";
 
 export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
@@ -12,8 +12,10 @@ const STALL_MS = 10_000;
 /** and the slowest that a body may get through, in bytes a millisecond. */
 const SLOWEST_UPLOAD = 8;
 
+type Headers = Readonly<Record<string, string>>;
+
+/** When a request is given up. */
 export interface RequestOptions {
-  readonly headers?: Readonly<Record<string, string>>;
   /** Gives the request up. */
   readonly signal?: AbortSignal | undefined;
   /** How long the server may take to begin its answer, in milliseconds. Default 20,000. */
@@ -48,9 +50,10 @@ export class HttpClient {
     method: HttpMethod,
     path: string,
     body?: unknown,
+    headers: Headers = {},
     options: RequestOptions = {},
   ): Promise<unknown> {
-    return this.#send(method, path, body, options, async (response, deadline) =>
+    return this.#send(method, path, body, headers, options, async (response, deadline) =>
       readAnswer(response, await this.#read(response, deadline)),
     );
   }
@@ -60,10 +63,11 @@ export class HttpClient {
     method: HttpMethod,
     path: string,
     body?: unknown,
+    headers: Headers = {},
     options: RequestOptions = {},
   ): Promise<Response> {
-    const headers = { ...options.headers, Accept: "text/event-stream" };
-    return this.#send(method, path, body, { ...options, headers }, async (response) => {
+    const sent = { ...headers, Accept: "text/event-stream" };
+    return this.#send(method, path, body, sent, options, async (response) => {
       if (!response.ok) throw await PylonClientError.from(response);
       requireEventStream(response);
       return response;
@@ -81,11 +85,12 @@ export class HttpClient {
     method: HttpMethod,
     path: string,
     body: unknown,
+    headers: Headers,
     options: RequestOptions,
     take: (response: Response, deadline: Deadline) => Promise<T>,
   ): Promise<T> {
     const deadline = new Deadline(this.#platform, options.signal);
-    const work = this.#fetch(method, path, body, options, deadline);
+    const work = this.#fetch(method, path, body, headers, options, deadline);
     return deadline.hold(work.then((response) => take(response, deadline)));
   }
 
@@ -93,7 +98,8 @@ export class HttpClient {
     method: HttpMethod,
     path: string,
     body: unknown,
-    { headers, timeoutMs = ANSWER_MS }: RequestOptions,
+    headers: Headers,
+    { timeoutMs = ANSWER_MS }: RequestOptions,
     deadline: Deadline,
   ): Promise<Response> {
     const token = this.#token();

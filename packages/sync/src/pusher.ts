@@ -5,16 +5,9 @@ import {
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
-import {
-  isTimeout,
-  isTooLarge,
-  isUnreachable,
-  parseAnswer,
-  unexpected,
-  verdictOf,
-} from "./answer.ts";
+import { isTimeout, isTooLarge, isUnreachable, parseAnswer, verdictOf } from "./answer.ts";
 import { Backoff } from "./backoff.ts";
-import { PylonClientError } from "./errors.ts";
+import { PylonClientError, unexpected } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
@@ -167,7 +160,7 @@ export class Pusher {
     };
     const answer = parseAnswer(
       PushResponseSchema,
-      await http.request("POST", "/api/sync/push", body, { signal }),
+      await http.request("POST", "/api/sync/push", body, {}, { signal }),
     );
     // After an answer that is about none of them they would be sent at once, for ever.
     const answered = new Set(answer.results?.map(({ op_id: id }) => id));

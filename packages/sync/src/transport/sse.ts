@@ -49,7 +49,7 @@ export function openEventStream(
   const read = async (): Promise<void> => {
     // Few pages need it: those that do load it.
     const { createParser } = await import("eventsource-parser");
-    const response = await http.open("GET", path, undefined, { signal: abort.signal });
+    const response = await http.open("GET", path, undefined, {}, { signal: abort.signal });
     const parser = createParser({
       onComment: (comment) => {
         const [, seconds] = INTERVAL.exec(comment) ?? [];
