@@ -335,9 +335,11 @@ export class Connection {
   /** Only the server's own 401 ends a session; a close code may be a proxy's. */
   async #confirmEnd(run: number): Promise<void> {
     const { session } = this.#options;
+    const { userId } = session.resolved;
     this.#become("connecting");
     const isOver = await session.refresh().then(
-      () => false,
+      // Of a cookie that is over the server says that nobody is there.
+      (now) => userId !== null && now.userId === null,
       (error: unknown) => error instanceof PylonClientError && error.status === 401,
     );
     if (run !== this.#run) return;

@@ -543,11 +543,7 @@ export class SyncEngine {
       pending: this.#shown().filter(({ status }) => status === "pending").length,
       transport,
     };
-    const before = this.#status;
-    const isSame = (Object.keys(next) as (keyof SyncStatus)[]).every(
-      (key) => before[key] === next[key],
-    );
-    if (isSame) return;
+    if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
     this.#status = next;
     this.#statusChanged.emit(next);
   }

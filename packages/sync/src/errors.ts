@@ -102,7 +102,7 @@ export function jsonOf(head: Head, text: string): unknown {
 
 /** The media type, without its parameters. */
 export function typeOf({ headers }: Head): string {
-  return (headers.get("Content-Type") ?? "").split(";", 1).join().trim().toLowerCase();
+  return /^[^;\s]*/.exec(headers.get("Content-Type") ?? "")?.[0].toLowerCase() ?? "";
 }
 
 /** The server refused a write. It is gone from the replica; this says why. */

@@ -23,8 +23,8 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
     return toPlain(toJSON.call(value), path, levels - 1);
   if (Array.isArray(value))
     return Array.from(value, (item, index) => toPlain(item, `${path}[${index}]`, levels - 1));
-  if (kind !== "Object" || isInvalid)
-    return refuse(path, `${kind} ${typeof value === "object" ? "" : String(value)}`.trim());
+  if (value === undefined) return refuse(path, "undefined. Leave it out, or set it to null");
+  if (kind !== "Object" || isInvalid) return refuse(path, kind === "Number" ? `${value}` : kind);
   return Object.fromEntries(
     Object.entries(value as object).flatMap(([key, item]: [string, unknown]) =>
       item === undefined

@@ -218,11 +218,6 @@ function refusal({ id }: PendingMutation, error: unknown): PushResult {
   return {
     op_id: id,
     status: "refused",
-    error: {
-      code,
-      message,
-      ...(hint === undefined ? {} : { hint }),
-      ...(field === undefined ? {} : { field }),
-    },
+    error: { code, message, hint, field },
   };
 }
