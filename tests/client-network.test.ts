@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { MutationError, type SyncEngine, type SyncEngineConfig } from "@pylonsync/sync";
+import fc from "fast-check";
+import {
+  LocalStore,
+  MutationError,
+  type ClientChange,
+  type SyncEngine,
+  type SyncEngineConfig,
+} from "@pylonsync/sync";
 import { page, refusal, VirtualMachine } from "./support/virtual-machine.ts";
 
 // The client's queue and its network, on a clock that the test moves.
@@ -176,6 +183,46 @@ describe("C3: a queue of any size gets through", () => {
   });
 });
 
+test("C3: rows under a queue that grows and shrinks are as if it was laid over them anew", () => {
+  const change = fc.record({
+    entity: fc.constantFrom("Note", "Tag"),
+    row_id: fc.constantFrom("a", "b", "c"),
+    kind: fc.constantFrom("insert" as const, "update" as const, "delete" as const),
+    data: fc.dictionary(fc.constantFrom("x", "y"), fc.nat(9), { minKeys: 1 }),
+  });
+  const step = fc.oneof(
+    fc.record({ what: fc.constant("write" as const), change }),
+    fc.record({ what: fc.constant("event" as const), change }),
+    fc.record({ what: fc.constant("answer" as const), place: fc.nat(5) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const store = new LocalStore();
+      let pending: readonly ClientChange[] = [];
+      for (const [seq, next] of steps.entries()) {
+        if (next.what === "event")
+          store.applyChanges([{ ...next.change, seq: seq + 1, timestamp: "" }]);
+        else {
+          pending =
+            next.what === "write"
+              ? [...pending, next.change]
+              : pending.filter((_, place) => place !== next.place);
+          store.setPending(pending);
+        }
+        const anew = new LocalStore();
+        anew.restore([...store.allConfirmed()], 0);
+        anew.setPending(pending);
+        for (const entity of ["Note", "Tag"])
+          expect(rowsOf(store, entity)).toEqual(rowsOf(anew, entity));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+const rowsOf = (store: LocalStore, entity: string): unknown =>
+  Object.fromEntries(store.list(entity).map((row) => [row.id, row]));
+
 /** How long after its return the network may be of no use. */
 const LIVE_WITHIN_MS = 30_000;
 
@@ -276,6 +323,21 @@ describe.each(["websocket", "sse", "poll"] as const)(
       machine.show();
       await machine.until(() => engine.connected, 100);
     });
+  },
+);
+
+test.each(["online", "the page is looked at"])(
+  "C5: a write that waits for a pause is sent at once when %s",
+  async (what) => {
+    const machine = new VirtualMachine();
+    const engine = await connect(machine, { reconnectDelay: 10_000 });
+    machine.intercept = (path) => (path.endsWith("/push") ? refusal(500, "INTERNAL") : undefined);
+    await engine.insert("Note", { id: "a" });
+    await machine.advance(100);
+    machine.intercept = () => undefined;
+    if (what === "online") machine.goOnline();
+    else machine.show();
+    await machine.until(() => engine.mutations.all().length === 0, 100);
   },
 );
 

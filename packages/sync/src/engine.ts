@@ -211,8 +211,8 @@ export class SyncEngine {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#stopListening = [
-      this.platform.onOnline(() => this.#connection.retryNow()),
-      this.platform.onShown(() => this.#connection.retryNow()),
+      this.platform.onOnline(() => this.#retryNow()),
+      this.platform.onShown(() => this.#retryNow()),
       this.platform.onOffline(() => this.#connection.probe()),
     ];
     if (this.#persistence === null) this.#connect();
@@ -223,6 +223,11 @@ export class SyncEngine {
         if (listening === this.#stopListening) this.#connect();
       });
     }
+  }
+
+  #retryNow(): void {
+    this.#connection.retryNow();
+    this.#pusher.flush();
   }
 
   #connect(): void {
