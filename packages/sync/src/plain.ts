@@ -24,7 +24,8 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
   if (Array.isArray(value))
     return Array.from(value, (item, index) => toPlain(item, `${path}[${index}]`, levels - 1));
   if (value === undefined) return refuse(path, "undefined. Leave it out, or set it to null");
-  if (kind !== "Object" || isInvalid) return refuse(path, kind === "Number" ? `${value}` : kind);
+  if (kind !== "Object" || isInvalid)
+    return refuse(path, kind === "Number" ? String(Number(value)) : kind);
   return Object.fromEntries(
     Object.entries(value as object).flatMap(([key, item]: [string, unknown]) =>
       item === undefined
