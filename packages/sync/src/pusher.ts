@@ -102,21 +102,24 @@ export class Pusher {
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      while (this.#nextBatch().entries.length > 0 && (await this.#send()));
+      while (this.#sendable().length > 0 && (await this.#send()));
     } finally {
       this.#isRunning = false;
     }
   }
 
-  /** As many changes as a request takes; a single one however large it is. */
-  #nextBatch(): Batch {
+  #sendable(): readonly PendingMutation[] {
     const { queue, userId } = this.#options;
     const user = userId();
+    if (this.#isStopped || user === undefined) return [];
+    return queue.pending().filter(({ userId: maker }) => maker === user);
+  }
+
+  /** As many changes as a request takes; a single one however large it is. */
+  #nextBatch(): Batch {
     const entries: PendingMutation[] = [];
     let bytes = ENVELOPE_BYTES;
-    if (this.#isStopped || user === undefined) return { entries, bytes };
-    for (const entry of queue.pending()) {
-      if (entry.userId !== user) continue;
+    for (const entry of this.#sendable()) {
       const size = bytesOf(entry.change);
       const isFull = entries.length === this.#maxChanges || bytes + size > this.#maxBytes;
       if (isFull && entries.length > 0) break;
