@@ -2,7 +2,13 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { signInWithPassword } from "@pylonsync/react";
-import { HttpClient, streamFunction, systemPlatform, type SyncEngine } from "@pylonsync/sync";
+import {
+  HttpClient,
+  PylonClientError,
+  streamFunction,
+  systemPlatform,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import {
   page,
   refusal,
@@ -281,6 +287,26 @@ describe.each([
     },
   );
 });
+
+test.each([
+  ["a page of a portal", () => page(200), 4],
+  ["a 404 of a proxy", () => page(404), 4],
+  ["a 504 of a proxy", () => page(504), 1],
+  ["a network error", () => Promise.reject(new TypeError("no network")), 4],
+  ["no answer", () => new Promise<Response>(() => undefined), 1],
+  ["the server's 500", () => refusal(500, "HANDLER_ERROR"), 1],
+] as const)(
+  "C2: after %s a function is not called more often than it may be",
+  async (_, answer, times) => {
+    const machine = new VirtualMachine();
+    const engine = await connect(machine);
+    machine.intercept = (path) => (path.startsWith("/api/fn/") ? answer() : undefined);
+    const called = engine.fn("charge").catch((error: unknown) => error);
+    await machine.advance(310_000);
+    expect(await called).toBeInstanceOf(PylonClientError);
+    expect(machine.requests.filter(({ path }) => path.startsWith("/api/fn/"))).toHaveLength(times);
+  },
+);
 
 test("C2: a close code that a proxy sent ends no session, and the server's word does", async () => {
   const machine = new VirtualMachine();

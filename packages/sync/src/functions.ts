@@ -13,7 +13,7 @@ const FUNCTION_MS = 300_000;
 
 /**
  * Calls a server function over HTTP. When the network fails, the call is made again under the same
- * key, so a mutation runs once.
+ * key, so a mutation runs once. After a time-out, or a 5xx of a proxy, it is not.
  *
  * @throws PylonClientError when the function or the server refuses; `UNSENDABLE` for arguments that
  *   JSON can't say; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER` when the server did not answer
@@ -37,12 +37,19 @@ export async function callFunction(
         { timeoutMs: FUNCTION_MS },
       );
     } catch (error) {
-      // Nobody waits for several times the longest that a function may take.
-      const isLost = isUnreachable(error) && !isTimeout(error);
-      if (!isLost || attempt === TRIES) throw error;
+      if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
     }
   }
+}
+
+/**
+ * Whether the server has the call, it may be, and works on it: its time is up, or a proxy's was. An
+ * action that is called again runs again.
+ */
+function mayRun(error: unknown): boolean {
+  const status = error instanceof PylonClientError ? error.body["http_status"] : undefined;
+  return isTimeout(error) || (typeof status === "number" && status >= 500);
 }
 
 const ErrorSchema = v.looseObject({ code: v.string(), message: v.string() });
