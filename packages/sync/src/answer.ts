@@ -30,27 +30,19 @@ export function requireEventStream(response: Response): void {
 }
 
 /** What an error means for what was sent; docs/sync.md has the whole table. */
-export type Verdict = "unauthorized" | "too-large" | "refused" | "later";
+export type Verdict = "unauthorized" | "refused" | "later";
 
-/** Refusals that are about the way a request came, and not about what it carried. */
-const OF_THE_WAY: ReadonlySet<string> = new Set([
-  "NOT_FOUND",
-  "METHOD_NOT_ALLOWED",
-  "UPGRADE_REQUIRED",
-  "ORIGIN_REJECTED",
-  "HOST_REJECTED",
-  "CSRF_REJECTED",
-]);
+/** Statuses that are about the way a request came, or the time, and not about what it carried. */
+const OF_THE_WAY: readonly number[] = [404, 405, 408, 426, 429];
 
 export function verdictOf(error: unknown): Verdict {
   if (!(error instanceof PylonClientError)) return "later";
   const { status, code } = error;
-  if (code === "UNSENDABLE") return "refused";
   if (status === 401) return "unauthorized";
-  if (status === 413) return "too-large";
-  return status < 400 || status >= 500 || status === 408 || status === 429 || OF_THE_WAY.has(code)
-    ? "later"
-    : "refused";
+  // A host, an origin or a page that the server does not trust.
+  const isOfTheWay = OF_THE_WAY.includes(status) || code.endsWith("_REJECTED");
+  const isRefused = status >= 400 && status < 500 && !isOfTheWay;
+  return isRefused || code === "UNSENDABLE" ? "refused" : "later";
 }
 
 /** Whether the request may not have come to the server, or the answer was not the server's. */
