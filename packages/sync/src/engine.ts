@@ -248,9 +248,11 @@ export class SyncEngine {
   /**
    * Inserts at once in the replica, and on the server as soon as it can be reached.
    *
-   * @returns the row's id, which stays, when the write would outlive the page; at once where
-   *   nothing is kept, before the start, and, where no token proves whose the write is, before the
-   *   server has said who is there
+   * @returns the row's permanent id, once the write is in IndexedDB, or on the server where
+   *   IndexedDB does not take it. At once when persistence is off, the engine is not started, or no
+   *   token proves whose the write is before the server has said who is there.
+   * @throws MutationError `UNSENDABLE` with the field, and nothing is written; `NOT_KEPT` when the
+   *   write goes on, but only as long as the page does
    */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
@@ -259,7 +261,11 @@ export class SyncEngine {
     return rowId;
   }
 
-  /** Updates at once in the replica, and on the server as soon as it can be reached. */
+  /**
+   * Updates at once in the replica, and on the server as soon as it can be reached.
+   *
+   * @throws MutationError as `insert`
+   */
   async update(
     entity: string,
     id: string,
