@@ -7,6 +7,7 @@ import type {
 import {
   ANONYMOUS_SESSION,
   PylonClientError,
+  readAnswer,
   toFilter,
   toResolvedSession,
   type QueryOptions,
@@ -153,8 +154,7 @@ export class PylonServerClient {
         ? {}
         : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
     });
-    if (!response.ok) throw await PylonClientError.from(response);
-    return response.json();
+    return this.#read(response);
   }
 
   /** As `json`, for an answer of any kind. @throws PylonUnreachableError */
@@ -186,12 +186,26 @@ export class PylonServerClient {
   async #readSession(): Promise<ServerSession> {
     if ((await this.#cookie()) === null) return { ...ANONYMOUS_SESSION, user: null };
     const response = await this.fetch("/api/auth/session");
-    if (!response.ok) throw await PylonClientError.from(response);
-    const answer = (await response.json()) as {
+    const answer = (await this.#read(response)) as {
       readonly session: unknown;
       readonly user: User | null;
     };
     return { ...toResolvedSession(answer.session), user: answer.user };
+  }
+
+  /**
+   * What the Pylon server said; a proxy in front of it says nothing about the caller.
+   *
+   * @throws PylonClientError when it was refused, PylonUnreachableError
+   */
+  async #read(response: Response): Promise<unknown> {
+    try {
+      return readAnswer(response, await response.text());
+    } catch (error) {
+      throw error instanceof PylonClientError && error.status > 0
+        ? error
+        : new PylonUnreachableError(error);
+    }
   }
 
   /**

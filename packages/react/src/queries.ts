@@ -1,5 +1,11 @@
 import type { EntityName, RegisteredEntities, RegisteredFilters } from "@pylonsync/sdk";
-import { liveRow, type LiveList, type QueryOptions, type SyncEngine } from "@pylonsync/sync";
+import {
+  liveRow,
+  NOT_STARTED,
+  type LiveList,
+  type QueryOptions,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 
 export interface QueryResult<R> {
@@ -129,10 +135,3 @@ export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   // page comes alive.
   return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }
-
-const NOT_STARTED: SyncEngine["status"] = {
-  connection: "connecting",
-  ready: false,
-  stale: false,
-  pending: 0,
-};

@@ -110,16 +110,14 @@ export class LocalStore {
 
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
   applyChanges(events: readonly ChangeEvent[]): void {
-    const touched = new Set<string>();
     const keys: RowKey[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
       this.#seq = event.seq;
       this.#applyOne(event);
-      touched.add(event.entity);
       keys.push({ entity: event.entity, id: event.row_id });
     }
-    this.#settle(touched);
+    this.#settleRows(keys);
     if (keys.length > 0) this.#confirmedChanged.emit(keys);
   }
 
@@ -161,9 +159,17 @@ export class LocalStore {
 
   /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */
   setPending(pending: readonly ClientChange[]): void {
-    const touched = new Set([...this.#pending, ...pending].map(({ entity }) => entity));
+    const before = this.#pending;
     this.#pending = pending;
-    this.#settle(touched);
+    if (before.every((change, index) => change === pending[index]))
+      this.#append(pending.slice(before.length));
+    else this.#settle(new Set([...before, ...pending].map(({ entity }) => entity)));
+  }
+
+  /** What is under the new writes stays as it is: a long queue is not laid anew for each of them. */
+  #append(added: readonly ClientChange[]): void {
+    for (const change of added) this.#layOver(change);
+    this.#announce(new Set(added.map(({ entity }) => entity)));
   }
 
   /** @returns the entities whose lists may look different: of new kinds, and with writes of theirs */
@@ -189,13 +195,26 @@ export class LocalStore {
 
   #settle(touched: ReadonlySet<string>): void {
     if (touched.size === 0) return;
-    for (const entity of touched) {
-      this.#overlay.delete(entity);
-      this.#versions.set(entity, this.version(entity) + 1);
-    }
+    for (const entity of touched) this.#overlay.delete(entity);
     for (const change of this.#pending) {
       if (touched.has(change.entity)) this.#layOver(change);
     }
+    this.#announce(touched);
+  }
+
+  /** As `#settle`, for some rows: a long queue is not laid anew for each event. */
+  #settleRows(keys: readonly RowKey[]): void {
+    const nameOf = (entity: string, id: string): string => `${entity}/${id}`;
+    const names = new Set(keys.map(({ entity, id }) => nameOf(entity, id)));
+    for (const { entity, id } of keys) this.#overlay.get(entity)?.delete(id);
+    for (const change of this.#pending)
+      if (names.has(nameOf(change.entity, change.row_id))) this.#layOver(change);
+    this.#announce(new Set(keys.map(({ entity }) => entity)));
+  }
+
+  #announce(touched: ReadonlySet<string>): void {
+    if (touched.size === 0) return;
+    for (const entity of touched) this.#versions.set(entity, this.version(entity) + 1);
     this.#changed.emit(touched);
   }
 

@@ -4,7 +4,7 @@ import {
   type PullResponse,
   type ReplicaSchemaMessage,
 } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { parseAnswer } from "./answer.ts";
 import type { HttpClient } from "./http.ts";
 
 const PAGE = 1000;
@@ -55,7 +55,7 @@ export async function pullSince(
 }
 
 async function pull(http: HttpClient, query: URLSearchParams): Promise<PullResponse> {
-  return v.parse(
+  return parseAnswer(
     PullResponseSchema,
     await http.request("GET", `/api/sync/pull?${query.toString()}`),
   );

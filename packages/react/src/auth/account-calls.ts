@@ -1,4 +1,5 @@
 import { SignedInSchema } from "@pylonsync/protocol";
+import { parseAnswer } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
@@ -25,7 +26,7 @@ const DevicesSchema = v.array(
 export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Device[]
 > {
-  const sessions = v.parse(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
+  const sessions = parseAnswer(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
   return sessions.map(({ id, device, current, seen_at: seenAt }) => ({
     id,
     name: nameOf(device ?? ""),
@@ -131,7 +132,7 @@ export async function enrollAuthenticator({
   readonly secret: string;
   readonly url: string;
 }> {
-  const { secret, otpauth_url: url } = v.parse(
+  const { secret, otpauth_url: url } = parseAnswer(
     EnrolledSchema,
     await sync.request("POST", "/api/auth/totp/enroll", password === undefined ? {} : { password }),
   );
@@ -148,8 +149,10 @@ export async function confirmAuthenticator(
   code: string,
   { sync = getEngine() }: AuthCallOptions = {},
 ): Promise<readonly string[]> {
-  return v.parse(BackupCodesSchema, await sync.request("POST", "/api/auth/totp/verify", { code }))
-    .backup_codes;
+  return parseAnswer(
+    BackupCodesSchema,
+    await sync.request("POST", "/api/auth/totp/verify", { code }),
+  ).backup_codes;
 }
 
 /** @param code of the app, or a backup code @throws PylonClientError INVALID_CODE */

@@ -523,7 +523,7 @@ export const VARIABLES = {
   }),
   PYLON_PING_SECS: variable({
     wants: "seconds from 4 to 120",
-    doc: "How long a socket or an event stream may be silent before the server sends a ping: less than any proxy on the way waits. Sockets count in steps of 4.",
+    doc: "How long a socket or an event stream may be silent before the server sends a ping: less than any proxy on the way waits. Sockets count in steps of 4; an event stream is never silent for more than 10.",
     fallback: 24,
     parse: whole(4, 120),
   }),
