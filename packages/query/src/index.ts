@@ -16,4 +16,4 @@ export { parseFilter, type ParsedFilter } from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
 export { normaliseDatetime } from "./value-kind.ts";
-export { hasExists, nodesOf, pathsOf } from "./walk.ts";
+export { hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";

@@ -92,6 +92,11 @@ export class PolicySet {
   readersOf(entity: string): readonly RuleReader[] {
     return this.#readers.get(entity) ?? [];
   }
+
+  /** The entities whose read rules look at rows of `entity`, each once. */
+  dependentsOf(entity: string): ReadonlySet<string> {
+    return new Set(this.readersOf(entity).map((reader) => reader.entity));
+  }
 }
 
 /**
