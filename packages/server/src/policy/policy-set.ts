@@ -40,6 +40,8 @@ const TEXTS: Record<Access, readonly PolicyText[]> = {
   delete: ["allowDelete", "allowWrite", "allow"],
 };
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** The text and the roots of an action's policy. */
 const ACTION = { texts: ["allow"] as const, roots: ["input"] as const };
 
@@ -51,6 +53,7 @@ export class PolicySet {
   readonly #rules: ReadonlyMap<string, Expr>;
   readonly #actions: ReadonlyMap<string, Expr>;
   readonly #readers = new Map<string, RuleReader[]>();
+  readonly #dependents = new Map<string, Set<string>>();
 
   /**
    * @param rules by `Entity.access`
@@ -68,6 +71,8 @@ export class PolicySet {
         if (node.kind !== "exists") continue;
         const readers = this.#readers.get(node.entity) ?? [];
         this.#readers.set(node.entity, [...readers, { entity, exists: node }]);
+        const dependents = this.#dependents.get(node.entity) ?? new Set();
+        this.#dependents.set(node.entity, dependents.add(entity));
       }
     }
   }
@@ -95,7 +100,7 @@ export class PolicySet {
 
   /** The entities whose read rules look at rows of `entity`, each once. */
   dependentsOf(entity: string): ReadonlySet<string> {
-    return new Set(this.readersOf(entity).map((reader) => reader.entity));
+    return this.#dependents.get(entity) ?? NONE;
   }
 }
 

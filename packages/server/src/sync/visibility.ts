@@ -5,7 +5,7 @@ import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";
 import { reachOf, rewind } from "../policy/rewind.ts";
 import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
-import { deleteEvent, insertEvent, updateEvent } from "./wire.ts";
+import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
 /**
  * The reader's rights changed in a way that single events can't tell: it must take a new snapshot.
@@ -85,15 +85,6 @@ export class Visibility {
     return [...own, ...moved];
   }
 
-  /**
-   * What the caller sees of a change that it missed. A change to its rights is answered RESYNC:
-   * whatever was told of the changes before it was judged by the rights of today.
-   */
-  async seenLater(record: ChangeRecord, caller: Caller): Promise<Seen> {
-    if (!this.#model.schema.find(record.entity)) return NOTHING;
-    return this.bearsOnRights(record, caller) ? RESYNC : this.#ownEvent(record, caller, []);
-  }
-
   async #ownEvent(
     record: ChangeRecord,
     caller: Caller,
@@ -104,16 +95,23 @@ export class Visibility {
       return event === undefined ? NOTHING : [event];
     }
     doubts.push((change) => this.bearsOnRights(change, caller));
-    const rule = this.#readRule(record.entity, caller);
-    // A rule may look at its own entity: then this very change is no part of what was before.
+    const rule = this.readRule(record.entity, caller);
+    // The rule may look at its own entity: then it was another one before this very change.
     const before = await this.#holds(rewind(rule, record), record.before);
     const after = await this.#holds(rule, record.after);
     const event = this.#transition(record, before, after);
     return event === undefined ? NOTHING : [event];
   }
 
-  /** The read rule as a condition on `data` alone. */
-  #readRule(entity: string, caller: Caller): Expr {
+  /** Whether the caller may read the row, by the rights of now. */
+  async reads(entity: string, row: StoredRow | null, caller: Caller): Promise<boolean> {
+    if (row === null) return false;
+    const { rules } = this.#model;
+    return rules.allows(this.#reader, entity, "read", new RuleEnv(caller, this.#now(), row));
+  }
+
+  /** What a row must meet for the caller to read it: a condition on `data` alone. */
+  readRule(entity: string, caller: Caller): Expr {
     return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
   }
 
@@ -127,7 +125,7 @@ export class Visibility {
   bearsOnRights(record: ChangeRecord, caller: Caller): boolean {
     if (caller.isAdmin) return false;
     for (const entity of this.#model.policies.dependentsOf(record.entity))
-      if (!isFalse(reachOf(this.#readRule(entity, caller), record))) return true;
+      if (!isFalse(reachOf(this.readRule(entity, caller), record))) return true;
     return false;
   }
 
@@ -136,7 +134,7 @@ export class Visibility {
     const { seq, at } = record;
     const events: ChangeEvent[] = [];
     for (const entity of this.#model.policies.dependentsOf(record.entity)) {
-      const rule = this.#readRule(entity, caller);
+      const rule = this.readRule(entity, caller);
       const reached = reachOf(rule, record);
       if (isFalse(reached)) continue;
       doubts.push((change) => change.entity === entity || this.bearsOnRights(change, caller));
@@ -163,9 +161,7 @@ export class Visibility {
       return sawBefore ? deleteEvent(seq, entity, rowId, at) : undefined;
     const { visible } = this.#model.entity(entity);
     if (!sawBefore || before === null) return insertEvent(seq, entity, visible(after), at);
-    const event = updateEvent(record, visible(before), visible(after));
-    // Only hidden fields changed: nothing happened that the reader may know of.
-    return Object.keys(event.data ?? {}).length === 0 ? undefined : event;
+    return patchEvent(record, visible(after), changedFields(record));
   }
 }
 
