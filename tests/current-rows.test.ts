@@ -4,6 +4,7 @@ import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts";
 
 // A client that was away is told how rows are now, and no row of a client goes back in time.
 
@@ -204,4 +205,67 @@ test("F2: a row that a snapshot has read ahead of its cursor does not go back", 
   );
   expect(seen).toEqual([3, 3, 4]);
   socket.close();
+});
+
+/** A snapshot in small pages. @returns its values of the counter, and its cursor */
+async function snapshotOf(client: TestClient, counter: string): Promise<[unknown[], number]> {
+  const rows: ChangeEvent[] = [];
+  let next = "";
+  for (;;) {
+    const { body } = await client.request("GET", `/api/sync/pull?since=0&limit=5${next}`);
+    rows.push(...(body["changes"] as ChangeEvent[]));
+    if (body["next_page"] === undefined)
+      return [valuesOf(rows, counter), (body["cursor"] as { last_seq: number }).last_seq];
+    next = `&page=${body["next_page"] as string}`;
+  }
+}
+
+function valuesOf(events: readonly ChangeEvent[], counter: string): unknown[] {
+  return events.filter(({ row_id: id }) => id === counter).map(({ data }) => data?.["n"]);
+}
+
+test("F2: a growing number never falls at clients that come and go while it is written", async () => {
+  // On Postgres the clients go from one replica to the other, which may hear of changes later.
+  const database =
+    process.env["PYLON_TEST_STORE"] === "postgres"
+      ? await createDatabase(sharedPostgresUrl())
+      : null;
+  const env: Record<string, string> = database === null ? {} : { DATABASE_URL: database };
+  const first = await startServer(app, env);
+  const second = database === null ? first : await startServer(app, env);
+  const writer = await TestClient.guest(first.url);
+  for (let n = 0; n < 20; n += 1) await writer.insert("Counter", { n: 0 });
+  const counter = await writer.insert("Counter", { n: 0 });
+  let isOver = false;
+  const writing = (async () => {
+    for (let n = 1; !isOver; n += 1) await patch(writer, `Counter/${counter}`, { n });
+  })();
+  const visit = async (client: TestClient, other: TestClient): Promise<unknown[]> => {
+    const seen: unknown[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const [values, cursor] = await snapshotOf(client, counter);
+      seen.push(...values);
+      const socket = await other.live(cursor).ready();
+      await until(() => valuesOf(socket.events, counter).length >= 3);
+      socket.close();
+      seen.push(...valuesOf(socket.events, counter));
+      // And goes on from where the socket was.
+      const { body } = await client.request(
+        "GET",
+        `/api/sync/pull?since=${socket.events.at(-1)?.seq ?? 0}`,
+      );
+      seen.push(...valuesOf(body["changes"] as ChangeEvent[], counter));
+    }
+    return seen;
+  };
+  const seen = await Promise.all(
+    [1, 2, 3].map(() =>
+      visit(new TestClient(first.url, writer.token), new TestClient(second.url, writer.token)),
+    ),
+  );
+  isOver = true;
+  await writing;
+  for (const values of seen)
+    expect(values).toEqual(values.toSorted((a, b) => Number(a) - Number(b)));
+  for (const { stop } of new Set([first, second])) await stop();
 });
