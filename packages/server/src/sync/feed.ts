@@ -6,6 +6,7 @@ import { runIn } from "../operation.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
+import { RecentChanges } from "./recent-changes.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
@@ -60,6 +61,7 @@ export class Feed {
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
   readonly #pending: ChangeRecord[] = [];
+  readonly #recent = new RecentChanges(OVERLAP_CHANGES);
   readonly #observer: FeedObserver;
   #model: DataModel;
   #visibility: Visibility;
@@ -102,6 +104,8 @@ export class Feed {
       runIn(undefined, () => setImmediate(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
+    const recent = await this.#store.changes(Math.max(0, head - OVERLAP_CHANGES), OVERLAP_CHANGES);
+    for (const { seq, at } of recent) if (seq <= head) this.#recent.add(seq, at);
     this.#position = Math.max(this.#position, head);
     this.#epoch = epoch;
   }
@@ -197,7 +201,7 @@ export class Feed {
       subscriber.resync("the replica is too old to be continued");
       return;
     }
-    let reached = cursor?.seq ?? (await this.#overlapStart());
+    let reached = cursor?.seq ?? this.#overlapStart();
     let isAhead = false;
     while (subscriber.isOpen && reached < this.#position) {
       const page = await this.#catchUp(subscriber, reached, { isContinuing, limit: PAGE });
@@ -312,12 +316,9 @@ export class Feed {
     return { seq: last?.seq ?? end, isWhole };
   }
 
-  async #overlapStart(): Promise<number> {
-    const oldest = this.#now() - OVERLAP_MS;
-    const from = Math.max(0, this.#position - OVERLAP_CHANGES);
-    const recent = await this.#store.changes(from, OVERLAP_CHANGES);
-    const first = recent.find((record) => record.at >= oldest);
-    return first === undefined ? this.#position : Math.min(first.seq - 1, this.#position);
+  #overlapStart(): number {
+    const first = this.#recent.firstSince(this.#now() - OVERLAP_MS);
+    return first === undefined ? this.#position : first - 1;
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {
@@ -348,6 +349,7 @@ export class Feed {
         this.#sendAway();
       }
       this.#position = record.seq;
+      this.#recent.add(record.seq, record.at);
     }
   }
 
