@@ -25,6 +25,11 @@ export interface AppDefinition {
    * closed outside dev mode.
    */
   readonly access?: "public";
+  /**
+   * Who hears the presence and the topics that users send without a room: `"tenant"`: everyone in
+   * their tenant; without this key those who are in a room with them.
+   */
+  readonly peerMessages?: "tenant";
 }
 
 /** A manifest that knows its entities' types. */
@@ -47,7 +52,7 @@ const AUTH_CODE = Symbol.for("pylon.auth");
  *   policies: [own] });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
-  const { plugins = [], access } = definition;
+  const { plugins = [], access, peerMessages } = definition;
   const { hooks: authHooks = {}, mails = {}, ...auth } = definition.auth ?? {};
   const manifest: App<D> = {
     manifest_version: MANIFEST_VERSION,
@@ -61,6 +66,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...(definition.auth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(access === undefined ? {} : { access }),
+    ...(peerMessages === undefined ? {} : { peerMessages }),
   };
   const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
   Object.defineProperty(manifest, HOOKS, { value: hooks });

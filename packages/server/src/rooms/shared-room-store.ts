@@ -207,6 +207,9 @@ export class SharedRoomStore implements RoomStore {
   localMembers(room: string): Iterable<string> {
     return this.#table.connectedMembers(room);
   }
+  localRooms(userId: string): string[] {
+    return this.#table.membershipsOf(userId).map(({ room }) => room);
+  }
 
   /** Asks the backend, or the memory when the backend is lost. */
   async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {
