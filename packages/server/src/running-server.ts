@@ -292,7 +292,7 @@ export class RunningServer {
     const messages = new ClientMessages(
       (message) => rooms.store.send(message),
       (userId) =>
-        this.#app.manifest.peerMessages === "tenant" ? null : rooms.store.localRooms(userId),
+        this.#app.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
       () => performance.now(),
       (error) => log.error("relay failed", error),
     );

@@ -82,7 +82,7 @@ export class MemoryRoomStore implements RoomStore {
   localMembers(room: string): Iterable<string> {
     return this.table.connectedMembers(room);
   }
-  localRooms(userId: string): string[] {
+  localRooms(userId: string): Iterable<string> {
     return this.table.membershipsOf(userId).map(({ room }) => room);
   }
 

@@ -102,7 +102,7 @@ export interface RoomStore {
   /** The members of a room among the users that are connected to this replica. */
   localMembers(room: string): Iterable<string>;
   /** The rooms of a user that is connected to this replica. */
-  localRooms(userId: string): string[];
+  localRooms(userId: string): Iterable<string>;
 }
 
 /** How long things last, in milliseconds. */

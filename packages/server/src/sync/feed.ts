@@ -193,8 +193,8 @@ export class Feed {
   }
 
   async #join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
-    // What the client has read already, here or at another replica, was committed before. A feed
-    // that were behind it would take its rows back in time.
+    // What the client has read already, here or from another replica, was committed before this. If
+    // the feed were behind it, its rows would go back in time.
     await this.#settle();
     const isContinuing = cursor !== null;
     if (isContinuing && !(await this.#canContinue(cursor))) {
