@@ -18,3 +18,5 @@ export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
 export const MAX_IMPORT_ERRORS = 100;
+/** Most users of whom a connection is told that they went offline: those it heard last. */
+export const MAX_ACQUAINTANCES = 1000;

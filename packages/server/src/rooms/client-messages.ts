@@ -19,9 +19,18 @@ interface Window {
   count: number;
 }
 
-/** Takes presence and topic messages from clients' sockets and sends them on to their tenant. */
+/**
+ * The rooms whose members hear what a user says without a room; null for everyone in the tenant.
+ */
+export type RoomsOf = (userId: string) => readonly string[] | null;
+
+/**
+ * Takes presence and topic messages from clients' sockets and sends them on to those who may hear
+ * them.
+ */
 export class ClientMessages {
   readonly #send: (message: TenantMessage) => Promise<void>;
+  readonly #roomsOf: RoomsOf;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #windows = new WeakMap<Subscriber, Window>();
@@ -29,10 +38,12 @@ export class ClientMessages {
   /** @param now milliseconds, of any beginning */
   constructor(
     send: (message: TenantMessage) => Promise<void>,
+    roomsOf: RoomsOf,
     now: () => number,
     onError: (error: unknown) => void,
   ) {
     this.#send = send;
+    this.#roomsOf = roomsOf;
     this.#now = now;
     this.#onError = onError;
   }
@@ -48,7 +59,7 @@ export class ClientMessages {
     const isTooLong =
       text.length > MAX_BYTES ||
       (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
-    const message = isTooLong ? undefined : relayed(text, caller);
+    const message = isTooLong ? undefined : relayed(text, caller, this.#roomsOf);
     if (message === undefined && !isTooLong) return;
     const count = this.#count(subscriber);
     if (count > FLOOD_PER_WINDOW) {
@@ -71,7 +82,7 @@ export class ClientMessages {
 }
 
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
-function relayed(text: string, caller: Caller): TenantMessage | undefined {
+function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage | undefined {
   const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
   if (from === null || !coversKeyScope(caller, "write")) return undefined;
   let message: unknown;
@@ -85,6 +96,9 @@ function relayed(text: string, caller: Caller): TenantMessage | undefined {
   const toTenant = (out: object): TenantMessage => ({
     kind: "tenant",
     tenantId: caller.tenantId,
+    rooms: caller.userId === null ? null : roomsOf(caller.userId),
+    userId: caller.userId,
+    about: "said",
     text: JSON.stringify(out),
   });
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
