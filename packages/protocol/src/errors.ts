@@ -97,6 +97,7 @@ export const ERROR_STATUS = {
   STORAGE_UNAVAILABLE: 503,
   NOT_READY: 503,
   OVERLOADED: 503,
+  QUERY_TIMEOUT: 503,
   INTERNAL: 500,
 } as const;
 export type ErrorCode = keyof typeof ERROR_STATUS;

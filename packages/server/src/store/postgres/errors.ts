@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
+import { RowBusyError } from "./row-turns.ts";
 
 /**
  * SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so
@@ -38,6 +39,11 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof Error && !(error instanceof DatabaseError) && BROKEN.test(error.message);
 }
 
+/** Another transaction holds a row, and went on holding it. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === "55P03";
+}
+
 /** A statement that was prepared by name can't be used on this connection. */
 export function isStaleStatement(error: unknown): boolean {
   return STALE_STATEMENTS.has(codeOf(error));
@@ -45,7 +51,13 @@ export function isStaleStatement(error: unknown): boolean {
 
 /** The same work may succeed in another transaction. */
 export function isRetryable(error: unknown): boolean {
-  return isConflict(error) || isUnreachable(error) || isStaleStatement(error);
+  return (
+    isConflict(error) ||
+    isUnreachable(error) ||
+    isStaleStatement(error) ||
+    isLockTimeout(error) ||
+    error instanceof RowBusyError
+  );
 }
 
 /**
@@ -60,8 +72,17 @@ export function translateError(error: unknown): unknown {
       extra: { retry_after_secs: 1 },
     });
   }
+  if (isLockTimeout(error) || error instanceof RowBusyError) return rowBusy();
   if (!(error instanceof DatabaseError)) return error;
   switch (error.code) {
+    case "25P03":
+      return new PylonError(
+        "OVERLOADED",
+        "The transaction did nothing for too long, so the database ended it.",
+        {
+          hint: "Nothing was changed. A mutation waits for nothing but ctx.db: do the rest in an action.",
+        },
+      );
     case "53100":
       return new PylonError("OVERLOADED", "The database can't write: its disk is full.", {
         hint: "Nothing was changed. Try again later.",
@@ -75,6 +96,18 @@ export function translateError(error: unknown): unknown {
     default:
       return error;
   }
+}
+
+/** Other transactions went on writing a row. */
+export function rowBusy(): PylonError {
+  return new PylonError(
+    "OVERLOADED",
+    "Another transaction has been writing the same row for long.",
+    {
+      hint: "Nothing was changed. Try again in a moment.",
+      extra: { retry_after_secs: 1 },
+    },
+  );
 }
 
 /** The database can't be reached now. Nothing is known to have been changed. */
