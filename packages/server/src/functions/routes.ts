@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { FnDefinition } from "@pylonsync/functions";
 import type { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
+import { readerShare } from "../request/reading.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -84,6 +85,7 @@ function callOf(context: RequestContext, definition: FnDefinition): Call {
   }
   return {
     caller: context.caller,
+    readerShare: readerShare(context),
     requestId: context.requestId,
     opId: definition.type === "mutation" ? (opId ?? undefined) : undefined,
   };

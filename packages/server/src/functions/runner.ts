@@ -13,6 +13,8 @@ export type Functions = ReadonlyMap<string, FnDefinition>;
 /** What a call brings with it. */
 export interface Call {
   readonly caller: Caller;
+  /** Whose share of the store's readers its queries use. */
+  readonly readerShare: string;
   readonly requestId: string;
   /** Makes a retry of a mutation safe. */
   readonly opId?: string | undefined;
@@ -159,7 +161,19 @@ export class Runner {
       parseResult(definition, (await handler(context, args)) ?? null);
     switch (definition.type) {
       case "query":
-        return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
+        return deadline.race(
+          handle({
+            ...base,
+            db: createDbReader(
+              store.limitedReader({
+                caller: call.readerShare,
+                timeoutMs: this.#services.timeoutMs,
+              }),
+              model(),
+              scope,
+            ),
+          }),
+        );
       case "mutation": {
         const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };
         const { result } = await committer.commit(
@@ -214,6 +228,7 @@ export class Runner {
         );
       return this.run(name, definition, args ?? {}, {
         caller: { ...call.caller, isAdmin: false },
+        readerShare: call.readerShare,
         requestId: call.requestId,
         signal,
       });

@@ -3,6 +3,7 @@ import type { Identity, Standing } from "../data/caller.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../operation.ts";
+import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
@@ -68,20 +69,26 @@ export class Feed {
   #isScheduled = false;
   #isClosing = false;
   readonly #standing: StandingOf;
+  readonly #readTimeoutMs: number;
   #position = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
   #endings = { slow: 0, resync: 0 };
 
+  /**
+   * @param readTimeoutMs how long one read for a subscriber that catches up may run, in milliseconds
+   */
   constructor(
     store: Store,
     model: DataModel,
     now: () => number,
     standing: StandingOf,
+    readTimeoutMs: number,
     observer: FeedObserver,
   ) {
     this.#store = store;
+    this.#readTimeoutMs = readTimeoutMs;
     this.#standing = standing;
     this.#model = model;
     this.#now = now;
@@ -267,6 +274,7 @@ export class Feed {
    */
   async #catchUp(subscriber: Subscriber, after: number, isContinuing: boolean): Promise<number> {
     const records = await this.#store.changes(after, PAGE);
+    const visibility = this.#visibilityFor(subscriber);
     const last = records.at(-1);
     // Asked after the page was read: what is in it may have been written after the end.
     if (last === undefined || !(await this.#mayStay(subscriber))) return this.#position;
@@ -276,7 +284,7 @@ export class Feed {
     }
     for (const record of records) {
       if (record.seq > this.#position) return this.#position;
-      const seen = await this.#visibility.seenLater(record, subscriber.caller);
+      const seen = await visibility.seenLater(record, subscriber.caller);
       if (seen !== RESYNC) {
         for (const event of seen) subscriber.send(JSON.stringify(event));
       } else if (isContinuing) {
@@ -286,6 +294,15 @@ export class Feed {
     }
     await subscriber.drained();
     return last.seq;
+  }
+
+  /** How much a subscriber has to catch up on is its own doing, so it reads within its share. */
+  #visibilityFor({ id, caller }: Subscriber): Visibility {
+    const reader = this.#store.limitedReader({
+      caller: userShare(caller) ?? `connection ${id}`,
+      timeoutMs: this.#readTimeoutMs,
+    });
+    return new Visibility(reader, this.#model, this.#now);
   }
 
   async #overlapStart(): Promise<number> {

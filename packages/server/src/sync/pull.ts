@@ -3,7 +3,7 @@ import { and, TRUE } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
-import type { Store } from "../store/store.ts";
+import type { Reader, Store } from "../store/store.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
@@ -31,11 +31,14 @@ interface Position {
 /** Answers `GET /api/sync/pull`. */
 export class Puller {
   readonly #store: Store;
+  readonly #reader: Reader;
   readonly #model: DataModel;
   readonly #now: () => number;
 
-  constructor(store: Store, model: DataModel, now: () => number) {
+  /** @param reader reads on behalf of who pulls */
+  constructor(store: Store, reader: Reader, model: DataModel, now: () => number) {
     this.#store = store;
+    this.#reader = reader;
     this.#model = model;
     this.#now = now;
   }
@@ -60,7 +63,7 @@ export class Puller {
     let position: Position | null = start ?? this.#firstPosition(seq);
     while (position !== null && (limit === null || changes.length < limit)) {
       const size: number = limit === null ? CHUNK : Math.min(CHUNK, limit - changes.length);
-      const rows = await this.#store.select({
+      const rows = await this.#reader.select({
         entity: position.entity,
         where: and(
           position.afterId === null ? TRUE : idAfter(position.afterId),
@@ -91,7 +94,7 @@ export class Puller {
     if (epoch !== null && epoch !== bounds.epoch) throw resyncRequired(bounds.head + 1);
     if (since > bounds.head) throw resyncRequired(bounds.head + 1);
     if (since < bounds.floor) throw resyncRequired(bounds.floor + 1);
-    const visibility = new Visibility(this.#store, this.#model, this.#now);
+    const visibility = new Visibility(this.#reader, this.#model, this.#now);
     const records = await this.#store.changes(since, LOG_PAGE);
     const changes: ChangeEvent[] = [];
     for (const record of records) {

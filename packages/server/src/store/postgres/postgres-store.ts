@@ -238,8 +238,13 @@ export class PostgresStore implements Store {
     this.#unique = new UniqueIndexes(manifestJson);
   }
 
+  limitedReader(): Reader {
+    return this.#reads;
+  }
+
   figures(): StoreFigures {
     return {
+      reads: { timedOut: 0, refused: 0, waiting: 0 },
       conflicts: this.#conflicts,
       pool: this.#pool.figures(),
       queued: null,

@@ -114,6 +114,10 @@ export class SqliteStore implements Store {
     return this.#reads.test(expr);
   }
 
+  limitedReader(): Reader {
+    return this.#reads;
+  }
+
   transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
     return this.#commits.submit(work, options.signal);
   }
@@ -188,7 +192,13 @@ export class SqliteStore implements Store {
   }
 
   figures(): StoreFigures {
-    return { conflicts: 0, pool: null, queued: this.#commits.size, isFollowing: true };
+    return {
+      reads: { timedOut: 0, refused: 0, waiting: 0 },
+      conflicts: 0,
+      pool: null,
+      queued: this.#commits.size,
+      isFollowing: true,
+    };
   }
 
   async ping(): Promise<void> {
