@@ -24,6 +24,7 @@ const ON_BOTH_STORES = [
     "organizations",
     "privacy",
     "second-factors",
+    "snapshots",
     "telemetry",
     "wire",
   ].map((name) => `tests/${name}.test.ts`),

@@ -161,18 +161,10 @@ export class Runner {
       parseResult(definition, (await handler(context, args)) ?? null);
     switch (definition.type) {
       case "query":
-        return deadline.race(
-          handle({
-            ...base,
-            db: createDbReader(
-              store.limitedReader({
-                caller: call.readerShare,
-                timeoutMs: this.#services.timeoutMs,
-              }),
-              model(),
-              scope,
-            ),
-          }),
+        return store.snapshot(
+          (reader) => handle({ ...base, db: createDbReader(reader, model(), scope) }),
+          { caller: call.readerShare, timeoutMs: this.#services.timeoutMs },
+          deadline.signal,
         );
       case "mutation": {
         const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };

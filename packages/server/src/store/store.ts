@@ -228,6 +228,18 @@ export interface Store extends Reader {
    */
   limitedReader(limits: ReadLimits): Reader;
   /**
+   * Runs work that reads only, and sees the database as of its first read all along: what is
+   * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is dead
+   * once `work` has settled or was aborted. `work` may run again, so it must have no effect.
+   *
+   * @param signal aborts the work: the promise rejects with its reason
+   */
+  snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T>;
+  /**
    * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is
    * there when it rejects. `work` may run again after a serialisation conflict (Postgres), so it
    * must have no effect outside of the transaction. The transaction is dead once `work` has settled

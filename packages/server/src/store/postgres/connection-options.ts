@@ -31,8 +31,6 @@ export interface PostgresOptions {
   readonly observer?: QueryObserver | null | undefined;
   /** Default SESSION_LIMITS. */
   readonly limits?: SessionLimits | undefined;
-  /** How long a read on behalf of a caller may run, in milliseconds; default 5 s. */
-  readonly queryTimeoutMs?: number | undefined;
 }
 
 type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";

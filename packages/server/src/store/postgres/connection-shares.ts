@@ -49,15 +49,15 @@ export class ConnectionShares {
   /** @param size connections of the pool */
   constructor(size: number) {
     const reserved = (wanted: number): number => Math.min(wanted, Math.floor(size / 3));
-    const half = Math.max(1, Math.floor(size / 2));
+    const forQueries = size - 2 * reserved(2);
     this.#size = size;
     this.#shares = {
       read: { reserved: reserved(2), max: size, maxPerCaller: size },
       write: { reserved: reserved(2), max: size, maxPerCaller: size },
       query: {
         reserved: reserved(1),
-        max: half,
-        maxPerCaller: Math.max(1, Math.ceil(half / 2)),
+        max: size,
+        maxPerCaller: Math.max(1, Math.floor(forQueries / 2)),
       },
       blocked: { reserved: 0, max: Math.max(1, Math.floor(size / 4)), maxPerCaller: size },
     };
@@ -65,7 +65,12 @@ export class ConnectionShares {
 
   /** Requests that wait. */
   get waiting(): number {
-    return NAMES.reduce((sum, name) => sum + this.#queues[name].length, 0);
+    return NAMES.reduce((sum, name) => sum + this.waitingFor(name), 0);
+  }
+
+  /** Those that wait in one share. */
+  waitingFor(name: ShareName): number {
+    return this.#queues[name].length;
   }
 
   /**
@@ -82,8 +87,8 @@ export class ConnectionShares {
     withinMs: number,
     signal?: AbortSignal,
   ): Promise<() => void> {
-    if (this.#queues[name].length === 0 && this.#mayTake(name, caller))
-      return Promise.resolve(this.#take(name, caller));
+    // Nobody waits who could have it: those in the queue are served when something comes free.
+    if (this.#mayTake(name, caller)) return Promise.resolve(this.#take(name, caller));
     if (this.#queues[name].length >= MAX_WAITING) return Promise.reject(allInUse());
     return new Promise((resolve, reject) => {
       const queue = this.#queues[name];

@@ -63,6 +63,58 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
+test("D1: slow reads of callers are ended in the database, and take no connection from others", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const store = await openReplica(url);
+  const direct = new Client({ connectionString: url });
+  await direct.connect();
+  // A statement that waits for a table runs for as long as it is let.
+  await direct.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
+  const slow = ["a", "a", "a", "b", "c", "d"].map((caller) =>
+    store
+      .limitedReader({ caller, timeoutMs: 1_500 })
+      .count("Account")
+      .catch((error: unknown) => error),
+  );
+  let ended = 0;
+  for (const read of slow) void read.then(() => (ended += 1));
+  await store.get("_pylon_ops", "none");
+  await store.transact((tx) =>
+    tx.insert("_pylon_ops", { id: "x", answer: "1", at: "2026-01-01T00:00:00.000Z" }),
+  );
+  await store.ping();
+  await store.settle();
+  expect(ended).toBe(0);
+  const codes = (await Promise.all(slow)).map((error) => (error as { code?: string }).code);
+  expect(codes[0]).toBe("QUERY_TIMEOUT");
+  expect(new Set(codes)).toEqual(new Set(["QUERY_TIMEOUT", "OVERLOADED"]));
+  expect(store.figures().reads.timedOut).toBeGreaterThan(0);
+  const { rows } = await direct.query(
+    `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  expect(rows).toEqual([]);
+  await direct.query("ROLLBACK");
+  expect(await store.limitedReader({ caller: "a", timeoutMs: 20_000 }).count("Account")).toBe(0);
+  await store.close();
+  await direct.end();
+});
+
+test("D1: a caller whose reads are slow leaves connections to other callers", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const store = await openReplica(url);
+  const direct = new Client({ connectionString: url });
+  await direct.connect();
+  await direct.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
+  const greedy = store.limitedReader({ caller: "greedy", timeoutMs: 20_000 });
+  const slow = Array.from({ length: 12 }, () => greedy.count("Account"));
+  const other = store.limitedReader({ caller: "other", timeoutMs: 20_000 });
+  expect(await other.count("_pylon_ops")).toBe(0);
+  await direct.query("ROLLBACK");
+  expect(await Promise.all(slow)).toEqual(slow.map(() => 0));
+  await store.close();
+  await direct.end();
+});
+
 describe.each(["Postgres", "PgBouncer"])(
   "a replica that freezes in a transaction, on %s",
   (kind) => {
@@ -141,7 +193,10 @@ describe.each(["Postgres", "PgBouncer"])(
     test("F1: a caller who gives up leaves no statement behind", async () => {
       const patient = await openReplica(pooler?.url ?? url, { lockMs: 30_000 });
       const gone = new AbortController();
-      await direct.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
+      // Not by `direct`: in a transaction it would see the backends as of its first look.
+      const locker = new Client({ connectionString: url });
+      await locker.connect();
+      await locker.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
       const blocked = patient
         .transact((tx) => tx.get("Account", "cold"), { signal: gone.signal })
         .catch((error: unknown) => error);
@@ -150,7 +205,7 @@ describe.each(["Postgres", "PgBouncer"])(
       gone.abort(reason);
       expect(await blocked).toBe(reason);
       await until(async () => (await backends(waiting)) === 0);
-      await direct.query("ROLLBACK");
+      await locker.end();
       await patient.close();
     });
   },

@@ -225,6 +225,11 @@ export class ConnectionPool {
     return { open, idle, waiting: this.#shares.waiting };
   }
 
+  /** Reads on behalf of callers that wait for a connection. */
+  get waitingQueries(): number {
+    return this.#shares.waitingFor("query");
+  }
+
   close(): Promise<void> {
     return this.#pool.end();
   }

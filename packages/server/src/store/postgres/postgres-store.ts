@@ -6,6 +6,7 @@ import type {
   ChangeRecord,
   LogBounds,
   Reader,
+  ReadLimits,
   SchemaChange,
   Select,
   Store,
@@ -30,23 +31,33 @@ import { ChangeTail } from "./change-tail.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
-import { isConflict, isLockTimeout, isUnreachable, translateError, unavailable } from "./errors.ts";
+import {
+  isConflict,
+  isLockTimeout,
+  isStaleStatement,
+  isUnreachable,
+  translateError,
+  unavailable,
+} from "./errors.ts";
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import type { ShareName } from "./connection-shares.ts";
 import { ConnectionPool, runAll, type Lease } from "./pool.ts";
 import { PostgresLink } from "./postgres-link.ts";
+import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
 import { RowTurns, type RowHold } from "./row-turns.ts";
-import { SESSION_LIMITS, transactionSettings } from "./session-settings.ts";
+import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
 
 /** How long a transaction that is given up may take to be undone, in milliseconds. */
 const ROLLBACK_MS = 2_500;
-const READINESS_MS = { connect: 2_000, query: 2_000 };
+const READINESS_MS = { connect: 5_000, query: 5_000 };
 /** A migration or the care of a long log takes as long as it takes. */
 const MAINTENANCE_MS = { connect: 10_000, query: 0 };
+/** Attempts at reads on a snapshot, when a pooler loses prepared statements. */
+const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_AT_ONCE = 10_000;
 const BEGIN = {
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
@@ -73,6 +84,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
       tail,
       link: new PostgresLink(connection, observer),
       settings: transactionSettings(limits, connection),
+      snapshotSettings: snapshotSettings(limits, connection),
       manifestJson: await storedManifestOf(pools.rows),
     });
   } catch (error) {
@@ -111,6 +123,7 @@ interface Parts {
   readonly link: PostgresLink;
   /** What a transaction sets for itself. */
   readonly settings: readonly string[];
+  readonly snapshotSettings: readonly string[];
   readonly manifestJson: string | null;
 }
 
@@ -125,18 +138,21 @@ export class PostgresStore implements Store {
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
   readonly #settings: readonly string[];
+  readonly #snapshotSettings: readonly string[];
   readonly #reads: PostgresReader;
   readonly #turns = new RowTurns();
   #conflicts = 0;
+  readonly #reading = { timedOut: 0, refused: 0 };
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor({ pools, tail, link, settings, manifestJson }: Parts) {
+  constructor({ pools, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
     this.link = link;
     this.#pools = pools;
     this.#pool = pools.rows;
     this.#tail = tail;
     this.#settings = settings;
+    this.#snapshotSettings = snapshotSettings;
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
     this.#reads = new PostgresReader(
@@ -238,13 +254,44 @@ export class PostgresStore implements Store {
     this.#unique = new UniqueIndexes(manifestJson);
   }
 
-  limitedReader(): Reader {
-    return this.#reads;
+  limitedReader(limits: ReadLimits): Reader {
+    return new PostgresReader(
+      // What is found by its id is found at once, whoever asks.
+      (text, params, isById) =>
+        isById
+          ? this.#pool.read(text, params)
+          : this.#counted(this.#pool.readWithin(text, params, limits)),
+      () => this.#tables,
+    );
+  }
+
+  async snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      signal?.throwIfAborted();
+      const snapshot = new PostgresSnapshot(this.#pool, this.#snapshotSettings, limits);
+      const reader = new PostgresReader(
+        (text, params) => this.#counted(snapshot.run(text, params)),
+        () => this.#tables,
+      );
+      try {
+        return await untilAborted(work(reader), signal);
+      } catch (error) {
+        const mayTryAgain = this.#pool.statements.names.learnFrom(error) || isStaleStatement(error);
+        if (!mayTryAgain || attempt === MAX_SNAPSHOT_ATTEMPTS) throw translateError(error);
+      } finally {
+        // The answer does not wait for it.
+        void snapshot.end();
+      }
+    }
   }
 
   figures(): StoreFigures {
     return {
-      reads: { timedOut: 0, refused: 0, waiting: 0 },
+      reads: { ...this.#reading, waiting: this.#pool.waitingQueries },
       conflicts: this.#conflicts,
       pool: this.#pool.figures(),
       queued: null,
@@ -259,6 +306,17 @@ export class PostgresStore implements Store {
   async close(): Promise<void> {
     await Promise.all([this.link.close(), this.#tail.close()]);
     await closeAll(this.#pools);
+  }
+
+  async #counted<T>(read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (error) {
+      if (error instanceof PylonError && error.code === "QUERY_TIMEOUT")
+        this.#reading.timedOut += 1;
+      if (error instanceof PylonError && error.code === "OVERLOADED") this.#reading.refused += 1;
+      throw error;
+    }
   }
 
   async #maintain(work: (client: ClientBase) => Promise<void>): Promise<void> {

@@ -10,6 +10,7 @@ import type {
   ChangeRecord,
   LogBounds,
   Reader,
+  ReadLimits,
   SchemaChange,
   Select,
   Store,
@@ -19,6 +20,7 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { tableShapes } from "../table-shapes.ts";
 import {
   changesAfter,
@@ -116,6 +118,14 @@ export class SqliteStore implements Store {
 
   limitedReader(): Reader {
     return this.#reads;
+  }
+  async snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    _limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    return untilAborted(work(this.#reads), signal);
   }
 
   transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
