@@ -8,6 +8,7 @@ import type { QueryObserver } from "../query-observer.ts";
 import type {
   Aggregate,
   ChangeRecord,
+  DatabaseState,
   LogBounds,
   Reader,
   ReadLimits,
@@ -37,6 +38,7 @@ import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import { StatementCache } from "./statements.ts";
 
+type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
@@ -46,11 +48,16 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLI
  *
  * @param path a file; its folder is made
  * @param observer told of each statement
+ * @param onState called when the file or its disk fails, and when a write succeeds after that
  * @throws Error when the file can't be opened or is no Pylon database
  */
-export function openSqliteStore(path: string, observer: QueryObserver | null = null): SqliteStore {
+export function openSqliteStore(
+  path: string,
+  observer: QueryObserver | null = null,
+  onState: OnState = () => undefined,
+): SqliteStore {
   mkdirSync(dirname(path), { recursive: true });
-  return new SqliteStore(path, observer);
+  return new SqliteStore(path, observer, onState);
 }
 
 /**
@@ -68,17 +75,24 @@ export class SqliteStore implements Store {
   readonly #reads: SqliteReader;
   readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
+  readonly #onState: OnState;
+  #state: DatabaseState = "back";
   #epoch: string;
   #tables = new TableSet(tableShapes(null));
 
-  constructor(path: string, observer: QueryObserver | null) {
+  constructor(path: string, observer: QueryObserver | null, onState: OnState) {
+    this.#onState = onState;
     this.#writer = open(path);
+    // Where the file can't be written, SQLite opens it for reading and says nothing.
+    this.#writer.run("BEGIN IMMEDIATE");
+    this.#writer.run("ROLLBACK");
     for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL])
       this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
-    this.#writerStatements = new StatementCache(this.#writer, observer);
-    this.#readerStatements = new StatementCache(this.#reader, observer);
+    const onFailure = (error: unknown): void => this.#report("lost", error);
+    this.#writerStatements = new StatementCache(this.#writer, observer, onFailure);
+    this.#readerStatements = new StatementCache(this.#reader, observer, onFailure);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
     this.#snapshot = new ReadSnapshot(this.#readerStatements);
     this.#reads = new SqliteReader(
@@ -212,7 +226,14 @@ export class SqliteStore implements Store {
   }
 
   async ping(): Promise<void> {
-    this.#readerStatements.get("SELECT 1").get();
+    if (this.#state === "back") {
+      this.#readerStatements.first("SELECT 1", []);
+      return;
+    }
+    await this.#commits.submit(async () => {
+      this.#writerStatements.run(SET_META, ["probe", new Date().toISOString()]);
+    });
+    this.#report("back");
   }
 
   async close(): Promise<void> {
@@ -221,7 +242,13 @@ export class SqliteStore implements Store {
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#reader.close();
-    this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    try {
+      this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      // On a full disk all of it stays in the file beside the database, from where the next start
+      // takes it.
+      this.#report("lost", error);
+    }
     this.#writer.close();
   }
 
@@ -232,7 +259,14 @@ export class SqliteStore implements Store {
   #publish(changes: readonly ChangeRecord[]): void {
     this.#snapshot.leave();
     if (changes.length === 0) return;
+    this.#report("back");
     for (const listener of this.#listeners) listener(changes);
+  }
+
+  #report(state: DatabaseState, error?: unknown): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#onState(state, error);
   }
 
   #meta(key: string): string | null {
