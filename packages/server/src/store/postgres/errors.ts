@@ -83,10 +83,6 @@ export function translateError(error: unknown): unknown {
           hint: "Nothing was changed. A mutation waits for nothing but ctx.db: do the rest in an action.",
         },
       );
-    case "53100":
-      return new PylonError("OVERLOADED", "The database can't write: its disk is full.", {
-        hint: "Nothing was changed. Try again later.",
-      });
     case "54000":
       return new PylonError(
         "INVALID_DATA",
@@ -94,8 +90,21 @@ export function translateError(error: unknown): unknown {
         { hint: "Indexed and unique text may have about 2,600 bytes." },
       );
     default:
-      return error;
+      return SERVER_FAILURE.test(error.code ?? "") ? storageFailure(error) : error;
   }
+}
+
+/** Its disk or memory is full, its disk does not work, its data are damaged. */
+const SERVER_FAILURE = /^(53...|58...|XX00[012])$/;
+
+function storageFailure(cause: DatabaseError): PylonError {
+  const reason = cause.code === "53100" ? "its disk is full" : "it has failed";
+  const failure = new PylonError("STORAGE_UNAVAILABLE", `The database can't be used: ${reason}.`, {
+    hint: "Nothing was changed. Try again later.",
+    extra: { retry_after_secs: 5 },
+  });
+  failure.cause = cause;
+  return failure;
 }
 
 /** Other transactions went on writing a row. */

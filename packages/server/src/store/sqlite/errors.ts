@@ -33,10 +33,16 @@ export function translateError(error: unknown): unknown {
   }
 }
 
+/** The file itself is not whole. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof SQLiteError && DAMAGED.test(error.code ?? "");
+}
+
+const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT)/;
 const FAILURES: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)/, "its disk is full"],
   [/^SQLITE_(READONLY|PERM|AUTH)/, "its file or disk is read-only"],
-  [/^SQLITE_(CORRUPT|NOTADB|FORMAT)/, "its file is damaged"],
+  [DAMAGED, "its file is damaged"],
   [/^SQLITE_(IOERR|CANTOPEN|PROTOCOL|NOLFS|NOMEM)/, "its disk does not work"],
 ];
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { PylonError } from "@pylonsync/protocol";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { Database, SQLiteError } from "bun:sqlite";
 import type { MigrationStep } from "../../schema/migration.ts";
@@ -31,6 +32,7 @@ import {
   trimChanges,
 } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
+import { isDamage } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
@@ -77,6 +79,7 @@ export class SqliteStore implements Store {
   readonly #listeners = new Set<Listener>();
   readonly #onState: OnState;
   #state: DatabaseState = "back";
+  #isDamaged = false;
   #epoch: string;
   #tables = new TableSet(tableShapes(null));
 
@@ -230,6 +233,10 @@ export class SqliteStore implements Store {
       this.#readerStatements.first("SELECT 1", []);
       return;
     }
+    if (this.#isDamaged)
+      throw new PylonError("STORAGE_UNAVAILABLE", "The file of the database is damaged.", {
+        hint: "Restore a backup.",
+      });
     await this.#commits.submit(async () => {
       this.#writerStatements.run(SET_META, ["probe", new Date().toISOString()]);
     });
@@ -264,7 +271,9 @@ export class SqliteStore implements Store {
   }
 
   #report(state: DatabaseState, error?: unknown): void {
-    if (state === this.#state) return;
+    this.#isDamaged ||= error !== undefined && isDamage(error);
+    // What is damaged stays so, whatever else can still be written.
+    if (state === this.#state || (state === "back" && this.#isDamaged)) return;
     this.#state = state;
     this.#onState(state, error);
   }
