@@ -9,3 +9,8 @@ export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
 export const MAX_IMPORT_ERRORS = 100;
+/**
+ * Most rows that one transaction writes: a mutation, a transaction over HTTP. On SQLite all other
+ * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
+ */
+export const MAX_TRANSACTION_WRITES = 10_000;

@@ -1,4 +1,4 @@
-import { isRowId, PylonError } from "@pylonsync/protocol";
+import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import { checkInsert, checkPatch, refuseManaged } from "../schema/row-input.ts";
@@ -34,6 +34,7 @@ export class Writer implements Reader {
   readonly #tx: Transaction;
   readonly #model: DataModel;
   readonly #options: WriterOptions;
+  #writes = 0;
 
   constructor(tx: Transaction, model: DataModel, options: WriterOptions) {
     this.#tx = tx;
@@ -72,6 +73,7 @@ export class Writer implements Reader {
    *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
    */
   async insert(entityName: string, data: unknown, id?: string): Promise<string> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     if (id !== undefined && !isRowId(id)) {
       throw new PylonError("INVALID_ID", `"${String(id).slice(0, 80)}" can't be the id of a row.`, {
@@ -111,6 +113,7 @@ export class Writer implements Reader {
    * @throws PylonError as `insert`, and READONLY_FIELD
    */
   async update(entityName: string, id: string, data: unknown): Promise<boolean> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
@@ -152,6 +155,7 @@ export class Writer implements Reader {
    * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED
    */
   async delete(entityName: string, id: string): Promise<boolean> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     const { hooks } = this.#model;
     const before = await this.#tx.get(entity.name, id);
@@ -191,6 +195,17 @@ export class Writer implements Reader {
    */
   unlink(entityName: string, id: string, relation: string): Promise<boolean> {
     return this.update(entityName, id, { [this.#relationField(entityName, relation)]: null });
+  }
+
+  /** A write that is refused, or changes nothing, took its time as well. */
+  #countWrite(): void {
+    this.#writes += 1;
+    if (this.#writes <= MAX_TRANSACTION_WRITES) return;
+    throw new PylonError(
+      "TRANSACTION_TOO_LARGE",
+      `One transaction writes at most ${MAX_TRANSACTION_WRITES} rows.`,
+      { hint: "Nothing was kept. Write them by several calls, from an action, or import them." },
+    );
   }
 
   #relationField(entityName: string, relationName: string): string {
