@@ -133,16 +133,16 @@ export class SqliteStore implements Store {
     return this.#reads.test(expr);
   }
 
-  limitedReader(): Reader {
+  limitedReader(_limits: ReadLimits): Reader {
     return this.#reads;
   }
   async snapshot<T>(
     work: (reader: Reader) => Promise<T>,
-    _limits: ReadLimits,
+    limits: ReadLimits,
     signal?: AbortSignal,
   ): Promise<T> {
     signal?.throwIfAborted();
-    return untilAborted(work(this.#reads), signal);
+    return untilAborted(work(this.limitedReader(limits)), signal);
   }
 
   transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
