@@ -73,6 +73,11 @@ export class ConnectionShares {
     return this.#queues[name].length;
   }
 
+  /** The right to use a connection, where nobody needs to wait for one; else null. */
+  tryAcquire(name: ShareName, caller: string): (() => void) | null {
+    return this.#mayTake(name, caller) ? this.#take(name, caller) : null;
+  }
+
   /**
    * Waits for the right to use a connection.
    *
@@ -88,7 +93,8 @@ export class ConnectionShares {
     signal?: AbortSignal,
   ): Promise<() => void> {
     // Nobody waits who could have it: those in the queue are served when something comes free.
-    if (this.#mayTake(name, caller)) return Promise.resolve(this.#take(name, caller));
+    const release = this.tryAcquire(name, caller);
+    if (release !== null) return Promise.resolve(release);
     if (this.#queues[name].length >= MAX_WAITING) return Promise.reject(allInUse());
     return new Promise((resolve, reject) => {
       const queue = this.#queues[name];

@@ -195,7 +195,9 @@ export class ConnectionPool {
    */
   async take(share: ShareName, options: TakeOptions = {}): Promise<Lease> {
     const { caller = "", withinMs = PATIENCE_MS, signal } = options;
-    const giveBack = await this.#shares.acquire(share, caller, withinMs, signal);
+    const giveBack =
+      this.#shares.tryAcquire(share, caller) ??
+      (await this.#shares.acquire(share, caller, withinMs, signal));
     try {
       const client = await this.#pool.connect();
       const farewells = this.#farewells;
