@@ -29,6 +29,7 @@ const ON_BOTH_STORES = [
     "privacy",
     "query-plans",
     "second-factors",
+    "snapshots",
     "telemetry",
     "values",
     "wire",

@@ -26,8 +26,12 @@ export default buildManifest({
   "functions/addSlowly.ts": `import { existsSync } from "node:fs";
 import { mutation, v } from "@pylonsync/functions";
 export default mutation({ args: { until: v.string() }, handler: async (ctx, { until }) => {
-  await ctx.db.insert("Item", { n: -1, shared: true, ownerId: ctx.auth.userId });
-  while (!existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const id = await ctx.db.insert("Item", { n: -1, shared: true, ownerId: ctx.auth.userId });
+  // The database ends a transaction that does nothing.
+  while (!existsSync(until)) {
+    await ctx.db.get("Item", id);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 } });`,
 };
 const CLIENTS = 50;

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { linkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
   noteApp,
@@ -37,4 +38,27 @@ test("in production a second one waits for the end of the first, a sudden one to
   await until(async () => (await fetch(`http://localhost:${String(port)}/readyz`)).ok);
   expect(await second.end()).toBe(0);
   expect(await second.stderr).toContain("another server has the database");
+});
+
+test.each([
+  ["a symbolic link", symlinkSync],
+  ["a hard link", linkSync],
+])("F3: a second server by %s of the file is refused, and told of the first", async (_, link) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()"), "data/.keep": "", "other/.keep": "" });
+  const path = join(folder.path, "data", "pylon.db");
+  const other = join(folder.path, "other", "pylon.db");
+  const first = new PylonProcess(["dev", "--port", "0"], folder.path, { PYLON_DB_PATH: path });
+  await first.event();
+  link(path, other);
+  const second = await pylon(["dev", "--port", "0"], folder.path, { PYLON_DB_PATH: other });
+  expect(second).toMatchObject({ exitCode: 1 });
+  expect(second.stderr).toContain("Another server has the database");
+  expect(second.stderr).toMatch(/process \d+ on /);
+  // After its end the other name is as good as the first.
+  expect(await first.end()).toBe(0);
+  await using third = new PylonProcess(["dev", "--port", "0"], folder.path, {
+    PYLON_DB_PATH: other,
+  });
+  await third.event();
 });

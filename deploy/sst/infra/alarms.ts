@@ -6,11 +6,12 @@ import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
 /**
- * `PYLON_DATABASE_POOL` where nothing is said; each replica has one more connection, which listens,
- * and where there is no Redis some for rooms.
+ * `PYLON_DATABASE_POOL` where nothing is said; each replica has some more connections: one each that
+ * listens, reads the change log, answers `/readyz` and does maintenance, and where there is no Redis
+ * some for rooms.
  */
 const POOL = 10;
-const LISTENERS = 1;
+const OWN = 4;
 const ROOMS = 5;
 /** A shell with `pylon migrate`, a look at the database by hand. */
 const BY_HAND = 4;
@@ -223,9 +224,7 @@ function connectionsOf(
   cache: Cache | undefined,
 ): $util.Output<number> {
   const perReplica =
-    Number(variables["PYLON_DATABASE_POOL"] ?? POOL) +
-    LISTENERS +
-    (cache === undefined ? ROOMS : 0);
+    Number(variables["PYLON_DATABASE_POOL"] ?? POOL) + OWN + (cache === undefined ? ROOMS : 0);
   const replicas = Object.values(services).map(({ nodes }) => nodes.autoScalingTarget.maxCapacity);
   return $util
     .all(replicas)

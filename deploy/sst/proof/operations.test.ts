@@ -215,17 +215,17 @@ for (const version of VERSIONS) {
         const limit = (shape: string, env = {}): unknown =>
           alarm(evaluate(shape, "production", env), "DatabaseConnections")["threshold"];
         // Without Redis five of each replica are for rooms.
-        expect(limit("sst.config.ts")).toBe(4 * 16 + 4);
-        expect(limit("sst.config.nat-less.ts")).toBe(4 * 16 + 4);
-        expect(limit("sst.config.redis.ts")).toBe(4 * 11 + 4);
-        expect(limit("sst.config.shards.ts")).toBe(5 * 11 + 4);
+        expect(limit("sst.config.ts")).toBe(4 * 19 + 4);
+        expect(limit("sst.config.nat-less.ts")).toBe(4 * 19 + 4);
+        expect(limit("sst.config.redis.ts")).toBe(4 * 14 + 4);
+        expect(limit("sst.config.shards.ts")).toBe(5 * 14 + 4);
         expect(
           limit("sst.config.ts", {
             PYLON_VARIABLES: "PYLON_DATABASE_POOL",
             PYLON_DATABASE_POOL: "25",
             PYLON_SECRETS: "",
           }),
-        ).toBe(4 * 31 + 4);
+        ).toBe(4 * 34 + 4);
       });
 
       test("watch the shards, Valkey and the disk where they are", () => {

@@ -20,3 +20,8 @@ export const MAX_PAGE_SIZE = 1000;
 export const MAX_IMPORT_ERRORS = 100;
 /** Most users of whom a connection is told that they went offline: those it heard last. */
 export const MAX_ACQUAINTANCES = 1000;
+/**
+ * Most rows that one transaction writes: a mutation, a transaction over HTTP. On SQLite all other
+ * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
+ */
+export const MAX_TRANSACTION_WRITES = 10_000;

@@ -17,6 +17,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
     trustProxyHops: 0,
     drainSeconds: 10,
     logFormat: "json",
+    queryTimeoutMs: 5_000,
     fnTimeoutMs: 30_000,
   });
 });

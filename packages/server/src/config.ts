@@ -58,6 +58,8 @@ export interface Config {
   readonly telemetry: TelemetryConfig | null;
   readonly maxFrameBytes: number;
   readonly changeLogMax: number;
+  /** How long one read on behalf of a caller may run. */
+  readonly queryTimeoutMs: number;
   readonly fnTimeoutMs: number;
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
@@ -329,6 +331,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     telemetry: telemetryConfig(),
     maxFrameBytes: get("PYLON_WS_MAX_FRAME"),
     changeLogMax: get("PYLON_CHANGE_LOG_MAX"),
+    queryTimeoutMs: get("PYLON_QUERY_TIMEOUT") * 1000,
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,
     functionsDir: get("PYLON_FUNCTIONS_DIR"),
     maxConnectionsPerAddress: get("PYLON_MAX_CONNECTIONS_PER_IP"),

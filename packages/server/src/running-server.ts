@@ -43,6 +43,7 @@ import type { Telemetry } from "./observe/telemetry.ts";
 import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
+import { requestReader } from "./request/reading.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
@@ -151,7 +152,7 @@ export class RunningServer {
       if (sessionId !== null) return sessions.standing(sessionId, caller);
       return caller.apiKeyId === null ? "same" : apiKeys.standing(caller.apiKeyId);
     };
-    const feed = new Feed(store, app.model, now, standing, {
+    const feed = new Feed(store, app.model, now, standing, config.queryTimeoutMs, {
       failed: (error) => log.error("feed failed", error),
       delivered: (lagMs) => metrics.delivered(lagMs),
       traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
@@ -241,9 +242,11 @@ export class RunningServer {
           log.error("function failed", error, { function: name, request_id: requestId }),
       },
     });
-    const data = { store, committer, model, platform };
+    const reader = requestReader(store, config.queryTimeoutMs);
+    const data = { store, committer, model, platform, reader };
     const files = createFiles({
       store,
+      reader,
       storage,
       settings,
       model,

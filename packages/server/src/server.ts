@@ -22,6 +22,7 @@ import { PylonStartError } from "./start-error.ts";
 import { inspectData } from "./store/inspect-data.ts";
 import { openStore } from "./store/open-store.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
+import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
 
 /**
@@ -177,6 +178,7 @@ class Server implements PylonServer {
       throw error;
     });
     try {
+      this.#lock?.note();
       this.#diagnostics = [...diagnostics, ...(await bringTo(store, app.manifest))];
       const mails: MailCounts = { sent: 0, failed: 0 };
       const mailer = openMailer(config.email, {
@@ -239,7 +241,7 @@ class Server implements PylonServer {
     );
     if (lock === null)
       throw new PylonStartError(
-        `Another server has the database ${database.path}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`,
+        `Another server has the database ${database.path}${noteOf(database.path)}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`,
       );
     return lock;
   }
@@ -337,4 +339,10 @@ function firstError(diagnostics: readonly Diagnostic[]): string {
   const where = first.path === undefined ? "" : ` (${first.path})`;
   const more = errors.length > 1 ? ` And ${errors.length - 1} more: see \`pylon doctor\`.` : "";
   return `${first.code}: ${first.message}${where}${first.hint === undefined ? "" : ` ${first.hint}`}${more}`;
+}
+
+/** Which server has a database, where it has said so. */
+function noteOf(path: string): string {
+  const note = serverNote(path);
+  return note === null ? "" : ` (${describeServer(note)})`;
 }

@@ -96,6 +96,15 @@ test("the memory keeps what was read last, within its bounds", async () => {
   ).toEqual([false, false, false, true]);
 });
 
+test("a Redis that is there from the start is not logged", async () => {
+  lines.length = 0;
+  const fresh = new Redis(server.url, log);
+  await fresh.start(20_000);
+  expect(fresh.isUp).toBe(true);
+  expect(lines).toEqual([]);
+  fresh.close();
+});
+
 test("a lost Redis makes everything a miss; each change is logged once, without the URL", async () => {
   const secret = "p@ss word";
   const cache = new RedisCache(redis);

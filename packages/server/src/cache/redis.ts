@@ -46,6 +46,7 @@ export class Redis {
   #hangs = false;
   /** Null: not told yet. */
   #wasUp: boolean | null = null;
+  #isStarting = false;
   #isClosed = false;
   #probe: ReturnType<typeof setTimeout> | undefined;
   /** Commands since the start, by what became of them. */
@@ -83,6 +84,7 @@ export class Redis {
    *   background
    */
   async start(withinMs: number): Promise<void> {
+    this.#isStarting = true;
     // Loaded only here: most servers have no Redis.
     const { createClient } = await import("@redis/client");
     const open = (): RedisClientType => {
@@ -111,6 +113,7 @@ export class Redis {
       () => undefined,
     );
     await Promise.race([connected, Bun.sleep(withinMs)]);
+    this.#isStarting = false;
     if (!this.isUp) this.#tell(false);
   }
 
@@ -197,7 +200,8 @@ export class Redis {
 
   #tell(isUp: boolean): void {
     const isFirst = this.#wasUp === null;
-    if (isUp === this.#wasUp) return;
+    // One of the two connections is up before the other: what was never up is not lost.
+    if (isUp === this.#wasUp || (isFirst && !isUp && this.#isStarting)) return;
     this.#wasUp = isUp;
     if (!isUp)
       this.#log.warn("redis lost: rooms and rate limits count per replica until it is back");

@@ -204,7 +204,7 @@ export const VARIABLES = {
   }),
   PYLON_DATABASE_POOL: variable({
     wants: "a whole number from 2 to 1000",
-    doc: "Connections to Postgres that one server opens at most for rows; one more listens, and without `REDIS_URL` up to five are for rooms. All servers together must stay below the database's `max_connections`.",
+    doc: "Connections to Postgres that one server opens at most for rows; four more are for notifications, the change log, `/readyz` and maintenance, and without `REDIS_URL` up to five for rooms. All servers together must stay below the database's `max_connections`.",
     fallback: 10,
     parse: whole(2, 1000),
   }),
@@ -501,6 +501,12 @@ export const VARIABLES = {
     doc: "Changes that the log keeps. A client that was away for longer takes a new snapshot.",
     fallback: 100_000,
     parse: whole(1, Number.MAX_SAFE_INTEGER),
+  }),
+  PYLON_QUERY_TIMEOUT: variable({
+    wants: "seconds from 1 to 3600",
+    doc: "How long one read on behalf of a caller may take, in seconds: a list, a query, an aggregate, a pull, an export. Then it is ended and answered `QUERY_TIMEOUT`. A function's own reads may take as long as the function. See [slow reads](queries.md#slow-reads).",
+    fallback: 5,
+    parse: whole(1, 3600),
   }),
   PYLON_FN_CALL_TIMEOUT: variable({
     wants: "seconds from 1 to 3600",

@@ -1,6 +1,7 @@
 import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
+import type { RequestReader } from "../request/reading.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { checkedId } from "../schema/row-input.ts";
@@ -15,6 +16,8 @@ export interface DataServices {
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Platform;
+  /** Reads on behalf of a request's caller. */
+  readonly reader: RequestReader;
 }
 
 const CURSOR_PAGE = { fallback: 20, max: 100 };
@@ -23,7 +26,7 @@ const CURSOR_PAGE = { fallback: 20, max: 100 };
 export function dataRoutes(services: DataServices): Route[] {
   const { committer } = services;
   const reads = (context: RequestContext): Reads =>
-    new Reads(services.store, services.model(), {
+    new Reads(services.reader(context), services.model(), {
       caller: context.caller,
       policies: "enforced",
       now: services.platform.now(),

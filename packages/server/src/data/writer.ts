@@ -1,4 +1,4 @@
-import { isRowId, PylonError } from "@pylonsync/protocol";
+import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import {
@@ -40,6 +40,7 @@ export class Writer implements Reader {
   readonly #tx: Transaction;
   readonly #model: DataModel;
   readonly #options: WriterOptions;
+  #writes = 0;
 
   constructor(tx: Transaction, model: DataModel, options: WriterOptions) {
     this.#tx = tx;
@@ -78,6 +79,7 @@ export class Writer implements Reader {
    *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
    */
   async insert(entityName: string, data: unknown, id?: string): Promise<string> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     checkedId(id);
     const { hooks } = this.#model;
@@ -113,6 +115,7 @@ export class Writer implements Reader {
    * @throws PylonError as `insert`, and READONLY_FIELD
    */
   async update(entityName: string, id: string, given: unknown): Promise<boolean> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     const data = withoutId(given, id);
     const { hooks } = this.#model;
@@ -155,6 +158,7 @@ export class Writer implements Reader {
    * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED
    */
   async delete(entityName: string, id: string): Promise<boolean> {
+    this.#countWrite();
     const entity = this.#model.entity(entityName);
     const { hooks } = this.#model;
     const before = await this.#find(entity, id);
@@ -199,6 +203,17 @@ export class Writer implements Reader {
   /** No row has an id that can't be one; a database may not even take it as a value. */
   async #find(entity: Entity, id: string): Promise<StoredRow | null> {
     return isRowId(id) ? this.#tx.get(entity.name, id) : null;
+  }
+
+  /** A write that is refused, or changes nothing, took its time as well. */
+  #countWrite(): void {
+    this.#writes += 1;
+    if (this.#writes <= MAX_TRANSACTION_WRITES) return;
+    throw new PylonError(
+      "TRANSACTION_TOO_LARGE",
+      `One transaction writes at most ${MAX_TRANSACTION_WRITES} rows.`,
+      { hint: "Nothing was kept. Write them by several calls, from an action, or import them." },
+    );
   }
 
   #relationField(entityName: string, relationName: string): string {

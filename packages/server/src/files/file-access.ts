@@ -2,11 +2,12 @@ import type { Caller } from "../data/caller.ts";
 import type { FileRecord } from "../data/file-record.ts";
 import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";
-import type { Store } from "../store/store.ts";
+import type { RequestContext } from "../request/context.ts";
+import type { RequestReader } from "../request/reading.ts";
 import type { FileSettings } from "./file-settings.ts";
 
 export interface FileAccessServices {
-  readonly store: Store;
+  readonly reader: RequestReader;
   readonly model: () => DataModel;
   readonly now: () => number;
   readonly read: FileSettings["read"];
@@ -26,9 +27,10 @@ export class FileAccess {
   }
 
   /** Besides them a file in a row is read by whoever may read the row as it is now. */
-  async mayRead(file: FileRecord, caller: Caller): Promise<boolean> {
+  async mayRead(file: FileRecord, context: RequestContext): Promise<boolean> {
+    const { caller } = context;
     if (this.mayManage(file, caller)) return true;
-    if (file.linkedRow !== null) return this.#mayReadRow(file, file.linkedRow, caller);
+    if (file.linkedRow !== null) return this.#mayReadRow(file, file.linkedRow, context);
     return (
       file.boundField === null && caller.userId !== null && this.#services.read === "signed-in"
     );
@@ -37,16 +39,17 @@ export class FileAccess {
   async #mayReadRow(
     { id, boundEntity, boundField }: FileRecord,
     rowId: string,
-    caller: Caller,
+    context: RequestContext,
   ): Promise<boolean> {
-    const { store, model, now } = this.#services;
+    const { model, now } = this.#services;
+    const reader = this.#services.reader(context);
     const { schema, rules } = model();
     // A field that the schema has no more opens nothing.
     const entity = boundEntity === null ? undefined : schema.find(boundEntity);
     const field = entity?.fileFields.find(({ name }) => name === boundField);
     if (entity === undefined || field === undefined) return false;
-    const row = await store.get(entity.name, rowId);
+    const row = await reader.get(entity.name, rowId);
     if (row === null || row[field.name] !== id) return false;
-    return rules.allows(store, entity.name, "read", new RuleEnv(caller, now(), row));
+    return rules.allows(reader, entity.name, "read", new RuleEnv(context.caller, now(), row));
   }
 }

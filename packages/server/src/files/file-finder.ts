@@ -20,7 +20,7 @@ export class FileFinder {
   /** @throws PylonError FILE_NOT_FOUND */
   async readable(context: RequestContext): Promise<FileRecord> {
     const file = await this.#find(context);
-    if (file?.state === "ready" && (await this.#access.mayRead(file, context.caller))) return file;
+    if (file?.state === "ready" && (await this.#access.mayRead(file, context))) return file;
     throw fileNotFound();
   }
 
@@ -29,7 +29,7 @@ export class FileFinder {
     const file = await this.#find(context);
     if (file === null || file.state === "deleting") throw fileNotFound();
     if (this.#access.mayManage(file, context.caller)) return file;
-    if (file.state === "ready" && (await this.#access.mayRead(file, context.caller))) {
+    if (file.state === "ready" && (await this.#access.mayRead(file, context))) {
       throw new PylonError("FORBIDDEN", "This file is another user's.");
     }
     throw fileNotFound();

@@ -1,6 +1,7 @@
 import type { DataModel } from "../data/model.ts";
 import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
+import type { RequestReader } from "../request/reading.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import { downloadRoutes } from "./download-routes.ts";
@@ -15,6 +16,7 @@ import { uploadRoutes } from "./upload-routes.ts";
 
 export interface FilesServices {
   readonly store: Store;
+  readonly reader: RequestReader;
   readonly storage: FileStorage;
   readonly settings: FileSettings;
   readonly model: () => DataModel;
@@ -27,6 +29,7 @@ export interface FilesServices {
 /** The file feature, put together. */
 export function createFiles({
   store,
+  reader,
   storage,
   settings,
   model,
@@ -35,7 +38,7 @@ export function createFiles({
   trustsProxy,
 }: FilesServices): { readonly routes: Route[]; readonly cleanup: FileCleanup } {
   const registry = new FileRegistry(store, platform);
-  const access = new FileAccess({ store, model, now: platform.now, read: settings.read });
+  const access = new FileAccess({ reader, model, now: platform.now, read: settings.read });
   const finder = new FileFinder(registry, access);
   const files = new FileService({
     registry,

@@ -5,6 +5,7 @@ import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
 import { networkOf } from "../request/network.ts";
+import { readerShare } from "../request/reading.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -59,7 +60,12 @@ export function functionRoutes(
       headers: Object.fromEntries(headers),
       rawBody,
     };
-    const call = { caller, requestId: context.requestId, request };
+    const call = {
+      caller,
+      readerShare: readerShare({ caller, address: context.address }),
+      requestId: context.requestId,
+      request,
+    };
     return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
   };
 
@@ -97,6 +103,7 @@ function callOf(
   const op = operationOf(context.request.headers, `fn ${name}`, body);
   return {
     caller: context.caller,
+    readerShare: readerShare(context),
     requestId: context.requestId,
     op: definition.type === "mutation" ? op : undefined,
   };

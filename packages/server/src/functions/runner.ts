@@ -17,6 +17,8 @@ export type Functions = ReadonlyMap<string, FnDefinition>;
 /** What a call brings with it. */
 export interface Call {
   readonly caller: Caller;
+  /** Whose share of the store's readers its queries use. */
+  readonly readerShare: string;
   readonly requestId: string;
   /** Makes a retry of a mutation safe. */
   readonly op?: CommitOptions["op"];
@@ -186,7 +188,11 @@ export class Runner {
       encodeResult(parseResult(definition, (await handler(context, args)) ?? null));
     switch (definition.type) {
       case "query":
-        return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
+        return store.snapshot(
+          (reader) => handle({ ...base, db: createDbReader(reader, model(), scope) }),
+          { caller: call.readerShare, timeoutMs: this.#services.timeoutMs },
+          deadline.signal,
+        );
       case "mutation": {
         let encoded: EncodedResult | undefined;
         const { result, replayed } = await committer.commit(
@@ -253,6 +259,7 @@ export class Runner {
         );
       const { value } = await this.run(name, definition, args ?? {}, {
         caller: { ...call.caller, isAdmin: false },
+        readerShare: call.readerShare,
         requestId: call.requestId,
         signal,
       });

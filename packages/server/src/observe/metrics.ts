@@ -20,6 +20,7 @@ export interface LiveFigures {
     readonly resyncs: number;
   };
   readonly store: () => {
+    readonly reads: Readonly<Record<"timedOut" | "refused" | "waiting", number>>;
     readonly conflicts: number;
     readonly pool: Readonly<Record<"open" | "idle" | "waiting", number>> | null;
     readonly queued: number | null;
@@ -231,6 +232,19 @@ export class Metrics {
         "pylon_feed_resyncs_total",
         "Live connections told to take a new snapshot.",
         () => feed().resyncs,
+      ),
+      counter(
+        "pylon_reads_ended_total",
+        "Reads on behalf of callers that got no answer: they ran into their deadline, or too many waited.",
+        () => {
+          const { timedOut, refused } = store().reads;
+          return byLabel("reason", { timeout: timedOut, overload: refused });
+        },
+      ),
+      gauge(
+        "pylon_reads_waiting",
+        "Reads on behalf of callers that wait for a reader.",
+        () => store().reads.waiting,
       ),
       counter(
         "pylon_commit_conflicts_total",

@@ -23,7 +23,7 @@ export interface OpenOptions {
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
   if (database.kind === "sqlite") {
     try {
-      return openSqliteStore(database.path, options.observer);
+      return openSqliteStore(database.path, options.observer, options.onState);
     } catch (error) {
       throw openFailure(database.path, error);
     }

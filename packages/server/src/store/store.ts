@@ -125,6 +125,17 @@ export interface Transaction extends Reader {
   attempt<T>(part: () => Promise<T>): Promise<T>;
 }
 
+/** For whom reads are made, and how long one may take. */
+export interface ReadLimits {
+  /**
+   * Whose share of the store's readers they use: the same text for all reads of one user or one
+   * network address.
+   */
+  readonly caller: string;
+  /** How long one read may run, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -183,6 +194,15 @@ export class LinkLostError extends Error {
 }
 
 export interface StoreFigures {
+  /** Reads on behalf of callers, since the start. */
+  readonly reads: {
+    /** Ended at their deadline. */
+    readonly timedOut: number;
+    /** Refused because too many waited. */
+    readonly refused: number;
+    /** That wait for a reader now. */
+    readonly waiting: number;
+  };
   /** Transactions that met another and were run again, since the start. */
   readonly conflicts: number;
   /** Connections now, and who waits for one; null where there is no pool. */
@@ -197,6 +217,29 @@ export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
   /** Null where there is no other replica. Closed with the store. */
   readonly link: ReplicaLink | null;
+  /**
+   * A reader for reads whose conditions, or whose number, a caller decides. A read that runs for
+   * longer than its deadline is ended, and a caller whose reads are slow takes a part of the store's
+   * readers, never all of them. Like the store's own reads, each sees every commit that was answered
+   * before it.
+   *
+   * Its methods reject with PylonError QUERY_TIMEOUT when the read reached its deadline, and
+   * OVERLOADED when too many reads wait, or this one waited for as long as it may run.
+   */
+  limitedReader(limits: ReadLimits): Reader;
+  /**
+   * Runs work that reads only, and sees the database as of its first read all along: what is
+   * committed meanwhile it does not see. On SQLite that holds for reads that follow each other
+   * without a pause, and not for those that are left to a reader of their own. The limits are those of `limitedReader`. The reader is dead
+   * once `work` has settled or was aborted. `work` may run again, so it must have no effect.
+   *
+   * @param signal aborts the work: the promise rejects with its reason
+   */
+  snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T>;
   /**
    * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is
    * there when it rejects. `work` may run again after a serialisation conflict (Postgres), so it

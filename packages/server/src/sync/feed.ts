@@ -3,6 +3,7 @@ import type { Identity, Standing } from "../data/caller.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../operation.ts";
+import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
@@ -65,33 +66,37 @@ export class Feed {
   readonly #observer: FeedObserver;
   #model: DataModel;
   #visibility: Visibility;
-  #catchUps: CatchUp;
   #indexes = new Map<string, AudienceIndex>();
   #routes = new Map<string, Route>();
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isClosing = false;
   readonly #standing: StandingOf;
+  readonly #readTimeoutMs: number;
   #position = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
   #endings = { slow: 0, resync: 0 };
 
+  /**
+   * @param readTimeoutMs how long one read for a subscriber that catches up may run, in milliseconds
+   */
   constructor(
     store: Store,
     model: DataModel,
     now: () => number,
     standing: StandingOf,
+    readTimeoutMs: number,
     observer: FeedObserver,
   ) {
     this.#store = store;
+    this.#readTimeoutMs = readTimeoutMs;
     this.#standing = standing;
     this.#model = model;
     this.#now = now;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
-    this.#catchUps = new CatchUp(store, model, this.#visibility);
   }
 
   async start(): Promise<void> {
@@ -159,7 +164,6 @@ export class Feed {
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
     this.#visibility = new Visibility(this.#store, model, this.#now);
-    this.#catchUps = new CatchUp(this.#store, model, this.#visibility);
     this.#routes = new Map();
     this.#indexes = new Map();
     if (isSameData) return;
@@ -309,7 +313,7 @@ export class Feed {
       return { seq: end, isWhole: true };
     }
     const isWhole = last === undefined || last.seq === end;
-    const events = await this.#catchUps.events(records, caller, isWhole);
+    const events = await this.#catchUpFor(subscriber).events(records, caller, isWhole);
     // Asked after rows were read: what is in them may have been written after the session's end.
     if (await this.#mayStay(subscriber))
       for (const event of events) subscriber.send(JSON.stringify(event));
@@ -319,6 +323,15 @@ export class Feed {
   #overlapStart(): number {
     const first = this.#recent.firstSince(this.#now() - OVERLAP_MS);
     return first === undefined ? this.#position : first - 1;
+  }
+
+  /** How much a subscriber has to catch up on is its own doing, so it reads within its share. */
+  #catchUpFor({ id, caller }: Subscriber): CatchUp {
+    const reader = this.#store.limitedReader({
+      caller: userShare(caller) ?? `connection ${id}`,
+      timeoutMs: this.#readTimeoutMs,
+    });
+    return new CatchUp(reader, this.#model, new Visibility(reader, this.#model, this.#now));
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {

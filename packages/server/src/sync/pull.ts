@@ -9,7 +9,7 @@ import { and, isFalse, TRUE } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
-import type { Store } from "../store/store.ts";
+import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
@@ -38,11 +38,14 @@ interface Position {
 /** Answers `GET /api/sync/pull`. */
 export class Puller {
   readonly #store: Store;
+  readonly #reader: Reader;
   readonly #model: DataModel;
   readonly #now: () => number;
 
-  constructor(store: Store, model: DataModel, now: () => number) {
+  /** @param reader reads on behalf of who pulls */
+  constructor(store: Store, reader: Reader, model: DataModel, now: () => number) {
     this.#store = store;
+    this.#reader = reader;
     this.#model = model;
     this.#now = now;
   }
@@ -68,7 +71,7 @@ export class Puller {
     let position: Position | null = start ?? this.#firstPosition(seq);
     while (position !== null && (limit === null || changes.length < limit)) {
       const size: number = limit === null ? CHUNK : Math.min(CHUNK, limit - changes.length);
-      const rows = await this.#store.select({
+      const rows = await this.#reader.select({
         entity: position.entity,
         where: and(
           position.afterId === null ? TRUE : idAfter(position.afterId),
@@ -100,7 +103,7 @@ export class Puller {
     if (epoch !== null && epoch !== bounds.epoch) throw resyncRequired(bounds.head + 1);
     if (since > bounds.head) throw resyncRequired(bounds.head + 1);
     if (since < bounds.floor) throw resyncRequired(bounds.floor + 1);
-    const visibility = new Visibility(this.#store, this.#model, this.#now);
+    const visibility = new Visibility(this.#reader, this.#model, this.#now);
     const records = await this.#store.changes(since, LOG_PAGE);
     if (records[0] !== undefined && records[0].seq !== since + 1)
       throw resyncRequired(records[0].seq);
@@ -108,7 +111,7 @@ export class Puller {
     if (moved !== undefined) throw resyncRequired(moved.seq + 1);
     const lastSeq = records.at(-1)?.seq ?? since;
     const isWhole = lastSeq >= bounds.head;
-    const changes = await new CatchUp(this.#store, this.#model, visibility).events(
+    const changes = await new CatchUp(this.#reader, this.#model, visibility).events(
       records,
       caller,
       isWhole,

@@ -15,7 +15,8 @@ export interface SyncObserver {
 /** `pull` and `push`. The live half is in websocket.ts and sse.ts. */
 export function syncRoutes(services: DataServices, observer: SyncObserver): Route[] {
   const pull = async (context: RequestContext): Promise<Answer> => {
-    const puller = new Puller(services.store, services.model(), services.platform.now);
+    const { store, model, platform, reader } = services;
+    const puller = new Puller(store, reader(context), model(), platform.now);
     const limit = context.query("limit");
     const request = {
       since: cursorOf(context),

@@ -68,13 +68,6 @@ export const CHANGE_LOG_DDL: readonly string[] = [
        numbered_below = CASE WHEN numbered < ${NUMBERED_AT_ONCE} THEN horizon ELSE log.numbered_below END;
      PERFORM pg_notify('${CHANNEL}', '');
    END $$`,
-  `CREATE OR REPLACE FUNCTION "_pylon_changes_after"(after_seq BIGINT, most INT)
-   RETURNS TABLE (seq BIGINT, entity TEXT, row_id TEXT, kind TEXT, before TEXT, after TEXT, at BIGINT) LANGUAGE plpgsql VOLATILE AS $$
-   BEGIN
-     PERFORM "_pylon_number_changes"();
-     RETURN QUERY SELECT change.seq, change.entity, change.row_id, change.kind, change.before, change.after, change.at
-       FROM "_pylon_changes" AS change WHERE change.seq > after_seq ORDER BY change.seq LIMIT most;
-   END $$`,
   `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"() RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$
    BEGIN
      PERFORM "_pylon_number_changes"();
@@ -82,8 +75,6 @@ export const CHANGE_LOG_DDL: readonly string[] = [
    END $$`,
 ];
 
-/** Numbers what was committed, and answers the changes after a position. */
-export const NUMBER_AND_READ = `SELECT * FROM "_pylon_changes_after"($1, $2)`;
 /** Only reads. */
 export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2`;
 /** Numbers what was committed, and answers where the log is. */

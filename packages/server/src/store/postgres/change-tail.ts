@@ -1,7 +1,7 @@
 import { Client, type ClientConfig } from "pg";
 import { runIn, type Operation } from "../../operation.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
-import { BOUNDS, CHANNEL, NUMBER_AND_READ, toBounds, toChange } from "./change-log.ts";
+import { BOUNDS, CHANNEL, READ, toBounds, toChange } from "./change-log.ts";
 import { firstOf } from "./codec.ts";
 import { pause, type ConnectionPool } from "./pool.ts";
 
@@ -99,13 +99,23 @@ export class ChangeTail {
   async #run(): Promise<void> {
     do {
       this.#isWanted = false;
-      let size: number;
+      // Two statements: a replica that freezes while it is sent many changes must not hold the lock
+      // under which they are numbered.
+      let isMore: boolean;
       do {
-        const rows = await this.#pool.read(NUMBER_AND_READ, [this.#position, PAGE]);
-        size = rows.length;
-        if (size > 0) this.#handOn(rows.map(toChange));
-      } while (size === PAGE);
+        const { head } = toBounds(firstOf(await this.#pool.read(BOUNDS, [])));
+        isMore = head >= (this.#position ?? 0) + PAGE;
+        await this.#readUpTo(head);
+      } while (isMore);
     } while (this.#isWanted && !this.#isClosed);
+  }
+
+  async #readUpTo(head: number): Promise<void> {
+    while ((this.#position ?? 0) < head) {
+      const rows = await this.#pool.read(READ, [this.#position, PAGE]);
+      if (rows.length === 0) return;
+      this.#handOn(rows.map(toChange));
+    }
   }
 
   #report(state: DatabaseState, error?: unknown): void {

@@ -4,6 +4,12 @@ import { PylonStartError } from "../../start-error.ts";
 import type { QueryObserver } from "../query-observer.ts";
 import type { DatabaseState } from "../store.ts";
 import { rdsRoots } from "./rds-roots.ts";
+import {
+  IDLE_LIMIT_QUERY,
+  SESSION_LIMITS,
+  sessionOptions,
+  type SessionLimits,
+} from "./session-settings.ts";
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
@@ -23,6 +29,8 @@ export interface PostgresOptions {
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
+  /** Default SESSION_LIMITS. */
+  readonly limits?: SessionLimits | undefined;
 }
 
 type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
@@ -31,17 +39,22 @@ const RETRY_MS = 250;
 const CONNECT_MS = 10_000;
 
 /**
- * How to reach the database of this URL: tried once, so that what is wrong is said at the start.
+ * How to reach the database of this URL: tried once, so that what is wrong is said at the start. Has
+ * `options` where the server keeps the settings of a session, which a pooler does not.
  *
  * @throws PylonStartError
  */
 export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
   const { base, mode, candidates } = await connectionCandidates(options);
+  const { limits = SESSION_LIMITS } = options;
   const end = performance.now() + options.startPatienceMs;
   for (;;) {
     let failure: unknown;
     for (const candidate of candidates) {
-      failure = await tryConnect(candidate);
+      const limited = { ...candidate, options: sessionOptions(limits) };
+      failure = await tryConnect(limited, limits);
+      if (failure === null) return limited;
+      if (hasRefusedOptions(failure)) failure = await tryConnect(candidate);
       if (failure === null) return candidate;
       if (!isWithoutTls(failure)) break;
     }
@@ -127,19 +140,34 @@ function readCertificate(value: string): string {
   }
 }
 
-/** @returns null, or what went wrong */
-async function tryConnect(config: ClientConfig): Promise<unknown> {
+/**
+ * @param limits that the session should have
+ * @returns null, or what went wrong
+ */
+async function tryConnect(config: ClientConfig, limits?: SessionLimits): Promise<unknown> {
   const client = new Client(config);
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await client.query("SELECT 1");
+    const { rows } = await client.query<{ idle: number }>(IDLE_LIMIT_QUERY);
+    if (limits !== undefined && rows[0]?.idle !== limits.idleMs) return new OptionsIgnored();
     return null;
   } catch (error) {
     return error ?? new Error("unknown");
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** What stands between us and the server let our settings fall. */
+class OptionsIgnored extends Error {}
+
+/** A pooler refuses what it can't keep; a server without sockets of Linux refuses a setting. */
+function hasRefusedOptions(error: unknown): boolean {
+  return (
+    error instanceof OptionsIgnored ||
+    ["08P01", "0A000", "22023", "42704", "55P02"].includes(codeOf(error))
+  );
 }
 
 function isWithoutTls(error: unknown): boolean {

@@ -54,25 +54,36 @@ export class StatementRunner {
     this.#observer = observer;
   }
 
-  /** Runs one statement with its parameters. */
+  /**
+   * Runs one statement with its parameters.
+   *
+   * @param timeoutMs how long to wait for the answer, in milliseconds; default as long as the
+   *   connection waits
+   */
   run(
     client: ClientBase,
     text: string,
     params: readonly (Value | readonly Value[])[],
+    timeoutMs?: number,
   ): Promise<QueryResult<ColumnRow>> {
     const name = this.names.nameOf(text);
-    const query: QueryConfig = {
+    const query: QueryConfig & { readonly query_timeout?: number } = {
       text,
       values: params as unknown[],
       types: VALUE_PARSERS,
       ...(name === undefined ? {} : { name }),
+      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     };
     return this.#observed(text, () => client.query<ColumnRow>(query));
   }
 
   /** Runs one without parameters, or several with `;` between. */
-  runPlain(client: ClientBase, text: string): Promise<QueryResult<ColumnRow>> {
-    return this.#observed(text, () => client.query<ColumnRow>(text));
+  runPlain(client: ClientBase, text: string, timeoutMs?: number): Promise<QueryResult<ColumnRow>> {
+    const query: QueryConfig & { readonly query_timeout?: number } = {
+      text,
+      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
+    };
+    return this.#observed(text, () => client.query<ColumnRow>(query));
   }
 
   #observed(

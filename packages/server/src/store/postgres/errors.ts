@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
 import { outOfRange } from "../number-range.ts";
+import { RowBusyError } from "./row-turns.ts";
 
 /**
  * SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so
@@ -39,6 +40,11 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof Error && !(error instanceof DatabaseError) && BROKEN.test(error.message);
 }
 
+/** Another transaction holds a row, and went on holding it. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === "55P03";
+}
+
 /** A statement that was prepared by name can't be used on this connection. */
 export function isStaleStatement(error: unknown): boolean {
   return STALE_STATEMENTS.has(codeOf(error));
@@ -46,7 +52,13 @@ export function isStaleStatement(error: unknown): boolean {
 
 /** The same work may succeed in another transaction. */
 export function isRetryable(error: unknown): boolean {
-  return isConflict(error) || isUnreachable(error) || isStaleStatement(error);
+  return (
+    isConflict(error) ||
+    isUnreachable(error) ||
+    isStaleStatement(error) ||
+    isLockTimeout(error) ||
+    error instanceof RowBusyError
+  );
 }
 
 /**
@@ -61,16 +73,21 @@ export function translateError(error: unknown): unknown {
       extra: { retry_after_secs: 1 },
     });
   }
+  if (isLockTimeout(error) || error instanceof RowBusyError) return rowBusy();
   if (!(error instanceof DatabaseError)) return error;
   switch (error.code) {
-    case "53100":
-      return new PylonError("OVERLOADED", "The database can't write: its disk is full.", {
-        hint: "Nothing was changed. Try again later.",
-      });
     case "22003":
       return outOfRange();
     case "22021":
       return new PylonError("INVALID_DATA", "A text has a character that is no text, such as NUL.");
+    case "25P03":
+      return new PylonError(
+        "OVERLOADED",
+        "The transaction did nothing for too long, so the database ended it.",
+        {
+          hint: "Nothing was changed. A mutation waits for nothing but ctx.db: do the rest in an action.",
+        },
+      );
     case "54000":
       return new PylonError(
         "INVALID_DATA",
@@ -78,8 +95,33 @@ export function translateError(error: unknown): unknown {
         { hint: "Indexed and unique text may have about 2,600 bytes." },
       );
     default:
-      return error;
+      return SERVER_FAILURE.test(error.code ?? "") ? storageFailure(error) : error;
   }
+}
+
+/** Its disk or memory is full, its disk does not work, its data are damaged. */
+const SERVER_FAILURE = /^(53...|58...|XX00[012])$/;
+
+function storageFailure(cause: DatabaseError): PylonError {
+  const reason = cause.code === "53100" ? "its disk is full" : "it has failed";
+  const failure = new PylonError("STORAGE_UNAVAILABLE", `The database can't be used: ${reason}.`, {
+    hint: "Nothing was changed. Try again later.",
+    extra: { retry_after_secs: 5 },
+  });
+  failure.cause = cause;
+  return failure;
+}
+
+/** Other transactions went on writing a row. */
+export function rowBusy(): PylonError {
+  return new PylonError(
+    "OVERLOADED",
+    "Another transaction has been writing the same row for long.",
+    {
+      hint: "Nothing was changed. Try again in a moment.",
+      extra: { retry_after_secs: 1 },
+    },
+  );
 }
 
 /** The database can't be reached now. Nothing is known to have been changed. */

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { PoolClient } from "pg";
+import type { ClientBase } from "pg";
 import { PylonStartError } from "../../start-error.ts";
 import type { SchemaChange } from "../store.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
@@ -14,6 +14,8 @@ export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'man
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 /** Only Pylon's own schema changes take this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
+/** A new index of a large table takes its time. */
+const NO_STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = 0";
 /**
  * A change of a table waits for the transactions that use it, and all later ones wait behind it: so
  * it waits briefly, and tries again.
@@ -74,7 +76,7 @@ export function renewLog(pool: ConnectionPool): Promise<void> {
   return pool.again(() => locked(pool, (client) => runAll(client, ...RENEW_LOG)));
 }
 
-async function checkServer(client: PoolClient): Promise<void> {
+async function checkServer(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ version: number; isolation: string }>(
     `SELECT current_setting('server_version_num')::int AS version, current_setting('default_transaction_isolation') AS isolation`,
   );
@@ -94,19 +96,21 @@ async function checkServer(client: PoolClient): Promise<void> {
 /** Runs the work in a transaction that no other replica's can be beside. */
 async function locked<T>(
   pool: ConnectionPool,
-  work: (client: PoolClient) => Promise<T>,
+  work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const client = await pool.take();
+    const lease = await pool.take("write");
+    const { client } = lease;
     try {
-      await runAll(client, "BEGIN ISOLATION LEVEL READ COMMITTED", LOCK, LOCK_TIMEOUT);
+      const begin = ["BEGIN ISOLATION LEVEL READ COMMITTED", NO_STATEMENT_TIMEOUT];
+      await runAll(client, ...begin, LOCK, LOCK_TIMEOUT);
       const result = await work(client);
       await client.query("COMMIT");
-      client.release();
+      lease.release();
       return result;
     } catch (error) {
       await client.query("ROLLBACK").catch(() => undefined);
-      client.release(true);
+      lease.release(true);
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       if (code === DUPLICATE_VALUES && error instanceof Error && "detail" in error) {
         throw notUnique(String(error.detail));

@@ -1,16 +1,45 @@
+import { PylonError } from "@pylonsync/protocol";
 import { Pool, type ClientBase, type PoolClient, type PoolConfig } from "pg";
 import type { Value } from "../store.ts";
 import type { QueryObserver } from "../query-observer.ts";
+import { cancelStatement } from "./cancel.ts";
 import { StatementRunner, type ColumnRow } from "./connection.ts";
+import { ConnectionShares, type ShareName } from "./connection-shares.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 
 export interface PoolOptions {
   readonly connection: PoolConfig;
   /** Most connections. */
   readonly max: number;
-  /** How long a connection may take to be had, and a statement to be answered, in milliseconds. */
+  /**
+   * How long a connection may take to be had, and a statement to be answered, in milliseconds; 0: a
+   * statement may take as long as it takes.
+   */
   readonly deadlineMs?: { readonly connect: number; readonly query: number } | undefined;
   readonly observer?: QueryObserver | null | undefined;
+}
+
+/** A connection of one's own, until it is released. */
+export interface Lease {
+  readonly client: PoolClient;
+  /** What the server said when it closed the connection, if it did. */
+  readonly farewell: unknown;
+  /** Gives it back. @param isBroken it is not to be used again */
+  release(isBroken?: boolean): void;
+}
+
+export interface TakeOptions {
+  /** Whose part of the share it is; default nobody's in particular. */
+  readonly caller?: string | undefined;
+  /** How long to wait for it, in milliseconds; default 5 s. */
+  readonly withinMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** For whom a read is made, and how long it may take. */
+export interface ReadDeadline {
+  readonly caller: string;
+  readonly timeoutMs: number;
 }
 
 /**
@@ -18,7 +47,8 @@ export interface PoolOptions {
  * milliseconds.
  */
 const PATIENCE_MS = 5_000;
-const DEADLINE_MS = { connect: PATIENCE_MS, query: 60_000 };
+/** Longer than the server's own limit (session-settings.ts), which leaves no statement behind. */
+const DEADLINE_MS = { connect: PATIENCE_MS, query: 65_000 };
 const IDLE_MS = 30_000;
 /**
  * Connections are renewed, so that after a failover or a change of addresses none leads to the old
@@ -26,21 +56,28 @@ const IDLE_MS = 30_000;
  */
 const LIFETIME_S = 30 * 60;
 const PAUSES_MS = [20, 50, 100, 200, 400];
+/** How long a statement may take to end once the server was asked to end it, in milliseconds. */
+const CANCEL_MS = 2_500;
 
 /** The connections to one database. A broken one is dropped, and what can be asked again is. */
 export class ConnectionPool {
   readonly statements: StatementRunner;
   readonly #pool: Pool;
+  readonly #shares: ConnectionShares;
+  readonly #connection: PoolConfig;
+  readonly #farewells = new WeakMap<ClientBase, unknown>();
 
   constructor({ connection, max, deadlineMs = DEADLINE_MS, observer = null }: PoolOptions) {
     this.statements = new StatementRunner(observer);
+    this.#connection = connection;
+    this.#shares = new ConnectionShares(max);
     this.#pool = new Pool({
       ...connection,
       max,
       connectionTimeoutMillis: deadlineMs.connect,
       idleTimeoutMillis: IDLE_MS,
       maxLifetimeSeconds: LIFETIME_S,
-      query_timeout: deadlineMs.query,
+      ...(deadlineMs.query === 0 ? {} : { query_timeout: deadlineMs.query }),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       application_name: "pylon",
@@ -56,16 +93,68 @@ export class ConnectionPool {
    */
   async read(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
     return this.again(async () => {
-      const client = await this.take();
+      const lease = await this.take("read");
       try {
-        const { rows } = await this.statements.run(client, text, params);
-        client.release();
+        const { rows } = await this.statements.run(lease.client, text, params);
+        lease.release();
         return rows;
       } catch (error) {
-        client.release(isUnreachable(error) || isStaleStatement(error));
+        lease.release(isUnreachable(error) || isStaleStatement(error));
         throw error;
       }
     });
+  }
+
+  /**
+   * A read that a caller's part of the connections serves, and that the server ends when its time
+   * is up.
+   *
+   * @throws PylonError QUERY_TIMEOUT, OVERLOADED
+   */
+  readWithin(
+    text: string,
+    params: readonly Value[],
+    { caller, timeoutMs }: ReadDeadline,
+  ): Promise<ColumnRow[]> {
+    return this.again(async () => {
+      const lease = await this.take("query", { caller, withinMs: timeoutMs });
+      try {
+        const rows = await this.runWithin(lease.client, text, params, timeoutMs);
+        lease.release();
+        return rows;
+      } catch (error) {
+        lease.release(mustDrop(error));
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Runs one statement on this connection, and has the server end it when its time is up.
+   *
+   * @throws PylonError QUERY_TIMEOUT, and what the server answers
+   */
+  async runWithin(
+    client: ClientBase,
+    text: string,
+    params: readonly Value[],
+    timeoutMs: number,
+  ): Promise<ColumnRow[]> {
+    const cancelled: Promise<void>[] = [];
+    const timer = setTimeout(() => cancelled.push(this.cancel(client)), timeoutMs);
+    try {
+      return (await this.statements.run(client, text, params, timeoutMs + CANCEL_MS)).rows;
+    } catch (error) {
+      throw cancelled.length === 0 ? error : queryTimeout(timeoutMs, error);
+    } finally {
+      clearTimeout(timer);
+      await Promise.all(cancelled);
+    }
+  }
+
+  /** Asks the server to end what runs on this connection; answers when it has dealt with it. */
+  cancel(client: ClientBase): Promise<void> {
+    return cancelStatement(client, this.#connection);
   }
 
   /**
@@ -99,21 +188,48 @@ export class ConnectionPool {
   }
 
   /**
-   * A connection of one's own; give it back with `release`, with true when it is not to be used
-   * again.
+   * Waits for a connection of one's own.
+   *
+   * @throws PylonError OVERLOADED when none came free in time; the signal's reason; what went wrong
+   *   with opening one
    */
-  async take(): Promise<PoolClient> {
-    const client = await this.#pool.connect();
-    // While it is out, the pool does not listen: without a listener a broken connection would end
-    // the process.
-    if (client.listenerCount("error") === 0) client.on("error", ignore);
-    return client;
+  async take(share: ShareName, options: TakeOptions = {}): Promise<Lease> {
+    const { caller = "", withinMs = PATIENCE_MS, signal } = options;
+    const giveBack =
+      this.#shares.tryAcquire(share, caller) ??
+      (await this.#shares.acquire(share, caller, withinMs, signal));
+    try {
+      const client = await this.#pool.connect();
+      const farewells = this.#farewells;
+      // While it is out, the pool does not listen: without a listener a broken connection would
+      // end the process.
+      if (client.listenerCount("error") === 0)
+        client.on("error", (error) => farewells.set(client, error));
+      return {
+        client,
+        get farewell() {
+          return farewells.get(client);
+        },
+        release: (isBroken = false) => {
+          client.release(isBroken);
+          giveBack();
+        },
+      };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
   }
 
   /** Connections now, and requests that wait for one. */
   figures(): { readonly open: number; readonly idle: number; readonly waiting: number } {
-    const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#pool;
-    return { open, idle, waiting };
+    const { totalCount: open, idleCount: idle } = this.#pool;
+    return { open, idle, waiting: this.#shares.waiting };
+  }
+
+  /** Reads on behalf of callers that wait for a connection. */
+  get waitingQueries(): number {
+    return this.#shares.waitingFor("query");
   }
 
   close(): Promise<void> {
@@ -132,4 +248,18 @@ export async function runAll(client: ClientBase, ...statements: readonly string[
   await client.query(statements.join("; "));
 }
 
-function ignore(): void {}
+/** After this error the connection is not to be used again. */
+export function mustDrop(error: unknown): boolean {
+  const cause = error instanceof PylonError ? error.cause : error;
+  return cause !== undefined && (isUnreachable(cause) || isStaleStatement(cause));
+}
+
+function queryTimeout(timeoutMs: number, cause: unknown): PylonError {
+  const error = new PylonError(
+    "QUERY_TIMEOUT",
+    `The query took longer than ${timeoutMs / 1000} s, so it was ended.`,
+    { hint: "Ask for less: an indexed field in the filter, fewer rows." },
+  );
+  error.cause = cause;
+  return error;
+}

@@ -207,13 +207,13 @@ async function once(
   params: readonly Value[],
 ): Promise<ColumnRow[]> {
   for (;;) {
-    const client = await pool.take();
+    const lease = await pool.take("write");
     try {
-      const { rows } = await pool.statements.run(client, text, params);
-      client.release();
+      const { rows } = await pool.statements.run(lease.client, text, params);
+      lease.release();
       return rows;
     } catch (error) {
-      client.release(isUnreachable(error) || isStaleStatement(error));
+      lease.release(isUnreachable(error) || isStaleStatement(error));
       // Behind a pooler a prepared statement may be missing: then it has not run.
       if (!pool.statements.names.learnFrom(error)) throw error;
     }

@@ -38,8 +38,12 @@ export class TableSet {
   }
 }
 
-/** Runs a statement somewhere: on any connection, or on that of a transaction. */
-export type Run = (text: string, params: readonly Value[]) => Promise<ColumnRow[]>;
+/**
+ * Runs a statement somewhere: on any connection, or on that of a transaction.
+ *
+ * @param isById it finds one row by its id
+ */
+export type Run = (text: string, params: readonly Value[], isById: boolean) => Promise<ColumnRow[]>;
 
 /** Reads, over whatever runs them. */
 export class PostgresReader implements Reader {
@@ -52,27 +56,27 @@ export class PostgresReader implements Reader {
   }
 
   async get(entity: string, id: string): Promise<StoredRow | null> {
-    const [row] = await this.#run(this.#tables().getStatement(entity), [id]);
+    const [row] = await this.#run(this.#tables().getStatement(entity), [id], true);
     return (row as StoredRow | undefined) ?? null;
   }
 
   async select(query: Select): Promise<StoredRow[]> {
     const { text, params } = compileSelect(query, this.#tables().shapes, postgres);
-    return (await this.#run(text, params)) as unknown as StoredRow[];
+    return (await this.#run(text, params, false)) as unknown as StoredRow[];
   }
 
   async count(entity: string, where?: Expr): Promise<number> {
     const { text, params } = compileCount(entity, where, this.#tables().shapes, postgres);
-    return Number((await this.#run(text, params))[0]?.["count"] ?? 0);
+    return Number((await this.#run(text, params, false))[0]?.["count"] ?? 0);
   }
 
   aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, postgres);
-    return this.#run(text, params);
+    return this.#run(text, params, false);
   }
 
   async test(expr: Expr): Promise<boolean> {
     const { text, params } = compileTest(expr, this.#tables().shapes, postgres);
-    return (await this.#run(text, params))[0]?.["truth"] === 1;
+    return (await this.#run(text, params, false))[0]?.["truth"] === 1;
   }
 }

@@ -1,11 +1,12 @@
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
-import type { PoolClient } from "pg";
+import type { ClientBase, ClientConfig } from "pg";
 import type {
   Aggregate,
   ChangeRecord,
   LogBounds,
   Reader,
+  ReadLimits,
   SchemaChange,
   Select,
   Store,
@@ -29,25 +30,35 @@ import {
 import { ChangeTail } from "./change-tail.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
+import type { ColumnRow } from "./connection.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
 import {
   isConflict,
+  isLockTimeout,
   isStaleStatement,
   isUnreachable,
   translateError,
   unavailable,
 } from "./errors.ts";
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
-import { ConnectionPool, pause, runAll } from "./pool.ts";
+import type { ShareName } from "./connection-shares.ts";
+import { ConnectionPool, runAll, type Lease } from "./pool.ts";
 import { PostgresLink } from "./postgres-link.ts";
+import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
+import { Retry } from "./retry.ts";
+import { RowTurns, type RowHold } from "./row-turns.ts";
+import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
 
-/** Attempts at a piece of work that meets others. */
-const MAX_ATTEMPTS = 12;
-/** How long a write waits for the database to come back, in milliseconds. */
-const PATIENCE_MS = 5_000;
+/** How long a transaction that is given up may take to be undone, in milliseconds. */
+const ROLLBACK_MS = 2_500;
+const READINESS_MS = { connect: 5_000, query: 5_000 };
+/** A migration or the care of a long log takes as long as it takes. */
+const MAINTENANCE_MS = { connect: 10_000, query: 0 };
+/** Attempts at reads on a snapshot, when a pooler loses prepared statements. */
+const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_AT_ONCE = 10_000;
 const BEGIN = {
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
@@ -62,20 +73,59 @@ const BEGIN = {
  * @throws Error that says what is wrong with the address or the server, without the password
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
+  const { limits = SESSION_LIMITS, observer } = options;
   const connection = await connectionOptions(options);
-  const pool = new ConnectionPool({ connection, max: options.poolMax, observer: options.observer });
+  const pools = openPools(connection, options);
   try {
-    await prepareDatabase(pool);
-    const tail = new ChangeTail(pool, { connection, onState: options.onState });
+    await prepareDatabase(pools.maintenance);
+    const tail = new ChangeTail(pools.tail, { connection, onState: options.onState });
     await tail.start();
-    return new PostgresStore(
-      { pool, tail, link: new PostgresLink(connection, options.observer) },
-      await storedManifestOf(pool),
-    );
+    return new PostgresStore({
+      pools,
+      tail,
+      link: new PostgresLink(connection, observer),
+      settings: transactionSettings(limits, connection),
+      snapshotSettings: snapshotSettings(limits, connection),
+      manifestJson: await storedManifestOf(pools.rows),
+    });
   } catch (error) {
-    await pool.close();
+    await closeAll(pools);
     throw error;
   }
+}
+
+/**
+ * The connections, by what must not wait for what: readiness, the change tail and maintenance have
+ * one each, so that they work while all those for rows are in use.
+ */
+interface Pools {
+  readonly rows: ConnectionPool;
+  readonly tail: ConnectionPool;
+  readonly readiness: ConnectionPool;
+  readonly maintenance: ConnectionPool;
+}
+
+function openPools(connection: ClientConfig, { poolMax, observer }: PostgresOptions): Pools {
+  return {
+    rows: new ConnectionPool({ connection, max: poolMax, observer }),
+    tail: new ConnectionPool({ connection, max: 1, observer }),
+    readiness: new ConnectionPool({ connection, max: 1, deadlineMs: READINESS_MS }),
+    maintenance: new ConnectionPool({ connection, max: 1, deadlineMs: MAINTENANCE_MS, observer }),
+  };
+}
+
+async function closeAll(pools: Pools): Promise<void> {
+  await Promise.all(Object.values(pools).map((pool: ConnectionPool) => pool.close()));
+}
+
+interface Parts {
+  readonly pools: Pools;
+  readonly tail: ChangeTail;
+  readonly link: PostgresLink;
+  /** What a transaction sets for itself. */
+  readonly settings: readonly string[];
+  readonly snapshotSettings: readonly string[];
+  readonly manifestJson: string | null;
 }
 
 /**
@@ -85,31 +135,29 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
   readonly link: PostgresLink;
+  readonly #pools: Pools;
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
+  readonly #settings: readonly string[];
+  readonly #snapshotSettings: readonly string[];
   readonly #reads: PostgresReader;
+  readonly #turns = new RowTurns();
   #conflicts = 0;
+  readonly #reading = { timedOut: 0, refused: 0 };
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor(
-    {
-      pool,
-      tail,
-      link,
-    }: { readonly pool: ConnectionPool; readonly tail: ChangeTail; readonly link: PostgresLink },
-    manifestJson: string | null,
-  ) {
+  constructor({ pools, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
     this.link = link;
-    this.#pool = pool;
+    this.#pools = pools;
+    this.#pool = pools.rows;
     this.#tail = tail;
+    this.#settings = settings;
+    this.#snapshotSettings = snapshotSettings;
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
     this.#reads = new PostgresReader(
-      (text, params) =>
-        pool.read(text, params).catch((error: unknown) => {
-          throw translateError(error);
-        }),
+      (text, params) => this.#read(text, params),
       () => this.#tables,
     );
   }
@@ -134,21 +182,21 @@ export class PostgresStore implements Store {
     work: (tx: Transaction) => Promise<T>,
     options: TransactOptions = {},
   ): Promise<T> {
-    const { signal } = options;
-    const end = performance.now() + PATIENCE_MS;
-    for (let attempt = 1; ; attempt += 1) {
-      signal?.throwIfAborted();
-      try {
-        return await this.#attempt(work, options);
-      } catch (error) {
-        const mayTryAgain =
-          this.#pool.statements.names.learnFrom(error) ||
-          ((isConflict(error) || isStaleStatement(error)) && attempt < MAX_ATTEMPTS) ||
-          (isUnreachable(error) && performance.now() < end);
-        if (!mayTryAgain || signal?.aborted === true) throw translateError(error);
-        if (isConflict(error)) this.#conflicts += 1;
-        await pause(attempt);
+    const rows = this.#turns.hold();
+    const retry = new Retry(rows, options.signal);
+    try {
+      for (;;) {
+        options.signal?.throwIfAborted();
+        try {
+          return await this.#attempt(work, options, rows, retry.share);
+        } catch (error) {
+          if (options.signal?.aborted === true) throw translateError(error);
+          if (isConflict(error)) this.#conflicts += 1;
+          if (!this.#pool.statements.names.learnFrom(error)) await retry.after(error);
+        }
       }
+    } finally {
+      rows.release();
     }
   }
 
@@ -167,36 +215,26 @@ export class PostgresStore implements Store {
   async trimLog(keep: number): Promise<void> {
     // What is committed is numbered first, so that it counts among what is kept.
     await this.bounds();
-    const client = await this.#pool.take();
-    try {
+    await this.#maintain(async (client) => {
       const { rows } = await client.query<{ floor: string }>(RAISE_FLOOR, [Math.max(1, keep)]);
       const floor = Number(rows[0]?.floor ?? 0);
       // In pieces, so that no replica waits long for the locks of one.
       while (
         ((await client.query(TRIM, [floor, TRIMMED_AT_ONCE])).rowCount ?? 0) === TRIMMED_AT_ONCE
       );
-      client.release();
-    } catch (error) {
-      client.release(true);
-      throw translateError(error);
-    }
+    });
   }
 
   async forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number> {
     const { head } = await this.bounds();
-    const client = await this.#pool.take();
-    try {
+    await this.#maintain(async (client) => {
       await client.query(FORGET_DELETED, [entity, after, head, fields]);
-      client.release();
-      return head;
-    } catch (error) {
-      client.release(true);
-      throw translateError(error);
-    }
+    });
+    return head;
   }
 
   renewLog(): Promise<void> {
-    return renewLog(this.#pool);
+    return renewLog(this.#pools.maintenance);
   }
 
   storedManifest(): Promise<string | null> {
@@ -212,13 +250,49 @@ export class PostgresStore implements Store {
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
-    const manifestJson = await migrateSchema(this.#pool, plan);
+    const manifestJson = await migrateSchema(this.#pools.maintenance, plan);
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
   }
 
+  limitedReader(limits: ReadLimits): Reader {
+    return new PostgresReader(
+      // What is found by its id is found at once, whoever asks.
+      (text, params, isById) =>
+        isById
+          ? this.#read(text, params)
+          : this.#counted(this.#pool.readWithin(text, params, limits)),
+      () => this.#tables,
+    );
+  }
+
+  async snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      signal?.throwIfAborted();
+      const snapshot = new PostgresSnapshot(this.#pool, this.#snapshotSettings, limits);
+      const reader = new PostgresReader(
+        (text, params) => this.#counted(snapshot.run(text, params)),
+        () => this.#tables,
+      );
+      try {
+        return await untilAborted(work(reader), signal);
+      } catch (error) {
+        const mayTryAgain = this.#pool.statements.names.learnFrom(error) || isStaleStatement(error);
+        if (!mayTryAgain || attempt === MAX_SNAPSHOT_ATTEMPTS) throw translateError(error);
+      } finally {
+        // The answer does not wait for it.
+        void snapshot.end();
+      }
+    }
+  }
+
   figures(): StoreFigures {
     return {
+      reads: { ...this.#reading, waiting: this.#pool.waitingQueries },
       conflicts: this.#conflicts,
       pool: this.#pool.figures(),
       queued: null,
@@ -227,25 +301,65 @@ export class PostgresStore implements Store {
   }
 
   async ping(): Promise<void> {
-    await this.#pool.probe();
+    await this.#pools.readiness.probe();
   }
 
   async close(): Promise<void> {
     await Promise.all([this.link.close(), this.#tail.close()]);
-    await this.#pool.close();
+    await closeAll(this.#pools);
+  }
+
+  /** @throws what the database refused, in words of ours */
+  #read(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
+    return this.#pool.read(text, params).catch((error: unknown) => {
+      throw translateError(error);
+    });
+  }
+
+  /** Counts the reads for callers that were ended or refused. */
+  async #counted<T>(read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (failure) {
+      const error = translateError(failure);
+      if (error instanceof PylonError && error.code === "QUERY_TIMEOUT")
+        this.#reading.timedOut += 1;
+      if (error instanceof PylonError && error.code === "OVERLOADED") this.#reading.refused += 1;
+      throw error;
+    }
+  }
+
+  async #maintain(work: (client: ClientBase) => Promise<void>): Promise<void> {
+    const lease = await this.#pools.maintenance.take("write");
+    try {
+      await work(lease.client);
+      lease.release();
+    } catch (error) {
+      lease.release(true);
+      throw translateError(error);
+    }
   }
 
   /** Runs the work once. What it throws says whether to try again. */
   async #attempt<T>(
     work: (tx: Transaction) => Promise<T>,
     { signal, isolation = "serializable" }: TransactOptions,
+    rows: RowHold,
+    share: ShareName,
   ): Promise<T> {
-    const client = await this.#pool.take();
-    const tx = new PostgresTransaction(client, this.#pool.statements, this.#tables, this.#unique);
+    const lease = await this.#pool.take(share, { signal });
+    const { client } = lease;
+    const tx = new PostgresTransaction(
+      client,
+      this.#pool.statements,
+      this.#tables,
+      this.#unique,
+      rows,
+    );
     let result: T;
     let mark: TransactionMark | null;
     try {
-      await runAll(client, ...BEGIN[isolation]);
+      await runAll(client, ...BEGIN[isolation], ...this.#settings);
       result = await untilAborted(work(tx), signal);
       tx.end(
         new Error(
@@ -257,23 +371,32 @@ export class PostgresStore implements Store {
       if (tx.failure !== null) throw tx.failure.error;
     } catch (error) {
       tx.end(error instanceof Error ? error : new Error(String(error)));
-      await giveUp(client);
-      throw tx.failure?.error ?? error;
+      const cause = this.#causeOf(tx.failure?.error ?? error, lease);
+      await this.#giveUp(lease, tx);
+      if (isLockTimeout(cause)) rows.keepOnly(tx.target);
+      throw cause;
     }
-    await this.#commit(client, tx, mark);
+    await this.#commit(lease, tx, mark);
     return result;
   }
 
+  /** Why a connection broke, where the server said so before it closed it. */
+  #causeOf(error: unknown, { farewell }: Lease): unknown {
+    return isUnreachable(error) && farewell !== undefined && !isUnreachable(farewell)
+      ? farewell
+      : error;
+  }
+
   async #commit(
-    client: PoolClient,
+    lease: Lease,
     tx: PostgresTransaction,
     mark: TransactionMark | null,
   ): Promise<void> {
     try {
-      await this.#pool.statements.runPlain(client, "COMMIT");
-      client.release();
+      await this.#pool.statements.runPlain(lease.client, "COMMIT");
+      lease.release();
     } catch (error) {
-      client.release(true);
+      lease.release(true);
       if (!isUnreachable(error) || !tx.hasWritten) throw error;
       // The connection broke while the commit was under way: it may have been done.
       const outcome = mark === null ? "unknown" : await resolveCommit(this.#pool, mark);
@@ -282,14 +405,16 @@ export class PostgresStore implements Store {
     }
     if (mark !== null) this.#tail.wake();
   }
-}
 
-async function giveUp(client: PoolClient): Promise<void> {
-  try {
-    await client.query("ROLLBACK");
-    client.release();
-  } catch {
-    client.release(true);
+  /** Undoes a transaction, a statement that still runs included, and gives its connection back. */
+  async #giveUp(lease: Lease, tx: PostgresTransaction): Promise<void> {
+    try {
+      if (tx.isRunning) await this.#pool.cancel(lease.client);
+      await this.#pool.statements.runPlain(lease.client, "ROLLBACK", ROLLBACK_MS);
+      lease.release();
+    } catch {
+      lease.release(true);
+    }
   }
 }
 

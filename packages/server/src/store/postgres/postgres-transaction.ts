@@ -8,6 +8,7 @@ import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "./ddl.ts";
 import { isRetryable, translateError } from "./errors.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
+import type { RowHold } from "./row-turns.ts";
 import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
 
 /** Names a transaction after the fact: the first change that it appended. */
@@ -28,6 +29,7 @@ export class PostgresTransaction implements Transaction {
   readonly #statements: StatementRunner;
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
+  readonly #rows: RowHold;
   readonly #reader: PostgresReader;
   readonly #changes: NewChange[] = [];
   #ended: Error | null = null;
@@ -35,14 +37,19 @@ export class PostgresTransaction implements Transaction {
   /** Steps of several statements must not be mixed with others of the same transaction. */
   #line: Promise<unknown> = Promise.resolve();
   #hasWritten = false;
+  #running = 0;
+  /** The row that the latest write was for; null when it was for any number of them. */
+  #target: string | null = null;
 
   constructor(
     client: ClientBase,
     statements: StatementRunner,
     tables: TableSet,
     unique: UniqueIndexes,
+    rows: RowHold,
   ) {
     this.#client = client;
+    this.#rows = rows;
     this.#statements = statements;
     this.#tables = tables;
     this.#unique = unique;
@@ -61,8 +68,14 @@ export class PostgresTransaction implements Transaction {
     return this.#hasWritten;
   }
 
-  get hasChanges(): boolean {
-    return this.#changes.length > 0;
+  /** A statement is under way. */
+  get isRunning(): boolean {
+    return this.#running > 0;
+  }
+
+  /** The row that the latest write was for, where it was for one. */
+  get target(): string | null {
+    return this.#target;
   }
 
   /**
@@ -107,6 +120,7 @@ export class PostgresTransaction implements Transaction {
     const marks = names.map((_, index) => `$${index + 1}`).join(", ");
     const text = `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks}) ON CONFLICT DO NOTHING`;
     return this.#inLine(async () => {
+      this.#claim(rowKey(entity, row.id));
       const { rowCount } = await this.#run(text, Object.values(row));
       this.#hasWritten = true;
       if (rowCount === 0) throw await this.#refusalOf(entity, row);
@@ -124,6 +138,7 @@ export class PostgresTransaction implements Transaction {
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
     const params = [...Object.values(patch), id];
     return this.#inLine(async () => {
+      this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)
         await this.#refuseTaken(entity, id, patch);
       const { rowCount } = await this.#run(text, params);
@@ -133,14 +148,18 @@ export class PostgresTransaction implements Transaction {
   }
 
   delete(entity: string, id: string): Promise<boolean> {
-    return this.#inLine(
-      async () => (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0,
-    );
+    return this.#inLine(async () => {
+      this.#claim(rowKey(entity, id));
+      return (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0;
+    });
   }
 
   deleteWhere(entity: string, where: Expr): Promise<number> {
     const { text, params } = compileDelete(entity, where, this.#tables.shapes, postgres);
-    return this.#inLine(() => this.#write(text, params));
+    return this.#inLine(() => {
+      this.#target = null;
+      return this.#write(text, params);
+    });
   }
 
   async append(change: NewChange): Promise<void> {
@@ -221,9 +240,27 @@ export class PostgresTransaction implements Transaction {
     params: readonly Value[],
   ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
     this.#alive();
+    this.#running += 1;
     try {
       if (params.length === 0) return await this.#statements.runPlain(this.#client, text);
       return await this.#statements.run(this.#client, text, params);
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  /**
+   * Another transaction of this process that is writing the row goes first: waiting for it in the
+   * database would take a connection, only to fail when it commits.
+   */
+  #claim(key: string): void {
+    this.#alive();
+    this.#target = key;
+    try {
+      this.#rows.claim(key);
     } catch (error) {
       this.#failure ??= { error };
       throw error;
@@ -240,4 +277,8 @@ export class PostgresTransaction implements Transaction {
     if (this.#ended !== null) throw this.#ended;
     if (this.#failure !== null) throw this.#failure.error;
   }
+}
+
+function rowKey(entity: string, id: string): string {
+  return `${entity} ${id}`;
 }

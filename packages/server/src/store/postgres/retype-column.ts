@@ -1,4 +1,4 @@
-import type { PoolClient } from "pg";
+import type { ClientBase } from "pg";
 import { convertValue } from "../../schema/convert-value.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { kindOf } from "../../schema/schema.ts";
@@ -16,7 +16,7 @@ const PAGE = 1_000;
  * @throws PylonStartError when a value has no equal in the new type and the field can't be null
  */
 export async function retypeColumn(
-  client: PoolClient,
+  client: ClientBase,
   { entity, from, to }: RetypeStep,
 ): Promise<void> {
   const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];

@@ -24,16 +24,45 @@ export function translateError(error: unknown): unknown {
         hint: `Choose a ${field} that is not taken.`,
       });
     }
-    case "SQLITE_FULL":
-    case "SQLITE_IOERR_WRITE":
-      return new PylonError("OVERLOADED", "The server can't write: its disk is full.", {
-        hint: "Nothing was changed. Try again later.",
-      });
     case "SQLITE_BUSY":
       return new PylonError("OVERLOADED", "The database is held by another process.", {
         hint: "Nothing was changed. Try again.",
       });
     default:
-      return error;
+      return storageFailure(error) ?? error;
   }
+}
+
+/** The file itself is not whole. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof SQLiteError && DAMAGED.test(error.code ?? "");
+}
+
+const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT)/;
+const FAILURES: readonly (readonly [RegExp, string])[] = [
+  [/^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)/, "its disk is full"],
+  [/^SQLITE_(READONLY|PERM|AUTH)/, "its file or disk is read-only"],
+  [DAMAGED, "its file is damaged"],
+  [/^SQLITE_(IOERR|CANTOPEN|PROTOCOL|NOLFS|NOMEM)/, "its disk does not work"],
+];
+
+/**
+ * What to answer when the place where the database is fails it, which is neither the caller's fault
+ * nor the app's; null for all other errors.
+ */
+export function storageFailure(error: unknown): PylonError | null {
+  if (!(error instanceof SQLiteError)) return null;
+  const { code = "" } = error;
+  const found = FAILURES.find(([codes]) => codes.test(code));
+  if (found === undefined) return null;
+  const failure = new PylonError(
+    "STORAGE_UNAVAILABLE",
+    `The database can't be used: ${found[1]}.`,
+    {
+      hint: "Nothing was changed. Try again later.",
+      extra: { retry_after_secs: 5 },
+    },
+  );
+  failure.cause = error;
+  return failure;
 }

@@ -92,17 +92,17 @@ export class GroupCommit {
       return;
     }
     const started = performance.now();
-    for (
-      let taken = 0;
-      taken < MAX_BATCH && performance.now() - started < MAX_BATCH_MS;
-      taken += 1
-    ) {
-      const job = this.#queue.shift();
-      if (job === undefined) break;
-      const done = await this.#runJob(job, changes);
-      if (done !== null) finished.push(done);
-    }
     try {
+      for (
+        let taken = 0;
+        taken < MAX_BATCH && performance.now() - started < MAX_BATCH_MS;
+        taken += 1
+      ) {
+        const job = this.#queue.shift();
+        if (job === undefined) break;
+        const done = await this.#runJob(job, changes);
+        if (done !== null) finished.push(done);
+      }
       this.#exec("COMMIT");
     } catch (error) {
       this.#rollback();
@@ -113,14 +113,18 @@ export class GroupCommit {
     for (const { job, value } of finished) job.resolve(value);
   }
 
+  /**
+   * @returns null when the job has failed by itself
+   * @throws when the transaction of the whole batch is lost; the job has been answered
+   */
   async #runJob(job: Job, changes: ChangeRecord[]): Promise<Finished | null> {
     if (job.signal?.aborted === true) {
       job.reject(job.signal.reason);
       return null;
     }
     const tx = this.#begin();
-    this.#exec("SAVEPOINT work");
     try {
+      this.#exec("SAVEPOINT work");
       const value = await untilAborted(job.run(tx), job.signal);
       tx.end(
         new Error(
@@ -132,9 +136,9 @@ export class GroupCommit {
       return { job, value };
     } catch (error) {
       tx.end(error instanceof Error ? error : new Error(String(error)));
+      job.reject(translateError(error));
       this.#exec("ROLLBACK TO work");
       this.#exec("RELEASE work");
-      job.reject(translateError(error));
       return null;
     }
   }

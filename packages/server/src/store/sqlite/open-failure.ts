@@ -18,11 +18,9 @@ function adviceOn(code: string): string | null {
     return "another program holds it. End that one first.";
   if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT"))
     return "it is no whole database of SQLite. Restore a backup, or name another file by PYLON_DB_PATH.";
-  if (
-    /^(?:EACCES|EPERM|EROFS|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(
-      code,
-    )
-  )
+  if (code === "EROFS" || code.startsWith("SQLITE_READONLY"))
+    return "give the file and its folder to that user, have its disk mounted for writing, or name another place by PYLON_DB_PATH.";
+  if (/^(?:EACCES|EPERM|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_PERM)/.test(code))
     return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
   return null;
 }

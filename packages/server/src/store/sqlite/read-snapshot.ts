@@ -16,7 +16,7 @@ export class ReadSnapshot {
   /** Call it before each read. */
   enter(): void {
     if (this.#isOpen) return;
-    this.#statements.get("BEGIN").run();
+    this.#statements.run("BEGIN", []);
     this.#isOpen = true;
     setImmediate(() => this.leave());
   }
@@ -25,6 +25,19 @@ export class ReadSnapshot {
   leave(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#statements.get("COMMIT").run();
+    try {
+      this.#statements.run("COMMIT", []);
+    } catch {
+      this.#rollback();
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#statements.run("ROLLBACK", []);
+    } catch {
+      // After a failure of the file or its disk, which was reported, SQLite may have ended the
+      // transaction by itself.
+    }
   }
 }

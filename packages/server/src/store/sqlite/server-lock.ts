@@ -1,7 +1,8 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { Database } from "bun:sqlite";
 import { openFailure } from "./open-failure.ts";
+import { forgetServer, noteServer, refuseOtherName } from "./server-note.ts";
 
 const RETRY_MS = 100;
 
@@ -12,24 +13,29 @@ const RETRY_MS = 100;
  * which on EFS are the servers' own.
  */
 export class ServerLock implements Disposable {
+  readonly #path: string;
   readonly #database: Database;
+  #isNoted = false;
 
-  private constructor(database: Database) {
+  private constructor(path: string, database: Database) {
+    this.#path = path;
     this.#database = database;
   }
 
   /**
-   * @param path of the database; the lock is on a file beside it
+   * @param named the database, by whatever links; the lock is on a file beside the file itself
    * @param patienceMs how long to wait for a server that ends, in milliseconds
    * @param onWait called once when there is one
    * @returns null when it is still there
-   * @throws PylonStartError when the file can't be made or written
+   * @throws PylonStartError when the file can't be made or written, or is served by another name
    */
   static async take(
-    path: string,
+    named: string,
     patienceMs: number,
     onWait: () => void,
   ): Promise<ServerLock | null> {
+    const path = realPath(named);
+    refuseOtherName(path);
     const database = open(path);
     const until = performance.now() + patienceMs;
     for (let tries = 1; !isTaken(path, database); tries += 1) {
@@ -40,11 +46,28 @@ export class ServerLock implements Disposable {
       if (tries === 1) onWait();
       await Bun.sleep(RETRY_MS);
     }
-    return new ServerLock(database);
+    return new ServerLock(path, database);
+  }
+
+  /** Notes in the database, once it is there, that this process serves it, and by which name. */
+  note(): void {
+    this.#isNoted = true;
+    noteServer(this.#path);
   }
 
   [Symbol.dispose](): void {
+    if (this.#isNoted) forgetServer(this.#path);
     this.#database.close();
+  }
+}
+
+/** A symbolic link is another name of the same file, and SQLite goes by the file's own. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It is not there yet, or can't be looked at: then opening it says why.
+    return path;
   }
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { PylonError } from "@pylonsync/protocol";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { Database, SQLiteError } from "bun:sqlite";
 import type { MigrationStep } from "../../schema/migration.ts";
@@ -8,8 +9,10 @@ import type { QueryObserver } from "../query-observer.ts";
 import type {
   Aggregate,
   ChangeRecord,
+  DatabaseState,
   LogBounds,
   Reader,
+  ReadLimits,
   SchemaChange,
   Select,
   Store,
@@ -19,6 +22,7 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { tableShapes } from "../table-shapes.ts";
 import {
   changesAfter,
@@ -28,6 +32,7 @@ import {
   trimChanges,
 } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
+import { isDamage } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { mendDates, timeOf } from "./mend-dates.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
@@ -36,6 +41,7 @@ import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import { StatementCache } from "./statements.ts";
 
+type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
@@ -45,11 +51,16 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLI
  *
  * @param path a file; its folder is made
  * @param observer told of each statement
+ * @param onState called when the file or its disk fails, and when a write succeeds after that
  * @throws Error when the file can't be opened or is no Pylon database
  */
-export function openSqliteStore(path: string, observer: QueryObserver | null = null): SqliteStore {
+export function openSqliteStore(
+  path: string,
+  observer: QueryObserver | null = null,
+  onState: OnState = () => undefined,
+): SqliteStore {
   mkdirSync(dirname(path), { recursive: true });
-  return new SqliteStore(path, observer);
+  return new SqliteStore(path, observer, onState);
 }
 
 /**
@@ -67,17 +78,25 @@ export class SqliteStore implements Store {
   readonly #reads: SqliteReader;
   readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
+  readonly #onState: OnState;
+  #state: DatabaseState = "back";
+  #isDamaged = false;
   #epoch: string;
   #tables = new TableSet(tableShapes(null));
 
-  constructor(path: string, observer: QueryObserver | null) {
+  constructor(path: string, observer: QueryObserver | null, onState: OnState) {
+    this.#onState = onState;
     this.#writer = open(path);
+    // Where the file can't be written, SQLite opens it for reading and says nothing.
+    this.#writer.run("BEGIN IMMEDIATE");
+    this.#writer.run("ROLLBACK");
     for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL])
       this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
-    this.#writerStatements = new StatementCache(this.#writer, observer);
-    this.#readerStatements = new StatementCache(this.#reader, observer);
+    const onFailure = (error: unknown): void => this.#report("lost", error);
+    this.#writerStatements = new StatementCache(this.#writer, observer, onFailure);
+    this.#readerStatements = new StatementCache(this.#reader, observer, onFailure);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
     this.#snapshot = new ReadSnapshot(this.#readerStatements);
     this.#reads = new SqliteReader(
@@ -113,6 +132,18 @@ export class SqliteStore implements Store {
   }
   test(expr: Expr): Promise<boolean> {
     return this.#reads.test(expr);
+  }
+
+  limitedReader(_limits: ReadLimits): Reader {
+    return this.#reads;
+  }
+  async snapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    return untilAborted(work(this.limitedReader(limits)), signal);
   }
 
   transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
@@ -191,11 +222,28 @@ export class SqliteStore implements Store {
   }
 
   figures(): StoreFigures {
-    return { conflicts: 0, pool: null, queued: this.#commits.size, isFollowing: true };
+    return {
+      reads: { timedOut: 0, refused: 0, waiting: 0 },
+      conflicts: 0,
+      pool: null,
+      queued: this.#commits.size,
+      isFollowing: true,
+    };
   }
 
   async ping(): Promise<void> {
-    this.#readerStatements.get("SELECT 1").get();
+    if (this.#state === "back") {
+      this.#readerStatements.first("SELECT 1", []);
+      return;
+    }
+    if (this.#isDamaged)
+      throw new PylonError("STORAGE_UNAVAILABLE", "The file of the database is damaged.", {
+        hint: "Restore a backup.",
+      });
+    await this.#commits.submit(async () => {
+      this.#writerStatements.run(SET_META, ["probe", new Date().toISOString()]);
+    });
+    this.#report("back");
   }
 
   async close(): Promise<void> {
@@ -204,7 +252,13 @@ export class SqliteStore implements Store {
     this.#writerStatements.clear();
     this.#readerStatements.clear();
     this.#reader.close();
-    this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    try {
+      this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      // On a full disk all of it stays in the file beside the database, from where the next start
+      // takes it.
+      this.#report("lost", error);
+    }
     this.#writer.close();
   }
 
@@ -215,7 +269,16 @@ export class SqliteStore implements Store {
   #publish(changes: readonly ChangeRecord[]): void {
     this.#snapshot.leave();
     if (changes.length === 0) return;
+    this.#report("back");
     for (const listener of this.#listeners) listener(changes);
+  }
+
+  #report(state: DatabaseState, error?: unknown): void {
+    this.#isDamaged ||= error !== undefined && isDamage(error);
+    // What is damaged stays so, whatever else can still be written.
+    if (state === this.#state || (state === "back" && this.#isDamaged)) return;
+    this.#state = state;
+    this.#onState(state, error);
   }
 
   #meta(key: string): string | null {

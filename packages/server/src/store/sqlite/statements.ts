@@ -1,6 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import type { QueryObserver } from "../query-observer.ts";
 import type { SqliteValue } from "./codec.ts";
+import { storageFailure } from "./errors.ts";
 
 const CAPACITY = 500;
 
@@ -10,11 +11,18 @@ export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteVal
 export class StatementCache {
   readonly #database: Database;
   readonly #observer: QueryObserver | null;
+  readonly #onFailure: (error: unknown) => void;
   readonly #statements = new Map<string, PreparedStatement>();
 
-  constructor(database: Database, observer: QueryObserver | null = null) {
+  /** @param onFailure called when the disk or the file fails, with the error of SQLite */
+  constructor(
+    database: Database,
+    observer: QueryObserver | null = null,
+    onFailure: (error: unknown) => void = () => undefined,
+  ) {
     this.#database = database;
     this.#observer = observer;
+    this.#onFailure = onFailure;
   }
 
   /** All rows that a statement reads. */
@@ -67,16 +75,17 @@ export class StatementCache {
     run: (statement: PreparedStatement) => T,
     rowsOf: (result: T) => number,
   ): T {
-    const statement = this.get(sql);
-    if (this.#observer === null) return run(statement);
-    const startedAt = performance.now();
+    const startedAt = this.#observer === null ? 0 : performance.now();
     try {
-      const result = run(statement);
-      this.#observer.ran(sql, startedAt, rowsOf(result), false);
+      const result = run(this.get(sql));
+      this.#observer?.ran(sql, startedAt, rowsOf(result), false);
       return result;
     } catch (error) {
-      this.#observer.ran(sql, startedAt, 0, true);
-      throw error;
+      this.#observer?.ran(sql, startedAt, 0, true);
+      const failure = storageFailure(error);
+      if (failure === null) throw error;
+      this.#onFailure(error);
+      throw failure;
     }
   }
 

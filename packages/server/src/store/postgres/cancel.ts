@@ -1,0 +1,61 @@
+import { once } from "node:events";
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { ClientBase, ClientConfig } from "pg";
+
+const CANCEL_REQUEST = 80_877_102;
+const TLS_REQUEST = 80_877_103;
+const ACCEPTED = "S";
+const DEADLINE_MS = 2_000;
+
+/**
+ * Asks the server to end the statement that runs on this connection: closing the connection would
+ * leave it running. Answers when the server has dealt with it, or after 2 s; whether the statement
+ * ended, its own promise says.
+ */
+export async function cancelStatement(client: ClientBase, connection: ClientConfig): Promise<void> {
+  const key = cancelKeyOf(client);
+  if (key === null) return;
+  let socket: Socket | null = null;
+  try {
+    socket = connectTcp({ host: String(connection.host), port: Number(connection.port) });
+    socket.setTimeout(DEADLINE_MS, () => socket?.destroy());
+    await once(socket, "connect");
+    if (typeof connection.ssl === "object") socket = await secured(socket, connection.ssl);
+    const closed = once(socket, "close");
+    socket.end(requestOf(CANCEL_REQUEST, key.processId, key.secret));
+    socket.resume();
+    await closed;
+  } catch {
+    // A server that can't be reached has lost the connection as well, or ends the statement by its
+    // own limits.
+    socket?.destroy();
+  }
+}
+
+/** What the server told this connection when it began. */
+function cancelKeyOf(client: ClientBase): { processId: number; secret: number } | null {
+  const { processID, secretKey } = client as { processID?: unknown; secretKey?: unknown };
+  return typeof processID === "number" && typeof secretKey === "number"
+    ? { processId: processID, secret: secretKey }
+    : null;
+}
+
+async function secured(socket: Socket, options: object): Promise<Socket> {
+  const answered = once(socket, "data");
+  socket.write(requestOf(TLS_REQUEST));
+  const [answer] = (await answered) as [Buffer];
+  if (answer.toString("latin1") !== ACCEPTED) return socket;
+  const tls = connectTls({ ...options, socket });
+  tls.setTimeout(DEADLINE_MS, () => tls.destroy());
+  await once(tls, "secureConnect");
+  return tls;
+}
+
+/** A message without a type: its length, then numbers of four bytes. */
+function requestOf(...numbers: readonly number[]): Buffer {
+  const message = Buffer.alloc(4 * (numbers.length + 1));
+  message.writeInt32BE(message.length, 0);
+  for (const [index, number] of numbers.entries()) message.writeInt32BE(number, 4 * (index + 1));
+  return message;
+}

@@ -1,0 +1,178 @@
+import { PylonError } from "@pylonsync/protocol";
+
+/**
+ * For what a connection is used.
+ *
+ * - `read`: the server's own short reads, and rows by their id
+ * - `query`: reads whose cost a caller decides
+ * - `write`: transactions
+ * - `blocked`: transactions that met a lock of another replica, and try again
+ */
+export type ShareName = "read" | "query" | "write" | "blocked";
+
+interface Share {
+  /** Connections that the other shares leave to it. */
+  readonly reserved: number;
+  /** Connections that it may have at once. */
+  readonly max: number;
+  /** Connections that one caller may have of it at once. */
+  readonly maxPerCaller: number;
+}
+
+interface Waiting {
+  readonly caller: string;
+  readonly grant: (release: () => void) => void;
+}
+
+/** Requests that wait in one share; more are refused. */
+const MAX_WAITING = 5_000;
+const NAMES: readonly ShareName[] = ["read", "write", "query", "blocked"];
+
+/**
+ * Divides the connections of a pool. A share may grow while nobody else needs the connections, but
+ * never into those that are reserved for another one: however many wait for a lock or for a slow
+ * query, the others are answered.
+ */
+export class ConnectionShares {
+  readonly #size: number;
+  readonly #shares: Readonly<Record<ShareName, Share>>;
+  readonly #queues: Readonly<Record<ShareName, Waiting[]>> = {
+    read: [],
+    query: [],
+    write: [],
+    blocked: [],
+  };
+  readonly #used: Record<ShareName, number> = { read: 0, query: 0, write: 0, blocked: 0 };
+  /** By share and caller. */
+  readonly #usedBy = new Map<string, number>();
+
+  /** @param size connections of the pool */
+  constructor(size: number) {
+    const reserved = (wanted: number): number => Math.min(wanted, Math.floor(size / 3));
+    const forQueries = size - 2 * reserved(2);
+    this.#size = size;
+    this.#shares = {
+      read: { reserved: reserved(2), max: size, maxPerCaller: size },
+      write: { reserved: reserved(2), max: size, maxPerCaller: size },
+      query: {
+        reserved: reserved(1),
+        max: size,
+        maxPerCaller: Math.max(1, Math.floor(forQueries / 2)),
+      },
+      blocked: { reserved: 0, max: Math.max(1, Math.floor(size / 4)), maxPerCaller: size },
+    };
+  }
+
+  /** Requests that wait. */
+  get waiting(): number {
+    return NAMES.reduce((sum, name) => sum + this.waitingFor(name), 0);
+  }
+
+  /** Those that wait in one share. */
+  waitingFor(name: ShareName): number {
+    return this.#queues[name].length;
+  }
+
+  /** The right to use a connection, where nobody needs to wait for one; else null. */
+  tryAcquire(name: ShareName, caller: string): (() => void) | null {
+    return this.#mayTake(name, caller) ? this.#take(name, caller) : null;
+  }
+
+  /**
+   * Waits for the right to use a connection.
+   *
+   * @param caller whose part of the share it is; empty: nobody's in particular
+   * @param withinMs how long to wait, in milliseconds
+   * @returns gives the right back
+   * @throws PylonError OVERLOADED when none came free in time; the signal's reason
+   */
+  acquire(
+    name: ShareName,
+    caller: string,
+    withinMs: number,
+    signal?: AbortSignal,
+  ): Promise<() => void> {
+    // Nobody waits who could have it: those in the queue are served when something comes free.
+    const release = this.tryAcquire(name, caller);
+    if (release !== null) return Promise.resolve(release);
+    if (this.#queues[name].length >= MAX_WAITING) return Promise.reject(allInUse());
+    return new Promise((resolve, reject) => {
+      const queue = this.#queues[name];
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const waiting: Waiting = {
+        caller,
+        grant: (release) => {
+          settle();
+          resolve(release);
+        },
+      };
+      const leave = (reason: unknown): void => {
+        settle();
+        queue.splice(queue.indexOf(waiting), 1);
+        reject(reason);
+      };
+      const onAbort = (): void => leave(signal?.reason);
+      const timer = setTimeout(() => leave(allInUse()), withinMs);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      queue.push(waiting);
+    });
+  }
+
+  #mayTake(name: ShareName, caller: string): boolean {
+    const share = this.#shares[name];
+    if (this.#used[name] >= share.max) return false;
+    if (caller !== "" && (this.#usedBy.get(`${name} ${caller}`) ?? 0) >= share.maxPerCaller)
+      return false;
+    let free = this.#size;
+    for (const other of NAMES) {
+      const used = this.#used[other];
+      free -= other === name ? used : Math.max(used, this.#shares[other].reserved);
+    }
+    return free > 0;
+  }
+
+  #take(name: ShareName, caller: string): () => void {
+    this.#count(name, caller, 1);
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#count(name, caller, -1);
+      this.#serveWaiting();
+    };
+  }
+
+  #count(name: ShareName, caller: string, by: 1 | -1): void {
+    this.#used[name] += by;
+    if (caller === "") return;
+    const key = `${name} ${caller}`;
+    const used = (this.#usedBy.get(key) ?? 0) + by;
+    if (used === 0) this.#usedBy.delete(key);
+    else this.#usedBy.set(key, used);
+  }
+
+  /** Gives what came free to those who wait: shares in turn, and in a share who came first. */
+  #serveWaiting(): void {
+    for (let hasServed = true; hasServed;) {
+      hasServed = false;
+      for (const name of NAMES) {
+        const queue = this.#queues[name];
+        const index = queue.findIndex(({ caller }) => this.#mayTake(name, caller));
+        const [next] = index < 0 ? [] : queue.splice(index, 1);
+        if (next === undefined) continue;
+        next.grant(this.#take(name, next.caller));
+        hasServed = true;
+      }
+    }
+  }
+}
+
+function allInUse(): PylonError {
+  return new PylonError("OVERLOADED", "All connections to the database are in use.", {
+    hint: "Nothing was changed. Try again in a moment.",
+    extra: { retry_after_secs: 1 },
+  });
+}

@@ -1,0 +1,80 @@
+import type { Value } from "../store.ts";
+import type { ColumnRow } from "./connection.ts";
+import { mustDrop, runAll, type ConnectionPool, type Lease, type ReadDeadline } from "./pool.ts";
+
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/**
+ * Reads that all see the database as of the first of them. The connection is taken by the first
+ * read and given back by `end()`.
+ */
+export class PostgresSnapshot {
+  readonly #pool: ConnectionPool;
+  readonly #settings: readonly string[];
+  readonly #deadline: ReadDeadline;
+  /** Reads that begin together share the connection, one after another. */
+  #line: Promise<unknown> = Promise.resolve();
+  #lease: Lease | null = null;
+  #isRunning = false;
+  #isBroken = false;
+  #hasEnded = false;
+
+  /** @param settings what the transaction sets for itself */
+  constructor(pool: ConnectionPool, settings: readonly string[], deadline: ReadDeadline) {
+    this.#pool = pool;
+    this.#settings = settings;
+    this.#deadline = deadline;
+  }
+
+  /** @throws PylonError QUERY_TIMEOUT, OVERLOADED */
+  run(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
+    const done = this.#line.then(() => this.#run(text, params));
+    this.#line = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Gives the connection back, once what runs on it has ended. */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    if (this.#isRunning && this.#lease !== null) await this.#pool.cancel(this.#lease.client);
+    await this.#line;
+    const lease = this.#lease;
+    this.#lease = null;
+    if (lease === null) return;
+    try {
+      if (!this.#isBroken) await this.#pool.statements.runPlain(lease.client, "COMMIT");
+      lease.release(this.#isBroken);
+    } catch {
+      lease.release(true);
+    }
+  }
+
+  async #run(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
+    const lease = (this.#lease ??= await this.#begin());
+    if (this.#hasEnded)
+      throw new Error("The query has ended: await every read before the handler returns.");
+    this.#isRunning = true;
+    try {
+      return await this.#pool.runWithin(lease.client, text, params, this.#deadline.timeoutMs);
+    } catch (error) {
+      this.#isBroken ||= mustDrop(error);
+      throw error;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #begin(): Promise<Lease> {
+    const { caller, timeoutMs } = this.#deadline;
+    return this.#pool.again(async () => {
+      const lease = await this.#pool.take("query", { caller, withinMs: timeoutMs });
+      try {
+        await runAll(lease.client, BEGIN, ...this.#settings);
+        return lease;
+      } catch (error) {
+        lease.release(true);
+        throw error;
+      }
+    });
+  }
+}

@@ -1,0 +1,84 @@
+import type { ShareName } from "./connection-shares.ts";
+import {
+  isConflict,
+  isLockTimeout,
+  isStaleStatement,
+  isUnreachable,
+  rowBusy,
+  translateError,
+} from "./errors.ts";
+import { pause } from "./pool.ts";
+import { RowBusyError, type RowHold } from "./row-turns.ts";
+
+/** Attempts at a piece of work that meets others. */
+const MAX_ATTEMPTS = 12;
+/** How long a write waits for the database to come back, in milliseconds. */
+const PATIENCE_MS = 5_000;
+/**
+ * How long a write waits for others of the same row, in milliseconds: longer than Postgres lets a
+ * frozen replica hold it.
+ */
+const ROW_PATIENCE_MS = 15_000;
+/** Rows for which a piece of work waits before it begins again; with more it just tries. */
+const MAX_ROWS_AWAITED = 100;
+
+/** Decides whether a piece of work runs again, and when. */
+export class Retry {
+  readonly #rows: RowHold;
+  readonly #signal: AbortSignal | undefined;
+  readonly #startedAt = performance.now();
+  #attempts = 1;
+  #lockTimeouts = 0;
+  /** Rows on which it met others: it waits for its turn on all of them before it runs again. */
+  readonly #awaited = new Set<string>();
+  /** Whose connections the next attempt takes. */
+  share: ShareName = "write";
+
+  constructor(rows: RowHold, signal: AbortSignal | undefined) {
+    this.#rows = rows;
+    this.#signal = signal;
+  }
+
+  /** Waits until the work may run again. @throws the error, when it may not */
+  async after(error: unknown): Promise<void> {
+    const elapsed = performance.now() - this.#startedAt;
+    if (isLockTimeout(error)) {
+      if (elapsed > ROW_PATIENCE_MS) throw translateError(error);
+      this.share = "blocked";
+      await pause((this.#lockTimeouts += 1));
+      return;
+    }
+    this.share = "write";
+    if (error instanceof RowBusyError) {
+      this.#awaitHeld();
+      this.#awaited.add(error.key);
+      await this.#waitForRows(ROW_PATIENCE_MS - elapsed);
+      return;
+    }
+    if (isConflict(error) || isStaleStatement(error)) {
+      this.#attempts += 1;
+      if (this.#attempts > MAX_ATTEMPTS) throw translateError(error);
+    } else if (!isUnreachable(error) || elapsed > PATIENCE_MS) throw translateError(error);
+    this.#awaitHeld();
+    this.#rows.release();
+    await pause(this.#attempts);
+    if (isConflict(error)) await this.#waitForRows(ROW_PATIENCE_MS - elapsed);
+  }
+
+  /** What it has written once it will write again. */
+  #awaitHeld(): void {
+    if (this.#rows.keys.size > MAX_ROWS_AWAITED) return;
+    for (const held of this.#rows.keys) this.#awaited.add(held);
+  }
+
+  async #waitForRows(withinMs: number): Promise<void> {
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(rowBusy()), Math.max(0, withinMs));
+    const signals = [patience.signal, ...(this.#signal === undefined ? [] : [this.#signal])];
+    try {
+      await this.#rows.exchangeFor(this.#awaited, AbortSignal.any(signals));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * A transaction of this process wants to write a row that another one of this process is writing: the
+ * later one could only wait for the earlier, and fail when that commits. So it gives up at once, and
+ * runs again when the row is free.
+ */
+export class RowBusyError extends Error {
+  override readonly name = "RowBusyError";
+  readonly key: string;
+
+  constructor(key: string) {
+    super("Another transaction is writing this row.");
+    this.key = key;
+  }
+}
+
+/**
+ * Who writes which row in this process. Transactions that want the same row take turns, and those
+ * whose turn has not come hold no connection. Only a hint: what holds in the database is up to the
+ * database.
+ */
+export class RowTurns {
+  readonly #rows = new Map<string, { holder: RowHold; readonly waiting: Waiting[] }>();
+
+  /** The turns of one piece of work. */
+  hold(): RowHold {
+    return new RowHold(this);
+  }
+
+  /** @returns whether the row is the holder's now */
+  tryTake(key: string, holder: RowHold): boolean {
+    const row = this.#rows.get(key);
+    if (row === undefined) this.#rows.set(key, { holder, waiting: [] });
+    return row === undefined || row.holder === holder;
+  }
+
+  /** Waits until the row is the holder's. @throws the signal's reason */
+  take(key: string, holder: RowHold, signal: AbortSignal): Promise<void> {
+    const row = this.#rows.get(key);
+    if (row === undefined || row.holder === holder) {
+      this.tryTake(key, holder);
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        row.waiting.splice(row.waiting.indexOf(waiting), 1);
+        reject(signal.reason);
+      };
+      const waiting: Waiting = {
+        holder,
+        grant: () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        },
+      };
+      if (signal.aborted) return reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      row.waiting.push(waiting);
+    });
+  }
+
+  give(key: string): void {
+    const row = this.#rows.get(key);
+    const next = row?.waiting.shift();
+    if (row === undefined || next === undefined) {
+      this.#rows.delete(key);
+      return;
+    }
+    row.holder = next.holder;
+    next.grant();
+  }
+}
+
+interface Waiting {
+  readonly holder: RowHold;
+  readonly grant: () => void;
+}
+
+/** The rows that one piece of work may write. */
+export class RowHold {
+  readonly #turns: RowTurns;
+  readonly #keys = new Set<string>();
+
+  constructor(turns: RowTurns) {
+    this.#turns = turns;
+  }
+
+  get keys(): ReadonlySet<string> {
+    return this.#keys;
+  }
+
+  /** @throws RowBusyError */
+  claim(key: string): void {
+    if (this.#keys.has(key)) return;
+    if (!this.#turns.tryTake(key, this)) throw new RowBusyError(key);
+    this.#keys.add(key);
+  }
+
+  /**
+   * Gives back what it has, and waits for all of these: in one order for all, so that no two wait
+   * for each other.
+   *
+   * @throws the signal's reason; then it has none
+   */
+  async exchangeFor(keys: Iterable<string>, signal: AbortSignal): Promise<void> {
+    this.release();
+    try {
+      for (const key of [...keys].toSorted()) {
+        await this.#turns.take(key, this, signal);
+        this.#keys.add(key);
+      }
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
+  /** Gives back all but this one. */
+  keepOnly(kept: string | null): void {
+    for (const key of this.#keys) {
+      if (key === kept) continue;
+      this.#keys.delete(key);
+      this.#turns.give(key);
+    }
+  }
+
+  release(): void {
+    for (const key of this.#keys) this.#turns.give(key);
+    this.#keys.clear();
+  }
+}
