@@ -57,6 +57,10 @@ export interface Config {
   /** Null: nothing is exported. */
   readonly telemetry: TelemetryConfig | null;
   readonly maxFrameBytes: number;
+  /** Most bytes of a row's values. */
+  readonly maxRowBytes: number;
+  /** Bytes of bodies being received, and as many of answers waiting for their readers. */
+  readonly maxBytesInFlight: number;
   readonly changeLogMax: number;
   readonly fnTimeoutMs: number;
   readonly functionsDir: string;
@@ -328,6 +332,8 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     slowQueryMs: get("PYLON_SLOW_QUERY_MS"),
     telemetry: telemetryConfig(),
     maxFrameBytes: get("PYLON_WS_MAX_FRAME"),
+    maxRowBytes: get("PYLON_MAX_ROW_BYTES"),
+    maxBytesInFlight: get("PYLON_MAX_BYTES_IN_FLIGHT"),
     changeLogMax: get("PYLON_CHANGE_LOG_MAX"),
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,
     functionsDir: get("PYLON_FUNCTIONS_DIR"),

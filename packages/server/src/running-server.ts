@@ -44,6 +44,7 @@ import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
+import { Transfers } from "./request/transfers.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
 import { PostgresRooms } from "./rooms/postgres-rooms.ts";
@@ -144,8 +145,12 @@ export class RunningServer {
     const model = (): CompiledApp["model"] => this.#app.model;
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const tracing = new Tracing(telemetry?.recorder ?? null);
-    const committer = new Committer(store, model, platform, (outcome, ms) =>
-      metrics.commit(outcome, ms),
+    const committer = new Committer(
+      store,
+      model,
+      platform,
+      (outcome, ms) => metrics.commit(outcome, ms),
+      config.maxRowBytes,
     );
     const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
       if (sessionId !== null) return sessions.standing(sessionId, caller);
@@ -278,6 +283,8 @@ export class RunningServer {
       authenticator,
       origins: new Origins(config.corsOrigins),
       limiter,
+      bodies: new Transfers(config.maxBytesInFlight),
+      answers: new Transfers(config.maxBytesInFlight),
       log,
       metrics,
       tracing,

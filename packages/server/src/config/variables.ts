@@ -1,3 +1,4 @@
+import { DEFAULT_BYTES_IN_FLIGHT, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
 import type { LogLevel } from "../observe/log.ts";
 import { SAMPLERS, type SamplerName } from "../observe/sampler.ts";
 
@@ -494,6 +495,18 @@ export const VARIABLES = {
     doc: "Largest WebSocket message from a client, in bytes.",
     fallback: 16 * MIB,
     parse: whole(1024, 256 * MIB),
+  }),
+  PYLON_MAX_ROW_BYTES: variable({
+    wants: "bytes from 1024 to 8388608",
+    doc: "Largest row, in bytes of its values. Rows that are larger already stay, and can be made smaller.",
+    fallback: DEFAULT_ROW_BYTES,
+    parse: whole(1024, 8 * MIB),
+  }),
+  PYLON_MAX_BYTES_IN_FLIGHT: variable({
+    wants: "bytes from 67108864",
+    doc: "Bytes of request bodies that are being received, and as many of answers that wait for slow readers. One caller has a quarter of it. See [limits](limits.md).",
+    fallback: DEFAULT_BYTES_IN_FLIGHT,
+    parse: whole(64 * MIB, 64 * GIB),
   }),
   PYLON_CHANGE_LOG_MAX: variable({
     wants: "a whole number from 1",

@@ -75,6 +75,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/upload",
+      body: "stream",
       access: "signed-in",
       scope: "files",
       handle: upload,
@@ -82,6 +83,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/presign",
+      body: "small",
       access: "signed-in",
       scope: "files",
       handle: presign,
@@ -89,6 +91,7 @@ export function uploadRoutes(
     {
       method: "PUT",
       path: "/api/files/:id/content",
+      body: "stream",
       access: "anyone",
       scope: "files",
       handle: receive,
@@ -96,6 +99,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/:id/complete",
+      body: "query",
       access: "signed-in",
       scope: "files",
       handle: complete,

@@ -1,4 +1,4 @@
-import { parseBearerProtocol, PylonError } from "@pylonsync/protocol";
+import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
@@ -7,6 +7,7 @@ import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../operation.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
+import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
@@ -14,10 +15,12 @@ import {
   errorAnswer,
   JsonAnswer,
   toPublicError,
+  StreamAnswer,
   type Answer,
   type AnswerHeaders,
 } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
+import type { Transfer, Transfers } from "../request/transfers.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
@@ -33,6 +36,10 @@ export interface DispatcherOptions {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly limiter: RateLimiter;
+  /** Bodies on their way in. */
+  readonly bodies: Transfers;
+  /** Answers on their way out. */
+  readonly answers: Transfers;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
@@ -68,6 +75,13 @@ interface RequestKind {
   readonly isQuiet?: boolean;
   /** Counts against no limit. */
   readonly isFree?: boolean;
+}
+
+/** Who reads an answer, for the count of what waits for slow readers. */
+interface AnswerReader {
+  identity: Identity;
+  /** What the request did can be done again, so its answer may be refused for want of room. */
+  readonly isRepeatable: boolean;
 }
 
 /**
@@ -114,16 +128,22 @@ export class Dispatcher {
   ): Promise<Response> {
     const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
     if (route === undefined) return this.#withoutRoute(routes, request, peer);
+    const reader: AnswerReader = {
+      identity: ANONYMOUS_IDENTITY,
+      isRepeatable: route.method === "GET" || route.scope === "read",
+    };
     return this.#run(
       { name: route.path, isQuiet: route.quiet === true },
       request,
       peer,
       async (address, requestId) => {
-        const { authenticator } = this.#options;
+        const { authenticator, answers } = this.#options;
         refuseNul(params);
         const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
         if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
         const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
+        reader.identity = identity;
+        if (answers.isBusy) answers.check(callerKey(identity, address));
         const confirm = async (): Promise<void> => {
           if (!isSame(await authenticator.identify(request), identity))
             throw new PylonError(
@@ -132,17 +152,23 @@ export class Dispatcher {
               { hint: "Send it again." },
             );
         };
-        const context = new RequestContext(
+        using context = new RequestContext(
           request,
           params,
           identity,
           address,
           requestId,
           isForeign ? undefined : confirm,
+          {
+            limit: route.body ?? "none",
+            transfers: this.#options.bodies,
+            key: () => callerKey(identity, address),
+          },
         );
         checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
-        return route.handle(context);
+        return await route.handle(context);
       },
+      reader,
     );
   }
 
@@ -234,11 +260,14 @@ export class Dispatcher {
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
+    reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: true },
   ): Promise<Response> {
     const requestId = this.#requestIdOf(request);
     const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
     const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
-    return runIn(operation, () => this.#answer(operation, requestId, kind, request, peer, handle));
+    return runIn(operation, () =>
+      this.#answer(operation, requestId, kind, request, peer, handle, reader),
+    );
   }
 
   async #answer(
@@ -248,23 +277,30 @@ export class Dispatcher {
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
+    reader: AnswerReader,
   ): Promise<Response> {
     const started = performance.now();
     const address = (): string => this.addressOf(request, peer);
     let answer: Answer;
+    let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       answer = await handle(address, requestId);
+      response = this.#toResponse(answer, request, requestId, name, (abort) =>
+        this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
+      );
     } catch (error) {
       answer = this.#refuse(error, request, requestId);
       if (answer.status >= 500) span?.fail(reasonOf(error));
+      response = this.#toResponse(answer, request, requestId, name, null);
     }
-    if (!isQuiet) this.#record(name, request, answer.status, performance.now() - started, address);
-    span?.set("http.response.status_code", answer.status);
+    const { status } = response;
+    if (!isQuiet) this.#record(name, request, status, performance.now() - started, address);
+    span?.set("http.response.status_code", status);
     span?.end();
-    return this.#toResponse(answer, request, requestId, name);
+    return response;
   }
 
   /** A trusted proxy may have named the request already. */
@@ -308,14 +344,26 @@ export class Dispatcher {
     );
   }
 
-  #toResponse(answer: Answer, request: Request, requestId: string, name: string): Response {
+  /**
+   * @param open begins to count an answer that waits for its reader; null: it is let through
+   * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+   */
+  #toResponse(
+    answer: Answer,
+    request: Request,
+    requestId: string,
+    name: string,
+    open: ((abort: () => void) => Transfer) | null,
+  ): Response {
     const origin = request.headers.get("origin");
     const cors =
       origin === null
         ? undefined
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const response = new Response(JSON.stringify(answer.body), {
+      const text = JSON.stringify(answer.body);
+      const isCounted = open !== null && text.length > UNCOUNTED_BYTES && request.method !== "HEAD";
+      const response = new Response(isCounted ? pacedBody(text, open) : text, {
         status: answer.status,
         headers: this.#jsonHeaders,
       });
@@ -327,13 +375,34 @@ export class Dispatcher {
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    setAll(answer.headers, {
+    const response =
+      answer instanceof Response ? answer : this.#streamed(answer, request, requestId, open);
+    setAll(response.headers, {
       ...this.#commonHeaders,
       "X-Request-Id": requestId,
       ...(this.#isLeaving ? { Connection: "close" } : {}),
       ...cors,
     });
-    return answer;
+    return response;
+  }
+
+  #streamed(
+    { pieces, contentType }: StreamAnswer,
+    request: Request,
+    requestId: string,
+    open: ((abort: () => void) => Transfer) | null,
+  ): Response {
+    const headers = { "Content-Type": contentType };
+    if (open === null || request.method === "HEAD") return new Response(null, { headers });
+    const { log } = this.#options;
+    const logged: AsyncIterator<string> = {
+      next: () =>
+        pieces.next().catch((error: unknown): never => {
+          log.error("answer broken off", error, { request_id: requestId });
+          throw error;
+        }),
+    };
+    return new Response(pacedStream(logged, open), { headers });
   }
 
   #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
@@ -358,6 +427,11 @@ function isSame(now: Identity, then: Identity): boolean {
     now === then ||
     (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller))
   );
+}
+
+/** Whose bytes those of a request are. Guests cost nothing to make, so they count by address. */
+function callerKey({ caller }: Identity, address: Peer): string {
+  return caller.userId === null || caller.isGuest ? networkOf(address()) : caller.userId;
 }
 
 /**

@@ -1,18 +1,11 @@
-import { CloseCode } from "@pylonsync/protocol";
+import { MAX_SOCKET_MESSAGE_BYTES, MAX_TOPIC_LENGTH, SOCKET_RATE } from "@pylonsync/protocol";
 import type { Caller } from "../data/caller.ts";
 import { coversKeyScope } from "../request/key-scope.ts";
 import { parseJson } from "../request/body.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
 import type { TenantMessage } from "./room-store.ts";
 
-/** Longest message, in bytes. */
-const MAX_BYTES = 16 * 1024;
-const MAX_TOPIC = 256;
 const WINDOW_MS = 1_000;
-/** Messages that a socket may send in a window; the excess is dropped, */
-const MAX_PER_WINDOW = 20;
-/** and with so many the socket is closed. */
-const FLOOD_PER_WINDOW = 200;
 
 interface Window {
   readonly endsAt: number;
@@ -46,16 +39,12 @@ export class ClientMessages {
     if (!subscriber.isOpen) return;
     // No character takes more than three bytes of UTF-8.
     const isTooLong =
-      text.length > MAX_BYTES ||
-      (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
-    const message = isTooLong ? undefined : relayed(text, caller);
-    if (message === undefined && !isTooLong) return;
-    const count = this.#count(subscriber);
-    if (count > FLOOD_PER_WINDOW) {
-      subscriber.close(CloseCode.UNAUTHORIZED, "too many messages");
-      return;
-    }
-    if (message !== undefined && count <= MAX_PER_WINDOW) this.#send(message).catch(this.#onError);
+      text.length > MAX_SOCKET_MESSAGE_BYTES ||
+      (text.length > MAX_SOCKET_MESSAGE_BYTES / 3 &&
+        Buffer.byteLength(text) > MAX_SOCKET_MESSAGE_BYTES);
+    if (isTooLong || this.#count(subscriber) > SOCKET_RATE.relayed) return;
+    const message = relayed(text, caller);
+    if (message !== undefined) this.#send(message).catch(this.#onError);
   }
 
   /** @returns how many this window has, with this one */
@@ -88,7 +77,7 @@ function relayed(text: string, caller: Caller): TenantMessage | undefined {
     text: JSON.stringify(out),
   });
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
-  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC)
+  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC_LENGTH)
     return toTenant({ type, topic, data, from });
   return undefined;
 }

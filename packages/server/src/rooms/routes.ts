@@ -65,10 +65,18 @@ export function roomRoutes(store: RoomStore): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/rooms/join", access: "signed-in", scope: "write", handle: join },
+    {
+      method: "POST",
+      path: "/api/rooms/join",
+      body: "small",
+      access: "signed-in",
+      scope: "write",
+      handle: join,
+    },
     {
       method: "POST",
       path: "/api/rooms/leave",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: leave,
@@ -76,6 +84,7 @@ export function roomRoutes(store: RoomStore): Route[] {
     {
       method: "POST",
       path: "/api/rooms/presence",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: presence,
@@ -83,6 +92,7 @@ export function roomRoutes(store: RoomStore): Route[] {
     {
       method: "POST",
       path: "/api/rooms/broadcast",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: broadcast,

@@ -1,7 +1,7 @@
 import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { DataServices } from "../data/routes.ts";
 import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { Puller } from "./pull.ts";
 import { parsePush, push } from "./push.ts";
@@ -22,13 +22,16 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
       epoch: context.query("epoch"),
       // The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one
       // page of none.
-      limit: limit === null ? null : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
+      limit: limit === null ? MAX_PAGE_SIZE : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
       page: context.query("page"),
     };
     try {
-      const answer = await puller.pull(request, context.caller);
+      const answer =
+        limit === null && request.since === 0
+          ? await puller.wholeSnapshot(request, context.caller)
+          : await puller.pull(request, context.caller);
       observer.pull(request.since === 0 ? "snapshot" : "changes");
-      return json(answer);
+      return Symbol.asyncIterator in answer ? new StreamAnswer(answer) : json(answer);
     } catch (error) {
       if (error instanceof PylonError && error.code === "RESYNC_REQUIRED") observer.pull("resync");
       throw error;
@@ -47,6 +50,7 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
     {
       method: "POST",
       path: "/api/sync/push",
+      body: "rows",
       access: "anyone",
       scope: "write",
       handle: handlePush,

@@ -1,3 +1,4 @@
+import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import {
   NEW_LOG_GAP,
   type ChangeRecord,
@@ -72,8 +73,11 @@ export const CHANGE_LOG_DDL: readonly string[] = [
    RETURNS TABLE (seq BIGINT, entity TEXT, row_id TEXT, kind TEXT, before TEXT, after TEXT, at BIGINT) LANGUAGE plpgsql VOLATILE AS $$
    BEGIN
      PERFORM "_pylon_number_changes"();
-     RETURN QUERY SELECT change.seq, change.entity, change.row_id, change.kind, change.before, change.after, change.at
-       FROM "_pylon_changes" AS change WHERE change.seq > after_seq ORDER BY change.seq LIMIT most;
+     RETURN QUERY SELECT page.seq, page.entity, page.row_id, page.kind, page.before, page.after, page.at FROM (
+         SELECT change.*, sum(coalesce(octet_length(change.before), 0) + coalesce(octet_length(change.after), 0)) OVER (ORDER BY change.seq)
+           - coalesce(octet_length(change.before), 0) - coalesce(octet_length(change.after), 0) AS size_before
+         FROM (SELECT * FROM "_pylon_changes" AS c WHERE c.seq > after_seq ORDER BY c.seq LIMIT most) AS change) AS page
+       WHERE page.size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY page.seq;
    END $$`,
   `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"() RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$
    BEGIN
@@ -85,7 +89,11 @@ export const CHANGE_LOG_DDL: readonly string[] = [
 /** Numbers what was committed, and answers the changes after a position. */
 export const NUMBER_AND_READ = `SELECT * FROM "_pylon_changes_after"($1, $2)`;
 /** Only reads. */
-export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2`;
+export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM (
+    SELECT page.*, sum(size) OVER (ORDER BY seq) - size AS size_before FROM (
+      SELECT seq, entity, row_id, kind, before, after, at, coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
+      FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2) AS page) AS page
+  WHERE size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY seq`;
 /** Numbers what was committed, and answers where the log is. */
 export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
 /**

@@ -1,11 +1,19 @@
+import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import { Client, type ClientConfig } from "pg";
 import { runIn, type Operation } from "../../operation.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, NUMBER_AND_READ, toBounds, toChange } from "./change-log.ts";
+import { MAX_BYTES_PER_UNIT, rowSize } from "../row-size.ts";
 import { firstOf } from "./codec.ts";
+import type { ColumnRow } from "./connection.ts";
 import { pause, type ConnectionPool } from "./pool.ts";
 
 const TAIL: Operation = { requestId: null, where: "change log", span: null };
+
+/** How much the changes hold, by the length of their texts. */
+function bytesOf(rows: readonly ColumnRow[]): number {
+  return rows.reduce((sum, row) => sum + rowSize(row), 0);
+}
 
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
@@ -99,12 +107,12 @@ export class ChangeTail {
   async #run(): Promise<void> {
     do {
       this.#isWanted = false;
-      let size: number;
+      let isMore: boolean;
       do {
         const rows = await this.#pool.read(NUMBER_AND_READ, [this.#position, PAGE]);
-        size = rows.length;
-        if (size > 0) this.#handOn(rows.map(toChange));
-      } while (size === PAGE);
+        if (rows.length > 0) this.#handOn(rows.map(toChange));
+        isMore = rows.length === PAGE || bytesOf(rows) >= MAX_LOG_PAGE_BYTES / MAX_BYTES_PER_UNIT;
+      } while (isMore);
     } while (this.#isWanted && !this.#isClosed);
   }
 
