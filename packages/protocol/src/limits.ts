@@ -37,7 +37,7 @@ export const DEFAULT_ROW_BYTES = MIB;
  * A page ends with the row at which its values reach this many bytes, even when it may have more
  * rows.
  */
-export const MAX_PAGE_BYTES = 4 * MIB;
+export const MAX_PAGE_BYTES = 2 * MIB;
 /** Most bytes of values in an answer that has no next page: a query, a graph query, an aggregate. */
 export const MAX_RESULT_BYTES = 8 * MIB;
 /** Most rows in the answer of a graph query, included rows counted each time they appear. */
@@ -49,13 +49,13 @@ export const MAX_GROUPS = 10_000;
 /** Most measures and groupings of an aggregate together. */
 export const MAX_AGGREGATE_TERMS = 32;
 /** Changes that are read from the change log at a time end at this many bytes. */
-export const MAX_LOG_PAGE_BYTES = 4 * MIB;
+export const MAX_LOG_PAGE_BYTES = 2 * MIB;
 
 /**
  * Bodies that are being received, and answers that wait for their readers, in all: bytes each,
  * unless PYLON_MAX_BYTES_IN_FLIGHT says otherwise.
  */
-export const DEFAULT_BYTES_IN_FLIGHT = 64 * MIB;
+export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
 /** The part of the bytes in flight that one caller may have: one over this. */
 export const CALLER_SHARE = 4;
 /** Bodies and answers up to this size are not counted among the bytes in flight. */

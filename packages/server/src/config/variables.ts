@@ -503,10 +503,10 @@ export const VARIABLES = {
     parse: whole(1024, 8 * MIB),
   }),
   PYLON_MAX_BYTES_IN_FLIGHT: variable({
-    wants: "bytes from 67108864",
+    wants: "bytes from 33554432",
     doc: "Bytes of request bodies that are being received, and as many of answers that wait for slow readers. One caller has a quarter of it. See [limits](limits.md).",
     fallback: DEFAULT_BYTES_IN_FLIGHT,
-    parse: whole(64 * MIB, 64 * GIB),
+    parse: whole(32 * MIB, 64 * GIB),
   }),
   PYLON_CHANGE_LOG_MAX: variable({
     wants: "a whole number from 1",

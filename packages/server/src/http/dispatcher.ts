@@ -21,6 +21,7 @@ import {
 } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfer, Transfers } from "../request/transfers.ts";
+import { Turns } from "../request/turns.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
@@ -94,6 +95,7 @@ export class Dispatcher {
   /** Made once: to copy it costs a third of making it anew. */
   readonly #jsonHeaders: Headers;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
+  readonly #turns = new Turns();
   #requests = 0;
   #isLeaving = false;
 
@@ -287,6 +289,9 @@ export class Dispatcher {
       this.#options.devHosts?.check(request.headers.get("host"));
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
+      // Health checks are cheap, and must not wait.
+      const turn = isQuiet ? null : this.#turns.next();
+      if (turn !== null) await turn;
       answer = await handle(address, requestId);
       response = this.#toResponse(answer, request, requestId, name, (abort) =>
         this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
@@ -396,11 +401,13 @@ export class Dispatcher {
     if (open === null || request.method === "HEAD") return new Response(null, { headers });
     const { log } = this.#options;
     const logged: AsyncIterator<string> = {
-      next: () =>
-        pieces.next().catch((error: unknown): never => {
+      next: async () => {
+        await this.#turns.next();
+        return pieces.next().catch((error: unknown): never => {
           log.error("answer broken off", error, { request_id: requestId });
           throw error;
-        }),
+        });
+      },
     };
     return new Response(pacedStream(logged, open), { headers });
   }

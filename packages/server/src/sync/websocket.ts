@@ -120,6 +120,8 @@ export class SyncSocket {
     this.#isFlooding = true;
     if (this.#subscriber === undefined) socket.close(CloseCode.UNAUTHORIZED, FLOOD);
     else this.#subscriber.close(CloseCode.UNAUTHORIZED, FLOOD);
+    // It may go on sending without a look at what it is told.
+    setTimeout(() => socket.terminate(), LAST_CHANCE_MS).unref();
     return false;
   }
 
@@ -133,6 +135,8 @@ export class SyncSocket {
   }
 }
 
+/** How long a socket that floods has to take its close code, in milliseconds. */
+const LAST_CHANCE_MS = 500;
 const FLOOD = "too many messages";
 const PING = '{"type":"ping"}';
 const PONG = '{"type":"pong"}';
