@@ -86,8 +86,8 @@ export const SOCKET_RATE = {
 export const MAX_ROOMS = 10_000;
 /** Most rooms that one user is in. */
 export const MAX_ROOMS_OF_USER = 100;
-/** Most rooms that the guests of one address are in, counted by replica. */
-export const MAX_ROOMS_OF_GUESTS = 500;
+/** Most rooms that the guests of one address are in, counted by each replica. */
+export const MAX_ROOMS_OF_GUESTS = 200;
 /** Longest name of a room, a topic or a user in a room, in characters. */
 export const MAX_ROOM_NAME_LENGTH = 256;
 /** Most bytes of `data` in a room, as JSON. */
@@ -98,7 +98,9 @@ export const MAX_WRONG_ADMIN_TOKENS = 20;
 /** The window of MAX_WRONG_ADMIN_TOKENS, in seconds. */
 export const WRONG_ADMIN_TOKENS_SECONDS = 60;
 
-/** Files that a guest may have that no row holds. */
+/** Most files of a guest that no row holds. */
 export const MAX_LOOSE_FILES_OF_GUEST = 20;
-/** Bytes of them together, unless PYLON_FILES_GUEST_BYTES says otherwise. */
-export const DEFAULT_LOOSE_BYTES_OF_GUEST = 100 * MIB;
+/** Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise. */
+export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
+/** The guests of one address together upload as much as so many of them in a day. */
+export const GUESTS_OF_ADDRESS = 10;

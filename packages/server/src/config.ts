@@ -132,6 +132,7 @@ export interface FilesConfig {
   readonly dir: string;
   readonly maxBytes: number;
   readonly orphanHours: number;
+  readonly guestBytes: number;
   readonly s3: {
     readonly bucket: string | undefined;
     readonly region: string;
@@ -350,6 +351,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
         (isTemporary ? join(dirname(databasePath), "uploads") : "uploads"),
       maxBytes: get("PYLON_FILES_MAX_BYTES"),
       orphanHours: get("PYLON_FILES_ORPHAN_HOURS"),
+      guestBytes: get("PYLON_FILES_GUEST_BYTES"),
       s3: {
         bucket: get("PYLON_S3_BUCKET"),
         region: get("PYLON_S3_REGION") ?? awsRegion,

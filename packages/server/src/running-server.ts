@@ -28,6 +28,7 @@ import { DevHosts } from "./http/dev-hosts.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
+import { TokenGuesses } from "./http/token-guesses.ts";
 import { DevMailbox } from "./mail/dev-mailbox.ts";
 import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
@@ -283,6 +284,7 @@ export class RunningServer {
       authenticator,
       origins: new Origins(config.corsOrigins),
       limiter,
+      guesses: new TokenGuesses(log, shared("wrong-token")),
       bodies: new Transfers(config.maxBytesInFlight),
       answers: new Transfers(config.maxBytesInFlight),
       log,

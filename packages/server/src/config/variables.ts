@@ -1,4 +1,8 @@
-import { DEFAULT_BYTES_IN_FLIGHT, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
+import {
+  DEFAULT_BYTES_IN_FLIGHT,
+  DEFAULT_GUEST_FILE_BYTES,
+  DEFAULT_ROW_BYTES,
+} from "@pylonsync/protocol";
 import type { LogLevel } from "../observe/log.ts";
 import { SAMPLERS, type SamplerName } from "../observe/sampler.ts";
 
@@ -581,6 +585,12 @@ export const VARIABLES = {
     doc: "After how long an upload that was not finished, and a file that its row let go, is deleted, in hours.",
     fallback: 24,
     parse: whole(1, 8760),
+  }),
+  PYLON_FILES_GUEST_BYTES: variable({
+    wants: "bytes from 1",
+    doc: "Bytes that a guest may have in files that no row holds. All guests of one address together upload ten times as much in a day. Such files are deleted after PYLON_FILES_ORPHAN_HOURS, unless the guest signs in.",
+    fallback: DEFAULT_GUEST_FILE_BYTES,
+    parse: whole(1, 5 * 1024 * GIB),
   }),
   PYLON_BACKUP_DIR: variable<string | undefined>({
     wants: "a folder",

@@ -26,6 +26,7 @@ import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
+import type { TokenGuesses } from "./token-guesses.ts";
 
 export interface DispatcherOptions {
   readonly dev: boolean;
@@ -37,6 +38,7 @@ export interface DispatcherOptions {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly limiter: RateLimiter;
+  readonly guesses: TokenGuesses;
   /** Bodies on their way in. */
   readonly bodies: Transfers;
   /** Answers on their way out. */
@@ -143,7 +145,9 @@ export class Dispatcher {
         refuseNul(params);
         const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
         if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
-        const identity = isForeign ? ANONYMOUS_IDENTITY : await authenticator.identify(request);
+        const identity = isForeign
+          ? ANONYMOUS_IDENTITY
+          : await this.#identify(request, route.access.startsWith("admin"), address);
         reader.identity = identity;
         if (answers.isBusy) answers.check(callerKey(identity, address));
         const confirm = async (): Promise<void> => {
@@ -182,7 +186,7 @@ export class Dispatcher {
     handle: (identity: () => Promise<Identity>) => Promise<Answer>,
   ): Promise<Response> {
     return this.#run({ name }, request, peer, async () =>
-      handle(() => this.#options.authenticator.identify(request)),
+      handle(() => this.#identify(request, false, peer)),
     );
   }
 
@@ -224,7 +228,7 @@ export class Dispatcher {
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
     const cursor = cursorOf(new URL(request.url).searchParams);
-    const identity = isBroken ? null : await this.#identifyOrNull(request, token);
+    const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
     if (identity !== null) checkKeyScope(identity.caller, "read");
     return { identity, cursor, protocol: offered?.protocol };
   }
@@ -245,12 +249,35 @@ export class Dispatcher {
       : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
   }
 
-  async #identifyOrNull(request: Request, token: string | null): Promise<Identity | null> {
-    const { authenticator } = this.#options;
+  /**
+   * @param isForAdmin what is asked for is the admin's alone
+   * @throws PylonError UNAUTHORIZED, CSRF_REJECTED, RATE_LIMITED
+   */
+  async #identify(
+    request: Request,
+    isForAdmin: boolean,
+    address: Peer,
+    token = bearerToken(request.headers),
+  ): Promise<Identity> {
+    const { authenticator, guesses } = this.#options;
+    const identity = await (
+      token === null ? authenticator.identify(request) : authenticator.identifyToken(token)
+    ).catch(async (error: unknown): Promise<never> => {
+      if (token !== null && error instanceof PylonError && error.code === "UNAUTHORIZED")
+        await guesses.wrong(token, isForAdmin, address());
+      throw error;
+    });
+    if (identity.caller.isAdmin && identity.sessionId === null) await guesses.check(address());
+    return identity;
+  }
+
+  async #identifyOrNull(
+    request: Request,
+    token: string | null,
+    address: Peer,
+  ): Promise<Identity | null> {
     try {
-      return await (token === null
-        ? authenticator.identify(request)
-        : authenticator.identifyToken(token));
+      return await this.#identify(request, false, address, token);
     } catch (error) {
       if (error instanceof PylonError) return null;
       throw error;

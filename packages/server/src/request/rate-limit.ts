@@ -36,14 +36,21 @@ export class RateLimiter {
     return this.#limiter !== null;
   }
 
+  /** Whether the key has used its window up. Counts nothing. */
+  async isFull(key: string): Promise<boolean> {
+    const used = await this.#limiter?.get(key);
+    return (used?.consumedPoints ?? 0) >= this.#limit.max && this.isOn;
+  }
+
   /**
    * @param key asked only when there is a limit
+   * @param amount what it counts as
    * @throws PylonError RATE_LIMITED with `retry_after_secs`
    */
-  async count(key: () => string): Promise<void> {
+  async count(key: () => string, amount = 1): Promise<void> {
     if (this.#limiter === null) return;
     try {
-      await this.#limiter.consume(key());
+      await this.#limiter.consume(key(), amount);
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       this.refused += 1;
