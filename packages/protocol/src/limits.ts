@@ -99,7 +99,7 @@ export const MAX_WRONG_ADMIN_TOKENS = 20;
 export const WRONG_ADMIN_TOKENS_SECONDS = 60;
 
 /** Most files of a guest that no row holds. */
-export const MAX_LOOSE_FILES_OF_GUEST = 20;
+export const MAX_LOOSE_FILES_OF_GUEST = 100;
 /** Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise. */
 export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
 /** The guests of one address together upload as much as so many of them in a day. */
