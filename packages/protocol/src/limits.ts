@@ -67,6 +67,13 @@ export const STALL_WHEN_FULL_MS = 1_000;
 
 /** Longest message of a client's socket, in bytes; longer ones are ignored. */
 export const MAX_SOCKET_MESSAGE_BYTES = 16 * KIB;
+/** Most bytes of each kind of message that a client's socket may send; there are no others. */
+export const CLIENT_MESSAGES = {
+  ping: 64,
+  presence: MAX_SOCKET_MESSAGE_BYTES,
+  topic: MAX_SOCKET_MESSAGE_BYTES,
+} as const;
+export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
 /** Longest topic of a message, in characters. */
 export const MAX_TOPIC_LENGTH = 256;
 /**

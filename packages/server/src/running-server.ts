@@ -44,6 +44,7 @@ import type { Telemetry } from "./observe/telemetry.ts";
 import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
+import type { RouteSummary } from "./request/route.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { Transfers } from "./request/transfers.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
@@ -107,6 +108,7 @@ export class RunningServer {
   readonly #redis: Redis | null;
   readonly #rooms: Rooms;
   readonly maintenance: Maintenance;
+  readonly routes: readonly RouteSummary[];
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
   readonly #startWatch: () => void;
   readonly #listeners: BunServer[] = [];
@@ -271,6 +273,7 @@ export class RunningServer {
       ...files.routes,
       ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
     ];
+    this.routes = routes.map(({ method, path, body = "none" }) => ({ method, path, body }));
     const dispatcher = new Dispatcher({
       dev: config.dev,
       devHosts: config.dev

@@ -37,6 +37,14 @@ export type Route = RouteBase &
     | { readonly method: Exclude<Method, "GET" | "DELETE">; readonly body: BodyLimit }
   );
 
+/** A route as the documentation and its checks see it. */
+export interface RouteSummary {
+  readonly method: Method;
+  readonly path: string;
+  /** Which of BODY_LIMITS holds. */
+  readonly body: BodyLimit;
+}
+
 /**
  * @param isOpen whether `admin-or-dev` is open to this request
  * @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE
