@@ -123,7 +123,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         `wrong tokens of an address in ${WRONG_ADMIN_TOKENS_SECONDS} s, sent to a route of the admin or unlike a token of this server`,
         number(MAX_WRONG_ADMIN_TOKENS),
         "",
-        `${LIMITED}, to the right admin token too; each is logged`,
+        `${LIMITED}, to the right admin token too; it is logged`,
       ],
     ],
   ],

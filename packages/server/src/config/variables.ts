@@ -496,8 +496,8 @@ export const VARIABLES = {
   }),
   PYLON_WS_MAX_FRAME: variable({
     wants: "bytes from 1024",
-    doc: "Largest WebSocket message from a client, in bytes.",
-    fallback: 16 * MIB,
+    doc: "Largest WebSocket message from a client, in bytes. As much may be in memory for each connection, before it is known what it is.",
+    fallback: MIB,
     parse: whole(1024, 256 * MIB),
   }),
   PYLON_MAX_ROW_BYTES: variable({

@@ -6,7 +6,7 @@ import type { FileRegistry } from "./file-registry.ts";
 
 const DAY_SECONDS = 24 * 60 * 60;
 /** Bytes are counted in steps of this, rounded up: the counters are whole and small numbers. */
-const STEP_BYTES = 64 * 1024;
+const STEP_BYTES = 1024;
 
 /**
  * Bounds what guests upload: each for itself, by the files that no row holds, and all guests of one

@@ -4,6 +4,7 @@ import {
   WRONG_ADMIN_TOKENS_SECONDS,
 } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
+import { currentOperation } from "../operation.ts";
 import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
@@ -28,7 +29,8 @@ export class TokenGuesses {
   }
 
   /**
-   * A token was not known. The log hears of it, and never of the token.
+   * A token was not known. The log hears of the first and of the last one that is let through, and
+   * never of the token.
    *
    * @param isForAdmin what it was sent to is the admin's alone
    * @throws PylonError RATE_LIMITED
@@ -36,13 +38,15 @@ export class TokenGuesses {
   async wrong(token: string, isForAdmin: boolean, address: string): Promise<void> {
     if (!isForAdmin && OWN_TOKEN.test(token)) return;
     const network = networkOf(address);
-    const wasFull = await this.#limiter.isFull(network);
-    if (!wasFull) this.#log.warn("wrong token", { address });
-    await this.#limiter.count(() => network);
-    if (await this.#limiter.isFull(network))
+    const used = await this.#limiter.used(network);
+    if (used === 0) this.#log.warn("wrong token", { address, where: currentOperation()?.where });
+    if (used === MAX_WRONG_ADMIN_TOKENS - 1)
       this.#log.warn("too many wrong tokens: the admin token is refused from here for a while", {
         address,
+        wrong_tokens: MAX_WRONG_ADMIN_TOKENS,
+        window_secs: WRONG_ADMIN_TOKENS_SECONDS,
       });
+    await this.#limiter.count(() => network);
   }
 
   /** Before a caller is the admin. @throws PylonError RATE_LIMITED */

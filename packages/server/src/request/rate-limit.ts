@@ -36,10 +36,15 @@ export class RateLimiter {
     return this.#limiter !== null;
   }
 
+  /** How much of its window the key has used. Counts nothing. */
+  async used(key: string): Promise<number> {
+    const used = await this.#limiter?.get(key);
+    return used?.consumedPoints ?? 0;
+  }
+
   /** Whether the key has used its window up. Counts nothing. */
   async isFull(key: string): Promise<boolean> {
-    const used = await this.#limiter?.get(key);
-    return (used?.consumedPoints ?? 0) >= this.#limit.max && this.isOn;
+    return this.isOn && (await this.used(key)) >= this.#limit.max;
   }
 
   /**
