@@ -18,6 +18,7 @@ const ON_BOTH_STORES = [
     "faults",
     "functions",
     "import",
+    "limits",
     "membership",
     "oauth",
     "observability",
