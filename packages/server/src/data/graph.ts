@@ -11,7 +11,8 @@ import type { Entity } from "../schema/schema.ts";
 import { rowSize } from "../store/row-size.ts";
 import type { StoredRow } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
-import { resultTooLarge, type Reads } from "./reads.ts";
+import type { Reads } from "./reads.ts";
+import { resultTooLarge } from "./result-size.ts";
 
 /** What the answer of one graph query may still hold. A row counts each time it appears. */
 class Budget {

@@ -21,6 +21,7 @@ import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "./caller.ts";
 import { runGraph } from "./graph.ts";
 import type { DataModel } from "./model.ts";
+import { resultTooLarge } from "./result-size.ts";
 import { RuleEnv } from "./rules.ts";
 
 export interface ReadScope {
@@ -231,15 +232,6 @@ export class Reads {
     }
     return parsed;
   }
-}
-
-/** The rows of a result without a next page hold more than fits into one answer. */
-export function resultTooLarge(): PylonError {
-  return new PylonError(
-    "RESULT_TOO_LARGE",
-    `The rows take more than ${MAX_RESULT_BYTES / 1024 / 1024} MiB, which is too much for one answer.`,
-    { hint: "Ask for fewer rows, or page with /api/entities/E/cursor." },
-  );
 }
 
 /** The rows that come after `id` in the default order. */

@@ -15,7 +15,7 @@ import {
   errorAnswer,
   JsonAnswer,
   toPublicError,
-  StreamAnswer,
+  type StreamAnswer,
   type Answer,
   type AnswerHeaders,
 } from "../request/responses.ts";

@@ -156,8 +156,9 @@ export class Transfers {
   }
 
   #need(transfer: Transfer | null, key: string, bytes: number): void {
+    const own = transfer?.bytes ?? 0;
     const held = (): number => this.#held.get(key) ?? 0;
-    while (held() > 0 && held() + bytes > this.#max / CALLER_SHARE) {
+    while (held() > own && held() + bytes > this.#max / CALLER_SHARE) {
       if (this.#makeRoom(transfer, key)) continue;
       this.counts.refused += 1;
       throw new PylonError("RATE_LIMITED", "Too many of your bytes are on their way.", {
@@ -165,7 +166,7 @@ export class Transfers {
         extra: { retry_after_secs: 1 },
       });
     }
-    while (this.#total > 0 && this.#total + bytes > this.#max) {
+    while (this.#total > own && this.#total + bytes > this.#max) {
       if (this.#makeRoom(transfer, null)) continue;
       this.counts.refused += 1;
       throw new PylonError("OVERLOADED", "Too many bytes of all callers are on their way.", {
