@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from "node:os";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { PylonProcess, TempFolder } from "../packages/cli/src/testing/pylon-process.ts";
 import { TestClient, type LiveSocket } from "./support/client.ts";
@@ -9,8 +10,6 @@ import { Attacker, measureHealth, residentBytes, type Measured } from "./support
 const MIB = 1024 * 1024;
 const MAX_P99_MS = 250;
 const MAX_RESIDENT_BYTES = 300 * MIB;
-/** A machine that answers slower than this without an attack is busy with something else. */
-const CALM_P99_MS = 20;
 const ATTEMPTS = 3;
 const MEASURED_MS = 2_000;
 const CALM_MS = 500;
@@ -49,9 +48,18 @@ async function openBystander(): Promise<LiveSocket> {
   return guest.live(head).ready();
 }
 
-/** @param calm p99 without an attack: on a busy machine, more is allowed */
+/**
+ * How often more runs on this machine than it has processors for. The server, the attack and the
+ * probe alone are twice as many.
+ */
+function crowding(): number {
+  const [load = 0] = loadavg();
+  return Math.max(1, load / availableParallelism() / 2);
+}
+
+/** @param calm p99 without an attack: where other work goes on beside it, more is allowed */
 function problems(calm: number, { p99, failures }: Measured, bytes: number): string[] {
-  const allowed = calm <= CALM_P99_MS ? MAX_P99_MS : MAX_P99_MS + 10 * calm;
+  const allowed = MAX_P99_MS * crowding() + calm;
   return [
     ...(p99 > allowed ? [`/health p99 ${p99} ms, ${calm} ms without the attack`] : []),
     ...(failures > 0 ? [`${failures} questions were not answered`] : []),

@@ -15,6 +15,8 @@ import { RESYNC, Visibility } from "./visibility.ts";
  */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
+/** For how long what was found of it is used again, in milliseconds. */
+const OVERLAP_REUSED_MS = 250;
 const PAGE = 500;
 
 /** Where a client's replica is. */
@@ -69,6 +71,7 @@ export class Feed {
   #isClosing = false;
   readonly #standing: StandingOf;
   #position = 0;
+  #overlap = { until: 0, seq: 0 };
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
@@ -288,8 +291,16 @@ export class Feed {
     return last.seq;
   }
 
+  /** Looked up now and then: many who connect at once begin at the same change. */
   async #overlapStart(): Promise<number> {
-    const oldest = this.#now() - OVERLAP_MS;
+    const now = this.#now();
+    if (now < this.#overlap.until) return Math.min(this.#overlap.seq, this.#position);
+    const seq = await this.#findOverlapStart(now - OVERLAP_MS);
+    this.#overlap = { until: now + OVERLAP_REUSED_MS, seq };
+    return seq;
+  }
+
+  async #findOverlapStart(oldest: number): Promise<number> {
     const from = Math.max(0, this.#position - OVERLAP_CHANGES);
     const recent = await this.#store.changes(from, OVERLAP_CHANGES);
     const first = recent.find((record) => record.at >= oldest);
