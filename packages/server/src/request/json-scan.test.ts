@@ -53,5 +53,5 @@ test.each([
   [`[${"0,".repeat(MAX_JSON_VALUES)}0]`, true],
 ])("D2: %#: brackets and commas count outside of strings only", (text, refused) => {
   expect(isRefused(text)).toBe(refused);
-  expect(isRefused(...text.slice(0, 5), text.slice(5))).toBe(refused);
+  expect(isRefused(text.slice(0, 3), text.slice(3))).toBe(refused);
 });
