@@ -19,6 +19,7 @@ import {
   MAX_PAGE_SIZE,
   MAX_PUSH_CHANGES,
   MAX_RESULT_BYTES,
+  MAX_RESULT_DEPTH,
   MAX_ROOM_DATA_BYTES,
   MAX_ROOM_NAME_LENGTH,
   MAX_ROOMS,
@@ -266,6 +267,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         (ms) => number(ms),
         "504 `FN_TIMEOUT`",
       ),
+      ["nesting of what it returns", `${MAX_RESULT_DEPTH} levels`, "", "500 `HANDLER_ERROR`"],
     ],
   ],
 ];

@@ -10,6 +10,7 @@ const TEST_FILE = /\.test\.tsx?$/;
  */
 const ON_BOTH_STORES = [
   ...[
+    "answers",
     "auth",
     "auth-account",
     "bad-input",

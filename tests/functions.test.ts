@@ -71,6 +71,7 @@ const app = appOf(
     }),
     hook: action({
       args: {},
+      webhook: { methods: ["PUT"] },
       handler: (ctx) => ({
         method: ctx.request?.method,
         path: ctx.request?.path,

@@ -15,5 +15,8 @@ export {
   type FnDefinition,
   type FnType,
   type TypedFn,
+  WEBHOOK_METHODS,
+  type WebhookMethod,
+  type WebhookOptions,
 } from "./definition.ts";
 export { v, type Infer, type InferShape, type Shape, type Validator } from "./validators.ts";

@@ -23,6 +23,8 @@ export type BodyLimit = keyof typeof BODY_LIMITS;
 export const MAX_JSON_DEPTH = 32;
 /** Most values in a JSON body or socket message, those inside of others included. */
 export const MAX_JSON_VALUES = 250_000;
+/** Deepest nesting of what a function returns. */
+export const MAX_RESULT_DEPTH = 256;
 /** Most changes in one push, and operations in one batch or transaction. */
 export const MAX_PUSH_CHANGES = 1000;
 /** Rows of a list without `limit`. */

@@ -17,9 +17,9 @@ export function parseOrder(value: unknown, entity?: EntityShape): Order[] {
       field: "$order",
     });
   return keys.map(([field, direction]) => {
-    const at = `$order.${String(field)}`;
     if (typeof field !== "string")
       throw new QueryError("INVALID_QUERY", "$order names a field.", { field: "$order" });
+    const at = `$order.${field}`;
     if (entity !== undefined) columnKind(entity, field, at);
     const lower = typeof direction === "string" ? direction.toLowerCase() : direction;
     if (lower !== "asc" && lower !== "desc")

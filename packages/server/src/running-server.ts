@@ -238,6 +238,7 @@ export class RunningServer {
       env: withoutOwnSecrets(env),
       cache: new FunctionCache(redis === null ? new MemoryCache(now) : new RedisCache(redis)),
       timeoutMs: config.fnTimeoutMs,
+      dev: config.dev,
       observer: {
         started: (name) => watchdog?.running(name),
         ended: (name, type, outcome, durationMs) => {
@@ -267,7 +268,10 @@ export class RunningServer {
       ...bulkRoutes(data),
       ...transferRoutes(data),
       ...syncRoutes(data, metrics),
-      ...functionRoutes(runner, functions, fnLimiter),
+      ...functionRoutes(runner, functions, fnLimiter, async (request) => {
+        const { caller } = await authenticator.identifyBearer(request);
+        return caller;
+      }),
       ...roomRoutes(rooms.store),
       ...shardRoutes(),
       ...files.routes,

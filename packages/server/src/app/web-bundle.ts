@@ -63,7 +63,8 @@ export class WebBundle {
 
   #publicAsset(file: string): WebAsset | null {
     const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat === undefined) return null;
+    // A link may lead to a folder.
+    if (stat?.isFile() !== true) return null;
     const version = Bun.hash(`${stat.size} ${stat.mtimeMs}`).toString(36);
     const known = this.#public.get(file);
     if (known?.version === version) return known.asset;

@@ -43,6 +43,16 @@ export class Authenticator {
     return token === null ? this.#byCookie(request) : this.identifyToken(token);
   }
 
+  /**
+   * By the bearer token alone, where a cookie must not count.
+   *
+   * @throws PylonError UNAUTHORIZED
+   */
+  async identifyBearer(request: Request): Promise<Identity> {
+    const token = bearerToken(request.headers);
+    return token === null ? ANONYMOUS_IDENTITY : this.identifyToken(token);
+  }
+
   /** @throws PylonError UNAUTHORIZED */
   identifyToken(token: string): Promise<Identity> {
     const kind = this.#kinds.find((candidate) => candidate.matches(token));

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { originOf } from "../request/request-url.ts";
 
 export interface OriginSettings {
   readonly dev: boolean;
@@ -19,7 +20,7 @@ export class TrustedOrigins {
 
   /** Where browsers find this server, without a slash at the end. */
   publicUrl(request: Request): string {
-    return this.#settings.publicUrl ?? new URL(request.url).origin;
+    return this.#settings.publicUrl ?? originOf(request);
   }
 
   /**

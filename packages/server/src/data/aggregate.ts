@@ -68,7 +68,7 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
   if (!BUCKETS.includes(bucket as TimeBucket))
     throw invalid(
       `${path}.bucket`,
-      `"${String(bucket)}" is no bucket.`,
+      `${typeof bucket === "string" ? JSON.stringify(bucket.slice(0, 40)) : "This"} is not a bucket.`,
       `Use ${BUCKETS.join(", ")}.`,
     );
   if (kind !== "datetime")

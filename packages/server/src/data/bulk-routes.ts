@@ -2,8 +2,9 @@ import { MAX_PUSH_CHANGES, PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
 import { json, toPublicError, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
-import type { PieceOutcome } from "./commit.ts";
+import { operationOf } from "./idempotency.ts";
 import type { DataServices } from "./routes.ts";
+import { checkedId } from "../schema/row-input.ts";
 import type { Writer } from "./writer.ts";
 
 interface Operation {
@@ -15,9 +16,9 @@ interface Operation {
 
 interface OperationResult {
   readonly op: string;
-  readonly id: string | undefined;
+  readonly id?: string | undefined;
   readonly ok: boolean;
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: { readonly code: string; readonly message: string; readonly field?: string };
 }
 
 /** Many writes at once: batches and transactions. */
@@ -28,13 +29,18 @@ export function bulkRoutes(services: DataServices): Route[] {
   const batch = async (context: RequestContext): Promise<Answer> => {
     const body = (await context.json()) as { operations?: unknown } | null;
     const operations = parseOperations(body?.operations);
-    const outcomes = await committer.commitEach(
-      operations.map((operation) => ({
-        options: { caller: context.caller },
-        work: apply(operation),
-      })),
+    const op = operationOf(context.request.headers, "batch", operations);
+    const { result: results } = await committer.commit(
+      { caller: context.caller, op },
+      async (writer) => {
+        const done: OperationResult[] = [];
+        for (const operation of operations) {
+          const work = writer.transaction.attempt(() => apply(operation)(writer));
+          done.push(await outcomeOf(operation, work));
+        }
+        return done;
+      },
     );
-    const results = outcomes.map((outcome, index) => resultOf(operations[index], outcome));
     const succeeded = results.filter(({ ok }) => ok).length;
     return json({ results, succeeded, failed: results.length - succeeded });
   };
@@ -42,24 +48,16 @@ export function bulkRoutes(services: DataServices): Route[] {
   /** All or nothing. */
   const transact = async (context: RequestContext): Promise<Answer> => {
     const operations = parseOperations(await context.json());
-    const results: OperationResult[] = [];
+    const op = operationOf(context.request.headers, "transact", operations);
     try {
-      await committer.commit({ caller: context.caller }, async (writer) => {
-        results.length = 0;
-        for (const operation of operations) {
-          const outcome = await apply(operation)(writer).then(
-            (id): PieceOutcome<string> => ({ committed: { result: id, replayed: false } }),
-            (error: unknown): PieceOutcome<string> => ({ error }),
-          );
-          results.push(resultOf(operation, outcome));
-          if ("error" in outcome) throw outcome.error;
-        }
-      });
+      const { result: results } = await committer.commit({ caller: context.caller, op }, (writer) =>
+        applyAll(operations, writer),
+      );
+      return json({ committed: true, results });
     } catch (error) {
-      if (toPublicError(error) === undefined) throw error;
-      return json({ committed: false, results }, 400);
+      if (!(error instanceof OperationRefused)) throw error;
+      return json({ committed: false, results: error.results }, 400);
     }
-    return json({ committed: true, results });
   };
 
   return [
@@ -75,6 +73,55 @@ export function bulkRoutes(services: DataServices): Route[] {
   ];
 }
 
+/** One of several operations was refused, so none of them is kept. */
+class OperationRefused extends PylonError {
+  readonly results: readonly OperationResult[];
+
+  /** @param results of the operations before it, and its own */
+  constructor(refusal: PylonError, results: readonly OperationResult[]) {
+    super(refusal.code, refusal.message);
+    this.results = results;
+  }
+}
+
+/** @throws OperationRefused */
+async function applyAll(
+  operations: readonly Operation[],
+  writer: Writer,
+): Promise<OperationResult[]> {
+  const results: OperationResult[] = [];
+  for (const operation of operations) {
+    try {
+      results.push(applied(operation, await apply(operation)(writer)));
+    } catch (error) {
+      const refusal = toPublicError(error);
+      if (refusal === undefined || refusal.status >= 500) throw error;
+      throw new OperationRefused(refusal, [...results, refused(operation, refusal)]);
+    }
+  }
+  return results;
+}
+
+/** @throws what the work throws when it is not a refusal */
+async function outcomeOf(operation: Operation, work: Promise<string>): Promise<OperationResult> {
+  try {
+    return applied(operation, await work);
+  } catch (error) {
+    const refusal = toPublicError(error);
+    if (refusal === undefined || refusal.status >= 500) throw error;
+    return refused(operation, refusal);
+  }
+}
+
+function applied({ op }: Operation, id: string): OperationResult {
+  return { op, id, ok: true };
+}
+
+function refused({ op, id }: Operation, { code, message, field }: PylonError): OperationResult {
+  const error = { code, message, ...(field === undefined ? {} : { field }) };
+  return { op, ...(id === undefined ? {} : { id }), ok: false, error };
+}
+
 /** @returns writes the operation and answers the row's id */
 function apply(operation: Operation): (writer: Writer) => Promise<string> {
   return async (writer) => {
@@ -83,18 +130,23 @@ function apply(operation: Operation): (writer: Writer) => Promise<string> {
       typeof data === "object" && data !== null && !Array.isArray(data)
         ? (data as Record<string, unknown>)
         : {};
-    const id = operation.id ?? (bodyId as string | undefined);
-    if (op === "insert") return writer.insert(entity, fields, id);
-    if (id === undefined)
-      throw new PylonError("MISSING_FIELD", `The ${op} names no row.`, { field: "id" });
-    const found =
-      op === "update" ? await writer.update(entity, id, fields) : await writer.delete(entity, id);
+    const id = operation.id ?? bodyId ?? undefined;
+    if (op === "insert") return writer.insert(entity, fields, checkedId(id));
+    const found = await (op === "update"
+      ? writer.update(entity, requiredId(op, id), data)
+      : writer.delete(entity, requiredId(op, id)));
     if (!found)
-      throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id.slice(0, 80)}".`, {
+      throw new PylonError("NOT_FOUND", `No ${entity.slice(0, 80)} has the id "${String(id)}".`, {
         field: "id",
       });
-    return id;
+    return id as string;
   };
+}
+
+function requiredId(op: string, id: unknown): string {
+  const checked = checkedId(id);
+  if (checked !== undefined) return checked;
+  throw new PylonError("MISSING_FIELD", `The ${op} names no row.`, { field: "id" });
 }
 
 function parseOperations(value: unknown): Operation[] {
@@ -122,20 +174,4 @@ function parseOperations(value: unknown): Operation[] {
       throw new PylonError("INVALID_ID", "An id is a string.", { field: `${at}.id` });
     return { op, entity, id, data };
   });
-}
-
-function resultOf(
-  operation: Operation | undefined,
-  outcome: PieceOutcome<string>,
-): OperationResult {
-  const op = operation?.op ?? "insert";
-  if (!("error" in outcome)) return { op, id: outcome.committed.result, ok: true };
-  const refusal = toPublicError(outcome.error);
-  if (refusal === undefined) throw outcome.error;
-  return {
-    op,
-    id: operation?.id,
-    ok: false,
-    error: { code: refusal.code, message: refusal.message },
-  };
 }

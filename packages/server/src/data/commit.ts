@@ -1,9 +1,10 @@
-import { createIdFactory, DEFAULT_ROW_BYTES, PylonError } from "@pylonsync/protocol";
+import { createIdFactory, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
 import { inSpan } from "../operation.ts";
 import type { Platform } from "../platform.ts";
+import { toPublicError } from "../request/responses.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
-import { claimOp, opKey, recallAnswer, rememberAnswer } from "./idempotency.ts";
+import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Writer } from "./writer.ts";
 
@@ -13,9 +14,9 @@ export interface CommitOptions {
   readonly policies?: "enforced" | "bypassed";
   /**
    * Makes a retry safe: the same operation of the same caller is applied once and answered alike
-   * ever after.
+   * ever after. Of a caller without an identity nothing is kept.
    */
-  readonly op?: { readonly id: string; readonly purpose: string } | undefined;
+  readonly op?: Operation | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * The entities of which the work writes single rows, when it does nothing else; absent when it
@@ -88,7 +89,7 @@ export class Committer {
   /**
    * @param work writes through the given Writer; may run again after a conflict, so it must have no
    *   other effect
-   * @throws what `work` throws; nothing is written then
+   * @throws what `work` throws, and PylonError IDEMPOTENCY_KEY_REUSED; nothing is written then
    */
   commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
@@ -136,10 +137,8 @@ export class Committer {
       this.#observer("committed", performance.now() - started);
       return result;
     } catch (error) {
-      const isRefusal =
-        error instanceof Error &&
-        "code" in error &&
-        !(error instanceof PylonError && error.status >= 500);
+      const shown = toPublicError(error);
+      const isRefusal = shown !== undefined && shown.status < 500;
       this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
       throw error;
     }
@@ -167,9 +166,9 @@ export class Committer {
     work: (writer: Writer) => Promise<T>,
   ): Promise<Committed<T>> {
     const { caller, policies = "enforced", op } = options;
-    const key = op === undefined ? undefined : opKey(caller, op.purpose, op.id);
-    if (key !== undefined && !(await claimOp(tx, key, this.#platform.now()))) {
-      return { result: (await recallAnswer(tx, key)) as T, replayed: true };
+    const claim = op === undefined ? null : claimable(caller, op);
+    if (claim !== null && !(await claimOp(tx, claim, this.#platform.now()))) {
+      return { result: (await recallAnswer(tx, claim)) as T, replayed: true };
     }
     const now = this.#platform.now();
     const belongings = this.#belongings;
@@ -188,7 +187,7 @@ export class Committer {
         onDelete,
       }),
     );
-    if (key !== undefined) await rememberAnswer(tx, key, result);
+    if (claim !== null) await rememberAnswer(tx, claim.key, result);
     return { result, replayed: false };
   }
 }

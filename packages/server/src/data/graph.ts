@@ -107,7 +107,8 @@ async function runPart(
     "`include` is an object of relation to {}.",
   );
   let joined = rows;
-  for (const relationName of Object.keys(include)) {
+  for (const [relationName, options] of Object.entries(include)) {
+    refuseOptions(options, `${name}.include.${relationName}`);
     joined = await joinRelation(
       reads,
       joined,
@@ -117,6 +118,20 @@ async function runPart(
     );
   }
   return joined;
+}
+
+/** Related rows are whole, and one level deep. @throws PylonError INVALID_QUERY */
+function refuseOptions(options: unknown, path: string): void {
+  if (options === true) return;
+  const [key] = Object.keys(asObject(options, path, "What is asked of a relation is {}."));
+  if (key === undefined) return;
+  throw new PylonError("INVALID_QUERY", `Related rows take no "${key.slice(0, 80)}".`, {
+    field: `${path}.${key}`,
+    hint:
+      key === "include"
+        ? "Related rows come one level deep: ask for theirs in a query of its own."
+        : "Write {} for the related rows as they are.",
+  });
 }
 
 function relationOf(entity: Entity, name: string): ManifestRelation {

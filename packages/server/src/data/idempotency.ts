@@ -12,13 +12,88 @@ export const OP_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 const TABLE = SYSTEM_TABLES.ops.name;
 
+/** Longest Idempotency-Key, in characters. */
+const MAX_KEY_LENGTH = 128;
+
+/** A write that its caller may send again. */
+export interface Operation {
+  /** What the caller named it. */
+  readonly id: string;
+  /** What it does: the same name for another purpose is another operation. */
+  readonly purpose: string;
+  /** What was sent, as JSON: the same name may not be used for something else. */
+  readonly request: unknown;
+  /** Where the name was sent. */
+  readonly field: "Idempotency-Key" | "op_id";
+}
+
 /**
- * The key of an operation: the same op_id of another caller, or for another purpose, is another
- * operation.
+ * The operation that a request names by its Idempotency-Key, if it does.
+ *
+ * @throws PylonError INVALID_DATA
  */
-export function opKey(caller: Caller, purpose: string, opId: string): string {
-  const subject = caller.isAdmin ? "admin" : (caller.userId ?? "anonymous");
-  return hash("sha256", JSON.stringify([subject, purpose, opId]), "hex");
+export function operationOf(
+  headers: Headers,
+  purpose: string,
+  request: unknown,
+): Operation | undefined {
+  const id = headers.get("idempotency-key");
+  if (id === null) return undefined;
+  if (id === "" || id.length > MAX_KEY_LENGTH)
+    throw new PylonError(
+      "INVALID_DATA",
+      `An Idempotency-Key has 1 to ${MAX_KEY_LENGTH} characters.`,
+      { field: "Idempotency-Key" },
+    );
+  return { id, purpose, request, field: "Idempotency-Key" };
+}
+
+/** An operation of somebody: under which key it is kept, and what was sent. */
+export interface ClaimedOperation {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly field: Operation["field"];
+}
+
+/**
+ * An operation as it is kept: the same name by another caller is another operation.
+ *
+ * @returns null for a caller without an identity. Two of them can't be told apart, and neither may
+ *   get the other's answer, or lose a write to it.
+ */
+export function claimable(caller: Caller, operation: Operation): ClaimedOperation | null {
+  const subject = subjectOf(caller);
+  if (subject === null) return null;
+  const { id, purpose, request, field } = operation;
+  return {
+    key: hash("sha256", JSON.stringify([subject, purpose, id]), "hex"),
+    fingerprint: hash("sha256", canonicalJson(request), "hex"),
+    field,
+  };
+}
+
+/** Whether operations of the caller are kept. */
+export function hasIdentity(caller: Caller): boolean {
+  return subjectOf(caller) !== null;
+}
+
+/** A list for what is not a user, so that no user's id can be taken for it. */
+function subjectOf({ isAdmin, userId, apiKeyId }: Caller): string | readonly string[] | null {
+  if (isAdmin) return ["admin"];
+  return userId ?? (apiKeyId === null ? null : ["key", apiKeyId]);
+}
+
+/** Clients may send the keys of an object in another order the second time. */
+function canonicalJson(value: unknown): string {
+  return (
+    JSON.stringify(value, (_key, part: unknown) =>
+      typeof part === "object" && part !== null && !Array.isArray(part)
+        ? Object.fromEntries(
+            Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+          )
+        : part,
+    ) ?? "null"
+  );
 }
 
 /**
@@ -27,9 +102,14 @@ export function opKey(caller: Caller, purpose: string, opId: string): string {
  *
  * @returns false when it was applied before
  */
-export async function claimOp(tx: Transaction, key: string, now: number): Promise<boolean> {
+export async function claimOp(
+  tx: Transaction,
+  { key, fingerprint }: ClaimedOperation,
+  now: number,
+): Promise<boolean> {
+  const at = new Date(now).toISOString();
   try {
-    await tx.insert(TABLE, { id: key, answer: null, at: new Date(now).toISOString() });
+    await tx.insert(TABLE, { id: key, answer: null, request: fingerprint, at });
     return true;
   } catch (error) {
     if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
@@ -37,9 +117,27 @@ export async function claimOp(tx: Transaction, key: string, now: number): Promis
   }
 }
 
-/** What the operation answered when it was applied. */
-export async function recallAnswer(tx: Transaction, key: string): Promise<unknown> {
+/**
+ * What the operation answered when it was applied.
+ *
+ * @throws PylonError IDEMPOTENCY_KEY_REUSED when something else was sent under this name
+ */
+export async function recallAnswer(
+  tx: Transaction,
+  { key, fingerprint, field }: ClaimedOperation,
+): Promise<unknown> {
   const row = await tx.get(TABLE, key);
+  // An older version did not keep what was sent.
+  const sent = row?.["request"] ?? null;
+  if (sent !== null && sent !== fingerprint)
+    throw new PylonError(
+      "IDEMPOTENCY_KEY_REUSED",
+      `You have used this ${field} for another request.`,
+      {
+        field,
+        hint: "Make a new one for each write, and send the same one only with the same body.",
+      },
+    );
   return JSON.parse((row?.["answer"] as string | null | undefined) ?? "null") as unknown;
 }
 

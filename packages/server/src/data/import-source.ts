@@ -60,11 +60,13 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
   });
   const found = new FoundValues(parser);
   let waiting = 0;
+  // The parser would put a replacement in the place of what is not UTF-8.
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   // How many values there are in all is not bounded: they are taken row by row.
   const scan = new JsonScan(Infinity);
   for await (const chunk of chunks) {
     scan.bytes(chunk);
-    attempt(() => parser.write(chunk));
+    attempt(() => parser.write(decoder.decode(chunk, { stream: true })));
     waiting += chunk.length;
     for (const item of found.take()) {
       waiting = 0;
@@ -73,6 +75,7 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
     refuseLargeRow(waiting);
   }
   attempt(() => {
+    decoder.decode();
     if (!parser.isEnded) parser.end();
   });
   yield* found.take();
@@ -139,10 +142,10 @@ function attempt(parse: () => void): void {
 }
 
 function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
-  const text = new TextDecoder().decode(bytes).trim();
-  if (text === "") return;
   let value: unknown;
   try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim();
+    if (text === "") return;
     new JsonScan().text(text);
     value = JSON.parse(text);
   } catch (error) {
@@ -151,7 +154,7 @@ function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
       error:
         error instanceof PylonError
           ? error
-          : new PylonError("INVALID_JSON", "The line is not valid JSON."),
+          : new PylonError("INVALID_JSON", "The line is not valid JSON in UTF-8."),
     };
     return;
   }

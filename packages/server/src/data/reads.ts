@@ -1,5 +1,6 @@
 import {
   DEFAULT_PAGE_SIZE,
+  isRowId,
   MAX_GROUPS,
   MAX_PAGE_BYTES,
   MAX_PAGE_SIZE,
@@ -15,6 +16,7 @@ import {
   type ParsedFilter,
 } from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
+import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
@@ -60,7 +62,8 @@ export class Reads {
 
   async get(entityName: string, id: string): Promise<StoredRow | null> {
     const entity = this.#model.entity(entityName);
-    const row = await this.#reader.get(entity.name, id);
+    // No row has an id that can't be one; a database may not even take it as a value.
+    const row = isRowId(id) ? await this.#reader.get(entity.name, id) : null;
     if (row === null || this.#scope.policies === "bypassed") return row;
     const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
     return (await this.#model.rules.allows(this.#reader, entity.name, "read", env))
@@ -189,6 +192,7 @@ export class Reads {
         `The aggregate has more than ${MAX_GROUPS} groups, or larger ones than fit an answer.`,
         { field: "groupBy", hint: "Group by a field with fewer values, or narrow it by where." },
       );
+    checkRange(rows, measures, (field) => entity.shape.fields.get(field) === "int");
     return rows;
   }
 

@@ -1,10 +1,12 @@
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { checkedId } from "../schema/row-input.ts";
 import type { Store } from "../store/store.ts";
 import type { CommitOptions, Committer } from "./commit.ts";
+import { operationOf } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
@@ -48,8 +50,14 @@ export function dataRoutes(services: DataServices): Route[] {
       min: 1,
       max: CURSOR_PAGE.max,
     });
+    const after = context.query("after");
+    if (after !== null && !isRowId(after))
+      throw new PylonError("INVALID_QUERY", '"after" is the next_cursor of a page.', {
+        field: "after",
+        hint: "Leave it out for the first page.",
+      });
     const page = await reads(context).paginate(context.param("entity"), {
-      cursor: context.query("after"),
+      cursor: after,
       numItems,
     });
     return json({ data: page.page, next_cursor: page.nextCursor, has_more: !page.isDone });
@@ -76,21 +84,22 @@ export function dataRoutes(services: DataServices): Route[] {
     const entity = context.param("entity");
     const { id, data } = takeId(body);
     const { result } = await committer.commit(
-      write(context, entity, `insert ${entity}`),
+      write(context, entity, `insert ${entity}`, body),
       (writer) => writer.insert(entity, data, id),
     );
     return json({ id: result }, 201);
   };
 
   const update = async (context: RequestContext): Promise<Answer> => {
-    const patch = takeId(await context.json()).data;
+    const body = await context.json();
     const { result } = await committer.commit(
       write(
         context,
         context.param("entity"),
         `update ${context.param("entity")}/${context.param("id")}`,
+        body,
       ),
-      (writer) => writer.update(context.param("entity"), context.param("id"), patch),
+      (writer) => writer.update(context.param("entity"), context.param("id"), body),
     );
     if (!result) throw notFound(context);
     return json({ updated: true });
@@ -102,6 +111,7 @@ export function dataRoutes(services: DataServices): Route[] {
         context,
         context.param("entity"),
         `delete ${context.param("entity")}/${context.param("id")}`,
+        null,
       ),
       (writer) => writer.delete(context.param("entity"), context.param("id")),
     );
@@ -112,9 +122,10 @@ export function dataRoutes(services: DataServices): Route[] {
   const setLink =
     (linked: boolean) =>
     async (context: RequestContext): Promise<Answer> => {
-      const { entity, id, relation, target_id: target } = linkBody(await context.json(), linked);
+      const body = linkBody(await context.json(), linked);
+      const { entity, id, relation, target_id: target } = body;
       const { result } = await committer.commit(
-        write(context, entity, `link ${entity}/${id}/${relation}`),
+        write(context, entity, `link ${entity}/${id}/${relation}`, [linked, target]),
         (writer) =>
           linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
       );
@@ -235,17 +246,16 @@ async function queryPage(reads: Reads, context: RequestContext): Promise<unknown
   return reads.query(context.param("entity"), { $limit: MAX_PAGE_SIZE, ...filter });
 }
 
-function write(context: RequestContext, entity: string, purpose: string): CommitOptions {
-  const id = context.request.headers.get("idempotency-key");
-  if (id !== null && (id === "" || id.length > 128)) {
-    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", {
-      field: "Idempotency-Key",
-    });
-  }
+function write(
+  context: RequestContext,
+  entity: string,
+  purpose: string,
+  body: unknown,
+): CommitOptions {
   return {
     caller: context.caller,
     rowsOf: [entity],
-    op: id === null ? undefined : { id, purpose },
+    op: operationOf(context.request.headers, purpose, body),
   };
 }
 
@@ -254,7 +264,7 @@ function takeId(body: unknown): { id: string | undefined; data: unknown } {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, "id"))
     return { id: undefined, data: body };
   const { id, ...data } = body as { id: unknown };
-  return { id: id === null || id === undefined ? undefined : (id as string), data };
+  return { id: checkedId(id ?? undefined), data };
 }
 
 function linkBody(
@@ -273,6 +283,7 @@ function linkBody(
       );
     }
   }
+  checkedId(fields["id"]);
   return fields as { entity: string; id: string; relation: string; target_id: string };
 }
 

@@ -2,7 +2,13 @@ import { isRowId, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import { MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
 import { withEmailRules } from "../schema/managed-fields.ts";
-import { checkInsert, checkPatch, refuseManaged } from "../schema/row-input.ts";
+import {
+  checkedId,
+  checkInsert,
+  checkPatch,
+  refuseManaged,
+  withoutId,
+} from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
@@ -76,12 +82,7 @@ export class Writer implements Reader {
    */
   async insert(entityName: string, data: unknown, id?: string): Promise<string> {
     const entity = this.#model.entity(entityName);
-    if (id !== undefined && !isRowId(id)) {
-      throw new PylonError("INVALID_ID", `"${String(id).slice(0, 80)}" can't be the id of a row.`, {
-        field: "id",
-        hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -, or leave it out.",
-      });
-    }
+    checkedId(id);
     const { hooks } = this.#model;
     if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin)
       refuseManaged(entity, data);
@@ -111,15 +112,17 @@ export class Writer implements Reader {
   }
 
   /**
+   * @param given the patch; it may have the row's own id in it
    * @returns whether the row was there (a row that the caller may not read counts as not there)
    * @throws PylonError as `insert`, and READONLY_FIELD
    */
-  async update(entityName: string, id: string, data: unknown): Promise<boolean> {
+  async update(entityName: string, id: string, given: unknown): Promise<boolean> {
     const entity = this.#model.entity(entityName);
+    const data = withoutId(given, id);
     const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
     checkPatch(entity, data, { admin: trusted });
-    const before = await this.#tx.get(entity.name, id);
+    const before = await this.#find(entity, id);
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
     const input = hooks.isEmpty
@@ -159,7 +162,7 @@ export class Writer implements Reader {
   async delete(entityName: string, id: string): Promise<boolean> {
     const entity = this.#model.entity(entityName);
     const { hooks } = this.#model;
-    const before = await this.#tx.get(entity.name, id);
+    const before = await this.#find(entity, id);
     if (before === null || !(await this.#mayTouch(entity, "delete", before))) return false;
     if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
     const linkFiles = await this.#prepareFiles(entity, before, null);
@@ -196,6 +199,11 @@ export class Writer implements Reader {
    */
   unlink(entityName: string, id: string, relation: string): Promise<boolean> {
     return this.update(entityName, id, { [this.#relationField(entityName, relation)]: null });
+  }
+
+  /** No row has an id that can't be one; a database may not even take it as a value. */
+  async #find(entity: Entity, id: string): Promise<StoredRow | null> {
+    return isRowId(id) ? this.#tx.get(entity.name, id) : null;
   }
 
   #relationField(entityName: string, relationName: string): string {

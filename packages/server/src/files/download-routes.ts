@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { FileRecord } from "../data/file-record.ts";
 import type { Log } from "../observe/log.ts";
 import type { RequestContext } from "../request/context.ts";
-import { errorAnswer, JsonAnswer, type Answer } from "../request/responses.ts";
+import { errorAnswer, type Answer, type JsonAnswer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { parseRange } from "./byte-range.ts";
 import { servedAs } from "./content-type.ts";
@@ -123,9 +123,8 @@ function askedRange(headers: Headers, size: number, etag: string): ByteRange | u
 }
 
 function notSatisfiable(size: number, requestId: string): JsonAnswer {
-  const { body, status } = errorAnswer(
+  return errorAnswer(
     new PylonError("RANGE_NOT_SATISFIABLE", `The file has ${size} bytes.`),
     requestId,
-  );
-  return new JsonAnswer(body, status, { "Content-Range": `bytes */${size}` });
+  ).withHeaders({ "Content-Range": `bytes */${size}` });
 }

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FileRecord } from "../data/file-record.ts";
 import type { RequestContext } from "../request/context.ts";
+import { originOf } from "../request/request-url.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { FileFinder } from "./file-finder.ts";
@@ -53,7 +54,7 @@ export function uploadRoutes(
     await quota.room(caller, address, announcement.size);
     const announced = await files.announce(announcement, caller);
     await quota.count(caller, address, announcement.size);
-    return json(toPresignAnswer(announced, originOf(context, trustsProxy)), 201);
+    return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
   };
 
   /** Open to whoever has the key, as a presigned URL of S3 is. */
@@ -135,7 +136,10 @@ function inUse({ boundEntity, boundField }: FileRecord): PylonError {
 }
 
 /** Where the client found this server. A proxy of ours that ends TLS says so. */
-function originOf({ url, request }: RequestContext, trustsProxy: boolean): string {
+function foundAt({ request }: RequestContext, trustsProxy: boolean): string {
+  const origin = originOf(request);
   const forwarded = trustsProxy ? request.headers.get("x-forwarded-proto") : null;
-  return forwarded === "https" || forwarded === "http" ? `${forwarded}://${url.host}` : url.origin;
+  return forwarded === "https" || forwarded === "http"
+    ? `${forwarded}${origin.slice(origin.indexOf("://"))}`
+    : origin;
 }

@@ -38,10 +38,7 @@ export function createDbWriter(
       const { id, ...fields } = data;
       return writer.insert(entity, fields, id as string | undefined);
     },
-    update: (entity, id, patch) => {
-      const { id: _ignored, ...fields } = patch;
-      return writer.update(entity, id, fields);
-    },
+    update: (entity, id, patch) => writer.update(entity, id, patch),
     delete: (entity, id) => writer.delete(entity, id),
     link: (entity, id, relation, targetId) => writer.link(entity, id, relation, targetId),
     unlink: (entity, id, relation) => writer.unlink(entity, id, relation),

@@ -1,32 +1,40 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { FnDefinition } from "@pylonsync/functions";
+import { WEBHOOK_METHODS, type FnDefinition } from "@pylonsync/functions";
+import { ANONYMOUS, type Caller } from "../data/caller.ts";
+import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
+import { checkKeyScope } from "../request/key-scope.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { streamCall } from "./call-stream.ts";
 import type { Call, Functions, Runner } from "./runner.ts";
 
-/** Calls, streamed calls, webhooks and the list of functions. */
+/**
+ * Calls, streamed calls, webhooks and the list of functions.
+ *
+ * @param identifyBearer whose token a request has in its Authorization header
+ */
 export function functionRoutes(
   runner: Runner,
   functions: () => Functions,
   limiter: RateLimiter,
+  identifyBearer: (request: Request) => Promise<Caller>,
 ): Route[] {
   const call = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = runner.find(name);
     await limiter.count(() => `${name}:${context.caller.userId ?? networkOf(context.address)}`);
     const args = await context.json({});
-    const request = callOf(context, definition);
+    const request = callOf(context, name, definition, args);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
       return streamCall(
         (stream, signal) => runner.run(name, definition, args, { ...request, stream, signal }),
         context.requestId,
       );
     }
-    return json(await runner.run(name, definition, args, request));
+    return encodedJson((await runner.run(name, definition, args, request)).json);
   };
 
   const webhook = async (context: RequestContext): Promise<Answer> => {
@@ -38,18 +46,21 @@ export function functionRoutes(
         `"${name}" is a ${definition.type}; only an action can take a webhook.`,
       );
     }
+    const { methods = ["POST"], bearer = false } = definition.webhook ?? {};
+    const { method, headers } = context.request;
+    if (!methods.some((declared) => declared === method)) throw notDeclared(name, method, methods);
     await limiter.count(() => `${name}:${networkOf(context.address)}`);
     const rawBody = await context.text();
-    const { pathname, search } = context.url;
+    const caller = bearer ? await identifyBearer(context.request) : ANONYMOUS;
+    checkKeyScope(caller, "functions", context.params);
     const request = {
-      method: context.request.method,
-      path: pathname + search,
-      headers: Object.fromEntries(context.request.headers),
+      method,
+      path: context.target,
+      headers: Object.fromEntries(headers),
       rawBody,
     };
-    return json(
-      await runner.run(name, definition, { rawBody }, { ...callOf(context, definition), request }),
-    );
+    const call = { caller, requestId: context.requestId, request };
+    return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
   };
 
   const list = (): Answer =>
@@ -72,27 +83,35 @@ export function functionRoutes(
       scope: "functions",
       handle: call,
     },
-    ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method): Route => ({
+    ...WEBHOOK_METHODS.map((method): Route => ({
       method,
       path: "/api/webhooks/:name",
       body: "rows",
       access: "anyone",
       scope: "functions",
+      isAnonymous: true,
       handle: webhook,
     })),
   ];
 }
 
-function callOf(context: RequestContext, definition: FnDefinition): Call {
-  const opId = context.request.headers.get("idempotency-key");
-  if (opId !== null && (opId === "" || opId.length > 128)) {
-    throw new PylonError("INVALID_DATA", "An Idempotency-Key has 1 to 128 characters.", {
-      field: "Idempotency-Key",
-    });
-  }
+/** @param body what was sent, which belongs to the Idempotency-Key of a mutation */
+function callOf(
+  context: RequestContext,
+  name: string,
+  definition: FnDefinition,
+  body: unknown,
+): Call {
+  const op = operationOf(context.request.headers, `fn ${name}`, body);
   return {
     caller: context.caller,
     requestId: context.requestId,
-    opId: definition.type === "mutation" ? (opId ?? undefined) : undefined,
+    op: definition.type === "mutation" ? op : undefined,
   };
+}
+
+function notDeclared(name: string, method: string, methods: readonly string[]): PylonError {
+  return new PylonError("METHOD_NOT_ALLOWED", `The webhook "${name}" does not take ${method}.`, {
+    hint: `It takes ${methods.join(", ")}; an action declares others as webhook: { methods: ["${method}"] }.`,
+  });
 }

@@ -1,12 +1,16 @@
 import { PylonError } from "@pylonsync/protocol";
+import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../data/caller.ts";
-import type { Committer } from "../data/commit.ts";
+import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import { describeThrown } from "../observe/log.ts";
 import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../operation.ts";
 import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
+import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
+import { encodeResult, type EncodedResult } from "./encode-result.ts";
 
 export type Functions = ReadonlyMap<string, FnDefinition>;
 
@@ -15,7 +19,7 @@ export interface Call {
   readonly caller: Caller;
   readonly requestId: string;
   /** Makes a retry of a mutation safe. */
-  readonly opId?: string | undefined;
+  readonly op?: CommitOptions["op"];
   /** The client is gone: nobody waits for the answer. */
   readonly signal?: AbortSignal | undefined;
   readonly stream?: FunctionStream | undefined;
@@ -47,6 +51,8 @@ export interface RunnerServices {
   /** What functions see as `ctx.cache`. */
   readonly cache: FnCache;
   readonly timeoutMs: number;
+  /** In dev mode the caller is told what a handler threw. */
+  readonly dev: boolean;
   /** Told what starts and ends, for metrics, logs and the watchdog. */
   readonly observer: RunObserver;
 }
@@ -86,19 +92,37 @@ export class Runner {
       throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This app has no functions.", {
         hint: `Write functions/${name}.ts.`,
       });
-    throw new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, {
-      hint: "A function is named after its file in functions/.",
+    throw this.#notFound(name, ([, { internal }]) => internal !== true);
+  }
+
+  /** In dev mode the caller is told which function was probably meant. */
+  #notFound(
+    name: string,
+    isCallable: (entry: readonly [string, FnDefinition]) => boolean,
+  ): PylonError {
+    const names = [...this.#services.functions()].filter(isCallable).map(([known]) => known);
+    const meant = this.#services.dev ? nearest(name.slice(0, 80), names) : undefined;
+    return new PylonError("FN_NOT_FOUND", `There is no function "${name.slice(0, 80)}".`, {
+      hint:
+        meant === undefined
+          ? "A function is named after its file in functions/."
+          : `Did you mean "${meant}"?`,
     });
   }
 
   /**
    * Runs a function. A mutation is one transaction: when it throws, it leaves nothing.
    *
-   * @returns what the handler returned, `undefined` as null
-   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, and whatever the handler throws
-   *   with a `code`
+   * @returns what the handler returned, `undefined` as null, with its JSON
+   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, what the handler throws of `ctx.error` or `ctx.db`,
+   *   and HANDLER_ERROR for all else that it throws, and for a result that is not JSON
    */
-  run(name: string, definition: FnDefinition, rawArgs: unknown, call: Call): Promise<unknown> {
+  run(
+    name: string,
+    definition: FnDefinition,
+    rawArgs: unknown,
+    call: Call,
+  ): Promise<EncodedResult> {
     const span = startSpan(`function ${name}`, "internal", {
       "pylon.function": name,
       "pylon.function.type": definition.type,
@@ -117,7 +141,7 @@ export class Runner {
     rawArgs: unknown,
     call: Call,
     span: Operation["span"],
-  ): Promise<unknown> {
+  ): Promise<EncodedResult> {
     const { observer, timeoutMs } = this.#services;
     const started = performance.now();
     let outcome: "ok" | "refused" | "failed" = "ok";
@@ -125,16 +149,14 @@ export class Runner {
     observer.started(name);
     try {
       const args = parseArgs(definition, rawArgs);
-      return await this.#invoke(name, definition, args, call, deadline);
+      return await this.#invoke(definition, args, call, deadline);
     } catch (error) {
-      const refusal = asRefusal(error);
+      const refusal = toPublicError(error);
       outcome = refusal === undefined ? "failed" : "refused";
       span?.fail(reasonOf(error));
       if (refusal !== undefined) throw refusal;
       observer.failed(name, call.requestId, error);
-      throw new PylonError("HANDLER_ERROR", "Internal handler error", {
-        hint: `The server's log has the reason under request ${call.requestId}.`,
-      });
+      throw this.#handlerError(error, call.requestId);
     } finally {
       deadline.clear();
       span?.end();
@@ -143,41 +165,53 @@ export class Runner {
   }
 
   async #invoke(
-    name: string,
     definition: FnDefinition,
     args: unknown,
     call: Call,
     deadline: Deadline,
-  ): Promise<unknown> {
+  ): Promise<EncodedResult> {
     const { store, committer, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
     // The handler's own types are the app's; here it takes whatever context its type says. A
-    // mutation that returns what it does not declare is undone like any other that fails.
+    // mutation that returns what it does not declare, or what JSON can't carry, is undone like any
+    // other that fails.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
-    const handle = async (context: unknown): Promise<unknown> =>
-      parseResult(definition, (await handler(context, args)) ?? null);
+    const handle = async (context: unknown): Promise<EncodedResult> =>
+      encodeResult(parseResult(definition, (await handler(context, args)) ?? null));
     switch (definition.type) {
       case "query":
         return deadline.race(handle({ ...base, db: createDbReader(store, model(), scope) }));
       case "mutation": {
-        const op = call.opId === undefined ? undefined : { id: call.opId, purpose: `fn ${name}` };
-        const { result } = await committer.commit(
-          { caller: call.caller, policies: "bypassed", op, signal: deadline.signal },
+        let encoded: EncodedResult | undefined;
+        const { result, replayed } = await committer.commit(
+          { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
           async (writer) => {
             const context = {
               ...base,
               db: createDbWriter(writer, model(), scope),
               stream: call.stream ?? SILENT,
             };
-            return handle(context);
+            encoded = await handle(context);
+            return encoded.value;
           },
         );
-        return result;
+        return replayed || encoded === undefined ? encodeResult(result) : encoded;
       }
       case "action":
         return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
+  }
+
+  /**
+   * What a caller learns of a bug of the app: nothing of the error itself, whose text may hold a
+   * path, a query or somebody's data. In dev mode the caller is the developer.
+   */
+  #handlerError(error: unknown, requestId: string): PylonError {
+    const text = this.#services.dev ? `: ${describeThrown(error)}` : "";
+    return new PylonError("HANDLER_ERROR", `Internal handler error${text}`, {
+      hint: `The server's log has the reason under request ${requestId}.`,
+    });
   }
 
   #baseContext(call: Call, signal: AbortSignal): Record<string, unknown> {
@@ -194,7 +228,7 @@ export class Runner {
       cache: this.#services.cache,
       requestId,
       signal,
-      error: (code: string, message: string) => new PylonError(code, message),
+      error: callerError,
     };
   }
 
@@ -203,20 +237,21 @@ export class Runner {
    * user, but never as the admin.
    */
   #actionContext(call: Call, signal: AbortSignal): Record<string, unknown> {
-    const runAs = (type: FnDefinition["type"]) => (name: string, args: unknown) => {
+    const runAs = (type: FnDefinition["type"]) => async (name: string, args: unknown) => {
       const definition = this.#services.functions().get(name);
       if (definition === undefined)
-        throw new PylonError("FN_NOT_FOUND", `There is no function "${name}".`);
+        throw this.#notFound(String(name), (entry) => entry[1].type === type);
       if (definition.type !== type)
         throw new PylonError(
           "FN_TYPE_MISMATCH",
           `"${name}" is a ${definition.type}, not a ${type}.`,
         );
-      return this.run(name, definition, args ?? {}, {
+      const { value } = await this.run(name, definition, args ?? {}, {
         caller: { ...call.caller, isAdmin: false },
         requestId: call.requestId,
         signal,
       });
+      return value;
     };
     return {
       stream: call.stream ?? SILENT,
@@ -251,12 +286,12 @@ class Deadline {
     return this.#controller.signal;
   }
 
-  race(work: unknown): Promise<unknown> {
+  race<T>(work: Promise<T>): Promise<T> {
     const { signal } = this;
     return new Promise((resolve, reject) => {
       if (signal.aborted) reject(signal.reason);
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      Promise.resolve(work).then(resolve, reject);
+      work.then(resolve, reject);
     });
   }
 
@@ -266,19 +301,9 @@ class Deadline {
   }
 }
 
-/** What was thrown with a code is meant for the caller; the rest is a bug and stays inside. */
-function asRefusal(error: unknown): PylonError | undefined {
-  if (error instanceof PylonError) return error;
-  if (
-    !(error instanceof Error) ||
-    !("code" in error) ||
-    typeof error.code !== "string" ||
-    error.code === ""
-  )
-    return undefined;
-  const { field, hint } = error as { field?: unknown; hint?: unknown };
-  return new PylonError(error.code, error.message, {
-    ...(typeof field === "string" ? { field } : {}),
-    ...(typeof hint === "string" ? { hint } : {}),
-  });
+/** `ctx.error`: the one way for a handler to make an error that its caller may see. */
+function callerError(code: unknown, message: unknown): PylonError {
+  if (typeof code !== "string" || code === "")
+    throw new TypeError("ctx.error takes a code, such as SOLD_OUT, and a message.");
+  return new PylonError(code, String(message ?? code));
 }

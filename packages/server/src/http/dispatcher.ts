@@ -11,6 +11,7 @@ import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
+import { urlOf } from "../request/request-url.ts";
 import {
   errorAnswer,
   JsonAnswer,
@@ -130,8 +131,10 @@ export class Dispatcher {
     params: Readonly<Record<string, string>>,
     peer: Peer,
   ): Promise<Response> {
-    const route = routes.get(request.method === "HEAD" ? "GET" : request.method);
-    if (route === undefined) return this.#withoutRoute(routes, request, peer);
+    const isHead = request.method === "HEAD";
+    const route = routes.get(isHead ? "GET" : request.method);
+    if (route === undefined || (isHead && route.isAnonymous === true))
+      return this.#withoutRoute(routes, request, peer);
     const reader: AnswerReader = {
       identity: ANONYMOUS_IDENTITY,
       isRepeatable: route.method === "GET" || route.scope === "read",
@@ -143,9 +146,13 @@ export class Dispatcher {
       async (address, requestId) => {
         const { authenticator, answers } = this.#options;
         refuseNul(params);
-        const isForeign = route.takesForeignForms === true && authenticator.isForeign(request);
-        if (route.path.startsWith(AUTH_PATHS) && !isForeign) authenticator.checkOrigin(request);
-        const identity = isForeign
+        // A page of another site may have sent it, with the cookie of whoever looks at that page.
+        const isUnidentified =
+          route.isAnonymous === true ||
+          (route.takesForeignForms === true && authenticator.isForeign(request));
+        if (route.path.startsWith(AUTH_PATHS) && !isUnidentified)
+          authenticator.checkOrigin(request);
+        const identity = isUnidentified
           ? ANONYMOUS_IDENTITY
           : await this.#identify(request, route.access.startsWith("admin"), address);
         reader.identity = identity;
@@ -164,7 +171,7 @@ export class Dispatcher {
           identity,
           address,
           requestId,
-          isForeign ? undefined : confirm,
+          isUnidentified ? undefined : confirm,
           {
             limit: route.body ?? "none",
             transfers: this.#options.bodies,
@@ -227,7 +234,7 @@ export class Dispatcher {
     const offered = parseBearerProtocol(header);
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
-    const cursor = cursorOf(new URL(request.url).searchParams);
+    const cursor = cursorOf(urlOf(request).searchParams);
     const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
     if (identity !== null) checkKeyScope(identity.caller, "read");
     return { identity, cursor, protocol: offered?.protocol };
@@ -310,7 +317,6 @@ export class Dispatcher {
   ): Promise<Response> {
     const started = performance.now();
     const address = (): string => this.addressOf(request, peer);
-    let answer: Answer;
     let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
@@ -319,14 +325,14 @@ export class Dispatcher {
       // Health checks are cheap, and must not wait.
       const turn = isQuiet ? null : this.#turns.next();
       if (turn !== null) await turn;
-      answer = await handle(address, requestId);
+      const answer = await handle(address, requestId);
       response = this.#toResponse(answer, request, requestId, name, (abort) =>
         this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
       );
     } catch (error) {
-      answer = this.#refuse(error, request, requestId);
-      if (answer.status >= 500) span?.fail(reasonOf(error));
-      response = this.#toResponse(answer, request, requestId, name, null);
+      const refusal = this.#refuse(error, request, requestId);
+      if (refusal.status >= 500) span?.fail(reasonOf(error));
+      response = this.#toResponse(refusal, request, requestId, name, null);
     }
     const { status } = response;
     if (!isQuiet) this.#record(name, request, status, performance.now() - started, address);
@@ -335,10 +341,29 @@ export class Dispatcher {
     return response;
   }
 
+  /**
+   * Answers what nothing else has caught: a fault of ours on the way into or out of a route.
+   *
+   * @param request null when it is not known: the runtime failed to send an answer's body
+   */
+  fault(error: unknown, request: Request | null): Response {
+    const requestId = request === null ? this.#newRequestId() : this.#requestIdOf(request);
+    const operation: Operation = { requestId, where: "listener", span: null };
+    return runIn(operation, () => {
+      const refusal = this.#refuse(error, request, requestId);
+      this.#options.metrics.request("unknown", request?.method ?? "GET", refusal.status, 0);
+      return this.#toResponse(refusal, request, requestId, "unknown", null);
+    });
+  }
+
   /** A trusted proxy may have named the request already. */
   #requestIdOf(request: Request): string {
     const given = this.#options.trustedHops === 0 ? null : request.headers.get("x-request-id");
     if (given !== null && REQUEST_ID.test(given)) return given;
+    return this.#newRequestId();
+  }
+
+  #newRequestId(): string {
     return `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
   }
 
@@ -363,10 +388,14 @@ export class Dispatcher {
     });
   }
 
-  #refuse(error: unknown, request: Request, requestId: string): JsonAnswer {
+  #refuse(error: unknown, request: Request | null, requestId: string): JsonAnswer {
     const shown = toPublicError(error);
     if (shown === undefined)
-      this.#options.log.error("request failed", error, { method: request.method });
+      this.#options.log.error(
+        "request failed",
+        error,
+        request === null ? {} : { method: request.method },
+      );
     return errorAnswer(
       shown ??
         new PylonError("INTERNAL", "Something failed on our side.", {
@@ -382,19 +411,20 @@ export class Dispatcher {
    */
   #toResponse(
     answer: Answer,
-    request: Request,
+    request: Request | null,
     requestId: string,
     name: string,
     open: ((abort: () => void) => Transfer) | null,
   ): Response {
-    const origin = request.headers.get("origin");
+    const origin = request === null ? null : request.headers.get("origin");
     const cors =
-      origin === null
+      request === null || origin === null
         ? undefined
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const text = JSON.stringify(answer.body);
-      const isCounted = open !== null && text.length > UNCOUNTED_BYTES && request.method !== "HEAD";
+      const text = answer.text();
+      const isCounted =
+        open !== null && text.length > UNCOUNTED_BYTES && request?.method !== "HEAD";
       const response = new Response(isCounted ? pacedBody(text, open) : text, {
         status: answer.status,
         headers: this.#jsonHeaders,
@@ -420,12 +450,12 @@ export class Dispatcher {
 
   #streamed(
     { pieces, contentType }: StreamAnswer,
-    request: Request,
+    request: Request | null,
     requestId: string,
     open: ((abort: () => void) => Transfer) | null,
   ): Response {
     const headers = { "Content-Type": contentType };
-    if (open === null || request.method === "HEAD") return new Response(null, { headers });
+    if (open === null || request?.method === "HEAD") return new Response(null, { headers });
     const { log } = this.#options;
     const logged: AsyncIterator<string> = {
       next: async () => {

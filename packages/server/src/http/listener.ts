@@ -4,6 +4,7 @@ import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
+import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Dispatcher, Peer } from "./dispatcher.ts";
@@ -78,7 +79,10 @@ class Listener {
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: idleSeconds,
       routes: this.#routeTable(),
-      fetch: (request, server) => this.#answer(request, server),
+      fetch: (request, server) => this.#guard(request, () => this.#answer(request, server)),
+      // The runtime's own page shows paths and source code, and to a page it is no answer at all.
+      development: false,
+      error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
         maxPayloadLength: maxFrameBytes,
         backpressureLimit: sendBufferBytes + 64 * 1024,
@@ -111,9 +115,23 @@ class Listener {
       [...byPath].map(([path, methods]) => [
         path,
         (request: RoutedRequest, server: BunServer) =>
-          dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+          this.#guard(request, () =>
+            dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+          ),
       ]),
     );
+  }
+
+  /** Whatever fails outside of a route is answered like every other fault. */
+  async #guard<T extends Response | undefined>(
+    request: Request,
+    answer: () => Promise<T>,
+  ): Promise<T | Response> {
+    try {
+      return await answer();
+    } catch (error) {
+      return this.#services.dispatcher.fault(error, request);
+    }
   }
 
   async #answer(request: Request, server: BunServer): Promise<Response | undefined> {
@@ -178,7 +196,7 @@ class Listener {
           hint: "Possible: GET.",
         });
       dispatcher.checkOrigin(request);
-      const cursor = cursorOf(new URL(request.url).searchParams);
+      const cursor = cursorOf(urlOf(request).searchParams);
       const identity = await identify();
       checkKeyScope(identity.caller, "read");
       const address = dispatcher.addressOf(request, peer);
@@ -209,13 +227,16 @@ function pongSeconds(pingSeconds: number): number {
   return pingSeconds < 8 ? 4 : pingSeconds < 16 ? 8 : 16;
 }
 
-function peerOf(request: Request, server: BunServer): Peer {
-  return () => server.requestIP(request)?.address ?? "";
+/**
+ * What the runtime could not send after a route had answered: of a file that was deleted in between
+ * the caller is told that it is gone.
+ */
+function bodyFailure(error: Error): Error {
+  return "code" in error && error.code === "ENOENT"
+    ? new PylonError("NOT_FOUND", "The file was deleted while it was asked for.")
+    : error;
 }
 
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  if (start === -1) return "/";
-  const end = url.indexOf("?", start);
-  return end === -1 ? url.slice(start) : url.slice(start, end);
+function peerOf(request: Request, server: BunServer): Peer {
+  return () => server.requestIP(request)?.address ?? "";
 }

@@ -101,5 +101,11 @@ function textLine(time: string, level: LogLevel, message: string, fields: LogFie
 function describeError(error: unknown): string {
   return error instanceof Error
     ? (error.stack ?? `${error.name}: ${error.message}`)
-    : String(error);
+    : describeThrown(error);
+}
+
+/** What was thrown, in words: it need not be an Error. */
+export function describeThrown(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  return typeof thrown === "string" ? thrown : Bun.inspect(thrown, { depth: 2 }).slice(0, 1_000);
 }

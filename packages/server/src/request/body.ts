@@ -48,7 +48,7 @@ export class RequestBody implements Disposable {
     if (Number(length ?? 0) > limit) throw tooLarge(limit);
     // A body that says its length holds no more than that; a chunked one says it only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null) {
-      const text = await request.text().catch(cutOff);
+      const text = decoded(await request.bytes().catch(cutOff));
       scan?.text(text);
       return text;
     }
@@ -82,7 +82,20 @@ export class RequestBody implements Disposable {
       throw error;
     }
     transfer.arrived();
-    return new TextDecoder().decode(Buffer.concat(chunks));
+    return decoded(Buffer.concat(chunks));
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** @throws PylonError INVALID_DATA: a replacement for what can't be read would be stored as if it had been sent */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new PylonError("INVALID_DATA", "The body is not UTF-8 text.", {
+      hint: "Encode it as UTF-8, whatever charset the Content-Type header names.",
+    });
   }
 }
 

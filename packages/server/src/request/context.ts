@@ -1,5 +1,6 @@
 import type { Caller, Identity } from "../data/caller.ts";
 import { RequestBody, type BodyBounds } from "./body.ts";
+import { urlOf } from "./request-url.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -43,8 +44,10 @@ export class RequestContext implements Disposable {
     return this.#address();
   }
 
-  get url(): URL {
-    return (this.#url ??= new URL(this.request.url));
+  /** The path with the query, as in `/api/webhooks/paid?from=shop`. */
+  get target(): string {
+    const { pathname, search } = this.#urlOf();
+    return pathname + search;
   }
 
   /** A parameter of the path. */
@@ -54,7 +57,7 @@ export class RequestContext implements Disposable {
 
   /** A parameter of the query string, or null. */
   query(name: string): string | null {
-    return this.url.searchParams.get(name);
+    return this.#urlOf().searchParams.get(name);
   }
 
   /**
@@ -99,5 +102,9 @@ export class RequestContext implements Disposable {
   #takeBody(): RequestBody {
     if (this.#bounds === null) throw new Error("This context has no body to read.");
     return (this.#body ??= new RequestBody(this.request, this.#bounds));
+  }
+
+  #urlOf(): URL {
+    return (this.#url ??= urlOf(this.request));
   }
 }

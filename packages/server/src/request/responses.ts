@@ -9,14 +9,30 @@ export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>
  * once.
  */
 export class JsonAnswer {
-  readonly body: unknown;
+  readonly #body: unknown;
+  readonly #encoded: string | undefined;
   readonly status: number;
   readonly headers: AnswerHeaders | undefined;
 
-  constructor(body: unknown, status: number, headers?: AnswerHeaders) {
-    this.body = body;
+  /** @param encoded the body's JSON, where it was made before */
+  constructor(body: unknown, status: number, headers?: AnswerHeaders, encoded?: string) {
+    this.#body = body;
+    this.#encoded = encoded;
     this.status = status;
     this.headers = headers;
+  }
+
+  /** The same answer with these headers besides. */
+  withHeaders(headers: AnswerHeaders): JsonAnswer {
+    return new JsonAnswer(this.#body, this.status, { ...this.headers, ...headers }, this.#encoded);
+  }
+
+  /** @throws TypeError when the body can't be JSON, which is a fault of ours */
+  text(): string {
+    if (this.#encoded !== undefined) return this.#encoded;
+    const text = JSON.stringify(this.#body) as string | undefined;
+    if (text === undefined) throw new TypeError("The answer has no JSON.");
+    return text;
   }
 }
 
@@ -40,9 +56,17 @@ export function json(body: unknown, status = 200): JsonAnswer {
   return new JsonAnswer(body, status);
 }
 
+/** An answer whose JSON was made before. */
+export function encodedJson(text: string): JsonAnswer {
+  return new JsonAnswer(undefined, 200, undefined, text);
+}
+
 /**
- * The error that a caller is shown for what was thrown, or undefined when it is a fault of ours and
- * must not be shown.
+ * Decides, for every transport, whether an error may be shown: only what was made to be seen, by
+ * the server itself or by `ctx.error`. Errors of databases, of the system and of packages have
+ * codes too, and texts that are nobody's business.
+ *
+ * @returns the error that a caller is shown; undefined for a fault of ours, which is logged instead
  */
 export function toPublicError(error: unknown): PylonError | undefined {
   if (error instanceof PylonError) return error;

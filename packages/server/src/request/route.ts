@@ -25,6 +25,10 @@ interface RouteBase {
    * and sees no session of theirs.
    */
   readonly takesForeignForms?: boolean;
+  /**
+   * Anybody's browser may be led to it: no cookie and no token is looked at, and HEAD is not GET.
+   */
+  readonly isAnonymous?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 

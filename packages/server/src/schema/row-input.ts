@@ -1,7 +1,38 @@
-import { PylonError } from "@pylonsync/protocol";
+import { isRowId, PylonError } from "@pylonsync/protocol";
 import { nearest, normaliseDatetime } from "@pylonsync/query";
 import type { Value } from "../store/store.ts";
 import type { Entity, Field } from "./schema.ts";
+
+/**
+ * Checks the id that a caller names a row by.
+ *
+ * @returns undefined when there is none
+ * @throws PylonError INVALID_ID
+ */
+export function checkedId(id: unknown, field = "id"): string | undefined {
+  if (id === undefined || isRowId(id)) return id;
+  const shown = typeof id === "string" ? JSON.stringify(id.slice(0, 80)) : describe(id);
+  throw new PylonError("INVALID_ID", `${shown} can't be the id of a row.`, {
+    field,
+    hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -. To insert a row, you can leave it out.",
+  });
+}
+
+/**
+ * Clients send the row that they have, with its id: that is no field of the patch.
+ *
+ * @returns the data without the id
+ * @throws PylonError READONLY_FIELD when it names another row
+ */
+export function withoutId(data: unknown, id: string): unknown {
+  if (typeof data !== "object" || data === null || !Object.hasOwn(data, "id")) return data;
+  const { id: named, ...fields } = data as { readonly id: unknown };
+  if (named === undefined || named === id) return fields;
+  throw new PylonError("READONLY_FIELD", "The id of a row does not change.", {
+    field: "id",
+    hint: "Leave it out, or insert a new row and delete this one.",
+  });
+}
 
 /**
  * Checks the data of an insert.

@@ -152,8 +152,11 @@ export const SYSTEM_TABLES = {
     },
     ["userId", "tenantId", "at"],
   ),
-  /** What an `op_id` answered the first time. `id` is a hash of who asked and the op_id. */
-  ops: table("_pylon_ops", { answer: "string", at: "datetime" }, ["at"]),
+  /**
+   * What an `op_id` answered the first time. `id` is a hash of who asked and the op_id; `request`
+   * is the hash of what was asked, null where an older version wrote the row.
+   */
+  ops: table("_pylon_ops", { answer: "string", request: "string", at: "datetime" }, ["at"]),
   /**
    * What is known of a file; data/file-record.ts says what the columns mean. The content is in the
    * file storage, under the same id.

@@ -1,4 +1,5 @@
 import {
+  isRowId,
   MAX_PAGE_BYTES,
   PylonError,
   type ChangeEvent,
@@ -87,7 +88,7 @@ export class Puller {
    */
   async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
-    const start = page === null ? null : decodePage(page);
+    const start = page === null ? null : this.#positionOf(page);
     if (start !== null && (start.seq < bounds.floor || start.seq > bounds.head))
       throw resyncRequired(bounds.floor + 1);
     const seq = start?.seq ?? bounds.head;
@@ -162,6 +163,23 @@ export class Puller {
     return later.some((change) => visibility.bearsOnRights(change, caller));
   }
 
+  /**
+   * The token is the client's to keep, not to be trusted: it only says where to go on, and the read
+   * rule applies as ever.
+   *
+   * @throws PylonError INVALID_QUERY
+   */
+  #positionOf(page: string): Position {
+    const position = decodePage(page);
+    // The app may have dropped the entity since.
+    if (position !== null && this.#model.schema.find(position.entity) !== undefined)
+      return position;
+    throw new PylonError("INVALID_QUERY", "Unknown page token.", {
+      field: "page",
+      hint: "Use next_page of the answer before, or leave it out.",
+    });
+  }
+
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {
     return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
   }
@@ -183,37 +201,27 @@ function listed(changes: readonly ChangeEvent[]): string {
   return JSON.stringify(changes).slice(1, -1);
 }
 
-function encodePage(position: Position): string {
-  return Buffer.from(JSON.stringify([position.seq, position.entity, position.afterId])).toString(
-    "base64url",
-  );
-}
-
-/**
- * The token is the client's to keep, not to be trusted: it only says where to go on, and the read
- * rule applies as ever.
- */
-function decodePage(page: string): Position {
+/** What a token names; null for what no pull has made. */
+function decodePage(page: string): Position | null {
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(page, "base64url").toString());
   } catch {
-    parts = null;
+    return null;
   }
-  if (Array.isArray(parts)) {
-    const [seq, entity, afterId] = parts as unknown[];
-    if (
-      Number.isSafeInteger(seq) &&
-      typeof entity === "string" &&
-      (afterId === null || typeof afterId === "string")
-    ) {
-      return { seq: seq as number, entity, afterId };
-    }
-  }
-  throw new PylonError("INVALID_QUERY", "This page is none that a pull has named.", {
-    field: "page",
-    hint: "Use next_page of the answer before, or leave it out.",
-  });
+  if (!Array.isArray(parts)) return null;
+  const [seq, entity, afterId] = parts as unknown[];
+  const isPosition =
+    Number.isSafeInteger(seq) &&
+    typeof entity === "string" &&
+    (afterId === null || isRowId(afterId));
+  return isPosition ? { seq: seq as number, entity, afterId } : null;
+}
+
+function encodePage(position: Position): string {
+  return Buffer.from(JSON.stringify([position.seq, position.entity, position.afterId])).toString(
+    "base64url",
+  );
 }
 
 function resyncRequired(oldest: number): PylonError {

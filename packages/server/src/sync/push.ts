@@ -8,11 +8,14 @@ import {
 } from "@pylonsync/protocol";
 import * as v from "valibot";
 import type { Caller } from "../data/caller.ts";
-import type { Committer } from "../data/commit.ts";
+import type { CommitOptions } from "../data/commit.ts";
+import { hasIdentity } from "../data/idempotency.ts";
+import { Reads } from "../data/reads.ts";
+import type { DataServices } from "../data/routes.ts";
 import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
 import { malformed } from "../schema/malformed.ts";
-import type { Store } from "../store/store.ts";
+import { checkedId } from "../schema/row-input.ts";
 
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; kind is insert, update or delete.';
@@ -42,7 +45,7 @@ export function parsePush(body: unknown): PushRequest {
 export async function push(
   request: PushRequest,
   caller: Caller,
-  services: { readonly committer: Committer; readonly store: Store },
+  services: DataServices,
   onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
   const results: PushResult[] = [];
@@ -53,7 +56,7 @@ export async function push(
       ? chunksOf(request.changes, CHUNK)
       : request.changes.map((change) => [change]);
   for (const group of groups) {
-    const done = await applyGroup(group, caller, services.committer);
+    const done = await applyGroup(group, caller, services);
     for (const { status } of done) onResult(status);
     results.push(...done);
     if (request.results !== true && results.at(-1)?.status === "refused") break;
@@ -74,25 +77,60 @@ export async function push(
 async function applyGroup(
   changes: readonly ClientChange[],
   caller: Caller,
-  committer: Committer,
+  services: DataServices,
 ): Promise<PushResult[]> {
-  const outcomes = await committer.commitEach(
+  const outcomes = await services.committer.commitEach(
     changes.map((change) => ({
       options: {
         caller,
         rowsOf: [change.entity],
-        op: change.op_id === undefined ? undefined : { id: change.op_id, purpose: "push" },
+        op: operationOf(change),
       },
       work: (writer: Writer) => write(writer, change),
     })),
   );
-  return outcomes.map((outcome, index) => {
-    const opId = changes[index]?.op_id;
-    const named = opId === undefined ? {} : { op_id: opId };
-    if ("error" in outcome) return { ...named, status: "refused", error: refusalOf(outcome.error) };
-    const { result, replayed } = outcome.committed;
-    return { ...named, status: replayed ? "deduped" : "applied", id: result };
+  return Promise.all(
+    changes.map(async (change, index): Promise<PushResult> => {
+      const outcome = outcomes[index];
+      const named = change.op_id === undefined ? {} : { op_id: change.op_id };
+      if (outcome === undefined) throw new Error("A change has no outcome.");
+      if ("committed" in outcome) {
+        const { result, replayed } = outcome.committed;
+        return { ...named, status: replayed ? "deduped" : "applied", id: result };
+      }
+      const error = refusalOf(outcome.error);
+      return error.code === "ID_TAKEN" && (await isRepeatedInsert(change, caller, services))
+        ? { ...named, status: "deduped", id: change.row_id }
+        : { ...named, status: "refused", error };
+    }),
+  );
+}
+
+/**
+ * Whether an anonymous caller, whose op_ids are not kept, repeats an insert whose answer did not
+ * reach it: the row is there as it was sent, and the caller may read it.
+ */
+async function isRepeatedInsert(
+  { op_id: opId, entity, row_id: id, data }: ClientChange,
+  caller: Caller,
+  { store, model, platform }: DataServices,
+): Promise<boolean> {
+  if (opId === undefined || hasIdentity(caller)) return false;
+  const reads = new Reads(store, model(), {
+    caller,
+    policies: "enforced",
+    now: platform.now(),
   });
+  const row = await reads.get(entity, id);
+  return (
+    row !== null &&
+    Object.entries(data ?? {}).every(([name, value]) => row[name] === (value ?? null))
+  );
+}
+
+function operationOf({ op_id: id, entity, row_id, kind, data }: ClientChange): CommitOptions["op"] {
+  if (id === undefined) return undefined;
+  return { id, purpose: "push", request: { entity, row_id, kind, data }, field: "op_id" };
 }
 
 function chunksOf<T>(items: readonly T[], size: number): T[][] {
@@ -120,14 +158,17 @@ function describe(change: ClientChange | undefined, message: string): string {
 
 /** @returns the row's id */
 async function write(writer: Writer, change: ClientChange): Promise<string> {
+  checkedId(change.row_id, "row_id");
   if (change.kind === "delete") {
     // A row that is gone already is what the client wanted.
     await writer.delete(change.entity, change.row_id);
     return change.row_id;
   }
-  const { id: _rowId, ...data } = change.data ?? {};
-  if (change.kind === "insert") return writer.insert(change.entity, data, change.row_id);
-  if (await writer.update(change.entity, change.row_id, data)) return change.row_id;
+  if (change.kind === "insert") {
+    const { id: _rowId, ...data } = change.data ?? {};
+    return writer.insert(change.entity, data, change.row_id);
+  }
+  if (await writer.update(change.entity, change.row_id, change.data ?? {})) return change.row_id;
   throw new PylonError(
     "NOT_FOUND",
     `No ${change.entity} has the id "${change.row_id.slice(0, 80)}".`,

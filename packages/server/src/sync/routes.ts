@@ -20,9 +20,7 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
     const request = {
       since: cursorOf(context),
       epoch: context.query("epoch"),
-      // The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one
-      // page of none.
-      limit: limit === null ? MAX_PAGE_SIZE : Math.min(Number(limit) || 0, MAX_PAGE_SIZE),
+      limit: limit === null ? MAX_PAGE_SIZE : limitOf(limit),
       page: context.query("page"),
     };
     try {
@@ -56,6 +54,18 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
       handle: handlePush,
     },
   ];
+}
+
+/**
+ * The public client's SSR helper asks for limit=0 and means the cursor only; 0 rows are one page of
+ * none.
+ */
+function limitOf(text: string): number {
+  if (/^\d{1,16}$/.test(text)) return Math.min(Number(text), MAX_PAGE_SIZE);
+  throw new PylonError("INVALID_QUERY", '"limit" is a whole number from 0.', {
+    field: "limit",
+    hint: "Leave it out for the whole snapshot in one answer.",
+  });
 }
 
 /** As the public client expects it, a cursor that is no number means the beginning. */

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
+import { outOfRange } from "../number-range.ts";
 
 /**
  * SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so
@@ -66,6 +67,10 @@ export function translateError(error: unknown): unknown {
       return new PylonError("OVERLOADED", "The database can't write: its disk is full.", {
         hint: "Nothing was changed. Try again later.",
       });
+    case "22003":
+      return outOfRange();
+    case "22021":
+      return new PylonError("INVALID_DATA", "A text has a character that is no text, such as NUL.");
     case "54000":
       return new PylonError(
         "INVALID_DATA",

@@ -106,7 +106,10 @@ export class PostgresStore implements Store {
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
     this.#reads = new PostgresReader(
-      (text, params) => pool.read(text, params),
+      (text, params) =>
+        pool.read(text, params).catch((error: unknown) => {
+          throw translateError(error);
+        }),
       () => this.#tables,
     );
   }

@@ -147,8 +147,9 @@ function measure(
   if (fn === "count" || field === undefined) return dialect.count("*");
   const column = compiler.column(table, field);
   if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);
-  if (fn === "sum" || fn === "avg") return dialect.total(fn, column);
-  return dialect.shown(`${fn}(${column})`, table.shape.fields.get(field) ?? "string");
+  const kind = table.shape.fields.get(field) ?? "string";
+  if (fn === "sum" || fn === "avg") return dialect.total(fn, column, kind);
+  return dialect.shown(`${fn}(${column})`, kind);
 }
 
 /** Ends in the id, so that the order is the same each time. */

@@ -14,8 +14,8 @@ export interface Dialect {
   shown(column: string, kind: FieldKind): string;
   /** How many, as a number that JavaScript holds. */
   count(what: string): string;
-  /** The sum or mean of a column of numbers, as a float: it does not overflow. */
-  total(fn: "sum" | "avg", column: string): string;
+  /** The sum or mean of a column of numbers. A sum of ints is exact, or out of range. */
+  total(fn: "sum" | "avg", column: string, kind: FieldKind): string;
   /**
    * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z.
    */
@@ -38,7 +38,8 @@ export const sqlite: Dialect = {
   startsWith: (text, prefix) => `(substr(${text}, 1, length(${prefix})) = ${prefix})`,
   shown: (column) => column,
   count: (what) => `count(${what})`,
-  total: (fn, column) => `${fn}(CAST(${column} AS REAL))`,
+  total: (fn, column, kind) =>
+    fn === "sum" && kind === "int" ? `sum(${column})` : `${fn}(CAST(${column} AS REAL))`,
   bucket: (column, bucket) => SQLITE_BUCKETS[bucket](column),
 };
 
@@ -61,7 +62,8 @@ export const postgres: Dialect = {
         ? `${column}::float8`
         : column,
   count: (what) => `count(${what})::float8`,
-  total: (fn, column) => `${fn}(${column}::float8)`,
+  total: (fn, column, kind) =>
+    fn === "sum" && kind === "int" ? `sum(${column})::float8` : `${fn}(${column}::float8)`,
   // A week of Postgres begins on Monday, as in ISO 8601.
   bucket: (column, bucket) => postgresTime(`date_trunc('${bucket}', ${column} AT TIME ZONE 'UTC')`),
 };

@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import {
   compileAggregate,
@@ -6,6 +7,7 @@ import {
   compileCount,
   sqlite,
 } from "../sql/index.ts";
+import { outOfRange } from "../number-range.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import { rowSize } from "../row-size.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
@@ -71,13 +73,28 @@ export class SqliteReader implements Reader {
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
-    const rows: Record<string, Value>[] = this.#upTo(spec.maxBytes, text, params);
+    const rows: Record<string, Value>[] = this.#aggregated(spec.maxBytes, text, params);
     const shape = this.#tables().shapes.get(spec.entity);
     for (const { field, as } of spec.groupBy) {
       if (shape?.fields.get(field) !== "bool") continue;
       for (const row of rows) if (row[as] !== null) row[as] = row[as] !== 0;
     }
     return rows;
+  }
+
+  /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
+  #aggregated(
+    maxBytes: number | undefined,
+    text: string,
+    params: readonly Value[],
+  ): Record<string, SqliteValue>[] {
+    try {
+      return this.#upTo(maxBytes, text, params);
+    } catch (error) {
+      throw error instanceof SQLiteError && error.message === "integer overflow"
+        ? outOfRange()
+        : error;
+    }
   }
 
   async test(expr: Expr): Promise<boolean> {

@@ -1,0 +1,38 @@
+import { PylonError } from "@pylonsync/protocol";
+
+/**
+ * The path and query of a request's URL. The host in front of them is what the client wrote in its
+ * Host header: it may be absent, or no host at all.
+ */
+function targetOf(url: string): string {
+  const scheme = url.indexOf("://");
+  // A path may hold `://` too.
+  if (scheme === -1 || scheme > url.indexOf("/")) return url.startsWith("/") ? url : `/${url}`;
+  const start = url.indexOf("/", scheme + 3);
+  return start === -1 ? "/" : url.slice(start);
+}
+
+/** The path as it came, without the query. */
+export function pathOf(url: string): string {
+  const target = targetOf(url);
+  const end = target.indexOf("?");
+  return end === -1 ? target : target.slice(0, end);
+}
+
+/** The request's URL for its path and query; its host stands for any. */
+export function urlOf(request: Request): URL {
+  return new URL(`http://host.invalid${targetOf(request.url)}`);
+}
+
+/**
+ * Where the client says that it found this server, without a slash at the end.
+ *
+ * @throws PylonError INVALID_DATA when the Host header is not a host
+ */
+export function originOf(request: Request): string {
+  if (URL.canParse(request.url)) return new URL(request.url).origin;
+  throw new PylonError("INVALID_DATA", "The Host header is not the name of a host.", {
+    field: "Host",
+    hint: "Send the host that you connect to, such as localhost:4321.",
+  });
+}
