@@ -10,7 +10,6 @@ const ROOT = join(import.meta.dir, "..");
  * type of the catalogue's codes.
  */
 const HAND_ON = [
-  "functions/src/check.ts",
   "server/src/auth/oauth/oauth-failure.ts",
   "server/src/data/transfer-routes.ts",
   "server/src/functions/runner.ts",

@@ -53,6 +53,7 @@ both are, they refuse (\`DATA_AMBIGUOUS\`) until \`PYLON_DB_PATH\` says which is
 
 /** What a line for each flag does not say. */
 const NOTES: Readonly<Record<string, string>> = {
+  dev: "It listens on `127.0.0.1`, so on this machine alone: in dev mode everyone who reaches the server can act as any user and read its mail. `--host 0.0.0.0` opens it to the network, for a phone or from inside a container (`docker run -p 127.0.0.1:4321:4321 ... pylon dev --host 0.0.0.0` keeps it on this machine). Web pages of other sites are refused (`ORIGIN_REJECTED`); pages of this machine may call at any port, such as those of a front-end dev server, and those of the host that the request came to; others are named in `PYLON_CORS_ORIGIN`. `/studio` shows what the app has.",
   health:
     "It asks `http://127.0.0.1:PORT/health`, or the address in `PYLON_HOST`, and gives up after 5 s. It is made to be a container's health check: it loads nothing of the server, and passes no proxy.",
   migrate:

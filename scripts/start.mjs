@@ -1,5 +1,6 @@
 // npm start: installs what is missing and runs the example.
 import { spawn } from "node:child_process";
+import { whenOrphaned } from "../packages/cli/bin/orphaned.mjs";
 import { installPackages, root } from "./install.mjs";
 
 installPackages();
@@ -8,5 +9,6 @@ const child = spawn(
   ["packages/cli/bin/pylon.mjs", "dev", "examples/todo", ...process.argv.slice(2)],
   { cwd: root, stdio: "inherit" },
 );
-for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => child.kill(signal));
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+whenOrphaned(() => child.kill("SIGTERM"));
 child.on("exit", (code) => process.exit(code ?? 1));

@@ -66,3 +66,17 @@ test("a user that the admin makes is found by its address in any form", async ()
   const { body } = await admin.request("POST", "/api/entities/User", { email: "Zoe@Example.com" });
   expect((await byCode("ZOE@example.com")).userId).toBe(body["id"] as string);
 });
+
+test.each([
+  ["mary.o'brien@example.com", "mary.o'brien@example.com"],
+  ["r&d@example.com", "r&d@example.com"],
+  ["bounce+user=host@example.com", "bounce+user=host@example.com"],
+  ["info@münchen.de", "info@xn--mnchen-3ya.de"],
+  ["josé@example.com", "josé@example.com"],
+])("U: %s signs up, and is one user however it is written", async (email, kept) => {
+  const first = await byCode(email);
+  expect((await byCode(kept.toUpperCase())).userId).toBe(first.userId);
+  expect((await byCode(` ${email}`)).userId).toBe(first.userId);
+  const { body } = await admin.request("GET", `/api/entities/User/${first.userId}`);
+  expect(body).toMatchObject({ email: kept, emailVerified: true });
+});

@@ -94,11 +94,11 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   await labelled("Name").fill("Ann");
   await labelled("E-mail").fill(email);
   await labelled("Password").fill("password123");
-  await page.getByRole("button", { name: "Make the account" }).click();
+  await page.getByRole("button", { name: "Create the account" }).click();
   await says(/first that an attacker tries/);
   expect(await labelled("Password").getAttribute("aria-invalid")).toBe("true");
   await labelled("Password").fill(PASSWORD);
-  await page.getByRole("button", { name: "Make the account" }).click();
+  await page.getByRole("button", { name: "Create the account" }).click();
   await says(/sent a code/);
   await labelled("Code").fill(await codeTo(email));
   await page.getByRole("button", { name: "Confirm" }).click();

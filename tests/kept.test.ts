@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import {
   createSyncEngine,
@@ -8,6 +8,7 @@ import {
   type Platform,
   type SyncEngine,
 } from "@pylonsync/sync";
+import { forceCloseDatabase } from "fake-indexeddb";
 import { TestClient, until } from "./support/client.ts";
 import { useFakeIndexedDb } from "./support/fake-indexed-db.ts";
 import { appOf, startServer } from "./support/server.ts";
@@ -172,4 +173,152 @@ test("where another tab has left less than a tab needs to go on from, the tab ke
   await disk.replaceReplica({ ...replica.head, seq: 0 }, [], "slow");
   await engine.insert("Item", { n: 2 });
   await until(async () => (await disk.readReplica())?.rows.length === 2);
+});
+
+test("C1: a write that an earlier version kept and that can't be sent is set aside, and the rest goes out", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const cycle: Record<string, unknown> = { n: 3 };
+  cycle["self"] = cycle;
+  const disk = await diskOf(appName, url);
+  const write = (
+    id: string,
+    data: Record<string, unknown>,
+  ): Parameters<Disk["addWrites"]>[0][number] => ({
+    id,
+    owner: `user:${userId}`,
+    change: { entity: "Item", row_id: id, kind: "insert", data, op_id: id },
+  });
+  await disk.addWrites([
+    write("a", { n: 1 }),
+    write("b", { n: 2n }),
+    write("c", cycle),
+    write("d", { n: 4 }),
+  ]);
+  const engine = connect(url, appName, token);
+  const refused: string[] = [];
+  engine.onError(({ rowId, code }) => refused.push(`${rowId} ${code}`));
+  await until(
+    () => engine.connected && refused.length === 2 && engine.mutations.all().length === 0,
+  );
+  expect(refused).toEqual(["b UNSENDABLE", "c UNSENDABLE"]);
+  expect(new Set(numbers(engine))).toEqual(new Set([1, 4]));
+  await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0);
+});
+
+/** What the fake browser opens, so that it can close it. */
+function openedInto(opened: IDBDatabase[]): void {
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...args) {
+    const request = open.apply(this, args);
+    request.addEventListener("success", () => opened.push(request.result));
+    return request;
+  };
+  cleanups.push(() => {
+    IDBFactory.prototype.open = open;
+  });
+}
+
+test.each(["says so", "says nothing"])(
+  "C4: a connection that the browser closes, and %s, is opened again",
+  async (how) => {
+    const appName = newName();
+    const url = await serve();
+    const { token, userId } = await TestClient.guest(url);
+    const opened: IDBDatabase[] = [];
+    openedInto(opened);
+    const engine = connect(url, appName, token, noPush);
+    await until(() => engine.connected);
+    await engine.insert("Item", { n: 1 });
+    for (const n of [2, 3]) {
+      for (const db of opened.splice(0)) {
+        if (how === "says so")
+          forceCloseDatabase(db as unknown as Parameters<typeof forceCloseDatabase>[0]);
+        else db.close();
+      }
+      await engine.insert("Item", { n });
+    }
+    const disk = await diskOf(appName, url);
+    expect((await disk.readWrites(`user:${userId}`)).map(({ change }) => change.data)).toEqual([
+      { n: 1 },
+      { n: 2 },
+      { n: 3 },
+    ]);
+    // The replica is followed too.
+    const other = new TestClient(url, token, userId);
+    await other.insert("Item", { n: 4 });
+    await until(async () => (await disk.readReplica())?.rows.length === 1);
+  },
+);
+
+test("C4: a database that is deleted meanwhile is made again", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const engine = connect(url, appName, token, noPush);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(`pylon:${appName}:${url}`);
+    request.addEventListener("success", resolve);
+    request.addEventListener("error", reject);
+  });
+  await engine.insert("Item", { n: 2 });
+  const disk = await diskOf(appName, url);
+  expect(await disk.readWrites(`user:${userId}`)).toMatchObject([{ change: { data: { n: 2 } } }]);
+});
+
+describe("C4: where the disk takes a write no longer, the promise", () => {
+  const failing = (isFull: () => boolean): Partial<Platform> => ({
+    openDisk: async (...args) => {
+      const disk = await diskOf(...args);
+      const { addWrites } = disk;
+      disk.addWrites = (writes) =>
+        isFull()
+          ? Promise.reject(new DOMException("full", "QuotaExceededError"))
+          : addWrites.call(disk, writes);
+      return disk;
+    },
+  });
+
+  test("waits for the server's answer", async () => {
+    const url = await serve();
+    const { token } = await TestClient.guest(url);
+    let isFull = false;
+    const engine = connect(
+      url,
+      newName(),
+      token,
+      failing(() => isFull),
+    );
+    await until(() => engine.connected);
+    isFull = true;
+    await engine.insert("Item", { n: 1 });
+    expect(engine.mutations.pending()).toEqual([]);
+    await expect(engine.update("Item", "nothing", { n: 1 })).rejects.toMatchObject({
+      code: "NOT_FOUND",
+    });
+  });
+
+  test("rejects while the server is away, and the write goes on", async () => {
+    const url = await serve();
+    const { token } = await TestClient.guest(url);
+    let [isFull, isAway] = [false, false];
+    const engine = connect(url, newName(), token, {
+      ...failing(() => isFull),
+      fetch: (target, init) =>
+        isAway ? Promise.reject(new TypeError("no network")) : systemPlatform.fetch(target, init),
+    });
+    await until(() => engine.connected);
+    isFull = isAway = true;
+    // The first one finds out that the server is away.
+    const first = engine.insert("Item", { n: 1 });
+    await until(() => engine.status.connection === "offline");
+    await expect(engine.insert("Item", { n: 2 })).rejects.toMatchObject({ code: "NOT_KEPT" });
+    expect(new Set(numbers(engine))).toEqual(new Set([1, 2]));
+    isAway = false;
+    await until(() => engine.mutations.all().length === 0);
+    await first;
+  });
 });

@@ -200,7 +200,7 @@ describe("D3: pages end by bytes", () => {
     const idsOf = (changes: PullResponse["changes"]): string[] =>
       changes.map(({ entity: name, row_id: id }) => `${name}/${id}`);
     expect(idsOf(whole.changes)).toEqual(idsOf(paged));
-    expect(Object.keys(whole)).toEqual(["changes", "cursor", "has_more", "epoch"]);
+    expect(Object.keys(whole)).toEqual(["changes", "cursor", "has_more", "epoch", "schema"]);
     expect(text).toBe(JSON.stringify(whole));
   });
 

@@ -105,7 +105,7 @@ async function signUp(page: Page, email: string): Promise<void> {
   await page.goto(`${url}/sign-up`);
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill(PASSWORD);
-  await page.getByRole("button", { name: "Make the account" }).click();
+  await page.getByRole("button", { name: "Create the account" }).click();
   await page.getByLabel("Code").fill(/\d{6}/.exec((await mail.to(email)).text)?.[0] ?? "");
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.waitForURL(`${url}/notes`);

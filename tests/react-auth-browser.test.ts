@@ -143,12 +143,12 @@ test("a sign-up is refused at the field that is wrong, confirmed by mail, and kn
   await page.getByLabel("Name").fill("Ann");
   await page.getByLabel("E-mail").fill("ann@example.com");
   await page.getByLabel("Password").fill("password123");
-  await press("Make the account");
+  await press("Create the account");
   await page.getByRole("alert").filter({ hasText: "attacker" }).waitFor();
   await focusOn("password");
   expect(await page.getByLabel("Password").getAttribute("aria-invalid")).toBe("true");
   await page.getByLabel("Password").fill(PASSWORD);
-  await press("Make the account");
+  await press("Create the account");
   await page.getByRole("status").filter({ hasText: "ann@example.com" }).waitFor();
   await focusOn("code");
   await page.getByLabel("Code").fill(await codeTo("ann@example.com"));
@@ -354,7 +354,7 @@ test("the cookie of a domain opens the socket on another host of it, and a page 
     await tab.goto(`${origin}/sign-up`);
     await tab.getByLabel("E-mail").fill("dan@example.com");
     await tab.getByLabel("Password").fill(PASSWORD);
-    await tab.getByRole("button", { name: "Make the account" }).click();
+    await tab.getByRole("button", { name: "Create the account" }).click();
     await tab.waitForURL(`${origin}/home`);
     const userId =
       (await tab

@@ -1,5 +1,6 @@
 // What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`,
 // never run.
+import type { QueryCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import type { InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
 import type { Task } from "./app.ts";
@@ -31,6 +32,18 @@ export async function check(): Promise<void> {
   });
   // @ts-expect-error there is no such entity
   db.useQuery("Nope");
+  const since = new Date();
+  db.useQuery("Task", {
+    where: { title: { $like: "a" }, due: { $gte: since, $lt: "2027-01-01" }, id: { $in: ["x"] } },
+  });
+  // @ts-expect-error a number is not compared with a text
+  db.useQuery("Task", { where: { rank: "1" } });
+  // @ts-expect-error a text is not compared with a number
+  db.useQuery("Task", { where: { $or: [{ title: { $in: [1] } }] } });
+  // @ts-expect-error a date has no part to look for
+  db.useQuery("Task", { where: { due: { $like: "2026" } } });
+  // @ts-expect-error there is no such operator
+  db.useQuery("Task", { where: { rank: { $above: 1 } } });
   // @ts-expect-error there is no such field
   db.useQuery("Task", { where: { colour: "red" } });
   // @ts-expect-error there is no such field in a part of the filter
@@ -41,6 +54,7 @@ export async function check(): Promise<void> {
   same<typeof renamed, boolean>(true);
   await db.insert("Task", least);
   await db.update("Task", "x", { due: null });
+  await db.update("Task", "x", { due: since });
   // @ts-expect-error there is no such function
   await db.fn("nope", {});
   // @ts-expect-error the title is missing
@@ -49,4 +63,18 @@ export async function check(): Promise<void> {
   await db.insert("Tag", { name: "a", colour: "red" });
   // @ts-expect-error an owner is stamped, not changed
   await db.update("Task", "x", { ownerId: "me" });
+}
+
+export async function checkContext(ctx: QueryCtx): Promise<void> {
+  const tasks = await ctx.db.query("Task", {
+    rank: { $gte: 1 },
+    due: { $lt: new Date() },
+    $order: { rank: "desc" },
+    $limit: 5,
+  });
+  same<(typeof tasks)[number]["rank"], number>(true);
+  // @ts-expect-error a number is not compared with a text
+  await ctx.db.query("Task", { rank: "1" });
+  // @ts-expect-error there is no such field
+  await ctx.db.count("Task", { colour: "red" });
 }

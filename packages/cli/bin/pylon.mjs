@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { whenOrphaned } from "./orphaned.mjs";
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
@@ -21,6 +22,7 @@ if (process.versions.bun === undefined) {
   // A supervisor's signals are for the server. Ctrl-C reaches it twice then, which it knows.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
     process.on(signal, () => child.kill(signal));
+  whenOrphaned(() => child.kill("SIGTERM"));
   child.on("error", (error) => {
     console.error(`Bun does not start (${error.message}): install this package anew.`);
     process.exit(69);

@@ -1,29 +1,50 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { parseEnv } from "node:util";
+import { parseEnvText } from "./settings/env-text.ts";
+import { unknownVariables } from "./settings/variable-names.ts";
 
 const FILES = [".env.local", ".env"];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An environment with what stands in files. */
+export interface FilledEnvironment {
+  readonly env: Environment;
+  /** The paths that were read. */
+  readonly files: readonly string[];
+  /** Names in the files that are called as Pylon's own are, and that nothing reads. */
+  readonly warnings: readonly string[];
+}
 
 /**
  * The environment with the nearest `.env.local` and `.env`: the process's own values win, then
  * `.env.local`'s.
  *
  * @param dir searched upwards for the first folder that has one of them
- * @returns also the paths that were read
+ * @throws Error of the system when a file can't be read
  */
-export function withEnvFiles(
-  dir: string,
-  env: Environment,
-): { readonly env: Environment; readonly files: readonly string[] } {
+export function withEnvFiles(dir: string, env: Environment): FilledEnvironment {
   const files = nearestFiles(resolve(dir));
-  const parsed = files.map((file) => parseEnv(readFileSync(file, "utf8")) as Environment);
-  return { env: Object.assign({}, ...parsed.toReversed(), env) as Environment, files };
+  const parsed = files.map((file) => parseEnvText(readFileSync(file, "utf8")));
+  return {
+    env: Object.assign({}, ...parsed.toReversed(), env) as Environment,
+    files,
+    warnings: parsed.flatMap((values, index) =>
+      unknownVariables(Object.keys(values)).map(
+        ({ name, meant }) =>
+          `${files[index]} sets ${name}, which nothing reads${meant === undefined ? "." : `: did you mean ${meant}?`}`,
+      ),
+    ),
+  };
 }
 
 function nearestFiles(dir: string): string[] {
-  const here = FILES.map((name) => join(dir, name)).filter((file) => existsSync(file));
+  const here = FILES.map((name) => join(dir, name)).filter(isFile);
   const parent = dirname(dir);
   return here.length > 0 || parent === dir ? here : nearestFiles(parent);
+}
+
+/** A folder `.env` is a virtual environment of Python, and is left alone. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { noteApp, pylon, queryOf, TempFolder } from "./testing/pylon-process.ts";
 
@@ -12,6 +12,47 @@ test("version prints the version, as JSON too", async () => {
   expect(JSON.parse((await pylon(["--version", "--json"], folder.path)).stdout)).toEqual({
     version: expect.any(String),
   });
+});
+
+test.each([["-v"], ["-V"], ["--version"], ["version"]])(
+  "U: pylon %s prints the version",
+  async (flag) => {
+    using folder = new TempFolder();
+    expect(await pylon([flag], folder.path)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^pylon \d+\.\d+\.\d+\n$/),
+    });
+  },
+);
+
+test("U: help COMMAND prints the help of the command, and names one that is meant", async () => {
+  using folder = new TempFolder();
+  const help = await pylon(["help", "dev"], folder.path);
+  expect(help).toEqual(await pylon(["dev", "--help"], folder.path));
+  expect(help.stdout).toContain("--host ADDRESS");
+  const wrong = await pylon(["help", "deev"], folder.path);
+  expect([wrong.exitCode, wrong.stderr]).toEqual([64, expect.stringContaining('"dev"')]);
+});
+
+test.each(["dev", "start"])("U: %s says what is wrong with --port and --host", async (command) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  for (const [flags, message] of [
+    [["--port", "abc"], '--port is "abc"'],
+    [["--port", "70000"], '--port is "70000"'],
+    [["--host", ""], "--host is empty"],
+  ] as const) {
+    const { exitCode, stderr } = await pylon([command, ...flags], folder.path);
+    expect([flags, exitCode, stderr]).toEqual([flags, 64, expect.stringContaining(message)]);
+  }
+  const { exitCode, stderr } = await pylon(
+    [command, "--port", "0", "--host", "203.0.113.1"],
+    folder.path,
+  );
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringContaining('"203.0.113.1" is not an address of this machine'),
+  ]);
 });
 
 test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", async (args) => {
@@ -53,7 +94,7 @@ test("every command says what it takes, and refuses what it does not", async () 
     });
   }
   expect((await pylon(["start", "--once"], folder.path)).stderr).toContain("has no --once");
-}, 60_000);
+}, 240_000);
 
 test("an unknown command is a usage error that names the nearest one", async () => {
   using folder = new TempFolder();
@@ -103,6 +144,32 @@ test.each(["basic", "todo"])(
     );
   },
 );
+
+test("U: init . makes the app in an empty folder, also in one with a repository", async () => {
+  using folder = new TempFolder();
+  folder.write({ "shop/.git/HEAD": "ref: refs/heads/main\n" });
+  const dir = join(folder.path, "shop");
+  const made = await pylon(["init", ".", "--json"], dir);
+  expect(made).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(readdirSync(dir).toSorted()).toEqual(
+    [
+      ".git",
+      ".gitignore",
+      "app.ts",
+      "env.d.ts",
+      "functions",
+      "package.json",
+      "tsconfig.json",
+    ].toSorted(),
+  );
+  expect(readFileSync(join(dir, "app.ts"), "utf8")).toContain('name: "shop"');
+  expect((await pylon(["dev", "--once"], dir)).exitCode).toBe(0);
+  const again = await pylon(["init", "."], dir);
+  expect([again.exitCode, again.stderr]).toEqual([
+    1,
+    expect.stringContaining("not an empty folder"),
+  ]);
+});
 
 test("init does not write into a folder that is there", async () => {
   using folder = new TempFolder();

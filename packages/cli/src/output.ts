@@ -37,8 +37,11 @@ export class Output {
     if (this.isJson) console.log(JSON.stringify(value));
   }
 
-  /** A warning or an error: always on stderr. */
+  /**
+   * A warning or an error: always on stderr. Not by `console.error`, which writes all in red at a
+   * terminal.
+   */
   warn(line: string): void {
-    console.error(line);
+    process.stderr.write(`${line}\n`);
   }
 }

@@ -26,8 +26,8 @@ export async function runCommand(
 ): Promise<number> {
   const output = new Output(argv.includes("--json"));
   try {
-    const { name, rest } = split(argv);
-    if (name === undefined || name === "help") {
+    const { name, rest } = withoutHelp(split(argv));
+    if (name === undefined) {
       output.say(usageOfAll(commands));
       output.json({
         commands: commands.map((command) => ({
@@ -62,14 +62,32 @@ export async function runCommand(
   }
 }
 
-/** The first word that is no flag is the command; `--version` is one too. */
-function split(argv: readonly string[]): {
+interface Call {
+  /** Undefined: the usage of everything is asked for. */
   readonly name: string | undefined;
   readonly rest: readonly string[];
-} {
-  const at = argv.findIndex((word) => !word.startsWith("-") || word === "--version");
+}
+
+/** `help dev` is `dev --help`. */
+function withoutHelp({ name, rest }: Call): Call {
+  if (name !== "help") return { name, rest };
+  const at = rest.findIndex((word) => !word.startsWith("-"));
+  return at === -1
+    ? { name: undefined, rest }
+    : { name: rest[at], rest: [...rest.toSpliced(at, 1), "--help"] };
+}
+
+/** The flags that stand for the command `version`. */
+const VERSION_FLAGS: ReadonlySet<string | undefined> = new Set(["--version", "-v", "-V"]);
+
+/** The first word that is not a flag is the command. */
+function split(argv: readonly string[]): Call {
+  const at = argv.findIndex((word) => !word.startsWith("-") || VERSION_FLAGS.has(word));
   if (at !== -1)
-    return { name: argv[at] === "--version" ? "version" : argv[at], rest: argv.toSpliced(at, 1) };
+    return {
+      name: VERSION_FLAGS.has(argv[at]) ? "version" : argv[at],
+      rest: argv.toSpliced(at, 1),
+    };
   const strange = argv.find((word) => !["--json", "--help", "-h"].includes(word));
   if (strange !== undefined)
     throw new CommandError(

@@ -5,6 +5,7 @@ import {
   callFn,
   noteApp,
   pylon,
+  pylonAtTerminal,
   PylonProcess,
   queryOf,
   TempFolder,
@@ -167,6 +168,31 @@ test("start reads no .env and serves with production's rules", async () => {
   );
   // The launcher hands on a signal that it can catch; the server must not outlive the test.
   expect(await server.end()).toBe(0);
+});
+
+test("U: dev warns of names in .env that nothing reads, and leaves a folder of that name alone", async () => {
+  using folder = new TempFolder();
+  folder.write({
+    "app.ts": APP,
+    "functions/env.ts": queryOf("ctx.env.URL"),
+    ".env": "PYLON_LOG_LEVL=debug\nPYLON_LOG_FORMAT=text\nMY_OWN=1\nURL=postgres://a:p#ss@h/d\n",
+    ".env.local/bin/activate": "",
+  });
+  await using dev = new PylonProcess(DEV, folder.path);
+  const { port } = await dev.event();
+  expect(await callFn(port, "env")).toBe("postgres://a:p#ss@h/d");
+  await dev.end();
+  const warnings = await dev.stderr;
+  expect(warnings).toContain("PYLON_LOG_LEVL, which nothing reads: did you mean PYLON_LOG_LEVEL?");
+  expect(warnings.trim().split("\n")).toHaveLength(1);
+});
+
+test("U: a warning is not red at a terminal", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP, ".env": "PYLON_LOG_LEVL=debug\n" });
+  const { screen } = await pylonAtTerminal(["dev", "--once"], folder.path, ["never", ""]);
+  expect(screen).toContain("warning: ");
+  expect(screen).not.toContain("\x1b");
 });
 
 test.each(["dev", "start"])("%s says in one sentence that the port is in use", async (command) => {

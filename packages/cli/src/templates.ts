@@ -4,6 +4,9 @@ import { todoDependencies, todoFiles } from "./template-files.ts";
 
 const GITIGNORE = ["node_modules/", ...PRIVATE_FILES, ""].join("\n");
 
+/** What the templates are checked with. */
+const TYPESCRIPT_VERSION = "7.0.2";
+
 type Dependencies = Readonly<Record<string, string>>;
 
 /**
@@ -21,9 +24,13 @@ function packageJson(
     version: "0.1.0",
     type: "module",
     engines: { node: ">=20.19" },
-    scripts: { dev: "pylon dev", start: "pylon start" },
+    scripts: { dev: "pylon dev", start: "pylon start", typecheck: "tsc --noEmit" },
     dependencies,
-    devDependencies: { "@pylonsync/cli": pkg.version, ...devDependencies },
+    devDependencies: {
+      "@pylonsync/cli": pkg.version,
+      ...devDependencies,
+      typescript: TYPESCRIPT_VERSION,
+    },
   };
   return `${JSON.stringify(own, null, 2)}\n`;
 }
@@ -46,6 +53,14 @@ const TSCONFIG = `${JSON.stringify(
   null,
   2,
 )}\n`;
+
+/** What a bundler takes in beside code. */
+const WEB_TYPES = `declare module "*.css";
+${["svg", "png", "jpg", "jpeg", "gif", "webp", "avif", "woff2"]
+  .map(
+    (ending) => `declare module "*.${ending}" {\n  const url: string;\n  export default url;\n}\n`,
+  )
+  .join("")}`;
 
 function basicApp(name: string): string {
   return `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -86,10 +101,12 @@ export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string
             packageJson(
               name,
               { "@pylonsync/functions": pkg.version, "@pylonsync/sdk": pkg.version },
-              {},
+              // For the page that the app may get: without them an editor knows no JSX.
+              todoDependencies()["devDependencies"] ?? {},
             ),
           ],
           ["tsconfig.json", TSCONFIG],
+          ["env.d.ts", WEB_TYPES],
           [".gitignore", GITIGNORE],
         ]),
     ],
@@ -112,6 +129,7 @@ export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string
             ),
           ],
           ["tsconfig.json", TSCONFIG],
+          ["env.d.ts", WEB_TYPES],
           [".gitignore", GITIGNORE],
         ]),
     ],

@@ -1,34 +1,48 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import type { Shape, Validator } from "./validators.ts";
+import { nearest, normaliseDatetime } from "@pylonsync/query";
+import { isValidator } from "./declared-args.ts";
 import type { FnDefinition } from "./definition.ts";
+import type { Shape, Validator } from "./validators.ts";
 
-const ISO_DATE = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 const MAX_PROBLEMS = 10;
+/** A longer name or text says nothing more. */
+const MAX_SHOWN = 40;
 
 interface Problem {
   readonly field: string;
   readonly message: string;
+  readonly hint?: string;
+}
+
+/** What the check of a call's arguments depends on besides the declaration. */
+export interface ParseArgsOptions {
+  /** Keys that the server itself adds, such as a webhook's `rawBody`: never undeclared. */
+  readonly supplied?: readonly string[];
 }
 
 /**
- * Checks a call's arguments. Keys that the function does not declare are kept.
+ * Checks a call's arguments. Keys that the function does not declare are refused, unless it
+ * declares `v.looseObject` or no arguments at all.
  *
  * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
  */
 export function parseArgs(
   definition: Pick<FnDefinition, "args">,
   value: unknown,
+  { supplied = [] }: ParseArgsOptions = {},
 ): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     throw new PylonError("INVALID_ARGS", `args: expected object, got ${nameOf(value)}`, {
       field: "args",
     });
   }
   if (Object.hasOwn(value, "__proto__"))
-    throw new PylonError("INVALID_ARGS", 'args: "__proto__" is no name', { field: "__proto__" });
-  const args = value as Record<string, unknown>;
-  refuse("INVALID_ARGS", [...problemsOfArgs(definition.args ?? {}, args)]);
-  return args;
+    throw new PylonError("INVALID_ARGS", 'args: "__proto__" is not a valid name', {
+      field: "__proto__",
+    });
+  const { args: declared } = definition;
+  if (declared !== undefined) refuse([...problemsOfArgs(declared, value, supplied)]);
+  return value;
 }
 
 /**
@@ -44,39 +58,40 @@ export function parseResult(definition: Pick<FnDefinition, "returns">, value: un
   return value;
 }
 
-function refuse(code: "INVALID_ARGS", problems: readonly Problem[]): void {
+function refuse(problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;
-  throw new PylonError(
-    code,
-    problems
-      .slice(0, MAX_PROBLEMS)
-      .map(({ message }) => message)
-      .join("; "),
-    { field: first.field },
-  );
+  const message = problems
+    .slice(0, MAX_PROBLEMS)
+    .map((problem) => problem.message)
+    .join("; ");
+  throw new PylonError("INVALID_ARGS", message, {
+    field: first.field,
+    ...(first.hint === undefined ? {} : { hint: first.hint }),
+  });
 }
 
-/** At the top level null counts as absent, as the public system has it. */
-function* problemsOfArgs(shape: Shape, args: Record<string, unknown>): Generator<Problem> {
+/** At the top level a null for a required argument counts as missing. */
+function* problemsOfArgs(
+  declared: Shape | Validator,
+  args: Record<string, unknown>,
+  supplied: readonly string[],
+): Generator<Problem> {
+  const isWhole = isValidator(declared);
+  const shape = isWhole ? (declared.fields ?? {}) : declared;
   for (const [name, validator] of Object.entries(shape)) {
-    const value = Object.hasOwn(args, name) ? args[name] : undefined;
-    if (value !== undefined && value !== null) yield* problemsOf(validator, value, name);
-    else if (validator.optional !== true && !acceptsNull(validator, value)) {
+    const value = ownValue(args, name);
+    const isMissing = value === undefined || (value === null && !accepts(validator, null));
+    if (!isMissing) yield* problemsOf(validator, value, name);
+    else if (validator.optional !== true)
       yield { field: name, message: `Missing required field "${name}" (type: ${validator.type})` };
-    }
+    else if (value === null) yield notNull(validator, name);
   }
-}
-
-function acceptsNull(validator: Validator, value: unknown): boolean {
-  if (value === undefined) return false;
-  if (validator.type === "union")
-    return validator.variants?.some((variant) => acceptsNull(variant, value)) ?? false;
-  return (
-    validator.type === "null" ||
-    validator.type === "any" ||
-    (validator.type === "literal" && validator.value === null)
-  );
+  if (isWhole && declared.loose === true) return;
+  for (const name of undeclared(shape, args)) {
+    if (!supplied.includes(name))
+      yield unknownKey(name, shape, `Unknown field "${name.slice(0, MAX_SHOWN)}"`, name);
+  }
 }
 
 function* problemsOf(validator: Validator, value: unknown, at: string): Generator<Problem> {
@@ -91,7 +106,7 @@ function* problemsOf(validator: Validator, value: unknown, at: string): Generato
         };
       return;
     case "union":
-      if (validator.variants?.some((variant) => isValid(variant, value, at)) !== true)
+      if (validator.variants?.some((variant) => accepts(variant, value)) !== true)
         yield { field: at, message: `${at}: value does not match any variant` };
       return;
     case "array":
@@ -101,7 +116,9 @@ function* problemsOf(validator: Validator, value: unknown, at: string): Generato
       yield* problemsOfObject(validator, value, at);
       return;
     default:
-      if (!isScalar(validator.type, value))
+      if (isScalar(validator.type, value)) return;
+      if (value === null && validator.optional === true) yield notNull(validator, at);
+      else
         yield {
           field: at,
           message: `${at}: expected ${validator.type}, got ${gotOf(validator.type, value)}`,
@@ -124,20 +141,52 @@ function* problemsOfArray(validator: Validator, value: unknown, at: string): Gen
 }
 
 function* problemsOfObject(validator: Validator, value: unknown, at: string): Generator<Problem> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     yield { field: at, message: `${at}: expected object, got ${nameOf(value)}` };
     return;
   }
-  for (const [name, inner] of Object.entries(validator.fields ?? {})) {
-    const field = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+  const { fields = {}, loose } = validator;
+  for (const [name, inner] of Object.entries(fields)) {
+    const field = ownValue(value, name);
     if (field !== undefined) yield* problemsOf(inner, field, `${at}.${name}`);
     else if (inner.optional !== true)
       yield { field: `${at}.${name}`, message: `${at}.${name}: required field missing` };
   }
+  if (loose === true) return;
+  for (const name of undeclared(fields, value)) {
+    const path = `${at}.${name.slice(0, MAX_SHOWN)}`;
+    yield unknownKey(name, fields, `${path}: unknown field`, path);
+  }
 }
 
-function isValid(validator: Validator, value: unknown, at: string): boolean {
-  return problemsOf(validator, value, at).next().done === true;
+/** What is set to undefined is not sent, so it counts as absent. */
+function undeclared(fields: Shape, value: Record<string, unknown>): string[] {
+  return Object.keys(value).filter(
+    (name) => !Object.hasOwn(fields, name) && value[name] !== undefined,
+  );
+}
+
+function unknownKey(name: string, fields: Shape, message: string, field: string): Problem {
+  const known = Object.keys(fields);
+  const meant = nearest(name, known);
+  const declared = known.length === 0 ? "no field is declared" : `declared: ${known.join(", ")}`;
+  return {
+    field,
+    message: `${message} (${meant === undefined ? declared : `did you mean "${meant}"?`})`,
+    hint: "Leave it out, declare it in args, or keep undeclared keys with v.looseObject.",
+  };
+}
+
+function notNull(validator: Validator, at: string): Problem {
+  return {
+    field: at,
+    message: `${at}: expected ${validator.type} or no value at all, got null`,
+    hint: "Leave it out, or declare it as v.optional(v.nullable(...)).",
+  };
+}
+
+function accepts(validator: Validator, value: unknown): boolean {
+  return problemsOf(validator, value, "").next().done === true;
 }
 
 function isScalar(type: Validator["type"], value: unknown): boolean {
@@ -147,7 +196,7 @@ function isScalar(type: Validator["type"], value: unknown): boolean {
     case "id":
       return isRowId(value);
     case "datetime":
-      return typeof value === "string" && ISO_DATE.test(value) && !Number.isNaN(Date.parse(value));
+      return typeof value === "string" && normaliseDatetime(value) !== undefined;
     case "number":
       return typeof value === "number" && Number.isFinite(value);
     case "int":
@@ -161,10 +210,20 @@ function isScalar(type: Validator["type"], value: unknown): boolean {
   }
 }
 
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function ownValue(object: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
 function gotOf(type: Validator["type"], value: unknown): string {
-  if (type === "int" && typeof value === "number") return "a fraction";
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (type === "int" && typeof value === "number")
+    return Number.isInteger(value) ? `${value}, which is beyond ±(2^53 - 1)` : "a fraction";
   if ((type === "datetime" || type === "id") && typeof value === "string")
-    return `"${value.slice(0, 40)}"`;
+    return `"${value.slice(0, MAX_SHOWN)}"`;
   return nameOf(value);
 }
 

@@ -1,6 +1,7 @@
 import type {
   EntityName,
   RegisteredEntities,
+  RegisteredFilters,
   RegisteredInserts,
   RegisteredPatches,
 } from "@pylonsync/sdk";
@@ -20,6 +21,13 @@ export interface AuthInfo {
  * docs/queries.md.
  */
 export type Filter = Readonly<Record<string, unknown>>;
+
+/** A filter over the rows of one entity, with the order and the part of them that is wanted. */
+export type FilterOn<E extends EntityName> = RegisteredFilters[E] & {
+  readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
+  readonly $limit?: number;
+  readonly $offset?: number;
+};
 
 export interface AggregateSpec {
   readonly count?: boolean;
@@ -45,19 +53,23 @@ export interface PageOf<R> {
 export interface DbReader {
   get<E extends EntityName>(entity: E, id: string): Promise<RegisteredEntities[E] | null>;
   list<E extends EntityName>(entity: E): Promise<RegisteredEntities[E][]>;
-  /** The first row, by id, whose field has this value. */
+  /** The first row, by id, whose field has this value; null for null, which no row has. */
   lookup<E extends EntityName>(
     entity: E,
     field: keyof RegisteredEntities[E] & string,
-    value: string | number | boolean,
+    value: string | number | boolean | Date,
   ): Promise<RegisteredEntities[E] | null>;
-  query<E extends EntityName>(entity: E, filter?: Filter): Promise<RegisteredEntities[E][]>;
-  count<E extends EntityName>(entity: E, filter?: Filter): Promise<number>;
+  query<E extends EntityName>(entity: E, filter?: FilterOn<E>): Promise<RegisteredEntities[E][]>;
+  count<E extends EntityName>(entity: E, filter?: FilterOn<E>): Promise<number>;
+  /**
+   * One object for each group, or one for all rows: `count`, `sum_field`, `avg_field`, `min_field`,
+   * `max_field`, `countDistinct_field`, and each grouped field under its own name.
+   */
   aggregate<E extends EntityName>(
     entity: E,
     spec: AggregateSpec,
   ): Promise<Record<string, string | number | boolean | null>[]>;
-  /** Rows after `cursor`, by id; `numItems` from 1 to 1000. */
+  /** Rows after `cursor`, by id; `numItems` from 1 to 1000, by default 100. */
   paginate<E extends EntityName>(
     entity: E,
     options?: { readonly cursor?: string | null; readonly numItems?: number },

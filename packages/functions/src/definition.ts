@@ -1,5 +1,6 @@
 import type { ActionCtx, MutationCtx, QueryCtx } from "./context.ts";
-import type { Infer, InferShape, Shape, Validator } from "./validators.ts";
+import { checkDeclaredArgs } from "./declared-args.ts";
+import type { Infer, InferArgs, Shape, Validator } from "./validators.ts";
 
 export type FnType = "query" | "mutation" | "action";
 
@@ -21,7 +22,7 @@ export interface WebhookOptions {
 /** A function as the server holds it. */
 export interface FnDefinition {
   readonly type: FnType;
-  readonly args?: Shape;
+  readonly args?: Shape | Validator;
   readonly returns?: Validator;
   /** Not callable from outside, only from actions. */
   readonly internal?: boolean;
@@ -36,24 +37,28 @@ export interface TypedFn<Args, Result> extends FnDefinition {
   readonly __types?: { readonly args: Args; readonly result: Result };
 }
 
-interface Options<Ctx, S extends Shape, R extends Validator, Result> {
-  /** What the call must bring; without it anything is passed on unchecked. */
+interface Options<Ctx, S extends Shape | Validator, R extends Validator, Result> {
+  /**
+   * What the call must bring: an object of validators, whose undeclared keys are refused, or
+   * `v.looseObject({...})`, which keeps them. Without it anything is passed on unchecked.
+   */
   readonly args?: S;
   /** What the handler must return. */
   readonly returns?: R;
-  readonly handler: (ctx: Ctx, args: InferShape<S>) => Result;
+  readonly handler: (ctx: Ctx, args: InferArgs<S>) => Result;
 }
 
 type ResultOf<R extends Validator, Result> = Validator extends R ? Awaited<Result> : Infer<R>;
 
 function define<Ctx, Extra = unknown>(type: FnType, internal: boolean) {
   return <
-    const S extends Shape = Readonly<Record<string, never>>,
+    const S extends Shape | Validator = Readonly<Record<string, never>>,
     R extends Validator = Validator,
     Result = unknown,
   >(
     options: Options<Ctx, S, R, Result> & Extra,
-  ): TypedFn<InferShape<S>, ResultOf<R, Result>> => {
+  ): TypedFn<InferArgs<S>, ResultOf<R, Result>> => {
+    checkDeclaredArgs(options.args);
     checkWebhook(type, options);
     return { type, ...options, ...(internal ? { internal } : {}) };
   };

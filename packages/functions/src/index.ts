@@ -19,4 +19,11 @@ export {
   type WebhookMethod,
   type WebhookOptions,
 } from "./definition.ts";
-export { v, type Infer, type InferShape, type Shape, type Validator } from "./validators.ts";
+export {
+  v,
+  type Infer,
+  type InferArgs,
+  type InferShape,
+  type Shape,
+  type Validator,
+} from "./validators.ts";

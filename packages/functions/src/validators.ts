@@ -1,3 +1,5 @@
+import { nearest } from "@pylonsync/query";
+
 /** A validator is data: what the server checks, and what tools can read. */
 export interface Validator<T = unknown, O extends boolean = boolean> {
   readonly type:
@@ -17,6 +19,8 @@ export interface Validator<T = unknown, O extends boolean = boolean> {
   readonly table?: string;
   readonly items?: Validator;
   readonly fields?: Readonly<Record<string, Validator>>;
+  /** Of an object: keys that `fields` does not name are kept. Absent: they are refused. */
+  readonly loose?: true;
   readonly variants?: readonly Validator[];
   readonly value?: string | number | boolean | null;
   /** Never set: carries the type. */
@@ -39,10 +43,28 @@ export type InferShape<S extends Shape> = {
   ? { [K in keyof O]: O[K] }
   : never;
 
+/** The type of the arguments of a function that declares them as a shape or as one validator. */
+export type InferArgs<A> = A extends Shape ? InferShape<A> : Infer<A>;
+
 type Required<T> = Validator<T, false>;
 
 function make<T>(validator: Omit<Validator, "__type">): Required<T> {
   return validator as Required<T>;
+}
+
+/** Says of a validator that does not exist which one was probably meant. */
+function withSuggestions<V extends object>(validators: V): V {
+  return new Proxy(validators, {
+    get(target, name, receiver) {
+      if (typeof name !== "string" || name in target || name === "then" || name === "toJSON")
+        return Reflect.get(target, name, receiver);
+      const known = Object.keys(target);
+      const meant = nearest(name, known);
+      const hint =
+        meant === undefined ? `Known: ${known.join(", ")}.` : `Did you mean v.${meant}()?`;
+      throw new Error(`There is no v.${name}(). ${hint}`);
+    },
+  });
 }
 
 /**
@@ -51,10 +73,10 @@ function make<T>(validator: Omit<Validator, "__type">): Required<T> {
  * @example mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async
  *   (ctx, args) => { ... } })
  */
-export const v = {
+export const v = withSuggestions({
   string: () => make<string>({ type: "string" }),
   richtext: () => make<string>({ type: "string" }),
-  /** An ISO 8601 date or date and time. */
+  /** An ISO 8601 date or date and time that exists: 2026-02-30 does not. */
   datetime: () => make<string>({ type: "datetime" }),
   number: () => make<number>({ type: "number" }),
   float: () => make<number>({ type: "number" }),
@@ -67,14 +89,25 @@ export const v = {
   null: () => make<null>({ type: "null" }),
   any: () => make<unknown>({ type: "any" }),
   array: <V extends Validator>(items: V) => make<Infer<V>[]>({ type: "array", items }),
+  /** An object with these fields; any other key is refused. */
   object: <S extends Shape>(fields: S) => make<InferShape<S>>({ type: "object", fields }),
+  /** An object with these fields at least; other keys are passed on unchecked. */
+  looseObject: <S extends Shape>(fields: S) =>
+    make<InferShape<S> & { readonly [key: string]: unknown }>({
+      type: "object",
+      fields,
+      loose: true,
+    }),
   union: <V extends readonly Validator[]>(...variants: V) =>
     make<Infer<V[number]>>({ type: "union", variants }),
   literal: <const L extends string | number | boolean | null>(value: L) =>
     make<L>({ type: "literal", value }),
-  /** May be absent. */
+  /** `null`, or what `inner` accepts. */
+  nullable: <V extends Validator>(inner: V) =>
+    make<Infer<V> | null>({ type: "union", variants: [inner, { type: "null" }] }),
+  /** May be absent; `null` is not absent: use `v.optional(v.nullable(...))` to accept both. */
   optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => ({
     ...(inner as Validator<Infer<V>>),
     optional: true,
   }),
-} as const;
+} as const);

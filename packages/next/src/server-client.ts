@@ -7,12 +7,14 @@ import type {
 import {
   ANONYMOUS_SESSION,
   PylonClientError,
+  readAnswer,
+  toFilter,
   toResolvedSession,
   type QueryOptions,
   type ResolvedSession,
 } from "@pylonsync/sync";
 import { safePath } from "@pylonsync/react/safe-path";
-import type { Preloaded, User } from "@pylonsync/react";
+import type { EntityQueryOptions, Preloaded, User } from "@pylonsync/react";
 import { cookies, headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { cache } from "react";
@@ -89,20 +91,20 @@ export class PylonServerClient {
     );
   }
 
-  /** Rows that the caller may read. @throws PylonClientError, PylonUnreachableError */
+  /**
+   * Rows that the caller may read.
+   *
+   * @throws QueryError for a filter with an undefined value, PylonClientError,
+   *   PylonUnreachableError
+   */
   async queryDb<E extends EntityName>(
     entity: E,
-    { where, orderBy, limit }: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<readonly RegisteredEntities[E][]> {
-    const filter = {
-      ...where,
-      ...(orderBy === undefined ? {} : { $order: orderBy }),
-      ...(limit === undefined ? {} : { $limit: limit }),
-    };
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
-      filter,
+      toFilter(options as QueryOptions),
     )) as readonly RegisteredEntities[E][];
   }
 
@@ -113,10 +115,10 @@ export class PylonServerClient {
    */
   async preloadQuery<E extends EntityName>(
     entity: E,
-    options: QueryOptions = {},
+    options: EntityQueryOptions<E> = {},
   ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
-    return { entity, options, rows, userId };
+    return { entity, options: options as QueryOptions, rows, userId };
   }
 
   /**
@@ -152,8 +154,7 @@ export class PylonServerClient {
         ? {}
         : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
     });
-    if (!response.ok) throw await PylonClientError.from(response);
-    return response.json();
+    return this.#read(response);
   }
 
   /** As `json`, for an answer of any kind. @throws PylonUnreachableError */
@@ -185,12 +186,26 @@ export class PylonServerClient {
   async #readSession(): Promise<ServerSession> {
     if ((await this.#cookie()) === null) return { ...ANONYMOUS_SESSION, user: null };
     const response = await this.fetch("/api/auth/session");
-    if (!response.ok) throw await PylonClientError.from(response);
-    const answer = (await response.json()) as {
+    const answer = (await this.#read(response)) as {
       readonly session: unknown;
       readonly user: User | null;
     };
     return { ...toResolvedSession(answer.session), user: answer.user };
+  }
+
+  /**
+   * What the Pylon server said; a proxy in front of it says nothing about the caller.
+   *
+   * @throws PylonClientError when it was refused, PylonUnreachableError
+   */
+  async #read(response: Response): Promise<unknown> {
+    try {
+      return readAnswer(response, await response.text());
+    } catch (error) {
+      throw error instanceof PylonClientError && error.status > 0
+        ? error
+        : new PylonUnreachableError(error);
+    }
   }
 
   /**

@@ -27,6 +27,13 @@ export const MAX_JSON_VALUES = 250_000;
 export const MAX_RESULT_DEPTH = 256;
 /** Most changes in one push, and operations in one batch or transaction. */
 export const MAX_PUSH_CHANGES = 1000;
+/**
+ * Bytes of a push that the client sends; a larger single change goes alone. Common proxies take no
+ * more than this in one request.
+ */
+export const MAX_PUSH_BYTES = 1024 * 1024;
+/** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
+export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
 /** Rows of a list without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
 /** Most rows that a list, a page, a query or a pull may ask for. */

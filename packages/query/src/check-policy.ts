@@ -102,6 +102,7 @@ class PolicyChecker {
   }
 
   #compare(op: string, left: Expr, right: Expr, related: EntityShape | undefined): void {
+    this.#refuseItself(left, right, related);
     const a = this.#kindOf(left, related);
     const b = this.#kindOf(right, related);
     const isOrdering = op !== "==" && op !== "!=";
@@ -123,6 +124,35 @@ class PolicyChecker {
       this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
   }
 
+  /**
+   * A column compared with itself says nothing, and whoever wrote it meant a column of another row:
+   * `exists(Member, teamId == teamId)` lets a member of any team in.
+   */
+  #refuseItself(left: Expr, right: Expr, related: EntityShape | undefined): void {
+    if (left.kind !== "path" || right.kind !== "path") return;
+    if (left.root !== right.root || left.name !== right.name) return;
+    const { root, name } = left;
+    if (root !== "related") {
+      this.#problem(
+        left,
+        `${root}.${name} is compared with itself, which says nothing.`,
+        "Compare it with another field, with auth. or with a value.",
+      );
+      return;
+    }
+    const about = this.#scope.schema.get(this.#scope.entity ?? "");
+    const inner = related?.name ?? "the entity";
+    const outer =
+      about === undefined
+        ? ""
+        : ` \`data.\` is the row that the policy is about (${about.name})${about.fields.has(name) ? `: write ${name} == data.${name}` : ""}.`;
+    this.#problem(
+      left,
+      `${name} is compared with itself: on both sides it is ${inner}.${name}, so it says nothing.`,
+      `Inside exists(${inner}, ...) a bare name is a field of ${inner}.${outer}`,
+    );
+  }
+
   #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
     const kind = this.#kindOf(item, related);
     if (kind === "list" || kind === "null") {
@@ -135,6 +165,7 @@ class PolicyChecker {
     }
     if (list.kind === "list") {
       for (const entry of list.items) {
+        this.#refuseItself(item, entry, related);
         if (!areAlike(kind, item, this.#kindOf(entry, related), entry))
           this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
       }
@@ -149,6 +180,7 @@ class PolicyChecker {
   }
 
   #texts(text: Expr, part: Expr, related: EntityShape | undefined): void {
+    this.#refuseItself(text, part, related);
     for (const side of [text, part]) {
       const kind = this.#kindOf(side, related);
       if (kind !== "text" && kind !== "any")

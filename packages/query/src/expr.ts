@@ -108,7 +108,14 @@ export interface Order {
 }
 
 /** What the tree needs to know of a field. */
-export type FieldKind = "string" | "int" | "float" | "bool" | "datetime" | "richtext" | "id";
+const FIELD_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+export type FieldKind = (typeof FIELD_KINDS)[number];
+
+/** Whether the name stands for a kind of field that this version knows. */
+export function isFieldKind(name: string): name is FieldKind {
+  return (FIELD_KINDS as readonly string[]).includes(name);
+}
+
 export interface EntityShape {
   readonly name: string;
   /** Includes `id`. */

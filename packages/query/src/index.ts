@@ -6,14 +6,15 @@
 export { bind } from "./bind.ts";
 export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
 export { checkPolicy, type PolicyProblem, type PolicyScope } from "./check-policy.ts";
+export { columnKind } from "./column-kind.ts";
 export { compareValues, sortRows } from "./compare.ts";
 export { normaliseDates } from "./date-literals.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./evaluate.ts";
 export * from "./expr.ts";
 export * from "./limits.ts";
-export { parseFilter, type ParsedFilter } from "./parse-filter.ts";
+export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
-export { normaliseDatetime } from "./value-kind.ts";
+export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";
 export { hasExists, nodesOf, pathsOf } from "./walk.ts";

@@ -19,7 +19,7 @@ import {
   MAX_SEARCHES,
 } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
-import { comparable, describe, storableText } from "./value-kind.ts";
+import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
 
 /** A filter, understood. */
@@ -43,14 +43,29 @@ const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
 const OPERATORS = [...COMPARISONS.keys(), "$in", "$nin", "$like", "$startsWith", "$exists"];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
+/** How a filter is read. */
+export interface FilterOptions {
+  /**
+   * What a name is that the entity does not have: `refused`, or `null` in every row, as on a client
+   * whose page may be older than the server's schema. Default `refused`.
+   */
+  readonly unknownFields?: "refused" | "null";
+}
+
 /**
  * Parses a filter such as `{done: false, $or: [{title: {$like: "milk"}}, {due: {$lt:
  * "2026-01-01"}}], $order: {due: "asc"}, $limit: 20}`.
  *
- * @param entity checks names and kinds of values; without it (on the client) anything goes
+ * @param entity checks names and kinds of values, and brings values to their normal form; without
+ *   it (on a client whose server does not tell) anything goes
  * @throws QueryError INVALID_QUERY, INVALID_COLUMN, with the place in `field`
  */
-export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter {
+export function parseFilter(
+  filter: unknown,
+  entity?: EntityShape,
+  options: FilterOptions = {},
+): ParsedFilter {
+  const isStrict = options.unknownFields !== "null";
   const entries = new Map(Object.entries(asObject(filter, "")));
   const order = entries.get("$order");
   const limit = wholeNumber(entries.get("$limit"), "$limit");
@@ -58,7 +73,7 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
     throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
-  const where = new FilterParser(entity).conditions(
+  const where = new FilterParser(entity, isStrict).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
     ),
@@ -67,7 +82,7 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
   );
   return {
     where,
-    order: order === undefined ? [] : parseOrder(order, entity),
+    order: order === undefined ? [] : parseOrder(order, isStrict ? entity : undefined),
     limit,
     offset,
     search,
@@ -76,12 +91,14 @@ export function parseFilter(filter: unknown, entity?: EntityShape): ParsedFilter
 
 class FilterParser {
   readonly #entity: EntityShape | undefined;
+  readonly #isStrict: boolean;
   #nodes = 0;
   #listed = 0;
   #searches = 0;
 
-  constructor(entity: EntityShape | undefined) {
+  constructor(entity: EntityShape | undefined, isStrict: boolean) {
     this.#entity = entity;
+    this.#isStrict = isStrict;
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
@@ -103,13 +120,13 @@ class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is no part of a filter.`, {
+      throw new QueryError("INVALID_QUERY", `"${key}" is not part of a filter.`, {
         field: at,
         hint: `Known: ${KEYS.join(", ")}.`,
       });
     }
     const kind = this.#kindOf(key, at);
-    if (typeof value !== "object" || value === null)
+    if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(key, kind, "==", value, at);
     if (Array.isArray(value))
       throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
@@ -159,7 +176,7 @@ class FilterParser {
         return not(this.#membership(field, kind, operand, at));
       case "$exists":
         if (typeof operand !== "boolean")
-          throw new QueryError("INVALID_QUERY", "$exists is true or false.", { field: at });
+          throw new QueryError("INVALID_QUERY", `${at} is true or false.`, { field: at });
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -181,7 +198,7 @@ class FilterParser {
         };
       default: {
         const meant = nearest(operator, OPERATORS);
-        throw new QueryError("INVALID_QUERY", `"${operator}" is no operator.`, {
+        throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
           field: at,
           hint: meant === undefined ? `Known: ${OPERATORS.join(", ")}.` : `Did you mean ${meant}?`,
         });
@@ -233,7 +250,8 @@ class FilterParser {
   }
 
   #kindOf(field: string, at: string): FieldKind | undefined {
-    return this.#entity === undefined ? undefined : columnKind(this.#entity, field, at);
+    if (this.#entity === undefined) return undefined;
+    return this.#isStrict ? columnKind(this.#entity, field, at) : this.#entity.fields.get(field);
   }
 
   /** Of a client's own rows it may ask as it likes. */
@@ -255,12 +273,7 @@ class FilterParser {
 }
 
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
-  if (kind !== undefined) return comparable(kind, value, at);
-  if (value === null || ["string", "number", "boolean"].includes(typeof value))
-    return value as Scalar;
-  throw new QueryError("INVALID_QUERY", `${at} is compared with ${describe(value)}.`, {
-    field: at,
-  });
+  return kind === undefined ? comparableWithAny(value, at) : comparable(kind, value, at);
 }
 
 function textOf(field: string, kind: FieldKind | undefined, value: unknown, at: string): string {

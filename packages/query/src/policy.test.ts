@@ -223,6 +223,32 @@ test("a mistake is told, with what was meant", () => {
   expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
 });
 
+test("P1: a column compared with itself is an error that says which row is which", () => {
+  const cases: [string, RegExp][] = [
+    [
+      "exists(Member, userId == userId)",
+      /userId is compared with itself: on both sides it is Member\.userId.*bare name is a field of Member\. `data\.` is the row that the policy is about \(Post\)/,
+    ],
+    ["exists(Post, exists(Member, userId == userId && since == data.due))", /Member\.userId/],
+    ["exists(Post, ownerId == ownerId)", /write ownerId == data\.ownerId/],
+    ["exists(Member, userId != userId)", /itself/],
+    ["exists(Member, !(userId == userId))", /itself/],
+    ["exists(Member, userId in [userId, 'x'])", /itself/],
+    ["exists(Member, userId contains userId)", /itself/],
+    ["data.votes == data.votes", /data\.votes is compared with itself.*another field/],
+    ["data.votes <= data.votes", /itself/],
+    ["auth.userId == auth.userId", /itself/],
+    ["old.title == old.title", /itself/],
+  ];
+  for (const [source, message] of cases)
+    expect([source, problems(source, ["data", "old"]).join("; ")]).toEqual([
+      source,
+      expect.stringMatching(message),
+    ]);
+  expect(problems("exists(Member, userId == data.ownerId)")).toEqual([]);
+  expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
+});
+
 test("dates written as text are brought to the stored form, wherever a datetime is compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
   const text = JSON.stringify(

@@ -8,7 +8,7 @@ const ISO_DATE =
  * The one form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text order is time
  * order.
  *
- * @returns undefined when the text is no ISO 8601 date or date and time of the years 1 to 9999;
+ * @returns undefined when the text is not an ISO 8601 date or date and time of the years 1 to 9999;
  *   without a zone it is UTC
  */
 export function normaliseDatetime(text: string): string | undefined {
@@ -32,28 +32,117 @@ export function normaliseDatetime(text: string): string | undefined {
   return normal.length === local.length && !normal.startsWith("0000") ? normal : undefined;
 }
 
-/** Checks a value that is compared with a field of this kind. @throws QueryError INVALID_QUERY */
-export function comparable(kind: FieldKind, value: unknown, field: string): Scalar {
-  if (value === null) return null;
+/** What a value of each kind looks like, in words for its writer. */
+export const WANTED: Readonly<Record<FieldKind, string>> = {
+  string: "a string",
+  richtext: "a string",
+  id: "an id of 1 to 64 characters",
+  int: "a whole number within ±(2^53 - 1)",
+  float: "a finite number",
+  bool: "true or false",
+  datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
+};
+
+/** A value in its normal form, or why there is none. */
+export type NormalValue =
+  | { readonly ok: true; readonly value: string | number | boolean }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * The one meaning of a value of a kind, wherever it comes from: a row, a default, a filter of a
+ * request, of a function or of a live query. A datetime comes to its normal form, from a `Date`
+ * too.
+ *
+ * @param value not null: whether a field may be null is not a matter of its kind
+ * @returns `reason` completes the sentence "the value ...": `is "soon", not an ISO 8601 date`
+ */
+export function normaliseValue(kind: FieldKind, value: unknown): NormalValue {
+  const normal = normalOf(kind, value);
+  if (normal === undefined)
+    return { ok: false, reason: `is ${describeValue(value)}, not ${WANTED[kind]}` };
+  if (typeof normal === "string" && !isStorable(normal))
+    return { ok: false, reason: "has a character that is not text (a NUL or half of a pair)" };
+  return { ok: true, value: normal };
+}
+
+function normalOf(kind: FieldKind, value: unknown): string | number | boolean | undefined {
   switch (kind) {
     case "int":
+      return Number.isSafeInteger(value) ? (value as number) : undefined;
     case "float":
-      if (typeof value === "number" && Number.isFinite(value)) return value;
-      throw mismatch(field, "a number", value);
+      return typeof value === "number" && Number.isFinite(value) ? value : undefined;
     case "bool":
-      if (typeof value === "boolean") return value;
-      throw mismatch(field, "true or false", value);
-    case "datetime": {
-      const normal = typeof value === "string" ? normaliseDatetime(value) : undefined;
-      if (normal !== undefined) return normal;
-      throw mismatch(field, "an ISO 8601 date", value);
-    }
+      return typeof value === "boolean" ? value : undefined;
+    case "datetime":
+      return datetimeOf(value);
+    case "id":
+      return typeof value === "string" && value !== "" && value.length <= MAX_ID_LENGTH
+        ? value
+        : undefined;
     case "string":
     case "richtext":
-    case "id":
-      if (typeof value === "string") return storableText(value, field);
-      throw mismatch(field, "a string", value);
+      return typeof value === "string" ? value : undefined;
   }
+}
+
+function datetimeOf(value: unknown): string | undefined {
+  if (typeof value === "string") return normaliseDatetime(value);
+  if (!(value instanceof Date) || Number.isNaN(value.getTime())) return undefined;
+  return normaliseDatetime(value.toISOString());
+}
+
+/**
+ * A value that is compared with a field of this kind. More can be compared than stored: a number of
+ * any size with an int, any text with an id.
+ *
+ * @throws QueryError INVALID_QUERY
+ */
+export function comparable(kind: FieldKind, value: unknown, field: string): Scalar {
+  if (value === null) return null;
+  refuseUndefined(value, field);
+  const normal = normaliseValue(COMPARED_AS[kind], value);
+  if (normal.ok) return normal.value;
+  throw new QueryError("INVALID_QUERY", `${field} ${normal.reason}.`, { field });
+}
+
+const COMPARED_AS: Readonly<Record<FieldKind, FieldKind>> = {
+  string: "string",
+  richtext: "string",
+  id: "string",
+  int: "float",
+  float: "float",
+  bool: "bool",
+  datetime: "datetime",
+};
+
+/**
+ * A value that is compared with a field of an unknown kind, on a client whose server does not tell.
+ *
+ * @throws QueryError INVALID_QUERY
+ */
+export function comparableWithAny(value: unknown, field: string): Scalar {
+  refuseUndefined(value, field);
+  if (value instanceof Date) return comparable("datetime", value, field);
+  const isScalar =
+    value === null ||
+    typeof value === "string" ||
+    typeof value === "boolean" ||
+    (typeof value === "number" && Number.isFinite(value));
+  if (isScalar) return value;
+  throw new QueryError(
+    "INVALID_QUERY",
+    `${field} is ${describeValue(value)}, and no field has such a value.`,
+    { field },
+  );
+}
+
+/** An absent variable must not widen a filter, nor find the rows without a value. */
+function refuseUndefined(value: unknown, field: string): void {
+  if (value !== undefined) return;
+  throw new QueryError("INVALID_QUERY", `${field} is undefined.`, {
+    field,
+    hint: "Give it a value, ask for null by null, or leave the key out.",
+  });
 }
 
 /**
@@ -63,24 +152,35 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
  * @throws QueryError INVALID_QUERY
  */
 export function storableText(text: string, field: string): string {
-  if (!text.includes("\0") && text.isWellFormed()) return text;
+  if (isStorable(text)) return text;
   throw new QueryError(
     "INVALID_QUERY",
-    `${field} has a character that is no text (a NUL or half of a pair).`,
+    `${field} has a character that is not text (a NUL or half of a pair).`,
     { field },
   );
 }
 
-function mismatch(field: string, wanted: string, got: unknown): QueryError {
-  return new QueryError(
-    "INVALID_QUERY",
-    `${field} is compared with ${describe(got)}, and needs ${wanted}.`,
-    { field },
-  );
+function isStorable(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed();
 }
 
-export function describe(value: unknown): string {
+const MAX_ID_LENGTH = 64;
+const MAX_SHOWN = 40;
+
+/** A value in words: `a list`, `"soon"`, `NaN`. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return "a list";
-  if (value === null) return "null";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : "a Date";
+  switch (typeof value) {
+    case "string":
+      return `"${value.slice(0, MAX_SHOWN)}"`;
+    case "number":
+    case "boolean":
+      return String(value);
+    case "bigint":
+      return "a BigInt";
+    default:
+      return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  }
 }

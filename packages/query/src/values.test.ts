@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { compareValues, normaliseDatetime, sortRows } from "./index.ts";
 
 test("text is ordered by code point, as databases order it", () => {
@@ -66,4 +67,37 @@ test("every way to write a moment comes to one form", () => {
   ];
   for (const [text, normal] of cases)
     expect([text, normaliseDatetime(text)]).toEqual([text, normal]);
+});
+
+/** Letters, and the units about which the two orders of text differ. */
+const text = fc.array(
+  fc.oneof(
+    fc.constantFrom("a", "b", "Z", "é", "\uD7FF", "\uE000", "\uFFFD", "\u{10000}", "\u{1F600}"),
+    fc.constantFrom("\uD83D", "\uDE00"),
+    fc.string({ maxLength: 3 }),
+  ),
+  { maxLength: 6 },
+);
+const plainText = fc.string({ maxLength: 8 });
+
+test("E2: rows are sorted in the order of their values, one by one, whatever texts are among them", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.array(fc.option(text.map((parts) => parts.join("")))),
+        fc.array(fc.option(plainText)),
+      ),
+      fc.constantFrom("asc" as const, "desc" as const),
+      (values, direction) => {
+        const rows = values.map((value, index) => ({ id: String(index).padStart(3, "0"), value }));
+        const sorted = sortRows(rows, [{ field: "value", direction }]);
+        const expected = rows.toSorted((a, b) => {
+          const result = compareValues(a.value, b.value);
+          return (direction === "asc" ? result : -result) || (a.id < b.id ? -1 : 1);
+        });
+        expect(sorted).toEqual(expected);
+      },
+    ),
+    { numRuns: 500 },
+  );
 });

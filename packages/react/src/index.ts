@@ -8,11 +8,13 @@ export {
   changePassword,
   confirmAuthenticator,
   deleteAccount,
+  getAccountProofs,
   enrollAuthenticator,
   listDevices,
   removeAuthenticator,
   signOutDevice,
   signOutOtherDevices,
+  type AccountProofs,
   type Device,
 } from "./auth/account-calls.ts";
 export { Account } from "./auth/account.tsx";

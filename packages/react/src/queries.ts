@@ -1,5 +1,11 @@
-import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
-import { liveRow, type QueryOptions, type SyncEngine } from "@pylonsync/sync";
+import type { EntityName, RegisteredEntities, RegisteredFilters } from "@pylonsync/sdk";
+import {
+  liveRow,
+  NOT_STARTED,
+  type LiveList,
+  type QueryOptions,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 
 export interface QueryResult<R> {
@@ -22,17 +28,13 @@ export interface RowResult<R> {
 
 /**
  * A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A
- * registered app's fields are known by name.
+ * registered app's fields are known by name and by the values that they have.
  */
-export type EntityFilter<Row> = { readonly [Field in keyof Row]?: unknown } & {
-  readonly $and?: readonly EntityFilter<Row>[];
-  readonly $or?: readonly EntityFilter<Row>[];
-  readonly $not?: EntityFilter<Row>;
-};
+export type EntityFilter<E extends EntityName> = RegisteredFilters[E];
 
 /** What a live query shows. */
 export interface EntityQueryOptions<E extends EntityName> {
-  readonly where?: EntityFilter<RegisteredEntities[E]> | undefined;
+  readonly where?: EntityFilter<E> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
   readonly orderBy?:
     | { readonly [Field in keyof RegisteredEntities[E]]?: "asc" | "desc" }
@@ -54,25 +56,23 @@ export function useQuery<E extends EntityName>(
   options: EntityQueryOptions<E> = {},
 ): QueryResult<RegisteredEntities[E]> {
   // The options are data: two that read the same are the same.
-  const key = JSON.stringify(options);
+  const key = keyOf(options);
   const [generation, setGeneration] = useState(0);
-  const { list, error } = useMemo(() => {
+  const { list, refusal } = useMemo(() => {
     try {
-      return { list: sync.query(entity, JSON.parse(key) as QueryOptions), error: null, generation };
+      return { list: sync.query(entity, options as QueryOptions), refusal: null, generation };
     } catch (cause) {
-      return {
-        list: null,
-        error: cause instanceof Error ? cause : new Error(String(cause)),
-        generation,
-      };
+      return { list: null, refusal: asError(cause), generation };
     }
   }, [sync, entity, key, generation]);
   const subscribe = useCallback(
     (notify: () => void) => list?.subscribe(notify) ?? (() => undefined),
     [list],
   );
-  const snapshot = useCallback(() => list?.getSnapshot() ?? NO_ROWS, [list]);
-  const data = useSyncExternalStore(subscribe, snapshot, () => NO_ROWS);
+  const snapshot = useCallback(() => rowsOrError(list), [list]);
+  const found = useSyncExternalStore<readonly unknown[] | Error>(subscribe, snapshot, noRows);
+  const data = found instanceof Error ? NO_ROWS : found;
+  const error = refusal ?? (found instanceof Error ? found : null);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
   return {
     data: data as readonly RegisteredEntities[E][],
@@ -80,6 +80,34 @@ export function useQuery<E extends EntityName>(
     error,
     refetch,
   };
+}
+
+function noRows(): readonly never[] {
+  return NO_ROWS;
+}
+
+/** Whether a filter's values fit is known with the replica, so that the error may come late. */
+function rowsOrError(list: LiveList | null): readonly unknown[] | Error {
+  try {
+    return list?.getSnapshot() ?? NO_ROWS;
+  } catch (cause) {
+    return asError(cause);
+  }
+}
+
+/** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
+function keyOf(options: unknown): string {
+  return JSON.stringify(options, (_name, value: unknown) => {
+    const isLost =
+      value === undefined ||
+      typeof value === "bigint" ||
+      (typeof value === "number" && !Number.isFinite(value));
+    return isLost ? { [`$${typeof value}`]: String(value) } : value;
+  });
+}
+
+function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
 }
 
 /** One row, live; null when it is not there. */
@@ -107,10 +135,3 @@ export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   // page comes alive.
   return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }
-
-const NOT_STARTED: SyncEngine["status"] = {
-  connection: "connecting",
-  ready: false,
-  stale: false,
-  pending: 0,
-};

@@ -1,5 +1,6 @@
-import type { AuthCode, AuthDefinition } from "./auth.ts";
+import type { AuthCode, AuthDefinition, AuthHooks } from "./auth.ts";
 import type { Entity } from "./entity.ts";
+import type { MailKind } from "./mail.ts";
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -8,6 +9,7 @@ import {
   type ManifestPolicy,
   type ManifestRoute,
 } from "./manifest.ts";
+import { checkFunctions, checkList, shown, unknownKeys } from "./mistake.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
 export interface AppDefinition {
@@ -43,22 +45,39 @@ const AUTH_CODE = Symbol.for("pylon.auth");
 /**
  * Makes the manifest of an app.
  *
+ * @throws Error for a definition that can't be one, with the remedy. Keys that are not known stay in
+ *   the manifest, where the server names them all.
+ *
  * @example export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo],
  *   policies: [own] });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
-  const { plugins = [], access } = definition;
-  const { hooks: authHooks = {}, mails = {}, ...auth } = definition.auth ?? {};
+  checkDefinition(definition);
+  const {
+    name,
+    version,
+    entities,
+    routes = [],
+    queries = [],
+    actions = [],
+    policies = [],
+    auth: declaredAuth,
+    plugins = [],
+    access,
+    ...rest
+  } = definition;
+  const { hooks: authHooks = {}, mails = {}, ...auth } = declaredAuth ?? {};
   const manifest: App<D> = {
+    ...unknownKeys(rest),
     manifest_version: MANIFEST_VERSION,
-    name: definition.name,
-    version: definition.version,
-    entities: [...definition.entities, ...plugins.flatMap((plugin) => plugin.entities ?? [])],
-    routes: definition.routes ?? [],
-    queries: definition.queries ?? [],
-    actions: definition.actions ?? [],
-    policies: definition.policies ?? [],
-    ...(definition.auth === undefined ? {} : { auth }),
+    name,
+    version,
+    entities: [...entities, ...plugins.flatMap((plugin) => plugin.entities ?? [])],
+    routes,
+    queries,
+    actions,
+    policies,
+    ...(declaredAuth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(access === undefined ? {} : { access }),
   };
@@ -69,8 +88,54 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
   return manifest;
 }
 
-function toManifestPlugin({ name, config, hooks, entities }: Plugin): ManifestPlugin {
+const ENTITY_HOOKS: readonly (keyof EntityHooks)[] = [
+  "beforeInsert",
+  "afterInsert",
+  "beforeUpdate",
+  "afterUpdate",
+  "beforeDelete",
+  "afterDelete",
+];
+const AUTH_HOOKS: readonly (keyof AuthHooks)[] = ["onSignUp", "onSignIn", "claims"];
+const MAIL_KINDS: readonly MailKind[] = [
+  "sign-in-code",
+  "magic-link",
+  "verify-email",
+  "reset-password",
+  "change-email",
+  "email-taken",
+  "invitation",
+  "security-notice",
+];
+
+/** What would fail with a text of the inside, or be dropped with the functions in it. */
+function checkDefinition(definition: unknown): void {
+  const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
+  if (typeof definition !== "object" || definition === null)
+    throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
+  const { entities, plugins, auth } = definition as Readonly<Record<string, unknown>>;
+  if (entities === undefined)
+    throw new Error(`buildManifest was given no entities: write ${example}.`);
+  checkList(entities, "entities of buildManifest", "entities: [Todo]");
+  checkList(plugins, "plugins of buildManifest", "plugins: [myPlugin]");
+  for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
+    if (typeof plugin !== "object" || plugin === null)
+      throw new Error(
+        `plugins[${index}] is ${shown(plugin)}: write definePlugin({ name: "..." }).`,
+      );
+    const { name, hooks, entities: own } = plugin as Readonly<Record<string, unknown>>;
+    checkFunctions(hooks, `hooks of the plugin ${shown(name)}`, ENTITY_HOOKS);
+    checkList(own, `entities of the plugin ${shown(name)}`, "entities: [Todo]");
+  }
+  if (typeof auth !== "object" || auth === null) return;
+  const { hooks, mails } = auth as Readonly<Record<string, unknown>>;
+  checkFunctions(hooks, "hooks of auth()", AUTH_HOOKS);
+  checkFunctions(mails, "mails of auth()", MAIL_KINDS);
+}
+
+function toManifestPlugin({ name, config, hooks, entities, ...rest }: Plugin): ManifestPlugin {
   return {
+    ...unknownKeys(rest),
     name,
     ...(hooks === undefined && entities === undefined ? {} : { custom: true }),
     ...(config === undefined ? {} : { config }),

@@ -1,10 +1,11 @@
-import type { Field, FieldTraits } from "./field.ts";
+import { field, type Field, type FieldTraits } from "./field.ts";
 import type {
   ManifestEntity,
   ManifestIndex,
   ManifestRelation,
   ManifestSearch,
 } from "./manifest.ts";
+import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
@@ -42,6 +43,7 @@ export interface Entity<
 type FieldsOf<E> = E extends Entity<string, infer F> ? F : never;
 type TraitsOf<E, K extends keyof FieldsOf<E>> = FieldsOf<E>[K] extends Field<infer T> ? T : never;
 type ValueOf<T extends FieldTraits> = T["optional"] extends true ? T["value"] | null : T["value"];
+type InputOf<T extends FieldTraits> = T["optional"] extends true ? T["input"] | null : T["input"];
 type MayBeAbsent<T extends FieldTraits> = T["optional"] extends true
   ? true
   : T["hasDefault"] extends true
@@ -60,10 +62,10 @@ export type InsertOf<E> = Flat<
   { readonly id?: string } & {
     readonly [
       K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? never : K
-    ]: ValueOf<TraitsOf<E, K>>;
+    ]: InputOf<TraitsOf<E, K>>;
   } & {
     readonly [K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true ? K : never]?:
-      | ValueOf<TraitsOf<E, K>>
+      | InputOf<TraitsOf<E, K>>
       | undefined;
   }
 >;
@@ -71,12 +73,47 @@ export type InsertOf<E> = Flat<
 /** What an update takes. */
 export type PatchOf<E> = Flat<{
   readonly [K in keyof FieldsOf<E> as Fixed<TraitsOf<E, K>> extends true ? never : K]?:
-    | ValueOf<TraitsOf<E, K>>
+    | InputOf<TraitsOf<E, K>>
     | undefined;
 }>;
 
+/** What a field of a filter is compared with; null asks for rows without a value. */
+type Condition<I> = I | null | Operators<I>;
+
+interface Operators<I> {
+  readonly $eq?: I | null;
+  readonly $ne?: I | null;
+  readonly $not?: I | null;
+  readonly $gt?: Ordered<I>;
+  readonly $gte?: Ordered<I>;
+  readonly $lt?: Ordered<I>;
+  readonly $lte?: Ordered<I>;
+  readonly $in?: readonly (I | null)[];
+  readonly $nin?: readonly (I | null)[];
+  readonly $like?: Text<I>;
+  readonly $startsWith?: Text<I>;
+  readonly $exists?: boolean;
+}
+type Ordered<I> = boolean extends I ? never : I;
+type Text<I> = Date extends I ? never : string extends I ? string : never;
+
+/**
+ * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What may
+ * be asked of a field follows from its kind. See docs/queries.md.
+ */
+export type FilterOf<E> = {
+  readonly [K in keyof FieldsOf<E>]?: Condition<TraitsOf<E, K>["input"]>;
+} & {
+  readonly id?: Condition<string>;
+  readonly $and?: readonly FilterOf<E>[];
+  readonly $or?: readonly FilterOf<E>[];
+  readonly $not?: FilterOf<E>;
+};
+
 /**
  * Declares an entity: a kind of row.
+ *
+ * @throws Error for what is not a field, naming entity, field and remedy
  *
  * @example
  * const Todo = entity("Todo", { title: field.string(), done: field.bool() }, {
@@ -88,15 +125,59 @@ export function entity<const N extends string, F extends Fields>(
   fields: F,
   options: EntityOptions = {},
 ): Entity<N, F> {
-  const { relations, search, crdt } = options;
+  checkParts(name, fields, options);
+  const { indexes = [], relations, search, crdt, ...rest } = options;
   return {
+    ...unknownKeys(rest),
     name,
     fields: Object.entries(fields).map(([fieldName, definition]) =>
-      definition.toManifest(fieldName),
+      checkedField(`${name}.${fieldName}`, fieldName, definition).toManifest(fieldName),
     ),
-    indexes: options.indexes ?? [],
+    indexes,
     ...(relations === undefined ? {} : { relations }),
     ...(search === undefined ? {} : { search: { text: [], facets: [], sortable: [], ...search } }),
     ...(crdt === undefined ? {} : { crdt }),
   };
+}
+
+function checkParts(name: unknown, fields: unknown, options: unknown): void {
+  const example = 'entity("Todo", { title: field.string() })';
+  if (typeof name !== "string")
+    throw new Error(`An entity begins with its name, not ${shown(name)}: ${example}.`);
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields))
+    throw new Error(
+      `The fields of ${name} are ${shown(fields)}, and must be an object: ${example}.`,
+    );
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new Error(
+      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { indexes: [...] }.`,
+    );
+}
+
+/** @throws Error that names entity, field and remedy */
+function checkedField(label: string, name: string, definition: unknown): Field<FieldTraits> {
+  const mistake = mistakeOf(definition);
+  if (mistake !== undefined) {
+    // It keeps the place where the mistake was made.
+    mistake.message = `${label}: ${mistake.message}`;
+    throw mistake;
+  }
+  const isField =
+    typeof definition === "object" &&
+    definition !== null &&
+    "toManifest" in definition &&
+    typeof definition.toManifest === "function";
+  if (isField) return definition as Field<FieldTraits>;
+  const kinds = Object.keys(field);
+  if (typeof definition === "function")
+    throw new Error(`${label} is a function: write ${name}: field.string(), with parentheses.`);
+  if (typeof definition !== "string" || kinds.includes(definition)) {
+    const kind = typeof definition === "string" ? definition : "string";
+    throw new Error(
+      `${label} is ${shown(definition)}, not a field: write ${name}: field.${kind}().`,
+    );
+  }
+  throw new Error(
+    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or another kind. ${suggestion(definition, kinds)}`,
+  );
 }

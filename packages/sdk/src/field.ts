@@ -1,8 +1,11 @@
 import type { CrdtKind, ManifestField, ManifestFieldType } from "./manifest.ts";
+import { isWrittenName, mistakenField, shown, suggestion } from "./mistake.ts";
 
 /** What the compiler knows of a field: its value and what a row may leave out. */
 export interface FieldTraits {
   readonly value: unknown;
+  /** What a write and a filter may name for it. */
+  readonly input: unknown;
   readonly optional: boolean;
   readonly hasDefault: boolean;
   readonly readonly: boolean;
@@ -58,21 +61,38 @@ export class Field<T extends FieldTraits = FieldTraits> {
     return { name, ...this.#definition };
   }
 
+  static {
+    const known = Object.getOwnPropertyNames(this.prototype).filter(
+      (name) => name !== "constructor" && name !== "toManifest",
+    );
+    // What a field does not have is looked for here at last.
+    Object.setPrototypeOf(
+      this.prototype,
+      new Proxy(Object.prototype, {
+        get: (target, name, receiver) =>
+          name in target || !isWrittenName(name)
+            ? Reflect.get(target, name, receiver)
+            : () => mistakenField(`a field has no .${name}(). ${suggestion(name, known)}`),
+      }),
+    );
+  }
+
   #with<U extends FieldTraits>(change: Partial<ManifestField>): Field<U> {
     return new Field<U>({ ...this.#definition, ...change });
   }
 }
 
-interface Plain<V> extends FieldTraits {
+interface Plain<V, I = V> extends FieldTraits {
   readonly value: V;
+  readonly input: I;
   readonly optional: false;
   readonly hasDefault: false;
   readonly readonly: false;
   readonly owner: false;
 }
 
-function plain<V>(type: ManifestFieldType): () => Field<Plain<V>> {
-  return () => new Field<Plain<V>>({ type, optional: false, unique: false });
+function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
+  return () => new Field<Plain<V, I>>({ type, optional: false, unique: false });
 }
 
 /**
@@ -91,13 +111,46 @@ export interface FileOptions {
   readonly maxBytes?: number;
 }
 
+const FILE_OPTIONS = ["accept", "maxBytes"];
+
+/** Checks what the compiler checks too, for an app that is written in JavaScript. */
+function mistakeInFile(options: unknown): object | undefined {
+  if (typeof options !== "object" || options === null)
+    return mistakenField(`field.file takes { accept, maxBytes }, not ${shown(options)}.`);
+  const unknown = Object.keys(options).find((key) => !FILE_OPTIONS.includes(key));
+  if (unknown === undefined) return undefined;
+  return mistakenField(
+    `field.file has no option "${unknown}". ${suggestion(unknown, FILE_OPTIONS)}`,
+  );
+}
+
+function mistakeInTarget(entity: unknown): object | undefined {
+  if (typeof entity === "string" && entity !== "") return undefined;
+  const isEntity = typeof entity === "object" && entity !== null && "name" in entity;
+  const name = isEntity && typeof entity.name === "string" ? entity.name : "User";
+  return mistakenField(
+    `field.id takes the name of an entity, not ${shown(entity)}: write field.id("${name}").`,
+  );
+}
+
+/** Says of a kind that does not exist which one was probably meant. */
+function withSuggestions<K extends object>(kinds: K): K {
+  return new Proxy(kinds, {
+    get: (target, name, receiver) =>
+      name in target || !isWrittenName(name)
+        ? Reflect.get(target, name, receiver)
+        : () =>
+            mistakenField(`there is no field.${name}(). ${suggestion(name, Object.keys(target))}`),
+  });
+}
+
 /**
  * The kinds of fields.
  *
  * @example entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId:
  *   field.id("User") })
  */
-export const field = {
+export const field = withSuggestions({
   string: plain<string>("string"),
   /** A whole number within JavaScript's safe range. */
   int: plain<number>("int"),
@@ -107,23 +160,28 @@ export const field = {
   bool: plain<boolean>("bool"),
   /** As `bool`. */
   boolean: plain<boolean>("bool"),
-  /** ISO 8601; kept in UTC with milliseconds. */
-  datetime: plain<string>("datetime"),
+  /** ISO 8601, or a `Date` where a page or a function writes it; kept in UTC with milliseconds. */
+  datetime: plain<string, string | Date>("datetime"),
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */
-  id: (entity: string) =>
+  id: (entity: string): Field<Plain<string>> =>
+    (mistakeInTarget(entity) as Field<Plain<string>> | undefined) ??
     new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
   /**
    * The id of an uploaded file, which can then be read by whoever may read the row. One file
    * belongs to one row.
    */
-  file: ({ accept, maxBytes }: FileOptions = {}) =>
-    new Field<Plain<string>>({
+  file: (options: FileOptions = {}): Field<Plain<string>> => {
+    const mistake = mistakeInFile(options) as Field<Plain<string>> | undefined;
+    if (mistake !== undefined) return mistake;
+    const { accept, maxBytes } = options;
+    return new Field<Plain<string>>({
       type: "file",
       optional: false,
       unique: false,
       ...(accept === undefined ? {} : { accept }),
       ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }),
-    }),
-} as const;
+    });
+  },
+} as const);

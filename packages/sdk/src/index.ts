@@ -10,6 +10,7 @@ export {
   entity,
   type Entity,
   type EntityOptions,
+  type FilterOf,
   type InsertOf,
   type PatchOf,
   type RowOf,

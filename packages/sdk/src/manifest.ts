@@ -107,7 +107,12 @@ export interface ManifestAuth {
    * Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being
    * used; absent: as long as `expiresIn`.
    */
-  readonly session?: { readonly expiresIn?: number; readonly idleTimeout?: number };
+  readonly session?: {
+    readonly expiresIn?: number;
+    readonly idleTimeout?: number;
+    /** Without effect; apps of the public system may have it. */
+    readonly cookieCache?: unknown;
+  };
   readonly trustedOrigins?: readonly string[];
   /** `false`: the app has pages of its own, and the server serves none under `/auth`. */
   readonly pages?: boolean;

@@ -1,5 +1,5 @@
 import type { App, AppDefinition } from "./build-manifest.ts";
-import type { InsertOf, PatchOf, RowOf } from "./entity.ts";
+import type { FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
 
 /**
  * Where an app tells its types to `ctx.db` and to the client. `pylon.client.ts`, which `pylon dev`
@@ -19,12 +19,14 @@ type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
-type ByName<Kind extends "row" | "insert" | "patch"> = {
+type ByName<Kind extends "row" | "insert" | "patch" | "filter"> = {
   readonly [E in RegisteredEntity as E["name"]]: Kind extends "row"
     ? RowOf<E>
     : Kind extends "insert"
       ? InsertOf<E>
-      : PatchOf<E>;
+      : Kind extends "patch"
+        ? PatchOf<E>
+        : FilterOf<E>;
 };
 
 /** Entity name to its row; any name and any row for an app that registers nothing. */
@@ -38,6 +40,10 @@ export type RegisteredInserts = IsRegistered extends true
 /** Entity name to what an update takes. */
 export type RegisteredPatches = IsRegistered extends true
   ? ByName<"patch">
+  : Readonly<Record<string, LooseFields>>;
+/** Entity name to a filter over its rows. */
+export type RegisteredFilters = IsRegistered extends true
+  ? ByName<"filter">
   : Readonly<Record<string, LooseFields>>;
 /** Names of the app's entities. */
 export type EntityName = keyof RegisteredEntities & string;

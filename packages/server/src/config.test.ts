@@ -24,7 +24,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
 test("dev mode opens CORS and lifts the limits", () => {
   expect(loadConfig(DEV)).toMatchObject({
     dev: true,
-    corsOrigins: ["*"],
+    corsOrigins: [],
     rateLimit: { max: 100_000 },
     fnRateLimit: { max: 100_000 },
     logFormat: "text",

@@ -23,7 +23,7 @@ export interface Config {
   readonly extraPorts: boolean;
   readonly database: DatabaseConfig;
   readonly adminToken: string | null;
-  /** Origins of web pages that may call; `*` in dev mode. */
+  /** Origins of web pages that may call, beside the server's own; `*` for any, only in dev mode. */
   readonly corsOrigins: readonly string[];
   /** Where browsers find this server; null: where a request came to. */
   readonly publicUrl: string | null;
@@ -194,7 +194,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
       `PYLON_ADMIN_TOKEN has fewer than ${MIN_ADMIN_TOKEN} characters: make one with \`openssl rand -hex 32\`.`,
     );
   }
-  const corsOrigins = get("PYLON_CORS_ORIGIN") ?? (dev ? ["*"] : []);
+  const corsOrigins = get("PYLON_CORS_ORIGIN") ?? [];
   if (!dev && corsOrigins.includes("*")) {
     problems.push(
       "PYLON_CORS_ORIGIN is *, which lets every web page call this server: name the origins of yours, such as https://app.example.com.",

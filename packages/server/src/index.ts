@@ -21,6 +21,7 @@ export type { RouteSummary } from "./request/route.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";
+export { toStored } from "./schema/stored-manifest.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
 export { inspectData } from "./store/inspect-data.ts";

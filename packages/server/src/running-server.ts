@@ -289,7 +289,7 @@ export class RunningServer {
       trustedHops: config.trustProxyHops,
       hstsMaxAge: config.hstsMaxAge,
       authenticator,
-      origins: new Origins(config.corsOrigins),
+      origins: new Origins(config.corsOrigins, config),
       limiter,
       guesses: new TokenGuesses(log, shared("wrong-token")),
       bodies: new Transfers(config.maxBytesInFlight),
@@ -308,6 +308,7 @@ export class RunningServer {
     );
     const page = createPage(() => this.#app, {
       home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
+      onBroken: ({ message }) => log.error(message),
     });
     this.#listen = (purpose, port) =>
       listen(
@@ -435,14 +436,41 @@ export class RunningServer {
       this.#listeners.push(this.#listen(purpose, port));
     } catch (error) {
       for (const listener of this.#listeners) void listener.stop(true);
-      if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-        throw new PylonStartError(
-          `Port ${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`,
-        );
-      }
-      throw error;
+      throw listenError(error, this.#config, purpose, port);
     }
   }
+}
+
+/** What each port beside the main one is for, as messages name it. */
+const EXTRA_PORTS: Readonly<Record<Exclude<PortPurpose, "all">, string>> = {
+  websocket: "+ 1, for WebSockets",
+  sse: "+ 2, for event streams",
+  shards: "+ 3, for shards",
+};
+
+/** What a host that can't be listened on is answered with: a name that is unknown has ENOENT. */
+const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOENT", "ENOTFOUND"]);
+
+/** Why a port does not open, in a sentence where it is for the operator to fix. */
+function listenError(error: unknown, config: Config, purpose: PortPurpose, port: number): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE")
+    return new PylonStartError(
+      purpose === "all"
+        ? `Port ${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`
+        : `Port ${port} is in use: it is the port ${config.port} ${EXTRA_PORTS[purpose]} of older clients. ` +
+            "Stop what listens there, choose another with --port or PYLON_PORT, or set " +
+            "PYLON_SINGLE_PORT=1 to do without the extra ports.",
+    );
+  if (code === "EACCES")
+    return new PylonStartError(
+      `Port ${port} may not be opened by this user: choose one from 1024 on with --port or PYLON_PORT.`,
+    );
+  if (typeof code === "string" && BAD_HOST.has(code))
+    return new PylonStartError(
+      `"${config.host}" is not an address of this machine: choose another with --host or PYLON_HOST.`,
+    );
+  return error;
 }
 
 /**

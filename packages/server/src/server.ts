@@ -98,6 +98,9 @@ export function createServer(options: ServerOptions): PylonServer {
   return new Server(options);
 }
 
+/** The addresses that are this machine's own, and those that stand for all of them. */
+const LOCALHOST = /^(localhost|127(\.\d{1,3}){3}|0\.0\.0\.0|::1?)$/;
+
 class Server implements PylonServer {
   readonly #options: ServerOptions;
   readonly #log: Log;
@@ -135,7 +138,9 @@ class Server implements PylonServer {
     return this.#running?.port ?? this.#options.config.port;
   }
   get url(): string {
-    return `http://localhost:${this.port}`;
+    const { host } = this.#options.config;
+    const name = LOCALHOST.test(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
+    return `http://${name}:${this.port}`;
   }
 
   async start(): Promise<void> {
@@ -298,6 +303,7 @@ class Server implements PylonServer {
 async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
   const facts = await inspectData(store, manifest);
+  let isMended = false;
   await store.migrate((stored) => {
     const {
       migration,
@@ -305,6 +311,7 @@ async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> 
       waiting,
       stored: next,
     } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, facts);
+    isMended = migration.steps.some(({ kind }) => kind === "mend_dates");
     const [problem] = problems;
     if (problem !== undefined)
       throw new PylonStartError(
@@ -317,6 +324,8 @@ async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> 
     );
     return { migration, manifestJson: JSON.stringify(next) };
   });
+  // Replicas hold what was mended as it was: a new log has them take a snapshot.
+  if (isMended) await store.renewLog();
   return warnings;
 }
 

@@ -1,7 +1,8 @@
+import { isUnreachable } from "./answer.ts";
 import { Backoff } from "./backoff.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
-import { isUnreachable, type HttpClient } from "./http.ts";
+import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "./local-store.ts";
 import type { KeptReplica } from "./persistence/disk.ts";
 import type { Platform } from "./platform.ts";
@@ -9,13 +10,14 @@ import { pullSnapshot } from "./puller.ts";
 import { isSame, type ResolvedSession, type Session } from "./session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
-import type {
-  Cursor,
-  EndReason,
-  LiveConnection,
-  PeerMessage,
-  TransportEvents,
-  TransportType,
+import {
+  NEXT_TRANSPORT,
+  type Cursor,
+  type EndReason,
+  type LiveConnection,
+  type PeerMessage,
+  type TransportEvents,
+  type TransportType,
 } from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
 import { withCursor } from "./url.ts";
@@ -24,6 +26,10 @@ import { withCursor } from "./url.ts";
 const STABLE_MS = 5_000;
 /** How long a server that may be gone has to answer. */
 const PROBE_MS = 3_000;
+/** How long nothing may be heard, in milliseconds, before what is under way is tried again. */
+const QUIET_MS = 1_000;
+/** How often in a row a transport may not open, though the server answers, before the next one. */
+const MAX_MISSES = 2;
 
 /** `unauthorized`: the session has ended, and nothing happens before somebody signs in. */
 export type ConnectionState = "connecting" | "live" | "offline" | "unauthorized";
@@ -67,6 +73,11 @@ export class Connection {
   #isKept = false;
   #epoch: string | null = null;
   #live: LiveConnection | null = null;
+  #transport: TransportType;
+  #misses = 0;
+  #triedAt = 0;
+  /** The server can't go on from where the replica is. */
+  #isOutdated = false;
   #cancelWait: () => void = () => undefined;
   #cancelProbe: (() => void) | null = null;
   /** Each start is a run of its own; what an older run still awaits has no effect. */
@@ -74,11 +85,16 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#transport = options.transport;
     this.#backoff = new Backoff(options.platform, options.reconnectDelay);
   }
 
   get state(): ConnectionState {
     return this.#state;
+  }
+  /** How changes come now, or are about to. */
+  get transport(): TransportType {
+    return this.#transport;
   }
   /** Which log the replica is of. */
   get epoch(): string | null {
@@ -101,6 +117,8 @@ export class Connection {
   start(): void {
     this.stop();
     this.#backoff.reset();
+    this.#transport = this.#options.transport;
+    this.#misses = 0;
     void this.#connect(this.#run);
   }
 
@@ -108,7 +126,7 @@ export class Connection {
   restore({ head, rows }: KeptReplica): void {
     if (this.#hasReplica) return;
     const { store } = this.#options;
-    store.restore(rows, head.seq);
+    store.restore(rows, head.seq, head.schema);
     this.#epoch = head.epoch;
     this.#replicaFor = head.session;
     this.#isKept = true;
@@ -126,6 +144,7 @@ export class Connection {
     this.#hasReplica = false;
     this.#replicaFor = null;
     this.#isKept = false;
+    this.#isOutdated = false;
     this.#options.store.replaceAll([], 0);
     this.#options.onDrop();
     this.#changed.emit();
@@ -144,9 +163,9 @@ export class Connection {
    * asks everything anew.
    */
   follow(session: ResolvedSession): void {
-    const isOutdated = this.#replicaFor !== null && !isSame(this.#replicaFor, session);
+    const isOther = this.#replicaFor !== null && !isSame(this.#replicaFor, session);
     this.#dropUnlessFor(session);
-    if (isOutdated && this.#state === "live") this.start();
+    if (isOther && this.#state === "live") this.start();
   }
 
   /**
@@ -164,15 +183,14 @@ export class Connection {
     const live = this.#live;
     if (this.#state !== "live" || live === null || this.#cancelProbe !== null) return;
     const abort = new AbortController();
-    const cancelTimer = this.#options.platform.after(PROBE_MS, () => abort.abort());
     this.#cancelProbe = () => {
       this.#cancelProbe = null;
-      cancelTimer();
       abort.abort();
     };
     // The socket may be dead where the network is another one now.
     live.check?.(PROBE_MS);
-    this.#options.http.request("GET", "/api/auth/me", undefined, {}, abort.signal).then(
+    const limits = { signal: abort.signal, timeoutMs: PROBE_MS };
+    this.#options.http.request("GET", "/api/auth/me", undefined, {}, limits).then(
       () => this.#endProbe(live, false),
       (error: unknown) => this.#endProbe(live, isUnreachable(error)),
     );
@@ -187,14 +205,19 @@ export class Connection {
     this.#end("lost", this.#run);
   }
 
-  /** Tries at once instead of waiting for the next try. */
+  /** The network may be there again: what waits, or may be lost, is tried now. */
   retryNow(): void {
-    if (this.#state !== "offline") return;
-    this.start();
+    const { platform, http } = this.#options;
+    const quietFor = platform.now() - Math.max(this.#triedAt, http.heardAt);
+    if (this.#state === "live") this.probe();
+    else if (this.#state === "offline") this.start();
+    // What waits since before that for an answer may wait in vain.
+    else if (this.#state === "connecting" && quietFor > QUIET_MS) this.start();
   }
 
   async #connect(run: number): Promise<void> {
-    const { session, http, store, onSnapshot, onAdvance } = this.#options;
+    const { session } = this.#options;
+    this.#triedAt = this.#options.platform.now();
     this.#become("connecting");
     try {
       await session.refresh();
@@ -202,25 +225,32 @@ export class Connection {
       const { resolved } = session;
       // What may be read can have changed since an earlier visit, or with the caller's roles, which
       // no cursor tells.
-      if (!this.#hasReplica || this.#isKept || !isSame(this.#replicaFor, resolved)) {
-        const snapshot = await pullSnapshot(http);
+      const isGood = this.#hasReplica && !this.#isOutdated && !this.#isKept;
+      if (!isGood || !isSame(this.#replicaFor, resolved)) {
+        await this.#takeSnapshot(run, resolved);
         if (run !== this.#run) return;
-        store.replaceAll(snapshot.events, snapshot.seq);
-        this.#epoch = snapshot.epoch;
-        this.#hasReplica = true;
-        this.#replicaFor = resolved;
-        this.#isKept = false;
-        onSnapshot();
-        onAdvance();
-        this.#changed.emit();
       }
       this.#live = this.#open(run);
     } catch (error) {
       if (run !== this.#run) return;
-      if (error instanceof PylonClientError && error.status === 401) this.#end("unauthorized", run);
-      else
-        this.#waitAndRetry(run, error instanceof PylonClientError ? error.retryAfter : undefined);
+      const refusal = error instanceof PylonClientError ? error : undefined;
+      if (refusal?.status === 401) this.#end("unauthorized", run);
+      else this.#waitAndRetry(run, refusal?.retryAfter);
     }
+  }
+
+  async #takeSnapshot(run: number, resolved: ResolvedSession): Promise<void> {
+    const { http, store, onSnapshot, onAdvance } = this.#options;
+    const snapshot = await pullSnapshot(http);
+    if (run !== this.#run) return;
+    store.replaceAll(snapshot.events, snapshot.seq, snapshot.schema);
+    this.#epoch = snapshot.epoch;
+    this.#hasReplica = true;
+    this.#replicaFor = resolved;
+    this.#isKept = this.#isOutdated = false;
+    onSnapshot();
+    onAdvance();
+    this.#changed.emit();
   }
 
   /** What is of another is not shown for longer than it takes to know. */
@@ -231,28 +261,37 @@ export class Connection {
   }
 
   #open(run: number): LiveConnection {
-    const { platform, session, http, transport, socketUrl, pollInterval } = this.#options;
+    const { platform, session, http, socketUrl, pollInterval } = this.#options;
     const events = this.#events(run);
     const cursor = this.#cursor();
-    switch (transport) {
-      case "websocket":
+    if (this.#transport === "websocket") {
+      try {
         return openWebSocket(withCursor(socketUrl, cursor), session.token, platform, events);
-      case "sse": {
-        const { search } = new URL(withCursor(`${http.baseUrl}/events`, cursor));
-        return openEventStream(`/events${search}`, http, platform, events);
+      } catch {
+        // Node 20 has no sockets, and a page's rules may forbid them.
+        this.#fallBack();
       }
-      case "poll":
-        return openPolling(() => this.#cursor(), http, platform, pollInterval, events);
     }
+    if (this.#transport === "poll")
+      return openPolling(() => this.#cursor(), http, platform, pollInterval, events);
+    const { search } = new URL(withCursor(`${http.baseUrl}/events`, cursor));
+    return openEventStream(`/events${search}`, http, platform, events);
+  }
+
+  #fallBack(): void {
+    this.#misses = 0;
+    this.#transport = NEXT_TRANSPORT[this.#transport] ?? this.#options.transport;
+    this.#changed.emit();
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, transport, onAdvance, onOnline, onListening, onMessage } =
-      this.#options;
+    const { store, platform, onAdvance, onOnline, onListening, onMessage } = this.#options;
+    const transport = this.#transport;
     let openedAt = Infinity;
     return {
       onOpen: () => {
         openedAt = platform.now();
+        this.#misses = 0;
         this.#become("live");
         onOnline();
       },
@@ -268,7 +307,10 @@ export class Connection {
       },
       onMessage,
       onEnd: (why) => {
-        if (platform.now() - openedAt >= STABLE_MS) this.#backoff.reset();
+        const livedMs = platform.now() - openedAt;
+        if (livedMs >= STABLE_MS || why === "resync") this.#backoff.reset();
+        else if (livedMs >= 0) this.#backoff.ease();
+        else if (why === "lost") this.#misses += 1;
         this.#end(why, run);
       },
     };
@@ -282,10 +324,27 @@ export class Connection {
       this.#become("unauthorized");
       // Says it to the app: nobody is signed in any more.
       void this.#options.session.refresh().catch(() => undefined);
-      return;
+    } else if (why === "closed") void this.#confirmEnd(run);
+    else {
+      if (why === "resync") this.#isOutdated = true;
+      if (this.#misses >= MAX_MISSES) this.#fallBack();
+      this.#waitAndRetry(run, undefined);
     }
-    if (why === "resync") this.#hasReplica = false;
-    this.#waitAndRetry(run, undefined);
+  }
+
+  /** Only the server's own 401 ends a session; a close code may be a proxy's. */
+  async #confirmEnd(run: number): Promise<void> {
+    const { session } = this.#options;
+    const { userId } = session.resolved;
+    this.#become("connecting");
+    const isOver = await session.refresh().then(
+      // Of a cookie that is over the server says that nobody is there.
+      (now) => userId !== null && now.userId === null,
+      (error: unknown) => error instanceof PylonClientError && error.status === 401,
+    );
+    if (run !== this.#run) return;
+    if (isOver) this.#become("unauthorized");
+    else this.#waitAndRetry(run, undefined);
   }
 
   #waitAndRetry(run: number, retryAfterSeconds: number | undefined): void {

@@ -7,7 +7,7 @@ import {
 } from "@pylonsync/protocol";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import type { MutationError } from "./errors.ts";
+import { MutationError, PylonClientError } from "./errors.ts";
 import { callFunction } from "./functions.ts";
 import { HttpClient, type HttpMethod } from "./http.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
@@ -15,6 +15,7 @@ import { LocalStore, type SyncCursor } from "./local-store.ts";
 import { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
 import { Persistence } from "./persistence/persistence.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
+import { toChange } from "./plain.ts";
 import { Pusher } from "./pusher.ts";
 import { Room, type RoomOptions } from "./room.ts";
 import { ANONYMOUS_SESSION, Session, type Credentials, type ResolvedSession } from "./session.ts";
@@ -23,6 +24,8 @@ import type { PeerMessage, TransportType } from "./transport/transport.ts";
 import { socketUrl } from "./url.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
+/** How long a write that the disk did not take waits for the server's answer, in milliseconds. */
+const ANSWER_MS = 10_000;
 
 /**
  * What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where
@@ -31,7 +34,7 @@ const CLIENT_ID_KEY = "pylon:client_id";
 export interface SyncEngineConfig {
   /** The server's origin. Default `http://localhost:4321`. */
   readonly baseUrl: string;
-  /** Default `websocket`. */
+  /** What is tried first. Default `websocket`, then `sse`, then `poll`. */
   readonly transport?: TransportType;
   /** The socket's address; default `/ws` of the same host and port. */
   readonly wsUrl?: string;
@@ -79,7 +82,18 @@ export interface SyncStatus {
   readonly stale: boolean;
   /** Writes that the server has not answered. */
   readonly pending: number;
+  /** How changes come, or are about to: another way than asked for where that does not get through. */
+  readonly transport: TransportType;
 }
+
+/** The status of an engine that is not started, which is what a server renders. */
+export const NOT_STARTED: SyncStatus = Object.freeze({
+  connection: "connecting",
+  ready: false,
+  stale: false,
+  pending: 0,
+  transport: "websocket",
+});
 
 /**
  * The client engine: a local replica that is read at once, written at once, and kept in step with
@@ -114,7 +128,7 @@ export class SyncEngine {
   readonly #listening = new Emitter<void>();
   readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
-  #status: SyncStatus = { connection: "connecting", ready: false, stale: false, pending: 0 };
+  #status: SyncStatus;
   #stopListening: readonly (() => void)[] = [];
   #isStarted = false;
   /** Of the two callers without a user's id, which one it was last. */
@@ -122,6 +136,8 @@ export class SyncEngine {
 
   constructor(config: SyncEngineConfig) {
     const { baseUrl, reconnectDelay = 1000, appName = "default", credentials = "token" } = config;
+    const { transport = "websocket" } = config;
+    this.#status = { ...NOT_STARTED, transport };
     const given: Platform = { ...systemPlatform, ...config.platform };
     const platform = credentials === "cookie" ? withCookies(given) : given;
     this.credentials = credentials;
@@ -147,7 +163,7 @@ export class SyncEngine {
       session: this.#session,
       http: this.#http,
       platform,
-      transport: config.transport ?? "websocket",
+      transport,
       socketUrl: config.wsUrl ?? socketUrl(baseUrl),
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
@@ -156,7 +172,7 @@ export class SyncEngine {
       onDrop: () => this.#persistence?.leaveReplica(),
       onMessage: (message) => this.#hear(message),
       onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
-      onOnline: () => this.#pusher.flush(),
+      onOnline: () => this.#pusher.resend(),
     });
     this.#pusher = new Pusher({
       http: this.#http,
@@ -195,7 +211,8 @@ export class SyncEngine {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#stopListening = [
-      this.platform.onOnline(() => this.#connection.retryNow()),
+      this.platform.onOnline(() => this.#retryNow()),
+      this.platform.onShown(() => this.#retryNow()),
       this.platform.onOffline(() => this.#connection.probe()),
     ];
     if (this.#persistence === null) this.#connect();
@@ -206,6 +223,11 @@ export class SyncEngine {
         if (listening === this.#stopListening) this.#connect();
       });
     }
+  }
+
+  #retryNow(): void {
+    this.#connection.retryNow();
+    this.#pusher.flush();
   }
 
   #connect(): void {
@@ -226,24 +248,30 @@ export class SyncEngine {
   /**
    * Inserts at once in the replica, and on the server as soon as it can be reached.
    *
-   * @returns the row's id, which stays, when the write would outlive the page; at once where
-   *   nothing is kept, before the start, and, where no token proves whose the write is, before the
-   *   server has said who is there
+   * @returns the row's permanent id, once the write is in IndexedDB, or on the server where
+   *   IndexedDB does not take it. At once when persistence is off, the engine is not started, or no
+   *   token proves whose the write is before the server has said who is there.
+   * @throws MutationError `UNSENDABLE` with the field, and nothing is written; `NOT_KEPT` when the
+   *   write goes on, but only as long as the page does
    */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
-    const rowId = typeof id === "string" ? id : this.#newId();
-    await this.#write({ entity, row_id: rowId, kind: "insert", data: fields });
+    const rowId = (id ?? this.#newId()) as string;
+    await this.#write({ entity, row_id: rowId, kind: "insert" }, fields);
     return rowId;
   }
 
-  /** Updates at once in the replica, and on the server as soon as it can be reached. */
+  /**
+   * Updates at once in the replica, and on the server as soon as it can be reached.
+   *
+   * @throws MutationError as `insert`
+   */
   async update(
     entity: string,
     id: string,
     patch: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    await this.#write({ entity, row_id: id, kind: "update", data: { ...patch } });
+    await this.#write({ entity, row_id: id, kind: "update" }, patch);
   }
 
   /** Deletes at once in the replica, and on the server as soon as it can be reached. */
@@ -423,7 +451,11 @@ export class SyncEngine {
     else this.#presence.emit(message);
   }
 
-  async #write(change: Omit<ClientChange, "op_id">): Promise<void> {
+  async #write(
+    target: Omit<ClientChange, "op_id" | "data">,
+    fields?: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const change = this.#sendable(target, fields);
     const { isOutdated, isDoubted } = this.#session;
     if (isOutdated && !isDoubted) this.notifySessionChanged();
     const id = this.#newId();
@@ -435,9 +467,44 @@ export class SyncEngine {
       ...(userId === undefined ? { witness } : {}),
     };
     this.mutations.add(entry);
-    const kept = this.#persistence?.add({ ...entry, status: "pending" });
+    const adding = this.#persistence?.add({ ...entry, status: "pending" });
     if (this.#isStarted) this.#pusher.flush();
-    await kept;
+    if ((await adding) === false) await this.#answered(id, change);
+  }
+
+  /**
+   * What is not on disk has to be on the server.
+   *
+   * @throws MutationError `NOT_KEPT` when it is not in time, though it may be yet
+   */
+  #answered(id: string, change: Omit<ClientChange, "op_id">): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const error = new MutationError(change, {
+        code: "NOT_KEPT",
+        message: "The change could not be stored here. Keep the page open until it is sent.",
+      });
+      const cancel = this.platform.after(this.connected ? ANSWER_MS : 0, () => reject(error));
+      this.mutations.settled(id).then(resolve, reject).finally(cancel);
+    });
+  }
+
+  /**
+   * What is queued is what can be sent, whatever the app does to its own objects afterwards.
+   *
+   * @throws MutationError when it can't, after `onError` was told
+   */
+  #sendable(
+    target: Omit<ClientChange, "op_id" | "data">,
+    fields: Readonly<Record<string, unknown>> | undefined,
+  ): Omit<ClientChange, "op_id"> {
+    try {
+      return toChange(target, fields);
+    } catch (error) {
+      if (!(error instanceof PylonClientError)) throw error;
+      const refusal = new MutationError(target, error);
+      this.mutations.refuse(refusal);
+      throw refusal;
+    }
   }
 
   /** Whose writes may be sent now. */
@@ -479,21 +546,15 @@ export class SyncEngine {
   }
 
   #updateStatus(): void {
-    const { state, hasReplica, isKept } = this.#connection;
+    const { state, hasReplica, isKept, transport } = this.#connection;
     const next: SyncStatus = {
       connection: state,
       ready: hasReplica,
       stale: isKept,
       pending: this.#shown().filter(({ status }) => status === "pending").length,
+      transport,
     };
-    const { connection, ready, stale, pending } = this.#status;
-    if (
-      connection === next.connection &&
-      ready === next.ready &&
-      stale === next.stale &&
-      pending === next.pending
-    )
-      return;
+    if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
     this.#status = next;
     this.#statusChanged.emit(next);
   }

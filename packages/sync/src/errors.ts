@@ -6,6 +6,10 @@ import * as v from "valibot";
  */
 export const CLIENT_ERROR_CODES = [
   "UNREACHABLE",
+  "TIMED_OUT",
+  "UNEXPECTED_ANSWER",
+  "UNSENDABLE",
+  "NOT_KEPT",
   "STREAM_ENDED",
   "SESSION_CHANGED",
   "REFUSED",
@@ -48,14 +52,57 @@ export class PylonClientError extends Error {
     return error;
   }
 
+  /**
+   * Reads an answer that is not 2xx. Only what is in Pylon's error form is an error of the server;
+   * everything else is `UNEXPECTED_ANSWER`, of a proxy for example, and says nothing about the
+   * request or the session.
+   */
   static async from(response: Response): Promise<PylonClientError> {
-    const parsed = v.safeParse(ErrorBodySchema, await response.json().catch(() => null));
-    const fallback = {
-      code: `HTTP_${response.status}`,
-      message: `The server answered ${response.status}.`,
-    };
-    return new PylonClientError(response.status, parsed.success ? parsed.output.error : fallback);
+    return errorOf(response, await response.text().catch(() => ""));
   }
+}
+
+/** What tells where an answer came from. */
+export type Head = Pick<Response, "ok" | "status" | "headers" | "redirected">;
+
+/** The longest pause that a proxy may ask for, in seconds. */
+const MAX_PROXY_PAUSE_SECS = 30;
+
+/**
+ * The server's error, or `UNEXPECTED_ANSWER`. A refusal at the end of a redirect is not the
+ * server's word on this request: the redirect may have changed the method or dropped the token.
+ */
+export function errorOf(head: Head, text: string): PylonClientError {
+  const parsed = v.safeParse(ErrorBodySchema, jsonOf(head, text));
+  return !head.ok && head.redirected !== true && parsed.success
+    ? new PylonClientError(head.status, parsed.output.error)
+    : unexpected(head);
+}
+
+/** Something on the way answered in the server's place, or the server is not Pylon. */
+export function unexpected(head?: Head): PylonClientError {
+  const pause = Number(head?.headers.get("Retry-After"));
+  return new PylonClientError(0, {
+    code: "UNEXPECTED_ANSWER",
+    message: "Something else answered in place of the server. Try again.",
+    ...(head === undefined ? {} : { http_status: head.status }),
+    ...(pause > 0 ? { retry_after_secs: Math.min(pause, MAX_PROXY_PAUSE_SECS) } : {}),
+  });
+}
+
+/** @returns undefined for what is not JSON, or does not say that it is */
+export function jsonOf(head: Head, text: string): unknown {
+  if (typeOf(head) !== "application/json") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The media type, without its parameters. */
+export function typeOf({ headers }: Head): string {
+  return /^[^;\s]*/.exec(headers.get("Content-Type") ?? "")?.[0].toLowerCase() ?? "";
 }
 
 /** The server refused a write. It is gone from the replica; this says why. */

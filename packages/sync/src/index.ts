@@ -16,7 +16,14 @@ export type {
   TopicMessage,
 } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection.ts";
-export { createSyncEngine, SyncEngine, type SyncEngineConfig, type SyncStatus } from "./engine.ts";
+export { parseAnswer, readAnswer } from "./answer.ts";
+export {
+  createSyncEngine,
+  NOT_STARTED,
+  SyncEngine,
+  type SyncEngineConfig,
+  type SyncStatus,
+} from "./engine.ts";
 export {
   CLIENT_ERROR_CODES,
   MutationError,
@@ -24,10 +31,11 @@ export {
   type ClientErrorCode,
 } from "./errors.ts";
 export { callFunction, streamFunction } from "./functions.ts";
-export { HttpClient } from "./http.ts";
+export { HttpClient, type RequestOptions } from "./http.ts";
 export {
   liveQuery,
   liveRow,
+  toFilter,
   type LiveList,
   type LiveRow,
   type QueryOptions,

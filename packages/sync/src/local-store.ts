@@ -1,5 +1,7 @@
-import type { ChangeEvent, ClientChange, Row } from "@pylonsync/protocol";
+import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
+import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "./emitter.ts";
+import { ReplicaSchema } from "./replica-schema.ts";
 
 const NO_ROWS: ReadonlyMap<string, Row> = new Map();
 
@@ -34,10 +36,24 @@ export class LocalStore {
   readonly #changed = new Emitter<ReadonlySet<string>>();
   readonly #confirmedChanged = new Emitter<readonly RowKey[]>();
   #seq = 0;
+  #schema = ReplicaSchema.UNKNOWN;
 
   /** The change up to which the confirmed rows are known. */
   get cursor(): SyncCursor {
     return { last_seq: this.#seq };
+  }
+
+  /** The kinds of the entities' fields, as the server told them. */
+  get schema(): ReplicaSchemaMessage {
+    return this.#schema.message;
+  }
+
+  /**
+   * The kinds of an entity's fields; undefined where they are not known. The same object comes back
+   * until they change.
+   */
+  shape(entity: string): EntityShape | undefined {
+    return this.#schema.shape(entity);
   }
 
   /** A number that grows whenever the entity's rows may look different. */
@@ -94,16 +110,14 @@ export class LocalStore {
 
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
   applyChanges(events: readonly ChangeEvent[]): void {
-    const touched = new Set<string>();
     const keys: RowKey[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
       this.#seq = event.seq;
       this.#applyOne(event);
-      touched.add(event.entity);
       keys.push({ entity: event.entity, id: event.row_id });
     }
-    this.#settle(touched);
+    this.#settleRows(keys);
     if (keys.length > 0) this.#confirmedChanged.emit(keys);
   }
 
@@ -112,17 +126,26 @@ export class LocalStore {
     this.#seq = Math.max(this.#seq, seq);
   }
 
-  /** Replaces all confirmed rows at once, so that nobody sees an empty table in between. */
-  replaceAll(events: readonly ChangeEvent[], seq: number): void {
+  /**
+   * Replaces all confirmed rows at once, so that nobody sees an empty table in between.
+   *
+   * @param schema what the server tells of their fields
+   */
+  replaceAll(events: readonly ChangeEvent[], seq: number, schema?: ReplicaSchemaMessage): void {
     const touched = new Set([...this.#confirmed.keys(), ...events.map(({ entity }) => entity)]);
+    for (const entity of this.#adopt(ReplicaSchema.of(schema))) touched.add(entity);
     this.#confirmed = new Map();
     for (const event of events) this.#applyOne(event);
     this.#seq = seq;
     this.#settle(touched);
   }
 
-  /** Takes rows that were kept. */
-  restore(rows: readonly (RowKey & { readonly row: Row | null })[], seq: number): void {
+  /** Takes rows that were kept, with what was known of their fields. */
+  restore(
+    rows: readonly (RowKey & { readonly row: Row | null })[],
+    seq: number,
+    schema?: ReplicaSchemaMessage,
+  ): void {
     this.replaceAll(
       rows.flatMap(({ entity, id, row }) =>
         row === null
@@ -130,14 +153,31 @@ export class LocalStore {
           : [{ seq, entity, row_id: id, kind: "insert" as const, data: row, timestamp: "" }],
       ),
       seq,
+      schema,
     );
   }
 
   /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */
   setPending(pending: readonly ClientChange[]): void {
-    const touched = new Set([...this.#pending, ...pending].map(({ entity }) => entity));
+    const before = this.#pending;
     this.#pending = pending;
-    this.#settle(touched);
+    if (before.every((change, index) => change === pending[index]))
+      this.#append(pending.slice(before.length));
+    else this.#settle(new Set([...before, ...pending].map(({ entity }) => entity)));
+  }
+
+  /** What is under the new writes stays as it is: a long queue is not laid anew for each of them. */
+  #append(added: readonly ClientChange[]): void {
+    for (const change of added) this.#layOver(change);
+    this.#announce(new Set(added.map(({ entity }) => entity)));
+  }
+
+  /** @returns the entities whose lists may look different: of new kinds, and with writes of theirs */
+  #adopt(schema: ReplicaSchema): string[] {
+    if (this.#schema.equals(schema)) return [];
+    const known = [...Object.keys(this.#schema.message), ...Object.keys(schema.message)];
+    this.#schema = schema;
+    return [...known, ...this.#pending.map(({ entity }) => entity)];
   }
 
   #applyOne({ entity, row_id: id, kind, data }: ChangeEvent): void {
@@ -155,25 +195,39 @@ export class LocalStore {
 
   #settle(touched: ReadonlySet<string>): void {
     if (touched.size === 0) return;
-    for (const entity of touched) {
-      this.#overlay.delete(entity);
-      this.#versions.set(entity, this.version(entity) + 1);
-    }
+    for (const entity of touched) this.#overlay.delete(entity);
     for (const change of this.#pending) {
       if (touched.has(change.entity)) this.#layOver(change);
     }
+    this.#announce(touched);
+  }
+
+  /** As `#settle`, for some rows: a long queue is not laid anew for each event. */
+  #settleRows(keys: readonly RowKey[]): void {
+    const nameOf = (entity: string, id: string): string => `${entity}/${id}`;
+    const names = new Set(keys.map(({ entity, id }) => nameOf(entity, id)));
+    for (const { entity, id } of keys) this.#overlay.get(entity)?.delete(id);
+    for (const change of this.#pending)
+      if (names.has(nameOf(change.entity, change.row_id))) this.#layOver(change);
+    this.#announce(new Set(keys.map(({ entity }) => entity)));
+  }
+
+  #announce(touched: ReadonlySet<string>): void {
+    if (touched.size === 0) return;
+    for (const entity of touched) this.#versions.set(entity, this.version(entity) + 1);
     this.#changed.emit(touched);
   }
 
   #layOver({ entity, row_id: id, kind, data }: ClientChange): void {
     const below = this.get(entity, id);
+    const fields = this.#schema.normalised(entity, data ?? {});
     let overlay = this.#overlay.get(entity);
     if (overlay === undefined) {
       overlay = new Map();
       this.#overlay.set(entity, overlay);
     }
     if (kind === "delete") overlay.set(id, null);
-    else if (kind === "insert") overlay.set(id, { ...below, ...data, id });
-    else if (below !== null) overlay.set(id, { ...below, ...data, id });
+    else if (kind === "insert") overlay.set(id, { ...below, ...fields, id });
+    else if (below !== null) overlay.set(id, { ...below, ...fields, id });
   }
 }

@@ -77,6 +77,11 @@ export class MutationQueue {
     this.#set([...this.#entries, { ...entry, status: "pending" }]);
   }
 
+  /** Tells of a write that can't be queued. */
+  refuse(error: MutationError): void {
+    this.#refused.emit(error);
+  }
+
   /**
    * Takes what is on disk, in the order in which it was written there, of which some may be here
    * already. What is only here is newer.

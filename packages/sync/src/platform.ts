@@ -27,6 +27,8 @@ export interface Platform {
   readonly openSocket: (url: string, protocols: string[]) => Socket;
   /** Tells when the machine gets back on the network. @returns stops it */
   readonly onOnline: (run: () => void) => () => void;
+  /** Tells when the app is looked at again, after which much may have changed. @returns stops it */
+  readonly onShown: (run: () => void) => () => void;
   /**
    * Tells when the machine says that it is off the network, which need not be true.
    *
@@ -53,15 +55,31 @@ export const systemPlatform: Platform = {
   },
   fetch: (url, init) => fetch(url, init),
   openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
-  onOnline: (run) => listen("online", run),
-  onOffline: (run) => listen("offline", run),
+  onOnline: (run) => listen(globalThis, "online", run),
+  onShown: (run) => {
+    const stops = [
+      listen(globalThis, "focus", run),
+      listen(globalThis.document, "visibilitychange", () => {
+        if (document.visibilityState === "visible") run();
+      }),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  },
+  onOffline: (run) => listen(globalThis, "offline", run),
   get openDisk() {
     return typeof indexedDB === "undefined" ? null : openIndexedDb;
   },
 };
 
-function listen(event: "online" | "offline", run: () => void): () => void {
-  if (typeof globalThis.addEventListener !== "function") return () => undefined;
-  globalThis.addEventListener(event, run);
-  return () => globalThis.removeEventListener(event, run);
+/** @param target undefined, or without events, outside of browsers */
+function listen(
+  target: Partial<EventTarget> | undefined,
+  event: string,
+  run: () => void,
+): () => void {
+  if (typeof target?.addEventListener !== "function") return () => undefined;
+  target.addEventListener(event, run);
+  return () => target.removeEventListener?.(event, run);
 }

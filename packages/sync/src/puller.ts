@@ -1,5 +1,10 @@
-import { PullResponseSchema, type ChangeEvent, type PullResponse } from "@pylonsync/protocol";
-import * as v from "valibot";
+import {
+  PullResponseSchema,
+  type ChangeEvent,
+  type PullResponse,
+  type ReplicaSchemaMessage,
+} from "@pylonsync/protocol";
+import { parseAnswer } from "./answer.ts";
 import type { HttpClient } from "./http.ts";
 
 const PAGE = 1000;
@@ -9,12 +14,15 @@ export interface Snapshot {
   readonly events: readonly ChangeEvent[];
   readonly seq: number;
   readonly epoch: string | null;
+  /** Undefined for a server that does not tell. */
+  readonly schema: ReplicaSchemaMessage | undefined;
 }
 
 /** Takes a snapshot of all that the caller may read, page by page. @throws PylonClientError */
 export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
   const events: ChangeEvent[] = [];
   let page: string | undefined;
+  let schema: ReplicaSchemaMessage | undefined;
   for (;;) {
     const query = new URLSearchParams({
       since: "0",
@@ -23,9 +31,10 @@ export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
     });
     const answer = await pull(http, query);
     for (const event of answer.changes) events.push(event);
+    schema ??= answer.schema;
     page = answer.next_page;
     if (page === undefined)
-      return { events, seq: answer.cursor.last_seq, epoch: answer.epoch ?? null };
+      return { events, seq: answer.cursor.last_seq, epoch: answer.epoch ?? null, schema };
   }
 }
 
@@ -46,7 +55,7 @@ export async function pullSince(
 }
 
 async function pull(http: HttpClient, query: URLSearchParams): Promise<PullResponse> {
-  return v.parse(
+  return parseAnswer(
     PullResponseSchema,
     await http.request("GET", `/api/sync/pull?${query.toString()}`),
   );

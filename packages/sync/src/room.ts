@@ -4,7 +4,7 @@ import {
   type RoomEvent,
   type RoomPeer,
 } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { parseAnswer } from "./answer.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
@@ -169,12 +169,12 @@ export class Room {
   async #join(): Promise<readonly RoomPeer[]> {
     const answer = this.#post("join", { data: this.#presence });
     this.#joining = answer.catch(() => undefined);
-    return v.parse(RoomJoinedSchema, await answer).snapshot.peers;
+    return parseAnswer(RoomJoinedSchema, await answer).snapshot.peers;
   }
 
   async #look(): Promise<readonly RoomPeer[]> {
     try {
-      return v.parse(
+      return parseAnswer(
         RoomMembersSchema,
         await this.#connection.http.request("GET", `/api/rooms/${encodeURIComponent(this.room)}`),
       ).members;

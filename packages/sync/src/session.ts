@@ -1,5 +1,5 @@
 import { AuthContextSchema, GuestSessionSchema } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { parseAnswer } from "./answer.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import { HttpClient } from "./http.ts";
@@ -42,9 +42,13 @@ export function isSame(one: ResolvedSession | null, other: ResolvedSession | nul
   );
 }
 
-/** Reads what the server answers to who is calling. @throws ValiError when it is something else */
+/**
+ * Reads what the server answers to who is calling.
+ *
+ * @throws PylonClientError `UNEXPECTED_ANSWER` when it is something else
+ */
 export function toResolvedSession(answer: unknown): ResolvedSession {
-  const context = v.parse(AuthContextSchema, answer);
+  const context = parseAnswer(AuthContextSchema, answer);
   return {
     userId: context.user_id,
     tenantId: context.tenant_id ?? null,
@@ -223,7 +227,7 @@ export class Session {
 
   /** Makes a guest of their own and keeps the token. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
-    const guest = v.parse(
+    const guest = parseAnswer(
       GuestSessionSchema,
       await this.#anonymousHttp.request("POST", "/api/auth/guest", {}),
     );

@@ -7,7 +7,7 @@ export default async function Home() {
       <h1>Notes</h1>
       {session === null ? (
         <p>
-          <a href="/sign-up">Make an account</a> or <a href="/notes">read yours</a>.
+          <a href="/sign-up">Create an account</a> or <a href="/notes">read yours</a>.
         </p>
       ) : (
         <p>

@@ -1,4 +1,5 @@
 import {
+  AppNotFoundError,
   compileApp,
   ConfigError,
   createServer,
@@ -19,16 +20,13 @@ import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { checkDatabase } from "../check-database.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
+import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
-  port: {
-    type: "string",
-    value: "N",
-    summary: "The port; default PYLON_PORT, and without that 4321.",
-  },
+  ...LISTEN,
   once: { type: "boolean", summary: "Only check the app and write its generated files." },
   entry: ENTRY,
 } as const;
@@ -56,8 +54,9 @@ interface Settings {
 
 /** @throws ConfigError */
 function readSettings({ options, output, env: own }: Context, { dir }: AppLocation): Settings {
-  const { env, files } = withEnvFiles(dir, own);
+  const { env, files, warnings } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
+  for (const warning of warnings) output.warn(`warning: ${warning}`);
   // Nobody waits for an answer of a server that its developer stops.
   const overrides = {
     PYLON_DEV_MODE: "1",
@@ -66,10 +65,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
     PYLON_DRAIN_SECS: "0",
   };
   return {
-    config: loadConfig(
-      options.port === undefined ? env : { ...env, PYLON_PORT: options.port },
-      overrides,
-    ),
+    config: loadConfig(withListenOptions(options, env), overrides),
     env,
   };
 }
@@ -132,9 +128,7 @@ class DevSession {
       this.#location.dir,
       this.#settings.config.functionsDir,
       (parts) => {
-        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) =>
-          this.#output.warn(error instanceof Error ? error.message : String(error)),
-        );
+        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
       },
     );
     await this.#enqueue(() => this.#start());
@@ -156,15 +150,32 @@ class DevSession {
     const { app, diagnostics } = compileApp(loaded, { dev: this.#settings.config.dev });
     if (app === null) {
       this.#report(loaded, diagnostics, null);
-      this.#output.say("The app is served once this is mended.");
+      this.#output.say("Fix the errors above; the server starts when the app is valid.");
       return;
     }
     const server = createServer({ app: loaded, ...this.#settings });
     await server.start();
     this.#server = server;
     this.#report(loaded, server.diagnostics, server);
-    this.#output.say(
-      `\n  ${server.app.name} is live at ${server.url}\n  ${summaryOf(loaded, server.app)}\n`,
+    this.#sayWhere(server);
+    this.#output.say(`  ${summaryOf(loaded, server.app)}\n`);
+  }
+
+  #sayWhere({ app, url, port }: PylonServer): void {
+    const { host, extraPorts } = this.#settings.config;
+    const ports = extraPorts && port === this.#settings.config.port ? ` to ${port + 3}` : "";
+    this.#output.say(`\n  ${app.name} is live at ${url}, what it has is at ${url}/studio`);
+    if (isLoopback(host)) {
+      this.#output.say(
+        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it to others.`,
+      );
+      return;
+    }
+    const others = networkUrls(host, port).join(", ") || "no network that this machine is in";
+    this.#output.say(`  It listens on ${host}, port ${port}${ports}, so also at ${others}`);
+    this.#output.warn(
+      "warning: In dev mode everyone who reaches this server can act as any user and read the " +
+        "mail that it sends.",
     );
   }
 
@@ -196,6 +207,18 @@ class DevSession {
     await this.#start();
   }
 
+  /** After a save that could not be handled; the next one is handled again. */
+  #failed(error: unknown): void {
+    const isMissing = error instanceof AppNotFoundError;
+    const diagnostic: Diagnostic = {
+      severity: "error",
+      code: isMissing ? "ENTRY_NOT_FOUND" : "RELOAD_FAILED",
+      message: error instanceof Error ? error.message : String(error),
+    };
+    sayDiagnostics([diagnostic], this.#output);
+    this.#output.json({ code: "DEV_ERROR", rebuild: this.#rebuilds, diagnostics: [diagnostic] });
+  }
+
   #report(loaded: LoadedApp, diagnostics: readonly Diagnostic[], server: PylonServer | null): void {
     sayDiagnostics(diagnostics, this.#output);
     const head = { rebuild: this.#rebuilds };
@@ -211,6 +234,7 @@ class DevSession {
       name,
       version,
       entry: this.#location.entry,
+      host: this.#settings.config.host,
       port: server.port,
       ...countsOf(loaded, server.app),
       diagnostics,

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -39,12 +47,15 @@ export const init = defineCommand({
         EXIT.USAGE,
       );
     }
-    if (existsSync(target))
-      throw new CommandError("INIT_DIR_EXISTS", `${path} exists already: choose another name.`);
+    if (existsSync(target) && !isEmptyFolder(target))
+      throw new CommandError(
+        "INIT_DIR_EXISTS",
+        `${path} exists already and is not an empty folder: choose another name.`,
+      );
     const files = template(name);
     make(target, files);
     output.say(
-      `Made ${path} with ${[...files.keys()].join(", ")}.\n\nRun it:  pylon dev ${path}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
+      `Created ${[...files.keys()].join(", ")} in ${path}.\n\nRun it:  pylon dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
     );
     output.json({
       code: "INIT_OK",
@@ -56,22 +67,37 @@ export const init = defineCommand({
   },
 });
 
+/** Whether it has nothing in it but what a repository that was just made has. */
+function isEmptyFolder(path: string): boolean {
+  return statSync(path).isDirectory() && readdirSync(path).every((name) => name === ".git");
+}
+
 /**
  * Makes the folder whole or not at all, so that another try does not find half of it.
  *
  * @throws CommandError INIT_WRITE_FAILED
  */
 function make(target: string, files: ReadonlyMap<string, string>): void {
-  const growing = `${target}.${process.pid}.tmp`;
+  const isThere = existsSync(target);
+  const growing = isThere
+    ? join(target, `.pylon-init.${process.pid}.tmp`)
+    : `${target}.${process.pid}.tmp`;
+  const moved: string[] = [];
   try {
     for (const [file, content] of files) {
       const to = join(growing, file);
       mkdirSync(dirname(to), { recursive: true });
       writeFileSync(to, content);
     }
-    renameSync(growing, target);
+    if (!isThere) return renameSync(growing, target);
+    for (const name of readdirSync(growing)) {
+      renameSync(join(growing, name), join(target, name));
+      moved.push(join(target, name));
+    }
+    rmSync(growing, { recursive: true });
   } catch (error) {
-    if (existsSync(growing)) rmSync(growing, { recursive: true, force: true });
+    for (const path of [growing, ...moved])
+      if (existsSync(path)) rmSync(path, { recursive: true, force: true });
     throw new CommandError(
       "INIT_WRITE_FAILED",
       `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,

@@ -7,6 +7,7 @@ import {
   loadConfig,
   openStore,
   planMigration,
+  toStored,
   validateManifest,
 } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
@@ -76,8 +77,9 @@ export const migrate = defineCommand({
       const steps = stepsOf(plan);
       await store.migrate(() => ({
         migration: plan.migration,
-        manifestJson: JSON.stringify(manifest),
+        manifestJson: JSON.stringify(toStored(manifest)),
       }));
+      if (plan.migration.steps.some(({ kind }) => kind === "mend_dates")) await store.renewLog();
       output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"} to ${place}.`);
       output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;

@@ -16,6 +16,7 @@ import { defineCommand } from "../command.ts";
 import { servedData } from "../data-place.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import type { Environment } from "../env-files.ts";
+import { LISTEN, withListenOptions } from "../listen-options.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { surviveStrayRejections } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
@@ -26,20 +27,13 @@ export const start = defineCommand({
   args: ["[DIR]"],
   summary: "Serve the app in production.",
   options: {
-    port: {
-      type: "string",
-      value: "N",
-      summary: "The port; default PYLON_PORT, and without that 4321.",
-    },
+    ...LISTEN,
     entry: ENTRY,
   },
   async run(context) {
     const { dir, entry } = locateApp(context, "START");
     const { output, options, env } = context;
-    const config = loadConfig(
-      options.port === undefined ? env : { ...env, PYLON_PORT: options.port },
-      servedData(dir, env),
-    );
+    const config = loadConfig(withListenOptions(options, env), servedData(dir, env));
     const loaded = await loadApp(dir, {
       entry,
       functionsDir: config.functionsDir,

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseEnv } from "node:util";
 import { TOML } from "bun";
 import type { Environment } from "../env-files.ts";
 import { SYSTEMD_FILE } from "../settings/env-file.ts";
+import { parseEnvText } from "../settings/env-text.ts";
 
 /** What the app's server will be started with, as far as that can be known here. */
 export interface ProductionSettings {
@@ -82,7 +82,7 @@ export async function productionSettings(
     env: {
       ...fly,
       ...(isSystemd ? unitVariables(join(dir, "pylon.service")) : {}),
-      ...(path === undefined ? {} : parseEnv(readFileSync(path, "utf8"))),
+      ...(path === undefined ? {} : parseEnvText(readFileSync(path, "utf8"))),
       ...own,
     },
     given: new Set(),
@@ -203,7 +203,7 @@ export function hasStagesFile(dir: string): boolean {
 }
 
 function fileOf(path: string): Environment {
-  return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
+  return existsSync(path) ? parseEnvText(readFileSync(path, "utf8")) : {};
 }
 
 /** Whether the variable has a value, here or elsewhere. */

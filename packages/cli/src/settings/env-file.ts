@@ -8,8 +8,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename } from "node:path";
-import { parseEnv } from "node:util";
 import { CommandError } from "../output.ts";
+import { parseEnvText } from "./env-text.ts";
 
 const READ_BY_ITS_OWNER = 0o600;
 /** Made by `pylon deploy --target systemd`; other files are for Docker first. */
@@ -27,7 +27,7 @@ export class EnvFile {
   }
 
   get values(): Readonly<Record<string, string | undefined>> {
-    return parseEnv(this.#text);
+    return parseEnvText(this.#text);
   }
 
   /** Whether the variable has a value; an empty one is none. */

@@ -1,4 +1,5 @@
 import { SignedInSchema } from "@pylonsync/protocol";
+import { parseAnswer } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
@@ -25,7 +26,7 @@ const DevicesSchema = v.array(
 export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Device[]
 > {
-  const sessions = v.parse(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
+  const sessions = parseAnswer(DevicesSchema, await sync.request("GET", "/api/auth/sessions"));
   return sessions.map(({ id, device, current, seen_at: seenAt }) => ({
     id,
     name: nameOf(device ?? ""),
@@ -81,6 +82,40 @@ export async function deleteAccount(
   sync.setToken(null);
 }
 
+/** What the user can prove themselves with. */
+export interface AccountProofs {
+  readonly hasPassword: boolean;
+  readonly hasPasskey: boolean;
+  /** Whether a code can be sent by mail. */
+  readonly hasEmailCode: boolean;
+  /** Accounts elsewhere, by the names of their providers. */
+  readonly providers: readonly string[];
+  /** Whether the sign-in is of the last ten minutes. */
+  readonly isFresh: boolean;
+}
+
+const ProofsSchema = v.object({
+  has_password: v.boolean(),
+  has_passkey: v.boolean(),
+  has_email_code: v.boolean(),
+  providers: v.array(v.string()),
+  is_fresh: v.boolean(),
+});
+
+/** What `deleteAccount` can be proved with. @throws PylonClientError */
+export async function getAccountProofs({
+  sync = getEngine(),
+}: AuthCallOptions = {}): Promise<AccountProofs> {
+  const found = v.parse(ProofsSchema, await sync.request("GET", "/api/auth/account"));
+  return {
+    hasPassword: found.has_password,
+    hasPasskey: found.has_passkey,
+    hasEmailCode: found.has_email_code,
+    providers: found.providers,
+    isFresh: found.is_fresh,
+  };
+}
+
 const EnrolledSchema = v.object({ secret: v.string(), otpauth_url: v.string() });
 const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
 
@@ -97,7 +132,7 @@ export async function enrollAuthenticator({
   readonly secret: string;
   readonly url: string;
 }> {
-  const { secret, otpauth_url: url } = v.parse(
+  const { secret, otpauth_url: url } = parseAnswer(
     EnrolledSchema,
     await sync.request("POST", "/api/auth/totp/enroll", password === undefined ? {} : { password }),
   );
@@ -114,8 +149,10 @@ export async function confirmAuthenticator(
   code: string,
   { sync = getEngine() }: AuthCallOptions = {},
 ): Promise<readonly string[]> {
-  return v.parse(BackupCodesSchema, await sync.request("POST", "/api/auth/totp/verify", { code }))
-    .backup_codes;
+  return parseAnswer(
+    BackupCodesSchema,
+    await sync.request("POST", "/api/auth/totp/verify", { code }),
+  ).backup_codes;
 }
 
 /** @param code of the app, or a backup code @throws PylonClientError INVALID_CODE */

@@ -1,15 +1,16 @@
-import { useState, type ReactElement, type ReactNode } from "react";
+import { useCallback, useState, type ReactElement, type ReactNode } from "react";
 import { useEngine } from "../provider.tsx";
-import { safePath } from "../safe-path.ts";
 import { useSession } from "../session.ts";
-import { changePassword, deleteAccount } from "./account-calls.ts";
+import { changePassword, getAccountProofs } from "./account-calls.ts";
 import { AuthenticatorSettings } from "./authenticator-settings.tsx";
+import { DeleteAccount } from "./delete-account.tsx";
 import { DeviceList } from "./device-list.tsx";
 import { Form, Note, PasswordField } from "./form.tsx";
+import { useLoaded } from "./loaded.ts";
 import { PasskeyList } from "./passkey-list.tsx";
 import type { SignInProps } from "./sign-in-flow.ts";
 import { SignOutButton } from "./sign-out-button.tsx";
-import { nameOfUser, useUser } from "./user.ts";
+import { emailOfUser, nameOfUser, useUser } from "./user.ts";
 
 /**
  * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for
@@ -25,7 +26,15 @@ export function Account(props: SignInProps): ReactElement | null {
   const { user } = useUser(sync);
   // How often the password was changed here.
   const [changes, setChanges] = useState(0);
-  if (userId === null || isGuest) return null;
+  const isUser = userId !== null && !isGuest;
+  const { data: proofs, after } = useLoaded(
+    useCallback(
+      () => (isUser ? getAccountProofs({ sync }) : Promise.resolve(null)),
+      [sync, isUser],
+    ),
+  );
+  const refresh = (): void => after(() => Promise.resolve());
+  if (!isUser) return null;
 
   const change = async ({
     current = "",
@@ -33,11 +42,7 @@ export function Account(props: SignInProps): ReactElement | null {
   }: Readonly<Record<string, string>>): Promise<void> => {
     await changePassword(current === "" ? null : current, next, { sync });
     setChanges((count) => count + 1);
-  };
-  const leave = async (password: string): Promise<void> => {
-    await deleteAccount(password === "" ? null : password, { sync });
-    if (props.onDone !== undefined) props.onDone();
-    else if (props.redirectTo !== undefined) location.assign(safePath(props.redirectTo));
+    refresh();
   };
   return (
     <div className="pylon-account">
@@ -48,7 +53,9 @@ export function Account(props: SignInProps): ReactElement | null {
       <Section title="Password">
         <Form key={changes} action="Change the password" onSend={change}>
           {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
-          <PasswordField label="Current password" name="current" isOptional />
+          {proofs?.hasPassword !== false && (
+            <PasswordField label="Current password" name="current" isOptional />
+          )}
           <PasswordField label="New password" name="next" isNew />
         </Form>
       </Section>
@@ -60,9 +67,15 @@ export function Account(props: SignInProps): ReactElement | null {
       </Section>
       <Section title="Leave">
         <SignOutButton {...props} sync={sync} />
-        <Form action="Delete my account" isDanger onSend={({ password = "" }) => leave(password)}>
-          <PasswordField isOptional />
-        </Form>
+        {proofs !== null && (
+          <DeleteAccount
+            {...props}
+            sync={sync}
+            email={emailOfUser(user)}
+            proofs={proofs}
+            refresh={refresh}
+          />
+        )}
       </Section>
     </div>
   );

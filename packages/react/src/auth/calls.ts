@@ -1,5 +1,5 @@
 import { SignedInSchema } from "@pylonsync/protocol";
-import { PylonClientError, type SyncEngine } from "@pylonsync/sync";
+import { parseAnswer, PylonClientError, type SyncEngine } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 
@@ -217,7 +217,7 @@ async function asWhoeverIsLeft<T>(sync: SyncEngine, ask: () => Promise<T>): Prom
 }
 
 function keep(sync: SyncEngine, answer: unknown): SignedIn {
-  const { token, user_id: userId } = v.parse(SignedInSchema, answer);
+  const { token, user_id: userId } = parseAnswer(SignedInSchema, answer);
   sync.setToken(token);
   return { token, userId };
 }

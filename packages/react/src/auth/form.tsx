@@ -94,9 +94,14 @@ export function Form({
 export interface FieldProps {
   readonly label: string;
   readonly name: string;
-  readonly type?: "email" | "password";
+  readonly type?: "password";
+  /** An address, for keyboards on a screen: not capitalised and not corrected. */
+  readonly isEmail?: boolean;
   readonly autoComplete: string;
   readonly minLength?: number;
+  /** What the text must be, whole, and how that is said to people. */
+  readonly pattern?: string;
+  readonly title?: string;
   readonly defaultValue?: string;
   readonly onValue?: (value: string) => void;
   readonly isOptional?: boolean;
@@ -104,11 +109,15 @@ export interface FieldProps {
   readonly isFirst?: boolean;
 }
 
+/** Of the type `email` browsers refuse letters outside of ASCII in front of the `@`. */
+const EMAIL_INPUT = { inputMode: "email", autoCapitalize: "none", spellCheck: false } as const;
+
 /** An input with its label. */
 export function Field({
   label,
   isOptional = false,
   isFirst = false,
+  isEmail = false,
   onValue,
   ...input
 }: FieldProps): ReactElement {
@@ -124,6 +133,7 @@ export function Field({
       <input
         ref={element}
         required={!isOptional}
+        {...(isEmail ? EMAIL_INPUT : {})}
         {...input}
         {...(onValue === undefined ? {} : { onChange: ({ target }) => onValue(target.value) })}
         {...(isWrong ? { "aria-invalid": true, "aria-describedby": problemId } : {})}
@@ -136,7 +146,7 @@ export function Field({
 export function EmailField(
   props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">,
 ): ReactElement {
-  return <Field label="E-mail" name="email" type="email" autoComplete="username" {...props} />;
+  return <Field label="E-mail" name="email" isEmail autoComplete="username" {...props} />;
 }
 
 /** A password that is typed, or thought of. */

@@ -1,4 +1,4 @@
-import { PylonClientError } from "@pylonsync/sync";
+import { parseAnswer, PylonClientError } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import { signIn, type AuthCallOptions, type SignedIn } from "./calls.ts";
@@ -67,7 +67,7 @@ const PasskeysSchema = v.array(v.object({ id: v.string(), name: v.string() }));
 export async function listPasskeys({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Passkey[]
 > {
-  return v.parse(PasskeysSchema, await sync.request("GET", "/api/auth/passkey/keys"));
+  return parseAnswer(PasskeysSchema, await sync.request("GET", "/api/auth/passkey/keys"));
 }
 
 /** @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND */

@@ -1,4 +1,4 @@
-import type { SyncEngine } from "@pylonsync/sync";
+import { parseAnswer, type SyncEngine } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
@@ -22,9 +22,10 @@ export async function listProviders({ sync = getEngine() }: AuthCallOptions = {}
 
 /** Reads the answer of `GET /api/auth/providers`. */
 export function toProviders(answer: unknown): readonly SignInProvider[] {
-  return v
-    .parse(ProvidersSchema, answer)
-    .map(({ provider }) => ({ name: provider, label: labelOf(provider) }));
+  return parseAnswer(ProvidersSchema, answer).map(({ provider }) => ({
+    name: provider,
+    label: labelOf(provider),
+  }));
 }
 
 export interface ProviderUrlOptions extends AuthCallOptions {
@@ -56,7 +57,7 @@ const PendingSchema = v.object({ mfa_token: v.string() });
 export async function takePendingSignIn({
   sync = getEngine(),
 }: AuthCallOptions = {}): Promise<string> {
-  return v.parse(PendingSchema, await sync.request("POST", "/api/auth/oauth/pending", {}))
+  return parseAnswer(PendingSchema, await sync.request("POST", "/api/auth/oauth/pending", {}))
     .mfa_token;
 }
 

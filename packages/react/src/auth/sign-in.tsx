@@ -133,7 +133,7 @@ export function SignIn({
         )}
         {signUpUrl !== undefined && (
           <a className="pylon-link" href={signUpUrl}>
-            Make an account
+            Create an account
           </a>
         )}
       </nav>

@@ -61,7 +61,7 @@ export function SignUp({
         {...(providers === undefined ? {} : { providers })}
         {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })}
       />
-      <Form action="Make the account" onSend={register}>
+      <Form action="Create the account" onSend={register}>
         {asksName && <Field label="Name" name="displayName" autoComplete="name" isOptional />}
         <EmailField />
         <PasswordField isNew />

@@ -53,3 +53,9 @@ export function nameOfUser(user: User | null): string {
   );
   return typeof known === "string" ? known : "Account";
 }
+
+/** The user's address; empty where the app hides it, or there is none. */
+export function emailOfUser(user: User | null): string {
+  const email = (user as Readonly<Record<string, unknown>> | null)?.["email"];
+  return typeof email === "string" ? email : "";
+}

@@ -7,9 +7,7 @@ export interface DevHomeOptions {
   readonly hasMailbox: boolean;
 }
 
-/**
- * In dev mode: what an app without a page of its own shows at the address that `pylon dev` prints.
- */
+/** In dev mode: the page that shows what the app has, and where to look. */
 export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
   return new Response(htmlOf(app, options), {
     headers: {
@@ -31,20 +29,21 @@ function htmlOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string {
     app.manifest.auth?.pages !== false &&
     app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
   const links = [
+    ...(app.web === null ? [] : [link("/", "the page of the app")]),
     ...(hasUserPages
       ? [
-          link("/auth/sign-in", "sign in or make an account"),
+          link("/auth/sign-in", "sign in or create an account"),
           link("/auth/account", "the account that is signed in"),
         ]
       : []),
     ...(hasMailbox ? [link("/studio/mail", "the mails that this app sends")] : []),
-    link("/health", "whether the server lives"),
+    link("/health", "whether the server is up"),
     link("/api/manifest", "what the app declares"),
     link("/api/fn", "its functions with their arguments"),
   ];
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(name)} in dev mode</title><style>${STYLE}</style></head>
 <body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
-<p>The API is served at this address, in dev mode. The app has no page of its own yet: write <code>web/index.html</code>, and it is shown here instead.</p>
+<p>The API is served at this address, in dev mode. ${app.web === null ? "The app has no page of its own yet: write <code>web/index.html</code>, and it is shown at <code>/</code>. This page stays at <code>/studio</code>." : ""}</p>
 <h2>Entities</h2><dl>${entities.join("")}</dl>
 <h2>Functions</h2>${functions.length === 0 ? "<p class=none>None yet: a file in <code>functions/</code> is one.</p>" : `<dl>${functions.join("")}</dl>`}
 <h2>Look at</h2><dl>${links.join("")}</dl>

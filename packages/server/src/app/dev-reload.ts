@@ -4,18 +4,25 @@ const EVENTS = "/__pylon/dev-events";
 const SCRIPT = "/__pylon/dev.js";
 const LOOK_MS = 100;
 const PING_EVERY = 150;
-
-/** What makes a page load the dev script. */
-export const DEV_SCRIPT_TAG = `<script src="${SCRIPT}" defer></script>`;
+/** The version of a page that was deleted. */
+const NO_PAGE = "none";
 
 /**
- * The page reloads when it is told another version than its first; a server that came back tells it
- * too.
+ * What makes a page load the dev script.
+ *
+ * @param version the bundle that the page is of
  */
-const SOURCE = `let first;
+export function devScriptTag({ version }: WebBundle): string {
+  return `<script src="${SCRIPT}" data-version="${version}" defer></script>`;
+}
+
+/**
+ * The page reloads when it is told another version than its own, which may be there before the page
+ * has loaded this; a server that came back tells it too.
+ */
+const SOURCE = `const { version } = document.currentScript.dataset;
 new EventSource("${EVENTS}").onmessage = ({ data }) => {
-  first ??= data;
-  if (data !== first) location.reload();
+  if (data !== version) location.reload();
 };
 `;
 
@@ -44,10 +51,9 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
       let told: string | undefined;
       let looks = 0;
       const look = (): void => {
-        const version = current()?.version;
+        const version = current()?.version ?? NO_PAGE;
         looks += 1;
-        if (version !== undefined && version !== told)
-          controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        if (version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
         else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
         told = version;
       };

@@ -2,12 +2,16 @@ import { realpathSync } from "node:fs";
 import { sep } from "node:path";
 import * as functions from "@pylonsync/functions";
 import * as sdk from "@pylonsync/sdk";
+import { importGraph } from "./import-graph.ts";
 
 export interface AppModule {
   readonly exports: Readonly<Record<string, unknown>>;
   /** What it printed with console.log while it was loaded. */
   readonly printed: readonly string[];
 }
+
+/** For a module with a top-level `await`, which may connect to something. */
+const LOAD_TIMEOUT_MS = 30_000;
 
 /** What an app folder may import without an install: the server's own copies. */
 const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
@@ -34,10 +38,27 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
     );
   };
   try {
-    return { exports: (await import(file)) as Record<string, unknown>, printed };
+    return { exports: (await inTime(import(file))) as Record<string, unknown>, printed };
+  } catch (error) {
+    await inTime(releaseFailed(file, ownFilesOf(root)));
+    throw error;
   } finally {
     console.log = print;
   }
+}
+
+/** @throws Error when a top-level `await` of the module takes too long */
+function inTime<T>(loading: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new Error(
+        `A top-level \`await\` did not end within ${LOAD_TIMEOUT_MS / 1000} s. ` +
+          "Bun can't load the file again in this process: fix it, then start Pylon again.",
+      ),
+    );
+  }, LOAD_TIMEOUT_MS);
+  return Promise.race([loading, late]).finally(() => clearTimeout(timer));
 }
 
 /** An app that installed a package gets its own. */
@@ -62,14 +83,37 @@ function isInstalled(name: string, root: string): boolean {
   }
 }
 
+/** Files of apps that were part of a failed import: `require.cache` does not list all of them. */
+const failed = new Set<string>();
+
 /**
- * Forgets what was loaded from the app's folder, so that the next import reads the files anew; its
+ * Forgets what was loaded from the app's folder, so that the next import reads the files again; its
  * node_modules stay.
  */
 export function forgetApp(root: string): void {
-  const inside = realpathSync(root) + sep;
-  for (const path of Object.keys(require.cache)) {
-    if (path.startsWith(inside) && !path.includes(`${sep}node_modules${sep}`))
-      delete require.cache[path];
+  const isOwn = ownFilesOf(root);
+  for (const path of [...Object.keys(require.cache), ...failed]) {
+    if (!isOwn(path)) continue;
+    delete require.cache[path];
+    failed.delete(path);
   }
+}
+
+/**
+ * Makes every module of a failed import one that can be forgotten. Bun keeps a module that was read
+ * and never ran, because one that imports it could not be linked ("Export named x not found"), and
+ * `delete require.cache[path]` has no effect on it until it ran.
+ */
+async function releaseFailed(file: string, isOwn: (path: string) => boolean): Promise<void> {
+  for (const path of importGraph(file, isOwn)) {
+    failed.add(path);
+    if (path === file || path in require.cache) continue;
+    // Its error is the one that is already reported, or follows from it.
+    await import(path).catch(() => undefined);
+  }
+}
+
+function ownFilesOf(root: string): (path: string) => boolean {
+  const inside = realpathSync(root) + sep;
+  return (path) => path.startsWith(inside) && !path.includes(`${sep}node_modules${sep}`);
 }

@@ -80,7 +80,7 @@ async function loadManifest(
     const instead =
       exported === undefined
         ? "neither exports a manifest nor prints one"
-        : "exports by default what is no manifest";
+        : "exports by default something that is not a manifest";
     diagnostics.push(
       errorAt(
         "APP_NO_MANIFEST",
@@ -160,7 +160,13 @@ function failedImport(code: string, file: string, root: string, error: unknown):
   return errorAt(code, `${path} does not load: ${message}`, place ?? path);
 }
 
-/** What is in the manifest beside JSON (the hooks) is not the manifest's. */
+/**
+ * What is in the manifest beside JSON (the hooks) is not the manifest's. A function becomes null:
+ * JSON would drop its key too, and a key that is not known is to be told.
+ */
 function toJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value) ?? "null") as unknown;
+  const text = JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === "function" ? null : part,
+  );
+  return JSON.parse(text ?? "null") as unknown;
 }

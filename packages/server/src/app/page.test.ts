@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
@@ -38,6 +38,8 @@ async function load(dir: string, dev: boolean): Promise<CompiledApp> {
 
 interface OpenPage {
   readonly dir: string;
+  /** What the log was told of a broken page. */
+  readonly told: readonly string[];
   readonly reload: () => Promise<void>;
   readonly get: (path: string, options?: RequestInit) => Promise<Response | null>;
 }
@@ -50,9 +52,14 @@ async function openPage(
   dirs.push(dir);
   write(dir, files);
   let app = await load(dir, dev);
-  const page = createPage(() => app, { home: dev ? { hasMailbox: true } : null });
+  const told: string[] = [];
+  const page = createPage(() => app, {
+    home: dev ? { hasMailbox: true } : null,
+    onBroken: ({ message }) => void told.push(message),
+  });
   return {
     dir,
+    told,
     reload: async () => void (app = await load(dir, dev)),
     get: (path, options) => page(new Request(`http://localhost${path}`, options), path),
   };
@@ -92,6 +99,78 @@ test("files of public/ are served, hidden ones are not, and nothing outside of i
     expect((await (await get(path))?.text()) ?? "").not.toMatch(/hidden|buildManifest|createRoot/);
 });
 
+test.each([
+  ["a space", "a b.txt", "/a%20b.txt"],
+  ["a space in the folder", "my files/a b", "/my%20files/a%20b"],
+  ["an umlaut", "größe.txt", "/gr%C3%B6%C3%9Fe.txt"],
+  ["an umlaut of two parts", "u\u0308ber.txt", "/%C3%BCber.txt"],
+  ["a percent sign", "100%.txt", "/100%25.txt"],
+  ["a percent sign that is not encoded", "50% off", "/50%%20off"],
+  ["what looks encoded", "a%20b.txt", "/a%2520b.txt"],
+  ["a plus sign", "c++.txt", "/c++.txt"],
+  ["an encoded plus sign", "c++.txt", "/c%2B%2B.txt"],
+  ["signs that URLs have a use for", "a?b#c&d.txt", "/a%3Fb%23c&d.txt"],
+  ["a script of another kind", "日本.txt", "/%E6%97%A5%E6%9C%AC.txt"],
+  [".well-known", ".well-known/security.txt", "/.well-known/security.txt"],
+  ["no ending in .well-known", ".well-known/acme-challenge/abc", "/.well-known/acme-challenge/abc"],
+])("S10: a file of public/ with %s is served", async (_what, file, path) => {
+  const { get } = await openPage(false, { ...FILES, [`public/${file}`]: "this one" });
+  expect(await (await get(path))?.text()).toBe("this one");
+});
+
+test("S10: what is not in .well-known is not the page; its types are those that readers expect", async () => {
+  const { get } = await openPage(false, {
+    ...FILES,
+    "public/.well-known/apple-app-site-association": "{}",
+    "public/.well-known/acme": "token",
+    "public/.well-known/.hidden": "hidden",
+    "public/sub/.well-known/x": "hidden",
+  });
+  for (const path of ["/.well-known", "/.well-known/nope", "/.well-known/.hidden"])
+    expect([path, await get(path)]).toEqual([path, null]);
+  expect(await (await get("/sub/.well-known/x"))?.text()).not.toBe("hidden");
+  const type = async (path: string): Promise<string | null | undefined> =>
+    (await get(path))?.headers.get("content-type");
+  expect(await type("/.well-known/apple-app-site-association")).toBe("application/json");
+  expect(await type("/.well-known/acme")).toBe("text/plain;charset=utf-8");
+});
+
+test("S10: links within public/ are followed, those out of it are not, and none is an error", async () => {
+  const { dir, get, reload } = await openPage(true, {
+    ...FILES,
+    "secret/key.txt": "secret",
+    "public/real/a.txt": "inside",
+    "public/later.txt": "before",
+  });
+  const at = (path: string): string => join(dir, "public", path);
+  symlinkSync(at("real"), at("linked"));
+  symlinkSync(at("real/a.txt"), at("linked.txt"));
+  symlinkSync("..", at("real/loop"));
+  symlinkSync(join(dir, "secret"), at("out"));
+  symlinkSync(join(dir, "secret/key.txt"), at("out.txt"));
+  symlinkSync("/nowhere", at("broken.txt"));
+  symlinkSync(dir, at("self"));
+  await reload();
+  const text = async (path: string): Promise<string | undefined> => (await get(path))?.text();
+  for (const path of ["/real/a.txt", "/linked/a.txt", "/linked.txt"])
+    expect([path, await text(path)]).toEqual([path, "inside"]);
+  for (const path of [
+    "/out.txt",
+    "/out/key.txt",
+    "/broken.txt",
+    "/self/app.ts",
+    "/self/secret/key.txt",
+  ])
+    expect([path, await get(path)]).toEqual([path, null]);
+  // A folder is a place inside the page, as any other path without an ending.
+  for (const path of ["/linked", "/out", "/real", "/self"])
+    expect([path, await text(path)]).toEqual([path, expect.stringContaining("<title>Hi")]);
+  expect(await text("/later.txt")).toBe("before");
+  rmSync(at("later.txt"));
+  symlinkSync(join(dir, "secret/key.txt"), at("later.txt"));
+  expect(await get("/later.txt")).toBeNull();
+});
+
 test("in dev mode the page is told of another version after a save in web/, and of nothing after one in functions/", async () => {
   const { dir, get, reload } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain('src="/__pylon/dev.js"');
@@ -119,6 +198,16 @@ test("outside dev mode there is no dev script", async () => {
   const { get } = await openPage(false);
   expect(await get("/__pylon/dev.js")).toBeNull();
   expect(await (await get("/__pylon/dev-events"))?.text()).toContain("<title>Hi");
+});
+
+test("U: in dev mode the home page stays at /studio once the app has a page, and links to it", async () => {
+  const { get } = await openPage(true);
+  expect(await (await get("/"))?.text()).toContain("<title>Hi");
+  const html = (await (await get("/studio"))?.text()) ?? "";
+  expect(html).toContain("<title>a in dev mode");
+  expect(html).toContain('href="/"');
+  expect(await get("/studio", { method: "POST" })).toBeNull();
+  expect(await get("/studio/nope")).toBeNull();
 });
 
 test("what is below /auth is the page's own where the app has turned the server's pages off", async () => {
@@ -248,6 +337,7 @@ describe("an app without a page", () => {
       'href="/health"',
     ])
       expect(html).toContain(shown);
+    expect(await (await get("/studio"))?.text()).toBe(html);
     expect(html).not.toContain("/auth/sign-in");
     expect(await get("/somewhere")).toBeNull();
     expect(await get("/", { method: "POST" })).toBeNull();

@@ -2,14 +2,23 @@ import { PylonError } from "@pylonsync/protocol";
 import type { CompiledApp } from "./compile-app.ts";
 import { devHome, type DevHomeOptions } from "./dev-home.ts";
 import { devReload } from "./dev-reload.ts";
+import { overlay } from "./overlay.ts";
+import { decodedPath, isWellKnown } from "./public-files.ts";
+import type { WebAsset } from "./web-asset.ts";
+import type { WebBundle } from "./web-bundle.ts";
+import { WebBuildError } from "./web-problem.ts";
 
 export interface PageOptions {
   /**
-   * What an app without a page of its own shows at its address; null outside dev mode, where that
-   * is nothing.
+   * What the app has, at `/studio`, and at `/` while the app has no page of its own; null outside
+   * dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
+  /** Hears of a page that can't be bundled; in dev mode once for each save. */
+  readonly onBroken: (error: WebBuildError) => void;
 }
+
+const HOME_PATH = "/studio";
 
 /**
  * Answers the app's own web page from its bundle. A path that names no file and nothing of the
@@ -17,26 +26,47 @@ export interface PageOptions {
  */
 export function createPage(
   app: () => CompiledApp,
-  { home }: PageOptions,
+  { home, onBroken }: PageOptions,
 ): (request: Request, path: string) => Promise<Response | null> {
+  const reported = new WeakSet<WebBundle>();
+  const broken = (web: WebBundle, error: unknown, request: Request): Response => {
+    if (!(error instanceof WebBuildError)) throw error;
+    if (!web.isDev || !reported.has(web)) onBroken(error);
+    reported.add(web);
+    if (web.isDev && isDocument(request)) return overlay(web, error);
+    throw new PylonError("INTERNAL", "The page of this app can't be built.", {
+      hint: "The server's log says why.",
+    });
+  };
   return async (request, path) => {
     const { web, manifest } = app();
+    const isHome = path === HOME_PATH || (path === "/" && web === null);
+    if (home !== null && isHome && isRead(request)) return devHome(app(), home);
     if (
       isBelow(path, ["/api", "/studio"]) ||
       (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))
     )
       return null;
-    if (web === null)
-      return home !== null && path === "/" && isRead(request) ? devHome(app(), home) : null;
+    if (web === null) return null;
     if (!isRead(request))
       throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
         hint: "Possible: GET.",
       });
     const reload = web.isDev ? devReload(path, () => app().web) : null;
     if (reload !== null) return reload;
-    const asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
+    let asset: WebAsset | null;
+    try {
+      asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
+    } catch (error) {
+      return broken(web, error, request);
+    }
     return asset === null ? null : asset.answer(request);
   };
+}
+
+/** Whether a browser shows the answer as a page. */
+function isDocument({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("text/html") === true;
 }
 
 /**
@@ -52,5 +82,5 @@ function isRead({ method }: Request): boolean {
 }
 
 function isFile(path: string): boolean {
-  return /\.[a-z0-9]+$/i.test(path);
+  return isWellKnown(path) || /\.[a-z0-9]+$/i.test(decodedPath(path));
 }

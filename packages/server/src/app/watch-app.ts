@@ -2,6 +2,8 @@ import { watch } from "node:fs";
 import { basename, sep } from "node:path";
 
 const SETTLE_MS = 25;
+/** What app.ts and functions may import: code, data and texts. */
+const IMPORTABLE = /\.([cm]?[jt]sx?|jsonc?|toml|ya?ml|txt|md|sql|html)$/;
 
 /** What of an app was saved. */
 export type AppPart = "app" | "functions" | "web" | "env";
@@ -45,6 +47,6 @@ function partOf(file: string, functionsDir: string): AppPart | undefined {
   )
     return undefined;
   if (parts[0] === "web" || parts[0] === "public") return "web";
-  if (!/\.(ts|tsx|js|json)$/.test(name)) return undefined;
+  if (!IMPORTABLE.test(name)) return undefined;
   return parts[0] === functionsDir ? "functions" : "app";
 }

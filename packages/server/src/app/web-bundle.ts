@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, relative, sep } from "node:path";
-import { DEV_SCRIPT_TAG } from "./dev-reload.ts";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, join, sep } from "node:path";
+import { devScriptTag } from "./dev-reload.ts";
+import { decodedPath, publicFiles, realPathInside } from "./public-files.ts";
 import { WebAsset } from "./web-asset.ts";
+import { WebBuildError, webProblem } from "./web-problem.ts";
 
 /** URL path to file; the page itself is `/`. */
 type WebAssets = ReadonlyMap<string, WebAsset>;
@@ -11,6 +13,9 @@ interface PublicFile {
   readonly version: string;
   readonly asset: WebAsset;
 }
+
+/** By the app's folder: the files of the app that its page was made of, beside those of `web/`. */
+const outside = new Map<string, Set<string>>();
 
 /**
  * The page at `web/index.html` with its scripts and styles, bundled in memory at the first request,
@@ -28,7 +33,11 @@ export class WebBundle {
   private constructor(root: string, dev: boolean) {
     this.#root = root;
     this.isDev = dev;
-    this.version = versionOf([...filesIn(join(root, "web")), ...filesIn(join(root, "public"))]);
+    this.version = versionOf([
+      ...filesIn(join(root, "web")),
+      ...publicFiles(join(root, "public")).values(),
+      ...(outside.get(root) ?? []),
+    ]);
   }
 
   /** @returns null when the app has no page */
@@ -36,41 +45,46 @@ export class WebBundle {
     return existsSync(join(root, "web", "index.html")) ? new WebBundle(root, options.dev) : null;
   }
 
-  /** What was bundled. @throws Error naming what the bundler found */
+  /** What was bundled. @throws WebBuildError */
   assets(): Promise<WebAssets> {
-    return (this.#assets ??= this.#build());
+    if (this.#assets === undefined) {
+      const built = this.#build();
+      this.#assets = built;
+      // A package that was missing may have been installed, which no save tells of.
+      if (this.isDev) built.catch(() => (this.#assets = undefined));
+    }
+    return this.#assets;
   }
 
   /**
    * The file of the page at this path, as it is now; null when there is none.
    *
-   * @throws Error naming what the bundler found
+   * @throws WebBuildError
    */
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
     if (built !== undefined) return built;
-    const file = (this.#publicPaths ??= this.#findPublic()).get(path);
+    // Which files there are is seen once; what is in them may change.
+    this.#publicPaths ??= publicFiles(this.#publicFolder);
+    const file = this.#publicPaths.get(decodedPath(path));
     return file === undefined ? null : this.#publicAsset(file);
   }
 
-  /** URL path to file. Which there are is seen once; what is in them may change. */
-  #findPublic(): ReadonlyMap<string, string> {
-    const folder = join(this.#root, "public");
-    return new Map(
-      filesIn(folder).map((file) => [`/${relative(folder, file).replaceAll(sep, "/")}`, file]),
-    );
+  get #publicFolder(): string {
+    return join(this.#root, "public");
   }
 
   #publicAsset(file: string): WebAsset | null {
     const stat = statSync(file, { throwIfNoEntry: false });
-    // A link may lead to a folder.
     if (stat?.isFile() !== true) return null;
+    // It may have become a link since.
+    if (realPathInside(file, realpathSync(this.#publicFolder)) === null) return null;
     const version = Bun.hash(`${stat.size} ${stat.mtimeMs}`).toString(36);
     const known = this.#public.get(file);
     if (known?.version === version) return known.asset;
     const body = Bun.file(file);
     const asset = new WebAsset(body, {
-      type: body.type,
+      type: typeOf(file, body),
       immutable: false,
       version,
       compresses: !this.isDev,
@@ -87,18 +101,22 @@ export class WebBundle {
       sourcemap: this.isDev ? "inline" : "none",
       publicPath: "/",
       define: { "process.env.NODE_ENV": JSON.stringify(this.isDev ? "development" : "production") },
-      plugins: [ownCopies(this.#root)],
+      plugins: [ownCopies(this.#root), ...(this.isDev ? [noteOutside(this.#root)] : [])],
       throw: false,
     });
     if (!result.success)
-      throw new Error(`web/ does not build: ${result.logs.map(String).join("; ")}`);
+      throw new WebBuildError(
+        result.logs
+          .filter(({ level }) => level === "error")
+          .map((log) => webProblem(log, this.#root)),
+      );
     const assets = new Map<string, WebAsset>();
     for (const output of result.outputs) {
       const path = output.path.replace(/^\.?\/?/, "/");
       const isPage = path.endsWith(".html");
       const bytes =
         isPage && this.isDev
-          ? withDevScript(await output.text())
+          ? withScript(await output.text(), devScriptTag(this))
           : new Uint8Array(await output.arrayBuffer());
       const version = Bun.hash(bytes).toString(36);
       assets.set(
@@ -115,10 +133,19 @@ export class WebBundle {
   }
 }
 
-function withDevScript(html: string): string {
+/** What has no ending is text, as the challenges of certificate authorities are, or JSON for Apple. */
+function typeOf(file: string, { type }: Blob): string {
+  const name = basename(file);
+  if (name === "apple-app-site-association") return "application/json";
+  return name.includes(".") || !file.includes(`${sep}.well-known${sep}`)
+    ? type
+    : "text/plain;charset=utf-8";
+}
+
+function withScript(html: string, tag: string): string {
   return html.includes("</head>")
-    ? html.replace("</head>", () => `${DEV_SCRIPT_TAG}</head>`)
-    : `${html}${DEV_SCRIPT_TAG}`;
+    ? html.replace("</head>", () => `${tag}</head>`)
+    : `${html}${tag}`;
 }
 
 /** The files below a folder; hidden ones and packages are left out. */
@@ -135,6 +162,22 @@ function versionOf(files: readonly string[]): string {
   return Bun.hash(
     files.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`).join("\n"),
   ).toString(36);
+}
+
+/** Notes what a page imports from the rest of the app: it is another page when that is saved. */
+function noteOutside(root: string): Bun.BunPlugin {
+  const files = new Set<string>();
+  outside.set(root, files);
+  return {
+    name: "pylon-files-outside-of-web",
+    setup(build) {
+      build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) => {
+        const isOwn = path.startsWith(root + sep) && !path.includes(`${sep}node_modules${sep}`);
+        if (isOwn && !path.startsWith(join(root, "web") + sep)) files.add(path);
+        return undefined;
+      });
+    },
+  };
 }
 
 /** Packages that the app has not installed come from where the server has them. */

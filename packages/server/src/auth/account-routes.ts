@@ -3,7 +3,7 @@ import type { RequestContext } from "../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
-import { requireFresh, requireOwner } from "./fresh-sign-in.ts";
+import { isFresh, requireFresh, requireOwner } from "./fresh-sign-in.ts";
 import { AuthInput } from "./input.ts";
 import type { Organizations } from "./organizations/organizations.ts";
 import { ownUser } from "./password-routes.ts";
@@ -18,7 +18,20 @@ export function accountRoutes(
   data: UserData,
   organizations: Organizations,
 ): Route[] {
-  const { apiKeys, credentials, audit, cookie, sessions } = services;
+  const { apiKeys, credentials, audit, cookie, sessions, mails } = services;
+
+  /** What a form needs to know that asks the user to prove who they are. */
+  const show = async (context: RequestContext): Promise<Answer> => {
+    const user = await ownUser(services, context);
+    const { hasPassword, hasPasskey, providers } = await credentials.ways(user.id);
+    return json({
+      has_password: hasPassword,
+      has_passkey: hasPasskey,
+      has_email_code: mails.canSend && typeof user["email"] === "string",
+      providers,
+      is_fresh: await isFresh(services, context),
+    });
+  };
 
   const leave = async (context: RequestContext): Promise<Answer> => {
     const { caller } = context;
@@ -96,6 +109,7 @@ export function accountRoutes(
   };
 
   return [
+    { method: "GET", path: "/api/auth/account", access: "signed-in", handle: show },
     {
       method: "DELETE",
       path: "/api/auth/account",

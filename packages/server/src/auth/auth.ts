@@ -151,6 +151,10 @@ export function createAuth(options: AuthOptions): Auth {
       const user = users.isDeclared ? await users.get(userId) : null;
       return user !== null && passwords.has(user);
     },
+    async (userId) => {
+      const user = users.isDeclared ? await users.get(userId) : null;
+      return { hasPassword: user !== null && (await passwords.has(user)) };
+    },
   );
   const apiKeys = new ApiKeys(store, sessions, platform);
   credentials.add((userId) => apiKeys.endAll(userId));
@@ -162,6 +166,7 @@ export function createAuth(options: AuthOptions): Auth {
   credentials.add(
     (userId) => passkeys.forget(userId),
     async (userId) => (await passkeys.list(userId)).length > 0,
+    async (userId) => ({ hasPasskey: (await passkeys.list(userId)).length > 0 }),
   );
   signIn.secondFactor = {
     methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),

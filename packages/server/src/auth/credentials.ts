@@ -4,9 +4,21 @@ export type ForgetCredentials = (userId: string) => Promise<void>;
 /** Whether the user has one of this kind that signs in by itself. A second factor does not. */
 export type SignsIn = (userId: string) => Promise<boolean>;
 
+/** What a user can sign in with. */
+export interface SignInWays {
+  readonly hasPassword: boolean;
+  readonly hasPasskey: boolean;
+  /** Accounts elsewhere, by the names of their providers. */
+  readonly providers: readonly string[];
+}
+
+/** What one kind of credential adds to them. */
+export type WaysOfKind = (userId: string) => Promise<Partial<SignInWays>>;
+
 interface Kind {
   readonly forget: ForgetCredentials;
   readonly signsIn: SignsIn;
+  readonly ways: WaysOfKind;
 }
 
 /**
@@ -18,10 +30,20 @@ export class Credentials {
 
   /**
    * Each part that keeps credentials says how they are deleted, and whether a user could sign in
-   * with them.
+   * with them, and how.
    */
-  add(forget: ForgetCredentials, signsIn: SignsIn = () => Promise.resolve(false)): void {
-    this.#kinds.push({ forget, signsIn });
+  add(
+    forget: ForgetCredentials,
+    signsIn: SignsIn = () => Promise.resolve(false),
+    ways: WaysOfKind = () => Promise.resolve({}),
+  ): void {
+    this.#kinds.push({ forget, signsIn, ways });
+  }
+
+  /** With what the user can sign in, beside a code or a link by mail. */
+  async ways(userId: string): Promise<SignInWays> {
+    const found = await Promise.all(this.#kinds.map(({ ways }) => ways(userId)));
+    return Object.assign({ hasPassword: false, hasPasskey: false, providers: [] }, ...found);
   }
 
   /**

@@ -1,9 +1,7 @@
 import { PylonError, type ErrorCode } from "@pylonsync/protocol";
-import * as v from "valibot";
 import type { RequestContext } from "../request/context.ts";
-import { normaliseEmail } from "./users.ts";
+import { parseEmail } from "../schema/email-address.ts";
 
-const MAX_EMAIL = 254;
 const MAX_TEXT = 1024;
 /** What a request without the field is refused with. */
 const MISSING = {
@@ -118,8 +116,11 @@ export class AuthInput {
    * @throws PylonError MISSING_EMAIL, INVALID_EMAIL
    */
   email(field: "email" | "new_email" = "email"): string {
-    const email = normaliseEmail(this.text(field));
-    if (email.length <= MAX_EMAIL && v.is(v.pipe(v.string(), v.email()), email)) return email;
-    throw new PylonError("INVALID_EMAIL", "This is no e-mail address.", { field });
+    const email = parseEmail(this.text(field));
+    if (email !== null) return email;
+    throw new PylonError("INVALID_EMAIL", "This is not an e-mail address.", {
+      field,
+      hint: "Send one such as ann@example.com.",
+    });
   }
 }

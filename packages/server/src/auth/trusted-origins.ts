@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { isOwnOrigin } from "../request/page-origin.ts";
 import { originOf } from "../request/request-url.ts";
 
 export interface OriginSettings {
@@ -82,13 +83,7 @@ export class TrustedOrigins {
   }
 
   #isOwn(origin: string, request: Request): boolean {
-    const { dev } = this.#settings;
-    const ownUrl = `http://${request.headers.get("host") ?? ""}`;
-    if (!URL.canParse(origin) || !URL.canParse(ownUrl)) return false;
-    const own = new URL(ownUrl);
-    const { host, hostname } = new URL(origin);
-    // In dev the page often comes from another port of the same machine.
-    return host === own.host || (dev && (hostname === own.hostname || isLoopback(hostname)));
+    return isOwnOrigin(origin, request.headers.get("host"), this.#settings.dev);
   }
 }
 
@@ -101,10 +96,6 @@ function isSameSite(site: string | null, method: string): boolean {
     method === "GET" ||
     method === "HEAD"
   );
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
 }
 
 function refused(target: string, field: string): PylonError {

@@ -5,6 +5,7 @@ import { ANONYMOUS } from "../data/caller.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Platform } from "../platform.ts";
+import { normaliseEmail } from "../schema/email-address.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
@@ -205,11 +206,6 @@ export class Users {
     for (const name of AVATARS) if (fields.get(name)?.file === undefined) set(name, profile.avatar);
     return values;
   }
-}
-
-/** Addresses are compared without regard to case and to spaces around them. */
-export function normaliseEmail(email: string): string {
-  return email.trim().normalize("NFC").toLowerCase();
 }
 
 async function keepProof(tx: Transaction, user: StoredRow): Promise<void> {

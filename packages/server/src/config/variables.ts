@@ -165,7 +165,7 @@ const GIB = 1024 * MIB;
 export const VARIABLES = {
   PYLON_DEV_MODE: variable({
     wants: "1 or 0",
-    doc: "Development mode: open CORS, generous limits, entities without a policy are open. `pylon dev` sets it.",
+    doc: "Development mode: it listens on this machine alone, pages of this machine may call at any port, limits are generous, entities without a policy are open. `pylon dev` sets it.",
     fallback: false,
     parse: flag,
   }),
@@ -177,8 +177,9 @@ export const VARIABLES = {
   }),
   PYLON_HOST: variable({
     wants: "an address",
-    doc: "The address to listen on.",
+    doc: "The address to listen on, at every port. Dev mode is open to everyone who reaches it; in a container it needs `0.0.0.0`.",
     fallback: "0.0.0.0",
+    devFallback: "127.0.0.1",
     parse: text,
   }),
   PYLON_PORT: variable({
@@ -233,7 +234,7 @@ export const VARIABLES = {
   }),
   PYLON_CORS_ORIGIN: variable<string[] | undefined>({
     wants: "origins such as https://app.example.com, separated by commas",
-    doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may. `*` only in dev mode, where it is the default.",
+    doc: "Web pages of other origins that may call the API and open sockets. The server's own origin always may; in dev mode also pages of this machine at any port, such as a front-end dev server's. `*` only in dev mode.",
     fallback: undefined,
     parse: origins,
   }),
@@ -539,7 +540,7 @@ export const VARIABLES = {
   }),
   PYLON_PING_SECS: variable({
     wants: "seconds from 4 to 120",
-    doc: "How long a socket or an event stream may be silent before the server sends a ping: less than any proxy on the way waits. Sockets count in steps of 4.",
+    doc: "How long a socket or an event stream may be silent before the server sends a ping: less than any proxy on the way waits. Sockets count in steps of 4; an event stream is never silent for more than 10.",
     fallback: 24,
     parse: whole(4, 120),
   }),

@@ -26,7 +26,7 @@ export function parseAggregate(
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
     if (!KEYS.has(key))
-      throw invalid(key, `"${key}" is no part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
+      throw invalid(key, `"${key}" is not part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
   const measures: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
   for (const fn of LISTS)

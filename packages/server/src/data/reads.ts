@@ -9,6 +9,7 @@ import {
 } from "@pylonsync/protocol";
 import {
   and,
+  columnKind,
   parseFilter,
   TRUE,
   type EntityShape,
@@ -139,9 +140,17 @@ export class Reads {
     );
   }
 
-  /** The first row, by id, whose field has this value. */
+  /**
+   * The first row, by id, whose field has this value. Null is not a value, so no row has it.
+   *
+   * @throws PylonError INVALID_QUERY for undefined, INVALID_COLUMN
+   */
   async lookup(entityName: string, field: string, value: unknown): Promise<StoredRow | null> {
-    const rows = await this.query(entityName, { [field]: value ?? null, $limit: 1 });
+    if (value === null) {
+      columnKind(this.#shape(this.#model.entity(entityName)), field, field);
+      return null;
+    }
+    const rows = await this.query(entityName, { [field]: { $eq: value }, $limit: 1 });
     return rows[0] ?? null;
   }
 
@@ -154,10 +163,10 @@ export class Reads {
     options: { cursor?: string | null; numItems?: number } = {},
   ): Promise<Page> {
     const entity = this.#model.entity(entityName);
-    const size = Math.min(
-      Math.max(Math.trunc(options.numItems ?? DEFAULT_PAGE_SIZE), 1),
-      MAX_PAGE_SIZE,
-    );
+    const { numItems = DEFAULT_PAGE_SIZE } = options;
+    if (Number.isNaN(Number(numItems)))
+      throw new PylonError("INVALID_QUERY", "numItems is a number of rows.", { field: "numItems" });
+    const size = Math.min(Math.max(Math.trunc(numItems), 1), MAX_PAGE_SIZE);
     const after =
       options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
     const rows = await this.#reader.select({

@@ -91,7 +91,7 @@ export class Writer implements Reader {
       : await hooks.beforeInsert(asFields(data), this.#context(entityName));
     const fields = this.#stampOwner(
       entity,
-      withEmailRules(entity, null, checkInsert(entity, input)),
+      withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
     );
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
     this.#checkSize(entity, row, null);

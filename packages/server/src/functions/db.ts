@@ -1,3 +1,4 @@
+import { PylonError } from "@pylonsync/protocol";
 import type { DbReader, DbWriter } from "@pylonsync/functions";
 import { Reads, type ReadScope } from "../data/reads.ts";
 import type { DataModel } from "../data/model.ts";
@@ -14,7 +15,8 @@ export function createDbReader(
 ): DbReader {
   const reads = new Reads(reader, model, { ...scope, policies: "bypassed" });
   const db: LooseReader = {
-    get: (entity, id) => reads.get(entity, id),
+    // A row's empty reference leads nowhere; a missing argument is a mistake.
+    get: async (entity, id) => (id === null ? null : reads.get(entity, givenId("get", entity, id))),
     list: (entity) => reads.list(entity),
     lookup: (entity, field, value) => reads.lookup(entity, field, value),
     query: (entity, filter) => reads.query(entity, filter),
@@ -38,19 +40,42 @@ export function createDbWriter(
       const { id, ...fields } = data;
       return writer.insert(entity, fields, id as string | undefined);
     },
-    update: (entity, id, patch) => writer.update(entity, id, patch),
-    delete: (entity, id) => writer.delete(entity, id),
-    link: (entity, id, relation, targetId) => writer.link(entity, id, relation, targetId),
-    unlink: (entity, id, relation) => writer.unlink(entity, id, relation),
+    update: async (entity, id, patch) => {
+      return writer.update(entity, givenId("update", entity, id), patch);
+    },
+    delete: async (entity, id) => writer.delete(entity, givenId("delete", entity, id)),
+    link: async (entity, id, relation, targetId) =>
+      writer.link(
+        entity,
+        givenId("link", entity, id),
+        relation,
+        givenId("link", entity, targetId, "targetId"),
+      ),
+    unlink: async (entity, id, relation) =>
+      writer.unlink(entity, givenId("unlink", entity, id), relation),
   };
   return db as unknown as DbWriter;
+}
+
+/**
+ * The id that a handler names.
+ *
+ * @throws PylonError INVALID_ID when it is no text: a store would take undefined for null
+ */
+function givenId(method: string, entity: string, id: unknown, field = "id"): string {
+  if (typeof id === "string") return id;
+  throw new PylonError(
+    "INVALID_ID",
+    `ctx.db.${method}("${entity}", ...) was given ${id === null || id === undefined ? String(id) : `a ${typeof id}`} as ${field}.`,
+    { field, hint: "Name the id of a row." },
+  );
 }
 
 /**
  * The same methods before the app's own types are laid over them (`Register`): any entity, any row.
  */
 interface LooseReader {
-  get(entity: string, id: string): Promise<unknown>;
+  get(entity: string, id: unknown): Promise<unknown>;
   list(entity: string): Promise<unknown>;
   lookup(entity: string, field: string, value: unknown): Promise<unknown>;
   query(entity: string, filter?: unknown): Promise<unknown>;
@@ -65,8 +90,8 @@ interface LooseReader {
 
 interface LooseWriter extends LooseReader {
   insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string>;
-  update(entity: string, id: string, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
-  delete(entity: string, id: string): Promise<boolean>;
-  link(entity: string, id: string, relation: string, targetId: string): Promise<boolean>;
-  unlink(entity: string, id: string, relation: string): Promise<boolean>;
+  update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
+  delete(entity: string, id: unknown): Promise<boolean>;
+  link(entity: string, id: unknown, relation: string, targetId: unknown): Promise<boolean>;
+  unlink(entity: string, id: unknown, relation: string): Promise<boolean>;
 }

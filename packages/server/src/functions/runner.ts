@@ -69,6 +69,9 @@ export interface RunObserver {
   failed(name: string, requestId: string, error: unknown): void;
 }
 
+/** What a webhook's action is given without declaring it. */
+const WEBHOOK_ARGS = ["rawBody"];
+
 const SILENT: FunctionStream = { write: () => undefined, writeEvent: () => undefined };
 
 /** Runs an app's queries, mutations and actions. */
@@ -148,7 +151,9 @@ export class Runner {
     const deadline = new Deadline(name, timeoutMs, call.signal);
     observer.started(name);
     try {
-      const args = parseArgs(definition, rawArgs);
+      const args = parseArgs(definition, rawArgs, {
+        supplied: call.request === undefined ? [] : WEBHOOK_ARGS,
+      });
       return await this.#invoke(definition, args, call, deadline);
     } catch (error) {
       const refusal = toPublicError(error);

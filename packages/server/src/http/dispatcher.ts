@@ -79,6 +79,8 @@ interface RequestKind {
   readonly isQuiet?: boolean;
   /** Counts against no limit. */
   readonly isFree?: boolean;
+  /** A page of another site may send it, in dev mode too. */
+  readonly takesForeignForms?: boolean;
 }
 
 /** Who reads an answer, for the count of what waits for slow readers. */
@@ -140,7 +142,11 @@ export class Dispatcher {
       isRepeatable: route.method === "GET" || route.scope === "read",
     };
     return this.#run(
-      { name: route.path, isQuiet: route.quiet === true },
+      {
+        name: route.path,
+        isQuiet: route.quiet === true,
+        takesForeignForms: route.takesForeignForms === true,
+      },
       request,
       peer,
       async (address, requestId) => {
@@ -249,6 +255,18 @@ export class Dispatcher {
     });
   }
 
+  /**
+   * In dev mode nobody has to sign in, so a web page that the developer visits would be as good as
+   * the developer.
+   *
+   * @throws PylonError ORIGIN_REJECTED
+   */
+  #checkDevOrigin(request: Request): void {
+    if (bearerToken(request.headers) !== null || this.#options.authenticator.isOwnPage(request))
+      return;
+    this.checkOrigin(request);
+  }
+
   addressOf(request: Request, peer: Peer): string {
     const { trustedHops } = this.#options;
     return trustedHops === 0
@@ -309,7 +327,7 @@ export class Dispatcher {
   async #answer(
     { span }: Operation,
     requestId: string,
-    { name, isQuiet = false, isFree = isQuiet }: RequestKind,
+    { name, isQuiet = false, isFree = isQuiet, takesForeignForms = false }: RequestKind,
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
@@ -320,6 +338,7 @@ export class Dispatcher {
     let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
+      if (this.#options.dev && !takesForeignForms) this.#checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       // Health checks are cheap, and must not wait.

@@ -1,12 +1,19 @@
+import { isOwnOrigin } from "../request/page-origin.ts";
+
 /** Which web pages may call this server, and the headers that tell a browser so. */
 export class Origins {
   readonly #allowed: ReadonlySet<string>;
   readonly #any: boolean;
+  readonly #dev: boolean;
 
-  /** @param origins exact origins such as `https://app.example.com`; `*` for any */
-  constructor(origins: readonly string[]) {
+  /**
+   * @param origins exact origins such as `https://app.example.com`; `*` for any
+   * @param options.dev pages of this machine may call, at any port
+   */
+  constructor(origins: readonly string[], { dev }: { readonly dev: boolean }) {
     this.#allowed = new Set(origins);
     this.#any = this.#allowed.has("*");
+    this.#dev = dev;
   }
 
   /**
@@ -15,7 +22,7 @@ export class Origins {
    */
   allows(origin: string | null, host: string | null): boolean {
     if (origin === null || this.#any || this.#allowed.has(origin)) return true;
-    return host !== null && hostOf(origin) === host;
+    return isOwnOrigin(origin, host, this.#dev);
   }
 
   /**
@@ -50,7 +57,3 @@ export class Origins {
 
 const EXPOSED =
   "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
-
-function hostOf(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host : null;
-}

@@ -168,6 +168,36 @@ describe("a provider's API", () => {
 });
 
 describe("SMTP", () => {
+  test.each([
+    "mary.o'brien@example.com",
+    "r&d@example.com",
+    "bounce+user=host@example.com",
+    "{a|b}~!#$%*?^`@example.com",
+    "josé@example.com",
+  ])("U: sends to %s as it stands", async (to) => {
+    const recipients: string[] = [];
+    const server = new SMTPServer({
+      authOptional: true,
+      disabledCommands: ["STARTTLS"],
+      onRcptTo: ({ address }, _session, done) => {
+        recipients.push(address);
+        done();
+      },
+      onData: (stream, _session, done) => {
+        stream.resume();
+        stream.on("end", () => done());
+      },
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.server.address() as { port: number };
+    try {
+      await mailer({ PYLON_SMTP_URL: `smtp://127.0.0.1:${port}` }).send({ ...MAIL, to });
+      expect(recipients).toEqual([to]);
+    } finally {
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    }
+  });
+
   test("signs in over TLS where the server offers it, and says when the password is wrong", async () => {
     const seen: { user: string; isTls: boolean; raw: string }[] = [];
     let user = "";

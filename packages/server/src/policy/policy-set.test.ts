@@ -162,6 +162,40 @@ test("only an update has an old row", () => {
   expect(errors(policy("allowWrite"))).toBe(1);
 });
 
+test("P2: an update rule that reads only old. is warned about, and is used as it is", () => {
+  const compileUpdate = (allowUpdate: string) => {
+    const { policies, diagnostics } = compile(
+      [
+        { name: "p", entity: "Todo", allow: "data.title == 'good'", allowUpdate },
+        { name: "q", entity: "Member", allow: "true" },
+      ],
+      { access: "public" },
+    );
+    const old = { ownerId: "u1", title: "good" };
+    const may = compilePredicate(policies.rule("Todo", "update"));
+    return {
+      warnings: diagnostics.map(({ severity, code, path }) => `${severity} ${code} ${path}`),
+      mayChange: may({ auth, data: { ownerId: "u2", title: "bad" }, old }),
+    };
+  };
+  for (const onlyOld of [
+    "auth.userId == old.ownerId",
+    "auth.userId == old.ownerId || old.title == 'x'",
+  ])
+    expect(compileUpdate(onlyOld)).toEqual({
+      warnings: ["warning POLICY_UPDATE_OLD_ONLY entities.Todo"],
+      mayChange: true,
+    });
+  // What names the new row, or no row at all, is the app's own word; an id never changes.
+  for (const [own, mayChange] of [
+    ["auth.userId == old.ownerId && data.ownerId == old.ownerId", false],
+    ["auth.userId == data.ownerId", false],
+    ["auth.userId != null", true],
+    ["old.id != 'x'", true],
+  ] as const)
+    expect(compileUpdate(own)).toEqual({ warnings: [], mayChange });
+});
+
 test("an action's policies read auth and input, and all of them must allow", () => {
   const { policies, diagnostics } = compile(
     [

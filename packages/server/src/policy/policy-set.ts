@@ -5,6 +5,7 @@ import {
   nodesOf,
   normaliseDates,
   parsePolicy,
+  pathsOf,
   QuerySyntaxError,
   TRUE,
   type ExistsExpr,
@@ -130,6 +131,8 @@ export function compilePolicies(
             : FALSE
           : and(...(parts.get(`${name}.${access}`) ?? [])),
       );
+    if (readsOnlyOld(rules.get(`${name}.update`) ?? FALSE))
+      compiler.diagnostics.push(onlyOld(name));
     if (silent.length > 0 && manifest.access !== "public")
       compiler.diagnostics.push(silence(name, silent, options.dev));
   }
@@ -238,6 +241,30 @@ class PolicyCompiler {
     this.#reported.add(key);
     this.diagnostics.push(diagnostic);
   }
+}
+
+/**
+ * Whether the rule looks at the row before the update and says nothing of the row after it. An id
+ * never changes, so `old.id` says as much as `data.id`.
+ */
+function readsOnlyOld(update: Expr): boolean {
+  const old = pathsOf(update, "old");
+  old.delete("id");
+  return old.size > 0 && pathsOf(update, "data").size === 0;
+}
+
+/**
+ * The insert rule is not added to the update rule: apps let functions alone insert, let moderators
+ * edit what they could not have written, and let owners give rows away.
+ */
+function onlyOld(entity: string): Diagnostic {
+  return {
+    severity: "warning",
+    code: "POLICY_UPDATE_OLD_ONLY",
+    message: `The update rule of ${entity} reads only old., so an update may make anything of the row, even what nobody may insert.`,
+    path: `entities.${entity}`,
+    hint: "Say what must hold of the new row, as in data.channelId == old.channelId, or read data. in place of old.: it is checked before and after the update.",
+  };
 }
 
 function silence(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {

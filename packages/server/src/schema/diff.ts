@@ -4,7 +4,8 @@ import type { Value } from "../store/store.ts";
 import { NO_FACTS, type DataFacts, type DuplicateValues, type LostValues } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { kindOf } from "./schema.ts";
-import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
+import { withNormalDefault } from "./mend-dates.ts";
+import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
 export interface MigrationPlan {
   readonly migration: Migration;
@@ -60,6 +61,8 @@ export function describeStep(step: MigrationStep): string {
       return `create ${step.entity.name} (${step.entity.fields.map(({ name, type }) => `${name} ${type}`).join(", ")})`;
     case "add_column":
       return `add ${step.entity}.${step.field.name} (${step.field.type})`;
+    case "mend_dates":
+      return `bring the dates of ${step.entity}.${step.field.name} to their normal form`;
     case "create_index":
       return `create ${step.index.unique ? "unique " : ""}index ${step.index.name} on ${step.entity} (${step.index.fields.join(", ")})`;
     case "drop_index":
@@ -149,6 +152,8 @@ function changeField(
   }
   if (old.optional && needsValue(field) && !facts.filled.has(name))
     problems.push(needsDefault(name, "becomes required, and there are rows without a value"));
+  if (kindOf(old.type) === "datetime" && kindOf(field.type) === "datetime" && hasRawDefault(old))
+    return [{ kind: "mend_dates", entity: entity.name, field: toColumn(field) }];
   if (isStoredAlike(old, field)) return [];
   const lost = facts.lost.get(name);
   if (lost !== undefined && !field.optional) problems.push(notConvertible(name, field, lost));
@@ -240,7 +245,7 @@ function otherCaseOf(name: string, known: Iterable<string>): string | undefined 
 
 /** A database knows no files: it stores their ids. */
 function toColumn(field: ManifestField): ManifestField {
-  return field.type === "file" ? { ...field, type: "id(file)" } : field;
+  return field.type === "file" ? { ...field, type: "id(file)" } : withNormalDefault(field);
 }
 
 function needsValue(field: ManifestField): boolean {

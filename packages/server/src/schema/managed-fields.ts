@@ -1,10 +1,6 @@
 import type { StoredRow, Value } from "../store/store.ts";
+import { normaliseEmail } from "./email-address.ts";
 import type { Entity } from "./schema.ts";
-
-/** Addresses are compared without regard to case and to spaces around them. */
-export function normaliseEmail(email: string): string {
-  return email.trim().normalize("NFC").toLowerCase();
-}
 
 /**
  * What a write to a user means for the address that the user is found and trusted by, whoever

@@ -99,6 +99,8 @@ export const ManifestShape = v.object({
         v.object({
           expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))),
           idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))),
+          // Apps of the public system may have it.
+          cookieCache: v.optional(v.unknown()),
         }),
       ),
       trustedOrigins: v.optional(v.array(v.string())),

@@ -8,6 +8,12 @@ import type { LostValues } from "./data-facts.ts";
 export type MigrationStep =
   | { readonly kind: "create_table"; readonly entity: ManifestEntity }
   | { readonly kind: "add_column"; readonly entity: string; readonly field: ManifestField }
+  | {
+      /** Dates that were stored as a default was written come to their normal form. */
+      readonly kind: "mend_dates";
+      readonly entity: string;
+      readonly field: ManifestField;
+    }
   | { readonly kind: "create_index"; readonly entity: string; readonly index: ManifestIndex }
   | { readonly kind: "drop_index"; readonly entity: string; readonly index: string }
   | { readonly kind: "drop_table"; readonly entity: string; readonly destructive: true }

@@ -1,5 +1,5 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import { nearest, normaliseDatetime } from "@pylonsync/query";
+import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
 import type { Value } from "../store/store.ts";
 import type { Entity, Field } from "./schema.ts";
 
@@ -11,7 +11,7 @@ import type { Entity, Field } from "./schema.ts";
  */
 export function checkedId(id: unknown, field = "id"): string | undefined {
   if (id === undefined || isRowId(id)) return id;
-  const shown = typeof id === "string" ? JSON.stringify(id.slice(0, 80)) : describe(id);
+  const shown = typeof id === "string" ? JSON.stringify(id.slice(0, 80)) : describeValue(id);
   throw new PylonError("INVALID_ID", `${shown} can't be the id of a row.`, {
     field,
     hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -. To insert a row, you can leave it out.",
@@ -37,17 +37,18 @@ export function withoutId(data: unknown, id: string): unknown {
 /**
  * Checks the data of an insert.
  *
+ * @param now milliseconds since 1970: what a default of `now` stands for
  * @returns every declared field: its value, its default, or null. An owner field may be null: the
  *   caller's id is stamped later.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
-export function checkInsert(entity: Entity, data: unknown): Record<string, Value> {
+export function checkInsert(entity: Entity, data: unknown, now: number): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
   const row: Record<string, Value> = {};
   for (const field of entity.fields.values()) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    if (value === undefined) row[field.name] = absent(entity, field);
+    if (value === undefined) row[field.name] = absent(entity, field, now);
     else
       row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
@@ -130,7 +131,8 @@ function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
   }
 }
 
-function absent(entity: Entity, field: Field): Value {
+function absent(entity: Entity, field: Field, now: number): Value {
+  if (field.defaultsToNow) return new Date(now).toISOString();
   if (field.default !== undefined) return field.default;
   if (field.optional || field.owner) return null;
   throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, {
@@ -148,74 +150,28 @@ function nullFor(entity: Entity, field: Field): null {
 }
 
 function checkValue(entity: Entity, field: Field, value: unknown): Value {
-  switch (field.kind) {
-    case "string":
-    case "richtext":
-      if (typeof value === "string") return checkText(entity, field, value);
-      break;
-    case "id":
-      if (typeof value === "string" && value !== "" && value.length <= 64)
-        return checkText(entity, field, value);
-      break;
-    case "int":
-      if (Number.isSafeInteger(value)) return value as number;
-      break;
-    case "float":
-      if (typeof value === "number" && Number.isFinite(value)) return value;
-      break;
-    case "bool":
-      if (typeof value === "boolean") return value;
-      break;
-    case "datetime": {
-      const normal = typeof value === "string" ? normaliseDatetime(value) : undefined;
-      if (normal !== undefined) return normal;
-      break;
-    }
-  }
+  const normal = normaliseValue(field.kind, value);
+  if (!normal.ok)
+    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} ${normal.reason}.`, {
+      field: field.name,
+    });
+  if (typeof normal.value === "string") checkIndexedText(entity, field, normal.value);
+  return normal.value;
+}
+
+/** @throws PylonError INVALID_DATA for a text that does not fit into the field's index */
+function checkIndexedText(entity: Entity, field: Field, text: string): void {
+  if (
+    field.maxTextBytes === Infinity ||
+    new TextEncoder().encode(text).length <= field.maxTextBytes
+  )
+    return;
   throw new PylonError(
     "INVALID_DATA",
-    `${entity.name}.${field.name} is ${WANTED[field.kind]}, not ${describe(value)}.`,
-    { field: field.name },
+    `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
+    {
+      field: field.name,
+      hint: "Shorten it, or take the field out of the index.",
+    },
   );
-}
-
-/** Text that no database can hold, or that two would hold differently. */
-function checkText(entity: Entity, field: Field, text: string): string {
-  if (text.includes("\0") || !text.isWellFormed()) {
-    throw new PylonError(
-      "INVALID_DATA",
-      `${entity.name}.${field.name} has a character that is no text (a NUL or half of a pair).`,
-      { field: field.name },
-    );
-  }
-  if (
-    field.maxTextBytes !== Infinity &&
-    new TextEncoder().encode(text).length > field.maxTextBytes
-  ) {
-    throw new PylonError(
-      "INVALID_DATA",
-      `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
-      {
-        field: field.name,
-        hint: "Shorten it, or take the field out of the index.",
-      },
-    );
-  }
-  return text;
-}
-
-const WANTED: Record<Field["kind"], string> = {
-  string: "a string",
-  richtext: "a string",
-  id: "an id of 1 to 64 characters",
-  int: "a whole number of at most 2^53",
-  float: "a number",
-  bool: "true or false",
-  datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
-};
-
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "an object";
-  return typeof value === "string" ? `"${value.slice(0, 40)}"` : String(value);
 }

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
 import type { StoredRow } from "../store/store.ts";
+import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
 import type {
   Manifest,
   ManifestEntity,
@@ -18,6 +19,8 @@ export interface Field {
   readonly optional: boolean;
   readonly unique: boolean;
   readonly default: string | number | boolean | undefined;
+  /** Of a datetime: its default is the time of the write. */
+  readonly defaultsToNow: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
   /** No caller ever gets it, filters or sorts by it. */
@@ -210,7 +213,8 @@ function toField(
     target: targetOf(field.type),
     optional: field.optional,
     unique: field.unique,
-    default: field.default,
+    default: defaultsToNow(field) ? undefined : withNormalDefault(field).default,
+    defaultsToNow: defaultsToNow(field),
     readonly: field.readonly === true,
     owner: field.owner === true,
     hidden,

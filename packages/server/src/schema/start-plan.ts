@@ -3,7 +3,7 @@ import { NO_FACTS, type DataFacts } from "./data-facts.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { describeStep, indexesOf, planMigration } from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
-import { withLeftovers, type StoredManifest } from "./stored-manifest.ts";
+import { toStored, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
 /** How a server that starts brings the database to its app. */
 export interface StartPlan {
@@ -45,7 +45,7 @@ export function planStart(
     migration: { steps },
     problems: [...problems, ...losses(steps)],
     waiting: migration.steps.filter((step) => "destructive" in step && isWaiting(step)),
-    stored: leftovers.length === 0 ? to : { ...to, leftovers },
+    stored: toStored(leftovers.length === 0 ? to : { ...to, leftovers }),
   };
 }
 

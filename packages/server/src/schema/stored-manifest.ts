@@ -1,4 +1,5 @@
-import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
+import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
+import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
 
 /**
  * What a database says of itself: the manifest that it was last brought to, and what other versions
@@ -11,6 +12,36 @@ export interface StoredManifest extends Manifest {
    * it does not have.
    */
   readonly leftovers?: readonly ManifestEntity[];
+}
+
+/** A field of a stored manifest. */
+export interface StoredField extends ManifestField {
+  /** Its default `now` is the time of the write; an older version stored the word. */
+  readonly default_is_time?: true;
+}
+
+/** The manifest as a database that was brought to it keeps it. */
+export function toStored<M extends Pick<StoredManifest, "entities">>(manifest: M): M {
+  return {
+    ...manifest,
+    entities: manifest.entities.map((entity) => ({
+      ...entity,
+      fields: entity.fields.map((field): StoredField => {
+        const stored = withNormalDefault(field);
+        return defaultsToNow(stored) ? { ...stored, default_is_time: true } : stored;
+      }),
+    })),
+  };
+}
+
+/**
+ * Whether an older version stored the field's default as the text that the app wrote, so that rows
+ * may have it in another form than dates are stored in.
+ */
+export function hasRawDefault(field: StoredField): boolean {
+  return defaultsToNow(field)
+    ? field.default_is_time !== true
+    : withNormalDefault(field).default !== field.default;
 }
 
 /** All entities that have a table, with all their columns. */

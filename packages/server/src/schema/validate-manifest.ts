@@ -1,4 +1,4 @@
-import { nearest } from "@pylonsync/query";
+import { nearest, normaliseValue, WANTED } from "@pylonsync/query";
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -11,8 +11,11 @@ import { checkPlugins } from "../plugins/plugin-config.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
+import { labelOf } from "./manifest-label.ts";
+import { defaultsToNow } from "./mend-dates.ts";
 import { uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./schema.ts";
+import { unknownKeys } from "./unknown-keys.ts";
 
 const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
@@ -42,20 +45,24 @@ export function validateManifest(json: unknown): {
   if (json === null) return { manifest: null, diagnostics: [] };
   const shape = v.safeParse(ManifestShape, json);
   if (!shape.success) {
-    const diagnostics = shape.issues
-      .map(malformed)
-      .map(({ field, message }) =>
-        errorAt(
-          "MANIFEST_INVALID",
-          `The manifest is malformed: ${message}.`,
-          field === "" ? undefined : field,
-        ),
-      );
-    return { manifest: null, diagnostics };
+    const diagnostics = shape.issues.map((issue) => malformedAt(json, issue));
+    return { manifest: null, diagnostics: [...unknownKeys(json), ...diagnostics] };
   }
   const manifest = shape.output as Manifest;
-  const diagnostics = [...checkManifest(manifest)];
-  return { manifest: diagnostics.length === 0 ? manifest : null, diagnostics };
+  const diagnostics = [...unknownKeys(json), ...checkManifest(manifest)];
+  const isValid = diagnostics.every(({ severity }) => severity !== "error");
+  return { manifest: isValid ? manifest : null, diagnostics };
+}
+
+function malformedAt(json: unknown, issue: v.BaseIssue<unknown>): Diagnostic {
+  const { field, message } = malformed(issue);
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
+  const label = path.length < 2 ? "" : ` (${labelOf(json, path)})`;
+  return errorAt(
+    "MANIFEST_INVALID",
+    `The manifest is malformed: ${message}${label}.`,
+    field === "" ? undefined : field,
+  );
 }
 
 function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
@@ -86,11 +93,19 @@ function* checkManifest(manifest: Manifest): Generator<Diagnostic> {
 }
 
 function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
+  if (auth?.session !== undefined && "cookieCache" in auth.session)
+    yield {
+      severity: "warning",
+      code: "MANIFEST_KEY_WITHOUT_EFFECT",
+      message: "auth.session.cookieCache has no effect: sessions are always looked up.",
+      path: "auth.session.cookieCache",
+      hint: "Remove it.",
+    };
   for (const [index, origin] of (auth?.trustedOrigins ?? []).entries()) {
     if (!isOrigin(origin))
       yield errorAt(
         "TRUSTED_ORIGIN_INVALID",
-        `"${origin.slice(0, 100)}" is no origin, and would let nobody in or the wrong ones.`,
+        `"${origin.slice(0, 100)}" is not an origin: it would let nobody in, or the wrong ones.`,
         `auth.trustedOrigins[${index}]`,
         'Use scheme, host and port alone: "https://app.example.com".',
       );
@@ -228,13 +243,7 @@ function* checkField(
     return;
   }
   const kind = kindOf(field.type);
-  if (field.default !== undefined && !isOfKind(kind, field.default)) {
-    yield errorAt(
-      "FIELD_DEFAULT_INVALID",
-      `The default of ${label} is no ${kind}.`,
-      `${at}.default`,
-    );
-  }
+  yield* checkDefault(field, label, at);
   if (field.owner === true && kind !== "string" && kind !== "id") {
     yield errorAt(
       "FIELD_OWNER_INVALID",
@@ -261,14 +270,14 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
   if (wrong !== undefined)
     yield errorAt(
       "FIELD_FILE_INVALID",
-      `${label} accepts "${wrong}", which is no media type.`,
+      `${label} accepts "${wrong}", which is not a media type.`,
       `${at}.accept`,
       'Write "image/png", or "image/*" for a family.',
     );
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
     yield errorAt(
       "FIELD_FILE_INVALID",
-      `The largest size of ${label} is no whole number of bytes.`,
+      `The largest size of ${label} is not a whole number of bytes.`,
       `${at}.max_bytes`,
     );
   if (field.owner === true)
@@ -285,10 +294,20 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
     );
 }
 
-function isOfKind(kind: string, value: string | number | boolean): boolean {
-  if (kind === "int") return Number.isSafeInteger(value);
-  if (kind === "float") return typeof value === "number" && Number.isFinite(value);
-  return typeof value === (kind === "bool" ? "boolean" : "string");
+/** A default is a value like any other of its field. */
+function* checkDefault(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  if (field.default === undefined || field.type === "file" || defaultsToNow(field)) return;
+  const kind = kindOf(field.type);
+  const normal = normaliseValue(kind, field.default);
+  if (normal.ok) return;
+  yield errorAt(
+    "FIELD_DEFAULT_INVALID",
+    `The default of ${label} ${normal.reason}.`,
+    `${at}.default`,
+    kind === "datetime"
+      ? 'Write .default("2026-01-31T12:00:00Z"), or .default("now") for the time of the write.'
+      : `Give .default() ${WANTED[kind]}, or leave it out.`,
+  );
 }
 
 function* checkRelations(
@@ -427,7 +446,7 @@ function* checkRoutes(manifest: Manifest): Generator<Diagnostic> {
       if (!inputs.has(param))
         yield errorAt(
           "ROUTE_PARAM_NOT_IN_QUERY",
-          `The route "${path}" has :${param}, which is no input of "${query}".`,
+          `The route "${path}" has :${param}, which is not an input of "${query}".`,
           `${at}.path`,
         );
     }
@@ -474,7 +493,7 @@ function* unknownFields(
     if (!known.has(field))
       yield errorAt(
         code,
-        `${what} uses "${field}", which is no field.`,
+        `${what} uses "${field}", which is not a field.`,
         at,
         didYouMean(field, known),
       );

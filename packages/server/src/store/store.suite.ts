@@ -3,6 +3,7 @@ import { literal, path, type Expr } from "@pylonsync/query";
 import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
 import type { DataFacts } from "../schema/data-facts.ts";
 import { planMigration } from "../schema/diff.ts";
+import { toStored } from "../schema/stored-manifest.ts";
 import { inspectData } from "./inspect-data.ts";
 import type { ChangeRecord, NewChange, Store, StoredRow, Value } from "./store.ts";
 
@@ -376,6 +377,41 @@ export function storeSuite(
       );
       store = await reopen();
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
+    });
+
+    test("Q2: a column's default is stored as a date is, and now is the time of the write", async () => {
+      const before = Date.now();
+      await add(thing("old", {}));
+      const dated = thingsWith({
+        since: field.datetime().default("now"),
+        from: field.datetime().default("2026-01-01"),
+      });
+      await migrate(store, manifest, dated);
+      const row = (await store.get("Thing", "old")) as unknown as Record<string, string>;
+      expect(row["from"]).toBe("2026-01-01T00:00:00.000Z");
+      expect(row["since"]).toBe(new Date(row["since"] ?? "").toISOString());
+      // The database's clock may be another machine's.
+      expect(Math.abs(Date.parse(row["since"] ?? "") - before)).toBeLessThan(60_000);
+      const isFrom = (value: string): Expr => ({
+        kind: "compare",
+        op: "==",
+        left: path("data", "since"),
+        right: literal(value),
+      });
+      expect(await store.count("Thing", isFrom(row["since"] ?? ""))).toBe(1);
+      const stored = toStored(dated);
+      expect(planMigration(stored, dated).migration.steps).toEqual([]);
+      // As a column of a new table.
+      const fresh = buildManifest({
+        name: "suite",
+        version: "3.0.0",
+        entities: [...dated.entities, entity("Fresh", { at: field.datetime().default("now") })],
+      } as never) as Manifest;
+      await migrate(store, stored, fresh);
+      await store.transact((tx) =>
+        tx.insert("Fresh", { id: "a", at: "2026-01-01T00:00:00.000Z" } as unknown as StoredRow),
+      );
+      expect(await store.count("Fresh")).toBe(1);
     });
 
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {

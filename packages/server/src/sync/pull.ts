@@ -4,8 +4,9 @@ import {
   PylonError,
   type ChangeEvent,
   type PullResponse,
+  type ReplicaSchemaMessage,
 } from "@pylonsync/protocol";
-import { and, TRUE } from "@pylonsync/query";
+import { and, isFalse, TRUE } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
@@ -78,7 +79,8 @@ export class Puller {
       page = await this.#snapshot({ ...request, limit: CHUNK, page: page.next_page }, caller);
       if (page.changes.length > 0) yield `,${listed(page.changes)}`;
     }
-    const { changes: _sent, ...rest } = page;
+    // What only the first page says, in the order of an answer that is made at once.
+    const { changes: _sent, next_page: _none, ...rest } = { ...first, ...page };
     yield `],${JSON.stringify(rest).slice(1)}`;
   }
 
@@ -122,6 +124,7 @@ export class Puller {
       cursor: { last_seq: seq },
       has_more: position === null && (await this.#store.bounds()).head > seq,
       epoch: bounds.epoch,
+      ...(start === null ? { schema: this.#schemaFor(caller) } : {}),
       ...(position === null ? {} : { next_page: encodePage(position) }),
     };
   }
@@ -178,6 +181,15 @@ export class Puller {
       field: "page",
       hint: "Use next_page of the answer before, or leave it out.",
     });
+  }
+
+  /** An entity that is closed to the caller is not named, nor is a hidden field. */
+  #schemaFor(caller: Caller): ReplicaSchemaMessage {
+    return Object.fromEntries(
+      this.#model.schema.entities
+        .filter(({ name }) => !isFalse(this.#readable(name, caller)))
+        .map(({ name, publicShape }) => [name, Object.fromEntries(publicShape.fields)]),
+    );
   }
 
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {

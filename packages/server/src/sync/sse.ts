@@ -55,6 +55,11 @@ class StreamOutlet implements Outlet {
 }
 
 const HIGH_WATER_MARK = 64 * 1024;
+/**
+ * The longest silence of a stream, in milliseconds: a client can ask nothing over it, and has only
+ * the silence to know a dead one by.
+ */
+const MAX_SILENCE_MS = 10_000;
 
 /** Answers an event stream that carries what a socket carries. */
 export function openEventStream(
@@ -68,6 +73,7 @@ export function openEventStream(
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
+  const silenceMs = Math.min(options.pingMs, MAX_SILENCE_MS);
   let keepalive: ReturnType<typeof setInterval> | undefined;
   const end = (): void => {
     clearInterval(keepalive);
@@ -83,10 +89,12 @@ export function openEventStream(
         outlet = new StreamOutlet(controller);
         subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes);
         outlet.writeRaw(": connected\n\n");
+        // The client gives the stream up when it hears less.
+        outlet.writeRaw(`: keepalive every ${silenceMs / 1000} s\n\n`);
         keepalive = setInterval(() => {
           if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
           else end();
-        }, options.pingMs);
+        }, silenceMs);
         void feed.join(subscriber, start.cursor).then(() => {
           if (subscriber?.isOpen === false) end();
         });

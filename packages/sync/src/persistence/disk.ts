@@ -1,4 +1,4 @@
-import type { ClientChange, Row } from "@pylonsync/protocol";
+import type { ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
 import type { ResolvedSession } from "../session.ts";
 
 /** Whose token it was that a browser kept rows under. */
@@ -20,6 +20,8 @@ export interface ReplicaHead {
   readonly session: ResolvedSession;
   readonly epoch: string | null;
   readonly seq: number;
+  /** The kinds of its fields; absent in what an older version kept. */
+  readonly schema?: ReplicaSchemaMessage;
 }
 
 export interface KeptReplica {

@@ -1,4 +1,4 @@
-import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from "idb";
 import { isSame } from "../session.ts";
 import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
 
@@ -24,158 +24,233 @@ interface Layout extends DBSchema {
 }
 
 const STORES = ["session", "head", "rows", "writes"] as const;
+type StoreName = (typeof STORES)[number];
 
 /**
- * Opens the database of an app and its server in this browser.
+ * Opens the database of an app and its server in this browser. A connection that the browser closes,
+ * of a tab in the background or where storage is short, is opened again when it is needed.
  *
  * @throws DOMException where it can't be had, as in some private windows
  */
 export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
-  const db = await openDB<Layout>(`pylon:${appName}:${server}`, VERSION, {
-    upgrade: (opened) => {
-      opened.createObjectStore("session");
-      opened.createObjectStore("head");
-      opened.createObjectStore("rows", { keyPath: ["entity", "id"] });
-      const writes = opened.createObjectStore("writes", { autoIncrement: true });
-      writes.createIndex("id", "id", { unique: true });
-      writes.createIndex("owner", "owner");
-    },
-    // Another tab has a newer version of the app, or somebody deletes the database.
-    blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
-  });
-  return new IndexedDbDisk(db);
+  const connection = new DbConnection(`pylon:${appName}:${server}`);
+  await connection.use(async () => undefined);
+  return new IndexedDbDisk(connection);
+}
+
+/** What a browser throws at a connection that it has closed; the second is Safari's. */
+const CLOSED = ["InvalidStateError", "UnknownError"];
+
+class DbConnection {
+  readonly #name: string;
+  #opening: Promise<IDBPDatabase<Layout>> | null = null;
+  #isDone = false;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Does something that may be done twice, because the connection may close on the way. */
+  async use<T>(work: (db: IDBPDatabase<Layout>) => Promise<T>): Promise<T> {
+    const opening = this.#open();
+    try {
+      return await work(await opening);
+    } catch (error) {
+      const isClosed = error instanceof Error && CLOSED.includes(error.name);
+      if (isClosed && opening === this.#opening) this.#opening = null;
+      if (this.#isDone || opening === this.#opening) throw error;
+      return work(await this.#open());
+    }
+  }
+
+  close(): void {
+    this.#isDone = true;
+    void this.#opening?.then(
+      (db) => db.close(),
+      () => undefined,
+    );
+  }
+
+  #open(): Promise<IDBPDatabase<Layout>> {
+    if (this.#opening !== null) return this.#opening;
+    const forget = (): void => {
+      if (this.#opening === opening) this.#opening = null;
+    };
+    const opening: Promise<IDBPDatabase<Layout>> = openDB<Layout>(this.#name, VERSION, {
+      upgrade: createStores,
+      // Another tab has a newer version of the app, or somebody deletes the database.
+      blocking: (_current, _blocked, event) => {
+        (event.target as IDBDatabase).close();
+        forget();
+      },
+      terminated: forget,
+    });
+    this.#opening = opening;
+    opening.catch(forget);
+    return opening;
+  }
+}
+
+function createStores(db: IDBPDatabase<Layout>): void {
+  db.createObjectStore("session");
+  db.createObjectStore("head");
+  db.createObjectStore("rows", { keyPath: ["entity", "id"] });
+  const writes = db.createObjectStore("writes", { autoIncrement: true });
+  writes.createIndex("id", "id", { unique: true });
+  writes.createIndex("owner", "owner");
 }
 
 class IndexedDbDisk implements Disk {
-  readonly #db: IDBPDatabase<Layout>;
+  readonly #connection: DbConnection;
 
-  constructor(db: IDBPDatabase<Layout>) {
-    this.#db = db;
+  constructor(connection: DbConnection) {
+    this.#connection = connection;
   }
 
-  async readSession(): Promise<KeptSession | null> {
-    return (await this.#db.get("session", "session")) ?? null;
+  readSession(): Promise<KeptSession | null> {
+    return this.#use(async (db) => (await db.get("session", "session")) ?? null);
   }
   async writeSession(kept: KeptSession): Promise<void> {
-    await this.#db.put("session", kept, "session");
+    await this.#use((db) => db.put("session", kept, "session"));
   }
 
   async readReplica(): Promise<KeptReplica | null> {
-    const tx = this.#db.transaction(["head", "rows"]);
-    const [head, rows] = await Promise.all([
-      tx.objectStore("head").get("head"),
-      tx.objectStore("rows").getAll(),
-      tx.done,
-    ]);
+    const [head, rows] = await this.#in(["head", "rows"], "readonly", (tx) =>
+      Promise.all([tx.objectStore("head").get("head"), tx.objectStore("rows").getAll()]),
+    );
     return head === undefined || "writer" in head ? null : { head, rows };
   }
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
-    const begin = this.#db.transaction(["head", "rows"], "readwrite");
-    const kept = await begin.objectStore("head").get("head");
-    const isOlder =
-      kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) && kept.seq > head.seq;
-    if (!isOlder)
+    const isOlder = await this.#in(["head", "rows"], "readwrite", async (tx) => {
+      const kept = await tx.objectStore("head").get("head");
+      if (
+        kept !== undefined &&
+        !("writer" in kept) &&
+        isSameReplica(kept, head) &&
+        kept.seq > head.seq
+      )
+        return true;
       await Promise.all([
-        begin.objectStore("rows").clear(),
-        begin.objectStore("head").put({ writer }, "head"),
+        tx.objectStore("rows").clear(),
+        tx.objectStore("head").put({ writer }, "head"),
       ]);
-    await begin.done;
+      return false;
+    });
     if (isOlder) return;
     for (const chunk of chunksOf(rows)) if (!(await this.#write(writer, chunk))) return;
     await this.#write(writer, [], head);
   }
 
-  async patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
-    const tx = this.#db.transaction(["head", "rows"], "readwrite");
-    const kept = await tx.objectStore("head").get("head");
-    const known =
-      kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
-    if (known !== null && from <= known && known <= head.seq) {
-      const table = tx.objectStore("rows");
-      const done = rows.map(({ entity, id, row }) =>
-        row === null ? table.delete([entity, id]) : table.put({ entity, id, row }),
-      );
-      await Promise.all([...done, tx.objectStore("head").put(head, "head")]);
-    }
-    await tx.done;
-    return known === null || from <= known;
+  patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
+    return this.#in(["head", "rows"], "readwrite", async (tx) => {
+      const kept = await tx.objectStore("head").get("head");
+      const known =
+        kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
+      if (known !== null && from <= known && known <= head.seq) {
+        const table = tx.objectStore("rows");
+        const done = rows.map(({ entity, id, row }) =>
+          row === null ? table.delete([entity, id]) : table.put({ entity, id, row }),
+        );
+        await Promise.all([...done, tx.objectStore("head").put(head, "head")]);
+      }
+      return known === null || from <= known;
+    });
   }
 
-  async dropReplica(): Promise<void> {
-    const tx = this.#db.transaction(["session", "head", "rows"], "readwrite");
-    await Promise.all([
-      tx.objectStore("session").clear(),
-      tx.objectStore("head").clear(),
-      tx.objectStore("rows").clear(),
-      tx.done,
-    ]);
+  dropReplica(): Promise<void> {
+    return this.#clear(["session", "head", "rows"]);
   }
 
   readWrites(owner: string): Promise<readonly KeptWrite[]> {
-    return this.#db.getAllFromIndex("writes", "owner", owner);
+    return this.#use((db) => db.getAllFromIndex("writes", "owner", owner));
   }
 
-  async addWrites(writes: readonly KeptWrite[]): Promise<void> {
-    const tx = this.#db.transaction("writes", "readwrite");
-    for (const write of writes)
-      if ((await tx.store.index("id").getKey(write.id)) === undefined) await tx.store.add(write);
-    await tx.done;
+  addWrites(writes: readonly KeptWrite[]): Promise<void> {
+    return this.#in(["writes"], "readwrite", async (tx) => {
+      const table = tx.objectStore("writes");
+      for (const write of writes)
+        if ((await table.index("id").getKey(write.id)) === undefined) await table.add(write);
+    });
   }
 
   async keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const tx = this.#db.transaction("writes");
-    const found = await Promise.all(ids.map((id) => tx.store.index("id").getKey(id)));
+    const found = await this.#in(["writes"], "readonly", (tx) =>
+      Promise.all(ids.map((id) => tx.objectStore("writes").index("id").getKey(id))),
+    );
     return new Set(ids.filter((_, index) => found[index] !== undefined));
   }
 
-  async removeWrites(ids: readonly string[]): Promise<void> {
-    const tx = this.#db.transaction("writes", "readwrite");
-    for (const id of ids) {
-      const key = await tx.store.index("id").getKey(id);
-      if (key !== undefined) await tx.store.delete(key);
-    }
-    await tx.done;
+  removeWrites(ids: readonly string[]): Promise<void> {
+    return this.#in(["writes"], "readwrite", async (tx) => {
+      const table = tx.objectStore("writes");
+      for (const id of ids) {
+        const key = await table.index("id").getKey(id);
+        if (key !== undefined) await table.delete(key);
+      }
+    });
   }
 
-  async takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
-    const tx = this.#db.transaction("writes", "readwrite");
-    for (
-      let cursor = await tx.store.openCursor();
-      cursor !== null;
-      cursor = await cursor.continue()
-    ) {
-      const { value } = cursor;
-      if (value.owner === owner) continue;
-      if (value.owner === proof) await cursor.update({ ...value, owner });
-      else if (isAlone) await cursor.delete();
-    }
-    await tx.done;
+  takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
+    return this.#in(["writes"], "readwrite", async (tx) => {
+      for (
+        let cursor = await tx.objectStore("writes").openCursor();
+        cursor !== null;
+        cursor = await cursor.continue()
+      ) {
+        const { value } = cursor;
+        if (value.owner === owner) continue;
+        if (value.owner === proof) await cursor.update({ ...value, owner });
+        else if (isAlone) await cursor.delete();
+      }
+    });
   }
 
-  async clear(): Promise<void> {
-    const tx = this.#db.transaction(STORES, "readwrite");
-    await Promise.all([...STORES.map((name) => tx.objectStore(name).clear()), tx.done]);
+  clear(): Promise<void> {
+    return this.#clear(STORES);
   }
 
   close(): void {
-    this.#db.close();
+    this.#connection.close();
+  }
+
+  #clear(names: readonly StoreName[]): Promise<void> {
+    return this.#in(names, "readwrite", async (tx) => {
+      await Promise.all(names.map((name) => tx.objectStore(name).clear()));
+    });
   }
 
   /** @returns false when another tab writes a replica of its own, or somebody has signed out */
-  async #write(writer: string, rows: readonly KeptRow[], head?: ReplicaHead): Promise<boolean> {
-    const tx = this.#db.transaction(["head", "rows"], "readwrite");
-    const kept = await tx.objectStore("head").get("head");
-    const isMine = kept !== undefined && "writer" in kept && kept.writer === writer;
-    if (isMine) {
-      const table = tx.objectStore("rows");
-      await Promise.all([
-        ...rows.map((row) => table.put(row)),
-        ...(head === undefined ? [] : [tx.objectStore("head").put(head, "head")]),
-      ]);
-    }
-    await tx.done;
-    return isMine;
+  #write(writer: string, rows: readonly KeptRow[], head?: ReplicaHead): Promise<boolean> {
+    return this.#in(["head", "rows"], "readwrite", async (tx) => {
+      const kept = await tx.objectStore("head").get("head");
+      const isMine = kept !== undefined && "writer" in kept && kept.writer === writer;
+      if (isMine) {
+        const table = tx.objectStore("rows");
+        await Promise.all([
+          ...rows.map((row) => table.put(row)),
+          ...(head === undefined ? [] : [tx.objectStore("head").put(head, "head")]),
+        ]);
+      }
+      return isMine;
+    });
+  }
+
+  /** Does it in one transaction. @returns once that is on disk */
+  #in<T, Mode extends IDBTransactionMode>(
+    names: readonly StoreName[],
+    mode: Mode,
+    work: (tx: IDBPTransaction<Layout, StoreName[], Mode>) => Promise<T>,
+  ): Promise<T> {
+    return this.#use(async (db) => {
+      const tx = db.transaction([...names], mode);
+      const [result] = await Promise.all([work(tx), tx.done]);
+      return result;
+    });
+  }
+
+  #use<T>(work: (db: IDBPDatabase<Layout>) => Promise<T>): Promise<T> {
+    return this.#connection.use(work);
   }
 }
 

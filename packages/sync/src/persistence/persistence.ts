@@ -39,8 +39,10 @@ export class Persistence {
   readonly #writer: ReplicaWriter;
   #disk: Disk | null = null;
   /** One work after another, so that a write is not removed before it was added. */
-  #turn: Promise<void> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
   #isOpen = false;
+  /** There was a disk, and it stopped answering. */
+  #isLost = false;
   /** Whose writes the queue holds all of; undefined before it is known. */
   #owner: string | undefined;
   /** Writes that wait for their turn to get on the disk. */
@@ -65,6 +67,12 @@ export class Persistence {
   /** Takes what was kept, as far as it is proved whose it is. Never fails, and ends in time. */
   async open(): Promise<void> {
     this.#isOpen = true;
+    await this.#openDisk();
+    // Without a disk nothing is waited for.
+    if (this.#disk === null) this.#options.onWrites();
+  }
+
+  async #openDisk(): Promise<void> {
     void this.#inTurn(async () => {
       if (this.#disk !== null || !this.#isOpen) return;
       // What throws at once has failed too.
@@ -76,10 +84,9 @@ export class Persistence {
           () => undefined,
         );
       this.#disk = disk;
+      if (disk !== null) this.#isLost = false;
     });
     await this.#use((disk) => this.#restore(disk));
-    // Without a disk nothing is waited for.
-    if (this.#disk === null) this.#options.onWrites();
   }
 
   /** Writes what is gathered, and lets go of the disk. */
@@ -117,22 +124,26 @@ export class Persistence {
     this.#writer.end();
   }
 
-  /** @returns when the write is on disk, or can't be */
-  async add(entry: PendingMutation): Promise<void> {
+  /**
+   * @returns once the write is on disk, or can't be: false where it should be and is not. Nothing is
+   *   said of a write that nobody's disk is there for.
+   */
+  async add(entry: PendingMutation): Promise<boolean> {
     const owner = this.#ownerOf(entry);
-    if (owner === null) return;
+    if (owner === null) return true;
+    if (this.#isLost) await this.#openDisk();
     const write = toKept(entry, owner);
     // It waits for nothing that is under way, because the page may be closed at any time; but it
     // overtakes no write that was made before it.
     const disk = this.#disk;
     if (disk !== null && this.#owner === owner && this.#waiting === 0) {
-      await this.#inTime((async () => disk.addWrites([write]))(), ANSWER_MS);
-      return;
+      return (await this.#inTime((async () => disk.addWrites([write]))(), ANSWER_MS)) !== null;
     }
-    if (!this.#isOpen) return;
+    if (!this.#isOpen) return true;
     this.#waiting += 1;
-    await this.#use((opened) => opened.addWrites([write]));
+    const isKept = await this.#use((opened) => opened.addWrites([write]));
     this.#waiting -= 1;
+    return isKept;
   }
 
   /**
@@ -248,7 +259,12 @@ export class Persistence {
   #head(): ReplicaHead | null {
     const { session, store, epoch } = this.#options;
     if (!session.isKnown || session.resolved.userId === null) return null;
-    return { session: session.resolved, epoch: epoch(), seq: store.cursor.last_seq };
+    return {
+      session: session.resolved,
+      epoch: epoch(),
+      seq: store.cursor.last_seq,
+      schema: store.schema,
+    };
   }
 
   #ownerOf({ userId, witness }: PendingMutation): string | null {
@@ -264,11 +280,15 @@ export class Persistence {
     return resolved.isAdmin ? proof : "nobody";
   }
 
-  /** Does something with the disk when it is its turn. @returns when it is done or has failed */
-  #use(work: (disk: Disk) => Promise<void>): Promise<void> {
+  /**
+   * Does something with the disk when it is its turn.
+   *
+   * @returns whether it is done, or there was never a disk to do it with
+   */
+  #use(work: (disk: Disk) => Promise<void>): Promise<boolean> {
     return this.#inTurn(async () => {
       const disk = this.#disk;
-      if (disk === null) return;
+      if (disk === null) return !this.#isLost;
       const isDone = await this.#inTime(
         (async () => work(disk))().then(
           () => true,
@@ -276,16 +296,19 @@ export class Persistence {
         ),
         ANSWER_MS,
       );
-      if (isDone !== null) return;
+      if (isDone !== null) return isDone;
       // What hangs once would keep every write waiting.
       this.#disk = null;
+      this.#isLost = true;
       this.#options.onWrites();
+      return false;
     });
   }
 
-  #inTurn(work: () => Promise<void> | void): Promise<void> {
-    this.#turn = this.#turn.then(work);
-    return this.#turn;
+  #inTurn<T>(work: () => Promise<T> | T): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn;
+    return turn;
   }
 
   /** @returns null where it failed or took too long */

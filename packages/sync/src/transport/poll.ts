@@ -13,6 +13,7 @@ export function openPolling(
   events: TransportEvents,
 ): LiveConnection {
   let isEnded = false;
+  let isOpen = false;
   let cancelTimer: () => void = () => undefined;
 
   const end = (why: EndReason | null): void => {
@@ -27,6 +28,8 @@ export function openPolling(
         const { seq, epoch } = cursor();
         const answer = await pullSince(http, seq, epoch);
         if (isEnded) return;
+        if (!isOpen) events.onOpen();
+        isOpen = true;
         events.onChanges(answer.changes);
         events.onHello({ seq: answer.cursor.last_seq, epoch: answer.epoch ?? epoch ?? "" });
         hasMore = answer.has_more;
@@ -37,10 +40,7 @@ export function openPolling(
     }
   };
   // As with a socket, nothing is told before the caller holds the connection.
-  cancelTimer = platform.after(0, () => {
-    events.onOpen();
-    void poll();
-  });
+  cancelTimer = platform.after(0, () => void poll());
   return { close: () => end(null) };
 }
 

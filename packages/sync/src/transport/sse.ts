@@ -1,14 +1,21 @@
-import { createParser } from "eventsource-parser";
 import { PylonClientError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
 import type { Platform } from "../platform.ts";
 import { receive } from "./message.ts";
-import type { EndReason, LiveConnection, TransportEvents } from "./transport.ts";
+import {
+  HANDSHAKE_MS,
+  type EndReason,
+  type LiveConnection,
+  type TransportEvents,
+} from "./transport.ts";
 
-/**
- * The server sends a comment every 30 s; a stream that is silent for longer than this is given up.
- */
+/** A stream that is silent for this long is given up, in milliseconds, */
 const SILENT_MS = 75_000;
+/** or for this many of the intervals at which its server says that it sends something, */
+const SILENT_INTERVALS = 2;
+/** and this many milliseconds on the way. */
+const SLACK_MS = 5_000;
+const INTERVAL = /every (\d+) s/;
 
 /**
  * Reads the server's event stream. It is read with fetch, because EventSource can't send the token.
@@ -21,7 +28,9 @@ export function openEventStream(
 ): LiveConnection {
   const abort = new AbortController();
   let isEnded = false;
-  let cancelTimer: () => void = () => undefined;
+  let silentMs = SILENT_MS;
+  let isOpen = false;
+  let cancelTimer = platform.after(HANDSHAKE_MS, () => end("lost"));
 
   const end = (why: EndReason | null): void => {
     if (isEnded) return;
@@ -30,34 +39,36 @@ export function openEventStream(
     abort.abort();
     if (why !== null) events.onEnd(why);
   };
-  const watch = (): void => {
+  const hear = (): void => {
     cancelTimer();
-    cancelTimer = platform.after(SILENT_MS, () => end("lost"));
+    cancelTimer = platform.after(silentMs, () => end("lost"));
+    // A proxy that gathers an answer before it passes it on lets nothing through.
+    if (!isOpen) events.onOpen();
+    isOpen = true;
   };
-  const parser = createParser({
-    onEvent: ({ data }) => {
-      const why = receive(data, events);
-      if (why !== undefined) end(why);
-    },
-  });
-
   const read = async (): Promise<void> => {
-    const response = await http.open(
-      "GET",
-      path,
-      undefined,
-      { Accept: "text/event-stream" },
-      abort.signal,
-    );
-    events.onOpen();
-    watch();
+    // Few pages need it: those that do load it.
+    const { createParser } = await import("eventsource-parser");
+    const response = await http.open("GET", path, undefined, {}, { signal: abort.signal });
+    const parser = createParser({
+      onComment: (comment) => {
+        const [, seconds] = INTERVAL.exec(comment) ?? [];
+        if (seconds === undefined) return;
+        silentMs = SILENT_INTERVALS * Number(seconds) * 1000 + SLACK_MS;
+        hear();
+      },
+      onEvent: ({ data }) => {
+        const why = receive(data, events);
+        if (why !== undefined) end(why);
+      },
+    });
     const reader = response.body
       ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
       .getReader();
     while (reader !== undefined && !isEnded) {
       const { done, value } = await reader.read();
-      if (done) break;
-      watch();
+      if (done || isEnded) break;
+      hear();
       parser.feed(value);
     }
     end("lost");

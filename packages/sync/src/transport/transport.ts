@@ -9,6 +9,12 @@ import type {
 /** How changes come: over a socket, an event stream, or by asking again and again. */
 export type TransportType = "websocket" | "sse" | "poll";
 
+/** What is tried where a transport does not get through; after the last one, the first again. */
+export const NEXT_TRANSPORT: Readonly<Partial<Record<TransportType, TransportType>>> = {
+  websocket: "sse",
+  sse: "poll",
+};
+
 /** What comes from other users, and is in no row. */
 export type PeerMessage = PresenceMessage | RoomEvent | TopicMessage;
 
@@ -25,9 +31,13 @@ export interface TransportEvents {
 
 /**
  * Why a connection ended. `lost`: connect again; `resync`: take a new snapshot first;
- * `unauthorized`: the session has ended.
+ * `unauthorized`: the server says that the session has ended; `closed`: a close code says so, which
+ * may be that of a proxy.
  */
-export type EndReason = "lost" | "resync" | "unauthorized";
+export type EndReason = "lost" | "resync" | "unauthorized" | "closed";
+
+/** How long a connection may take to open, in milliseconds. */
+export const HANDSHAKE_MS = 10_000;
 
 /** Where the replica is. */
 export interface Cursor {

@@ -1,16 +1,22 @@
 import { bearerProtocol, CloseCode } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import { receive } from "./message.ts";
-import type { EndReason, LiveConnection, TransportEvents } from "./transport.ts";
+import {
+  HANDSHAKE_MS,
+  type EndReason,
+  type LiveConnection,
+  type TransportEvents,
+} from "./transport.ts";
 
 /** A silent socket is asked after this time, in milliseconds, */
-const PING_AFTER_MS = 25_000;
+const PING_AFTER_MS = 18_000;
 /** and given up when it stays silent for this. */
-const PONG_WITHIN_MS = 10_000;
+const PONG_WITHIN_MS = 6_000;
 
 /**
- * Opens a socket. Messages that come while it is silent for too long prove that it lives; a
- * half-open one is given up.
+ * Opens a socket. One that does not open in time, or stays silent when it is asked, is given up.
+ *
+ * @throws Error where there are no sockets
  */
 export function openWebSocket(
   url: string,
@@ -18,11 +24,11 @@ export function openWebSocket(
   platform: Platform,
   events: TransportEvents,
 ): LiveConnection {
-  let cancelTimer: () => void = () => undefined;
   let isOpen = false;
   let isEnded = false;
   const socket = platform.openSocket(url, token === null ? [] : [bearerProtocol(token)]);
 
+  let cancelTimer = platform.after(HANDSHAKE_MS, () => end("lost"));
   const end = (why: EndReason | null): void => {
     if (isEnded) return;
     isEnded = true;
@@ -53,9 +59,7 @@ export function openWebSocket(
     if (why !== undefined) end(why);
   };
   socket.onclose = ({ code }) =>
-    end(
-      code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "unauthorized" : "lost",
-    );
+    end(code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "closed" : "lost");
   // The close event that follows says more.
   socket.onerror = () => undefined;
   return {

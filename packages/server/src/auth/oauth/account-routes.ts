@@ -12,7 +12,15 @@ export function accountRoutes(services: AuthServices, oauth: OAuthSignIn): Route
   const { accounts } = oauth;
   const signsIn = async (userId: string): Promise<boolean> =>
     (await accounts.list(userId)).some(({ provider }) => oauth.names.includes(provider));
-  credentials.add((userId) => accounts.unlinkAll(userId), signsIn);
+  credentials.add(
+    (userId) => accounts.unlinkAll(userId),
+    signsIn,
+    async (userId) => ({
+      providers: (await accounts.list(userId))
+        .map(({ provider }) => provider)
+        .filter((provider) => oauth.names.includes(provider)),
+    }),
+  );
 
   const list = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);

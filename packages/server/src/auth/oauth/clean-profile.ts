@@ -1,8 +1,6 @@
-import * as v from "valibot";
-import { normaliseEmail } from "../users.ts";
+import { parseEmail } from "../../schema/email-address.ts";
 import type { OAuthProfile } from "./profile.ts";
 
-const MAX_EMAIL = 254;
 const MAX_NAME = 200;
 const MAX_URL = 2048;
 
@@ -17,15 +15,11 @@ export function cleanProfile({
   name,
   avatar,
 }: OAuthProfile): OAuthProfile {
-  const address = isText(email) ? normaliseEmail(email) : undefined;
-  const isAddress =
-    address !== undefined &&
-    address.length <= MAX_EMAIL &&
-    v.is(v.pipe(v.string(), v.email()), address);
+  const address = isText(email) ? parseEmail(email) : null;
   return {
     id,
-    email: isAddress ? address : undefined,
-    emailVerified: emailVerified && isAddress,
+    email: address ?? undefined,
+    emailVerified: emailVerified && address !== null,
     name: isText(name) ? name.trim().slice(0, MAX_NAME).toWellFormed() || undefined : undefined,
     avatar: isText(avatar) && isPicture(avatar) ? avatar : undefined,
   };

@@ -143,10 +143,17 @@ onSubmit("change", async (values) => {
   await call("POST", "/password/change", values);
   /** @type {HTMLFormElement} */ (document.getElementById("change")).reset();
   say("Your password is changed; other devices are signed out.");
-  await loadDevices();
+  await Promise.all([loadDevices(), loadLeave()]);
 });
-onSubmit("leave", async (values) => {
-  await call("DELETE", "/account", values);
+onSubmit("leave", async ({ password }) => {
+  try {
+    await call("DELETE", "/account", password ? { password } : {});
+  } catch (error) {
+    // The ten minutes since the sign-in may be over by now.
+    if (/** @type {Error & {code?: string}} */ (error).code === "FRESH_SIGN_IN_REQUIRED")
+      return await loadLeave();
+    throw error;
+  }
   location.assign("/auth/sign-in");
 });
 onSubmit("invitation", async () => {
@@ -225,12 +232,23 @@ async function loadProviders() {
   /** @type {{provider: string}[]} */
   const providers = await call("GET", "/providers").catch(() => []);
   for (const { provider } of Array.isArray(providers) ? providers : []) {
-    const link = document.createElement("a");
-    link.className = "button plain";
-    link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(redirect)}&error_callback=${encodeURIComponent(`/auth/sign-in?redirect=${encodeURIComponent(redirect)}`)}`;
-    link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
-    list.append(link);
+    list.append(
+      providerLink(provider, redirect, `/auth/sign-in?redirect=${encodeURIComponent(redirect)}`),
+    );
   }
+}
+
+/**
+ * A button that leads to an account elsewhere.
+ *
+ * @param {string} provider @param {string} callback @param {string} errorCallback
+ */
+function providerLink(provider, callback, errorCallback) {
+  const link = document.createElement("a");
+  link.className = "button plain";
+  link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(callback)}&error_callback=${encodeURIComponent(errorCallback)}`;
+  link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
+  return link;
 }
 
 async function loadAccount() {
@@ -242,7 +260,33 @@ async function loadAccount() {
       `/auth/sign-in?redirect=${encodeURIComponent(location.pathname + location.search)}`,
     );
   who.textContent = user?.email ?? session.user_id;
-  await loadDevices();
+  await Promise.all([loadDevices(), loadLeave()]);
+}
+
+/** Asks for what the user has: the password, else a fresh sign-in and a word. */
+async function loadLeave() {
+  const account = await call("GET", "/account");
+  const canConfirm = account.has_password === true || account.is_fresh === true;
+  const byId = (/** @type {string} */ id) =>
+    /** @type {HTMLElement} */ (document.getElementById(id));
+  byId("current").hidden = account.has_password !== true;
+  byId("leave").hidden = !canConfirm;
+  byId("leave-again").hidden = canConfirm;
+  for (const [id, isAsked] of /** @type {const} */ ([
+    ["leave-password", account.has_password === true],
+    ["leave-word", account.has_password !== true],
+  ])) {
+    byId(id).hidden = !isAsked;
+    /** @type {HTMLInputElement} */ (byId(id).querySelector("input")).required = isAsked;
+  }
+  const here = location.pathname + location.search;
+  const again = `/auth/sign-in?redirect=${encodeURIComponent(here)}`;
+  byId("leave-sign-in").setAttribute("href", again);
+  byId("leave-providers").replaceChildren(
+    ...account.providers.map((/** @type {string} */ provider) =>
+      providerLink(provider, here, again),
+    ),
+  );
 }
 
 async function loadDevices() {

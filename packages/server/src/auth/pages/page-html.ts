@@ -5,20 +5,19 @@ export const PAGES = {
   "sign-in": {
     title: "Sign in",
     body: `
+<div id="providers"></div><button type="button" class="plain wide" id="passkey">Use a passkey</button>
 <div data-step="password"><form id="password">${email()}${password("current-password")}<button>Sign in</button></form></div>
 <div data-step="send-code" hidden><form id="send-code">${email()}<button>Send me a code</button></form></div>
 <div data-step="code" hidden><form id="code">${code()}<button>Sign in</button></form></div>
 <div data-step="factor" hidden><form id="factor"><p>Enter the code of your authenticator app, or a backup code.</p>${code()}<label class="check"><input type="checkbox" name="trust"> Do not ask again on this device</label><button>Go on</button></form></div>
-<div id="providers"></div>
-<nav><button type="button" class="plain" data-show="send-code">Use a code by mail</button><button type="button" class="plain" id="passkey">Use a passkey</button></nav>
-<nav>${link("sign-up", "Make an account")}${link("forgot", "Forgot the password?")}</nav>`,
+<nav><button type="button" class="link" data-show="send-code">Use a code by mail</button>${link("forgot", "Forgot the password?")}${link("sign-up", "Create an account")}</nav>`,
   },
   "sign-up": {
-    title: "Make an account",
+    title: "Create an account",
     body: `
-<div data-step="sign-up"><form id="sign-up"><label>Name<input name="displayName" autocomplete="name" maxlength="200" required></label>${email()}${password("new-password")}<button>Make the account</button></form></div>
-<div data-step="confirm" hidden><form id="confirm">${code()}<button>Confirm</button></form></div>
 <div id="providers"></div>
+<div data-step="sign-up"><form id="sign-up"><label>Name<input name="displayName" autocomplete="name" maxlength="200" required></label>${email()}${password("new-password")}<button>Create the account</button></form></div>
+<div data-step="confirm" hidden><form id="confirm">${code()}<button>Confirm</button></form></div>
 <nav>${link("sign-in", "I have an account")}</nav>`,
   },
   forgot: {
@@ -38,9 +37,10 @@ export const PAGES = {
     body: `
 <p class="sub" id="who"></p>
 <h2>Devices</h2><ul id="devices"></ul>
-<h2>Password</h2><form id="change"><label>Current password<input type="password" name="current_password" autocomplete="current-password"></label><label>New password<input type="password" name="new_password" autocomplete="new-password" minlength="8" required></label><button>Change</button></form>
-<h2>Passkeys</h2><button type="button" class="plain" id="add-passkey">Add a passkey</button>
-<h2>Leave</h2><form id="leave"><label>Password<input type="password" name="password" autocomplete="current-password" required></label><button class="danger">Delete my account</button></form>
+<h2>Password</h2><form id="change"><label id="current">Current password<input type="password" name="current_password" autocomplete="current-password"></label><label>New password<input type="password" name="new_password" autocomplete="new-password" minlength="8" required></label><button>Change</button></form>
+<h2>Passkeys</h2><button type="button" class="plain wide" id="add-passkey">Add a passkey</button>
+<h2>Delete the account</h2><form id="leave" hidden><label id="leave-password">Password<input type="password" name="password" autocomplete="current-password"></label><label id="leave-word">Type <b>delete</b> to confirm<input name="word" autocomplete="off" autocapitalize="none" spellcheck="false" pattern="delete" title="delete"></label><button class="danger">Delete my account</button></form>
+<div id="leave-again" hidden><p class="sub">Sign in again to delete your account.</p><div id="leave-providers"></div><nav><a id="leave-sign-in">Sign in another way</a></nav></div>
 <nav><button type="button" class="plain" id="sign-out">Sign out</button></nav>`,
   },
 } as const;
@@ -69,8 +69,9 @@ export function pageHtml(
 </html>`;
 }
 
+/** Not of the type `email`: browsers refuse letters outside of ASCII in front of the `@` there. */
 function email(): string {
-  return `<label>E-mail<input type="email" name="email" autocomplete="username" required maxlength="254"></label>`;
+  return `<label>E-mail<input type="text" inputmode="email" autocapitalize="none" spellcheck="false" name="email" autocomplete="username" required maxlength="254"></label>`;
 }
 
 function password(autocomplete: "current-password" | "new-password"): string {

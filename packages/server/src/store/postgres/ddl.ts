@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { CHANGE_LOG_DDL } from "./change-log.ts";
@@ -18,6 +19,9 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   float: "DOUBLE PRECISION",
 };
 const MAX_NAME = 63;
+
+/** The time, with no more digits than JavaScript reads back. */
+const SQL_NOW = "date_trunc('milliseconds', now())";
 
 export function quote(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
@@ -60,6 +64,11 @@ export function ddlOf(step: Exclude<MigrationStep, { kind: "retype_column" }>): 
       ];
     case "add_column":
       return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
+    case "mend_dates":
+      // The values are right: Postgres itself reads a text as a moment. Its default is a fixed one.
+      return [
+        `ALTER TABLE ${quote(step.entity)} ALTER COLUMN ${quote(step.field.name)} ${step.field.default === undefined ? "DROP DEFAULT" : `SET${defaultOf(step.field)}`}`,
+      ];
     case "create_index": {
       const unique = step.index.unique ? "UNIQUE " : "";
       return [
@@ -101,6 +110,7 @@ function columnOf(field: ManifestField): string {
  */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
+  if (defaultsToNow(field)) return ` DEFAULT ${SQL_NOW}`;
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
   return ` DEFAULT '${field.default.replaceAll("'", "''")}'`;
 }

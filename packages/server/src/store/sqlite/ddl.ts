@@ -1,6 +1,7 @@
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
@@ -14,6 +15,9 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   bool: "INTEGER",
   float: "REAL",
 };
+
+/** The time, as datetimes are stored. */
+export const SQL_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 export function quote(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
@@ -63,17 +67,22 @@ function systemColumns(table: SystemTable): Map<string, string> {
 /**
  * The statements that take one migration step. Column constraints beyond the type are the schema's
  * to hold, not SQLite's.
+ *
+ * @param now the time of the migration: ISO 8601 with milliseconds and Z
  */
-export function ddlOf(step: Exclude<MigrationStep, { kind: "retype_column" }>): string[] {
+export function ddlOf(
+  step: Exclude<MigrationStep, { kind: "retype_column" | "mend_dates" }>,
+  now: string,
+): string[] {
   switch (step.kind) {
     case "create_table": {
-      const columns = step.entity.fields.map((field) => columnOf(field));
+      const columns = step.entity.fields.map((field) => columnOf(field, null));
       return [
         `CREATE TABLE ${quote(step.entity.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT, WITHOUT ROWID`,
       ];
     }
     case "add_column":
-      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
+      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field, now)}`];
     case "create_index": {
       const columns = step.index.fields.map(quote).join(", ");
       const unique = step.index.unique ? "UNIQUE " : "";
@@ -100,16 +109,20 @@ export function columnTypeOf(field: ManifestField): string {
   return COLUMN_TYPES[kindOf(field.type)];
 }
 
-function columnOf(field: ManifestField): string {
-  return `${quote(field.name)} ${columnTypeOf(field)}${defaultOf(field)}`;
+function columnOf(field: ManifestField, now: string | null): string {
+  return `${quote(field.name)} ${columnTypeOf(field)}${defaultOf(field, now)}`;
 }
 
 /**
  * For rows that are there already, and those of a version of the app that does not know the field.
  * DDL takes no parameters, hence the literal.
+ *
+ * @param now what a default of `now` stands for in a column that is added, where SQLite takes no
+ *   expression; null for a column of a new table
  */
-function defaultOf(field: ManifestField): string {
+function defaultOf(field: ManifestField, now: string | null): string {
   if (field.default === undefined) return "";
-  const value = encode(field.default);
+  if (defaultsToNow(field) && now === null) return ` DEFAULT (${SQL_NOW})`;
+  const value = encode(defaultsToNow(field) && now !== null ? now : field.default);
   return ` DEFAULT ${typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`}`;
 }

@@ -29,6 +29,7 @@ import {
 } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { mendDates, timeOf } from "./mend-dates.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
@@ -178,8 +179,10 @@ export class SqliteStore implements Store {
   /** @throws PylonStartError when rows do not fit */
   #take(step: MigrationStep): void {
     if (step.kind === "retype_column") return retypeColumn(this.#writer, step);
+    const now = timeOf(this.#writer);
     try {
-      for (const sql of ddlOf(step)) this.#writer.run(sql);
+      if (step.kind === "mend_dates") mendDates(this.#writer, step, now);
+      else for (const sql of ddlOf(step, now)) this.#writer.run(sql);
     } catch (error) {
       if (error instanceof SQLiteError && error.code === "SQLITE_CONSTRAINT_UNIQUE")
         throw notUnique(`${error.message}.`);

@@ -1,0 +1,71 @@
+import { networkInterfaces } from "node:os";
+import type { OptionValues } from "./command.ts";
+import type { Environment } from "./env-files.ts";
+import { CommandError, EXIT } from "./output.ts";
+
+const MAX_PORT = 65_532;
+
+/** The flags of every command that serves. */
+export const LISTEN = {
+  port: {
+    type: "string",
+    value: "N",
+    summary: "The port; default PYLON_PORT, and without that 4321.",
+  },
+  host: {
+    type: "string",
+    value: "ADDRESS",
+    summary:
+      "The address to listen on; default PYLON_HOST, and without that 0.0.0.0 (everywhere) for " +
+      "start and 127.0.0.1 (this machine alone) for dev.",
+  },
+} as const;
+
+/**
+ * The environment with what the flags say in place of PYLON_PORT and PYLON_HOST.
+ *
+ * @throws CommandError USAGE
+ */
+export function withListenOptions(
+  { port, host }: OptionValues<typeof LISTEN>,
+  env: Environment,
+): Environment {
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= MAX_PORT))
+    throw new CommandError(
+      "USAGE",
+      `--port is "${port}": it takes a number from 0 to ${MAX_PORT}; 0 takes a free port.`,
+      EXIT.USAGE,
+    );
+  if (host === "")
+    throw new CommandError(
+      "USAGE",
+      "--host is empty: it takes an address, such as 0.0.0.0 for every address of this machine.",
+      EXIT.USAGE,
+    );
+  return {
+    ...env,
+    ...(port === undefined ? {} : { PYLON_PORT: port }),
+    ...(host === undefined ? {} : { PYLON_HOST: host }),
+  };
+}
+
+/** Whether only this machine reaches what listens there. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host);
+}
+
+/** Where other machines reach a server that listens there. */
+export function networkUrls(host: string, port: number): string[] {
+  if (isLoopback(host)) return [];
+  const addresses = /^(0\.0\.0\.0|::)$/.test(host)
+    ? Object.values(networkInterfaces())
+        .flatMap((list) => list ?? [])
+        .filter(({ family, internal }) => family === "IPv4" && !internal)
+        .map(({ address }) => address)
+    : [host];
+  return addresses.map((address) => `http://${inUrl(address)}:${port}`);
+}
+
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,110 @@
+import { expect, test } from "bun:test";
+import { PylonError } from "@pylonsync/protocol";
+import { action, parseArgs, query, v } from "./index.ts";
+
+/** The message of the refusal, with its field; null where the arguments are accepted. */
+function refusalOf(args: Parameters<typeof query>[0]["args"], value: unknown): string | null {
+  try {
+    parseArgs(args === undefined ? {} : { args }, value);
+    return null;
+  } catch (error) {
+    if (!(error instanceof PylonError)) throw error;
+    expect(error.code).toBe("INVALID_ARGS");
+    return `${error.field}: ${error.message}`;
+  }
+}
+
+test("P3: keys that a function does not declare are refused and named", () => {
+  const profile = { name: v.string() };
+  expect(refusalOf(profile, { name: "a" })).toBeNull();
+  expect(refusalOf(profile, { name: "a", isStaff: true })).toBe(
+    'isStaff: Unknown field "isStaff" (declared: name)',
+  );
+  expect(refusalOf(profile, { name: "a", nmae: "b" })).toContain('did you mean "name"?');
+  expect(refusalOf({}, { any: 1 })).toContain("no field is declared");
+  const nested = { post: v.object({ title: v.string() }) };
+  expect(refusalOf(nested, { post: { title: "a", ownerId: "u" } })).toBe(
+    "post.ownerId: post.ownerId: unknown field (declared: title)",
+  );
+  expect(
+    refusalOf({ all: v.array(nested.post) }, { all: [{ title: "a", ownerId: "u" }] }),
+  ).toContain("all[0].ownerId");
+  const either = v.union(v.object({ a: v.int() }), v.object({ b: v.int() }));
+  expect(refusalOf({ either }, { either: { a: 1 } })).toBeNull();
+  expect(refusalOf({ either }, { either: { a: 1, b: 2 } })).not.toBeNull();
+  expect(refusalOf({ deep: v.optional(v.object({})) }, { deep: { x: 1 } })).toContain("deep.x");
+});
+
+test("P3: undeclared keys are kept where a function asks for them", () => {
+  expect(refusalOf(undefined, { any: 1 })).toBeNull();
+  expect(refusalOf(v.looseObject({ name: v.string() }), { name: "a", more: 1 })).toBeNull();
+  expect(refusalOf(v.looseObject({ name: v.string() }), { more: 1 })).toContain('"name"');
+  expect(refusalOf(v.object({ name: v.string() }), { name: "a", more: 1 })).toContain("more");
+  expect(refusalOf({ o: v.looseObject({}) }, { o: { more: 1 } })).toBeNull();
+  // What is set to undefined is not sent.
+  expect(refusalOf({}, { absent: undefined })).toBeNull();
+  expect(() => parseArgs({ args: {} }, { rawBody: "" }, { supplied: ["rawBody"] })).not.toThrow();
+});
+
+test("P3: the handler's types follow", () => {
+  query({
+    args: v.looseObject({ name: v.string() }),
+    handler: (_ctx, args) => [args.name.length, args["more"] as unknown],
+  });
+  action({
+    args: { note: v.optional(v.nullable(v.string())) },
+    handler: (_ctx, { note }) => {
+      const text: string | null | undefined = note;
+      return text;
+    },
+  });
+});
+
+test("P4: an optional argument may be absent, and is not null", () => {
+  const args = {
+    note: v.optional(v.string()),
+    inner: v.optional(v.object({ n: v.optional(v.int()) })),
+  };
+  expect(refusalOf(args, {})).toBeNull();
+  expect(refusalOf(args, { note: undefined })).toBeNull();
+  expect(refusalOf(args, { note: null })).toBe(
+    "note: note: expected string or no value at all, got null",
+  );
+  expect(refusalOf(args, { inner: null })).toContain("inner");
+  expect(refusalOf(args, { inner: { n: null } })).toContain("inner.n");
+  for (const accepting of [v.nullable(v.string()), v.union(v.null(), v.int()), v.any(), v.null()])
+    expect(refusalOf({ note: v.optional(accepting) }, { note: null })).toBeNull();
+  expect(refusalOf({ note: v.nullable(v.string()) }, {})).toContain("Missing");
+  expect(refusalOf({ note: v.string() }, { note: null })).toContain("Missing");
+});
+
+test("Q8: a date that does not exist and a number that is no int are refused with the reason", () => {
+  expect(refusalOf({ at: v.datetime() }, { at: "2024-02-29T10:00:00+02:00" })).toBeNull();
+  for (const at of [
+    "2026-02-30",
+    "2026-13-01",
+    "2026-02-30T00:00:00Z",
+    "tomorrow",
+    "2026-01-01T25:00:00Z",
+  ])
+    expect(refusalOf({ at: v.datetime() }, { at })).toBe(`at: at: expected datetime, got "${at}"`);
+  expect(refusalOf({ n: v.int() }, { n: 2.5 })).toContain("got a fraction");
+  expect(refusalOf({ n: v.int() }, { n: 1e20 })).toContain(
+    "got 100000000000000000000, which is beyond",
+  );
+  expect(refusalOf({ n: v.int() }, { n: 2 ** 53 })).toContain("beyond");
+  for (const n of [NaN, Infinity, -Infinity])
+    for (const validator of [v.int(), v.number()])
+      expect(refusalOf({ n: validator }, { n })).toContain(`got ${n}`);
+});
+
+test("P6: a mistake in the declared arguments is said when the file is loaded", () => {
+  const declare = (args: unknown) => () => query({ args: args as never, handler: () => null });
+  expect(declare({ name: v.string })).toThrow("args.name is a function: write v.string()");
+  expect(declare({ name: "string" })).toThrow("args.name is not a validator");
+  expect(declare(v.string())).toThrow("args is a string");
+  expect(() => (v as unknown as Record<string, () => unknown>)["sting"]?.()).toThrow(
+    "There is no v.sting(). Did you mean v.string()?",
+  );
+  expect(declare([])).toThrow("args is an object of validators");
+});

@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+
+/** The one hidden folder that is for everyone: RFC 8615. */
+const WELL_KNOWN = ".well-known";
+
+/** Whether a path is one of those that only a file can answer, whatever its name. */
+export function isWellKnown(path: string): boolean {
+  return path === `/${WELL_KNOWN}` || path.startsWith(`/${WELL_KNOWN}/`);
+}
+
+/**
+ * A path of a URL as the name of a file: without percent-encoding, and in one form of Unicode, for
+ * file systems differ in theirs. What can't be decoded stays as it is.
+ */
+export function decodedPath(path: string): string {
+  return path.replaceAll(/(?:%[0-9a-f]{2})+/gi, decodedOrSame).normalize("NFC");
+}
+
+function decodedOrSame(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The files of a folder by the path at which they are served. Hidden ones are left out but for
+ * `.well-known`, and so is what a link leads to outside of the folder.
+ */
+export function publicFiles(folder: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  if (!existsSync(folder)) return found;
+  const root = realpathSync(folder);
+  const visit = (dir: string, above: ReadonlySet<string>): void => {
+    for (const name of readdirSync(dir)) {
+      if (isHidden(name, dir === folder)) continue;
+      const path = join(dir, name);
+      const real = realPathInside(path, root);
+      if (real === null || above.has(real)) continue;
+      const stat = statSync(real);
+      if (stat.isDirectory()) visit(path, new Set([...above, real]));
+      else if (stat.isFile())
+        found.set(`/${relative(folder, path).replaceAll(sep, "/")}`.normalize("NFC"), path);
+    }
+  };
+  visit(folder, new Set([root]));
+  return found;
+}
+
+/** Where a path leads; null when that is nowhere, or outside of the folder. */
+export function realPathInside(path: string, root: string): string | null {
+  try {
+    const real = realpathSync(path);
+    return real.startsWith(root + sep) ? real : null;
+  } catch {
+    return null;
+  }
+}
+
+function isHidden(name: string, isTop: boolean): boolean {
+  return name === "node_modules" || (name.startsWith(".") && !(isTop && name === WELL_KNOWN));
+}

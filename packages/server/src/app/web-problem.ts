@@ -1,0 +1,81 @@
+import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+
+/** How many lines around the faulty one are shown. */
+const CONTEXT_LINES = 3;
+
+/** Something that keeps an app's page from being bundled. */
+export interface WebProblem {
+  readonly message: string;
+  /** Null when the bundler does not say. */
+  readonly place: WebPlace | null;
+}
+
+/** A place in a file of the app. */
+export interface WebPlace {
+  /** From the app's folder. */
+  readonly file: string;
+  /** From 1, as `column`; both null when it is the file as a whole. */
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The faulty line and those around it. */
+  readonly frame: readonly FrameLine[];
+}
+
+export interface FrameLine {
+  readonly number: number;
+  readonly text: string;
+  readonly isFaulty: boolean;
+}
+
+/** An app's page can't be bundled; the message names each problem with its place. */
+export class WebBuildError extends Error {
+  override readonly name = "WebBuildError";
+  readonly problems: readonly WebProblem[];
+
+  constructor(problems: readonly WebProblem[]) {
+    super(`web/ does not build: ${problems.map(oneLine).join("; ")}`);
+    this.problems = problems;
+  }
+}
+
+/** `web/main.tsx:3:14`, as far as it is known. */
+export function placeText({ file, line, column }: WebPlace): string {
+  return line === null ? file : `${file}:${line}:${column ?? 1}`;
+}
+
+function oneLine({ message, place }: WebProblem): string {
+  return place === null ? message : `${placeText(place)}: ${message}`;
+}
+
+/**
+ * @param log what the bundler reports
+ * @param root the app's folder; places and names are given from there
+ */
+export function webProblem(log: BuildMessage | ResolveMessage, root: string): WebProblem {
+  const { position } = log;
+  const message = log.message.replaceAll(`${root}/`, "");
+  if (position === null || position.file === "") return { message, place: null };
+  const isWhole = position.line < 1;
+  return {
+    message,
+    place: {
+      file: relative(root, position.file),
+      line: isWhole ? null : position.line,
+      column: isWhole ? null : position.column,
+      frame: isWhole ? [] : frameAt(position.file, position.line, position.lineText),
+    },
+  };
+}
+
+/** From the file as it is now; from the bundler's own line when it is gone or was changed. */
+function frameAt(path: string, line: number, lineText: string): FrameLine[] {
+  const lines = existsSync(path) ? readFileSync(path, "utf8").split(/\r?\n/) : [];
+  if (lines[line - 1] !== lineText) return [{ number: line, text: lineText, isFaulty: true }];
+  const first = Math.max(1, line - CONTEXT_LINES);
+  return lines.slice(first - 1, line + CONTEXT_LINES).map((text, index) => ({
+    number: first + index,
+    text,
+    isFaulty: first + index === line,
+  }));
+}

@@ -1,0 +1,66 @@
+/** RFC 5321 and 3696: in octets. */
+const MAX_BYTES = 254;
+const MAX_LOCAL_BYTES = 64;
+
+/** A dot-atom of RFC 5322, with letters and digits of any script as RFC 6531 allows them. */
+const LOCAL =
+  /^[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+(\.[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+)*$/u;
+/** What the parser of URLs would take for something else is kept away from it. */
+const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
+/** Two labels or more; the last one is not a number, as it is in an IP address. */
+const DOMAIN =
+  /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
+
+/**
+ * The form in which addresses are kept and compared: without regard to case and to spaces around
+ * them, the domain in ASCII (`münchen.de` is `xn--mnchen-3ya.de`).
+ */
+export function normaliseEmail(email: string): string {
+  const folded = email.trim().normalize("NFC").toLowerCase();
+  const at = folded.lastIndexOf("@");
+  const domain = folded.slice(at + 1);
+  const ascii = at === -1 || !UNICODE_DOMAIN.test(domain) ? "" : domainToASCII(domain);
+  return ascii === "" ? folded : folded.slice(0, at + 1) + ascii;
+}
+
+/**
+ * Whether mail can be sent to it: a dot-atom in front of a domain name. Quoted names and IP
+ * addresses are left out, which no mail service gives to people.
+ *
+ * @returns the address in the form in which it is compared, or null
+ */
+export function parseEmail(text: string): string | null {
+  const email = normaliseEmail(text);
+  const at = email.lastIndexOf("@");
+  const local = email.slice(0, Math.max(at, 0));
+  const isAddress =
+    bytesOf(email) <= MAX_BYTES &&
+    bytesOf(local) <= MAX_LOCAL_BYTES &&
+    LOCAL.test(local) &&
+    DOMAIN.test(email.slice(at + 1)) &&
+    !hasAsciiLookalike(text.slice(0, text.lastIndexOf("@")));
+  return isAddress ? email : null;
+}
+
+/** As browsers and mail services do it (UTS 46); empty where it is not a domain. */
+function domainToASCII(domain: string): string {
+  const url = `http://${domain}`;
+  return URL.canParse(url) ? new URL(url).hostname : "";
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/**
+ * Whether a letter that is not ASCII becomes an ASCII one when it is compared, as the Kelvin sign
+ * becomes a `k`: whoever has that mailbox is not the one with the plain letter.
+ */
+function hasAsciiLookalike(local: string): boolean {
+  const others = local.replaceAll(/[\0-\x7f]/g, "");
+  return Array.from(others).some((letter) => /[\0-\x7f]/.test(normalLetter(letter)));
+}
+
+function normalLetter(letter: string): string {
+  return letter.normalize("NFC").toLowerCase();
+}

@@ -1,0 +1,75 @@
+import { nearest } from "@pylonsync/query";
+import { errorAt, type Diagnostic } from "./diagnostic.ts";
+import { labelOf, type ManifestPath } from "./manifest-label.ts";
+import { ManifestShape } from "./manifest-shape.ts";
+
+/** A schema of the library, as far as it is walked: objects, lists, and what wraps them. */
+interface Shape {
+  readonly type: string;
+  readonly entries?: Readonly<Record<string, Shape>>;
+  readonly item?: Shape;
+  readonly wrapped?: Shape;
+}
+
+/** What `buildManifest` takes besides what the manifest has, by the last name of the place. */
+const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
+  plugins: ["entities", "hooks"],
+  auth: ["hooks", "mails"],
+};
+/** What `buildManifest` adds. */
+const NOT_IN_APP = new Set(["manifest_version", "custom", "max_bytes"]);
+
+/**
+ * Keys that the manifest does not know, all of them: what is misspelt must not be ignored.
+ *
+ * @param json a manifest, malformed perhaps
+ */
+export function unknownKeys(json: unknown): Diagnostic[] {
+  return [...walk(ManifestShape as unknown as Shape, json, [], json)];
+}
+
+function* walk(
+  shape: Shape,
+  value: unknown,
+  path: ManifestPath,
+  manifest: unknown,
+): Generator<Diagnostic> {
+  const { entries, item, wrapped } = shape;
+  if (wrapped !== undefined) yield* walk(wrapped, value, path, manifest);
+  if (item !== undefined && Array.isArray(value)) {
+    for (const [index, entry] of value.entries())
+      yield* walk(item, entry, [...path, index], manifest);
+  }
+  if (entries === undefined || typeof value !== "object" || value === null || Array.isArray(value))
+    return;
+  for (const [key, entry] of Object.entries(value)) {
+    const known = Object.hasOwn(entries, key) ? entries[key] : undefined;
+    if (known === undefined) yield unknownKey(key, Object.keys(entries), path, manifest);
+    else yield* walk(known, entry, [...path, key], manifest);
+  }
+}
+
+function unknownKey(
+  key: string,
+  entries: readonly string[],
+  path: ManifestPath,
+  manifest: unknown,
+): Diagnostic {
+  const place = path.findLast((part) => typeof part === "string") ?? "";
+  const known = [...entries.filter((name) => !NOT_IN_APP.has(name)), ...(ONLY_IN_APP[place] ?? [])];
+  const meant = nearest(key, known);
+  return errorAt(
+    "MANIFEST_KEY_UNKNOWN",
+    `${labelOf(manifest, path)} has the unknown key "${key.slice(0, 80)}".`,
+    pathText([...path, key]),
+    meant === undefined ? `Known: ${known.join(", ")}.` : `Did you mean "${meant}"?`,
+  );
+}
+
+function pathText(path: ManifestPath): string {
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${part}`,
+    "",
+  );
+}
