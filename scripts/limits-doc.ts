@@ -109,6 +109,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "",
         "400 `INVALID_DATA`",
       ],
+      ["bytes of a push of the client", bytes(MAX_PUSH_BYTES), "", "the client sends several"],
+      ["bytes of a change of the client", bytes(MAX_CHANGE_BYTES), "", "the client refuses it"],
       [
         "failures that an import describes",
         number(MAX_IMPORT_ERRORS),
