@@ -142,6 +142,8 @@ test("clients' messages and a user's end are heard on the other replica", async 
     signIn(b.url, "listener"),
   ]);
   const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
+  const room = newRoom();
+  for (const user of [speaker, listener]) await join(user, room);
   mouth.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }));
   await until(() =>
     ears.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'),
@@ -237,9 +239,11 @@ test("a replica that is killed leaves its rooms within 10 s, and each leave is h
   const ears = await live(watcher);
   await join(watcher, shared);
   const connected = await signIn(url, "doomed");
-  await live(connected);
+  const mouth = await live(connected);
   await join(connected, shared);
   await join(connected, own);
+  mouth.socket.send(JSON.stringify({ type: "presence", event: "update", data: "here" }));
+  await until(() => ears.texts.some((text) => text.includes('"here"')));
   await join(await signIn(url, "doomed-caller"), shared);
   expect(await usersIn(a.url, shared)).toEqual(["doomed", "doomed-caller", "watcher"]);
   child.kill("SIGKILL");

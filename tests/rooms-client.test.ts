@@ -20,6 +20,7 @@ const app = appOf(
     name: "rooms",
     version: "1.0.0",
     access: "public",
+    peerMessages: "tenant",
     entities: [entity("Note", { text: field.string() })],
   }),
 );

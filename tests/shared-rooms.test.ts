@@ -210,6 +210,8 @@ test("what one socket says is heard elsewhere in the order in which it was said,
     userOn(1, newName("listener")),
   ]);
   const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
+  const room = newName("room");
+  for (const user of [speaker, listener]) await call(user, "join", { room });
   for (let n = 0; n < 20; n += 1)
     mouth.socket.send(
       JSON.stringify({
@@ -276,8 +278,10 @@ test("a replica that is killed leaves its rooms when its lease is over, and each
     userOn(0, newName("doomed")),
     userOn(0, newName("caller")),
   ]);
-  await live(doomed);
+  const mouth = await live(doomed);
   await call(doomed, "join", { room: shared });
+  mouth.socket.send(JSON.stringify({ type: "presence", event: "update", data: "here" }));
+  await until(() => ears.texts.some((text) => text.includes('"here"')));
   await call(doomed, "join", { room: own });
   await call(caller, "join", { room: shared });
   expect(await usersIn(1, shared)).toEqual(

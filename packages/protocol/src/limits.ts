@@ -120,3 +120,5 @@ export const MAX_LOOSE_FILES_OF_GUEST = 100;
 export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
 /** The guests of one address together upload as much as so many of them in a day. */
 export const GUESTS_OF_ADDRESS = 10;
+/** Most users of whom a connection is told that they went offline: those it heard last. */
+export const MAX_ACQUAINTANCES = 1000;

@@ -1,6 +1,9 @@
 import * as v from "valibot";
 
-/** Says something about a user to everyone in the tenant. `from` is set by the server. */
+/**
+ * Says something about a user to those who are in a room with it, or to everyone in its tenant
+ * where the app says so. `from` is set by the server.
+ */
 export const PresenceMessageSchema = v.union([
   v.object({
     type: v.literal("presence"),
@@ -8,7 +11,10 @@ export const PresenceMessageSchema = v.union([
     data: v.unknown(),
     from: v.string(),
   }),
-  /** The user's last connection has closed. `clientId` is the connection's number on its server. */
+  /**
+   * The last connection of a user has closed, of whom this client was told a presence or a topic.
+   * `clientId` is the connection's number on its server.
+   */
   v.object({
     type: v.literal("presence"),
     event: v.literal("disconnect"),
@@ -18,7 +24,7 @@ export const PresenceMessageSchema = v.union([
 ]);
 export type PresenceMessage = v.InferOutput<typeof PresenceMessageSchema>;
 
-/** What a client published, to everyone in the tenant. */
+/** What a client published, to the same users. */
 export const TopicMessageSchema = v.object({
   type: v.literal("topic"),
   topic: v.string(),
@@ -32,7 +38,7 @@ export const RoomPeerSchema = v.object({
   user_id: v.string(),
   /** What the user said about themselves; null for nothing. */
   data: v.unknown(),
-  /** Seconds since 1970, followed by `Z`. */
+  /** ISO 8601, UTC. */
   joined_at: v.string(),
 });
 export type RoomPeer = v.InferOutput<typeof RoomPeerSchema>;

@@ -1,3 +1,4 @@
+import { and, not, or } from "./build.ts";
 import type { Expr, Root } from "./expr.ts";
 
 /** The direct parts of a node. */
@@ -23,6 +24,34 @@ export function childrenOf(expr: Expr): readonly Expr[] {
       return [expr.item];
     case "exists":
       return [expr.where];
+  }
+}
+
+/** The node with its direct parts replaced, and what follows from that folded. */
+export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
+  switch (expr.kind) {
+    case "literal":
+    case "path":
+    case "now":
+      return expr;
+    case "list":
+      return { ...expr, items: expr.items.map(map) };
+    case "and":
+      return and(...expr.items.map(map));
+    case "or":
+      return or(...expr.items.map(map));
+    case "compare":
+      return { ...expr, left: map(expr.left), right: map(expr.right) };
+    case "in":
+      return { ...expr, item: map(expr.item), list: map(expr.list) };
+    case "contains":
+      return { ...expr, text: map(expr.text), part: map(expr.part) };
+    case "startsWith":
+      return { ...expr, text: map(expr.text), prefix: map(expr.prefix) };
+    case "not":
+      return not(map(expr.item));
+    case "exists":
+      return { ...expr, where: map(expr.where) };
   }
 }
 

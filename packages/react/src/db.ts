@@ -86,10 +86,11 @@ export const db = {
   onError: (listener: (error: MutationError) => void): (() => void) =>
     getEngine().onError(listener),
   /**
-   * Tells everyone of the tenant something about this user; dropped while there is no connection.
+   * Tells those who are in a room with this user something about it; everyone in the tenant where
+   * the app's `peerMessages` say so. Dropped while there is no connection.
    */
   setPresence: (data: unknown): void => getEngine().setPresence(data),
-  /** Sends to everyone of the tenant; dropped while there is no connection. */
+  /** Sends to the same users; dropped while there is no connection. */
   publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
   /**
    * Makes a guest, with rows of their own, and signs in.

@@ -27,6 +27,11 @@ export interface AppDefinition {
    * closed outside dev mode.
    */
   readonly access?: "public";
+  /**
+   * Who hears the presence and the topics that users send without a room: `"tenant"`: everyone in
+   * their tenant; without this key those who are in a room with them.
+   */
+  readonly peerMessages?: "tenant";
 }
 
 /** A manifest that knows its entities' types. */
@@ -64,6 +69,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     auth: declaredAuth,
     plugins = [],
     access,
+    peerMessages,
     ...rest
   } = definition;
   const { hooks: authHooks = {}, mails = {}, ...auth } = declaredAuth ?? {};
@@ -80,6 +86,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...(declaredAuth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(access === undefined ? {} : { access }),
+    ...(peerMessages === undefined ? {} : { peerMessages }),
   };
   const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
   Object.defineProperty(manifest, HOOKS, { value: hooks });

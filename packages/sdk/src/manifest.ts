@@ -142,4 +142,9 @@ export interface Manifest {
    * this key it is closed.
    */
   readonly access?: "public";
+  /**
+   * Who hears the presence and the topics that users send without a room: `"tenant"`: everyone in
+   * their tenant; without this key those who are in a room with them.
+   */
+  readonly peerMessages?: "tenant";
 }

@@ -303,6 +303,8 @@ export class RunningServer {
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
     const messages = new ClientMessages(
       (message) => rooms.store.send(message),
+      (userId) =>
+        this.#app.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
       () => performance.now(),
       (error) => log.error("relay failed", error),
     );

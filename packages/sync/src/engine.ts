@@ -313,25 +313,25 @@ export class SyncEngine {
   }
 
   /**
-   * Tells everyone in the tenant something about this user, over the socket. While there is none it
-   * is dropped.
+   * Tells those who are in a room with this user something about it, over the socket; everyone in
+   * the tenant where the app's `peerMessages` say so. While there is no socket it is dropped.
    */
   setPresence(data: unknown): void {
     this.#connection.send(JSON.stringify({ type: "presence", event: "update", data }));
   }
-  /** Sends to everyone in the tenant, over the socket. While there is none it is dropped. */
+  /** Sends to the same users, over the socket. While there is none it is dropped. */
   publishTopic(topic: string, data: unknown): void {
     this.#connection.send(JSON.stringify({ type: "topic", topic, data }));
   }
   /**
-   * Hears what users of the tenant say about themselves, and who has gone; this user's own too.
+   * Hears what other users say about themselves, and who has gone; this user's own too.
    *
    * @returns stops it
    */
   onPresence(listener: (message: PresenceMessage) => void): () => void {
     return this.#presence.on(listener);
   }
-  /** Hears what users of the tenant publish, this user's own too. @returns stops it */
+  /** Hears what other users publish, this user's own too. @returns stops it */
   onTopic(listener: (message: TopicMessage) => void): () => void {
     return this.#topics.on(listener);
   }

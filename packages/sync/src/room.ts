@@ -226,7 +226,7 @@ export class Room {
     }
     const joinedAt =
       peers.find(({ user_id: id }) => id === userId)?.joined_at ??
-      `${Math.floor(this.#connection.platform.now() / 1000)}Z`;
+      new Date(this.#connection.platform.now()).toISOString();
     this.#become({
       ...this.#state,
       peers: [...others, { user_id: userId, data: event.data ?? null, joined_at: joinedAt }],

@@ -41,6 +41,8 @@ const TEXTS: Record<Access, readonly PolicyText[]> = {
   delete: ["allowDelete", "allowWrite", "allow"],
 };
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** The text and the roots of an action's policy. */
 const ACTION = { texts: ["allow"] as const, roots: ["input"] as const };
 
@@ -52,6 +54,7 @@ export class PolicySet {
   readonly #rules: ReadonlyMap<string, Expr>;
   readonly #actions: ReadonlyMap<string, Expr>;
   readonly #readers = new Map<string, RuleReader[]>();
+  readonly #dependents = new Map<string, Set<string>>();
 
   /**
    * @param rules by `Entity.access`
@@ -69,6 +72,8 @@ export class PolicySet {
         if (node.kind !== "exists") continue;
         const readers = this.#readers.get(node.entity) ?? [];
         this.#readers.set(node.entity, [...readers, { entity, exists: node }]);
+        const dependents = this.#dependents.get(node.entity) ?? new Set();
+        this.#dependents.set(node.entity, dependents.add(entity));
       }
     }
   }
@@ -92,6 +97,11 @@ export class PolicySet {
    */
   readersOf(entity: string): readonly RuleReader[] {
     return this.#readers.get(entity) ?? [];
+  }
+
+  /** The entities whose read rules look at rows of `entity`, each once. */
+  dependentsOf(entity: string): ReadonlySet<string> {
+    return this.#dependents.get(entity) ?? NONE;
   }
 }
 

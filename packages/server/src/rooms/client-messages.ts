@@ -18,9 +18,18 @@ interface Window {
   count: number;
 }
 
-/** Takes presence and topic messages from clients' sockets and sends them on to their tenant. */
+/**
+ * The rooms whose members hear what a user says without a room; null for everyone in the tenant.
+ */
+export type RoomsOf = (userId: string) => readonly string[] | null;
+
+/**
+ * Takes presence and topic messages from clients' sockets and sends them on to those who may hear
+ * them.
+ */
 export class ClientMessages {
   readonly #send: (message: TenantMessage) => Promise<void>;
+  readonly #roomsOf: RoomsOf;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #windows = new WeakMap<Subscriber, Window>();
@@ -28,10 +37,12 @@ export class ClientMessages {
   /** @param now milliseconds, of any beginning */
   constructor(
     send: (message: TenantMessage) => Promise<void>,
+    roomsOf: RoomsOf,
     now: () => number,
     onError: (error: unknown) => void,
   ) {
     this.#send = send;
+    this.#roomsOf = roomsOf;
     this.#now = now;
     this.#onError = onError;
   }
@@ -46,7 +57,7 @@ export class ClientMessages {
     if (isLonger(text, MAX_SOCKET_MESSAGE_BYTES)) return;
     // With the window full, a message is not even parsed.
     if (this.#window(subscriber).count >= SOCKET_RATE.relayed) return;
-    const message = relayed(text, caller);
+    const message = relayed(text, caller, this.#roomsOf);
     if (message === undefined) return;
     this.#window(subscriber).count += 1;
     this.#send(message).catch(this.#onError);
@@ -75,7 +86,7 @@ function limitOf(type: unknown): number | undefined {
 }
 
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
-function relayed(text: string, caller: Caller): TenantMessage | undefined {
+function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage | undefined {
   const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
   if (from === null || !coversKeyScope(caller, "write")) return undefined;
   let message: unknown;
@@ -91,6 +102,9 @@ function relayed(text: string, caller: Caller): TenantMessage | undefined {
   const toTenant = (out: object): TenantMessage => ({
     kind: "tenant",
     tenantId: caller.tenantId,
+    rooms: caller.userId === null ? null : roomsOf(caller.userId),
+    userId: caller.userId,
+    about: "said",
     text: JSON.stringify(out),
   });
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });

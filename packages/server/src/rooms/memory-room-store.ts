@@ -82,6 +82,9 @@ export class MemoryRoomStore implements RoomStore {
   localMembers(room: string): Iterable<string> {
     return this.table.connectedMembers(room);
   }
+  localRooms(userId: string): Iterable<string> {
+    return this.table.membershipsOf(userId).map(({ room }) => room);
+  }
 
   /** Removes the members whose time is over, and tells so. @returns them */
   sweep(): Member[] {

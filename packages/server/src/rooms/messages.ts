@@ -63,7 +63,7 @@ export function broadcastText(
 }
 
 /**
- * Tells a tenant that a user has no connection any more.
+ * Tells those who heard of a user that it has no connection any more.
  *
  * @param clientId the connection's number on its server
  */
@@ -75,13 +75,20 @@ export function disconnectMessage(
   return {
     kind: "tenant",
     tenantId,
+    rooms: null,
+    userId,
+    about: "gone",
     text: JSON.stringify({ type: "presence", event: "disconnect", clientId, from: userId }),
   };
 }
 
 /** @param joinedAt seconds since 1970 */
 export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
-  return { user_id: userId, data: data ?? null, joined_at: `${joinedAt}Z` };
+  return {
+    user_id: userId,
+    data: data ?? null,
+    joined_at: new Date(joinedAt * 1000).toISOString(),
+  };
 }
 
 export function tooManyRooms(): PylonError {

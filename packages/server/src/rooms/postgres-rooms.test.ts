@@ -329,7 +329,7 @@ test("what is kept is unlogged, and long messages are forgotten", async () => {
     "_pylon_rooms",
   ]);
   expect(new Set(rows.map(({ relpersistence }) => relpersistence))).toEqual(new Set(["u"]));
-  const long: TenantMessage = { kind: "tenant", tenantId: "t", text: "x".repeat(10_000) };
+  const long: TenantMessage = { ...will("u"), text: "x".repeat(10_000) };
   await one.store.send(long);
   await until(() => one.told.includes(long.text));
   expect(await count(`"_pylon_messages"`)).toBe(1);

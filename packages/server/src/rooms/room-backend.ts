@@ -93,15 +93,18 @@ export interface RoomBackend {
 
 /**
  * A message as it comes over the channel: a line of JSON, `[kind, room, user, replica, joined_at]`
- * or `["tenant", tenant]`, and the text that goes out.
+ * or `["tenant", tenant, rooms, user, about]`, and the text that goes out.
  */
 export function decode(encoded: string): ChannelMessage {
   const end = encoded.indexOf("\n");
   const text = encoded.slice(end + 1);
-  const [kind, name, userId = "", origin = "", joinedAt = 0] = JSON.parse(
-    encoded.slice(0, end),
-  ) as [string, string | null, string?, string?, (string | number)?];
-  if (kind === "tenant") return { kind, tenantId: name, text };
+  const header = JSON.parse(encoded.slice(0, end)) as RoomHeader | TenantHeader;
+  if (isOfTenant(header)) {
+    // A replica of an older version sends the first two alone: for everyone.
+    const [kind, tenantId, rooms = null, from = null, about = "said"] = header;
+    return { kind, tenantId, rooms, userId: from, about, text };
+  }
+  const [kind, name, userId = "", origin = "", joinedAt = 0] = header;
   return {
     kind: kind as RoomMessage["kind"],
     room: name ?? "",
@@ -112,8 +115,22 @@ export function decode(encoded: string): ChannelMessage {
   };
 }
 
-export function encode({ tenantId, text }: TenantMessage): string {
-  return `${JSON.stringify(["tenant", tenantId])}\n${text}`;
+export function encode({ tenantId, rooms, userId, about, text }: TenantMessage): string {
+  const header: TenantHeader = ["tenant", tenantId, rooms, userId, about];
+  return `${JSON.stringify(header)}\n${text}`;
+}
+
+type RoomHeader = [string, string | null, string?, string?, (string | number)?];
+type TenantHeader = [
+  kind: "tenant",
+  tenantId: string | null,
+  rooms?: readonly string[] | null,
+  userId?: string | null,
+  about?: TenantMessage["about"],
+];
+
+function isOfTenant(header: RoomHeader | TenantHeader): header is TenantHeader {
+  return header[0] === "tenant";
 }
 
 export function storedPeer({ name, data, joinedAt }: StoredMember): Peer {

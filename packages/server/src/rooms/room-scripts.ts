@@ -4,7 +4,7 @@
  * order in which they were made.
  *
  * A message on the channel is a line of JSON, `[kind, room, user, replica, joined_at]` or
- * `["tenant", tenant]`, and then the text that goes out. Data of users is never parsed here: cjson
+ * `["tenant", tenant, rooms, user, about]`, and then the text that goes out. Data of users is never parsed here: cjson
  * would not give it back as it was.
  *
  * Keys, all below `<namespace>:rooms:`:

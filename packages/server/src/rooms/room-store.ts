@@ -5,7 +5,7 @@ export interface Peer {
   readonly user_id: string;
   /** What the user said about themselves; null for nothing. */
   readonly data: unknown;
-  /** Seconds since 1970, followed by `Z`. */
+  /** ISO 8601, UTC. */
   readonly joined_at: string;
 }
 
@@ -14,10 +14,19 @@ export interface RoomSize {
   readonly members: number;
 }
 
-/** A message for everyone who is connected in a tenant. */
+/** A message for users who are connected in a tenant. */
 export interface TenantMessage {
   readonly kind: "tenant";
   readonly tenantId: string | null;
+  /**
+   * Only for members of these rooms, and for the sender's own connections; null: for everyone in
+   * the tenant.
+   */
+  readonly rooms: readonly string[] | null;
+  /** Whom it is from; null for the admin. */
+  readonly userId: string | null;
+  /** `said`: by the user. `gone`: of the user, only for those who were told what the user said. */
+  readonly about: "said" | "gone";
   /** The JSON that goes out. */
   readonly text: string;
 }
@@ -94,6 +103,8 @@ export interface RoomStore {
 
   /** The members of a room among the users that are connected to this replica. */
   localMembers(room: string): Iterable<string>;
+  /** The rooms of a user that is connected to this replica. */
+  localRooms(userId: string): Iterable<string>;
 }
 
 /** How long things last, in milliseconds. */

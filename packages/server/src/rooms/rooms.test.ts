@@ -16,6 +16,7 @@ const rooms = new Rooms({
 });
 const messages = new ClientMessages(
   (message) => rooms.store.send(message),
+  () => null,
   () => performance.now(),
   fail,
 );

@@ -1,3 +1,4 @@
+import { MAX_ACQUAINTANCES } from "@pylonsync/protocol";
 import type { ConnectionIndex } from "../sync/connection-index.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
 import { disconnectMessage } from "./messages.ts";
@@ -18,6 +19,7 @@ export class Rooms {
   readonly store: RoomStore;
   readonly #connections: ConnectionIndex;
   readonly #onError: (error: unknown) => void;
+  readonly #acquaintances = new Acquaintances();
 
   constructor({ connections, createStore, onError }: RoomsOptions) {
     this.#connections = connections;
@@ -47,17 +49,59 @@ export class Rooms {
   }
 
   #deliver(message: RoomMessage | TenantMessage): void {
-    const { text } = message;
     if (message.kind === "tenant") {
-      for (const subscriber of this.#connections.ofTenant(message.tenantId)) subscriber.send(text);
+      this.#deliverToTenant(message);
       return;
     }
+    const { text } = message;
     const told = new Set(this.store.localMembers(message.room));
     // Who has just left learns it on its other devices.
     if (message.kind === "leave") told.add(message.userId);
     for (const userId of told) {
       for (const subscriber of this.#connections.ofUser(userId)) subscriber.send(text);
     }
+  }
+
+  /** That a user is gone is told to those who knew that it was there. */
+  #deliverToTenant(message: TenantMessage): void {
+    const { userId, about, text } = message;
+    for (const subscriber of this.#audienceOf(message)) {
+      if (userId !== null && about === "said") this.#acquaintances.add(subscriber, userId);
+      if (userId !== null && about === "gone" && !this.#acquaintances.remove(subscriber, userId))
+        continue;
+      subscriber.send(text);
+    }
+  }
+
+  *#audienceOf({ tenantId, rooms, userId }: TenantMessage): Iterable<Subscriber> {
+    if (rooms === null) {
+      yield* this.#connections.ofTenant(tenantId);
+      return;
+    }
+    const users = new Set(userId === null ? [] : [userId]);
+    for (const room of rooms) for (const member of this.store.localMembers(room)) users.add(member);
+    for (const user of users)
+      for (const subscriber of this.#connections.ofUser(user))
+        if (subscriber.caller.tenantId === tenantId) yield subscriber;
+  }
+}
+
+/** Which users a connection was told something of, the newest last. */
+class Acquaintances {
+  readonly #known = new WeakMap<Subscriber, Set<string>>();
+
+  add(subscriber: Subscriber, userId: string): void {
+    const users = this.#known.get(subscriber) ?? new Set();
+    this.#known.set(subscriber, users);
+    users.delete(userId);
+    users.add(userId);
+    const [oldest] = users;
+    if (users.size > MAX_ACQUAINTANCES && oldest !== undefined) users.delete(oldest);
+  }
+
+  /** @returns whether it was known */
+  remove(subscriber: Subscriber, userId: string): boolean {
+    return this.#known.get(subscriber)?.delete(userId) === true;
   }
 }
 

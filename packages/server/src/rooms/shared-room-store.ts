@@ -207,6 +207,15 @@ export class SharedRoomStore implements RoomStore {
   localMembers(room: string): Iterable<string> {
     return this.#table.connectedMembers(room);
   }
+  localRooms(userId: string): Iterable<string> {
+    const rooms = new Set(this.#table.membershipsOf(userId).map(({ room }) => room));
+    // The table has a join only after the channel has told of it; the user knows it by the answer.
+    for (const member of this.#unheard.answered("join")) {
+      const [room, joined] = JSON.parse(member) as [string, string];
+      if (joined === userId) rooms.add(room);
+    }
+    return rooms;
+  }
 
   /** Asks the backend, or the memory when the backend is lost. */
   async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {

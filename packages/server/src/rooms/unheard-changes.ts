@@ -50,6 +50,12 @@ export class UnheardChanges {
     this.#forget(member, (change) => change.kind === kind);
   }
 
+  /** The members of which such a change was answered, and not told yet. */
+  *answered(kind: ChangeKind): Iterable<string> {
+    for (const [member, changes] of this.#changes)
+      if (changes.some((change) => change.kind === kind && change.effect !== null)) yield member;
+  }
+
   /** The channel tells of nothing any more. */
   lost(): void {
     for (const change of [...this.#changes.values()].flat()) {

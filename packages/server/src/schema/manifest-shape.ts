@@ -117,4 +117,5 @@ export const ManifestShape = v.object({
     ),
   ),
   access: v.optional(v.literal("public")),
+  peerMessages: v.optional(v.literal("tenant")),
 });

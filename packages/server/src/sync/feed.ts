@@ -6,7 +6,9 @@ import { runIn } from "../operation.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
+import { RecentChanges } from "./recent-changes.ts";
 import type { Subscriber } from "./subscriber.ts";
+import { CatchUp } from "./catch-up.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 
 /**
@@ -15,8 +17,6 @@ import { RESYNC, Visibility } from "./visibility.ts";
  */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
-/** For how long what was found of it is used again, in milliseconds. */
-const OVERLAP_REUSED_MS = 250;
 const PAGE = 500;
 
 /** Where a client's replica is. */
@@ -61,9 +61,11 @@ export class Feed {
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
   readonly #pending: ChangeRecord[] = [];
+  readonly #recent = new RecentChanges(OVERLAP_CHANGES);
   readonly #observer: FeedObserver;
   #model: DataModel;
   #visibility: Visibility;
+  #catchUps: CatchUp;
   #indexes = new Map<string, AudienceIndex>();
   #routes = new Map<string, Route>();
   #line: Promise<void> = Promise.resolve();
@@ -71,7 +73,6 @@ export class Feed {
   #isClosing = false;
   readonly #standing: StandingOf;
   #position = 0;
-  #overlap = { until: 0, seq: 0 };
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
@@ -90,6 +91,7 @@ export class Feed {
     this.#now = now;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
+    this.#catchUps = new CatchUp(store, model, this.#visibility);
   }
 
   async start(): Promise<void> {
@@ -102,6 +104,8 @@ export class Feed {
       runIn(undefined, () => setImmediate(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
+    for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
+      this.#recent.add(seq, at);
     this.#position = Math.max(this.#position, head);
     this.#epoch = epoch;
   }
@@ -155,6 +159,7 @@ export class Feed {
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
     this.#visibility = new Visibility(this.#store, model, this.#now);
+    this.#catchUps = new CatchUp(this.#store, model, this.#visibility);
     this.#routes = new Map();
     this.#indexes = new Map();
     if (isSameData) return;
@@ -188,27 +193,34 @@ export class Feed {
   }
 
   async #join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
-    if (cursor !== null && !(await this.#canContinue(cursor))) {
+    // What the client has read already, here or from another replica, was committed before this. If
+    // the feed were behind it, its rows would go back in time.
+    await this.#settle();
+    const isContinuing = cursor !== null;
+    if (isContinuing && !(await this.#canContinue(cursor))) {
       subscriber.resync("the replica is too old to be continued");
       return;
     }
-    let reached = cursor?.seq ?? (await this.#overlapStart());
-    while (subscriber.isOpen && reached < this.#position)
-      reached = await this.#catchUp(subscriber, reached, cursor !== null);
+    let reached = cursor?.seq ?? this.#overlapStart();
+    let isAhead = false;
+    while (subscriber.isOpen && reached < this.#position) {
+      const page = await this.#catchUp(subscriber, reached, { isContinuing, limit: PAGE });
+      reached = page.seq;
+      isAhead ||= !page.isWhole;
+      await subscriber.drained();
+    }
     await this.#enqueue(async () => {
-      if (reached > this.#position) {
-        // It heard of changes on another replica before this one did: they must not be sent to it
-        // again.
+      if (isAhead) {
         await this.#store.settle();
         await this.#deliverPending();
       }
-      while (subscriber.isOpen && reached < this.#position)
-        reached = await this.#catchUp(subscriber, reached, cursor !== null);
-      if (cursor !== null && (await this.#rightsAreAhead(subscriber)))
+      if (subscriber.isOpen && reached < this.#position)
+        await this.#catchUp(subscriber, reached, { isContinuing, limit: Infinity });
+      if (isContinuing && (await this.#rightsAreAhead(subscriber)))
         subscriber.resync("the caller's rights changed");
       if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
-      if (cursor !== null)
+      if (isContinuing)
         subscriber.send(
           JSON.stringify({
             type: "hello",
@@ -222,6 +234,12 @@ export class Feed {
     });
     // Only from here on is it told when its session ends, which may have been while it caught up.
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  /** Delivers everything that was committed before the call. */
+  async #settle(): Promise<void> {
+    await this.#store.settle();
+    await this.#enqueue(() => this.#deliverPending());
   }
 
   /**
@@ -264,47 +282,59 @@ export class Feed {
   }
 
   /**
+   * Tells the subscriber of a part of what it missed, up to where the feed is now.
+   *
    * @param isContinuing the subscriber's replica is known; else it is served a few changes again,
    *   for good measure
-   * @returns the seq up to which the subscriber now knows everything
+   * @param limit most changes
+   * @returns up to where it knows what changed, and whether that was as far as the feed was: only
+   *   then is no row ahead of the feed
    */
-  async #catchUp(subscriber: Subscriber, after: number, isContinuing: boolean): Promise<number> {
-    const records = await this.#store.changes(after, PAGE);
+  async #catchUp(
+    subscriber: Subscriber,
+    after: number,
+    { isContinuing, limit }: { readonly isContinuing: boolean; readonly limit: number },
+  ): Promise<{ readonly seq: number; readonly isWhole: boolean }> {
+    const end = this.#position;
+    const records =
+      limit === Infinity
+        ? await this.#changesUpTo(end, after)
+        : (await this.#store.changes(after, Math.min(limit, end - after))).filter(
+            ({ seq }) => seq <= end,
+          );
     const last = records.at(-1);
-    // Asked after the page was read: what is in it may have been written after the end.
-    if (last === undefined || !(await this.#mayStay(subscriber))) return this.#position;
     if (isContinuing && records[0]?.seq !== after + 1) {
       subscriber.resync("the replica is too old to be continued");
-      return last.seq;
+      return { seq: end, isWhole: true };
     }
-    for (const record of records) {
-      if (record.seq > this.#position) return this.#position;
-      const seen = await this.#visibility.seenLater(record, subscriber.caller);
-      if (seen !== RESYNC) {
-        for (const event of seen) subscriber.send(JSON.stringify(event));
-      } else if (isContinuing) {
-        subscriber.resync("the caller's rights changed");
-        return last.seq;
-      }
+    const { caller } = subscriber;
+    if (isContinuing && records.some((record) => this.#visibility.bearsOnRights(record, caller))) {
+      subscriber.resync("the caller's rights changed");
+      return { seq: end, isWhole: true };
     }
-    await subscriber.drained();
-    return last.seq;
+    const isWhole = last === undefined || last.seq === end;
+    const events = await this.#catchUps.events(records, caller, isWhole);
+    // Asked after rows were read: what is in them may have been written after the session's end.
+    if (await this.#mayStay(subscriber))
+      for (const event of events) subscriber.send(JSON.stringify(event));
+    return { seq: last?.seq ?? end, isWhole };
   }
 
-  /** Looked up now and then: many who connect at once begin at the same change. */
-  async #overlapStart(): Promise<number> {
-    const now = this.#now();
-    if (now < this.#overlap.until) return Math.min(this.#overlap.seq, this.#position);
-    const seq = await this.#findOverlapStart(now - OVERLAP_MS);
-    this.#overlap = { until: now + OVERLAP_REUSED_MS, seq };
-    return seq;
+  /** All changes after one up to another: the store ends a page of large ones early. */
+  async #changesUpTo(end: number, after: number): Promise<ChangeRecord[]> {
+    const records: ChangeRecord[] = [];
+    for (let last = after; last < end;) {
+      const page = await this.#store.changes(last, end - last);
+      if (page.length === 0) break;
+      records.push(...page.filter(({ seq }) => seq <= end));
+      last = page.at(-1)?.seq ?? end;
+    }
+    return records;
   }
 
-  async #findOverlapStart(oldest: number): Promise<number> {
-    const from = Math.max(0, this.#position - OVERLAP_CHANGES);
-    const recent = await this.#store.changes(from, OVERLAP_CHANGES);
-    const first = recent.find((record) => record.at >= oldest);
-    return first === undefined ? this.#position : Math.min(first.seq - 1, this.#position);
+  #overlapStart(): number {
+    const first = this.#recent.firstSince(this.#now() - OVERLAP_MS);
+    return first === undefined ? this.#position : first - 1;
   }
 
   #enqueue(step: () => Promise<void>): Promise<void> {
@@ -335,6 +365,7 @@ export class Feed {
         this.#sendAway();
       }
       this.#position = record.seq;
+      this.#recent.add(record.seq, record.at);
     }
   }
 

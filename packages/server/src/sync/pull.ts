@@ -12,7 +12,8 @@ import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
 import { isFull, rowSize } from "../store/row-size.ts";
 import type { Store } from "../store/store.ts";
-import { RESYNC, Visibility } from "./visibility.ts";
+import { CatchUp } from "./catch-up.ts";
+import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
 /** Changes in one answer to a client that continues. */
@@ -85,8 +86,9 @@ export class Puller {
   }
 
   /**
-   * Rows are read after the head was noted, so what changes meanwhile is both in the snapshot and,
-   * after it, in the log: a client that goes on from the noted head converges.
+   * Rows are read after the head was noted, so what changes meanwhile may be in the snapshot and is
+   * in the log after it. Whoever goes on from the noted head is told how each of those rows is at a
+   * time after that (see CatchUp), so that no row goes back.
    */
   async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
@@ -136,17 +138,19 @@ export class Puller {
     if (since < bounds.floor) throw resyncRequired(bounds.floor + 1);
     const visibility = new Visibility(this.#store, this.#model, this.#now);
     const records = await this.#store.changes(since, LOG_PAGE);
-    const changes: ChangeEvent[] = [];
-    for (const record of records) {
-      const seen = await visibility.seenLater(record, caller);
-      if (seen === RESYNC) throw resyncRequired(record.seq + 1);
-      changes.push(...seen);
-    }
     if (records[0] !== undefined && records[0].seq !== since + 1)
       throw resyncRequired(records[0].seq);
+    const moved = records.find((record) => visibility.bearsOnRights(record, caller));
+    if (moved !== undefined) throw resyncRequired(moved.seq + 1);
     const lastSeq = records.at(-1)?.seq ?? since;
+    const isWhole = lastSeq >= bounds.head;
+    const changes = await new CatchUp(this.#store, this.#model, visibility).events(
+      records,
+      caller,
+      isWhole,
+    );
     if (
-      lastSeq >= bounds.head &&
+      isWhole &&
       visibility.looksAtRights &&
       (await this.#rightsAreAhead(lastSeq, caller, visibility))
     )
@@ -154,7 +158,7 @@ export class Puller {
     return {
       changes,
       cursor: { last_seq: lastSeq },
-      has_more: lastSeq < bounds.head,
+      has_more: !isWhole,
       epoch: bounds.epoch,
     };
   }

@@ -1,10 +1,11 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
-import { and, bind, FALSE, not, or, type ExistsExpr, type Expr } from "@pylonsync/query";
+import { and, bind, isFalse, isTrue, literal, not, path, type Expr } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";
+import { reachOf, rewind } from "../policy/rewind.ts";
 import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
-import { deleteEvent, insertEvent, updateEvent } from "./wire.ts";
+import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
 /**
  * The reader's rights changed in a way that single events can't tell: it must take a new snapshot.
@@ -76,22 +77,12 @@ export class Visibility {
     const doubts: Doubt[] = [];
     const own = await this.#ownEvent(record, caller, doubts);
     const moved = caller.isAdmin ? NOTHING : await this.#movedRows(record, caller, doubts);
-    if (moved === RESYNC) return RESYNC;
     if (
       doubts.length > 0 &&
       (await later()).some((change) => doubts.some((isDoubtful) => isDoubtful(change)))
     )
       return RESYNC;
     return [...own, ...moved];
-  }
-
-  /**
-   * What the caller sees of a change that it missed. A change to its rights is answered RESYNC:
-   * whatever was told of the changes before it was judged by the rights of today.
-   */
-  async seenLater(record: ChangeRecord, caller: Caller): Promise<Seen> {
-    if (!this.#model.schema.find(record.entity)) return NOTHING;
-    return this.bearsOnRights(record, caller) ? RESYNC : this.#ownEvent(record, caller, []);
   }
 
   async #ownEvent(
@@ -104,69 +95,57 @@ export class Visibility {
       return event === undefined ? NOTHING : [event];
     }
     doubts.push((change) => this.bearsOnRights(change, caller));
-    const before = await this.#reads(record.entity, record.before, caller);
-    const after = await this.#reads(record.entity, record.after, caller);
+    const rule = this.readRule(record.entity, caller);
+    // The rule may look at its own entity: then it was another one before this very change.
+    const before = await this.#holds(rewind(rule, record), record.before);
+    const after = await this.#holds(rule, record.after);
     const event = this.#transition(record, before, after);
     return event === undefined ? NOTHING : [event];
   }
 
-  async #reads(entity: string, row: StoredRow | null, caller: Caller): Promise<boolean> {
+  /** Whether the caller may read the row, by the rights of now. */
+  async reads(entity: string, row: StoredRow | null, caller: Caller): Promise<boolean> {
     if (row === null) return false;
-    return this.#model.rules.allows(
-      this.#reader,
-      entity,
-      "read",
-      new RuleEnv(caller, this.#now(), row),
-    );
+    const { rules } = this.#model;
+    return rules.allows(this.#reader, entity, "read", new RuleEnv(caller, this.#now(), row));
+  }
+
+  /** What a row must meet for the caller to read it: a condition on `data` alone. */
+  readRule(entity: string, caller: Caller): Expr {
+    return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
+  }
+
+  async #holds(rule: Expr, row: StoredRow | null): Promise<boolean> {
+    if (row === null) return false;
+    const bound = bind(rule, { data: row });
+    return bound.kind === "literal" ? isTrue(bound) : this.#reader.test(bound);
   }
 
   /** Whether the change is to a row that a read rule looks at on behalf of this caller. */
   bearsOnRights(record: ChangeRecord, caller: Caller): boolean {
     if (caller.isAdmin) return false;
-    return this.#model.policies.readersOf(record.entity).some(({ exists }) => {
-      const [before, after] = this.#reach(exists, record, caller);
-      return !isFalse(before) || !isFalse(after);
-    });
+    for (const entity of this.#model.policies.dependentsOf(record.entity))
+      if (!isFalse(reachOf(this.readRule(entity, caller), record))) return true;
+    return false;
   }
 
-  /**
-   * The conditions on `data` under which the row, as it was and as it is, satisfies the `exists`.
-   */
-  #reach(exists: ExistsExpr, record: ChangeRecord, caller: Caller): [Expr, Expr] {
-    const now = new Date(this.#now()).toISOString();
-    const of = (row: StoredRow | null): Expr =>
-      row === null ? FALSE : bind(exists.where, { related: row, auth: caller, now });
-    return [of(record.before), of(record.after)];
-  }
-
-  /** The rows of other entities that the caller gains or loses by this change. */
-  async #movedRows(record: ChangeRecord, caller: Caller, doubts: Doubt[]): Promise<Seen> {
+  /** The rows that the caller gains or loses by this change of another row. */
+  async #movedRows(record: ChangeRecord, caller: Caller, doubts: Doubt[]): Promise<ChangeEvent[]> {
+    const { seq, at } = record;
     const events: ChangeEvent[] = [];
-    for (const { entity, exists } of this.#model.policies.readersOf(record.entity)) {
-      const [before, after] = this.#reach(exists, record, caller);
-      if (isFalse(before) && isFalse(after)) continue;
-      if (this.#isNested(entity, exists)) return RESYNC;
+    for (const entity of this.#model.policies.dependentsOf(record.entity)) {
+      const rule = this.readRule(entity, caller);
+      const reached = reachOf(rule, record);
+      if (isFalse(reached)) continue;
       doubts.push((change) => change.entity === entity || this.bearsOnRights(change, caller));
-      const now = new Date(this.#now()).toISOString();
-      const rule = this.#model.policies.rule(entity, "read");
-      const today = bind(rule, { auth: caller, now });
-      const yesterday = bind(replace(rule, exists, asBefore(exists, record.rowId, before)), {
-        auth: caller,
-        now,
-      });
-      const touched = or(before, after);
-      const gained = await this.#reader.select({
-        entity,
-        where: and(touched, today, not(yesterday)),
-      });
-      const lost = await this.#reader.select({
-        entity,
-        where: and(touched, yesterday, not(today)),
-      });
+      const before = rewind(rule, record);
+      // Of the changed row itself its own event tells.
+      const moved = entity === record.entity ? and(reached, isNotRow(record.rowId)) : reached;
+      const gained = await this.#reader.select({ entity, where: and(moved, rule, not(before)) });
+      const lost = await this.#reader.select({ entity, where: and(moved, before, not(rule)) });
       const { visible } = this.#model.entity(entity);
-      for (const row of gained)
-        events.push(insertEvent(record.seq, entity, visible(row), record.at));
-      for (const row of lost) events.push(deleteEvent(record.seq, entity, row.id, record.at));
+      for (const row of gained) events.push(insertEvent(seq, entity, visible(row), at));
+      for (const row of lost) events.push(deleteEvent(seq, entity, row.id, at));
     }
     return events;
   }
@@ -182,45 +161,10 @@ export class Visibility {
       return sawBefore ? deleteEvent(seq, entity, rowId, at) : undefined;
     const { visible } = this.#model.entity(entity);
     if (!sawBefore || before === null) return insertEvent(seq, entity, visible(after), at);
-    const event = updateEvent(record, visible(before), visible(after));
-    // Only hidden fields changed: nothing happened that the reader may know of.
-    return Object.keys(event.data ?? {}).length === 0 ? undefined : event;
-  }
-
-  /**
-   * An `exists` inside another one: the rows that depend on it can't be named by this change alone.
-   */
-  #isNested(entity: string, exists: ExistsExpr): boolean {
-    return !topLevelExists(this.#model.policies.rule(entity, "read")).includes(exists);
+    return patchEvent(record, visible(after), changedFields(record));
   }
 }
 
-/** The `exists` as it was before the change: any other row, or the changed row as it was. */
-function asBefore(exists: ExistsExpr, changedId: string, reachBefore: Expr): Expr {
-  const isOther: Expr = {
-    kind: "compare",
-    op: "!=",
-    left: { kind: "path", root: "related", name: "id" },
-    right: { kind: "literal", value: changedId },
-  };
-  return or({ ...exists, where: and(isOther, exists.where) }, reachBefore);
-}
-
-function replace(expr: Expr, target: Expr, substitute: Expr): Expr {
-  if (expr === target) return substitute;
-  if (expr.kind === "and")
-    return and(...expr.items.map((item) => replace(item, target, substitute)));
-  if (expr.kind === "or") return or(...expr.items.map((item) => replace(item, target, substitute)));
-  if (expr.kind === "not") return not(replace(expr.item, target, substitute));
-  return expr;
-}
-
-function topLevelExists(expr: Expr): ExistsExpr[] {
-  if (expr.kind === "exists") return [expr];
-  if (expr.kind === "and" || expr.kind === "or") return expr.items.flatMap(topLevelExists);
-  return expr.kind === "not" ? topLevelExists(expr.item) : [];
-}
-
-function isFalse(expr: Expr): boolean {
-  return expr.kind === "literal" && expr.value === false;
+function isNotRow(id: string): Expr {
+  return { kind: "compare", op: "!=", left: path("data", "id"), right: literal(id) };
 }

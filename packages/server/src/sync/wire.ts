@@ -13,24 +13,31 @@ export function insertEvent(seq: number, entity: string, row: StoredRow, at: num
   };
 }
 
-/** The fields that the update changed. */
-export function updateEvent(
-  record: ChangeRecord,
-  before: StoredRow,
-  after: StoredRow,
-): ChangeEvent {
+/** The names of the fields in which the row differs before and after. */
+export function changedFields({ before, after }: Pick<ChangeRecord, "before" | "after">): string[] {
+  return Object.keys({ ...before, ...after }).filter((name) => before?.[name] !== after?.[name]);
+}
+
+/**
+ * The fields of a row that changed.
+ *
+ * @param row as the reader may see it, after the change
+ * @param changed names of fields, also of some that the reader may not see
+ * @returns undefined when nothing happened that the reader may know of
+ */
+export function patchEvent(
+  { seq, entity, rowId, at }: ChangeRecord,
+  row: StoredRow,
+  changed: Iterable<string>,
+): ChangeEvent | undefined {
   const data: Record<string, Value> = {};
-  for (const [name, value] of Object.entries(after)) {
-    if (before[name] !== value) data[name] = value;
+  for (const name of changed) {
+    const value = row[name];
+    if (value !== undefined) data[name] = value;
   }
-  return {
-    seq: record.seq,
-    entity: record.entity,
-    row_id: record.rowId,
-    kind: "update",
-    data,
-    timestamp: new Date(record.at).toISOString(),
-  };
+  if (Object.keys(data).length === 0) return undefined;
+  const timestamp = new Date(at).toISOString();
+  return { seq, entity, row_id: rowId, kind: "update", data, timestamp };
 }
 
 /** A row that is gone, or that the reader may no longer see: its id and nothing of its content. */

@@ -11,7 +11,8 @@ import type { StatementCache } from "./statements.ts";
 
 const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES (?, ?, ?, ?, ?, ?)`;
 const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > ? ORDER BY seq LIMIT ?`;
-const BOUNDS = `SELECT min(seq) AS oldest, max(seq) AS head FROM "_pylon_changes"`;
+/** Two selects, each of which looks at one end of the log; in one SQLite looks at all of it. */
+const BOUNDS = `SELECT (SELECT min(seq) FROM "_pylon_changes") AS oldest, (SELECT max(seq) FROM "_pylon_changes") AS head`;
 const TRIM = `DELETE FROM "_pylon_changes" WHERE seq <= (SELECT max(seq) FROM "_pylon_changes") - ?`;
 
 const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes" WHERE seq < (SELECT max(seq) FROM "_pylon_changes")`;
