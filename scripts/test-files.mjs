@@ -20,6 +20,7 @@ const ON_BOTH_STORES = [
     "faults",
     "functions",
     "import",
+    "limits",
     "live-feed",
     "live-values",
     "membership",

@@ -1,10 +1,31 @@
-/** Largest request body, in bytes. */
-export const MAX_BODY_BYTES = 10 * 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/**
+ * Largest request body by what a route takes, in bytes. Each route declares one of them:
+ *
+ * - `none`: the route reads no body.
+ * - `small`: a few named fields, such as a sign-in.
+ * - `query`: a filter with its lists of values.
+ * - `rows`: rows, or the arguments of a function.
+ * - `stream`: read piece by piece into the storage; the limits for files hold.
+ */
+export const BODY_LIMITS = {
+  none: 0,
+  small: 64 * KIB,
+  query: MIB,
+  rows: 10 * MIB,
+  stream: Infinity,
+} as const;
+export type BodyLimit = keyof typeof BODY_LIMITS;
+
 /** Deepest nesting of arrays and objects in a JSON body or socket message. */
 export const MAX_JSON_DEPTH = 32;
+/** Most values in a JSON body or socket message, those inside of others included. */
+export const MAX_JSON_VALUES = 250_000;
 /** Deepest nesting of what a function returns. */
 export const MAX_RESULT_DEPTH = 256;
-/** Most changes in one push. */
+/** Most changes in one push, and operations in one batch or transaction. */
 export const MAX_PUSH_CHANGES = 1000;
 /**
  * Bytes of a push that the client sends; a larger single change goes alone. Common proxies take no
@@ -13,11 +34,92 @@ export const MAX_PUSH_CHANGES = 1000;
 export const MAX_PUSH_BYTES = 1024 * 1024;
 /** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
-/** Rows of a list without `limit`, and the most it may ask for. */
+/** Rows of a list without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
+/** Most rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
 export const MAX_IMPORT_ERRORS = 100;
+/** Size of a row, in bytes of its values, unless PYLON_MAX_ROW_BYTES says otherwise. */
+export const DEFAULT_ROW_BYTES = MIB;
+/**
+ * A page ends with the row at which its values reach this many bytes, even when it may have more
+ * rows.
+ */
+export const MAX_PAGE_BYTES = 2 * MIB;
+/** Most bytes of values in an answer that has no next page: a query, a graph query, an aggregate. */
+export const MAX_RESULT_BYTES = 8 * MIB;
+/** Most rows in the answer of a graph query, included rows counted each time they appear. */
+export const MAX_GRAPH_ROWS = 10_000;
+/** Most entities that a graph query names. */
+export const MAX_GRAPH_ENTITIES = 16;
+/** Most groups in the answer of an aggregate. */
+export const MAX_GROUPS = 10_000;
+/** Most measures and groupings of an aggregate together. */
+export const MAX_AGGREGATE_TERMS = 32;
+/** Changes that are read from the change log at a time end at this many bytes. */
+export const MAX_LOG_PAGE_BYTES = 2 * MIB;
+
+/**
+ * Bodies that are being received, and answers that wait for their readers, in all: bytes each,
+ * unless PYLON_MAX_BYTES_IN_FLIGHT says otherwise.
+ */
+export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
+/** The part of the bytes in flight that one caller may have: one over this. */
+export const CALLER_SHARE = 4;
+/** Bodies and answers up to this size are not counted among the bytes in flight. */
+export const UNCOUNTED_BYTES = 64 * KIB;
+/** A body or an answer that does not move for so long is given up, in milliseconds. */
+export const STALL_MS = 30_000;
+/** When there is no room for another: the same, in milliseconds. */
+export const STALL_WHEN_FULL_MS = 1_000;
+
+/** Longest message of a client's socket, in bytes; longer ones are ignored. */
+export const MAX_SOCKET_MESSAGE_BYTES = 16 * KIB;
+/** Most bytes of each kind of message that a client's socket may send; there are no others. */
+export const CLIENT_MESSAGES = {
+  ping: 64,
+  presence: MAX_SOCKET_MESSAGE_BYTES,
+  topic: MAX_SOCKET_MESSAGE_BYTES,
+} as const;
+export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
+/** Longest topic of a message, in characters. */
+export const MAX_TOPIC_LENGTH = 256;
+/**
+ * What one socket may send in a second. Every frame counts, understood or not, before anything of
+ * it is looked at.
+ */
+export const SOCKET_RATE = {
+  /** Presence and topic messages that are relayed; more are dropped. */
+  relayed: 20,
+  /** Frames; with more the socket is closed. */
+  frames: 200,
+  /** Bytes of all frames; with more the socket is closed. */
+  bytes: MIB,
+} as const;
+
+/** Most rooms that have members. */
+export const MAX_ROOMS = 10_000;
+/** Most rooms that one user is in. */
+export const MAX_ROOMS_OF_USER = 100;
+/** Most rooms that the guests of one address are in, counted by each replica. */
+export const MAX_ROOMS_OF_GUESTS = 200;
+/** Longest name of a room, a topic or a user in a room, in characters. */
+export const MAX_ROOM_NAME_LENGTH = 256;
+/** Most bytes of `data` in a room, as JSON. */
+export const MAX_ROOM_DATA_BYTES = 16 * KIB;
+
+/** Wrong admin tokens that one address may send in a window, before all of its tokens are refused. */
+export const MAX_WRONG_ADMIN_TOKENS = 20;
+/** The window of MAX_WRONG_ADMIN_TOKENS, in seconds. */
+export const WRONG_ADMIN_TOKENS_SECONDS = 60;
+
+/** Most files of a guest that no row holds. */
+export const MAX_LOOSE_FILES_OF_GUEST = 100;
+/** Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise. */
+export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
+/** The guests of one address together upload as much as so many of them in a day. */
+export const GUESTS_OF_ADDRESS = 10;
 /** Most users of whom a connection is told that they went offline: those it heard last. */
 export const MAX_ACQUAINTANCES = 1000;
 /**

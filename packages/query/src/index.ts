@@ -12,7 +12,7 @@ export { normaliseDates } from "./date-literals.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./evaluate.ts";
 export * from "./expr.ts";
-export { MAX_LIST_VALUES } from "./limits.ts";
+export * from "./limits.ts";
 export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";

@@ -1,4 +1,12 @@
 /** Most conditions in a filter, and most parts of a policy. */
 export const MAX_NODES = 256;
-/** Most values in `$in` and `$nin`. */
+/** Most values in one `$in` or `$nin`. */
 export const MAX_LIST_VALUES = 1000;
+/** Most values in all `$in` and `$nin` of a filter: databases take so many parameters and no more. */
+export const MAX_LISTED_VALUES = 10_000;
+/** Deepest nesting of `$and`, `$or` and `$not` in a filter. */
+export const MAX_FILTER_DEPTH = 16;
+/** Longest text of `$like` and `$startsWith`, in characters. */
+export const MAX_NEEDLE_LENGTH = 1000;
+/** Most `$like` in a filter: each is looked for in the whole text of each row. */
+export const MAX_SEARCHES = 16;

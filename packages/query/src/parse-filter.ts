@@ -10,7 +10,14 @@ import {
   type Scalar,
 } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
-import { MAX_LIST_VALUES, MAX_NODES } from "./limits.ts";
+import {
+  MAX_FILTER_DEPTH,
+  MAX_LIST_VALUES,
+  MAX_LISTED_VALUES,
+  MAX_NEEDLE_LENGTH,
+  MAX_NODES,
+  MAX_SEARCHES,
+} from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
 import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
@@ -23,10 +30,6 @@ export interface ParsedFilter {
   readonly offset?: number | undefined;
   readonly search?: string | undefined;
 }
-
-/** Of all lists together: databases take so many parameters and no more. */
-const MAX_LISTED = 10_000;
-const MAX_DEPTH = 16;
 
 const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
   ["$eq", "=="],
@@ -91,6 +94,7 @@ class FilterParser {
   readonly #isStrict: boolean;
   #nodes = 0;
   #listed = 0;
+  #searches = 0;
 
   constructor(entity: EntityShape | undefined, isStrict: boolean) {
     this.#entity = entity;
@@ -98,8 +102,8 @@ class FilterParser {
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
-    if (depth > MAX_DEPTH)
-      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_DEPTH} levels.`, {
+    if (depth > MAX_FILTER_DEPTH)
+      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_FILTER_DEPTH} levels.`, {
         field: at,
       });
     return and(
@@ -180,6 +184,7 @@ class FilterParser {
           right: { kind: "literal", value: null },
         };
       case "$like":
+        this.#countSearch(at);
         return {
           kind: "contains",
           text: path("data", field),
@@ -232,8 +237,8 @@ class FilterParser {
         field: at,
       });
     this.#listed += operand.length;
-    if (this.#listed > MAX_LISTED)
-      throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED} values.`, {
+    if (this.#listed > MAX_LISTED_VALUES)
+      throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED_VALUES} values.`, {
         field: at,
       });
     if (operand.length === 0) return FALSE;
@@ -247,6 +252,15 @@ class FilterParser {
   #kindOf(field: string, at: string): FieldKind | undefined {
     if (this.#entity === undefined) return undefined;
     return this.#isStrict ? columnKind(this.#entity, field, at) : this.#entity.fields.get(field);
+  }
+
+  /** Of a client's own rows it may ask as it likes. */
+  #countSearch(at: string): void {
+    this.#searches += 1;
+    if (this.#entity === undefined || this.#searches <= MAX_SEARCHES) return;
+    throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_SEARCHES} $like.`, {
+      field: at,
+    });
   }
 
   #count(nodes: number, at: string): void {
@@ -268,6 +282,10 @@ function textOf(field: string, kind: FieldKind | undefined, value: unknown, at: 
       field: at,
     });
   }
+  if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
+    throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
+      field: at,
+    });
   if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
   throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
 }

@@ -57,6 +57,10 @@ export interface Config {
   /** Null: nothing is exported. */
   readonly telemetry: TelemetryConfig | null;
   readonly maxFrameBytes: number;
+  /** Most bytes of a row's values. */
+  readonly maxRowBytes: number;
+  /** Bytes of bodies being received, and as many of answers waiting for their readers. */
+  readonly maxBytesInFlight: number;
   readonly changeLogMax: number;
   /** How long one read on behalf of a caller may run. */
   readonly queryTimeoutMs: number;
@@ -130,6 +134,7 @@ export interface FilesConfig {
   readonly dir: string;
   readonly maxBytes: number;
   readonly orphanHours: number;
+  readonly guestBytes: number;
   readonly s3: {
     readonly bucket: string | undefined;
     readonly region: string;
@@ -330,6 +335,8 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     slowQueryMs: get("PYLON_SLOW_QUERY_MS"),
     telemetry: telemetryConfig(),
     maxFrameBytes: get("PYLON_WS_MAX_FRAME"),
+    maxRowBytes: get("PYLON_MAX_ROW_BYTES"),
+    maxBytesInFlight: get("PYLON_MAX_BYTES_IN_FLIGHT"),
     changeLogMax: get("PYLON_CHANGE_LOG_MAX"),
     queryTimeoutMs: get("PYLON_QUERY_TIMEOUT") * 1000,
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,
@@ -347,6 +354,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
         (isTemporary ? join(dirname(databasePath), "uploads") : "uploads"),
       maxBytes: get("PYLON_FILES_MAX_BYTES"),
       orphanHours: get("PYLON_FILES_ORPHAN_HOURS"),
+      guestBytes: get("PYLON_FILES_GUEST_BYTES"),
       s3: {
         bucket: get("PYLON_S3_BUCKET"),
         region: get("PYLON_S3_REGION") ?? awsRegion,

@@ -17,6 +17,7 @@ export {
   type PylonServer,
   type ServerOptions,
 } from "./server.ts";
+export type { RouteSummary } from "./request/route.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";

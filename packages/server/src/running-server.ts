@@ -28,6 +28,7 @@ import { DevHosts } from "./http/dev-hosts.ts";
 import { Dispatcher } from "./http/dispatcher.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
 import { Origins } from "./http/origins.ts";
+import { TokenGuesses } from "./http/token-guesses.ts";
 import { DevMailbox } from "./mail/dev-mailbox.ts";
 import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
@@ -44,7 +45,9 @@ import { logRoutes } from "./observe/log-routes.ts";
 import { observeRoutes } from "./observe/routes.ts";
 import type { Platform } from "./platform.ts";
 import { requestReader } from "./request/reading.ts";
+import type { RouteSummary } from "./request/route.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
+import { Transfers } from "./request/transfers.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
 import { PostgresRooms } from "./rooms/postgres-rooms.ts";
@@ -106,6 +109,7 @@ export class RunningServer {
   readonly #redis: Redis | null;
   readonly #rooms: Rooms;
   readonly maintenance: Maintenance;
+  readonly routes: readonly RouteSummary[];
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
   readonly #startWatch: () => void;
   readonly #listeners: BunServer[] = [];
@@ -145,8 +149,12 @@ export class RunningServer {
     const model = (): CompiledApp["model"] => this.#app.model;
     const functions = (): CompiledApp["functions"] => this.#app.functions;
     const tracing = new Tracing(telemetry?.recorder ?? null);
-    const committer = new Committer(store, model, platform, (outcome, ms) =>
-      metrics.commit(outcome, ms),
+    const committer = new Committer(
+      store,
+      model,
+      platform,
+      (outcome, ms) => metrics.commit(outcome, ms),
+      config.maxRowBytes,
     );
     const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
       if (sessionId !== null) return sessions.standing(sessionId, caller);
@@ -272,6 +280,7 @@ export class RunningServer {
       ...files.routes,
       ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
     ];
+    this.routes = routes.map(({ method, path, body = "none" }) => ({ method, path, body }));
     const dispatcher = new Dispatcher({
       dev: config.dev,
       devHosts: config.dev
@@ -285,6 +294,9 @@ export class RunningServer {
       authenticator,
       origins: new Origins(config.corsOrigins, config),
       limiter,
+      guesses: new TokenGuesses(log, shared("wrong-token")),
+      bodies: new Transfers(config.maxBytesInFlight),
+      answers: new Transfers(config.maxBytesInFlight),
       log,
       metrics,
       tracing,

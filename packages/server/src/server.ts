@@ -13,6 +13,7 @@ import { QueryWatch } from "./observe/query-watch.ts";
 import { openTelemetry, type Telemetry } from "./observe/telemetry.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
+import type { RouteSummary } from "./request/route.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep } from "./schema/diff.ts";
@@ -76,6 +77,8 @@ export interface PylonServer {
   readonly port: number;
   /** The manifest that is served. */
   readonly app: Manifest;
+  /** What it answers, with the limit of each body. @throws Error before start */
+  readonly routes: readonly RouteSummary[];
   /** What was found in the app at start. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -126,6 +129,11 @@ class Server implements PylonServer {
   get app(): Manifest {
     if (this.#running === null) throw new Error("The server is not running.");
     return this.#running.manifest;
+  }
+  /** @throws Error before start */
+  get routes(): readonly RouteSummary[] {
+    if (this.#running === null) throw new Error("The server is not running.");
+    return this.#running.routes;
   }
   get port(): number {
     return this.#running?.port ?? this.#options.config.port;

@@ -122,6 +122,10 @@ export class PylonProcess implements AsyncDisposable {
     this.stderr = new Response(this.#child.stderr).text();
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** The next event. @throws Error with what it printed when it ended instead */
   async event(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#events.next();

@@ -110,7 +110,13 @@ export function accountRoutes(
 
   return [
     { method: "GET", path: "/api/auth/account", access: "signed-in", handle: show },
-    { method: "DELETE", path: "/api/auth/account", access: "signed-in", handle: leave },
+    {
+      method: "DELETE",
+      path: "/api/auth/account",
+      body: "small",
+      access: "signed-in",
+      handle: leave,
+    },
     { method: "GET", path: "/api/auth/account/export", access: "signed-in", handle: exportOwn },
     { method: "GET", path: "/api/admin/users/:id/export", access: "admin", handle: exportByAdmin },
     {

@@ -120,29 +120,45 @@ export function emailRoutes(services: AuthServices): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/auth/magic/send", access: "anyone", handle: sendCode },
+    {
+      method: "POST",
+      path: "/api/auth/magic/send",
+      body: "small",
+      access: "anyone",
+      handle: sendCode,
+    },
     {
       method: "POST",
       path: "/api/auth/magic/verify",
+      body: "small",
       access: "anyone",
       handle: (context) => services.outcomes.of(() => verifyCode(context)),
     },
     {
       method: "POST",
       path: "/api/auth/email/send-verification",
+      body: "small",
       access: "signed-in",
       handle: sendVerification,
     },
-    { method: "POST", path: "/api/auth/email/verify", access: "signed-in", handle: verify },
+    {
+      method: "POST",
+      path: "/api/auth/email/verify",
+      body: "small",
+      access: "signed-in",
+      handle: verify,
+    },
     {
       method: "POST",
       path: "/api/auth/email/change/request",
+      body: "small",
       access: "signed-in",
       handle: requestChange,
     },
     {
       method: "POST",
       path: "/api/auth/email/change/confirm",
+      body: "small",
       access: "signed-in",
       handle: confirmChange,
     },

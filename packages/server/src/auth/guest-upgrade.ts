@@ -93,7 +93,12 @@ export class GuestUpgrade {
       });
       if (files.length === 0) return;
       await this.#store.transact(async (tx) => {
-        for (const { id } of files) await tx.update(FILES, id, { ownerId: userId });
+        for (const { id, boundField } of files)
+          await tx.update(FILES, id, {
+            ownerId: userId,
+            // A guest's file goes after a while, a user's stays.
+            ...(boundField === null ? { orphanedAt: null } : {}),
+          });
       });
     }
   }

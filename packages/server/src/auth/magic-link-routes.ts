@@ -149,9 +149,21 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/auth/magic-link/send", access: "anyone", handle: send },
+    {
+      method: "POST",
+      path: "/api/auth/magic-link/send",
+      body: "small",
+      access: "anyone",
+      handle: send,
+    },
     { method: "GET", path: "/api/auth/magic-link/verify", access: "anyone", handle: open },
-    { method: "POST", path: "/api/auth/magic-link/verify", access: "anyone", handle: confirm },
+    {
+      method: "POST",
+      path: "/api/auth/magic-link/verify",
+      body: "small",
+      access: "anyone",
+      handle: confirm,
+    },
   ];
 }
 

@@ -256,29 +256,45 @@ export function passwordRoutes(services: AuthServices): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/auth/password/register", access: "anyone", handle: register },
+    {
+      method: "POST",
+      path: "/api/auth/password/register",
+      body: "small",
+      access: "anyone",
+      handle: register,
+    },
     {
       method: "POST",
       path: "/api/auth/password/register/confirm",
+      body: "small",
       access: "anyone",
       handle: confirm,
     },
     {
       method: "POST",
       path: "/api/auth/password/login",
+      body: "small",
       access: "anyone",
       handle: (context) => services.outcomes.of(() => login(context)),
     },
-    { method: "POST", path: "/api/auth/password/change", access: "signed-in", handle: change },
+    {
+      method: "POST",
+      path: "/api/auth/password/change",
+      body: "small",
+      access: "signed-in",
+      handle: change,
+    },
     {
       method: "POST",
       path: "/api/auth/password/reset/request",
+      body: "small",
       access: "anyone",
       handle: requestReset,
     },
     {
       method: "POST",
       path: "/api/auth/password/reset/complete",
+      body: "small",
       access: "anyone",
       handle: completeReset,
     },

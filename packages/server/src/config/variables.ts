@@ -1,3 +1,8 @@
+import {
+  DEFAULT_BYTES_IN_FLIGHT,
+  DEFAULT_GUEST_FILE_BYTES,
+  DEFAULT_ROW_BYTES,
+} from "@pylonsync/protocol";
 import type { LogLevel } from "../observe/log.ts";
 import { SAMPLERS, type SamplerName } from "../observe/sampler.ts";
 
@@ -492,9 +497,21 @@ export const VARIABLES = {
   }),
   PYLON_WS_MAX_FRAME: variable({
     wants: "bytes from 1024",
-    doc: "Largest WebSocket message from a client, in bytes.",
-    fallback: 16 * MIB,
+    doc: "Largest WebSocket message from a client, in bytes. As much may be in memory for each connection, before it is known what it is.",
+    fallback: MIB,
     parse: whole(1024, 256 * MIB),
+  }),
+  PYLON_MAX_ROW_BYTES: variable({
+    wants: "bytes from 1024 to 8388608",
+    doc: "Largest row, in bytes of its values. Rows that are larger already stay, and can be made smaller.",
+    fallback: DEFAULT_ROW_BYTES,
+    parse: whole(1024, 8 * MIB),
+  }),
+  PYLON_MAX_BYTES_IN_FLIGHT: variable({
+    wants: "bytes from 33554432",
+    doc: "Bytes of request bodies that are being received, and as many of answers that wait for slow readers. One caller has a quarter of it. See [limits](limits.md).",
+    fallback: DEFAULT_BYTES_IN_FLIGHT,
+    parse: whole(32 * MIB, 64 * GIB),
   }),
   PYLON_CHANGE_LOG_MAX: variable({
     wants: "a whole number from 1",
@@ -575,6 +592,12 @@ export const VARIABLES = {
     doc: "After how long an upload that was not finished, and a file that its row let go, is deleted, in hours.",
     fallback: 24,
     parse: whole(1, 8760),
+  }),
+  PYLON_FILES_GUEST_BYTES: variable({
+    wants: "bytes from 1",
+    doc: "Bytes that a guest may have in files that no row holds. All guests of one address together upload ten times as much in a day. Such files are deleted after PYLON_FILES_ORPHAN_HOURS, unless the guest signs in.",
+    fallback: DEFAULT_GUEST_FILE_BYTES,
+    parse: whole(1, 5 * 1024 * GIB),
   }),
   PYLON_BACKUP_DIR: variable<string | undefined>({
     wants: "a folder",

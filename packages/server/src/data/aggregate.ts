@@ -1,11 +1,10 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_AGGREGATE_TERMS, PylonError } from "@pylonsync/protocol";
 import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
 const KEYS = new Set(["count", "groupBy", "where", ...LISTS]);
-const MAX_TERMS = 32;
 
 type Group = Aggregate["groupBy"][number];
 type Measure = Aggregate["measures"][number];
@@ -41,8 +40,8 @@ export function parseAggregate(
       "The aggregate asks for nothing.",
       "Set count: true, or name a field in sum, avg, min, max or countDistinct.",
     );
-  if (measures.length + groupBy.length > MAX_TERMS)
-    throw invalid("", `An aggregate has at most ${MAX_TERMS} terms.`);
+  if (measures.length + groupBy.length > MAX_AGGREGATE_TERMS)
+    throw invalid("", `An aggregate has at most ${MAX_AGGREGATE_TERMS} terms.`);
   return { where: body.has("where") ? parseWhere(body.get("where")) : TRUE, groupBy, measures };
 }
 

@@ -61,8 +61,15 @@ export function bulkRoutes(services: DataServices): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/batch", access: "admin", handle: batch },
-    { method: "POST", path: "/api/transact", access: "anyone", scope: "write", handle: transact },
+    { method: "POST", path: "/api/batch", body: "rows", access: "admin", handle: batch },
+    {
+      method: "POST",
+      path: "/api/transact",
+      body: "rows",
+      access: "anyone",
+      scope: "write",
+      handle: transact,
+    },
   ];
 }
 

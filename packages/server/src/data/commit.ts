@@ -1,4 +1,4 @@
-import { createIdFactory } from "@pylonsync/protocol";
+import { createIdFactory, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
 import { inSpan } from "../operation.ts";
 import type { Platform } from "../platform.ts";
 import { toPublicError } from "../request/responses.ts";
@@ -63,6 +63,7 @@ export class Committer {
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #observer: CommitObserver;
+  readonly #maxRowBytes: number;
   #belongings: Belongings | null = null;
 
   constructor(
@@ -70,7 +71,9 @@ export class Committer {
     model: () => DataModel,
     platform: Platform,
     observer: CommitObserver = () => undefined,
+    maxRowBytes: number = DEFAULT_ROW_BYTES,
   ) {
+    this.#maxRowBytes = maxRowBytes;
     this.#observer = observer;
     this.#store = store;
     this.#model = model;
@@ -175,7 +178,14 @@ export class Committer {
         : async (within: Transaction, entity: string, row: StoredRow): Promise<void> =>
             entity === belongings.entity() ? belongings.delete(within, row) : undefined;
     const result = await work(
-      new Writer(tx, this.#model(), { caller, policies, now, newId: this.#newId, onDelete }),
+      new Writer(tx, this.#model(), {
+        caller,
+        policies,
+        now,
+        newId: this.#newId,
+        maxRowBytes: this.#maxRowBytes,
+        onDelete,
+      }),
     );
     if (claim !== null) await rememberAnswer(tx, claim.key, result);
     return { result, replayed: false };

@@ -1,12 +1,52 @@
-import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import {
+  MAX_GRAPH_ENTITIES,
+  MAX_GRAPH_ROWS,
+  MAX_PAGE_SIZE,
+  MAX_RESULT_BYTES,
+  PylonError,
+} from "@pylonsync/protocol";
 import { MAX_LIST_VALUES } from "@pylonsync/query";
 import type { ManifestRelation } from "@pylonsync/sdk";
 import type { Entity } from "../schema/schema.ts";
+import { rowSize } from "../store/row-size.ts";
 import type { StoredRow } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
 import type { Reads } from "./reads.ts";
+import { resultTooLarge } from "./result-size.ts";
 
-const MAX_ENTITIES = 16;
+/** What the answer of one graph query may still hold. A row counts each time it appears. */
+class Budget {
+  #rows: number;
+  #bytes: number;
+
+  constructor(isBounded: boolean) {
+    this.#rows = isBounded ? MAX_GRAPH_ROWS : Infinity;
+    this.#bytes = isBounded ? MAX_RESULT_BYTES : Infinity;
+  }
+
+  /** Bytes that are left. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Rows of a statement to ask for: one more than may come, which tells that there are too many. */
+  get limit(): { readonly $limit?: number } {
+    return this.#rows === Infinity ? {} : { $limit: this.#rows + 1 };
+  }
+
+  /** @throws PylonError RESULT_TOO_LARGE */
+  take(rows: readonly StoredRow[]): void {
+    this.#rows -= rows.length;
+    for (const row of rows) this.#bytes -= rowSize(row);
+    if (this.#bytes <= 0) throw resultTooLarge();
+    if (this.#rows < 0)
+      throw new PylonError(
+        "RESULT_TOO_LARGE",
+        `A graph query answers at most ${MAX_GRAPH_ROWS} rows, included ones among them.`,
+        { hint: "Ask for fewer with limit, or query the related entity by itself." },
+      );
+  }
+}
 
 /**
  * Answers `{Todo: {where?, include?, limit?}}`. Included rows pass the read rule of their own
@@ -20,10 +60,15 @@ export async function runGraph(
   const parts = Object.entries(
     asObject(graph, "", "A graph query is an object of entity to {where?, include?, limit?}."),
   );
-  if (parts.length > MAX_ENTITIES)
-    throw new PylonError("INVALID_QUERY", `A graph query names at most ${MAX_ENTITIES} entities.`);
+  if (parts.length > MAX_GRAPH_ENTITIES)
+    throw new PylonError(
+      "INVALID_QUERY",
+      `A graph query names at most ${MAX_GRAPH_ENTITIES} entities.`,
+    );
   const result: [string, StoredRow[]][] = [];
-  for (const [name, value] of parts) result.push([name, await runPart(reads, model, name, value)]);
+  const budget = new Budget(reads.isBounded);
+  for (const [name, value] of parts)
+    result.push([name, await runPart(reads, model, name, value, budget)]);
   return Object.fromEntries(result);
 }
 
@@ -32,6 +77,7 @@ async function runPart(
   model: DataModel,
   name: string,
   value: unknown,
+  budget: Budget,
 ): Promise<StoredRow[]> {
   const entity = model.entity(name);
   const part = asObject(value, name, `What is asked of ${name} is an object.`);
@@ -44,11 +90,17 @@ async function runPart(
     }
   }
   const where = asObject(part["where"] ?? {}, `${name}.where`, "`where` is a filter object.");
-  const rows = await reads.query(name, {
+  const filter = {
     $limit: MAX_PAGE_SIZE,
     ...where,
     ...(part["limit"] === undefined ? {} : { $limit: part["limit"] }),
-  });
+  };
+  if (reads.isBounded && typeof filter.$limit === "number" && filter.$limit > MAX_PAGE_SIZE)
+    throw new PylonError("INVALID_QUERY", `An entity answers at most ${MAX_PAGE_SIZE} rows.`, {
+      field: `${name}.limit`,
+    });
+  const rows = await reads.query(name, filter, budget.bytes);
+  budget.take(rows);
   const include = asObject(
     part["include"] ?? {},
     `${name}.include`,
@@ -62,6 +114,7 @@ async function runPart(
       joined,
       relationOf(entity, relationName),
       `${name}.include.${relationName}`,
+      budget,
     );
   }
   return joined;
@@ -98,6 +151,7 @@ async function joinRelation(
   rows: StoredRow[],
   relation: ManifestRelation,
   path: string,
+  budget: Budget,
 ): Promise<StoredRow[]> {
   const many = relation.many === true;
   const ownKey = many ? "id" : relation.field;
@@ -107,9 +161,11 @@ async function joinRelation(
   ];
   const found = new Map<unknown, StoredRow[]>();
   for (let start = 0; start < keys.length; start += MAX_LIST_VALUES) {
-    const batch = await reads.query(relation.target, {
-      [targetKey]: { $in: keys.slice(start, start + MAX_LIST_VALUES) },
-    });
+    const batch = await reads.query(
+      relation.target,
+      { [targetKey]: { $in: keys.slice(start, start + MAX_LIST_VALUES) }, ...budget.limit },
+      budget.bytes,
+    );
     for (const row of batch) {
       const group = found.get(row[targetKey]);
       if (group === undefined) found.set(row[targetKey], [row]);
@@ -124,6 +180,7 @@ async function joinRelation(
         { field: path },
       );
     const related = found.get(row[ownKey]) ?? [];
+    budget.take(related);
     return { ...row, [relation.name]: (many ? related : (related[0] ?? null)) as never };
   });
 }

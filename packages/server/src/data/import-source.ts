@@ -1,5 +1,6 @@
-import { MAX_BODY_BYTES, PylonError } from "@pylonsync/protocol";
+import { BODY_LIMITS, PylonError } from "@pylonsync/protocol";
 import type { JSONParser } from "@streamparser/json";
+import { JsonScan } from "../request/json-scan.ts";
 
 /** One row of an import, as it was sent. */
 export interface ImportRow {
@@ -23,7 +24,7 @@ const NEWLINE = 0x0a;
  * The rows of a body of any size, one after the other: lines of `{"entity": ..., "row": {...}}` as
  * an NDJSON export has them.
  *
- * @throws PylonError PAYLOAD_TOO_LARGE for a line of more than MAX_BODY_BYTES
+ * @throws PylonError PAYLOAD_TOO_LARGE for a line of more than BODY_LIMITS.rows
  */
 export async function* rowsOfLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
   let line = 0;
@@ -48,7 +49,7 @@ export async function* rowsOfLines(chunks: AsyncIterable<Uint8Array>): AsyncGene
  * of it is in memory than one row.
  *
  * @throws PylonError INVALID_JSON, MISSING_FIELD, INVALID_DATA, PAYLOAD_TOO_LARGE for a row of more
- *   than MAX_BODY_BYTES
+ *   than BODY_LIMITS.rows
  */
 export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
   // Only an import needs the parser.
@@ -61,7 +62,10 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
   let waiting = 0;
   // The parser would put a replacement in the place of what is not UTF-8.
   const decoder = new TextDecoder("utf-8", { fatal: true });
+  // How many values there are in all is not bounded: they are taken row by row.
+  const scan = new JsonScan(Infinity);
   for await (const chunk of chunks) {
+    scan.bytes(chunk);
     attempt(() => parser.write(decoder.decode(chunk, { stream: true })));
     waiting += chunk.length;
     for (const item of found.take()) {
@@ -142,9 +146,16 @@ function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim();
     if (text === "") return;
+    new JsonScan().text(text);
     value = JSON.parse(text);
-  } catch {
-    yield { line, error: new PylonError("INVALID_JSON", "The line is not valid JSON in UTF-8.") };
+  } catch (error) {
+    yield {
+      line,
+      error:
+        error instanceof PylonError
+          ? error
+          : new PylonError("INVALID_JSON", "The line is not valid JSON in UTF-8."),
+    };
     return;
   }
   if (isObject(value) && typeof value["entity"] === "string" && Object.hasOwn(value, "row"))
@@ -167,9 +178,9 @@ function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
 }
 
 function refuseLargeRow(bytes: number): void {
-  if (bytes <= MAX_BODY_BYTES) return;
+  if (bytes <= BODY_LIMITS.rows) return;
   throw new PylonError(
     "PAYLOAD_TOO_LARGE",
-    `A row of an import has at most ${MAX_BODY_BYTES / 1024 / 1024} MiB.`,
+    `A row of an import has at most ${BODY_LIMITS.rows / 1024 / 1024} MiB.`,
   );
 }

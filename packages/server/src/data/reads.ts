@@ -1,4 +1,12 @@
-import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import {
+  DEFAULT_PAGE_SIZE,
+  isRowId,
+  MAX_GROUPS,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_SIZE,
+  MAX_RESULT_BYTES,
+  PylonError,
+} from "@pylonsync/protocol";
 import {
   and,
   columnKind,
@@ -11,10 +19,12 @@ import {
 import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
+import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "./caller.ts";
 import { runGraph } from "./graph.ts";
 import type { DataModel } from "./model.ts";
+import { resultTooLarge } from "./result-size.ts";
 import { RuleEnv } from "./rules.ts";
 
 export interface ReadScope {
@@ -46,6 +56,11 @@ export class Reads {
     this.#scope = scope;
   }
 
+  /** Answers go to a caller from outside, so their size is bounded; functions are trusted code. */
+  get isBounded(): boolean {
+    return this.#scope.policies === "enforced";
+  }
+
   async get(entityName: string, id: string): Promise<StoredRow | null> {
     const entity = this.#model.entity(entityName);
     // No row has an id that can't be one; a database may not even take it as a value.
@@ -55,6 +70,30 @@ export class Reads {
     return (await this.#model.rules.allows(this.#reader, entity.name, "read", env))
       ? entity.visible(row)
       : null;
+  }
+
+  /**
+   * A page of a list: at most `limit` rows, and fewer where MAX_PAGE_BYTES ends it.
+   *
+   * @returns the rows, and whether there may be more
+   */
+  async listPage(
+    entityName: string,
+    limit: number,
+    offset: number,
+  ): Promise<{ readonly rows: StoredRow[]; readonly hasMore: boolean }> {
+    const entity = this.#model.entity(entityName);
+    const rows = await this.#reader.select({
+      entity: entity.name,
+      where: this.readable(entity),
+      limit: limit + 1,
+      offset,
+      maxBytes: MAX_PAGE_BYTES,
+    });
+    return {
+      rows: this.#visible(entity, rows.slice(0, limit)),
+      hasMore: rows.length > limit || isFull(rows, MAX_PAGE_BYTES),
+    };
   }
 
   async list(entityName: string, limit?: number, offset?: number): Promise<StoredRow[]> {
@@ -70,20 +109,27 @@ export class Reads {
     );
   }
 
-  /** @throws PylonError INVALID_COLUMN, INVALID_QUERY */
-  async query(entityName: string, filter: unknown): Promise<StoredRow[]> {
+  /**
+   * @param maxBytes most that the rows may hold; default MAX_RESULT_BYTES for callers from outside
+   * @throws PylonError INVALID_COLUMN, INVALID_QUERY, RESULT_TOO_LARGE
+   */
+  async query(
+    entityName: string,
+    filter: unknown,
+    maxBytes = this.isBounded ? MAX_RESULT_BYTES : Infinity,
+  ): Promise<StoredRow[]> {
     const entity = this.#model.entity(entityName);
     const { where, order, limit, offset } = this.#filter(entity, filter);
-    return this.#visible(
-      entity,
-      await this.#reader.select({
-        entity: entity.name,
-        where: and(where, this.readable(entity)),
-        order,
-        limit,
-        offset,
-      }),
-    );
+    const rows = await this.#reader.select({
+      entity: entity.name,
+      where: and(where, this.readable(entity)),
+      order,
+      limit,
+      offset,
+      ...(maxBytes === Infinity ? {} : { maxBytes }),
+    });
+    if (maxBytes !== Infinity && isFull(rows, maxBytes)) throw resultTooLarge();
+    return this.#visible(entity, rows);
   }
 
   async count(entityName: string, filter: unknown = {}): Promise<number> {
@@ -108,7 +154,10 @@ export class Reads {
     return rows[0] ?? null;
   }
 
-  /** Rows after `cursor`, by id. `numItems` is brought into 1..MAX_PAGE_SIZE. */
+  /**
+   * Rows after `cursor`, by id. `numItems` is brought into 1..MAX_PAGE_SIZE; a page may have fewer
+   * where MAX_PAGE_BYTES ends it.
+   */
   async paginate(
     entityName: string,
     options: { cursor?: string | null; numItems?: number } = {},
@@ -124,13 +173,14 @@ export class Reads {
       entity: entity.name,
       where: and(after, this.readable(entity)),
       limit: size + 1,
+      maxBytes: MAX_PAGE_BYTES,
     });
     const page = this.#visible(entity, rows.slice(0, size));
-    const isDone = rows.length <= size;
+    const isDone = rows.length <= size && !isFull(rows, MAX_PAGE_BYTES);
     return { page, nextCursor: isDone ? null : (page.at(-1)?.id ?? null), isDone };
   }
 
-  /** @throws PylonError INVALID_QUERY, INVALID_COLUMN */
+  /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#model.entity(entityName);
     const { where, groupBy, measures } = parseAggregate(
@@ -143,7 +193,14 @@ export class Reads {
       where: and(where, this.readable(entity)),
       groupBy,
       measures,
+      ...(this.isBounded ? { limit: MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES } : {}),
     });
+    if (this.isBounded && (rows.length > MAX_GROUPS || isFull(rows, MAX_RESULT_BYTES)))
+      throw new PylonError(
+        "RESULT_TOO_LARGE",
+        `The aggregate has more than ${MAX_GROUPS} groups, or larger ones than fit an answer.`,
+        { field: "groupBy", hint: "Group by a field with fewer values, or narrow it by where." },
+      );
     checkRange(rows, measures, (field) => entity.shape.fields.get(field) === "int");
     return rows;
   }

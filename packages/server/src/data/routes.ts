@@ -20,7 +20,7 @@ export interface DataServices {
   readonly reader: RequestReader;
 }
 
-const CURSOR_PAGE = { fallback: 20, max: 100 };
+const CURSOR_PAGE = { fallback: 20, max: MAX_PAGE_SIZE };
 
 /** Rows over HTTP: lists, pages, queries, aggregates and single writes, all under the policies. */
 export function dataRoutes(services: DataServices): Route[] {
@@ -43,9 +43,8 @@ export function dataRoutes(services: DataServices): Route[] {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
     });
-    const rows = await reads(context).list(context.param("entity"), limit + 1, offset);
-    const data = rows.slice(0, limit);
-    return json({ data, count: data.length, offset, limit, has_more: rows.length > limit });
+    const { rows, hasMore } = await reads(context).listPage(context.param("entity"), limit, offset);
+    return json({ data: rows, count: rows.length, offset, limit, has_more: hasMore });
   };
 
   const cursor = async (context: RequestContext): Promise<Answer> => {
@@ -149,6 +148,7 @@ export function dataRoutes(services: DataServices): Route[] {
     {
       method: "POST",
       path: "/api/entities/:entity",
+      body: "rows",
       access: "anyone",
       scope: "write",
       handle: insert,
@@ -163,6 +163,7 @@ export function dataRoutes(services: DataServices): Route[] {
     {
       method: "PATCH",
       path: "/api/entities/:entity/:id",
+      body: "rows",
       access: "anyone",
       scope: "write",
       handle: update,
@@ -184,6 +185,7 @@ export function dataRoutes(services: DataServices): Route[] {
     {
       method: "POST",
       path: "/api/query",
+      body: "query",
       access: "anyone",
       scope: "read",
       handle: async (context) => json(await reads(context).queryGraph(await context.json())),
@@ -191,6 +193,7 @@ export function dataRoutes(services: DataServices): Route[] {
     {
       method: "POST",
       path: "/api/query/:entity",
+      body: "query",
       access: "anyone",
       scope: "read",
       handle: async (context) => json(await queryPage(reads(context), context)),
@@ -198,6 +201,7 @@ export function dataRoutes(services: DataServices): Route[] {
     {
       method: "POST",
       path: "/api/aggregate/:entity",
+      body: "query",
       access: "anyone",
       scope: "read",
       handle: async (context) =>
@@ -205,10 +209,18 @@ export function dataRoutes(services: DataServices): Route[] {
           rows: await reads(context).aggregate(context.param("entity"), await context.json()),
         }),
     },
-    { method: "POST", path: "/api/link", access: "anyone", scope: "write", handle: setLink(true) },
+    {
+      method: "POST",
+      path: "/api/link",
+      body: "small",
+      access: "anyone",
+      scope: "write",
+      handle: setLink(true),
+    },
     {
       method: "POST",
       path: "/api/unlink",
+      body: "small",
       access: "anyone",
       scope: "write",
       handle: setLink(false),

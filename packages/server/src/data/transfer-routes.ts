@@ -1,8 +1,9 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_PAGE_BYTES, PylonError } from "@pylonsync/protocol";
 import { TRUE } from "@pylonsync/query";
 import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { isFull } from "../store/row-size.ts";
 import type { StoredRow } from "../store/store.ts";
 import { Importer, type ImportMode } from "./import-rows.ts";
 import { rowsOfJson, rowsOfLines } from "./import-source.ts";
@@ -21,8 +22,8 @@ export function transferRoutes(services: DataServices): Route[] {
         ? services.model().schema.entities.map(({ name }) => name)
         : [services.model().entity(one).name];
     return context.request.headers.get("accept")?.includes(NDJSON) === true
-      ? streamed(NDJSON, lines(services, names))
-      : streamed("application/json; charset=utf-8", document(services, names));
+      ? new StreamAnswer(lines(services, names), NDJSON)
+      : new StreamAnswer(document(services, names));
   };
 
   const importRows = async (context: RequestContext): Promise<Answer> => {
@@ -42,7 +43,7 @@ export function transferRoutes(services: DataServices): Route[] {
   return [
     { method: "GET", path: "/api/export", access: "admin", handle: exportRows },
     { method: "GET", path: "/api/export/:entity", access: "admin", handle: exportRows },
-    { method: "POST", path: "/api/import", access: "admin", handle: importRows },
+    { method: "POST", path: "/api/import", body: "stream", access: "admin", handle: importRows },
   ];
 }
 
@@ -73,24 +74,26 @@ async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** All rows of an entity, by id. */
-async function* allRows(services: DataServices, entity: string): AsyncGenerator<StoredRow> {
+/** All rows of an entity, by id, page by page. */
+async function* pagesOf(services: DataServices, entity: string): AsyncGenerator<StoredRow[]> {
   let last: string | null = null;
   for (;;) {
     const rows: StoredRow[] = await services.store.select({
       entity,
       where: last === null ? TRUE : idAfter(last),
       limit: CHUNK,
+      maxBytes: MAX_PAGE_BYTES,
     });
-    yield* rows;
+    if (rows.length > 0) yield rows;
     last = rows.at(-1)?.id ?? null;
-    if (rows.length < CHUNK) return;
+    if (rows.length < CHUNK && !isFull(rows, MAX_PAGE_BYTES)) return;
   }
 }
 
 async function* lines(services: DataServices, names: readonly string[]): AsyncGenerator<string> {
   for (const entity of names) {
-    for await (const row of allRows(services, entity)) yield `${JSON.stringify({ entity, row })}\n`;
+    for await (const rows of pagesOf(services, entity))
+      yield rows.map((row) => `${JSON.stringify({ entity, row })}\n`).join("");
   }
 }
 
@@ -101,27 +104,12 @@ async function* document(services: DataServices, names: readonly string[]): Asyn
   for (const [index, entity] of names.entries()) {
     yield `${index === 0 ? "" : ","}${JSON.stringify(entity)}:[`;
     let count = 0;
-    for await (const row of allRows(services, entity)) {
-      yield `${count === 0 ? "" : ","}${JSON.stringify(row)}`;
-      count += 1;
+    for await (const rows of pagesOf(services, entity)) {
+      yield (count === 0 ? "" : ",") + JSON.stringify(rows).slice(1, -1);
+      count += rows.length;
     }
     counts[entity] = count;
     yield "]";
   }
   yield `},"counts":${JSON.stringify(counts)}}`;
-}
-
-function streamed(type: string, texts: AsyncGenerator<string>): Response {
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await texts.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    },
-    async cancel() {
-      await texts.return(undefined);
-    },
-  });
-  return new Response(body, { headers: { "Content-Type": type } });
 }

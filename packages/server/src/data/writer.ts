@@ -1,5 +1,6 @@
 import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
+import { MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import {
   checkedId,
@@ -26,6 +27,8 @@ export interface WriterOptions {
   /** Milliseconds since 1970, the same for the whole transaction. */
   readonly now: number;
   readonly newId: () => string;
+  /** Most bytes of a row's values. */
+  readonly maxRowBytes: number;
   /** Called with each row that was deleted, in the same transaction. */
   readonly onDelete?:
     | ((tx: Transaction, entity: string, row: StoredRow) => Promise<void>)
@@ -76,7 +79,7 @@ export class Writer implements Reader {
    * @param id chosen by the caller, or absent to have one minted
    * @returns the row's id
    * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID,
-   *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED
+   *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED, PAYLOAD_TOO_LARGE
    */
   async insert(entityName: string, data: unknown, id?: string): Promise<string> {
     this.#countWrite();
@@ -93,6 +96,7 @@ export class Writer implements Reader {
       withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
     );
     const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
+    this.#checkSize(entity, row, null);
     await this.#authorise(entity, "insert", { data: row });
     const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
@@ -137,6 +141,7 @@ export class Writer implements Reader {
     );
     if (Object.keys(patch).length === 0) return true;
     const after: StoredRow = { ...before, ...patch };
+    this.#checkSize(entity, after, before);
     await this.#authorise(entity, "update", { data: after, old: before });
     const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
@@ -288,6 +293,28 @@ export class Writer implements Reader {
     return fields;
   }
 
+  /**
+   * A row that is too large already, from before there was a limit, can still be written smaller.
+   *
+   * @throws PylonError PAYLOAD_TOO_LARGE
+   */
+  #checkSize(entity: Entity, row: StoredRow, before: StoredRow | null): void {
+    const { maxRowBytes } = this.#options;
+    // No UTF-16 unit takes more than three bytes, so that most rows are not counted to the byte.
+    if (rowSize(row) <= maxRowBytes / MAX_BYTES_PER_UNIT) return;
+    const size = rowBytes(row);
+    if (size <= maxRowBytes || (before !== null && size < rowBytes(before))) return;
+    const [largest] = Object.entries(row).toSorted(([, a], [, b]) => sizeOf(b) - sizeOf(a));
+    throw new PylonError(
+      "PAYLOAD_TOO_LARGE",
+      `A row of ${entity.name} may have ${maxRowBytes} bytes, and this one has ${size}.`,
+      {
+        ...(largest === undefined ? {} : { field: largest[0] }),
+        hint: "Keep large content in a file, see docs/files.md, or raise PYLON_MAX_ROW_BYTES.",
+      },
+    );
+  }
+
   /** Undefined for an entity that holds no files. @throws PylonError INVALID_DATA */
   async #prepareFiles(
     entity: Entity,
@@ -307,6 +334,10 @@ export class Writer implements Reader {
   #context(entity: string): { entity: string; auth: Caller } {
     return { entity, auth: this.#options.caller };
   }
+}
+
+function sizeOf(value: Value): number {
+  return typeof value === "string" ? value.length : 0;
 }
 
 function denied(entity: string, access: Access): PylonError {

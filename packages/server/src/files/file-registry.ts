@@ -77,10 +77,30 @@ export class FileRegistry {
     }, SINGLE_ROW);
   }
 
-  /** The content is there: the file can be read. @returns null when it is pending no more */
+  /** How many files of a user no row holds, and how many bytes they have. */
+  async loose(ownerId: string): Promise<{ readonly count: number; readonly bytes: number }> {
+    const [row] = await this.#store.aggregate({
+      entity: TABLE,
+      where: and(is("ownerId", ownerId), is("linkedRow", null)),
+      groupBy: [],
+      measures: [
+        { fn: "count", as: "count" },
+        { fn: "sum", field: "size", as: "bytes" },
+      ],
+    });
+    return { count: Number(row?.["count"] ?? 0), bytes: Number(row?.["bytes"] ?? 0) };
+  }
+
+  /**
+   * The content is there: the file can be read.
+   *
+   * @param isKept false: it goes as an orphan does, unless a row takes it
+   * @returns null when it is pending no more
+   */
   finish(
     file: FileRecord,
     content: Pick<FileRecord, "size" | "checksum">,
+    isKept: boolean,
   ): Promise<FileRecord | null> {
     // A file for a field counts as orphaned until its row is written, so that an abandoned form
     // leaves nothing.
@@ -88,7 +108,7 @@ export class FileRegistry {
       ...content,
       state: "ready" as const,
       uploadKey: null,
-      orphanedAt: file.boundField === null ? null : this.#now(),
+      orphanedAt: file.boundField === null && isKept ? null : this.#now(),
     };
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, file.id);
@@ -150,7 +170,7 @@ export class FileRegistry {
   }
 }
 
-function is(field: string, value: string): Expr {
+function is(field: string, value: string | null): Expr {
   return { kind: "compare", op: "==", left: path("data", field), right: literal(value) };
 }
 

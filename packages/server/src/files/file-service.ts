@@ -109,6 +109,7 @@ export class FileService {
    * Stores a file that comes in through this server.
    *
    * @param checksum SHA-256 in hex that the content must have, or null
+   * @param quota bytes that the caller may still upload
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH,
    *   STORAGE_UNAVAILABLE; nothing is kept then
    */
@@ -117,6 +118,7 @@ export class FileService {
     caller: Caller,
     binding: Binding | null,
     checksum: string | null,
+    quota: number,
   ): Promise<FileRecord> {
     const { registry } = this.#services;
     const { name, contentType } = incoming;
@@ -131,7 +133,7 @@ export class FileService {
       uploadKey: null,
     });
     const content = new MeteredContent(incoming.content, {
-      maxBytes: this.limitOf(binding),
+      maxBytes: Math.min(this.limitOf(binding), quota),
       checksum,
     });
     try {
@@ -143,7 +145,7 @@ export class FileService {
       else await registry.forget(file.id);
       throw error;
     }
-    return this.#finish(file, content);
+    return this.#finish(file, content, caller);
   }
 
   /**
@@ -227,7 +229,11 @@ export class FileService {
    * @throws PylonError CONFLICT when there is nothing yet, INVALID_DATA when it is something else,
    *   STORAGE_UNAVAILABLE
    */
-  async complete(file: FileRecord, parts: readonly FinishedPart[] | null): Promise<FileRecord> {
+  async complete(
+    file: FileRecord,
+    parts: readonly FinishedPart[] | null,
+    caller: Caller,
+  ): Promise<FileRecord> {
     const { registry, storage } = this.#services;
     if (file.state === "ready") return file;
     if (file.multipartId !== null) {
@@ -251,7 +257,11 @@ export class FileService {
         { field: "size" },
       );
     }
-    const finished = await registry.finish(file, { size: file.size, checksum: file.checksum });
+    const finished = await registry.finish(
+      file,
+      { size: file.size, checksum: file.checksum },
+      !caller.isGuest,
+    );
     return finished ?? (await this.#finishedBefore(file.id));
   }
 
@@ -280,8 +290,12 @@ export class FileService {
     await this.#services.registry.forget(file.id);
   }
 
-  async #finish(file: FileRecord, { size, checksum }: MeteredContent): Promise<FileRecord> {
-    const finished = await this.#services.registry.finish(file, { size, checksum });
+  async #finish(
+    file: FileRecord,
+    { size, checksum }: MeteredContent,
+    { isGuest }: Caller,
+  ): Promise<FileRecord> {
+    const finished = await this.#services.registry.finish(file, { size, checksum }, !isGuest);
     if (finished !== null) return finished;
     await this.#services.storage.delete(file.id, null);
     throw new PylonError("CONFLICT", "The upload took so long that it was given up.", {

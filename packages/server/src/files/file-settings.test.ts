@@ -17,6 +17,7 @@ test("without a word files are kept in a folder", () => {
     read: "signed-in",
     direct: false,
     orphanMs: 24 * HOUR_MS,
+    guestBytes: 100 * 1024 ** 2,
     storage: { kind: "local", dir: "uploads" },
   });
 });

@@ -19,6 +19,8 @@ export interface FileSettings {
   /** Downloads are redirected to the storage, where clients can reach it. */
   readonly direct: boolean;
   readonly orphanMs: number;
+  /** Most bytes of a guest's files that no row holds. */
+  readonly guestBytes: number;
 }
 
 /**
@@ -34,6 +36,7 @@ export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): Fi
     read: oneOf(plugin, "read", ["signed-in", "owner"]) ?? ("signed-in" as const),
     direct: oneOf(plugin, "direct", ["true", "false"]) === "true",
     orphanMs: config.orphanHours * 60 * 60 * 1000,
+    guestBytes: config.guestBytes,
   };
   if (backend === "local")
     return { ...common, storage: { kind: "local", dir: text(plugin, "dir") ?? config.dir } };

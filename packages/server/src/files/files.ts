@@ -12,6 +12,7 @@ import { FileRegistry } from "./file-registry.ts";
 import { FileService } from "./file-service.ts";
 import type { FileSettings } from "./file-settings.ts";
 import type { FileStorage } from "./file-storage.ts";
+import { GuestQuota } from "./guest-quota.ts";
 import { uploadRoutes } from "./upload-routes.ts";
 
 export interface FilesServices {
@@ -50,7 +51,7 @@ export function createFiles({
   });
   return {
     routes: [
-      ...uploadRoutes(files, finder, trustsProxy),
+      ...uploadRoutes(files, finder, new GuestQuota(registry, settings.guestBytes), trustsProxy),
       ...downloadRoutes({ finder, storage, direct: settings.direct, log }),
     ],
     cleanup: new FileCleanup({ registry, files, now: platform.now, orphanMs: settings.orphanMs }),

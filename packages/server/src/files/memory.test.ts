@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ADMIN_TOKEN } from "../../../../tests/support/server.ts";
 import { BACKENDS, type Backend } from "./testing/backends.ts";
 import { FileClient } from "./testing/client.ts";
 
@@ -76,6 +77,7 @@ async function startProcess(
       PYLON_SINGLE_PORT: "1",
       PYLON_DB_PATH: join(dir, "pylon.db"),
       PYLON_RATE_LIMIT_MAX: "0",
+      PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
       PYLON_LOG_LEVEL: "error",
     },
     stdout: "pipe",

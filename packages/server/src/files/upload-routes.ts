@@ -6,6 +6,7 @@ import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { FileFinder } from "./file-finder.ts";
 import type { FileService } from "./file-service.ts";
+import type { GuestQuota } from "./guest-quota.ts";
 import { tooLarge } from "./metered-content.ts";
 import { bodyOf, incomingFile } from "./upload-body.ts";
 import {
@@ -20,6 +21,7 @@ import {
 export function uploadRoutes(
   files: FileService,
   finder: FileFinder,
+  quota: GuestQuota,
   trustsProxy: boolean,
 ): Route[] {
   const upload = async (context: RequestContext): Promise<Answer> => {
@@ -29,21 +31,29 @@ export function uploadRoutes(
     const limit = files.limitOf(binding);
     // Of a form it is the size of all of it, so a form that only just fits is left to the reading.
     const isForm = headers.get("content-type")?.toLowerCase().startsWith("multipart/") === true;
-    if (!isForm && Number(headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
+    const length = Number(headers.get("content-length") ?? 0);
+    if (!isForm && length > limit) throw tooLarge(limit);
+    const { caller, address } = context;
+    const room = await quota.room(caller, address, isForm ? null : length);
+    await quota.count(caller, address, length);
     const file = await files.take(
       await incomingFile(context.request),
-      context.caller,
+      caller,
       binding,
       checksum,
+      room,
     );
+    // A body that does not say its length is counted when it is known.
+    if (length === 0) await quota.count(caller, address, file.size);
     return json(toFileAnswer(file), 201);
   };
 
   const presign = async (context: RequestContext): Promise<Answer> => {
-    const announced = await files.announce(
-      toAnnouncement(await context.json(), files),
-      context.caller,
-    );
+    const { caller, address } = context;
+    const announcement = toAnnouncement(await context.json(), files);
+    await quota.room(caller, address, announcement.size);
+    const announced = await files.announce(announcement, caller);
+    await quota.count(caller, address, announcement.size);
     return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
   };
 
@@ -63,7 +73,11 @@ export function uploadRoutes(
 
   const complete = async (context: RequestContext): Promise<Answer> => {
     const file = await finder.manageable(context);
-    return json(toFileAnswer(await files.complete(file, toFinishedParts(await context.json({})))));
+    return json(
+      toFileAnswer(
+        await files.complete(file, toFinishedParts(await context.json({})), context.caller),
+      ),
+    );
   };
 
   const remove = async (context: RequestContext): Promise<Answer> => {
@@ -76,6 +90,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/upload",
+      body: "stream",
       access: "signed-in",
       scope: "files",
       handle: upload,
@@ -83,6 +98,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/presign",
+      body: "small",
       access: "signed-in",
       scope: "files",
       handle: presign,
@@ -90,6 +106,7 @@ export function uploadRoutes(
     {
       method: "PUT",
       path: "/api/files/:id/content",
+      body: "stream",
       access: "anyone",
       scope: "files",
       handle: receive,
@@ -97,6 +114,7 @@ export function uploadRoutes(
     {
       method: "POST",
       path: "/api/files/:id/complete",
+      body: "query",
       access: "signed-in",
       scope: "files",
       handle: complete,

@@ -81,10 +81,18 @@ export function functionRoutes(
 
   return [
     { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
-    { method: "POST", path: "/api/fn/:name", access: "anyone", scope: "functions", handle: call },
+    {
+      method: "POST",
+      path: "/api/fn/:name",
+      body: "rows",
+      access: "anyone",
+      scope: "functions",
+      handle: call,
+    },
     ...WEBHOOK_METHODS.map((method): Route => ({
       method,
       path: "/api/webhooks/:name",
+      body: "rows",
       access: "anyone",
       scope: "functions",
       isAnonymous: true,

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /**
  * The address that limits count by.
  *
@@ -13,5 +15,18 @@ export function clientAddress(
 ): string {
   if (trustedHops === 0 || forwardedFor === null) return peer;
   const entries = forwardedFor.split(",");
-  return entries.at(-trustedHops)?.trim() ?? entries[0]?.trim() ?? peer;
+  return addressIn(entries.at(-trustedHops) ?? entries[0] ?? "") ?? peer;
+}
+
+/**
+ * Some proxies add the client's port, `1.2.3.4:5678` or `[::1]:80`: with it each connection would
+ * count as another address.
+ *
+ * @returns null for an entry that is not an address, such as `unknown`
+ */
+function addressIn(entry: string): string | null {
+  const text = entry.trim().replace(/^"(.*)"$/, "$1");
+  const plain =
+    /^\[([^\]]*)\](?::\d*)?$/.exec(text)?.[1] ?? /^([^:]*):\d*$/.exec(text)?.[1] ?? text;
+  return isIP(plain) === 0 ? null : plain;
 }

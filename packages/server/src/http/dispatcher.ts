@@ -1,4 +1,4 @@
-import { parseBearerProtocol, PylonError } from "@pylonsync/protocol";
+import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
@@ -7,6 +7,7 @@ import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../operation.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
+import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../request/key-scope.ts";
@@ -15,14 +16,18 @@ import {
   errorAnswer,
   JsonAnswer,
   toPublicError,
+  type StreamAnswer,
   type Answer,
   type AnswerHeaders,
 } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
+import type { Transfer, Transfers } from "../request/transfers.ts";
+import { Turns } from "../request/turns.ts";
 import { cursorOf, type SocketStart } from "../sync/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
+import type { TokenGuesses } from "./token-guesses.ts";
 
 export interface DispatcherOptions {
   readonly dev: boolean;
@@ -34,6 +39,11 @@ export interface DispatcherOptions {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly limiter: RateLimiter;
+  readonly guesses: TokenGuesses;
+  /** Bodies on their way in. */
+  readonly bodies: Transfers;
+  /** Answers on their way out. */
+  readonly answers: Transfers;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
@@ -73,6 +83,13 @@ interface RequestKind {
   readonly takesForeignForms?: boolean;
 }
 
+/** Who reads an answer, for the count of what waits for slow readers. */
+interface AnswerReader {
+  identity: Identity;
+  /** What the request did can be done again, so its answer may be refused for want of room. */
+  readonly isRepeatable: boolean;
+}
+
 /**
  * Takes a request through what all have in common: limits, identity, access, errors, headers,
  * metrics, the access log.
@@ -83,6 +100,7 @@ export class Dispatcher {
   /** Made once: to copy it costs a third of making it anew. */
   readonly #jsonHeaders: Headers;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
+  readonly #turns = new Turns();
   #requests = 0;
   #isLeaving = false;
 
@@ -119,6 +137,10 @@ export class Dispatcher {
     const route = routes.get(isHead ? "GET" : request.method);
     if (route === undefined || (isHead && route.isAnonymous === true))
       return this.#withoutRoute(routes, request, peer);
+    const reader: AnswerReader = {
+      identity: ANONYMOUS_IDENTITY,
+      isRepeatable: route.method === "GET" || route.scope === "read",
+    };
     return this.#run(
       {
         name: route.path,
@@ -128,7 +150,7 @@ export class Dispatcher {
       request,
       peer,
       async (address, requestId) => {
-        const { authenticator } = this.#options;
+        const { authenticator, answers } = this.#options;
         refuseNul(params);
         // A page of another site may have sent it, with the cookie of whoever looks at that page.
         const isUnidentified =
@@ -138,7 +160,9 @@ export class Dispatcher {
           authenticator.checkOrigin(request);
         const identity = isUnidentified
           ? ANONYMOUS_IDENTITY
-          : await authenticator.identify(request);
+          : await this.#identify(request, route.access.startsWith("admin"), address);
+        reader.identity = identity;
+        if (answers.isBusy) answers.check(callerKey(identity, address));
         const confirm = async (): Promise<void> => {
           if (!isSame(await authenticator.identify(request), identity))
             throw new PylonError(
@@ -147,17 +171,23 @@ export class Dispatcher {
               { hint: "Send it again." },
             );
         };
-        const context = new RequestContext(
+        using context = new RequestContext(
           request,
           params,
           identity,
           address,
           requestId,
           isUnidentified ? undefined : confirm,
+          {
+            limit: route.body ?? "none",
+            transfers: this.#options.bodies,
+            key: () => callerKey(identity, address),
+          },
         );
         checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
-        return route.handle(context);
+        return await route.handle(context);
       },
+      reader,
     );
   }
 
@@ -169,7 +199,7 @@ export class Dispatcher {
     handle: (identity: () => Promise<Identity>) => Promise<Answer>,
   ): Promise<Response> {
     return this.#run({ name }, request, peer, async () =>
-      handle(() => this.#options.authenticator.identify(request)),
+      handle(() => this.#identify(request, false, peer)),
     );
   }
 
@@ -211,7 +241,7 @@ export class Dispatcher {
     const token = bearerToken(request.headers) ?? offered?.token ?? null;
     const isBroken = token === null && header?.includes("bearer.") === true;
     const cursor = cursorOf(urlOf(request).searchParams);
-    const identity = isBroken ? null : await this.#identifyOrNull(request, token);
+    const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
     if (identity !== null) checkKeyScope(identity.caller, "read");
     return { identity, cursor, protocol: offered?.protocol };
   }
@@ -244,12 +274,35 @@ export class Dispatcher {
       : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
   }
 
-  async #identifyOrNull(request: Request, token: string | null): Promise<Identity | null> {
-    const { authenticator } = this.#options;
+  /**
+   * @param isForAdmin what is asked for is the admin's alone
+   * @throws PylonError UNAUTHORIZED, CSRF_REJECTED, RATE_LIMITED
+   */
+  async #identify(
+    request: Request,
+    isForAdmin: boolean,
+    address: Peer,
+    token = bearerToken(request.headers),
+  ): Promise<Identity> {
+    const { authenticator, guesses } = this.#options;
+    const identity = await (
+      token === null ? authenticator.identify(request) : authenticator.identifyToken(token)
+    ).catch(async (error: unknown): Promise<never> => {
+      if (token !== null && error instanceof PylonError && error.code === "UNAUTHORIZED")
+        await guesses.wrong(token, isForAdmin, address());
+      throw error;
+    });
+    if (identity.caller.isAdmin && identity.sessionId === null) await guesses.check(address());
+    return identity;
+  }
+
+  async #identifyOrNull(
+    request: Request,
+    token: string | null,
+    address: Peer,
+  ): Promise<Identity | null> {
     try {
-      return await (token === null
-        ? authenticator.identify(request)
-        : authenticator.identifyToken(token));
+      return await this.#identify(request, false, address, token);
     } catch (error) {
       if (error instanceof PylonError) return null;
       throw error;
@@ -261,11 +314,14 @@ export class Dispatcher {
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
+    reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: true },
   ): Promise<Response> {
     const requestId = this.#requestIdOf(request);
     const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
     const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
-    return runIn(operation, () => this.#answer(operation, requestId, kind, request, peer, handle));
+    return runIn(operation, () =>
+      this.#answer(operation, requestId, kind, request, peer, handle, reader),
+    );
   }
 
   async #answer(
@@ -275,6 +331,7 @@ export class Dispatcher {
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
+    reader: AnswerReader,
   ): Promise<Response> {
     const started = performance.now();
     const address = (): string => this.addressOf(request, peer);
@@ -284,11 +341,17 @@ export class Dispatcher {
       if (this.#options.dev && !takesForeignForms) this.#checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
-      response = this.#toResponse(await handle(address, requestId), request, requestId, name);
+      // Health checks are cheap, and must not wait.
+      const turn = isQuiet ? null : this.#turns.next();
+      if (turn !== null) await turn;
+      const answer = await handle(address, requestId);
+      response = this.#toResponse(answer, request, requestId, name, (abort) =>
+        this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
+      );
     } catch (error) {
       const refusal = this.#refuse(error, request, requestId);
       if (refusal.status >= 500) span?.fail(reasonOf(error));
-      response = this.#toResponse(refusal, request, requestId, name);
+      response = this.#toResponse(refusal, request, requestId, name, null);
     }
     const { status } = response;
     if (!isQuiet) this.#record(name, request, status, performance.now() - started, address);
@@ -308,7 +371,7 @@ export class Dispatcher {
     return runIn(operation, () => {
       const refusal = this.#refuse(error, request, requestId);
       this.#options.metrics.request("unknown", request?.method ?? "GET", refusal.status, 0);
-      return this.#toResponse(refusal, request, requestId, "unknown");
+      return this.#toResponse(refusal, request, requestId, "unknown", null);
     });
   }
 
@@ -361,14 +424,27 @@ export class Dispatcher {
     );
   }
 
-  #toResponse(answer: Answer, request: Request | null, requestId: string, name: string): Response {
+  /**
+   * @param open begins to count an answer that waits for its reader; null: it is let through
+   * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+   */
+  #toResponse(
+    answer: Answer,
+    request: Request | null,
+    requestId: string,
+    name: string,
+    open: ((abort: () => void) => Transfer) | null,
+  ): Response {
     const origin = request === null ? null : request.headers.get("origin");
     const cors =
       request === null || origin === null
         ? undefined
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const response = new Response(answer.text(), {
+      const text = answer.text();
+      const isCounted =
+        open !== null && text.length > UNCOUNTED_BYTES && request?.method !== "HEAD";
+      const response = new Response(isCounted ? pacedBody(text, open) : text, {
         status: answer.status,
         headers: this.#jsonHeaders,
       });
@@ -380,13 +456,36 @@ export class Dispatcher {
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    setAll(answer.headers, {
+    const response =
+      answer instanceof Response ? answer : this.#streamed(answer, request, requestId, open);
+    setAll(response.headers, {
       ...this.#commonHeaders,
       "X-Request-Id": requestId,
       ...(this.#isLeaving ? { Connection: "close" } : {}),
       ...cors,
     });
-    return answer;
+    return response;
+  }
+
+  #streamed(
+    { pieces, contentType }: StreamAnswer,
+    request: Request | null,
+    requestId: string,
+    open: ((abort: () => void) => Transfer) | null,
+  ): Response {
+    const headers = { "Content-Type": contentType };
+    if (open === null || request?.method === "HEAD") return new Response(null, { headers });
+    const { log } = this.#options;
+    const logged: AsyncIterator<string> = {
+      next: async () => {
+        await this.#turns.next();
+        return pieces.next().catch((error: unknown): never => {
+          log.error("answer broken off", error, { request_id: requestId });
+          throw error;
+        });
+      },
+    };
+    return new Response(pacedStream(logged, open), { headers });
   }
 
   #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
@@ -411,6 +510,11 @@ function isSame(now: Identity, then: Identity): boolean {
     now === then ||
     (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller))
   );
+}
+
+/** Whose bytes those of a request are. Guests cost nothing to make, so they count by address. */
+function callerKey({ caller }: Identity, address: Peer): string {
+  return caller.userId === null || caller.isGuest ? networkOf(address()) : caller.userId;
 }
 
 /**

@@ -90,9 +90,9 @@ class Listener {
         sendPings: true,
         perMessageDeflate: false,
         open: (socket) => socket.data.opened(socket, feed, sendBufferBytes),
-        message: (socket, message) => {
-          if (typeof message === "string") socket.data.received(socket, message, messages);
-        },
+        message: (socket, message) => socket.data.received(socket, message, messages),
+        ping: (socket, data) => void socket.data.counted(socket, data.length),
+        pong: (socket, data) => void socket.data.counted(socket, data.length),
         drain: (socket) => socket.data.drained(),
         close: (socket) => {
           socket.data.closed(feed);

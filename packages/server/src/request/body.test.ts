@@ -4,7 +4,13 @@ import { TestClient } from "../../../../tests/support/client.ts";
 import { appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
 
 const MIB = 1024 * 1024;
-const PATHS = ["/api/entities/Note", "/api/transact", "/api/sync/push", "/api/files/presign"];
+/** And the limit of each, in MiB. */
+const PATHS: readonly (readonly [path: string, limit: number])[] = [
+  ["/api/entities/Note", 10],
+  ["/api/transact", 10],
+  ["/api/sync/push", 10],
+  ["/api/query/Note", 1],
+];
 
 let server: TestServer;
 let token = "";
@@ -50,9 +56,12 @@ test.each(PATHS)("%s refuses a body beyond the limit while it comes in", async (
   expect(taken).toBeLessThan(100);
 });
 
-test.each(PATHS)("%s reads a body within the limit that does not say its length", async (path) => {
-  expect((await send(path, 9, {})).status).toBe(400);
-});
+test.each(PATHS)(
+  "%s reads a body within the limit of %d MiB that does not say its length",
+  async (path, limit) => {
+    expect((await send(path, limit, {})).status).toBe(400);
+  },
+);
 
 test("a body that no route reads is not waited for", async () => {
   const { taken, status } = await send("/nowhere", 400, {});

@@ -1,25 +1,89 @@
-import { MAX_BODY_BYTES, MAX_JSON_DEPTH, PylonError } from "@pylonsync/protocol";
+import { BODY_LIMITS, PylonError, UNCOUNTED_BYTES, type BodyLimit } from "@pylonsync/protocol";
+import { JsonScan } from "./json-scan.ts";
+import type { Transfer, Transfers } from "./transfers.ts";
 
-/** @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA when it is cut off or not UTF-8 */
-export async function readText(request: Request): Promise<string> {
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  // A body that says its length holds no more than that; a chunked one says it only at its end.
-  if (request.headers.has("content-length") || request.body === null)
-    return decoded(await request.bytes().catch(cutOff));
-  const reader = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read().catch(cutOff);
-    if (done) break;
-    size += value.length;
-    if (size > MAX_BODY_BYTES) {
-      void reader.cancel();
-      throw tooLarge();
-    }
-    chunks.push(value);
+/** What bounds the body of a request: the limit of its route, and what all callers have in flight. */
+export interface BodyBounds {
+  readonly limit: BodyLimit;
+  readonly transfers: Transfers;
+  /** Whose body it is; asked only for a large one. */
+  readonly key: () => string;
+}
+
+/** The body of one request. What it holds is counted until it is disposed. */
+export class RequestBody implements Disposable {
+  readonly #request: Request;
+  readonly #bounds: BodyBounds;
+  #transfer: Transfer | undefined;
+
+  constructor(request: Request, bounds: BodyBounds) {
+    this.#request = request;
+    this.#bounds = bounds;
   }
-  return decoded(Buffer.concat(chunks));
+
+  /** @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED */
+  text(): Promise<string> {
+    return this.#read(undefined);
+  }
+
+  /**
+   * @param fallback what an empty body means; without it an empty body is refused
+   * @returns a function that parses what came in
+   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
+   */
+  async json(fallback?: unknown): Promise<() => unknown> {
+    const scan = new JsonScan();
+    const text = await this.#read(scan);
+    return () => (text === "" && fallback !== undefined ? fallback : parse(text));
+  }
+
+  [Symbol.dispose](): void {
+    this.#transfer?.[Symbol.dispose]();
+  }
+
+  async #read(scan: JsonScan | undefined): Promise<string> {
+    const request = this.#request;
+    const limit = BODY_LIMITS[this.#bounds.limit];
+    const length = request.headers.get("content-length");
+    if (Number(length ?? 0) > limit) throw tooLarge(limit);
+    // A body that says its length holds no more than that; a chunked one says it only at its end.
+    if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null) {
+      const text = decoded(await request.bytes().catch(cutOff));
+      scan?.text(text);
+      return text;
+    }
+    return this.#readLarge(request.body.getReader(), limit, scan);
+  }
+
+  /** Piece by piece: what is refused for its form is refused before the rest has come in. */
+  async #readLarge(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    limit: number,
+    scan: JsonScan | undefined,
+  ): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const { transfers, key } = this.#bounds;
+    const transfer = transfers.open(key(), () => void reader.cancel().catch(() => undefined));
+    this.#transfer = transfer;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read().catch(cutOff);
+        if (transfer.isOver) throw stalled();
+        if (done) break;
+        size += value.length;
+        if (size > limit) throw tooLarge(limit);
+        transfer.add(value.length);
+        scan?.bytes(value);
+        chunks.push(value);
+      }
+    } catch (error) {
+      void reader.cancel().catch(() => undefined);
+      throw error;
+    }
+    transfer.arrived();
+    return decoded(Buffer.concat(chunks));
+  }
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -35,15 +99,15 @@ function decoded(bytes: Uint8Array): string {
   }
 }
 
-function cutOff(): never {
-  throw new PylonError("INVALID_DATA", "The body was cut off.");
+/** @throws PylonError INVALID_JSON for text that is not JSON, nests too deep or has too many values */
+export function parseJson(text: string): unknown {
+  new JsonScan().text(text);
+  return parse(text);
 }
 
-/** @throws PylonError INVALID_JSON when the text is no JSON or nests deeper than MAX_JSON_DEPTH */
-export function parseJson(text: string): unknown {
-  let value: unknown;
+function parse(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new PylonError(
       "INVALID_JSON",
@@ -53,24 +117,24 @@ export function parseJson(text: string): unknown {
       },
     );
   }
-  if (isDeeperThan(value, MAX_JSON_DEPTH)) {
-    throw new PylonError("INVALID_JSON", `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);
-  }
-  return value;
 }
 
-function isDeeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  for (const item of Array.isArray(value) ? (value as unknown[]) : Object.values(value)) {
-    if (typeof item === "object" && item !== null && isDeeperThan(item, levels - 1)) return true;
-  }
-  return false;
+function cutOff(): never {
+  throw new PylonError("INVALID_DATA", "The body was cut off.");
 }
 
-function tooLarge(): PylonError {
-  return new PylonError(
-    "PAYLOAD_TOO_LARGE",
-    `The body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`,
-  );
+function stalled(): PylonError {
+  return new PylonError("OVERLOADED", "The body came too slowly, and its room was needed.", {
+    hint: "Send it again.",
+    extra: { retry_after_secs: 1 },
+  });
+}
+
+/** @param limit bytes that the route takes */
+function tooLarge(limit: number): PylonError {
+  if (limit === 0) return new PylonError("PAYLOAD_TOO_LARGE", "This request takes no body.");
+  const size = limit < 1024 * 1024 ? `${limit / 1024} KiB` : `${limit / 1024 / 1024} MiB`;
+  return new PylonError("PAYLOAD_TOO_LARGE", `The body is larger than ${size}.`, {
+    hint: "See docs/limits.md for the limit of each route.",
+  });
 }

@@ -1,19 +1,22 @@
 import type { Caller, Identity } from "../data/caller.ts";
-import { parseJson, readText } from "./body.ts";
+import { RequestBody, type BodyBounds } from "./body.ts";
 import { urlOf } from "./request-url.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** One request on its way through a route. */
-export class RequestContext {
+export class RequestContext implements Disposable {
   readonly request: Request;
   readonly params: Readonly<Record<string, string>>;
   readonly identity: Identity;
   readonly requestId: string;
   readonly #address: () => string;
   readonly #confirm: () => Promise<void>;
+  readonly #bounds: BodyBounds | null;
+  #body: RequestBody | undefined;
   #url: URL | undefined;
 
+  /** @param bounds of the body; null: it was read already, or is not to be read */
   constructor(
     request: Request,
     params: Readonly<Record<string, string>>,
@@ -21,6 +24,7 @@ export class RequestContext {
     address: () => string,
     requestId: string,
     confirm: () => Promise<void> = () => Promise.resolve(),
+    bounds: BodyBounds | null = null,
   ) {
     this.request = request;
     this.params = params;
@@ -28,6 +32,7 @@ export class RequestContext {
     this.#address = address;
     this.requestId = requestId;
     this.#confirm = confirm;
+    this.#bounds = bounds;
   }
 
   get caller(): Caller {
@@ -56,25 +61,26 @@ export class RequestContext {
   }
 
   /**
-   * The JSON body.
+   * The JSON body. It comes as slowly as its sender likes: the caller may have been signed out, or
+   * have lost a role, since the request began, and is then refused.
    *
    * @param fallback what an empty body means; without it an empty body is refused
-   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, UNAUTHORIZED
+   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
   async json(fallback?: unknown): Promise<unknown> {
-    const text = await this.text();
-    return text === "" && fallback !== undefined ? fallback : parseJson(text);
+    const parse = await this.#takeBody().json(fallback);
+    await this.#confirm();
+    return parse();
   }
 
   /**
-   * The body. It comes as slowly as its sender likes: the caller may have been signed out, or have
-   * lost a role, since the request began, and is then refused.
+   * The body as text, with the caller confirmed as in `json`.
    *
-   * @throws PylonError PAYLOAD_TOO_LARGE, UNAUTHORIZED
+   * @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
   async text(): Promise<string> {
-    const text = await readText(this.request);
-    await this.confirm();
+    const text = await this.#takeBody().text();
+    await this.#confirm();
     return text;
   }
 
@@ -86,6 +92,16 @@ export class RequestContext {
    */
   confirm(): Promise<void> {
     return this.#confirm();
+  }
+
+  /** The request was answered: its body is no longer held. */
+  [Symbol.dispose](): void {
+    this.#body?.[Symbol.dispose]();
+  }
+
+  #takeBody(): RequestBody {
+    if (this.#bounds === null) throw new Error("This context has no body to read.");
+    return (this.#body ??= new RequestBody(this.request, this.#bounds));
   }
 
   #urlOf(): URL {

@@ -36,14 +36,26 @@ export class RateLimiter {
     return this.#limiter !== null;
   }
 
+  /** How much of its window the key has used. Counts nothing. */
+  async used(key: string): Promise<number> {
+    const used = await this.#limiter?.get(key);
+    return used?.consumedPoints ?? 0;
+  }
+
+  /** Whether the key has used its window up. Counts nothing. */
+  async isFull(key: string): Promise<boolean> {
+    return this.isOn && (await this.used(key)) >= this.#limit.max;
+  }
+
   /**
    * @param key asked only when there is a limit
+   * @param amount what it counts as
    * @throws PylonError RATE_LIMITED with `retry_after_secs`
    */
-  async count(key: () => string): Promise<void> {
+  async count(key: () => string, amount = 1): Promise<void> {
     if (this.#limiter === null) return;
     try {
-      await this.#limiter.consume(key());
+      await this.#limiter.consume(key(), amount);
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       this.refused += 1;

@@ -36,7 +36,21 @@ export class JsonAnswer {
   }
 }
 
-export type Answer = Response | JsonAnswer;
+/**
+ * A text that is made while it is read, such as all rows of a table. It is answered with 200 when
+ * it begins; an error after that breaks the connection off.
+ */
+export class StreamAnswer {
+  readonly pieces: AsyncIterator<string>;
+  readonly contentType: string;
+
+  constructor(pieces: AsyncIterator<string>, contentType = "application/json; charset=utf-8") {
+    this.pieces = pieces;
+    this.contentType = contentType;
+  }
+}
+
+export type Answer = Response | JsonAnswer | StreamAnswer;
 
 export function json(body: unknown, status = 200): JsonAnswer {
   return new JsonAnswer(body, status);

@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { PylonError, type BodyLimit } from "@pylonsync/protocol";
 import { checkKeyScope, type RouteScope } from "./key-scope.ts";
 import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
@@ -9,8 +9,7 @@ import type { Answer } from "./responses.ts";
  */
 export type RouteAccess = "anyone" | "signed-in" | "admin" | "admin-or-dev";
 
-export interface Route {
-  readonly method: Method;
+interface RouteBase {
   /** A path pattern: `/api/entities/:entity/:id`. */
   readonly path: string;
   readonly access: RouteAccess;
@@ -31,6 +30,23 @@ export interface Route {
    */
   readonly isAnonymous?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
+}
+
+/**
+ * A route says how large its body may be (see BODY_LIMITS). Those that need not say it read none.
+ */
+export type Route = RouteBase &
+  (
+    | { readonly method: "GET" | "DELETE"; readonly body?: BodyLimit }
+    | { readonly method: Exclude<Method, "GET" | "DELETE">; readonly body: BodyLimit }
+  );
+
+/** A route as the documentation and its checks see it. */
+export interface RouteSummary {
+  readonly method: Method;
+  readonly path: string;
+  /** Which of BODY_LIMITS holds. */
+  readonly body: BodyLimit;
 }
 
 /**

@@ -1,18 +1,17 @@
-import { CloseCode } from "@pylonsync/protocol";
+import {
+  CLIENT_MESSAGES,
+  MAX_SOCKET_MESSAGE_BYTES,
+  MAX_TOPIC_LENGTH,
+  SOCKET_RATE,
+  type ClientMessageType,
+} from "@pylonsync/protocol";
 import type { Caller } from "../data/caller.ts";
 import { coversKeyScope } from "../request/key-scope.ts";
 import { parseJson } from "../request/body.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
 import type { TenantMessage } from "./room-store.ts";
 
-/** Longest message, in bytes. */
-const MAX_BYTES = 16 * 1024;
-const MAX_TOPIC = 256;
 const WINDOW_MS = 1_000;
-/** Messages that a socket may send in a window; the excess is dropped, */
-const MAX_PER_WINDOW = 20;
-/** and with so many the socket is closed. */
-const FLOOD_PER_WINDOW = 200;
 
 interface Window {
   readonly endsAt: number;
@@ -55,30 +54,35 @@ export class ClientMessages {
   receive(subscriber: Subscriber, text: string): void {
     const { caller } = subscriber;
     if (!subscriber.isOpen) return;
-    // No character takes more than three bytes of UTF-8.
-    const isTooLong =
-      text.length > MAX_BYTES ||
-      (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES);
-    const message = isTooLong ? undefined : relayed(text, caller, this.#roomsOf);
-    if (message === undefined && !isTooLong) return;
-    const count = this.#count(subscriber);
-    if (count > FLOOD_PER_WINDOW) {
-      subscriber.close(CloseCode.UNAUTHORIZED, "too many messages");
-      return;
-    }
-    if (message !== undefined && count <= MAX_PER_WINDOW) this.#send(message).catch(this.#onError);
+    if (isLonger(text, MAX_SOCKET_MESSAGE_BYTES)) return;
+    // With the window full, a message is not even parsed.
+    if (this.#window(subscriber).count >= SOCKET_RATE.relayed) return;
+    const message = relayed(text, caller, this.#roomsOf);
+    if (message === undefined) return;
+    this.#window(subscriber).count += 1;
+    this.#send(message).catch(this.#onError);
   }
 
-  /** @returns how many this window has, with this one */
-  #count(subscriber: Subscriber): number {
+  #window(subscriber: Subscriber): Window {
     const now = this.#now();
     const known = this.#windows.get(subscriber);
-    const window =
-      known === undefined || known.endsAt <= now ? { endsAt: now + WINDOW_MS, count: 0 } : known;
-    window.count += 1;
+    if (known !== undefined && known.endsAt > now) return known;
+    const window = { endsAt: now + WINDOW_MS, count: 0 };
     this.#windows.set(subscriber, window);
-    return window.count;
+    return window;
   }
+}
+
+/** No UTF-16 unit takes more than three bytes of UTF-8. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length > bytes || (text.length > bytes / 3 && Buffer.byteLength(text) > bytes);
+}
+
+/** The limit of the message's kind; undefined for one that clients do not send. */
+function limitOf(type: unknown): number | undefined {
+  return typeof type === "string" && Object.hasOwn(CLIENT_MESSAGES, type)
+    ? CLIENT_MESSAGES[type as ClientMessageType]
+    : undefined;
 }
 
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
@@ -93,6 +97,8 @@ function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage 
   }
   if (typeof message !== "object" || message === null) return undefined;
   const { type, event, topic, data = null } = message as Readonly<Record<string, unknown>>;
+  const limit = limitOf(type);
+  if (limit === undefined || isLonger(text, limit)) return undefined;
   const toTenant = (out: object): TenantMessage => ({
     kind: "tenant",
     tenantId: caller.tenantId,
@@ -102,7 +108,7 @@ function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage 
     text: JSON.stringify(out),
   });
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
-  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC)
+  if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC_LENGTH)
     return toTenant({ type, topic, data, from });
   return undefined;
 }

@@ -1,3 +1,5 @@
+export { MAX_ROOMS, MAX_ROOMS_OF_USER } from "@pylonsync/protocol";
+
 /** Somebody in a room, as the API shows them. */
 export interface Peer {
   readonly user_id: string;
@@ -127,6 +129,3 @@ export const ROOM_TIMES: RoomTimes = {
  * How often a replica renews its lease and looks for members whose time is over, in milliseconds.
  */
 export const SWEEP_MS = 1_000;
-
-export const MAX_ROOMS = 10_000;
-export const MAX_ROOMS_OF_USER = 100;

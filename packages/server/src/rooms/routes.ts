@@ -1,13 +1,11 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_ROOM_DATA_BYTES, MAX_ROOM_NAME_LENGTH, PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
+import { networkOf } from "../request/network.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { GuestRooms } from "./guest-rooms.ts";
 import { broadcastText } from "./messages.ts";
 import type { RoomStore } from "./room-store.ts";
-
-const MAX_NAME = 256;
-/** Most bytes of `data` as JSON. */
-export const MAX_ROOM_DATA_BYTES = 16 * 1024;
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -16,9 +14,13 @@ type Body = Readonly<Record<string, unknown>>;
  * user.
  */
 export function roomRoutes(store: RoomStore): Route[] {
+  const guests = new GuestRooms(store, () => performance.now());
+
   const join = async (context: RequestContext): Promise<Answer> => {
     const body = await readBody(context);
     const room = roomOf(body);
+    if (context.caller.isGuest && context.caller.userId !== null)
+      await guests.take(networkOf(context.address), context.caller.userId, room);
     const peers = await store.join(room, userOf(context, body), dataOf(body, null));
     return json({ joined: room, snapshot: { type: "snapshot", room, peers } });
   };
@@ -26,7 +28,10 @@ export function roomRoutes(store: RoomStore): Route[] {
   const leave = async (context: RequestContext): Promise<Answer> => {
     const body = await readBody(context);
     const room = roomOf(body);
-    return json({ left: room, was_present: await store.leave(room, userOf(context, body)) });
+    const userId = userOf(context, body);
+    const wasPresent = await store.leave(room, userId);
+    if (context.caller.isGuest) guests.leave(networkOf(context.address), userId, room);
+    return json({ left: room, was_present: wasPresent });
   };
 
   const presence = async (context: RequestContext): Promise<Answer> => {
@@ -65,10 +70,18 @@ export function roomRoutes(store: RoomStore): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/rooms/join", access: "signed-in", scope: "write", handle: join },
+    {
+      method: "POST",
+      path: "/api/rooms/join",
+      body: "small",
+      access: "signed-in",
+      scope: "write",
+      handle: join,
+    },
     {
       method: "POST",
       path: "/api/rooms/leave",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: leave,
@@ -76,6 +89,7 @@ export function roomRoutes(store: RoomStore): Route[] {
     {
       method: "POST",
       path: "/api/rooms/presence",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: presence,
@@ -83,6 +97,7 @@ export function roomRoutes(store: RoomStore): Route[] {
     {
       method: "POST",
       path: "/api/rooms/broadcast",
+      body: "small",
       access: "signed-in",
       scope: "write",
       handle: broadcast,
@@ -111,10 +126,14 @@ function nameIn(body: Body, field: string, missing: "MISSING_ROOM" | "MISSING_TO
 }
 
 function checkLength(value: string, field: string): string {
-  if (value.length > MAX_NAME)
-    throw new PylonError("INVALID_DATA", `"${field}" has more than ${MAX_NAME} characters.`, {
-      field,
-    });
+  if (value.length > MAX_ROOM_NAME_LENGTH)
+    throw new PylonError(
+      "INVALID_DATA",
+      `"${field}" has more than ${MAX_ROOM_NAME_LENGTH} characters.`,
+      {
+        field,
+      },
+    );
   return value;
 }
 

@@ -23,6 +23,7 @@ export function shardRoutes(): Route[] {
   const refusal = (method: "GET" | "POST", path: string): Route => ({
     method,
     path,
+    body: "none",
     access: "anyone",
     scope: "open",
     handle: refuse,

@@ -24,6 +24,11 @@ export interface Select {
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
+  /**
+   * The rows end with the one at which their sizes together (rowSize) reach this: what comes after
+   * is not read. `isFull` tells whether they did.
+   */
+  readonly maxBytes?: number | undefined;
 }
 
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
@@ -46,6 +51,8 @@ export interface Aggregate {
   readonly atLeast?: number | undefined;
   /** Most groups in the answer. */
   readonly limit?: number | undefined;
+  /** As in Select. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** A committed write. `before` is absent for an insert, `after` for a delete. */
@@ -255,7 +262,7 @@ export interface Store extends Reader {
   bounds(): Promise<LogBounds>;
   /**
    * The changes after `seq`, oldest first, at least up to the newest head that was answered before
-   * the call.
+   * the call. They end before `limit` with the one at which they reach MAX_LOG_PAGE_BYTES.
    */
   changes(seq: number, limit: number): Promise<ChangeRecord[]>;
   /**

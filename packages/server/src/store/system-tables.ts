@@ -178,7 +178,7 @@ export const SYSTEM_TABLES = {
       createdAt: "datetime",
       orphanedAt: "datetime",
     },
-    ["state", "orphanedAt"],
+    ["state", "orphanedAt", "ownerId"],
   ),
 } as const;
 

@@ -109,8 +109,8 @@ export class Feed {
       runIn(undefined, () => setImmediate(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
-    const recent = await this.#store.changes(Math.max(0, head - OVERLAP_CHANGES), OVERLAP_CHANGES);
-    for (const { seq, at } of recent) if (seq <= head) this.#recent.add(seq, at);
+    for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
+      this.#recent.add(seq, at);
     this.#position = Math.max(this.#position, head);
     this.#epoch = epoch;
   }
@@ -300,8 +300,12 @@ export class Feed {
     { isContinuing, limit }: { readonly isContinuing: boolean; readonly limit: number },
   ): Promise<{ readonly seq: number; readonly isWhole: boolean }> {
     const end = this.#position;
-    const found = await this.#store.changes(after, Math.min(limit, end - after));
-    const records = found.filter(({ seq }) => seq <= end);
+    const records =
+      limit === Infinity
+        ? await this.#changesUpTo(end, after)
+        : (await this.#store.changes(after, Math.min(limit, end - after))).filter(
+            ({ seq }) => seq <= end,
+          );
     const last = records.at(-1);
     if (isContinuing && records[0]?.seq !== after + 1) {
       subscriber.resync("the replica is too old to be continued");
@@ -318,6 +322,18 @@ export class Feed {
     if (await this.#mayStay(subscriber))
       for (const event of events) subscriber.send(JSON.stringify(event));
     return { seq: last?.seq ?? end, isWhole };
+  }
+
+  /** All changes after one up to another: the store ends a page of large ones early. */
+  async #changesUpTo(end: number, after: number): Promise<ChangeRecord[]> {
+    const records: ChangeRecord[] = [];
+    for (let last = after; last < end;) {
+      const page = await this.#store.changes(last, end - last);
+      if (page.length === 0) break;
+      records.push(...page.filter(({ seq }) => seq <= end));
+      last = page.at(-1)?.seq ?? end;
+    }
+    return records;
   }
 
   #overlapStart(): number {

@@ -1,5 +1,6 @@
 import {
   isRowId,
+  MAX_PAGE_BYTES,
   PylonError,
   type ChangeEvent,
   type PullResponse,
@@ -10,6 +11,7 @@ import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
 import type { Reader, Store } from "../store/store.ts";
+import { isFull, rowSize } from "../store/row-size.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
@@ -22,8 +24,8 @@ const CHUNK = 500;
 export interface PullRequest {
   readonly since: number;
   readonly epoch: string | null;
-  /** Rows in an answer; null for the whole snapshot in one. */
-  readonly limit: number | null;
+  /** Most rows in an answer; it ends earlier where MAX_PAGE_BYTES ends it. */
+  readonly limit: number;
   /** Where the snapshot goes on, as the answer before said. */
   readonly page: string | null;
 }
@@ -56,6 +58,37 @@ export class Puller {
   }
 
   /**
+   * The whole snapshot in one answer, for clients that do not page. Only as much of it is in memory
+   * as its reader is about to take.
+   *
+   * @returns the answer, or its text in pieces where it takes more than a page
+   * @throws PylonError as `pull`
+   */
+  async wholeSnapshot(
+    request: Omit<PullRequest, "limit">,
+    caller: Caller,
+  ): Promise<PullResponse | AsyncGenerator<string>> {
+    const first = await this.#snapshot({ ...request, limit: CHUNK }, caller);
+    return first.next_page === undefined ? first : this.#inPieces(first, request, caller);
+  }
+
+  async *#inPieces(
+    first: PullResponse,
+    request: Omit<PullRequest, "limit">,
+    caller: Caller,
+  ): AsyncGenerator<string> {
+    let page = first;
+    yield `{"changes":[${listed(page.changes)}`;
+    while (page.next_page !== undefined) {
+      page = await this.#snapshot({ ...request, limit: CHUNK, page: page.next_page }, caller);
+      if (page.changes.length > 0) yield `,${listed(page.changes)}`;
+    }
+    // What only the first page says, in the order of an answer that is made at once.
+    const { changes: _sent, next_page: _none, ...rest } = { ...first, ...page };
+    yield `],${JSON.stringify(rest).slice(1)}`;
+  }
+
+  /**
    * Rows are read after the head was noted, so what changes meanwhile may be in the snapshot and is
    * in the log after it. Whoever goes on from the noted head is told how each of those rows is at a
    * time after that (see CatchUp), so that no row goes back.
@@ -69,8 +102,9 @@ export class Puller {
     const at = this.#now();
     const changes: ChangeEvent[] = [];
     let position: Position | null = start ?? this.#firstPosition(seq);
-    while (position !== null && (limit === null || changes.length < limit)) {
-      const size: number = limit === null ? CHUNK : Math.min(CHUNK, limit - changes.length);
+    let bytes = MAX_PAGE_BYTES;
+    while (position !== null && changes.length < limit && bytes > 0) {
+      const size: number = Math.min(CHUNK, limit - changes.length);
       const rows = await this.#reader.select({
         entity: position.entity,
         where: and(
@@ -78,15 +112,17 @@ export class Puller {
           this.#readable(position.entity, caller),
         ),
         limit: size,
+        maxBytes: bytes,
       });
       const { visible } = this.#model.entity(position.entity);
       for (const row of rows)
         changes.push(insertEvent(Math.max(seq, 1), position.entity, visible(row), at));
       const last = rows.at(-1);
       position =
-        last !== undefined && rows.length === size
+        last !== undefined && (rows.length === size || isFull(rows, bytes))
           ? { ...position, afterId: last.id }
           : this.#positionAfter(position);
+      for (const row of rows) bytes -= rowSize(row);
     }
     return {
       changes,
@@ -177,6 +213,11 @@ export class Puller {
     const next = entities[entities.findIndex(({ name }) => name === entity) + 1];
     return next === undefined ? null : { seq, entity: next.name, afterId: null };
   }
+}
+
+/** Changes as a part of a JSON list. */
+function listed(changes: readonly ChangeEvent[]): string {
+  return JSON.stringify(changes).slice(1, -1);
 }
 
 /** What a token names; null for what no pull has made. */

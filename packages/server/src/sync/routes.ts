@@ -1,7 +1,7 @@
 import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { DataServices } from "../data/routes.ts";
 import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { Puller } from "./pull.ts";
 import { parsePush, push } from "./push.ts";
@@ -21,13 +21,16 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
     const request = {
       since: cursorOf(context),
       epoch: context.query("epoch"),
-      limit: limit === null ? null : limitOf(limit),
+      limit: limit === null ? MAX_PAGE_SIZE : limitOf(limit),
       page: context.query("page"),
     };
     try {
-      const answer = await puller.pull(request, context.caller);
+      const answer =
+        limit === null && request.since === 0
+          ? await puller.wholeSnapshot(request, context.caller)
+          : await puller.pull(request, context.caller);
       observer.pull(request.since === 0 ? "snapshot" : "changes");
-      return json(answer);
+      return Symbol.asyncIterator in answer ? new StreamAnswer(answer) : json(answer);
     } catch (error) {
       if (error instanceof PylonError && error.code === "RESYNC_REQUIRED") observer.pull("resync");
       throw error;
@@ -46,6 +49,7 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
     {
       method: "POST",
       path: "/api/sync/push",
+      body: "rows",
       access: "anyone",
       scope: "write",
       handle: handlePush,

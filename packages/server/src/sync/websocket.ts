@@ -1,6 +1,7 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../data/caller.ts";
 import type { Feed } from "./feed.ts";
+import { SocketRate } from "./socket-rate.ts";
 import { Subscriber, type Outlet } from "./subscriber.ts";
 
 /** What the socket's own code needs of a server's WebSocket. */
@@ -68,6 +69,8 @@ export class SyncSocket {
   readonly #start: SocketStart;
   #outlet: SocketOutlet | undefined;
   #subscriber: Subscriber | undefined;
+  readonly #rate = new SocketRate(() => performance.now());
+  #isFlooding = false;
 
   /** The client's address, for the count of open connections. */
   readonly address: string;
@@ -99,9 +102,27 @@ export class SyncSocket {
    * Clients say little here: writes go over HTTP. A message that is not understood is ignored, as
    * the public system does.
    */
-  received(socket: ServerSocket, text: string, messages: SocketMessages): void {
-    if (text === PING) socket.sendText(PONG);
-    else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, text);
+  received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
+    if (!this.counted(socket, message.length) || typeof message !== "string") return;
+    if (message === PING) socket.sendText(PONG);
+    else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
+  }
+
+  /**
+   * Counts a frame, whatever is in it. A socket that floods is closed with a code, and dropped
+   * shortly after: what it goes on sending is not read.
+   *
+   * @returns whether the frame is to be looked at
+   */
+  counted(socket: ServerSocket, bytes: number): boolean {
+    if (this.#isFlooding) return false;
+    if (this.#rate.take(bytes)) return true;
+    this.#isFlooding = true;
+    if (this.#subscriber === undefined) socket.close(CloseCode.UNAUTHORIZED, FLOOD);
+    else this.#subscriber.close(CloseCode.UNAUTHORIZED, FLOOD);
+    // It may go on sending without a look at what it is told.
+    setTimeout(() => socket.terminate(), LAST_CHANCE_MS).unref();
+    return false;
   }
 
   drained(): void {
@@ -114,6 +135,9 @@ export class SyncSocket {
   }
 }
 
+/** How long a socket that floods has to take its close code, in milliseconds. */
+const LAST_CHANCE_MS = 500;
+const FLOOD = "too many messages";
 const PING = '{"type":"ping"}';
 const PONG = '{"type":"pong"}';
 

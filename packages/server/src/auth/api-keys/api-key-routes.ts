@@ -63,7 +63,13 @@ export function apiKeyRoutes(services: AuthServices): Route[] {
   };
 
   return [
-    { method: "POST", path: "/api/auth/api-keys", access: "signed-in", handle: create },
+    {
+      method: "POST",
+      path: "/api/auth/api-keys",
+      body: "small",
+      access: "signed-in",
+      handle: create,
+    },
     { method: "GET", path: "/api/auth/api-keys", access: "signed-in", handle: list },
     { method: "DELETE", path: "/api/auth/api-keys/:id", access: "signed-in", handle: remove },
   ];

@@ -8,6 +8,7 @@ export function jwtRoutes(jwts: Jwts): Route[] {
     {
       method: "POST",
       path: "/api/auth/jwt",
+      body: "small",
       access: "signed-in",
       handle: async ({ identity }) => {
         const { token, expiresAt } = await jwts.issue(identity);

@@ -71,6 +71,7 @@ export function accountRoutes(services: AuthServices, oauth: OAuthSignIn): Route
     {
       method: "POST",
       path: "/api/auth/oauth/refresh/:provider",
+      body: "small",
       access: "signed-in",
       handle: refresh,
     },

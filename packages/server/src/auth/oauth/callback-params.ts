@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { parseJson, readText } from "../../request/body.ts";
+import { parseJson } from "../../request/body.ts";
 import type { RequestContext } from "../../request/context.ts";
 import type { CallbackParams } from "./oauth.ts";
 
@@ -19,7 +19,7 @@ export async function readCallback(
   const { request } = context;
   if (request.method !== "POST")
     return { params: paramsOf((name) => context.query(name)), isBrowser: true };
-  const text = await readText(request);
+  const text = await context.text();
   if (
     request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true
   ) {

@@ -142,16 +142,29 @@ export function oauthRoutes(services: AuthServices, options: OAuthOptions): Rout
   return [
     { method: "GET", path: "/api/auth/providers", access: "anyone", handle: providers },
     { method: "GET", path: "/api/auth/login/:provider", access: "anyone", handle: login },
-    { method: "POST", path: "/api/auth/oauth/link/:provider", access: "signed-in", handle: link },
+    {
+      method: "POST",
+      path: "/api/auth/oauth/link/:provider",
+      body: "small",
+      access: "signed-in",
+      handle: link,
+    },
     { method: "GET", path: "/api/auth/callback/:provider", access: "anyone", handle: callback },
     {
       method: "POST",
       path: "/api/auth/callback/:provider",
+      body: "small",
       access: "anyone",
       takesForeignForms: true,
       handle: callback,
     },
-    { method: "POST", path: "/api/auth/oauth/pending", access: "anyone", handle: pending },
+    {
+      method: "POST",
+      path: "/api/auth/oauth/pending",
+      body: "small",
+      access: "anyone",
+      handle: pending,
+    },
     ...accountRoutes(services, oauth),
   ];
 }

@@ -181,22 +181,40 @@ export function organizationRoutes(
 
   const orgs = "/api/auth/orgs";
   return [
-    { method: "POST", path: orgs, access: "signed-in", handle: create },
+    { method: "POST", path: orgs, body: "small", access: "signed-in", handle: create },
     { method: "GET", path: orgs, access: "signed-in", handle: list },
     { method: "GET", path: `${orgs}/:id`, access: "signed-in", handle: get },
-    { method: "PATCH", path: `${orgs}/:id`, access: "signed-in", handle: rename },
+    { method: "PATCH", path: `${orgs}/:id`, body: "small", access: "signed-in", handle: rename },
     { method: "DELETE", path: `${orgs}/:id`, access: "signed-in", handle: remove },
     { method: "GET", path: `${orgs}/:id/members`, access: "signed-in", handle: members },
     // Nobody becomes a member without a yes of their own.
-    { method: "POST", path: `${orgs}/:id/members`, access: "signed-in", handle: invite },
-    { method: "PATCH", path: `${orgs}/:id/members/:user`, access: "signed-in", handle: setRole },
+    {
+      method: "POST",
+      path: `${orgs}/:id/members`,
+      body: "small",
+      access: "signed-in",
+      handle: invite,
+    },
+    {
+      method: "PATCH",
+      path: `${orgs}/:id/members/:user`,
+      body: "small",
+      access: "signed-in",
+      handle: setRole,
+    },
     {
       method: "DELETE",
       path: `${orgs}/:id/members/:user`,
       access: "signed-in",
       handle: removeMember,
     },
-    { method: "POST", path: `${orgs}/:id/invites`, access: "signed-in", handle: invite },
+    {
+      method: "POST",
+      path: `${orgs}/:id/invites`,
+      body: "small",
+      access: "signed-in",
+      handle: invite,
+    },
     { method: "GET", path: `${orgs}/:id/invites`, access: "signed-in", handle: invitations },
     {
       method: "DELETE",
@@ -207,10 +225,17 @@ export function organizationRoutes(
     {
       method: "POST",
       path: "/api/auth/invites/:token/accept",
+      body: "small",
       access: "signed-in",
       handle: accept,
     },
-    { method: "POST", path: "/api/auth/select-org", access: "signed-in", handle: select },
+    {
+      method: "POST",
+      path: "/api/auth/select-org",
+      body: "small",
+      access: "signed-in",
+      handle: select,
+    },
     { method: "GET", path: "/api/auth/audit/tenant", access: "signed-in", handle: tenantAudit },
   ];
 }

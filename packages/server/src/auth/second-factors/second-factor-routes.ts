@@ -135,12 +135,31 @@ export function secondFactorRoutes(
   };
 
   return [
-    { method: "POST", path: "/api/auth/totp/enroll", access: "signed-in", handle: enroll },
-    { method: "POST", path: "/api/auth/totp/verify", access: "anyone", handle: verify },
-    { method: "POST", path: "/api/auth/totp/disable", access: "signed-in", handle: disable },
+    {
+      method: "POST",
+      path: "/api/auth/totp/enroll",
+      body: "small",
+      access: "signed-in",
+      handle: enroll,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/totp/verify",
+      body: "small",
+      access: "anyone",
+      handle: verify,
+    },
+    {
+      method: "POST",
+      path: "/api/auth/totp/disable",
+      body: "small",
+      access: "signed-in",
+      handle: disable,
+    },
     {
       method: "POST",
       path: "/api/auth/totp/backup-codes/regenerate",
+      body: "small",
       access: "signed-in",
       handle: regenerate,
     },

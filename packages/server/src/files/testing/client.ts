@@ -1,4 +1,5 @@
 import { TestClient } from "../../../../../tests/support/client.ts";
+import { ADMIN_TOKEN } from "../../../../../tests/support/server.ts";
 
 export interface Uploaded {
   readonly status: number;
@@ -11,7 +12,15 @@ export interface Uploaded {
 
 /** A user with files. */
 export class FileClient extends TestClient {
+  /** Not a guest, whose uploads are bounded. */
   static async signIn(url: string): Promise<FileClient> {
+    const userId = crypto.randomUUID();
+    const admin = new TestClient(url, ADMIN_TOKEN);
+    const { body } = await admin.request("POST", "/api/auth/session", { user_id: userId });
+    return new FileClient(url, body["token"] as string, userId);
+  }
+
+  static async signInGuest(url: string): Promise<FileClient> {
     const { token, userId } = await TestClient.guest(url);
     return new FileClient(url, token, userId);
   }

@@ -1,3 +1,4 @@
+import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import {
   NEW_LOG_GAP,
   type ChangeRecord,
@@ -76,7 +77,11 @@ export const CHANGE_LOG_DDL: readonly string[] = [
 ];
 
 /** Only reads. */
-export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2`;
+export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM (
+    SELECT page.*, sum(size) OVER (ORDER BY seq) - size AS size_before FROM (
+      SELECT seq, entity, row_id, kind, before, after, at, coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
+      FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2) AS page) AS page
+  WHERE size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY seq`;
 /** Numbers what was committed, and answers where the log is. */
 export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
 /**

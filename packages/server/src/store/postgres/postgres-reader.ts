@@ -6,6 +6,7 @@ import {
   compileTest,
   postgres,
 } from "../sql/index.ts";
+import { upTo } from "../row-size.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { quote } from "./ddl.ts";
@@ -62,7 +63,8 @@ export class PostgresReader implements Reader {
 
   async select(query: Select): Promise<StoredRow[]> {
     const { text, params } = compileSelect(query, this.#tables().shapes, postgres);
-    return (await this.#run(text, params, false)) as unknown as StoredRow[];
+    const rows = (await this.#run(text, params, false)) as unknown as StoredRow[];
+    return query.maxBytes === undefined ? rows : upTo(rows, query.maxBytes);
   }
 
   async count(entity: string, where?: Expr): Promise<number> {
@@ -70,9 +72,10 @@ export class PostgresReader implements Reader {
     return Number((await this.#run(text, params, false))[0]?.["count"] ?? 0);
   }
 
-  aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
+  async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, postgres);
-    return this.#run(text, params, false);
+    const rows = await this.#run(text, params, false);
+    return spec.maxBytes === undefined ? rows : upTo(rows, spec.maxBytes);
   }
 
   async test(expr: Expr): Promise<boolean> {

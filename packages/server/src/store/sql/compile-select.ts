@@ -1,5 +1,6 @@
-import type { Expr, Order, SchemaShape } from "@pylonsync/query";
+import type { Expr, FieldKind, Order, SchemaShape } from "@pylonsync/query";
 import type { Aggregate, Select } from "../store.ts";
+import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quoteName, WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
 
@@ -11,12 +12,13 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
     select.where === undefined ? "" : ` WHERE ${compiler.condition(select.where, table)}`;
   const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
   const page = pageTerms(select, compiler, dialect);
+  const names = [...table.shape.fields.keys()];
+  const texts = names.filter((name) => isText(table.shape.fields.get(name)));
   // Named one by one: another replica may add a column at any time, and a prepared `*` breaks then.
-  const columns = [...table.shape.fields.keys()]
-    .map((field) => compiler.column(table, field))
-    .join(", ");
+  const columns = names.map((field) => compiler.column(table, field)).join(", ");
+  const text = `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`;
   return {
-    text: `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`,
+    text: endingByBytes(text, names, texts, select.maxBytes, compiler, dialect),
     params: compiler.params,
   };
 }
@@ -86,10 +88,53 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ...positions.map((position) => `${position} NULLS LAST`),
   ].join(", ");
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
+  const text =
+    `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}${having}` +
+    `${order === "" ? "" : ` ORDER BY ${order}`}${page}`;
+  const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
+  const texts = [
+    ...spec.groupBy.filter(({ bucket }) => bucket === undefined),
+    ...spec.measures.filter(({ fn }) => fn === "min" || fn === "max"),
+  ].filter(({ field }) => isText(table.shape.fields.get(field ?? "")));
   return {
-    text: `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}${having}${order === "" ? "" : ` ORDER BY ${order}`}${page}`,
+    text: endingByBytes(
+      text,
+      names,
+      texts.map(({ as }) => as),
+      spec.maxBytes,
+      compiler,
+      dialect,
+    ),
     params: compiler.params,
   };
+}
+
+/** Whether values of the kind can be of any length. */
+function isText(kind: FieldKind | undefined): boolean {
+  return kind === "string" || kind === "richtext" || kind === "id";
+}
+
+/**
+ * Postgres sends all rows of a statement, so it is told where they end; SQLite is read row by row.
+ * Bytes of UTF-8 are counted, at three for a letter: the rows hold at least `maxBytes` by rowSize
+ * then, and the reader ends them exactly. The window keeps the order of the rows below it.
+ */
+function endingByBytes(
+  text: string,
+  names: readonly string[],
+  texts: readonly string[],
+  maxBytes: number | undefined,
+  compiler: WhereCompiler,
+  dialect: Dialect,
+): string {
+  if (maxBytes === undefined || dialect.name === "sqlite" || texts.length === 0) return text;
+  const size = texts.map((name) => `coalesce(octet_length(${quoteName(name)}), 0)`).join(" + ");
+  const columns = names.map(quoteName).join(", ");
+  const bound = compiler.parameter(maxBytes * MAX_BYTES_PER_UNIT);
+  return (
+    `SELECT ${columns} FROM (SELECT *, sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) - (${size}) ` +
+    `AS "_bytes_before" FROM (${text}) AS page) AS page WHERE "_bytes_before" < ${bound}`
+  );
 }
 
 function measure(

@@ -1,3 +1,4 @@
+import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import {
   NEW_LOG_GAP,
   type ChangeRecord,
@@ -39,7 +40,10 @@ export function changesAfter(
   seq: number,
   limit: number,
 ): ChangeRecord[] {
-  return statements.all(AFTER, [seq, limit]).map(toRecord);
+  let size = 0;
+  const isLast = ({ before, after }: Record<string, SqliteValue>): boolean =>
+    (size += lengthOf(before) + lengthOf(after)) >= MAX_LOG_PAGE_BYTES;
+  return statements.until(AFTER, [seq, limit], isLast).map(toRecord);
 }
 
 export function logBounds(statements: StatementCache, epoch: string): LogBounds {
@@ -76,6 +80,10 @@ function forgetDeletedSql(fieldCount: number): string {
 export function moveLogOn(statements: StatementCache): void {
   statements.run(FORGET_ALL_BUT_NEWEST, []);
   statements.run(MOVE_ON, [NEW_LOG_GAP]);
+}
+
+function lengthOf(text: SqliteValue | undefined): number {
+  return typeof text === "string" ? text.length : 0;
 }
 
 function toJson(row: StoredRow | null): string | null {

@@ -9,6 +9,7 @@ import {
 } from "../sql/index.ts";
 import { outOfRange } from "../number-range.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
+import { rowSize } from "../row-size.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "./ddl.ts";
 import type { StatementCache } from "./statements.ts";
@@ -61,7 +62,7 @@ export class SqliteReader implements Reader {
   async select(query: Select): Promise<StoredRow[]> {
     const tables = this.#tables();
     const { text, params } = compileSelect(query, tables.shapes, sqlite);
-    const rows = this.#all(text, params);
+    const rows = this.#upTo(query.maxBytes, text, params);
     return rows.map(tables.table(query.entity).decode);
   }
 
@@ -72,7 +73,7 @@ export class SqliteReader implements Reader {
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
-    const rows: Record<string, Value>[] = this.#aggregated(text, params);
+    const rows: Record<string, Value>[] = this.#aggregated(spec.maxBytes, text, params);
     const shape = this.#tables().shapes.get(spec.entity);
     for (const { field, as } of spec.groupBy) {
       if (shape?.fields.get(field) !== "bool") continue;
@@ -82,9 +83,13 @@ export class SqliteReader implements Reader {
   }
 
   /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
-  #aggregated(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
+  #aggregated(
+    maxBytes: number | undefined,
+    text: string,
+    params: readonly Value[],
+  ): Record<string, SqliteValue>[] {
     try {
-      return this.#all(text, params);
+      return this.#upTo(maxBytes, text, params);
     } catch (error) {
       throw error instanceof SQLiteError && error.message === "integer overflow"
         ? outOfRange()
@@ -95,6 +100,21 @@ export class SqliteReader implements Reader {
   async test(expr: Expr): Promise<boolean> {
     const { text, params } = compileTest(expr, this.#tables().shapes, sqlite);
     return this.#all(text, params)[0]?.["truth"] === 1;
+  }
+
+  #upTo(
+    maxBytes: number | undefined,
+    text: string,
+    params: readonly Value[],
+  ): Record<string, SqliteValue>[] {
+    if (maxBytes === undefined) return this.#all(text, params);
+    this.#beforeRead();
+    let size = 0;
+    return this.#statements.until(
+      text,
+      params.map(encode),
+      (row) => (size += rowSize(row)) >= maxBytes,
+    );
   }
 
   #all(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {

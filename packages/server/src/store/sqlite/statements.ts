@@ -30,6 +30,15 @@ export class StatementCache {
     return this.#observed(sql, (statement) => statement.all(...params), countOf);
   }
 
+  /** The rows that a statement reads, up to the first that `isLast` says is the last. */
+  until(
+    sql: string,
+    params: readonly SqliteValue[],
+    isLast: (row: Record<string, SqliteValue>) => boolean,
+  ): Record<string, SqliteValue>[] {
+    return this.#observed(sql, (statement) => readUntil(statement, params, isLast), countOf);
+  }
+
   /** The first row that a statement reads, or null. */
   first(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue> | null {
     return this.#observed(
@@ -94,6 +103,19 @@ export class StatementCache {
     for (const statement of this.#statements.values()) statement.finalize();
     this.#statements.clear();
   }
+}
+
+function readUntil(
+  statement: PreparedStatement,
+  params: readonly SqliteValue[],
+  isLast: (row: Record<string, SqliteValue>) => boolean,
+): Record<string, SqliteValue>[] {
+  const rows: Record<string, SqliteValue>[] = [];
+  for (const row of statement.iterate(...params)) {
+    rows.push(row);
+    if (isLast(row)) break;
+  }
+  return rows;
 }
 
 function countOf(rows: readonly unknown[]): number {

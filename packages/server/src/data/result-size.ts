@@ -1,0 +1,10 @@
+import { MAX_RESULT_BYTES, PylonError } from "@pylonsync/protocol";
+
+/** The rows of a result without a next page hold more than fits into one answer. */
+export function resultTooLarge(): PylonError {
+  return new PylonError(
+    "RESULT_TOO_LARGE",
+    `The rows take more than ${MAX_RESULT_BYTES / 1024 / 1024} MiB, which is too much for one answer.`,
+    { hint: "Ask for fewer rows, or page with /api/entities/E/cursor." },
+  );
+}

@@ -1,0 +1,72 @@
+import { GUESTS_OF_ADDRESS, MAX_LOOSE_FILES_OF_GUEST, PylonError } from "@pylonsync/protocol";
+import type { Caller } from "../data/caller.ts";
+import { networkOf } from "../request/network.ts";
+import { RateLimiter } from "../request/rate-limit.ts";
+import type { FileRegistry } from "./file-registry.ts";
+
+const DAY_SECONDS = 24 * 60 * 60;
+/** Bytes are counted in steps of this, rounded up: the counters are whole and small numbers. */
+const STEP_BYTES = 1024;
+
+/**
+ * Bounds what guests upload: each for itself, by the files that no row holds, and all guests of one
+ * address together, because guests cost nothing to make. Whoever has signed in is not bounded here.
+ */
+export class GuestQuota {
+  readonly #registry: FileRegistry;
+  readonly #maxBytes: number;
+  readonly #byAddress: RateLimiter;
+
+  /** @param maxBytes of the files of a guest that no row holds */
+  constructor(registry: FileRegistry, maxBytes: number) {
+    this.#registry = registry;
+    this.#maxBytes = maxBytes;
+    this.#byAddress = new RateLimiter({
+      max: Math.ceil((maxBytes * GUESTS_OF_ADDRESS) / STEP_BYTES),
+      windowSeconds: DAY_SECONDS,
+    });
+  }
+
+  /**
+   * Before an upload.
+   *
+   * @param size bytes that were announced; null when nothing was
+   * @returns most bytes that it may have
+   * @throws PylonError FILE_QUOTA_REACHED
+   */
+  async room(caller: Caller, address: string, size: number | null): Promise<number> {
+    if (!caller.isGuest || caller.userId === null) return Infinity;
+    const { count, bytes } = await this.#registry.loose(caller.userId);
+    if (count >= MAX_LOOSE_FILES_OF_GUEST)
+      throw reached(`A guest may have ${MAX_LOOSE_FILES_OF_GUEST} files that no row holds.`);
+    const left = this.#maxBytes - bytes;
+    if (left <= 0 || (size ?? 0) > left)
+      throw reached(`A guest may have ${this.#maxBytes} bytes in files that no row holds.`);
+    if (await this.#byAddress.isFull(networkOf(address))) throw addressReached();
+    return left;
+  }
+
+  /** After an upload, or when its size is known. @throws PylonError FILE_QUOTA_REACHED */
+  async count(caller: Caller, address: string, bytes: number): Promise<void> {
+    if (!caller.isGuest) return;
+    await this.#byAddress
+      .count(() => networkOf(address), Math.max(1, Math.ceil(bytes / STEP_BYTES)))
+      .catch((error: unknown): never => {
+        throw error instanceof PylonError ? addressReached() : error;
+      });
+  }
+}
+
+function reached(message: string): PylonError {
+  return new PylonError("FILE_QUOTA_REACHED", message, {
+    hint: "Use the files in a row, delete some, or sign in.",
+  });
+}
+
+function addressReached(): PylonError {
+  return new PylonError(
+    "FILE_QUOTA_REACHED",
+    "The guests of this address have uploaded too much today.",
+    { hint: "Try again tomorrow, or sign in." },
+  );
+}

@@ -1,0 +1,81 @@
+import { expect, test } from "bun:test";
+import { CALLER_SHARE, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
+import { pacedStream } from "./paced-answer.ts";
+import { Transfers } from "./transfers.ts";
+
+const MAX = 400;
+const SHARE = MAX / CALLER_SHARE;
+
+class Clock {
+  now = 0;
+  readonly read = (): number => this.now;
+}
+
+function codeOf(work: () => void): string {
+  try {
+    work();
+    return "taken";
+  } catch (error) {
+    return (error as { readonly code: string }).code;
+  }
+}
+
+test("D3: one caller has its share, and all callers together have the whole", () => {
+  const transfers = new Transfers(MAX, new Clock().read);
+  for (let caller = 0; caller < CALLER_SHARE; caller += 1) {
+    transfers.open(`${caller}`, () => undefined).add(SHARE);
+    expect(codeOf(() => transfers.open(`${caller}`, () => undefined).add(1))).toBe("RATE_LIMITED");
+  }
+  expect(codeOf(() => transfers.open("another", () => undefined).add(1))).toBe("OVERLOADED");
+  expect(codeOf(() => transfers.check("another"))).toBe("taken");
+  expect(transfers.total).toBe(MAX);
+});
+
+test("D3: what has left makes room, and so does what has ended", () => {
+  const transfers = new Transfers(MAX, new Clock().read);
+  const first = transfers.open("a", () => undefined);
+  first.add(SHARE);
+  first.sent(40);
+  transfers.open("a", () => undefined).add(40);
+  expect(codeOf(() => transfers.open("a", () => undefined).add(1))).toBe("RATE_LIMITED");
+  first[Symbol.dispose]();
+  transfers.open("a", () => undefined).add(60);
+  expect(transfers.total).toBe(SHARE);
+});
+
+test("D3: when there is no room, the one that has stalled longest is given up", () => {
+  const clock = new Clock();
+  const transfers = new Transfers(MAX, clock.read);
+  const ended: string[] = [];
+  for (const caller of ["a", "b", "c", "d"]) {
+    transfers.open(caller, () => ended.push(caller)).add(SHARE);
+    clock.now += 1;
+  }
+  expect(codeOf(() => transfers.open("e", () => undefined).add(SHARE))).toBe("OVERLOADED");
+  clock.now += STALL_WHEN_FULL_MS;
+  transfers.open("e", () => undefined).add(SHARE);
+  expect(ended).toEqual(["a"]);
+  expect(transfers.total).toBe(MAX);
+});
+
+test("D3: one that is alone is let through, however large it is", () => {
+  const transfers = new Transfers(MAX, new Clock().read);
+  transfers.open("a", () => undefined).add(10 * MAX);
+  expect(codeOf(() => transfers.open("b", () => undefined).add(1))).toBe("OVERLOADED");
+});
+
+test("D3: a stream is made only as fast as it is read, and frees what was read", async () => {
+  const transfers = new Transfers(MAX, new Clock().read);
+  let made = 0;
+  async function* pieces(): AsyncGenerator<string> {
+    for (; made < 5; made += 1) yield "x".repeat(50);
+  }
+  const reader = pacedStream(pieces(), (abort) => transfers.open("a", abort)).getReader();
+  expect(made).toBe(0);
+  await reader.read();
+  await reader.read();
+  expect(made).toBeLessThan(5);
+  expect(transfers.total).toBeLessThanOrEqual(100);
+  await reader.cancel();
+  expect(transfers.total).toBe(0);
+});

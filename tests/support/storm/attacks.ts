@@ -1,0 +1,109 @@
+import { connect, type Socket } from "node:net";
+import { bearerProtocol } from "@pylonsync/protocol";
+
+export interface Target {
+  readonly url: string;
+  /** A guest's. */
+  readonly token: string;
+}
+
+/** Begins an attack that goes on by itself. To add one is all that a new storm needs. */
+export type Attack = (target: Target) => Promise<void>;
+
+const MIB = 1024 * 1024;
+/** Bodies of the largest size, each made to cost as much memory as it can. */
+const COSTLY_BODIES = [
+  "[".repeat(10 * MIB),
+  `[${"[],".repeat(3 * MIB)}[]]`,
+  '{"a":'.repeat(2 * MIB),
+  `{"changes":[${'{"":{}},'.repeat(MIB)}0]}`,
+];
+const JUNK = "x".repeat(100);
+const READERS = 32;
+const FLOODING_SOCKETS = 10;
+
+export const ATTACKS: ReadonlyMap<string, Attack> = new Map<string, Attack>([
+  ["nested bodies", nestedBodies],
+  ["readers that read nothing", deafReaders],
+  ["flooding sockets", floodingSockets],
+]);
+
+/** Four at a time, each from another address. */
+async function nestedBodies({ url, token }: Target): Promise<void> {
+  const send = async (body: string, caller: number): Promise<void> => {
+    for (const path of ["/api/entities/Note", "/api/sync/push", "/api/transact", "/api/query"]) {
+      await fetch(url + path, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}`, ...from(caller) },
+        body,
+      }).then(
+        (answer) => answer.text(),
+        () => undefined,
+      );
+    }
+  };
+  for (const [caller, body] of COSTLY_BODIES.entries()) again(() => send(body, caller));
+  await send("{}", 0);
+}
+
+/** They ask for all there is, and read none of it. */
+async function deafReaders({ url }: Target): Promise<void> {
+  const paths = [
+    "/api/entities/Note?limit=1000",
+    "/api/sync/pull",
+    "/api/entities/Note/cursor?limit=1000",
+    "/api/sync/pull?limit=1000",
+  ];
+  const open = (reader: number): void => {
+    const socket = request(url, paths[reader % paths.length] ?? "", reader);
+    socket.pause();
+    socket.on("error", () => undefined);
+    socket.on("close", () => setTimeout(() => open(reader), 250));
+  };
+  for (let reader = 0; reader < READERS; reader += 1) open(reader);
+  await fetch(`${url}/health`);
+}
+
+/** Junk as fast as it goes; one that is cut off comes back. */
+async function floodingSockets({ url, token }: Target): Promise<void> {
+  const open = (opened: () => void): void => {
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, [bearerProtocol(token)]);
+    let isOpen = false;
+    const send = (): void => {
+      for (let n = 0; n < 500 && isOpen && socket.bufferedAmount < 256 * 1024; n += 1)
+        socket.send(JUNK);
+      if (isOpen) setImmediate(send);
+    };
+    socket.addEventListener("open", () => {
+      isOpen = true;
+      opened();
+      send();
+    });
+    socket.addEventListener("close", () => {
+      isOpen = false;
+      setTimeout(() => open(opened), 250);
+    });
+  };
+  await Promise.all(
+    Array.from({ length: FLOODING_SOCKETS }, () => new Promise<void>((resolve) => open(resolve))),
+  );
+}
+
+function again(work: () => Promise<void>): void {
+  void work().then(() => again(work));
+}
+
+/** A request by hand, whose answer nobody has to take. */
+function request(url: string, path: string, caller: number): Socket {
+  const { hostname, port, host } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const headers = Object.entries({ Host: host, ...from(caller) }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  socket.write(`GET ${path} HTTP/1.1\r\n${headers.join("")}\r\n`);
+  return socket;
+}
+
+function from(caller: number): Record<string, string> {
+  return { "X-Forwarded-For": `203.0.113.${caller}` };
+}
