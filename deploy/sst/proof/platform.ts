@@ -143,9 +143,9 @@ export class SstPlatform {
   /** Tells evaluations apart by all that goes into them. */
   #keyOf(folder: string, args: readonly string[], env: Readonly<Record<string, string>>): string {
     const hash = createHash("sha256").update(JSON.stringify([this.#home, args, env]));
-    const files = [
-      ...new Bun.Glob("{sst.config*.ts,pylon.stages.ts,infra/**/*}").scanSync(folder),
-    ].toSorted();
+    const files = ["*.ts", "infra/*.ts"]
+      .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(folder)])
+      .toSorted();
     for (const file of files) hash.update(file).update(readFileSync(join(folder, file)));
     return hash.update(readFileSync(EVALUATE)).digest("hex");
   }
