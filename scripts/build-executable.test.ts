@@ -73,7 +73,7 @@ test("the executable starts itself anew when a function never lets go", async ()
   expect(await held).toBe("cut off");
   expect(await callFn(again["port"], "hello")).toBe("hello");
   expect(await server.end()).toBe(0);
-  expect(await server.stderr).toContain("in function spin: it never lets go. Restarting.");
+  expect(await server.stderr).toContain("in function spin. Restarting.");
 });
 
 test("the executable does not compile itself again, and says what to do instead", async () => {

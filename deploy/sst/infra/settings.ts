@@ -128,7 +128,7 @@ function checkNames(
   for (const name of own.filter((name) => name !== undefined)) {
     if (!HOST_NAME.test(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is no host name: name stages in small letters, digits and -, such as pr-42.`,
+        `The stage "${stage}" would be reached at ${name}, which is not a host name: name stages in small letters, digits and -, such as pr-42.`,
       );
     if (taken.includes(name))
       throw new Error(

@@ -3,12 +3,12 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EDQUOT: "the user's share of its disk is used up: make room",
   EROFS: "it is on a disk that can only be read: name another place",
   ENOENT: "it is not there",
-  ENOTDIR: "a part of its path is no folder",
+  ENOTDIR: "a part of its path is not a folder",
   EISDIR: "it is a folder",
   EFBIG: "it would be larger than this process may write",
   EMFILE: "this process has too many files open: raise its limit (`ulimit -n`)",
   SQLITE_FULL: "its disk is full: make room",
-  SQLITE_NOTADB: "it is no database of SQLite",
+  SQLITE_NOTADB: "it is not a SQLite database",
   SQLITE_CORRUPT: "it is damaged: restore a backup",
 };
 

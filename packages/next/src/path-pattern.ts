@@ -5,7 +5,7 @@
  * @throws Error for what is no such pattern
  */
 export function pathPattern(pattern: string): (path: string) => boolean {
-  if (!pattern.startsWith("/")) throw new Error(`"${pattern}" is no path: begin it with /.`);
+  if (!pattern.startsWith("/")) throw new Error(`"${pattern}" is not a path: begin it with /.`);
   const parts = pattern.split("/").filter((part) => part !== "");
   const source = parts.map((part) => {
     if (/^:\w+\*$/.test(part)) return "(?:/.*)?";

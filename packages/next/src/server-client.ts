@@ -221,5 +221,7 @@ export class PylonServerClient {
 /** @throws Error for a path that would lead to another server */
 function rooted(path: string): string {
   if (path.startsWith("/") && !path.startsWith("//") && !path.includes("\\")) return path;
-  throw new Error(`"${path.slice(0, 100)}" is no path of the Pylon server: begin it with one /.`);
+  throw new Error(
+    `"${path.slice(0, 100)}" is not a path of the Pylon server: begin it with one /.`,
+  );
 }

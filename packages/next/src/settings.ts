@@ -22,7 +22,7 @@ export function urlOf({
       "PYLON_URL is not set: give it the address of the Pylon server, such as http://pylon:4321.",
     );
   if (!URL.canParse(known) || !/^https?:$/.test(new URL(known).protocol))
-    throw new Error("PYLON_URL is no http address: write it as http://pylon:4321.");
+    throw new Error("PYLON_URL is not an http address: write it as http://pylon:4321.");
   return known.replace(/\/+$/, "");
 }
 

@@ -94,7 +94,7 @@ class PolicyChecker {
         if (kind !== "bool" && kind !== "any")
           this.#problem(
             expr,
-            "This is no condition: it is neither true nor false.",
+            "This is not a condition: it is neither true nor false.",
             "Compare it with something.",
           );
       }

@@ -48,7 +48,10 @@ export async function seal(
 export async function verified(folder: string): Promise<Contents> {
   const text = await readFile(join(folder, CONTENTS), "utf8").catch(() => null);
   if (text === null)
-    throw new CommandError("RESTORE_NO_BACKUP", `${folder} is no backup: it has no ${CONTENTS}.`);
+    throw new CommandError(
+      "RESTORE_NO_BACKUP",
+      `${folder} is not a backup: it has no ${CONTENTS}.`,
+    );
   const contents = parse(text);
   if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
     throw new CommandError(

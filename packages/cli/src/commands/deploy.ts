@@ -221,6 +221,5 @@ function sayFiles(files: readonly WrittenFile[], output: Output): void {
         `  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`,
       );
   }
-  if (!files.some(({ state }) => state !== "unchanged"))
-    output.say("Every file is as it should be.");
+  if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is up to date.");
 }

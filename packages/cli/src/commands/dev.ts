@@ -90,7 +90,7 @@ async function checkOnce(
   }
   writeGenerated(loaded, app.manifest, entry);
   const { name, version } = app.manifest;
-  output.say(`${name} is good: ${summaryOf(loaded, app.manifest)}.`);
+  output.say(`${name} is valid: ${summaryOf(loaded, app.manifest)}.`);
   output.json({
     code: "DEV_OK",
     name,

@@ -43,7 +43,7 @@ export const secrets = defineCommand({
     if (name !== undefined && !VARIABLE.test(name))
       throw new CommandError(
         "SECRETS_INVALID_NAME",
-        `"${name}" is no variable's name: write it as PYLON_ADMIN_TOKEN is written.`,
+        `"${name}" is not the name of a variable: write it as PYLON_ADMIN_TOKEN is written.`,
         EXIT.USAGE,
       );
     const { store, env } = await openStore(context);

@@ -49,7 +49,7 @@ export function createPage(
       return null;
     if (web === null) return null;
     if (!isRead(request))
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
         hint: "Possible: GET.",
       });
     const reload = web.isDev ? devReload(path, () => app().web) : null;

@@ -16,7 +16,7 @@ export const SECOND_FACTOR_COOKIE = "mfa";
  */
 export function refuseHead({ request }: RequestContext): void {
   if (request.method === "HEAD")
-    throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not possible here.", {
+    throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not allowed here.", {
       hint: "Possible: GET, POST.",
     });
 }

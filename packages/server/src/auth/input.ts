@@ -59,9 +59,13 @@ export class AuthInput {
         field,
       });
     if (value.includes("\0") || !value.isWellFormed())
-      throw new PylonError("INVALID_DATA", `"${field}" has a character that is no text.`, {
-        field,
-      });
+      throw new PylonError(
+        "INVALID_DATA",
+        `"${field}" has a character that is not valid in text.`,
+        {
+          field,
+        },
+      );
     return value;
   }
 

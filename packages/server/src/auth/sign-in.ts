@@ -173,7 +173,7 @@ export class SignIn {
   ): Promise<SignedIn> {
     const { users, sessions, guests, audit, cookie, settings, hooks, now } = this.#services;
     const user = await users.get(userId);
-    if (user === null) throw new PylonError("UNAUTHORIZED", "This user is no more.");
+    if (user === null) throw new PylonError("UNAUTHORIZED", "This user no longer exists.");
     const event = { user: users.view(user) as StoredRow, method };
     const verdict = await hooks().onSignIn?.(event);
     if (verdict === null || verdict === false)

@@ -110,7 +110,7 @@ export function oauthProviders(
     const { only, parse, wants, secret }: Part = part === undefined ? UNKNOWN : partOf(part);
     if (name === undefined || (only !== undefined && only !== name)) {
       problems.push(
-        `${variable} is no variable: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`,
+        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`,
       );
       continue;
     }
@@ -142,7 +142,7 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
   } = parts;
   if (issuerUrl === null && !CATALOGUE.has(key)) {
     problems.push(
-      `${variable("OIDC_ISSUER")} is not set, and ${key} is no provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`,
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`,
     );
     return null;
   }

@@ -151,7 +151,7 @@ function requiredId(op: string, id: unknown): string {
 
 function parseOperations(value: unknown): Operation[] {
   if (!Array.isArray(value))
-    throw new PylonError("MISSING_OPERATIONS", "The operations are missing or no list.", {
+    throw new PylonError("MISSING_OPERATIONS", "The operations are missing or not a list.", {
       field: "operations",
     });
   if (value.length > MAX_PUSH_CHANGES)

@@ -83,7 +83,7 @@ async function runPart(
   const part = asObject(value, name, `What is asked of ${name} is an object.`);
   for (const key of Object.keys(part)) {
     if (key !== "where" && key !== "include" && key !== "limit") {
-      throw new PylonError("INVALID_QUERY", `"${key}" is no part of a graph query.`, {
+      throw new PylonError("INVALID_QUERY", `"${key}" is not a part of a graph query.`, {
         field: `${name}.${key}`,
         hint: "Use where, include, limit.",
       });

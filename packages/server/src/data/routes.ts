@@ -281,7 +281,7 @@ function linkBody(
     if (typeof fields[name] !== "string") {
       throw new PylonError(
         name === "entity" ? "MISSING_ENTITY" : "MISSING_FIELD",
-        `"${name}" is missing or no string.`,
+        `"${name}" is missing or not a string.`,
         { field: name },
       );
     }

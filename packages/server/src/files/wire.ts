@@ -50,9 +50,9 @@ export function toPresignAnswer(
 export function toAnnouncement(body: unknown, files: FileService): Announcement {
   const { name, content_type: contentType, size, checksum, entity, field, parts } = asObject(body);
   if (typeof name !== "string")
-    throw new PylonError("MISSING_FIELD", '"name" is missing or no string.', { field: "name" });
+    throw new PylonError("MISSING_FIELD", '"name" is missing or not a string.', { field: "name" });
   if (typeof contentType !== "string")
-    throw new PylonError("MISSING_FIELD", '"content_type" is missing or no string.', {
+    throw new PylonError("MISSING_FIELD", '"content_type" is missing or not a string.', {
       field: "content_type",
     });
   if (size === undefined)

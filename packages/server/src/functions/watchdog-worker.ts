@@ -40,7 +40,7 @@ function nameOf(buffer: SharedArrayBuffer): string {
 function report(name: string, limitMs: number): void {
   const what = name === "" ? "something outside of a function" : `function ${name}`;
   process.stderr.write(
-    `FATAL the event loop stood still for ${limitMs / 1000} s in ${what}: it never lets go. Restarting.\n`,
+    `FATAL the event loop was blocked for ${limitMs / 1000} s in ${what}. Restarting.\n`,
   );
 }
 

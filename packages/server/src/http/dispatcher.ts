@@ -401,7 +401,7 @@ export class Dispatcher {
     }
     const allowed = [...routes.keys()].join(", ");
     return this.#run({ name: "unknown" }, request, peer, async () => {
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
         hint: `Possible: ${allowed}.`,
       });
     });

@@ -184,7 +184,7 @@ class Listener {
     if (upgraded) return undefined;
     connections.release(address);
     return dispatcher.serve("socket", request, peer, () =>
-      Promise.reject(new PylonError("INVALID_DATA", "This is no WebSocket handshake.")),
+      Promise.reject(new PylonError("INVALID_DATA", "Not a WebSocket handshake.")),
     );
   }
 
@@ -192,7 +192,7 @@ class Listener {
     const { dispatcher, connections, feed } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
       if (request.method !== "GET")
-        throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not possible here.`, {
+        throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
           hint: "Possible: GET.",
         });
       dispatcher.checkOrigin(request);

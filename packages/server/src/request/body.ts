@@ -111,7 +111,7 @@ function parse(text: string): unknown {
   } catch (error) {
     throw new PylonError(
       "INVALID_JSON",
-      `The body is no JSON${error instanceof SyntaxError ? `: ${error.message}` : ""}.`,
+      `The body is not valid JSON${error instanceof SyntaxError ? `: ${error.message}` : ""}.`,
       {
         hint: "Send JSON with the header Content-Type: application/json.",
       },

@@ -24,7 +24,7 @@ export function apiKeyRoutes(services: AuthServices): Route[] {
     if (unknown !== -1)
       throw new PylonError(
         "INVALID_DATA",
-        `"${(scopes[unknown] ?? "").slice(0, 80)}" is no scope.`,
+        `"${(scopes[unknown] ?? "").slice(0, 80)}" is not a scope.`,
         {
           field: `scopes[${unknown}]`,
           hint: 'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" or "entities:NAME:write".',

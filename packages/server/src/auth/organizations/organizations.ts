@@ -415,9 +415,13 @@ export class Organizations {
 
 /** To who is no member an organization is not there. */
 export function noOrganization(): PylonError {
-  return new PylonError("NOT_FOUND", "There is no such organization, or you are no member.", {
-    hint: "GET /api/auth/orgs lists yours.",
-  });
+  return new PylonError(
+    "NOT_FOUND",
+    "There is no such organization, or you are not a member of it.",
+    {
+      hint: "GET /api/auth/orgs lists yours.",
+    },
+  );
 }
 
 function memberId(organizationId: string, userId: string): string {

@@ -79,7 +79,10 @@ export function translateError(error: unknown): unknown {
     case "22003":
       return outOfRange();
     case "22021":
-      return new PylonError("INVALID_DATA", "A text has a character that is no text, such as NUL.");
+      return new PylonError(
+        "INVALID_DATA",
+        "A text has a character that is not valid in text, such as NUL.",
+      );
     case "25P03":
       return new PylonError(
         "OVERLOADED",

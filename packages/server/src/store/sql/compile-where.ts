@@ -94,7 +94,7 @@ export class WhereCompiler {
         if (this.#kindOf(expr, scope) !== "bool") return constant(!holds);
         return truth(`(${this.#operand(expr, scope)} = ${this.parameter(true)})`, holds);
       default:
-        throw new Error(`A ${expr.kind} is no condition.`);
+        throw new Error(`A ${expr.kind} is not a condition.`);
     }
   }
 
