@@ -10,6 +10,7 @@ import {
   TempFolder,
 } from "../packages/cli/src/testing/pylon-process.ts";
 import { until } from "../tests/support/client.ts";
+import { isRunning, readersOf } from "../tests/support/reader-processes.ts";
 
 const folder = new TempFolder();
 const EXECUTABLE = [join(folder.path, "bin", "pylon")];
@@ -74,6 +75,27 @@ test("the executable starts itself anew when a function never lets go", async ()
   expect(await callFn(again["port"], "hello")).toBe("hello");
   expect(await server.end()).toBe(0);
   expect(await server.stderr).toContain("in function spin. Restarting.");
+});
+
+test("D1: the executable reads in processes of the same executable", async () => {
+  folder.write({ "reads/app.ts": noteApp("text: field.string()") });
+  await using server = new PylonProcess(
+    ["start", "reads", "--port", "0"],
+    folder.path,
+    {},
+    EXECUTABLE,
+  );
+  const { port } = await server.event();
+  // No index answers it.
+  const answer = await fetch(`http://localhost:${String(port)}/api/query/Note`, {
+    method: "POST",
+    body: JSON.stringify({ text: { $like: "x" } }),
+  });
+  expect(await answer.json()).toEqual([]);
+  const readers = readersOf(server.pid);
+  expect(readers).toHaveLength(1);
+  process.kill(server.pid, "SIGKILL");
+  await until(() => !readers.some(isRunning));
 });
 
 test("the executable does not compile itself again, and says what to do instead", async () => {

@@ -11,6 +11,8 @@ import {
   MAX_GRAPH_ENTITIES,
   MAX_GRAPH_ROWS,
   MAX_GROUPS,
+  MAX_WAITING_READS,
+  MAX_WAITING_READS_PER_CALLER,
   MAX_IMPORT_ERRORS,
   MAX_JSON_DEPTH,
   MAX_JSON_VALUES,
@@ -175,6 +177,14 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
       ["rows of a graph query, included ones too", number(MAX_GRAPH_ROWS), "", RESULT],
       ["entities of a graph query", number(MAX_GRAPH_ENTITIES), "", INVALID_QUERY],
       ["groups of an aggregate", number(MAX_GROUPS), "", RESULT],
+      configured(
+        "time of one read",
+        "PYLON_QUERY_TIMEOUT",
+        (value) => `${value} s`,
+        "503 `QUERY_TIMEOUT`",
+      ),
+      ["reads that wait for a reader of SQLite", number(MAX_WAITING_READS), "", OVERLOADED],
+      ["those of one caller", number(MAX_WAITING_READS_PER_CALLER), "", OVERLOADED],
       ["measures and groupings of an aggregate", number(MAX_AGGREGATE_TERMS), "", INVALID_QUERY],
       configured(
         "changes that the log keeps",

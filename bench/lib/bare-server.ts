@@ -13,12 +13,16 @@ const insert = db.prepare(
   `INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`,
 );
 const get = db.prepare(`SELECT * FROM "Note" WHERE id = ?`);
+const list = db.prepare(`SELECT * FROM "Note" ORDER BY id LIMIT ?`);
+const query = db.prepare(`SELECT * FROM "Note" WHERE "count" > ? ORDER BY "count" DESC LIMIT ?`);
 
 const server = Bun.serve<undefined, string>({
   port: 0,
   routes: {
     "/health": () => Response.json({ status: "ok" }),
     "/api/entities/Note": async (request: Request) => {
+      if (request.method === "GET")
+        return Response.json(list.all(Number(new URL(request.url).searchParams.get("limit"))));
       const { text, count } = (await request.json()) as { text: string; count: number };
       const id = crypto.randomUUID();
       insert.run(id, text, count, "owner");
@@ -27,6 +31,10 @@ const server = Bun.serve<undefined, string>({
     "/api/entities/Note/:id": (request: Request & { params: Record<string, string> }) => {
       const row = get.get(request.params["id"] ?? "");
       return row === null ? new Response(null, { status: 404 }) : Response.json(row);
+    },
+    "/api/query/Note": async (request: Request) => {
+      const filter = (await request.json()) as { count: { $gt: number }; $limit: number };
+      return Response.json(query.all(filter.count.$gt, filter.$limit));
     },
     "/publish": async (request: Request) => {
       server.publish("all", await request.text());

@@ -42,6 +42,12 @@ export async function compareServers(
 
 export const NOTE = { text: "a note of some forty characters, or so it is", count: 7 };
 
+/** Inserts so many notes that a list has to choose among them. */
+export async function insertNotes(url: string, token?: string): Promise<void> {
+  for (let round = 0; round < 20; round += 1)
+    await Promise.all(Array.from({ length: 50 }, () => insertNote(url, token)));
+}
+
 /** Inserts a note. @returns its path */
 export async function insertNote(url: string, token?: string): Promise<string> {
   const answer = await fetch(`${url}/api/entities/Note`, {

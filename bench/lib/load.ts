@@ -25,16 +25,29 @@ export async function load(
   const bytes = Buffer.from(request);
   let good = 0;
   let isOver = false;
+  /** Bytes of an answer that are still to come after its first piece. */
+  const restOf = (chunk: Buffer): number => {
+    const head = chunk.toString("latin1", 0, 1024);
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    return head.indexOf("\r\n\r\n") + 4 + length - chunk.length;
+  };
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
+      let rest = 0;
+      let status = 0;
       void Bun.connect({
         hostname,
         port: Number(port),
         socket: {
           open: (socket) => void socket.write(bytes),
           data: (socket, chunk) => {
-            // Every answer here is small and comes in one piece.
-            if (chunk[9] === 50) good += 1;
+            if (rest > 0) rest -= chunk.length;
+            else {
+              rest = restOf(chunk);
+              status = chunk[9] ?? 0;
+            }
+            if (rest > 0) return;
+            if (status === 50) good += 1;
             else
               reject(
                 new Error(`The server refused: ${Buffer.from(chunk).toString().slice(0, 400)}`),

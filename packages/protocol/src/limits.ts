@@ -122,6 +122,9 @@ export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
 export const GUESTS_OF_ADDRESS = 10;
 /** Most users of whom a connection is told that they went offline: those it heard last. */
 export const MAX_ACQUAINTANCES = 1000;
+/** Reads that may wait for a reader of the database, of all callers and of one. */
+export const MAX_WAITING_READS = 1000;
+export const MAX_WAITING_READS_PER_CALLER = 250;
 /**
  * Most rows that one transaction writes: a mutation, a transaction over HTTP. On SQLite all other
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.

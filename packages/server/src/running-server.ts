@@ -165,9 +165,11 @@ export class RunningServer {
       delivered: (lagMs) => metrics.delivered(lagMs),
       traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
     });
+    const reader = requestReader(store, config.queryTimeoutMs);
     const { sessions, apiKeys, authenticator, signIns, ...auth } = createAuth({
       ...config,
       store,
+      reader,
       committer,
       model,
       platform,
@@ -250,7 +252,6 @@ export class RunningServer {
           log.error("function failed", error, { function: name, request_id: requestId }),
       },
     });
-    const reader = requestReader(store, config.queryTimeoutMs);
     const data = { store, committer, model, platform, reader };
     const files = createFiles({
       store,

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
+import type { RequestReader } from "../request/reading.ts";
 import { json, JsonAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { AuthServices } from "./auth-services.ts";
@@ -17,6 +18,7 @@ export function accountRoutes(
   services: AuthServices,
   data: UserData,
   organizations: Organizations,
+  reader: RequestReader,
 ): Route[] {
   const { apiKeys, credentials, audit, cookie, sessions, mails } = services;
 
@@ -65,7 +67,7 @@ export function accountRoutes(
 
   const removeByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (!(await data.knows(userId))) throw noSuchUser(userId);
+    if (!(await data.knows(userId, reader(context)))) throw noSuchUser(userId);
     await remove(context, userId);
     return json({ deleted: true });
   };
@@ -84,9 +86,9 @@ export function accountRoutes(
 
   const exportByAdmin = async (context: RequestContext): Promise<Answer> => {
     const userId = context.param("id");
-    if (!(await data.knows(userId))) throw noSuchUser(userId);
+    if (!(await data.knows(userId, reader(context)))) throw noSuchUser(userId);
     await audit.record(context, "account.exported", { userId });
-    return json(await data.export(userId, context.caller));
+    return json(await data.export(userId, context.caller, reader(context)));
   };
 
   const exportOwn = async (context: RequestContext): Promise<Answer> => {
@@ -95,7 +97,7 @@ export function accountRoutes(
     const userId = isGuest ? caller.userId : (await ownUser(services, context)).id;
     if (!isGuest) await requireFresh(services, context);
     await audit.record(context, "account.exported", { userId });
-    return json(await data.export(userId, caller));
+    return json(await data.export(userId, caller, reader(context)));
   };
 
   const ownAudit = async (context: RequestContext): Promise<Answer> => {

@@ -4,6 +4,7 @@ import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import type { Platform } from "../platform.ts";
+import type { RequestReader } from "../request/reading.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import { accountRoutes } from "./account-routes.ts";
@@ -54,6 +55,8 @@ const DEV_SECRET = "pylon dev mode keeps no secrets";
 
 export interface AuthOptions {
   readonly store: Store;
+  /** Reads on behalf of a request's caller. */
+  readonly reader: RequestReader;
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Platform;
@@ -226,7 +229,7 @@ export function createAuth(options: AuthOptions): Auth {
       ...passwordRoutes(services),
       ...emailRoutes(services),
       ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations),
+      ...accountRoutes(services, data, organizations, options.reader),
       ...apiKeyRoutes(services),
       ...jwtRoutes(jwts),
       ...organizationRoutes(services, organizations, tenants),

@@ -4,7 +4,7 @@ import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Entity, Field } from "../schema/schema.ts";
 import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
+import type { Reader, Store, StoredRow } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
 import type { Organization, Organizations } from "./organizations/organizations.ts";
@@ -58,31 +58,32 @@ export class UserData {
   }
 
   /** Whether there is anything of a user or guest with this id. */
-  async knows(userId: string): Promise<boolean> {
-    const { store, users, sessions } = this.#services;
+  async knows(userId: string, reader: Reader): Promise<boolean> {
+    const { users, sessions } = this.#services;
     if (
       (users.isDeclared && (await users.get(userId)) !== null) ||
       (await sessions.list(userId)).length > 0
     )
       return true;
     for (const { entity, field } of this.#references()) {
-      if (field.owner && (await store.count(entity.name, fieldIs(field.name, userId))) > 0)
+      if (field.owner && (await reader.count(entity.name, fieldIs(field.name, userId))) > 0)
         return true;
     }
     return false;
   }
 
   /**
-   * @param reader who gets it: a row that only names the user may be about the user, and not meant
-   *   for it. An admin gets all.
+   * @param recipient who gets it: a row that only names the user may be about the user, and not
+   *   meant for it. An admin gets all.
+   * @param reader reads on behalf of who asks
    */
-  async export(userId: string, reader: Caller): Promise<UserExport> {
+  async export(userId: string, recipient: Caller, reader: Reader): Promise<UserExport> {
     const { store, model, users, sessions, organizations, audit, platform } = this.#services;
     const now = new Date(platform.now()).toISOString();
     const rows: Record<string, StoredRow[]> = {};
     for (const { entity, field } of this.#references()) {
-      const readable = field.owner ? TRUE : model().rules.readable(entity.name, reader, now);
-      const found = await store.select({
+      const readable = field.owner ? TRUE : model().rules.readable(entity.name, recipient, now);
+      const found = await reader.select({
         entity: entity.name,
         where: and(fieldIs(field.name, userId), readable),
       });

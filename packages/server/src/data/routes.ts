@@ -12,7 +12,8 @@ import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
 export interface DataServices {
-  readonly store: Store;
+  /** Its log. Rows are read by `reader`, which keeps to the caller's share and deadline. */
+  readonly store: Pick<Store, "bounds" | "changes">;
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Platform;

@@ -4,7 +4,7 @@ import type { RequestContext } from "../request/context.ts";
 import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { isFull } from "../store/row-size.ts";
-import type { StoredRow } from "../store/store.ts";
+import type { Reader, StoredRow } from "../store/store.ts";
 import { Importer, type ImportMode } from "./import-rows.ts";
 import { rowsOfJson, rowsOfLines } from "./import-source.ts";
 import { idAfter } from "./reads.ts";
@@ -21,9 +21,10 @@ export function transferRoutes(services: DataServices): Route[] {
       one === undefined
         ? services.model().schema.entities.map(({ name }) => name)
         : [services.model().entity(one).name];
+    const reader = services.reader(context);
     return context.request.headers.get("accept")?.includes(NDJSON) === true
-      ? new StreamAnswer(lines(services, names), NDJSON)
-      : new StreamAnswer(document(services, names));
+      ? new StreamAnswer(lines(reader, names), NDJSON)
+      : new StreamAnswer(document(reader, names, services.platform.now()));
   };
 
   const importRows = async (context: RequestContext): Promise<Answer> => {
@@ -75,10 +76,10 @@ async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
 }
 
 /** All rows of an entity, by id, page by page. */
-async function* pagesOf(services: DataServices, entity: string): AsyncGenerator<StoredRow[]> {
+async function* pagesOf(reader: Reader, entity: string): AsyncGenerator<StoredRow[]> {
   let last: string | null = null;
   for (;;) {
-    const rows: StoredRow[] = await services.store.select({
+    const rows: StoredRow[] = await reader.select({
       entity,
       where: last === null ? TRUE : idAfter(last),
       limit: CHUNK,
@@ -90,21 +91,25 @@ async function* pagesOf(services: DataServices, entity: string): AsyncGenerator<
   }
 }
 
-async function* lines(services: DataServices, names: readonly string[]): AsyncGenerator<string> {
+async function* lines(reader: Reader, names: readonly string[]): AsyncGenerator<string> {
   for (const entity of names) {
-    for await (const rows of pagesOf(services, entity))
+    for await (const rows of pagesOf(reader, entity))
       yield rows.map((row) => `${JSON.stringify({ entity, row })}\n`).join("");
   }
 }
 
 /** `{"exported_at", "entities": {"Todo": [...]}, "counts": {"Todo": 2}}`. */
-async function* document(services: DataServices, names: readonly string[]): AsyncGenerator<string> {
+async function* document(
+  reader: Reader,
+  names: readonly string[],
+  now: number,
+): AsyncGenerator<string> {
   const counts: Record<string, number> = {};
-  yield `{"exported_at":${JSON.stringify(new Date(services.platform.now()).toISOString())},"entities":{`;
+  yield `{"exported_at":${JSON.stringify(new Date(now).toISOString())},"entities":{`;
   for (const [index, entity] of names.entries()) {
     yield `${index === 0 ? "" : ","}${JSON.stringify(entity)}:[`;
     let count = 0;
-    for await (const rows of pagesOf(services, entity)) {
+    for await (const rows of pagesOf(reader, entity)) {
       yield (count === 0 ? "" : ",") + JSON.stringify(rows).slice(1, -1);
       count += rows.length;
     }

@@ -236,8 +236,7 @@ export interface Store extends Reader {
   limitedReader(limits: ReadLimits): Reader;
   /**
    * Runs work that reads only, and sees the database as of its first read all along: what is
-   * committed meanwhile it does not see. On SQLite that holds for reads that follow each other
-   * without a pause, and not for those that are left to a reader of their own. The limits are those of `limitedReader`. The reader is dead
+   * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is dead
    * once `work` has settled or was aborted. `work` may run again, so it must have no effect.
    *
    * @param signal aborts the work: the promise rejects with its reason

@@ -10,8 +10,8 @@ import { and, isFalse, TRUE } from "@pylonsync/query";
 import type { Caller } from "../data/caller.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
-import type { Reader, Store } from "../store/store.ts";
 import { isFull, rowSize } from "../store/row-size.ts";
+import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
@@ -39,13 +39,18 @@ interface Position {
 
 /** Answers `GET /api/sync/pull`. */
 export class Puller {
-  readonly #store: Store;
+  readonly #store: Pick<Store, "bounds" | "changes">;
   readonly #reader: Reader;
   readonly #model: DataModel;
   readonly #now: () => number;
 
   /** @param reader reads on behalf of who pulls */
-  constructor(store: Store, reader: Reader, model: DataModel, now: () => number) {
+  constructor(
+    store: Pick<Store, "bounds" | "changes">,
+    reader: Reader,
+    model: DataModel,
+    now: () => number,
+  ) {
     this.#store = store;
     this.#reader = reader;
     this.#model = model;

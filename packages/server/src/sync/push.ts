@@ -16,6 +16,7 @@ import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
 import { malformed } from "../schema/malformed.ts";
 import { checkedId } from "../schema/row-input.ts";
+import type { Reader } from "../store/store.ts";
 
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; kind is insert, update or delete.';
@@ -33,6 +34,12 @@ export function parsePush(body: unknown): PushRequest {
   });
 }
 
+/** What a push is made with. */
+interface PushServices extends Omit<DataServices, "reader"> {
+  /** Reads on behalf of who pushes. */
+  readonly reader: Reader;
+}
+
 /**
  * Applies a client's changes under its policies, in order, many in one transaction; a refused
  * change leaves nothing. A change with an
@@ -45,7 +52,7 @@ export function parsePush(body: unknown): PushRequest {
 export async function push(
   request: PushRequest,
   caller: Caller,
-  services: DataServices,
+  services: PushServices,
   onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
   const results: PushResult[] = [];
@@ -77,7 +84,7 @@ export async function push(
 async function applyGroup(
   changes: readonly ClientChange[],
   caller: Caller,
-  services: DataServices,
+  services: PushServices,
 ): Promise<PushResult[]> {
   const outcomes = await services.committer.commitEach(
     changes.map((change) => ({
@@ -113,10 +120,10 @@ async function applyGroup(
 async function isRepeatedInsert(
   { op_id: opId, entity, row_id: id, data }: ClientChange,
   caller: Caller,
-  { store, model, platform }: DataServices,
+  { reader, model, platform }: PushServices,
 ): Promise<boolean> {
   if (opId === undefined || hasIdentity(caller)) return false;
-  const reads = new Reads(store, model(), {
+  const reads = new Reads(reader, model(), {
     caller,
     policies: "enforced",
     now: platform.now(),

@@ -40,7 +40,12 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
   const handlePush = async (context: RequestContext): Promise<Answer> => {
     const request = parsePush(await context.json());
     return json(
-      await push(request, context.caller, services, (outcome) => observer.pushed(outcome)),
+      await push(
+        request,
+        context.caller,
+        { ...services, reader: services.reader(context) },
+        (outcome) => observer.pushed(outcome),
+      ),
     );
   };
 

@@ -1,4 +1,4 @@
-import type { Expr, FieldKind, Order, SchemaShape } from "@pylonsync/query";
+import { isTrue, type Expr, type FieldKind, type Order, type SchemaShape } from "@pylonsync/query";
 import type { Aggregate, Select } from "../store.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quoteName, WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
@@ -8,8 +8,7 @@ import type { Dialect } from "./dialect.ts";
 export function compileSelect(select: Select, schema: SchemaShape, dialect: Dialect): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(select.entity, schema);
-  const where =
-    select.where === undefined ? "" : ` WHERE ${compiler.condition(select.where, table)}`;
+  const where = whereTerm(select.where, compiler, table);
   const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
   const page = pageTerms(select, compiler, dialect);
   const names = [...table.shape.fields.keys()];
@@ -31,8 +30,7 @@ export function compileCount(
   dialect: Dialect,
 ): Sql {
   const compiler = new WhereCompiler(schema, dialect);
-  const condition =
-    where === undefined ? "" : ` WHERE ${compiler.condition(where, tableOf(entity, schema))}`;
+  const condition = whereTerm(where, compiler, tableOf(entity, schema));
   return {
     text: `SELECT ${dialect.count("*")} AS count FROM ${quoteName(entity)} AS t${condition}`,
     params: compiler.params,
@@ -78,7 +76,7 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quoteName(as)}`,
   );
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
-  const where = spec.where === undefined ? "" : ` WHERE ${compiler.condition(spec.where, table)}`;
+  const where = whereTerm(spec.where, compiler, table);
   const positions = groups.map((_, index) => index + 1);
   const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")}`;
   const having =
@@ -107,6 +105,11 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ),
     params: compiler.params,
   };
+}
+
+/** Nothing where every row is wanted. */
+function whereTerm(where: Expr | undefined, compiler: WhereCompiler, table: TableScope): string {
+  return where === undefined || isTrue(where) ? "" : ` WHERE ${compiler.condition(where, table)}`;
 }
 
 /** Whether values of the kind can be of any length. */
@@ -152,13 +155,18 @@ function measure(
   return dialect.shown(`${fn}(${column})`, kind);
 }
 
-/** Ends in the id, so that the order is the same each time. */
+/**
+ * Ends in the id, so that the order is the same each time. What comes after the id decides nothing,
+ * and an id is never null: said otherwise, a database would sort what an index has in order.
+ */
 function orderTerms(order: readonly Order[], compiler: WhereCompiler, table: TableScope): string {
-  const terms = order.map(
+  const id = compiler.column(table, "id");
+  const end = order.findIndex(({ field }) => field === "id");
+  const terms = (end === -1 ? order : order.slice(0, end)).map(
     ({ field, direction }) =>
       `${compiler.column(table, field)} ${direction === "asc" ? "ASC NULLS LAST" : "DESC NULLS FIRST"}`,
   );
-  return [...terms, `${compiler.column(table, "id")} ASC`].join(", ");
+  return [...terms, `${id} ${order[end]?.direction === "desc" ? "DESC" : "ASC"}`].join(", ");
 }
 
 function pageTerms({ limit, offset }: Select, compiler: WhereCompiler, dialect: Dialect): string {

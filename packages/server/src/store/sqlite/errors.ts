@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { SQLiteError } from "bun:sqlite";
+import { ReadError } from "./read-error.ts";
 
 /**
  * A readable refusal for what SQLite refused, or the error itself when it is nobody's fault but
@@ -33,9 +34,14 @@ export function translateError(error: unknown): unknown {
   }
 }
 
+/** What SQLite said, here or in a reader process. */
+function isOfDatabase(error: unknown): error is SQLiteError | ReadError {
+  return error instanceof SQLiteError || error instanceof ReadError;
+}
+
 /** The file itself is not whole. */
 export function isDamage(error: unknown): boolean {
-  return error instanceof SQLiteError && DAMAGED.test(error.code ?? "");
+  return isOfDatabase(error) && DAMAGED.test(error.code ?? "");
 }
 
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT)/;
@@ -51,7 +57,7 @@ const FAILURES: readonly (readonly [RegExp, string])[] = [
  * nor the app's; null for all other errors.
  */
 export function storageFailure(error: unknown): PylonError | null {
-  if (!(error instanceof SQLiteError)) return null;
+  if (!isOfDatabase(error)) return null;
   const { code = "" } = error;
   const found = FAILURES.find(([codes]) => codes.test(code));
   if (found === undefined) return null;

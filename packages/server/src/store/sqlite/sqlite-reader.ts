@@ -1,4 +1,3 @@
-import { SQLiteError } from "bun:sqlite";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import {
   compileAggregate,
@@ -9,10 +8,9 @@ import {
 } from "../sql/index.ts";
 import { outOfRange } from "../number-range.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
-import { rowSize } from "../row-size.ts";
+import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "./ddl.ts";
-import type { StatementCache } from "./statements.ts";
 
 type Decoder = (row: Record<string, SqliteValue>) => StoredRow;
 
@@ -38,43 +36,67 @@ export class TableSet {
   }
 }
 
-/** Reads over one connection. */
+type Row = Record<string, SqliteValue>;
+
+/** What runs the statements of a reader. */
+export interface StatementSource {
+  /** The row of a table with an id, or null. */
+  first(text: string, params: readonly SqliteValue[]): Row | null | Promise<Row | null>;
+  /** The rows that a statement reads. */
+  all(text: string, params: readonly SqliteValue[], bounds: ReadBounds): Row[] | Promise<Row[]>;
+}
+
+/** How much a read may take. */
+export interface ReadBounds {
+  /** Whether its tree says that it is short. */
+  readonly isBounded: (indexesOf: IndexesOf) => boolean;
+  /** As in Select. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** Compiles reads, and turns what they find into rows. */
 export class SqliteReader implements Reader {
-  readonly #statements: StatementCache;
+  readonly #source: StatementSource;
   readonly #tables: () => TableSet;
 
-  readonly #beforeRead: () => void;
-
-  /** @param beforeRead called before each read */
-  constructor(statements: StatementCache, tables: () => TableSet, beforeRead: () => void) {
-    this.#statements = statements;
+  constructor(source: StatementSource, tables: () => TableSet) {
+    this.#source = source;
     this.#tables = tables;
-    this.#beforeRead = beforeRead;
   }
 
   async get(entity: string, id: string): Promise<StoredRow | null> {
     const table = this.#tables().table(entity);
-    this.#beforeRead();
-    const row = this.#statements.first(table.get, [id]);
+    const row = await this.#source.first(table.get, [id]);
     return row === null ? null : table.decode(row);
   }
 
   async select(query: Select): Promise<StoredRow[]> {
     const tables = this.#tables();
     const { text, params } = compileSelect(query, tables.shapes, sqlite);
-    const rows = this.#upTo(query.maxBytes, text, params);
+    const rows = await this.#source.all(text, params.map(encode), {
+      isBounded: (indexesOf) => isBoundedSelect(query, indexesOf),
+      maxBytes: query.maxBytes,
+    });
     return rows.map(tables.table(query.entity).decode);
   }
 
   async count(entity: string, where?: Expr): Promise<number> {
     const { text, params } = compileCount(entity, where, this.#tables().shapes, sqlite);
-    return Number(this.#all(text, params)[0]?.["count"] ?? 0);
+    const rows = await this.#source.all(text, params.map(encode), {
+      isBounded: (indexesOf) => where !== undefined && isBoundedCount(entity, where, indexesOf),
+    });
+    return Number(rows[0]?.["count"] ?? 0);
   }
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
-    const { text, params } = compileAggregate(spec, this.#tables().shapes, sqlite);
-    const rows: Record<string, Value>[] = this.#aggregated(spec.maxBytes, text, params);
-    const shape = this.#tables().shapes.get(spec.entity);
+    const { shapes } = this.#tables();
+    const { text, params } = compileAggregate(spec, shapes, sqlite);
+    const rows: Record<string, Value>[] = await this.#aggregated(
+      text,
+      params.map(encode),
+      spec.maxBytes,
+    );
+    const shape = shapes.get(spec.entity);
     for (const { field, as } of spec.groupBy) {
       if (shape?.fields.get(field) !== "bool") continue;
       for (const row of rows) if (row[as] !== null) row[as] = row[as] !== 0;
@@ -83,42 +105,23 @@ export class SqliteReader implements Reader {
   }
 
   /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
-  #aggregated(
-    maxBytes: number | undefined,
+  async #aggregated(
     text: string,
-    params: readonly Value[],
-  ): Record<string, SqliteValue>[] {
+    params: readonly SqliteValue[],
+    maxBytes: number | undefined,
+  ): Promise<Row[]> {
     try {
-      return this.#upTo(maxBytes, text, params);
+      return await this.#source.all(text, params, { isBounded: () => false, maxBytes });
     } catch (error) {
-      throw error instanceof SQLiteError && error.message === "integer overflow"
-        ? outOfRange()
-        : error;
+      throw error instanceof Error && error.message === "integer overflow" ? outOfRange() : error;
     }
   }
 
   async test(expr: Expr): Promise<boolean> {
     const { text, params } = compileTest(expr, this.#tables().shapes, sqlite);
-    return this.#all(text, params)[0]?.["truth"] === 1;
-  }
-
-  #upTo(
-    maxBytes: number | undefined,
-    text: string,
-    params: readonly Value[],
-  ): Record<string, SqliteValue>[] {
-    if (maxBytes === undefined) return this.#all(text, params);
-    this.#beforeRead();
-    let size = 0;
-    return this.#statements.until(
-      text,
-      params.map(encode),
-      (row) => (size += rowSize(row)) >= maxBytes,
-    );
-  }
-
-  #all(text: string, params: readonly Value[]): Record<string, SqliteValue>[] {
-    this.#beforeRead();
-    return this.#statements.all(text, params.map(encode));
+    const rows = await this.#source.all(text, params.map(encode), {
+      isBounded: (indexesOf) => isBoundedTest(expr, indexesOf),
+    });
+    return rows[0]?.["truth"] === 1;
   }
 }

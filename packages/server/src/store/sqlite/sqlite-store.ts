@@ -22,8 +22,8 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
-import { untilAborted } from "../until-aborted.ts";
 import { tableShapes } from "../table-shapes.ts";
+import { untilAborted } from "../until-aborted.ts";
 import {
   changesAfter,
   forgetDeletedRows,
@@ -35,10 +35,14 @@ import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { isDamage } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { mendDates, timeOf } from "./mend-dates.ts";
+import { ReadPlans } from "./read-plans.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
+import { ReaderPool } from "./reader-pool.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
+import { SnapshotSource } from "./snapshot-source.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
+import { LimitedConnection, OwnConnection, type LimitedServices } from "./statement-sources.ts";
 import { StatementCache } from "./statements.ts";
 
 type OnState = (state: DatabaseState, error?: unknown) => void;
@@ -64,7 +68,8 @@ export function openSqliteStore(
 }
 
 /**
- * The Store on SQLite: one connection writes, one reads. WAL with synchronous=FULL, so that what
+ * The Store on SQLite: one connection writes, one reads, and reads that may take long have processes
+ * of their own. WAL with synchronous=FULL, so that what
  * was answered survives a power cut; readers see the last commit while a transaction is open.
  */
 export class SqliteStore implements Store {
@@ -76,12 +81,14 @@ export class SqliteStore implements Store {
   readonly #readerStatements: StatementCache;
   readonly #commits: GroupCommit;
   readonly #reads: SqliteReader;
+  readonly #limited: LimitedServices;
   readonly #snapshot: ReadSnapshot;
   readonly #listeners = new Set<Listener>();
   readonly #onState: OnState;
   #state: DatabaseState = "back";
   #isDamaged = false;
   #epoch: string;
+  #commitCount = 0;
   #tables = new TableSet(tableShapes(null));
 
   constructor(path: string, observer: QueryObserver | null, onState: OnState) {
@@ -99,15 +106,13 @@ export class SqliteStore implements Store {
     this.#readerStatements = new StatementCache(this.#reader, observer, onFailure);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
     this.#snapshot = new ReadSnapshot(this.#readerStatements);
-    this.#reads = new SqliteReader(
-      this.#readerStatements,
-      () => this.#tables,
-      () => this.#snapshot.enter(),
-    );
+    const own = new OwnConnection(this.#readerStatements, () => this.#snapshot.enter());
+    this.#reads = new SqliteReader(own, () => this.#tables);
+    const plans = new ReadPlans(this.#reader);
+    this.#limited = { own, plans, pool: new ReaderPool(path), observer, onFailure };
     const ownReads = new SqliteReader(
-      this.#writerStatements,
+      new OwnConnection(this.#writerStatements, () => undefined),
       () => this.#tables,
-      () => undefined,
     );
     this.#commits = new GroupCommit(
       this.#writerStatements,
@@ -134,16 +139,19 @@ export class SqliteStore implements Store {
     return this.#reads.test(expr);
   }
 
-  limitedReader(_limits: ReadLimits): Reader {
-    return this.#reads;
+  limitedReader(limits: ReadLimits): Reader {
+    return new SqliteReader(new LimitedConnection(this.#limited, limits), () => this.#tables);
   }
   async snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
     signal?: AbortSignal,
   ): Promise<T> {
-    signal?.throwIfAborted();
-    return untilAborted(work(this.limitedReader(limits)), signal);
+    const done =
+      (await this.#tryOnSnapshot(work, limits, signal, false)) ??
+      (await this.#tryOnSnapshot(work, limits, signal, true));
+    if (done === null) throw new Error("Reads in one transaction did not see one moment.");
+    return done.result;
   }
 
   transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
@@ -185,11 +193,7 @@ export class SqliteStore implements Store {
 
   readerOf(shapes: SchemaShape): Reader {
     const tables = new TableSet(shapes);
-    return new SqliteReader(
-      this.#readerStatements,
-      () => tables,
-      () => this.#snapshot.enter(),
-    );
+    return new SqliteReader(this.#limited.own, () => tables);
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
@@ -204,6 +208,7 @@ export class SqliteStore implements Store {
     this.#snapshot.leave();
     this.#writerStatements.clear();
     this.#readerStatements.clear();
+    this.#limited.plans.clear();
     this.#adopt(manifestJson);
   }
 
@@ -223,7 +228,7 @@ export class SqliteStore implements Store {
 
   figures(): StoreFigures {
     return {
-      reads: { timedOut: 0, refused: 0, waiting: 0 },
+      reads: this.#limited.pool.counts,
       conflicts: 0,
       pool: null,
       queued: this.#commits.size,
@@ -247,6 +252,7 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.#limited.pool.close();
     await this.#commits.idle();
     this.#snapshot.leave();
     this.#writerStatements.clear();
@@ -262,12 +268,35 @@ export class SqliteStore implements Store {
     this.#writer.close();
   }
 
+  /** @returns null when the reads did not all see one moment, which reads in one process do */
+  async #tryOnSnapshot<T>(
+    work: (reader: Reader) => Promise<T>,
+    limits: ReadLimits,
+    signal: AbortSignal | undefined,
+    isElsewhere: boolean,
+  ): Promise<{ readonly result: T } | null> {
+    signal?.throwIfAborted();
+    const source = new SnapshotSource(this.#limited, limits, () => this.#commitCount, isElsewhere);
+    try {
+      const reader = new SqliteReader(source, () => this.#tables);
+      const result = await untilAborted(work(reader), signal);
+      // The work may have caught what it was told of torn reads.
+      return source.isTorn ? null : { result };
+    } catch (error) {
+      if (source.isTorn) return null;
+      throw error;
+    } finally {
+      source.end();
+    }
+  }
+
   #adopt(manifestJson: string): void {
     this.#tables = new TableSet(tableShapes(manifestJson));
   }
 
   #publish(changes: readonly ChangeRecord[]): void {
     this.#snapshot.leave();
+    this.#commitCount += 1;
     if (changes.length === 0) return;
     this.#report("back");
     for (const listener of this.#listeners) listener(changes);

@@ -1,0 +1,238 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { MAX_WAITING_READS, MAX_WAITING_READS_PER_CALLER, PylonError } from "@pylonsync/protocol";
+import type { ReadLimits, StoreFigures } from "../store.ts";
+import { FairQueue } from "./fair-queue.ts";
+import { Lease, type PoolAnswer } from "./lease.ts";
+import { ReaderProcess } from "./reader.ts";
+import type { ReadRequest } from "./reader-protocol.ts";
+
+/** Two for one caller, so that one is at work while the other's answer is on its way. */
+const MIN_READERS = 3;
+const MAX_READERS = 4;
+/** A reader that nobody needed for this long is ended, in milliseconds. */
+const IDLE_MS = 30_000;
+/** A caller with a read of this length counts as slow for a while, both in milliseconds. */
+const SLOW_READ_MS = 1_000;
+const SLOW_CALLER_MS = 60_000;
+/** Above this many slow callers, those that no longer are slow are forgotten. */
+const SLOW_CALLERS = 1_000;
+
+/**
+ * Reader processes for reads that may take long: started when they are needed, ended when they are
+ * idle, and replaced when a read ran into its deadline and had to be ended with its process.
+ *
+ * Callers take turns. None has all readers at once, and those with a slow read in the last minute
+ * leave one reader to the others, however many they are.
+ */
+export class ReaderPool {
+  readonly #path: string;
+  readonly #size: number;
+  readonly #slots = new Set<Slot>();
+  readonly #queue = new FairQueue<Turn>();
+  /** Callers with slow reads, and until when they count as such. */
+  readonly #slowUntil = new Map<string, number>();
+  readonly #counts = { timedOut: 0, refused: 0 };
+  #isClosed = false;
+
+  /** @param path of the database */
+  constructor(path: string) {
+    this.#path = resolve(path);
+    this.#size = Math.min(MAX_READERS, Math.max(MIN_READERS, availableParallelism()));
+  }
+
+  get counts(): StoreFigures["reads"] {
+    return { ...this.#counts, waiting: this.#queue.size };
+  }
+
+  /**
+   * Runs a statement that reads.
+   *
+   * @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for what the database refuses
+   */
+  async run(request: ReadRequest, limits: ReadLimits): Promise<PoolAnswer> {
+    const lease = await this.lease(limits);
+    try {
+      return await lease.run(request);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /**
+   * A reader for several reads of a caller. Release it, or there is one less.
+   *
+   * @throws PylonError OVERLOADED
+   */
+  lease(limits: ReadLimits): Promise<Lease> {
+    const { caller } = limits;
+    if (
+      this.#isClosed ||
+      this.#queue.size >= MAX_WAITING_READS ||
+      this.#queue.sizeOf(caller) >= MAX_WAITING_READS_PER_CALLER
+    )
+      return Promise.reject(this.#refusal());
+    return new Promise((grant, reject) => {
+      const turn: Turn = { limits, grant, reject, timer: undefined };
+      this.#queue.add(caller, turn);
+      this.#dispatch();
+      // It waits for as long as it might have run.
+      if (this.#queue.has(caller, turn))
+        turn.timer = setTimeout(() => this.#giveUp(turn), limits.timeoutMs);
+    });
+  }
+
+  /** Ends all readers. Reads that are not answered yet are refused. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#refuseWaiting(() => this.#refusal());
+    const ends = [...this.#slots].map((slot) => {
+      slot.lease?.stop(this.#refusal());
+      return this.#end(slot);
+    });
+    await Promise.all(ends);
+  }
+
+  /** Gives the readers that are free to who waits, and starts another reader when there is none. */
+  #dispatch(): void {
+    for (const slot of this.#slots) {
+      if (!slot.process.isReady || slot.lease !== null || slot.isEnding) continue;
+      const turn = this.#queue.take((caller) => this.#mayStart(caller));
+      if (turn === undefined) return;
+      this.#grant(slot, turn);
+    }
+    const starting = [...this.#slots].filter(({ process }) => !process.isReady).length;
+    if (this.#queue.size > starting && this.#slots.size < this.#size) this.#addReader();
+  }
+
+  #mayStart(caller: string): boolean {
+    const share = this.#size - 1;
+    const callers = [...this.#slots].flatMap(({ lease }) => lease?.limits.caller ?? []);
+    if (callers.filter((other) => other === caller).length >= share) return false;
+    return !this.#isSlow(caller) || callers.filter((other) => this.#isSlow(other)).length < share;
+  }
+
+  #grant(slot: Slot, { limits, grant, timer }: Turn): void {
+    clearTimeout(timer);
+    clearTimeout(slot.idleTimer);
+    slot.lease = new Lease(slot.process, limits, {
+      timedOut: () => {
+        this.#counts.timedOut += 1;
+        void this.#end(slot);
+      },
+      released: (longestMs, isProcessUsable) => {
+        if (longestMs >= SLOW_READ_MS) this.#markSlow(limits.caller);
+        if (!isProcessUsable) void this.#end(slot);
+        else this.#becameFree(slot);
+      },
+    });
+    grant(slot.lease);
+  }
+
+  #giveUp(turn: Turn): void {
+    if (this.#queue.remove(turn.limits.caller, turn)) turn.reject(this.#refusal());
+  }
+
+  #addReader(): void {
+    try {
+      const slot: Slot = new Slot(this.#path, {
+        ready: () => this.#becameFree(slot),
+        ended: (reason) => this.#ended(slot, reason),
+      });
+      this.#slots.add(slot);
+    } catch (error) {
+      // The system has no process to spare. Those that are there go on with what waits.
+      if (this.#slots.size === 0) this.#refuseWaiting(() => cannotStart(String(error)));
+    }
+  }
+
+  #becameFree(slot: Slot): void {
+    slot.lease = null;
+    slot.idleTimer = setTimeout(() => void this.#end(slot), IDLE_MS);
+    slot.idleTimer.unref();
+    this.#dispatch();
+  }
+
+  #ended(slot: Slot, reason: string): void {
+    clearTimeout(slot.idleTimer);
+    this.#slots.delete(slot);
+    slot.markEnded();
+    if (this.#isClosed) return;
+    if (!slot.isEnding) slot.lease?.stop(lost(reason));
+    // It would only fail again and again.
+    if (!slot.process.isReady && !slot.isEnding && this.#slots.size === 0)
+      this.#refuseWaiting(() => cannotStart(reason));
+    this.#dispatch();
+  }
+
+  #end(slot: Slot): Promise<void> {
+    slot.isEnding = true;
+    slot.process.kill();
+    return slot.ended;
+  }
+
+  #markSlow(caller: string): void {
+    this.#slowUntil.set(caller, performance.now() + SLOW_CALLER_MS);
+    if (this.#slowUntil.size <= SLOW_CALLERS) return;
+    for (const known of this.#slowUntil.keys())
+      if (!this.#isSlow(known)) this.#slowUntil.delete(known);
+  }
+
+  #isSlow(caller: string): boolean {
+    return (this.#slowUntil.get(caller) ?? 0) > performance.now();
+  }
+
+  #refuseWaiting(reason: () => Error): void {
+    for (;;) {
+      const turn = this.#queue.take(() => true);
+      if (turn === undefined) return;
+      clearTimeout(turn.timer);
+      turn.reject(reason());
+    }
+  }
+
+  #refusal(): PylonError {
+    this.#counts.refused += 1;
+    return new PylonError("OVERLOADED", "The server has more reads to do than it can.", {
+      hint: "Try again in a few seconds.",
+      extra: { retry_after_secs: 1 },
+    });
+  }
+}
+
+/** It is no refusal: the log must say so. */
+function cannotStart(reason: string): Error {
+  return new Error(`A process that reads the database can't be started: ${reason}`);
+}
+
+function lost(reason: string): PylonError {
+  return new PylonError("OVERLOADED", `The process that ran this read ended (${reason}).`, {
+    hint: "Try again.",
+    extra: { retry_after_secs: 1 },
+  });
+}
+
+/** Who waits for a reader. */
+interface Turn {
+  readonly limits: ReadLimits;
+  readonly grant: (lease: Lease) => void;
+  readonly reject: (error: Error) => void;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** A reader of the pool. */
+class Slot {
+  readonly process: ReaderProcess;
+  readonly ended: Promise<void>;
+  lease: Lease | null = null;
+  isEnding = false;
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
+  markEnded: () => void = () => undefined;
+
+  constructor(path: string, events: ConstructorParameters<typeof ReaderProcess>[1]) {
+    this.ended = new Promise((resolveEnded) => {
+      this.markEnded = resolveEnded;
+    });
+    this.process = new ReaderProcess(path, events);
+  }
+}
