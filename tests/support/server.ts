@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Manifest } from "@pylonsync/sdk";
 import {
@@ -46,7 +49,10 @@ export async function startServer(
   env: Readonly<Record<string, string>> = {},
   platform?: Platform,
 ): Promise<TestServer> {
+  // Without a database in memory uploads would go to the working folder.
+  const uploads = mkdtempSync(join(tmpdir(), "pylon-uploads-"));
   const values = {
+    PYLON_FILES_DIR: uploads,
     PYLON_PORT: "0",
     PYLON_HOST: "127.0.0.1",
     ...(USES_POSTGRES && env["PYLON_DB_PATH"] === undefined
@@ -65,6 +71,15 @@ export async function startServer(
     env: values,
     ...(platform === undefined ? {} : { platform }),
   });
-  await server.start();
-  return { url: server.url, server, stop: () => server.stop() };
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    rmSync(uploads, { recursive: true, force: true });
+  };
+  try {
+    await server.start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url: server.url, server, stop };
 }
