@@ -68,6 +68,7 @@ function problems(calm: number, { p99, failures }: Measured, bytes: number): str
 }
 
 test.each([
+  ["D1", "slow queries"],
   ["D2", "nested bodies"],
   ["D3", "readers that read nothing"],
   ["D4", "flooding sockets"],

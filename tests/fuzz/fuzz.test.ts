@@ -3,7 +3,7 @@ import { fuzz } from "./fuzzer.ts";
 import { GROUP_NAMES } from "./groups.ts";
 
 /** The long run is `npm run fuzz -- --seconds 60`. */
-const SECONDS = 2;
+const SECONDS = 5;
 /** Always the same one here: the long run draws another each time. */
 const SEED = 1;
 

@@ -22,11 +22,35 @@ const JUNK = "x".repeat(100);
 const READERS = 32;
 const FLOODING_SOCKETS = 10;
 
+/** As many as one filter may have, each of which looks through the whole text of every row. */
+const SLOW_FILTER = {
+  $or: Array.from({ length: 16 }, (_, n) => ({ text: { $like: `%${"0".repeat(20)}${n}x%` } })),
+};
+const SLOW_QUERIES = 8;
+
 export const ATTACKS: ReadonlyMap<string, Attack> = new Map<string, Attack>([
+  ["slow queries", slowQueries],
   ["nested bodies", nestedBodies],
   ["readers that read nothing", deafReaders],
   ["flooding sockets", floodingSockets],
 ]);
+
+/** Several at a time, half of them by one caller; what is refused is asked again. */
+async function slowQueries({ url, token }: Target): Promise<void> {
+  const ask = async (query: number): Promise<void> => {
+    const caller = query % 2 === 0 ? { Authorization: `Bearer ${token}` } : from(query);
+    await fetch(`${url}/api/query/Note`, {
+      method: "POST",
+      headers: caller,
+      body: JSON.stringify(SLOW_FILTER),
+    }).then(
+      (answer) => answer.text(),
+      () => undefined,
+    );
+  };
+  for (let query = 0; query < SLOW_QUERIES; query += 1) again(() => ask(query));
+  await fetch(`${url}/health`);
+}
 
 /** Four at a time, each from another address. */
 async function nestedBodies({ url, token }: Target): Promise<void> {
