@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 const root = join(import.meta.dir, "..");
 const PAGES = [
   "README.md",
   "CONTRIBUTING.md",
+  ...architectureNotes(),
   ...readdirSync(import.meta.dir, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => join("docs", name)),
@@ -38,6 +39,14 @@ test("every page is reached from the README", () => {
   visit("README.md");
   expect(PAGES.filter((page) => !seen.has(page))).toEqual([]);
 });
+
+/** The notes for people who change the code: each names the files that it is about. */
+function architectureNotes(): string[] {
+  const beside = readdirSync(join(root, "packages"), { recursive: true, encoding: "utf8" })
+    .filter((name) => basename(name) === "ARCHITECTURE.md" && !name.includes("node_modules"))
+    .map((name) => join("packages", name));
+  return ["ARCHITECTURE.md", ...beside];
+}
 
 /** As GitHub makes them of headings. */
 function anchors(file: string): ReadonlySet<string> {
