@@ -19,7 +19,7 @@ interface CommandHelp {
 
 const INTRO = `# The command line
 
-\`npx pylon\` in an app's folder, or the executable \`pylon\`. Without a command, and with \`--help\` behind one, it says what there is. A flag that a command
+Make, run, check and deploy an app from a terminal: with \`npx pylon\` in its folder, or the executable \`pylon\`. Without a command it lists the commands, and \`--help\` after one explains it. A flag that a command
 does not have is refused.
 
 \`\`\`sh

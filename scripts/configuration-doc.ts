@@ -4,7 +4,7 @@ import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 
 const INTRO = `# Configuration
 
-A server reads its environment once, at start. A variable that is not usable stops the start with a sentence that names it.
+Set a server up by environment variables. It reads them once, at start. A variable that is not usable stops the start with a sentence that names it.
 
 \`pylon dev\` also reads \`.env.local\` and \`.env\`, from the app's folder upwards, first folder that has one: the process's own environment
 wins, then \`.env.local\`, then \`.env\`. \`pylon start\` reads no file.

@@ -28,8 +28,8 @@ const SHAPES = [
 
 const INTRO = `# What it costs
 
-\`pylon cost\` estimates what a shape costs on AWS in a month. It knows what the configs in \`deploy/sst\` make and a table of list prices; it asks
-nobody. Taxes, discounts and free tiers are left out, so a small app pays less: AWS gives the first 100 GB of data to clients and the first ten
+Find out what a deployment costs before you make it. \`pylon cost\` estimates what a shape costs on AWS in a month. It knows what the configs in \`deploy/sst\` make and a table of list prices; it makes
+no requests. Taxes, discounts and free tiers are left out, so a small app pays less: AWS gives the first 100 GB of data to clients and the first ten
 alarms of an account for nothing.
 
 Your own numbers go into the flags; [the command line](../cli.md) lists them. What the flags do not say is assumed to be a small app's: one unit of

@@ -302,7 +302,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
 
 const INTRO = `# Limits
 
-Every cap of a server, with its default, the variable that sets it where there is one, and what is answered beyond it. The variables are described in
+Look up how much a server takes: every cap, with its default, the variable that sets it where there is one, and what is answered beyond it. The variables are described in
 [configuration](configuration.md), the codes in [errors](errors.md).
 
 Callers are counted by their user, and guests and anonymous callers by their address: an IPv6 network of /64 is one address. Behind proxies the address is
