@@ -8,7 +8,7 @@ import { codeBlocks, matches, type CodeBlock } from "./code-blocks.ts";
 // Every code block of the docs is run here, but for the quick start, which is a path of its own.
 // Blocks with a file's name make up the page's app, which is served; `sh` blocks are run against it
 // with the clone's own command, and a `json` or `txt` block shows what the one before it printed;
-// `ts client` blocks are run, `tsx` blocks are bundled.
+// `ts client` blocks are run, `tsx` blocks are bundled, `mermaid` blocks are drawings.
 
 const docs = import.meta.dir;
 const root = join(docs, "..");
@@ -90,7 +90,7 @@ async function runBlocks(
     else if (block.language === "tsx") await bundle(block, dir, where);
     else if (block.language === "ts" && block.label === "client")
       printed = await runClient(block, dir, values, where);
-    else if (!isFile(block.label))
+    else if (!isFile(block.label) && block.language !== "mermaid")
       throw new Error(`${where} is ${block.language} ${block.label}, which nothing here can run.`);
   }
 }
