@@ -25,7 +25,7 @@ test("init below a file says so, and leaves nothing", async () => {
   expectSentence(
     await pylon(["init", "file/app"], folder.path),
     "The app was not made",
-    "no folder",
+    "not a folder",
   );
   expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "file"]);
 });
@@ -38,7 +38,7 @@ test("a database that is none is named by start, with what to do", async () => {
   expectSentence(
     await pylon(["start", "--port", "0"], folder.path),
     at("pylon.db"),
-    "no whole database",
+    "not a complete SQLite database",
     "PYLON_DB_PATH",
   );
 });
