@@ -34,6 +34,23 @@ test("U: help COMMAND prints the help of the command, and names one that is mean
   expect([wrong.exitCode, wrong.stderr]).toEqual([64, expect.stringContaining('"dev"')]);
 });
 
+test.each([
+  [["dev", "--host"], "--host needs a value: --host ADDRESS."],
+  [["dev", "--port", "--once"], "--port needs a value: --port N."],
+  [["migrate", "paln"], 'There is no action or folder "paln". Did you mean "plan"?'],
+])("U: pylon %j says what it takes", async (args, message) => {
+  using folder = new TempFolder();
+  const { exitCode, stderr } = await pylon(args, folder.path);
+  expect([exitCode, stderr]).toEqual([64, expect.stringContaining(message)]);
+});
+
+test("U: init in the folder itself says where the app is, and dev --once that it is valid", async () => {
+  using folder = new TempFolder();
+  const { stdout } = await pylon(["init", "."], folder.path);
+  expect(stdout).toContain("in this folder.");
+  expect((await pylon(["dev", "--once"], folder.path)).stdout).toContain(" is valid: ");
+});
+
 test.each(["dev", "start"])("U: %s says what is wrong with --port and --host", async (command) => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });

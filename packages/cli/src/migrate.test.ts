@@ -115,6 +115,18 @@ describe("on rows that are there", () => {
     });
   });
 
+  test("U: the plan shows an id whole, a long value in quotes, and says of no refused step that it empties values", async () => {
+    const id = "0".repeat(40);
+    using folder = await filled(id, id, "long ".repeat(20), "long ".repeat(20));
+    folder.write({ "app.ts": noteApp("text: field.string().unique()") });
+    const unique = await pylon(["migrate", "plan"], folder.path);
+    expect(unique.stderr).toContain(`"${id}" in 2 rows`);
+    expect(unique.stderr).toContain('"long long long long long long long long ..." in 2 rows');
+    folder.write({ "app.ts": noteApp("text: field.int()") });
+    const retyped = await pylon(["migrate", "plan"], folder.path);
+    expect(retyped.stdout).toMatch(/can't be converted, such as/);
+  });
+
   test("Q3: an entity's name in another case is found", async () => {
     using folder = await filled("a");
     folder.write({ "app.ts": noteApp("text: field.string()").replaceAll('"Note"', '"note"') });

@@ -3,7 +3,7 @@ import { nearest } from "@pylonsync/query";
 import type { Command, Options, OptionValues } from "./command.ts";
 import { CommandError, EXIT, Output } from "./output.ts";
 import { systemFailure } from "./system-failure.ts";
-import { callOf, usageOf, usageOfAll } from "./usage.ts";
+import { callOf, flagOf, usageOf, usageOfAll } from "./usage.ts";
 
 /**
  * Errors of the server that are the caller's to mend, by name: looking at their classes would load
@@ -135,6 +135,18 @@ function parse(
       EXIT.USAGE,
     );
   }
+  const bare = tokens.find(
+    (token) =>
+      token.kind === "option" &&
+      options[token.name]?.type === "string" &&
+      (token.value === undefined || (!token.inlineValue && token.value.startsWith("-"))),
+  );
+  if (bare !== undefined && bare.kind === "option")
+    throw new CommandError(
+      "USAGE",
+      `${bare.rawName} needs a value: ${flagOf(bare.name, command.options[bare.name] ?? { type: "string", summary: "", value: "VALUE" })}.`,
+      EXIT.USAGE,
+    );
   const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true });
   const surplus = positionals[command.args.length];
   if (surplus !== undefined && values["help"] !== true)

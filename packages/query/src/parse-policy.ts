@@ -119,6 +119,13 @@ class PolicyParser {
     }
     if (text === "exists") return this.#exists(at);
     if (ROOTS.has(text) && this.#take(".")) return this.#member(text as Root, at);
+    if (this.#peek().text === ".")
+      this.#fail(
+        `"${text}." can't be read: a row is data., old., input. or auth., and inside exists() a bare ` +
+          "name is a field of its own entity. The row of an outer exists() has no name: copy the " +
+          "field that you need into this entity",
+        at,
+      );
     if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };
     return this.#fail(`"${text}" is unknown: a policy reads data., auth., old. and input.`, at);
   }

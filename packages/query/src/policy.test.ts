@@ -249,6 +249,11 @@ test("P1: a column compared with itself is an error that says which row is which
   expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
 });
 
+test("a row that has no name is refused with what can be named", () => {
+  for (const source of ["exists(Post, exists(Member, userId == Post.ownerId))", "Post.votes > 1"])
+    expect(() => parsePolicy(source)).toThrow(/"Post\." can't be read: a row is data\., old\./);
+});
+
 test("dates written as text are brought to the stored form, wherever a datetime is compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
   const text = JSON.stringify(

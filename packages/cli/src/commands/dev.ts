@@ -46,6 +46,8 @@ export const dev = defineCommand({
   },
 });
 
+const KEPT = "The previous version keeps running.";
+
 /** What a session takes from the environment, and takes anew when `.env` is saved. */
 interface Settings {
   readonly config: Config;
@@ -186,11 +188,7 @@ class DevSession {
     const loaded = await load(this.#location, this.#settings);
     const diagnostics = await this.#server.reload(loaded);
     this.#report(loaded, diagnostics, this.#server);
-    this.#output.say(
-      hasErrors(diagnostics)
-        ? "The version before it stays."
-        : `Reloaded (${[...parts].join(", ")}).`,
-    );
+    this.#output.say(hasErrors(diagnostics) ? KEPT : `Reloaded (${[...parts].join(", ")}).`);
   }
 
   /** A new environment needs a new server; with a broken one the old server stays. */
@@ -199,7 +197,7 @@ class DevSession {
       this.#settings = readSettings(this.#context, this.#location);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.#output.warn(`${error.message} The server goes on with the values before.`);
+      this.#output.warn(`${error.message} The server keeps running with the previous values.`);
       return;
     }
     await this.#server?.stop();
@@ -216,6 +214,7 @@ class DevSession {
       message: error instanceof Error ? error.message : String(error),
     };
     sayDiagnostics([diagnostic], this.#output);
+    if (this.#server !== null) this.#output.say(KEPT);
     this.#output.json({ code: "DEV_ERROR", rebuild: this.#rebuilds, diagnostics: [diagnostic] });
   }
 

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
+import { counted } from "../counted.ts";
 import { defineCommand } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
 import { developedData } from "../data-place.ts";
@@ -57,7 +58,13 @@ export const doctor = defineCommand({
       : await checkHere(dir, entry, env);
     const { passed, warnings, errors } = summaryOf(checks);
     sayChecks(checks, output);
-    output.say(`${checks.length} checks, ${warnings} warnings, ${errors} errors`);
+    output.say(
+      [
+        counted(checks.length, "check"),
+        counted(warnings, "warning"),
+        counted(errors, "error"),
+      ].join(", "),
+    );
     output.json({ checks, passed, warnings, errors });
     return errors === 0 ? EXIT.OK : EXIT.FAILED;
   },

@@ -55,7 +55,7 @@ export const init = defineCommand({
     const files = template(name);
     make(target, files);
     output.say(
-      `Created ${[...files.keys()].join(", ")} in ${path}.\n\nRun it:  pylon dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
+      `Created ${[...files.keys()].join(", ")} ${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
     );
     output.json({
       code: "INIT_OK",

@@ -10,9 +10,11 @@ import {
   toStored,
   validateManifest,
 } from "@pylonsync/server";
+import { nearest } from "@pylonsync/query";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
+import { counted } from "../counted.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
 import { foundData } from "../data-place.ts";
@@ -80,7 +82,7 @@ export const migrate = defineCommand({
         manifestJson: JSON.stringify(toStored(manifest)),
       }));
       if (plan.migration.steps.some(({ kind }) => kind === "mend_dates")) await store.renewLog();
-      output.say(`Applied ${steps.length} ${steps.length === 1 ? "step" : "steps"} to ${place}.`);
+      output.say(`Applied ${counted(steps.length, "step")} to ${place}.`);
       output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;
     } finally {
@@ -148,10 +150,21 @@ function show(context: Context, place: string, plan: Plan): number {
   return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
 }
 
-/** `--plan` is `plan`; without a word it is `plan` too, because looking is safe. */
+/**
+ * `--plan` is `plan`; without a word it is `plan` too, because looking is safe.
+ *
+ * @throws CommandError USAGE for a mistyped action that no folder has the name of
+ */
 function actionOf(context: Context): { readonly action: Action; readonly rest: Context } {
   const [first, ...others] = context.args;
   const action = ACTIONS.find((candidate) => candidate === first);
+  const meant = first === undefined || existsSync(first) ? undefined : nearest(first, ACTIONS);
+  if (action === undefined && meant !== undefined)
+    throw new CommandError(
+      "USAGE",
+      `There is no action or folder "${first}". Did you mean "${meant}"?`,
+      EXIT.USAGE,
+    );
   if (action === undefined) return { action: "plan", rest: context };
   return { action: context.options.plan ? "plan" : action, rest: { ...context, args: others } };
 }

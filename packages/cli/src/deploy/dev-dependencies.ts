@@ -14,7 +14,7 @@ interface PackageJson {
  *
  * @param wanted exact versions by name
  * @returns null when nothing is missing
- * @throws CommandError DEPLOY_WRITE_FAILED when the file is no JSON
+ * @throws CommandError DEPLOY_WRITE_FAILED when the file is not valid JSON
  */
 export function withDevDependencies(
   dir: string,
@@ -58,7 +58,7 @@ function parse(text: string, file: string): PackageJson {
   }
   throw new CommandError(
     "DEPLOY_WRITE_FAILED",
-    `${file} is no JSON object, so nothing was written: mend it first.`,
+    `${file} is not a JSON object, so nothing was written: fix it first.`,
   );
 }
 

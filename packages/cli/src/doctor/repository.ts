@@ -62,7 +62,7 @@ function checkVersions(dir: string): Check {
   if (found === null)
     return error(
       "versions",
-      "package.json is no JSON object, so nothing can be installed from it: mend it.",
+      "package.json is not a JSON object, so nothing can be installed from it: fix it.",
     );
   const { dependencies = {}, devDependencies = {} } = found;
   const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(

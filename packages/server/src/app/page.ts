@@ -49,8 +49,8 @@ export function createPage(
       return null;
     if (web === null) return null;
     if (!isRead(request))
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
-        hint: "Possible: GET.",
+      throw new PylonError("METHOD_NOT_ALLOWED", `Method ${request.method} is not allowed here.`, {
+        hint: "Allowed: GET.",
       });
     const reload = web.isDev ? devReload(path, () => app().web) : null;
     if (reload !== null) return reload;

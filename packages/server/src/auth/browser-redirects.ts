@@ -16,8 +16,8 @@ export const SECOND_FACTOR_COOKIE = "mfa";
  */
 export function refuseHead({ request }: RequestContext): void {
   if (request.method === "HEAD")
-    throw new PylonError("METHOD_NOT_ALLOWED", "HEAD is not allowed here.", {
-      hint: "Possible: GET, POST.",
+    throw new PylonError("METHOD_NOT_ALLOWED", "Method HEAD is not allowed here.", {
+      hint: "Allowed: GET, POST.",
     });
 }
 

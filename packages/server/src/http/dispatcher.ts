@@ -401,8 +401,8 @@ export class Dispatcher {
     }
     const allowed = [...routes.keys()].join(", ");
     return this.#run({ name: "unknown" }, request, peer, async () => {
-      throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
-        hint: `Possible: ${allowed}.`,
+      throw new PylonError("METHOD_NOT_ALLOWED", `Method ${request.method} is not allowed here.`, {
+        hint: `Allowed: ${allowed}.`,
       });
     });
   }

@@ -192,9 +192,13 @@ class Listener {
     const { dispatcher, connections, feed } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
       if (request.method !== "GET")
-        throw new PylonError("METHOD_NOT_ALLOWED", `${request.method} is not allowed here.`, {
-          hint: "Possible: GET.",
-        });
+        throw new PylonError(
+          "METHOD_NOT_ALLOWED",
+          `Method ${request.method} is not allowed here.`,
+          {
+            hint: "Allowed: GET.",
+          },
+        );
       dispatcher.checkOrigin(request);
       const cursor = cursorOf(urlOf(request).searchParams);
       const identity = await identify();

@@ -110,7 +110,7 @@ export function roomRoutes(store: RoomStore): Route[] {
 async function readBody(context: RequestContext): Promise<Body> {
   const body = await context.json();
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new PylonError("INVALID_JSON", "The body is not valid JSON object.");
+    throw new PylonError("INVALID_JSON", "The body is not a JSON object.");
   return body as Body;
 }
 
@@ -144,7 +144,7 @@ function userOf({ caller }: RequestContext, body: Body): string {
   if (userId === null)
     throw new PylonError("MISSING_FIELD", '"user_id" is missing.', {
       field: "user_id",
-      hint: "The admin is not a user: say for whom this is.",
+      hint: "The admin token belongs to no user: name the user that this is about.",
     });
   return userId;
 }

@@ -72,7 +72,7 @@ export function describeStep(step: MigrationStep): string {
     case "drop_column":
       return `drop ${step.entity}.${step.field} with all its values`;
     case "retype_column":
-      return `change ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}${lossOf(step.lost)}`;
+      return `change ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}${lossOf(step.to, step.lost)}`;
   }
 }
 
@@ -296,20 +296,22 @@ function notConvertible(name: string, field: ManifestField, lost: LostValues): D
   );
 }
 
-function lossOf(lost: LostValues | undefined): string {
+function lossOf(to: ManifestField, lost: LostValues | undefined): string {
   if (lost === undefined) return "";
-  return `; ${countOf(lost)} can't be converted and become null, such as ${lost.samples.map(showValue).join(", ")}`;
+  const end = to.optional ? " and become null" : "";
+  return `; ${countOf(lost)} can't be converted${end}, such as ${lost.samples.map(showValue).join(", ")}`;
 }
 
 function countOf({ count }: LostValues): string {
   return `${count} ${count === 1 ? "value" : "values"}`;
 }
 
+/** An id has 40 characters, and is shown whole. */
 const MAX_SHOWN_CHARACTERS = 40;
 
 function showValue(value: Value): string {
-  const text = JSON.stringify(value);
-  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS)}...`;
+  const isLong = typeof value === "string" && value.length > MAX_SHOWN_CHARACTERS;
+  return JSON.stringify(isLong ? `${value.slice(0, MAX_SHOWN_CHARACTERS)}...` : value);
 }
 
 /** Whether the values can stay as they are: string, richtext and id are all text. */
