@@ -48,7 +48,7 @@ async function servedRoutes(): Promise<string[]> {
       });
       expect({ path, status: answer.status }).toEqual({ path, status: 405 });
       const { error } = (await answer.json()) as { readonly error: { readonly hint: string } };
-      const methods = error.hint.replace(/^Possible: |\.$/g, "").split(", ");
+      const methods = error.hint.replace(/^Allowed: |\.$/g, "").split(", ");
       routes.push(...methods.map((method) => `${method} ${path.replaceAll(/:\w+/g, ":")}`));
     }
     return routes;

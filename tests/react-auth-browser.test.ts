@@ -246,6 +246,8 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await press("Change the password");
   await page.getByRole("status").filter({ hasText: "Your password is changed" }).waitFor();
   // With the token that the session has got.
+  await page.getByRole("button", { name: "Add an authenticator app" }).waitFor();
+  expect(await page.getByRole("button", { name: "Remove the app" }).count()).toBe(0);
   await press("Add an authenticator app");
   // By camera, and by hand.
   const totp = URI.parse(await scanned()) as TOTP;
@@ -258,6 +260,9 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await press("Confirm");
   const codes = await backupCodes();
   await shot("account");
+  await page.reload();
+  await page.getByRole("button", { name: "Remove the app" }).waitFor();
+  expect(await page.getByRole("button", { name: "Add an authenticator app" }).count()).toBe(0);
   await page.goto(`${url}/home`);
   await signOut();
 

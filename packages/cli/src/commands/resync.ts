@@ -29,7 +29,7 @@ export const resync = defineCommand({
     if (
       !(await isConfirmed(
         context,
-        `Let all clients of ${place} begin anew? No server may run on it.`,
+        `Let all clients of ${place} take a new snapshot? No server may run on it.`,
       ))
     ) {
       context.output.say("Aborted.");

@@ -86,6 +86,8 @@ export async function deleteAccount(
 export interface AccountProofs {
   readonly hasPassword: boolean;
   readonly hasPasskey: boolean;
+  /** Whether a sign-in asks for a code of an authenticator app too. */
+  readonly hasAuthenticator: boolean;
   /** Whether a code can be sent by mail. */
   readonly hasEmailCode: boolean;
   /** Accounts elsewhere, by the names of their providers. */
@@ -97,6 +99,7 @@ export interface AccountProofs {
 const ProofsSchema = v.object({
   has_password: v.boolean(),
   has_passkey: v.boolean(),
+  has_authenticator: v.boolean(),
   has_email_code: v.boolean(),
   providers: v.array(v.string()),
   is_fresh: v.boolean(),
@@ -110,6 +113,7 @@ export async function getAccountProofs({
   return {
     hasPassword: found.has_password,
     hasPasskey: found.has_passkey,
+    hasAuthenticator: found.has_authenticator,
     hasEmailCode: found.has_email_code,
     providers: found.providers,
     isFresh: found.is_fresh,

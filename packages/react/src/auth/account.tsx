@@ -63,7 +63,9 @@ export function Account(props: SignInProps): ReactElement | null {
         <PasskeyList sync={sync} />
       </Section>
       <Section title="Authenticator app">
-        <AuthenticatorSettings sync={sync} />
+        {proofs !== null && (
+          <AuthenticatorSettings sync={sync} isOn={proofs.hasAuthenticator} refresh={refresh} />
+        )}
       </Section>
       <Section title="Leave">
         <SignOutButton {...props} sync={sync} />

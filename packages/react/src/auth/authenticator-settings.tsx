@@ -11,8 +11,19 @@ type Step =
   | { readonly name: "confirm"; readonly secret: string; readonly url: string }
   | { readonly name: "added"; readonly backupCodes: readonly string[] };
 
-/** Adds an authenticator app, shows its backup codes once, and removes it. */
-export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactElement {
+interface AuthenticatorSettingsProps extends AuthCallOptions {
+  /** Whether the user has an authenticator app. */
+  readonly isOn: boolean;
+  /** Asks for it again. */
+  readonly refresh: () => void;
+}
+
+/** Adds an authenticator app and shows its backup codes once, or removes the one that is there. */
+export function AuthenticatorSettings({
+  sync: given,
+  isOn,
+  refresh,
+}: AuthenticatorSettingsProps): ReactElement {
   const sync = useEngine(given);
   const [step, setStep] = useState<Step>({ name: "start" });
   const [asksPassword, setAsksPassword] = useState(false);
@@ -33,9 +44,10 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
       return (
         <Form
           action="Confirm"
-          onSend={async ({ code = "" }) =>
-            setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) })
-          }
+          onSend={async ({ code = "" }) => {
+            setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) });
+            refresh();
+          }}
         >
           <QrCode text={step.url} label="Key for your authenticator app" />
           <p className="pylon-note">
@@ -68,6 +80,7 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
           onSend={async ({ code = "" }) => {
             await removeAuthenticator(code, { sync });
             setStep({ name: "removed" });
+            refresh();
           }}
         >
           <CodeField label="Code of the app, or a backup code" />
@@ -77,18 +90,19 @@ export function AuthenticatorSettings({ sync: given }: AuthCallOptions): ReactEl
       return (
         <>
           {step.name === "removed" && <Note>The app is removed.</Note>}
-          <Form action="Add an authenticator app" onSend={enroll}>
-            {asksPassword && <PasswordField />}
-          </Form>
-          <nav className="pylon-links">
+          {isOn && step.name !== "removed" ? (
             <button
               type="button"
-              className="pylon-link"
+              className="pylon-button pylon-plain"
               onClick={() => setStep({ name: "remove" })}
             >
               Remove the app
             </button>
-          </nav>
+          ) : (
+            <Form action="Add an authenticator app" onSend={enroll}>
+              {asksPassword && <PasswordField />}
+            </Form>
+          )}
         </>
       );
   }

@@ -31,7 +31,7 @@ export function SignOutButton({
   };
   return (
     <>
-      <button type="button" className="pylon-button" onClick={() => void leave()}>
+      <button type="button" className="pylon-button pylon-plain" onClick={() => void leave()}>
         Sign out
       </button>
       <p className="pylon-error" role="alert">

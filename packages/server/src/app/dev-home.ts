@@ -1,5 +1,6 @@
 import { userEntityOf } from "../auth/users.ts";
 import { escapeHtml } from "../mail/escape-html.ts";
+import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
 
 export interface DevHomeOptions {
@@ -59,8 +60,6 @@ function link(path: string, text: string): string {
   return `<div><dt><a href="${path}">${path}</a></dt><dd>${text}</dd></div>`;
 }
 
-const STYLE = `:root{color-scheme:light dark;--line:color-mix(in srgb,CanvasText 15%,transparent);--soft:color-mix(in srgb,CanvasText 70%,transparent);--accent:#1f5fd0}@media(prefers-color-scheme:dark){:root{--accent:#79a8ff}}
-body{margin:0;font:16px/1.55 system-ui,sans-serif;background:Canvas;color:CanvasText;overflow-wrap:anywhere}main{max-width:44rem;margin:0 auto;padding:2rem 1rem 3rem}
-h1{font-size:1.6rem;margin:0 0 .5rem}h1 small{font-size:1rem;font-weight:400;color:var(--soft)}h2{font-size:1rem;margin:1.75rem 0 .4rem}p{margin:.4rem 0}.none,dd{color:var(--soft)}
+const STYLE = `${DEV_PAGE_STYLE}h2{font-size:1rem;margin:1.75rem 0 .4rem}dd{color:var(--soft)}dl+p{margin-top:1.75rem}
 dl{margin:0;border-top:1px solid var(--line)}dl div{display:grid;grid-template-columns:minmax(9rem,14rem) 1fr;gap:0 1rem;padding:.45rem 0;border-bottom:1px solid var(--line)}dd{margin:0}
-@media(max-width:32rem){dl div{grid-template-columns:1fr}}code{font:.92em ui-monospace,monospace}a{color:var(--accent)}`;
+@media(max-width:32rem){dl div{grid-template-columns:1fr}}`;

@@ -25,10 +25,13 @@ export function accountRoutes(
   /** What a form needs to know that asks the user to prove who they are. */
   const show = async (context: RequestContext): Promise<Answer> => {
     const user = await ownUser(services, context);
-    const { hasPassword, hasPasskey, providers } = await credentials.ways(user.id);
+    const { hasPassword, hasPasskey, hasAuthenticator, providers } = await credentials.ways(
+      user.id,
+    );
     return json({
       has_password: hasPassword,
       has_passkey: hasPasskey,
+      has_authenticator: hasAuthenticator,
       has_email_code: mails.canSend && typeof user["email"] === "string",
       providers,
       is_fresh: await isFresh(services, context),

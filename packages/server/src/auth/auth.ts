@@ -165,7 +165,12 @@ export function createAuth(options: AuthOptions): Auth {
   const totp = new TotpFactors(store, platform, settings.encryption);
   const devices = new TrustedDevices(store, platform, cookie);
   const passkeys = new Passkeys(store, platform);
-  for (const kind of [totp, devices]) credentials.add((userId) => kind.forget(userId));
+  credentials.add((userId) => devices.forget(userId));
+  credentials.add(
+    (userId) => totp.forget(userId),
+    () => Promise.resolve(false),
+    async (userId) => ({ hasAuthenticator: await totp.isOn(userId) }),
+  );
   credentials.add(
     (userId) => passkeys.forget(userId),
     async (userId) => (await passkeys.list(userId)).length > 0,

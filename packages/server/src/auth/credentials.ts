@@ -8,6 +8,8 @@ export type SignsIn = (userId: string) => Promise<boolean>;
 export interface SignInWays {
   readonly hasPassword: boolean;
   readonly hasPasskey: boolean;
+  /** Whether a sign-in asks for a code of an app too. */
+  readonly hasAuthenticator: boolean;
   /** Accounts elsewhere, by the names of their providers. */
   readonly providers: readonly string[];
 }
@@ -43,7 +45,10 @@ export class Credentials {
   /** With what the user can sign in, beside a code or a link by mail. */
   async ways(userId: string): Promise<SignInWays> {
     const found = await Promise.all(this.#kinds.map(({ ways }) => ways(userId)));
-    return Object.assign({ hasPassword: false, hasPasskey: false, providers: [] }, ...found);
+    return Object.assign(
+      { hasPassword: false, hasPasskey: false, hasAuthenticator: false, providers: [] },
+      ...found,
+    );
   }
 
   /**

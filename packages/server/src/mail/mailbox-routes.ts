@@ -1,3 +1,4 @@
+import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { DevMailbox, ReceivedMail } from "./dev-mailbox.ts";
@@ -37,9 +38,9 @@ export function mailboxRoutes(mailbox: DevMailbox): Route[] {
 function pageOf(mails: readonly ReceivedMail[]): string {
   const body =
     mails.length === 0
-      ? "<p class=empty>No mail yet. What your app sends in dev mode arrives here.</p>"
+      ? '<p class="empty none">No mail yet. What your app sends in dev mode arrives here.</p>'
       : mails.map(mailOf).join("");
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Mail</title><style>${STYLE}</style><script type="module" src="/studio/mail.js"></script><main><h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Mail</title><style>${STYLE}</style><script type="module" src="/studio/mail.js"></script><main><nav><a href="/studio">What the app has</a></nav><h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`;
 }
 
 /**
@@ -62,7 +63,6 @@ function linked(text: string): string {
   );
 }
 
-const STYLE = `:root{color-scheme:light dark}body{margin:0;font:15px/1.5 system-ui,sans-serif;background:Canvas;color:CanvasText}main{max-width:760px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.3rem}h1 small,summary span,.empty{color:GrayText;font-weight:400}details{border:1px solid color-mix(in srgb,CanvasText 15%,transparent);border-radius:10px;margin:.6rem 0;overflow:hidden}
+const STYLE = `${DEV_PAGE_STYLE}nav{margin:0 0 .4rem}summary span{color:var(--soft)}details{border:1px solid var(--line);border-radius:10px;margin:.6rem 0;overflow:hidden}
 summary{display:flex;justify-content:space-between;gap:1rem;flex-wrap:wrap;padding:.7rem 1rem;cursor:pointer;list-style:none}pre{margin:0;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.6 ui-monospace,monospace;background:color-mix(in srgb,CanvasText 4%,transparent)}
 iframe{display:block;width:100%;height:300px;border:0;background:Canvas}`;
