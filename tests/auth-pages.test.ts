@@ -114,6 +114,12 @@ test("a person signs up, out, in, is told what is wrong, resets the password, an
   );
   await page.goto(`${url}/auth/account?redirect=/health`);
   await page.screenshot({ path: join(shots, "account.png"), fullPage: true });
+  // For password managers: whose password it is.
+  expect(
+    await page
+      .locator("input[autocomplete=username]")
+      .evaluateAll((inputs) => inputs.map((input) => (input as HTMLInputElement).value)),
+  ).toEqual([email, email]);
   expect(await page.getByRole("link", { name: "Back to Notes" }).getAttribute("href")).toBe(
     `${url}/health`,
   );

@@ -241,6 +241,11 @@ test("the account adds an authenticator app, which is asked for; and a passkey, 
   await page.goto(`${url}/account`);
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
+  expect(
+    await page
+      .locator("input[autocomplete=username]")
+      .evaluateAll((inputs) => inputs.map((input) => (input as HTMLInputElement).value)),
+  ).toEqual(["ann@example.com", "ann@example.com"]);
   await page.getByLabel("Current password").fill(ANOTHER);
   await page.getByLabel("New password").fill(ANOTHER);
   await press("Change the password");

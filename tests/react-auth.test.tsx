@@ -133,7 +133,7 @@ test("a key that is too long for a picture is shown as text", async () => {
       ? Promise.resolve({ secret: "KEY", otpauth_url: `otpauth://totp/${"a".repeat(5_000)}` })
       : request.call(sync, method, path, body);
   const settings = 'account [aria-label="Authenticator app"]';
-  await until(() => window.document.querySelector(`#${settings}`) !== null);
+  await until(() => window.document.querySelector(`#${settings} form`) !== null);
   fill(settings, {});
   await until(() => window.document.querySelector(`#${settings} code`)?.textContent === "KEY");
   // What the encoder throws would be nobody's.

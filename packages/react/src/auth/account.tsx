@@ -5,7 +5,7 @@ import { changePassword, getAccountProofs } from "./account-calls.ts";
 import { AuthenticatorSettings } from "./authenticator-settings.tsx";
 import { DeleteAccount } from "./delete-account.tsx";
 import { DeviceList } from "./device-list.tsx";
-import { Form, Note, PasswordField } from "./form.tsx";
+import { Form, HiddenUsername, Note, PasswordField } from "./form.tsx";
 import { useLoaded } from "./loaded.ts";
 import { PasskeyList } from "./passkey-list.tsx";
 import type { SignInProps } from "./sign-in-flow.ts";
@@ -53,6 +53,7 @@ export function Account(props: SignInProps): ReactElement | null {
       <Section title="Password">
         <Form key={changes} action="Change the password" onSend={change}>
           {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
+          <HiddenUsername email={emailOfUser(user)} />
           {proofs?.hasPassword !== false && (
             <PasswordField label="Current password" name="current" isOptional />
           )}

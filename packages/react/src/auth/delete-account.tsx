@@ -4,7 +4,7 @@ import { useEngine } from "../provider.tsx";
 import { safePath } from "../safe-path.ts";
 import { deleteAccount, type AccountProofs } from "./account-calls.ts";
 import { CodeForm } from "./code-form.tsx";
-import { Field, Form, Note, PasswordField } from "./form.tsx";
+import { Field, Form, HiddenUsername, Note, PasswordField } from "./form.tsx";
 import { useOAuthReturn } from "./oauth-return.ts";
 import { PasskeyButton } from "./passkey-button.tsx";
 import { ProviderButtons } from "./provider-buttons.tsx";
@@ -44,6 +44,7 @@ export function DeleteAccount(props: DeleteAccountProps): ReactElement {
   if (proofs.hasPassword)
     return (
       <Form action="Delete my account" isDanger onSend={({ password = "" }) => leave(password)}>
+        <HiddenUsername email={props.email} />
         <PasswordField />
       </Form>
     );

@@ -149,6 +149,11 @@ export function EmailField(
   return <Field label="E-mail" name="email" isEmail autoComplete="username" {...props} />;
 }
 
+/** Not shown: tells password managers whose password the form is about. */
+export function HiddenUsername({ email }: { readonly email: string }): ReactElement {
+  return <input hidden readOnly name="username" autoComplete="username" value={email} />;
+}
+
 /** A password that is typed, or thought of. */
 export function PasswordField({
   label = "Password",

@@ -139,8 +139,8 @@ onSubmit("reset", async ({ password }) => {
   show("done");
   say("Your password is changed.");
 });
-onSubmit("change", async (values) => {
-  await call("POST", "/password/change", values);
+onSubmit("change", async ({ current_password = "", new_password = "" }) => {
+  await call("POST", "/password/change", { current_password, new_password });
   /** @type {HTMLFormElement} */ (document.getElementById("change")).reset();
   say("Your password is changed; other devices are signed out.");
   await Promise.all([loadDevices(), loadLeave()]);
@@ -260,6 +260,8 @@ async function loadAccount() {
       `/auth/sign-in?redirect=${encodeURIComponent(location.pathname + location.search)}`,
     );
   who.textContent = user?.email ?? session.user_id;
+  for (const input of document.querySelectorAll("input[name=username]"))
+    input.setAttribute("value", user?.email ?? "");
   await Promise.all([loadDevices(), loadLeave()]);
 }
 

@@ -1,5 +1,8 @@
 import { escapeHtml } from "../../mail/escape-html.ts";
 
+/** Not shown: tells password managers whose password the form is about. */
+const USERNAME = '<input name="username" autocomplete="username" hidden readonly>';
+
 /** The pages under /auth, by their name in the URL. */
 export const PAGES = {
   "sign-in": {
@@ -37,9 +40,9 @@ export const PAGES = {
     body: `
 <p class="sub" id="who"></p>
 <h2>Devices</h2><ul id="devices"></ul>
-<h2>Password</h2><form id="change"><label id="current">Current password<input type="password" name="current_password" autocomplete="current-password"></label><label>New password<input type="password" name="new_password" autocomplete="new-password" minlength="8" required></label><button>Change</button></form>
+<h2>Password</h2><form id="change">${USERNAME}<label id="current">Current password<input type="password" name="current_password" autocomplete="current-password"></label><label>New password<input type="password" name="new_password" autocomplete="new-password" minlength="8" required></label><button>Change</button></form>
 <h2>Passkeys</h2><button type="button" class="plain wide" id="add-passkey">Add a passkey</button>
-<h2>Delete the account</h2><form id="leave" hidden><label id="leave-password">Password<input type="password" name="password" autocomplete="current-password"></label><label id="leave-word">Type <b>delete</b> to confirm<input name="word" autocomplete="off" autocapitalize="none" spellcheck="false" pattern="delete" title="delete"></label><button class="danger">Delete my account</button></form>
+<h2>Delete the account</h2><form id="leave" hidden>${USERNAME}<label id="leave-password">Password<input type="password" name="password" autocomplete="current-password"></label><label id="leave-word">Type <b>delete</b> to confirm<input name="word" autocomplete="off" autocapitalize="none" spellcheck="false" pattern="delete" title="delete"></label><button class="danger">Delete my account</button></form>
 <div id="leave-again" hidden><p class="sub">Sign in again to delete your account.</p><div id="leave-providers"></div><nav><a id="leave-sign-in">Sign in another way</a></nav></div>
 <nav><button type="button" class="plain" id="sign-out">Sign out</button></nav>`,
   },
