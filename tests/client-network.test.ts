@@ -107,6 +107,14 @@ describe("C1: what can't be sent is refused at once, alone, with its field", () 
     });
   });
 
+  test("the sentence names the kind, and shortens a path without end", async () => {
+    const engine = await connect(new VirtualMachine());
+    const messageOf = (fields: Readonly<Record<string, unknown>>): Promise<string> =>
+      engine.insert("Note", fields).catch((reason: unknown) => (reason as Error).message);
+    expect(await messageOf({ cents: 1n })).toBe('"cents" can\'t be sent: it is a BigInt.');
+    expect(await messageOf({ meta: cycle })).toMatch(/^"meta(\.self){7}\.{4}" can't be sent: /);
+  });
+
   test("the arguments of a function too", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);

@@ -25,7 +25,10 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
     return Array.from(value, (item, index) => toPlain(item, `${path}[${index}]`, levels - 1));
   if (value === undefined) return refuse(path, "undefined. Leave it out, or set it to null");
   if (kind !== "Object" || isInvalid)
-    return refuse(path, kind === "Number" ? String(Number(value)) : kind);
+    return refuse(
+      path,
+      kind === "Number" ? String(Number(value)) : `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`,
+    );
   return Object.fromEntries(
     Object.entries(value as object).flatMap(([key, item]: [string, unknown]) =>
       item === undefined
@@ -54,9 +57,13 @@ export function toChange(
   return change;
 }
 
+/** Of a path in an error's message; a value that contains itself has one without end. */
+const MAX_SHOWN_PATH = 40;
+
 function refuse(field: string, what: string): never {
+  const shown = field.length > MAX_SHOWN_PATH ? `${field.slice(0, MAX_SHOWN_PATH)}...` : field;
   throw unsendable(
-    `${field === "" ? "The value" : `"${field}"`} can't be sent: it is ${what}.`,
+    `${field === "" ? "The value" : `"${shown}"`} can't be sent: it is ${what}.`,
     field,
   );
 }
