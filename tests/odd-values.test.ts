@@ -4,7 +4,11 @@ import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
 import { TestClient } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 
-const Note = entity("Note", { text: field.string().optional() });
+const Note = entity("Note", {
+  text: field.string().optional(),
+  at: field.datetime().optional(),
+  count: field.int().optional(),
+});
 const Stamped = entity("Stamped", { text: field.string().optional() });
 
 /** What JSON has beside objects, and a list that looks like one. */
@@ -84,6 +88,37 @@ describe("Q7: data that is no object makes no empty row", () => {
       expect(await countOf("Stamped", hooked)).toBe(0);
     });
   }
+});
+
+test("Q7: a list in a push is refused, and what is beside it is applied", async () => {
+  const change = { entity: "Note", kind: "insert" };
+  const { body } = await client.request("POST", "/api/sync/push", {
+    changes: [
+      { ...change, row_id: "listed", data: [] },
+      { ...change, row_id: "pushed", data: { id: "pushed", text: "pushed" } },
+    ],
+    results: true,
+  });
+  expect(body["results"]).toMatchObject([
+    { status: "refused", error: { code: "INVALID_DATA" } },
+    { status: "applied", id: "pushed" },
+  ]);
+  expect((await client.request("DELETE", "/api/entities/Note/pushed")).status).toBe(200);
+});
+
+test("Q7: a name for two values in an aggregate is refused, not a fault of the server", async () => {
+  for (const [body, named] of [
+    [{ count: true, groupBy: ["text", "text"] }, "groupBy[1]"],
+    [{ count: true, groupBy: ["at", { field: "at", bucket: "day" }] }, "groupBy[1]"],
+    [{ count: true, groupBy: ["count"] }, "groupBy[0]"],
+    [{ count: true, groupBy: [{ field: "at", bucket: "day", timezone: "CET" }] }, "timezone"],
+  ] as const) {
+    const answer = await client.request("POST", "/api/aggregate/Note", body);
+    expect(answer.body["error"]).toMatchObject({ code: "INVALID_QUERY" });
+    expect(answer.text).toContain(named);
+  }
+  const sums = { sum: ["count", "count"], groupBy: ["text"] };
+  expect((await client.request("POST", "/api/aggregate/Note", sums)).status).toBe(200);
 });
 
 test("Q7: an insert of a transaction without data is one of defaults", async () => {
