@@ -28,9 +28,11 @@ export function parseAggregate(
     if (!KEYS.has(key))
       throw invalid(key, `"${key}" is not part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
-  const measures: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
+  const asked: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
   for (const fn of LISTS)
-    measures.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+    asked.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+  // What is asked for twice is answered once.
+  const measures = [...new Map(asked.map((measure) => [measure.as, measure])).values()];
   const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) =>
     groupOf(shape, item, `groupBy[${index}]`),
   );
