@@ -6,7 +6,12 @@ export type Row = { readonly id: string } & { readonly [field: string]: unknown 
 export const ChangeKindSchema = v.picklist(["insert", "update", "delete"]);
 export type ChangeKind = v.InferOutput<typeof ChangeKindSchema>;
 
-const FieldsSchema = v.record(v.string(), v.unknown());
+/** A list would pass for an object of its indexes. */
+const FieldsSchema = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value)),
+  v.record(v.string(), v.unknown()),
+);
 
 /**
  * A committed change, as its reader may see it.

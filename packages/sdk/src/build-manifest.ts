@@ -134,7 +134,11 @@ function checkDefinition(definition: unknown): void {
     checkFunctions(hooks, `hooks of the plugin ${shown(name)}`, ENTITY_HOOKS);
     checkList(own, `entities of the plugin ${shown(name)}`, "entities: [Todo]");
   }
-  if (typeof auth !== "object" || auth === null) return;
+  if (auth === undefined) return;
+  if (typeof auth !== "object" || auth === null || Array.isArray(auth))
+    throw new Error(
+      `auth of buildManifest is ${shown(auth)}: write auth({ ... }), or leave it out.`,
+    );
   const { hooks, mails } = auth as Readonly<Record<string, unknown>>;
   checkFunctions(hooks, "hooks of auth()", AUTH_HOOKS);
   checkFunctions(mails, "mails of auth()", MAIL_KINDS);

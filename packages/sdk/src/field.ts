@@ -92,7 +92,18 @@ interface Plain<V, I = V> extends FieldTraits {
 }
 
 function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
-  return () => new Field<Plain<V, I>>({ type, optional: false, unique: false });
+  // The compiler refuses arguments; an app in JavaScript would have its options ignored.
+  return (...options: readonly unknown[]) =>
+    (mistakeInPlain(options) as Field<Plain<V, I>> | undefined) ??
+    new Field<Plain<V, I>>({ type, optional: false, unique: false });
+}
+
+function mistakeInPlain([option]: readonly unknown[]): object | undefined {
+  if (option === undefined) return undefined;
+  return mistakenField(
+    `a field of this kind takes no options, and was given ${shown(option)}: ` +
+      "write what it is as calls, such as field.string().optional().",
+  );
 }
 
 /**

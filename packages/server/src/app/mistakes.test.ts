@@ -51,6 +51,10 @@ const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] 
     ["Todo.text", ".max()", "Known: optional"],
   ],
   [withFields(`text: field.string`), ["Todo.text", "with parentheses"]],
+  [
+    withFields(`text: field.string({ optional: true })`),
+    ["Todo.text", "no options", "field.string().optional()"],
+  ],
   [withFields(`text: undefined`), ["Todo.text", "undefined", "field.string()"]],
   [withFields(`text: { type: "string" }`), ["Todo.text", "an object", "field.string()"]],
   [withFields(`other: field.id()`), ["Todo.other", 'field.id("User")']],
@@ -102,6 +106,8 @@ const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] 
     ["entities", "must be a list"],
   ],
   [withKeys(`polices: []`), ["buildManifest", '"polices"', 'Did you mean "policies"?']],
+  [withKeys(`auth: 5`), ["auth of buildManifest is 5", "auth({ ... })"]],
+  [withKeys(`auth: []`), ["auth of buildManifest is a list"]],
   [withKeys(`onStart: () => 1`), ['"onStart"', "Known: name"]],
   [
     withKeys(

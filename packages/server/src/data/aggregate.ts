@@ -28,9 +28,11 @@ export function parseAggregate(
     if (!KEYS.has(key))
       throw invalid(key, `"${key}" is not part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
-  const measures: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
+  const asked: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
   for (const fn of LISTS)
-    measures.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+    asked.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
+  // What is asked for twice is answered once.
+  const measures = [...new Map(asked.map((measure) => [measure.as, measure])).values()];
   const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) =>
     groupOf(shape, item, `groupBy[${index}]`),
   );
@@ -42,7 +44,22 @@ export function parseAggregate(
     );
   if (measures.length + groupBy.length > MAX_AGGREGATE_TERMS)
     throw invalid("", `An aggregate has at most ${MAX_AGGREGATE_TERMS} terms.`);
+  refuseClashes(groupBy, measures);
   return { where: body.has("where") ? parseWhere(body.get("where")) : TRUE, groupBy, measures };
+}
+
+/** A result has one value under a name, and Postgres can't group by a name that stands for two. */
+function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]): void {
+  const taken = new Set(measures.map(({ as }) => as));
+  for (const [index, { as }] of groupBy.entries()) {
+    if (taken.has(as))
+      throw invalid(
+        `groupBy[${index}]`,
+        `The result would have two values under "${as}".`,
+        "Group by a field once, and ask for the other value in an aggregate of its own.",
+      );
+    taken.add(as);
+  }
 }
 
 function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Measure {
@@ -60,9 +77,16 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     kindOf(shape, item, path);
     return { field: item, as: item };
   }
-  const { field, bucket } = (item ?? {}) as { field?: unknown; bucket?: unknown };
+  const { field, bucket, ...rest } = (item ?? {}) as { field?: unknown; bucket?: unknown };
   if (typeof field !== "string")
     throw invalid(path, "A group is a field's name or {field, bucket}.");
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    throw invalid(
+      `${path}.${unknown.slice(0, 80)}`,
+      `A group has no ${JSON.stringify(unknown.slice(0, 80))}.`,
+      "Use field, bucket. Buckets are in UTC.",
+    );
   const kind = kindOf(shape, field, path);
   if (bucket === undefined) return { field, as: field };
   if (!BUCKETS.includes(bucket as TimeBucket))

@@ -4,7 +4,7 @@ import { json, toPublicError, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { operationOf } from "./idempotency.ts";
 import type { DataServices } from "./routes.ts";
-import { checkedId } from "../schema/row-input.ts";
+import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Writer } from "./writer.ts";
 
 interface Operation {
@@ -125,11 +125,8 @@ function refused({ op, id }: Operation, { code, message, field }: PylonError): O
 /** @returns writes the operation and answers the row's id */
 function apply(operation: Operation): (writer: Writer) => Promise<string> {
   return async (writer) => {
-    const { op, entity, data } = operation;
-    const { id: bodyId, ...fields } =
-      typeof data === "object" && data !== null && !Array.isArray(data)
-        ? (data as Record<string, unknown>)
-        : {};
+    const { op, entity, data = {} } = operation;
+    const { id: bodyId, fields } = splitId(data);
     const id = operation.id ?? bodyId ?? undefined;
     if (op === "insert") return writer.insert(entity, fields, checkedId(id));
     const found = await (op === "update"

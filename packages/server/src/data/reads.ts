@@ -10,6 +10,7 @@ import {
 import {
   and,
   columnKind,
+  describeValue,
   parseFilter,
   TRUE,
   type EntityShape,
@@ -167,8 +168,7 @@ export class Reads {
     if (Number.isNaN(Number(numItems)))
       throw new PylonError("INVALID_QUERY", "numItems is a number of rows.", { field: "numItems" });
     const size = Math.min(Math.max(Math.trunc(numItems), 1), MAX_PAGE_SIZE);
-    const after =
-      options.cursor === null || options.cursor === undefined ? TRUE : idAfter(options.cursor);
+    const after = afterCursor(options.cursor);
     const rows = await this.#reader.select({
       entity: entity.name,
       where: and(after, this.readable(entity)),
@@ -245,6 +245,16 @@ export class Reads {
     }
     return parsed;
   }
+}
+
+/** @throws PylonError INVALID_QUERY */
+function afterCursor(cursor: unknown): Expr {
+  if (cursor === null || cursor === undefined) return TRUE;
+  if (typeof cursor === "string") return idAfter(cursor);
+  throw new PylonError("INVALID_QUERY", `cursor is ${describeValue(cursor)}, not a string.`, {
+    field: "cursor",
+    hint: "Hand back the nextCursor of the page before, or null for the first page.",
+  });
 }
 
 /** The rows that come after `id` in the default order. */

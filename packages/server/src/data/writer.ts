@@ -3,6 +3,7 @@ import type { Expr } from "@pylonsync/query";
 import { MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import {
+  asObject,
   checkedId,
   checkInsert,
   checkPatch,
@@ -90,7 +91,7 @@ export class Writer implements Reader {
       refuseManaged(entity, data);
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeInsert(asFields(data), this.#context(entityName));
+      : await hooks.beforeInsert(asObject(entity, data), this.#context(entityName));
     const fields = this.#stampOwner(
       entity,
       withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
@@ -130,7 +131,7 @@ export class Writer implements Reader {
     if (!(await this.#mayTouch(entity, "update", before))) return false;
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeUpdate(asFields(data), before, this.#context(entityName));
+      : await hooks.beforeUpdate(asObject(entity, data), before, this.#context(entityName));
     const patch = changedOnly(
       before,
       withEmailRules(
@@ -353,10 +354,4 @@ function changedOnly(
   return Object.fromEntries(
     Object.entries(patch).filter(([name, value]) => before[name] !== value),
   );
-}
-
-function asFields(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === "object" && data !== null && !Array.isArray(data)
-    ? (data as Record<string, unknown>)
-    : {};
 }

@@ -3,6 +3,7 @@ import type { DbReader, DbWriter } from "@pylonsync/functions";
 import { Reads, type ReadScope } from "../data/reads.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Writer } from "../data/writer.ts";
+import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 
 /**
@@ -36,9 +37,9 @@ export function createDbWriter(
 ): DbWriter {
   const db: LooseWriter = {
     ...(createDbReader(writer, model, scope) as unknown as LooseReader),
-    insert: (entity, data) => {
-      const { id, ...fields } = data;
-      return writer.insert(entity, fields, id as string | undefined);
+    insert: async (entity, data) => {
+      const { id, fields } = splitId(data);
+      return writer.insert(entity, fields, checkedId(id));
     },
     update: async (entity, id, patch) => {
       return writer.update(entity, givenId("update", entity, id), patch);
@@ -89,7 +90,7 @@ interface LooseReader {
 }
 
 interface LooseWriter extends LooseReader {
-  insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string>;
+  insert(entity: string, data: unknown): Promise<string>;
   update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
   delete(entity: string, id: unknown): Promise<boolean>;
   link(entity: string, id: unknown, relation: string, targetId: unknown): Promise<boolean>;

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
@@ -185,7 +186,9 @@ export class Runner {
     // other that fails.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
     const handle = async (context: unknown): Promise<EncodedResult> =>
-      encodeResult(parseResult(definition, (await handler(context, args)) ?? null));
+      encodeResult(
+        parseResult(definition, (await askHandler(() => handler(context, args))) ?? null),
+      );
     switch (definition.type) {
       case "query":
         return store.snapshot(
@@ -272,6 +275,20 @@ export class Runner {
       runAction: runAs("action"),
       ...(call.request === undefined ? {} : { request: call.request }),
     };
+  }
+}
+
+/**
+ * What a handler throws goes through the store, which looks at its class. A Proxy runs code of the
+ * app when it is looked at, and may throw once more from there; it is no error that anybody needs.
+ *
+ * @throws what the handler throws
+ */
+async function askHandler(handler: () => unknown): Promise<unknown> {
+  try {
+    return await handler();
+  } catch (error) {
+    throw types.isProxy(error) ? new TypeError("The handler threw a Proxy.") : error;
   }
 }
 

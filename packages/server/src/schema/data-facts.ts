@@ -13,6 +13,14 @@ export interface DuplicateValues {
   readonly rows: number;
 }
 
+/** Texts that are too long for the index that their field comes into. */
+export interface LongTexts {
+  readonly rows: number;
+  readonly maxBytes: number;
+  /** The id of one of the rows. */
+  readonly example: string;
+}
+
 /** What the rows of a database say about a migration of it. */
 export interface DataFacts {
   /** As `Entity.field`: optional fields that have a value in every row, and so may be required. */
@@ -21,7 +29,14 @@ export interface DataFacts {
   readonly lost: ReadonlyMap<string, LostValues>;
   /** By `Entity.index`: the largest groups of rows that a new unique index would refuse. */
   readonly duplicates: ReadonlyMap<string, readonly DuplicateValues[]>;
+  /** By `Entity.field`. */
+  readonly tooLong: ReadonlyMap<string, LongTexts>;
 }
 
 /** Of a new database, or one that nobody has looked into. */
-export const NO_FACTS: DataFacts = { filled: new Set(), lost: new Map(), duplicates: new Map() };
+export const NO_FACTS: DataFacts = {
+  filled: new Set(),
+  lost: new Map(),
+  duplicates: new Map(),
+  tooLong: new Map(),
+};

@@ -1,9 +1,15 @@
 import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { Value } from "../store/store.ts";
-import { NO_FACTS, type DataFacts, type DuplicateValues, type LostValues } from "./data-facts.ts";
+import {
+  NO_FACTS,
+  type DataFacts,
+  type DuplicateValues,
+  type LongTexts,
+  type LostValues,
+} from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
-import { kindOf } from "./schema.ts";
+import { kindOf, maxTextBytes } from "./schema.ts";
 import { withNormalDefault } from "./mend-dates.ts";
 import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
@@ -109,6 +115,10 @@ function changeEntity(
   );
   for (const [index, groups] of duplicatesOf(after, facts))
     problems.push(notUnique(after, index, groups));
+  for (const { name } of after.fields) {
+    const texts = facts.tooLong.get(`${after.name}.${name}`);
+    if (texts !== undefined) problems.push(tooLong(`${after.name}.${name}`, texts));
+  }
   const dropped = before.fields.filter(({ name }) => !kept.has(name));
   const retyped = new Set(
     columns.flatMap((step) => (step.kind === "retype_column" ? [step.to.name] : [])),
@@ -184,34 +194,60 @@ export function retypedFields(
   );
 }
 
-/**
- * The unique indexes that are to be made over rows that are there, as far as their fields keep
- * their values. A field that is new has its default in every row.
- */
+/** A unique index that is to be made over rows that are there. */
+export interface NewUniqueIndex {
+  readonly entity: string;
+  readonly index: ManifestIndex;
+  /** Its fields that the rows have. One that is new has its default in every row. */
+  readonly known: readonly string[];
+  /** Those of them that get another type: values that differ may become equal. */
+  readonly retyped: readonly { readonly from: ManifestField; readonly to: ManifestField }[];
+}
+
+/** The unique indexes that are to be made over rows that are there. */
 export function newUniqueIndexes(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
-): { readonly entity: string; readonly index: ManifestIndex; readonly known: readonly string[] }[] {
+): NewUniqueIndex[] {
   return sharedEntities(from, to).flatMap(({ before, after }) => {
     const fields = new Map(before.fields.map((field) => [field.name, field]));
     const isNull = ({ name, default: value }: ManifestField): boolean =>
       value === undefined && !fields.has(name);
-    const isRetyped = (field: ManifestField): boolean => {
-      const old = fields.get(field.name);
-      return old !== undefined && !isStoredAlike(old, field);
-    };
-    return missingFrom(indexesOf(before), indexesOf(after), new Set())
+    const retyped = retypedFields(from, { entities: [after] });
+    return missingFrom(
+      indexesOf(before),
+      indexesOf(after),
+      new Set(retyped.map(({ to: { name } }) => name)),
+    )
       .filter(({ unique }) => unique)
       .filter((index) => {
         const own = after.fields.filter(({ name }) => index.fields.includes(name));
-        return !index.fields.includes("id") && !own.some(isNull) && !own.some(isRetyped);
+        return !index.fields.includes("id") && !own.some(isNull);
       })
       .map((index) => ({
         entity: after.name,
         index,
         known: index.fields.filter((name) => fields.has(name)),
+        retyped: retyped.filter(({ to: { name } }) => index.fields.includes(name)),
       }));
   });
+}
+
+/** The texts that come into an index, which limits them, with what they may have then. */
+export function newlyLimitedTexts(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): { readonly entity: string; readonly field: string; readonly maxBytes: number }[] {
+  return sharedEntities(from, to).flatMap(({ before, after }) =>
+    after.fields.flatMap((field) => {
+      const old = before.fields.find(({ name }) => name === field.name);
+      if (old === undefined || !isStoredAlike(old, field)) return [];
+      const maxBytes = maxTextBytes(after, field);
+      return maxBytes < maxTextBytes(before, old)
+        ? [{ entity: after.name, field: field.name, maxBytes }]
+        : [];
+    }),
+  );
 }
 
 function sharedEntities(
@@ -293,6 +329,15 @@ function notConvertible(name: string, field: ManifestField, lost: LostValues): D
     `${name} becomes ${field.type}, and ${countOf(lost)} can't be converted, such as ${lost.samples.map(showValue).join(", ")}.`,
     name,
     "Change these values first, or make the field .optional(): they become null then.",
+  );
+}
+
+function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnostic {
+  return errorAt(
+    "SCHEMA_VALUES_TOO_LONG",
+    `${name} comes into an index, where a text has at most ${maxBytes} bytes, and ${rows} ${rows === 1 ? "row has" : "rows have"} a longer one, such as the row "${example}".`,
+    name,
+    "Shorten the values, or leave the field out of the index.",
   );
 }
 

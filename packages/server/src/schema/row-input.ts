@@ -35,6 +35,16 @@ export function withoutId(data: unknown, id: string): unknown {
 }
 
 /**
+ * Parts the data of an insert from the id that it may name. What is no object is handed on as it
+ * is, for the check to refuse.
+ */
+export function splitId(data: unknown): { readonly id: unknown; readonly fields: unknown } {
+  if (!isObject(data)) return { id: undefined, fields: data };
+  const { id, ...fields } = data;
+  return { id, fields };
+}
+
+/**
  * Checks the data of an insert.
  *
  * @param now milliseconds since 1970: what a default of `now` stands for
@@ -109,9 +119,13 @@ function managed(entity: Entity, name: string): PylonError {
   );
 }
 
-function asObject(entity: Entity, data: unknown): Record<string, unknown> {
-  if (typeof data === "object" && data !== null && !Array.isArray(data))
-    return data as Record<string, unknown>;
+function isObject(data: unknown): data is Record<string, unknown> {
+  return typeof data === "object" && data !== null && !Array.isArray(data);
+}
+
+/** @throws PylonError INVALID_DATA */
+export function asObject(entity: Entity, data: unknown): Record<string, unknown> {
+  if (isObject(data)) return data;
   throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, {
     hint: `Send {"field": value, ...}.`,
   });

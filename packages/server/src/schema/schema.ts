@@ -191,7 +191,7 @@ function shapeOf(name: string, fields: readonly Field[]): EntityShape {
 }
 
 /** The texts of an index share its entry. */
-function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestField): number {
+export function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestField): number {
   const sharers = indexes
     .filter(({ fields }) => fields.includes(name))
     .map(({ fields }) => fields.length);

@@ -1,8 +1,14 @@
 import type { EntityShape, Expr, FieldKind } from "@pylonsync/query";
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { convertValue } from "../schema/convert-value.ts";
-import type { DataFacts, DuplicateValues, LostValues } from "../schema/data-facts.ts";
-import { newUniqueIndexes, retypedFields, tightenedFields } from "../schema/diff.ts";
+import type { DataFacts, DuplicateValues, LongTexts, LostValues } from "../schema/data-facts.ts";
+import {
+  newlyLimitedTexts,
+  newUniqueIndexes,
+  retypedFields,
+  tightenedFields,
+  type NewUniqueIndex,
+} from "../schema/diff.ts";
 import { kindOf } from "../schema/schema.ts";
 import { withLeftovers, type StoredManifest } from "../schema/stored-manifest.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
@@ -23,12 +29,13 @@ export async function inspectData(
 ): Promise<DataFacts> {
   const json = await store.storedManifest();
   const stored: StoredManifest | null = json === null ? null : (JSON.parse(json) as StoredManifest);
-  const [filled, lost, duplicates] = [
+  const [filled, lost, duplicates, tooLong] = [
     new Set<string>(),
     new Map<string, LostValues>(),
     new Map<string, readonly DuplicateValues[]>(),
+    new Map<string, LongTexts>(),
   ];
-  if (stored === null) return { filled, lost, duplicates };
+  if (stored === null) return { filled, lost, duplicates, tooLong };
   const shapes = withLeftovers(stored).map(shapeOf);
   const reader = store.readerOf(new Map(shapes.map((shape) => [shape.name, shape])));
   for (const { entity, field } of tightenedFields(stored, to)) {
@@ -38,11 +45,62 @@ export async function inspectData(
     const values = await lostValues(reader, entity, from, field);
     if (values.count > 0) lost.set(`${entity}.${field.name}`, values);
   }
-  for (const { entity, index, known } of newUniqueIndexes(stored, to)) {
-    const groups = await duplicateValues(reader, entity, known);
-    if (groups.length > 0) duplicates.set(`${entity}.${index.name}`, groups);
+  for (const index of newUniqueIndexes(stored, to)) {
+    const { entity, known, retyped } = index;
+    const groups = await (retyped.length === 0
+      ? duplicateValues(reader, entity, known)
+      : duplicateConversions(reader, index));
+    if (groups.length > 0) duplicates.set(`${entity}.${index.index.name}`, groups);
   }
-  return { filled, lost, duplicates };
+  for (const { entity, field, maxBytes } of newlyLimitedTexts(stored, to)) {
+    const texts = await longTexts(reader, entity, field, maxBytes);
+    if (texts.rows > 0) tooLong.set(`${entity}.${field}`, texts);
+  }
+  return { filled, lost, duplicates, tooLong };
+}
+
+async function longTexts(
+  reader: Reader,
+  entity: string,
+  field: string,
+  maxBytes: number,
+): Promise<LongTexts> {
+  let rows = 0;
+  let example = "";
+  for await (const row of allRows(reader, entity)) {
+    const value = row[field];
+    if (typeof value !== "string" || Buffer.byteLength(value) <= maxBytes) continue;
+    rows += 1;
+    if (rows === 1) example = row.id;
+  }
+  return { rows, maxBytes, example };
+}
+
+/** As `duplicateValues`, of the values as they will be: `"5"` and `"05"` are one int. */
+async function duplicateConversions(
+  reader: Reader,
+  { entity, known, retyped }: NewUniqueIndex,
+): Promise<DuplicateValues[]> {
+  const conversions = new Map(
+    retyped.map(({ from, to }) => [to.name, { from: kindOf(from.type), to: kindOf(to.type) }]),
+  );
+  const groups = new Map<string, number>();
+  for await (const row of allRows(reader, entity)) {
+    const values = known.map((name) => {
+      const value = row[name] ?? null;
+      const conversion = conversions.get(name);
+      return conversion === undefined
+        ? value
+        : (convertValue(value, conversion.from, conversion.to) ?? null);
+    });
+    if (values.includes(null)) continue;
+    const key = JSON.stringify(values);
+    groups.set(key, (groups.get(key) ?? 0) + 1);
+  }
+  return [...groups]
+    .filter(([, rows]) => rows > 1)
+    .slice(0, MAX_SAMPLES)
+    .map(([key, rows]) => ({ values: JSON.parse(key) as Value[], rows }));
 }
 
 async function lostValues(

@@ -467,6 +467,45 @@ export function storeSuite(
       await add(thing("f", { text: "x" }));
     });
 
+    test("Q4: values that become equal in a new type are found before it is applied", async () => {
+      const unique = thingsWith({ text: field.string().optional().unique() });
+      await migrate(store, manifest, unique);
+      await add(
+        thing("a", { text: "5" }),
+        thing("b", { text: "05" }),
+        thing("c", { text: "x" }),
+        thing("d", { text: "y" }),
+        thing("e", { text: "7" }),
+      );
+      const retyped = thingsWith({ text: field.int().optional().unique() });
+      const { problems } = planMigration(unique, retyped, await inspectData(store, retyped));
+      expect(problems.map(({ message }) => message)).toEqual([
+        "Thing.text is to be unique, and rows have the same value: 5 in 2 rows.",
+      ]);
+    });
+
+    test("Q4: texts that are too long for a new index are found before it is made", async () => {
+      await add(
+        thing("a", { text: "é".repeat(1_300) }),
+        thing("b", { text: "é".repeat(1_301) }),
+        thing("c", { text: null }),
+      );
+      const text = field.string().optional();
+      for (const indexed of [
+        thingsWith({ text: text.unique() }),
+        thingsWith({ text }, [{ name: "by_text", fields: ["text"], unique: false }]),
+      ]) {
+        const { problems } = planMigration(manifest, indexed, await inspectData(store, indexed));
+        expect(problems.map(({ code, message }) => [code, message])).toEqual([
+          [
+            "SCHEMA_VALUES_TOO_LONG",
+            "Thing.text comes into an index, where a text has at most 2600 bytes, and 1 row has " +
+              'a longer one, such as the row "b".',
+          ],
+        ]);
+      }
+    });
+
     test("Q4: a new unique field with a default is the same in all rows that are there", async () => {
       await add(thing("a", {}), thing("b", {}));
       const unique = thingsWith({ rank: field.int().default(1).unique() });

@@ -15,7 +15,7 @@ import type { DataServices } from "../data/routes.ts";
 import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
 import { malformed } from "../schema/malformed.ts";
-import { checkedId } from "../schema/row-input.ts";
+import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 
 const PUSH_HINT =
@@ -172,8 +172,8 @@ async function write(writer: Writer, change: ClientChange): Promise<string> {
     return change.row_id;
   }
   if (change.kind === "insert") {
-    const { id: _rowId, ...data } = change.data ?? {};
-    return writer.insert(change.entity, data, change.row_id);
+    const { fields } = splitId(change.data ?? {});
+    return writer.insert(change.entity, fields, change.row_id);
   }
   if (await writer.update(change.entity, change.row_id, change.data ?? {})) return change.row_id;
   throw new PylonError(
