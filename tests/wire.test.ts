@@ -4,11 +4,11 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { loadApp } from "@pylonsync/server";
 import { LiveSocket, TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
+import { freePorts } from "./support/servers/free-port.ts";
 
 // What clients rely on that were written for the public system: shapes, ports and orders that must
 // not change.
 
-const PORT = 24_600;
 const app = appOf(
   buildManifest({
     name: "wire",
@@ -37,17 +37,20 @@ const app = appOf(
   }),
 );
 
+/** The first of the ports in a row that older clients count on. */
+let port: number;
 let server: TestServer;
 let client: TestClient;
 beforeAll(async () => {
-  server = await startServer(app, { PYLON_PORT: String(PORT) });
+  port = await freePorts(4);
+  server = await startServer(app, { PYLON_PORT: String(port) });
   client = await TestClient.guest(server.url);
 });
 afterAll(() => server.stop());
 
 test("health is exactly what load balancers of old expect, on every port", async () => {
-  for (const port of [PORT, PORT + 1, PORT + 2]) {
-    const answer = await fetch(`http://localhost:${port}/health`);
+  for (const each of [port, port + 1, port + 2]) {
+    const answer = await fetch(`http://localhost:${each}/health`);
     expect(answer.status).toBe(200);
     expect(await answer.text()).toMatch(/^\{"status":"ok","uptime_seconds":\d+\}$/);
   }
@@ -172,10 +175,10 @@ test("an older client's push stops at the first refusal, so that its results mat
 });
 
 test("an older client's socket is on the next port at any path, its stream on the one after", async () => {
-  const socket = new LiveSocket(`ws://localhost:${PORT + 1}/`, client.token);
+  const socket = new LiveSocket(`ws://localhost:${port + 1}/`, client.token);
   await socket.opened();
   const abort = new AbortController();
-  const stream = await fetch(`http://localhost:${PORT + 2}/events`, { signal: abort.signal });
+  const stream = await fetch(`http://localhost:${port + 2}/events`, { signal: abort.signal });
   expect(stream.headers.get("content-type")).toBe("text/event-stream");
   let streamed = "";
   const reading = (async () => {
@@ -204,7 +207,7 @@ test("an older client's socket is on the next port at any path, its stream on th
 });
 
 test("the root answers a socket too, for clients behind one port", async () => {
-  const socket = new LiveSocket(`ws://localhost:${PORT}/`, client.token);
+  const socket = new LiveSocket(`ws://localhost:${port}/`, client.token);
   await socket.opened();
   socket.socket.send('{"type":"ping"}');
   await until(() => socket.texts.includes('{"type":"pong"}'));

@@ -209,7 +209,7 @@ export const VARIABLES = {
   }),
   PYLON_DATABASE_POOL: variable({
     wants: "a whole number from 2 to 1000",
-    doc: "Connections to Postgres that one server opens at most for rows; four more are for notifications, the change log, `/readyz` and maintenance, and without `REDIS_URL` up to five for rooms. All servers together must stay below the database's `max_connections`.",
+    doc: "Connections to Postgres that one server opens at most for rows; four more are for notifications, the change log, `/readyz` and maintenance, and without `REDIS_URL` up to five for rooms. While statements go unanswered for seconds, two more look whether the database works on them. All servers together must stay below the database's `max_connections`.",
     fallback: 10,
     parse: whole(2, 1000),
   }),

@@ -48,6 +48,17 @@ export interface FeedObserver {
   traced(changes: number, connections: number, deliver: () => Promise<void>): Promise<void>;
 }
 
+interface CatchUpStep {
+  readonly isContinuing: boolean;
+  /**
+   * The subscriber was told of rows as the store had them, which may be ahead of this feed: until
+   * the feed has caught up with that, the log's own versions of rows may be older.
+   */
+  readonly isAhead: boolean;
+  /** Most changes to tell of. */
+  readonly limit: number;
+}
+
 /**
  * Carries committed changes to the subscribers: in commit order, each message encoded once, to
  * those who may see it.
@@ -208,7 +219,11 @@ export class Feed {
     let reached = cursor?.seq ?? this.#overlapStart();
     let isAhead = false;
     while (subscriber.isOpen && reached < this.#position) {
-      const page = await this.#catchUp(subscriber, reached, { isContinuing, limit: PAGE });
+      const page = await this.#catchUp(subscriber, reached, {
+        isContinuing,
+        isAhead,
+        limit: PAGE,
+      });
       reached = page.seq;
       isAhead ||= !page.isWhole;
       await subscriber.drained();
@@ -219,7 +234,11 @@ export class Feed {
         await this.#deliverPending();
       }
       if (subscriber.isOpen && reached < this.#position)
-        await this.#catchUp(subscriber, reached, { isContinuing, limit: Infinity });
+        await this.#catchUp(subscriber, reached, {
+          isContinuing,
+          isAhead: false,
+          limit: Infinity,
+        });
       if (isContinuing && (await this.#rightsAreAhead(subscriber)))
         subscriber.resync("the caller's rights changed");
       if (this.#isClosing) sendElsewhere(subscriber);
@@ -297,7 +316,7 @@ export class Feed {
   async #catchUp(
     subscriber: Subscriber,
     after: number,
-    { isContinuing, limit }: { readonly isContinuing: boolean; readonly limit: number },
+    { isContinuing, isAhead, limit }: CatchUpStep,
   ): Promise<{ readonly seq: number; readonly isWhole: boolean }> {
     const end = this.#position;
     const records =
@@ -316,7 +335,7 @@ export class Feed {
       subscriber.resync("the caller's rights changed");
       return { seq: end, isWhole: true };
     }
-    const isWhole = last === undefined || last.seq === end;
+    const isWhole = last === undefined || (last.seq === end && !isAhead);
     const events = await this.#catchUpFor(subscriber).events(records, caller, isWhole);
     // Asked after rows were read: what is in them may have been written after the session's end.
     if (await this.#mayStay(subscriber))

@@ -29,6 +29,8 @@ export interface PostgresOptions {
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
+  /** Default SILENCE_MS, in milliseconds. */
+  readonly silenceMs?: number | undefined;
   /** Default SESSION_LIMITS. */
   readonly limits?: SessionLimits | undefined;
 }

@@ -4,6 +4,7 @@ import type { QueryObserver } from "../query-observer.ts";
 import type { Value } from "../store.ts";
 import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";
+import type { SilenceWatch } from "./silence-watch.ts";
 
 /** What a column holds once it was parsed. */
 export type ColumnRow = Record<string, Value>;
@@ -49,9 +50,11 @@ export class StatementNames {
 export class StatementRunner {
   readonly names = new StatementNames();
   readonly #observer: QueryObserver | null;
+  readonly #watch: SilenceWatch | null;
 
-  constructor(observer: QueryObserver | null) {
+  constructor(observer: QueryObserver | null, watch: SilenceWatch | null) {
     this.#observer = observer;
+    this.#watch = watch;
   }
 
   /**
@@ -74,7 +77,7 @@ export class StatementRunner {
       ...(name === undefined ? {} : { name }),
       ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     };
-    return this.#observed(text, () => client.query<ColumnRow>(query));
+    return this.#observed(text, () => this.#watched(client, query));
   }
 
   /** Runs one without parameters, or several with `;` between. */
@@ -83,7 +86,17 @@ export class StatementRunner {
       text,
       ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     };
-    return this.#observed(text, () => client.query<ColumnRow>(query));
+    return this.#observed(text, () => this.#watched(client, query));
+  }
+
+  /** Runs several without parameters as one message, which nobody who watches is told of. */
+  async runAll(client: ClientBase, ...statements: readonly string[]): Promise<void> {
+    await this.#watched(client, { text: statements.join("; ") });
+  }
+
+  #watched(client: ClientBase, query: QueryConfig): Promise<QueryResult<ColumnRow>> {
+    const run = (): Promise<QueryResult<ColumnRow>> => client.query<ColumnRow>(query);
+    return this.#watch === null ? run() : this.#watch.during(client, run);
   }
 
   #observed(

@@ -6,7 +6,7 @@ import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
 import type { ConnectionPool } from "./pool.ts";
-import { pause, runAll } from "./pool.ts";
+import { pause } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
 
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
@@ -73,7 +73,7 @@ export function migrateSchema(
 
 /** Begins a new change log. */
 export function renewLog(pool: ConnectionPool): Promise<void> {
-  return pool.again(() => locked(pool, (client) => runAll(client, ...RENEW_LOG)));
+  return pool.again(() => locked(pool, (client) => pool.statements.runAll(client, ...RENEW_LOG)));
 }
 
 async function checkServer(client: ClientBase): Promise<void> {
@@ -103,7 +103,7 @@ async function locked<T>(
     const { client } = lease;
     try {
       const begin = ["BEGIN ISOLATION LEVEL READ COMMITTED", NO_STATEMENT_TIMEOUT];
-      await runAll(client, ...begin, LOCK, LOCK_TIMEOUT);
+      await pool.statements.runAll(client, ...begin, LOCK, LOCK_TIMEOUT);
       const result = await work(client);
       await client.query("COMMIT");
       lease.release();

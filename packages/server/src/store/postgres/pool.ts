@@ -6,6 +6,7 @@ import { cancelStatement } from "./cancel.ts";
 import { StatementRunner, type ColumnRow } from "./connection.ts";
 import { ConnectionShares, type ShareName } from "./connection-shares.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 
 export interface PoolOptions {
   readonly connection: PoolConfig;
@@ -17,6 +18,8 @@ export interface PoolOptions {
    */
   readonly deadlineMs?: { readonly connect: number; readonly query: number } | undefined;
   readonly observer?: QueryObserver | null | undefined;
+  /** See SILENCE_MS, in milliseconds; absent: silent connections are not looked for. */
+  readonly silenceMs?: number | undefined;
 }
 
 /** A connection of one's own, until it is released. */
@@ -66,9 +69,17 @@ export class ConnectionPool {
   readonly #shares: ConnectionShares;
   readonly #connection: PoolConfig;
   readonly #farewells = new WeakMap<ClientBase, unknown>();
+  readonly #watch: SilenceWatch | null;
 
-  constructor({ connection, max, deadlineMs = DEADLINE_MS, observer = null }: PoolOptions) {
-    this.statements = new StatementRunner(observer);
+  constructor({
+    connection,
+    max,
+    deadlineMs = DEADLINE_MS,
+    observer = null,
+    silenceMs,
+  }: PoolOptions) {
+    this.#watch = silenceMs === undefined ? null : new SilenceWatch(connection, silenceMs);
+    this.statements = new StatementRunner(observer, this.#watch);
     this.#connection = connection;
     this.#shares = new ConnectionShares(max);
     this.#pool = new Pool({
@@ -199,7 +210,7 @@ export class ConnectionPool {
       this.#shares.tryAcquire(share, caller) ??
       (await this.#shares.acquire(share, caller, withinMs, signal));
     try {
-      const client = await this.#pool.connect();
+      const client = await this.#connect();
       const farewells = this.#farewells;
       // While it is out, the pool does not listen: without a listener a broken connection would
       // end the process.
@@ -221,6 +232,15 @@ export class ConnectionPool {
     }
   }
 
+  /** One that was not heard since another went silent is replaced before it is used. */
+  async #connect(): Promise<PoolClient> {
+    for (;;) {
+      const client = await this.#pool.connect();
+      if (this.#watch?.isSuspect(client) !== true) return client;
+      client.release(true);
+    }
+  }
+
   /** Connections now, and requests that wait for one. */
   figures(): { readonly open: number; readonly idle: number; readonly waiting: number } {
     const { totalCount: open, idleCount: idle } = this.#pool;
@@ -233,6 +253,7 @@ export class ConnectionPool {
   }
 
   close(): Promise<void> {
+    this.#watch?.close();
     return this.#pool.end();
   }
 }
@@ -241,11 +262,6 @@ export class ConnectionPool {
 export function pause(attempt: number): Promise<void> {
   const longest = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)] ?? 0;
   return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
-}
-
-/** Runs several statements without parameters as one message. */
-export async function runAll(client: ClientBase, ...statements: readonly string[]): Promise<void> {
-  await client.query(statements.join("; "));
 }
 
 /** After this error the connection is not to be used again. */

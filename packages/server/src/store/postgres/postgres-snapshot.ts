@@ -1,6 +1,6 @@
 import type { Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
-import { mustDrop, runAll, type ConnectionPool, type Lease, type ReadDeadline } from "./pool.ts";
+import { mustDrop, type ConnectionPool, type Lease, type ReadDeadline } from "./pool.ts";
 
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -69,7 +69,7 @@ export class PostgresSnapshot {
     return this.#pool.again(async () => {
       const lease = await this.#pool.take("query", { caller, withinMs: timeoutMs });
       try {
-        await runAll(lease.client, BEGIN, ...this.#settings);
+        await this.#pool.statements.runAll(lease.client, BEGIN, ...this.#settings);
         return lease;
       } catch (error) {
         lease.release(true);

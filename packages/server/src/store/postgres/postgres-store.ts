@@ -42,13 +42,14 @@ import {
 } from "./errors.ts";
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import type { ShareName } from "./connection-shares.ts";
-import { ConnectionPool, runAll, type Lease } from "./pool.ts";
+import { ConnectionPool, type Lease } from "./pool.ts";
 import { PostgresLink } from "./postgres-link.ts";
 import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
 import { RowTurns, type RowHold } from "./row-turns.ts";
+import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
 
@@ -105,10 +106,11 @@ interface Pools {
   readonly maintenance: ConnectionPool;
 }
 
-function openPools(connection: ClientConfig, { poolMax, observer }: PostgresOptions): Pools {
+function openPools(connection: ClientConfig, options: PostgresOptions): Pools {
+  const { poolMax, observer, silenceMs = SILENCE_MS } = options;
   return {
-    rows: new ConnectionPool({ connection, max: poolMax, observer }),
-    tail: new ConnectionPool({ connection, max: 1, observer }),
+    rows: new ConnectionPool({ connection, max: poolMax, observer, silenceMs }),
+    tail: new ConnectionPool({ connection, max: 1, observer, silenceMs }),
     readiness: new ConnectionPool({ connection, max: 1, deadlineMs: READINESS_MS }),
     maintenance: new ConnectionPool({ connection, max: 1, deadlineMs: MAINTENANCE_MS, observer }),
   };
@@ -359,7 +361,7 @@ export class PostgresStore implements Store {
     let result: T;
     let mark: TransactionMark | null;
     try {
-      await runAll(client, ...BEGIN[isolation], ...this.#settings);
+      await this.#pool.statements.runAll(client, ...BEGIN[isolation], ...this.#settings);
       result = await untilAborted(work(tx), signal);
       tx.end(
         new Error(
