@@ -56,6 +56,8 @@ const app = appOf(
 const MEANT: readonly RegExp[] = [
   // A snapshot, and a list: pages of an app's rows by id. Which of them its policies show is the app's to index.
   /^SELECT [^()]* FROM "(Message|Member)" AS t WHERE .* ORDER BY t."id" ASC LIMIT/s,
+  // What indexes a table has, which SQLite answers from the schema in its memory.
+  /FROM pragma_index_list\(/,
   // A room that is new: there are at most 10,000.
   /^NOT EXISTS \(SELECT FROM "_pylon_rooms" .* count\(\*\)/s,
 ];

@@ -108,6 +108,9 @@ export async function pylonAtTerminal(
 export class PylonProcess implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #events: AsyncGenerator<Record<string, unknown>>;
+  #said = "";
+  #waiting: (() => void)[] = [];
+  /** All of it, once the process has ended. */
   readonly stderr: Promise<string>;
 
   constructor(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE) {
@@ -119,7 +122,33 @@ export class PylonProcess implements AsyncDisposable {
       stderr: "pipe",
     });
     this.#events = jsonLines(this.#child.stdout);
-    this.stderr = new Response(this.#child.stderr).text();
+    this.stderr = this.#listen(this.#child.stderr);
+  }
+
+  /** Answers once the process has written this to stderr. @throws Error when it ends without it */
+  async said(text: string): Promise<void> {
+    let isOver = false;
+    void this.stderr.then(() => {
+      isOver = true;
+      this.#wake();
+    });
+    while (!this.#said.includes(text)) {
+      if (isOver) throw new Error(`pylon ended without "${text}": ${this.#said}`);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  async #listen(stream: ReadableStream<Uint8Array>): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.#said += decoder.decode(chunk, { stream: true });
+      this.#wake();
+    }
+    return this.#said;
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   get pid(): number {
