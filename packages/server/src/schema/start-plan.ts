@@ -1,7 +1,7 @@
 import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
 import { NO_FACTS, type DataFacts } from "./data-facts.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import { describeStep, indexesOf, planMigration } from "./diff.ts";
+import { describeStep, indexesOf, planMigration, uniqueIndexName } from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { toStored, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
@@ -63,16 +63,25 @@ function losses(steps: readonly MigrationStep[]): Diagnostic[] {
   ];
 }
 
-/** What the database has of an entity and the app does not. */
+/**
+ * What the database has of an entity and the app does not. An index whose name the app gives to
+ * another gives way to it: a database has one of each name.
+ */
 function leftOf(
   before: ManifestEntity,
   after: ManifestEntity | undefined,
 ): readonly ManifestEntity[] {
   if (after === undefined) return [before];
   const known = new Set(after.fields.map(({ name }) => name));
-  const fields = before.fields.filter(({ name }) => !known.has(name));
-  const indexes = before.indexes.filter((index) =>
-    index.fields.some((name) => name !== "id" && !known.has(name)),
+  // SQLite takes two names that differ only in case for one.
+  const taken = new Set(indexesOf(after).map(({ name }) => name.toLowerCase()));
+  const isTaken = (index: string): boolean => taken.has(index.toLowerCase());
+  const fields = before.fields
+    .filter(({ name }) => !known.has(name))
+    .map((field) => (isTaken(uniqueIndexName(field.name)) ? { ...field, unique: false } : field));
+  const indexes = before.indexes.filter(
+    (index) =>
+      !isTaken(index.name) && index.fields.some((name) => name !== "id" && !known.has(name)),
   );
   return fields.length === 0 ? [] : [{ name: before.name, fields, indexes }];
 }

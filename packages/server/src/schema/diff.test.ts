@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import type { ManifestField } from "@pylonsync/sdk";
+import fc from "fast-check";
+import { NO_FACTS } from "./data-facts.ts";
+import {
+  describeStep,
+  newUniqueIndexes,
+  planMigration,
+  retypedFields,
+  tightenedFields,
+} from "./diff.ts";
+import { applied, manifestArbitrary, tablesOf } from "./migration.arbitraries.ts";
+import { toStored } from "./stored-manifest.ts";
+
+test("a migration makes the target's tables of any others, by steps that a database takes", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
+      const { migration } = planMigration(from, to);
+      expect(applied(tablesOf(from.entities), migration)).toEqual(tablesOf(to.entities));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a new database gets the tables and loses nothing; the same schema again is no step", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, (to) => {
+      const { migration, problems, destructive } = planMigration(null, to);
+      expect(applied(new Map(), migration)).toEqual(tablesOf(to.entities));
+      expect([problems, destructive]).toEqual([[], false]);
+      expect(planMigration(toStored(to), to).migration.steps).toEqual([]);
+    }),
+  );
+});
+
+test("a migration is destructive exactly when a table, a column or a type goes", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
+      const after = tablesOf(to.entities);
+      const goes = [...tablesOf(from.entities)].some(([entity, { columns }]) =>
+        [...columns].some(([name, stored]) => after.get(entity)?.columns.get(name) !== stored),
+      );
+      expect(planMigration(toStored(from), to).destructive).toBe(goes);
+    }),
+  );
+});
+
+test("what is to be retyped, tightened or made unique is what the plan's problems can be about", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, manifestArbitrary, (manifest, to) => {
+      const from = toStored(manifest);
+      const plan = planMigration(from, to);
+      const retyped = retypedFields(from, to).map(({ entity, to: field }) => [entity, field.name]);
+      const steps = plan.migration.steps.flatMap((step) =>
+        step.kind === "retype_column" ? [[step.entity, step.to.name]] : [],
+      );
+      expect(steps).toEqual(retyped);
+      const filled = new Set(
+        tightenedFields(from, to).map(({ entity, field }) => `${entity}.${field}`),
+      );
+      const left = planMigration(from, to, { ...NO_FACTS, filled }).problems;
+      // What is left over is about new fields alone: the rows can tell nothing about them.
+      const known = new Set(
+        from.entities.flatMap(({ name, fields }) => fields.map((field) => `${name}.${field.name}`)),
+      );
+      expect(left.filter(({ path }) => known.has(path ?? ""))).toEqual([]);
+      const made = new Set(
+        plan.migration.steps.flatMap((step) =>
+          step.kind === "create_index" ? [`${step.entity}.${step.index.name}`] : [],
+        ),
+      );
+      for (const { entity, index, known: fields } of newUniqueIndexes(from, to)) {
+        expect(made).toContain(`${entity}.${index.name}`);
+        expect(index.fields).toEqual(expect.arrayContaining([...fields]));
+      }
+    }),
+  );
+});
+
+test("facts of the rows become problems that name the field", () => {
+  const from = manifestWith({ name: "a", type: "string", optional: true, unique: false });
+  const to = manifestWith({ name: "a", type: "int", optional: false, unique: true });
+  const { problems } = planMigration(from, to, {
+    filled: new Set(),
+    lost: new Map([["A.a", { count: 2, samples: ["x".repeat(100)] }]]),
+    duplicates: new Map([["A.a_unique", [{ values: ["1"], rows: 3 }]]]),
+  });
+  expect(problems.map(({ code, path }) => [code, path])).toEqual([
+    ["SCHEMA_FIELD_NEEDS_DEFAULT", "A.a"],
+    ["SCHEMA_VALUES_NOT_CONVERTIBLE", "A.a"],
+    ["SCHEMA_VALUES_NOT_UNIQUE", "A.a"],
+  ]);
+  expect(problems.every(({ message }) => message.length < 200)).toBe(true);
+});
+
+test("names that differ only in case are refused, of entities and of fields", () => {
+  const from = manifestWith({ name: "title", type: "string", optional: true, unique: false });
+  const field = manifestWith({ name: "Title", type: "string", optional: true, unique: false });
+  expect(planMigration(from, field).problems.map(({ code }) => code)).toEqual([
+    "SCHEMA_NAME_DIFFERS_IN_CASE",
+  ]);
+  const entity = { entities: from.entities.map((item) => ({ ...item, name: "a" })) };
+  expect(planMigration(from, entity).problems.map(({ code }) => code)).toEqual([
+    "SCHEMA_NAME_DIFFERS_IN_CASE",
+  ]);
+});
+
+test("each step in words names its entity", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
+      for (const step of planMigration(from, to).migration.steps) {
+        const entity = step.kind === "create_table" ? step.entity.name : step.entity;
+        expect(describeStep(step)).toContain(entity);
+      }
+    }),
+  );
+});
+
+function manifestWith(field: ManifestField) {
+  return { entities: [{ name: "A", fields: [field], indexes: [] }] };
+}
