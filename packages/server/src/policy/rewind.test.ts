@@ -1,0 +1,128 @@
+import { expect, test } from "bun:test";
+import { FALSE, literal, parsePolicy, path, type Expr } from "@pylonsync/query";
+import fc from "fast-check";
+import { holds } from "../store/sql/naive-evaluator.ts";
+import type { StoredRow } from "../store/store.ts";
+import { reachOf, rewind, type RelatedChange } from "./rewind.ts";
+
+type Rows = ReadonlyMap<string, readonly StoredRow[]>;
+
+const ENTITIES = ["Alpha", "Beta"] as const;
+const values = fc.constantFrom("a", "b", null);
+const fields = fc.constantFrom("x", "y", "id");
+
+/** Rules of few fields and values, so that rows often meet them, with `exists` nested and negated. */
+function rules(existsDepth: number, isInner = false): fc.Arbitrary<Expr> {
+  const data = fields.map((name): Expr => path("data", name));
+  const own = isInner ? fields.map((name): Expr => path("related", name)) : data;
+  const compared = fc
+    .tuple(
+      fc.constantFrom("==" as const, "!=" as const),
+      own,
+      fc.oneof(data, own, values.map(literal)),
+    )
+    .map(([op, left, right]): Expr => ({ kind: "compare", op, left, right }));
+  if (existsDepth === 0) return compared;
+  const found = fc
+    .tuple(fc.constantFrom(...ENTITIES), rules(existsDepth - 1, true))
+    .map(([entity, where]): Expr => ({ kind: "exists", entity, where }));
+  const part = fc.oneof(
+    compared,
+    found,
+    found.map((item): Expr => ({ kind: "not", item })),
+  );
+  return fc
+    .tuple(
+      fc.constantFrom("and" as const, "or" as const),
+      fc.array(part, { minLength: 1, maxLength: 3 }),
+    )
+    .map(([kind, items]) => ({ kind, items }));
+}
+
+const versions = fc.record({ x: values, y: values });
+const tables = fc.record({ a: versions, b: versions, c: versions }, { requiredKeys: [] });
+
+function rowsOf(table: object): StoredRow[] {
+  return Object.entries(table).map(([id, row]) => ({ ...(row as object), id }));
+}
+
+/** A rule as it is asked, and the rows before and after a change of one of them. */
+const scenes = fc
+  .record({
+    rule: rules(2),
+    alpha: tables,
+    beta: tables,
+    entity: fc.constantFrom(...ENTITIES),
+    rowId: fc.constantFrom("a", "b", "d"),
+    to: fc.option(versions),
+  })
+  .map(({ rule, alpha, beta, entity, rowId, to }) => {
+    const before: Rows = new Map([
+      ["Alpha", rowsOf(alpha)],
+      ["Beta", rowsOf(beta)],
+    ]);
+    const known = before.get(entity) ?? [];
+    const after = to === null ? null : { ...to, id: rowId };
+    const change: RelatedChange = {
+      entity,
+      rowId,
+      before: known.find(({ id }) => id === rowId) ?? null,
+      after,
+    };
+    const others = known.filter(({ id }) => id !== rowId);
+    return {
+      rule,
+      change,
+      before,
+      after: new Map([...before, [entity, after === null ? others : [...others, after]]]) as Rows,
+      data: rowsOf({ ...alpha, ...beta, e: { x: "a", y: null } }),
+    };
+  });
+
+test("a rewound rule says after the change what the rule said before it", () => {
+  fc.assert(
+    fc.property(scenes, ({ rule, change, before, after, data }) => {
+      const rewound = rewind(rule, change);
+      for (const row of data)
+        expect(holds(rewound, { data: row }, after)).toBe(holds(rule, { data: row }, before));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("every row whose answer a change turns is in its reach", () => {
+  fc.assert(
+    fc.property(scenes, ({ rule, change, before, after, data }) => {
+      const reach = reachOf(rule, change);
+      for (const row of data)
+        if (holds(rule, { data: row }, before) !== holds(rule, { data: row }, after))
+          expect(holds(reach, { data: row }, after)).toBe(true);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("a change of an entity that no exists looks at leaves the rule as it is, and reaches nothing", () => {
+  fc.assert(
+    fc.property(scenes, ({ rule, change, data, after }) => {
+      const elsewhere = { ...change, entity: "Gamma" };
+      expect(reachOf(rule, elsewhere)).toEqual(FALSE);
+      for (const row of data)
+        expect(holds(rewind(rule, elsewhere), { data: row }, after)).toBe(
+          holds(rule, { data: row }, after),
+        );
+    }),
+  );
+});
+
+test("a membership reaches the rows of its room and no others", () => {
+  const rule = parsePolicy("exists(Member, room == data.room && user == 'u1')");
+  const reach = reachOf(rule, {
+    entity: "Member",
+    rowId: "m1",
+    before: null,
+    after: { id: "m1", room: "r1", user: "u1" },
+  });
+  const isReached = (room: string): boolean => holds(reach, { data: { id: "t", room } }, new Map());
+  expect([isReached("r1"), isReached("r2")]).toEqual([true, false]);
+});
