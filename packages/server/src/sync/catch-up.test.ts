@@ -1,0 +1,196 @@
+import { expect, test } from "bun:test";
+import type { ChangeEvent } from "@pylonsync/protocol";
+import type { Manifest } from "@pylonsync/sdk";
+import fc from "fast-check";
+import { ADMIN, ANONYMOUS, type Caller } from "../data/caller.ts";
+import { HookSet } from "../data/hooks.ts";
+import { DataModel } from "../data/model.ts";
+import { compilePolicies } from "../policy/policy-set.ts";
+import { Schema } from "../schema/schema.ts";
+import { holds } from "../store/sql/naive-evaluator.ts";
+import type { ChangeRecord, Reader, Select, StoredRow } from "../store/store.ts";
+import { CatchUp } from "./catch-up.ts";
+import { Visibility } from "./visibility.ts";
+
+type Tables = ReadonlyMap<string, readonly StoredRow[]>;
+
+const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
+const manifest: Manifest = {
+  manifest_version: 1,
+  name: "test",
+  version: "0.0.0",
+  routes: [],
+  queries: [],
+  actions: [],
+  entities: [
+    { name: "Todo", fields: [text("owner"), text("title")], indexes: [] },
+    { name: "User", fields: [text("owner"), text("title"), text("_secret")], indexes: [] },
+    { name: "Closed", fields: [text("owner"), text("title")], indexes: [] },
+  ],
+  policies: [
+    { name: "todo", entity: "Todo", allow: "auth.userId == data.owner" },
+    { name: "user", entity: "User", allowRead: "data.title == 'a' || auth.userId == data.owner" },
+  ],
+};
+const schema = Schema.fromManifest(manifest);
+const { policies } = compilePolicies(manifest, schema.shapes, { dev: false });
+const model = new DataModel(schema, policies, new HookSet([]));
+
+/** The store as it is now. */
+function readerOf(tables: Tables): Reader {
+  const unused = (): never => {
+    throw new Error("Catching up does not use this.");
+  };
+  return {
+    select: async ({ entity, where }: Select) =>
+      Promise.resolve(
+        (tables.get(entity) ?? []).filter(
+          (data) => where === undefined || holds(where, { data }, tables),
+        ),
+      ),
+    get: unused,
+    count: unused,
+    aggregate: unused,
+    test: unused,
+  };
+}
+
+/** Writes of a few rows: by turns theirs and others', with texts that a rule looks at. */
+const writes = fc.array(
+  fc.record({
+    entity: fc.constantFrom("Todo", "User", "Closed", "Forgotten"),
+    id: fc.constantFrom("1", "2"),
+    row: fc.option(
+      fc.record({
+        owner: fc.constantFrom("u1", "u2"),
+        title: fc.constantFrom("a", "b", null),
+        _secret: fc.constantFrom("s1", "s2"),
+      }),
+      { freq: 3 },
+    ),
+  }),
+  { maxLength: 12 },
+);
+const callers = fc.constantFrom<Caller>(
+  { ...ANONYMOUS, userId: "u1" },
+  { ...ANONYMOUS, userId: "u2" },
+  ANONYMOUS,
+  ADMIN,
+);
+
+interface Log {
+  readonly records: readonly ChangeRecord[];
+  /** The tables after so many of the records. */
+  readonly states: readonly Tables[];
+}
+
+function logOf(all: typeof writes extends fc.Arbitrary<infer W> ? W : never): Log {
+  const records: ChangeRecord[] = [];
+  const states: Tables[] = [new Map()];
+  for (const { entity, id, row } of all) {
+    const state = states.at(-1) ?? new Map<string, StoredRow[]>();
+    const rows = state.get(entity) ?? [];
+    const before = rows.find((one) => one.id === id) ?? null;
+    const { _secret: secret, ...rest } = row ?? {};
+    const fields = entity === "User" ? { ...rest, _secret: secret ?? null } : rest;
+    const after = row === null ? null : { id, ...fields };
+    if (before === null && after === null) continue;
+    const kind = after === null ? "delete" : before === null ? "insert" : "update";
+    records.push({ seq: records.length + 1, entity, rowId: id, kind, before, after, at: 0 });
+    const others = rows.filter((one) => one.id !== id);
+    states.push(new Map([...state, [entity, after === null ? others : [...others, after]]]));
+  }
+  return { records, states };
+}
+
+type Replica = Map<string, unknown>;
+
+/** What the caller may have of the tables. */
+function readable(tables: Tables = new Map(), caller: Caller): Replica {
+  const replica: Replica = new Map();
+  for (const { name, visible } of schema.entities)
+    for (const row of tables.get(name) ?? [])
+      if (caller.isAdmin || holds(policies.rule(name, "read"), { data: row, auth: caller }, tables))
+        replica.set(`${name} ${row.id}`, visible(row));
+  return replica;
+}
+
+/** A client's replica after the events. */
+function replayed(before: Replica, events: readonly ChangeEvent[]): Replica {
+  const replica: Replica = new Map(before);
+  for (const { entity, row_id: id, kind, data } of events) {
+    const key = `${entity} ${id}`;
+    const known = replica.get(key);
+    if (kind === "delete") replica.delete(key);
+    else if (kind === "insert") replica.set(key, data);
+    else if (known !== undefined) replica.set(key, { ...known, ...data });
+  }
+  return replica;
+}
+
+async function catchUp(
+  { records, states }: Log,
+  caller: Caller,
+  { from, to, isWhole }: { readonly from: number; readonly to: number; readonly isWhole: boolean },
+): Promise<ChangeEvent[]> {
+  const reader = readerOf(states.at(-1) ?? new Map());
+  const visibility = new Visibility(reader, model, () => 0);
+  return new CatchUp(reader, model, visibility).events(records.slice(from, to), caller, isWhole);
+}
+
+test("a replica that catches up, in one step or in two, is what its caller may read now", async () => {
+  await fc.assert(
+    fc.asyncProperty(writes, callers, fc.nat(), fc.nat(), async (all, caller, a, b) => {
+      const log = logOf(all);
+      const end = log.records.length;
+      const from = a % (end + 1);
+      const middle = from + (b % (end - from + 1));
+      const start = readable(log.states[from], caller);
+      const expected = readable(log.states[end], caller);
+      const whole = await catchUp(log, caller, { from, to: end, isWhole: true });
+      expect(replayed(start, whole)).toEqual(expected);
+      const steps = [
+        ...(await catchUp(log, caller, { from, to: middle, isWhole: false })),
+        ...(await catchUp(log, caller, { from: middle, to: end, isWhole: true })),
+      ];
+      expect(replayed(start, steps)).toEqual(expected);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("each row has one event at most, in the order of their last changes", async () => {
+  await fc.assert(
+    fc.asyncProperty(writes, callers, fc.boolean(), async (all, caller, isWhole) => {
+      const log = logOf(all);
+      const events = await catchUp(log, caller, { from: 0, to: log.records.length, isWhole });
+      const keys = events.map(({ entity, row_id: id }) => `${entity} ${id}`);
+      expect(new Set(keys).size).toBe(keys.length);
+      const seqs = events.map(({ seq }) => seq);
+      expect(seqs).toEqual(seqs.toSorted((one, other) => one - other));
+    }),
+  );
+});
+
+test("nothing is told of what the caller may not read now, but that a row is gone which it could read", async () => {
+  await fc.assert(
+    fc.asyncProperty(writes, callers, fc.nat(), async (all, caller, a) => {
+      const log = logOf(all);
+      const from = a % (log.records.length + 1);
+      const now = readable(log.states.at(-1), caller);
+      for (const event of await catchUp(log, caller, {
+        from,
+        to: log.records.length,
+        isWhole: true,
+      })) {
+        const key = `${event.entity} ${event.row_id}`;
+        if (event.kind === "delete") {
+          expect(event.data).toBeUndefined();
+          expect(log.states.slice(from).some((state) => readable(state, caller).has(key))).toBe(
+            true,
+          );
+        } else expect(now.get(key)).toMatchObject(event.data ?? {});
+      }
+    }),
+  );
+});
