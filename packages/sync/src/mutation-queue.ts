@@ -215,7 +215,11 @@ export class MutationQueue {
     }
   }
 
-  /** What follows on a row that never came to be has no ground: it is gone with the insert. */
+  /**
+   * What follows on a row that never came to be has no ground: it is gone with the insert. What the
+   * server has committed all the same, on a row that was there before, stays until the replica has
+   * it.
+   */
   #withoutFollowers(
     entries: readonly PendingMutation[],
     refused: readonly MutationError[],
@@ -225,7 +229,8 @@ export class MutationQueue {
         .filter(({ kind }) => kind === "insert")
         .map((error) => [`${error.entity}/${error.rowId}`, error]),
     );
-    return entries.filter(({ id, change }) => {
+    return entries.filter(({ id, change, status }) => {
+      if (status === "applied") return true;
       const error = gone.get(`${change.entity}/${change.row_id}`);
       if (error !== undefined) this.#settle(id, new MutationError(change, error));
       return error === undefined;
