@@ -15,3 +15,4 @@ export function batchesOf(
   durations: Pick<Durations, "of">,
   options: { readonly onPostgres: boolean },
 ): Batch[];
+export function unitTestFiles(root: string, patterns: readonly string[]): string[];

@@ -37,6 +37,15 @@ const ON_BOTH_STORES = [
   ].map((name) => `tests/${name}.test.ts`),
   "packages/server/src/files/files.test.ts",
 ];
+/** Where the tests beside the code are of units: without a store, a network or a page. */
+const UNIT_FOLDERS = [
+  ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
+  ...["schema", "policy", "data", "sync", "functions", "request", "identity"].map(
+    (name) => `packages/server/src/${name}/`,
+  ),
+];
+/** In the text of a test that starts something all the same. */
+const STARTS_SOMETHING = /\bBun\.(serve|spawn)|\b(createServer|spawn)\(|tests\/support\//;
 /** They measure memory or answer times, which a test beside them would change. */
 const ALONE = /(^|[/-])(memory|storms|small-container)\.test\.tsx?$/;
 /** How long a batch should take, in milliseconds: each costs the start of a process. */
@@ -57,6 +66,15 @@ export function testFiles(root, patterns) {
     .filter((file) => TEST_FILE.test(file))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+/** @returns {string[]} the test files that need neither servers nor a browser */
+export function unitTestFiles(root, patterns) {
+  return testFiles(root, patterns).filter(
+    (file) =>
+      UNIT_FOLDERS.some((folder) => file.startsWith(folder)) &&
+      !STARTS_SOMETHING.test(readFileSync(join(root, file), "utf8")),
+  );
 }
 
 /**

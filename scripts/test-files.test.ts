@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { batchesOf, testFiles } from "./test-files.mjs";
+import { batchesOf, testFiles, unitTestFiles } from "./test-files.mjs";
 
 const ROOT = join(import.meta.dir, "..");
 const SECONDS: Readonly<Record<string, number>> = {
@@ -37,4 +37,13 @@ test("small files share a process, and what measures runs by itself", () => {
     [["a.test.ts"], false],
     [["packages/x/memory.test.ts"], true],
   ]);
+});
+
+test("a unit test is beside the code and starts nothing", () => {
+  const units = unitTestFiles(ROOT, []);
+  expect(units).toContain("packages/query/src/bind.test.ts");
+  expect(units).toContain("packages/server/src/policy/rewind.test.ts");
+  // It asks a server of its own.
+  expect(units).not.toContain("packages/server/src/request/body.test.ts");
+  expect(units.filter((file) => !/^packages\/\w+\/src\//.test(file))).toEqual([]);
 });

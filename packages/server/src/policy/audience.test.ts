@@ -26,7 +26,7 @@ test("callers with the same values at the key's paths see the same rows", () => 
           holds(rule, { data, auth: one, now }, world.rows),
         );
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
 
@@ -50,6 +50,6 @@ test("where a rule holds, each discriminator's value of the caller is the row's"
           for (const { authName, field } of found)
             expect(one[authName as keyof AuthValues]).toEqual(data[field]);
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
