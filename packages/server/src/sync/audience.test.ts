@@ -63,7 +63,9 @@ test("every subscriber is in one audience, with exactly those that have the same
 });
 
 test("by a value those are found that have it, and the admins, each once", () => {
-  const values = fc.array(fc.constantFrom("u1", "u2", "u3", null), { maxLength: 4 });
+  const values = fc.array(fc.constantFrom<(string | null)[]>("u1", "u2", "u3", null), {
+    maxLength: 4,
+  });
   fc.assert(
     fc.property(connections, values, (all, wanted) => {
       const index = new AudienceIndex(["userId"]);

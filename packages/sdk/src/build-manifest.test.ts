@@ -1,0 +1,214 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { authCodeOf, buildManifest, hooksOf } from "./build-manifest.ts";
+import { auth } from "./declare.ts";
+import { entity } from "./entity.ts";
+import { field, type Field } from "./field.ts";
+import type { ManifestField } from "./manifest.ts";
+import { definePlugin } from "./plugin.ts";
+
+const KINDS = {
+  string: "string",
+  int: "int",
+  float: "float",
+  number: "float",
+  bool: "bool",
+  boolean: "bool",
+  datetime: "datetime",
+  richtext: "richtext",
+} as const;
+type Kind = keyof typeof KINDS;
+type Modifier = "optional" | "unique" | "readonly" | "owner" | "crdt" | "default";
+
+const definitions = fc.record({
+  kind: fc.constantFrom(...(Object.keys(KINDS) as Kind[])),
+  modifiers: fc.shuffledSubarray<Modifier>(["optional", "unique", "readonly", "owner", "crdt"]),
+});
+const names = fc.stringMatching(/^[a-z][A-Za-z0-9]{0,5}$/);
+
+function fieldOf({
+  kind,
+  modifiers,
+}: {
+  readonly kind: Kind;
+  readonly modifiers: readonly Modifier[];
+}): Field {
+  let made: Field = field[kind]();
+  for (const modifier of modifiers) made = modified(made, modifier);
+  return made;
+}
+
+function modified(made: Field, modifier: Modifier): Field {
+  if (modifier === "crdt") return made.crdt("lww");
+  return modifier === "default" ? made : made[modifier]();
+}
+
+function expectedOf(
+  name: string,
+  { kind, modifiers }: { readonly kind: Kind; readonly modifiers: readonly Modifier[] },
+): ManifestField {
+  const has = (modifier: Modifier): boolean => modifiers.includes(modifier);
+  return {
+    name,
+    type: KINDS[kind],
+    optional: has("optional"),
+    unique: has("unique"),
+    ...(has("readonly") ? { readonly: true } : {}),
+    ...(has("owner") ? { owner: true } : {}),
+    ...(has("crdt") ? { crdt: "lww" } : {}),
+  };
+}
+
+/** A call that the compiler would refuse. */
+function misspelt(target: object, name: string): unknown {
+  return (Reflect.get(target, name) as () => unknown)();
+}
+
+function messageOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("It was taken.");
+}
+
+test("a field says what its modifiers say, in any order, and none changes the field that it is called on", () => {
+  fc.assert(
+    fc.property(names, definitions, fc.boolean(), (name, definition, again) => {
+      const made = fieldOf(definition);
+      const before = made.toManifest(name);
+      expect(before).toEqual(expectedOf(name, definition));
+      for (const modifier of definition.modifiers) modified(made, again ? modifier : "optional");
+      expect(made.toManifest(name)).toEqual(before);
+    }),
+  );
+});
+
+test("an app is its parts as plain JSON, in their order, those of plugins after its own", () => {
+  const fields = fc.dictionary(names, definitions, {
+    minKeys: 1,
+    maxKeys: 4,
+    noNullPrototype: true,
+  });
+  const entities = fc.array(fc.record({ name: names, fields }), { maxLength: 3 });
+  fc.assert(
+    fc.property(entities, entities, (own, plugged) => {
+      const make = (all: typeof own) =>
+        all.map((one) =>
+          entity(
+            one.name,
+            Object.fromEntries(
+              Object.entries(one.fields).map(([key, value]) => [key, fieldOf(value)]),
+            ),
+          ),
+        );
+      const app = buildManifest({
+        name: "app",
+        version: "1.0.0",
+        entities: make(own),
+        plugins: [
+          definePlugin({ name: "p", entities: make(plugged) }),
+          definePlugin({ name: "q" }),
+        ],
+      });
+      const json: unknown = JSON.parse(JSON.stringify(app));
+      expect(json).toEqual({ ...app });
+      expect(json).toEqual({
+        manifest_version: 1,
+        name: "app",
+        version: "1.0.0",
+        routes: [],
+        queries: [],
+        actions: [],
+        policies: [],
+        plugins: [{ name: "p", custom: true }, { name: "q" }],
+        entities: [...own, ...plugged].map((one) => ({
+          name: one.name,
+          indexes: [],
+          fields: Object.entries(one.fields).map(([key, value]) => expectedOf(key, value)),
+        })),
+      });
+    }),
+  );
+});
+
+test("code travels beside the manifest and is not in its JSON", () => {
+  const hooks = { beforeInsert: () => true };
+  const other = { afterDelete: () => undefined };
+  const claims = () => ({ roles: ["staff"] });
+  const app = buildManifest({
+    name: "app",
+    version: "1",
+    entities: [],
+    plugins: [
+      definePlugin({ name: "a", hooks }),
+      definePlugin({ name: "b" }),
+      definePlugin({ name: "c", hooks: other }),
+    ],
+    auth: auth({ user: { hide: ["phone"] }, hooks: { claims } }),
+  });
+  expect(hooksOf(app)).toEqual([hooks, other]);
+  expect(authCodeOf(app)).toEqual({ hooks: { claims }, mails: {} });
+  expect(app.auth).toEqual({ user: { hide: ["phone"] } });
+  const json: unknown = JSON.parse(JSON.stringify(app));
+  for (const stranger of [json, null, 1, {}]) {
+    expect(hooksOf(stranger)).toEqual([]);
+    expect(authCodeOf(stranger)).toEqual({ hooks: {}, mails: {} });
+  }
+});
+
+test("keys that nothing knows stay in the manifest, for the server to name", () => {
+  const app: object = buildManifest({
+    name: "app",
+    version: "1",
+    entities: [],
+    ...{ polices: [], hooks: () => 1, absent: undefined },
+  });
+  expect(app).toMatchObject({ polices: null, hooks: null });
+  expect(app).not.toHaveProperty("absent");
+  const options: object = { index: [] };
+  expect(entity("A", { a: field.int() }, options)).toMatchObject({ index: null });
+});
+
+test("what is not a definition is refused, with what to write", () => {
+  // As an app in JavaScript may call it.
+  const build = buildManifest as (definition: unknown) => unknown;
+  const declare = entity as (name: unknown, fields: unknown, options?: unknown) => unknown;
+  const base = { name: "a", version: "1" };
+  for (const wrong of [undefined, null, "app", 1])
+    expect(messageOf(() => build(wrong))).toContain("write buildManifest(");
+  expect(messageOf(() => build(base))).toContain("no entities");
+  expect(messageOf(() => build({ ...base, entities: {} }))).toContain("entities: [Todo]");
+  expect(messageOf(() => build({ ...base, entities: [], plugins: ["p"] }))).toContain("plugins[0]");
+  expect(
+    messageOf(() =>
+      build({ ...base, entities: [], plugins: [{ name: "p", hooks: { beforeinsert: 1 } }] }),
+    ),
+  ).toContain('Did you mean "beforeInsert"?');
+  expect(
+    messageOf(() => build({ ...base, entities: [], auth: { hooks: { claims: "x" } } })),
+  ).toContain("must be a function");
+  for (const wrong of [undefined, 1, {}])
+    expect(messageOf(() => declare(wrong, {}))).toContain('entity("Todo"');
+  for (const wrong of [undefined, [], "a"])
+    expect(messageOf(() => declare("A", wrong))).toContain("must be an object");
+  expect(messageOf(() => declare("A", {}, []))).toContain("must be an object");
+});
+
+test.each<[unknown, string]>([
+  ["string", "write title: field.string()"],
+  ["strng", 'Did you mean "string"?'],
+  [() => 1, "with parentheses"],
+  [1, "A.title is 1, not a field"],
+  [misspelt(field, "text"), "there is no field.text()"],
+  [misspelt(field.string(), "uniqe"), 'Did you mean "unique"?'],
+  [(field.id as (target: unknown) => unknown)({ name: "User" }), 'write field.id("User")'],
+  [(field.file as (options: unknown) => unknown)({ maxbytes: 1 }), 'Did you mean "maxBytes"?'],
+])("#%#: a field that is none is named with its entity and the remedy", (wrong, words) => {
+  const message = messageOf(() =>
+    (entity as (name: string, fields: unknown) => unknown)("A", { title: wrong }),
+  );
+  expect(message).toContain("A.title");
+  expect(message).toContain(words);
+});
