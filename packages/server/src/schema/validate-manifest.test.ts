@@ -1,0 +1,269 @@
+import { expect, test } from "bun:test";
+import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
+import fc from "fast-check";
+import { manifestArbitrary } from "./migration.arbitraries.ts";
+import { validateManifest } from "./validate-manifest.ts";
+
+/** A manifest in which every kind of thing is right. */
+const field = (name: string, type: ManifestField["type"] = "string"): ManifestField => ({
+  name,
+  type,
+  optional: true,
+  unique: false,
+});
+const todo: ManifestEntity = {
+  name: "Todo",
+  fields: [field("title"), field("ownerId", "id(User)"), field("photo", "file")],
+  indexes: [{ name: "by_title", fields: ["title", "id"], unique: false }],
+  relations: [{ name: "owner", target: "User", field: "ownerId" }],
+  search: { text: ["title"], facets: [], sortable: [] },
+};
+const sound: Manifest = {
+  manifest_version: 1,
+  name: "test",
+  version: "1.0.0",
+  entities: [todo, { name: "User", fields: [{ ...field("email"), unique: true }], indexes: [] }],
+  queries: [{ name: "recent", input: [{ name: "id", type: "string" }] }],
+  actions: [{ name: "pay" }],
+  routes: [{ path: "/todo/:id", mode: "live", query: "recent", auth: "user" }],
+  policies: [
+    { name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" },
+    { name: "pay", action: "pay", allow: "auth.isAdmin" },
+  ],
+  auth: { trustedOrigins: ["https://app.example.com", "http://localhost:3000"] },
+};
+
+const withTodo = (change: Partial<ManifestEntity>): Manifest => ({
+  ...sound,
+  entities: [{ ...todo, ...change }, ...sound.entities.slice(1)],
+});
+const renamed = (name: string): Manifest => ({
+  ...withTodo({ name }),
+  policies: sound.policies.slice(1),
+});
+const withField = (change: Partial<ManifestField>): Manifest =>
+  withTodo({ fields: [...todo.fields, { ...field("x"), ...change }] });
+
+test("whatever may be declared is valid as it is, and stays the same through JSON", () => {
+  fc.assert(
+    fc.property(manifestArbitrary, (manifest) => {
+      const { manifest: valid, diagnostics } = validateManifest(manifest);
+      if (manifest.entities.length === 0) {
+        expect(diagnostics.map(({ code }) => code)).toEqual(["SCHEMA_EMPTY"]);
+        return;
+      }
+      // A field may hold ids of the entity A, which is not in every manifest.
+      const isMissing = (code: string): boolean => code === "FIELD_ID_TARGET_NOT_FOUND";
+      expect(diagnostics.filter(({ code }) => !isMissing(code))).toEqual([]);
+      if (valid === null) return;
+      expect(valid).toEqual(manifest);
+      expect(validateManifest(JSON.parse(JSON.stringify(valid)))).toEqual({
+        manifest: valid,
+        diagnostics: [],
+      });
+    }),
+  );
+});
+
+test("any JSON is answered with what is wrong with it", () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 3 }), (json) => {
+      const { manifest, diagnostics } = validateManifest(json);
+      expect(manifest).toBeNull();
+      expect(diagnostics.length > 0).toBe(json !== null);
+    }),
+  );
+});
+
+test("a part that is taken away or replaced by anything else is told, or may be absent", () => {
+  const places = (value: unknown, path: readonly string[] = []): (readonly string[])[] =>
+    typeof value === "object" && value !== null
+      ? Object.entries(value).flatMap(([key, part]) => [
+          [...path, key],
+          ...places(part, [...path, key]),
+        ])
+      : [];
+  const replaced = (
+    value: unknown,
+    [key = "", ...rest]: readonly string[],
+    by: unknown,
+  ): unknown => {
+    const copy: unknown = Array.isArray(value)
+      ? [...(value as unknown[])]
+      : { ...(value as object) };
+    const parts = copy as Record<string, unknown>;
+    parts[key] = rest.length === 0 ? by : replaced(parts[key], rest, by);
+    return copy;
+  };
+  const wrong = fc.constantFrom<unknown>(1, "", "nope", [], {}, null, true, ["nope"]);
+  fc.assert(
+    fc.property(fc.constantFrom(...places(sound)), wrong, (path, by) => {
+      const { manifest, diagnostics } = validateManifest(replaced(sound, path, by));
+      // An error keeps it from being served, and only an error does.
+      expect(manifest === null).toBe(diagnostics.some(({ severity }) => severity === "error"));
+      for (const { code, message } of diagnostics)
+        expect([code, message.endsWith(".")]).toEqual([code, true]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test.each<[string, Manifest, string | undefined]>([
+  ["MANIFEST_VERSION_UNSUPPORTED", { ...sound, manifest_version: 2 }, "manifest_version"],
+  ["ENTITY_NAME_INVALID", renamed("1Todo"), "entities[0].name"],
+  ["ENTITY_NAME_RESERVED", renamed("Sqlite_todo"), "entities[0].name"],
+  ["ENTITY_DUPLICATE", renamed("user"), "entities[1].name"],
+  ["FIELD_NAME_RESERVED", withField({ name: "id" }), "entities[0].fields[3].name"],
+  ["FIELD_NAME_RESERVED", withField({ name: "ID" }), "entities[0].fields[3].name"],
+  ["FIELD_NAME_RESERVED", withField({ name: "ctid" }), "entities[0].fields[3].name"],
+  ["FIELD_NAME_INVALID", withField({ name: "a b" }), "entities[0].fields[3].name"],
+  ["FIELD_DUPLICATE", withField({ name: "Title" }), "entities[0].fields[3].name"],
+  ["FIELD_ID_TARGET_NOT_FOUND", withField({ type: "id(Usr)" }), "entities[0].fields[3].type"],
+  [
+    "FIELD_DEFAULT_INVALID",
+    withField({ type: "int", default: 1.5 }),
+    "entities[0].fields[3].default",
+  ],
+  [
+    "FIELD_DEFAULT_INVALID",
+    withField({ type: "datetime", default: "soon" }),
+    "entities[0].fields[3].default",
+  ],
+  [
+    "FIELD_DEFAULT_INVALID",
+    withField({ type: "file", default: "f1" }),
+    "entities[0].fields[3].default",
+  ],
+  ["FIELD_OWNER_INVALID", withField({ type: "int", owner: true }), "entities[0].fields[3].owner"],
+  ["FIELD_OWNER_INVALID", withField({ type: "file", owner: true }), "entities[0].fields[3].owner"],
+  ["FIELD_FILE_INVALID", withField({ accept: ["image/*"] }), "entities[0].fields[3]"],
+  [
+    "FIELD_FILE_INVALID",
+    withField({ type: "file", accept: ["png"] }),
+    "entities[0].fields[3].accept",
+  ],
+  [
+    "FIELD_FILE_INVALID",
+    withField({ type: "file", max_bytes: 0 }),
+    "entities[0].fields[3].max_bytes",
+  ],
+  [
+    "INDEX_FIELDS_EMPTY",
+    withTodo({ indexes: [{ name: "i", fields: [], unique: false }] }),
+    "entities[0].indexes[0].fields",
+  ],
+  [
+    "INDEX_FIELD_NOT_FOUND",
+    withTodo({ indexes: [{ name: "i", fields: ["titel"], unique: false }] }),
+    "entities[0].indexes[0].fields",
+  ],
+  [
+    "INDEX_NAME_RESERVED",
+    withTodo({
+      fields: [{ ...field("title"), unique: true }],
+      relations: [],
+      search: { text: [], facets: [], sortable: [] },
+      indexes: [{ name: "Title_unique", fields: ["title"], unique: false }],
+    }),
+    "entities[0].indexes[0].name",
+  ],
+  [
+    "RELATION_TARGET_NOT_FOUND",
+    withTodo({ relations: [{ name: "r", target: "Nope", field: "ownerId" }] }),
+    "entities[0].relations[0].target",
+  ],
+  [
+    "RELATION_FIELD_NOT_FOUND",
+    withTodo({ relations: [{ name: "r", target: "User", field: "ownerId", many: true }] }),
+    "entities[0].relations[0].field",
+  ],
+  [
+    "RELATION_NAME_TAKEN",
+    withTodo({ relations: [{ name: "title", target: "User", field: "ownerId" }] }),
+    "entities[0].relations[0].name",
+  ],
+  [
+    "SEARCH_FIELD_NOT_FOUND",
+    withTodo({ search: { text: ["nope"], facets: [], sortable: [] } }),
+    "entities[0].search",
+  ],
+  [
+    "QUERY_DUPLICATE",
+    { ...sound, queries: [...sound.queries, { name: "Recent" }] },
+    "queries[1].name",
+  ],
+  [
+    "INPUT_FIELD_TYPE_UNKNOWN",
+    { ...sound, actions: [{ name: "pay", input: [{ name: "a", type: "money" }] }] },
+    "actions[0].input",
+  ],
+  ["POLICY_NO_TARGET", { ...sound, policies: [{ name: "p", allow: "true" }] }, "policies[0]"],
+  [
+    "POLICY_ALLOW_EMPTY",
+    { ...sound, policies: [{ name: "p", entity: "Todo", allow: " " }] },
+    "policies[0]",
+  ],
+  [
+    "POLICY_ENTITY_NOT_FOUND",
+    { ...sound, policies: [{ name: "p", entity: "Tod", allow: "true" }] },
+    "policies[0].entity",
+  ],
+  [
+    "POLICY_ACTION_NOT_FOUND",
+    { ...sound, policies: [{ name: "p", action: "x", allow: "true" }] },
+    "policies[0].action",
+  ],
+  ["ROUTE_PATH_NO_SLASH", { ...sound, routes: [{ path: "a", mode: "static" }] }, "routes[0].path"],
+  [
+    "ROUTE_QUERY_NOT_FOUND",
+    { ...sound, routes: [{ path: "/a", mode: "live", query: "x" }] },
+    "routes[0].query",
+  ],
+  [
+    "ROUTE_PARAM_NOT_IN_QUERY",
+    { ...sound, routes: [{ path: "/:b", mode: "live", query: "recent" }] },
+    "routes[0].path",
+  ],
+  [
+    "TRUSTED_ORIGIN_INVALID",
+    { ...sound, auth: { trustedOrigins: ["https://*.a.test"] } },
+    "auth.trustedOrigins[0]",
+  ],
+  [
+    "TRUSTED_ORIGIN_INVALID",
+    { ...sound, auth: { trustedOrigins: ["https://a.test/"] } },
+    "auth.trustedOrigins[0]",
+  ],
+])("%s alone is told, with its place", (code, manifest, path) => {
+  expect(validateManifest(sound).diagnostics).toEqual([]);
+  const { manifest: valid, diagnostics } = validateManifest(manifest);
+  expect(diagnostics.map((one) => [one.code, one.path])).toEqual([[code, path]]);
+  expect(valid).toBeNull();
+});
+
+test("what is without effect is a warning, and the manifest is valid", () => {
+  const { manifest, diagnostics } = validateManifest({
+    ...sound,
+    auth: { session: { cookieCache: true } },
+  });
+  expect([manifest !== null, diagnostics.map(({ severity }) => severity)]).toEqual([
+    true,
+    ["warning"],
+  ]);
+});
+
+test("every unknown key is told, with what was meant", () => {
+  const { diagnostics } = validateManifest({
+    ...sound,
+    polices: [],
+    entities: [{ ...todo, feilds: [], fields: [{ ...field("a"), uniqe: true }] }],
+  });
+  const unknown = diagnostics.filter(({ code }) => code === "MANIFEST_KEY_UNKNOWN");
+  expect(unknown.map(({ path, hint }) => [path, hint])).toEqual(
+    expect.arrayContaining([
+      ["polices", 'Did you mean "policies"?'],
+      ["entities[0].feilds", 'Did you mean "fields"?'],
+      ["entities[0].fields[0].uniqe", 'Did you mean "unique"?'],
+    ]),
+  );
+});
