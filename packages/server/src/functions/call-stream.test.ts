@@ -1,0 +1,103 @@
+import { expect, test } from "bun:test";
+import { PylonError } from "@pylonsync/protocol";
+import fc from "fast-check";
+import { streamCall } from "./call-stream.ts";
+import { encodeResult } from "./encode-result.ts";
+import type { FunctionStream } from "./runner.ts";
+
+interface Event {
+  readonly event: string;
+  readonly data: string;
+}
+
+/** Reads an event stream as the standard has it. */
+function eventsOf(text: string): Event[] {
+  return text
+    .split("\n\n")
+    .filter((block) => block !== "")
+    .map((block) => {
+      const lines = block.split("\n").map((line) => {
+        const [, name = "", value = ""] = /^([^:]*): ?([^]*)$/.exec(line) ?? [];
+        return { name, value };
+      });
+      const valuesOf = (name: string): string[] =>
+        lines.flatMap((line) => (line.name === name ? [line.value] : []));
+      return { event: valuesOf("event").at(-1) ?? "message", data: valuesOf("data").join("\n") };
+    });
+}
+
+async function read(work: (stream: FunctionStream) => unknown): Promise<Event[]> {
+  const response = streamCall(async (stream) => encodeResult(await work(stream)), "r1");
+  expect(response.headers.get("Content-Type")).toBe("text/event-stream");
+  return eventsOf(await response.text());
+}
+
+const text = fc.string({ unit: fc.constantFrom("a", " ", ":", "\n", "\r", "\r\n", "é", "data: ") });
+const writes = fc.array(
+  fc.record({ name: fc.option(fc.constantFrom("token", "done", "two\nlines")), text }),
+  { maxLength: 5 },
+);
+
+test("every text arrives as it was written, but for its kind of line ends, and the result is last", async () => {
+  await fc.assert(
+    fc.asyncProperty(writes, fc.jsonValue(), async (all, result) => {
+      const events = await read((stream) => {
+        for (const one of all) {
+          if (one.name === null) stream.write(one.text);
+          else stream.writeEvent(one.name, one.text);
+        }
+        return result;
+      });
+      const expected = all.map(({ name, text: data }) => ({
+        event: (name ?? "message").replaceAll("\n", " "),
+        data: data.replaceAll(/\r\n|\r/g, "\n"),
+      }));
+      expect(events).toEqual([...expected, { event: "result", data: JSON.stringify(result) }]);
+    }),
+  );
+});
+
+test("an error of the app is told as it is, one of ours without its words", async () => {
+  const fail = async (error: Error): Promise<unknown> => {
+    const [event] = await read(() => {
+      throw error;
+    });
+    expect(event?.event).toBe("error");
+    return JSON.parse(event?.data ?? "null");
+  };
+  expect(await fail(new PylonError("CARD_DECLINED", "No money."))).toEqual({
+    code: "CARD_DECLINED",
+    message: "No money.",
+    request_id: "r1",
+  });
+  expect(await fail(new Error("the password is hunter2"))).toEqual({
+    code: "INTERNAL",
+    message: "Something failed on our side.",
+    request_id: "r1",
+  });
+});
+
+test("what has no text of its own ends the call, and what is written after the end goes nowhere", async () => {
+  for (const value of [null, undefined, {}, [], () => 1]) {
+    const events = await read((stream) => (stream.write as (value: unknown) => void)(value));
+    expect(events.map(({ event }) => event)).toEqual(["error"]);
+  }
+  const left: FunctionStream[] = [];
+  expect(await read((stream) => left.push(stream))).toEqual([{ event: "result", data: "1" }]);
+  expect(() => left[0]?.write("late")).not.toThrow();
+});
+
+test("a client that goes away aborts the call", async () => {
+  const signals: AbortSignal[] = [];
+  const response = streamCall(
+    (stream, signal) =>
+      new Promise((_, reject) => {
+        signals.push(signal);
+        stream.write("a");
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      }),
+    "r1",
+  );
+  await response.body?.cancel();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+});
