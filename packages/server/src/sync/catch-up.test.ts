@@ -3,16 +3,17 @@ import type { ChangeEvent } from "@pylonsync/protocol";
 import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, type Caller } from "../data/caller.ts";
-import { HookSet } from "../data/hooks.ts";
-import { DataModel } from "../data/model.ts";
-import { compilePolicies } from "../policy/policy-set.ts";
-import { Schema } from "../schema/schema.ts";
-import { holds } from "../store/sql/naive-evaluator.ts";
-import type { ChangeRecord, Reader, Select, StoredRow } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
+import {
+  logOf,
+  modelOf,
+  readable,
+  readerOf,
+  replayed,
+  type Log,
+  type Write,
+} from "./history.arbitraries.ts";
 import { Visibility } from "./visibility.ts";
-
-type Tables = ReadonlyMap<string, readonly StoredRow[]>;
 
 const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
 const manifest: Manifest = {
@@ -32,31 +33,10 @@ const manifest: Manifest = {
     { name: "user", entity: "User", allowRead: "data.title == 'a' || auth.userId == data.owner" },
   ],
 };
-const schema = Schema.fromManifest(manifest);
-const { policies } = compilePolicies(manifest, schema.shapes, { dev: false });
-const model = new DataModel(schema, policies, new HookSet([]));
-
-/** The store as it is now. */
-function readerOf(tables: Tables): Reader {
-  const unused = (): never => {
-    throw new Error("Catching up does not use this.");
-  };
-  return {
-    select: async ({ entity, where }: Select) =>
-      Promise.resolve(
-        (tables.get(entity) ?? []).filter(
-          (data) => where === undefined || holds(where, { data }, tables),
-        ),
-      ),
-    get: unused,
-    count: unused,
-    aggregate: unused,
-    test: unused,
-  };
-}
+const model = modelOf(manifest);
 
 /** Writes of a few rows: by turns theirs and others', with texts that a rule looks at. */
-const writes = fc.array(
+const writes: fc.Arbitrary<Write[]> = fc.array(
   fc.record({
     entity: fc.constantFrom("Todo", "User", "Closed", "Forgotten"),
     id: fc.constantFrom("1", "2"),
@@ -78,56 +58,6 @@ const callers = fc.constantFrom<Caller>(
   ADMIN,
 );
 
-interface Log {
-  readonly records: readonly ChangeRecord[];
-  /** The tables after so many of the records. */
-  readonly states: readonly Tables[];
-}
-
-function logOf(all: typeof writes extends fc.Arbitrary<infer W> ? W : never): Log {
-  const records: ChangeRecord[] = [];
-  const states: Tables[] = [new Map()];
-  for (const { entity, id, row } of all) {
-    const state = states.at(-1) ?? new Map<string, StoredRow[]>();
-    const rows = state.get(entity) ?? [];
-    const before = rows.find((one) => one.id === id) ?? null;
-    const { _secret: secret, ...rest } = row ?? {};
-    const fields = entity === "User" ? { ...rest, _secret: secret ?? null } : rest;
-    const after = row === null ? null : { id, ...fields };
-    if (before === null && after === null) continue;
-    const kind = after === null ? "delete" : before === null ? "insert" : "update";
-    records.push({ seq: records.length + 1, entity, rowId: id, kind, before, after, at: 0 });
-    const others = rows.filter((one) => one.id !== id);
-    states.push(new Map([...state, [entity, after === null ? others : [...others, after]]]));
-  }
-  return { records, states };
-}
-
-type Replica = Map<string, unknown>;
-
-/** What the caller may have of the tables. */
-function readable(tables: Tables = new Map(), caller: Caller): Replica {
-  const replica: Replica = new Map();
-  for (const { name, visible } of schema.entities)
-    for (const row of tables.get(name) ?? [])
-      if (caller.isAdmin || holds(policies.rule(name, "read"), { data: row, auth: caller }, tables))
-        replica.set(`${name} ${row.id}`, visible(row));
-  return replica;
-}
-
-/** A client's replica after the events. */
-function replayed(before: Replica, events: readonly ChangeEvent[]): Replica {
-  const replica: Replica = new Map(before);
-  for (const { entity, row_id: id, kind, data } of events) {
-    const key = `${entity} ${id}`;
-    const known = replica.get(key);
-    if (kind === "delete") replica.delete(key);
-    else if (kind === "insert") replica.set(key, data);
-    else if (known !== undefined) replica.set(key, { ...known, ...data });
-  }
-  return replica;
-}
-
 async function catchUp(
   { records, states }: Log,
   caller: Caller,
@@ -145,8 +75,8 @@ test("a replica that catches up, in one step or in two, is what its caller may r
       const end = log.records.length;
       const from = a % (end + 1);
       const middle = from + (b % (end - from + 1));
-      const start = readable(log.states[from], caller);
-      const expected = readable(log.states[end], caller);
+      const start = readable(model, log.states[from], caller);
+      const expected = readable(model, log.states[end], caller);
       const whole = await catchUp(log, caller, { from, to: end, isWhole: true });
       expect(replayed(start, whole)).toEqual(expected);
       const steps = [
@@ -177,7 +107,7 @@ test("nothing is told of what the caller may not read now, but that a row is gon
     fc.asyncProperty(writes, callers, fc.nat(), async (all, caller, a) => {
       const log = logOf(all);
       const from = a % (log.records.length + 1);
-      const now = readable(log.states.at(-1), caller);
+      const now = readable(model, log.states.at(-1), caller);
       for (const event of await catchUp(log, caller, {
         from,
         to: log.records.length,
@@ -186,9 +116,9 @@ test("nothing is told of what the caller may not read now, but that a row is gon
         const key = `${event.entity} ${event.row_id}`;
         if (event.kind === "delete") {
           expect(event.data).toBeUndefined();
-          expect(log.states.slice(from).some((state) => readable(state, caller).has(key))).toBe(
-            true,
-          );
+          expect(
+            log.states.slice(from).some((state) => readable(model, state, caller).has(key)),
+          ).toBe(true);
         } else expect(now.get(key)).toMatchObject(event.data ?? {});
       }
     }),

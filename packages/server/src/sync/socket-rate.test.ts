@@ -17,7 +17,7 @@ test("within a window so many frames and bytes are taken, and no more until the 
     fc.property(frames, (all) => {
       let now = 0;
       const rate = new SocketRate(() => now);
-      let window = { begin: 0, frames: 0, bytes: 0 };
+      let window = { begin: -Infinity, frames: 0, bytes: 0 };
       for (const { waitMs, many, bytes } of all) {
         now += waitMs;
         for (let count = 0; count < many; count += 1) {
