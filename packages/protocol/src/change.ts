@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { recordOf } from "./record.ts";
 
 /** One row as JSON. `id` is always there; the other keys are the entity's fields. */
 export type Row = { readonly id: string } & { readonly [field: string]: unknown };
@@ -6,12 +7,7 @@ export type Row = { readonly id: string } & { readonly [field: string]: unknown 
 export const ChangeKindSchema = v.picklist(["insert", "update", "delete"]);
 export type ChangeKind = v.InferOutput<typeof ChangeKindSchema>;
 
-/** A list would pass for an object of its indexes. */
-const FieldsSchema = v.pipe(
-  v.unknown(),
-  v.check((value) => !Array.isArray(value)),
-  v.record(v.string(), v.unknown()),
-);
+const FieldsSchema = recordOf((_value): _value is unknown => true);
 
 /**
  * A committed change, as its reader may see it.

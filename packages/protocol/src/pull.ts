@@ -1,11 +1,14 @@
 import * as v from "valibot";
 import { ChangeEventSchema } from "./change.ts";
+import { recordOf } from "./record.ts";
+
+const KindsSchema = recordOf((value) => typeof value === "string");
 
 /**
  * The kinds of the fields of the entities that the caller may read: `{Todo: {title: "string", due:
  * "datetime"}}`. A client normalises the values of its filters by it, as the server does.
  */
-export const ReplicaSchemaSchema = v.record(v.string(), v.record(v.string(), v.string()));
+export const ReplicaSchemaSchema = recordOf((value) => v.is(KindsSchema, value));
 export type ReplicaSchemaMessage = v.InferOutput<typeof ReplicaSchemaSchema>;
 
 /**

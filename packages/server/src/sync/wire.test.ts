@@ -45,6 +45,11 @@ test("of fields that the reader may not see nothing is told, nor that they chang
   );
 });
 
+test("a hidden field may have the name of what every object inherits", () => {
+  const record = recordOf(null, { id: "r1", constructor: "a" } as StoredRow);
+  expect(patchEvent(record, { id: "r1", a: "x" }, ["constructor"])).toBeUndefined();
+});
+
 test("all fields of a row that comes or goes have changed", () => {
   fc.assert(
     fc.property(rows, (row) => {

@@ -32,7 +32,7 @@ export function patchEvent(
 ): ChangeEvent | undefined {
   const data: Record<string, Value> = {};
   for (const name of changed) {
-    const value = row[name];
+    const value = Object.hasOwn(row, name) ? row[name] : undefined;
     if (value !== undefined) data[name] = value;
   }
   if (Object.keys(data).length === 0) return undefined;
