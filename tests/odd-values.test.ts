@@ -94,7 +94,7 @@ test("Q7: a list as the data of a pushed change is named, and is no empty row", 
   const changes = [{ entity: "Note", row_id: "listed", kind: "insert", data: [] }];
   const answer = await client.request("POST", "/api/sync/push", { changes, results: true });
   expect(answer.body["error"]).toMatchObject({ code: "INVALID_DATA", field: "changes[0].data" });
-  expect(answer.text).toContain("can't be a list");
+  expect(answer.text).toContain("must be an object, and is a list");
   expect(await countOf("Note", server)).toBe(0);
 });
 

@@ -81,7 +81,7 @@ test("facts of the rows become problems that name the field", () => {
   const from = manifestWith({ name: "a", type: "string", optional: true, unique: false });
   const to = manifestWith({ name: "a", type: "int", optional: false, unique: true });
   const { problems } = planMigration(from, to, {
-    filled: new Set(),
+    ...NO_FACTS,
     lost: new Map([["A.a", { count: 2, samples: ["x".repeat(100)] }]]),
     duplicates: new Map([["A.a_unique", [{ values: ["1"], rows: 3 }]]]),
   });
