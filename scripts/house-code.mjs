@@ -1,5 +1,5 @@
-// Counts in the code what the table of `npm run house` shows, on the syntax tree of TypeScript's own
-// parser: a search in the text would count what stands in strings and comments.
+// Counts what the table of `npm run house` shows, on the syntax tree of TypeScript's own parser: a
+// search in the text would count what stands in strings and comments.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -14,7 +14,7 @@ import { filesBelow } from "./test-files.mjs";
 const LIMITS = {
   "lines over 120 columns, all code": { max: 416, target: "0" },
   "lines over 120 columns, packages": { max: 237, target: "0" },
-  "lines over 100 columns, all code": { max: 892, target: "0" },
+  "lines over 100 columns, all code": { max: 888, target: "0" },
   "functions over 60 lines, packages": { max: 30, target: "0" },
   "functions over 60 lines, tests": { max: 88 },
   "`as` per 1,000 lines, packages": { max: 6.5, target: "<= 4" },
@@ -34,7 +34,7 @@ const LIMITS = {
   "lines of test to a line of source": { min: 0.65, target: ">= 0.8" },
   "packages with a README": { min: 9, target: "all" },
   "packages with a LICENSE": { min: 9, target: "all" },
-  "ARCHITECTURE notes": { min: 6, target: "5" },
+  "ARCHITECTURE notes": { min: 6, target: ">= 5" },
   "direct uses of timers, clock and chance, server": { max: 120, target: "0" },
 };
 
@@ -106,12 +106,17 @@ function ratio(part, whole) {
 }
 
 function table(measured) {
-  const limit = ({ max, min }) =>
-    max !== undefined ? `at most ${max}` : min !== undefined ? `at least ${min}` : "";
-  const lines = measured.map((row) => {
-    const value = row.of === undefined ? `${row.value}` : `${row.value} of ${row.of}`;
-    return `| ${row.name.padEnd(48)} | ${value.padStart(10)} | ${limit(row).padEnd(14)} | ${(row.target ?? "").padEnd(9)} |\n`;
-  });
-  const head = `| ${"measure".padEnd(48)} | ${"today".padStart(10)} | ${"limit".padEnd(14)} | ${"target".padEnd(9)} |\n`;
-  return `${head}|${"-".repeat(50)}|${"-".repeat(12)}|${"-".repeat(16)}|${"-".repeat(11)}|\n${lines.join("")}`;
+  const cells = measured.map(({ name, value, of, max, min, target = "" }) => [
+    name,
+    of === undefined ? `${value}` : `${value} of ${of}`,
+    max === undefined ? `at least ${min}` : `at most ${max}`,
+    target,
+  ]);
+  const head = ["measure", "today", "limit", "target"];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...cells.map((row) => row[column].length)),
+  );
+  const line = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(" | ")} |`;
+  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
+  return `${[line(head), rule, ...cells.map(line)].join("\n")}\n`;
 }

@@ -128,7 +128,7 @@ function readJson(path) {
   }
 }
 
-/** The paths of all files below a folder, relative to the root; hidden and generated ones left out. */
+/** The paths of all files below a folder, relative to the root, but for hidden and built ones. */
 export function* filesBelow(root, folder) {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     if (LEFT_OUT.has(entry.name) || entry.name.startsWith(".")) continue;
