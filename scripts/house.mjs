@@ -12,9 +12,9 @@ import { filesBelow } from "./test-files.mjs";
  * that nothing gets worse. Whoever makes one better moves its limit.
  */
 const LIMITS = {
-  "lines over 120 columns, all code": { max: 416, target: "0" },
+  "lines over 120 columns, all code": { max: 414, target: "0" },
   "lines over 120 columns, packages": { max: 237, target: "0" },
-  "lines over 100 columns, all code": { max: 888, target: "0" },
+  "lines over 100 columns, all code": { max: 887, target: "0" },
   "functions over 60 lines, packages": { max: 30, target: "0" },
   "functions over 60 lines, tests": { max: 88 },
   "`as` per 1,000 lines, packages": { max: 6.5, target: "<= 4" },
