@@ -5,7 +5,10 @@ import { basename, dirname, join } from "node:path";
 const root = join(import.meta.dir, "..");
 const PAGES = [
   "README.md",
+  "CHANGELOG.md",
   "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...readdirSync(join(root, "packages")).map((name) => join("packages", name, "README.md")),
   ...architectureNotes(),
   ...readdirSync(import.meta.dir, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))

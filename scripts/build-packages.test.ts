@@ -1,13 +1,26 @@
+import {
+  checkPackage,
+  createPackageFromTarballData,
+  type ResolutionKind,
+} from "@arethetypeswrong/core";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
 import { run } from "../tests/support/run.ts";
 
 // What somebody has who installs the packages: a project with rules of its own, and no Bun.
 
 const ROOT = join(import.meta.dir, "..");
 const dir = mkdtempSync(join(tmpdir(), "pylon-consumer-"));
+
+const NAMES = readdirSync(join(ROOT, "packages"));
+const INSTALLED = ["functions", "protocol", "query", "sdk", "sync", "react"];
+const VERSION = "0.1.0";
+
+const tarball = (name: string): string => join(dir, "packages", `pylonsync-${name}-${VERSION}.tgz`);
 
 const FILES = {
   "package.json": JSON.stringify({ name: "consumer", private: true, type: "module" }),
@@ -56,19 +69,9 @@ console.log(JSON.stringify([typeof buildManifest, typeof SyncEngine, renderToStr
 beforeAll(async () => {
   const packages = join(dir, "packages");
   mkdirSync(packages);
-  await run([
-    "node",
-    join(ROOT, "scripts", "build-packages.mjs"),
-    packages,
-    "functions",
-    "protocol",
-    "query",
-    "sdk",
-    "sync",
-    "react",
-  ]);
+  await run(["node", join(ROOT, "scripts", "build-packages.mjs"), packages]);
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(dir, name), text);
-  const packed = readdirSync(packages).map((file) => join("packages", file));
+  const packed = INSTALLED.map((name) => join("packages", basename(tarball(name))));
   await run(
     [
       "npm",
@@ -98,7 +101,42 @@ test("Node loads them as they are", async () => {
   ]);
 }, 60_000);
 
-test("a package that is none is named", async () => {
+test.each(NAMES)("publint finds nothing in %s", async (name) => {
+  const { messages, pkg } = await publint({
+    strict: true,
+    pack: { tarball: await Bun.file(tarball(name)).arrayBuffer() },
+  });
+  expect(messages.map((message) => formatMessage(message, pkg ?? {}))).toEqual([]);
+});
+
+// They are ES modules with `exports`, which neither `require` nor the oldest resolution knows.
+const IGNORED: readonly string[] = ["node10", "node16-cjs"] satisfies ResolutionKind[];
+
+test.each(NAMES)(
+  "each import of %s finds its types, in Node and in bundlers",
+  async (name) => {
+    const packed = await Bun.file(tarball(name)).bytes();
+    const result = await checkPackage(createPackageFromTarballData(packed));
+    const problems: readonly { readonly kind: string; readonly resolutionKind?: string }[] =
+      result.types === false ? [{ kind: "NoTypes" }] : result.problems;
+    expect(
+      problems.filter(({ resolutionKind }) => !IGNORED.includes(resolutionKind ?? "")),
+    ).toEqual([]);
+  },
+  120_000,
+);
+
+test.each(NAMES)(
+  "%s is published with README, license and sources, and without tests",
+  async (name) => {
+    const files = (await run(["tar", "-tzf", tarball(name)])).split("\n");
+    expect(files).toContain("package/README.md");
+    expect(files).toContain("package/LICENSE");
+    expect(files.filter((file) => /\.test\.|\/testing\//.test(file))).toEqual([]);
+  },
+);
+
+test("an unknown package is refused by name", async () => {
   const { exitCode, stderr } = Bun.spawnSync([
     "node",
     join(ROOT, "scripts", "build-packages.mjs"),

@@ -146,7 +146,8 @@ function readJson(path) {
   }
 }
 
-function* filesBelow(root, folder) {
+/** The paths of all files below a folder, relative to the root, but for hidden and built ones. */
+export function* filesBelow(root, folder) {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     if (LEFT_OUT.has(entry.name) || entry.name.startsWith(".")) continue;
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;

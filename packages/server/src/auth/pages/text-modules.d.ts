@@ -2,7 +2,3 @@ declare module "*.text.js" {
   const text: string;
   export default text;
 }
-declare module "*.text.css" {
-  const text: string;
-  export default text;
-}

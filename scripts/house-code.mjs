@@ -1,0 +1,223 @@
+// Counts what the table of `npm run house` shows, on the syntax tree of TypeScript's own parser: a
+// search in the text would count what stands in strings and comments.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SyntaxKind } from "typescript/unstable/ast";
+import { API } from "typescript/unstable/sync";
+
+const MAX_FUNCTION_LINES = 60;
+/** Global functions that take time, the clock or chance from the machine. */
+const DIRECT_CALLS = new Set([
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "Date.now",
+  "performance.now",
+  "process.hrtime",
+  "process.hrtime.bigint",
+  "Bun.nanoseconds",
+  "Bun.sleep",
+  "Bun.randomUUIDv7",
+  "AbortSignal.timeout",
+  "Math.random",
+  "crypto.randomUUID",
+  "crypto.getRandomValues",
+]);
+/** The same from modules, by module. */
+const DIRECT_IMPORTS = new Map([
+  ["node:crypto", new Set(["randomBytes", "randomInt", "randomUUID", "randomFillSync"])],
+  ["node:timers", new Set(["setTimeout", "setInterval", "setImmediate"])],
+  ["node:timers/promises", new Set(["setTimeout", "setInterval", "setImmediate", "scheduler"])],
+]);
+const FUNCTIONS = new Set([
+  SyntaxKind.FunctionDeclaration,
+  SyntaxKind.FunctionExpression,
+  SyntaxKind.ArrowFunction,
+  SyntaxKind.MethodDeclaration,
+  SyntaxKind.Constructor,
+  SyntaxKind.GetAccessor,
+  SyntaxKind.SetAccessor,
+]);
+/** Whose text may look like a comment. */
+const TEXTS = new Set([
+  SyntaxKind.StringLiteral,
+  SyntaxKind.NoSubstitutionTemplateLiteral,
+  SyntaxKind.TemplateHead,
+  SyntaxKind.TemplateMiddle,
+  SyntaxKind.TemplateTail,
+  SyntaxKind.RegularExpressionLiteral,
+  SyntaxKind.JsxText,
+]);
+const DECLARATIONS = new Set([
+  SyntaxKind.FunctionDeclaration,
+  SyntaxKind.ClassDeclaration,
+  SyntaxKind.InterfaceDeclaration,
+  SyntaxKind.TypeAliasDeclaration,
+  SyntaxKind.EnumDeclaration,
+  SyntaxKind.VariableStatement,
+]);
+
+/**
+ * @typedef {object} Counts of one file
+ * @property {number} lines
+ * @property {number} over100 lines of more than 100 columns
+ * @property {number} over120
+ * @property {number} commentLines lines that hold nothing but a comment
+ * @property {number} codeLines lines that are neither empty nor comments
+ * @property {number} longFunctions of more than 60 lines
+ * @property {number} as type assertions, but for `as const`
+ * @property {number} asUnknownAs
+ * @property {number} any
+ * @property {number} nonNull `x!`, and properties declared with `!`
+ * @property {number} exports declarations that are exported where they stand
+ * @property {number} bareExports those without a doc comment
+ * @property {number} direct uses of timers, the clock and chance
+ */
+
+/**
+ * Parses files, without looking at types.
+ *
+ * @param {string} root
+ * @param {readonly string[]} files relative to the root
+ * @returns {Map<string, Counts>} by file
+ */
+export function countCode(root, files) {
+  const scratch = mkdtempSync(join(tmpdir(), "pylon-house-"));
+  const config = join(scratch, "tsconfig.json");
+  const compilerOptions = {
+    allowJs: true,
+    jsx: "preserve",
+    noLib: true,
+    noResolve: true,
+    types: [],
+  };
+  writeFileSync(
+    config,
+    JSON.stringify({ compilerOptions, files: files.map((file) => join(root, file)) }),
+  );
+  const api = new API({ cwd: root });
+  try {
+    const [project] = api.updateSnapshot({ openProject: config }).getProjects();
+    return new Map(
+      files.map((file) => [file, countsOf(project.program.getSourceFile(join(root, file)))]),
+    );
+  } finally {
+    api.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** @returns {Counts} */
+function countsOf(source) {
+  const lines = source.text.split("\n");
+  const counts = {
+    lines: lines.length - (lines.at(-1) === "" ? 1 : 0),
+    over100: lines.filter((line) => line.length > 100).length,
+    over120: lines.filter((line) => line.length > 120).length,
+    commentLines: 0,
+    codeLines: 0,
+    longFunctions: 0,
+    as: 0,
+    asUnknownAs: 0,
+    any: 0,
+    nonNull: 0,
+    exports: 0,
+    bareExports: 0,
+    direct: 0,
+  };
+  const texts = [];
+  const visit = (node) => {
+    countNode(node, source, counts);
+    if (TEXTS.has(node.kind)) texts.push([node.getStart(source), node.end]);
+    node.forEachChild(visit);
+  };
+  source.forEachChild(visit);
+  countExports(source, counts);
+  countCommentLines(source.text, texts, counts);
+  return counts;
+}
+
+function countNode(node, source, counts) {
+  if (FUNCTIONS.has(node.kind) && linesOf(node, source) > MAX_FUNCTION_LINES)
+    counts.longFunctions += 1;
+  switch (node.kind) {
+    case SyntaxKind.AsExpression:
+    case SyntaxKind.TypeAssertionExpression:
+      if (node.type.getText(source) === "const") break;
+      counts.as += 1;
+      if (isToUnknown(node.expression)) counts.asUnknownAs += 1;
+      break;
+    case SyntaxKind.AnyKeyword:
+      counts.any += 1;
+      break;
+    case SyntaxKind.NonNullExpression:
+      counts.nonNull += 1;
+      break;
+    case SyntaxKind.PropertyDeclaration:
+    case SyntaxKind.VariableDeclaration:
+      if ((node.exclamationToken ?? node.postfixToken)?.kind === SyntaxKind.ExclamationToken)
+        counts.nonNull += 1;
+      break;
+    case SyntaxKind.CallExpression:
+      if (DIRECT_CALLS.has(node.expression.getText(source))) counts.direct += 1;
+      break;
+    case SyntaxKind.NewExpression:
+      if (node.expression.getText(source) === "Date" && (node.arguments ?? []).length === 0)
+        counts.direct += 1;
+      break;
+    case SyntaxKind.ImportDeclaration:
+      counts.direct += directImports(node, source);
+      break;
+    default:
+  }
+}
+
+function linesOf(node, source) {
+  const lineAt = (position) => source.getLineAndCharacterOfPosition(position).line;
+  return lineAt(node.end) - lineAt(node.getStart(source)) + 1;
+}
+
+function isToUnknown(expression) {
+  let inner = expression;
+  while (inner.kind === SyntaxKind.ParenthesizedExpression) inner = inner.expression;
+  return inner.kind === SyntaxKind.AsExpression && inner.type.kind === SyntaxKind.UnknownKeyword;
+}
+
+function directImports(node, source) {
+  const names = DIRECT_IMPORTS.get(node.moduleSpecifier.text);
+  const elements = node.importClause?.namedBindings?.elements ?? [];
+  return elements.filter((element) =>
+    names?.has((element.propertyName ?? element.name).getText(source)),
+  ).length;
+}
+
+/** An overload of a function is one with it: its first declaration has the comment. */
+function countExports(source, counts) {
+  const seen = new Set();
+  for (const statement of source.statements) {
+    const isExported = statement.modifiers?.some(({ kind }) => kind === SyntaxKind.ExportKeyword);
+    if (!isExported || !DECLARATIONS.has(statement.kind)) continue;
+    const name = statement.name?.getText(source);
+    if (statement.kind === SyntaxKind.FunctionDeclaration && seen.has(name)) continue;
+    seen.add(name);
+    counts.exports += 1;
+    if ((statement.jsDoc ?? []).length === 0) counts.bareExports += 1;
+  }
+}
+
+function countCommentLines(text, literals, counts) {
+  const characters = [...Array(text.length).keys()].map((index) => text[index]);
+  for (const [start, end] of literals)
+    for (let index = start; index < end; index += 1)
+      if (characters[index] !== "\n") characters[index] = "x";
+  const withLiterals = characters.join("");
+  const bare = withLiterals.replaceAll(/\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (comment) =>
+    comment.replaceAll(/[^\n]/g, " "),
+  );
+  const original = withLiterals.split("\n");
+  for (const [index, line] of bare.split("\n").entries()) {
+    if (line.trim() !== "") counts.codeLines += 1;
+    else if (original[index].trim() !== "") counts.commentLines += 1;
+  }
+}
