@@ -29,7 +29,7 @@ async function makeOldDatabase(
   // What does not concern the rows is as it is today.
   const store = await openStore(
     { kind: "sqlite", path: file, isTemporary: false },
-    { startPatienceMs: 0, onState: () => undefined },
+    { startTimeoutMs: 0, onState: () => undefined },
   );
   await store.close();
   const database = new Database(file);

@@ -9,7 +9,7 @@ const count = Number(countText);
  * How many connect at once: a crowd does not come in one instant, and a machine has only so many
  * half-open connections.
  */
-const AT_ONCE = 256;
+const CONCURRENCY = 256;
 const MARK = /mark-\d+/;
 
 let open = 0;
@@ -20,7 +20,7 @@ const heard = new Map<string, number>();
 const cursors: number[] = Array.from({ length: count }, () => 0);
 
 function connectNext(): void {
-  while (connecting < AT_ONCE) {
+  while (connecting < CONCURRENCY) {
     const index = waiting.shift();
     if (index === undefined) return;
     connecting += 1;

@@ -23,7 +23,7 @@ export async function checkDatabase(
   try {
     await using disposer = new AsyncDisposableStack();
     const store = disposer.adopt(
-      await openStore(database, { startPatienceMs: 0, onState: () => undefined }),
+      await openStore(database, { startTimeoutMs: 0, onState: () => undefined }),
       (opened) => opened.close(),
     );
     const stored = await store.storedManifest();

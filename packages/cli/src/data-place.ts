@@ -22,12 +22,12 @@ function developedIn(dir: string): Place {
 }
 
 /** For `pylon start`. @param dir of the app */
-export function servedData(dir: string, env: Environment): DataDefaults {
+export function productionPaths(dir: string, env: Environment): DataDefaults {
   return dataAt(servedIn(dir), dir, env);
 }
 
 /** For `pylon dev`. @param dir of the app */
-export function developedData(dir: string, env: Environment): DataDefaults {
+export function devPaths(dir: string, env: Environment): DataDefaults {
   return dataAt(developedIn(dir), dir, env);
 }
 
@@ -45,7 +45,7 @@ interface Search {
  * @throws CommandError DATA_AMBIGUOUS when both `start` and `dev` were here, and no variable says
  *   which is meant
  */
-export function foundData(
+export function resolvePaths(
   dir: string,
   env: Environment,
   { files, whenNone }: Search,

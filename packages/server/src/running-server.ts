@@ -13,7 +13,7 @@ import { RedisCache } from "./cache/redis-cache.ts";
 import { Redis } from "./cache/redis.ts";
 import type { Config } from "./config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
-import type { Identity, Standing } from "./data/caller.ts";
+import type { Identity, SessionStatus } from "./data/caller.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
 import { transferRoutes } from "./data/transfer-routes.ts";
@@ -86,18 +86,18 @@ const WATCHDOG_GRACE_MS = 5_000;
  */
 const SHARED_START_MS = 1_000;
 /** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
-const LEAST_FLUSH_MS = 500;
+const MIN_FLUSH_MS = 500;
 /**
  * What the store gets to end what is under way, in milliseconds, when the drain has used its time
  * up.
  */
-const LEAST_CLOSE_MS = 1_000;
+const MIN_CLOSE_MS = 1_000;
 /**
  * Without a proxy of ours in front: after how many silent seconds a connection is closed, and the
  * most that Bun can be told.
  */
 const IDLE_SECONDS = 120;
-const MOST_IDLE_SECONDS = 255;
+const MAX_IDLE_SECONDS = 255;
 
 /** Everything of a server that is up, put together: the only place where the parts meet. */
 export class RunningServer {
@@ -156,11 +156,11 @@ export class RunningServer {
       (outcome, ms) => metrics.commit(outcome, ms),
       config.maxRowBytes,
     );
-    const standing = async ({ sessionId, caller }: Identity): Promise<Standing> => {
-      if (sessionId !== null) return sessions.standing(sessionId, caller);
-      return caller.apiKeyId === null ? "same" : apiKeys.standing(caller.apiKeyId);
+    const sessionStatus = async ({ sessionId, caller }: Identity): Promise<SessionStatus> => {
+      if (sessionId !== null) return sessions.sessionStatus(sessionId, caller);
+      return caller.apiKeyId === null ? "valid" : apiKeys.sessionStatus(caller.apiKeyId);
     };
-    const feed = new Feed(store, app.model, now, standing, config.queryTimeoutMs, {
+    const feed = new Feed(store, app.model, now, sessionStatus, config.queryTimeoutMs, {
       failed: (error) => log.error("feed failed", error),
       delivered: (lagMs) => metrics.delivered(lagMs),
       traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
@@ -211,8 +211,8 @@ export class RunningServer {
       version,
       uptimeSeconds: () => uptimeMs() / 1000,
       connections: () => feed.byTransport(),
-      feed: () => feed.figures(),
-      store: () => store.figures(),
+      feed: () => feed.stats(),
+      store: () => store.stats(),
       parts: async () =>
         Object.fromEntries(
           Object.entries((await health.report()).parts).map(([name, state]) => [
@@ -402,7 +402,7 @@ export class RunningServer {
    * Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing
    * more.
    */
-  async leave(): Promise<void> {
+  async beginDrain(): Promise<void> {
     this.#announce();
     await Bun.sleep(this.#config.drainDelaySeconds * 1000);
   }
@@ -424,17 +424,17 @@ export class RunningServer {
     this.#redis?.close();
     this.#feed.stop();
     this.#storage.close();
-    await within(this.store.close(), Math.max(LEAST_CLOSE_MS, drained - performance.now()));
+    await within(this.store.close(), Math.max(MIN_CLOSE_MS, drained - performance.now()));
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary)
       rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
-    await this.#telemetry?.stop(Math.max(LEAST_FLUSH_MS, drained - performance.now()));
+    await this.#telemetry?.stop(Math.max(MIN_FLUSH_MS, drained - performance.now()));
   }
 
   #announce(): void {
     this.#health.stop();
-    this.#dispatcher.leave();
+    this.#dispatcher.beginDrain();
   }
 
   #open(purpose: PortPurpose, port: number): void {
@@ -486,7 +486,7 @@ function listenError(error: unknown, config: Config, purpose: PortPurpose, port:
  */
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;
-  return Math.min(MOST_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
+  return Math.min(MAX_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
 }
 
 /** What the replicas share their rooms through; null for a server that is the only one. */

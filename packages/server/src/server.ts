@@ -56,7 +56,7 @@ export interface PylonServer {
    * Says on `/readyz` that it goes, and serves on for PYLON_DRAIN_DELAY_SECS, so that load
    * balancers send no more. Then call `stop`.
    */
-  leave(): Promise<void>;
+  beginDrain(): Promise<void>;
   /** Answers what is under way, says goodbye to the sockets, closes the database. */
   stop(): Promise<void>;
   /**
@@ -87,7 +87,7 @@ export interface PylonServer {
 const FLUSH_MS = 500;
 const VERSION: string = pkg.version;
 /** In production the database may be starting too. */
-const DATABASE_PATIENCE_MS = 30_000;
+const DATABASE_START_TIMEOUT_MS = 30_000;
 
 /**
  * A Pylon server for one app.
@@ -174,7 +174,7 @@ class Server implements PylonServer {
           });
     const store = await openStore(config.database, {
       observer: this.#queryWatch(telemetry),
-      startPatienceMs: config.dev ? 0 : DATABASE_PATIENCE_MS,
+      startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onState: (state, error) => {
         if (state === "lost")
           this.#log.error("database lost: reads and writes are refused until it is back", error);
@@ -187,7 +187,7 @@ class Server implements PylonServer {
     });
     try {
       this.#lock?.note();
-      this.#diagnostics = [...diagnostics, ...(await bringTo(store, app.manifest))];
+      this.#diagnostics = [...diagnostics, ...(await migrateToManifest(store, app.manifest))];
       const mails: MailCounts = { sent: 0, failed: 0 };
       const mailer = openMailer(config.email, {
         dev: config.dev,
@@ -228,8 +228,8 @@ class Server implements PylonServer {
       : null;
   }
 
-  async leave(): Promise<void> {
-    await this.#running?.leave();
+  async beginDrain(): Promise<void> {
+    await this.#running?.beginDrain();
   }
 
   async stop(): Promise<void> {
@@ -242,7 +242,7 @@ class Server implements PylonServer {
   async #takeLock(): Promise<ServerLock | null> {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
-    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_PATIENCE_MS, () =>
+    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_START_TIMEOUT_MS, () =>
       this.#log.warn("another server has the database: waiting for its end", {
         path: database.path,
       }),
@@ -283,7 +283,7 @@ class Server implements PylonServer {
       });
     }
     try {
-      diagnostics.push(...(await bringTo(this.#running.store, app.manifest)));
+      diagnostics.push(...(await migrateToManifest(this.#running.store, app.manifest)));
       this.#running.replace(app);
     } catch (error) {
       if (!(error instanceof PylonStartError)) throw error;
@@ -302,7 +302,7 @@ class Server implements PylonServer {
  * @returns a warning for what the database has and the app does not
  * @throws PylonStartError for a change that would lose data or can't be applied
  */
-async function bringTo(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
+async function migrateToManifest(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
   const facts = await inspectData(store, manifest);
   let isMended = false;

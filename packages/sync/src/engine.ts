@@ -183,7 +183,7 @@ export class SyncEngine {
       replicaSeq: () => this.store.cursor.last_seq,
       userId: () => this.#senderId(),
       prepare: async () => {
-        await this.#session.assure();
+        await this.#session.revalidate();
         await this.#persistence?.prune();
       },
       onUnauthorized: () => this.#connection.start(),
@@ -431,7 +431,7 @@ export class SyncEngine {
   }
   /** After a sign-in, sign-out or change of tenant that the app made by itself. */
   notifySessionChanged(): void {
-    this.#session.doubt();
+    this.#session.invalidate();
     this.#connection.forget();
     this.#showPending();
     if (this.#isStarted) this.#connection.start();
@@ -459,7 +459,7 @@ export class SyncEngine {
     const { isOutdated, isDoubted } = this.#session;
     if (isOutdated && !isDoubted) this.notifySessionChanged();
     const id = this.#newId();
-    const { makerId: userId, witness } = this.#session;
+    const { authorId: userId, witness } = this.#session;
     const entry = {
       id,
       change: { ...change, op_id: id },
@@ -517,11 +517,11 @@ export class SyncEngine {
 
   /** The writes of whoever is there. */
   #shown(): readonly PendingMutation[] {
-    const { shownId, witness } = this.#session;
+    const { visibleUserId, witness } = this.#session;
     return this.mutations
       .all()
       .filter(({ userId, witness: madeWith }) =>
-        userId === undefined ? madeWith === witness : userId === shownId,
+        userId === undefined ? madeWith === witness : userId === visibleUserId,
       );
   }
 

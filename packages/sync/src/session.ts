@@ -148,12 +148,12 @@ export class Session {
     return this.isKnown ? this.#resolved?.userId : undefined;
   }
   /** Who the page says is there, so whose a write is; undefined until the server has told. */
-  get makerId(): string | null | undefined {
+  get authorId(): string | null | undefined {
     return this.#resolved?.userId;
   }
   /** Whose writes may be shown. */
-  get shownId(): string | null | undefined {
-    return this.isOutdated ? undefined : this.makerId;
+  get visibleUserId(): string | null | undefined {
+    return this.isOutdated ? undefined : this.authorId;
   }
   /** Another tab has signed in or out since. */
   get isOutdated(): boolean {
@@ -182,7 +182,7 @@ export class Session {
    *
    * @throws PylonClientError
    */
-  async assure(): Promise<void> {
+  async revalidate(): Promise<void> {
     const { credentials, platform } = this.#options;
     if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS)
       await this.refresh();
@@ -197,7 +197,7 @@ export class Session {
    * Somebody else may have signed in: nothing is done as the one who is known before the server has
    * told.
    */
-  doubt(): void {
+  invalidate(): void {
     this.#isDoubted = true;
   }
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:net";
 
-const MOST_TRIES = 50;
+const MAX_TRIES = 50;
 /**
  * Below the ports that connections are given by themselves: between the look and the use none of
  * these is taken by one.
@@ -18,7 +18,7 @@ export function freePort(): Promise<number> {
  * @throws Error when there are none to be found
  */
 export async function freePorts(count: number): Promise<number> {
-  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const probes: Server[] = [];
     try {
       const first = FROM + Math.floor(Math.random() * (TO - FROM - count));

@@ -8,7 +8,7 @@ import {
   type Config,
 } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
-import { foundData } from "../data-place.ts";
+import { resolvePaths } from "../data-place.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError } from "../output.ts";
 
@@ -33,7 +33,7 @@ export function locateData(dir: string, own: Environment): AppData {
   const { env } = withEnvFiles(dir, own);
   const config = loadConfig(
     { ...env, PYLON_DEV_MODE: "1" },
-    foundData(dir, env, { files: true, whenNone: "served" }),
+    resolvePaths(dir, env, { files: true, whenNone: "served" }),
   );
   if (config.database.kind !== "sqlite") {
     throw new CommandError(
@@ -62,7 +62,7 @@ export function checkDatabase(path: string): void {
 export async function storedManifest(database: string): Promise<Manifest | null> {
   const store = await openStore(
     { kind: "sqlite", path: database, isTemporary: false },
-    { startPatienceMs: 0, onState: () => undefined },
+    { startTimeoutMs: 0, onState: () => undefined },
   );
   try {
     const stored = await store.storedManifest();

@@ -15,14 +15,14 @@ import {
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
-import { developedData } from "../data-place.ts";
+import { devPaths } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { checkDatabase } from "../check-database.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { writeGenerated } from "../generated.ts";
 import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
-import { surviveStrayRejections } from "../process-net.ts";
+import { keepAliveOnUnhandledRejection } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
@@ -62,7 +62,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   // Nobody waits for an answer of a server that its developer stops.
   const overrides = {
     PYLON_DEV_MODE: "1",
-    ...developedData(dir, env),
+    ...devPaths(dir, env),
     PYLON_LOG_LEVEL: "warn",
     PYLON_DRAIN_SECS: "0",
   };
@@ -123,7 +123,7 @@ class DevSession {
   }
 
   async run(): Promise<number> {
-    surviveStrayRejections();
+    keepAliveOnUnhandledRejection();
     const stopped = stopSignal();
     // Before the start, so that what is saved while it runs is not missed.
     const stopWatching = watchApp(

@@ -5,7 +5,7 @@ import { ENTRY, locateApp } from "../app-dir.ts";
 import { counted } from "../counted.ts";
 import { defineCommand } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
-import { developedData } from "../data-place.ts";
+import { devPaths } from "../data-place.ts";
 import { checkApp, checkPolicies } from "../doctor/app.ts";
 import { error, pass, sayChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
 import { checkMachine, checkRuntime } from "../doctor/machine.ts";
@@ -91,7 +91,7 @@ function checkConfig(
 ): { readonly check: Check; readonly config: Config | null } {
   try {
     return {
-      config: loadConfig(env, developedData(dir, env)),
+      config: loadConfig(env, devPaths(dir, env)),
       check: pass("configuration", "every variable is usable in production"),
     };
   } catch (cause) {

@@ -4,7 +4,7 @@ import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"];
 const DEFAULT_LIMIT = "100";
-const MOST_LINES = 1_000;
+const MAX_LINES = 1_000;
 
 export const logs = defineCommand({
   name: "logs",
@@ -22,7 +22,7 @@ export const logs = defineCommand({
     limit: {
       type: "string",
       value: "N",
-      summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MOST_LINES}.`,
+      summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MAX_LINES}.`,
     },
   },
   async run({ options, output, env }) {
@@ -33,10 +33,10 @@ export const logs = defineCommand({
         `There is no level "${level}": use ${LEVELS.join(", ")}.`,
         EXIT.USAGE,
       );
-    if (!/^\d+$/.test(limit) || Number(limit) > MOST_LINES)
+    if (!/^\d+$/.test(limit) || Number(limit) > MAX_LINES)
       throw new CommandError(
         "LOGS_INVALID_LIMIT",
-        `--limit is "${limit}": it wants a whole number up to ${MOST_LINES}.`,
+        `--limit is "${limit}": it wants a whole number up to ${MAX_LINES}.`,
         EXIT.USAGE,
       );
     const client = new AdminClient(options.url, env);

@@ -17,7 +17,7 @@ import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { counted } from "../counted.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
-import { foundData } from "../data-place.ts";
+import { resolvePaths } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -44,7 +44,7 @@ export const migrate = defineCommand({
     const { env } = withEnvFiles(dir, context.env);
     const { database } = loadConfig(
       { ...env, PYLON_DEV_MODE: "1" },
-      foundData(dir, env, { files: false, whenNone: "developed" }),
+      resolvePaths(dir, env, { files: false, whenNone: "developed" }),
     );
     const loaded = await loadApp(dir, { entry, dev: true });
     const { manifest, diagnostics } = validateManifest(loaded.manifest);
@@ -63,7 +63,7 @@ export const migrate = defineCommand({
       await makeFolderOf(database.path);
     }
     const owner = database.kind === "sqlite" ? await ownershipOf(database.path) : null;
-    const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
+    const store = await openStore(database, { startTimeoutMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
       const plan = planMigration(

@@ -5,7 +5,7 @@ import { renewLogOf } from "../backup/renew-log.ts";
 import { takeDatabase } from "../backup/take-database.ts";
 import { defineCommand } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
-import { foundData } from "../data-place.ts";
+import { resolvePaths } from "../data-place.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { EXIT } from "../output.ts";
 
@@ -20,7 +20,7 @@ export const resync = defineCommand({
     const { env } = withEnvFiles(dir, context.env);
     const { database } = loadConfig(
       { ...env, PYLON_DEV_MODE: "1" },
-      foundData(dir, env, { files: false, whenNone: "served" }),
+      resolvePaths(dir, env, { files: false, whenNone: "served" }),
     );
     if (database.kind === "sqlite") checkDatabase(database.path);
     using _lock =

@@ -13,12 +13,12 @@ import { BackupSchedule, type ScheduleOptions } from "../backup/backup-schedule.
 import { copyOnThread } from "../backup/copy-on-thread.ts";
 import { makeBackup } from "../backup/make-backup.ts";
 import { defineCommand } from "../command.ts";
-import { servedData } from "../data-place.ts";
+import { productionPaths } from "../data-place.ts";
 import { sayDiagnostics } from "../diagnostics.ts";
 import type { Environment } from "../env-files.ts";
 import { LISTEN, withListenOptions } from "../listen-options.ts";
 import { CommandError, EXIT } from "../output.ts";
-import { surviveStrayRejections } from "../process-net.ts";
+import { keepAliveOnUnhandledRejection } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { systemFailure } from "../system-failure.ts";
 
@@ -33,14 +33,14 @@ export const start = defineCommand({
   async run(context) {
     const { dir, entry } = locateApp(context, "START");
     const { output, options, env } = context;
-    const config = loadConfig(withListenOptions(options, env), servedData(dir, env));
+    const config = loadConfig(withListenOptions(options, env), productionPaths(dir, env));
     const loaded = await loadApp(dir, {
       entry,
       functionsDir: config.functionsDir,
       dev: config.dev,
     });
     const server = createServer({ app: loaded, config, env });
-    surviveStrayRejections();
+    keepAliveOnUnhandledRejection();
     const stopped = stopSignal();
     const backups = backupSchedule(config, env, (folder, outcome) =>
       server.recordBackup(folder, outcome),
@@ -60,7 +60,7 @@ export const start = defineCommand({
     output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
     await stopped;
     backups?.stop();
-    await server.leave();
+    await server.beginDrain();
     await server.stop();
     return EXIT.OK;
   },

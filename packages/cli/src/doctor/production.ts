@@ -1,5 +1,5 @@
 import { compileApp, ConfigError, loadApp, loadConfig, type Config } from "@pylonsync/server";
-import { servedData } from "../data-place.ts";
+import { productionPaths } from "../data-place.ts";
 import type { Environment } from "../env-files.ts";
 import { checkApp, checkPolicies } from "./app.ts";
 import { error, pass, warning, type Check } from "./check.ts";
@@ -73,7 +73,7 @@ function checkConfig(
 ): { readonly check: Check; readonly config: Config | null } {
   try {
     return {
-      config: loadConfig(withStandIns(settings), servedData(dir, settings.env)),
+      config: loadConfig(withStandIns(settings), productionPaths(dir, settings.env)),
       check: pass("configuration", `every variable of ${settings.source} is usable`),
     };
   } catch (cause) {

@@ -5,8 +5,8 @@ import { isSet, type ProductionSettings } from "./production-settings.ts";
 /** What people write where a secret should be. */
 const WELL_KNOWN =
   /admin|change.?me|default|dev|example|letmein|password|pylon|qwerty|secret|test|token|1234/i;
-const LEAST_LENGTH = 32;
-const LEAST_DIFFERENT = 10;
+const MIN_LENGTH = 32;
+const MIN_DIFFERENT = 10;
 const ENCRYPTION_KEY = "PYLON_SSO_ENCRYPTION_KEY";
 
 /**
@@ -86,8 +86,8 @@ function checkStrength(what: string, name: string, { env, kind }: ProductionSett
 }
 
 function weaknessOf(value: string): string | null {
-  if (value.length < LEAST_LENGTH) return `has fewer than ${LEAST_LENGTH} characters`;
-  if (new Set(value).size < LEAST_DIFFERENT) return "has few different characters";
+  if (value.length < MIN_LENGTH) return `has fewer than ${MIN_LENGTH} characters`;
+  if (new Set(value).size < MIN_DIFFERENT) return "has few different characters";
   // Random text of this length holds such a word once in millions; hexadecimal text hardly ever.
   return WELL_KNOWN.test(value) && !/^[0-9a-f]+$/i.test(value)
     ? "is made of words that are tried first"

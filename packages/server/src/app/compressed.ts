@@ -6,9 +6,9 @@ const ENCODINGS = ["br", "gzip"] as const;
 type Encoding = (typeof ENCODINGS)[number];
 
 /** Below this, what the headers cost is more than what is saved. */
-const LEAST_BYTES = 1024;
+const MIN_BYTES = 1024;
 /** What is compressed is held in memory. */
-const MOST_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 /**
  * The best, 11, takes 25 times as long for a twelfth less, and somebody waits for it on a small
  * container.
@@ -30,7 +30,7 @@ const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Ar
 
 /** Whether something of this type and size gets smaller. */
 export function isCompressible(type: string, size: number): boolean {
-  return size >= LEAST_BYTES && size <= MOST_BYTES && TEXT.test(type);
+  return size >= MIN_BYTES && size <= MAX_BYTES && TEXT.test(type);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { WebBundle } from "./web-bundle.ts";
 
 const EVENTS = "/__pylon/dev-events";
 const SCRIPT = "/__pylon/dev.js";
-const LOOK_MS = 100;
+const POLL_MS = 100;
 const PING_EVERY = 150;
 /** The version of a page that was deleted. */
 const NO_PAGE = "none";
@@ -58,7 +58,7 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
         told = version;
       };
       look();
-      timer = setInterval(look, LOOK_MS);
+      timer = setInterval(look, POLL_MS);
       timer.unref();
     },
     cancel() {

@@ -61,7 +61,7 @@ export function accountRoutes(
   };
 
   const remove = async (context: RequestContext, userId: string): Promise<void> => {
-    await sessions.closing(userId, async () => {
+    await sessions.withLockedAccount(userId, async () => {
       await credentials.forgetAll(userId);
       await data.delete(userId);
     });

@@ -212,7 +212,7 @@ export function createAuth(options: AuthOptions): Auth {
     settings,
   };
   const removal = new UserRemoval({ store, model, users, sessions, apiKeys, organizations });
-  committer.keepTogether(removal);
+  committer.onDeleteCascade(removal);
   const data = new UserData({
     store,
     committer,

@@ -42,7 +42,7 @@ export async function claimAccount(
   thenKeep?: () => Promise<void>,
 ): Promise<void> {
   const { audit, credentials, sessions, users } = services;
-  await sessions.closing(userId, async () => {
+  await sessions.withLockedAccount(userId, async () => {
     await credentials.forgetAll(userId);
     await thenKeep?.();
   });

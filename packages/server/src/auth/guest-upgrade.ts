@@ -7,7 +7,7 @@ import type { Sessions } from "./sessions.ts";
 import { fieldIs } from "./where.ts";
 
 const FILES = SYSTEM_TABLES.files.name;
-const AT_ONCE = 200;
+const BATCH_SIZE = 200;
 
 /**
  * Hands a guest's rows and files over to the user that the guest turned out to be: each row that
@@ -67,7 +67,7 @@ export class GuestUpgrade {
       const rows = await this.#store.select({
         entity,
         where: fieldIs(field, guestId),
-        limit: AT_ONCE + stuck.size,
+        limit: BATCH_SIZE + stuck.size,
       });
       const movable = rows.filter(({ id }) => !stuck.has(id));
       if (movable.length === 0) return;
@@ -89,7 +89,7 @@ export class GuestUpgrade {
       const files = await this.#store.select({
         entity: FILES,
         where: fieldIs("ownerId", guestId),
-        limit: AT_ONCE,
+        limit: BATCH_SIZE,
       });
       if (files.length === 0) return;
       await this.#store.transact(async (tx) => {

@@ -228,7 +228,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
     // Who followed the link reads the mail of this address. If nobody had proved that yet, the
     // account may be somebody else's making.
     if (await users.isVerified(user))
-      await sessions.closing(user.id, () => keepPassword(user, hash));
+      await sessions.withLockedAccount(user.id, () => keepPassword(user, hash));
     else
       await claimAccount(services, context, user.id, known.email, () => keepPassword(user, hash));
     await attempts.forget("password", known.email);

@@ -12,7 +12,7 @@ const TABLE = SYSTEM_TABLES.passwords.name;
  */
 const ARGON2 = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
 /** Hashes that are made at the same time, each in 19 MiB. */
-const AT_ONCE = 4;
+const CONCURRENCY = 4;
 const WAITING_MAX = 200;
 const MIN_LENGTH = 8;
 const MAX_LENGTH = 256;
@@ -21,7 +21,7 @@ const MAX_LENGTH = 256;
 export class Passwords {
   readonly #store: Store;
   readonly #users: Users;
-  readonly #limit = pLimit(AT_ONCE);
+  readonly #limit = pLimit(CONCURRENCY);
   /** A hash that no password has: to compare with it takes as long as with a real one. */
   #nobodys: Promise<string> | undefined;
   readonly #platform: Platform;

@@ -6,7 +6,7 @@ import {
   ANONYMOUS_IDENTITY,
   type Caller,
   type Identity,
-  type Standing,
+  type SessionStatus,
 } from "../data/caller.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
@@ -22,7 +22,7 @@ const SINGLE_ROW = { isolation: "snapshot" } as const;
  * For how long an identity is believed without asking the store, in milliseconds: so long at most
  * may a session live on after another replica ended it.
  */
-const BELIEVED_MS = 500;
+const CACHE_TTL_MS = 500;
 const BELIEVED_MAX = 10_000;
 /** A session's last use is written down this often, in milliseconds. */
 const SEEN_EVERY_MS = 60_000;
@@ -73,9 +73,12 @@ export class Sessions {
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
   /** By session id. Only a shortcut: what is not in it is asked of the store. */
-  readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
+  readonly #identityCache = new Map<
+    string,
+    { readonly identity: Identity; readonly until: number }
+  >();
   /** Grows whenever a session is ended or changed: what was read before that is not believed. */
-  #news = 0;
+  #cacheGeneration = 0;
 
   /**
    * @param adminToken the bearer of this token is the admin; null when there is none
@@ -150,7 +153,7 @@ export class Sessions {
   /** Who a session stands for, by the session's id; null when it is over. */
   async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
-    const believed = this.#believed.get(sessionId);
+    const believed = this.#identityCache.get(sessionId);
     const identity =
       believed !== undefined && believed.until > now
         ? believed.identity
@@ -162,10 +165,10 @@ export class Sessions {
    * What became of a session that stood for this caller. What this replica was told of is known at
    * once.
    */
-  async standing(sessionId: string, caller: Caller): Promise<Standing> {
+  async sessionStatus(sessionId: string, caller: Caller): Promise<SessionStatus> {
     const now = await this.identifyById(sessionId);
-    if (now === null) return "over";
-    return rightsOf(now.caller) === rightsOf(caller) ? "same" : "changed";
+    if (now === null) return "revoked";
+    return rightsOf(now.caller) === rightsOf(caller) ? "valid" : "changed";
   }
 
   async get(sessionId: string): Promise<SessionInfo | null> {
@@ -218,16 +221,16 @@ export class Sessions {
    *
    * @throws PylonError as `become`
    */
-  async becomeIn(tx: Transaction, guestId: string): Promise<void> {
+  async claimGuest(tx: Transaction, guestId: string): Promise<void> {
     await this.#epochs.become(tx, guestId, guestId);
-    await this.endAllIn(tx, guestId);
+    await this.revokeAll(tx, guestId);
   }
 
   /**
    * As `endAll`, within the transaction that deletes the user: the change log tells this replica
    * too.
    */
-  async endAllIn(tx: Transaction, userId: string): Promise<void> {
+  async revokeAll(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);
     for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
       await this.#delete(tx, id);
@@ -237,7 +240,7 @@ export class Sessions {
    * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while
    * `work` deletes what else opens the account, and ends what got in all the same.
    */
-  async closing<T>(userId: string, work: () => Promise<T>): Promise<T> {
+  async withLockedAccount<T>(userId: string, work: () => Promise<T>): Promise<T> {
     await this.#endAll(userId, true, null);
     try {
       return await work();
@@ -253,7 +256,7 @@ export class Sessions {
    * @returns what it stands for
    * @throws PylonError UNAUTHORIZED
    */
-  async mustStand(tx: Transaction, sessionId: string): Promise<SessionInfo> {
+  async requireActive(tx: Transaction, sessionId: string): Promise<SessionInfo> {
     const row = await tx.get(TABLE, sessionId);
     // Written, and not only read: whoever ends it meanwhile then meets this transaction on every
     // isolation level.
@@ -423,19 +426,19 @@ export class Sessions {
   }
 
   #ended(sessionId: string): void {
-    this.#news += 1;
-    this.#believed.delete(sessionId);
+    this.#cacheGeneration += 1;
+    this.#identityCache.delete(sessionId);
     for (const listener of this.#endListeners) listener(sessionId);
   }
 
   #changed(sessionId: string): void {
-    this.#news += 1;
-    this.#believed.delete(sessionId);
+    this.#cacheGeneration += 1;
+    this.#identityCache.delete(sessionId);
     for (const listener of this.#changeListeners) listener(sessionId);
   }
 
   async #lookUp(id: string, now: number): Promise<Identity | null> {
-    const news = this.#news;
+    const news = this.#cacheGeneration;
     const row = await this.#store.get(TABLE, id);
     if (row === null) return null;
     const info = toInfo(row);
@@ -452,9 +455,9 @@ export class Sessions {
         SINGLE_ROW,
       );
     const identity = toIdentity(info);
-    if (this.#news !== news) return identity;
-    if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
-    this.#believed.set(id, { identity, until: now + Math.min(BELIEVED_MS, everyMs) });
+    if (this.#cacheGeneration !== news) return identity;
+    if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
+    this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
     return identity;
   }
 }

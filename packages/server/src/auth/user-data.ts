@@ -14,7 +14,7 @@ import type { Users } from "./users.ts";
 import { fieldIs } from "./where.ts";
 
 const FILES = SYSTEM_TABLES.files.name;
-const AT_ONCE = 200;
+const BATCH_SIZE = 200;
 const AUDIT_MAX = 10_000;
 
 export interface UserDataServices {
@@ -134,7 +134,7 @@ export class UserData {
         const rows = await store.select({
           entity: entity.name,
           where: fieldIs(field.name, userId),
-          limit: AT_ONCE,
+          limit: BATCH_SIZE,
         });
         if (rows.length === 0) break;
         if (field.owner) emptied.add(entity);

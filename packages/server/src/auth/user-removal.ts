@@ -1,5 +1,5 @@
 import { literal, path, pathsOf, type Expr } from "@pylonsync/query";
-import type { Belongings } from "../data/commit.ts";
+import type { CascadeDelete } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
@@ -33,7 +33,7 @@ export interface UserRemovalServices {
  * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the
  * row, whoever does that: a user who is no more has no session, no key and no way in.
  */
-export class UserRemoval implements Belongings {
+export class UserRemoval implements CascadeDelete {
   readonly #services: UserRemovalServices;
   /**
    * Up to here the log has nothing left of users who were deleted. Forgotten at each start, and
@@ -49,8 +49,8 @@ export class UserRemoval implements Belongings {
 
   readonly delete = async (tx: Transaction, { id, email }: StoredRow): Promise<void> => {
     const { sessions, apiKeys, organizations } = this.#services;
-    await sessions.endAllIn(tx, id);
-    await apiKeys.endAllIn(tx, id);
+    await sessions.revokeAll(tx, id);
+    await apiKeys.revokeAll(tx, id);
     for (const { name } of BY_ID) await tx.delete(name, id);
     for (const { name } of BY_USER) await tx.deleteWhere(name, fieldIs("userId", id));
     const address = typeof email === "string" ? email : null;

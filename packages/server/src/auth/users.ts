@@ -118,7 +118,7 @@ export class Users {
       async (writer) => {
         if (profile.email !== undefined && (await this.#byEmail(writer, profile.email)) !== null)
           throw emailTaken();
-        if (guestId !== undefined) await sessions.becomeIn(writer.transaction, guestId);
+        if (guestId !== undefined) await sessions.claimGuest(writer.transaction, guestId);
         const existing = await writer.get(name, id);
         // A guest may have a row already, made by the app.
         if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);

@@ -114,7 +114,7 @@ export class Redis {
     );
     await Promise.race([connected, Bun.sleep(withinMs)]);
     this.#isStarting = false;
-    if (!this.isUp) this.#tell(false);
+    if (!this.isUp) this.#setState(false);
   }
 
   /**
@@ -195,10 +195,10 @@ export class Redis {
   #update(): void {
     if (this.#isClosed) return;
     if (this.#messages?.isReady !== true) this.#isSubscribed = false;
-    this.#tell(this.#commands?.isReady === true && this.#isSubscribed && !this.#hangs);
+    this.#setState(this.#commands?.isReady === true && this.#isSubscribed && !this.#hangs);
   }
 
-  #tell(isUp: boolean): void {
+  #setState(isUp: boolean): void {
     const isFirst = this.#wasUp === null;
     // One of the two connections is up before the other: what was never up is not lost.
     if (isUp === this.#wasUp || (isFirst && !isUp && this.#isStarting)) return;

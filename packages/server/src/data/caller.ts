@@ -31,7 +31,7 @@ export interface Identity {
 }
 
 /** Whether an identity still is what it was, stands for something else, or for nobody. */
-export type Standing = "same" | "changed" | "over";
+export type SessionStatus = "valid" | "changed" | "revoked";
 
 export const ANONYMOUS_IDENTITY: Identity = Object.freeze({
   caller: ANONYMOUS,

@@ -22,7 +22,7 @@ export interface CommitOptions {
    * The entities of which the work writes single rows, when it does nothing else; absent when it
    * may read and write anything.
    */
-  readonly rowsOf?: readonly string[] | undefined;
+  readonly writesOnly?: readonly string[] | undefined;
 }
 
 export interface Committed<T> {
@@ -31,7 +31,7 @@ export interface Committed<T> {
   readonly replayed: boolean;
 }
 
-export interface CommitPiece<T> {
+export interface CommitUnit<T> {
   readonly options: Omit<CommitOptions, "signal">;
   readonly work: (writer: Writer) => Promise<T>;
 }
@@ -46,7 +46,7 @@ export type CommitObserver = (
 ) => void;
 
 /** What belongs to the rows of an entity without being rows of the app, and goes when they go. */
-export interface Belongings {
+export interface CascadeDelete {
   readonly entity: () => string;
   /** Deletes what belongs to the row, in the transaction that deletes it. */
   readonly delete: (tx: Transaction, row: StoredRow) => Promise<void>;
@@ -64,7 +64,7 @@ export class Committer {
   readonly #newId: () => string;
   readonly #observer: CommitObserver;
   readonly #maxRowBytes: number;
-  #belongings: Belongings | null = null;
+  #cascade: CascadeDelete | null = null;
 
   constructor(
     store: Store,
@@ -82,8 +82,8 @@ export class Committer {
   }
 
   /** From now on what belongs to a row is deleted with it, whoever deletes it. */
-  keepTogether(belongings: Belongings): void {
-    this.#belongings = belongings;
+  onDeleteCascade(cascade: CascadeDelete): void {
+    this.#cascade = cascade;
   }
 
   /**
@@ -105,7 +105,7 @@ export class Committer {
    * Applies several pieces of work in order, in one transaction. A piece that throws leaves
    * nothing; the others go on.
    */
-  commitEach<T>(pieces: readonly CommitPiece<T>[]): Promise<PieceOutcome<T>[]> {
+  commitEach<T>(pieces: readonly CommitUnit<T>[]): Promise<PieceOutcome<T>[]> {
     const isolation = this.#isolationFor(pieces.map(({ options }) => options));
     return this.#observed(() =>
       this.#store.transact(
@@ -152,11 +152,11 @@ export class Committer {
     const { rules, hooks, schema } = this.#model();
     const isLocal = (entity: string): boolean =>
       schema.find(entity) === undefined ||
-      (rules.isLocal(entity) && entity !== this.#belongings?.entity());
+      (rules.isLocal(entity) && entity !== this.#cascade?.entity());
     const isSingle =
       pieces.length > 0 &&
       hooks.isEmpty &&
-      pieces.every(({ rowsOf }) => rowsOf?.every(isLocal) ?? false);
+      pieces.every(({ writesOnly }) => writesOnly?.every(isLocal) ?? false);
     return isSingle ? "snapshot" : "serializable";
   }
 
@@ -171,12 +171,12 @@ export class Committer {
       return { result: (await recallAnswer(tx, claim)) as T, replayed: true };
     }
     const now = this.#platform.now();
-    const belongings = this.#belongings;
+    const cascade = this.#cascade;
     const onDelete =
-      belongings === null
+      cascade === null
         ? undefined
         : async (within: Transaction, entity: string, row: StoredRow): Promise<void> =>
-            entity === belongings.entity() ? belongings.delete(within, row) : undefined;
+            entity === cascade.entity() ? cascade.delete(within, row) : undefined;
     const result = await work(
       new Writer(tx, this.#model(), {
         caller,

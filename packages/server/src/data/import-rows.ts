@@ -1,7 +1,7 @@
 import { MAX_IMPORT_ERRORS, type PylonError } from "@pylonsync/protocol";
 import { toPublicError } from "../request/responses.ts";
 import type { Caller } from "./caller.ts";
-import type { CommitPiece, Committer, PieceOutcome } from "./commit.ts";
+import type { CommitUnit, Committer, PieceOutcome } from "./commit.ts";
 import type { ImportItem, ImportRow } from "./import-source.ts";
 import type { Writer } from "./writer.ts";
 
@@ -105,9 +105,9 @@ export class Importer {
     }
   }
 
-  #piece({ entity, row }: ImportRow): CommitPiece<Written> {
+  #piece({ entity, row }: ImportRow): CommitUnit<Written> {
     return {
-      options: { caller: this.#caller, rowsOf: [entity] },
+      options: { caller: this.#caller, writesOnly: [entity] },
       work: async (writer) => {
         const { id, fields } = split(row);
         if (this.#mode === "upsert" && id !== undefined && (await exists(writer, entity, id))) {

@@ -258,7 +258,7 @@ function write(
 ): CommitOptions {
   return {
     caller: context.caller,
-    rowsOf: [entity],
+    writesOnly: [entity],
     op: operationOf(context.request.headers, purpose, body),
   };
 }

@@ -41,8 +41,8 @@ export class FileCleanup {
     const failures: unknown[] = [];
     for (const file of await registry.unneeded(before)) {
       try {
-        if (await registry.doom(file.id, (current) => isUnneeded(current, before)))
-          await files.erase(file);
+        if (await registry.markForDeletion(file.id, (current) => isUnneeded(current, before)))
+          await files.deleteNow(file);
       } catch (error) {
         failures.push(error);
         // A storage that is down makes each file wait for its timeout.

@@ -53,7 +53,7 @@ export class FileRegistry {
   }
 
   /** Changes a pending file. @returns whether it still was pending */
-  amend(
+  update(
     id: string,
     patch: Partial<Pick<FileRecord, "size" | "checksum" | "uploadKey" | "multipartId">>,
   ): Promise<boolean> {
@@ -124,7 +124,7 @@ export class FileRegistry {
    * @param condition asked again in the transaction
    * @returns whether it is marked
    */
-  doom(id: string, condition: (file: FileRecord) => boolean): Promise<boolean> {
+  markForDeletion(id: string, condition: (file: FileRecord) => boolean): Promise<boolean> {
     return this.#store.transact(async (tx) => {
       const row = await tx.get(TABLE, id);
       if (row === null || !condition(toFileRecord(row))) return false;

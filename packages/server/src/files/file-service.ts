@@ -33,7 +33,7 @@ export interface Binding {
   readonly field: FileField;
 }
 
-export interface Announcement {
+export interface PendingUpload {
   readonly name: string;
   readonly contentType: string;
   readonly size: number;
@@ -141,7 +141,7 @@ export class FileService {
     } catch (error) {
       // A storage that did not answer may have stored it all the same: the maintenance looks after
       // it.
-      if (isUnavailable(error)) await registry.doom(file.id, () => true);
+      if (isUnavailable(error)) await registry.markForDeletion(file.id, () => true);
       else await registry.forget(file.id);
       throw error;
     }
@@ -154,7 +154,7 @@ export class FileService {
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
    */
   async announce(
-    { name, contentType, size, checksum, binding, parts }: Announcement,
+    { name, contentType, size, checksum, binding, parts }: PendingUpload,
     caller: Caller,
   ): Promise<Announced> {
     const { registry, storage, platform } = this.#services;
@@ -175,13 +175,13 @@ export class FileService {
     try {
       const inParts = parts === null ? null : await storage.presignParts(file.id, parts, options);
       if (inParts !== null) {
-        await registry.amend(file.id, { multipartId: inParts.multipartId });
+        await registry.update(file.id, { multipartId: inParts.multipartId });
         return { file, target: { parts: inParts }, expiresAt };
       }
       const request = await storage.presignUpload(file.id, options);
       if (request !== null) return { file, target: { request }, expiresAt };
       const key = this.#newKey();
-      await registry.amend(file.id, { uploadKey: hashOf(key) });
+      await registry.update(file.id, { uploadKey: hashOf(key) });
       return { file, target: { key }, expiresAt };
     } catch (error) {
       await registry.forget(file.id);
@@ -215,10 +215,10 @@ export class FileService {
     try {
       await storage.put(id, content, { contentType: file.contentType });
     } catch (error) {
-      await registry.amend(id, { uploadKey });
+      await registry.update(id, { uploadKey });
       throw error;
     }
-    await registry.amend(id, { checksum: content.checksum });
+    await registry.update(id, { checksum: content.checksum });
     return file;
   }
 
@@ -272,9 +272,10 @@ export class FileService {
    */
   async remove(file: FileRecord): Promise<boolean> {
     const { registry, log } = this.#services;
-    if (!(await registry.doom(file.id, ({ linkedRow }) => linkedRow === null))) return false;
+    if (!(await registry.markForDeletion(file.id, ({ linkedRow }) => linkedRow === null)))
+      return false;
     try {
-      await this.erase(file);
+      await this.deleteNow(file);
     } catch (error) {
       log.warn("a file is deleted later", {
         id: file.id,
@@ -285,7 +286,7 @@ export class FileService {
   }
 
   /** Content first: while the row is there, a failure is found again. */
-  async erase(file: FileRecord): Promise<void> {
+  async deleteNow(file: FileRecord): Promise<void> {
     await this.#services.storage.delete(file.id, file.multipartId);
     await this.#services.registry.forget(file.id);
   }

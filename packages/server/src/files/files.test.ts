@@ -484,11 +484,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   });
 
   describe("a presigned upload", () => {
-    const announcement = { name: "pixel.png", content_type: "image/png", size: PNG.length };
+    const upload = { name: "pixel.png", content_type: "image/png", size: PNG.length };
 
     test("is announced, sent where the answer says, and completed", async () => {
       const { status, body } = await alice.request("POST", "/api/files/presign", {
-        ...announcement,
+        ...upload,
         entity: "Album",
         field: "cover",
       });
@@ -510,7 +510,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
     });
 
     test("of another size does not become a file", async () => {
-      const { body } = await alice.request("POST", "/api/files/presign", announcement);
+      const { body } = await alice.request("POST", "/api/files/presign", upload);
       const id = String(body["id"]);
       await send(body, new Uint8Array(PNG.length + 5));
       expect([400, 409]).toContain(
@@ -531,12 +531,12 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       [{ parts: 0 }, 400],
     ])("that asks for %j is refused", async (change, status) => {
       expect(
-        (await alice.request("POST", "/api/files/presign", { ...announcement, ...change })).status,
+        (await alice.request("POST", "/api/files/presign", { ...upload, ...change })).status,
       ).toBe(status);
     });
 
     test("needs a user", async () => {
-      expect((await nobody.request("POST", "/api/files/presign", announcement)).status).toBe(401);
+      expect((await nobody.request("POST", "/api/files/presign", upload)).status).toBe(401);
     });
   });
 });

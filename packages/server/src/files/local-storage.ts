@@ -16,7 +16,7 @@ import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "
 
 const INCOMING = ".incoming";
 /** With less room than this, in bytes, a disk counts as full. */
-const LEAST_FREE = 64 * 1024 * 1024;
+const MIN_FREE = 64 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
@@ -75,7 +75,7 @@ export class LocalStorage implements FileStorage {
     await mkdir(this.#dir, { recursive: true });
     await access(this.#dir, constants.W_OK);
     const { bavail, bsize } = await statfs(this.#dir);
-    return bavail * bsize < LEAST_FREE ? "full" : "up";
+    return bavail * bsize < MIN_FREE ? "full" : "up";
   }
   counts(): [] {
     return [];

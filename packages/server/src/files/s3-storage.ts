@@ -57,7 +57,7 @@ const ATTEMPTS = 3;
 const MIN_PART_BYTES = 5 * 1024 * 1024;
 const MAX_PARTS = 10_000;
 /** So many are in memory for each upload under way. */
-const PARTS_AT_ONCE = 2;
+const PART_CONCURRENCY = 2;
 
 /**
  * Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is
@@ -113,7 +113,7 @@ export class S3Storage implements FileStorage {
         ContentType: contentType,
       },
       partSize: this.#partBytes,
-      queueSize: PARTS_AT_ONCE,
+      queueSize: PART_CONCURRENCY,
     });
     try {
       await this.#observed("PutObject", () => upload.done());

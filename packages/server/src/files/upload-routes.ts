@@ -13,7 +13,7 @@ import {
   checksumOf,
   toFileAnswer,
   toPresignAnswer,
-  toAnnouncement,
+  toPendingUpload,
   toFinishedParts,
 } from "./wire.ts";
 
@@ -50,10 +50,10 @@ export function uploadRoutes(
 
   const presign = async (context: RequestContext): Promise<Answer> => {
     const { caller, address } = context;
-    const announcement = toAnnouncement(await context.json(), files);
-    await quota.room(caller, address, announcement.size);
-    const announced = await files.announce(announcement, caller);
-    await quota.count(caller, address, announcement.size);
+    const upload = toPendingUpload(await context.json(), files);
+    await quota.room(caller, address, upload.size);
+    const announced = await files.announce(upload, caller);
+    await quota.count(caller, address, upload.size);
     return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
   };
 

@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { FileRecord } from "../data/file-record.ts";
 import { normaliseContentType } from "./content-type.ts";
 import { cleanFileName } from "./file-name.ts";
-import type { Announced, Announcement, FileService } from "./file-service.ts";
+import type { Announced, PendingUpload, FileService } from "./file-service.ts";
 import type { FinishedPart } from "./file-storage.ts";
 
 const MAX_PARTS = 10_000;
@@ -47,7 +47,7 @@ export function toPresignAnswer(
 }
 
 /** @throws PylonError MISSING_FIELD, INVALID_DATA */
-export function toAnnouncement(body: unknown, files: FileService): Announcement {
+export function toPendingUpload(body: unknown, files: FileService): PendingUpload {
   const { name, content_type: contentType, size, checksum, entity, field, parts } = asObject(body);
   if (typeof name !== "string")
     throw new PylonError("MISSING_FIELD", '"name" is missing or not a string.', { field: "name" });

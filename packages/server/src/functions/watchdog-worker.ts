@@ -8,7 +8,7 @@ import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 declare const self: Worker;
 
-const LOOK_MS = 500;
+const POLL_MS = 500;
 const EXIT_SOFTWARE = 70;
 
 self.onmessage = (event: MessageEvent<WatchdogStart>) => {
@@ -27,7 +27,7 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
     report(nameOf(buffer), limitMs);
     // The executable brings its script and flags itself.
     restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]);
-  }, LOOK_MS);
+  }, POLL_MS);
 };
 
 function nameOf(buffer: SharedArrayBuffer): string {

@@ -67,7 +67,7 @@ const AUTH_PATHS = "/api/auth/";
  * What is answered here has tokens, codes or what people are known by in it, in errors too: no
  * cache on the way may keep it.
  */
-const KEPT_NOWHERE = [AUTH_PATHS, "/api/admin/", "/studio/"];
+const NO_STORE_PATHS = [AUTH_PATHS, "/api/admin/", "/studio/"];
 
 /** The address at the other end of the connection; asked only when it is needed. */
 export type Peer = () => string;
@@ -122,7 +122,7 @@ export class Dispatcher {
    * From now on each answer asks its client to take a new connection next, which the load balancer
    * gives to a server that stays.
    */
-  leave(): void {
+  beginDrain(): void {
     this.#isLeaving = true;
   }
 
@@ -449,7 +449,7 @@ export class Dispatcher {
         headers: this.#jsonHeaders,
       });
       response.headers.set("X-Request-Id", requestId);
-      if (KEPT_NOWHERE.some((start) => name.startsWith(start)))
+      if (NO_STORE_PATHS.some((start) => name.startsWith(start)))
         response.headers.set("Cache-Control", "no-store");
       if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);

@@ -28,7 +28,7 @@ export function healthParts({ store, feed, storage, backend, log }: HealthPartsO
       name: "feed",
       isNeeded: false,
       check: () =>
-        !store.figures().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up",
+        !store.stats().isFollowing ? "lost" : feed.waitingMs > FEED_BEHIND_MS ? "behind" : "up",
     },
     {
       name: "files",

@@ -25,7 +25,7 @@ export interface HealthReport {
 /**
  * The longest a part may take to answer, and how long what it answered is good, in milliseconds.
  */
-const PATIENCE_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 2_000;
 const FRESH_MS = 1_000;
 
 /**
@@ -86,7 +86,10 @@ async function look({
 }: Part): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<PartState>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    timer = setTimeout(
+      () => reject(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)),
+      ANSWER_TIMEOUT_MS,
+    );
   });
   try {
     return { state: await Promise.race([check(), late]) };

@@ -50,7 +50,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
     url: databaseUrl,
     poolMax: 2,
     ca: null,
-    startPatienceMs: 0,
+    startTimeoutMs: 0,
     onState: () => undefined,
   });
   const deliver = (message: RoomMessage | TenantMessage): void => {

@@ -69,8 +69,8 @@ export class PostgresRooms implements RoomBackend {
   onChange(listener: (isUp: boolean) => void): () => void {
     return this.#link.onChange((state) => listener(state === "up"));
   }
-  hear(listener: (message: ChannelMessage) => void): void {
-    this.#link.hear((text) => listener(decode(text)));
+  onMessage(listener: (message: ChannelMessage) => void): void {
+    this.#link.onMessage((text) => listener(decode(text)));
   }
   isLoss(error: unknown): boolean {
     return error instanceof LinkLostError;

@@ -46,7 +46,7 @@ export class RedisRooms implements RoomBackend {
   onChange(listener: (isUp: boolean) => void): () => void {
     return this.#redis.onChange(listener);
   }
-  hear(listener: (message: ChannelMessage) => void): void {
+  onMessage(listener: (message: ChannelMessage) => void): void {
     this.#redis.subscribe(channelOf(this.#redis.namespace), (encoded) => listener(decode(encoded)));
   }
   isLoss(error: unknown): boolean {

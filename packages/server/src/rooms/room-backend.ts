@@ -45,7 +45,7 @@ export interface RoomBackend {
    * Called with what comes over the channel while the backend is up. What comes while it is lost is
    * missed.
    */
-  hear(listener: (message: ChannelMessage) => void): void;
+  onMessage(listener: (message: ChannelMessage) => void): void;
   /** The backend is lost, and says so itself; else it has refused. */
   isLoss(error: unknown): boolean;
 

@@ -71,7 +71,7 @@ async function open(
       url: databaseUrl,
       poolMax: 2,
       ca: null,
-      startPatienceMs: 0,
+      startTimeoutMs: 0,
       onState: () => undefined,
     });
     const backend = new PostgresRooms(database.link, times, crypto.randomUUID(), log);
@@ -242,9 +242,9 @@ test.each(["redis", "postgres"])(
     let isStill = false;
     const other = await open(kind);
     const { store, told } = await open(kind, { ...TIMES, idleMs: 60_000 }, (backend) => {
-      const hear = backend.hear.bind(backend);
-      backend.hear = (listener) => {
-        hear((message) => {
+      const onMessage = backend.onMessage.bind(backend);
+      backend.onMessage = (listener) => {
+        onMessage((message) => {
           if (!isStill) listener(message);
         });
       };
@@ -275,9 +275,9 @@ test.each(["redis", "postgres"])(
     const late: (() => void)[] = [];
     let isLate = false;
     const { store, told } = await open(kind, TIMES, (backend) => {
-      const hear = backend.hear.bind(backend);
-      backend.hear = (listener) => {
-        hear((message) => {
+      const onMessage = backend.onMessage.bind(backend);
+      backend.onMessage = (listener) => {
+        onMessage((message) => {
           if (isLate) late.push(() => listener(message));
           else listener(message);
         });

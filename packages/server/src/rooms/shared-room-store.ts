@@ -18,7 +18,7 @@ import { UnheardChanges, type ChangeKind } from "./unheard-changes.ts";
 
 const RETRY_MS = 500;
 /** How many calls are under way at once while much is told or asked after a loss. */
-const AT_ONCE = 64;
+const CONCURRENCY = 64;
 
 export interface SharedRoomOptions {
   readonly backend: RoomBackend;
@@ -67,7 +67,7 @@ export class SharedRoomStore implements RoomStore {
     const { backend, times, deliver, now } = options;
     this.#backend = backend;
     this.#memory = new MemoryRoomStore(deliver, times, now);
-    backend.hear((message) => this.#hear(message));
+    backend.onMessage((message) => this.#received(message));
   }
 
   get #table(): RoomTable {
@@ -75,7 +75,9 @@ export class SharedRoomStore implements RoomStore {
   }
 
   async start(): Promise<void> {
-    this.#unfollow = this.#backend.onChange((isUp) => (isUp ? void this.#recover() : this.#lose()));
+    this.#unfollow = this.#backend.onChange((isUp) =>
+      isUp ? void this.#recover() : this.#goOffline(),
+    );
     const every = (ms: number, run: () => Promise<unknown>): void => {
       const timer = setInterval(() => void run(), ms);
       timer.unref();
@@ -224,7 +226,7 @@ export class SharedRoomStore implements RoomStore {
         return await shared();
       } catch (error) {
         if (error instanceof PylonError) throw error;
-        this.#lose(error);
+        this.#goOffline(error);
       }
     }
     return alone();
@@ -278,7 +280,7 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /** What the replicas tell each other, this one too. */
-  #hear(message: ChannelMessage): void {
+  #received(message: ChannelMessage): void {
     // What was missed is asked for after the return.
     if (!this.#isOnline) return;
     if (message.kind === "tenant" || message.kind === "broadcast") {
@@ -289,7 +291,7 @@ export class SharedRoomStore implements RoomStore {
     const isOwn = origin === this.#backend.replica;
     if (kind === "leave" && isOwn) {
       // Others took this replica for dead. Its members are still here, and come back.
-      this.#lose();
+      this.#goOffline();
       return;
     }
     this.#loading.get(userId)?.add(room);
@@ -307,7 +309,7 @@ export class SharedRoomStore implements RoomStore {
     this.#options.deliver(message);
   }
 
-  #lose(error?: unknown): void {
+  #goOffline(error?: unknown): void {
     if (!this.#isOnline) return;
     this.#isOnline = false;
     this.#unheard.lost();
@@ -336,7 +338,7 @@ export class SharedRoomStore implements RoomStore {
         for (const { room, userId } of this.#table.all()) this.#noteMember(room, userId);
         for (const userId of this.#table.connectedUsers().keys()) this.#noteUser(userId);
       }
-      const isTold = await this.#tellAll();
+      const isTold = await this.#replayChanges();
       this.#isOnline = isTold && this.#backend.isUp && !this.#isStopping;
       if (this.#isOnline) this.#isRefused = false;
     } catch (error) {
@@ -349,7 +351,7 @@ export class SharedRoomStore implements RoomStore {
       this.#wasOnline ||= this.#isOnline;
       return;
     }
-    await this.#catchUp().catch((error: unknown) => this.#lose(error));
+    await this.#catchUp().catch((error: unknown) => this.#goOffline(error));
   }
 
   /**
@@ -359,7 +361,9 @@ export class SharedRoomStore implements RoomStore {
   async #catchUp(): Promise<void> {
     for (const users of chunks([...this.#table.connectedUsers()])) {
       const here = users.filter(([userId]) => this.#table.isConnected(userId));
-      await Promise.all(here.map(([userId, will]) => this.#insist(() => this.#load(userId, will))));
+      await Promise.all(
+        here.map(([userId, will]) => this.#retryWhileOnline(() => this.#load(userId, will))),
+      );
     }
     const rooms = new Set(
       [...this.#table.connectedUsers().keys()].flatMap((userId) =>
@@ -367,11 +371,11 @@ export class SharedRoomStore implements RoomStore {
       ),
     );
     for (const names of chunks([...rooms]))
-      await Promise.all(names.map((room) => this.#insist(() => this.#showRoom(room))));
+      await Promise.all(names.map((room) => this.#retryWhileOnline(() => this.#showRoom(room))));
   }
 
   /** A backend that has too much to do is asked again: by a refusal nothing is lost. */
-  async #insist(work: () => Promise<void>): Promise<void> {
+  async #retryWhileOnline(work: () => Promise<void>): Promise<void> {
     while (this.#isOnline) {
       try {
         return await work();
@@ -392,19 +396,19 @@ export class SharedRoomStore implements RoomStore {
    *
    * @returns false when the lease ran out meanwhile
    */
-  async #tellAll(): Promise<boolean> {
+  async #replayChanges(): Promise<boolean> {
     let keptAt = this.#options.now();
     // Requests go on meanwhile, and change more. Users come first: a member depends on whether its
     // user is connected.
     while (this.#moved.size > 0 || this.#changed.size > 0) {
       if (this.#moved.size > 0)
         await Promise.all(
-          [...this.#moved].slice(0, AT_ONCE).map((userId) => this.#tellUser(userId)),
+          [...this.#moved].slice(0, CONCURRENCY).map((userId) => this.#tellUser(userId)),
         );
       else
         await Promise.all(
           [...this.#changed]
-            .slice(0, AT_ONCE)
+            .slice(0, CONCURRENCY)
             .map(([key, { room, userId }]) => this.#tellMember(key, room, userId)),
         );
       if (this.#options.now() - keptAt < SWEEP_MS) continue;
@@ -452,7 +456,7 @@ export class SharedRoomStore implements RoomStore {
     this.#isKeeping = true;
     await this.#ask(
       async () => {
-        if (!(await this.#backend.keep())) this.#lose();
+        if (!(await this.#backend.keep())) this.#goOffline();
       },
       () => Promise.resolve(),
     ).finally(() => {
@@ -466,8 +470,8 @@ export class SharedRoomStore implements RoomStore {
 }
 
 function chunks<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, index) =>
-    all.slice(index * AT_ONCE, (index + 1) * AT_ONCE),
+  return Array.from({ length: Math.ceil(all.length / CONCURRENCY) }, (_, index) =>
+    all.slice(index * CONCURRENCY, (index + 1) * CONCURRENCY),
   );
 }
 

@@ -8,7 +8,7 @@ const KINDS: Readonly<Record<string, string>> = {
   Array: "a list",
 };
 /** A value that is longer says nothing more. */
-const MOST_SHOWN = 60;
+const MAX_SHOWN = 60;
 
 /**
  * What is wrong with a value, in words for who sent it.
@@ -49,5 +49,5 @@ function wanted(expected: string): string {
 
 function shown(received: string): string {
   const text = KINDS[received] ?? received;
-  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}...` : text;
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
 }

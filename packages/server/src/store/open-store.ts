@@ -6,7 +6,7 @@ import type { DatabaseState, Store } from "./store.ts";
 
 export interface OpenOptions {
   /** How long a database server may take to come up, in milliseconds. */
-  readonly startPatienceMs: number;
+  readonly startTimeoutMs: number;
   /**
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */

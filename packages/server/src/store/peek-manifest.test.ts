@@ -34,7 +34,7 @@ test.each(Object.entries(DATABASES))(
     const database = await create();
     expect(await peekManifest(database)).toBeNull();
     expect(readdirSync(dir)).toEqual([]);
-    const store = await openStore(database, { startPatienceMs: 0, onState: () => undefined });
+    const store = await openStore(database, { startTimeoutMs: 0, onState: () => undefined });
     expect(await peekManifest(database)).toBeNull();
     await store.migrate(() => ({
       migration: planMigration(null, manifest).migration,

@@ -46,7 +46,7 @@ async function peekPostgres({
     import("./postgres/connection-options.ts"),
   ]);
   const client = new Client(
-    await connectionOptions({ url, ca, poolMax: 1, startPatienceMs: 0, onState: () => undefined }),
+    await connectionOptions({ url, ca, poolMax: 1, startTimeoutMs: 0, onState: () => undefined }),
   );
   client.on("error", () => undefined);
   await client.connect();

@@ -156,8 +156,8 @@ export interface TransactOptions {
 /** What becomes of the way to a database server while a store is open. */
 export type DatabaseState = "lost" | "back";
 
-/** `deaf`: the server answers, but what is said there does not come back. */
-export type LinkState = "up" | "lost" | "deaf";
+/** `no-notifications`: the server answers, but what is said there does not come back. */
+export type LinkState = "up" | "lost" | "no-notifications";
 
 /**
  * A way to the other replicas through the database, for calls that are short and many. It has
@@ -179,7 +179,7 @@ export interface ReplicaLink {
    * Called with all that any replica says, in the order in which it was committed, while the link
    * is up.
    */
-  hear(listener: (text: string) => void): void;
+  onMessage(listener: (text: string) => void): void;
   /**
    * Runs a statement as a transaction of its own. Statements of one key run in the order of the
    * calls. Those of the empty key wait for no others.
@@ -200,7 +200,7 @@ export class LinkLostError extends Error {
   override readonly name = "LinkLostError";
 }
 
-export interface StoreFigures {
+export interface StoreStats {
   /** Reads on behalf of callers, since the start. */
   readonly reads: {
     /** Ended at their deadline. */
@@ -311,7 +311,7 @@ export interface Store extends Reader {
    */
   migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
   /** What the store counts of itself; asks nobody. */
-  figures(): StoreFigures;
+  stats(): StoreStats;
   /** Answers when the database can be used, rejects when it can't. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -90,7 +90,7 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
     lagging,
     app.model,
     () => 0,
-    async () => "same",
+    async () => "valid",
     20_000,
     {
       failed: (error) => failures.push(error),

@@ -1,5 +1,5 @@
 import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
-import type { Identity, Standing } from "../data/caller.ts";
+import type { Identity, SessionStatus } from "../data/caller.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../operation.ts";
@@ -33,7 +33,7 @@ interface Route {
 }
 
 /** What became of an identity since it was asked for. */
-type StandingOf = (identity: Identity) => Promise<Standing>;
+type StatusOf = (identity: Identity) => Promise<SessionStatus>;
 
 /** Told what the feed does, for logs, metrics and traces. */
 export interface FeedObserver {
@@ -82,7 +82,7 @@ export class Feed {
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isClosing = false;
-  readonly #standing: StandingOf;
+  readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
   #position = 0;
   #epoch = "";
@@ -97,13 +97,13 @@ export class Feed {
     store: Store,
     model: DataModel,
     now: () => number,
-    standing: StandingOf,
+    sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
   ) {
     this.#store = store;
     this.#readTimeoutMs = readTimeoutMs;
-    this.#standing = standing;
+    this.#sessionStatus = sessionStatus;
     this.#model = model;
     this.#now = now;
     this.#observer = observer;
@@ -135,7 +135,7 @@ export class Feed {
   }
 
   /** What it counted since the start, and where in the log it is. */
-  figures(): {
+  stats(): {
     readonly position: number;
     readonly delivered: number;
     readonly slowClients: number;
@@ -239,7 +239,7 @@ export class Feed {
           isAhead: false,
           limit: Infinity,
         });
-      if (isContinuing && (await this.#rightsAreAhead(subscriber)))
+      if (isContinuing && (await this.#permissionsChangedAfter(subscriber)))
         subscriber.resync("the caller's rights changed");
       if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
@@ -271,10 +271,13 @@ export class Feed {
    * @returns false, and closes it, when the session is over or another
    */
   async #mayStay(subscriber: Subscriber): Promise<boolean> {
-    const standing = subscriber.isOpen ? await this.#standing(subscriber.identity) : "same";
-    if (standing === "over") subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
-    if (standing === "changed") subscriber.resync("the session has changed");
-    return standing === "same";
+    const sessionStatus = subscriber.isOpen
+      ? await this.#sessionStatus(subscriber.identity)
+      : "valid";
+    if (sessionStatus === "revoked")
+      subscriber.close(CloseCode.SESSION_ENDED, "the session has ended");
+    if (sessionStatus === "changed") subscriber.resync("the session has changed");
+    return sessionStatus === "valid";
   }
 
   leave(subscriber: Subscriber): void {
@@ -289,11 +292,12 @@ export class Feed {
   /**
    * What was caught up on was judged by the rights of now, and a change to them is still to come.
    */
-  async #rightsAreAhead({ caller }: Subscriber): Promise<boolean> {
+  async #permissionsChangedAfter({ caller }: Subscriber): Promise<boolean> {
     if (!this.#visibility.looksAtRights) return false;
     await this.#store.settle();
     return this.#pending.some(
-      (change) => change.seq > this.#position && this.#visibility.bearsOnRights(change, caller),
+      (change) =>
+        change.seq > this.#position && this.#visibility.affectsPermissions(change, caller),
     );
   }
 
@@ -331,7 +335,10 @@ export class Feed {
       return { seq: end, isWhole: true };
     }
     const { caller } = subscriber;
-    if (isContinuing && records.some((record) => this.#visibility.bearsOnRights(record, caller))) {
+    if (
+      isContinuing &&
+      records.some((record) => this.#visibility.affectsPermissions(record, caller))
+    ) {
       subscriber.resync("the caller's rights changed");
       return { seq: end, isWhole: true };
     }
@@ -421,7 +428,7 @@ export class Feed {
     const encoded = new Map<ChangeEvent["kind"], string>();
     if (this.#visibility.isImmediate(record.entity)) {
       for (const audience of candidates(route, record)) {
-        const event = this.#visibility.seenNow(record, audience.caller);
+        const event = this.#visibility.eventFor(record, audience.caller);
         if (event !== undefined) this.#broadcast(audience, encodeOnce(encoded, event));
       }
       return;

@@ -148,7 +148,7 @@ export class Puller {
     const records = await this.#store.changes(since, LOG_PAGE);
     if (records[0] !== undefined && records[0].seq !== since + 1)
       throw resyncRequired(records[0].seq);
-    const moved = records.find((record) => visibility.bearsOnRights(record, caller));
+    const moved = records.find((record) => visibility.affectsPermissions(record, caller));
     if (moved !== undefined) throw resyncRequired(moved.seq + 1);
     const lastSeq = records.at(-1)?.seq ?? since;
     const isWhole = lastSeq >= bounds.head;
@@ -160,7 +160,7 @@ export class Puller {
     if (
       isWhole &&
       visibility.looksAtRights &&
-      (await this.#rightsAreAhead(lastSeq, caller, visibility))
+      (await this.#permissionsChangedAfter(lastSeq, caller, visibility))
     )
       throw resyncRequired(lastSeq + 1);
     return {
@@ -172,10 +172,14 @@ export class Puller {
   }
 
   /** The last page was judged by the rights of now, and a change to them came after it. */
-  async #rightsAreAhead(lastSeq: number, caller: Caller, visibility: Visibility): Promise<boolean> {
+  async #permissionsChangedAfter(
+    lastSeq: number,
+    caller: Caller,
+    visibility: Visibility,
+  ): Promise<boolean> {
     await this.#store.bounds();
     const later = await this.#store.changes(lastSeq, LOG_PAGE);
-    return later.some((change) => visibility.bearsOnRights(change, caller));
+    return later.some((change) => visibility.affectsPermissions(change, caller));
   }
 
   /**

@@ -90,7 +90,7 @@ async function applyGroup(
     changes.map((change) => ({
       options: {
         caller,
-        rowsOf: [change.entity],
+        writesOnly: [change.entity],
         op: operationOf(change),
       },
       work: (writer: Writer) => write(writer, change),

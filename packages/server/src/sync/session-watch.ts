@@ -4,7 +4,7 @@ import type { Sessions } from "../auth/sessions.ts";
 import type { Feed } from "./feed.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 /**
  * Closes the connections of sessions and API keys that were ended or have expired, and has those of
@@ -35,7 +35,7 @@ export class SessionWatch {
         ),
       ),
     ];
-    this.#timer = setInterval(() => this.#leave(isOver, end), LOOK_MS);
+    this.#timer = setInterval(() => this.#leave(isOver, end), POLL_MS);
     this.#timer.unref();
   }
 

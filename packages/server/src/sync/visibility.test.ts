@@ -119,7 +119,7 @@ test("a change that turns what a caller may read of another entity bears on its 
         const after = othersOf(readable(model, states[index + 1], caller));
         if (Bun.deepEquals(new Set(before), new Set(after))) continue;
         const visibility = new Visibility(readerOf(states[index + 1] ?? new Map()), model, () => 0);
-        expect(visibility.bearsOnRights(record, caller)).toBe(true);
+        expect(visibility.affectsPermissions(record, caller)).toBe(true);
       }
     }),
     { numRuns: 300 },

@@ -14,7 +14,7 @@ export const RESYNC = "resync";
 export type Seen = readonly ChangeEvent[] | typeof RESYNC;
 
 /** Whether a later change makes an answer of the store's doubtful. */
-type Doubt = (change: ChangeRecord) => boolean;
+type Invalidation = (change: ChangeRecord) => boolean;
 
 const NOTHING: readonly ChangeEvent[] = [];
 
@@ -49,7 +49,7 @@ export class Visibility {
   }
 
   /** For an entity that `isImmediate`. */
-  seenNow(record: ChangeRecord, caller: Caller): ChangeEvent | undefined {
+  eventFor(record: ChangeRecord, caller: Caller): ChangeEvent | undefined {
     const predicate = this.#model.rules.readPredicate(record.entity);
     const now = this.#now();
     const sees = (row: StoredRow | null): boolean =>
@@ -74,12 +74,12 @@ export class Visibility {
     later: () => Promise<readonly ChangeRecord[]>,
   ): Promise<Seen> {
     if (!this.#model.schema.find(record.entity)) return NOTHING;
-    const doubts: Doubt[] = [];
-    const own = await this.#ownEvent(record, caller, doubts);
-    const moved = caller.isAdmin ? NOTHING : await this.#movedRows(record, caller, doubts);
+    const invalidations: Invalidation[] = [];
+    const own = await this.#ownEvent(record, caller, invalidations);
+    const moved = caller.isAdmin ? NOTHING : await this.#movedRows(record, caller, invalidations);
     if (
-      doubts.length > 0 &&
-      (await later()).some((change) => doubts.some((isDoubtful) => isDoubtful(change)))
+      invalidations.length > 0 &&
+      (await later()).some((change) => invalidations.some((invalidates) => invalidates(change)))
     )
       return RESYNC;
     return [...own, ...moved];
@@ -88,13 +88,13 @@ export class Visibility {
   async #ownEvent(
     record: ChangeRecord,
     caller: Caller,
-    doubts: Doubt[],
+    invalidations: Invalidation[],
   ): Promise<readonly ChangeEvent[]> {
     if (caller.isAdmin || this.#model.rules.readPredicate(record.entity) !== undefined) {
-      const event = this.seenNow(record, caller);
+      const event = this.eventFor(record, caller);
       return event === undefined ? NOTHING : [event];
     }
-    doubts.push((change) => this.bearsOnRights(change, caller));
+    invalidations.push((change) => this.affectsPermissions(change, caller));
     const rule = this.readRule(record.entity, caller);
     // The rule may look at its own entity: then it was another one before this very change.
     const before = await this.#holds(rewind(rule, record), record.before);
@@ -122,7 +122,7 @@ export class Visibility {
   }
 
   /** Whether the change is to a row that a read rule looks at on behalf of this caller. */
-  bearsOnRights(record: ChangeRecord, caller: Caller): boolean {
+  affectsPermissions(record: ChangeRecord, caller: Caller): boolean {
     if (caller.isAdmin) return false;
     for (const entity of this.#model.policies.dependentsOf(record.entity))
       if (!isFalse(reachOf(this.readRule(entity, caller), record))) return true;
@@ -130,14 +130,20 @@ export class Visibility {
   }
 
   /** The rows that the caller gains or loses by this change of another row. */
-  async #movedRows(record: ChangeRecord, caller: Caller, doubts: Doubt[]): Promise<ChangeEvent[]> {
+  async #movedRows(
+    record: ChangeRecord,
+    caller: Caller,
+    invalidations: Invalidation[],
+  ): Promise<ChangeEvent[]> {
     const { seq, at } = record;
     const events: ChangeEvent[] = [];
     for (const entity of this.#model.policies.dependentsOf(record.entity)) {
       const rule = this.readRule(entity, caller);
       const reached = reachOf(rule, record);
       if (isFalse(reached)) continue;
-      doubts.push((change) => change.entity === entity || this.bearsOnRights(change, caller));
+      invalidations.push(
+        (change) => change.entity === entity || this.affectsPermissions(change, caller),
+      );
       const before = rewind(rule, record);
       // Of the changed row itself its own event tells.
       const moved = entity === record.entity ? and(reached, isNotRow(record.rowId)) : reached;

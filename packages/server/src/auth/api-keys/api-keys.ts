@@ -1,6 +1,6 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and } from "@pylonsync/query";
-import { ANONYMOUS, type Caller, type Identity, type Standing } from "../../data/caller.ts";
+import { ANONYMOUS, type Caller, type Identity, type SessionStatus } from "../../data/caller.ts";
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
@@ -17,7 +17,7 @@ const MAX_KEYS = 100;
  * As for sessions: so long at most may a key live on after another replica ended it, in
  * milliseconds.
  */
-const BELIEVED_MS = 500;
+const CACHE_TTL_MS = 500;
 const BELIEVED_MAX = 10_000;
 /** A key's last use is written down this often, in milliseconds. */
 const USED_EVERY_MS = 60_000;
@@ -42,7 +42,10 @@ export class ApiKeys implements TokenKind {
   readonly #newId: () => string;
   readonly #endListeners = new Set<(keyId: string) => void>();
   /** By the hash of the whole key. */
-  readonly #believed = new Map<string, { readonly identity: Identity; readonly until: number }>();
+  readonly #identityCache = new Map<
+    string,
+    { readonly identity: Identity; readonly until: number }
+  >();
 
   constructor(store: Store, sessions: Sessions, platform: Platform) {
     this.#store = store;
@@ -63,7 +66,7 @@ export class ApiKeys implements TokenKind {
   async identify(key: string): Promise<Identity> {
     const now = this.#platform.now();
     const hash = hashOf(key);
-    const believed = this.#believed.get(hash);
+    const believed = this.#identityCache.get(hash);
     const identity =
       believed !== undefined && believed.until > now
         ? believed.identity
@@ -94,7 +97,7 @@ export class ApiKeys implements TokenKind {
     const id = this.#newId();
     const secret = newToken(this.#platform);
     const row = await this.#store.transact(async (tx) => {
-      const { userId, tenantId, roles } = await this.#sessions.mustStand(tx, sessionId);
+      const { userId, tenantId, roles } = await this.#sessions.requireActive(tx, sessionId);
       if ((await tx.count(TABLE, fieldIs("userId", userId))) >= MAX_KEYS)
         throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
       const made: StoredRow = {
@@ -115,8 +118,8 @@ export class ApiKeys implements TokenKind {
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
   }
 
-  async standing(keyId: string): Promise<Standing> {
-    return (await this.#store.get(TABLE, keyId)) === null ? "over" : "same";
+  async sessionStatus(keyId: string): Promise<SessionStatus> {
+    return (await this.#store.get(TABLE, keyId)) === null ? "revoked" : "valid";
   }
 
   /** The user's keys, the newest first. */
@@ -158,7 +161,7 @@ export class ApiKeys implements TokenKind {
    * Ends the user's keys within the transaction that deletes the user: the change log tells this
    * replica too.
    */
-  async endAllIn(tx: Transaction, userId: string): Promise<void> {
+  async revokeAll(tx: Transaction, userId: string): Promise<void> {
     for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
       await this.#delete(tx, id);
   }
@@ -182,8 +185,8 @@ export class ApiKeys implements TokenKind {
   }
 
   #ended(keyId: string): void {
-    for (const [hash, { identity }] of this.#believed)
-      if (identity.caller.apiKeyId === keyId) this.#believed.delete(hash);
+    for (const [hash, { identity }] of this.#identityCache)
+      if (identity.caller.apiKeyId === keyId) this.#identityCache.delete(hash);
     for (const listener of this.#endListeners) listener(keyId);
   }
 
@@ -211,8 +214,8 @@ export class ApiKeys implements TokenKind {
       sessionId: null,
       expiresAt: row["expiresAt"] === null ? Infinity : Date.parse(row["expiresAt"] as string),
     };
-    if (this.#believed.size >= BELIEVED_MAX) this.#believed.clear();
-    this.#believed.set(hash, { identity, until: now + BELIEVED_MS });
+    if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
+    this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
     return identity;
   }
 }

@@ -12,7 +12,7 @@ import { LoginStates, type LoginState } from "./login-state.ts";
 import { refusedBy } from "./oauth-failure.ts";
 import { outgoing } from "./outgoing.ts";
 import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
-import { WhoSignsIn, type AccountOwner } from "./who-signs-in.ts";
+import { AccountLinker, type AccountOwner } from "./account-linker.ts";
 
 export interface OAuthOptions {
   readonly providers: readonly OAuthProviderConfig[];
@@ -43,7 +43,7 @@ export class OAuthSignIn {
   readonly #clients: ReadonlyMap<string, ProviderClient>;
   readonly #redirects: ReadonlyMap<string, string | null>;
   readonly #states: LoginStates;
-  readonly #who: WhoSignsIn;
+  readonly #who: AccountLinker;
   readonly #refreshing = new KeyLock();
 
   constructor(services: AuthServices, { providers, isSecure, endpoints = {} }: OAuthOptions) {
@@ -65,7 +65,7 @@ export class OAuthSignIn {
     this.#redirects = new Map(providers.map(({ name, redirect }) => [name, redirect]));
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
-    this.#who = new WhoSignsIn(services, this.accounts);
+    this.#who = new AccountLinker(services, this.accounts);
   }
 
   get names(): string[] {

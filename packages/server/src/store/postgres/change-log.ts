@@ -10,7 +10,7 @@ import {
 import type { ColumnRow } from "./connection.ts";
 
 /** Unnumbered changes that one step numbers at most. */
-const NUMBERED_AT_ONCE = 5000;
+const NUMBERED_PER_BATCH = 5000;
 
 /** Wakes the replicas that LISTEN. */
 export const CHANNEL = "pylon_changes";
@@ -58,7 +58,7 @@ export const CHANGE_LOG_DDL: readonly string[] = [
      horizon := pg_snapshot_xmin(pg_current_snapshot());
      WITH fresh AS (
        SELECT id, row_number() OVER (ORDER BY xid, id) AS place FROM "_pylon_changes"
-       WHERE seq IS NULL AND xid >= log.numbered_below ORDER BY xid, id LIMIT ${NUMBERED_AT_ONCE}
+       WHERE seq IS NULL AND xid >= log.numbered_below ORDER BY xid, id LIMIT ${NUMBERED_PER_BATCH}
      )
      UPDATE "_pylon_changes" AS change SET seq = log.head + fresh.place FROM fresh WHERE change.id = fresh.id;
      GET DIAGNOSTICS numbered = ROW_COUNT;
@@ -66,7 +66,7 @@ export const CHANGE_LOG_DDL: readonly string[] = [
        RETURN;
      END IF;
      UPDATE "_pylon_log" SET head = log.head + numbered,
-       numbered_below = CASE WHEN numbered < ${NUMBERED_AT_ONCE} THEN horizon ELSE log.numbered_below END;
+       numbered_below = CASE WHEN numbered < ${NUMBERED_PER_BATCH} THEN horizon ELSE log.numbered_below END;
      PERFORM pg_notify('${CHANNEL}', '');
    END $$`,
   `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"() RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$

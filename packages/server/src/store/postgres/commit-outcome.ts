@@ -5,7 +5,7 @@ import type { TransactionMark } from "./postgres-transaction.ts";
 export type CommitOutcome = "committed" | "aborted" | "unknown";
 
 /** How long the database is asked what became of a commit, in milliseconds. */
-const PATIENCE_MS = 10_000;
+const RETRY_TIMEOUT_MS = 10_000;
 /**
  * The status of an id that the server has not given out: it crashed before anything of the
  * transaction was on disk.
@@ -21,7 +21,7 @@ export async function resolveCommit(
   pool: ConnectionPool,
   { xid, changeId }: TransactionMark,
 ): Promise<CommitOutcome> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + RETRY_TIMEOUT_MS;
   for (let attempt = 0; performance.now() < end; attempt += 1) {
     try {
       const [row] = await pool.read(STATUS, [xid, changeId]);

@@ -22,7 +22,7 @@ export interface PostgresOptions {
    */
   readonly ca: string | null;
   /** How long the server may take to come up, in milliseconds. */
-  readonly startPatienceMs: number;
+  readonly startTimeoutMs: number;
   /**
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */
@@ -49,7 +49,7 @@ const CONNECT_MS = 10_000;
 export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
   const { base, mode, candidates } = await connectionCandidates(options);
   const { limits = SESSION_LIMITS } = options;
-  const end = performance.now() + options.startPatienceMs;
+  const end = performance.now() + options.startTimeoutMs;
   for (;;) {
     let failure: unknown;
     for (const candidate of candidates) {

@@ -27,7 +27,7 @@ async function openReplica(
     url,
     poolMax: POOL,
     ca: null,
-    startPatienceMs: 0,
+    startTimeoutMs: 0,
     onState: () => undefined,
     limits: { ...SESSION_LIMITS, ...limits },
   });
@@ -88,7 +88,7 @@ test("D1: slow reads of callers are ended in the database, and take no connectio
   const codes = (await Promise.all(slow)).map((error) => (error as { code?: string }).code);
   expect(codes[0]).toBe("QUERY_TIMEOUT");
   expect(new Set(codes)).toEqual(new Set(["QUERY_TIMEOUT", "OVERLOADED"]));
-  expect(store.figures().reads.timedOut).toBeGreaterThan(0);
+  expect(store.stats().reads.timedOut).toBeGreaterThan(0);
   const { rows } = await direct.query(
     `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
   );

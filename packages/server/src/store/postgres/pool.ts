@@ -49,9 +49,9 @@ export interface ReadDeadline {
  * How long a request waits for a free connection, or for the database to come back, in
  * milliseconds.
  */
-const PATIENCE_MS = 5_000;
+const RETRY_TIMEOUT_MS = 5_000;
 /** Longer than the server's own limit (session-settings.ts), which leaves no statement behind. */
-const DEADLINE_MS = { connect: PATIENCE_MS, query: 65_000 };
+const DEADLINE_MS = { connect: RETRY_TIMEOUT_MS, query: 65_000 };
 const IDLE_MS = 30_000;
 /**
  * Connections are renewed, so that after a failover or a change of addresses none leads to the old
@@ -183,7 +183,7 @@ export class ConnectionPool {
 
   /** Runs what may be run again until it meets a database that answers, or patience ends. */
   async again<T>(work: () => Promise<T>): Promise<T> {
-    const end = performance.now() + PATIENCE_MS;
+    const end = performance.now() + RETRY_TIMEOUT_MS;
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await work();
@@ -205,7 +205,7 @@ export class ConnectionPool {
    *   with opening one
    */
   async take(share: ShareName, options: TakeOptions = {}): Promise<Lease> {
-    const { caller = "", withinMs = PATIENCE_MS, signal } = options;
+    const { caller = "", withinMs = RETRY_TIMEOUT_MS, signal } = options;
     const giveBack =
       this.#shares.tryAcquire(share, caller) ??
       (await this.#shares.acquire(share, caller, withinMs, signal));
@@ -242,7 +242,7 @@ export class ConnectionPool {
   }
 
   /** Connections now, and requests that wait for one. */
-  figures(): { readonly open: number; readonly idle: number; readonly waiting: number } {
+  stats(): { readonly open: number; readonly idle: number; readonly waiting: number } {
     const { totalCount: open, idleCount: idle } = this.#pool;
     return { open, idle, waiting: this.#shares.waiting };
   }

@@ -6,7 +6,7 @@ import type { QueryObserver } from "../query-observer.ts";
 import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { isStaleStatement, isUnreachable } from "./errors.ts";
-import { MessageEar } from "./message-ear.ts";
+import { NotificationListener } from "./notification-listener.ts";
 import { ConnectionPool } from "./pool.ts";
 import { roomFunction } from "./room-ddl.ts";
 
@@ -16,32 +16,32 @@ const PROBING: Operation = { requestId: null, where: "replica link", span: null 
  * Connections for calls, beside the one of the empty key and the one that listens. They are opened
  * when they are needed.
  */
-const LANES = 3;
+const CONNECTIONS = 3;
 /** How long the database may take to answer a call, in milliseconds. */
 const DEADLINE_MS = 2_000;
-/** Calls that wait in one lane; more are refused. */
-const MOST_WAITING = 500;
+/** Calls that wait in one connection; more are refused. */
+const MAX_WAITING = 500;
 /**
  * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
  * it counts as deaf.
  */
 const PROBE_MS = 250;
-const TRIES = 20;
+const MAX_PROBES = 20;
 /** How many turns are left out between two tries while it is deaf. */
-const DEAF_TURNS = 20;
+const QUIET_PROBE_TURNS = 20;
 const SAY = `SELECT ${roomFunction("send")}($1)`;
 /** No message of the rooms begins so. */
 const PROBE = "probe ";
 
 /**
- * The link over Postgres: calls run in a few lanes of one connection each, and NOTIFY carries what
+ * The link over Postgres: calls run on a few connections, one after the other on each, and NOTIFY carries what
  * is said.
  */
 export class PostgresLink implements ReplicaLink {
-  /** The lane of the empty key. */
-  readonly #own: Lane;
-  readonly #lanes: readonly Lane[];
-  readonly #ear: MessageEar;
+  /** The connection of the empty key. */
+  readonly #own: SerialConnection;
+  readonly #connections: readonly SerialConnection[];
+  readonly #listener: NotificationListener;
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #hearers = new Set<(text: string) => void>();
   readonly #probe = `${PROBE}${crypto.randomUUID()} `;
@@ -62,13 +62,13 @@ export class PostgresLink implements ReplicaLink {
         deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS },
         observer,
       });
-    this.#own = new Lane(open);
-    this.#lanes = Array.from({ length: LANES }, () => new Lane(open));
-    this.#ear = new MessageEar(connection, {
-      onMessage: (text) => this.#hear(text),
+    this.#own = new SerialConnection(open);
+    this.#connections = Array.from({ length: CONNECTIONS }, () => new SerialConnection(open));
+    this.#listener = new NotificationListener(connection, {
+      onMessage: (text) => this.#received(text),
       onChange: (isListening) => {
-        this.#startOver();
-        if (isListening) void this.#prove();
+        this.#reset();
+        if (isListening) void this.#sendProbe();
       },
     });
   }
@@ -78,8 +78,8 @@ export class PostgresLink implements ReplicaLink {
   }
 
   async start(withinMs: number): Promise<void> {
-    void runIn(PROBING, () => this.#ear.run());
-    this.#timer = setInterval(() => void this.#prove(), PROBE_MS);
+    void runIn(PROBING, () => this.#listener.run());
+    this.#timer = setInterval(() => void this.#sendProbe(), PROBE_MS);
     this.#timer.unref();
     const end = performance.now() + withinMs;
     while (!this.isUp && performance.now() < end)
@@ -91,7 +91,7 @@ export class PostgresLink implements ReplicaLink {
     return () => this.#listeners.delete(listener);
   }
 
-  hear(listener: (text: string) => void): void {
+  onMessage(listener: (text: string) => void): void {
     this.#hearers.add(listener);
   }
 
@@ -101,25 +101,26 @@ export class PostgresLink implements ReplicaLink {
     params: readonly Value[],
     mayBeRefused: boolean,
   ): Promise<ColumnRow[]> {
-    const lane =
+    const connection =
       key === ""
         ? this.#own
-        : (this.#lanes[hash("md5", key, "buffer").readUInt16BE(0) % LANES] ?? this.#own);
+        : (this.#connections[hash("md5", key, "buffer").readUInt16BE(0) % CONNECTIONS] ??
+          this.#own);
     if (!this.isUp) throw new LinkLostError("the database is lost");
-    if (mayBeRefused && lane.waiting >= MOST_WAITING) {
+    if (mayBeRefused && connection.waiting >= MAX_WAITING) {
       throw new PylonError("OVERLOADED", "Too many calls wait for the database.", {
         hint: "Nothing was changed. Try again.",
         extra: { retry_after_secs: 1 },
       });
     }
-    return lane.run(async (pool) => {
+    return connection.run(async (pool) => {
       // One call may have waited for a database that hangs; those behind it do not.
       if (!this.isUp) throw new LinkLostError("the database is lost");
       try {
         return await once(pool, text, params);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
-        this.#startOver();
+        this.#reset();
         throw new LinkLostError("the database does not answer", { cause: error });
       }
     });
@@ -128,37 +129,38 @@ export class PostgresLink implements ReplicaLink {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
-    this.#ear.close();
-    await Promise.all([this.#own, ...this.#lanes].map((lane) => lane.close()));
+    this.#listener.close();
+    await Promise.all([this.#own, ...this.#connections].map((connection) => connection.close()));
   }
 
-  #hear(text: string): void {
+  #received(text: string): void {
     if (!text.startsWith(PROBE)) {
       if (this.isUp) for (const hearer of this.#hearers) hearer(text);
       return;
     }
     // Only the newest: what was said before a loss proves nothing after it.
-    if (text === `${this.#probe}${this.#probes}` && this.#ear.isListening) this.#tell("up");
+    if (text === `${this.#probe}${this.#probes}` && this.#listener.isListening)
+      this.#setState("up");
   }
 
-  #startOver(): void {
+  #reset(): void {
     this.#tries = 0;
     this.#probes += 1;
-    this.#tell("lost");
+    this.#setState("lost");
   }
 
-  /** Says something, which `#hear` should hear. */
-  async #prove(): Promise<void> {
-    if (this.isUp || this.#isProbing || this.#isClosed || !this.#ear.isListening) return;
+  /** Says something, which `#received` should hear. */
+  async #sendProbe(): Promise<void> {
+    if (this.isUp || this.#isProbing || this.#isClosed || !this.#listener.isListening) return;
     this.#turns += 1;
-    if (this.#state === "deaf" && this.#turns % DEAF_TURNS !== 0) return;
+    if (this.#state === "no-notifications" && this.#turns % QUIET_PROBE_TURNS !== 0) return;
     this.#isProbing = true;
     try {
       await runIn(PROBING, () =>
         this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])),
       );
       this.#tries += 1;
-      if (this.#tries >= TRIES && !this.isUp) this.#tell("deaf");
+      if (this.#tries >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
     } catch {
       // The next turn tries again.
     } finally {
@@ -166,7 +168,7 @@ export class PostgresLink implements ReplicaLink {
     }
   }
 
-  #tell(state: LinkState): void {
+  #setState(state: LinkState): void {
     if (this.#isClosed || state === this.#state) return;
     this.#state = state;
     for (const listener of this.#listeners) listener(state);
@@ -174,7 +176,7 @@ export class PostgresLink implements ReplicaLink {
 }
 
 /** One connection, on which one call runs after the other. */
-class Lane {
+class SerialConnection {
   readonly #open: () => ConnectionPool;
   #pool: ConnectionPool | null = null;
   #last: Promise<unknown> = Promise.resolve();

@@ -12,7 +12,7 @@ function open(url: string): Promise<PostgresStore> {
     url,
     poolMax: 4,
     ca: null,
-    startPatienceMs: 0,
+    startTimeoutMs: 0,
     onState: () => undefined,
   });
 }

@@ -10,7 +10,7 @@ import type {
   SchemaChange,
   Select,
   Store,
-  StoreFigures,
+  StoreStats,
   StoredRow,
   Transaction,
   TransactOptions,
@@ -60,7 +60,7 @@ const READINESS_MS = { connect: 5_000, query: 5_000 };
 const MAINTENANCE_MS = { connect: 10_000, query: 0 };
 /** Attempts at reads on a snapshot, when a pooler loses prepared statements. */
 const MAX_SNAPSHOT_ATTEMPTS = 5;
-const TRIMMED_AT_ONCE = 10_000;
+const TRIMMED_PER_BATCH = 10_000;
 const BEGIN = {
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
   // An index scan locks the pages that it read, a sequential scan the table: small tables would
@@ -222,7 +222,7 @@ export class PostgresStore implements Store {
       const floor = Number(rows[0]?.floor ?? 0);
       // In pieces, so that no replica waits long for the locks of one.
       while (
-        ((await client.query(TRIM, [floor, TRIMMED_AT_ONCE])).rowCount ?? 0) === TRIMMED_AT_ONCE
+        ((await client.query(TRIM, [floor, TRIMMED_PER_BATCH])).rowCount ?? 0) === TRIMMED_PER_BATCH
       );
     });
   }
@@ -292,11 +292,11 @@ export class PostgresStore implements Store {
     }
   }
 
-  figures(): StoreFigures {
+  stats(): StoreStats {
     return {
       reads: { ...this.#reading, waiting: this.#pool.waitingQueries },
       conflicts: this.#conflicts,
-      pool: this.#pool.figures(),
+      pool: this.#pool.stats(),
       queued: null,
       isFollowing: this.#tail.isUp,
     };

@@ -25,7 +25,7 @@ async function openReplica(
     url,
     poolMax: overrides.poolMax ?? 4,
     ca: overrides.ca ?? null,
-    startPatienceMs: 0,
+    startTimeoutMs: 0,
     onState: () => undefined,
   });
   await store.migrate((stored) => ({

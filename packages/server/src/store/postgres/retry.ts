@@ -13,7 +13,7 @@ import { RowBusyError, type RowHold } from "./row-turns.ts";
 /** Attempts at a piece of work that meets others. */
 const MAX_ATTEMPTS = 12;
 /** How long a write waits for the database to come back, in milliseconds. */
-const PATIENCE_MS = 5_000;
+const RETRY_TIMEOUT_MS = 5_000;
 /**
  * How long a write waits for others of the same row, in milliseconds: longer than Postgres lets a
  * frozen replica hold it.
@@ -58,7 +58,7 @@ export class Retry {
     if (isConflict(error) || isStaleStatement(error)) {
       this.#attempts += 1;
       if (this.#attempts > MAX_ATTEMPTS) throw translateError(error);
-    } else if (!isUnreachable(error) || elapsed > PATIENCE_MS) throw translateError(error);
+    } else if (!isUnreachable(error) || elapsed > RETRY_TIMEOUT_MS) throw translateError(error);
     this.#awaitHeld();
     this.#rows.release();
     await pause(this.#attempts);

@@ -29,7 +29,7 @@ beforeAll(async () => {
     url: proxy.throughIt(url),
     poolMax: POOL,
     ca: null,
-    startPatienceMs: 0,
+    startTimeoutMs: 0,
     onState: () => undefined,
     silenceMs: SILENCE_MS,
   });

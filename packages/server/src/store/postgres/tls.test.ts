@@ -56,7 +56,7 @@ describe("a Postgres with a certificate", () => {
       url,
       poolMax: 2,
       ca,
-      startPatienceMs: 0,
+      startTimeoutMs: 0,
       onState: () => undefined,
     });
     const [row] = (await store.select({ entity: "_pylon_sessions", limit: 1 })).map(({ id }) => id);
@@ -107,7 +107,7 @@ test("a Postgres without TLS is refused where TLS is wanted", async () => {
       url: `${server.url()}?sslmode=${mode}`,
       poolMax: 2,
       ca: null,
-      startPatienceMs: 0,
+      startTimeoutMs: 0,
       onState: () => undefined,
     });
   await expect(open("require")).rejects.toThrow(/does not support SSL/);

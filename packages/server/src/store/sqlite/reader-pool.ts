@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { MAX_WAITING_READS, MAX_WAITING_READS_PER_CALLER, PylonError } from "@pylonsync/protocol";
-import type { ReadLimits, StoreFigures } from "../store.ts";
+import type { ReadLimits, StoreStats } from "../store.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { Lease, type PoolAnswer } from "./lease.ts";
 import { ReaderProcess } from "./reader.ts";
@@ -41,7 +41,7 @@ export class ReaderPool {
     this.#size = Math.min(MAX_READERS, Math.max(MIN_READERS, availableParallelism()));
   }
 
-  get counts(): StoreFigures["reads"] {
+  get counts(): StoreStats["reads"] {
     return { ...this.#counts, waiting: this.#queue.size };
   }
 

@@ -16,7 +16,7 @@ import type {
   SchemaChange,
   Select,
   Store,
-  StoreFigures,
+  StoreStats,
   StoredRow,
   Transaction,
   TransactOptions,
@@ -226,7 +226,7 @@ export class SqliteStore implements Store {
     }
   }
 
-  figures(): StoreFigures {
+  stats(): StoreStats {
     return {
       reads: this.#limited.pool.counts,
       conflicts: 0,

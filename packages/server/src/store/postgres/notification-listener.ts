@@ -17,7 +17,7 @@ export interface EarOptions {
 }
 
 /** The connection that listens to what the replicas say, opened again without end. */
-export class MessageEar {
+export class NotificationListener {
   readonly #connection: ClientConfig;
   readonly #options: EarOptions;
   #client: Client | null = null;

@@ -23,7 +23,7 @@ const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UN
  * and this app have verified: else whoever registers first with a stranger's address would share
  * the account with its owner.
  */
-export class WhoSignsIn {
+export class AccountLinker {
   readonly #services: AuthServices;
   readonly #accounts: Accounts;
 
@@ -128,7 +128,7 @@ export class WhoSignsIn {
     const { audit, mails, sessions, store, users } = this.#services;
     const epoch = await sessions.epochOf(userId);
     await store.transact(async (tx) => {
-      if (sessionId !== null) await sessions.mustStand(tx, sessionId);
+      if (sessionId !== null) await sessions.requireActive(tx, sessionId);
       await this.#accounts.insert(tx, userId, account);
     });
     await audit.record(context, "account.linked", {
