@@ -54,7 +54,8 @@ const app = appOf(
 
 /** Statements that read a table from one end to the other, and are meant to. */
 const MEANT: readonly RegExp[] = [
-  // A snapshot, and a list: pages of an app's rows by id. Which of them its policies show is the app's to index.
+  // A snapshot, and a list: pages of an app's rows by id. Which of them its policies show is the
+  // app's to index.
   /^SELECT [^()]* FROM "(Message|Member)" AS t WHERE .* ORDER BY t."id" ASC LIMIT/s,
   // What indexes a table has, which SQLite answers from the schema in its memory.
   /FROM pragma_index_list\(/,

@@ -15,7 +15,8 @@ const MEASURED_MS = 2_000;
 const CALM_MS = 500;
 
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "notes", version: "1.0.0", access: "public", entities: [entity("Note", { text: field.string() })] });
+const entities = [entity("Note", { text: field.string() })];
+export default buildManifest({ name: "notes", version: "1.0.0", access: "public", entities });
 `;
 
 const folder = new TempFolder();

@@ -60,7 +60,9 @@ function fillSqlite(database: Database, table: string): void {
   );
 }
 
-/** Fills the tables of a Postgres database, and has it tell each connection the plans that it runs. */
+/**
+ * Fills the tables of a Postgres database, and has it tell each connection the plans that it runs.
+ */
 export async function explainAll(url: string): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
@@ -110,7 +112,9 @@ export function recordPlans(): { readonly begin: () => void; readonly stop: () =
   };
 }
 
-/** Whether it reads a whole table, or a whole index that no condition leads into and no limit ends. */
+/**
+ * Whether it reads a whole table, or a whole index that no condition leads into and no limit ends.
+ */
 export function isScan({ plan }: Plan): boolean {
   const lines = plan.split("\n");
   return lines.some((line, index) => {

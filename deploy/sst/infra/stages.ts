@@ -16,7 +16,9 @@ export interface StageDefinition {
   readonly dnsZone?: string;
   /** The sites whose pages may call the stage; default its own. */
   readonly corsOrigins?: readonly string[];
-  /** What the containers run on; default `x86_64`. The image is built for it: `arm64` costs less. */
+  /**
+   * What the containers run on; default `x86_64`. The image is built for it: `arm64` costs less.
+   */
   readonly architecture?: "x86_64" | "arm64";
   /**
    * Further instances of Aurora, from 0 to 15, by default 0: with one in another zone, a failure of

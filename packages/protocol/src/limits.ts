@@ -47,7 +47,9 @@ export const DEFAULT_ROW_BYTES = MIB;
  * rows.
  */
 export const MAX_PAGE_BYTES = 2 * MIB;
-/** Most bytes of values in an answer that has no next page: a query, a graph query, an aggregate. */
+/**
+ * Most bytes of values in an answer that has no next page: a query, a graph query, an aggregate.
+ */
 export const MAX_RESULT_BYTES = 8 * MIB;
 /** Most rows in the answer of a graph query, included rows counted each time they appear. */
 export const MAX_GRAPH_ROWS = 10_000;
@@ -109,14 +111,18 @@ export const MAX_ROOM_NAME_LENGTH = 256;
 /** Most bytes of `data` in a room, as JSON. */
 export const MAX_ROOM_DATA_BYTES = 16 * KIB;
 
-/** Wrong admin tokens that one address may send in a window, before all of its tokens are refused. */
+/**
+ * Wrong admin tokens that one address may send in a window, before all of its tokens are refused.
+ */
 export const MAX_WRONG_ADMIN_TOKENS = 20;
 /** The window of MAX_WRONG_ADMIN_TOKENS, in seconds. */
 export const WRONG_ADMIN_TOKENS_SECONDS = 60;
 
 /** Most files of a guest that no row holds. */
 export const MAX_LOOSE_FILES_OF_GUEST = 100;
-/** Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise. */
+/**
+ * Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise.
+ */
 export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
 /** The guests of one address together upload as much as so many of them in a day. */
 export const GUESTS_OF_ADDRESS = 10;

@@ -2,7 +2,9 @@
 export const MAX_NODES = 256;
 /** Most values in one `$in` or `$nin`. */
 export const MAX_LIST_VALUES = 1000;
-/** Most values in all `$in` and `$nin` of a filter: databases take so many parameters and no more. */
+/**
+ * Most values in all `$in` and `$nin` of a filter: databases take so many parameters and no more.
+ */
 export const MAX_LISTED_VALUES = 10_000;
 /** Deepest nesting of `$and`, `$or` and `$not` in a filter. */
 export const MAX_FILTER_DEPTH = 16;

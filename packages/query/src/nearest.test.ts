@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { nearest } from "./nearest.ts";
 
-/** The definition, without a table: letters added, dropped, replaced or swapped with a neighbour. */
+/**
+ * The definition, without a table: letters added, dropped, replaced or swapped with a neighbour.
+ */
 function distance(a: string, b: string): number {
   if (a === "" || b === "") return a.length + b.length;
   const isSwapped = a.length > 1 && b.length > 1 && a[0] === b[1] && a[1] === b[0];

@@ -50,8 +50,8 @@ const AUTH_CODE = Symbol.for("pylon.auth");
 /**
  * Makes the manifest of an app.
  *
- * @throws Error for a definition that can't be one, with the remedy. Keys that are not known stay in
- *   the manifest, where the server names them all.
+ * @throws Error for a definition that can't be one, with the remedy. Keys that are not known stay
+ *   in the manifest, where the server names them all.
  *
  * @example export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo],
  *   policies: [own] });

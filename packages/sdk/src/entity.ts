@@ -98,8 +98,8 @@ type Ordered<I> = boolean extends I ? never : I;
 type Text<I> = Date extends I ? never : string extends I ? string : never;
 
 /**
- * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What may
- * be asked of a field follows from its kind. See docs/queries.md.
+ * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What
+ * may be asked of a field follows from its kind. See docs/queries.md.
  */
 export type FilterOf<E> = {
   readonly [K in keyof FieldsOf<E>]?: Condition<TraitsOf<E, K>["input"]>;

@@ -82,7 +82,9 @@ export interface SyncStatus {
   readonly stale: boolean;
   /** Writes that the server has not answered. */
   readonly pending: number;
-  /** How changes come, or are about to: another way than asked for where that does not get through. */
+  /**
+   * How changes come, or are about to: another way than asked for where that does not get through.
+   */
   readonly transport: TransportType;
 }
 

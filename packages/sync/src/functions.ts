@@ -16,7 +16,8 @@ const FUNCTION_MS = 300_000;
  * key, so a mutation runs once. After a time-out, or a 5xx of a proxy, it is not.
  *
  * @throws PylonClientError when the function or the server refuses; `UNSENDABLE` for arguments that
- *   JSON can't say; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER` when the server did not answer
+ *   JSON can't say; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER` when the server did not
+ *   answer
  */
 export async function callFunction(
   http: HttpClient,

@@ -166,13 +166,17 @@ export class LocalStore {
     else this.#settle(new Set([...before, ...pending].map(({ entity }) => entity)));
   }
 
-  /** What is under the new writes stays as it is: a long queue is not laid anew for each of them. */
+  /**
+   * What is under the new writes stays as it is: a long queue is not laid anew for each of them.
+   */
   #append(added: readonly ClientChange[]): void {
     for (const change of added) this.#layOver(change);
     this.#announce(new Set(added.map(({ entity }) => entity)));
   }
 
-  /** @returns the entities whose lists may look different: of new kinds, and with writes of theirs */
+  /**
+   * @returns the entities whose lists may look different: of new kinds, and with writes of theirs
+   */
   #adopt(schema: ReplicaSchema): string[] {
     if (this.#schema.equals(schema)) return [];
     const known = [...Object.keys(this.#schema.message), ...Object.keys(schema.message)];

@@ -58,7 +58,9 @@ export class ReplicaSchema {
   }
 }
 
-/** A newer server may have kinds that this client does not know: nothing is known of such a field. */
+/**
+ * A newer server may have kinds that this client does not know: nothing is known of such a field.
+ */
 function fieldsOf(kinds: Readonly<Record<string, string>>): ReadonlyMap<string, FieldKind> {
   const fields = new Map<string, FieldKind>([["id", "id"]]);
   for (const [name, kind] of Object.entries(kinds)) if (isFieldKind(kind)) fields.set(name, kind);

@@ -3,6 +3,7 @@ import { escapeHtml } from "../mail/escape-html.ts";
 import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
 
+/** What the home page of a server in dev mode shows. */
 export interface DevHomeOptions {
   /** Whether `/studio/mail` shows mails: with a provider they are sent instead. */
   readonly hasMailbox: boolean;

@@ -4,6 +4,7 @@ import * as functions from "@pylonsync/functions";
 import * as sdk from "@pylonsync/sdk";
 import { importGraph } from "./import-graph.ts";
 
+/** What an app's entry file exports. */
 export interface AppModule {
   readonly exports: Readonly<Record<string, unknown>>;
   /** What it printed with console.log while it was loaded. */

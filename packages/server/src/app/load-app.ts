@@ -22,6 +22,7 @@ export interface LoadedApp {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** How an app is loaded. */
 export interface LoadOptions {
   /** The file that declares the app, from the folder; default `app.ts`. */
   readonly entry?: string;

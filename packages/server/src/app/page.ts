@@ -8,6 +8,7 @@ import type { WebAsset } from "./web-asset.ts";
 import type { WebBundle } from "./web-bundle.ts";
 import { WebBuildError } from "./web-problem.ts";
 
+/** How the app's page is served. */
 export interface PageOptions {
   /**
    * What the app has, at `/studio`, and at `/` while the app has no page of its own; null outside

@@ -2,6 +2,7 @@ import { Compressed, isCompressible, wantedEncoding } from "./compressed.ts";
 
 const ONE_YEAR_S = 31_536_000;
 
+/** How a file of the page is answered. */
 export interface AssetOptions {
   readonly type: string;
   /** The name says the content, so it may be kept for ever. */

@@ -133,7 +133,9 @@ export class WebBundle {
   }
 }
 
-/** What has no ending is text, as the challenges of certificate authorities are, or JSON for Apple. */
+/**
+ * What has no ending is text, as the challenges of certificate authorities are, or JSON for Apple.
+ */
 function typeOf(file: string, { type }: Blob): string {
   const name = basename(file);
   if (name === "apple-app-site-association") return "application/json";

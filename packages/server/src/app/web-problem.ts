@@ -22,6 +22,7 @@ export interface WebPlace {
   readonly frame: readonly FrameLine[];
 }
 
+/** A line of the source around a mistake. */
 export interface FrameLine {
   readonly number: number;
   readonly text: string;

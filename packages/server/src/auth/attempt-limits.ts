@@ -11,6 +11,7 @@ const TABLE = SYSTEM_TABLES.attempts.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 const FULL_MAX = 10_000;
 
+/** How many attempts are allowed in how long. */
 export interface AttemptLimit {
   readonly max: number;
   readonly windowSeconds: number;

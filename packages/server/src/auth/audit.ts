@@ -8,6 +8,7 @@ import { fieldIs, fieldIsUpTo } from "./where.ts";
 const TABLE = SYSTEM_TABLES.audit.name;
 const KEPT_MS = 90 * 24 * 60 * 60_000;
 
+/** One thing that happened to an account. */
 export interface AuditEntry {
   readonly id: string;
   readonly event: string;

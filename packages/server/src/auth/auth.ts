@@ -53,6 +53,7 @@ const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
 /** In dev what is sealed guards nothing: the key is no secret, but stays the same over restarts. */
 const DEV_SECRET = "pylon dev mode keeps no secrets";
 
+/** What authentication is made of. */
 export interface AuthOptions {
   readonly store: Store;
   /** Reads on behalf of a request's caller. */
@@ -82,6 +83,7 @@ export interface AuthOptions {
   readonly onError: (message: string, error: unknown) => void;
 }
 
+/** The parts of authentication that the rest of the server uses. */
 export interface Auth {
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;

@@ -10,6 +10,7 @@ const TABLE = SYSTEM_TABLES.codes.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;
 const SIGN_UP = "sign-up";
 const SIGN_UPS_OF = "sign-ups of";
+/** How long a sign-up waits for its code, in milliseconds. */
 export const SIGN_UP_MS = CODE_MINUTES * 60_000;
 
 export interface SignUpData {

@@ -29,7 +29,9 @@ class Budget {
     return this.#bytes;
   }
 
-  /** Rows of a statement to ask for: one more than may come, which tells that there are too many. */
+  /**
+   * Rows of a statement to ask for: one more than may come, which tells that there are too many.
+   */
   get limit(): { readonly $limit?: number } {
     return this.#rows === Infinity ? {} : { $limit: this.#rows + 1 };
   }

@@ -45,8 +45,8 @@ export async function* rowsOfLines(chunks: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 /**
- * The rows of a JSON body of any size, `{"entities": {"Todo": [...]}}`, as an export has it: no more
- * of it is in memory than one row.
+ * The rows of a JSON body of any size, `{"entities": {"Todo": [...]}}`, as an export has it: no
+ * more of it is in memory than one row.
  *
  * @throws PylonError INVALID_JSON, MISSING_FIELD, INVALID_DATA, PAYLOAD_TOO_LARGE for a row of more
  *   than BODY_LIMITS.rows

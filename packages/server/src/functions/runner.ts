@@ -120,8 +120,8 @@ export class Runner {
    * Runs a function. A mutation is one transaction: when it throws, it leaves nothing.
    *
    * @returns what the handler returned, `undefined` as null, with its JSON
-   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, what the handler throws of `ctx.error` or `ctx.db`,
-   *   and HANDLER_ERROR for all else that it throws, and for a result that is not JSON
+   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, what the handler throws of `ctx.error` or
+   *   `ctx.db`, and HANDLER_ERROR for all else that it throws, and for a result that is not JSON
    */
   run(
     name: string,

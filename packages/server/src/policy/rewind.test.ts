@@ -11,7 +11,9 @@ const ENTITIES = ["Alpha", "Beta"] as const;
 const values = fc.constantFrom("a", "b", null);
 const fields = fc.constantFrom("x", "y", "id");
 
-/** Rules of few fields and values, so that rows often meet them, with `exists` nested and negated. */
+/**
+ * Rules of few fields and values, so that rows often meet them, with `exists` nested and negated.
+ */
 function rules(existsDepth: number, isInner = false): fc.Arbitrary<Expr> {
   const data = fields.map((name): Expr => path("data", name));
   const own = isInner ? fields.map((name): Expr => path("related", name)) : data;

@@ -60,7 +60,9 @@ export function reachOf(expr: Expr, change: RelatedChange): Expr {
   return or(...reached);
 }
 
-/** An inner `exists` reads no row of an outer one, so what is left after this reads `data` alone. */
+/**
+ * An inner `exists` reads no row of an outer one, so what is left after this reads `data` alone.
+ */
 function whereRelated(where: Expr, row: Values | null): Expr {
   return row === null ? FALSE : bind(where, { related: row });
 }

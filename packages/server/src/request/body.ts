@@ -2,7 +2,9 @@ import { BODY_LIMITS, PylonError, UNCOUNTED_BYTES, type BodyLimit } from "@pylon
 import { JsonScan } from "./json-scan.ts";
 import type { Transfer, Transfers } from "./transfers.ts";
 
-/** What bounds the body of a request: the limit of its route, and what all callers have in flight. */
+/**
+ * What bounds the body of a request: the limit of its route, and what all callers have in flight.
+ */
 export interface BodyBounds {
   readonly limit: BodyLimit;
   readonly transfers: Transfers;
@@ -88,7 +90,10 @@ export class RequestBody implements Disposable {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** @throws PylonError INVALID_DATA: a replacement for what can't be read would be stored as if it had been sent */
+/**
+ * @throws PylonError INVALID_DATA: a replacement for what can't be read would be stored as if it
+ *   had been sent
+ */
 function decoded(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
@@ -99,7 +104,9 @@ function decoded(bytes: Uint8Array): string {
   }
 }
 
-/** @throws PylonError INVALID_JSON for text that is not JSON, nests too deep or has too many values */
+/**
+ * @throws PylonError INVALID_JSON for text that is not JSON, nests too deep or has too many values
+ */
 export function parseJson(text: string): unknown {
   new JsonScan().text(text);
   return parse(text);

@@ -68,7 +68,9 @@ export class JsonScan {
     });
   }
 
-  /** @returns where it goes on behind the string, or the length when the string does not end here */
+  /**
+   * @returns where it goes on behind the string, or the length when the string does not end here
+   */
   #skipString(codes: Codes, from: number): number {
     let start = this.#isEscaped ? from + 1 : from;
     this.#isEscaped = false;

@@ -53,7 +53,9 @@ export class Transfer implements Disposable {
     this.#move();
   }
 
-  /** It has come to an end at its other side: it can't stall any more, and is held until disposed. */
+  /**
+   * It has come to an end at its other side: it can't stall any more, and is held until disposed.
+   */
   arrived(): void {
     clearTimeout(this.#timer);
     this.#movedAt = Infinity;
@@ -84,7 +86,8 @@ export class Transfer implements Disposable {
 
 /**
  * Bounds the bytes that bodies and answers hold in memory while they are on their way, for each
- * caller and in all. One that stalls is given up: after STALL_MS, and as soon as its room is needed.
+ * caller and in all. One that stalls is given up: after STALL_MS, and as soon as its room is
+ * needed.
  */
 export class Transfers {
   readonly #max: number;

@@ -1,4 +1,6 @@
-/** How long requests may hold the event loop before everything else gets a turn, in milliseconds. */
+/**
+ * How long requests may hold the event loop before everything else gets a turn, in milliseconds.
+ */
 const TURN_MS = 10;
 
 /**

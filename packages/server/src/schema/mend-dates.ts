@@ -21,8 +21,8 @@ export function withNormalDefault<F extends ManifestField>(field: F): F {
 }
 
 /**
- * A datetime as it must be stored, made of a text that an older version stored as it was: it did not
- * normalise defaults, and kept the word `now`.
+ * A datetime as it must be stored, made of a text that an older version stored as it was: it did
+ * not normalise defaults, and kept the word `now`.
  *
  * `now` becomes the time at which the row was made, as far as its id tells it, else the time of
  * the migration; so does a text that is not a date, where the field can't be null.

@@ -226,9 +226,9 @@ export interface Store extends Reader {
   readonly link: ReplicaLink | null;
   /**
    * A reader for reads whose conditions, or whose number, a caller decides. A read that runs for
-   * longer than its deadline is ended, and a caller whose reads are slow takes a part of the store's
-   * readers, never all of them. Like the store's own reads, each sees every commit that was answered
-   * before it.
+   * longer than its deadline is ended, and a caller whose reads are slow takes a part of the
+   * store's readers, never all of them. Like the store's own reads, each sees every commit that was
+   * answered before it.
    *
    * Its methods reject with PylonError QUERY_TIMEOUT when the read reached its deadline, and
    * OVERLOADED when too many reads wait, or this one waited for as long as it may run.
@@ -236,8 +236,8 @@ export interface Store extends Reader {
   limitedReader(limits: ReadLimits): Reader;
   /**
    * Runs work that reads only, and sees the database as of its first read all along: what is
-   * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is dead
-   * once `work` has settled or was aborted. `work` may run again, so it must have no effect.
+   * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is
+   * dead once `work` has settled or was aborted. `work` may run again, so it must have no effect.
    *
    * @param signal aborts the work: the promise rejects with its reason
    */

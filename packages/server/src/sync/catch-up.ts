@@ -80,7 +80,9 @@ export class CatchUp {
     return found;
   }
 
-  /** A row that the caller may read: the patch when it can have had the row before, else all of it. */
+  /**
+   * A row that the caller may read: the patch when it can have had the row before, else all of it.
+   */
   async #shown(
     { entity, records, last }: History,
     row: StoredRow,
@@ -94,7 +96,9 @@ export class CatchUp {
     return patchEvent(last, shown, new Set(records.flatMap(changedFields)));
   }
 
-  /** A row that the caller may not read, or that is gone: told to those who could read it before. */
+  /**
+   * A row that the caller may not read, or that is gone: told to those who could read it before.
+   */
   async #removal(
     { entity, rowId, records, last }: History,
     caller: Caller,

@@ -91,7 +91,8 @@ export class Feed {
   #endings = { slow: 0, resync: 0 };
 
   /**
-   * @param readTimeoutMs how long one read for a subscriber that catches up may run, in milliseconds
+   * @param readTimeoutMs how long one read for a subscriber that catches up may run, in
+   *   milliseconds
    */
   constructor(
     store: Store,

@@ -27,8 +27,8 @@ const STORES = ["session", "head", "rows", "writes"] as const;
 type StoreName = (typeof STORES)[number];
 
 /**
- * Opens the database of an app and its server in this browser. A connection that the browser closes,
- * of a tab in the background or where storage is short, is opened again when it is needed.
+ * Opens the database of an app and its server in this browser. A connection that the browser
+ * closes, of a tab in the background or where storage is short, is opened again when it is needed.
  *
  * @throws DOMException where it can't be had, as in some private windows
  */

@@ -125,8 +125,8 @@ export class Persistence {
   }
 
   /**
-   * @returns once the write is on disk, or can't be: false where it should be and is not. Nothing is
-   *   said of a write that nobody's disk is there for.
+   * @returns once the write is on disk, or can't be: false where it should be and is not. Nothing
+   *   is said of a write that nobody's disk is there for.
    */
   async add(entry: PendingMutation): Promise<boolean> {
     const owner = this.#ownerOf(entry);

@@ -22,6 +22,7 @@ const BELIEVED_MAX = 10_000;
 /** A key's last use is written down this often, in milliseconds. */
 const USED_EVERY_MS = 60_000;
 
+/** What its owner may know of an API key: never the key itself. */
 export interface ApiKeyInfo {
   readonly id: string;
   readonly name: string;

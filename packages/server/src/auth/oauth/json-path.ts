@@ -1,6 +1,6 @@
 /** Reads values from JSON that somebody else wrote: what is not of the expected kind is absent. */
 
-/** The value at a path such as `data.0.email`. */
+/** The value at a path such as `data.email`. */
 export function at(json: unknown, path: string): unknown {
   let value = json;
   for (const key of path.split(".")) {
@@ -10,6 +10,7 @@ export function at(json: unknown, path: string): unknown {
   return value;
 }
 
+/** The text at a path such as `data.email` of a provider's answer. */
 export function textAt(json: unknown, path: string): string | undefined {
   const value = at(json, path);
   return typeof value === "string" && value !== "" ? value : undefined;
@@ -29,6 +30,7 @@ export function isTrueAt(json: unknown, path: string): boolean {
   return value === true || value === "true" || value === 1;
 }
 
+/** The list at a path of a provider's answer, empty when there is none. */
 export function listAt(json: unknown, path: string): readonly unknown[] {
   const value = path === "" ? json : at(json, path);
   return Array.isArray(value) ? (value as unknown[]) : [];

@@ -119,6 +119,7 @@ NOT_PUBLIC_6.addSubnet("2001::", 23, "ipv6");
 NOT_PUBLIC_6.addSubnet("2001:db8::", 32, "ipv6");
 NOT_PUBLIC_6.addSubnet("2002::", 16, "ipv6");
 
+/** Whether an IP address belongs to the public internet, so that a request may go there. */
 export function isPublic(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !PRIVATE.check(address, "ipv4");

@@ -13,12 +13,14 @@ const INVITATION_MS = 7 * 24 * 60 * 60_000;
 /** Of who is no member. */
 const NO_RANK = -1;
 
+/** A group of users with roles. */
 export interface Organization {
   readonly id: string;
   readonly name: string;
   readonly created_at: string;
 }
 
+/** A user in an organization. */
 export interface Member {
   readonly user_id: string;
   /** `owner`, `admin`, `member`, or a name of the app's own, which ranks as `member`. */
@@ -26,6 +28,7 @@ export interface Member {
   readonly created_at: string;
 }
 
+/** An offer to join an organization, by mail. */
 export interface Invitation {
   readonly id: string;
   readonly email: string;

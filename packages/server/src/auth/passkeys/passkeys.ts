@@ -21,6 +21,7 @@ export interface RelyingParty {
   readonly origins: readonly string[];
 }
 
+/** What its owner is shown of a passkey. */
 export interface PasskeyInfo {
   readonly id: string;
   readonly name: string;

@@ -12,6 +12,7 @@ const SINGLE_ROW = { isolation: "snapshot" } as const;
 const LIFETIME_MS = 30 * 24 * 60 * 60_000;
 const COOKIE = "device";
 
+/** A device that is not asked for a second factor for a while. */
 export interface TrustedDevice {
   readonly id: string;
   readonly device: string;

@@ -41,7 +41,8 @@ const RETRY_MS = 250;
 const CONNECT_MS = 10_000;
 
 /**
- * How to reach the database of this URL: tried once, so that what is wrong is said at the start. Has
+ * How to reach the database of this URL: tried once, so that what is wrong is said at the start.
+ * Has
  * `options` where the server keeps the settings of a session, which a pooler does not.
  *
  * @throws PylonStartError

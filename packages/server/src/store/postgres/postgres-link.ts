@@ -34,8 +34,8 @@ const SAY = `SELECT ${roomFunction("send")}($1)`;
 const PROBE = "probe ";
 
 /**
- * The link over Postgres: calls run on a few connections, one after the other on each, and NOTIFY carries what
- * is said.
+ * The link over Postgres: calls run on a few connections, one after the other on each, and NOTIFY
+ * carries what is said.
  */
 export class PostgresLink implements ReplicaLink {
   /** The connection of the empty key. */

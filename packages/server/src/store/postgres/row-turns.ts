@@ -1,7 +1,7 @@
 /**
- * A transaction of this process wants to write a row that another one of this process is writing: the
- * later one could only wait for the earlier, and fail when that commits. So it gives up at once, and
- * runs again when the row is free.
+ * A transaction of this process wants to write a row that another one of this process is writing:
+ * the later one could only wait for the earlier, and fail when that commits. So it gives up at
+ * once, and runs again when the row is free.
  */
 export class RowBusyError extends Error {
   override readonly name = "RowBusyError";

@@ -2,7 +2,9 @@ import type { ClientConfig } from "pg";
 
 /** How long Postgres bears with a session of ours, in milliseconds. */
 export interface SessionLimits {
-  /** A transaction waits for another's lock; then it starts again, without a connection meanwhile. */
+  /**
+   * A transaction waits for another's lock; then it starts again, without a connection meanwhile.
+   */
   readonly lockMs: number;
   /** A transaction is idle: its process is frozen or gone, and others wait for its rows. */
   readonly idleMs: number;
@@ -46,8 +48,8 @@ export function sessionOptions(limits: SessionLimits): string {
 export const IDLE_LIMIT_QUERY = `SELECT setting::int AS idle FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`;
 
 /**
- * What a transaction that writes sets for itself, after BEGIN: what its session can't keep is set in
- * each transaction, which every pooler allows.
+ * What a transaction that writes sets for itself, after BEGIN: what its session can't keep is set
+ * in each transaction, which every pooler allows.
  */
 export function transactionSettings(limits: SessionLimits, connection: ClientConfig): string[] {
   const lock = `SET LOCAL lock_timeout = ${limits.lockMs}`;

@@ -86,7 +86,8 @@ export class SilenceWatch {
       running.idleLooks = isIdle ? running.idleLooks + 1 : 0;
       if (running.idleLooks < LOOKS_THAT_AGREE || !this.#running.has(running)) continue;
       this.#suspectBefore = Math.max(this.#suspectBefore, running.startedAt);
-      // With a statement under way this closes the socket without a goodbye, and the statement fails.
+      // With a statement under way this closes the socket without a goodbye, and the statement
+      // fails.
       if (running.client instanceof Client) void running.client.end().catch(() => undefined);
     }
   }

@@ -1,6 +1,6 @@
 /**
- * A process that reads a database for the server. SQLite can't be interrupted from JavaScript, and a
- * thread that runs a statement can't be ended; a process can.
+ * A process that reads a database for the server. SQLite can't be interrupted from JavaScript, and
+ * a thread that runs a statement can't be ended; a process can.
  *
  * It imports next to nothing, so that it starts within milliseconds and takes a few megabytes.
  */

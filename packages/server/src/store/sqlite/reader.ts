@@ -33,8 +33,8 @@ export class ReaderProcess {
       stdio: ["ignore", "ignore", "inherit"],
       // The app's folder may have settings of Bun, which are not for it.
       cwd: "/",
-      // The server's secrets stay with the server. It must not outlive the server, also where that is
-      // killed while a statement keeps the reader from noticing.
+      // The server's secrets stay with the server. It must not outlive the server, also where that
+      // is killed while a statement keeps the reader from noticing.
       env: { BUN_OPTIONS: "--smol --no-orphans" },
       onExit: (_, code, signal) =>
         events.ended(signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`),

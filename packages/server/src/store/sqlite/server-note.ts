@@ -20,7 +20,9 @@ const SET = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (k
 const GET = `SELECT value FROM "_pylon_meta" WHERE key = ?`;
 const FORGET = `DELETE FROM "_pylon_meta" WHERE key = ?`;
 
-/** Notes that this process serves the database, in the file itself: another name of it has it too. */
+/**
+ * Notes that this process serves the database, in the file itself: another name of it has it too.
+ */
 export function noteServer(path: string): void {
   const note: ServerNote = {
     path,
@@ -39,7 +41,8 @@ export function forgetServer(path: string): void {
   try {
     write(path, (database) => database.query(FORGET).run(KEY));
   } catch {
-    // On a disk that fails the note stays, as after a crash: then the next start uses the same name.
+    // On a disk that fails the note stays, as after a crash: then the next start uses the same
+    // name.
   }
 }
 

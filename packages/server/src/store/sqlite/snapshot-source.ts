@@ -13,10 +13,10 @@ const LOOK = "SELECT 1 FROM sqlite_schema LIMIT 1";
 /**
  * Reads that all see the database as of the first of them.
  *
- * Short reads run on the server's own connection as long as nothing is committed. The first that may
- * take long leases a reader process, which does all later ones in one transaction. When something was
- * committed between the two, what was read is torn, and the work must run again with all of its reads
- * in one process.
+ * Short reads run on the server's own connection as long as nothing is committed. The first that
+ * may take long leases a reader process, which does all later ones in one transaction. When
+ * something was committed between the two, what was read is torn, and the work must run again with
+ * all of its reads in one process.
  */
 export class SnapshotSource implements StatementSource {
   readonly #services: LimitedServices;

@@ -68,9 +68,9 @@ export function openSqliteStore(
 }
 
 /**
- * The Store on SQLite: one connection writes, one reads, and reads that may take long have processes
- * of their own. WAL with synchronous=FULL, so that what
- * was answered survives a power cut; readers see the last commit while a transaction is open.
+ * The Store on SQLite: one connection writes, one reads, and reads that may take long have
+ * processes of their own. WAL with synchronous=FULL, so that what was answered survives a power
+ * cut; readers see the last commit while a transaction is open.
  */
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
