@@ -90,12 +90,54 @@ describe("Q7: data that is no object makes no empty row", () => {
   }
 });
 
-test("Q7: a list as the data of a pushed change is named, and is no empty row", async () => {
-  const changes = [{ entity: "Note", row_id: "listed", kind: "insert", data: [] }];
-  const answer = await client.request("POST", "/api/sync/push", { changes, results: true });
-  expect(answer.body["error"]).toMatchObject({ code: "INVALID_DATA", field: "changes[0].data" });
-  expect(answer.text).toContain("must be an object, and is a list");
+const MALFORMED = [
+  { entity: "Note", row_id: "listed", kind: "insert", data: [], op_id: "op-list" },
+  { entity: "Note", row_id: "absent", kind: "insert", data: null },
+  { entity: "Note", row_id: 5, kind: "insert", data: { text: "a" } },
+  { entity: "Note", row_id: "kind", kind: "upsert", data: { text: "a" } },
+  { entity: "Note", row_id: "op", kind: "delete", op_id: 5 },
+  "a text",
+  null,
+];
+
+test("Q7: a malformed change of a push is refused alone, and the others are applied", async () => {
+  const good = ["first", "last"].map((id) => ({
+    entity: "Note",
+    row_id: id,
+    kind: "insert",
+    data: { text: id },
+  }));
+  const [first, last] = good;
+  const answer = await client.request("POST", "/api/sync/push", {
+    changes: [first, ...MALFORMED, last],
+    results: true,
+  });
+  expect(answer.status).toBe(200);
+  const results = answer.body["results"] as readonly Readonly<Record<string, unknown>>[];
+  expect(results.map(({ status }) => status)).toEqual([
+    "applied",
+    ...MALFORMED.map(() => "refused"),
+    "applied",
+  ]);
+  expect(results[1]).toMatchObject({
+    op_id: "op-list",
+    error: {
+      code: "INVALID_DATA",
+      field: "data",
+      message: 'The change is malformed: "data" must be an object, and is a list.',
+    },
+  });
+  for (const { id } of [{ id: "first" }, { id: "last" }])
+    expect((await client.request("DELETE", `/api/entities/Note/${id}`)).status).toBe(200);
   expect(await countOf("Note", server)).toBe(0);
+});
+
+test.each(MALFORMED)("Q7: an older client's push with %j is refused whole", async (change) => {
+  const { body } = await client.request("POST", "/api/sync/push", { changes: [change] });
+  expect(body["error"]).toMatchObject({
+    code: "INVALID_DATA",
+    field: expect.stringContaining("changes[0]"),
+  });
 });
 
 test("Q7: a name for two values in an aggregate is refused, not a fault of the server", async () => {

@@ -1,8 +1,9 @@
 import {
+  ClientChangeSchema,
+  MAX_PUSH_CHANGES,
   PylonError,
   PushRequestSchema,
   type ClientChange,
-  type PushRequest,
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
@@ -23,13 +24,55 @@ const PUSH_HINT =
 /** Changes in a transaction: one that is open for long meets others. */
 const CHUNK = 100;
 
-/** @throws PylonError INVALID_DATA naming the first key that is wrong */
-export function parsePush(body: unknown): PushRequest {
-  const parsed = v.safeParse(PushRequestSchema, body);
+/** A push whose changes were looked at one by one. */
+export interface ParsedPush {
+  readonly changes: readonly (ClientChange | MalformedChange)[];
+  /** The client takes a result for each change. */
+  readonly results: boolean;
+}
+
+/** A change that can't be applied as it was sent. */
+interface MalformedChange {
+  readonly op_id: string | undefined;
+  readonly refusal: PylonError;
+}
+
+/** The push with its changes as they came. */
+const EnvelopeSchema = v.object({
+  ...PushRequestSchema.entries,
+  changes: v.pipe(v.array(v.unknown()), v.maxLength(MAX_PUSH_CHANGES)),
+});
+
+/**
+ * A client that takes a result for each change is refused a malformed one alone: it would send the
+ * others with it again and again.
+ *
+ * @throws PylonError INVALID_DATA naming the first key that is wrong
+ */
+export function parsePush(body: unknown): ParsedPush {
+  const envelope = v.safeParse(EnvelopeSchema, body);
+  if (!envelope.success) throw malformedPush(envelope.issues[0]);
+  if (envelope.output.results === true)
+    return { results: true, changes: envelope.output.changes.map(parseChange) };
+  const whole = v.safeParse(PushRequestSchema, body);
+  if (!whole.success) throw malformedPush(whole.issues[0]);
+  return { results: false, changes: whole.output.changes };
+}
+
+function parseChange(change: unknown): ClientChange | MalformedChange {
+  const parsed = v.safeParse(ClientChangeSchema, change);
   if (parsed.success) return parsed.output;
-  const { field, message } = malformed(parsed.issues[0]);
-  throw new PylonError("INVALID_DATA", `The push is malformed: ${message}.`, {
-    field: field === "" ? "changes" : field,
+  const named = v.safeParse(v.object({ op_id: ClientChangeSchema.entries.op_id }), change);
+  return {
+    op_id: named.success ? named.output.op_id : undefined,
+    refusal: malformedPush(parsed.issues[0], "change"),
+  };
+}
+
+function malformedPush(issue: v.BaseIssue<unknown>, what: "push" | "change" = "push"): PylonError {
+  const { field, message } = malformed(issue);
+  return new PylonError("INVALID_DATA", `The ${what} is malformed: ${message}.`, {
+    ...(field === "" && what === "change" ? {} : { field: field === "" ? "changes" : field }),
     hint: PUSH_HINT,
   });
 }
@@ -50,7 +93,7 @@ interface PushServices extends Omit<DataServices, "reader"> {
  *   by its op_id
  */
 export async function push(
-  request: PushRequest,
+  request: ParsedPush,
   caller: Caller,
   services: PushServices,
   onResult: (status: PushResult["status"]) => void,
@@ -58,15 +101,14 @@ export async function push(
   const results: PushResult[] = [];
   // An older client matches results by position: it is told nothing of what comes after the first
   // refusal.
-  const groups =
-    request.results === true
-      ? chunksOf(request.changes, CHUNK)
-      : request.changes.map((change) => [change]);
+  const groups = request.results
+    ? chunksOf(request.changes, CHUNK)
+    : request.changes.map((change) => [change]);
   for (const group of groups) {
     const done = await applyGroup(group, caller, services);
     for (const { status } of done) onResult(status);
     results.push(...done);
-    if (request.results !== true && results.at(-1)?.status === "refused") break;
+    if (!request.results && results.at(-1)?.status === "refused") break;
   }
   const errors = results.flatMap((result, index) =>
     result.error === undefined ? [] : [describe(request.changes[index], result.error.message)],
@@ -77,15 +119,37 @@ export async function push(
     deduped: results.filter(({ status }) => status === "deduped").length,
     errors,
     cursor: { last_seq: head },
-    ...(request.results === true ? { results } : {}),
+    ...(request.results ? { results } : {}),
   };
 }
 
 async function applyGroup(
+  group: ParsedPush["changes"],
+  caller: Caller,
+  services: PushServices,
+): Promise<PushResult[]> {
+  const changes = group.filter((change): change is ClientChange => !("refusal" in change));
+  const applied = await applyChanges(changes, caller, services);
+  const byChange = new Map(changes.map((change, index) => [change, applied[index]]));
+  return group.map((change): PushResult => {
+    if ("refusal" in change)
+      return { ...nameOf(change), status: "refused", error: refusalOf(change.refusal) };
+    const result = byChange.get(change);
+    if (result === undefined) throw new Error("A change has no result.");
+    return result;
+  });
+}
+
+function nameOf({ op_id: id }: { readonly op_id?: string | undefined }): Pick<PushResult, "op_id"> {
+  return id === undefined ? {} : { op_id: id };
+}
+
+async function applyChanges(
   changes: readonly ClientChange[],
   caller: Caller,
   services: PushServices,
 ): Promise<PushResult[]> {
+  if (changes.length === 0) return [];
   const outcomes = await services.committer.commitEach(
     changes.map((change) => ({
       options: {
@@ -99,7 +163,7 @@ async function applyGroup(
   return Promise.all(
     changes.map(async (change, index): Promise<PushResult> => {
       const outcome = outcomes[index];
-      const named = change.op_id === undefined ? {} : { op_id: change.op_id };
+      const named = nameOf(change);
       if (outcome === undefined) throw new Error("A change has no outcome.");
       if ("committed" in outcome) {
         const { result, replayed } = outcome.committed;
@@ -158,8 +222,8 @@ function refusalOf(error: unknown): NonNullable<PushResult["error"]> {
   };
 }
 
-function describe(change: ClientChange | undefined, message: string): string {
-  if (change === undefined) return message;
+function describe(change: ParsedPush["changes"][number] | undefined, message: string): string {
+  if (change === undefined || "refusal" in change) return message;
   return `${change.kind} ${change.entity}${change.kind === "insert" ? "" : `/${change.row_id}`}: ${message}`;
 }
 
