@@ -59,6 +59,12 @@ async function replicaWith(env: Readonly<Record<string, string>>): Promise<Repli
   return replica;
 }
 
+async function tokenOfUser(url: string): Promise<string> {
+  const admin = new TestClient(url, ADMIN_TOKEN);
+  const { body } = await admin.request("POST", "/api/auth/session", { user_id: "loader" });
+  return body["token"] as string;
+}
+
 async function notesOf(url: string): Promise<string[]> {
   const { body } = await new TestClient(url, ADMIN_TOKEN).request("GET", "/api/export/Note");
   return (body["entities"] as { Note: { text: string }[] }).Note.map(({ text }) => text);
@@ -243,16 +249,17 @@ test.each([
         fourPorts: false,
         replicas: [replicas[0].port, replicas[1].port],
       });
-      const { token } = await TestClient.guest(replicas[0].url);
+      // A user, because a guest may not upload as much.
+      const token = await tokenOfUser(replicas[0].url);
       const codes: number[] = [];
       const engines = [
-        ...Array.from({ length: 4 }, () => engineAt(proxy.url, token ?? "", "websocket", codes)),
-        engineAt(proxy.url, token ?? "", "sse", codes),
+        ...Array.from({ length: 4 }, () => engineAt(proxy.url, token, "websocket", codes)),
+        engineAt(proxy.url, token, "sse", codes),
       ];
       for (const engine of engines) engine.start();
       await until(() => engines.every(({ status }) => status.connection === "live"), 10_000);
       const load = new Load(proxy.url, { ca: certificate.ca, retries });
-      load.start(token ?? "");
+      load.start(token);
       await until(() => load.acknowledged.length > 50, 20_000);
       for (const replica of replicas) {
         expect(await replica.stop()).toBe(0);

@@ -195,7 +195,7 @@ describe("what lies in the folder", () => {
       "lets .env into",
     ],
     ["versions error", { "package.json": '{"devDependencies":' }, "mend it"],
-    ["versions error", { "package.json": "[]" }, "mend it"],
+    ["versions error", { "package.json": "[]" }, "fix it"],
   ])("%s", async (trouble, files, message) => {
     folder.write(files);
     const { trouble: all, found } = await diagnose();
