@@ -298,9 +298,8 @@ test.each([
 test("a restart of the one server on SQLite loses no write of clients that try again, and doubles none", async () => {
   const replica = await replicaWith({});
   try {
-    const { token } = await TestClient.guest(replica.url);
     const load = new Load(replica.url, { retries: true });
-    load.start(token ?? "");
+    load.start(await tokenOfUser(replica.url));
     for (let round = 0; round < 2; round += 1) {
       const before = load.acknowledged.length;
       await until(() => load.acknowledged.length > before + 100, 20_000);
