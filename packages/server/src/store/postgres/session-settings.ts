@@ -63,6 +63,8 @@ export function snapshotSettings(limits: SessionLimits, connection: ClientConfig
   return [
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
+    // A pooler may lose the request to cancel a statement; it closes the connection all the same.
+    `SET LOCAL client_connection_check_interval = ${CLIENT_CHECK_MS}`,
   ];
 }
 
