@@ -9,7 +9,9 @@ export function faultyFetch(fault: (what: string) => Promise<void>): Platform["f
   return async (url, init) => {
     await fault("lost on the way there");
     const response = await systemPlatform.fetch(url, init);
-    const body = await response.arrayBuffer();
+    // A stream never ends: what is lost of it is the beginning.
+    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+    const body = isStream ? response.body : await response.arrayBuffer();
     await fault("lost on the way back");
     return new Response(body, response);
   };
