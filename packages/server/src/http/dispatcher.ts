@@ -285,13 +285,16 @@ export class Dispatcher {
     token = bearerToken(request.headers),
   ): Promise<Identity> {
     const { authenticator, guesses } = this.#options;
-    const identity = await (
-      token === null ? authenticator.identify(request) : authenticator.identifyToken(token)
-    ).catch(async (error: unknown): Promise<never> => {
+    let identity: Identity;
+    try {
+      identity = await (token === null
+        ? authenticator.identify(request)
+        : authenticator.identifyToken(token));
+    } catch (error) {
       if (token !== null && error instanceof PylonError && error.code === "UNAUTHORIZED")
         await guesses.wrong(token, isForAdmin, address());
       throw error;
-    });
+    }
     if (identity.caller.isAdmin && identity.sessionId === null) await guesses.check(address());
     return identity;
   }

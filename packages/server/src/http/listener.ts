@@ -123,15 +123,11 @@ class Listener {
   }
 
   /** Whatever fails outside of a route is answered like every other fault. */
-  async #guard<T extends Response | undefined>(
+  #guard<T extends Response | undefined>(
     request: Request,
     answer: () => Promise<T>,
   ): Promise<T | Response> {
-    try {
-      return await answer();
-    } catch (error) {
-      return this.#services.dispatcher.fault(error, request);
-    }
+    return answer().catch((error: unknown) => this.#services.dispatcher.fault(error, request));
   }
 
   async #answer(request: Request, server: BunServer): Promise<Response | undefined> {

@@ -12,7 +12,14 @@ export type RequestReader = (context: RequestContext) => Reader;
  * @param timeoutMs how long one read may run, in milliseconds
  */
 export function requestReader(store: Store, timeoutMs: number): RequestReader {
-  return (context) => store.limitedReader({ caller: readerShare(context), timeoutMs });
+  return (context) =>
+    store.limitedReader({
+      // Most reads are short, and use no share.
+      get caller() {
+        return readerShare(context);
+      },
+      timeoutMs,
+    });
 }
 
 /**

@@ -2,6 +2,8 @@
  * How long requests may hold the event loop before everything else gets a turn, in milliseconds.
  */
 const TURN_MS = 10;
+/** Requests that follow each other faster than this, in milliseconds, need not look at the loop. */
+const PAUSE_MS = 1;
 
 /**
  * Shares the event loop out. Many requests that come in at once, and each take a while, would be
@@ -10,9 +12,14 @@ const TURN_MS = 10;
  */
 export class Turns {
   #startedAt = 0;
-  #isOn = false;
-  readonly #end = (): void => {
-    this.#isOn = false;
+  #seenAt = 0;
+  /** The loop has turned since the last request. */
+  #hasTurned = true;
+  /** Whether it is told of the loop's next turn. */
+  #isWatching = false;
+  readonly #turned = (): void => {
+    this.#isWatching = false;
+    this.#hasTurned = true;
   };
 
   /** @returns null: it is your turn; else a promise to wait for */
@@ -20,17 +27,27 @@ export class Turns {
     return this.#isOver() ? this.#later() : null;
   }
 
+  /** Each waits for itself: the ones before it have done their work when it looks at the time. */
   async #later(): Promise<void> {
-    do await new Promise((resolve) => setImmediate(resolve));
-    while (this.#isOver());
+    do {
+      this.#watch();
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (this.#isOver());
   }
 
+  #watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    setImmediate(this.#turned);
+  }
+
+  /** To be told of each turn of the loop would cost as much as a small request. */
   #isOver(): boolean {
     const now = performance.now();
-    if (this.#isOn) return now - this.#startedAt >= TURN_MS;
-    this.#isOn = true;
-    this.#startedAt = now;
-    setImmediate(this.#end);
-    return false;
+    if (this.#hasTurned) this.#startedAt = now;
+    this.#hasTurned = false;
+    if (now - this.#seenAt >= PAUSE_MS) this.#watch();
+    this.#seenAt = now;
+    return now - this.#startedAt >= TURN_MS;
   }
 }
