@@ -194,7 +194,7 @@ describe("what lies in the folder", () => {
       { Dockerfile: "FROM scratch", ".dockerignore": ".env*\n!.env\n" },
       "lets .env into",
     ],
-    ["versions error", { "package.json": '{"devDependencies":' }, "mend it"],
+    ["versions error", { "package.json": '{"devDependencies":' }, "fix it"],
     ["versions error", { "package.json": "[]" }, "fix it"],
   ])("%s", async (trouble, files, message) => {
     folder.write(files);
