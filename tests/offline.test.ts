@@ -70,6 +70,15 @@ async function signIn(page: Page): Promise<TestClient> {
   return new TestClient(origin, token, userId);
 }
 
+/**
+ * Closes a page that is offline. A browser ends the emulation of a network before the page itself,
+ * so a page that was only closed could still send.
+ */
+async function closeOffline(page: Page): Promise<void> {
+  await page.goto("about:blank");
+  await page.close();
+}
+
 const user = (page: Page, pattern: RegExp): Promise<void> =>
   page.locator("#user").filter({ hasText: pattern, hasNotText: "unknown" }).waitFor();
 const status = (page: Page, text: string): Promise<void> =>
@@ -148,7 +157,7 @@ test("what is written offline outlives the tab, and goes out once when the app i
   await first.evaluate((row) => window.db.update("Todo", row, { done: true }), id);
   await first.locator("#pending").filter({ hasText: "2" }).waitFor();
   await until(async () => (await onDisk(first)).includes("offline"));
-  await first.close();
+  await closeOffline(first);
   expect(await onServer(client)).toEqual(["before"]);
 
   await context.setOffline(false);
@@ -170,7 +179,7 @@ test("a write that is refused after the reload is taken back and told", async ()
   await context.setOffline(true);
   await insert(first, "");
   await until(async () => (await onDisk(first)).includes("op_id"));
-  await first.close();
+  await closeOffline(first);
   await context.setOffline(false);
   const again = await open();
   await live(again, client.userId);
@@ -280,7 +289,7 @@ test("two tabs lose nothing and send nothing twice, though one is closed with wh
   for (let n = 0; n < 5; n += 1)
     await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
   await until(async () => ((await onDisk(two)).match(/"op_id"/g) ?? []).length === 10);
-  await one.close();
+  await closeOffline(one);
   await context.setOffline(false);
   await status(two, "live");
   const all = ["one", "two"].flatMap((tab) => [0, 1, 2, 3, 4].map((n) => `${tab} ${n}`));
@@ -298,7 +307,7 @@ test("both tabs open with the same unsent writes: each counts once", async () =>
   const id = await insert(first, "a");
   await first.evaluate((row) => window.db.update("Todo", row, { title: "b" }), id);
   await until(async () => ((await onDisk(first)).match(/"op_id"/g) ?? []).length === 2);
-  await first.close();
+  await closeOffline(first);
   await context.setOffline(false);
   const tabs = await Promise.all([open(), open(), open()]);
   await Promise.all(tabs.map((tab) => live(tab, client.userId)));
@@ -346,7 +355,7 @@ test("another user of the same browser is shown nothing of the first one's, and 
     async () =>
       (await onDisk(page)).includes("not sent") && (await onDisk(page)).includes('"session"'),
   );
-  await page.close();
+  await closeOffline(page);
   await context.setOffline(false);
   const bob = await TestClient.guest(origin);
   // Nobody signs out: the token is another's when the app is opened.
@@ -377,7 +386,7 @@ test("when the session has ended, what was not sent waits for its user, and nobo
   await status(page, "offline");
   await insert(page, "waits");
   await until(async () => (await onDisk(page)).includes("waits"));
-  await page.close();
+  await closeOffline(page);
   await alice.request("DELETE", "/api/auth/session");
   await context.setOffline(false);
   const again = await open();
