@@ -37,7 +37,8 @@ export interface ServerOptions {
   readonly config: Config;
   /** The environment that functions see as `ctx.env`; default none. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly platform?: Platform;
+  /** Clock, timers and chance; what is left out is the machine's. */
+  readonly platform?: Partial<Platform>;
   /** By OAuth provider: where it is asked instead. For tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
 }
@@ -112,7 +113,7 @@ class Server implements PylonServer {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#platform = options.platform ?? systemPlatform;
+    this.#platform = { ...systemPlatform, ...options.platform };
     const { logLevel, logFormat } = options.config;
     this.#log = new Log({
       level: logLevel,
