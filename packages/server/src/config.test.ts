@@ -19,6 +19,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
     logFormat: "json",
     queryTimeoutMs: 5_000,
     fnTimeoutMs: 30_000,
+    jobsConcurrency: 10,
   });
 });
 

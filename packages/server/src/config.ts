@@ -65,6 +65,8 @@ export interface Config {
   /** How long one read on behalf of a caller may run. */
   readonly queryTimeoutMs: number;
   readonly fnTimeoutMs: number;
+  /** Most jobs that this replica runs at the same time. */
+  readonly jobsConcurrency: number;
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
   /** After how many silent seconds a live connection is pinged. */
@@ -340,6 +342,7 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     changeLogMax: get("PYLON_CHANGE_LOG_MAX"),
     queryTimeoutMs: get("PYLON_QUERY_TIMEOUT") * 1000,
     fnTimeoutMs: get("PYLON_FN_CALL_TIMEOUT") * 1000,
+    jobsConcurrency: get("PYLON_JOBS_CONCURRENCY"),
     functionsDir: get("PYLON_FUNCTIONS_DIR"),
     maxConnectionsPerAddress: get("PYLON_MAX_CONNECTIONS_PER_IP"),
     pingSeconds: get("PYLON_PING_SECS"),

@@ -33,6 +33,8 @@ import { DevMailbox } from "./mail/dev-mailbox.ts";
 import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import type { MailCounts } from "./mail/open-mailer.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import { jobRoutes } from "./jobs/routes.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
 import { EventLoopDelay } from "./observe/event-loop.ts";
@@ -108,6 +110,8 @@ export class RunningServer {
   readonly #feed: Feed;
   readonly #redis: Redis | null;
   readonly #rooms: Rooms;
+  readonly #jobs: Jobs;
+  readonly #startJobs: () => void;
   readonly maintenance: Maintenance;
   readonly routes: readonly RouteSummary[];
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
@@ -232,7 +236,9 @@ export class RunningServer {
     this.#telemetry = telemetry;
     this.#metrics = metrics;
     let watchdog: Watchdog | null = null;
+    const jobs = new Jobs(store, platform);
     const runner = new Runner({
+      queue: jobs,
       store,
       committer,
       model,
@@ -276,6 +282,7 @@ export class RunningServer {
         const { caller } = await authenticator.identifyBearer(request);
         return caller;
       }),
+      ...jobRoutes(jobs, functions, now),
       ...roomRoutes(rooms.store),
       ...shardRoutes(),
       ...files.routes,
@@ -323,8 +330,21 @@ export class RunningServer {
         { dispatcher, feed, connections, messages, routes, page },
       );
     this.#feed = feed;
+    this.#jobs = jobs;
+    this.#startJobs = () =>
+      jobs.start({
+        runner,
+        functions,
+        concurrency: config.jobsConcurrency,
+        timeoutMs: config.fnTimeoutMs,
+        observer: {
+          ended: (job, outcome, ms) => metrics.job(job.queue, outcome, ms),
+          failed: (error) => log.error("jobs failed", error),
+        },
+      });
     this.maintenance = new Maintenance({
       store,
+      jobs,
       auth,
       files: files.cleanup,
       now,
@@ -373,6 +393,7 @@ export class RunningServer {
       throw error;
     }
     this.maintenance.start();
+    this.#startJobs();
     this.#loop.start();
     this.#telemetry?.start(this.#metrics);
     this.#startWatch();
@@ -417,8 +438,10 @@ export class RunningServer {
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
     this.#log.tail.close();
+    const jobsDone = this.#jobs.stop(Math.max(0, drained - performance.now()));
     await within(answered, Math.max(0, drained - performance.now()));
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
+    await jobsDone;
     for (const stop of this.#stops) stop();
     await this.#rooms.stop();
     this.#redis?.close();

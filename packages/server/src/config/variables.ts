@@ -531,6 +531,12 @@ export const VARIABLES = {
     fallback: 30,
     parse: whole(1, 3600),
   }),
+  PYLON_JOBS_CONCURRENCY: variable({
+    wants: "a whole number from 0 to 1000",
+    doc: "Jobs that one replica runs at the same time; 0 for a replica that runs none.",
+    fallback: 10,
+    parse: whole(0, 1000),
+  }),
   PYLON_FUNCTIONS_DIR: variable({
     wants: "a folder",
     doc: "Where the functions are, from the app's folder.",

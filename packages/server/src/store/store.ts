@@ -29,6 +29,11 @@ export interface Select {
    * is not read. `isFull` tells whether they did.
    */
   readonly maxBytes?: number | undefined;
+  /**
+   * Only in a transaction: holds the rows until it ends, and leaves out those that another one
+   * holds, so that several workers may take from one table without waiting for each other.
+   */
+  readonly isClaim?: boolean | undefined;
 }
 
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
