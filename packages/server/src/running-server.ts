@@ -111,7 +111,7 @@ export class RunningServer {
   readonly #redis: Redis | null;
   readonly #rooms: Rooms;
   readonly #jobs: Jobs;
-  readonly #startJobs: () => void;
+  readonly #startJobs: () => Promise<void>;
   readonly maintenance: Maintenance;
   readonly routes: readonly RouteSummary[];
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
@@ -237,6 +237,7 @@ export class RunningServer {
     this.#metrics = metrics;
     let watchdog: Watchdog | null = null;
     const jobs = new Jobs(store, platform);
+    jobs.declareCrons(app.manifest.crons ?? []);
     const runner = new Runner({
       queue: jobs,
       store,
@@ -393,7 +394,7 @@ export class RunningServer {
       throw error;
     }
     this.maintenance.start();
-    this.#startJobs();
+    await this.#startJobs();
     this.#loop.start();
     this.#telemetry?.start(this.#metrics);
     this.#startWatch();
@@ -411,6 +412,7 @@ export class RunningServer {
       JSON.stringify([app.manifest.policies, app.manifest.access]) ===
       JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
     this.#app = app;
+    this.#jobs.declareCrons(app.manifest.crons ?? []);
     this.#feed.setModel(app.model, isSameData);
   }
 
@@ -430,6 +432,7 @@ export class RunningServer {
 
   async close(): Promise<void> {
     const drained = performance.now() + this.#config.drainSeconds * 1000;
+    const leftMs = (least = 0): number => Math.max(least, drained - performance.now());
     this.#announce();
     this.#loop.stop();
     this.maintenance.stop();
@@ -438,8 +441,8 @@ export class RunningServer {
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
     this.#log.tail.close();
-    const jobsDone = this.#jobs.stop(Math.max(0, drained - performance.now()));
-    await within(answered, Math.max(0, drained - performance.now()));
+    const jobsDone = this.#jobs.stop(leftMs());
+    await within(answered, leftMs());
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
     await jobsDone;
     for (const stop of this.#stops) stop();
@@ -447,12 +450,12 @@ export class RunningServer {
     this.#redis?.close();
     this.#feed.stop();
     this.#storage.close();
-    await within(this.store.close(), Math.max(MIN_CLOSE_MS, drained - performance.now()));
+    await within(this.store.close(), leftMs(MIN_CLOSE_MS));
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary)
       rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
-    await this.#telemetry?.stop(Math.max(MIN_FLUSH_MS, drained - performance.now()));
+    await this.#telemetry?.stop(leftMs(MIN_FLUSH_MS));
   }
 
   #announce(): void {

@@ -42,7 +42,8 @@ export interface JobQueue {
   wake(times: readonly number[]): void;
 }
 
-const DEFAULT_QUEUE = "functions";
+/** Where calls of functions wait that name no queue. */
+export const DEFAULT_QUEUE = "functions";
 const DEFAULT_RETRIES = 3;
 const MAX_TIMEOUT_SECONDS = 3600;
 const MAX_KEY_LENGTH = 512;

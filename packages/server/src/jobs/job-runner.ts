@@ -3,6 +3,7 @@ import type { FnDefinition } from "@pylonsync/functions";
 import { ANONYMOUS } from "../data/caller.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
+import type { Crons } from "./crons.ts";
 import type { LeasedJob } from "./job.ts";
 import type { AttemptOutcome, JobTable } from "./job-table.ts";
 
@@ -26,6 +27,7 @@ export interface JobObserver {
 
 export interface JobRunnerServices {
   readonly table: JobTable;
+  readonly crons: Crons;
   readonly runner: Pick<Runner, "run">;
   readonly functions: () => Functions;
   readonly platform: Platform;
@@ -152,7 +154,10 @@ export class JobRunner {
   }
 
   async #takeWork(): Promise<void> {
-    const { table, platform, concurrency } = this.#services;
+    const { table, crons, platform, concurrency } = this.#services;
+    if (concurrency === 0) return;
+    await crons.settleDue();
+    if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
     await table.settleDue();
     const free = concurrency - this.#running.size;
     if (free <= 0 || this.#isStopping) return;

@@ -163,17 +163,26 @@ export class JobTable {
         isClaim: true,
       });
       for (const row of rows) {
-        const job = toJob(row);
-        const patch =
-          job.status !== "running"
-            ? readyPatch(row, job.dueAt ?? now)
-            : job.attempts >= job.maxAttempts
-              ? this.#over("dead", LOST)
-              : { ...readyPatch(row, now), status: "retrying", lease: null, error: LOST };
+        const { status, dueAt } = toJob(row);
+        const patch = status === "running" ? this.#lost(row) : readyPatch(row, dueAt ?? now);
         await tx.update(TABLE, row.id, patch);
       }
       return rows.length;
     }, BY_ROW);
+  }
+
+  /**
+   * Takes back all that runs: for a server that is the only one and has just started, so that
+   * whoever ran it is gone.
+   */
+  async reclaimAll(): Promise<void> {
+    const where = compare("==", "status", "running");
+    for (let found = DUE_BATCH; found === DUE_BATCH;)
+      found = await this.#store.transact(async (tx) => {
+        const rows = await tx.select({ entity: TABLE, where, limit: DUE_BATCH });
+        for (const row of rows) await tx.update(TABLE, row.id, this.#lost(row));
+        return rows.length;
+      }, BY_ROW);
   }
 
   /**
@@ -281,6 +290,14 @@ export class JobTable {
       lease: null,
       error: outcome.error,
     };
+  }
+
+  /** What becomes of a job whose runner was lost. */
+  #lost(row: StoredRow): Record<string, Value> {
+    const { attempts, maxAttempts } = toJob(row);
+    if (attempts >= maxAttempts) return this.#over("dead", LOST);
+    const ready = readyPatch(row, this.#platform.now());
+    return { ...ready, status: "retrying", lease: null, error: LOST };
   }
 
   #over(status: JobStatus, error: string | null): Record<string, Value> {

@@ -1,6 +1,8 @@
+import type { ManifestCron } from "@pylonsync/sdk";
 import type { JobQueue, ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction } from "../store/store.ts";
+import { Crons } from "./crons.ts";
 import type { Job, JobStatus } from "./job.ts";
 import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
 import { JobTable, type JobFilter } from "./job-table.ts";
@@ -18,18 +20,40 @@ export class Jobs implements JobQueue {
   readonly #store: Store;
   readonly #table: JobTable;
   readonly #platform: Platform;
+  readonly crons: Crons;
   #runner: JobRunner | null = null;
 
   constructor(store: Store, platform: Platform) {
     this.#store = store;
     this.#platform = platform;
     this.#table = new JobTable(store, platform);
+    this.crons = new Crons(store, platform.now, (tx, call) => this.#table.add(tx, call));
   }
 
   /** Runs jobs from now on. */
-  start(services: Omit<JobRunnerServices, "table" | "platform">): void {
-    this.#runner = new JobRunner({ ...services, table: this.#table, platform: this.#platform });
+  async start(services: Omit<JobRunnerServices, "table" | "crons" | "platform">): Promise<void> {
+    // An SQLite file has one server: nobody else can be running them.
+    if (this.#store.dialect === "sqlite") await this.#table.reclaimAll();
+    this.#runner = new JobRunner({
+      ...services,
+      table: this.#table,
+      crons: this.crons,
+      platform: this.#platform,
+    });
     this.#runner.start();
+  }
+
+  /** Takes the crons of an app that was loaded. */
+  declareCrons(crons: readonly ManifestCron[]): void {
+    this.crons.declare(crons);
+    this.wake([0]);
+  }
+
+  /** Calls a cron's function now. @returns whether there is such a cron */
+  async triggerCron(name: string): Promise<boolean> {
+    const id = await this.crons.trigger(name);
+    this.wake([0]);
+    return id !== null;
   }
 
   /** @param withinMs how long those that run may go on, in milliseconds */

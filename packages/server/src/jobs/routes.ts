@@ -5,6 +5,7 @@ import { delayOf, scheduledCall } from "../functions/scheduler.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import type { CronState } from "./crons.ts";
 import { JOB_STATUSES, type Job } from "./job.ts";
 import type { Jobs } from "./jobs.ts";
 
@@ -12,73 +13,110 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
 const FIELDS = ["name", "payload", "priority", "delay_secs", "max_retries", "queue"] as const;
 
-/** Jobs as an admin sees them: make, list, watch, take back, try again. */
+/** Jobs as an admin sees them: make, list, watch, take back, try again; and the crons. */
 export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => number): Route[] {
-  const create = async (context: RequestContext): Promise<Answer> => {
-    const body = asFields(await context.json({}));
-    const call = scheduledCall(now, nameOf(body), delaySecsOf(body) * 1000, payloadOf(body), {
-      queue: "default",
-      ...optionsOf(body),
-    });
-    return json({ id: await jobs.addOne(call), status: "pending" }, 201);
-  };
-
-  const list = async (context: RequestContext): Promise<Answer> => {
-    const status = context.query("status");
-    const known = JOB_STATUSES.find((one) => one === status);
-    if (status !== null && known === undefined)
-      throw new PylonError("INVALID_QUERY", `There is no status "${status.slice(0, 80)}".`, {
-        field: "status",
-        hint: `Use ${JOB_STATUSES.join(", ")}.`,
-      });
-    const filter = { status: known, queue: context.query("queue") ?? undefined };
-    return json((await jobs.list(filter, limitOf(context))).map(toWire));
-  };
-
-  const get = async (context: RequestContext): Promise<Answer> => {
-    const job = await jobs.get(context.param("id"));
-    if (job === null) throw notFound();
-    return json(toWire(job));
-  };
-
-  const cancel = async (context: RequestContext): Promise<Answer> => {
-    if (!(await jobs.cancelOne(context.param("id")))) throw notFound();
-    return json({ cancelled: true, id: context.param("id") });
-  };
-
-  const retry = async (context: RequestContext): Promise<Answer> => {
-    const id = context.param("id");
-    if (!(await jobs.revive(id))) throw notFound();
-    return json({ retried: true, id });
-  };
-
   const path = "/api/jobs";
+  const stats = async (): Promise<Answer> =>
+    json({ ...(await jobs.counts()), handlers: [...functions().keys()] });
   return [
-    { method: "POST", path, body: "rows", access: "admin", handle: create },
-    { method: "GET", path, access: "admin", handle: list },
     {
-      method: "GET",
-      path: `${path}/stats`,
+      method: "POST",
+      path,
+      body: "rows",
       access: "admin",
-      handle: async () => json({ ...(await jobs.counts()), handlers: [...functions().keys()] }),
+      handle: (context) => create(jobs, now, context),
     },
+    { method: "GET", path, access: "admin", handle: (context) => list(jobs, context) },
+    { method: "GET", path: `${path}/stats`, access: "admin", handle: stats },
     {
       method: "GET",
       path: `${path}/dead`,
       access: "admin",
-      handle: async (context) =>
-        json((await jobs.list({ status: "dead" }, limitOf(context))).map(toWire)),
+      handle: (context) => listDead(jobs, context),
     },
     {
       method: "POST",
       path: `${path}/dead/:id/retry`,
       body: "none",
       access: "admin",
-      handle: retry,
+      handle: (context) => retry(jobs, context),
     },
-    { method: "GET", path: `${path}/:id`, access: "admin", handle: get },
-    { method: "DELETE", path: `${path}/:id`, access: "admin", handle: cancel },
+    {
+      method: "GET",
+      path: `${path}/:id`,
+      access: "admin",
+      handle: (context) => get(jobs, context),
+    },
+    {
+      method: "DELETE",
+      path: `${path}/:id`,
+      access: "admin",
+      handle: (context) => cancel(jobs, context),
+    },
+    { method: "GET", path: "/api/scheduler", access: "admin", handle: () => listCrons(jobs) },
+    {
+      method: "POST",
+      path: "/api/scheduler/trigger/:name",
+      body: "none",
+      access: "admin",
+      handle: (context) => trigger(jobs, context),
+    },
   ];
+}
+
+async function create(jobs: Jobs, now: () => number, context: RequestContext): Promise<Answer> {
+  const body = asFields(await context.json({}));
+  const call = scheduledCall(now, nameOf(body), delayMsOf(body), body["payload"] ?? {}, {
+    queue: "default",
+    ...optionsOf(body),
+  });
+  return json({ id: await jobs.addOne(call), status: "pending" }, 201);
+}
+
+async function list(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const status = context.query("status");
+  const known = JOB_STATUSES.find((one) => one === status);
+  if (status !== null && known === undefined)
+    throw new PylonError("INVALID_QUERY", `There is no status "${status.slice(0, 80)}".`, {
+      field: "status",
+      hint: `Use ${JOB_STATUSES.join(", ")}.`,
+    });
+  const filter = { status: known, queue: context.query("queue") ?? undefined };
+  return json((await jobs.list(filter, limitOf(context))).map(toWire));
+}
+
+async function listDead(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  return json((await jobs.list({ status: "dead" }, limitOf(context))).map(toWire));
+}
+
+async function get(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const job = await jobs.get(context.param("id"));
+  if (job === null) throw notFound();
+  return json(toWire(job));
+}
+
+async function cancel(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const id = context.param("id");
+  if (!(await jobs.cancelOne(id))) throw notFound();
+  return json({ cancelled: true, id });
+}
+
+async function retry(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const id = context.param("id");
+  if (!(await jobs.revive(id))) throw notFound();
+  return json({ retried: true, id });
+}
+
+async function listCrons(jobs: Jobs): Promise<Answer> {
+  return json((await jobs.crons.states()).map(cronToWire));
+}
+
+async function trigger(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const task = context.param("name");
+  if (await jobs.triggerCron(task)) return json({ triggered: true, task });
+  throw new PylonError("NOT_FOUND", "There is no such cron.", {
+    hint: "GET /api/scheduler lists them.",
+  });
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -104,12 +142,8 @@ function nameOf({ name }: Fields): string {
   });
 }
 
-function delaySecsOf({ delay_secs: seconds = 0 }: Fields): number {
-  return delayOf(typeof seconds === "number" ? seconds * 1000 : seconds) / 1000;
-}
-
-function payloadOf({ payload }: Fields): unknown {
-  return payload ?? {};
+function delayMsOf({ delay_secs: seconds = 0 }: Fields): number {
+  return delayOf(typeof seconds === "number" ? seconds * 1000 : seconds);
 }
 
 /** What is wrong with them is said by `scheduledCall`. */
@@ -144,6 +178,19 @@ function toWire(job: Job): Fields {
     due_at: job.status === "running" ? null : isoOrNull(job.dueAt),
     error: job.error,
     queue: job.queue,
+  };
+}
+
+/** `last_run` is in seconds since 1970, as older clients read it. */
+function cronToWire({ cron, lastAt, nextAt }: CronState): Fields {
+  return {
+    name: cron.name,
+    enabled: true,
+    schedule: cron.schedule,
+    timezone: cron.timezone ?? "UTC",
+    function: cron.function,
+    last_run: lastAt === null ? null : Math.floor(lastAt / 1000),
+    next_run: isoOrNull(nextAt),
   };
 }
 

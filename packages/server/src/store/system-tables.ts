@@ -180,6 +180,8 @@ export const SYSTEM_TABLES = {
     },
     ["state", "orphanedAt", "ownerId"],
   ),
+  /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
+  crons: table("_pylon_crons", { schedule: "string", nextAt: "datetime", lastAt: "datetime" }),
   /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
   jobs: table(
     "_pylon_jobs",
