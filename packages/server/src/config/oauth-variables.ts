@@ -1,4 +1,4 @@
-import { CATALOGUE } from "../auth/oauth/catalogue.ts";
+import { isKnownProvider, OAUTH_PROVIDERS } from "./oauth-providers.ts";
 
 /** A provider that people may sign in with, as the environment says it. */
 export interface OAuthProviderConfig {
@@ -140,9 +140,9 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
     OIDC_ISSUER: issuerUrl = null,
     REDIRECT: redirectUrl = null,
   } = parts;
-  if (issuerUrl === null && !CATALOGUE.has(key)) {
+  if (issuerUrl === null && !isKnownProvider(key)) {
     problems.push(
-      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`,
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon knows: set the issuer, or take one of ${OAUTH_PROVIDERS.join(", ")}.`,
     );
     return null;
   }

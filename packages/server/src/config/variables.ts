@@ -3,8 +3,8 @@ import {
   DEFAULT_GUEST_FILE_BYTES,
   DEFAULT_ROW_BYTES,
 } from "@pylonsync/protocol";
-import type { LogLevel } from "../observe/log.ts";
-import { SAMPLERS, type SamplerName } from "../observe/sampler.ts";
+import { LOG_LEVELS, type LogLevel } from "./log-level.ts";
+import { SAMPLERS, type SamplerName } from "./samplers.ts";
 
 /** One environment variable: the table below is both the parser and docs/configuration.md. */
 export interface Variable<T> {
@@ -390,7 +390,7 @@ export const VARIABLES = {
     wants: "debug, info, warn or error",
     doc: "The least severe line to log. `debug` logs every request.",
     fallback: "info",
-    parse: oneOf("debug", "info", "warn", "error"),
+    parse: oneOf(...LOG_LEVELS),
   }),
   PYLON_ACCESS_LOG: variable({
     wants: "1 or 0",

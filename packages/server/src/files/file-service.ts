@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { FileRecord } from "../data/file-record.ts";
 import { checkFileRules } from "../data/file-rules.ts";
 import type { DataModel } from "../data/model.ts";

@@ -3,7 +3,7 @@ import { shardsNotAvailable } from "../shards/routes.ts";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
-import { checkKeyScope } from "../request/key-scope.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";

@@ -8,7 +8,7 @@ import {
   type PushResult,
 } from "@pylonsync/protocol";
 import * as v from "valibot";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions } from "../data/commit.ts";
 import { hasIdentity } from "../data/idempotency.ts";
 import { Reads } from "../data/reads.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
 import { PylonStartError } from "../../start-error.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import type { DatabaseState } from "../store.ts";
 import { rdsRoots } from "./rds-roots.ts";
 import {

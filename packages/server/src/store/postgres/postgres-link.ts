@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientConfig } from "pg";
-import { runIn, type Operation } from "../../operation.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import { runIn, type Operation } from "../../observe/operation.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { isStaleStatement, isUnreachable } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { currentOperation, runIn } from "../../operation.ts";
+import { currentOperation, runIn } from "../../observe/operation.ts";
 import type { ChangeRecord } from "../store.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";

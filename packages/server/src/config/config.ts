@@ -1,10 +1,9 @@
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { oauthProviders, type OAuthProviderConfig } from "./config/oauth-variables.ts";
-import { parseVariable, VARIABLES, type Variable, type VariableName } from "./config/variables.ts";
-import type { LogLevel } from "./observe/log.ts";
-import type { SamplerName } from "./observe/sampler.ts";
-import type { RateLimit } from "./request/rate-limit.ts";
+import { oauthProviders, type OAuthProviderConfig } from "./oauth-variables.ts";
+import { parseVariable, VARIABLES, type Variable, type VariableName } from "./variables.ts";
+import type { LogLevel } from "./log-level.ts";
+import type { SamplerName } from "./samplers.ts";
 
 /**
  * Everything about a server that is not in the app. Made from the environment; nothing else reads
@@ -77,6 +76,12 @@ export interface Config {
   readonly files: FilesConfig;
   /** What `pylon start` copies by itself; null: nothing. */
   readonly backup: BackupConfig | null;
+}
+
+export interface RateLimit {
+  /** Requests in a window; 0 switches the limit off. */
+  readonly max: number;
+  readonly windowSeconds: number;
 }
 
 /** Backups that are made while it serves. */
