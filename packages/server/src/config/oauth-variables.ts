@@ -49,12 +49,16 @@ export const OAUTH_VARIABLES = {
   },
   REDIRECT: {
     wants: "a URL",
-    doc: "Where the provider sends browsers back to, where it is not `<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
+    doc:
+      "Where the provider sends browsers back to, where it is not " +
+      "`<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
     parse: redirect,
   },
   OIDC_ISSUER: {
     wants: "an https URL (http in dev mode)",
-    doc: "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon knows.",
+    doc:
+      "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon " +
+      "knows.",
     parse: issuer,
   },
   TEAM_ID: {
@@ -110,7 +114,8 @@ export function oauthProviders(
     const { only, parse, wants, secret }: Part = part === undefined ? UNKNOWN : partOf(part);
     if (name === undefined || (only !== undefined && only !== name)) {
       problems.push(
-        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`,
+        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, ` +
+          "_CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.",
       );
       continue;
     }
@@ -119,7 +124,8 @@ export function oauthProviders(
       found.set(name, { ...parts, [part as PartName]: parse(value, dev) });
     } catch {
       problems.push(
-        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it wants ${wants}.`,
+        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it ` +
+          `wants ${wants}.`,
       );
     }
   }
@@ -142,7 +148,8 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
   } = parts;
   if (issuerUrl === null && !isKnownProvider(key)) {
     problems.push(
-      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon knows: set the issuer, or take one of ${OAUTH_PROVIDERS.join(", ")}.`,
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon ` +
+        `knows: set the issuer, or take one of ${OAUTH_PROVIDERS.join(", ")}.`,
     );
     return null;
   }
