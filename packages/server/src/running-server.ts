@@ -64,6 +64,7 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
 import { syncRoutes } from "./sync/routes.ts";
+import { errorCode } from "./util/errors.ts";
 
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
@@ -460,7 +461,7 @@ const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOEN
 
 /** Why a port does not open, in a sentence where it is for the operator to fix. */
 function listenError(error: unknown, config: Config, purpose: PortPurpose, port: number): unknown {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   if (code === "EADDRINUSE")
     return new PylonStartError(
       purpose === "all"

@@ -8,6 +8,7 @@ import type { DataModel } from "../data/model.ts";
 import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
 import type { FileField } from "../schema/schema.ts";
+import { errorText } from "../util/errors.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type {
   FinishedPart,
@@ -279,7 +280,7 @@ export class FileService {
     } catch (error) {
       log.warn("a file is deleted later", {
         id: file.id,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: errorText(error),
       });
     }
     return true;
