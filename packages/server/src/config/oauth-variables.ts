@@ -92,8 +92,8 @@ export function isOAuthVariable(name: string): boolean {
 
 /** Whether the variable of this name holds a secret of an OAuth client. */
 export function isOAuthSecret(name: string): boolean {
-  const part = NAMED.exec(name)?.[2];
-  return part !== undefined && partOf(part).secret === true;
+  const named = partsOf(name);
+  return named !== null && partOf(named.part).secret === true;
 }
 
 /**
@@ -110,9 +110,9 @@ export function oauthProviders(
   const found = new Map<string, Parts>();
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || value === undefined || value === "") continue;
-    const [, name, part] = NAMED.exec(variable) ?? [];
-    const { only, parse, wants, secret }: Part = part === undefined ? UNKNOWN : partOf(part);
-    if (name === undefined || (only !== undefined && only !== name)) {
+    const named = partsOf(variable);
+    const { only, parse, wants, secret }: Part = named === null ? UNKNOWN : partOf(named.part);
+    if (named === null || (only !== undefined && only !== named.name)) {
       problems.push(
         `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, ` +
           "_CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.",
@@ -120,8 +120,8 @@ export function oauthProviders(
       continue;
     }
     try {
-      const parts = found.get(name) ?? {};
-      found.set(name, { ...parts, [part as PartName]: parse(value, dev) });
+      const parts = found.get(named.name) ?? {};
+      found.set(named.name, { ...parts, [named.part]: parse(value, dev) });
     } catch {
       problems.push(
         `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it ` +
@@ -134,8 +134,18 @@ export function oauthProviders(
 
 const UNKNOWN: Part = { wants: "", doc: "", parse: text };
 
-function partOf(name: string): Part {
-  return OAUTH_VARIABLES[name as PartName];
+function partOf(name: PartName): Part {
+  return OAUTH_VARIABLES[name];
+}
+
+/** The provider and the part that a variable is named after. */
+function partsOf(variable: string): { readonly name: string; readonly part: PartName } | null {
+  const [, name = "", part = ""] = NAMED.exec(variable) ?? [];
+  return isPart(part) ? { name, part } : null;
+}
+
+function isPart(name: string): name is PartName {
+  return Object.hasOwn(OAUTH_VARIABLES, name);
 }
 
 function provider(name: string, parts: Parts, problems: string[]): OAuthProviderConfig | null {
@@ -155,7 +165,7 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
   }
   const secret = secretOf(parts, name);
   if (typeof secret === "string") {
-    problems.push(`${variable(secret as PartName)} is not set, and other variables of ${key} are.`);
+    problems.push(`${variable(secret)} is not set, and other variables of ${key} are.`);
   } else if (clientId === undefined) {
     problems.push(`${variable("CLIENT_ID")} is not set, and other variables of ${key} are.`);
   } else return { name: key, clientId, secret, redirect: redirectUrl, issuer: issuerUrl };
