@@ -39,14 +39,15 @@ export const SERVER: Layers = {
     "index.ts": "all below",
     "server.ts": "all below",
     "running-server.ts": "all below",
+    "assembly.ts": "all below",
     "open-store.ts": "all below",
     "maintenance.ts": ["files", "jobs", "auth", "data", "store"],
     // What all requests pass through.
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Features, each with its routes.
-    app: ["auth", "data", "request", "policy", "schema"],
+    app: ["jobs", "auth", "data", "request", "policy", "schema"],
     rooms: ["sync", "connections", "request", "cache", "store", "identity", "observe"],
-    jobs: ["functions", "request", "store", "identity"],
+    jobs: ["functions", "request", "store", "schema", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],
     shards: ["request"],
