@@ -5,15 +5,16 @@ import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
 import { isOAuthSecret } from "./config/oauth-variables.ts";
-import { VARIABLES, type Variable } from "./config/variables.ts";
+import { VARIABLES } from "./config/variables.ts";
+import type { Variable } from "./config/variables/variable.ts";
 import { createAuth, type AuthOptions } from "./auth/auth.ts";
 import { FunctionCache } from "./cache/function-cache.ts";
 import { MemoryCache } from "./cache/memory-cache.ts";
 import { RedisCache } from "./cache/redis-cache.ts";
 import { Redis } from "./cache/redis.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
-import type { Identity, SessionStatus } from "./data/caller.ts";
+import type { Identity, SessionStatus } from "./identity/identity.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
 import { transferRoutes } from "./data/transfer-routes.ts";
@@ -38,13 +39,13 @@ import { jobRoutes } from "./jobs/routes.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
 import { EventLoopDelay } from "./observe/event-loop.ts";
-import { healthParts } from "./observe/health-parts.ts";
-import { Health } from "./observe/health.ts";
+import { healthParts } from "./monitoring/health-parts.ts";
+import { Health } from "./monitoring/health.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
-import { logRoutes } from "./observe/log-routes.ts";
-import { observeRoutes } from "./observe/routes.ts";
+import { logRoutes } from "./monitoring/log-routes.ts";
+import { observeRoutes } from "./monitoring/routes.ts";
 import type { Platform } from "./platform.ts";
 import { requestReader } from "./request/reading.ts";
 import type { RouteSummary } from "./request/route.ts";
@@ -65,6 +66,7 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
 import { syncRoutes } from "./sync/routes.ts";
+import { errorCode } from "./util/errors.ts";
 
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
@@ -485,7 +487,7 @@ const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOEN
 
 /** Why a port does not open, in a sentence where it is for the operator to fix. */
 function listenError(error: unknown, config: Config, purpose: PortPurpose, port: number): unknown {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   if (code === "EADDRINUSE")
     return new PylonStartError(
       purpose === "all"

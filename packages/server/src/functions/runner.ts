@@ -2,11 +2,17 @@ import { types } from "node:util";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import { describeThrown } from "../observe/log.ts";
-import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../operation.ts";
+import {
+  currentOperation,
+  reasonOf,
+  runIn,
+  startSpan,
+  type Operation,
+} from "../observe/operation.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FnDefinition } from "@pylonsync/functions";
-import { ANONYMOUS } from "../data/caller.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
 import type { Crons } from "./crons.ts";
