@@ -52,14 +52,14 @@ import type { RouteSummary } from "./request/route.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { Transfers } from "./request/transfers.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
-import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
-import { PostgresRooms } from "./rooms/postgres-rooms.ts";
-import { RedisRooms } from "./rooms/redis-rooms.ts";
-import type { RoomBackend } from "./rooms/room-backend.ts";
+import { MemoryRoomStore } from "./rooms/memory/memory-room-store.ts";
+import { PostgresRooms } from "./rooms/postgres/postgres-rooms.ts";
+import { RedisRooms } from "./rooms/redis/redis-rooms.ts";
 import { ROOM_TIMES } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
-import { SharedRoomStore } from "./rooms/shared-room-store.ts";
+import type { RoomBackend } from "./rooms/shared/room-backend.ts";
+import { SharedRoomStore } from "./rooms/shared/shared-room-store.ts";
 import { shardRoutes } from "./shards/routes.ts";
 import { PylonStartError } from "./start-error.ts";
 import type { Store } from "./store/store.ts";
@@ -205,8 +205,10 @@ export class RunningServer {
     const rooms = new Rooms({
       connections: feed.connections,
       createStore: (deliver) => {
-        if (backend === null) return new MemoryRoomStore(deliver, ROOM_TIMES, now);
-        return new SharedRoomStore({ backend, deliver, times: ROOM_TIMES, now, log });
+        const options = { deliver, times: ROOM_TIMES, platform };
+        return backend === null
+          ? new MemoryRoomStore(options)
+          : new SharedRoomStore({ ...options, backend, log });
       },
       onError: (error) => log.error("rooms failed", error),
     });

@@ -21,7 +21,7 @@ import { planStart } from "./schema/start-plan.ts";
 import type { StoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
 import { inspectData } from "./store/inspect-data.ts";
-import { openStore } from "./store/open-store.ts";
+import { openStore } from "./open-store.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
@@ -175,6 +175,7 @@ class Server implements PylonServer {
           });
     const store = await openStore(config.database, {
       observer: this.#queryWatch(telemetry),
+      platform: this.#platform,
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onState: (state, error) => {
         if (state === "lost")
