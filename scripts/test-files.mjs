@@ -56,6 +56,7 @@ const UNIT_FOLDERS = [
     "rooms",
     "http",
     "observe",
+    "monitoring",
   ].map((name) => `packages/server/src/${name}/`),
 ];
 /** In the text of a test that starts something all the same. */

@@ -12,6 +12,7 @@ import {
 } from "../room-store.ts";
 import { RoomTable, type Member } from "./room-table.ts";
 
+/** What the rooms of one process need. */
 export interface MemoryRoomOptions {
   readonly deliver: Deliver;
   readonly times: RoomTimes;

@@ -26,6 +26,7 @@ const RETRY_MS = 500;
 /** How many calls are under way at once while much is asked after a loss. */
 const CONCURRENCY = 64;
 
+/** What rooms that are shared need. */
 export interface SharedRoomOptions {
   readonly backend: RoomBackend;
   readonly deliver: Deliver;
@@ -58,7 +59,7 @@ export class SharedRoomStore implements RoomStore {
   /** Why the backend refuses, as the log has it, until it accepts. */
   #refusal: string | null = null;
   #renewal: Promise<void> | null = null;
-  /** Turns of the sweep in a row in which there was nobody here. */
+  /** Turns of the sweep in a row in which there was no user here. */
   #idleTurns = 0;
   #timers: Timer[] = [];
   #unfollow: () => void = () => undefined;

@@ -25,11 +25,11 @@ const DEADLINE_MS = 2_000;
 const MAX_WAITING = 500;
 /**
  * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
- * it counts as deaf.
+ * its state is `no-notifications`.
  */
 const PROBE_MS = 250;
 const MAX_PROBES = 20;
-/** How many turns are left out between two tries while it is deaf. */
+/** How many turns are left out between two tries in that state. */
 const QUIET_PROBE_TURNS = 20;
 /** No other message begins so. */
 const PROBE = "probe ";
@@ -44,7 +44,7 @@ export class PostgresLink implements ReplicaLink {
   readonly #connections: readonly SerialConnection[];
   readonly #listener: NotificationListener;
   readonly #listeners = new Set<(state: LinkState) => void>();
-  readonly #hearers = new Set<(text: string) => void>();
+  readonly #messageListeners = new Set<(text: string) => void>();
   readonly #platform: Platform;
   readonly #probe: string;
   #state: LinkState = "lost";
@@ -96,7 +96,7 @@ export class PostgresLink implements ReplicaLink {
   }
 
   onMessage(listener: (text: string) => void): void {
-    this.#hearers.add(listener);
+    this.#messageListeners.add(listener);
   }
 
   async call(
@@ -155,7 +155,7 @@ export class PostgresLink implements ReplicaLink {
 
   #received(text: string): void {
     if (!text.startsWith(PROBE)) {
-      if (this.isUp) for (const hearer of this.#hearers) hearer(text);
+      if (this.isUp) for (const listener of this.#messageListeners) listener(text);
       return;
     }
     // Only the newest: what was said before a loss proves nothing after it.
