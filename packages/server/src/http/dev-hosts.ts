@@ -22,7 +22,7 @@ export class DevHosts {
   }
 
   /**
-   * @param host the request's header; null for a client that sends none, which a browser always does
+   * @param host the request's header, which browsers always send; null for a client without one
    * @throws PylonError HOST_REJECTED
    */
   check(host: string | null): void {
