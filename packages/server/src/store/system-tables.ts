@@ -26,7 +26,7 @@ export const SYSTEM_TABLES = {
     },
     ["userId"],
   ),
-  /** `id` is the user's: in which epoch its sign-ins are, see auth/user-epochs.ts. */
+  /** `id` is the user's: in which epoch its sign-ins are, see auth/sessions/user-epochs.ts. */
   userEpochs: table(
     "_pylon_user_epochs",
     { epoch: "string", closedUntil: "datetime", becomes: "string", at: "datetime" },

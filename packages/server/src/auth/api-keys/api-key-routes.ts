@@ -4,10 +4,10 @@ import { isScope } from "../../request/key-scope.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { asWords } from "../auth-mails.ts";
-import { requireOwner } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
+import { asWords } from "../email-sign-in/auth-mails.ts";
+import { requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../passwords/password-routes.ts";
 
 const MAX_SCOPES = 50;
 

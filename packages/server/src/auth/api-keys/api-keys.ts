@@ -4,10 +4,10 @@ import { ANONYMOUS, type Caller, type Identity, type SessionStatus } from "../..
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { TokenKind } from "../authenticator.ts";
-import { hashOf, isSameHash, newToken } from "../secrets.ts";
-import type { Sessions } from "../sessions.ts";
-import { fieldIs } from "../where.ts";
+import type { TokenKind } from "../sessions/authenticator.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { fieldIs } from "../security/where.ts";
 
 const TABLE = SYSTEM_TABLES.apiKeys.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;

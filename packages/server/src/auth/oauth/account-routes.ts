@@ -3,7 +3,7 @@ import type { RequestContext } from "../../request/context.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { ownUser } from "../password-routes.ts";
+import { ownUser } from "../passwords/password-routes.ts";
 import type { OAuthSignIn } from "./oauth.ts";
 
 /** The accounts elsewhere that a user signs in with. */

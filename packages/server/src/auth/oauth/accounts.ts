@@ -2,9 +2,9 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { Encryption } from "../encryption.ts";
-import { keyOf } from "../secrets.ts";
-import { fieldIs } from "../where.ts";
+import type { Encryption } from "../security/encryption.ts";
+import { keyOf } from "../security/secrets.ts";
+import { fieldIs } from "../security/where.ts";
 import type { OAuthProfile } from "./profile.ts";
 import type { ProviderTokens } from "./provider-client.ts";
 

@@ -1,8 +1,8 @@
 import { parse, serialize } from "cookie";
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { OneTimeTokens } from "../one-time-tokens.ts";
-import { hashOf, isSameHash, newToken } from "../secrets.ts";
+import type { OneTimeTokens } from "../security/one-time-tokens.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 
 const PURPOSE = "oauth";
 const LIFETIME_MS = 10 * 60_000;

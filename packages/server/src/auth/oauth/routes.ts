@@ -8,11 +8,11 @@ import {
   redirection,
   refuseHead,
   SECOND_FACTOR_COOKIE,
-} from "../browser-redirects.ts";
-import { isFresh, requireOwner } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+} from "../sign-in/browser-redirects.ts";
+import { isFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../passwords/password-routes.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 import { accountRoutes } from "./account-routes.ts";
 import { readCallback } from "./callback-params.ts";
 import type { LoginState } from "./login-state.ts";

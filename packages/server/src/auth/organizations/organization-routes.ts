@@ -3,9 +3,9 @@ import type { RequestContext } from "../../request/context.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../passwords/password-routes.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 import { noOrganization, type Organizations } from "./organizations.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 

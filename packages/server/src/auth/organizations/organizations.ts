@@ -3,8 +3,8 @@ import { and } from "@pylonsync/query";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { hashOf, keyOf, newToken } from "../secrets.ts";
-import { fieldIs, fieldIsUpTo } from "../where.ts";
+import { hashOf, keyOf, newToken } from "../security/secrets.ts";
+import { fieldIs, fieldIsUpTo } from "../security/where.ts";
 
 const ORGANIZATIONS = SYSTEM_TABLES.organizations.name;
 const MEMBERS = SYSTEM_TABLES.members.name;

@@ -3,10 +3,10 @@ import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { requireFresh } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+import { requireFresh } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../passwords/password-routes.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 import type { Passkeys, RelyingParty } from "./passkeys.ts";
 
 const PURPOSE = "passkey";

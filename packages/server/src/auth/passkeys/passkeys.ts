@@ -7,7 +7,7 @@ import type {
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { fieldIs } from "../where.ts";
+import { fieldIs } from "../security/where.ts";
 
 const TABLE = SYSTEM_TABLES.passkeys.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;

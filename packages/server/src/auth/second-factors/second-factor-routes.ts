@@ -4,10 +4,10 @@ import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { StoredRow } from "../../store/store.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { requireOwner } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+import { requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../passwords/password-routes.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 import type { TotpFactors } from "./totp-factors.ts";
 import type { TrustedDevices } from "./trusted-devices.ts";
 

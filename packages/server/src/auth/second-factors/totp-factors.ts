@@ -2,9 +2,9 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { Encryption } from "../encryption.ts";
-import { keyOf } from "../secrets.ts";
-import { fieldIs } from "../where.ts";
+import type { Encryption } from "../security/encryption.ts";
+import { keyOf } from "../security/secrets.ts";
+import { fieldIs } from "../security/where.ts";
 
 const TOTPS = SYSTEM_TABLES.totp.name;
 const BACKUP_CODES = SYSTEM_TABLES.backupCodes.name;

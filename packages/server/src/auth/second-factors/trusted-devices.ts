@@ -2,10 +2,10 @@ import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
 import type { Store } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { deviceOf } from "../audit.ts";
-import { hashOf, newToken } from "../secrets.ts";
-import type { SessionCookie } from "../session-cookie.ts";
-import { fieldIs, fieldIsUpTo } from "../where.ts";
+import { deviceOf } from "../security/audit.ts";
+import { hashOf, newToken } from "../security/secrets.ts";
+import type { SessionCookie } from "../sessions/session-cookie.ts";
+import { fieldIs, fieldIsUpTo } from "../security/where.ts";
 
 const TABLE = SYSTEM_TABLES.trustedDevices.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;

@@ -1,13 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import type { RequestReader } from "../request/reading.ts";
-import { json, JsonAnswer, type Answer } from "../request/responses.ts";
-import type { Route } from "../request/route.ts";
-import type { AuthServices } from "./auth-services.ts";
-import { isFresh, requireFresh, requireOwner } from "./fresh-sign-in.ts";
-import { AuthInput } from "./input.ts";
-import type { Organizations } from "./organizations/organizations.ts";
-import { ownUser } from "./password-routes.ts";
+import type { RequestContext } from "../../request/context.ts";
+import type { RequestReader } from "../../request/reading.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { isFresh, requireFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import type { Organizations } from "../organizations/organizations.ts";
+import { ownUser } from "../passwords/password-routes.ts";
 import type { UserData } from "./user-data.ts";
 
 const AUDIT_DEFAULT = 100;

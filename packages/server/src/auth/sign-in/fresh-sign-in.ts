@@ -1,8 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import type { StoredRow } from "../store/store.ts";
-import type { AuthServices } from "./auth-services.ts";
-import type { AuthInput } from "./input.ts";
+import type { RequestContext } from "../../request/context.ts";
+import type { StoredRow } from "../../store/store.ts";
+import type { AuthServices } from "../auth-services.ts";
+import type { AuthInput } from "../security/input.ts";
 
 /**
  * For what can't be undone, or lets somebody stay in, a session must be younger than this, in

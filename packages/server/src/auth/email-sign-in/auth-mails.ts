@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
-import type { Mailer } from "../mail/mailer.ts";
-import { renderMail } from "../mail/templates.ts";
+import type { Mailer } from "../../mail/mailer.ts";
+import { renderMail } from "../../mail/templates.ts";
 
 export interface AuthMailsOptions {
   readonly mailer: Mailer;

@@ -1,8 +1,8 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
-import type { RequestContext } from "../request/context.ts";
-import type { Store } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Platform } from "../../platform.ts";
+import type { RequestContext } from "../../request/context.ts";
+import type { Store } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { fieldIs, fieldIsUpTo } from "./where.ts";
 
 const TABLE = SYSTEM_TABLES.audit.name;

@@ -1,14 +1,14 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
-import type { Route } from "../request/route.ts";
-import type { AuthServices } from "./auth-services.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { json, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import type { AuthServices } from "../auth-services.ts";
 import { enterByEmail } from "./by-email.ts";
-import { requireOwner } from "./fresh-sign-in.ts";
-import { AuthInput } from "./input.ts";
-import { CODE_MINUTES } from "./one-time-codes.ts";
-import { ownUser } from "./password-routes.ts";
-import { signedInAnswer } from "./sign-in.ts";
+import { requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { CODE_MINUTES } from "../security/one-time-codes.ts";
+import { ownUser } from "../passwords/password-routes.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 /** Mails to one address that is not the sender's yet, from all accounts. */

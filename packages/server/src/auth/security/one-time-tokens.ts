@@ -1,6 +1,6 @@
-import type { Platform } from "../platform.ts";
-import type { Store } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { keyOf, newToken } from "./secrets.ts";
 import { fieldIsUpTo } from "./where.ts";
 

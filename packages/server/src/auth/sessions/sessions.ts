@@ -7,13 +7,13 @@ import {
   type Caller,
   type Identity,
   type SessionStatus,
-} from "../data/caller.ts";
-import type { Platform } from "../platform.ts";
-import type { Store, StoredRow, Transaction } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import { hashOf, newToken } from "./secrets.ts";
+} from "../../data/caller.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, StoredRow, Transaction } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { hashOf, newToken } from "../security/secrets.ts";
 import { UserEpochs } from "./user-epochs.ts";
-import { fieldIs, fieldIsUpTo } from "./where.ts";
+import { fieldIs, fieldIsUpTo } from "../security/where.ts";
 
 const TABLE = SYSTEM_TABLES.sessions.name;
 /** A session is one row, looked up by its id. */

@@ -1,9 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
-import { bearerToken } from "../request/bearer.ts";
+import { ANONYMOUS_IDENTITY, type Identity } from "../../data/caller.ts";
+import { bearerToken } from "../../request/bearer.ts";
 import type { SessionCookie } from "./session-cookie.ts";
 import type { Sessions } from "./sessions.ts";
-import type { TrustedOrigins } from "./trusted-origins.ts";
+import type { TrustedOrigins } from "../security/trusted-origins.ts";
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 

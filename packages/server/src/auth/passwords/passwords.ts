@@ -1,9 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
 import pLimit from "p-limit";
-import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { Users } from "./users.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, StoredRow } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { Users } from "../users/users.ts";
 
 const TABLE = SYSTEM_TABLES.passwords.name;
 /**

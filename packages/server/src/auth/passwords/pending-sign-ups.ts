@@ -1,10 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import { CODE_MINUTES, type OneTimeCodes } from "./one-time-codes.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, StoredRow } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { CODE_MINUTES, type OneTimeCodes } from "../security/one-time-codes.ts";
 import type { Passwords } from "./passwords.ts";
-import { keyOf, newToken } from "./secrets.ts";
+import { keyOf, newToken } from "../security/secrets.ts";
 
 const TABLE = SYSTEM_TABLES.codes.name;
 const SINGLE_ROW = { isolation: "snapshot" } as const;

@@ -1,17 +1,17 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import { networkOf } from "../request/network.ts";
-import { json, JsonAnswer, type Answer } from "../request/responses.ts";
-import type { Route } from "../request/route.ts";
-import type { StoredRow } from "../store/store.ts";
-import type { AuthServices } from "./auth-services.ts";
-import { asWords } from "./auth-mails.ts";
-import { claimAccount } from "./by-email.ts";
-import { PER_ACCOUNT, requireFresh, requirePassword } from "./fresh-sign-in.ts";
-import { AuthInput } from "./input.ts";
-import { CODE_MINUTES } from "./one-time-codes.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { networkOf } from "../../request/network.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import type { StoredRow } from "../../store/store.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { asWords } from "../email-sign-in/auth-mails.ts";
+import { claimAccount } from "../email-sign-in/by-email.ts";
+import { PER_ACCOUNT, requireFresh, requirePassword } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { CODE_MINUTES } from "../security/one-time-codes.ts";
 import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
-import { signedInAnswer } from "./sign-in.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 
 const MAX_PASSWORD = 1024;
 /** Guesses by one address, at any account. */

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, StoredRow } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { AttemptLimits } from "./attempt-limits.ts";
 import { KeyLock } from "./key-lock.ts";
 import { isSameHash, keyOf } from "./secrets.ts";

@@ -1,14 +1,14 @@
 import { literal, path, pathsOf, type Expr } from "@pylonsync/query";
-import type { CascadeDelete } from "../data/commit.ts";
-import type { DataModel } from "../data/model.ts";
-import type { Entity } from "../schema/schema.ts";
-import type { Store, StoredRow, Transaction } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { ApiKeys } from "./api-keys/api-keys.ts";
-import type { Organizations } from "./organizations/organizations.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Users } from "./users.ts";
-import { fieldIs } from "./where.ts";
+import type { CascadeDelete } from "../../data/commit.ts";
+import type { DataModel } from "../../data/model.ts";
+import type { Entity } from "../../schema/schema.ts";
+import type { Store, StoredRow, Transaction } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { ApiKeys } from "../api-keys/api-keys.ts";
+import type { Organizations } from "../organizations/organizations.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Users } from "../users/users.ts";
+import { fieldIs } from "../security/where.ts";
 
 const BY_ID = [SYSTEM_TABLES.passwords, SYSTEM_TABLES.totp, SYSTEM_TABLES.verifiedEmails];
 const BY_USER = [

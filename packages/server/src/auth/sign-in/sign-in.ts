@@ -1,15 +1,15 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { AuthHooks } from "@pylonsync/sdk";
-import type { RequestContext } from "../request/context.ts";
-import { JsonAnswer } from "../request/responses.ts";
-import type { StoredRow } from "../store/store.ts";
-import { deviceOf, type AuditLog } from "./audit.ts";
-import type { AuthSettings } from "./auth-settings.ts";
-import type { GuestUpgrade } from "./guest-upgrade.ts";
-import type { OneTimeTokens } from "./one-time-tokens.ts";
-import type { SessionCookie } from "./session-cookie.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Users } from "./users.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { JsonAnswer } from "../../request/responses.ts";
+import type { StoredRow } from "../../store/store.ts";
+import { deviceOf, type AuditLog } from "../security/audit.ts";
+import type { AuthSettings } from "../security/auth-settings.ts";
+import type { GuestUpgrade } from "../users/guest-upgrade.ts";
+import type { OneTimeTokens } from "../security/one-time-tokens.ts";
+import type { SessionCookie } from "../sessions/session-cookie.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Users } from "../users/users.ts";
 
 const PENDING = "second factor";
 /** Roles of the selected organization are not the app's to claim. */

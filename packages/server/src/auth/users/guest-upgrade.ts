@@ -1,10 +1,10 @@
-import type { Committer } from "../data/commit.ts";
-import { ANONYMOUS } from "../data/caller.ts";
-import type { DataModel } from "../data/model.ts";
-import type { Store } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { Sessions } from "./sessions.ts";
-import { fieldIs } from "./where.ts";
+import type { Committer } from "../../data/commit.ts";
+import { ANONYMOUS } from "../../data/caller.ts";
+import type { DataModel } from "../../data/model.ts";
+import type { Store } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { fieldIs } from "../security/where.ts";
 
 const FILES = SYSTEM_TABLES.files.name;
 const BATCH_SIZE = 200;

@@ -1,15 +1,15 @@
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY } from "../data/caller.ts";
-import { parseJson } from "../request/body.ts";
-import { RequestContext } from "../request/context.ts";
-import { JsonAnswer, type Answer } from "../request/responses.ts";
-import type { Route } from "../request/route.ts";
-import type { AuthServices } from "./auth-services.ts";
-import { redirectFailure, redirection, refuseHead } from "./browser-redirects.ts";
+import { ANONYMOUS_IDENTITY } from "../../data/caller.ts";
+import { parseJson } from "../../request/body.ts";
+import { RequestContext } from "../../request/context.ts";
+import { JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { redirectFailure, redirection, refuseHead } from "../sign-in/browser-redirects.ts";
 import { enterByEmail } from "./by-email.ts";
-import { AuthInput } from "./input.ts";
-import { linkPage } from "./pages/link-page.ts";
-import { hashOf, isSameHash, newToken } from "./secrets.ts";
+import { AuthInput } from "../security/input.ts";
+import { linkPage } from "../pages/link-page.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const PER_EMAIL = { max: 3, windowSeconds: 10 * 60 };

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import { toPublicError } from "../request/responses.ts";
-import type { AuthServices } from "./auth-services.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { toPublicError } from "../../request/responses.ts";
+import type { AuthServices } from "../auth-services.ts";
 
 /**
  * A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long.

@@ -1,6 +1,6 @@
 import { PylonError, type ErrorCode } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import { parseEmail } from "../schema/email-address.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { parseEmail } from "../../schema/email-address.ts";
 
 const MAX_TEXT = 1024;
 /** What a request without the field is refused with. */

@@ -1,8 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
-import { networkOf } from "../request/network.ts";
-import type { Store } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Platform } from "../../platform.ts";
+import { networkOf } from "../../request/network.ts";
+import type { Store } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { KeyLock } from "./key-lock.ts";
 import { keyOf } from "./secrets.ts";
 import { fieldIsUpTo } from "./where.ts";

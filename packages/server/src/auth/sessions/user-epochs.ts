@@ -1,8 +1,8 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
-import type { Reader, Store, Transaction } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import { fieldIsUpTo } from "./where.ts";
+import type { Platform } from "../../platform.ts";
+import type { Reader, Store, Transaction } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { fieldIsUpTo } from "../security/where.ts";
 
 const TABLE = SYSTEM_TABLES.userEpochs.name;
 /** No sign-in takes as long. */

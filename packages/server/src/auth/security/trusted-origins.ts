@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
-import { isOwnOrigin } from "../request/page-origin.ts";
-import { originOf } from "../request/request-url.ts";
+import { isOwnOrigin } from "../../request/page-origin.ts";
+import { originOf } from "../../request/request-url.ts";
 
 export interface OriginSettings {
   readonly dev: boolean;

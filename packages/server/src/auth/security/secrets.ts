@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from "node:crypto";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../../platform.ts";
 
 const TOKEN_BYTES = 32;
 

@@ -1,16 +1,16 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and, type Expr } from "@pylonsync/query";
 import type { AuthHooks, ManifestAuth } from "@pylonsync/sdk";
-import { ANONYMOUS } from "../data/caller.ts";
-import type { Committer } from "../data/commit.ts";
-import type { DataModel } from "../data/model.ts";
-import type { Platform } from "../platform.ts";
-import { normaliseEmail } from "../schema/email-address.ts";
-import type { Entity } from "../schema/schema.ts";
-import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { Sessions } from "./sessions.ts";
-import { fieldIs } from "./where.ts";
+import { ANONYMOUS } from "../../data/caller.ts";
+import type { Committer } from "../../data/commit.ts";
+import type { DataModel } from "../../data/model.ts";
+import type { Platform } from "../../platform.ts";
+import { normaliseEmail } from "../../schema/email-address.ts";
+import type { Entity } from "../../schema/schema.ts";
+import type { Reader, Store, StoredRow, Transaction, Value } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { fieldIs } from "../security/where.ts";
 
 const VERIFIED = SYSTEM_TABLES.verifiedEmails.name;
 /** The fields of a user entity that Pylon fills where they are declared, by what they hold. */

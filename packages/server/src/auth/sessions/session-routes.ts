@@ -1,13 +1,13 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import type { RequestContext } from "../request/context.ts";
-import { json, JsonAnswer, type Answer } from "../request/responses.ts";
-import type { Route } from "../request/route.ts";
-import { deviceOf } from "./audit.ts";
-import type { AuthServices } from "./auth-services.ts";
-import { AuthInput } from "./input.ts";
-import { signedInAnswer } from "./sign-in.ts";
+import type { RequestContext } from "../../request/context.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import { deviceOf } from "../security/audit.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { AuthInput } from "../security/input.ts";
+import { signedInAnswer } from "../sign-in/sign-in.ts";
 import type { SessionInfo } from "./sessions.ts";
-import { toAuthContext } from "./wire.ts";
+import { toAuthContext } from "./auth-context.ts";
 
 const MAX_USER_ID = 256;
 
