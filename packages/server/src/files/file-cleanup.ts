@@ -37,7 +37,7 @@ export class FileCleanup {
 
   async #sweep(): Promise<void> {
     const { registry, files, now, orphanMs } = this.#services;
-    const before = new Date(now() - orphanMs).toISOString();
+    const before = now() - orphanMs;
     const failures: unknown[] = [];
     for (const file of await registry.unneeded(before)) {
       try {
@@ -53,7 +53,7 @@ export class FileCleanup {
   }
 }
 
-function isUnneeded(file: FileRecord, before: string): boolean {
+function isUnneeded(file: FileRecord, before: number): boolean {
   if (file.state === "deleting") return true;
   if (file.state === "pending") return file.createdAt < before;
   return file.linkedRow === null && file.orphanedAt !== null && file.orphanedAt < before;

@@ -205,8 +205,7 @@ export class FileService {
     const { registry, storage, platform } = this.#services;
     const uploadKey = hashOf(key);
     const file = await registry.takeUploadKey(id, uploadKey);
-    if (file === null || platform.now() > Date.parse(file.createdAt) + PRESIGNED_S * 1000)
-      return null;
+    if (file === null || platform.now() > file.createdAt + PRESIGNED_S * 1000) return null;
     const content = new MeteredContent(body, {
       maxBytes: file.size,
       size: file.size,

@@ -5,6 +5,7 @@ import type { DataModel } from "../../data/model.ts";
 import type { Entity, Field } from "../../schema/schema.ts";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, StoredRow } from "../../store/store.ts";
+import { isoTime } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { AuditEntry, AuditLog } from "../security/audit.ts";
 import type { Organization, Organizations } from "../organizations/organizations.ts";
@@ -13,7 +14,7 @@ import type { UserRemoval } from "./user-removal.ts";
 import type { Users } from "../users/users.ts";
 import { fieldIs } from "../security/where.ts";
 
-const FILES = SYSTEM_TABLES.files.name;
+const FILES = SYSTEM_TABLES.files;
 const BATCH_SIZE = 200;
 const AUDIT_MAX = 10_000;
 
@@ -35,10 +36,11 @@ export interface UserExport {
   readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
   readonly files: readonly {
     readonly id: string;
-    readonly name: unknown;
-    readonly content_type: unknown;
-    readonly size: unknown;
-    readonly created_at: unknown;
+    readonly name: string;
+    readonly content_type: string;
+    /** Bytes. */
+    readonly size: number;
+    readonly created_at: string;
   }[];
   readonly organizations: readonly (Organization & { readonly role: string })[];
   readonly sessions: readonly {
@@ -95,22 +97,22 @@ export class UserData {
       ];
     }
     const user = users.isDeclared ? await users.get(userId) : null;
-    const files = await store.select({ entity: FILES, where: fieldIs("ownerId", userId) });
+    const files = await FILES.select(store, { where: FILES.is("ownerId", userId) });
     return {
       user: user === null ? null : users.entity.visible(user),
       rows,
       files: files.map((file) => ({
         id: file.id,
-        name: file["name"],
-        content_type: file["contentType"],
-        size: file["size"],
-        created_at: file["createdAt"],
+        name: file.name,
+        content_type: file.contentType,
+        size: file.size,
+        created_at: isoTime(file.createdAt),
       })),
       organizations: await organizations.of(userId),
       sessions: (await sessions.list(userId)).map(({ device, createdAt, seenAt }) => ({
         device,
-        created_at: createdAt,
-        seen_at: seenAt,
+        created_at: isoTime(createdAt),
+        seen_at: isoTime(seenAt),
       })),
       audit: await audit.list({ userId }, AUDIT_MAX),
     };
@@ -159,14 +161,12 @@ export class UserData {
 
   /** Uploads that no row took are old enough to be cleaned up at once. */
   async #orphanFiles(userId: string): Promise<void> {
-    const files = await this.#services.store.select({
-      entity: FILES,
-      where: fieldIs("ownerId", userId),
+    const files = await FILES.select(this.#services.store, {
+      where: FILES.is("ownerId", userId),
     });
     await this.#services.store.transact(async (tx) => {
       for (const { id, linkedRow } of files) {
-        if (linkedRow === null)
-          await tx.update(FILES, id, { orphanedAt: new Date(0).toISOString() });
+        if (linkedRow === null) await FILES.update(tx, id, { orphanedAt: 0 });
       }
     });
   }

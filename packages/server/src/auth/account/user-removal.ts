@@ -10,6 +10,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Users } from "../users/users.ts";
 import { fieldIs } from "../security/where.ts";
 
+/** Whose rows have the id of their user. */
 const BY_ID = [SYSTEM_TABLES.passwords, SYSTEM_TABLES.totp, SYSTEM_TABLES.verifiedEmails];
 const BY_USER = [
   SYSTEM_TABLES.accounts,
@@ -17,8 +18,7 @@ const BY_USER = [
   SYSTEM_TABLES.trustedDevices,
   SYSTEM_TABLES.passkeys,
 ];
-const CODES = SYSTEM_TABLES.codes.name;
-const TOKENS = SYSTEM_TABLES.oneTimeTokens.name;
+const { codes: CODES, oneTimeTokens: TOKENS } = SYSTEM_TABLES;
 
 export interface UserRemovalServices {
   readonly store: Store;
@@ -51,14 +51,14 @@ export class UserRemoval implements CascadeDelete {
     const { sessions, apiKeys, organizations } = this.#services;
     await sessions.revokeAll(tx, id);
     await apiKeys.revokeAll(tx, id);
-    for (const { name } of BY_ID) await tx.delete(name, id);
+    for (const table of BY_ID) await table.delete(tx, id);
     for (const { name } of BY_USER) await tx.deleteWhere(name, fieldIs("userId", id));
     const address = typeof email === "string" ? email : null;
     await organizations.forgetIn(tx, id, address);
-    await tx.deleteWhere(TOKENS, hasInData(id));
+    await TOKENS.deleteWhere(tx, hasInData(id));
     if (address === null) return;
-    await tx.deleteWhere(TOKENS, hasInData(address));
-    await tx.deleteWhere(CODES, fieldIs("data", address));
+    await TOKENS.deleteWhere(tx, hasInData(address));
+    await CODES.deleteWhere(tx, CODES.is("data", address));
   };
 
   /**

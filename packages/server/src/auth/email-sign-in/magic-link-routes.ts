@@ -8,6 +8,7 @@ import type { AuthServices } from "../auth-services.ts";
 import { redirectFailure, redirection, refuseHead } from "../sign-in/browser-redirects.ts";
 import { enterByEmail } from "./by-email.ts";
 import { AuthInput } from "../security/input.ts";
+import { tokenPurpose } from "../security/one-time-tokens.ts";
 import { linkPage } from "../pages/link-page.ts";
 import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 
@@ -15,7 +16,6 @@ const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const PER_EMAIL = { max: 3, windowSeconds: 10 * 60 };
 const MINUTES = 15;
 const LIFETIME_MS = MINUTES * 60_000;
-const PURPOSE = "magic link";
 const COOKIE = "link";
 
 interface LinkData {
@@ -28,6 +28,8 @@ interface LinkData {
   /** The session that asked, by its id. */
   readonly sessionId: string | null;
 }
+
+const PURPOSE = tokenPurpose<LinkData>("magic link");
 
 /**
  * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is
@@ -83,7 +85,7 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
     refuseHead(context);
     await attempts.countFrom("link by address", context.address, PER_ADDRESS);
     const token = context.query("token") ?? "";
-    const data = (await tokens.peek(PURPOSE, token)) as LinkData | null;
+    const data = await tokens.peek(PURPOSE, token);
     if (data === null) throw over();
     if (isAsker(context, data)) return follow(context, token, 302);
     return linkPage({
@@ -104,7 +106,7 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
         ? new URLSearchParams(text).get("token")
         : tokenOf(parseJson(text));
     await attempts.countFrom("link by address", context.address, PER_ADDRESS);
-    const data = (await tokens.peek(PURPOSE, token ?? "")) as LinkData | null;
+    const data = await tokens.peek(PURPOSE, token ?? "");
     if (data === null || token === null) throw over();
     const { request, params, requestId } = context;
     const as = isAsker(context, data)
@@ -121,7 +123,7 @@ export function magicLinkRoutes(services: AuthServices): Route[] {
     let taken: LinkData | null = null;
     try {
       return await outcomes.of(async () => {
-        taken = (await tokens.take(PURPOSE, token)) as LinkData | null;
+        taken = await tokens.take(PURPOSE, token);
         if (taken === null) throw over();
         const { cookies } = await enterByEmail(services, context, taken.email, "link");
         return redirection(taken.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);

@@ -192,13 +192,13 @@ export class OAuthSignIn {
     const { request, params, requestId } = context;
     const as = (identity: Identity): RequestContext =>
       new RequestContext(request, params, identity, () => context.address, requestId);
-    if (session === null || Date.parse(session.expiresAt) <= this.#services.platform.now())
+    if (session === null || session.expiresAt <= this.#services.platform.now())
       return as({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
     const { userId, isGuest, tenantId, roles } = session;
     return as({
       caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles },
       sessionId,
-      expiresAt: Date.parse(session.expiresAt),
+      expiresAt: session.expiresAt,
     });
   }
 

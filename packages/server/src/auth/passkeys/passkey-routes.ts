@@ -5,11 +5,11 @@ import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { requireFresh } from "../sign-in/fresh-sign-in.ts";
 import { AuthInput } from "../security/input.ts";
+import { tokenPurpose } from "../security/one-time-tokens.ts";
 import { ownUser } from "../passwords/password-routes.ts";
 import { signedInAnswer } from "../sign-in/sign-in.ts";
 import type { Passkeys, RelyingParty } from "./passkeys.ts";
 
-const PURPOSE = "passkey";
 const CHALLENGE_MS = 5 * 60_000;
 const COOKIE = "passkey";
 const MAX_KEYS = 20;
@@ -21,6 +21,8 @@ interface Ceremony {
   /** Null: somebody signs in. */
   readonly userId: string | null;
 }
+
+const PURPOSE = tokenPurpose<Ceremony>("passkey");
 
 /** Making, using and deleting passkeys. Each ceremony is bound to its browser by a cookie. */
 export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route[] {
@@ -56,8 +58,7 @@ export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route
     userId: string | null,
   ): Promise<Ceremony> => {
     const token = cookie.readOther(request.headers, COOKIE);
-    const ceremony =
-      token === null ? null : ((await tokens.take(PURPOSE, token)) as Ceremony | null);
+    const ceremony = token === null ? null : await tokens.take(PURPOSE, token);
     if (ceremony === null || ceremony.userId !== userId)
       throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", {
         hint: "Begin again.",

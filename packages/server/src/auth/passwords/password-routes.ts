@@ -10,6 +10,7 @@ import { claimAccount } from "../email-sign-in/by-email.ts";
 import { PER_ACCOUNT, requireFresh, requirePassword } from "../sign-in/fresh-sign-in.ts";
 import { AuthInput } from "../security/input.ts";
 import { CODE_MINUTES } from "../security/one-time-codes.ts";
+import { tokenPurpose } from "../security/one-time-tokens.ts";
 import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
 import { signedInAnswer } from "../sign-in/sign-in.ts";
 
@@ -17,7 +18,6 @@ const MAX_PASSWORD = 1024;
 /** Guesses by one address, at any account. */
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const TRUSTED = "password on a trusted device";
-const RESET = "password reset";
 const RESET_MINUTES = 30;
 /** Mails for a sign-up: asked for by one client, and to one address from all of them. */
 const SIGN_UP_MAIL = { max: 1, windowSeconds: 60 };
@@ -31,6 +31,8 @@ interface ResetData {
   /** Of `sessions.epochOf`: what ends the user's sessions ends the links too. */
   readonly epoch: string;
 }
+
+const RESET = tokenPurpose<ResetData>("password reset");
 
 /** Sign-up, sign-in, change and reset by password. */
 export function passwordRoutes(services: AuthServices): Route[] {
@@ -213,7 +215,7 @@ export function passwordRoutes(services: AuthServices): Route[] {
     const token = input.text("token");
     const next =
       input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
-    const known = (await tokens.peek(RESET, token)) as ResetData | null;
+    const known = await tokens.peek(RESET, token);
     const user = known === null || known.userId === null ? null : await users.get(known.userId);
     if (
       known === null ||

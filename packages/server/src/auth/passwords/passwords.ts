@@ -2,10 +2,11 @@ import { PylonError } from "@pylonsync/protocol";
 import pLimit from "p-limit";
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow } from "../../store/store.ts";
+import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Users } from "../users/users.ts";
 
-const TABLE = SYSTEM_TABLES.passwords.name;
+const PASSWORDS = SYSTEM_TABLES.passwords;
 /**
  * What OWASP asks of argon2id: 19 MiB, two passes. Tens of milliseconds, in memory that a small
  * container has.
@@ -80,18 +81,12 @@ export class Passwords {
   /** Makes it the user's password. */
   async keep(user: StoredRow, hash: string): Promise<void> {
     if (this.#users.has("passwordHash")) return this.#users.update(user.id, { passwordHash: hash });
-    await this.#store.transact(
-      async (tx) => {
-        if (!(await tx.update(TABLE, user.id, { hash })))
-          await tx.insert(TABLE, { id: user.id, hash });
-      },
-      { isolation: "snapshot" },
-    );
+    await transactById(this.#store, (tx) => PASSWORDS.put(tx, { id: user.id, hash }));
   }
 
   /** The user has no password any more. */
   async forget(userId: string): Promise<void> {
-    await this.#store.transact((tx) => tx.delete(TABLE, userId), { isolation: "snapshot" });
+    await transactById(this.#store, (tx) => PASSWORDS.delete(tx, userId));
     if (this.#users.has("passwordHash") && (await this.#users.get(userId))?.["passwordHash"]) {
       await this.#users.update(userId, {
         passwordHash: this.#users.entity.fields.get("passwordHash")?.optional === true ? null : "",
@@ -102,7 +97,7 @@ export class Passwords {
   async #hashOf(user: StoredRow): Promise<string | null> {
     const inRow = user["passwordHash"];
     if (typeof inRow === "string" && inRow !== "") return inRow;
-    return ((await this.#store.get(TABLE, user.id))?.["hash"] as string | undefined) ?? null;
+    return (await PASSWORDS.get(this.#store, user.id))?.hash ?? null;
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {

@@ -1,13 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
+import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { CODE_MINUTES, type OneTimeCodes } from "../security/one-time-codes.ts";
 import type { Passwords } from "./passwords.ts";
 import { keyOf, newToken } from "../security/secrets.ts";
 
-const TABLE = SYSTEM_TABLES.codes.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const CODES = SYSTEM_TABLES.codes;
 const SIGN_UP = "sign-up";
 const SIGN_UPS_OF = "sign-ups of";
 /** How long a sign-up waits for its code, in milliseconds. */
@@ -55,13 +55,13 @@ export class PendingSignUps {
     const token = newToken(this.#platform);
     const subject = keyOf(email, token);
     const id = keyOf(SIGN_UPS_OF, email);
-    const before = this.#latest(await this.#store.get(TABLE, id));
+    const before = this.#latest(await CODES.get(this.#store, id));
     // Who asks again, because no mail came, has chosen the same password.
     const isSamePerson =
       before === null ||
       (!before.isAmbiguous && (await this.#passwords.isSame(before.hash, password)));
-    await this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, id);
+    await transactById(this.#store, async (tx) => {
+      const row = await CODES.get(tx, id);
       const isUnchanged = this.#latest(row)?.subject === before?.subject;
       const latest: Latest = {
         subject,
@@ -73,12 +73,12 @@ export class PendingSignUps {
         codeHash: "",
         data: JSON.stringify(latest),
         attempts: 0,
-        sentAt: new Date(now).toISOString(),
-        expiresAt: new Date(now + SIGN_UP_MS).toISOString(),
+        sentAt: now,
+        expiresAt: now + SIGN_UP_MS,
       };
-      if (row === null) await tx.insert(TABLE, { id, ...values });
-      else await tx.update(TABLE, id, values);
-    }, SINGLE_ROW);
+      if (row === null) await CODES.insert(tx, { id, ...values });
+      else await CODES.update(tx, id, values);
+    });
     return { code: await this.#codes.issue(SIGN_UP, subject, JSON.stringify(data)), token };
   }
 
@@ -91,8 +91,8 @@ export class PendingSignUps {
    */
   async confirm(email: string, code: string, token: string | null): Promise<SignUpData> {
     const subject = token === null ? await this.#onlyOne(email) : keyOf(email, token);
-    const data = JSON.parse(await this.#codes.take(SIGN_UP, subject, code, email)) as SignUpData;
-    await this.#store.transact((tx) => tx.delete(TABLE, keyOf(SIGN_UPS_OF, email)), SINGLE_ROW);
+    const data: SignUpData = JSON.parse(await this.#codes.take(SIGN_UP, subject, code, email));
+    await transactById(this.#store, (tx) => CODES.delete(tx, keyOf(SIGN_UPS_OF, email)));
     return data;
   }
 
@@ -102,7 +102,7 @@ export class PendingSignUps {
   }
 
   async #onlyOne(email: string): Promise<string> {
-    const latest = this.#latest(await this.#store.get(TABLE, keyOf(SIGN_UPS_OF, email)));
+    const latest = this.#latest(await CODES.get(this.#store, keyOf(SIGN_UPS_OF, email)));
     if (latest?.isAmbiguous === true)
       throw new PylonError("INVALID_CODE", "Several sign-ups with this address are under way.", {
         field: "sign_up_token",
@@ -111,9 +111,7 @@ export class PendingSignUps {
     return latest?.subject ?? keyOf(email, "");
   }
 
-  #latest(row: StoredRow | null): Latest | null {
-    return row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()
-      ? null
-      : (JSON.parse(row["data"] as string) as Latest);
+  #latest(row: RowOf<typeof CODES> | null): Latest | null {
+    return row === null || row.expiresAt <= this.#platform.now() ? null : JSON.parse(row.data);
   }
 }

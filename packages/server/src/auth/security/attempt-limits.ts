@@ -1,14 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import { networkOf } from "../../request/network.ts";
-import type { Store } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
+import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { KeyLock } from "./key-lock.ts";
 import { keyOf } from "./secrets.ts";
-import { fieldIsUpTo } from "./where.ts";
 
-const TABLE = SYSTEM_TABLES.attempts.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const ATTEMPTS = SYSTEM_TABLES.attempts;
 const FULL_MAX = 10_000;
 
 /** How many attempts are allowed in how long. */
@@ -45,10 +44,7 @@ export class AttemptLimits {
     this.#refuseFull(id);
     await this.#lock.run(id, async () => {
       this.#refuseFull(id);
-      const fullUntil = await this.#store.transact(
-        (tx) => this.#countOne(tx, id, limit),
-        SINGLE_ROW,
-      );
+      const fullUntil = await transactById(this.#store, (tx) => this.#countOne(tx, id, limit));
       if (fullUntil === null) return;
       if (this.#full.size >= FULL_MAX) this.#full.clear();
       this.#full.set(id, fullUntil);
@@ -68,37 +64,35 @@ export class AttemptLimits {
   async forget(kind: string, key: string): Promise<void> {
     const id = keyOf(kind, key);
     this.#full.delete(id);
-    await this.#store.transact((tx) => tx.delete(TABLE, id), SINGLE_ROW);
+    await transactById(this.#store, (tx) => ATTEMPTS.delete(tx, id));
   }
 
   /** Deletes the counts of windows that are over. */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+      ATTEMPTS.deleteWhere(tx, ATTEMPTS.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 
   /** @returns null when the attempt may be made, else when the window ends */
   async #countOne(
-    tx: Parameters<Parameters<Store["transact"]>[0]>[0],
+    tx: Transaction,
     id: string,
     { max, windowSeconds }: AttemptLimit,
   ): Promise<number | null> {
     const now = this.#platform.now();
-    const expiresAt = new Date(now + windowSeconds * 1000).toISOString();
-    const row = await tx.get(TABLE, id);
+    const expiresAt = now + windowSeconds * 1000;
+    const row = await ATTEMPTS.get(tx, id);
     if (row === null) {
-      await tx.insert(TABLE, { id, count: 1, expiresAt });
+      await ATTEMPTS.insert(tx, { id, count: 1, expiresAt });
       return null;
     }
-    const until = Date.parse(row["expiresAt"] as string);
-    if (until <= now) {
-      await tx.update(TABLE, id, { count: 1, expiresAt });
+    if (row.expiresAt <= now) {
+      await ATTEMPTS.update(tx, id, { count: 1, expiresAt });
       return null;
     }
-    const count = row["count"] as number;
-    if (count >= max) return until;
-    await tx.update(TABLE, id, { count: count + 1 });
+    if (row.count >= max) return row.expiresAt;
+    await ATTEMPTS.update(tx, id, { count: row.count + 1 });
     return null;
   }
 

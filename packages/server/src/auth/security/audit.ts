@@ -2,10 +2,10 @@ import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
 import type { Store } from "../../store/store.ts";
+import { isoTime, transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { fieldIs, fieldIsUpTo } from "./where.ts";
 
-const TABLE = SYSTEM_TABLES.audit.name;
+const AUDIT = SYSTEM_TABLES.audit;
 const KEPT_MS = 90 * 24 * 60 * 60_000;
 
 /** One thing that happened to an account. */
@@ -51,19 +51,17 @@ export class AuditLog {
       tenantId = context?.caller.tenantId ?? null,
       detail = {},
     } = options;
-    await this.#store.transact(
-      (tx) =>
-        tx.insert(TABLE, {
-          id: this.#newId(),
-          event,
-          userId,
-          tenantId,
-          address: context?.address ?? "",
-          device: deviceOf(context),
-          detail: JSON.stringify(detail),
-          at: new Date(this.#platform.now()).toISOString(),
-        }),
-      { isolation: "snapshot" },
+    await transactById(this.#store, (tx) =>
+      AUDIT.insert(tx, {
+        id: this.#newId(),
+        event,
+        userId,
+        tenantId,
+        address: context?.address ?? "",
+        device: deviceOf(context),
+        detail,
+        at: this.#platform.now(),
+      }),
     );
   }
 
@@ -97,29 +95,28 @@ export class AuditLog {
       of === "all"
         ? undefined
         : "userId" in of
-          ? fieldIs("userId", of.userId)
-          : fieldIs("tenantId", of.tenantId);
-    const rows = await this.#store.select({
-      entity: TABLE,
+          ? AUDIT.is("userId", of.userId)
+          : AUDIT.is("tenantId", of.tenantId);
+    const rows = await AUDIT.select(this.#store, {
       where,
       order: [{ field: "id", direction: "desc" }],
       limit,
     });
     return rows.map((row) => ({
       id: row.id,
-      event: row["event"] as string,
-      user_id: row["userId"] as string | null,
-      tenant_id: row["tenantId"] as string | null,
-      address: row["address"] as string,
-      device: row["device"] as string,
-      detail: JSON.parse(row["detail"] as string) as Record<string, string>,
-      at: row["at"] as string,
+      event: row.event,
+      user_id: row.userId,
+      tenant_id: row.tenantId,
+      address: row.address,
+      device: row.device,
+      detail: row.detail,
+      at: isoTime(row.at),
     }));
   }
 
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#platform.now() - KEPT_MS)),
+      AUDIT.deleteWhere(tx, AUDIT.isUpTo("at", this.#platform.now() - KEPT_MS)),
     );
   }
 }

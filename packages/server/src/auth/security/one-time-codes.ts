@@ -1,14 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
+import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { AttemptLimits } from "./attempt-limits.ts";
 import { KeyLock } from "./key-lock.ts";
 import { isSameHash, keyOf } from "./secrets.ts";
-import { fieldIsUpTo } from "./where.ts";
 
-const TABLE = SYSTEM_TABLES.codes.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const CODES = SYSTEM_TABLES.codes;
 const LIFETIME_MS = 10 * 60_000;
 const COOL_DOWN_MS = 60_000;
 const MAX_ATTEMPTS = 5;
@@ -52,23 +51,22 @@ export class OneTimeCodes {
     const id = keyOf(purpose, subject);
     const code = this.#newCode();
     return this.#lock.run(id, () =>
-      this.#store.transact(async (tx) => {
+      transactById(this.#store, async (tx) => {
         const now = this.#platform.now();
-        const before = await tx.get(TABLE, id);
-        const waitMs =
-          before === null ? 0 : Date.parse(before["sentAt"] as string) + COOL_DOWN_MS - now;
+        const before = await CODES.get(tx, id);
+        const waitMs = before === null ? 0 : before.sentAt + COOL_DOWN_MS - now;
         if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000), "A code was sent a moment ago.");
         const row = {
           codeHash: keyOf(id, code),
           data,
           attempts: 0,
-          sentAt: new Date(now).toISOString(),
-          expiresAt: new Date(now + LIFETIME_MS).toISOString(),
+          sentAt: now,
+          expiresAt: now + LIFETIME_MS,
         };
-        if (before === null) await tx.insert(TABLE, { id, ...row });
-        else await tx.update(TABLE, id, row);
+        if (before === null) await CODES.insert(tx, { id, ...row });
+        else await CODES.update(tx, id, row);
         return code;
-      }, SINGLE_ROW),
+      }),
     );
   }
 
@@ -85,21 +83,21 @@ export class OneTimeCodes {
     const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
       // A try at a code that is not there, or that was tried too often, tells nothing: it must not
       // use up what its owner has.
-      const state = this.#stateOf(await this.#store.get(TABLE, id));
+      const state = this.#stateOf(await CODES.get(this.#store, id));
       if (state !== "open") return state;
       await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);
-      return this.#store.transact(async (tx): Promise<Outcome> => {
-        const row = await tx.get(TABLE, id);
+      return transactById(this.#store, async (tx): Promise<Outcome> => {
+        const row = await CODES.get(tx, id);
         if (row === null) return "wrong";
         const now = this.#stateOf(row);
         if (now !== "open") return now;
-        if (isSameHash(row["codeHash"] as string, keyOf(id, code.trim()))) {
-          await tx.delete(TABLE, id);
-          return { data: row["data"] as string };
+        if (isSameHash(row.codeHash, keyOf(id, code.trim()))) {
+          await CODES.delete(tx, id);
+          return { data: row.data };
         }
-        await tx.update(TABLE, id, { attempts: (row["attempts"] as number) + 1 });
+        await CODES.update(tx, id, { attempts: row.attempts + 1 });
         return "wrong";
-      }, SINGLE_ROW);
+      });
     });
     if (outcome === "spent")
       throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
@@ -114,21 +112,20 @@ export class OneTimeCodes {
 
   /** What a code was made with, without using it up; null where there is none. */
   async dataOf(purpose: string, subject: string): Promise<string | null> {
-    const row = await this.#store.get(TABLE, keyOf(purpose, subject));
-    return row === null || this.#stateOf(row) === "wrong" ? null : (row["data"] as string);
+    const row = await CODES.get(this.#store, keyOf(purpose, subject));
+    return row === null || this.#stateOf(row) === "wrong" ? null : row.data;
   }
 
   /** Deletes what is too old. */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+      CODES.deleteWhere(tx, CODES.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 
-  #stateOf(row: StoredRow | null): "open" | "spent" | "wrong" {
-    if (row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now())
-      return "wrong";
-    return (row["attempts"] as number) >= MAX_ATTEMPTS ? "spent" : "open";
+  #stateOf(row: RowOf<typeof CODES> | null): "open" | "spent" | "wrong" {
+    if (row === null || row.expiresAt <= this.#platform.now()) return "wrong";
+    return row.attempts >= MAX_ATTEMPTS ? "spent" : "open";
   }
 
   /** All codes are equally likely: a number beyond the largest multiple is drawn again. */

@@ -1,11 +1,26 @@
 import type { Platform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
+import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { keyOf, newToken } from "./secrets.ts";
-import { fieldIsUpTo } from "./where.ts";
 
-const TABLE = SYSTEM_TABLES.oneTimeTokens.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const TOKENS = SYSTEM_TABLES.oneTimeTokens;
+
+/** What a kind of token opens. A token of one purpose is unknown to any other. */
+export interface TokenPurpose<T> {
+  readonly name: string;
+  /** Only for the type: what such a token carries. */
+  readonly carries?: (data: T) => void;
+}
+
+/**
+ * Names a kind of token.
+ *
+ * @typeParam T what it carries, of what JSON can say
+ */
+export function tokenPurpose<T>(name: string): TokenPurpose<T> {
+  return { name };
+}
 
 /**
  * Secrets that open one thing once: a magic link, a reset, the state of an OAuth sign-in. They live
@@ -21,44 +36,42 @@ export class OneTimeTokens {
   }
 
   /**
-   * @param purpose what it opens; a token of one purpose is unknown to any other
-   * @param data JSON that comes back with it
+   * @param data comes back with it
    * @param lifetimeMs milliseconds
+   * @returns the token, which is stored nowhere
    */
-  async issue(purpose: string, data: unknown, lifetimeMs: number): Promise<string> {
+  async issue<T>(purpose: TokenPurpose<T>, data: T, lifetimeMs: number): Promise<string> {
     const token = newToken(this.#platform);
-    const expiresAt = new Date(this.#platform.now() + lifetimeMs).toISOString();
-    await this.#store.transact(
-      (tx) =>
-        tx.insert(TABLE, { id: keyOf(purpose, token), data: JSON.stringify(data), expiresAt }),
-      SINGLE_ROW,
-    );
+    const row = {
+      id: keyOf(purpose.name, token),
+      data,
+      expiresAt: this.#platform.now() + lifetimeMs,
+    };
+    await transactById(this.#store, (tx) => TOKENS.insert(tx, row));
     return token;
   }
 
   /** What the token carries, or null when it is unknown, used or too old. */
-  async peek(purpose: string, token: string): Promise<unknown> {
-    const row = await this.#store.get(TABLE, keyOf(purpose, token));
-    return row === null || Date.parse(row["expiresAt"] as string) <= this.#platform.now()
-      ? null
-      : (JSON.parse(row["data"] as string) as unknown);
+  async peek<T>(purpose: TokenPurpose<T>, token: string): Promise<T | null> {
+    const row = await TOKENS.get(this.#store, keyOf(purpose.name, token));
+    // The purpose is part of the id: what is found was issued with data of its type.
+    return row === null || row.expiresAt <= this.#platform.now() ? null : (row.data as T);
   }
 
   /** As `peek`, and uses it up: of all callers on all replicas one gets it. */
-  async take(purpose: string, token: string): Promise<unknown> {
+  async take<T>(purpose: TokenPurpose<T>, token: string): Promise<T | null> {
     const data = await this.peek(purpose, token);
     if (data === null) return null;
-    const isMine = await this.#store.transact(
-      (tx) => tx.delete(TABLE, keyOf(purpose, token)),
-      SINGLE_ROW,
+    const isMine = await transactById(this.#store, (tx) =>
+      TOKENS.delete(tx, keyOf(purpose.name, token)),
     );
     return isMine ? data : null;
   }
 
-  /** Deletes what is too old. */
+  /** Deletes what is too old. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+      TOKENS.deleteWhere(tx, TOKENS.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 }

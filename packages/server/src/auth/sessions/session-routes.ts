@@ -2,6 +2,7 @@ import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
+import { isoTime } from "../../store/system-table.ts";
 import { deviceOf } from "../security/audit.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { AuthInput } from "../security/input.ts";
@@ -202,9 +203,9 @@ function toWire(
     token_prefix: publicId,
     user_id: userId,
     device,
-    created_at: createdAt,
-    seen_at: seenAt,
-    expires_at: expiresAt,
+    created_at: isoTime(createdAt),
+    seen_at: isoTime(seenAt),
+    expires_at: isoTime(expiresAt),
     current: isCurrent,
   };
 }

@@ -9,15 +9,13 @@ import {
   type SessionStatus,
 } from "../../data/caller.ts";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow, Transaction } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
+import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { hashOf, newToken } from "../security/secrets.ts";
 import { UserEpochs } from "./user-epochs.ts";
-import { fieldIs, fieldIsUpTo } from "../security/where.ts";
 
-const TABLE = SYSTEM_TABLES.sessions.name;
-/** A session is one row, looked up by its id. */
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const SESSIONS = SYSTEM_TABLES.sessions;
 /**
  * For how long an identity is believed without asking the store, in milliseconds: so long at most
  * may a session live on after another replica ended it.
@@ -52,9 +50,10 @@ export interface SessionInfo {
   readonly roles: readonly string[];
   readonly isTrustedDevice: boolean;
   readonly device: string;
-  readonly createdAt: string;
-  readonly seenAt: string;
-  readonly expiresAt: string;
+  /** Milliseconds since 1970, as the two below. */
+  readonly createdAt: number;
+  readonly seenAt: number;
+  readonly expiresAt: number;
 }
 
 export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
@@ -100,7 +99,7 @@ export class Sessions {
     // one too.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
-        if (entity !== TABLE) continue;
+        if (entity !== SESSIONS.name) continue;
         if (kind === "delete") this.#ended(rowId);
         else this.#changed(rowId);
       }
@@ -115,7 +114,7 @@ export class Sessions {
     const token = newToken(this.#platform);
     const { epoch } = options;
     if (epoch === undefined) {
-      await this.#store.transact((tx) => this.#insert(tx, token, userId, options), SINGLE_ROW);
+      await transactById(this.#store, (tx) => this.#insert(tx, token, userId, options));
       return token;
     }
     await this.#store.transact(async (tx) => {
@@ -172,14 +171,14 @@ export class Sessions {
   }
 
   async get(sessionId: string): Promise<SessionInfo | null> {
-    const row = await this.#store.get(TABLE, sessionId);
+    const row = await SESSIONS.get(this.#store, sessionId);
     return row === null ? null : toInfo(row);
   }
 
   /** The user's sessions that are not over, the newest first. */
   async list(userId: string): Promise<SessionInfo[]> {
-    const now = new Date(this.#platform.now()).toISOString();
-    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+    const now = this.#platform.now();
+    const rows = await SESSIONS.select(this.#store, { where: SESSIONS.is("userId", userId) });
     return rows
       .map(toInfo)
       .filter(({ expiresAt }) => expiresAt > now)
@@ -192,7 +191,7 @@ export class Sessions {
    * @returns whether it was there
    */
   async end(sessionId: string): Promise<boolean> {
-    const ended = await this.#store.transact((tx) => this.#delete(tx, sessionId), SINGLE_ROW);
+    const ended = await transactById(this.#store, (tx) => this.#delete(tx, sessionId));
     this.#ended(sessionId);
     return ended;
   }
@@ -232,7 +231,7 @@ export class Sessions {
    */
   async revokeAll(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);
-    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
+    for (const { id } of await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) }))
       await this.#delete(tx, id);
   }
 
@@ -257,12 +256,11 @@ export class Sessions {
    * @throws PylonError UNAUTHORIZED
    */
   async requireActive(tx: Transaction, sessionId: string): Promise<SessionInfo> {
-    const row = await tx.get(TABLE, sessionId);
+    const row = await SESSIONS.get(tx, sessionId);
     // Written, and not only read: whoever ends it meanwhile then meets this transaction on every
     // isolation level.
     const stands =
-      row !== null &&
-      (await tx.update(TABLE, sessionId, { seenAt: new Date(this.#platform.now()).toISOString() }));
+      row !== null && (await SESSIONS.update(tx, sessionId, { seenAt: this.#platform.now() }));
     if (!stands)
       throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", {
         hint: "Sign in again.",
@@ -282,8 +280,8 @@ export class Sessions {
     change: (session: SessionInfo) => SessionPatch = () => ({}),
   ): Promise<{ readonly token: string; readonly userId: string } | null> {
     const token = newToken(this.#platform);
-    const rotated = await this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, sessionId);
+    const rotated = await transactById(this.#store, async (tx) => {
+      const row = await SESSIONS.get(tx, sessionId);
       if (row === null) return null;
       await this.#delete(tx, sessionId);
       const session = toInfo(row);
@@ -296,7 +294,7 @@ export class Sessions {
         { publicId, createdAt },
       );
       return { token, userId: info.userId };
-    }, SINGLE_ROW);
+    });
     if (rotated !== null) this.#ended(sessionId);
     return rotated;
   }
@@ -307,10 +305,7 @@ export class Sessions {
    * @returns whether it was there
    */
   async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
-    const isThere = await this.#store.transact(
-      (tx) => this.#patch(tx, sessionId, patch),
-      SINGLE_ROW,
-    );
+    const isThere = await transactById(this.#store, (tx) => this.#patch(tx, sessionId, patch));
     this.#changed(sessionId);
     return isThere;
   }
@@ -326,9 +321,8 @@ export class Sessions {
   ): Promise<void> {
     const changed = await this.#store.transact(async (tx) => {
       const ids: string[] = [];
-      for (const session of (
-        await tx.select({ entity: TABLE, where: fieldIs("userId", userId) })
-      ).map(toInfo)) {
+      const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
+      for (const session of rows.map(toInfo)) {
         const patch = change(session);
         if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
       }
@@ -341,7 +335,7 @@ export class Sessions {
   async forgetExpired(): Promise<number> {
     await this.#epochs.forgetOld();
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+      SESSIONS.deleteWhere(tx, SESSIONS.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 
@@ -362,21 +356,20 @@ export class Sessions {
     token: string,
     userId: string,
     options: NewSession,
-    kept?: { readonly publicId: string; readonly createdAt: string },
+    kept?: { readonly publicId: string; readonly createdAt: number },
   ): Promise<void> {
     const now = this.#platform.now();
-    const at = new Date(now).toISOString();
-    await tx.insert(TABLE, {
+    await SESSIONS.insert(tx, {
       id: hashOf(token),
       userId,
       isGuest: options.isGuest,
       tenantId: options.tenantId ?? null,
-      roles: JSON.stringify(options.roles ?? []),
-      createdAt: kept?.createdAt ?? at,
-      expiresAt: new Date(now + options.lifetimeMs).toISOString(),
+      roles: options.roles ?? [],
+      createdAt: kept?.createdAt ?? now,
+      expiresAt: now + options.lifetimeMs,
       publicId: kept?.publicId ?? this.#newId(),
       device: (options.device ?? "").slice(0, 200),
-      seenAt: at,
+      seenAt: now,
       isTrustedDevice: options.isTrustedDevice ?? false,
     });
   }
@@ -384,7 +377,7 @@ export class Sessions {
   async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
     const ended = await this.#store.transact(async (tx) => {
       await this.#epochs.begin(tx, userId, closes);
-      const rows = await tx.select({ entity: TABLE, where: fieldIs("userId", userId) });
+      const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
       const ids = rows.map(({ id }) => id).filter((id) => id !== except);
       for (const id of ids) await this.#delete(tx, id);
       return ids;
@@ -393,35 +386,15 @@ export class Sessions {
     return ended.length;
   }
 
-  async #patch(
-    tx: Transaction,
-    sessionId: string,
-    { roles, ...rest }: SessionPatch,
-  ): Promise<boolean> {
-    const values = { ...rest, ...(roles === undefined ? {} : { roles: JSON.stringify(roles) }) };
-    if (!(await tx.update(TABLE, sessionId, values))) return false;
-    await tx.append({
-      entity: TABLE,
-      rowId: sessionId,
-      kind: "update",
-      before: null,
-      after: null,
-      at: this.#platform.now(),
-    });
+  async #patch(tx: Transaction, sessionId: string, patch: SessionPatch): Promise<boolean> {
+    if (!(await SESSIONS.update(tx, sessionId, patch))) return false;
+    await SESSIONS.announce(tx, sessionId, "update", this.#platform.now());
     return true;
   }
 
   async #delete(tx: Transaction, sessionId: string): Promise<boolean> {
-    const isThere = await tx.delete(TABLE, sessionId);
-    if (isThere)
-      await tx.append({
-        entity: TABLE,
-        rowId: sessionId,
-        kind: "delete",
-        before: null,
-        after: null,
-        at: this.#platform.now(),
-      });
+    const isThere = await SESSIONS.delete(tx, sessionId);
+    if (isThere) await SESSIONS.announce(tx, sessionId, "delete", this.#platform.now());
     return isThere;
   }
 
@@ -438,11 +411,11 @@ export class Sessions {
   }
 
   async #lookUp(id: string, now: number): Promise<Identity | null> {
-    const news = this.#cacheGeneration;
-    const row = await this.#store.get(TABLE, id);
+    const generation = this.#cacheGeneration;
+    const row = await SESSIONS.get(this.#store, id);
     if (row === null) return null;
     const info = toInfo(row);
-    const seenAt = Date.parse(info.seenAt);
+    const { seenAt } = info;
     const idleMs = this.#idleMs();
     if (now - seenAt >= idleMs) {
       await this.end(id);
@@ -450,12 +423,9 @@ export class Sessions {
     }
     const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
     if (now - seenAt >= everyMs)
-      await this.#store.transact(
-        (tx) => tx.update(TABLE, id, { seenAt: new Date(now).toISOString() }),
-        SINGLE_ROW,
-      );
+      await transactById(this.#store, (tx) => SESSIONS.update(tx, id, { seenAt: now }));
     const identity = toIdentity(info);
-    if (this.#cacheGeneration !== news) return identity;
+    if (this.#cacheGeneration !== generation) return identity;
     if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
     this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
     return identity;
@@ -463,19 +433,13 @@ export class Sessions {
 }
 
 /** Rows of sessions that were made before a column was there have null in it. */
-function toInfo(row: StoredRow): SessionInfo {
+function toInfo(row: RowOf<typeof SESSIONS>): SessionInfo {
   return {
-    id: row.id,
-    publicId: (row["publicId"] as string | null) ?? hashOf(row.id).slice(0, 32),
-    userId: row["userId"] as string,
-    tenantId: row["tenantId"] as string | null,
-    isGuest: row["isGuest"] as boolean,
-    roles: JSON.parse(row["roles"] as string) as string[],
-    isTrustedDevice: row["isTrustedDevice"] === true,
-    device: (row["device"] as string | null) ?? "",
-    createdAt: row["createdAt"] as string,
-    seenAt: (row["seenAt"] as string | null) ?? (row["createdAt"] as string),
-    expiresAt: row["expiresAt"] as string,
+    ...row,
+    publicId: row.publicId ?? hashOf(row.id).slice(0, 32),
+    isTrustedDevice: row.isTrustedDevice === true,
+    device: row.device ?? "",
+    seenAt: row.seenAt ?? row.createdAt,
   };
 }
 
@@ -495,6 +459,6 @@ function toIdentity({
   return {
     caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice },
     sessionId: id,
-    expiresAt: Date.parse(expiresAt),
+    expiresAt,
   };
 }

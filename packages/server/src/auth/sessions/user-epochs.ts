@@ -1,10 +1,10 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, Transaction } from "../../store/store.ts";
+import { type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { fieldIsUpTo } from "../security/where.ts";
 
-const TABLE = SYSTEM_TABLES.userEpochs.name;
+const EPOCHS = SYSTEM_TABLES.userEpochs;
 /** No sign-in takes as long. */
 const KEPT_MS = 24 * 60 * 60_000;
 /**
@@ -40,7 +40,7 @@ export class UserEpochs {
     const epoch = this.#newId();
     await this.#write(tx, userId, {
       epoch,
-      closedUntil: closes ? new Date(this.#now() + CLOSED_MS).toISOString() : null,
+      closedUntil: closes ? this.#now() + CLOSED_MS : null,
     });
     return epoch;
   }
@@ -52,7 +52,7 @@ export class UserEpochs {
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
   async become(tx: Transaction, guestId: string, userId: string): Promise<void> {
-    const before = (await tx.get(TABLE, guestId))?.["becomes"] ?? null;
+    const before = (await EPOCHS.get(tx, guestId))?.becomes ?? null;
     if (before !== null && (before !== userId || userId === guestId))
       throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", {
         hint: "Sign in again.",
@@ -71,18 +71,18 @@ export class UserEpochs {
 
   forgetOld(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("at", this.#now() - KEPT_MS)),
+      EPOCHS.deleteWhere(tx, EPOCHS.isUpTo("at", this.#now() - KEPT_MS)),
     );
   }
 
   async #write(
     tx: Transaction,
     userId: string,
-    patch: Readonly<Record<string, string | null>>,
+    patch: Partial<Omit<RowOf<typeof EPOCHS>, "id" | "at">>,
   ): Promise<void> {
-    const values = { ...patch, at: new Date(this.#now()).toISOString() };
-    if (!(await tx.update(TABLE, userId, values)))
-      await tx.insert(TABLE, {
+    const values = { ...patch, at: this.#now() };
+    if (!(await EPOCHS.update(tx, userId, values)))
+      await EPOCHS.insert(tx, {
         id: userId,
         epoch: FIRST,
         closedUntil: null,
@@ -95,12 +95,9 @@ export class UserEpochs {
     reader: Reader,
     userId: string,
   ): Promise<{ readonly epoch: string; readonly isClosed: boolean }> {
-    const row = await reader.get(TABLE, userId);
+    const row = await EPOCHS.get(reader, userId);
     if (row === null) return { epoch: FIRST, isClosed: false };
-    const closedUntil = row["closedUntil"] as string | null;
-    return {
-      epoch: row["epoch"] as string,
-      isClosed: closedUntil !== null && Date.parse(closedUntil) > this.#now(),
-    };
+    const { epoch, closedUntil } = row;
+    return { epoch, isClosed: closedUntil !== null && closedUntil > this.#now() };
   }
 }

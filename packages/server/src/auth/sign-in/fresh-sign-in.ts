@@ -20,7 +20,7 @@ export async function isFresh(
   { identity }: RequestContext,
 ): Promise<boolean> {
   const session = identity.sessionId === null ? null : await sessions.get(identity.sessionId);
-  return session !== null && platform.now() - Date.parse(session.createdAt) < FRESH_MS;
+  return session !== null && platform.now() - session.createdAt < FRESH_MS;
 }
 
 /**

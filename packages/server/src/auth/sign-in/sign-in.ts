@@ -6,12 +6,11 @@ import type { StoredRow } from "../../store/store.ts";
 import { deviceOf, type AuditLog } from "../security/audit.ts";
 import type { AuthSettings } from "../security/auth-settings.ts";
 import type { GuestUpgrade } from "../users/guest-upgrade.ts";
-import type { OneTimeTokens } from "../security/one-time-tokens.ts";
+import { tokenPurpose, type OneTimeTokens } from "../security/one-time-tokens.ts";
 import type { SessionCookie } from "../sessions/session-cookie.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Users } from "../users/users.ts";
 
-const PENDING = "second factor";
 /** Roles of the selected organization are not the app's to claim. */
 const TENANT_ROLE = "org:";
 const PENDING_MS = 5 * 60_000;
@@ -54,6 +53,8 @@ interface Pending {
   readonly method: string;
   readonly epoch: string;
 }
+
+const PENDING = tokenPurpose<Pending>("second factor");
 
 export interface SignInServices {
   readonly users: Users;
@@ -106,9 +107,7 @@ export class SignIn {
 
   /** Whose sign-in waits for a second factor, or null. */
   async pendingUser(mfaToken: string): Promise<string | null> {
-    return (
-      ((await this.#services.tokens.peek(PENDING, mfaToken)) as Pending | null)?.userId ?? null
-    );
+    return (await this.#services.tokens.peek(PENDING, mfaToken))?.userId ?? null;
   }
 
   /** Goes on with a sign-in whose second factor was given. @throws PylonError INVALID_TOKEN */
@@ -117,7 +116,7 @@ export class SignIn {
     mfaToken: string,
     options: { readonly isTrustedDevice?: boolean } = {},
   ): Promise<SignedIn> {
-    const pending = (await this.#services.tokens.take(PENDING, mfaToken)) as Pending | null;
+    const pending = await this.#services.tokens.take(PENDING, mfaToken);
     if (pending === null)
       throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
         field: "mfa_token",

@@ -6,7 +6,7 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { fieldIs } from "../security/where.ts";
 
-const FILES = SYSTEM_TABLES.files.name;
+const FILES = SYSTEM_TABLES.files;
 const BATCH_SIZE = 200;
 
 /**
@@ -86,15 +86,14 @@ export class GuestUpgrade {
 
   async #handOverFiles(guestId: string, userId: string): Promise<void> {
     for (;;) {
-      const files = await this.#store.select({
-        entity: FILES,
-        where: fieldIs("ownerId", guestId),
+      const files = await FILES.select(this.#store, {
+        where: FILES.is("ownerId", guestId),
         limit: BATCH_SIZE,
       });
       if (files.length === 0) return;
       await this.#store.transact(async (tx) => {
         for (const { id, boundField } of files)
-          await tx.update(FILES, id, {
+          await FILES.update(tx, id, {
             ownerId: userId,
             // A guest's file goes after a while, a user's stays.
             ...(boundField === null ? { orphanedAt: null } : {}),

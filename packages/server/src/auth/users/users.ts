@@ -12,7 +12,7 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { fieldIs } from "../security/where.ts";
 
-const VERIFIED = SYSTEM_TABLES.verifiedEmails.name;
+const VERIFIED = SYSTEM_TABLES.verifiedEmails;
 /** The fields of a user entity that Pylon fills where they are declared, by what they hold. */
 const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
@@ -93,8 +93,8 @@ export class Users {
   /** Whether it was proved that the user reads the mail of the address that is in its row. */
   async isVerified(user: StoredRow): Promise<boolean> {
     if (this.has("emailVerified")) return Boolean(user["emailVerified"]);
-    const proof = await this.#options.store.get(VERIFIED, user.id);
-    return proof !== null && proof["email"] === user["email"];
+    const proof = await VERIFIED.get(this.#options.store, user.id);
+    return proof !== null && proof.email === user["email"];
   }
 
   /**
@@ -208,10 +208,8 @@ export class Users {
   }
 }
 
-async function keepProof(tx: Transaction, user: StoredRow): Promise<void> {
-  const email = user["email"] ?? null;
-  if (await tx.update(VERIFIED, user.id, { email })) return;
-  await tx.insert(VERIFIED, { id: user.id, email });
+function keepProof(tx: Transaction, { id, email }: StoredRow): Promise<void> {
+  return VERIFIED.put(tx, { id, email: typeof email === "string" ? email : null });
 }
 
 function emailTaken(): PylonError {
