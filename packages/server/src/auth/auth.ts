@@ -24,6 +24,7 @@ import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
 import { magicLinkRoutes } from "./email-sign-in/magic-link-routes.ts";
 import type { Endpoints } from "./oauth/catalogue.ts";
+import { OAuthSignIn } from "./oauth/oauth.ts";
 import { oauthRoutes } from "./oauth/routes.ts";
 import { OneTimeCodes } from "./security/one-time-codes.ts";
 import { OneTimeTokens } from "./security/one-time-tokens.ts";
@@ -213,6 +214,11 @@ export function createAuth(options: AuthOptions): Auth {
     mails,
     settings,
   };
+  const oauth = new OAuthSignIn(services, {
+    providers: options.oauth,
+    isSecure: options.cookie.secure,
+    endpoints: options.oauthEndpoints,
+  });
   const removal = new UserRemoval({ store, model, users, sessions, apiKeys, organizations });
   committer.onDeleteCascade(removal);
   const data = new UserData({
@@ -236,18 +242,14 @@ export function createAuth(options: AuthOptions): Auth {
       ...passwordRoutes(services),
       ...emailRoutes(services),
       ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations, options.reader),
+      ...accountRoutes({ ...services, data, organizations, reader: options.reader }),
       ...apiKeyRoutes(services),
       ...jwtRoutes(jwts),
-      ...organizationRoutes(services, organizations, tenants),
-      ...secondFactorRoutes(services, totp, devices),
-      ...passkeyRoutes(services, passkeys),
-      ...oauthRoutes(services, {
-        providers: options.oauth,
-        isSecure: options.cookie.secure,
-        endpoints: options.oauthEndpoints,
-      }),
-      ...authPageRoutes(settings, users),
+      ...organizationRoutes({ ...services, organizations, tenants }),
+      ...secondFactorRoutes({ ...services, totp, devices }),
+      ...passkeyRoutes({ ...services, passkeys }),
+      ...oauthRoutes({ ...services, oauth }),
+      ...authPageRoutes({ settings, users }),
     ],
     async forgetExpired() {
       await sessions.forgetExpired();

@@ -1,6 +1,6 @@
 import type { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
-import type { SignedIn } from "../sign-in/sign-in.ts";
+import type { SignedIn } from "../sessions/signed-in.ts";
 
 /**
  * Signs in whoever reads the mail of this address; a new address is a new user.

@@ -4,6 +4,7 @@ import { parseJson } from "../../request/body.ts";
 import { RequestContext } from "../../request/context.ts";
 import { JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
+import { routeTable } from "../../request/route-table.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { redirectFailure, redirection, refuseHead } from "../sign-in/browser-redirects.ts";
 import { enterByEmail } from "./by-email.ts";
@@ -37,136 +38,127 @@ const PURPOSE = tokenPurpose<LinkData>("magic link");
  * to get what its guest has made.
  */
 export function magicLinkRoutes(services: AuthServices): Route[] {
-  const { attempts, cookie, mails, outcomes, platform, settings, tokens } = services;
-
-  const send = async (context: RequestContext): Promise<Answer> => {
-    const { request, identity } = context;
-    const input = await AuthInput.of(context);
-    const email = input.email();
-    mails.require();
-    const mailedUrl = settings.origins.mailedUrl(request);
-    const callback = settings.origins.redirectTarget(
-      request,
-      input.optionalText("callback") ?? "/",
-    );
-    const failed = input.optionalText("error_callback");
-    const errorCallback =
-      failed === undefined
-        ? askingPage(mailedUrl, callback)
-        : settings.origins.redirectTarget(request, failed, "error_callback");
-    await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
-    await attempts.count("link", email, PER_EMAIL);
-    const browser = newToken(platform);
-    const data: LinkData = {
-      email,
-      callback,
-      errorCallback,
-      browser: hashOf(browser),
-      sessionId: identity.sessionId,
-    };
-    const token = await tokens.issue(PURPOSE, data, LIFETIME_MS);
-    const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
-    await mails.send("magic-link", email, { link, minutes: MINUTES });
-    return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, {
-      "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)],
-    });
-  };
-
-  /**
-   * Where a second factor is asked for: the server's own page knows how, and goes on to where the
-   * link leads.
-   */
-  const askingPage = (publicUrl: string, callback: string): string =>
-    settings.hasPages()
-      ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}`
-      : callback;
-
-  const open = async (context: RequestContext): Promise<Answer> => {
-    refuseHead(context);
-    await attempts.countFrom("link by address", context.address, PER_ADDRESS);
-    const token = context.query("token") ?? "";
-    const data = await tokens.peek(PURPOSE, token);
-    if (data === null) throw over();
-    if (isAsker(context, data)) return follow(context, token, 302);
-    return linkPage({
-      appName: settings.appName(),
-      email: data.email,
-      token,
-      callback: data.callback,
-    });
-  };
-
-  /** The button of the page. What the guest of this browser has stays the guest's. */
-  const confirm = async (context: RequestContext): Promise<Answer> => {
-    const text = await context.text();
-    const token =
-      context.request.headers
-        .get("content-type")
-        ?.startsWith("application/x-www-form-urlencoded") === true
-        ? new URLSearchParams(text).get("token")
-        : tokenOf(parseJson(text));
-    await attempts.countFrom("link by address", context.address, PER_ADDRESS);
-    const data = await tokens.peek(PURPOSE, token ?? "");
-    if (data === null || token === null) throw over();
-    const { request, params, requestId } = context;
-    const as = isAsker(context, data)
-      ? context
-      : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
-    return follow(as, token, 303);
-  };
-
-  const follow = async (
-    context: RequestContext,
-    token: string,
-    status: 302 | 303,
-  ): Promise<Response> => {
-    let taken: LinkData | null = null;
-    try {
-      return await outcomes.of(async () => {
-        taken = await tokens.take(PURPOSE, token);
-        if (taken === null) throw over();
-        const { cookies } = await enterByEmail(services, context, taken.email, "link");
-        return redirection(taken.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
-      });
-    } catch (error) {
-      if (taken === null) throw error;
-      return redirectFailure(
-        services,
-        context,
-        { target: (taken as LinkData).errorCallback, method: "link", error },
-        status,
-      );
-    }
-  };
-
-  const isAsker = (
-    { request, identity }: RequestContext,
-    { browser, sessionId }: LinkData,
-  ): boolean => {
-    const own = cookie.readOther(request.headers, COOKIE);
-    return (
-      (own !== null && isSameHash(hashOf(own), browser)) ||
-      (sessionId !== null && sessionId === identity.sessionId)
-    );
-  };
+  const { get, post } = routeTable(services);
 
   return [
-    {
-      method: "POST",
-      path: "/api/auth/magic-link/send",
-      body: "small",
-      access: "anyone",
-      handle: send,
-    },
-    { method: "GET", path: "/api/auth/magic-link/verify", access: "anyone", handle: open },
-    {
-      method: "POST",
-      path: "/api/auth/magic-link/verify",
-      body: "small",
-      access: "anyone",
-      handle: confirm,
-    },
+    post("/api/auth/magic-link/send", "anyone", send),
+    get("/api/auth/magic-link/verify", "anyone", open),
+    post("/api/auth/magic-link/verify", "anyone", confirm),
   ];
+}
+
+async function send(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, cookie, mails, platform, settings, tokens } = services;
+  const { request, identity } = context;
+  const input = await AuthInput.of(context);
+  const email = input.email();
+  mails.require();
+  const mailedUrl = settings.origins.mailedUrl(request);
+  const callback = settings.origins.redirectTarget(request, input.optionalText("callback") ?? "/");
+  const failed = input.optionalText("error_callback");
+  const errorCallback =
+    failed === undefined
+      ? askingPage(services, mailedUrl, callback)
+      : settings.origins.redirectTarget(request, failed, "error_callback");
+  await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
+  await attempts.count("link", email, PER_EMAIL);
+  const browser = newToken(platform);
+  const data: LinkData = {
+    email,
+    callback,
+    errorCallback,
+    browser: hashOf(browser),
+    sessionId: identity.sessionId,
+  };
+  const token = await tokens.issue(PURPOSE, data, LIFETIME_MS);
+  const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
+  await mails.send("magic-link", email, { link, minutes: MINUTES });
+  return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, {
+    "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)],
+  });
+}
+
+/**
+ * Where a second factor is asked for: the server's own page knows how, and goes on to where the
+ * link leads.
+ */
+function askingPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
+  return settings.hasPages()
+    ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}`
+    : callback;
+}
+
+async function open(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, settings, tokens } = services;
+  refuseHead(context);
+  await attempts.countFrom("link by address", context.address, PER_ADDRESS);
+  const token = context.query("token") ?? "";
+  const data = await tokens.peek(PURPOSE, token);
+  if (data === null) throw over();
+  if (isAsker(services, context, data)) return follow(services, context, token, 302);
+  return linkPage({
+    appName: settings.appName(),
+    email: data.email,
+    token,
+    callback: data.callback,
+  });
+}
+
+/** The button of the page. What the guest of this browser has stays the guest's. */
+async function confirm(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, tokens } = services;
+  const text = await context.text();
+  const token =
+    context.request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") ===
+    true
+      ? new URLSearchParams(text).get("token")
+      : tokenOf(parseJson(text));
+  await attempts.countFrom("link by address", context.address, PER_ADDRESS);
+  const data = await tokens.peek(PURPOSE, token ?? "");
+  if (data === null || token === null) throw over();
+  const { request, params, requestId } = context;
+  const as = isAsker(services, context, data)
+    ? context
+    : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
+  return follow(services, as, token, 303);
+}
+
+async function follow(
+  services: AuthServices,
+  context: RequestContext,
+  token: string,
+  status: 302 | 303,
+): Promise<Response> {
+  const { cookie, outcomes, tokens } = services;
+  let taken: LinkData | null = null;
+  try {
+    return await outcomes.of(async () => {
+      taken = await tokens.take(PURPOSE, token);
+      if (taken === null) throw over();
+      const { cookies } = await enterByEmail(services, context, taken.email, "link");
+      return redirection(taken.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
+    });
+  } catch (error) {
+    if (taken === null) throw error;
+    return redirectFailure(
+      services,
+      context,
+      { target: (taken as LinkData).errorCallback, method: "link", error },
+      status,
+    );
+  }
+}
+
+function isAsker(
+  { cookie }: AuthServices,
+  { request, identity }: RequestContext,
+  { browser, sessionId }: LinkData,
+): boolean {
+  const own = cookie.readOther(request.headers, COOKIE);
+  return (
+    (own !== null && isSameHash(hashOf(own), browser)) ||
+    (sessionId !== null && sessionId === identity.sessionId)
+  );
 }
 
 function tokenOf(body: unknown): string | null {

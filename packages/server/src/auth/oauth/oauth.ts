@@ -3,9 +3,10 @@ import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
 import { ANONYMOUS, type Identity } from "../../data/caller.ts";
 import { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
+import type { SignsIn } from "../security/credentials.ts";
 import { KeyLock } from "../security/key-lock.ts";
 import { newToken } from "../security/secrets.ts";
-import type { SignedIn } from "../sign-in/sign-in.ts";
+import type { SignedIn } from "../sessions/signed-in.ts";
 import { Accounts, type NewAccount } from "./accounts.ts";
 import type { Endpoints } from "./catalogue.ts";
 import { LoginStates, type LoginState } from "./login-state.ts";
@@ -14,12 +15,18 @@ import { outgoing } from "./outgoing.ts";
 import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
 import { AccountLinker, type AccountOwner } from "./account-linker.ts";
 
+/** Where users may have accounts. */
 export interface OAuthOptions {
   readonly providers: readonly OAuthProviderConfig[];
   /** Cookies are sent over https only. */
   readonly isSecure: boolean;
   /** By provider: where it is asked instead. For tests. */
   readonly endpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
+}
+
+/** What the routes of accounts elsewhere need. */
+export interface OAuthServices extends AuthServices {
+  readonly oauth: OAuthSignIn;
 }
 
 /** Where a sign-in ends in the browser. */
@@ -36,7 +43,7 @@ export interface CallbackParams extends Omit<BroughtBack, "code"> {
   readonly error: string | null;
 }
 
-/** Signing in with accounts elsewhere. */
+/** Signing in with accounts elsewhere, which are among the credentials of their users. */
 export class OAuthSignIn {
   readonly accounts: Accounts;
   readonly #services: AuthServices;
@@ -66,7 +73,15 @@ export class OAuthSignIn {
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
     this.#who = new AccountLinker(services, this.accounts);
+    services.credentials.add(
+      (userId) => this.accounts.unlinkAll(userId),
+      this.signsIn,
+      async (userId) => ({ providers: await this.#providersOf(userId) }),
+    );
   }
+
+  /** Whether the user has an account at a provider that is still configured. */
+  readonly signsIn: SignsIn = async (userId) => (await this.#providersOf(userId)).length > 0;
 
   get names(): string[] {
     return [...this.#clients.keys()];
@@ -200,6 +215,11 @@ export class OAuthSignIn {
       sessionId,
       expiresAt: session.expiresAt,
     });
+  }
+
+  async #providersOf(userId: string): Promise<string[]> {
+    const accounts = await this.accounts.list(userId);
+    return accounts.map(({ provider }) => provider).filter((name) => this.#clients.has(name));
   }
 
   #client(provider: string): ProviderClient {

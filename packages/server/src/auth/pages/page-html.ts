@@ -48,7 +48,13 @@ export const PAGES = {
   },
 } as const;
 
+/** The name of a page in the URL. */
 export type PageName = keyof typeof PAGES;
+
+/** Whether there is a page of this name. */
+export function isPageName(name: string): name is PageName {
+  return Object.hasOwn(PAGES, name);
+}
 
 /**
  * @param redirect where a sign-in, and the way back from the account, lead to; checked before

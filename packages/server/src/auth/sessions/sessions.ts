@@ -124,6 +124,15 @@ export class Sessions {
     return token;
   }
 
+  /** Makes a session of a new guest. @param lifetimeMs milliseconds */
+  async createGuest(
+    lifetimeMs: number,
+    device: string,
+  ): Promise<{ readonly userId: string; readonly token: string }> {
+    const userId = this.#newId();
+    return { userId, token: await this.create(userId, { isGuest: true, lifetimeMs, device }) };
+  }
+
   /**
    * What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that
    * this user's sessions were ended during makes none.

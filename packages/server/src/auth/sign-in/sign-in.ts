@@ -1,7 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { AuthHooks } from "@pylonsync/sdk";
 import type { RequestContext } from "../../request/context.ts";
-import { JsonAnswer } from "../../request/responses.ts";
 import type { StoredRow } from "../../store/store.ts";
 import { deviceOf, type AuditLog } from "../security/audit.ts";
 import type { AuthSettings } from "../security/auth-settings.ts";
@@ -9,21 +8,12 @@ import type { GuestUpgrade } from "../users/guest-upgrade.ts";
 import { tokenPurpose, type OneTimeTokens } from "../security/one-time-tokens.ts";
 import type { SessionCookie } from "../sessions/session-cookie.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import type { SignedIn } from "../sessions/signed-in.ts";
 import type { Users } from "../users/users.ts";
 
 /** Roles of the selected organization are not the app's to claim. */
 const TENANT_ROLE = "org:";
 const PENDING_MS = 5 * 60_000;
-
-/** Somebody who has just signed in. */
-export interface SignedIn {
-  readonly token: string;
-  readonly userId: string;
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number;
-  /** Values for `Set-Cookie`. */
-  readonly cookies: readonly string[];
-}
 
 export interface SignInOptions {
   readonly userId: string;
@@ -199,17 +189,4 @@ export class SignIn {
       cookies: [cookie.keep(token, lifetimeMs)],
     };
   }
-}
-
-/** The answer to a sign-in, with the session's cookie. */
-export function signedInAnswer(
-  { token, userId, expiresAt, cookies }: SignedIn,
-  status = 200,
-  extra: Readonly<Record<string, unknown>> = {},
-): JsonAnswer {
-  return new JsonAnswer(
-    { token, user_id: userId, expires_at: Math.floor(expiresAt / 1000), ...extra },
-    status,
-    { "Set-Cookie": cookies },
-  );
 }
