@@ -2,8 +2,11 @@ import { PylonError } from "@pylonsync/protocol";
 import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
 import type { Mailer } from "../../mail/mailer.ts";
 import { renderMail } from "../../mail/templates.ts";
+import type { Platform } from "../../platform.ts";
 
+/** What the mails of accounts are made of. */
 export interface AuthMailsOptions {
+  readonly platform: Pick<Platform, "after">;
   readonly mailer: Mailer;
   readonly appName: () => string;
   /** The app's own texts. */
@@ -48,7 +51,10 @@ export class AuthMails {
   sendSoon(kind: MailKind, to: string, data: Omit<MailData, "appName">): void {
     if (!this.canSend) return;
     // After the answer: to write a mail takes a moment too.
-    setImmediate(() => void this.send(kind, to, data).catch(this.#options.onError));
+    this.#options.platform.after(
+      0,
+      () => void this.send(kind, to, data).catch(this.#options.onError),
+    );
   }
 }
 

@@ -73,11 +73,11 @@ export class OAuthSignIn {
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
     this.#who = new AccountLinker(services, this.accounts);
-    services.credentials.add(
-      (userId) => this.accounts.unlinkAll(userId),
-      this.signsIn,
-      async (userId) => ({ providers: await this.#providersOf(userId) }),
-    );
+    services.credentials.add({
+      forget: (userId) => this.accounts.unlinkAll(userId),
+      signsIn: this.signsIn,
+      ways: async (userId) => ({ providers: await this.#providersOf(userId) }),
+    });
   }
 
   /** Whether the user has an account at a provider that is still configured. */

@@ -155,7 +155,7 @@ async function pending(
     throw new PylonError("INVALID_TOKEN", "No sign-in of this browser waits for a second factor.", {
       hint: "Sign in again.",
     });
-  const methods = (await signIn.secondFactor?.methodsOf(userId)) ?? [];
+  const methods = await signIn.secondFactor.methodsOf(userId);
   return new JsonAnswer({ mfa_token: token, methods }, 200, {
     "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)],
     "Cache-Control": "no-store",

@@ -143,7 +143,7 @@ async function login(
   // Strangers who guess at an account do not lock its owner out of a device that the owner
   // trusts.
   const kind =
-    found !== null && (await signIn.secondFactor?.isTrusted(context, found.id)) === true
+    found !== null && (await signIn.secondFactor.isTrusted(context, found.id))
       ? TRUSTED
       : "password";
   await attempts.count(kind, email, PER_ACCOUNT);
@@ -266,7 +266,7 @@ async function keepPassword(
   user: StoredRow,
   hash: string,
 ): Promise<void> {
-  await signIn.secondFactor?.distrust(user.id);
+  await signIn.secondFactor.distrust(user.id);
   await passwords.keep(user, hash);
 }
 

@@ -17,10 +17,14 @@ export interface SignInWays {
 /** What one kind of credential adds to them. */
 export type WaysOfKind = (userId: string) => Promise<Partial<SignInWays>>;
 
-interface Kind {
+/** One kind of credential, such as passwords. */
+export interface CredentialKind {
+  /** Deletes all of a user's. */
   readonly forget: ForgetCredentials;
-  readonly signsIn: SignsIn;
-  readonly ways: WaysOfKind;
+  /** Left out: none of them signs in by itself. */
+  readonly signsIn?: SignsIn;
+  /** Left out: it is not shown to the user. */
+  readonly ways?: WaysOfKind;
 }
 
 /**
@@ -28,23 +32,16 @@ interface Kind {
  * factors, keys.
  */
 export class Credentials {
-  readonly #kinds: Kind[] = [];
+  readonly #kinds: CredentialKind[] = [];
 
-  /**
-   * Each part that keeps credentials says how they are deleted, and whether a user could sign in
-   * with them, and how.
-   */
-  add(
-    forget: ForgetCredentials,
-    signsIn: SignsIn = () => Promise.resolve(false),
-    ways: WaysOfKind = () => Promise.resolve({}),
-  ): void {
-    this.#kinds.push({ forget, signsIn, ways });
+  /** Called by each part that keeps credentials. */
+  add(kind: CredentialKind): void {
+    this.#kinds.push(kind);
   }
 
   /** With what the user can sign in, beside a code or a link by mail. */
   async ways(userId: string): Promise<SignInWays> {
-    const found = await Promise.all(this.#kinds.map(({ ways }) => ways(userId)));
+    const found = await Promise.all(this.#kinds.map(({ ways }) => ways?.(userId) ?? {}));
     return Object.assign(
       { hasPassword: false, hasPasskey: false, hasAuthenticator: false, providers: [] },
       ...found,
@@ -58,7 +55,7 @@ export class Credentials {
    */
   async signIn(userId: string, except?: SignsIn): Promise<boolean> {
     for (const { signsIn } of this.#kinds)
-      if (signsIn !== except && (await signsIn(userId))) return true;
+      if (signsIn !== undefined && signsIn !== except && (await signsIn(userId))) return true;
     return false;
   }
 

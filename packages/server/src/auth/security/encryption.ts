@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
 
 const ALGORITHM = "aes-256-gcm";
 const IV_BYTES = 12;
@@ -13,8 +14,11 @@ const FORM = "v1.";
 export class Encryption {
   readonly #key: Buffer | null;
 
+  readonly #random: Platform["random"];
+
   /** @param secret any text of high entropy; null when there is none: then nothing can be sealed */
-  constructor(secret: string | null) {
+  constructor(secret: string | null, { random }: Pick<Platform, "random">) {
+    this.#random = random;
     this.#key =
       secret === null
         ? null
@@ -27,7 +31,8 @@ export class Encryption {
 
   /** @throws PylonError ENCRYPTION_NOT_CONFIGURED */
   seal(text: string): string {
-    const iv = randomBytes(IV_BYTES);
+    const iv = new Uint8Array(IV_BYTES);
+    this.#random(iv);
     const cipher = createCipheriv(ALGORITHM, this.#required(), iv);
     const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
     return FORM + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");

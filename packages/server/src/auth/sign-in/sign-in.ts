@@ -15,6 +15,7 @@ import type { Users } from "../users/users.ts";
 const TENANT_ROLE = "org:";
 const PENDING_MS = 5 * 60_000;
 
+/** Who signs in, and how that was proved. */
 export interface SignInOptions {
   readonly userId: string;
   /** How it was proved: `password`, `code`, `link`, `oauth:google`, `passkey`. */
@@ -46,7 +47,9 @@ interface Pending {
 
 const PENDING = tokenPurpose<Pending>("second factor");
 
+/** What signing in needs. */
 export interface SignInServices {
+  readonly secondFactor: SecondFactor;
   readonly users: Users;
   readonly sessions: Sessions;
   readonly tokens: OneTimeTokens;
@@ -64,11 +67,11 @@ export interface SignInServices {
  */
 export class SignIn {
   readonly #services: SignInServices;
-  /** Set by the part that knows second factors. */
-  secondFactor: SecondFactor | null = null;
+  readonly secondFactor: SecondFactor;
 
   constructor(services: SignInServices) {
     this.#services = services;
+    this.secondFactor = services.secondFactor;
   }
 
   /**
@@ -82,9 +85,8 @@ export class SignIn {
     { userId, method, isStrong = false, epoch: given }: SignInOptions,
   ): Promise<SignedIn> {
     const epoch = given ?? (await this.#services.sessions.epochOf(userId));
-    const isTrustedDevice = (await this.secondFactor?.isTrusted(context, userId)) ?? false;
-    const methods =
-      isStrong || isTrustedDevice ? [] : ((await this.secondFactor?.methodsOf(userId)) ?? []);
+    const isTrustedDevice = await this.secondFactor.isTrusted(context, userId);
+    const methods = isStrong || isTrustedDevice ? [] : await this.secondFactor.methodsOf(userId);
     if (methods.length === 0)
       return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
     const pending: Pending = { userId, method, epoch };
