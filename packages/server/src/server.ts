@@ -164,7 +164,7 @@ class Server implements PylonServer {
     const plugins = resolvePlugins(app.manifest.plugins ?? [], env);
     const settings = fileSettings(config.files, plugins.get("file_storage"));
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
-    const storage = await openStorage(settings, this.#log);
+    const storage = await openStorage(settings, this.#log, this.#platform);
     const telemetry =
       config.telemetry === null
         ? null
@@ -192,7 +192,7 @@ class Server implements PylonServer {
       const mails: MailCounts = { sent: 0, failed: 0 };
       const mailer = openMailer(config.email, {
         dev: config.dev,
-        now: this.#platform.now,
+        platform: this.#platform,
         log: this.#log,
         counts: mails,
       });

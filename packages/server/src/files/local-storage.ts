@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   access,
   constants,
@@ -12,6 +11,7 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Platform } from "../platform.ts";
 import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
 
 const INCOMING = ".incoming";
@@ -22,12 +22,15 @@ const MIN_FREE = 64 * 1024 * 1024;
 export class LocalStorage implements FileStorage {
   readonly #dir: string;
 
-  constructor(dir: string) {
+  readonly #uuid: () => string;
+
+  constructor(dir: string, { uuid }: Pick<Platform, "uuid">) {
     this.#dir = dir;
+    this.#uuid = uuid;
   }
 
   async put(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const incoming = join(this.#dir, INCOMING, `${id}.${randomUUID()}`);
+    const incoming = join(this.#dir, INCOMING, `${id}.${this.#uuid()}`);
     const path = this.#path(id);
     await mkdir(dirname(incoming), { recursive: true });
     try {

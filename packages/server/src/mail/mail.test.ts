@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SMTPServer } from "smtp-server";
 import { loadConfig, type Config } from "../config.ts";
 import { Log } from "../observe/log.ts";
+import { systemPlatform } from "../platform.ts";
 import type { Mail } from "./mailer.ts";
 import { openMailer } from "./open-mailer.ts";
 import { renderMail } from "./templates.ts";
@@ -60,7 +61,7 @@ function emailOf(env: Record<string, string>): Config["email"] {
 function mailer(env: Record<string, string>): ReturnType<typeof openMailer> {
   received = [];
   answers = [];
-  return openMailer(emailOf(env), { dev: false, now: Date.now, log });
+  return openMailer(emailOf(env), { dev: false, platform: systemPlatform, log });
 }
 
 describe("a provider's API", () => {
@@ -139,7 +140,7 @@ describe("a provider's API", () => {
         PYLON_EMAIL_HTTP_URL: receiver.url.href,
         AWS_REGION: "eu-west-1",
       }).email,
-      { dev: false, now: Date.now, log },
+      { dev: false, platform: systemPlatform, log },
     );
     received = [];
     const before = {
@@ -278,13 +279,13 @@ test.each([
 });
 
 test("without a provider there is a mailbox in dev mode, and none else", async () => {
-  const dev = openMailer(null, { dev: true, now: Date.now, log });
+  const dev = openMailer(null, { dev: true, platform: systemPlatform, log });
   lines.length = 0;
   await dev.send(MAIL);
   expect(lines.join()).toContain("/studio/mail");
   expect(lines.join()).not.toContain("123456");
   await expect(
-    openMailer(null, { dev: false, now: Date.now, log }).send(MAIL),
+    openMailer(null, { dev: false, platform: systemPlatform, log }).send(MAIL),
   ).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
 });
 

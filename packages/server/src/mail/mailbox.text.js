@@ -28,7 +28,7 @@ async function look() {
 }
 
 function again() {
-  setTimeout(
+  window.setTimeout(
     () =>
       look()
         .catch(() => undefined)

@@ -1,5 +1,7 @@
 import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./system-table.ts";
 
+export type { SystemTable } from "./system-table.ts";
+
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
  * the app's entities. They are not in the manifest, not in the change log and not reachable from

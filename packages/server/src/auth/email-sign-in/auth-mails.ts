@@ -6,7 +6,7 @@ import type { Platform } from "../../platform.ts";
 
 /** What the mails of accounts are made of. */
 export interface AuthMailsOptions {
-  readonly platform: Pick<Platform, "after">;
+  readonly platform: Pick<Platform, "soon">;
   readonly mailer: Mailer;
   readonly appName: () => string;
   /** The app's own texts. */
@@ -51,10 +51,7 @@ export class AuthMails {
   sendSoon(kind: MailKind, to: string, data: Omit<MailData, "appName">): void {
     if (!this.canSend) return;
     // After the answer: to write a mail takes a moment too.
-    this.#options.platform.after(
-      0,
-      () => void this.send(kind, to, data).catch(this.#options.onError),
-    );
+    this.#options.platform.soon(() => void this.send(kind, to, data).catch(this.#options.onError));
   }
 }
 

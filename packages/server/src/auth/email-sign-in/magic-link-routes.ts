@@ -8,6 +8,7 @@ import { routeTable } from "../../request/route-table.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { redirectFailure, redirection, refuseHead } from "../sign-in/browser-redirects.ts";
 import { enterByEmail } from "./by-email.ts";
+import { isRecord } from "../../util/is-record.ts";
 import { AuthInput } from "../security/input.ts";
 import { tokenPurpose } from "../security/one-time-tokens.ts";
 import { linkPage } from "../pages/link-page.ts";
@@ -130,22 +131,20 @@ async function follow(
   status: 302 | 303,
 ): Promise<Response> {
   const { cookie, outcomes, tokens } = services;
-  let taken: LinkData | null = null;
+  // Once the link is used up, the browser is sent to where it leads, whatever comes next.
+  const used: { link: LinkData | null } = { link: null };
   try {
     return await outcomes.of(async () => {
-      taken = await tokens.take(PURPOSE, token);
-      if (taken === null) throw over();
-      const { cookies } = await enterByEmail(services, context, taken.email, "link");
-      return redirection(taken.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
+      const link = await tokens.take(PURPOSE, token);
+      if (link === null) throw over();
+      used.link = link;
+      const { cookies } = await enterByEmail(services, context, link.email, "link");
+      return redirection(link.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
     });
   } catch (error) {
-    if (taken === null) throw error;
-    return redirectFailure(
-      services,
-      context,
-      { target: (taken as LinkData).errorCallback, method: "link", error },
-      status,
-    );
+    if (used.link === null) throw error;
+    const failure = { target: used.link.errorCallback, method: "link", error };
+    return redirectFailure(services, context, failure, status);
   }
 }
 
@@ -162,10 +161,7 @@ function isAsker(
 }
 
 function tokenOf(body: unknown): string | null {
-  const token =
-    typeof body === "object" && body !== null
-      ? (body as { readonly token?: unknown }).token
-      : undefined;
+  const token = isRecord(body) ? body["token"] : undefined;
   return typeof token === "string" ? token : null;
 }
 

@@ -55,7 +55,7 @@ export class OAuthSignIn {
 
   constructor(services: AuthServices, { providers, isSecure, endpoints = {} }: OAuthOptions) {
     const { store, platform, tokens, settings } = services;
-    const fetch = outgoing({ dev: settings.dev });
+    const fetch = outgoing({ dev: settings.dev, platform });
     this.#services = services;
     this.#clients = new Map(
       providers.map((config) => [

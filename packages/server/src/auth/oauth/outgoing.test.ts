@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemPlatform } from "../../platform.ts";
 import { fetchAt, isPublic, outgoing, publicAddress } from "./outgoing.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "pylon-tls-"));
@@ -127,7 +128,7 @@ test("T12: no redirect is followed, and no endless answer read", async () => {
         : new Response("x".repeat(3 * 1024 * 1024)),
   });
   try {
-    const ask = outgoing({ dev: true });
+    const ask = outgoing({ dev: true, platform: systemPlatform });
     for (const path of ["away", "endless"])
       await expect(ask(`${local.url.href}${path}`)).rejects.toMatchObject({
         code: "OAUTH_UNREACHABLE",

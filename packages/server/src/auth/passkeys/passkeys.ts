@@ -4,6 +4,7 @@ import type { Platform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
 import { isoTime, isoTimeOrNull, transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { isRecord } from "../../util/is-record.ts";
 
 const PASSKEYS = SYSTEM_TABLES.passkeys;
 type PasskeyRow = RowOf<typeof PASSKEYS>;
@@ -64,9 +65,10 @@ export class Passkeys {
     response: unknown,
     name: string,
   ): Promise<PasskeyInfo> {
+    if (!isRegistration(response)) throw invalid();
     const { verifyRegistrationResponse } = await import("@simplewebauthn/server");
     const { registrationInfo } = await verifyRegistrationResponse({
-      response: response as RegistrationResponseJSON,
+      response,
       expectedChallenge: challenge,
       expectedOrigin: [...party.origins],
       expectedRPID: party.id,
@@ -109,9 +111,9 @@ export class Passkeys {
   async authenticate(party: RelyingParty, challenge: string, response: unknown): Promise<string> {
     const { verifyAuthenticationResponse: verify } = await import("@simplewebauthn/server");
     const row = await this.#named(response);
-    if (row === null) throw invalid();
+    if (row === null || !isAuthentication(response)) throw invalid();
     const { verified, authenticationInfo } = await verify({
-      response: response as AuthenticationResponseJSON,
+      response,
       expectedChallenge: challenge,
       expectedOrigin: [...party.origins],
       expectedRPID: party.id,
@@ -150,7 +152,7 @@ export class Passkeys {
   }
 
   async #named(response: unknown): Promise<PasskeyRow | null> {
-    const id = (response as { readonly id?: unknown } | null)?.id;
+    const id = isRecord(response) ? response["id"] : undefined;
     return typeof id === "string" && id.length <= 1024 && !id.includes("\0")
       ? PASSKEYS.get(this.#store, id)
       : null;
@@ -159,6 +161,28 @@ export class Passkeys {
   #rowsOf(userId: string): Promise<PasskeyRow[]> {
     return PASSKEYS.select(this.#store, { where: PASSKEYS.is("userId", userId) });
   }
+}
+
+/** Whether a browser's answer has the form of one; the library checks what it says. */
+function isRegistration(answer: unknown): answer is RegistrationResponseJSON {
+  return (
+    isCredential(answer) && hasTexts(answer["response"], ["clientDataJSON", "attestationObject"])
+  );
+}
+
+function isAuthentication(answer: unknown): answer is AuthenticationResponseJSON {
+  return (
+    isCredential(answer) &&
+    hasTexts(answer["response"], ["clientDataJSON", "authenticatorData", "signature"])
+  );
+}
+
+function isCredential(answer: unknown): answer is Readonly<Record<string, unknown>> {
+  return isRecord(answer) && hasTexts(answer, ["id", "rawId", "type"]);
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  return isRecord(value) && names.every((name) => typeof value[name] === "string");
 }
 
 function invalid(): never {

@@ -129,6 +129,6 @@ let common: Promise<ReadonlySet<string>> | undefined;
 /** Fifty thousand passwords that were found in leaks; read when it is first asked for. */
 function commonPasswords(): Promise<ReadonlySet<string>> {
   return (common ??= import("@zxcvbn-ts/language-common").then(
-    ({ dictionary }) => new Set(dictionary["passwords-common"] as Iterable<string>),
+    ({ dictionary }) => new Set(dictionary["passwords-common"]),
   ));
 }

@@ -41,7 +41,7 @@ export class Credentials {
 
   /** With what the user can sign in, beside a code or a link by mail. */
   async ways(userId: string): Promise<SignInWays> {
-    const found = await Promise.all(this.#kinds.map(({ ways }) => ways?.(userId) ?? {}));
+    const found = await Promise.all(this.#kinds.flatMap(({ ways }) => ways?.(userId) ?? []));
     return Object.assign(
       { hasPassword: false, hasPasskey: false, hasAuthenticator: false, providers: [] },
       ...found,

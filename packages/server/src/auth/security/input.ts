@@ -1,6 +1,7 @@
 import { PylonError, type ErrorCode } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { parseEmail } from "../../schema/email-address.ts";
+import { isRecord } from "../../util/is-record.ts";
 
 const MAX_TEXT = 1024;
 /** What a request without the field is refused with. */
@@ -28,9 +29,8 @@ export class AuthInput {
   /** @throws PylonError INVALID_JSON, INVALID_DATA */
   static async of(context: RequestContext): Promise<AuthInput> {
     const body = await context.json({});
-    if (typeof body !== "object" || body === null || Array.isArray(body))
-      throw new PylonError("INVALID_DATA", "The body is a JSON object.");
-    return new AuthInput(body as Record<string, unknown>);
+    if (!isRecord(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    return new AuthInput(body);
   }
 
   /** The body as it came, for a library that checks it. */
@@ -48,7 +48,7 @@ export class AuthInput {
     });
   }
 
-  /** @throws PylonError INVALID_DATA */
+  /** Text that may be left out. @throws PylonError INVALID_DATA */
   optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
@@ -73,13 +73,13 @@ export class AuthInput {
   optionalTexts(field: string, maxLength: number): string[] | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
-    if (!Array.isArray(value) || value.some((item) => typeof item !== "string"))
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
       throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
     if (value.length > maxLength)
       throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, {
         field,
       });
-    return value as string[];
+    return value;
   }
 
   /**
@@ -106,6 +106,7 @@ export class AuthInput {
     );
   }
 
+  /** True or false; left out is false. @throws PylonError INVALID_DATA */
   optionalFlag(field: string): boolean {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return false;

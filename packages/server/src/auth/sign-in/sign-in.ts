@@ -1,7 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { AuthHooks } from "@pylonsync/sdk";
 import type { RequestContext } from "../../request/context.ts";
-import type { StoredRow } from "../../store/store.ts";
 import { deviceOf, type AuditLog } from "../security/audit.ts";
 import type { AuthSettings } from "../security/auth-settings.ts";
 import type { GuestUpgrade } from "../users/guest-upgrade.ts";
@@ -134,7 +133,7 @@ export class SignIn {
     const claimed =
       user === null || claims === undefined
         ? null
-        : ((await claims({ user: users.view(user) as StoredRow, method: "refresh" }))?.roles ?? []);
+        : ((await claims({ user: users.view(user), method: "refresh" }))?.roles ?? []);
     const lifetimeMs = settings.sessionLifetimeMs();
     const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) =>
       claimed === null
@@ -165,7 +164,7 @@ export class SignIn {
     const { users, sessions, guests, audit, cookie, settings, hooks, now } = this.#services;
     const user = await users.get(userId);
     if (user === null) throw new PylonError("UNAUTHORIZED", "This user no longer exists.");
-    const event = { user: users.view(user) as StoredRow, method };
+    const event = { user: users.view(user), method };
     const verdict = await hooks().onSignIn?.(event);
     if (verdict === null || verdict === false)
       throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");

@@ -17,6 +17,7 @@ const VERIFIED = SYSTEM_TABLES.verifiedEmails;
 const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
 
+/** What is known of somebody who signs up. */
 export interface Profile {
   /**
    * The guest that becomes this user: it keeps its id, so that its rows stay its own, and its
@@ -30,6 +31,7 @@ export interface Profile {
   readonly avatar?: string | undefined;
 }
 
+/** What the users of an app are made of. */
 export interface UsersOptions {
   readonly store: Store;
   readonly committer: Committer;
@@ -63,6 +65,7 @@ export class Users {
     return userEntityOf(this.#options.settings());
   }
 
+  /** Whether the app declares it. */
   get isDeclared(): boolean {
     return this.#options.model().schema.find(this.entityName) !== undefined;
   }
@@ -73,14 +76,18 @@ export class Users {
     const entity = this.#options.model().schema.find(name);
     if (entity !== undefined) return entity;
     throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, {
-      hint: `Declare entity("${name}", { email: field.string().unique() }), or name another with auth({ user: { entity } }).`,
+      hint:
+        `Declare entity("${name}", { email: field.string().unique() }), ` +
+        "or name another with auth({ user: { entity } }).",
     });
   }
 
+  /** Whether the entity has this field. */
   has(field: string): boolean {
     return this.entity.fields.has(field);
   }
 
+  /** The user with this id, or null. */
   get(id: string): Promise<StoredRow | null> {
     return this.#options.store.get(this.entity.name, id);
   }
@@ -123,10 +130,11 @@ export class Users {
         // A guest may have a row already, made by the app.
         if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);
         else await writer.update(name, id, this.#fieldsOf(profile));
-        const user = (await writer.get(name, id)) as StoredRow;
+        const user = await writer.get(name, id);
+        if (user === null) throw new Error("The user that was written a moment ago is gone.");
         if (profile.emailVerified === true) await keepProof(writer.transaction, user);
         await within?.(writer.transaction, user);
-        const verdict = await hooks().onSignUp?.({ user: this.view(user) as StoredRow, method });
+        const verdict = await hooks().onSignUp?.({ user: this.view(user), method });
         if (verdict === null || verdict === false)
           throw new PylonError("SIGN_UP_REFUSED", "This app does not take this sign-up.");
         return user;
@@ -164,14 +172,13 @@ export class Users {
   }
 
   /** The user as it may be seen: without hidden fields, and where `expose` is given only those. */
-  view(user: StoredRow): Record<string, Value> {
+  view(user: StoredRow): StoredRow {
     const { expose } = this.#options.settings().user ?? {};
     const visible = this.entity.visible(user);
-    return Object.fromEntries(
-      Object.entries(visible).filter(
-        ([field]) => field === "id" || (expose?.includes(field) ?? true),
-      ),
+    const shown = Object.entries(visible).filter(
+      ([field]) => field === "id" || (expose?.includes(field) ?? true),
     );
+    return { ...Object.fromEntries(shown), id: user.id };
   }
 
   async #byEmail(reader: Reader, email: string): Promise<StoredRow | null> {

@@ -3,8 +3,7 @@ import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
-import type { SystemTable } from "../system-table.ts";
-import { SYSTEM_TABLES } from "../system-tables.ts";
+import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
 
 const COLUMN_TYPES: Record<FieldKind, string> = {
