@@ -55,7 +55,7 @@ import { UserRemoval } from "./account/user-removal.ts";
 import { Users } from "./users/users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
-/** In dev what is sealed guards nothing: the key is no secret, but stays the same over restarts. */
+/** In dev what is sealed guards nothing: the key is not a secret, and outlasts restarts. */
 const DEV_SECRET = "pylon dev mode keeps no secrets";
 
 /** What authentication is made of. */

@@ -2,6 +2,7 @@ import type { FileRecord } from "../data/file-record.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type { FileService } from "./file-service.ts";
 
+/** What a clean-up needs. */
 export interface FileCleanupServices {
   readonly registry: FileRegistry;
   readonly files: FileService;
@@ -12,7 +13,7 @@ export interface FileCleanupServices {
 }
 
 /**
- * Deletes uploads that were never finished, files that no row holds any more, and what is still
+ * Deletes uploads that were never finished, files that no row holds any longer, and what is still
  * there of deleted files. Replicas may do it at the same time: the transaction that marks a file
  * decides, and to delete what is gone does no harm.
  */

@@ -7,8 +7,9 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const FILES = SYSTEM_TABLES.files;
 const ID_BYTES = 20;
-const BATCH = 200;
+const BATCH_SIZE = 200;
 
+/** What is known of a file before its content is there. */
 export type NewFile = Pick<
   FileRecord,
   | "ownerId"
@@ -94,7 +95,7 @@ export class FileRegistry {
    * The content is there: the file can be read.
    *
    * @param isKept false: it goes as an orphan does, unless a row takes it
-   * @returns null when it is pending no more
+   * @returns null when it is no longer pending
    */
   finish(
     file: FileRecord,
@@ -152,7 +153,7 @@ export class FileRegistry {
       const files = await FILES.select(this.#store, {
         where,
         order: [{ field: "createdAt", direction: "asc" }],
-        limit: BATCH,
+        limit: BATCH_SIZE,
       });
       found.push(...files);
     }

@@ -18,6 +18,7 @@ import type {
 import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
 
+/** What the service of files is made of. */
 export interface FileServices {
   readonly registry: FileRegistry;
   readonly storage: FileStorage;
@@ -33,6 +34,7 @@ export interface Binding {
   readonly field: FileField;
 }
 
+/** A file that is to come, as its sender announces it. */
 export interface PendingUpload {
   readonly name: string;
   readonly contentType: string;
@@ -43,6 +45,7 @@ export interface PendingUpload {
   readonly parts: number | null;
 }
 
+/** Where the content of an announced file is to be sent. */
 export interface Announced {
   readonly file: FileRecord;
   /** Where the content goes. A key instead of a request: to this server, with the key. */

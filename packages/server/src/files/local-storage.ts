@@ -16,7 +16,7 @@ import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "
 
 const INCOMING = ".incoming";
 /** With less room than this, in bytes, a disk counts as full. */
-const MIN_FREE = 64 * 1024 * 1024;
+const MIN_FREE_BYTES = 64 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
@@ -78,7 +78,7 @@ export class LocalStorage implements FileStorage {
     await mkdir(this.#dir, { recursive: true });
     await access(this.#dir, constants.W_OK);
     const { bavail, bsize } = await statfs(this.#dir);
-    return bavail * bsize < MIN_FREE ? "full" : "up";
+    return bavail * bsize < MIN_FREE_BYTES ? "full" : "up";
   }
   counts(): [] {
     return [];

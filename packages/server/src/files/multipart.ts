@@ -89,7 +89,7 @@ class Form {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The parser took what it was given, or nobody wants it any more. */
+  /** The parser took what it was given, or nobody wants it any longer. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;

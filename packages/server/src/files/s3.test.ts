@@ -200,7 +200,7 @@ describe("S3 that fails", () => {
     silent.close();
   });
 
-  test("is no trouble of the client's, who is told to come again, and nothing of the inside", async () => {
+  test("is not the client's fault: it is told to come again, and no more", async () => {
     const s3 = await S3Server.start();
     const server = await startServer(app, {
       ...s3.env,

@@ -111,7 +111,7 @@ describe("a provider's API", () => {
     expect(received).toHaveLength(3);
   });
 
-  test("that refuses, or sends elsewhere, is asked once; the log says why, without key, code or address", async () => {
+  test("that refuses or redirects is asked once; the log says why, without secrets", async () => {
     const resend = mailer({
       PYLON_EMAIL_PROVIDER: "resend",
       PYLON_EMAIL_API_KEY: "the-key",
@@ -199,7 +199,7 @@ describe("SMTP", () => {
     }
   });
 
-  test("signs in over TLS where the server offers it, and says when the password is wrong", async () => {
+  test("signs in over TLS where that is offered, and says if the password is wrong", async () => {
     const seen: { user: string; isTls: boolean; raw: string }[] = [];
     let user = "";
     const server = new SMTPServer({

@@ -2,7 +2,7 @@
 // @ts-check
 "use strict";
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 const main = /** @type {HTMLElement} */ (document.querySelector("main"));
 const keysIn = (/** @type {ParentNode} */ root) =>
   [...root.querySelectorAll("[data-mail]")].map((mail) => mail.getAttribute("data-mail"));
@@ -33,7 +33,7 @@ function again() {
       look()
         .catch(() => undefined)
         .finally(again),
-    LOOK_MS,
+    POLL_MS,
   );
 }
 

@@ -43,12 +43,13 @@ test.each(["MISSING", "EMPTY", "toString"])(
       resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
     expect(act).toThrow(PylonStartError);
     expect(act).toThrow(
-      `The setting "nested.region" of the plugin file_storage needs the environment variable ${name}, which is not set.`,
+      'The setting "nested.region" of the plugin file_storage needs ' +
+        `the environment variable ${name}, which is not set.`,
     );
   },
 );
 
-test("unknown plugins and settings are named with the known ones; the app's own are its own matter", () => {
+test("unknown plugins and settings are named with the known ones, but for the app's own", () => {
   const found = [
     ...checkPlugins([
       { name: "file_storag" },
@@ -67,7 +68,8 @@ test("unknown plugins and settings are named with the known ones; the app's own 
     [
       "PLUGIN_CONFIG_UNKNOWN",
       "plugins[1].config.buckt",
-      'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.',
+      'Did you mean "bucket"? ' +
+        "Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.",
     ],
     ["PLUGIN_DUPLICATE", "plugins[3].name", undefined],
   ]);

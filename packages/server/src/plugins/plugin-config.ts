@@ -8,8 +8,10 @@ const KNOWN_PLUGINS = {
   file_storage: ["backend", "bucket", "region", "endpoint", "dir", "maxBytes", "read", "direct"],
   cache_client: ["url"],
 } as const;
+/** The name of a plugin of the server's own. */
 export type PluginName = keyof typeof KNOWN_PLUGINS;
 
+/** The settings of a plugin, by name, as the manifest has them. */
 export type PluginConfig = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -91,7 +93,8 @@ function interpolate(text: string, env: Environment, at: string): string {
     if (value !== undefined && value !== "") return value;
     const [plugin = "", ...setting] = at.split(".");
     throw new PylonStartError(
-      `The setting "${setting.join(".")}" of the plugin ${plugin} needs the environment variable ${name}, which is not set.`,
+      `The setting "${setting.join(".")}" of the plugin ${plugin} needs ` +
+        `the environment variable ${name}, which is not set.`,
     );
   });
 }

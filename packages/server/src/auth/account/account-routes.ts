@@ -12,7 +12,7 @@ import { ownUser } from "../users/own-user.ts";
 import type { UserData } from "./user-data.ts";
 
 const AUDIT_DEFAULT = 100;
-const AUDIT_MAX = 1000;
+const MAX_AUDIT = 1000;
 
 /** What the routes of accounts need. */
 export interface AccountServices extends AuthServices {
@@ -138,7 +138,7 @@ async function exportOwn(services: AccountServices, context: RequestContext): Pr
 async function ownAudit({ audit }: AccountServices, context: RequestContext): Promise<Answer> {
   const limit = Math.min(
     Math.max(Math.trunc(Number(context.query("limit") ?? AUDIT_DEFAULT)) || AUDIT_DEFAULT, 1),
-    AUDIT_MAX,
+    MAX_AUDIT,
   );
   const { userId, isAdmin } = context.caller;
   if (userId === null && !isAdmin) throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");

@@ -16,8 +16,9 @@ import { fieldIs } from "../security/where.ts";
 
 const FILES = SYSTEM_TABLES.files;
 const BATCH_SIZE = 200;
-const AUDIT_MAX = 10_000;
+const MAX_AUDIT = 10_000;
 
+/** What the data of users needs. */
 export interface UserDataServices {
   readonly store: Store;
   readonly committer: Committer;
@@ -30,6 +31,7 @@ export interface UserDataServices {
   readonly removal: UserRemoval;
 }
 
+/** All that is known of a user, as JSON. Times are ISO 8601. */
 export interface UserExport {
   readonly user: Readonly<Record<string, unknown>> | null;
   /** By entity: the rows that are the user's, and those that name it. */
@@ -114,7 +116,7 @@ export class UserData {
         created_at: isoTime(createdAt),
         seen_at: isoTime(seenAt),
       })),
-      audit: await audit.list({ userId }, AUDIT_MAX),
+      audit: await audit.list({ userId }, MAX_AUDIT),
     };
   }
 
@@ -126,7 +128,7 @@ export class UserData {
   async delete(userId: string): Promise<void> {
     const { store, committer, users, removal } = this.#services;
     const user = users.isDeclared ? await users.get(userId) : null;
-    // First of all nobody acts as this user any more. A guest has no row to go with.
+    // First of all nobody acts as this user any longer. A guest has no row to go with.
     await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
     const { head } = await store.bounds();
     const emptied = new Set<Entity>();

@@ -20,6 +20,7 @@ const BY_USER = [
 ];
 const { codes: CODES, oneTimeTokens: TOKENS } = SYSTEM_TABLES;
 
+/** What knows of users beside the row of the app. */
 export interface UserRemovalServices {
   readonly store: Store;
   readonly model: () => DataModel;
@@ -31,7 +32,7 @@ export interface UserRemovalServices {
 
 /**
  * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the
- * row, whoever does that: a user who is no more has no session, no key and no way in.
+ * row, whoever does that: a user who no longer exists has no session, no key and no way in.
  */
 export class UserRemoval implements CascadeDelete {
   readonly #services: UserRemovalServices;
@@ -62,8 +63,8 @@ export class UserRemoval implements CascadeDelete {
   };
 
   /**
-   * What was in the rows of users who are no more is left in the log only as far as it decides who
-   * is told that they are gone.
+   * What was in the rows of users who no longer exist is left in the log only as far as it decides
+   * who is told that they are gone.
    */
   async forgetImages(): Promise<void> {
     const { users } = this.#services;

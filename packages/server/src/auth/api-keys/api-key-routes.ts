@@ -36,7 +36,9 @@ async function create(services: AuthServices, context: RequestContext): Promise<
       `"${(scopes[unknown] ?? "").slice(0, 80)}" is not a scope.`,
       {
         field: `scopes[${unknown}]`,
-        hint: 'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" or "entities:NAME:write".',
+        hint:
+          'Use "read", "write", "functions", "files", "functions:NAME", "entities:NAME:read" ' +
+          'or "entities:NAME:write".',
       },
     );
   const expiresAt = input.optionalTime("expires");
@@ -52,7 +54,9 @@ async function create(services: AuthServices, context: RequestContext): Promise<
   await audit.record(context, "api-key.created", { detail: { id: info.id, name } });
   if (typeof user["email"] === "string")
     mails.sendSoon("security-notice", user["email"], {
-      notice: `An API key named "${asWords(name)}" was made for your account. It works until it is deleted${expiresAt === null ? "" : " or expires"}.`,
+      notice:
+        `An API key named "${asWords(name)}" was made for your account. ` +
+        `It works until it is deleted${expiresAt === null ? "" : " or expires"}.`,
     });
   return json({ ...info, key }, 201);
 }

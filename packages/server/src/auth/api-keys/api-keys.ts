@@ -17,7 +17,7 @@ const MAX_KEYS = 100;
  * milliseconds.
  */
 const CACHE_TTL_MS = 500;
-const BELIEVED_MAX = 10_000;
+const MAX_CACHED = 10_000;
 /** A key's last use is written down this often, in milliseconds. */
 const USED_EVERY_MS = 60_000;
 
@@ -66,10 +66,10 @@ export class ApiKeys implements TokenKind {
   async identify(key: string): Promise<Identity> {
     const now = this.#platform.now();
     const hash = hashOf(key);
-    const believed = this.#identityCache.get(hash);
+    const cached = this.#identityCache.get(hash);
     const identity =
-      believed !== undefined && believed.until > now
-        ? believed.identity
+      cached !== undefined && cached.until > now
+        ? cached.identity
         : await this.#lookUp(key, hash, now);
     if (identity === null || identity.expiresAt <= now)
       throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", {
@@ -118,6 +118,7 @@ export class ApiKeys implements TokenKind {
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
   }
 
+  /** What became of a key that stood for a caller. */
   async sessionStatus(keyId: string): Promise<SessionStatus> {
     return (await KEYS.get(this.#store, keyId)) === null ? "revoked" : "valid";
   }
@@ -162,7 +163,7 @@ export class ApiKeys implements TokenKind {
       await this.#delete(tx, id);
   }
 
-  /** Calls `listener` when a key is ended. @returns stops it */
+  /** Calls `listener` when a key is ended. @returns an unsubscribe function */
   onEnd(listener: (keyId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
@@ -198,7 +199,7 @@ export class ApiKeys implements TokenKind {
       sessionId: null,
       expiresAt: row.expiresAt ?? Infinity,
     };
-    if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
+    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
     this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
     return identity;
   }

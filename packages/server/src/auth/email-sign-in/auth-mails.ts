@@ -23,6 +23,7 @@ export class AuthMails {
     this.#options = options;
   }
 
+  /** Whether the server can send mail. */
   get canSend(): boolean {
     return this.#options.mailer.canSend;
   }

@@ -93,6 +93,7 @@ export class Accounts {
       : JSON.parse(this.#encryption.open(sealed));
   }
 
+  /** Replaces what the provider gave. */
   async keepTokens(id: string, tokens: ProviderTokens): Promise<void> {
     await transactById(this.#store, (tx) => ACCOUNTS.update(tx, id, this.#sealed(tokens)));
   }
@@ -119,6 +120,7 @@ export class Accounts {
     });
   }
 
+  /** Takes all accounts from the user. */
   async unlinkAll(userId: string): Promise<void> {
     await this.#store.transact((tx) => ACCOUNTS.deleteWhere(tx, ACCOUNTS.is("userId", userId)));
   }

@@ -50,7 +50,7 @@ export class OAuthSignIn {
   readonly #clients: ReadonlyMap<string, ProviderClient>;
   readonly #redirects: ReadonlyMap<string, string | null>;
   readonly #states: LoginStates;
-  readonly #who: AccountLinker;
+  readonly #linker: AccountLinker;
   readonly #refreshing = new KeyLock();
 
   constructor(services: AuthServices, { providers, isSecure, endpoints = {} }: OAuthOptions) {
@@ -72,7 +72,7 @@ export class OAuthSignIn {
     this.#redirects = new Map(providers.map(({ name, redirect }) => [name, redirect]));
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
-    this.#who = new AccountLinker(services, this.accounts);
+    this.#linker = new AccountLinker(services, this.accounts);
     services.credentials.add({
       forget: (userId) => this.accounts.unlinkAll(userId),
       signsIn: this.signsIn,
@@ -83,6 +83,7 @@ export class OAuthSignIn {
   /** Whether the user has an account at a provider that is still configured. */
   readonly signsIn: SignsIn = async (userId) => (await this.#providersOf(userId)).length > 0;
 
+  /** The providers that are configured. */
   get names(): string[] {
     return [...this.#clients.keys()];
   }
@@ -149,7 +150,7 @@ export class OAuthSignIn {
     const started = await this.#startedBy(context, state);
     const { userId, epoch } =
       link === null
-        ? await this.#who.userOf(started, account)
+        ? await this.#linker.userOf(started, account)
         : await this.#link(started, account, link);
     if (link !== null && userId === started.caller.userId) return null;
     return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}`, epoch });
@@ -194,7 +195,7 @@ export class OAuthSignIn {
       throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", {
         hint: "Sign in, and link the account again.",
       });
-    return this.#who.link(started, userId, account, link === "implied");
+    return this.#linker.link(started, userId, account, link === "implied");
   }
 
   /**
@@ -225,12 +226,11 @@ export class OAuthSignIn {
   #client(provider: string): ProviderClient {
     const client = this.#clients.get(provider);
     if (client !== undefined) return client;
+    const none = this.names.length === 0 ? ": none yet, see docs/oauth.md" : "";
     throw new PylonError(
       "PROVIDER_NOT_FOUND",
       `Nobody signs in here with "${provider.slice(0, 50)}".`,
-      {
-        hint: `GET /api/auth/providers lists who one may sign in with${this.names.length === 0 ? ": none yet, see docs/oauth.md" : ""}.`,
-      },
+      { hint: `GET /api/auth/providers lists who one may sign in with${none}.` },
     );
   }
 }

@@ -52,7 +52,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test("T12: connects to the address that was looked at, and takes the certificate of the name only", async () => {
+test("T12: connects to the checked address, and takes only the certificate of the name", async () => {
   hosts = [];
   const answer = await fetchAt(new URL(`https://issuer.example:${server.port}/x`), "127.0.0.1", {
     tls: { ca },
@@ -92,7 +92,7 @@ test.each(["1.1.1.1", "172.32.0.1", "2606:4700::1111"])("%s is public", (address
   expect(isPublic(address)).toBe(true),
 );
 
-test("T12: a name is refused when any of its addresses is private, and what is not https", async () => {
+test("T12: a name with any private address is refused, and what is not https", async () => {
   const resolve = (host: string): Promise<string[]> =>
     Promise.resolve(
       host === "mixed.example"

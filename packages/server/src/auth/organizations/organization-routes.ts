@@ -14,7 +14,7 @@ import type { TenantSessions } from "./tenant-sessions.ts";
 const NO_NAME = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const MAX_IN_MAIL = 60;
 const INVITATIONS = { max: 50, windowSeconds: 60 * 60 };
-const AUDIT_MAX = 500;
+const MAX_AUDIT = 500;
 /** A role is a word that can stand in a policy. */
 const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
@@ -228,7 +228,7 @@ async function tenantAudit(
       "Only owners and admins of the selected organization see its log.",
       { hint: "POST /api/auth/select-org first." },
     );
-  return json(await audit.list({ tenantId }, AUDIT_MAX));
+  return json(await audit.list({ tenantId }, MAX_AUDIT));
 }
 
 /** @throws PylonError MISSING_NAME, INVALID_DATA */

@@ -8,7 +8,7 @@ import { hashOf, keyOf, newToken } from "../security/secrets.ts";
 
 const { organizations: ORGANIZATIONS, members: MEMBERS, invitations: INVITATIONS } = SYSTEM_TABLES;
 const INVITATION_MS = 7 * 24 * 60 * 60_000;
-/** Of who is no member. */
+/** Of one who is not a member. */
 const NO_RANK = -1;
 
 /** A group of users with roles. */
@@ -37,8 +37,8 @@ export interface Invitation {
 }
 
 /**
- * What became of somebody's place in an organization: the new role, or null for a place that is no
- * more.
+ * What became of somebody's place in an organization: the new role, or null for a place that
+ * is gone.
  */
 export type MembershipListener = (
   userId: string,
@@ -85,12 +85,13 @@ export class Organizations {
     );
   }
 
+  /** The organization with this id, whoever asks; null when there is none. */
   async get(organizationId: string): Promise<Organization | null> {
     const row = await ORGANIZATIONS.get(this.#store, organizationId);
     return row === null ? null : toOrganization(row);
   }
 
-  /** The user's role, or null for who is no member. */
+  /** The user's role, or null for one who is not a member. */
   role(organizationId: string, userId: string): Promise<string | null> {
     return this.#roleIn(this.#store, organizationId, userId);
   }
@@ -182,8 +183,8 @@ export class Organizations {
   }
 
   /**
-   * Takes a user who is no more out of all organizations, within the transaction that deletes it.
-   * One that nobody else owns goes to whoever is there longest of those with the highest rank; one
+   * Takes a user who no longer exists out of all organizations, within the transaction that deletes
+   * it. One that nobody else owns goes to whoever is there longest of those with the highest rank; one
    * without other members is deleted.
    */
   async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
@@ -237,6 +238,7 @@ export class Organizations {
     return { token, invitation: toInvitation(row) };
   }
 
+  /** The invitations to it that may still be accepted. */
   async invitations(organizationId: string): Promise<Invitation[]> {
     const rows = await INVITATIONS.select(this.#store, {
       where: INVITATIONS.is("organizationId", organizationId),
@@ -296,6 +298,7 @@ export class Organizations {
     return joined;
   }
 
+  /** Deletes invitations that are too old. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       INVITATIONS.deleteWhere(tx, INVITATIONS.isUpTo("expiresAt", this.#platform.now())),
@@ -306,7 +309,7 @@ export class Organizations {
     return (await MEMBERS.get(reader, memberId(organizationId, userId)))?.role ?? null;
   }
 
-  /** What a member promised to others, who then had it by a place that the member has no more. */
+  /** What a member promised to others, who then had it by a place that the member no longer has. */
   async #withdrawBy(
     tx: Transaction,
     organizationId: string,
@@ -323,7 +326,7 @@ export class Organizations {
       if (!mayInvite(rankNow, role)) await INVITATIONS.delete(tx, id);
   }
 
-  /** @returns the actor's role; an admin stands in for owners who are no more */
+  /** @returns the actor's role; an admin stands in where no owner is left */
   async #requireRank(
     tx: Transaction,
     organizationId: string,
@@ -333,12 +336,9 @@ export class Organizations {
     const role = await this.#roleIn(tx, organizationId, actorId);
     if (role === null) throw noOrganization();
     if (role === "admin" && (await this.#owners(tx, organizationId)) === 0) return "owner";
-    if (rank(role) < rank(least))
-      throw new PylonError(
-        "FORBIDDEN",
-        `Only ${least === "owner" ? "an owner" : "owners and admins"} of the organization may do this.`,
-      );
-    return role;
+    if (rank(role) >= rank(least)) return role;
+    const who = least === "owner" ? "an owner" : "owners and admins";
+    throw new PylonError("FORBIDDEN", `Only ${who} of the organization may do this.`);
   }
 
   /**
@@ -386,7 +386,7 @@ export class Organizations {
   }
 }
 
-/** To who is no member an organization is not there. */
+/** An organization is not there for one who is not a member. */
 export function noOrganization(): PylonError {
   return new PylonError(
     "NOT_FOUND",

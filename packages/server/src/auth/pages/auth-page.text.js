@@ -21,7 +21,7 @@ function find(selector, root = document) {
 
 /** What the server refused, with its code. */
 class Refusal extends Error {
-  /** @param {{message?: string, code?: string, field?: string, hint?: string, mfa_token?: string}} error */
+  /** @param {Partial<Record<"message" | "code" | "field" | "hint" | "mfa_token", string>>} error */
   constructor({ message: text, code, field, hint, mfa_token: token }) {
     super(text ?? "The server did not answer as expected.");
     this.code = code;
@@ -228,7 +228,7 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
   try {
     await call("DELETE", "/session");
   } catch (error) {
-    // What the server refuses to end is no session any more; what it did not hear of is one still.
+    // What the server refuses to end is not a session any longer; what it did not hear of still is.
     const isHeard = error instanceof Refusal && error.code !== undefined;
     if (!isHeard) return say(textOf(error), true);
   }
@@ -351,7 +351,7 @@ async function takeUp() {
   const failed = params.get("oauth_error");
   if (failed === null) return;
   for (const name of ["oauth_error", "oauth_error_message"]) params.delete(name);
-  // Said once, and not again when the page is loaded anew.
+  // Said once, and not again when the page is loaded again.
   history.replaceState(null, "", `${location.pathname}?${params}${location.hash}`);
   if (failed !== "MFA_REQUIRED") return say(main.dataset.problem ?? "", true);
   mfaToken = (await call("POST", "/oauth/pending", {})).mfa_token;

@@ -135,6 +135,7 @@ export class Passkeys {
     return row.userId;
   }
 
+  /** The user's passkeys. */
   async list(userId: string): Promise<PasskeyInfo[]> {
     return (await this.#rowsOf(userId)).map(toInfo);
   }
@@ -147,6 +148,7 @@ export class Passkeys {
     );
   }
 
+  /** The user has no passkey from now on. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => PASSKEYS.deleteWhere(tx, PASSKEYS.is("userId", userId)));
   }

@@ -277,10 +277,11 @@ async function notify(
 ): Promise<void> {
   if (email === undefined) return;
   const names = (await apiKeys.list(userId)).map(({ name }) => `"${asWords(name)}"`);
+  const shown = `${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}`;
   const stillWork =
     names.length === 0
       ? ""
-      : ` Its API keys still work: ${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}. Delete those that you do not know.`;
+      : ` Its API keys still work: ${shown}. Delete those that you do not know.`;
   mails.sendSoon("security-notice", email, {
     notice: `The password of your account was changed.${stillWork}`,
   });

@@ -14,7 +14,7 @@ const PASSWORDS = SYSTEM_TABLES.passwords;
 const ARGON2 = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
 /** Hashes that are made at the same time, each in 19 MiB. */
 const CONCURRENCY = 4;
-const WAITING_MAX = 200;
+const MAX_WAITING = 200;
 const MIN_LENGTH = 8;
 const MAX_LENGTH = 256;
 
@@ -74,6 +74,7 @@ export class Passwords {
     );
   }
 
+  /** Whether the user has a password. */
   async has(user: StoredRow): Promise<boolean> {
     return (await this.#hashOf(user)) !== null;
   }
@@ -84,7 +85,7 @@ export class Passwords {
     await transactById(this.#store, (tx) => PASSWORDS.put(tx, { id: user.id, hash }));
   }
 
-  /** The user has no password any more. */
+  /** The user has no password from now on. */
   async forget(userId: string): Promise<void> {
     await transactById(this.#store, (tx) => PASSWORDS.delete(tx, userId));
     if (this.#users.has("passwordHash") && (await this.#users.get(userId))?.["passwordHash"]) {
@@ -101,7 +102,7 @@ export class Passwords {
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#limit.pendingCount >= WAITING_MAX)
+    if (this.#limit.pendingCount >= MAX_WAITING)
       throw new PylonError("OVERLOADED", "Too many sign-ins at this moment.", {
         hint: "Try again in some seconds.",
         extra: { retry_after_secs: 5 },

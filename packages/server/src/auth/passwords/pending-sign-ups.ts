@@ -13,6 +13,7 @@ const SIGN_UPS_OF = "sign-ups of";
 /** How long a sign-up waits for its code, in milliseconds. */
 export const SIGN_UP_MS = CODE_MINUTES * 60_000;
 
+/** What a sign-up keeps until its address is proved. */
 export interface SignUpData {
   readonly hash: string;
   readonly displayName?: string | undefined;

@@ -30,6 +30,7 @@ export class TotpFactors {
     this.#encryption = encryption;
   }
 
+  /** Whether a sign-in of the user asks for a code. */
   async isOn(userId: string): Promise<boolean> {
     return (await TOTPS.get(this.#store, userId))?.isOn === true;
   }
@@ -105,6 +106,7 @@ export class TotpFactors {
     return codes;
   }
 
+  /** The user has neither an app nor backup codes from now on. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact(async (tx) => {
       await TOTPS.delete(tx, userId);

@@ -49,12 +49,14 @@ export class TrustedDevices {
     return this.#cookie.other(COOKIE, token, LIFETIME_MS);
   }
 
+  /** Whether the request comes from a browser that this user trusts. */
   async isTrusted(context: RequestContext, userId: string): Promise<boolean> {
     const token = this.#cookie.readOther(context.request.headers, COOKIE);
     const row = token === null ? null : await DEVICES.get(this.#store, hashOf(token));
     return row !== null && row.userId === userId && row.expiresAt > this.#platform.now();
   }
 
+  /** The browsers that the user trusts. */
   async list(userId: string): Promise<TrustedDevice[]> {
     const rows = await DEVICES.select(this.#store, { where: DEVICES.is("userId", userId) });
     // The row's id is the hash of a secret of 256 bits: it opens nothing.
@@ -74,10 +76,12 @@ export class TrustedDevices {
     );
   }
 
+  /** The user trusts no browser from now on. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => DEVICES.deleteWhere(tx, DEVICES.is("userId", userId)));
   }
 
+  /** Deletes what is too old. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       DEVICES.deleteWhere(tx, DEVICES.isUpTo("expiresAt", this.#platform.now())),

@@ -8,7 +8,7 @@ import { KeyLock } from "./key-lock.ts";
 import { keyOf } from "./secrets.ts";
 
 const ATTEMPTS = SYSTEM_TABLES.attempts;
-const FULL_MAX = 10_000;
+const MAX_FULL = 10_000;
 
 /** How many attempts are allowed in how long. */
 export interface AttemptLimit {
@@ -46,7 +46,7 @@ export class AttemptLimits {
       this.#refuseFull(id);
       const fullUntil = await transactById(this.#store, (tx) => this.#countOne(tx, id, limit));
       if (fullUntil === null) return;
-      if (this.#full.size >= FULL_MAX) this.#full.clear();
+      if (this.#full.size >= MAX_FULL) this.#full.clear();
       this.#full.set(id, fullUntil);
       this.#refuseFull(id);
     });
@@ -60,7 +60,7 @@ export class AttemptLimits {
     return this.count(kind, networkOf(address), limit);
   }
 
-  /** Starts the count anew, after a success. */
+  /** Starts the count again, after a success. */
   async forget(kind: string, key: string): Promise<void> {
     const id = keyOf(kind, key);
     this.#full.delete(id);

@@ -114,6 +114,7 @@ export class AuditLog {
     }));
   }
 
+  /** Deletes entries that are older than 90 days. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       AUDIT.deleteWhere(tx, AUDIT.isUpTo("at", this.#platform.now() - KEPT_MS)),

@@ -59,7 +59,7 @@ export class Credentials {
     return false;
   }
 
-  /** Nothing opens the account any more but its e-mail address. */
+  /** Nothing but its e-mail address opens the account from now on. */
   async forgetAll(userId: string): Promise<void> {
     for (const { forget } of this.#kinds) await forget(userId);
   }

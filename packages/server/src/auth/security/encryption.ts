@@ -25,6 +25,7 @@ export class Encryption {
         : Buffer.from(hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
   }
 
+  /** Whether there is a key: without one nothing can be sealed. */
   get isOn(): boolean {
     return this.#key !== null;
   }

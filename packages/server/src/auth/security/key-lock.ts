@@ -5,6 +5,7 @@
 export class KeyLock {
   readonly #tails = new Map<string, Promise<void>>();
 
+  /** Runs `work` once the work before it on this key is done. @throws what `work` throws */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
     const { promise: tail, resolve: release } = Promise.withResolvers<void>();

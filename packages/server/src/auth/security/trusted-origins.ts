@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { isOwnOrigin } from "../../request/page-origin.ts";
 import { originOf } from "../../request/request-url.ts";
 
+/** Where this server is, and whom it trusts. */
 export interface OriginSettings {
   readonly dev: boolean;
   readonly publicUrl: string | null;
@@ -104,7 +105,9 @@ function refused(target: string, field: string): PylonError {
     `"${target.slice(0, 200)}" is not a place to be sent to.`,
     {
       field,
-      hint: "Use a path of this server, or add the origin to auth.trustedOrigins or PYLON_TRUSTED_ORIGINS.",
+      hint:
+        "Use a path of this server, or add the origin to auth.trustedOrigins or " +
+        "PYLON_TRUSTED_ORIGINS.",
     },
   );
 }

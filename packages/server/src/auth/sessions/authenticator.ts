@@ -59,7 +59,7 @@ export class Authenticator {
     return kind === undefined ? this.#sessions.identify(token) : kind.identify(token);
   }
 
-  /** A cookie that is no session any more is no fault of the page: its user is nobody. */
+  /** A cookie whose session has ended is not a fault of the page: the caller is anonymous. */
   async #byCookie(request: Request): Promise<Identity> {
     const token = this.#cookie.read(request.headers);
     if (token === null) return ANONYMOUS_IDENTITY;
@@ -71,7 +71,7 @@ export class Authenticator {
       if (error instanceof PylonError && error.status === 401) return ANONYMOUS_IDENTITY;
       throw error;
     });
-    // The admin token is no session: a cookie that carries it was not made here.
+    // The admin token is not a session: a cookie that carries it was not made here.
     return identity.sessionId === null ? ANONYMOUS_IDENTITY : identity;
   }
 

@@ -1,5 +1,6 @@
 import { parse, serialize } from "cookie";
 
+/** How the cookie is called and sent; as in `Set-Cookie`. */
 export interface CookieSettings {
   readonly name: string;
   readonly domain: string | undefined;
@@ -47,6 +48,7 @@ export class SessionCookie {
     });
   }
 
+  /** The value of another cookie, as `other` sets it, or null. */
   readOther(headers: Headers, suffix: string): string | null {
     return readCookie(headers, `${this.#settings().name}_${suffix}`);
   }

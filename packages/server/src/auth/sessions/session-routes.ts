@@ -182,7 +182,7 @@ async function userOrNull(
   return users.isDeclared ? users.get(userId) : null;
 }
 
-/** `token_prefix` is what older clients name a session by; here too it is no part of the token. */
+/** `token_prefix` is what older clients name a session by; it is not a part of the token either. */
 function toWire(
   { publicId, userId, device, createdAt, seenAt, expiresAt }: SessionInfo,
   isCurrent: boolean,

@@ -17,16 +17,18 @@ import { UserEpochs } from "./user-epochs.ts";
 
 const SESSIONS = SYSTEM_TABLES.sessions;
 /**
- * For how long an identity is believed without asking the store, in milliseconds: so long at most
+ * For how long an identity is taken from the cache, in milliseconds: so long at most
  * may a session live on after another replica ended it.
  */
 const CACHE_TTL_MS = 500;
-const BELIEVED_MAX = 10_000;
+const MAX_CACHED = 10_000;
 /** A session's last use is written down this often, in milliseconds. */
 const SEEN_EVERY_MS = 60_000;
 
+/** What a session is made with. */
 export interface NewSession {
   readonly isGuest: boolean;
+  /** Milliseconds. */
   readonly lifetimeMs: number;
   readonly roles?: readonly string[];
   readonly tenantId?: string | null;
@@ -40,6 +42,7 @@ export interface NewSession {
   readonly epoch?: string | undefined;
 }
 
+/** A session as it is kept. */
 export interface SessionInfo {
   readonly id: string;
   /** Names the session to its user; opens nothing. */
@@ -56,6 +59,7 @@ export interface SessionInfo {
   readonly expiresAt: number;
 }
 
+/** What may change while a session lives. */
 export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
 
 /**
@@ -76,7 +80,7 @@ export class Sessions {
     string,
     { readonly identity: Identity; readonly until: number }
   >();
-  /** Grows whenever a session is ended or changed: what was read before that is not believed. */
+  /** Grows whenever a session is ended or changed: what was read before that is not cached. */
   #cacheGeneration = 0;
 
   /**
@@ -161,10 +165,10 @@ export class Sessions {
   /** Who a session stands for, by the session's id; null when it is over. */
   async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
-    const believed = this.#identityCache.get(sessionId);
+    const cached = this.#identityCache.get(sessionId);
     const identity =
-      believed !== undefined && believed.until > now
-        ? believed.identity
+      cached !== undefined && cached.until > now
+        ? cached.identity
         : await this.#lookUp(sessionId, now);
     return identity === null || identity.expiresAt <= now ? null : identity;
   }
@@ -179,6 +183,7 @@ export class Sessions {
     return rightsOf(now.caller) === rightsOf(caller) ? "valid" : "changed";
   }
 
+  /** The session with this id, over or not; null when there is none. */
   async get(sessionId: string): Promise<SessionInfo | null> {
     const row = await SESSIONS.get(this.#store, sessionId);
     return row === null ? null : toInfo(row);
@@ -245,7 +250,7 @@ export class Sessions {
   }
 
   /**
-   * Takes an account out of whoever's hands it is in: ends the sessions, lets nobody in while
+   * Takes an account away from those who can open it: ends the sessions, lets nobody in while
    * `work` deletes what else opens the account, and ends what got in all the same.
    */
   async withLockedAccount<T>(userId: string, work: () => Promise<T>): Promise<T> {
@@ -348,13 +353,13 @@ export class Sessions {
     );
   }
 
-  /** Calls `listener` when a session is ended before its time. @returns stops it */
+  /** Calls `listener` when a session is ended before its time. @returns an unsubscribe function */
   onEnd(listener: (sessionId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
 
-  /** Calls `listener` when a session stands for something else. @returns stops it */
+  /** Calls `listener` when a session stands for something else. @returns an unsubscribe function */
   onChange(listener: (sessionId: string) => void): () => void {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);
@@ -435,7 +440,7 @@ export class Sessions {
       await transactById(this.#store, (tx) => SESSIONS.update(tx, id, { seenAt: now }));
     const identity = toIdentity(info);
     if (this.#cacheGeneration !== generation) return identity;
-    if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
+    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
     this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
     return identity;
   }

@@ -69,6 +69,7 @@ export class UserEpochs {
     });
   }
 
+  /** Deletes epochs that no sign-in under way can know of. @returns how many */
   forgetOld(): Promise<number> {
     return this.#store.transact((tx) =>
       EPOCHS.deleteWhere(tx, EPOCHS.isUpTo("at", this.#now() - KEPT_MS)),

@@ -7,6 +7,7 @@ import type { AuthServices } from "../auth-services.ts";
  * A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long.
  */
 const SECOND_FACTOR_MS = 5 * 60_000;
+/** The suffix of the cookie that holds a sign-in which waits for its second factor. */
 export const SECOND_FACTOR_COOKIE = "mfa";
 
 /**
