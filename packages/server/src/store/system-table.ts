@@ -245,7 +245,8 @@ export class Table<C extends Columns> implements SystemTable {
     const encoded: Record<string, Value> = {};
     for (const [name, value] of Object.entries(values)) {
       if (value === undefined) continue;
-      encoded[name] = this.#guard(name, () => this.#columnOf(name).encode(value));
+      const { encode } = this.#columnOf(name);
+      encoded[name] = this.#guard(name, () => encode(value));
     }
     return encoded;
   }

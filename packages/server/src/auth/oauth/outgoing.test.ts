@@ -52,7 +52,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test("T12: connects to the checked address, and takes only the certificate of the name", async () => {
+test("T12: connects to the checked address, and takes the name's certificate only", async () => {
   hosts = [];
   const answer = await fetchAt(new URL(`https://issuer.example:${server.port}/x`), "127.0.0.1", {
     tls: { ca },

@@ -184,8 +184,8 @@ export class Organizations {
 
   /**
    * Takes a user who no longer exists out of all organizations, within the transaction that deletes
-   * it. One that nobody else owns goes to whoever is there longest of those with the highest rank; one
-   * without other members is deleted.
+   * it. One that nobody else owns goes to the member who is there longest of those with the highest
+   * rank; one without other members is deleted.
    */
   async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
     const places = await MEMBERS.select(tx, { where: MEMBERS.is("userId", userId) });
