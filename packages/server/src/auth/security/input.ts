@@ -27,7 +27,7 @@ export class AuthInput {
   }
 
   /** @throws PylonError INVALID_JSON, INVALID_DATA */
-  static async of(context: RequestContext): Promise<AuthInput> {
+  static async of(context: Pick<RequestContext, "json">): Promise<AuthInput> {
     const body = await context.json({});
     if (!isRecord(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
     return new AuthInput(body);
