@@ -15,7 +15,7 @@ type Get = (name: string) => string | null;
  * @throws PylonError INVALID_DATA, INVALID_JSON
  */
 export async function readCallback(
-  context: RequestContext,
+  context: Pick<RequestContext, "request" | "query" | "text">,
 ): Promise<{ readonly params: CallbackParams; readonly isBrowser: boolean }> {
   const { request } = context;
   if (request.method !== "POST")

@@ -18,16 +18,19 @@ const MAX_WAITING = 200;
 const MIN_LENGTH = 8;
 const MAX_LENGTH = 256;
 
+/** What passwords need of the app's users. */
+type UserRows = Pick<Users, "entity" | "get" | "has" | "update">;
+
 /** Checks, keeps and compares passwords. */
 export class Passwords {
   readonly #store: Store;
-  readonly #users: Users;
+  readonly #users: UserRows;
   readonly #limit = pLimit(CONCURRENCY);
   /** A hash that no password has: to compare with it takes as long as with a real one. */
   #nobodys: Promise<string> | undefined;
   readonly #platform: Platform;
 
-  constructor(store: Store, users: Users, platform: Platform) {
+  constructor(store: Store, users: UserRows, platform: Platform) {
     this.#store = store;
     this.#users = users;
     this.#platform = platform;

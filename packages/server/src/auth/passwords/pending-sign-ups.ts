@@ -38,9 +38,14 @@ export class PendingSignUps {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #codes: OneTimeCodes;
-  readonly #passwords: Passwords;
+  readonly #passwords: Pick<Passwords, "isSame">;
 
-  constructor(store: Store, platform: Platform, codes: OneTimeCodes, passwords: Passwords) {
+  constructor(
+    store: Store,
+    platform: Platform,
+    codes: OneTimeCodes,
+    passwords: Pick<Passwords, "isSame">,
+  ) {
     this.#store = store;
     this.#platform = platform;
     this.#codes = codes;
