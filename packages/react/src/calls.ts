@@ -7,7 +7,17 @@ interface CallOptions {
   readonly token?: string;
 }
 
-/** Calls a server function outside of a component. @throws PylonClientError */
+/**
+ * Calls a server function outside of a component.
+ *
+ * @example const { id } = await callFn<{ id: string }>("addTodo", { title: "milk" });
+ * @throws PylonClientError
+ */
+export function callFn<T = unknown>(
+  name: string,
+  args?: Readonly<Record<string, unknown>>,
+  options?: CallOptions,
+): Promise<T>;
 export function callFn(
   name: string,
   args: Readonly<Record<string, unknown>> = {},

@@ -7,22 +7,36 @@ import type {
 } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useRef, useState } from "react";
+import type { NameFor } from "./queries.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
 
 type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
-type Maybe<T> = T | null;
 type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
+type Maybe<T> = T | null;
 
-export interface MutationState<N extends FunctionName> {
-  /** Calls the function; a failure is in `error`. */
-  readonly mutate: (args: ArgsOf<N>) => void;
-  /** Calls the function. @throws PylonClientError */
-  readonly mutateAsync: (args: ArgsOf<N>) => Promise<ResultOf<N>>;
+/** The arguments of a call: they may be left out where none has to be said. */
+export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
+
+/** How calls of one function go, and the function to call it with. */
+export interface FunctionCalls<A, R> {
+  /**
+   * Calls the function. A failure is in `error` too, so that what comes back may be left alone.
+   *
+   * @throws PylonClientError
+   */
+  readonly mutate: (...args: CallArgs<A>) => Promise<R>;
+  /** The same as `mutate`. */
+  readonly mutateAsync: (...args: CallArgs<A>) => Promise<R>;
   readonly loading: boolean;
   /** Null until a call has succeeded. */
-  readonly data: Maybe<ResultOf<N>>;
+  readonly data: Maybe<R>;
   readonly error: Error | null;
   readonly reset: () => void;
 }
+
+/** The calls of a function that the app registered, by its name. */
+export type MutationState<N extends FunctionName> = FunctionCalls<ArgsOf<N>, ResultOf<N>>;
 
 interface CallState {
   readonly loading: boolean;
@@ -32,50 +46,55 @@ interface CallState {
 
 const IDLE: CallState = { loading: false, data: null, error: null };
 
-/** Calls a server function from a component. */
-export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N> {
+/**
+ * Calls a server function from a component.
+ *
+ * @example const { mutate, loading, error } = useMutation(sync, "addTodo");
+ */
+export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N>;
+/** The same with the types of arguments and result in place of the registered ones. */
+export function useMutation<A = never, R = unknown>(
+  sync: SyncEngine,
+  name: NameFor<A>,
+): FunctionCalls<A, R>;
+export function useMutation(sync: SyncEngine, name: string): FunctionCalls<never, unknown> {
   const [state, setState] = useState<CallState>(IDLE);
   // Of several calls under way the last one's outcome is shown.
   const latest = useRef(0);
-  const mutateAsync = useCallback(
-    async (args: ArgsOf<N>): Promise<ResultOf<N>> => {
+  const mutate = useCallback(
+    (args: Fields = {}): Promise<unknown> => {
       const call = (latest.current += 1);
       const show = (next: CallState): void => {
         if (call === latest.current) setState(next);
       };
       show({ loading: true, data: null, error: null });
-      try {
-        const data = await sync.fn(name, args as Readonly<Record<string, unknown>>);
-        show({ loading: false, data, error: null });
-        return data as ResultOf<N>;
-      } catch (cause) {
-        show({
-          loading: false,
-          data: null,
-          error: cause instanceof Error ? cause : new Error(String(cause)),
-        });
-        throw cause;
-      }
+      const done = callAndShow(sync.fn(name, args), show);
+      // Who leaves the promise alone sees the failure in `error`; it is not an unhandled one.
+      done.catch(() => undefined);
+      return done;
     },
     [sync, name],
-  );
-  // The failure is in `error`, where the component shows it.
-  const mutate = useCallback(
-    (args: ArgsOf<N>) => void mutateAsync(args).catch(() => undefined),
-    [mutateAsync],
   );
   const reset = useCallback(() => {
     latest.current += 1;
     setState(IDLE);
   }, []);
-  return {
-    mutate,
-    mutateAsync,
-    reset,
-    loading: state.loading,
-    data: state.data as Maybe<ResultOf<N>>,
-    error: state.error,
-  };
+  return { ...state, mutate, mutateAsync: mutate, reset };
+}
+
+async function callAndShow(
+  answer: Promise<unknown>,
+  show: (next: CallState) => void,
+): Promise<unknown> {
+  try {
+    const data = await answer;
+    show({ loading: false, data, error: null });
+    return data;
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    show({ loading: false, data: null, error });
+    throw cause;
+  }
 }
 
 export interface EntityMutations<E extends EntityName> {

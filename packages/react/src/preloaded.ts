@@ -44,8 +44,8 @@ export function usePreloadedQuery<E extends EntityName>(
 }
 
 /** What was written before the replica came lies over the rows. */
-function withWrites<R>(rows: readonly R[], written: readonly R[]): readonly R[] {
-  if (written.length === 0) return rows;
+function withWrites<R>(rows: readonly R[], written: readonly R[]): R[] {
+  if (written.length === 0) return [...rows];
   const ids = new Set(written.map(idOf));
   return [...rows.filter((row) => !ids.has(idOf(row))), ...written];
 }

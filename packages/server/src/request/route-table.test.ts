@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ANONYMOUS_IDENTITY } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { RequestContext } from "./context.ts";
 import { routeTable } from "./route-table.ts";
 

@@ -39,6 +39,8 @@ const STORED = [
   "_pylon_audit id:id event:string userId:string tenantId:string address:string device:string detail:string at:datetime indexed userId tenantId at",
   "_pylon_ops id:id answer:string request:string at:datetime indexed at",
   "_pylon_files id:id ownerId:string name:string contentType:string size:int checksum:string state:string boundEntity:string boundField:string linkedRow:string uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed state orphanedAt ownerId",
+  "_pylon_crons id:id schedule:string nextAt:datetime lastAt:datetime indexed ",
+  "_pylon_jobs id:id name:string args:string queue:string priority:int status:string attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string error:string indexed dueAt readyKey finishedAt status",
 ];
 
 test("the tables are stored as in every version before", () => {

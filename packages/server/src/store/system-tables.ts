@@ -191,4 +191,33 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["state", "orphanedAt", "ownerId"] },
   ),
+  /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
+  crons: defineTable("_pylon_crons", {
+    schedule: text(),
+    nextAt: nullable(time()),
+    lastAt: nullable(time()),
+  }),
+  /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
+  jobs: defineTable(
+    "_pylon_jobs",
+    {
+      name: text(),
+      args: text(),
+      queue: text(),
+      priority: int(),
+      status: text(),
+      attempts: int(),
+      maxAttempts: int(),
+      timeoutMs: nullable(int()),
+      createdAt: time(),
+      startedAt: nullable(time()),
+      finishedAt: nullable(time()),
+      dueAt: nullable(time()),
+      readyKey: nullable(text()),
+      laneKey: nullable(text()),
+      lease: nullable(text()),
+      error: nullable(text()),
+    },
+    { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
+  ),
 } as const;

@@ -1,4 +1,4 @@
-import { escapeHtml } from "../../mail/escape-html.ts";
+import { escapeHtml } from "../../util/escape-html.ts";
 
 /** What the page about a link in a mail shows. */
 export interface LinkPage {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY } from "../../data/caller.ts";
+import { ANONYMOUS_IDENTITY } from "../../identity/identity.ts";
 import { RequestContext } from "../../request/context.ts";
 import { scratchStore } from "../../store/testing/scratch-store.ts";
 import { AuditLog } from "./audit.ts";

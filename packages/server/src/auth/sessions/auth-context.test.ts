@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ADMIN, ANONYMOUS } from "../../data/caller.ts";
+import { ADMIN, ANONYMOUS } from "../../identity/identity.ts";
 import { toAuthContext } from "./auth-context.ts";
 
 test("what is false or absent is left out", () => {

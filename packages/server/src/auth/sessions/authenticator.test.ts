@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ANONYMOUS } from "../../data/caller.ts";
+import { ANONYMOUS } from "../../identity/identity.ts";
 import { TrustedOrigins } from "../security/trusted-origins.ts";
 import { scratchStore } from "../../store/testing/scratch-store.ts";
 import { Authenticator, type TokenKind } from "./authenticator.ts";
