@@ -39,7 +39,7 @@ test("of all who hold the key of an upload one writes to it", async () => {
   expect(taken.filter((file) => file !== null)).toHaveLength(1);
 });
 
-test("uploads and orphans that are too old are unneeded, and what is deleted is at once", async () => {
+test("old uploads and orphans are unneeded, and what is deleted is at once", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const registry = new FileRegistry(store, platform);

@@ -8,7 +8,7 @@ function errorOf(name: string, status?: number): Error {
   return Object.assign(error, { $metadata: { httpStatusCode: status } });
 }
 
-test("a missing object is told apart from a missing bucket, and from S3 that does not answer", () => {
+test("a missing object is told apart from a missing bucket, and from no answer", () => {
   expect(isMissingObject(errorOf("NotFound", 404))).toBe(true);
   expect(isMissingObject(errorOf("NoSuchBucket", 404))).toBe(false);
   expect(isMissingObject(errorOf("TimeoutError"))).toBe(false);

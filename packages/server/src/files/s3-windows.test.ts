@@ -34,7 +34,7 @@ test("a range comes in windows of 4 MiB, all of one version of the object", asyn
   ]);
 });
 
-test("an object that is not there is null; one that goes away or ends early breaks the stream", async () => {
+test("a missing object is null; one that goes away or ends early breaks the stream", async () => {
   const range = { start: 0, end: WINDOW };
   expect(await streamWindows(range, () => Promise.resolve(null), systemPlatform)).toBeNull();
   let windows = 0;

@@ -20,27 +20,46 @@ const { sessions: SESSIONS, audit: AUDIT, attempts: ATTEMPTS } = SYSTEM_TABLES;
 
 /** What databases hold that older versions made: a table never gets another shape by itself. */
 const STORED = [
-  "_pylon_sessions id:id userId:string isGuest:bool tenantId:string roles:string createdAt:datetime expiresAt:datetime publicId:string device:string seenAt:datetime isTrustedDevice:bool indexed userId",
-  "_pylon_user_epochs id:id epoch:string closedUntil:datetime becomes:string at:datetime indexed at",
+  "_pylon_sessions id:id userId:string isGuest:bool tenantId:string roles:string " +
+    "createdAt:datetime expiresAt:datetime publicId:string device:string seenAt:datetime " +
+    "isTrustedDevice:bool indexed userId",
+  "_pylon_user_epochs id:id epoch:string closedUntil:datetime becomes:string " +
+    "at:datetime indexed at",
   "_pylon_verified_emails id:id email:string indexed ",
-  "_pylon_accounts id:id provider:string providerId:string userId:string email:string tokens:string expiresAt:datetime createdAt:datetime indexed userId",
+  "_pylon_accounts id:id provider:string providerId:string userId:string email:string " +
+    "tokens:string expiresAt:datetime createdAt:datetime indexed userId",
   "_pylon_passwords id:id hash:string indexed ",
   "_pylon_one_time_tokens id:id data:string expiresAt:datetime indexed expiresAt",
-  "_pylon_codes id:id codeHash:string data:string attempts:int sentAt:datetime expiresAt:datetime indexed expiresAt",
+  "_pylon_codes id:id codeHash:string data:string attempts:int sentAt:datetime " +
+    "expiresAt:datetime indexed expiresAt",
   "_pylon_attempts id:id count:int expiresAt:datetime indexed expiresAt",
   "_pylon_totp id:id secret:string isOn:bool step:int indexed ",
   "_pylon_backup_codes id:id userId:string indexed userId",
-  "_pylon_trusted_devices id:id userId:string device:string createdAt:datetime expiresAt:datetime indexed userId expiresAt",
-  "_pylon_passkeys id:id userId:string name:string publicKey:string counter:int transports:string createdAt:datetime usedAt:datetime indexed userId",
-  "_pylon_api_keys id:id userId:string tenantId:string roles:string name:string hash:string scopes:string createdAt:datetime expiresAt:datetime usedAt:datetime indexed userId",
+  "_pylon_trusted_devices id:id userId:string device:string createdAt:datetime " +
+    "expiresAt:datetime indexed userId expiresAt",
+  "_pylon_passkeys id:id userId:string name:string publicKey:string counter:int " +
+    "transports:string createdAt:datetime usedAt:datetime indexed userId",
+  "_pylon_api_keys id:id userId:string tenantId:string roles:string name:string " +
+    "hash:string scopes:string createdAt:datetime expiresAt:datetime usedAt:datetime " +
+    "indexed userId",
   "_pylon_organizations id:id name:string createdAt:datetime indexed ",
-  "_pylon_members id:id organizationId:string userId:string role:string createdAt:datetime indexed organizationId userId",
-  "_pylon_invitations id:id organizationId:string email:string role:string invitedBy:string tokenHash:string createdAt:datetime expiresAt:datetime indexed organizationId tokenHash",
-  "_pylon_audit id:id event:string userId:string tenantId:string address:string device:string detail:string at:datetime indexed userId tenantId at",
+  "_pylon_members id:id organizationId:string userId:string role:string " +
+    "createdAt:datetime indexed organizationId userId",
+  "_pylon_invitations id:id organizationId:string email:string role:string " +
+    "invitedBy:string tokenHash:string createdAt:datetime expiresAt:datetime indexed " +
+    "organizationId tokenHash",
+  "_pylon_audit id:id event:string userId:string tenantId:string address:string " +
+    "device:string detail:string at:datetime indexed userId tenantId at",
   "_pylon_ops id:id answer:string request:string at:datetime indexed at",
-  "_pylon_files id:id ownerId:string name:string contentType:string size:int checksum:string state:string boundEntity:string boundField:string linkedRow:string uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed state orphanedAt ownerId",
+  "_pylon_files id:id ownerId:string name:string contentType:string size:int " +
+    "checksum:string state:string boundEntity:string boundField:string linkedRow:string " +
+    "uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed " +
+    "state orphanedAt ownerId",
   "_pylon_crons id:id schedule:string nextAt:datetime lastAt:datetime indexed ",
-  "_pylon_jobs id:id name:string args:string queue:string priority:int status:string attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string error:string indexed dueAt readyKey finishedAt status",
+  "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
+    "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
+    "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
+    "error:string indexed dueAt readyKey finishedAt status",
 ];
 
 test("the tables are stored as in every version before", () => {

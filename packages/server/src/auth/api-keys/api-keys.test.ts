@@ -40,7 +40,7 @@ test("a key acts as the user of its session, within its scopes, until it ends", 
   await expect(keys.identify(key)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 
-test("a key that was guessed at, or changed, is unknown; the database does not hold it", async () => {
+test("a guessed or changed key is unknown; the database does not hold the key", async () => {
   await using scratch = scratchStore();
   const { keys, sessionId } = await signIn(scratch);
   const { key, info } = await keys.create(sessionId, NEW);

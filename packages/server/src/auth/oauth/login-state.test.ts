@@ -45,7 +45,7 @@ test("a sign-in is ended once, by the browser that began it, at its provider", a
   ).rejects.toMatchObject(over);
 });
 
-test("tabs of one browser share its cookie; a form that a provider posts has one of its own", async () => {
+test("tabs of a browser share its cookie; a form of a provider has its own", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const states = new LoginStates(new OneTimeTokens(store, platform), platform, false);

@@ -23,7 +23,7 @@ test("an answer gets the type that it lacks, and loses what is not standard", as
   ]);
 });
 
-test("an error that comes with 200 is one, and what is not JSON is the provider's fault", async () => {
+test("an error with 200 is one, and what is not JSON is the provider's fault", async () => {
   expect(await standard({ error: "bad_verification_code" })).toMatchObject([400, {}]);
   expect(await standard({ error: "invalid_grant" }, 401)).toMatchObject([401, {}]);
   expect(await standard("<html>")).toEqual([502, null]);

@@ -11,7 +11,7 @@ function rank(role: string): number {
   return role === "owner" ? 2 : role === "admin" ? 1 : 0;
 }
 
-test("whatever members do, an owner stays, and nobody gives or takes what is above them", async () => {
+test("an owner always stays, and nobody gives or takes what is above them", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const told: string[] = [];
@@ -67,7 +67,7 @@ test("whatever members do, an owner stays, and nobody gives or takes what is abo
   );
 });
 
-test("an invitation is for one address, once, for a week, and as long as its maker may give it", async () => {
+test("an invitation is for one address, once, for a week, if its maker may give it", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const organizations = new Organizations(store, platform, () => Promise.resolve());
@@ -94,7 +94,7 @@ test("an invitation is for one address, once, for a week, and as long as its mak
   await expect(accept(byBen, "dan")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
 });
 
-test("an organization whose only owner is deleted goes to the next in rank, or with the last", async () => {
+test("an organization without an owner goes to the next in rank, or is deleted", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const organizations = new Organizations(store, platform, () => Promise.resolve());

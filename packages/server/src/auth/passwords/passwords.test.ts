@@ -68,7 +68,7 @@ test.each([true, false])(
   },
 );
 
-test("nobody has no password, and the form in which a keyboard writes it does not matter", async () => {
+test("nobody has a password without a user, and its Unicode form does not matter", async () => {
   await using scratch = scratchStore();
   const { passwords } = passwordsOf(scratch, false);
   expect(await passwords.matches(null, PASSWORD)).toBe(false);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { KeyLock } from "./key-lock.ts";
 
-test("work on one key runs one after the other, in the order of the calls; other keys go on", async () => {
+test("work on one key runs in the order of the calls; other keys go on", async () => {
   const lock = new KeyLock();
   const events: string[] = [];
   const gate = Promise.withResolvers<void>();

@@ -58,7 +58,7 @@ test("a bearer token says who calls, whatever the cookie says", async () => {
   expect(await who({})).toBeNull();
 });
 
-test("a cookie counts on the server's own pages; a foreign page reads as nobody and can't write", async () => {
+test("a cookie counts on own pages; a foreign page reads as nobody and can't write", async () => {
   await using scratch = scratchStore();
   const { who, token } = await setUp(scratch);
   const cookie = `s=${token}`;

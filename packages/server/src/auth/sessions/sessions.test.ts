@@ -57,7 +57,7 @@ test("the database does not hold the token, and the public id opens nothing", as
   await expect(sessions.identify(row?.id ?? "")).rejects.toThrow();
 });
 
-test("a session that is ended on one replica is ended on the other, which tells its sockets", async () => {
+test("a session that ends on one replica ends on the other, which tells its sockets", async () => {
   await using scratch = scratchStore();
   const [here, there] = [open(scratch), open(scratch)];
   const token = await here.create("ann", USER);
@@ -159,7 +159,7 @@ test("a guest becomes one user, once", async () => {
   ).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 
-test("whatever is made and ended, the sessions of a user are those that a list would have", async () => {
+test("the sessions of a user are those that were made and not ended", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const user = fc.constantFrom("ann" as const, "ben" as const);

@@ -7,7 +7,7 @@ import type { Store } from "../store.ts";
 
 const START = Date.parse("2026-01-01T00:00:00Z");
 
-/** A new database with the system tables alone, and a clock that stands still until it is turned. */
+/** A new database with the system tables alone, and a clock that stands still until turned. */
 export interface Scratch extends AsyncDisposable {
   readonly store: Store;
   readonly platform: Platform;
