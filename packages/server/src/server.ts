@@ -168,7 +168,7 @@ class Server implements PylonServer {
     /** What is closed when the start fails, the newest first. */
     const opened: (() => unknown)[] = [];
     try {
-      const storage = await openStorage(settings, this.#log);
+      const storage = await openStorage(settings, this.#log, this.#platform);
       opened.unshift(() => storage.close());
       const telemetry = await this.#openTelemetry(app.manifest.name);
       opened.unshift(() => telemetry?.stop(FLUSH_MS));
@@ -223,7 +223,7 @@ class Server implements PylonServer {
     const mails: MailCounts = { sent: 0, failed: 0 };
     const mailer = openMailer(config.email, {
       dev: config.dev,
-      now: this.#platform.now,
+      platform: this.#platform,
       log: this.#log,
       counts: mails,
     });

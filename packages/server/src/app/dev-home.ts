@@ -1,4 +1,4 @@
-import { userEntityOf } from "../auth/users.ts";
+import { userEntityOf } from "../auth/users/users.ts";
 import { escapeHtml } from "../util/escape-html.ts";
 import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";

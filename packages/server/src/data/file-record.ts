@@ -1,5 +1,3 @@
-import type { StoredRow } from "../store/store.ts";
-
 /**
  * - `pending`: announced, the content is not (all) there
  * - `ready`: can be read and linked
@@ -32,12 +30,13 @@ export interface FileRecord {
   readonly uploadKey: string | null;
   /** The storage's own name of an upload in parts. */
   readonly multipartId: string | null;
-  readonly createdAt: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
   /**
-   * Since when no row holds it; null for one that is held, and for one that was never meant for a
-   * row.
+   * Since when no row holds it, in milliseconds since 1970; null for one that is held, and for one
+   * that was never meant for a row.
    */
-  readonly orphanedAt: string | null;
+  readonly orphanedAt: number | null;
 }
 
 const ID = /^[0-9a-f]{40}$/;
@@ -45,9 +44,4 @@ const ID = /^[0-9a-f]{40}$/;
 /** Whether this can be the id of a file: what is not never reaches a path or a key. */
 export function isFileId(value: unknown): value is string {
   return typeof value === "string" && ID.test(value);
-}
-
-/** Only the store's files table holds such rows. */
-export function toFileRecord(row: StoredRow): FileRecord {
-  return row as unknown as FileRecord;
 }

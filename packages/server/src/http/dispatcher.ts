@@ -1,6 +1,6 @@
 import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
-import type { Authenticator } from "../auth/authenticator.ts";
+import type { Authenticator } from "../auth/sessions/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
