@@ -27,6 +27,7 @@ export interface Validator<T = unknown, O extends boolean = boolean> {
   readonly __type?: T;
 }
 
+/** Validators by the names of an object's fields. */
 export type Shape = Readonly<Record<string, Validator>>;
 
 /** The type of the values that a validator accepts. */
@@ -68,10 +69,14 @@ function withSuggestions<V extends object>(validators: V): V {
 }
 
 /**
- * The validators of a function's arguments.
+ * The validators of a function's arguments and result.
  *
- * @example mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async
- *   (ctx, args) => { ... } })
+ * @example
+ * export default mutation({
+ *   args: { title: v.string(), due: v.optional(v.datetime()) },
+ *   returns: v.string(),
+ *   handler: (ctx, { title }) => ctx.db.insert("Todo", { title }),
+ * });
  */
 export const v = withSuggestions({
   string: () => make<string>({ type: "string" }),

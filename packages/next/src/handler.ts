@@ -21,8 +21,10 @@ const HOP_BY_HOP = [
 const ANEW = ["host", "content-length", "accept-encoding", "expect"];
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
+/** A route handler of the App Router. */
 export type RouteHandler = (request: Request) => Promise<Response>;
 
+/** A route handler for each method. */
 export interface PylonHandler {
   readonly GET: RouteHandler;
   readonly HEAD: RouteHandler;

@@ -7,7 +7,14 @@ interface CallOptions {
   readonly token?: string;
 }
 
-/** Calls a server function outside of a component. @throws PylonClientError */
+/**
+ * Calls a server function outside of a component.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * await callFn("addTodo", { title: "milk" });
+ */
 export function callFn(
   name: string,
   args: Readonly<Record<string, unknown>> = {},
@@ -20,8 +27,11 @@ export function callFn(
 /**
  * Calls a function and yields the texts that it streams.
  *
- * @returns its result
+ * @returns the function's result
  * @throws PylonClientError
+ *
+ * @example
+ * for await (const text of streamFn("summarize", { id: "todo-1" })) console.log(text);
  */
 export function streamFn(
   name: string,

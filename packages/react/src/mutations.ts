@@ -12,6 +12,7 @@ type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
 type Maybe<T> = T | null;
 type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
 
+/** The state of a call, as `useMutation` returns it. */
 export interface MutationState<N extends FunctionName> {
   /** Calls the function; a failure is in `error`. */
   readonly mutate: (args: ArgsOf<N>) => void;
@@ -32,7 +33,16 @@ interface CallState {
 
 const IDLE: CallState = { loading: false, data: null, error: null };
 
-/** Calls a server function from a component. */
+/**
+ * Calls a server function from a component. Of several calls under way the last one's outcome is
+ * shown.
+ *
+ * @example
+ * function ClearDone() {
+ *   const { mutate, loading } = useMutation(useEngine(), "clearDone");
+ *   return <button disabled={loading} onClick={() => mutate({})}>Clear</button>;
+ * }
+ */
 export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N> {
   const [state, setState] = useState<CallState>(IDLE);
   // Of several calls under way the last one's outcome is shown.
@@ -78,13 +88,22 @@ export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): 
   };
 }
 
+/** The writes that `useEntityMutation` returns. */
 export interface EntityMutations<E extends EntityName> {
   readonly insert: (data: RegisteredInserts[E]) => Promise<string>;
   readonly update: (id: string, patch: RegisteredPatches[E]) => Promise<void>;
   readonly remove: (id: string) => Promise<void>;
 }
 
-/** Optimistic writes to one entity. */
+/**
+ * Optimistic writes to one entity.
+ *
+ * @example
+ * function DeleteTodo({ id }: { id: string }) {
+ *   const { remove } = useEntityMutation(useEngine(), "Todo");
+ *   return <button onClick={() => void remove(id)}>Delete</button>;
+ * }
+ */
 export function useEntityMutation<E extends EntityName>(
   sync: SyncEngine,
   entity: E,

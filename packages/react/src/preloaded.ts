@@ -5,7 +5,7 @@ import { useEngine } from "./provider.tsx";
 import { useQuery, useStatus, type EntityQueryOptions, type QueryResult } from "./queries.ts";
 import { useSession } from "./session.ts";
 
-/** Rows that a server has asked for with its caller's session. */
+/** Rows that a server has read with its caller's session. */
 export interface Preloaded<E extends EntityName> {
   readonly entity: E;
   readonly options: QueryOptions;
@@ -15,11 +15,18 @@ export interface Preloaded<E extends EntityName> {
 }
 
 /**
- * A live list that a server began: its rows are there at once, and the replica takes over when it
- * holds what the server has.
+ * A live list that begins with rows from the server: they are shown at once, and the replica takes
+ * over when it holds what the server has.
  *
+ * @param preloaded the answer of `preloadQuery`
+ * @param given by default the engine of the provider above, or the app's
  * @example
- * const { data: notes } = usePreloadedQuery(preloaded);
+ * import type { Preloaded } from "@pylonsync/react";
+ *
+ * function Todos({ preloaded }: { preloaded: Preloaded<"Todo"> }) {
+ *   const { data: todos } = usePreloadedQuery(preloaded);
+ *   return <ul>{todos.map(({ id, title }) => <li key={id}>{title}</li>)}</ul>;
+ * }
  */
 export function usePreloadedQuery<E extends EntityName>(
   preloaded: Preloaded<E>,

@@ -9,6 +9,7 @@ import {
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useEngine } from "./provider.tsx";
 
+/** Options of `useRoom`. */
 export interface UseRoomOptions extends RoomOptions {
   /** Another server than the app's. */
   readonly baseUrl?: string;
@@ -18,7 +19,7 @@ export interface UseRoomOptions extends RoomOptions {
   readonly onBroadcast?: (message: RoomBroadcast) => void;
 }
 
-/** Who is there, and how to say something to them. */
+/** The other members of a room, and functions to send to them. */
 export interface RoomResult extends RoomState {
   readonly setPresence: (data: unknown) => Promise<void>;
   readonly broadcast: (topic: string, data?: unknown) => Promise<void>;
@@ -28,12 +29,17 @@ export interface RoomResult extends RoomState {
 const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
 
 /**
- * Is in a room while the component is there. Joins, leaves, presence and broadcasts come over the
+ * Joins a room while the component is mounted. Joins, leaves, presence and broadcasts use the
  * engine's connection.
  *
  * @param userId the signed-in user, who is left out of `peers`
- * @example const { peers, setPresence } = useRoom("document-1", userId, { initialPresence: {
- *   cursor: null } });
+ * @example
+ * function Cursors({ userId }: { userId: string }) {
+ *   const { peers, setPresence } = useRoom("document-1", userId, {
+ *     initialPresence: { cursor: null },
+ *   });
+ *   return <div onPointerMove={({ clientX }) => void setPresence({ cursor: clientX })}>{peers.length}</div>;
+ * }
  */
 export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {
   const { baseUrl, token } = options;

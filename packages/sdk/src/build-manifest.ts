@@ -12,6 +12,7 @@ import {
 import { checkFunctions, checkList, shown, unknownKeys } from "./mistake.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
+/** What `buildManifest` takes. */
 export interface AppDefinition {
   readonly name: string;
   readonly version: string;
@@ -48,13 +49,19 @@ const HOOKS = Symbol.for("pylon.hooks");
 const AUTH_CODE = Symbol.for("pylon.auth");
 
 /**
- * Makes the manifest of an app.
+ * Builds the manifest of an app: the default export of `app.ts`.
  *
- * @throws Error for a definition that can't be one, with the remedy. Keys that are not known stay
- *   in the manifest, where the server names them all.
+ * @throws Error for an invalid definition, with the remedy. Unknown keys stay in the manifest; the
+ *   server lists them all.
  *
- * @example export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo],
- *   policies: [own] });
+ * @example
+ * const Todo = entity("Todo", { title: field.string(), ownerId: field.string().owner() });
+ * export default buildManifest({
+ *   name: "todos",
+ *   version: "1.0.0",
+ *   entities: [Todo],
+ *   policies: [policy({ name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" })],
+ * });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
   checkDefinition(definition);
@@ -154,14 +161,24 @@ function toManifestPlugin({ name, config, hooks, entities, ...rest }: Plugin): M
 }
 
 /**
- * The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins.
+ * The plugins' hooks of a manifest that `buildManifest` built in this process, in the order of the
+ * plugins. For tools that run an app, such as the server.
+ *
+ * @example
+ * const hooks = hooksOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
  */
 export function hooksOf(manifest: unknown): readonly EntityHooks[] {
   if (typeof manifest !== "object" || manifest === null) return [];
   return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
 }
 
-/** The code that `auth()` was given, of a manifest that `buildManifest` made in this process. */
+/**
+ * The code that `auth()` was given, of a manifest that `buildManifest` built in this process. For
+ * tools that run an app, such as the server.
+ *
+ * @example
+ * const { hooks } = authCodeOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
+ */
 export function authCodeOf(manifest: unknown): AuthCode {
   const none: AuthCode = { hooks: {}, mails: {} };
   if (typeof manifest !== "object" || manifest === null) return none;

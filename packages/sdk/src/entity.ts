@@ -7,13 +7,14 @@ import type {
 } from "./manifest.ts";
 import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
+/** The fields of an entity, by name. */
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
 /**
  * What an entity has besides its fields.
  *
  * @example
- * entity("Task", { title: field.string(), assigneeId: field.id("User") }, {
+ * const Task = entity("Task", { title: field.string(), assigneeId: field.id("User") }, {
  *   indexes: [{ name: "by_assignee", fields: ["assigneeId"], unique: false }],
  *   relations: [{ name: "assignee", target: "User", field: "assigneeId" }],
  *   search: { text: ["title"] },

@@ -16,7 +16,12 @@ type With<T extends FieldTraits, K extends keyof FieldTraits> = {
   [P in keyof FieldTraits]: P extends K ? true : T[P];
 } & FieldTraits;
 
-/** A field of an entity. Immutable: each modifier returns a new one. */
+/**
+ * A field of an entity. Immutable: each modifier returns a new field.
+ *
+ * @example
+ * const email = field.string().unique().optional();
+ */
 export class Field<T extends FieldTraits = FieldTraits> {
   /** Never set: carries the type. */
   declare readonly traits: T;
@@ -107,10 +112,10 @@ function mistakeInPlain([option]: readonly unknown[]): object | undefined {
 }
 
 /**
- * What may be stored in a file field; the server refuses other uploads.
+ * What a file field accepts; the server refuses other uploads.
  *
  * @example
- * field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 })
+ * const avatar = field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 });
  */
 export interface FileOptions {
   /**
@@ -158,8 +163,12 @@ function withSuggestions<K extends object>(kinds: K): K {
 /**
  * The kinds of fields.
  *
- * @example entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId:
- *   field.id("User") })
+ * @example
+ * const Todo = entity("Todo", {
+ *   title: field.string(),
+ *   done: field.bool().default(false),
+ *   ownerId: field.id("User"),
+ * });
  */
 export const field = withSuggestions({
   string: plain<string>("string"),

@@ -13,12 +13,12 @@ import { SignOutButton } from "./sign-out-button.tsx";
 import { emailOfUser, nameOfUser, useUser } from "./user.ts";
 
 /**
- * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for
- * guests and for nobody.
+ * The account page of a user: devices, password, passkeys, the authenticator app, sign-out and
+ * deletion. Renders nothing for guests and signed-out visitors.
  *
- * @param props `redirectTo` and `onDone` are for after the user has signed out or left
+ * @param props `redirectTo` and `onDone` apply after a sign-out or a deletion
  * @example
- * <Account redirectTo="/" />
+ * <Account redirectTo="/" />;
  */
 export function Account(props: SignInProps): ReactElement | null {
   const sync = useEngine(props.sync);

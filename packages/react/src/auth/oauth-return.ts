@@ -5,8 +5,8 @@ import { takePendingSignIn } from "./provider-calls.ts";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
 /**
- * Takes up a sign-in with an account elsewhere that came back to this page: it may wait for the
- * second factor, or have failed.
+ * Continues an OAuth sign-in that came back to this page: it may wait for the second factor, or
+ * have failed.
  *
  * @returns why it failed, or null
  */

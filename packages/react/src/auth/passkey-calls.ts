@@ -9,7 +9,12 @@ export interface Passkey {
   readonly name: string;
 }
 
-/** Whether this browser has passkeys. */
+/**
+ * Whether this browser supports passkeys.
+ *
+ * @example
+ * if (hasPasskeys()) await signInWithPasskey();
+ */
 export function hasPasskeys(): boolean {
   return (
     typeof PublicKeyCredential === "function" &&
@@ -18,9 +23,12 @@ export function hasPasskeys(): boolean {
 }
 
 /**
- * Signs in with a passkey of this device or of a phone; nobody types a name.
+ * Signs in with a passkey of this device or of a phone; no user name is typed.
  *
  * @throws PylonClientError INVALID_PASSKEY, NO_PASSKEY when none was chosen
+ *
+ * @example
+ * const { userId } = await signInWithPasskey();
  */
 export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<SignedIn> {
   const { sync = getEngine() } = options;
@@ -39,9 +47,12 @@ export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<
 }
 
 /**
- * Makes a passkey for who is signed in.
+ * Creates a passkey for the signed-in user.
  *
- * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was made
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was created
+ *
+ * @example
+ * await addPasskey("My laptop");
  */
 export async function addPasskey(
   name: string,
@@ -63,14 +74,29 @@ export async function addPasskey(
 
 const PasskeysSchema = v.array(v.object({ id: v.string(), name: v.string() }));
 
-/** Those of who is signed in. @throws PylonClientError */
+/**
+ * The passkeys of the signed-in user.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * const names = (await listPasskeys()).map(({ name }) => name);
+ */
 export async function listPasskeys({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Passkey[]
 > {
   return parseAnswer(PasskeysSchema, await sync.request("GET", "/api/auth/passkey/keys"));
 }
 
-/** @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND */
+/**
+ * Deletes a passkey of the signed-in user.
+ *
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND
+ *
+ * @example
+ * const [passkey] = await listPasskeys();
+ * if (passkey !== undefined) await deletePasskey(passkey.id);
+ */
 export async function deletePasskey(
   id: string,
   { sync = getEngine() }: AuthCallOptions = {},

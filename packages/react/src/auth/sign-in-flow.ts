@@ -30,6 +30,10 @@ export interface SignInFlow {
   readonly run: (signIn: () => Promise<unknown>) => Promise<void>;
 }
 
+/**
+ * Runs a sign-in to its end: asks for the second factor where one is needed, then calls `onDone` or
+ * loads `redirectTo`.
+ */
 export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps): SignInFlow {
   const sync = useEngine(given);
   const [mfaToken, setMfaToken] = useState<string | null>(null);

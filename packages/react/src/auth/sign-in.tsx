@@ -14,6 +14,7 @@ import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
 /** A way to sign in. `code` and `link` come by mail. */
 export type SignInMethod = "password" | "code" | "link" | "passkey" | "provider";
 
+/** Props of `SignIn`. */
 export interface SignInFormProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
   /**
    * Which ways are shown, the first of `password`, `code` and `link` at once. Default all but
@@ -37,12 +38,12 @@ const CHANGE_TO: Readonly<Record<Typed, string>> = {
 };
 
 /**
- * Signs in, by whatever the server and the browser offer, and asks for the second factor where the
- * user has one. It has no style of its own:
- * `@pylonsync/react/styles.css` draws its classes, or your own rules do.
+ * The sign-in form, with the ways that the server and the browser support, and the second factor
+ * where the user has one. It has no style of its own: import `@pylonsync/react/styles.css`, or style
+ * its classes.
  *
  * @example
- * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />
+ * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />;
  */
 export function SignIn({
   methods = DEFAULT_METHODS,

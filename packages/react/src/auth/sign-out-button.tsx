@@ -6,7 +6,13 @@ import { signOut } from "./calls.ts";
 import { problemOf } from "./problem.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 
-/** Signs out; nothing where nobody is signed in. `redirectTo` and `onDone` as of `SignIn`. */
+/**
+ * A button that signs out; nothing for signed-out visitors. `redirectTo` and `onDone` are those of
+ * `SignIn`.
+ *
+ * @example
+ * <SignOutButton redirectTo="/" />;
+ */
 export function SignOutButton({
   sync: given,
   onDone,

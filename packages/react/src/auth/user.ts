@@ -9,6 +9,7 @@ export type User = RegisteredEntities extends { readonly User: infer Row }
   ? Row
   : Readonly<Record<string, unknown>> & { readonly id: string };
 
+/** The signed-in user, as `useUser` returns it. */
 export interface UserState {
   /** Null: nobody is signed in, or a guest, or it is not known yet. */
   readonly user: User | null;
@@ -16,8 +17,15 @@ export interface UserState {
 }
 
 /**
- * The user that is signed in, as `GET /api/auth/session` shows it. For a row that follows every
- * change, ask `db.useQueryOne("User", userId)`.
+ * The signed-in user's row, as `GET /api/auth/session` shows it. For a row that follows every
+ * change, use `db.useQueryOne("User", userId)`.
+ *
+ * @param given by default the engine of the provider above, or the app's
+ * @example
+ * function Greeting() {
+ *   const { user, isLoading } = useUser();
+ *   return isLoading ? null : <p>Hello {user?.displayName ?? "guest"}</p>;
+ * }
  */
 export function useUser(given?: SyncEngine): UserState {
   const sync = useEngine(given);
@@ -45,7 +53,7 @@ export function useUser(given?: SyncEngine): UserState {
     : { user: null, isLoading: true };
 }
 
-/** What to call a user: the name, else the address. */
+/** The user's name, else the e-mail address. */
 export function nameOfUser(user: User | null): string {
   const fields = user as Readonly<Record<string, unknown>> | null;
   const known = [fields?.["displayName"], fields?.["name"], fields?.["email"]].find(
