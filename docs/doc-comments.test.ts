@@ -21,6 +21,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   next: ["", "/server", "/handler", "/proxy", "/config"].map((path) => `@pylonsync/next${path}`),
 };
 
+type Module = Readonly<Record<string, unknown>>;
+
 const APP: Readonly<Record<string, string>> = {
   "globals.d.ts": `
     import type { SyncEngine } from "@pylonsync/sync";
@@ -70,14 +72,14 @@ const APP: Readonly<Record<string, string>> = {
 };
 
 /** By names that are data: a literal would bring all of Next's types into this project. */
-async function load(specifier: string): Promise<object> {
+async function load(specifier: string): Promise<Module> {
   const module: unknown = await import(specifier);
-  return typeof module === "object" && module !== null ? module : {};
+  return typeof module === "object" && module !== null ? { ...module } : {};
 }
 
 async function modulesOf(
   specifiers: readonly string[],
-): Promise<readonly (readonly [specifier: string, module: object])[]> {
+): Promise<readonly (readonly [specifier: string, module: Module])[]> {
   return Promise.all(
     specifiers.map(async (specifier) => [specifier, await load(specifier)] as const),
   );
@@ -93,7 +95,7 @@ for (const [name, specifiers] of Object.entries(PACKAGES)) {
   test(`each function, hook and class of @pylonsync/${name} has an example`, async () => {
     const comments = commentsOf(name);
     const bare = (await modulesOf(specifiers))
-      .flatMap(([, module]) => Object.entries<unknown>(module))
+      .flatMap(([, module]) => Object.entries(module))
       .filter(([, value]) => typeof value === "function")
       .map(([exported]) => comments.filter((comment) => comment.name === exported))
       // What another package's module passes on has its comment there.
@@ -142,7 +144,7 @@ function tsconfig(): object {
 /** Imports what the code takes from its own package, and says that it is a module. */
 function withImports(
   code: string,
-  modules: readonly (readonly [specifier: string, module: object])[],
+  modules: readonly (readonly [specifier: string, module: Module])[],
 ): string {
   const taken = new Set<string>();
   const imports = modules.map(([specifier, module]) => {
