@@ -37,7 +37,9 @@ export async function checkDatabase(
       {
         severity: "warning",
         code: "SCHEMA_NOT_COMPARED",
-        message: `The schema was not compared with ${describeDatabase(database)}: ${error instanceof Error ? error.message : String(error)}`,
+        message:
+          `The schema was not compared with ${describeDatabase(database)}: ` +
+          `${error instanceof Error ? error.message : String(error)}`,
       },
     ];
   }

@@ -32,7 +32,8 @@ export function withEnvFiles(dir: string, env: Environment): FilledEnvironment {
     warnings: parsed.flatMap((values, index) =>
       unknownVariables(Object.keys(values)).map(
         ({ name, meant }) =>
-          `${files[index]} sets ${name}, which nothing reads${meant === undefined ? "." : `: did you mean ${meant}?`}`,
+          `${files[index]} sets ${name}, which nothing ` +
+          `reads${meant === undefined ? "." : `: did you mean ${meant}?`}`,
       ),
     ),
   };

@@ -44,7 +44,7 @@ test.each([
   expect([exitCode, stderr]).toEqual([64, expect.stringContaining(message)]);
 });
 
-test("U: init in the folder itself says where the app is, and dev --once that it is valid", async () => {
+test("U: init in the folder itself says so, and dev --once says that it is valid", async () => {
   using folder = new TempFolder();
   const { stdout } = await pylon(["init", "."], folder.path);
   expect(stdout).toContain("in this folder.");

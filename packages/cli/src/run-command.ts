@@ -141,12 +141,11 @@ function parse(
       options[token.name]?.type === "string" &&
       (token.value === undefined || (!token.inlineValue && token.value.startsWith("-"))),
   );
-  if (bare !== undefined && bare.kind === "option")
-    throw new CommandError(
-      "USAGE",
-      `${bare.rawName} needs a value: ${flagOf(bare.name, command.options[bare.name] ?? { type: "string", summary: "", value: "VALUE" })}.`,
-      EXIT.USAGE,
-    );
+  if (bare !== undefined && bare.kind === "option") {
+    const { short, value = "VALUE" } = command.options[bare.name] ?? {};
+    const flag = flagOf(bare.name, { short, value });
+    throw new CommandError("USAGE", `${bare.rawName} needs a value: ${flag}.`, EXIT.USAGE);
+  }
   const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true });
   const surplus = positionals[command.args.length];
   if (surplus !== undefined && values["help"] !== true)

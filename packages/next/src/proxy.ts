@@ -18,8 +18,8 @@ export interface PylonMiddlewareOptions extends GuardOptions {
 
 /**
  * Redirects requests without a session to the sign-in page and back, on every path but the public
- * ones. It only looks for the cookie unless `verify` is set: `requireSession` and the policies decide
- * what a page shows.
+ * ones. It only looks for the cookie unless `verify` is set: `requireSession` and the policies
+ * decide what a page shows.
  *
  * @throws Error for an invalid pattern in `publicPaths`
  *

@@ -90,9 +90,8 @@ export class PylonServerClient {
     if (session !== null && (allowGuests || !session.isGuest)) return session;
     const { signIn = "/auth/sign-in" } = this.#options;
     if (redirectTo === undefined) return redirect(signIn);
-    return redirect(
-      `${signIn}${signIn.includes("?") ? "&" : "?"}next=${encodeURIComponent(safePath(redirectTo))}`,
-    );
+    const separator = signIn.includes("?") ? "&" : "?";
+    return redirect(`${signIn}${separator}next=${encodeURIComponent(safePath(redirectTo))}`);
   }
 
   /**

@@ -41,9 +41,9 @@ export function getEngine(): SyncEngine {
 }
 
 /**
- * The engine for a provider, which starts it when the page is hydrated. In a browser it is the app's.
- * On a server that renders the page, which serves many users at once, it is a new one that knows
- * this request's session, sends no requests, and is dropped with the answer.
+ * The engine for a provider, which starts it when the page is hydrated. In a browser it is the
+ * app's. On a server that renders the page, which serves many users at once, it is a new one
+ * that knows this request's session, sends no requests, and is dropped with the answer.
  */
 export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
   if (isServer())

@@ -38,7 +38,8 @@ const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
  *   const { peers, setPresence } = useRoom("document-1", userId, {
  *     initialPresence: { cursor: null },
  *   });
- *   return <div onPointerMove={({ clientX }) => void setPresence({ cursor: clientX })}>{peers.length}</div>;
+ *   const move = (cursor: number) => void setPresence({ cursor });
+ *   return <div onPointerMove={({ clientX }) => move(clientX)}>{peers.length} others</div>;
  * }
  */
 export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {

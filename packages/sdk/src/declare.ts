@@ -34,7 +34,7 @@ export function relation(definition: ManifestRelation): ManifestRelation {
  * Declares a named query with typed inputs, for tools that read the manifest.
  *
  * @example
- * const openTodos = query("openTodos", { input: [{ name: "limit", type: "int", optional: true }] });
+ * const openTodos = query("openTodos", { input: [{ name: "limit", type: "int" }] });
  */
 export function query(
   name: string,

@@ -151,7 +151,8 @@ function checkParts(name: unknown, fields: unknown, options: unknown): void {
     );
   if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new Error(
-      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { indexes: [...] }.`,
+      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { ` +
+        "indexes: [...] }.",
     );
 }
 
@@ -179,6 +180,7 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     );
   }
   throw new Error(
-    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or another kind. ${suggestion(definition, kinds)}`,
+    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or ` +
+      `another kind. ${suggestion(definition, kinds)}`,
   );
 }

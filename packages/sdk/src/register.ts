@@ -2,8 +2,8 @@ import type { App, AppDefinition } from "./build-manifest.ts";
 import type { FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
 
 /**
- * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon dev`
- * keeps up to date, extends it:
+ * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
+ * dev` keeps up to date, extends it:
  *
  * @example
  * import type app from "./app.ts";

@@ -56,7 +56,8 @@ export async function verified(folder: string): Promise<Contents> {
   if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
     throw new CommandError(
       "RESTORE_LAYOUT",
-      `${folder} has a layout that this version does not read: use the version of Pylon that made it.`,
+      `${folder} has a layout that this version does not read: use the version of Pylon ` +
+        "that made it.",
     );
   }
   for (const [path, { bytes, sha256 }] of Object.entries(contents.files)) {

@@ -27,7 +27,8 @@ import { CommandError, EXIT, type Output } from "../output.ts";
 /** Targets of other systems that people ask for, and why they are none of ours. */
 const NO_TARGETS: Readonly<Record<string, string>> = {
   workers:
-    "Workers have neither the database connections nor the long-lived sockets that a Pylon server needs, so there is no such target.",
+    "Workers have neither the database connections nor the long-lived sockets that a Pylon " +
+    "server needs, so there is no such target.",
   cloud: "There is no hosted Pylon: it runs where you put it.",
 };
 
@@ -35,26 +36,30 @@ export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],
   summary:
-    "Write what a deployment of the app needs; with --target sst and --stage also deploy it to AWS.",
+    "Write what a deployment of the app needs; with --target sst and --stage also deploy it " +
+    "to AWS.",
   options: {
     target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
     stage: {
       type: "string",
       value: "S",
       summary:
-        "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed.",
+        "sst: the stage to deploy, such as production. Without it files are written and " +
+        "nothing is deployed.",
     },
     shape: {
       type: "string",
       value: SHAPES.join("|"),
       summary:
-        "sst: what it is made of; default the one of the sst.config.ts that is there, without one `default`. `pylon cost` compares them.",
+        "sst: what it is made of; default the one of the sst.config.ts that is there, " +
+        "without one `default`. `pylon cost` compares them.",
     },
     out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
     force: {
       type: "boolean",
       summary:
-        "Write over files that were changed, and keep copies of them; files of secrets are kept as they are.",
+        "Write over files that were changed, and keep copies of them; files of secrets are " +
+        "kept as they are.",
     },
     entry: ENTRY,
   },
@@ -104,7 +109,8 @@ export const deploy = defineCommand({
       });
       if (stage === undefined) return EXIT.OK;
       output.warn(
-        "pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.",
+        "pylon: nothing was deployed, because what it is built from is not installed yet: " +
+          "run `npm install`, then this again.",
       );
       return EXIT.FAILED;
     }
@@ -205,7 +211,8 @@ async function checkStageSettings(
   );
   throw new CommandError(
     "DEPLOY_CHECKS_FAILED",
-    `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so nothing was deployed: ${checks
+    `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so \
+nothing was deployed: ${checks
       .filter(({ status }) => status === "error")
       .map(({ name, message }) => `${name}: ${message}`)
       .join(" | ")}`,
@@ -218,7 +225,8 @@ function sayFiles(files: readonly WrittenFile[], output: Output): void {
       output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
     if (state === "kept")
       output.warn(
-        `  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`,
+        `  kept     ${path}: it differs from what would be written; --force writes over it, ` +
+          "and keeps a copy",
       );
   }
   if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is up to date.");

@@ -169,7 +169,8 @@ class DevSession {
     this.#output.say(`\n  ${app.name} is live at ${url}, what it has is at ${url}/studio`);
     if (isLoopback(host)) {
       this.#output.say(
-        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it to others.`,
+        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it ` +
+          "to others.",
       );
       return;
     }

@@ -19,12 +19,14 @@ export const doctor = defineCommand({
   name: "doctor",
   args: ["[DIR]"],
   summary:
-    "Check the app, its environment and this machine; with --production whether it is ready for people.",
+    "Check the app, its environment and this machine; with --production whether it is ready " +
+    "for people.",
   options: {
     production: {
       type: "boolean",
       summary:
-        "Check what production will be started with: the environment and .env.production, or with an sst.config.ts the stage's settings.",
+        "Check what production will be started with: the environment and .env.production, " +
+        "or with an sst.config.ts the stage's settings.",
     },
     stage: {
       type: "string",
@@ -35,7 +37,8 @@ export const doctor = defineCommand({
       type: "string",
       value: "FILE",
       summary:
-        "With --production: the file that the server will be started with; default .env.production, without that .env.systemd.",
+        "With --production: the file that the server will be started with; default " +
+        ".env.production, without that .env.systemd.",
     },
     entry: ENTRY,
   },

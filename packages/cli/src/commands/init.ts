@@ -55,7 +55,10 @@ export const init = defineCommand({
     const files = template(name);
     make(target, files);
     output.say(
-      `Created ${[...files.keys()].join(", ")} ${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
+      `Created ${[...files.keys()].join(", ")} ` +
+        `${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon ` +
+        `dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments ` +
+        "need, are not on npm yet: docs/quickstart.md says how to install them from a clone.",
     );
     output.json({
       code: "INIT_OK",
@@ -100,7 +103,8 @@ function make(target: string, files: ReadonlyMap<string, string>): void {
       if (existsSync(path)) rmSync(path, { recursive: true, force: true });
     throw new CommandError(
       "INIT_WRITE_FAILED",
-      `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
+      "The app was not made: " +
+        `${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
     );
   }
 }

@@ -11,12 +11,15 @@ export const metrics = defineCommand({
   name: "metrics",
   args: [],
   summary:
-    "Show how a running server does: what is down, errors, times, connections, memory. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+    "Show how a running server does: what is down, errors, times, connections, memory. It " +
+    "is asked as its admin, by PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
     watch: {
       type: "boolean",
-      summary: `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until Ctrl-C.`,
+      summary:
+        `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until ` +
+        "Ctrl-C.",
     },
   },
   async run({ options, output, env }) {
@@ -28,7 +31,8 @@ export const metrics = defineCommand({
     const show = (overview: ReturnType<typeof overviewOf>, isDelta: boolean): void => {
       const about = isDelta ? `the last ${INTERVAL_MS / 1000} s` : "since its start";
       output.say(
-        `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a load balancer, the one replica that answered`,
+        `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a ` +
+          "load balancer, the one replica that answered",
       );
       for (const line of overviewLines(overview, isDelta)) output.say(line);
       output.json({ code: "METRICS_OK", url: client.url, ...overview });

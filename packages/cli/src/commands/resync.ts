@@ -13,7 +13,8 @@ export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],
   summary:
-    "Let every client take a new snapshot: after the database was restored from a snapshot or a dump, before it is served.",
+    "Let every client take a new snapshot: after the database was restored from a snapshot " +
+    "or a dump, before it is served.",
   options: { ...YES },
   async run(context) {
     const dir = resolve(context.args[0] ?? ".");

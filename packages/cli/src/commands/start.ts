@@ -88,7 +88,8 @@ function backupSchedule(
   if (`${dir}${sep}`.startsWith(`${data.uploads}${sep}`))
     throw new CommandError(
       "START_BACKUP_DIR",
-      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each backup would hold the ones before it. Name another folder.`,
+      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each ` +
+        "backup would hold the ones before it. Name another folder.",
     );
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });

@@ -57,7 +57,8 @@ export function writeFiles(
     for (const file of temporary.keys()) rmSync(file, { force: true });
     throw new CommandError(
       "DEPLOY_WRITE_FAILED",
-      `The files can't be written to ${dir}: ${error instanceof Error ? error.message : String(error)}`,
+      `The files can't be written to ${dir}: ` +
+        `${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }

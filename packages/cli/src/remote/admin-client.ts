@@ -29,7 +29,8 @@ export class AdminClient {
     if (this.#token === "")
       throw new CommandError(
         "ADMIN_NO_TOKEN",
-        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The server tells only its admin.",
+        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The " +
+          "server tells only its admin.",
       );
   }
 

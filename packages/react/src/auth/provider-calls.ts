@@ -44,8 +44,8 @@ export interface ProviderUrlOptions extends AuthCallOptions {
 }
 
 /**
- * The address that starts a sign-in with an OAuth provider. The browser comes back with the session's
- * cookie.
+ * The address that starts a sign-in with an OAuth provider. The browser comes back with the
+ * session's cookie.
  *
  * @param name of the provider, such as `google`
  *
@@ -59,7 +59,8 @@ export function providerUrl(
   { callback, errorCallback, sync = getEngine() }: ProviderUrlOptions,
 ): string {
   const query = new URLSearchParams({ redirect: "1", callback, error_callback: errorCallback });
-  return `${sync.baseUrl.replace(/\/$/, "")}/api/auth/login/${encodeURIComponent(name)}?${query.toString()}`;
+  const base = sync.baseUrl.replace(/\/$/, "");
+  return `${base}/api/auth/login/${encodeURIComponent(name)}?${query.toString()}`;
 }
 
 const PendingSchema = v.object({ mfa_token: v.string() });

@@ -39,8 +39,8 @@ const CHANGE_TO: Readonly<Record<Typed, string>> = {
 
 /**
  * The sign-in form, with the ways that the server and the browser support, and the second factor
- * where the user has one. It has no style of its own: import `@pylonsync/react/styles.css`, or style
- * its classes.
+ * where the user has one. It has no style of its own: import `@pylonsync/react/styles.css`, or
+ * style its classes.
  *
  * @example
  * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />;

@@ -14,8 +14,8 @@ export interface SignUpProps extends SignInProps, Pick<ProviderButtonsProps, "pr
 }
 
 /**
- * The sign-up form, which asks for the mailed code where the server sends mail. Its classes are those
- * of `SignIn`.
+ * The sign-up form, which asks for the mailed code where the server sends mail. Its classes are
+ * those of `SignIn`.
  *
  * @example
  * <SignUp redirectTo="/notes" signInUrl="/sign-in" />;
