@@ -76,7 +76,8 @@ const embedTemplates: BunPlugin = {
   name: "embed-templates",
   setup(build) {
     build.onLoad({ filter: /[\\/]template-files\.ts$/ }, async ({ path }) => {
-      const readers = Object.entries((await import(path)) as Record<string, () => unknown>);
+      const module: Readonly<Record<string, () => unknown>> = await import(path);
+      const readers = Object.entries(module);
       return {
         loader: "js",
         contents: readers

@@ -26,8 +26,9 @@ export interface FilledEnvironment {
 export function withEnvFiles(dir: string, env: Environment): FilledEnvironment {
   const files = nearestFiles(resolve(dir));
   const parsed = files.map((file) => parseEnvText(readFileSync(file, "utf8")));
+  const filled: Environment = Object.assign({}, ...parsed.toReversed(), env);
   return {
-    env: Object.assign({}, ...parsed.toReversed(), env) as Environment,
+    env: filled,
     files,
     warnings: parsed.flatMap((values, index) =>
       unknownVariables(Object.keys(values)).map(

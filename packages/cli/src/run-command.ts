@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { nearest } from "@pylonsync/query";
-import type { Command, Options, OptionValues } from "./command.ts";
+import type { Command, GivenOptions } from "./command.ts";
 import { CommandError, EXIT, Output } from "./output.ts";
 import { systemFailure } from "./system-failure.ts";
 import { callOf, flagOf, usageOf, usageOfAll } from "./usage.ts";
@@ -53,7 +53,7 @@ export async function runCommand(
     }
     return await command.run({
       args,
-      options: withDefaults(command.options, values),
+      options: values,
       output,
       env: process.env,
     });
@@ -102,7 +102,7 @@ function parse(
   command: Command,
   words: readonly string[],
 ): {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: GivenOptions;
   readonly args: readonly string[];
 } {
   const known = Object.entries(command.options).map(
@@ -155,18 +155,6 @@ function parse(
       EXIT.USAGE,
     );
   return { values, args: positionals };
-}
-
-function withDefaults(
-  options: Options,
-  values: Readonly<Record<string, string | boolean | undefined>>,
-): OptionValues<Options> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, { type }]) => [
-      name,
-      type === "boolean" ? values[name] === true : values[name],
-    ]),
-  ) as OptionValues<Options>;
 }
 
 function unknownCommand(name: string, commands: readonly Command[]): CommandError {

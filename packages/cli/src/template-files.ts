@@ -38,9 +38,10 @@ export function todoFiles(): Record<string, string> {
 export function todoDependencies(): Record<string, Record<string, string>> {
   const root = find(TODO);
   if (root === undefined) return {};
-  const { dependencies = {}, devDependencies = {} } = JSON.parse(
+  const file: Record<string, Record<string, string>> = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8"),
-  ) as Record<string, Record<string, string>>;
+  );
+  const { dependencies = {}, devDependencies = {} } = file;
   return { dependencies, devDependencies };
 }
 

@@ -62,18 +62,18 @@ function define<Ctx, Extra = unknown>(type: FnType, internal: boolean) {
     options: Options<Ctx, S, R, Result> & Extra,
   ): TypedFn<InferArgs<S>, ResultOf<R, Result>> => {
     checkDeclaredArgs(options.args);
-    checkWebhook(type, options);
+    if ("webhook" in options) checkWebhook(type, options.webhook);
     return { type, ...options, ...(internal ? { internal } : {}) };
   };
 }
 
 /** @throws TypeError naming what is wrong, which `pylon dev` shows with the file */
-function checkWebhook(type: FnType, options: object): void {
-  const { webhook } = options as Pick<FnDefinition, "webhook">;
+function checkWebhook(type: FnType, webhook: unknown): void {
   if (webhook === undefined) return;
   if (type !== "action")
     throw new TypeError(`A ${type} has no webhook: only an action can take one.`);
-  const { methods, bearer, ...unknown } = webhook;
+  const options: Readonly<Record<string, unknown>> = Object(webhook);
+  const { methods, bearer, ...unknown } = options;
   const [other] = Object.keys(unknown);
   if (other !== undefined)
     throw new TypeError(`webhook has no option "${other}": use methods, bearer.`);

@@ -49,8 +49,8 @@ export type InferArgs<A> = A extends Shape ? InferShape<A> : Infer<A>;
 
 type Required<T> = Validator<T, false>;
 
-function make<T>(validator: Omit<Validator, "__type">): Required<T> {
-  return validator as Required<T>;
+function make<T>(validator: Omit<Required<T>, "__type">): Required<T> {
+  return validator;
 }
 
 /** Says of a validator that does not exist which one was probably meant. */
@@ -111,8 +111,8 @@ export const v = withSuggestions({
   nullable: <V extends Validator>(inner: V) =>
     make<Infer<V> | null>({ type: "union", variants: [inner, { type: "null" }] }),
   /** May be absent; `null` is not absent: use `v.optional(v.nullable(...))` to accept both. */
-  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => ({
-    ...(inner as Validator<Infer<V>>),
-    optional: true,
-  }),
+  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => {
+    const data: Omit<Validator, "__type"> = inner;
+    return { ...data, optional: true };
+  },
 } as const);

@@ -47,7 +47,7 @@ async function isSession(value: string, options: GuardOptions): Promise<boolean>
       signal: AbortSignal.timeout(options.timeoutMs ?? 5000),
     });
     if (!response.ok) return true;
-    const { user_id: userId } = (await response.json()) as { readonly user_id: string | null };
+    const { user_id: userId }: { readonly user_id: string | null } = await response.json();
     return userId !== null;
   } catch {
     return true;

@@ -121,7 +121,7 @@ export class PylonServerClient {
     options: EntityQueryOptions<E> = {},
   ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
-    return { entity, options: options as QueryOptions, rows, userId };
+    return { entity, options, rows, userId };
   }
 
   /**

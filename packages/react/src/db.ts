@@ -10,6 +10,7 @@ import type { MutationError, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
 import {
+  callTyped,
   useEntityMutation,
   useMutation,
   type EntityMutations,
@@ -25,8 +26,6 @@ import {
 } from "./queries.ts";
 import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * The app's database, in components and outside of them.
@@ -67,21 +66,20 @@ export const db = {
    * @returns the row's permanent id
    */
   insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> =>
-    getEngine().insert(entity, data as Fields),
+    getEngine().insert(entity, data),
   /** As `insert`, for some fields of an existing row. */
   update: <E extends EntityName>(
     entity: E,
     id: string,
     patch: RegisteredPatches[E],
-  ): Promise<void> => getEngine().update(entity, id, patch as Fields),
+  ): Promise<void> => getEngine().update(entity, id, patch),
   /** Deletes a row, in the same way as `insert`. */
   delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
   /** Calls a server function. @throws PylonClientError */
   fn: <N extends FunctionName>(
     name: N,
     args: RegisteredFunctions[N]["args"],
-  ): Promise<RegisteredFunctions[N]["result"]> =>
-    getEngine().fn(name, args as Fields) as Promise<RegisteredFunctions[N]["result"]>,
+  ): Promise<RegisteredFunctions[N]["result"]> => callTyped(getEngine(), name, args),
   /**
    * Called for every write that the server refused, after it was rolled back.
    *

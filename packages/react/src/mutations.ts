@@ -12,6 +12,18 @@ type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
 type Maybe<T> = T | null;
 type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
 
+/**
+ * Calls a function whose types the app has registered: the server checks the arguments, and the
+ * result is what its handler returned.
+ */
+export async function callTyped<N extends FunctionName>(
+  sync: SyncEngine,
+  name: N,
+  args: ArgsOf<N>,
+): Promise<ResultOf<N>> {
+  return (await sync.fn(name, args as Readonly<Record<string, unknown>>)) as ResultOf<N>;
+}
+
 /** The state of a call, as `useMutation` returns it. */
 export interface MutationState<N extends FunctionName> {
   /** Calls the function; a failure is in `error`. */
@@ -25,13 +37,13 @@ export interface MutationState<N extends FunctionName> {
   readonly reset: () => void;
 }
 
-interface CallState {
+interface CallState<Result> {
   readonly loading: boolean;
-  readonly data: unknown;
+  readonly data: Maybe<Result>;
   readonly error: Error | null;
 }
 
-const IDLE: CallState = { loading: false, data: null, error: null };
+const IDLE: CallState<never> = { loading: false, data: null, error: null };
 
 /**
  * Calls a server function from a component. Of several calls under way the last one's outcome is
@@ -44,20 +56,20 @@ const IDLE: CallState = { loading: false, data: null, error: null };
  * }
  */
 export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N> {
-  const [state, setState] = useState<CallState>(IDLE);
+  const [state, setState] = useState<CallState<ResultOf<N>>>(IDLE);
   // Of several calls under way the last one's outcome is shown.
   const latest = useRef(0);
   const mutateAsync = useCallback(
     async (args: ArgsOf<N>): Promise<ResultOf<N>> => {
       const call = (latest.current += 1);
-      const show = (next: CallState): void => {
+      const show = (next: CallState<ResultOf<N>>): void => {
         if (call === latest.current) setState(next);
       };
       show({ loading: true, data: null, error: null });
       try {
-        const data = await sync.fn(name, args as Readonly<Record<string, unknown>>);
+        const data = await callTyped(sync, name, args);
         show({ loading: false, data, error: null });
-        return data as ResultOf<N>;
+        return data;
       } catch (cause) {
         show({
           loading: false,
@@ -83,7 +95,7 @@ export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): 
     mutateAsync,
     reset,
     loading: state.loading,
-    data: state.data as Maybe<ResultOf<N>>,
+    data: state.data,
     error: state.error,
   };
 }
@@ -110,8 +122,8 @@ export function useEntityMutation<E extends EntityName>(
 ): EntityMutations<E> {
   return useMemo(
     () => ({
-      insert: (data) => sync.insert(entity, data as Readonly<Record<string, unknown>>),
-      update: (id, patch) => sync.update(entity, id, patch as Readonly<Record<string, unknown>>),
+      insert: (data) => sync.insert(entity, data),
+      update: (id, patch) => sync.update(entity, id, patch),
       remove: (id) => sync.delete(entity, id),
     }),
     [sync, entity],

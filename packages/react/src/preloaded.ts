@@ -1,5 +1,5 @@
 import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
-import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
+import type { SyncEngine } from "@pylonsync/sync";
 import { useMemo, useState } from "react";
 import { useEngine } from "./provider.tsx";
 import { useQuery, useStatus, type EntityQueryOptions, type QueryResult } from "./queries.ts";
@@ -8,7 +8,7 @@ import { useSession } from "./session.ts";
 /** Rows that a server has read with its caller's session. */
 export interface Preloaded<E extends EntityName> {
   readonly entity: E;
-  readonly options: QueryOptions;
+  readonly options: EntityQueryOptions<E>;
   readonly rows: readonly RegisteredEntities[E][];
   /** Whose rows they are: nobody else is shown them, whatever a router keeps. */
   readonly userId: string | null;
@@ -33,7 +33,7 @@ export function usePreloadedQuery<E extends EntityName>(
   given?: SyncEngine,
 ): QueryResult<RegisteredEntities[E]> {
   const sync = useEngine(given);
-  const live = useQuery(sync, preloaded.entity, preloaded.options as EntityQueryOptions<E>);
+  const live = useQuery(sync, preloaded.entity, preloaded.options);
   const { userId } = useSession(sync);
   const { ready: isThere, stale } = useStatus(sync);
   // What the browser kept of an earlier visit is older than what the server has rendered.
@@ -51,12 +51,11 @@ export function usePreloadedQuery<E extends EntityName>(
 }
 
 /** What was written before the replica came lies over the rows. */
-function withWrites<R>(rows: readonly R[], written: readonly R[]): readonly R[] {
+function withWrites<R extends { readonly id: string }>(
+  rows: readonly R[],
+  written: readonly R[],
+): readonly R[] {
   if (written.length === 0) return rows;
-  const ids = new Set(written.map(idOf));
-  return [...rows.filter((row) => !ids.has(idOf(row))), ...written];
-}
-
-function idOf(row: unknown): string {
-  return (row as { readonly id: string }).id;
+  const ids = new Set(written.map(({ id }) => id));
+  return [...rows.filter(({ id }) => !ids.has(id)), ...written];
 }

@@ -9,7 +9,7 @@ import {
   type ManifestPolicy,
   type ManifestRoute,
 } from "./manifest.ts";
-import { checkFunctions, checkList, shown, unknownKeys } from "./mistake.ts";
+import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
 /** What `buildManifest` takes. */
@@ -125,28 +125,28 @@ const MAIL_KINDS: readonly MailKind[] = [
 /** What would fail with a text of the inside, or be dropped with the functions in it. */
 function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
-  if (typeof definition !== "object" || definition === null)
+  if (!isObject(definition))
     throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, auth } = definition as Readonly<Record<string, unknown>>;
+  const { entities, plugins, auth } = definition;
   if (entities === undefined)
     throw new Error(`buildManifest was given no entities: write ${example}.`);
   checkList(entities, "entities of buildManifest", "entities: [Todo]");
   checkList(plugins, "plugins of buildManifest", "plugins: [myPlugin]");
   for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
-    if (typeof plugin !== "object" || plugin === null)
+    if (!isObject(plugin))
       throw new Error(
         `plugins[${index}] is ${shown(plugin)}: write definePlugin({ name: "..." }).`,
       );
-    const { name, hooks, entities: own } = plugin as Readonly<Record<string, unknown>>;
+    const { name, hooks, entities: own } = plugin;
     checkFunctions(hooks, `hooks of the plugin ${shown(name)}`, ENTITY_HOOKS);
     checkList(own, `entities of the plugin ${shown(name)}`, "entities: [Todo]");
   }
   if (auth === undefined) return;
-  if (typeof auth !== "object" || auth === null || Array.isArray(auth))
+  if (!isObject(auth) || Array.isArray(auth))
     throw new Error(
       `auth of buildManifest is ${shown(auth)}: write auth({ ... }), or leave it out.`,
     );
-  const { hooks, mails } = auth as Readonly<Record<string, unknown>>;
+  const { hooks, mails } = auth;
   checkFunctions(hooks, "hooks of auth()", AUTH_HOOKS);
   checkFunctions(mails, "mails of auth()", MAIL_KINDS);
 }
@@ -168,8 +168,7 @@ function toManifestPlugin({ name, config, hooks, entities, ...rest }: Plugin): M
  * const hooks = hooksOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
  */
 export function hooksOf(manifest: unknown): readonly EntityHooks[] {
-  if (typeof manifest !== "object" || manifest === null) return [];
-  return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
+  return hasHooks(manifest) ? manifest[HOOKS] : [];
 }
 
 /**
@@ -180,7 +179,13 @@ export function hooksOf(manifest: unknown): readonly EntityHooks[] {
  * const { hooks } = authCodeOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
  */
 export function authCodeOf(manifest: unknown): AuthCode {
-  const none: AuthCode = { hooks: {}, mails: {} };
-  if (typeof manifest !== "object" || manifest === null) return none;
-  return (manifest as { readonly [AUTH_CODE]?: AuthCode })[AUTH_CODE] ?? none;
+  return hasAuthCode(manifest) ? manifest[AUTH_CODE] : { hooks: {}, mails: {} };
+}
+
+function hasHooks(manifest: unknown): manifest is { readonly [HOOKS]: readonly EntityHooks[] } {
+  return isObject(manifest) && HOOKS in manifest;
+}
+
+function hasAuthCode(manifest: unknown): manifest is { readonly [AUTH_CODE]: AuthCode } {
+  return isObject(manifest) && AUTH_CODE in manifest;
 }

@@ -5,7 +5,7 @@ import type {
   ManifestRelation,
   ManifestSearch,
 } from "./manifest.ts";
-import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
+import { isObject, mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
 /** The fields of an entity, by name. */
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
@@ -164,12 +164,7 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     mistake.message = `${label}: ${mistake.message}`;
     throw mistake;
   }
-  const isField =
-    typeof definition === "object" &&
-    definition !== null &&
-    "toManifest" in definition &&
-    typeof definition.toManifest === "function";
-  if (isField) return definition as Field<FieldTraits>;
+  if (isField(definition)) return definition;
   const kinds = Object.keys(field);
   if (typeof definition === "function")
     throw new Error(`${label} is a function: write ${name}: field.string(), with parentheses.`);
@@ -183,4 +178,9 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or ` +
       `another kind. ${suggestion(definition, kinds)}`,
   );
+}
+
+/** Also for a field of another copy of this package. */
+function isField(definition: unknown): definition is Field<FieldTraits> {
+  return isObject(definition) && typeof definition["toManifest"] === "function";
 }

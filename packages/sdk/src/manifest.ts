@@ -1,6 +1,7 @@
 // The manifest: what an app declares, as plain JSON. `buildManifest` builds it, the server
 // validates it, `codegen` reads it. Keys are on the wire and in `pylon.manifest.json` as they
 // stand here.
+
 /** The version of the manifest's format. */
 export const MANIFEST_VERSION = 1;
 

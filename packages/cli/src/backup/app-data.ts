@@ -60,6 +60,12 @@ export function checkDatabase(path: string): void {
     );
 }
 
+/** A manifest as a database of ours has stored it. */
+export function manifestOf(stored: string): Manifest {
+  const manifest: Manifest = JSON.parse(stored);
+  return manifest;
+}
+
 /** The manifest that the database was last brought to. */
 export async function storedManifest(database: string): Promise<Manifest | null> {
   const store = await openStore(
@@ -68,7 +74,7 @@ export async function storedManifest(database: string): Promise<Manifest | null>
   );
   try {
     const stored = await store.storedManifest();
-    return stored === null ? null : (JSON.parse(stored) as Manifest);
+    return stored === null ? null : manifestOf(stored);
   } finally {
     await store.close();
   }

@@ -91,8 +91,8 @@ export async function copyDurably(from: string, to: string): Promise<boolean> {
   if (source === null) return false;
   const target = await open(to, "wx");
   try {
-    for await (const chunk of source.createReadStream({ autoClose: false }))
-      await target.writeFile(chunk as Uint8Array);
+    const chunks: AsyncIterable<Uint8Array> = source.createReadStream({ autoClose: false });
+    for await (const chunk of chunks) await target.writeFile(chunk);
     await target.sync();
     return true;
   } finally {
@@ -104,17 +104,18 @@ export async function copyDurably(from: string, to: string): Promise<boolean> {
 async function digest(path: string): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    hash.update(chunk as Uint8Array);
-    bytes += (chunk as Uint8Array).byteLength;
+  const chunks: AsyncIterable<Uint8Array> = createReadStream(path);
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    bytes += chunk.byteLength;
   }
   return { bytes, sha256: hash.digest("hex") };
 }
 
 function parse(text: string): Contents | null {
   try {
-    const value = JSON.parse(text) as Partial<Contents> | null;
-    return typeof value?.files === "object" ? (value as Contents) : null;
+    const value: Contents | null = JSON.parse(text);
+    return typeof value?.files === "object" ? value : null;
   } catch (error) {
     if (error instanceof SyntaxError) return null;
     throw error;

@@ -95,10 +95,7 @@ function ask(url: string): Promise<Finding> {
 /** Null when the body is not a healthy answer of ours. */
 function uptimeOf(body: string): number | null {
   try {
-    const { status, uptime_seconds: uptime } = JSON.parse(body) as {
-      status?: unknown;
-      uptime_seconds?: unknown;
-    };
+    const { status, uptime_seconds: uptime }: Readonly<Record<string, unknown>> = JSON.parse(body);
     return status === "ok" && typeof uptime === "number" ? uptime : null;
   } catch {
     return null;

@@ -68,7 +68,8 @@ async function printLines({ body }: Response, output: Output): Promise<void> {
 
 /** `05:51:12.331 ERROR function failed function=fails`, a stack below. */
 function readable(line: string): string {
-  const { time, level, message, error, ...facts } = JSON.parse(line) as Record<string, unknown>;
+  const entry: Readonly<Record<string, unknown>> = JSON.parse(line);
+  const { time, level, message, error, ...facts } = entry;
   const rest = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
   const head = [
     String(time).slice(11, 23),

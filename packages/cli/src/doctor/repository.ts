@@ -79,15 +79,13 @@ function checkVersions(dir: string): Check {
   );
 }
 
+type PackageJson = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
+
 /** Null when it can't be read as what npm writes. */
-function packageJson(
-  file: string,
-): Readonly<Record<string, Record<string, string> | undefined>> | null {
+function packageJson(file: string): PackageJson | null {
   try {
-    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
-    return typeof found === "object" && found !== null && !Array.isArray(found)
-      ? (found as Record<string, Record<string, string>>)
-      : null;
+    const found: PackageJson | null = JSON.parse(readFileSync(file, "utf8"));
+    return typeof found === "object" && !Array.isArray(found) ? found : null;
   } catch {
     return null;
   }

@@ -3,6 +3,15 @@ import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import { signIn, type AuthCallOptions, type SignedIn } from "./calls.ts";
 
+/** What a browser needs of a challenge; it checks the other members itself. */
+const RequestSchema = v.looseObject({ challenge: v.string() });
+const CreationSchema = v.looseObject({
+  challenge: v.string(),
+  rp: v.looseObject({ name: v.string() }),
+  user: v.looseObject({ id: v.string(), name: v.string(), displayName: v.string() }),
+  pubKeyCredParams: v.array(v.object({ type: v.literal("public-key"), alg: v.number() })),
+});
+
 /** A passkey that a user has. */
 export interface Passkey {
   readonly id: string;
@@ -32,11 +41,10 @@ export function hasPasskeys(): boolean {
  */
 export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<SignedIn> {
   const { sync = getEngine() } = options;
-  const asked = (await sync.request(
-    "POST",
-    "/api/auth/passkey/login/begin",
-    {},
-  )) as PublicKeyCredentialRequestOptionsJSON;
+  const asked = parseAnswer(
+    RequestSchema,
+    await sync.request("POST", "/api/auth/passkey/login/begin", {}),
+  );
   const answer = await ceremony(
     navigator.credentials.get({
       publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked),
@@ -58,11 +66,10 @@ export async function addPasskey(
   name: string,
   { sync = getEngine() }: AuthCallOptions = {},
 ): Promise<void> {
-  const asked = (await sync.request(
-    "POST",
-    "/api/auth/passkey/register/begin",
-    {},
-  )) as PublicKeyCredentialCreationOptionsJSON;
+  const asked = parseAnswer(
+    CreationSchema,
+    await sync.request("POST", "/api/auth/passkey/register/begin", {}),
+  );
   const made = await ceremony(
     navigator.credentials.create({
       publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked),
@@ -113,6 +120,7 @@ async function ceremony(
     if (reason instanceof DOMException) return null;
     throw reason;
   });
-  if (answer === null) throw PylonClientError.ofClient("NO_PASSKEY", without);
-  return answer as PublicKeyCredential;
+  if (!(answer instanceof PublicKeyCredential))
+    throw PylonClientError.ofClient("NO_PASSKEY", without);
+  return answer;
 }
