@@ -96,39 +96,39 @@ export const deploy = defineCommand({
       output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
 
     const isInstalled = packages === null && isReadyToBuild(target, dir);
-    if (stage === undefined || !isInstalled) {
-      const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
-      output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
-      output.json({
-        code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED",
-        target,
-        ...(target === "sst" ? { shape } : {}),
-        out_dir: out,
-        files,
-        next,
-      });
-      if (stage === undefined) return EXIT.OK;
-      output.warn(
-        "pylon: nothing was deployed, because what it is built from is not installed yet: " +
-          "run `npm install`, then this again.",
-      );
-      return EXIT.FAILED;
+    const written = { target, ...(target === "sst" ? { shape } : {}), out_dir: out, files };
+    if (stage !== undefined && isInstalled) {
+      await checkStageSettings(dir, entry, stage, output);
+      return deployStage(dir, stage, written, output);
     }
-    await checkStageSettings(dir, entry, stage, output);
-    output.say(`\nsst deploy --stage ${stage}`);
-    const code = await runSst(dir, ["deploy", "--stage", stage], output);
-    output.json({
-      code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED",
-      target,
-      shape,
-      stage,
-      out_dir: out,
-      files,
-      exit_code: code,
-    });
-    return code;
+    const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
+    output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
+    if (stage === undefined) {
+      output.json({ code: "DEPLOY_OK", ...written, next });
+      return EXIT.OK;
+    }
+    output.json({ code: "DEPLOY_NOT_INSTALLED", ...written, next });
+    output.warn(
+      "pylon: nothing was deployed, because what it is built from is not installed yet: " +
+        "run `npm install`, then this again.",
+    );
+    return EXIT.FAILED;
   },
 });
+
+/** @returns the exit code of SST */
+async function deployStage(
+  dir: string,
+  stage: string,
+  written: object,
+  output: Output,
+): Promise<number> {
+  output.say(`\nsst deploy --stage ${stage}`);
+  const exitCode = await runSst(dir, ["deploy", "--stage", stage], output);
+  const code = exitCode === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED";
+  output.json({ code, ...written, stage, exit_code: exitCode });
+  return exitCode;
+}
 
 /**
  * What a target's build takes from the app's package.json; the image compiles the command that is

@@ -53,11 +53,7 @@ export function Account(props: SignInProps): ReactElement | null {
       <Section title="Password">
         <Form key={changes} action="Change the password" onSend={change}>
           {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
-          <HiddenUsername email={emailOfUser(user)} />
-          {proofs?.hasPassword !== false && (
-            <PasswordField label="Current password" name="current" isOptional />
-          )}
-          <PasswordField label="New password" name="next" isNew />
+          <PasswordFields email={emailOfUser(user)} hasPassword={proofs?.hasPassword !== false} />
         </Form>
       </Section>
       <Section title="Passkeys">
@@ -81,6 +77,22 @@ export function Account(props: SignInProps): ReactElement | null {
         )}
       </Section>
     </div>
+  );
+}
+
+function PasswordFields({
+  email,
+  hasPassword,
+}: {
+  readonly email: string;
+  readonly hasPassword: boolean;
+}): ReactElement {
+  return (
+    <>
+      <HiddenUsername email={email} />
+      {hasPassword && <PasswordField label="Current password" name="current" isOptional />}
+      <PasswordField label="New password" name="next" isNew />
+    </>
   );
 }
 
