@@ -5,6 +5,7 @@ import { unknownVariables } from "./settings/variable-names.ts";
 
 const FILES = [".env.local", ".env"];
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** An environment with what stands in files. */

@@ -9,8 +9,11 @@ const LAYOUT = 1;
 /** What it holds, written last: a folder without it is no backup. */
 export const CONTENTS = "backup.json";
 
+/** The copy of the database. */
 export const DATABASE = "pylon.db";
+/** The manifest that the database was last migrated to. */
 export const MANIFEST = "pylon.manifest.json";
+/** The folder of uploaded files. */
 export const UPLOADS = "uploads";
 
 /** What a backup holds, in its `backup.json`. */

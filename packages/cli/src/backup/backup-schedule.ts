@@ -16,6 +16,7 @@ const RETRY_MS = HOUR_MS;
 /** What `timeStamp` makes. */
 const NAME = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
 
+/** When backups are made, where they go and how many are kept. */
 export interface ScheduleOptions {
   /** A folder that is there. */
   readonly dir: string;

@@ -1,11 +1,13 @@
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
 
+/** A function as the generated client names it. */
 export interface GeneratedFunction {
   readonly name: string;
   readonly type: "query" | "mutation" | "action";
   readonly internal: boolean;
 }
 
+/** What `pylon.client.ts` is generated from. */
 export interface RenderOptions {
   /** The entry's file name: `app.ts`. */
   readonly entry: string;

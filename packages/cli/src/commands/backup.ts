@@ -6,6 +6,7 @@ import { makeBackup } from "../backup/make-backup.ts";
 import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** `pylon backup`: copies the database and the files to a new folder. */
 export const backup = defineCommand({
   name: "backup",
   args: ["TARGET", "[DIR]"],

@@ -8,6 +8,7 @@ import { CommandError, EXIT } from "../output.ts";
 
 const HOST = `${process.platform}-${process.arch}`;
 
+/** `pylon compile`: makes one executable of the command. */
 export const compile = defineCommand({
   name: "compile",
   args: [],

@@ -7,6 +7,7 @@ import { CommandError, EXIT } from "../output.ts";
 
 const MOST = 1_000_000;
 
+/** `pylon cost`: estimates what a shape costs on AWS. */
 export const cost = defineCommand({
   name: "cost",
   args: [],

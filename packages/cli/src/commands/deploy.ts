@@ -32,6 +32,7 @@ const NO_TARGETS: Readonly<Record<string, string>> = {
   cloud: "There is no hosted Pylon: it runs where you put it.",
 };
 
+/** `pylon deploy`: writes what a deployment needs, and deploys a stage with SST. */
 export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],

@@ -32,6 +32,7 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon dev`: serves the app and applies every saved change. */
 export const dev = defineCommand({
   name: "dev",
   args: ["[DIR]"],

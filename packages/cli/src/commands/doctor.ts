@@ -15,6 +15,7 @@ import { checkProduction } from "../doctor/production.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** `pylon doctor`: checks the machine and the app, or a deployment's settings. */
 export const doctor = defineCommand({
   name: "doctor",
   args: ["[DIR]"],

@@ -15,6 +15,7 @@ import { TEMPLATES } from "../templates.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
+/** `pylon init`: writes a new app from a template. */
 export const init = defineCommand({
   name: "init",
   args: ["NAME"],

@@ -6,6 +6,7 @@ const LEVELS = ["debug", "info", "warn", "error"];
 const DEFAULT_LIMIT = "100";
 const MAX_LINES = 1_000;
 
+/** `pylon logs`: shows and follows the log of a running server. */
 export const logs = defineCommand({
   name: "logs",
   args: [],

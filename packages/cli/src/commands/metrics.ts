@@ -7,6 +7,7 @@ import { parsePrometheus, Scrape } from "../remote/prometheus.ts";
 const INTERVAL_MS = 2_000;
 const CLEAR = "\u001b[2J\u001b[H";
 
+/** `pylon metrics`: shows an overview of a running server. */
 export const metrics = defineCommand({
   name: "metrics",
   args: [],

@@ -33,6 +33,7 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon migrate`: plans and applies a migration. */
 export const migrate = defineCommand({
   name: "migrate",
   args: ["[plan|apply|status]", "[DIR]"],

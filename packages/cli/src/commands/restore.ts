@@ -18,6 +18,7 @@ import { CommandError, EXIT } from "../output.ts";
 import { systemFailure } from "../system-failure.ts";
 import { timeStamp } from "../time-stamp.ts";
 
+/** `pylon restore`: puts a backup in the place of an app's data. */
 export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],

@@ -27,6 +27,7 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon secrets`: generates, sets and lists secrets. */
 export const secrets = defineCommand({
   name: "secrets",
   args: ["generate|set|list", "[NAME]"],

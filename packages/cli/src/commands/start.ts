@@ -22,6 +22,7 @@ import { keepAliveOnUnhandledRejection } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { systemFailure } from "../system-failure.ts";
 
+/** `pylon start`: serves the app in production. */
 export const start = defineCommand({
   name: "start",
   args: ["[DIR]"],

@@ -1,6 +1,7 @@
 import type { Shape } from "../deploy/targets.ts";
 import type { Price, PriceName } from "./prices.ts";
 
+/** The deployment to estimate. */
 export interface CostInput {
   readonly shape: Shape;
   readonly replicas: number;
@@ -10,6 +11,7 @@ export interface CostInput {
   readonly egressGb: number;
 }
 
+/** A line of the estimate; `usd` is the cost of the quantity in a month. */
 export interface CostLine {
   readonly item: string;
   readonly quantity: number;
@@ -18,6 +20,7 @@ export interface CostLine {
   readonly usd: number;
 }
 
+/** An estimate of a month, in USD. */
 export interface Estimate {
   readonly lines: readonly CostLine[];
   /** With Aurora asleep at its least. */

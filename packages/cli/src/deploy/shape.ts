@@ -17,6 +17,7 @@ const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["default", /\bcreateDatabase\(/],
 ];
 
+/** The shape of a deployment, and the one before when it changes. */
 export interface ChosenShape {
   /** Null: the app's config is of none that is known, and stays. */
   readonly shape: Shape | null;

@@ -12,11 +12,14 @@ const SHAPE_FILES = {
   "nat-less": "sst.config.nat-less.ts",
 } as const;
 
+/** A shape of a deployment on AWS. */
 export type Shape = keyof typeof SHAPE_FILES;
+/** All shapes. */
 export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
 
 /** Where an app can be deployed to by files of ours. */
 export const TARGETS = ["sst", "docker", "compose", "fly", "systemd"] as const;
+/** A target of `pylon deploy`. */
 export type Target = (typeof TARGETS)[number];
 
 /**

@@ -13,6 +13,7 @@ import { CommandError } from "../output.ts";
 import { timeStamp } from "../time-stamp.ts";
 import type { DeployFile, WrittenFile } from "./deploy-file.ts";
 
+/** Whether files that were changed by hand are overwritten. */
 export interface WriteOptions {
   /** Writes over files that differ, and keeps copies of them. */
   readonly force: boolean;

@@ -30,6 +30,7 @@ export interface ProductionSettings {
   readonly notices: readonly string[];
 }
 
+/** Which deployment's settings are read. */
 export interface SettingsOptions {
   /** With an sst.config.ts: which stage. */
   readonly stage: string;

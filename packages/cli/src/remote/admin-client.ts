@@ -4,6 +4,7 @@ import { withEnvFiles } from "../env-files.ts";
 import type { Option } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** The flag `--url` of the commands that ask a running server. */
 export const URL_OPTION = {
   type: "string",
   value: "URL",

@@ -65,13 +65,7 @@ export function AuthenticatorSettings({
         <>
           {step.name === "removed" && <Note>The app is removed.</Note>}
           {isOn && step.name !== "removed" ? (
-            <button
-              type="button"
-              className="pylon-button pylon-plain"
-              onClick={() => setStep({ name: "remove" })}
-            >
-              Remove the app
-            </button>
+            <RemoveButton onClick={() => setStep({ name: "remove" })} />
           ) : (
             <Form action="Add an authenticator app" onSend={enroll}>
               {asksPassword && <PasswordField />}
@@ -99,6 +93,14 @@ function ConfirmForm({
       </p>
       <CodeField label="Code that the app shows" />
     </Form>
+  );
+}
+
+function RemoveButton({ onClick }: { readonly onClick: () => void }): ReactElement {
+  return (
+    <button type="button" className="pylon-button pylon-plain" onClick={onClick}>
+      Remove the app
+    </button>
   );
 }
 
