@@ -107,7 +107,7 @@ const NOTES: Readonly<Record<string, string>> = {
     "thousand lines. Behind a load balancer the answer is one replica's: give `--url` a " +
     "replica's own address, or read what collects the logs of all.",
   metrics:
-    "The token as for `logs`, and as there the figures are one replica's. Times are since " +
+    "The token as for `logs`, and as there the metrics are those of one replica. Times are since " +
     "the start of the server, with `--watch` of the last two seconds; percentiles are taken " +
     "from [the histograms](deploy/metrics.md).",
   cost: "See [what it costs](deploy/cost.md).",

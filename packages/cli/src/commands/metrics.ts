@@ -25,8 +25,8 @@ export const metrics = defineCommand({
   },
   async run({ options, output, env }) {
     const client = new AdminClient(options.url, env);
-    const scrape = async (): Promise<{ readonly figures: Scrape; readonly at: number }> => ({
-      figures: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())),
+    const scrape = async (): Promise<{ readonly scraped: Scrape; readonly at: number }> => ({
+      scraped: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())),
       at: performance.now(),
     });
     const show = (overview: ReturnType<typeof overviewOf>, isDelta: boolean): void => {
@@ -39,12 +39,12 @@ export const metrics = defineCommand({
       output.json({ code: "METRICS_OK", url: client.url, ...overview });
     };
     let before = await scrape();
-    show(overviewOf(before.figures), false);
+    show(overviewOf(before.scraped), false);
     while (options.watch) {
       await Bun.sleep(INTERVAL_MS);
       const now = await scrape();
       show(
-        overviewOf(now.figures, { before: before.figures, seconds: (now.at - before.at) / 1000 }),
+        overviewOf(now.scraped, { before: before.scraped, seconds: (now.at - before.at) / 1000 }),
         true,
       );
       before = now;

@@ -171,7 +171,7 @@ export const VARIABLES = {
   }),
   PYLON_DEV_HOSTS: variable<string[]>({
     wants: "hosts such as dev.example.com, or .example.com for all below it, separated by commas",
-    doc: "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: dev mode is open to whoever reaches it, and a web page can have a name of its own lead here.",
+    doc: "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: dev mode is open to everyone who reaches it, and a web page can have a name of its own lead here.",
     fallback: [],
     parse: hosts,
   }),
@@ -437,7 +437,7 @@ export const VARIABLES = {
   }),
   OTEL_RESOURCE_ATTRIBUTES: variable<Record<string, string>>({
     wants: "name=value,name=value with values percent-encoded",
-    doc: "What else is said of it, such as `deployment.environment.name=production`.",
+    doc: "More attributes of the resource, such as `deployment.environment.name=production`.",
     fallback: {},
     parse: pairs,
   }),

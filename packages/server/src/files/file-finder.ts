@@ -43,6 +43,6 @@ export class FileFinder {
 
 export function fileNotFound(): PylonError {
   return new PylonError("FILE_NOT_FOUND", "There is no such file.", {
-    hint: "Or you may not see it: a file in a row is read by whoever may read the row.",
+    hint: "Or you may not see it: a file in a row can be read by those who may read the row.",
   });
 }
