@@ -151,7 +151,7 @@ function parse(
   if (surplus !== undefined && values["help"] !== true)
     throw new CommandError(
       "USAGE",
-      `"${surplus}" is too much: it is \`pylon ${callOf(command)}\`.`,
+      `Unexpected argument "${surplus}": usage is \`pylon ${callOf(command)}\`.`,
       EXIT.USAGE,
     );
   return { values, args: positionals };

@@ -39,8 +39,8 @@ export function usePreloadedQuery<E extends EntityName>(
   // What the browser kept of an earlier visit is older than what the server has rendered.
   const ready = isThere && !stale;
   const [wasReady, setWasReady] = useState(ready);
-  // A replica that is made anew, for somebody else perhaps, does not bring back what was rendered
-  // for the one before.
+  // A replica that is rebuilt, perhaps for another user, must not bring back what was rendered for
+  // the one before.
   if (ready && !wasReady) setWasReady(true);
   const isOld = ready || wasReady || userId !== preloaded.userId;
   const data = useMemo(

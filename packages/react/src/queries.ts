@@ -16,7 +16,7 @@ export interface QueryResult<R> {
   readonly loading: boolean;
   /** The filter can't be understood. */
   readonly error: Error | null;
-  /** Evaluates anew; rarely needed, because the list is live. */
+  /** Evaluates again; rarely needed, because the list is live. */
   readonly refetch: () => void;
 }
 

@@ -47,7 +47,7 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
   const engine = useEngine();
   const [state, setState] = useState(OUTSIDE);
   const room = useRef<Room | null>(null);
-  // The newest ones are used, without joining anew when they change.
+  // The newest ones are used, without joining again when they change.
   const latest = useRef(options);
   useEffect(() => {
     latest.current = options;

@@ -51,7 +51,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
     return this.#with({ readonly: true });
   }
   /**
-   * The server sets it to the caller's user id at insert; nobody but an admin names or changes it.
+   * The server sets it to the caller's user id at insert; only an admin names or changes it.
    */
   owner(): Field<With<T, "owner">> {
     return this.#with({ owner: true });
@@ -191,7 +191,7 @@ export const field = withSuggestions({
     mistakeInTarget(entity) ??
     new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
   /**
-   * The id of an uploaded file, which can then be read by whoever may read the row. One file
+   * The id of an uploaded file, which those who may read the row may then read. One file
    * belongs to one row.
    */
   file: (options: FileOptions = {}): Field<Plain<string>> => {

@@ -30,7 +30,7 @@ export interface ManifestField {
   readonly default?: string | number | boolean;
   /** Set at insert, refused in an update. */
   readonly readonly?: boolean;
-  /** Stamped with the caller's user id at insert; nobody but an admin sets or changes it. */
+  /** Stamped with the caller's user id at insert; only an admin sets or changes it. */
   readonly owner?: boolean;
   /**
    * Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent:

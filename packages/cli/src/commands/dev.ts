@@ -36,7 +36,7 @@ type Context = CommandContext<typeof OPTIONS>;
 export const dev = defineCommand({
   name: "dev",
   args: ["[DIR]"],
-  summary: "Serve the app, and again whenever a file is saved.",
+  summary: "Serve the app, and reload it whenever a file is saved.",
   options: OPTIONS,
   async run(context) {
     const location = locateApp(context, "DEV");
@@ -49,7 +49,7 @@ export const dev = defineCommand({
 
 const KEPT = "The previous version keeps running.";
 
-/** What a session takes from the environment, and takes anew when `.env` is saved. */
+/** What a session takes from the environment, and takes again when `.env` is saved. */
 interface Settings {
   readonly config: Config;
   readonly env: Environment;

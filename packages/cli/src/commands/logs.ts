@@ -10,11 +10,10 @@ const MAX_LINES = 1_000;
 export const logs = defineCommand({
   name: "logs",
   args: [],
-  summary:
-    "Show what a running server logged last. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+  summary: "Show the newest log lines of a running server, as its admin, with PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
-    follow: { type: "boolean", short: "f", summary: "Go on with each new line, until Ctrl-C." },
+    follow: { type: "boolean", short: "f", summary: "Follow new lines, until Ctrl-C." },
     level: {
       type: "string",
       value: LEVELS.join("|"),

@@ -12,8 +12,8 @@ export const metrics = defineCommand({
   name: "metrics",
   args: [],
   summary:
-    "Show how a running server does: what is down, errors, times, connections, memory. It " +
-    "is asked as its admin, by PYLON_ADMIN_TOKEN.",
+    "Show the state of a running server, as its admin, with PYLON_ADMIN_TOKEN: what is down, " +
+    "errors, times, connections, memory.",
   options: {
     url: URL_OPTION,
     watch: {

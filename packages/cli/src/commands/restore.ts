@@ -23,7 +23,7 @@ export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],
   summary:
-    "Put a backup in the place of the app's database and uploaded files. What was there is " +
+    "Replace the app's database and uploaded files by a backup. What was there is " +
     "kept beside it.",
   options: { ...YES },
   async run(context) {

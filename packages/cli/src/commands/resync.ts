@@ -14,7 +14,7 @@ export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],
   summary:
-    "Let every client take a new snapshot: after the database was restored from a snapshot " +
+    "Make every client take a new snapshot: after the database was restored from a snapshot " +
     "or a dump, before it is served.",
   options: { ...YES },
   async run(context) {

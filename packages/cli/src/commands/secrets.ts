@@ -31,7 +31,7 @@ type Context = CommandContext<typeof OPTIONS>;
 export const secrets = defineCommand({
   name: "secrets",
   args: ["generate|set|list", "[NAME]"],
-  summary: "Make the secrets of production that are missing, set one, or list which are set.",
+  summary: "Generate the missing secrets of production, set one, or list those that are set.",
   options: OPTIONS,
   async run(context) {
     const [given, name] = context.args;
@@ -39,7 +39,7 @@ export const secrets = defineCommand({
     if (action === undefined)
       throw new CommandError(
         "USAGE",
-        `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`,
+        `Name an action: \`pylon secrets ${ACTIONS.join("|")}\`.`,
         EXIT.USAGE,
       );
     if (name !== undefined && !VARIABLE.test(name))

@@ -52,7 +52,7 @@ export async function signUpWithPassword(
   details: { readonly displayName?: string } & AuthCallOptions = {},
 ): Promise<SignUpResult> {
   const { sync = getEngine(), ...profile } = details;
-  const answer = await asWhoeverIsLeft(sync, () =>
+  const answer = await withoutStaleSession(sync, () =>
     sync.request("POST", "/api/auth/password/register", { email, password, ...profile }),
   );
   if (v.is(WaitingSchema, answer)) {
@@ -93,8 +93,7 @@ const WaitingSchema = v.object({
 });
 
 /**
- * Says whose sign-up a code confirms: without it, that of whoever else signed up with the same
- * address.
+ * Names the sign-up that a code confirms: another user may have signed up with the same address.
  */
 const signUpTokens = new WeakMap<SyncEngine, { readonly email: string; readonly token: string }>();
 
@@ -247,11 +246,11 @@ export async function signIn(
   body: Readonly<Record<string, unknown>>,
   { sync = getEngine() }: AuthCallOptions,
 ): Promise<SignedIn> {
-  return keep(sync, await asWhoeverIsLeft(sync, () => sync.request("POST", path, body)));
+  return keep(sync, await withoutStaleSession(sync, () => sync.request("POST", path, body)));
 }
 
-/** A session that is over keeps nobody from signing in anew. */
-async function asWhoeverIsLeft<T>(sync: SyncEngine, ask: () => Promise<T>): Promise<T> {
+/** A session that has ended must not keep the user from signing in again. */
+async function withoutStaleSession<T>(sync: SyncEngine, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

@@ -5,7 +5,7 @@ import { problemOf } from "./problem.ts";
 export interface Loaded<T> {
   readonly data: T | null;
   readonly problem: string | null;
-  /** Does something, and asks anew; what goes wrong is in `problem`. */
+  /** Does something, and asks again; what goes wrong is in `problem`. */
   readonly after: (act: () => Promise<unknown>) => void;
 }
 

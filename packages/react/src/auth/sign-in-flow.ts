@@ -52,7 +52,7 @@ export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps):
       }
       setMfaToken(null);
       if (onDone !== undefined) onDone();
-      // The whole page anew: what a server renders is then rendered for who has signed in.
+      // The whole page is loaded again: a server then renders it for the signed-in user.
       else if (redirectTo !== undefined) location.assign(safePath(redirectTo));
     },
     [onDone, redirectTo],

@@ -26,7 +26,7 @@ export function SignOutButton({
     try {
       await signOut({ sync });
     } catch (reason) {
-      // A cookie is there still, and whoever comes next would be signed in by it.
+      // The cookie is still there, and would sign in the next user of this browser.
       if (sync.credentials === "cookie") {
         setProblem(problemOf(reason).text);
         return;
