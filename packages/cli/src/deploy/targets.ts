@@ -42,8 +42,9 @@ export function deploymentName(appName: string): string {
   const name = appName
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^[-0-9]+|-+$/g, "")
-    .slice(0, 40);
+    .replace(/^[-0-9]+/, "")
+    .slice(0, 40)
+    .replace(/-$/, "");
   if (name === "") return "pylon-app";
   return RESERVED.has(name) ? `${name}-app` : name;
 }
