@@ -1,10 +1,7 @@
 // Counts what the table of `npm run house` shows, on the syntax tree of TypeScript's own parser: a
 // search in the text would count what stands in strings and comments.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { SyntaxKind } from "typescript/unstable/ast";
-import { API } from "typescript/unstable/sync";
+import { mapSources } from "./syntax-trees.mjs";
 
 const MAX_FUNCTION_LINES = 60;
 /** Global functions that take time, the clock or chance from the machine. */
@@ -83,29 +80,7 @@ const DECLARATIONS = new Set([
  * @returns {Map<string, Counts>} by file
  */
 export function countCode(root, files) {
-  const scratch = mkdtempSync(join(tmpdir(), "pylon-house-"));
-  const config = join(scratch, "tsconfig.json");
-  const compilerOptions = {
-    allowJs: true,
-    jsx: "preserve",
-    noLib: true,
-    noResolve: true,
-    types: [],
-  };
-  writeFileSync(
-    config,
-    JSON.stringify({ compilerOptions, files: files.map((file) => join(root, file)) }),
-  );
-  const api = new API({ cwd: root });
-  try {
-    const [project] = api.updateSnapshot({ openProject: config }).getProjects();
-    return new Map(
-      files.map((file) => [file, countsOf(project.program.getSourceFile(join(root, file)))]),
-    );
-  } finally {
-    api.close();
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  return mapSources(root, files, countsOf);
 }
 
 /** @returns {Counts} */

@@ -20,6 +20,7 @@ const ON_BOTH_STORES = [
     "faults",
     "functions",
     "import",
+    "jobs",
     "limits",
     "live-feed",
     "live-values",
@@ -36,11 +37,13 @@ const ON_BOTH_STORES = [
     "wire",
   ].map((name) => `tests/${name}.test.ts`),
   "packages/server/src/files/files.test.ts",
+  "packages/server/src/jobs/crons.test.ts",
+  "packages/server/src/jobs/job-table.test.ts",
 ];
 /** Where the tests beside the code are of units: without a store, a network or a page. */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
-  ...["schema", "policy", "data", "sync", "functions", "request", "identity"].map(
+  ...["schema", "policy", "data", "sync", "functions", "request", "identity", "config", "util"].map(
     (name) => `packages/server/src/${name}/`,
   ),
 ];

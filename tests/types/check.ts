@@ -32,6 +32,10 @@ export async function check(): Promise<void> {
   });
   // @ts-expect-error there is no such entity
   db.useQuery("Nope");
+  // @ts-expect-error there is no such entity
+  db.useQueryOne("Nope", "x");
+  // @ts-expect-error there is no such function
+  db.useMutation("nope");
   const since = new Date();
   db.useQuery("Task", {
     where: { title: { $like: "a" }, due: { $gte: since, $lt: "2027-01-01" }, id: { $in: ["x"] } },
@@ -57,6 +61,8 @@ export async function check(): Promise<void> {
   await db.update("Task", "x", { due: since });
   // @ts-expect-error there is no such function
   await db.fn("nope", {});
+  // @ts-expect-error arguments are missing
+  await db.fn("rename");
   // @ts-expect-error the title is missing
   await db.fn("rename", { id: "x" });
   // @ts-expect-error there is no such field

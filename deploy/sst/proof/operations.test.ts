@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { loadConfig } from "../../../packages/server/src/config.ts";
+import { loadConfig } from "../../../packages/server/src/config/load-config.ts";
 import { VARIABLES } from "../../../packages/server/src/config/variables.ts";
 import { canInstall, SstPlatform } from "./platform.ts";
 import {

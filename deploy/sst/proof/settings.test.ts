@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { isOAuthSecret } from "../../../packages/server/src/config/oauth-variables.ts";
-import { VARIABLES, type Variable } from "../../../packages/server/src/config/variables.ts";
+import { VARIABLES } from "../../../packages/server/src/config/variables.ts";
+import type { Variable } from "../../../packages/server/src/config/variables/variable.ts";
 import { FILES } from "./stage.ts";
 
 interface Settings {

@@ -48,7 +48,7 @@ export function TodoList({ userId, isReady }: { userId: string; isReady: boolean
           <button
             className="quiet"
             disabled={clearDone.loading}
-            onClick={() => clearDone.mutate({})}
+            onClick={() => void clearDone.mutate({})}
           >
             Clear {done.length} done
           </button>

@@ -139,6 +139,54 @@ export interface FnCache {
   getOrSet<T>(key: string, ttlSeconds: number, compute: () => T | Promise<T>): Promise<T>;
 }
 
+/** How a scheduled call is made. */
+export interface ScheduleOptions {
+  /** Jobs of one queue are taken in order; several queues take turns. Default `functions`. */
+  readonly queue?: string;
+  /** Among the jobs of its queue. Default `normal`. */
+  readonly priority?: "low" | "normal" | "high" | "critical";
+  /** How often it is tried again when it fails, with longer and longer pauses. Default 3. */
+  readonly maxRetries?: number;
+  /** How long one attempt may run, in seconds. Default: as long as any call of a function. */
+  readonly timeoutSecs?: number;
+  /**
+   * Calls with different keys take turns, so that one tenant's thousands do not keep the others
+   * waiting.
+   */
+  readonly key?: string;
+  /** While a call with the same one waits or runs, no second one is made. */
+  readonly dedupeKey?: string;
+}
+
+/**
+ * Calls functions later: with nobody signed in, also after a restart of the server, and again when
+ * they fail. In a mutation the call is part of the transaction: when the handler throws, nothing is
+ * scheduled.
+ */
+export interface Scheduler {
+  /**
+   * Calls a function in some milliseconds.
+   *
+   * @returns the job's id
+   * @example await ctx.scheduler.runAfter(15_000, "packOrder", { orderId });
+   */
+  runAfter(
+    delayMs: number,
+    name: string,
+    args?: Readonly<Record<string, unknown>>,
+    options?: ScheduleOptions,
+  ): Promise<string>;
+  /** Calls a function at a time, in milliseconds since 1970. @returns the job's id */
+  runAt(
+    unixMs: number,
+    name: string,
+    args?: Readonly<Record<string, unknown>>,
+    options?: ScheduleOptions,
+  ): Promise<string>;
+  /** Takes a call back. @returns false when it is over already, or never was */
+  cancel(id: string): Promise<boolean>;
+}
+
 interface BaseCtx {
   readonly auth: AuthInfo;
   /** The server's environment. */
@@ -160,11 +208,13 @@ export interface QueryCtx extends BaseCtx {
 /** What the handler of a mutation gets. */
 export interface MutationCtx extends BaseCtx {
   readonly db: DbWriter;
+  readonly scheduler: Scheduler;
   readonly stream: Stream;
 }
 
 /** What the handler of an action gets. */
 export interface ActionCtx extends BaseCtx {
+  readonly scheduler: Scheduler;
   readonly stream: Stream;
   /** Each call is a transaction of its own. */
   runQuery(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;

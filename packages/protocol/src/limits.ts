@@ -136,3 +136,11 @@ export const MAX_WAITING_READS_PER_CALLER = 250;
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
+/** Most bytes of a job's arguments, as JSON. */
+export const MAX_JOB_ARGS_BYTES = 256 * KIB;
+/** Most jobs that one call of a function schedules. */
+export const MAX_SCHEDULED_PER_CALL = 1000;
+/** How far ahead a job may be scheduled, in milliseconds: ten years. */
+export const MAX_JOB_DELAY_MS = 10 * 365 * 24 * 60 * 60_000;
+/** Most attempts at one job. */
+export const MAX_JOB_ATTEMPTS = 100;

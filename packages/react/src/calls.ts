@@ -13,8 +13,13 @@ interface CallOptions {
  * @throws PylonClientError
  *
  * @example
- * await callFn("addTodo", { title: "milk" });
+ * const { id } = await callFn<{ id: string }>("addTodo", { title: "milk" });
  */
+export function callFn<T = unknown>(
+  name: string,
+  args?: Readonly<Record<string, unknown>>,
+  options?: CallOptions,
+): Promise<T>;
 export function callFn(
   name: string,
   args: Readonly<Record<string, unknown>> = {},

@@ -6,14 +6,15 @@ import type {
   RegisteredInserts,
   RegisteredPatches,
 } from "@pylonsync/sdk";
-import type { MutationError, SyncEngine } from "@pylonsync/sync";
+import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
 import {
-  callTyped,
   useEntityMutation,
   useMutation,
+  type CallArgs,
   type EntityMutations,
+  type FunctionCalls,
   type MutationState,
 } from "./mutations.ts";
 import {
@@ -21,11 +22,14 @@ import {
   useQueryOne,
   useStatus,
   type EntityQueryOptions,
+  type NameFor,
   type QueryResult,
   type RowResult,
 } from "./queries.ts";
 import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * The app's database, in components and outside of them.
@@ -43,16 +47,11 @@ export const db = {
     return getEngine();
   },
   /** The rows that match, live. The options are compared by value. */
-  useQuery: <E extends EntityName>(
-    entity: E,
-    options?: EntityQueryOptions<E>,
-  ): QueryResult<RegisteredEntities[E]> => useQuery(useEngine(), entity, options),
+  useQuery: useAppQuery,
   /** One row, live; `data` is null where it is not there. */
-  useQueryOne: <E extends EntityName>(entity: E, id: string): RowResult<RegisteredEntities[E]> =>
-    useQueryOne(useEngine(), entity, id),
+  useQueryOne: useAppQueryOne,
   /** Calls a server function from a component, with its state. */
-  useMutation: <N extends FunctionName>(name: N): MutationState<N> =>
-    useMutation(useEngine(), name),
+  useMutation: useAppMutation,
   /** `insert`, `update` and `remove` of one entity, which show at once. */
   useEntity: <E extends EntityName>(entity: E): EntityMutations<E> =>
     useEntityMutation(useEngine(), entity),
@@ -76,10 +75,7 @@ export const db = {
   /** Deletes a row, in the same way as `insert`. */
   delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
   /** Calls a server function. @throws PylonClientError */
-  fn: <N extends FunctionName>(
-    name: N,
-    args: RegisteredFunctions[N]["args"],
-  ): Promise<RegisteredFunctions[N]["result"]> => callTyped(getEngine(), name, args),
+  fn: callAppFunction,
   /**
    * Called for every write that the server refused, after it was rolled back.
    *
@@ -108,3 +104,36 @@ export const db = {
    */
   signOut: (): Promise<void> => signOut(),
 };
+
+function useAppQuery<E extends EntityName>(
+  entity: E,
+  options?: EntityQueryOptions<E>,
+): QueryResult<RegisteredEntities[E]>;
+function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
+function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
+  return useQuery<unknown>(useEngine(), entity, options);
+}
+
+function useAppQueryOne<E extends EntityName>(
+  entity: E,
+  id: string,
+): RowResult<RegisteredEntities[E]>;
+function useAppQueryOne<T = never>(entity: NameFor<T>, id: string): RowResult<T>;
+function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
+  return useQueryOne<unknown>(useEngine(), entity, id);
+}
+
+function useAppMutation<N extends FunctionName>(name: N): MutationState<N>;
+function useAppMutation<A = never, R = unknown>(name: NameFor<A>): FunctionCalls<A, R>;
+function useAppMutation(name: string): FunctionCalls<never, unknown> {
+  return useMutation<Fields, unknown>(useEngine(), name);
+}
+
+function callAppFunction<N extends FunctionName>(
+  name: N,
+  ...args: CallArgs<RegisteredFunctions[N]["args"]>
+): Promise<RegisteredFunctions[N]["result"]>;
+function callAppFunction<T = never>(name: NameFor<T>, args?: Fields): Promise<T>;
+function callAppFunction(name: string, args: object = {}): Promise<unknown> {
+  return getEngine().fn(name, { ...args });
+}

@@ -63,7 +63,9 @@ export { db } from "./db.ts";
 export {
   useEntityMutation,
   useMutation,
+  type CallArgs,
   type EntityMutations,
+  type FunctionCalls,
   type MutationState,
 } from "./mutations.ts";
 export { usePreloadedQuery, type Preloaded } from "./preloaded.ts";
@@ -74,6 +76,7 @@ export {
   useStatus,
   type EntityFilter,
   type EntityQueryOptions,
+  type NameFor,
   type QueryResult,
   type RowResult,
 } from "./queries.ts";

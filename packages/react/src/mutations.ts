@@ -7,43 +7,44 @@ import type {
 } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useRef, useState } from "react";
+import type { NameFor } from "./queries.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
 
 type ArgsOf<N extends FunctionName> = RegisteredFunctions[N]["args"];
-type Maybe<T> = T | null;
 type ResultOf<N extends FunctionName> = RegisteredFunctions[N]["result"];
+type Maybe<T> = T | null;
 
-/**
- * Calls a function whose types the app has registered: the server checks the arguments, and the
- * result is what its handler returned.
- */
-export async function callTyped<N extends FunctionName>(
-  sync: SyncEngine,
-  name: N,
-  args: ArgsOf<N>,
-): Promise<ResultOf<N>> {
-  return (await sync.fn(name, args as Readonly<Record<string, unknown>>)) as ResultOf<N>;
-}
+/** The arguments of a call: they may be left out where none has to be said. */
+export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
 
 /** The state of a call, as `useMutation` returns it. */
-export interface MutationState<N extends FunctionName> {
-  /** Calls the function; a failure is in `error`. */
-  readonly mutate: (args: ArgsOf<N>) => void;
-  /** Calls the function. @throws PylonClientError */
-  readonly mutateAsync: (args: ArgsOf<N>) => Promise<ResultOf<N>>;
+export interface FunctionCalls<A, R> {
+  /**
+   * Calls the function. A failure is in `error` too, so that what comes back may be left alone.
+   *
+   * @throws PylonClientError
+   */
+  readonly mutate: (...args: CallArgs<A>) => Promise<R>;
+  /** The same as `mutate`. */
+  readonly mutateAsync: (...args: CallArgs<A>) => Promise<R>;
   readonly loading: boolean;
   /** Null until a call has succeeded. */
-  readonly data: Maybe<ResultOf<N>>;
+  readonly data: Maybe<R>;
   readonly error: Error | null;
   readonly reset: () => void;
 }
 
-interface CallState<Result> {
+/** The calls of a function that the app has registered, by its name. */
+export type MutationState<N extends FunctionName> = FunctionCalls<ArgsOf<N>, ResultOf<N>>;
+
+interface CallState {
   readonly loading: boolean;
-  readonly data: Maybe<Result>;
+  readonly data: unknown;
   readonly error: Error | null;
 }
 
-const IDLE: CallState<never> = { loading: false, data: null, error: null };
+const IDLE: CallState = { loading: false, data: null, error: null };
 
 /**
  * Calls a server function from a component. Of several calls under way the last one's outcome is
@@ -52,52 +53,53 @@ const IDLE: CallState<never> = { loading: false, data: null, error: null };
  * @example
  * function ClearDone() {
  *   const { mutate, loading } = useMutation(useEngine(), "clearDone");
- *   return <button disabled={loading} onClick={() => mutate({})}>Clear</button>;
+ *   return <button disabled={loading} onClick={() => void mutate()}>Clear</button>;
  * }
  */
-export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N> {
-  const [state, setState] = useState<CallState<ResultOf<N>>>(IDLE);
+export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N>;
+/** The same with the types of arguments and result in place of the registered ones. */
+export function useMutation<A = never, R = unknown>(
+  sync: SyncEngine,
+  name: NameFor<A>,
+): FunctionCalls<A, R>;
+export function useMutation(sync: SyncEngine, name: string): FunctionCalls<never, unknown> {
+  const [state, setState] = useState<CallState>(IDLE);
   // Of several calls under way the last one's outcome is shown.
   const latest = useRef(0);
-  const mutateAsync = useCallback(
-    async (args: ArgsOf<N>): Promise<ResultOf<N>> => {
+  const mutate = useCallback(
+    (args: Fields = {}): Promise<unknown> => {
       const call = (latest.current += 1);
-      const show = (next: CallState<ResultOf<N>>): void => {
+      const show = (next: CallState): void => {
         if (call === latest.current) setState(next);
       };
       show({ loading: true, data: null, error: null });
-      try {
-        const data = await callTyped(sync, name, args);
-        show({ loading: false, data, error: null });
-        return data;
-      } catch (cause) {
-        show({
-          loading: false,
-          data: null,
-          error: cause instanceof Error ? cause : new Error(String(cause)),
-        });
-        throw cause;
-      }
+      const done = callAndShow(sync.fn(name, args), show);
+      // The failure is in `error`: a caller that ignores the promise has no unhandled rejection.
+      done.catch(() => undefined);
+      return done;
     },
     [sync, name],
-  );
-  // The failure is in `error`, where the component shows it.
-  const mutate = useCallback(
-    (args: ArgsOf<N>) => void mutateAsync(args).catch(() => undefined),
-    [mutateAsync],
   );
   const reset = useCallback(() => {
     latest.current += 1;
     setState(IDLE);
   }, []);
-  return {
-    mutate,
-    mutateAsync,
-    reset,
-    loading: state.loading,
-    data: state.data,
-    error: state.error,
-  };
+  return { ...state, mutate, mutateAsync: mutate, reset };
+}
+
+async function callAndShow(
+  answer: Promise<unknown>,
+  show: (next: CallState) => void,
+): Promise<unknown> {
+  try {
+    const data = await answer;
+    show({ loading: false, data, error: null });
+    return data;
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    show({ loading: false, data: null, error });
+    throw cause;
+  }
 }
 
 /** The writes that `useEntityMutation` returns. */

@@ -54,8 +54,8 @@ export function usePreloadedQuery<E extends EntityName>(
 function withWrites<R extends { readonly id: string }>(
   rows: readonly R[],
   written: readonly R[],
-): readonly R[] {
-  if (written.length === 0) return rows;
+): R[] {
+  if (written.length === 0) return [...rows];
   const ids = new Set(written.map(({ id }) => id));
   return [...rows.filter(({ id }) => !ids.has(id)), ...written];
 }

@@ -10,8 +10,11 @@ import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 
 /** A live list, as `useQuery` returns it. */
 export interface QueryResult<R> {
-  /** The rows, at once from the replica. The same array comes back until one of them changes. */
-  readonly data: readonly R[];
+  /**
+   * The rows, at once from the replica. The same array comes back until one of them changes; it is
+   * the component's own.
+   */
+  readonly data: R[];
   /** The replica has never held anything yet: an empty list means nothing. */
   readonly loading: boolean;
   /** The filter can't be understood. */
@@ -44,6 +47,12 @@ export interface EntityQueryOptions<E extends EntityName> {
   readonly limit?: number | undefined;
 }
 
+/**
+ * A name in a call that says a type itself: `useQuery<Todo>("Todo")`. Where no type is said there
+ * is no such name, so that a name that the app does not have is still an error.
+ */
+export type NameFor<T> = [T] extends [never] ? never : string;
+
 const NO_ROWS: readonly never[] = [];
 
 /**
@@ -62,14 +71,25 @@ const NO_ROWS: readonly never[] = [];
 export function useQuery<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
-  options: EntityQueryOptions<E> = {},
-): QueryResult<RegisteredEntities[E]> {
+  options?: EntityQueryOptions<E>,
+): QueryResult<RegisteredEntities[E]>;
+/** The same with the row's type in place of the registered one. */
+export function useQuery<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  options?: QueryOptions,
+): QueryResult<T>;
+export function useQuery(
+  sync: SyncEngine,
+  entity: string,
+  options: object = {},
+): QueryResult<unknown> {
   // The options are data: two that read the same are the same.
   const key = keyOf(options);
   const [generation, setGeneration] = useState(0);
   const { list, refusal } = useMemo(() => {
     try {
-      return { list: sync.query(entity, options as QueryOptions), refusal: null, generation };
+      return { list: sync.query(entity, options), refusal: null, generation };
     } catch (cause) {
       return { list: null, refusal: asError(cause), generation };
     }
@@ -80,11 +100,12 @@ export function useQuery<E extends EntityName>(
   );
   const snapshot = useCallback(() => rowsOrError(list), [list]);
   const found = useSyncExternalStore<readonly unknown[] | Error>(subscribe, snapshot, noRows);
-  const data = found instanceof Error ? NO_ROWS : found;
+  // The component's own, which it may sort: the replica's list is shared.
+  const data = useMemo(() => (found instanceof Error ? [] : [...found]), [found]);
   const error = refusal ?? (found instanceof Error ? found : null);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
   return {
-    data: data as readonly RegisteredEntities[E][],
+    data,
     loading: !useStatus(sync).ready && data.length === 0,
     error,
     refetch,
@@ -132,12 +153,19 @@ export function useQueryOne<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   id: string,
-): RowResult<RegisteredEntities[E]> {
+): RowResult<RegisteredEntities[E]>;
+/** The same with the row's type in place of the registered one. */
+export function useQueryOne<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  id: string,
+): RowResult<T>;
+export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowResult<unknown> {
   const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
   const data = useSyncExternalStore(row.subscribe, row.getSnapshot, () => null);
   const refetch = useCallback(() => undefined, []);
   return {
-    data: data as RegisteredEntities[E] | null,
+    data,
     loading: !useStatus(sync).ready && data === null,
     error: null,
     refetch,

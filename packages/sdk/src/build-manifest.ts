@@ -5,6 +5,7 @@ import {
   MANIFEST_VERSION,
   type Manifest,
   type ManifestCall,
+  type ManifestCron,
   type ManifestPlugin,
   type ManifestPolicy,
   type ManifestRoute,
@@ -23,6 +24,11 @@ export interface AppDefinition {
   readonly policies?: readonly ManifestPolicy[];
   readonly auth?: AuthDefinition;
   readonly plugins?: readonly Plugin[];
+  /**
+   * Functions that are called at times, such as
+   * `{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }`.
+   */
+  readonly crons?: readonly ManifestCron[];
   /**
    * `"public"`: an entity that no policy names is open to everyone. Without it such an entity is
    * closed outside dev mode.
@@ -75,6 +81,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     policies = [],
     auth: declaredAuth,
     plugins = [],
+    crons,
     access,
     peerMessages,
     ...rest
@@ -92,6 +99,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     policies,
     ...(declaredAuth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
+    ...(crons === undefined ? {} : { crons }),
     ...(access === undefined ? {} : { access }),
     ...(peerMessages === undefined ? {} : { peerMessages }),
   };
@@ -127,11 +135,16 @@ function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
   if (!isObject(definition))
     throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, auth } = definition;
+  const { entities, plugins, crons, auth } = definition;
   if (entities === undefined)
     throw new Error(`buildManifest was given no entities: write ${example}.`);
   checkList(entities, "entities of buildManifest", "entities: [Todo]");
   checkList(plugins, "plugins of buildManifest", "plugins: [myPlugin]");
+  checkList(
+    crons,
+    "crons of buildManifest",
+    'crons: [{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }]',
+  );
   for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
     if (!isObject(plugin))
       throw new Error(

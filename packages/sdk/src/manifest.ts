@@ -135,6 +135,31 @@ export interface ManifestAuth {
   readonly pages?: boolean;
 }
 
+/** A function that is called at times that are declared. */
+export interface ManifestCron {
+  readonly name: string;
+  /**
+   * Five fields (minute, hour, day of the month, month, day of the week) or six with seconds in
+   * front, names such as MON and JAN, and `@daily` and the like: `0 8 * * MON-FRI`.
+   */
+  readonly schedule: string;
+  /** The function that is called, an internal one too. */
+  readonly function: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+  /** An IANA name such as `Europe/Berlin`. Default UTC. */
+  readonly timezone?: string;
+  /**
+   * What happens when no server ran at the time: `run` (default) calls it once when one is back,
+   * however many times were missed; `skip` waits for the next time.
+   */
+  readonly missed?: "run" | "skip";
+  /**
+   * What happens when the time comes while the last call still waits or runs: `skip` (default)
+   * leaves this time out; `run` calls it all the same.
+   */
+  readonly overlap?: "run" | "skip";
+}
+
 /** A plugin as the manifest lists it: its name and settings, without its code. */
 export interface ManifestPlugin {
   readonly name: string;
@@ -156,6 +181,7 @@ export interface Manifest {
   readonly policies: readonly ManifestPolicy[];
   readonly auth?: ManifestAuth;
   readonly plugins?: readonly ManifestPlugin[];
+  readonly crons?: readonly ManifestCron[];
   /**
    * What happens outside dev mode to an entity that no policy names: `"public"` opens it; without
    * this key it is closed.

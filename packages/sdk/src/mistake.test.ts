@@ -14,7 +14,7 @@ function thrownBy(declare: () => unknown): string {
   return "";
 }
 
-test("a kind or a modifier that does not exist is named with entity, field and what was meant", () => {
+test("an unknown kind or modifier is named with entity, field and what was meant", () => {
   const fields: Record<string, () => never> = Object(field);
   const modified: Record<string, () => never> = Object(field.string());
   expect(thrownBy(() => entity("Todo", { title: fields["strng"]?.() ?? field.int() }))).toBe(

@@ -6,7 +6,8 @@
 export { AppNotFoundError, loadApp, type LoadedApp } from "./app/load-app.ts";
 export { watchApp, type AppPart } from "./app/watch-app.ts";
 export { compileApp } from "./app/compile-app.ts";
-export { ConfigError, loadConfig, type Config } from "./config.ts";
+export { ConfigError, type Config } from "./config/config.ts";
+export { loadConfig } from "./config/load-config.ts";
 export { fileSettings } from "./files/file-settings.ts";
 export { resolvePlugins } from "./plugins/plugin-config.ts";
 export { isOAuthSecret, isOAuthVariable, OAUTH_VARIABLES } from "./config/oauth-variables.ts";

@@ -1,6 +1,7 @@
 import type { Auth } from "./auth/auth.ts";
 import { forgetOldAnswers } from "./data/idempotency.ts";
 import type { FileCleanup } from "./files/file-cleanup.ts";
+import type { Jobs } from "./jobs/jobs.ts";
 import type { Store } from "./store/store.ts";
 
 const EVERY_MS = 60_000;
@@ -9,6 +10,7 @@ export interface MaintenanceServices {
   readonly store: Store;
   readonly auth: Pick<Auth, "forgetExpired">;
   readonly files: FileCleanup;
+  readonly jobs: Pick<Jobs, "forgetOld">;
   readonly now: () => number;
   /** Most changes that the log keeps. */
   readonly changeLogMax: number;
@@ -37,11 +39,12 @@ export class Maintenance {
   }
 
   async run(): Promise<void> {
-    const { store, auth, files, now, changeLogMax, onError } = this.#services;
+    const { store, auth, files, jobs, now, changeLogMax, onError } = this.#services;
     try {
       await store.trimLog(changeLogMax);
       await store.transact((tx) => forgetOldAnswers(tx, now()));
       await auth.forgetExpired();
+      await jobs.forgetOld();
     } catch (error) {
       onError(error);
     }

@@ -5,15 +5,16 @@ import type { CompiledApp } from "./app/compile-app.ts";
 import { createPage } from "./app/page.ts";
 import { manifestRoutes } from "./app/routes.ts";
 import { isOAuthSecret } from "./config/oauth-variables.ts";
-import { VARIABLES, type Variable } from "./config/variables.ts";
+import { VARIABLES } from "./config/variables.ts";
+import type { Variable } from "./config/variables/variable.ts";
 import { createAuth, type AuthOptions } from "./auth/auth.ts";
 import { FunctionCache } from "./cache/function-cache.ts";
 import { MemoryCache } from "./cache/memory-cache.ts";
 import { RedisCache } from "./cache/redis-cache.ts";
 import { Redis } from "./cache/redis.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { bulkRoutes } from "./data/bulk-routes.ts";
-import type { Identity, SessionStatus } from "./data/caller.ts";
+import type { Identity, SessionStatus } from "./identity/identity.ts";
 import { Committer } from "./data/commit.ts";
 import { dataRoutes } from "./data/routes.ts";
 import { transferRoutes } from "./data/transfer-routes.ts";
@@ -33,16 +34,18 @@ import { DevMailbox } from "./mail/dev-mailbox.ts";
 import { mailboxRoutes } from "./mail/mailbox-routes.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import type { MailCounts } from "./mail/open-mailer.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import { jobRoutes } from "./jobs/routes.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Log } from "./observe/log.ts";
 import { EventLoopDelay } from "./observe/event-loop.ts";
-import { healthParts } from "./observe/health-parts.ts";
-import { Health } from "./observe/health.ts";
+import { healthParts } from "./monitoring/health-parts.ts";
+import { Health } from "./monitoring/health.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Tracing } from "./observe/tracing.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
-import { logRoutes } from "./observe/log-routes.ts";
-import { observeRoutes } from "./observe/routes.ts";
+import { logRoutes } from "./monitoring/log-routes.ts";
+import { observeRoutes } from "./monitoring/routes.ts";
 import type { Platform } from "./platform.ts";
 import { requestReader } from "./request/reading.ts";
 import type { RouteSummary } from "./request/route.ts";
@@ -63,6 +66,7 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
 import { syncRoutes } from "./sync/routes.ts";
+import { errorCode } from "./util/errors.ts";
 
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
@@ -108,6 +112,8 @@ export class RunningServer {
   readonly #feed: Feed;
   readonly #redis: Redis | null;
   readonly #rooms: Rooms;
+  readonly #jobs: Jobs;
+  readonly #startJobs: () => Promise<void>;
   readonly maintenance: Maintenance;
   readonly routes: readonly RouteSummary[];
   readonly #listen: (purpose: PortPurpose, port: number) => BunServer;
@@ -232,7 +238,10 @@ export class RunningServer {
     this.#telemetry = telemetry;
     this.#metrics = metrics;
     let watchdog: Watchdog | null = null;
+    const jobs = new Jobs(store, platform);
+    jobs.declareCrons(app.manifest.crons ?? []);
     const runner = new Runner({
+      queue: jobs,
       store,
       committer,
       model,
@@ -276,6 +285,7 @@ export class RunningServer {
         const { caller } = await authenticator.identifyBearer(request);
         return caller;
       }),
+      ...jobRoutes(jobs, functions, now),
       ...roomRoutes(rooms.store),
       ...shardRoutes(),
       ...files.routes,
@@ -323,8 +333,21 @@ export class RunningServer {
         { dispatcher, feed, connections, messages, routes, page },
       );
     this.#feed = feed;
+    this.#jobs = jobs;
+    this.#startJobs = () =>
+      jobs.start({
+        runner,
+        functions,
+        concurrency: config.jobsConcurrency,
+        timeoutMs: config.fnTimeoutMs,
+        observer: {
+          ended: (job, outcome, ms) => metrics.job(job.queue, outcome, ms),
+          failed: (error) => log.error("jobs failed", error),
+        },
+      });
     this.maintenance = new Maintenance({
       store,
+      jobs,
       auth,
       files: files.cleanup,
       now,
@@ -373,6 +396,7 @@ export class RunningServer {
       throw error;
     }
     this.maintenance.start();
+    await this.#startJobs();
     this.#loop.start();
     this.#telemetry?.start(this.#metrics);
     this.#startWatch();
@@ -390,6 +414,7 @@ export class RunningServer {
       JSON.stringify([app.manifest.policies, app.manifest.access]) ===
       JSON.stringify([this.#app.manifest.policies, this.#app.manifest.access]);
     this.#app = app;
+    this.#jobs.declareCrons(app.manifest.crons ?? []);
     this.#feed.setModel(app.model, isSameData);
   }
 
@@ -409,6 +434,7 @@ export class RunningServer {
 
   async close(): Promise<void> {
     const drained = performance.now() + this.#config.drainSeconds * 1000;
+    const leftMs = (least = 0): number => Math.max(least, drained - performance.now());
     this.#announce();
     this.#loop.stop();
     this.maintenance.stop();
@@ -417,19 +443,21 @@ export class RunningServer {
     const answered = Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#feed.closeAll();
     this.#log.tail.close();
-    await within(answered, Math.max(0, drained - performance.now()));
+    const jobsDone = this.#jobs.stop(leftMs());
+    await within(answered, leftMs());
     await Promise.all(this.#listeners.map((listener) => listener.stop(true)));
+    await jobsDone;
     for (const stop of this.#stops) stop();
     await this.#rooms.stop();
     this.#redis?.close();
     this.#feed.stop();
     this.#storage.close();
-    await within(this.store.close(), Math.max(MIN_CLOSE_MS, drained - performance.now()));
+    await within(this.store.close(), leftMs(MIN_CLOSE_MS));
     const { database } = this.#config;
     if (database.kind === "sqlite" && database.isTemporary)
       rmSync(dirname(database.path), { recursive: true, force: true });
     this.#log.info("stopped");
-    await this.#telemetry?.stop(Math.max(MIN_FLUSH_MS, drained - performance.now()));
+    await this.#telemetry?.stop(leftMs(MIN_FLUSH_MS));
   }
 
   #announce(): void {
@@ -459,7 +487,7 @@ const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOEN
 
 /** Why a port does not open, in a sentence where it is for the operator to fix. */
 function listenError(error: unknown, config: Config, purpose: PortPurpose, port: number): unknown {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   if (code === "EADDRINUSE")
     return new PylonStartError(
       purpose === "all"

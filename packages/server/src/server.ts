@@ -4,7 +4,7 @@ import { compileApp } from "./app/compile-app.ts";
 import type { Endpoints } from "./auth/oauth/catalogue.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { openMailer, type MailCounts } from "./mail/open-mailer.ts";
 import { fileSettings } from "./files/file-settings.ts";
 import { openStorage } from "./files/open-storage.ts";

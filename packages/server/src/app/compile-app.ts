@@ -1,6 +1,7 @@
 import { authCodeOf, type AuthCode, type Manifest } from "@pylonsync/sdk";
 import { DataModel } from "../data/model.ts";
 import { HookSet } from "../data/hooks.ts";
+import { checkCrons } from "../jobs/check-crons.ts";
 import { compilePolicies } from "../policy/policy-set.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import { Schema } from "../schema/schema.ts";
@@ -33,6 +34,7 @@ export function compileApp(
   const schema = Schema.fromManifest(manifest);
   const { policies, diagnostics: ofPolicies } = compilePolicies(manifest, schema.shapes, options);
   diagnostics.push(...ofPolicies);
+  diagnostics.push(...checkCrons(manifest.crons ?? [], loaded.functions));
   if (diagnostics.some(({ severity }) => severity === "error")) return { app: null, diagnostics };
   const model = new DataModel(schema, policies, HookSet.of(loaded.manifestModule));
   return {

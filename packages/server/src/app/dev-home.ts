@@ -1,5 +1,5 @@
 import { userEntityOf } from "../auth/users.ts";
-import { escapeHtml } from "../mail/escape-html.ts";
+import { escapeHtml } from "../util/escape-html.ts";
 import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
 

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { errorText } from "../util/errors.ts";
 
 /** Why a file of an app did not load. */
 export interface ImportProblem {
@@ -22,10 +23,7 @@ export function importProblem(error: unknown, root: string): ImportProblem {
   // Several syntax errors come together; the first one is where to look, the others often follow
   // from it.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const message = (first instanceof Error ? first.message : String(first)).replaceAll(
-    `${root}/`,
-    "",
-  );
+  const message = errorText(first).replaceAll(`${root}/`, "");
   if (isBuildProblem(first)) {
     const { position } = first;
     return {

@@ -1,4 +1,4 @@
-import { escapeHtml } from "../mail/escape-html.ts";
+import { escapeHtml } from "../util/escape-html.ts";
 import { devScriptTag } from "./dev-reload.ts";
 import type { WebBundle } from "./web-bundle.ts";
 import { placeText, type FrameLine, type WebBuildError, type WebProblem } from "./web-problem.ts";

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import { bearerToken } from "../request/bearer.ts";
 import type { SessionCookie } from "./session-cookie.ts";
 import type { Sessions } from "./sessions.ts";

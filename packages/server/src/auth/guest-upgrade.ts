@@ -1,5 +1,5 @@
 import type { Committer } from "../data/commit.ts";
-import { ANONYMOUS } from "../data/caller.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { parseJson } from "../request/body.ts";
 import { RequestContext } from "../request/context.ts";
 import { JsonAnswer, type Answer } from "../request/responses.ts";

@@ -7,7 +7,7 @@ import {
   type Caller,
   type Identity,
   type SessionStatus,
-} from "../data/caller.ts";
+} from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, StoredRow, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";

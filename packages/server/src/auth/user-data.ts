@@ -1,5 +1,5 @@
 import { and, TRUE } from "@pylonsync/query";
-import { ANONYMOUS, type Caller } from "../data/caller.ts";
+import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Entity, Field } from "../schema/schema.ts";

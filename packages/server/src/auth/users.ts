@@ -1,7 +1,7 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and, type Expr } from "@pylonsync/query";
 import type { AuthHooks, ManifestAuth } from "@pylonsync/sdk";
-import { ANONYMOUS } from "../data/caller.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import type { Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Platform } from "../platform.ts";

@@ -1,5 +1,5 @@
 import type { AuthContext } from "@pylonsync/protocol";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 
 /**
  * The caller as `/api/auth/me` answers it: flags that are false and values that are absent are left

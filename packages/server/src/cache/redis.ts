@@ -1,6 +1,6 @@
 import type { RedisClientType } from "@redis/client";
 import type { Log } from "../observe/log.ts";
-import { inSpan } from "../operation.ts";
+import { inSpan } from "../observe/operation.ts";
 
 /**
  * How long a command may take, in milliseconds. What takes longer counts as lost: a request must

@@ -1,4 +1,4 @@
-import { CATALOGUE } from "../auth/oauth/catalogue.ts";
+import { isKnownProvider, OAUTH_PROVIDERS } from "./oauth-providers.ts";
 
 /** A provider that people may sign in with, as the environment says it. */
 export interface OAuthProviderConfig {
@@ -49,12 +49,16 @@ export const OAUTH_VARIABLES = {
   },
   REDIRECT: {
     wants: "a URL",
-    doc: "Where the provider sends browsers back to, where it is not `<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
+    doc:
+      "Where the provider sends browsers back to, where it is not " +
+      "`<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
     parse: redirect,
   },
   OIDC_ISSUER: {
     wants: "an https URL (http in dev mode)",
-    doc: "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon knows.",
+    doc:
+      "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon " +
+      "knows.",
     parse: issuer,
   },
   TEAM_ID: {
@@ -88,8 +92,8 @@ export function isOAuthVariable(name: string): boolean {
 
 /** Whether the variable of this name holds a secret of an OAuth client. */
 export function isOAuthSecret(name: string): boolean {
-  const part = NAMED.exec(name)?.[2];
-  return part !== undefined && partOf(part).secret === true;
+  const named = partsOf(name);
+  return named !== null && partOf(named.part).secret === true;
 }
 
 /**
@@ -106,20 +110,22 @@ export function oauthProviders(
   const found = new Map<string, Parts>();
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || value === undefined || value === "") continue;
-    const [, name, part] = NAMED.exec(variable) ?? [];
-    const { only, parse, wants, secret }: Part = part === undefined ? UNKNOWN : partOf(part);
-    if (name === undefined || (only !== undefined && only !== name)) {
+    const named = partsOf(variable);
+    const { only, parse, wants, secret }: Part = named === null ? UNKNOWN : partOf(named.part);
+    if (named === null || (only !== undefined && only !== named.name)) {
       problems.push(
-        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, _CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.`,
+        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, ` +
+          "_CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.",
       );
       continue;
     }
     try {
-      const parts = found.get(name) ?? {};
-      found.set(name, { ...parts, [part as PartName]: parse(value, dev) });
+      const parts = found.get(named.name) ?? {};
+      found.set(named.name, { ...parts, [named.part]: parse(value, dev) });
     } catch {
       problems.push(
-        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it wants ${wants}.`,
+        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it ` +
+          `wants ${wants}.`,
       );
     }
   }
@@ -128,8 +134,18 @@ export function oauthProviders(
 
 const UNKNOWN: Part = { wants: "", doc: "", parse: text };
 
-function partOf(name: string): Part {
-  return OAUTH_VARIABLES[name as PartName];
+function partOf(name: PartName): Part {
+  return OAUTH_VARIABLES[name];
+}
+
+/** The provider and the part that a variable is named after. */
+function partsOf(variable: string): { readonly name: string; readonly part: PartName } | null {
+  const [, name = "", part = ""] = NAMED.exec(variable) ?? [];
+  return isPart(part) ? { name, part } : null;
+}
+
+function isPart(name: string): name is PartName {
+  return Object.hasOwn(OAUTH_VARIABLES, name);
 }
 
 function provider(name: string, parts: Parts, problems: string[]): OAuthProviderConfig | null {
@@ -140,15 +156,16 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
     OIDC_ISSUER: issuerUrl = null,
     REDIRECT: redirectUrl = null,
   } = parts;
-  if (issuerUrl === null && !CATALOGUE.has(key)) {
+  if (issuerUrl === null && !isKnownProvider(key)) {
     problems.push(
-      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon knows: set the issuer, or take one of ${[...CATALOGUE.keys()].join(", ")}.`,
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon ` +
+        `knows: set the issuer, or take one of ${OAUTH_PROVIDERS.join(", ")}.`,
     );
     return null;
   }
   const secret = secretOf(parts, name);
   if (typeof secret === "string") {
-    problems.push(`${variable(secret as PartName)} is not set, and other variables of ${key} are.`);
+    problems.push(`${variable(secret)} is not set, and other variables of ${key} are.`);
   } else if (clientId === undefined) {
     problems.push(`${variable("CLIENT_ID")} is not set, and other variables of ${key} are.`);
   } else return { name: key, clientId, secret, redirect: redirectUrl, issuer: issuerUrl };

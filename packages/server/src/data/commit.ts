@@ -1,9 +1,9 @@
 import { createIdFactory, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
-import { inSpan } from "../operation.ts";
+import { inSpan } from "../observe/operation.ts";
 import type { Platform } from "../platform.ts";
 import { toPublicError } from "../request/responses.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Writer } from "./writer.ts";

@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Entity, FileField } from "../schema/schema.ts";
 import type { StoredRow, Transaction, Value } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import { isFileId, toFileRecord } from "./file-record.ts";
 import { checkFileRules } from "./file-rules.ts";
 

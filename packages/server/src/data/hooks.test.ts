@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
 import { buildManifest, definePlugin, type EntityHooks } from "@pylonsync/sdk";
 import fc from "fast-check";
-import { ANONYMOUS } from "./caller.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import { HookSet } from "./hooks.ts";
 
 const context = { entity: "Todo", auth: ANONYMOUS };

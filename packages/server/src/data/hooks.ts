@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { hooksOf, type EntityHooks } from "@pylonsync/sdk";
 import type { StoredRow } from "../store/store.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 
 /** What a plugin's hook is told besides the row. */
 export interface HookContext {

@@ -3,7 +3,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { compilePredicate, type Expr } from "@pylonsync/query";
 import fc from "fast-check";
 import type { StoredRow, Transaction, Value } from "../store/store.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "./caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import {
   claimable,
   claimOp,

@@ -1,6 +1,6 @@
 import { MAX_IMPORT_ERRORS, type PylonError } from "@pylonsync/protocol";
 import { toPublicError } from "../request/responses.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { CommitUnit, Committer, PieceOutcome } from "./commit.ts";
 import type { ImportItem, ImportRow } from "./import-source.ts";
 import type { Writer } from "./writer.ts";

@@ -1,6 +1,7 @@
 import { BODY_LIMITS, PylonError } from "@pylonsync/protocol";
 import type { JSONParser } from "@streamparser/json";
 import { JsonScan } from "../request/json-scan.ts";
+import { errorText } from "../util/errors.ts";
 
 /** One row of an import, as it was sent. */
 export interface ImportRow {
@@ -133,11 +134,9 @@ function attempt(parse: () => void): void {
     parse();
   } catch (error) {
     if (error instanceof PylonError) throw error;
-    throw new PylonError(
-      "INVALID_JSON",
-      `The body is not valid JSON: ${error instanceof Error ? error.message : String(error)}`,
-      { hint: "Send what GET /api/export answers, as JSON or as NDJSON." },
-    );
+    throw new PylonError("INVALID_JSON", `The body is not valid JSON: ${errorText(error)}`, {
+      hint: "Send what GET /api/export answers, as JSON or as NDJSON.",
+    });
   }
 }
 

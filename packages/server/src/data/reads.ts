@@ -22,7 +22,7 @@ import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import { runGraph } from "./graph.ts";
 import type { DataModel } from "./model.ts";
 import { resultTooLarge } from "./result-size.ts";

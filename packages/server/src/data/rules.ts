@@ -1,7 +1,7 @@
 import { bind, compilePredicate, hasExists, TRUE, type Env, type Expr } from "@pylonsync/query";
 import type { Access, PolicySet } from "../policy/policy-set.ts";
 import type { Reader, StoredRow } from "../store/store.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 
 /** What a rule is asked about. The time is written out only when the rule looks at it. */
 export class RuleEnv implements Env {

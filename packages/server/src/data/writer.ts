@@ -13,7 +13,7 @@ import {
 import type { Entity } from "../schema/schema.ts";
 import type { Access } from "../policy/policy-set.ts";
 import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from "../store/store.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
 import { RuleEnv } from "./rules.ts";

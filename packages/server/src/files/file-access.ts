@@ -1,4 +1,4 @@
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { FileRecord } from "../data/file-record.ts";
 import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { FileRecord } from "../data/file-record.ts";
 import { checkFileRules } from "../data/file-rules.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
 import type { FileField } from "../schema/schema.ts";
+import { errorText } from "../util/errors.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type {
   FinishedPart,
@@ -279,7 +280,7 @@ export class FileService {
     } catch (error) {
       log.warn("a file is deleted later", {
         id: file.id,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: errorText(error),
       });
     }
     return true;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
+import { loadConfig } from "../config/load-config.ts";
 import { fileSettings } from "./file-settings.ts";
 
 const HOUR_MS = 60 * 60 * 1000;

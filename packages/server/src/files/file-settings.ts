@@ -1,4 +1,4 @@
-import { ConfigError, type FilesConfig } from "../config.ts";
+import { ConfigError, type FilesConfig } from "../config/config.ts";
 import type { PluginConfig } from "../plugins/plugin-config.ts";
 import { PylonStartError } from "../start-error.ts";
 

@@ -12,6 +12,7 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { errorCode } from "../util/errors.ts";
 import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
 
 const INCOMING = ".incoming";
@@ -117,6 +118,6 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function ifMissing(error: unknown): null {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  if (errorCode(error) === "ENOENT") return null;
   throw error;
 }

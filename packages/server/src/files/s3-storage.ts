@@ -16,7 +16,7 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { PylonError } from "@pylonsync/protocol";
 import type { Sample } from "../observe/counter.ts";
 import type { Log } from "../observe/log.ts";
-import { inSpan } from "../operation.ts";
+import { inSpan } from "../observe/operation.ts";
 import {
   shardedPath,
   type ByteRange,

@@ -1,9 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
 import { WEBHOOK_METHODS, type FnDefinition } from "@pylonsync/functions";
-import { ANONYMOUS, type Caller } from "../data/caller.ts";
+import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
-import { checkKeyScope } from "../request/key-scope.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
 import { networkOf } from "../request/network.ts";
 import { readerShare } from "../request/reading.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";

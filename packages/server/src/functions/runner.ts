@@ -2,16 +2,23 @@ import { types } from "node:util";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import { describeThrown } from "../observe/log.ts";
-import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../operation.ts";
+import {
+  currentOperation,
+  reasonOf,
+  runIn,
+  startSpan,
+  type Operation,
+} from "../observe/operation.ts";
 import type { Platform } from "../platform.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
+import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
 
 export type Functions = ReadonlyMap<string, FnDefinition>;
 
@@ -28,6 +35,15 @@ export interface Call {
   readonly stream?: FunctionStream | undefined;
   /** The HTTP request, for a webhook. */
   readonly request?: WebhookRequest | undefined;
+  /** Only the server's operators learn of its failure: they are told what was thrown. */
+  readonly isForOperators?: boolean | undefined;
+  /** How long it may run, in milliseconds, where that is not as long as any call. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Run in a mutation's transaction after its handler: what it writes is committed with what the
+   * handler wrote, and what it throws undoes both.
+   */
+  readonly beforeCommit?: ((tx: Transaction) => Promise<void>) | undefined;
 }
 
 /** Where `ctx.stream` writes. */
@@ -56,6 +72,8 @@ export interface RunnerServices {
   readonly timeoutMs: number;
   /** In dev mode the caller is told what a handler threw. */
   readonly dev: boolean;
+  /** Where `ctx.scheduler` puts what shall run later. */
+  readonly queue: JobQueue;
   /** Told what starts and ends, for metrics, logs and the watchdog. */
   readonly observer: RunObserver;
 }
@@ -148,9 +166,10 @@ export class Runner {
     call: Call,
     span: Operation["span"],
   ): Promise<EncodedResult> {
-    const { observer, timeoutMs } = this.#services;
+    const { observer } = this.#services;
     const started = performance.now();
     let outcome: "ok" | "refused" | "failed" = "ok";
+    const timeoutMs = call.timeoutMs ?? this.#services.timeoutMs;
     const deadline = new Deadline(name, timeoutMs, call.signal);
     observer.started(name);
     try {
@@ -164,7 +183,7 @@ export class Runner {
       span?.fail(reasonOf(error));
       if (refusal !== undefined) throw refusal;
       observer.failed(name, call.requestId, error);
-      throw this.#handlerError(error, call.requestId);
+      throw this.#handlerError(error, call);
     } finally {
       deadline.clear();
       span?.end();
@@ -178,7 +197,7 @@ export class Runner {
     call: Call,
     deadline: Deadline,
   ): Promise<EncodedResult> {
-    const { store, committer, model, platform } = this.#services;
+    const { store, committer, model, platform, queue } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
     // The handler's own types are the app's; here it takes whatever context its type says. A
@@ -193,23 +212,29 @@ export class Runner {
       case "query":
         return store.snapshot(
           (reader) => handle({ ...base, db: createDbReader(reader, model(), scope) }),
-          { caller: call.readerShare, timeoutMs: this.#services.timeoutMs },
+          { caller: call.readerShare, timeoutMs: call.timeoutMs ?? this.#services.timeoutMs },
           deadline.signal,
         );
       case "mutation": {
         let encoded: EncodedResult | undefined;
+        let scheduled: readonly number[] = [];
         const { result, replayed } = await committer.commit(
           { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
           async (writer) => {
+            const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
             const context = {
               ...base,
               db: createDbWriter(writer, model(), scope),
               stream: call.stream ?? SILENT,
+              scheduler,
             };
             encoded = await handle(context);
+            await call.beforeCommit?.(writer.transaction);
+            scheduled = scheduler.times;
             return encoded.value;
           },
         );
+        if (!replayed) queue.wake(scheduled);
         return replayed || encoded === undefined ? encodeResult(result) : encoded;
       }
       case "action":
@@ -221,8 +246,9 @@ export class Runner {
    * What a caller learns of a bug of the app: nothing of the error itself, whose text may hold a
    * path, a query or somebody's data. In dev mode the caller is the developer.
    */
-  #handlerError(error: unknown, requestId: string): PylonError {
-    const text = this.#services.dev ? `: ${describeThrown(error)}` : "";
+  #handlerError(error: unknown, { requestId, isForOperators = false }: Call): PylonError {
+    const isTold = this.#services.dev || isForOperators;
+    const text = isTold ? `: ${describeThrown(error)}` : "";
     return new PylonError("HANDLER_ERROR", `Internal handler error${text}`, {
       hint: `The server's log has the reason under request ${requestId}.`,
     });
@@ -273,6 +299,9 @@ export class Runner {
       runQuery: runAs("query"),
       runMutation: runAs("mutation"),
       runAction: runAs("action"),
+      scheduler: new ActionScheduler(this.#services.queue, this.#services.platform, (work) =>
+        this.#services.store.transact(work),
+      ),
       ...(call.request === undefined ? {} : { request: call.request }),
     };
   }

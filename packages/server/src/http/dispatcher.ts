@@ -1,16 +1,16 @@
 import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY, type Identity } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
-import { reasonOf, runIn, type Operation } from "../operation.ts";
+import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { checkKeyScope } from "../request/key-scope.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
 import { urlOf } from "../request/request-url.ts";
 import {
   errorAnswer,

@@ -3,9 +3,10 @@ import { shardsNotAvailable } from "../shards/routes.ts";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../sync/sse.ts";
 import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
-import { checkKeyScope } from "../request/key-scope.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
+import { errorCode } from "../util/errors.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Dispatcher, Peer } from "./dispatcher.ts";
 
@@ -232,7 +233,7 @@ function pongSeconds(pingSeconds: number): number {
  * the caller is told that it is gone.
  */
 function bodyFailure(error: Error): Error {
-  return "code" in error && error.code === "ENOENT"
+  return errorCode(error) === "ENOENT"
     ? new PylonError("NOT_FOUND", "The file was deleted while it was asked for.")
     : error;
 }

@@ -4,7 +4,7 @@ import {
   WRONG_ADMIN_TOKENS_SECONDS,
 } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
-import { currentOperation } from "../operation.ts";
+import { currentOperation } from "../observe/operation.ts";
 import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SMTPServer } from "smtp-server";
-import { loadConfig, type Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load-config.ts";
 import { Log } from "../observe/log.ts";
 import type { Mail } from "./mailer.ts";
 import { openMailer } from "./open-mailer.ts";

@@ -2,7 +2,7 @@ import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { DevMailbox, ReceivedMail } from "./dev-mailbox.ts";
-import { escapeHtml } from "./escape-html.ts";
+import { escapeHtml } from "../util/escape-html.ts";
 import script from "./mailbox.text.js" with { type: "text" };
 
 const POLICY =

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { EmailConfig } from "../config.ts";
+import type { EmailConfig } from "../config/config.ts";
 import type { Log } from "../observe/log.ts";
-import { inSpan } from "../operation.ts";
+import { inSpan } from "../observe/operation.ts";
 import { DevMailbox } from "./dev-mailbox.ts";
 import { HttpMailer, resendApi, sendgridApi, webhookApi } from "./http-mailer.ts";
 import { MailFailure } from "./mail-error.ts";

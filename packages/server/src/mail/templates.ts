@@ -1,5 +1,5 @@
 import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
-import { escapeHtml } from "./escape-html.ts";
+import { escapeHtml } from "../util/escape-html.ts";
 
 /** What a mail says, before it is laid out. */
 interface Words {

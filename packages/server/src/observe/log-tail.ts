@@ -1,7 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { LogLevel } from "./log.ts";
+import { LOG_RANK, type LogLevel } from "../config/log-level.ts";
 
-const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const MAX_LINES = 1_000;
 const MAX_CHARACTERS = 1024 * 1024;
 const MAX_READERS = 16;
@@ -44,7 +43,7 @@ export class LogTail {
     if (this.#lines.length > MAX_LINES * 1.25 || this.#characters > MAX_CHARACTERS * 1.25)
       this.#shrink();
     for (const reader of this.#readers)
-      if (RANK[level] >= RANK[reader.level]) this.#send(reader, text);
+      if (LOG_RANK[level] >= LOG_RANK[reader.level]) this.#send(reader, text);
   }
 
   /** The newest lines of this level or above, oldest first. */
@@ -52,7 +51,7 @@ export class LogTail {
     return limit === 0
       ? []
       : this.#lines
-          .filter((line) => RANK[line.level] >= RANK[level])
+          .filter((line) => LOG_RANK[line.level] >= LOG_RANK[level])
           .slice(-limit)
           .map(({ text }) => text);
   }

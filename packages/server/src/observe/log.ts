@@ -1,10 +1,8 @@
-import { currentOperation, type Operation } from "../operation.ts";
+import { LOG_RANK, type LogLevel } from "../config/log-level.ts";
+import { currentOperation, type Operation } from "./operation.ts";
 import { LogTail } from "./log-tail.ts";
 
-export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
-
-const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -63,7 +61,7 @@ export class Log {
   }
 
   isOn(level: LogLevel): boolean {
-    return RANK[level] >= RANK[this.#options.level];
+    return LOG_RANK[level] >= LOG_RANK[this.#options.level];
   }
 
   #log(level: LogLevel, message: string, fields: LogFields = {}): void {

@@ -54,6 +54,11 @@ export class Metrics {
     "Time a function took, by name, type and outcome.",
     ["function", "type", "outcome"],
   );
+  readonly #jobSeconds = new DurationHistogram(
+    "pylon_job_duration_seconds",
+    "Time an attempt at a job took, by queue and outcome.",
+    ["queue", "outcome"],
+  );
   readonly #commitSeconds = new DurationHistogram(
     "pylon_commit_duration_seconds",
     "Time a write took, from its beginning until it was durable or given up, by outcome.",
@@ -112,6 +117,11 @@ export class Metrics {
     this.#functionSeconds.observe([name, type, outcome], durationMs / 1000);
   }
 
+  /** An attempt at a job has ended. */
+  job(queue: string, outcome: string, durationMs: number): void {
+    this.#jobSeconds.observe([queue, outcome], durationMs / 1000);
+  }
+
   commit(outcome: "committed" | "refused" | "failed", durationMs: number): void {
     this.#commitSeconds.observe([outcome], durationMs / 1000);
   }
@@ -157,6 +167,7 @@ export class Metrics {
     return [
       this.#requestSeconds,
       this.#functionSeconds,
+      this.#jobSeconds,
       this.#commitSeconds,
       this.#feedLag,
       this.#requests,

@@ -11,9 +11,10 @@ import { defaultResource, resourceFromAttributes, type Resource } from "@opentel
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { Registry } from "prom-client";
-import type { TelemetryConfig } from "../config.ts";
-import type { SpanKind } from "../operation.ts";
-import type { LogLevel, LogRecord } from "./log.ts";
+import type { TelemetryConfig } from "../config/config.ts";
+import type { LogLevel } from "../config/log-level.ts";
+import type { SpanKind } from "./operation.ts";
+import type { LogRecord } from "./log.ts";
 import { otlpMetrics } from "./otlp-metrics.ts";
 import type { FinishedSpan } from "./span-recorder.ts";
 

@@ -1,5 +1,5 @@
-import { currentOperation } from "../operation.ts";
-import type { QueryObserver } from "../store/query-observer.ts";
+import { currentOperation } from "./operation.ts";
+import type { QueryObserver } from "./query-observer.ts";
 import type { Log } from "./log.ts";
 
 const MAX_TEXT = 2_000;

@@ -1,3 +1,4 @@
+import type { SamplerName } from "../config/samplers.ts";
 import type { TraceParent } from "./trace-parent.ts";
 
 /** Decides which traces are recorded. */
@@ -10,17 +11,6 @@ export interface Sampler {
   /** Whether this trace is recorded. @param parent null for a trace that begins here */
   takes(traceId: string, parent: TraceParent | null): boolean;
 }
-
-export const SAMPLERS = [
-  "parentbased_ratelimited",
-  "always_on",
-  "always_off",
-  "traceidratio",
-  "parentbased_always_on",
-  "parentbased_always_off",
-  "parentbased_traceidratio",
-] as const;
-export type SamplerName = (typeof SAMPLERS)[number];
 
 /** What a sampler takes when the environment does not say it. */
 export const TRACES_PER_SECOND = 50;

@@ -1,4 +1,4 @@
-import type { Span, SpanAttributes, SpanKind } from "../operation.ts";
+import type { Span, SpanAttributes, SpanKind } from "./operation.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TraceParent } from "./trace-parent.ts";
 

@@ -1,4 +1,4 @@
-import type { TelemetryConfig } from "../config.ts";
+import type { TelemetryConfig } from "../config/config.ts";
 import { ExportQueue } from "./export-queue.ts";
 import type { Sample } from "./counter.ts";
 import type { Log, LogRecord } from "./log.ts";

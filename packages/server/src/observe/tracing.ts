@@ -1,4 +1,4 @@
-import { runIn, type Operation, type Span } from "../operation.ts";
+import { runIn, type Operation, type Span } from "./operation.ts";
 import type { SpanRecorder } from "./span-recorder.ts";
 import { parseTraceParent } from "./trace-parent.ts";
 

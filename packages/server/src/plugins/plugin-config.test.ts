@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { buildManifest, definePlugin, entity, field, hooksOf } from "@pylonsync/sdk";
 import { PylonStartError } from "../start-error.ts";
-import { checkPlugins, resolvePlugins } from "./plugin-config.ts";
+import { resolvePlugins } from "./plugin-config.ts";
 
 const ENV = { BUCKET: "b1", PREFIX: "p", TRICKY: "${env.BUCKET}", EMPTY: "" };
 
@@ -47,31 +47,6 @@ test.each(["MISSING", "EMPTY", "toString"])(
     );
   },
 );
-
-test("unknown plugins and settings are named with the known ones; the app's own are its own matter", () => {
-  const found = [
-    ...checkPlugins([
-      { name: "file_storag" },
-      { name: "file_storage", config: { buckt: "x", backend: "s3" } },
-      { name: "cache_client", config: { url: "redis://x" } },
-      { name: "cache_client" },
-      { name: "mine", custom: true, config: { anything: 1 } },
-    ]),
-  ];
-  expect(found.map(({ code, path, hint }) => [code, path, hint])).toEqual([
-    [
-      "PLUGIN_UNKNOWN",
-      "plugins[0].name",
-      'Did you mean "file_storage"? Known: file_storage, cache_client.',
-    ],
-    [
-      "PLUGIN_CONFIG_UNKNOWN",
-      "plugins[1].config.buckt",
-      'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.',
-    ],
-    ["PLUGIN_DUPLICATE", "plugins[3].name", undefined],
-  ]);
-});
 
 test("a manifest carries settings, and keeps an app's own plugins apart", () => {
   const hooks = { beforeInsert: () => true };

@@ -1,4 +1,4 @@
-import type { Caller, Identity } from "../data/caller.ts";
+import type { Caller, Identity } from "../identity/identity.ts";
 import { RequestBody, type BodyBounds } from "./body.ts";
 import { urlOf } from "./request-url.ts";
 

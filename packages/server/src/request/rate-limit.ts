@@ -3,12 +3,7 @@ import RateLimiterMemory from "rate-limiter-flexible/lib/RateLimiterMemory.js";
 import RateLimiterRedis from "rate-limiter-flexible/lib/RateLimiterRedis.js";
 import RateLimiterRes from "rate-limiter-flexible/lib/RateLimiterRes.js";
 import type { Redis } from "../cache/redis.ts";
-
-export interface RateLimit {
-  /** Requests in a window; 0 switches the limit off. */
-  readonly max: number;
-  readonly windowSeconds: number;
-}
+import type { RateLimit } from "../config/config.ts";
 
 /** Where replicas count together. */
 export interface SharedCount {

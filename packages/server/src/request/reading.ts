@@ -1,4 +1,4 @@
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { Reader, Store } from "../store/store.ts";
 import type { RequestContext } from "./context.ts";
 import { networkOf } from "./network.ts";

@@ -1,5 +1,5 @@
 import { PylonError, type BodyLimit } from "@pylonsync/protocol";
-import { checkKeyScope, type RouteScope } from "./key-scope.ts";
+import { checkKeyScope, type RouteScope } from "../identity/key-scope.ts";
 import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
 

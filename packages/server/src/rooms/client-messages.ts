@@ -5,8 +5,8 @@ import {
   SOCKET_RATE,
   type ClientMessageType,
 } from "@pylonsync/protocol";
-import type { Caller } from "../data/caller.ts";
-import { coversKeyScope } from "../request/key-scope.ts";
+import type { Caller } from "../identity/identity.ts";
+import { coversKeyScope } from "../identity/key-scope.ts";
 import { parseJson } from "../request/body.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
 import type { TenantMessage } from "./room-store.ts";

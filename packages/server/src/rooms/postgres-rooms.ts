@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
 import { ROOM_REFUSALS, roomFunction } from "../store/postgres/room-ddl.ts";
 import { LinkLostError, type ReplicaLink, type Value } from "../store/store.ts";
+import { errorCode } from "../util/errors.ts";
 import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "./messages.ts";
 import {
   decode,
@@ -154,7 +155,7 @@ export class PostgresRooms implements RoomBackend {
         )
       ).map(toStored);
     } catch (error) {
-      if (codeOf(error) === ROOM_REFUSALS.notInRoom) return null;
+      if (errorCode(error) === ROOM_REFUSALS.notInRoom) return null;
       throw error;
     }
   }
@@ -217,7 +218,7 @@ export class PostgresRooms implements RoomBackend {
         mayBeRefused,
       );
     } catch (error) {
-      const code = codeOf(error);
+      const code = errorCode(error);
       if (code === ROOM_REFUSALS.rooms) throw tooManyRooms();
       if (code === ROOM_REFUSALS.roomsOfUser) throw tooManyRoomsOfUser();
       if (mayBeRefused && BUSY.has(code))
@@ -248,13 +249,4 @@ function toStored(row: Row): StoredMember {
     data: JSON.parse(String(row["data"])) as unknown,
     joinedAt: Number(row["joined_at"]),
   };
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "string"
-    ? error.code
-    : "";
 }

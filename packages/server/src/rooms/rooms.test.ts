@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Identity } from "../data/caller.ts";
-import { ANONYMOUS } from "../data/caller.ts";
+import type { Identity } from "../identity/identity.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import { ConnectionIndex } from "../sync/connection-index.ts";
 import { Subscriber } from "../sync/subscriber.ts";
 import { ClientMessages } from "./client-messages.ts";

@@ -1,5 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
+import { chunk } from "../util/chunk.ts";
+import { errorText } from "../util/errors.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { snapshotMessage } from "./messages.ts";
 import { storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
@@ -325,7 +327,7 @@ export class SharedRoomStore implements RoomStore {
     this.#isRefused = true;
     this.#options.log.warn(
       `${this.#backend.name} refuses: rooms count per replica until it accepts`,
-      { reason: error instanceof Error ? error.message : String(error) },
+      { reason: errorText(error) },
     );
   }
 
@@ -359,7 +361,7 @@ export class SharedRoomStore implements RoomStore {
    * them, which the clients have missed, too.
    */
   async #catchUp(): Promise<void> {
-    for (const users of chunks([...this.#table.connectedUsers()])) {
+    for (const users of chunk([...this.#table.connectedUsers()], CONCURRENCY)) {
       const here = users.filter(([userId]) => this.#table.isConnected(userId));
       await Promise.all(
         here.map(([userId, will]) => this.#retryWhileOnline(() => this.#load(userId, will))),
@@ -370,7 +372,7 @@ export class SharedRoomStore implements RoomStore {
         this.#table.membershipsOf(userId).map(({ room }) => room),
       ),
     );
-    for (const names of chunks([...rooms]))
+    for (const names of chunk([...rooms], CONCURRENCY))
       await Promise.all(names.map((room) => this.#retryWhileOnline(() => this.#showRoom(room))));
   }
 
@@ -467,12 +469,6 @@ export class SharedRoomStore implements RoomStore {
   #seconds(): number {
     return Math.floor(this.#options.now() / 1000);
   }
-}
-
-function chunks<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / CONCURRENCY) }, (_, index) =>
-    all.slice(index * CONCURRENCY, (index + 1) * CONCURRENCY),
-  );
 }
 
 function keyOf(room: string, userId: string): string {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { FieldKind } from "@pylonsync/query";
-import type { Value } from "../store/store.ts";
+import type { Value } from "./row.ts";
 import { convertValue } from "./convert-value.ts";
 
 test.each<[Value, FieldKind, FieldKind, Value | undefined]>([

@@ -1,5 +1,5 @@
 import { normaliseDatetime, type FieldKind } from "@pylonsync/query";
-import type { Value } from "../store/store.ts";
+import type { Value } from "./row.ts";
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false, 1: true, 0: false };

@@ -1,4 +1,4 @@
-import type { Value } from "../store/store.ts";
+import type { Value } from "./row.ts";
 
 /** Values that a new type of their field has no equal of. */
 export interface LostValues {

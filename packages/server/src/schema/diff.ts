@@ -1,6 +1,6 @@
 import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import type { Value } from "../store/store.ts";
+import type { Value } from "./row.ts";
 import {
   NO_FACTS,
   type DataFacts,

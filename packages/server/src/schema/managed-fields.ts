@@ -1,4 +1,4 @@
-import type { StoredRow, Value } from "../store/store.ts";
+import type { StoredRow, Value } from "./row.ts";
 import { normaliseEmail } from "./email-address.ts";
 import type { Entity } from "./schema.ts";
 

@@ -116,6 +116,19 @@ export const ManifestShape = v.object({
       }),
     ),
   ),
+  crons: v.optional(
+    v.array(
+      v.object({
+        ...Named,
+        schedule: v.string(),
+        function: v.string(),
+        args: v.optional(v.record(v.string(), v.unknown())),
+        timezone: Text,
+        missed: v.optional(v.picklist(["run", "skip"])),
+        overlap: v.optional(v.picklist(["run", "skip"])),
+      }),
+    ),
+  ),
   access: v.optional(v.literal("public")),
   peerMessages: v.optional(v.literal("tenant")),
 });

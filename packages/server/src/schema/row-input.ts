@@ -1,6 +1,6 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
-import type { Value } from "../store/store.ts";
+import type { Value } from "./row.ts";
 import type { Entity, Field } from "./schema.ts";
 
 /**

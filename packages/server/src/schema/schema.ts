@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
-import type { StoredRow } from "../store/store.ts";
+import type { StoredRow } from "./row.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
 import type {
   Manifest,

@@ -7,7 +7,7 @@ import {
   type ManifestField,
 } from "@pylonsync/sdk";
 import * as v from "valibot";
-import { checkPlugins } from "../plugins/plugin-config.ts";
+import { checkPlugins } from "./check-plugins.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";

@@ -1,5 +1,5 @@
-import type { DatabaseConfig } from "../config.ts";
-import type { QueryObserver } from "./query-observer.ts";
+import type { DatabaseConfig } from "../config/config.ts";
+import type { QueryObserver } from "../observe/query-observer.ts";
 import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";

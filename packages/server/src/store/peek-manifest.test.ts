@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
-import type { DatabaseConfig } from "../config.ts";
+import type { DatabaseConfig } from "../config/config.ts";
 import { planMigration } from "../schema/diff.ts";
 import { openStore } from "./open-store.ts";
 import { peekManifest } from "./peek-manifest.ts";

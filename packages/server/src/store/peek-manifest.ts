@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { constants, Database } from "bun:sqlite";
-import type { DatabaseConfig } from "../config.ts";
+import type { DatabaseConfig } from "../config/config.ts";
 import type { StoredManifest } from "../schema/stored-manifest.ts";
 
 const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;

@@ -1,17 +1,9 @@
 import type { Expr, Order, SchemaShape } from "@pylonsync/query";
 import type { Migration } from "../schema/migration.ts";
+import type { StoredRow, Value } from "../schema/row.ts";
 
-/**
- * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite
- * (store.suite.ts) holds for both.
- *
- * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent
- * value is null. A table is an entity of the app or a system table (system-tables.ts): the store
- * treats both alike. Names and values were checked against the schema before they get here; a name
- * that is not in it is a bug and throws.
- */
-export type Value = string | number | boolean | null;
-export type StoredRow = { readonly id: string } & { readonly [field: string]: Value };
+/** What rows are made of, so that who uses a store finds all that it speaks of here. */
+export type { StoredRow, Value };
 
 export interface Select {
   readonly entity: string;
@@ -29,6 +21,11 @@ export interface Select {
    * is not read. `isFull` tells whether they did.
    */
   readonly maxBytes?: number | undefined;
+  /**
+   * Only in a transaction: holds the rows until it ends, and leaves out those that another one
+   * holds, so that several workers may take from one table without waiting for each other.
+   */
+  readonly isClaim?: boolean | undefined;
 }
 
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
@@ -220,6 +217,15 @@ export interface StoreStats {
   readonly isFollowing: boolean;
 }
 
+/**
+ * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite
+ * (store.suite.ts) holds for both.
+ *
+ * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent
+ * value is null. A table is an entity of the app or a system table (system-tables.ts): the store
+ * treats both alike. Names and values were checked against the schema before they get here; a name
+ * that is not in it is a bug and throws.
+ */
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
   /** Null where there is no other replica. Closed with the store. */

@@ -180,6 +180,31 @@ export const SYSTEM_TABLES = {
     },
     ["state", "orphanedAt", "ownerId"],
   ),
+  /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
+  crons: table("_pylon_crons", { schedule: "string", nextAt: "datetime", lastAt: "datetime" }),
+  /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
+  jobs: table(
+    "_pylon_jobs",
+    {
+      name: "string",
+      args: "string",
+      queue: "string",
+      priority: "int",
+      status: "string",
+      attempts: "int",
+      maxAttempts: "int",
+      timeoutMs: "int",
+      createdAt: "datetime",
+      startedAt: "datetime",
+      finishedAt: "datetime",
+      dueAt: "datetime",
+      readyKey: "string",
+      laneKey: "string",
+      lease: "string",
+      error: "string",
+    },
+    ["dueAt", "readyKey", "finishedAt", "status"],
+  ),
 } as const;
 
 /** A system table: its shape and the fields that have an index. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../data/caller.ts";
+import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import { AudienceIndex } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
 import { Subscriber } from "./subscriber.ts";

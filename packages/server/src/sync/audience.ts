@@ -1,5 +1,5 @@
 import type { AuthValues } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Subscribers that a rule can't tell apart. */

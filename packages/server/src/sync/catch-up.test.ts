@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { ChangeEvent } from "@pylonsync/protocol";
 import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
-import { ADMIN, ANONYMOUS, type Caller } from "../data/caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { CatchUp } from "./catch-up.ts";
 import {
   logOf,

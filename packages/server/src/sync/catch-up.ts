@@ -1,6 +1,6 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
 import { and, literal, path, type Expr } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
 import type { Visibility } from "./visibility.ts";

@@ -6,7 +6,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import { appOf } from "../../../../tests/support/server.ts";
 import { compileApp } from "../app/compile-app.ts";
-import { ANONYMOUS_IDENTITY } from "../data/caller.ts";
+import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";

@@ -1,8 +1,8 @@
 import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
-import type { Identity, SessionStatus } from "../data/caller.ts";
+import type { Identity, SessionStatus } from "../identity/identity.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
-import { runIn } from "../operation.ts";
+import { runIn } from "../observe/operation.ts";
 import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";

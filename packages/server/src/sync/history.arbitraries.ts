@@ -1,6 +1,6 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
 import type { Manifest } from "@pylonsync/sdk";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import { HookSet } from "../data/hooks.ts";
 import { DataModel } from "../data/model.ts";
 import { compilePolicies } from "../policy/policy-set.ts";

@@ -7,7 +7,7 @@ import {
   type ReplicaSchemaMessage,
 } from "@pylonsync/protocol";
 import { and, isFalse, TRUE } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
 import { isFull, rowSize } from "../store/row-size.ts";

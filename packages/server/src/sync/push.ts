@@ -8,7 +8,7 @@ import {
   type PushResult,
 } from "@pylonsync/protocol";
 import * as v from "valibot";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions } from "../data/commit.ts";
 import { hasIdentity } from "../data/idempotency.ts";
 import { Reads } from "../data/reads.ts";
@@ -18,6 +18,7 @@ import { toPublicError } from "../request/responses.ts";
 import { malformed } from "../schema/malformed.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
+import { chunk } from "../util/chunk.ts";
 
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; kind is insert, update or delete.';
@@ -102,7 +103,7 @@ export async function push(
   // An older client matches results by position: it is told nothing of what comes after the first
   // refusal.
   const groups = request.results
-    ? chunksOf(request.changes, CHUNK)
+    ? chunk(request.changes, CHUNK)
     : request.changes.map((change) => [change]);
   for (const group of groups) {
     const done = await applyGroup(group, caller, services);
@@ -202,12 +203,6 @@ async function isRepeatedInsert(
 function operationOf({ op_id: id, entity, row_id, kind, data }: ClientChange): CommitOptions["op"] {
   if (id === undefined) return undefined;
   return { id, purpose: "push", request: { entity, row_id, kind, data }, field: "op_id" };
-}
-
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }
 
 function refusalOf(error: unknown): NonNullable<PushResult["error"]> {

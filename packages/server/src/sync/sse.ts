@@ -1,4 +1,4 @@
-import type { Identity } from "../data/caller.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Feed } from "./feed.ts";
 import { Subscriber, type Outlet } from "./subscriber.ts";
 import type { SocketStart } from "./websocket.ts";

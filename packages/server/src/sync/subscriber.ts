@@ -1,5 +1,5 @@
 import { CloseCode, type Resync } from "@pylonsync/protocol";
-import type { Caller, Identity } from "../data/caller.ts";
+import type { Caller, Identity } from "../identity/identity.ts";
 
 /** The transport under a subscriber. */
 export interface Outlet {

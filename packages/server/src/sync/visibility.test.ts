@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
-import { ADMIN, ANONYMOUS, type Caller } from "../data/caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import {
   logOf,
   modelOf,

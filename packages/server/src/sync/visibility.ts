@@ -1,6 +1,6 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
 import { and, bind, isFalse, isTrue, literal, not, path, type Expr } from "@pylonsync/query";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";
 import { reachOf, rewind } from "../policy/rewind.ts";

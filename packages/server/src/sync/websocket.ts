@@ -1,5 +1,5 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
-import type { Identity } from "../data/caller.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Feed } from "./feed.ts";
 import { SocketRate } from "./socket-rate.ts";
 import { Subscriber, type Outlet } from "./subscriber.ts";

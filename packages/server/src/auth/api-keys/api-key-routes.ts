@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
-import { isScope } from "../../request/key-scope.ts";
+import { isScope } from "../../identity/key-scope.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { AuthServices } from "../auth-services.ts";

@@ -1,6 +1,11 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and } from "@pylonsync/query";
-import { ANONYMOUS, type Caller, type Identity, type SessionStatus } from "../../data/caller.ts";
+import {
+  ANONYMOUS,
+  type Caller,
+  type Identity,
+  type SessionStatus,
+} from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import type { Store, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";

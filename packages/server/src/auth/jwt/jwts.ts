@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Identity } from "../../data/caller.ts";
+import type { Identity } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import type { TokenKind } from "../authenticator.ts";
 import type { Sessions } from "../sessions.ts";

@@ -1,3 +1,4 @@
+import type { OAuthProviderName } from "../../config/oauth-providers.ts";
 import * as read from "./profile-readers.ts";
 import type { ReadProfile } from "./profile.ts";
 
@@ -46,7 +47,7 @@ export interface ProviderSpec {
 
 const OIDC_SCOPES = ["openid", "email", "profile"];
 
-const SPECS: Readonly<Record<string, ProviderSpec>> = {
+const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
   google: {
     endpoints: {
       authorization: "https://accounts.google.com/o/oauth2/v2/auth",

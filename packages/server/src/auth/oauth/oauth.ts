@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
-import { ANONYMOUS, type Identity } from "../../data/caller.ts";
+import { ANONYMOUS, type Identity } from "../../identity/identity.ts";
 import { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
 import { KeyLock } from "../key-lock.ts";

@@ -1,4 +1,4 @@
-import { escapeHtml } from "../../mail/escape-html.ts";
+import { escapeHtml } from "../../util/escape-html.ts";
 
 export interface LinkPage {
   readonly appName: string;

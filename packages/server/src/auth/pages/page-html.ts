@@ -1,4 +1,4 @@
-import { escapeHtml } from "../../mail/escape-html.ts";
+import { escapeHtml } from "../../util/escape-html.ts";
 
 /** Not shown: tells password managers whose password the form is about. */
 const USERNAME = '<input name="username" autocomplete="username" hidden readonly>';

@@ -1,5 +1,5 @@
 import { Client, type ClientConfig } from "pg";
-import { runIn, type Operation } from "../../operation.ts";
+import { runIn, type Operation } from "../../observe/operation.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, READ, toBounds, toChange } from "./change-log.ts";
 import { firstOf } from "./codec.ts";

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
 import { PylonStartError } from "../../start-error.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
+import { errorCode, errorText } from "../../util/errors.ts";
 import type { DatabaseState } from "../store.ts";
 import { rdsRoots } from "./rds-roots.ts";
 import {
@@ -169,7 +170,7 @@ class OptionsIgnored extends Error {}
 function hasRefusedOptions(error: unknown): boolean {
   return (
     error instanceof OptionsIgnored ||
-    ["08P01", "0A000", "22023", "42704", "55P02"].includes(codeOf(error))
+    ["08P01", "0A000", "22023", "42704", "55P02"].includes(errorCode(error))
   );
 }
 
@@ -178,7 +179,7 @@ function isWithoutTls(error: unknown): boolean {
 }
 
 function isDown(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = errorCode(error);
   return (
     ["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(code) ||
     (error instanceof Error && /timeout|terminated/i.test(error.message))
@@ -191,8 +192,8 @@ function explain(
   mode: SslMode,
 ): string {
   const where = `${String(host)}:${String(port)}`;
-  const reason = error instanceof Error ? error.message : String(error);
-  switch (codeOf(error)) {
+  const reason = errorText(error);
+  switch (errorCode(error)) {
     case "28P01":
     case "28000":
       return `Postgres at ${where} does not let "${String(user)}" in: check user and password of DATABASE_URL (${reason}).`;
@@ -200,16 +201,7 @@ function explain(
       return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
     default:
       if (isDown(error))
-        return `Postgres at ${where} can't be reached (${reason || codeOf(error)}): is it running, and is it where DATABASE_URL says?`;
+        return `Postgres at ${where} can't be reached (${reason || errorCode(error)}): is it running, and is it where DATABASE_URL says?`;
       return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
   }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "string"
-    ? error.code
-    : "";
 }

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { ClientBase, QueryConfig, QueryResult } from "pg";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import type { Value } from "../store.ts";
 import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
+import { errorCode } from "../../util/errors.ts";
 import { outOfRange } from "../number-range.ts";
 import { RowBusyError } from "./row-turns.ts";
 
@@ -30,24 +31,24 @@ const BROKEN =
 
 /** Two transactions got in each other's way: the same work may be tried again. */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has(codeOf(error));
+  return CONFLICTS.has(errorCode(error));
 }
 
 /** The connection is gone, or leads to a server that can't write now. */
 export function isUnreachable(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = errorCode(error);
   if (UNREACHABLE.test(code) || NETWORK.has(code)) return true;
   return error instanceof Error && !(error instanceof DatabaseError) && BROKEN.test(error.message);
 }
 
 /** Another transaction holds a row, and went on holding it. */
 export function isLockTimeout(error: unknown): boolean {
-  return codeOf(error) === "55P03";
+  return errorCode(error) === "55P03";
 }
 
 /** A statement that was prepared by name can't be used on this connection. */
 export function isStaleStatement(error: unknown): boolean {
-  return STALE_STATEMENTS.has(codeOf(error));
+  return STALE_STATEMENTS.has(errorCode(error));
 }
 
 /** The same work may succeed in another transaction. */
@@ -133,13 +134,4 @@ export function unavailable(): PylonError {
     hint: "Try again in a moment.",
     extra: { retry_after_secs: 1 },
   });
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "string"
-    ? error.code
-    : "";
 }

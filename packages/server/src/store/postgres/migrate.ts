@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { ClientBase } from "pg";
 import { PylonStartError } from "../../start-error.ts";
+import { errorCode } from "../../util/errors.ts";
 import type { SchemaChange } from "../store.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
@@ -111,7 +112,7 @@ async function locked<T>(
     } catch (error) {
       await client.query("ROLLBACK").catch(() => undefined);
       lease.release(true);
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      const code = errorCode(error);
       if (code === DUPLICATE_VALUES && error instanceof Error && "detail" in error) {
         throw notUnique(String(error.detail));
       }

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { Pool, type ClientBase, type PoolClient, type PoolConfig } from "pg";
 import type { Value } from "../store.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import { cancelStatement } from "./cancel.ts";
 import { StatementRunner, type ColumnRow } from "./connection.ts";
 import { ConnectionShares, type ShareName } from "./connection-shares.ts";

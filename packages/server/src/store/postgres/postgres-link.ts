@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientConfig } from "pg";
-import { runIn, type Operation } from "../../operation.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import { runIn, type Operation } from "../../observe/operation.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
+import { SerialQueue } from "../../util/serial-queue.ts";
 import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { isStaleStatement, isUnreachable } from "./errors.ts";
@@ -179,7 +180,7 @@ export class PostgresLink implements ReplicaLink {
 class SerialConnection {
   readonly #open: () => ConnectionPool;
   #pool: ConnectionPool | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new SerialQueue();
   waiting = 0;
 
   constructor(open: () => ConnectionPool) {
@@ -188,17 +189,15 @@ class SerialConnection {
 
   async run<T>(work: (pool: ConnectionPool) => Promise<T>): Promise<T> {
     this.waiting += 1;
-    const result = this.#last.then(() => work((this.#pool ??= this.#open())));
-    this.#last = result.catch(() => undefined);
     try {
-      return await result;
+      return await this.#queue.run(() => work((this.#pool ??= this.#open())));
     } finally {
       this.waiting -= 1;
     }
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#queue.settled();
     await this.#pool?.close();
   }
 }

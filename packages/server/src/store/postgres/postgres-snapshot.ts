@@ -1,3 +1,4 @@
+import { SerialQueue } from "../../util/serial-queue.ts";
 import type { Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { mustDrop, type ConnectionPool, type Lease, type ReadDeadline } from "./pool.ts";
@@ -13,7 +14,7 @@ export class PostgresSnapshot {
   readonly #settings: readonly string[];
   readonly #deadline: ReadDeadline;
   /** Reads that begin together share the connection, one after another. */
-  #line: Promise<unknown> = Promise.resolve();
+  readonly #line = new SerialQueue();
   #lease: Lease | null = null;
   #isRunning = false;
   #isBroken = false;
@@ -28,16 +29,14 @@ export class PostgresSnapshot {
 
   /** @throws PylonError QUERY_TIMEOUT, OVERLOADED */
   run(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
-    const done = this.#line.then(() => this.#run(text, params));
-    this.#line = done.catch(() => undefined);
-    return done;
+    return this.#line.run(() => this.#run(text, params));
   }
 
   /** Gives the connection back, once what runs on it has ended. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     if (this.#isRunning && this.#lease !== null) await this.#pool.cancel(this.#lease.client);
-    await this.#line;
+    await this.#line.settled();
     const lease = this.#lease;
     this.#lease = null;
     if (lease === null) return;

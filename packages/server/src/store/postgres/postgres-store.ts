@@ -1,6 +1,7 @@
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientBase, ClientConfig } from "pg";
+import { toError } from "../../util/errors.ts";
 import type {
   Aggregate,
   ChangeRecord,
@@ -372,7 +373,7 @@ export class PostgresStore implements Store {
       // A handler may have caught what made the transaction unusable; it is unusable all the same.
       if (tx.failure !== null) throw tx.failure.error;
     } catch (error) {
-      tx.end(error instanceof Error ? error : new Error(String(error)));
+      tx.end(toError(error));
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
       await this.#giveUp(lease, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import type { ClientBase } from "pg";
+import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
 import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
@@ -35,7 +36,7 @@ export class PostgresTransaction implements Transaction {
   #ended: Error | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** Steps of several statements must not be mixed with others of the same transaction. */
-  #line: Promise<unknown> = Promise.resolve();
+  readonly #line = new SerialQueue();
   #hasWritten = false;
   #running = 0;
   /** The row that the latest write was for; null when it was for any number of them. */
@@ -54,7 +55,7 @@ export class PostgresTransaction implements Transaction {
     this.#tables = tables;
     this.#unique = unique;
     this.#reader = new PostgresReader(
-      (text, params) => this.#inLine(() => this.#run(text, params).then(({ rows }) => rows)),
+      (text, params) => this.#line.run(() => this.#run(text, params).then(({ rows }) => rows)),
       () => tables,
     );
   }
@@ -92,7 +93,7 @@ export class PostgresTransaction implements Transaction {
    * @returns the transaction's mark, or null when it changed nothing
    */
   async flush(): Promise<TransactionMark | null> {
-    await this.#line;
+    await this.#line.settled();
     if (this.#changes.length === 0) return null;
     const { text, params } = appendStatement(this.#changes);
     const [first] = (await this.#statements.run(this.#client, text, params)).rows;
@@ -119,7 +120,7 @@ export class PostgresTransaction implements Transaction {
     const names = Object.keys(row);
     const marks = names.map((_, index) => `$${index + 1}`).join(", ");
     const text = `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks}) ON CONFLICT DO NOTHING`;
-    return this.#inLine(async () => {
+    return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
       const { rowCount } = await this.#run(text, Object.values(row));
       this.#hasWritten = true;
@@ -137,7 +138,7 @@ export class PostgresTransaction implements Transaction {
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
     const params = [...Object.values(patch), id];
-    return this.#inLine(async () => {
+    return this.#line.run(async () => {
       this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)
         await this.#refuseTaken(entity, id, patch);
@@ -148,7 +149,7 @@ export class PostgresTransaction implements Transaction {
   }
 
   delete(entity: string, id: string): Promise<boolean> {
-    return this.#inLine(async () => {
+    return this.#line.run(async () => {
       this.#claim(rowKey(entity, id));
       return (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0;
     });
@@ -156,7 +157,7 @@ export class PostgresTransaction implements Transaction {
 
   deleteWhere(entity: string, where: Expr): Promise<number> {
     const { text, params } = compileDelete(entity, where, this.#tables.shapes, postgres);
-    return this.#inLine(() => {
+    return this.#line.run(() => {
       this.#target = null;
       return this.#write(text, params);
     });
@@ -169,14 +170,14 @@ export class PostgresTransaction implements Transaction {
 
   async attempt<T>(part: () => Promise<T>): Promise<T> {
     const changesBefore = this.#changes.length;
-    await this.#inLine(() => this.#run("SAVEPOINT attempt", []));
+    await this.#line.run(() => this.#run("SAVEPOINT attempt", []));
     try {
       const result = await part();
-      await this.#inLine(() => this.#run("RELEASE attempt", []));
+      await this.#line.run(() => this.#run("RELEASE attempt", []));
       return result;
     } catch (error) {
       if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
-      await this.#inLine(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
+      await this.#line.run(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
       this.#changes.length = changesBefore;
       throw translateError(error);
     }
@@ -265,12 +266,6 @@ export class PostgresTransaction implements Transaction {
       this.#failure ??= { error };
       throw error;
     }
-  }
-
-  #inLine<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#line.then(step);
-    this.#line = done.catch(() => undefined);
-    return done;
   }
 
   #alive(): void {

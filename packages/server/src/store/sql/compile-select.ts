@@ -15,7 +15,10 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
   const texts = names.filter((name) => isText(table.shape.fields.get(name)));
   // Named one by one: another replica may add a column at any time, and a prepared `*` breaks then.
   const columns = names.map((field) => compiler.column(table, field)).join(", ");
-  const text = `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}`;
+  // In SQLite nobody else writes while a transaction does.
+  const lock =
+    select.isClaim === true && dialect.name === "postgres" ? " FOR UPDATE OF t SKIP LOCKED" : "";
+  const text = `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}${lock}`;
   return {
     text: endingByBytes(text, names, texts, select.maxBytes, compiler, dialect),
     params: compiler.params,

@@ -1,4 +1,5 @@
-import { currentOperation, runIn } from "../../operation.ts";
+import { currentOperation, runIn } from "../../observe/operation.ts";
+import { toError } from "../../util/errors.ts";
 import type { ChangeRecord } from "../store.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";
@@ -135,7 +136,7 @@ export class GroupCommit {
       changes.push(...tx.changes);
       return { job, value };
     } catch (error) {
-      tx.end(error instanceof Error ? error : new Error(String(error)));
+      tx.end(toError(error));
       job.reject(translateError(error));
       this.#exec("ROLLBACK TO work");
       this.#exec("RELEASE work");

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { SerialQueue } from "../../util/serial-queue.ts";
 import type { ReadLimits } from "../store.ts";
 import type { PendingRead, ReaderProcess } from "./reader.ts";
 import type { ReadRequest, ReadRow } from "./reader-protocol.ts";
@@ -27,7 +28,7 @@ export class Lease {
   readonly limits: ReadLimits;
   readonly #process: ReaderProcess;
   readonly #events: LeaseEvents;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new SerialQueue();
   #running: RunningRead | null = null;
   /** Why there are no more reads. */
   #end: Error | null = null;
@@ -46,9 +47,7 @@ export class Lease {
 
   /** @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for what the database refuses */
   run(request: ReadRequest): Promise<PoolAnswer> {
-    const answer = this.#last.then(() => this.#start(request));
-    this.#last = answer.catch(() => undefined);
-    return answer;
+    return this.#queue.run(() => this.#start(request));
   }
 
   /** Gives the process back. A read that is still under way is ended with it. */

@@ -1,10 +1,11 @@
 import { PylonStartError } from "../../start-error.ts";
+import { errorCode, errorText } from "../../util/errors.ts";
 
 /** Why the file of a SQLite database can't be used, and what to do about it. */
 export function openFailure(path: string, error: unknown): PylonStartError {
   if (error instanceof PylonStartError) return error;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reason = error instanceof Error ? error.message : String(error);
+  const code = errorCode(error);
+  const reason = errorText(error);
   const advice = adviceOn(code);
   return new PylonStartError(
     `The database ${path} can't be used by the user with the id ${String(process.getuid?.())} (${reason})${advice === null ? "." : `: ${advice}`}`,

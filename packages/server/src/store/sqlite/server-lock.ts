@@ -1,6 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { Database } from "bun:sqlite";
+import { errorCode } from "../../util/errors.ts";
 import { openFailure } from "./open-failure.ts";
 import { forgetServer, noteServer, refuseOtherName } from "./server-note.ts";
 
@@ -85,7 +86,7 @@ function isTaken(path: string, database: Database): boolean {
     database.run("BEGIN EXCLUSIVE");
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return false;
+    if (errorCode(error) === "SQLITE_BUSY") return false;
     database.close();
     throw openFailure(path, error);
   }

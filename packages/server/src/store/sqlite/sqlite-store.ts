@@ -5,7 +5,7 @@ import type { Expr, SchemaShape } from "@pylonsync/query";
 import { Database, SQLiteError } from "bun:sqlite";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import type {
   Aggregate,
   ChangeRecord,

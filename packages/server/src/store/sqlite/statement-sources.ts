@@ -1,4 +1,4 @@
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import { rowSize } from "../row-size.ts";
 import type { ReadLimits } from "../store.ts";
 import type { SqliteValue } from "./codec.ts";

@@ -1,5 +1,5 @@
 import type { Database, Statement } from "bun:sqlite";
-import type { QueryObserver } from "../query-observer.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import type { SqliteValue } from "./codec.ts";
 import { storageFailure } from "./errors.ts";
 

@@ -1,27 +1,31 @@
-import type { FileStorage } from "../files/file-storage.ts";
-import { reasonOf } from "../operation.ts";
-import type { RoomBackend } from "../rooms/room-backend.ts";
-import type { Store } from "../store/store.ts";
-import type { Feed } from "../sync/feed.ts";
-import type { Part } from "./health.ts";
-import type { Log } from "./log.ts";
+import { reasonOf } from "../observe/operation.ts";
+import type { Part, PartState } from "./health.ts";
+import type { Log } from "../observe/log.ts";
 
 /**
  * When the oldest change that waits is older than this, in milliseconds, the feed counts as behind.
  */
 const FEED_BEHIND_MS = 10_000;
 
-export interface HealthPartsOptions {
-  readonly store: Store;
-  readonly feed: Feed;
-  readonly storage: FileStorage;
-  /** Null: rooms are in this process alone. */
-  readonly backend: RoomBackend | null;
+/** What of a server's parts the report asks; each feature has more. */
+export interface HealthSources {
+  readonly store: {
+    /** Answers when the database can be used, rejects when it can't. */
+    ping(): Promise<void>;
+    stats(): { readonly isFollowing: boolean };
+  };
+  readonly feed: {
+    /** How long the oldest change has waited to be delivered, in milliseconds. */
+    readonly waitingMs: number;
+  };
+  readonly storage: { check(): Promise<PartState> };
+  /** Where rooms are shared; null: they are in this process alone. */
+  readonly backend: { readonly part: string; readonly isUp: boolean } | null;
   readonly log: Log;
 }
 
 /** What a server is made of, as `/readyz` tells it. */
-export function healthParts({ store, feed, storage, backend, log }: HealthPartsOptions): Part[] {
+export function healthParts({ store, feed, storage, backend, log }: HealthSources): Part[] {
   const parts: Part[] = [
     { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
     {

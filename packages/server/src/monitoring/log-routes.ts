@@ -1,10 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
 import type { Route } from "../request/route.ts";
-import type { LogLevel } from "./log.ts";
-import type { LogTail } from "./log-tail.ts";
+import { LOG_LEVELS, type LogLevel } from "../config/log-level.ts";
+import type { LogTail } from "../observe/log-tail.ts";
 
-const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 const HEADERS = {
@@ -39,11 +38,11 @@ export function logRoutes(tail: LogTail): Route[] {
 
 function levelOf(context: RequestContext): LogLevel {
   const given = context.query("level") ?? "debug";
-  const level = LEVELS.find((known) => known === given);
+  const level = LOG_LEVELS.find((known) => known === given);
   if (level === undefined)
     throw new PylonError("INVALID_QUERY", `There is no level "${given}".`, {
       field: "level",
-      hint: `Use ${LEVELS.join(", ")}.`,
+      hint: `Use ${LOG_LEVELS.join(", ")}.`,
     });
   return level;
 }

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Caller } from "../data/caller.ts";
+import type { Caller } from "./identity.ts";
 
 /**
  * What a route does, as far as an API key's scopes tell things apart. `open`: what needs no right

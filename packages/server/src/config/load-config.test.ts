@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { ConfigError, loadConfig } from "./config.ts";
+import { ConfigError } from "./config.ts";
+import { loadConfig } from "./load-config.ts";
 
 const DEV = { PYLON_DEV_MODE: "1" };
 
@@ -19,6 +20,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
     logFormat: "json",
     queryTimeoutMs: 5_000,
     fnTimeoutMs: 30_000,
+    jobsConcurrency: 10,
   });
 });
 
@@ -138,4 +140,25 @@ test("a Redis is named by its URL, and a wrong one is refused without telling it
       ),
     );
   }
+});
+
+test("each variable that is not usable is told once, also where nothing would read it", () => {
+  const problemsOf = (environment: Record<string, string>): string => {
+    try {
+      loadConfig(environment);
+      return "";
+    } catch (error) {
+      return error instanceof ConfigError ? error.message : `not a ConfigError: ${String(error)}`;
+    }
+  };
+  expect(problemsOf({ PYLON_PUBLIC_URL: "here" })).toBe(
+    'PYLON_PUBLIC_URL is "here": it wants an origin such as https://api.example.com.',
+  );
+  expect(problemsOf({ OTEL_TRACES_SAMPLER: "coin" })).toStartWith(
+    'OTEL_TRACES_SAMPLER is "coin": it wants parentbased_ratelimited, ',
+  );
+  expect(problemsOf({ PYLON_HSTS_MAX_AGE: "long" })).toStartWith("PYLON_HSTS_MAX_AGE is");
+  expect(problemsOf({ OTEL_TRACES_EXPORTER: "none", OTEL_BSP_SCHEDULE_DELAY: "0" })).toStartWith(
+    "OTEL_BSP_SCHEDULE_DELAY is",
+  );
 });

@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Health } from "./health.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "../observe/metrics.ts";
 
 /** `/health` says that the process lives, `/readyz` that it can serve, `/metrics` how it does. */
 export function observeRoutes(health: Health, metrics: Metrics, uptimeMs: () => number): Route[] {

@@ -1,0 +1,37 @@
+/**
+ * The OAuth providers that are known by name: `PYLON_OAUTH_<NAME>_CLIENT_ID` is enough for them.
+ * How each is asked is in auth/oauth/catalogue.ts.
+ */
+export const OAUTH_PROVIDERS = [
+  "google",
+  "github",
+  "apple",
+  "microsoft",
+  "discord",
+  "slack",
+  "spotify",
+  "twitch",
+  "twitter",
+  "linkedin",
+  "facebook",
+  "gitlab",
+  "reddit",
+  "notion",
+  "linear",
+  "vercel",
+  "zoom",
+  "salesforce",
+  "atlassian",
+  "figma",
+  "dropbox",
+  "tiktok",
+  "paypal",
+  "kick",
+  "roblox",
+] as const;
+export type OAuthProviderName = (typeof OAUTH_PROVIDERS)[number];
+
+/** Whether the provider is one of those. */
+export function isKnownProvider(name: string): name is OAuthProviderName {
+  return OAUTH_PROVIDERS.some((known) => known === name);
+}

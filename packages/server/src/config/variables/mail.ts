@@ -1,0 +1,42 @@
+import { httpUrl, oneOf, sender, smtpUrl, text } from "./parsers.ts";
+import { variable } from "./variable.ts";
+
+/** What sends mail. */
+export const MAIL_VARIABLES = {
+  PYLON_EMAIL_PROVIDER: variable<"smtp" | "resend" | "sendgrid" | "ses" | "webhook" | undefined>({
+    wants: "smtp, resend, sendgrid, ses or webhook",
+    doc:
+      "What sends mail, see [mail](mail.md). With PYLON_SMTP_URL alone it is `smtp`. Without one " +
+      "dev mode shows mails at `/studio/mail`.",
+    fallback: undefined,
+    parse: oneOf("smtp", "resend", "sendgrid", "ses", "webhook"),
+  }),
+  PYLON_EMAIL_FROM: variable<string | undefined>({
+    wants: "an address such as Shop <no-reply@example.com>",
+    doc: "Whom mails come from.",
+    fallback: undefined,
+    parse: sender,
+  }),
+  PYLON_EMAIL_API_KEY: variable<string | undefined>({
+    wants: "the provider's key",
+    doc: "The key of `resend` and `sendgrid`; for `webhook` it is sent as a bearer token.",
+    fallback: undefined,
+    secret: true,
+    parse: text,
+  }),
+  PYLON_EMAIL_HTTP_URL: variable<string | undefined>({
+    wants: "a URL",
+    doc:
+      "Where `webhook` posts `{from, to, subject, text, html}`; for the others an endpoint in " +
+      "place of their own.",
+    fallback: undefined,
+    parse: httpUrl,
+  }),
+  PYLON_SMTP_URL: variable<string | undefined>({
+    wants: "smtp://user:password@host:587 or smtps://",
+    doc: "The SMTP server. `?requireTLS=true` sends nothing without TLS.",
+    fallback: undefined,
+    secret: true,
+    parse: smtpUrl,
+  }),
+} as const;

@@ -1,0 +1,59 @@
+import { COUNT, whole } from "./parsers.ts";
+import { variable } from "./variable.ts";
+
+/** How many requests are taken, through which proxies, and how a server stops taking them. */
+export const TRAFFIC_VARIABLES = {
+  PYLON_RATE_LIMIT_MAX: variable({
+    wants: "a whole number",
+    doc:
+      "Requests of one address in a window, without those for the app's pages and their files; 0 " +
+      "for no limit.",
+    fallback: 100,
+    devFallback: 100_000,
+    parse: COUNT,
+  }),
+  PYLON_RATE_LIMIT_WINDOW: variable({
+    wants: "seconds from 1 to 86400",
+    doc: "The window of PYLON_RATE_LIMIT_MAX, in seconds.",
+    fallback: 60,
+    parse: whole(1, 86_400),
+  }),
+  PYLON_FN_RATE_LIMIT_MAX: variable({
+    wants: "a whole number",
+    doc: "Calls of one function by one caller in a window; 0 for no limit.",
+    fallback: 30,
+    devFallback: 100_000,
+    parse: COUNT,
+  }),
+  PYLON_FN_RATE_LIMIT_WINDOW: variable({
+    wants: "seconds from 1 to 86400",
+    doc: "The window of PYLON_FN_RATE_LIMIT_MAX, in seconds.",
+    fallback: 60,
+    parse: whole(1, 86_400),
+  }),
+  PYLON_TRUST_PROXY_HOPS: variable({
+    wants: "a whole number from 0 to 10",
+    doc:
+      "How many proxies of yours stand in front: the client's address is that many entries from " +
+      "the right in X-Forwarded-For.",
+    fallback: 0,
+    parse: whole(0, 10),
+  }),
+  PYLON_DRAIN_SECS: variable({
+    wants: "seconds from 0 to 3600",
+    doc: "How long a stopping server lets requests finish, in seconds.",
+    fallback: 10,
+    parse: whole(0, 3600),
+  }),
+  PYLON_DRAIN_DELAY_SECS: variable({
+    wants: "seconds from 0 to 3600",
+    doc:
+      "How long a server that is sent `SIGTERM` serves on before it stops, while `/readyz` says " +
+      "that it goes: as long as a load balancer takes to notice. With PYLON_DRAIN_SECS it must " +
+      "stay below what the platform waits before it kills (ECS: 30 s). See " +
+      "[health](deploy/health.md).",
+    fallback: 2,
+    devFallback: 0,
+    parse: whole(0, 3600),
+  }),
+} as const;

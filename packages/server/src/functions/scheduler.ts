@@ -1,0 +1,225 @@
+import {
+  MAX_JOB_ARGS_BYTES,
+  MAX_JOB_ATTEMPTS,
+  MAX_JOB_DELAY_MS,
+  MAX_SCHEDULED_PER_CALL,
+  PylonError,
+} from "@pylonsync/protocol";
+import type { ScheduleOptions, Scheduler } from "@pylonsync/functions";
+import type { Platform } from "../platform.ts";
+import type { Transaction } from "../store/store.ts";
+
+/** How urgent a job is among those of its queue and key, the least first. */
+export const PRIORITIES = ["low", "normal", "high", "critical"] as const;
+export type JobPriority = (typeof PRIORITIES)[number];
+
+/** A call of a function that shall be made later. */
+export interface ScheduledCall {
+  readonly name: string;
+  /** Its arguments, as JSON text. */
+  readonly args: string;
+  readonly queue: string;
+  readonly priority: JobPriority;
+  /** When it may run, in milliseconds since 1970. */
+  readonly dueAt: number;
+  /** How often it is tried at most, the first time included. */
+  readonly maxAttempts: number;
+  /** How long one attempt may run, in milliseconds; null for as long as any call of a function. */
+  readonly timeoutMs: number | null;
+  /** Jobs of one queue take turns by this key; null: they take turns as one. */
+  readonly key: string | null;
+  /** While a job with the same one waits or runs, no second one is made; null for none. */
+  readonly dedupeKey: string | null;
+}
+
+/** Where calls for later are kept; jobs/ is behind it. */
+export interface JobQueue {
+  /** @returns the job's id */
+  add(tx: Transaction, call: ScheduledCall): Promise<string>;
+  /** @returns whether it was there and not over */
+  cancel(tx: Transaction, id: string): Promise<boolean>;
+  /** Told after the commit when what was added is due, in milliseconds since 1970. */
+  wake(times: readonly number[]): void;
+}
+
+/** Where calls of functions wait that name no queue. */
+export const DEFAULT_QUEUE = "functions";
+const DEFAULT_RETRIES = 3;
+const MAX_TIMEOUT_SECONDS = 3600;
+const MAX_KEY_LENGTH = 512;
+const QUEUE_NAME = /^[\w.-]{1,64}$/;
+const OPTIONS = ["queue", "priority", "maxRetries", "timeoutSecs", "key", "dedupeKey"] as const;
+
+/** `ctx.scheduler` of a mutation: what it adds is part of the transaction. */
+export class TransactionScheduler implements Scheduler {
+  readonly #queue: JobQueue;
+  readonly #now: () => number;
+  readonly #tx: Transaction;
+  readonly #times: number[] = [];
+
+  constructor(queue: JobQueue, { now }: Platform, tx: Transaction) {
+    this.#queue = queue;
+    this.#now = now;
+    this.#tx = tx;
+  }
+
+  /** When what was added is due. */
+  get times(): readonly number[] {
+    return this.#times;
+  }
+
+  readonly runAfter: Scheduler["runAfter"] = async (delayMs, name, args, options) =>
+    this.#add(scheduledCall(this.#now, name, delayOf(delayMs), args, options));
+
+  readonly runAt: Scheduler["runAt"] = async (unixMs, name, args, options) =>
+    this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
+
+  readonly cancel: Scheduler["cancel"] = async (id) =>
+    this.#queue.cancel(this.#tx, checkedJobId(id));
+
+  async #add(call: ScheduledCall): Promise<string> {
+    if (this.#times.length >= MAX_SCHEDULED_PER_CALL)
+      throw new PylonError(
+        "TRANSACTION_TOO_LARGE",
+        `One call schedules at most ${MAX_SCHEDULED_PER_CALL} others.`,
+        { hint: "Schedule one that schedules the next ones." },
+      );
+    this.#times.push(call.dueAt);
+    return this.#queue.add(this.#tx, call);
+  }
+}
+
+/** `ctx.scheduler` of an action: each call is a transaction of its own. */
+export class ActionScheduler implements Scheduler {
+  readonly #queue: JobQueue;
+  readonly #platform: Platform;
+  readonly #transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
+
+  constructor(
+    queue: JobQueue,
+    platform: Platform,
+    transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
+  ) {
+    this.#queue = queue;
+    this.#platform = platform;
+    this.#transact = transact;
+  }
+
+  readonly runAfter: Scheduler["runAfter"] = (...call) =>
+    this.#schedule((scheduler) => scheduler.runAfter(...call));
+
+  readonly runAt: Scheduler["runAt"] = (...call) =>
+    this.#schedule((scheduler) => scheduler.runAt(...call));
+
+  readonly cancel: Scheduler["cancel"] = (id) =>
+    this.#schedule((scheduler) => scheduler.cancel(id));
+
+  async #schedule<T>(work: (scheduler: TransactionScheduler) => Promise<T>): Promise<T> {
+    let times: readonly number[] = [];
+    const result = await this.#transact(async (tx) => {
+      const scheduler = new TransactionScheduler(this.#queue, this.#platform, tx);
+      const done = await work(scheduler);
+      times = scheduler.times;
+      return done;
+    });
+    this.#queue.wake(times);
+    return result;
+  }
+}
+
+/**
+ * Checks what somebody wants to be called later.
+ *
+ * @param delayMs from now
+ * @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE
+ */
+export function scheduledCall(
+  now: () => number,
+  name: unknown,
+  delayMs: number,
+  args: unknown = {},
+  options: ScheduleOptions = {},
+): ScheduledCall {
+  if (typeof name !== "string" || name === "" || name.length > 256)
+    throw invalid("name", "A scheduled call names a function.");
+  const [unknown] = Object.keys(options).filter((key) => !OPTIONS.some((known) => known === key));
+  if (unknown !== undefined)
+    throw invalid(unknown, `A scheduled call has no option "${unknown.slice(0, 80)}".`, OPTIONS);
+  const { queue = DEFAULT_QUEUE, priority = "normal", maxRetries = DEFAULT_RETRIES } = options;
+  if (typeof queue !== "string" || !QUEUE_NAME.test(queue))
+    throw invalid("queue", "A queue is named by up to 64 letters, digits, dots, - and _.");
+  if (!PRIORITIES.includes(priority))
+    throw invalid("priority", "There is no such priority.", PRIORITIES);
+  if (!Number.isInteger(maxRetries) || maxRetries < 0 || maxRetries >= MAX_JOB_ATTEMPTS)
+    throw invalid("maxRetries", `A call is tried again 0 to ${MAX_JOB_ATTEMPTS - 1} times.`);
+  return {
+    name,
+    args: encodedArgs(args),
+    queue,
+    priority,
+    dueAt: now() + delayMs,
+    maxAttempts: maxRetries + 1,
+    timeoutMs: timeoutOf(options.timeoutSecs),
+    key: keyOf("key", options.key),
+    dedupeKey: keyOf("dedupeKey", options.dedupeKey),
+  };
+}
+
+/** @throws PylonError INVALID_ARGS */
+export function delayOf(delayMs: unknown): number {
+  if (typeof delayMs === "number" && delayMs >= 0 && delayMs <= MAX_JOB_DELAY_MS)
+    return Math.round(delayMs);
+  throw invalid("delayMs", "A delay is a number of milliseconds from 0 to ten years.");
+}
+
+/** A time that is over already is now. @throws PylonError INVALID_ARGS */
+function delayUntil(unixMs: unknown, now: number): number {
+  if (typeof unixMs === "number" && unixMs >= 0) return delayOf(Math.max(0, unixMs - now));
+  throw invalid("unixMs", "A time is a number of milliseconds since 1970.");
+}
+
+function timeoutOf(seconds: unknown): number | null {
+  if (seconds === undefined) return null;
+  if (typeof seconds === "number" && seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)
+    return Math.ceil(seconds * 1000);
+  throw invalid("timeoutSecs", `An attempt may run for up to ${MAX_TIMEOUT_SECONDS} seconds.`);
+}
+
+function keyOf(field: string, key: unknown): string | null {
+  if (key === undefined) return null;
+  if (typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH) return key;
+  throw invalid(field, `"${field}" is a text of up to ${MAX_KEY_LENGTH} characters.`);
+}
+
+function checkedJobId(id: unknown): string {
+  if (typeof id === "string" && id !== "") return id;
+  throw invalid("id", "A scheduled call is cancelled by the id that it was given.");
+}
+
+/** @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE */
+function encodedArgs(args: unknown): string {
+  if (typeof args !== "object" || args === null || Array.isArray(args))
+    throw invalid("args", "The arguments of a scheduled call are an object.");
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(args);
+  } catch {
+    // A cycle or a BigInt: said below.
+  }
+  if (text === undefined) throw invalid("args", "The arguments of a scheduled call are JSON.");
+  if (Buffer.byteLength(text) > MAX_JOB_ARGS_BYTES)
+    throw new PylonError(
+      "PAYLOAD_TOO_LARGE",
+      `The arguments of a scheduled call have at most ${MAX_JOB_ARGS_BYTES} bytes.`,
+      { field: "args", hint: "Keep them in a row or a file, and pass its id." },
+    );
+  return text;
+}
+
+function invalid(field: string, message: string, known: readonly string[] = []): PylonError {
+  const hint = known.length === 0 ? undefined : `Use ${known.join(", ")}.`;
+  return new PylonError("INVALID_ARGS", message, {
+    field,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ManifestCron } from "@pylonsync/sdk";
+import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
+import { systemPlatform } from "../platform.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
+import { checkCrons } from "./check-crons.ts";
+import { Crons } from "./crons.ts";
+import { JobTable } from "./job-table.ts";
+
+const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
+const DIGEST: ManifestCron = { name: "digest", schedule: "0 8 * * *", function: "send" };
+const dir = mkdtempSync(join(tmpdir(), "pylon-crons-"));
+let store: Store;
+let table: JobTable;
+let nowMs: number;
+
+beforeAll(async () => {
+  store = await openStore(
+    USES_POSTGRES
+      ? { kind: "postgres", url: await createDatabase(sharedPostgresUrl()), poolMax: 4, ca: null }
+      : { kind: "sqlite", path: join(dir, "crons.db"), isTemporary: true },
+    { startTimeoutMs: 0, onState: () => undefined },
+  );
+  table = new JobTable(store, { ...systemPlatform, now: () => nowMs });
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  at("2026-03-01T07:00:00Z");
+  for (const name of ["_pylon_crons", "_pylon_jobs"])
+    await store.transact((tx) => tx.deleteWhere(name, { kind: "literal", value: true }));
+});
+
+function at(time: string): void {
+  nowMs = Date.parse(time);
+}
+
+/** The crons of one replica. */
+function replica(...declared: ManifestCron[]): Crons {
+  const crons = new Crons(
+    store,
+    () => nowMs,
+    (tx, call) => table.add(tx, call),
+  );
+  crons.declare(declared);
+  return crons;
+}
+
+const jobs = async (): Promise<number> => (await table.list({}, 100)).length;
+
+async function endAll(): Promise<void> {
+  const taken = await table.take(100, () => 30_000);
+  await table.finishAll(taken.map((job) => ({ job, outcome: { kind: "completed" } as const })));
+}
+
+test("its function is called at each of its times, once whichever replicas look", async () => {
+  const replicas = [replica(DIGEST), replica(DIGEST), replica(DIGEST)];
+  const look = async (): Promise<void> => {
+    await Promise.all(replicas.map((crons) => crons.settleDue()));
+  };
+  await look();
+  expect(await jobs()).toBe(0);
+  expect(replicas[0]?.nextDue).toBe(Date.parse("2026-03-01T08:00:00Z"));
+  at("2026-03-01T08:00:01Z");
+  await look();
+  await look();
+  expect(await table.list({}, 10)).toMatchObject([
+    { name: "send", args: "{}", queue: "functions" },
+  ]);
+  await endAll();
+  at("2026-03-02T08:00:01Z");
+  await look();
+  expect((await table.counts()).pending).toBe(1);
+});
+
+test("times that were missed are one call, or none where the cron says so", async () => {
+  const skips: ManifestCron = { ...DIGEST, name: "skips", missed: "skip" };
+  const crons = replica(DIGEST, skips);
+  await crons.settleDue();
+  at("2026-03-05T12:00:00Z");
+  // As after a restart.
+  const later = replica(DIGEST, skips);
+  await later.settleDue();
+  expect(await jobs()).toBe(1);
+  expect(await later.states()).toMatchObject([
+    { cron: { name: "digest" }, lastAt: nowMs, nextAt: Date.parse("2026-03-06T08:00:00Z") },
+    { cron: { name: "skips" }, nextAt: Date.parse("2026-03-06T08:00:00Z") },
+  ]);
+});
+
+test("while the last call runs there is no second one, unless the cron says so", async () => {
+  const minute: ManifestCron = { name: "minute", schedule: "* * * * *", function: "send" };
+  const both: ManifestCron = { ...minute, name: "both", overlap: "run" };
+  const crons = replica(minute, both);
+  await crons.settleDue();
+  for (const time of ["07:01:01", "07:02:01", "07:03:01"]) {
+    at(`2026-03-01T${time}Z`);
+    await crons.settleDue();
+    await table.take(100, () => 600_000);
+  }
+  expect(await jobs()).toBe(1 + 3);
+});
+
+test("a schedule that has changed counts from now on, and what was due by the old one is left out", async () => {
+  await replica(DIGEST).settleDue();
+  at("2026-03-01T09:00:00Z");
+  const changed = replica({ ...DIGEST, schedule: "0 20 * * *" });
+  await changed.settleDue();
+  expect(await jobs()).toBe(0);
+  expect(changed.nextDue).toBe(Date.parse("2026-03-01T20:00:00Z"));
+});
+
+test("one that is called by hand is called at once, with its arguments", async () => {
+  const crons = replica({ ...DIGEST, args: { kind: "daily" } });
+  expect(await crons.trigger("nope")).toBeNull();
+  expect(await crons.trigger("digest")).toMatch(/./);
+  expect(await table.list({}, 10)).toMatchObject([{ args: '{"kind":"daily"}' }]);
+});
+
+test("what could never run is an error of the app, by name", () => {
+  const functions = new Map([["send", { type: "action" as const, handler: () => null }]]);
+  const messages = (...crons: ManifestCron[]): string[] =>
+    checkCrons(crons, functions).map(({ message, hint }) => `${message} ${String(hint)}`);
+  expect(messages(DIGEST)).toEqual([]);
+  expect(messages({ ...DIGEST, function: "sent" })[0]).toContain('Did you mean "send"?');
+  expect(messages({ ...DIGEST, schedule: "every day" })[0]).toContain("schedule");
+  expect(messages({ ...DIGEST, schedule: "0 0 31 2 *" })[0]).toContain("no time ever meets it");
+  expect(messages({ ...DIGEST, timezone: "Berlin" })[0]).toContain("Europe/Berlin");
+  expect(messages(DIGEST, DIGEST)[0]).toContain('Two crons are named "digest"');
+});

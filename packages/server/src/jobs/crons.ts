@@ -1,0 +1,119 @@
+import type { ManifestCron } from "@pylonsync/sdk";
+import { DEFAULT_QUEUE, scheduledCall, type ScheduledCall } from "../functions/scheduler.ts";
+import type { Store, StoredRow, Transaction } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { nextTime } from "./cron-time.ts";
+import { isoOf } from "./job-row.ts";
+
+const TABLE = SYSTEM_TABLES.crons.name;
+/** A time that is this long ago, in milliseconds, was missed: no server looked meanwhile. */
+const MISSED_MS = 60_000;
+
+/** What a cron did and will do. Times are in milliseconds since 1970. */
+export interface CronState {
+  readonly cron: ManifestCron;
+  readonly lastAt: number | null;
+  readonly nextAt: number | null;
+}
+
+/** Makes the job of a call, within a transaction. */
+type AddJob = (tx: Transaction, call: ScheduledCall) => Promise<string>;
+
+/**
+ * Calls functions at the times that the app declares. When the next time of a cron is stands in the
+ * store: whichever replica sees first that it has come makes the job and moves it on, in one
+ * transaction, so that each time has one job.
+ */
+export class Crons {
+  readonly #store: Store;
+  readonly #now: () => number;
+  readonly #add: AddJob;
+  #declared: readonly ManifestCron[] = [];
+  /** By name, as far as this replica knows: another one may have moved it on already. */
+  readonly #nextAt = new Map<string, number | null>();
+
+  constructor(store: Store, now: () => number, add: AddJob) {
+    this.#store = store;
+    this.#now = now;
+    this.#add = add;
+  }
+
+  /** Takes the crons of an app that was loaded. */
+  declare(crons: readonly ManifestCron[]): void {
+    this.#declared = crons;
+    this.#nextAt.clear();
+  }
+
+  /** When the next of them is due, in milliseconds since 1970; null when none is. */
+  get nextDue(): number | null {
+    const times = this.#declared.map(({ name }) =>
+      this.#nextAt.has(name) ? this.#nextAt.get(name) : 0,
+    );
+    return times.reduce<number | null>(
+      (first, at) => (at === null || at === undefined ? first : Math.min(first ?? at, at)),
+      null,
+    );
+  }
+
+  /** Makes the jobs of all whose time has come. */
+  async settleDue(): Promise<void> {
+    for (const cron of this.#declared) {
+      const known = this.#nextAt.get(cron.name);
+      if (known === null || (known !== undefined && known > this.#now())) continue;
+      const nextAt = await this.#store.transact((tx) => this.#settle(tx, cron));
+      this.#nextAt.set(cron.name, nextAt);
+    }
+  }
+
+  async states(): Promise<CronState[]> {
+    const rows = await Promise.all(this.#declared.map(({ name }) => this.#store.get(TABLE, name)));
+    return this.#declared.map((cron, index) => ({
+      cron,
+      lastAt: timeOf(rows[index] ?? null, "lastAt"),
+      nextAt: timeOf(rows[index] ?? null, "nextAt"),
+    }));
+  }
+
+  /** Calls it now, whatever its schedule says. @returns the job's id; null for an unknown name */
+  async trigger(name: string): Promise<string | null> {
+    const cron = this.#declared.find((declared) => declared.name === name);
+    if (cron === undefined) return null;
+    return this.#store.transact((tx) => this.#add(tx, callOf(cron, this.#now, false)));
+  }
+
+  /** @returns when it is due next */
+  async #settle(tx: Transaction, cron: ManifestCron): Promise<number | null> {
+    const now = this.#now();
+    const row = await tx.get(TABLE, cron.name);
+    const schedule = JSON.stringify([cron.schedule, cron.timezone ?? "UTC"]);
+    const following = nextTime(cron.schedule, cron.timezone ?? "UTC", now);
+    const next = { schedule, nextAt: following === null ? null : isoOf(following) };
+    if (row === null) {
+      await tx.insert(TABLE, { id: cron.name, lastAt: null, ...next });
+      return following;
+    }
+    if (row["schedule"] !== schedule) {
+      await tx.update(TABLE, cron.name, next);
+      return following;
+    }
+    const dueAt = timeOf(row, "nextAt");
+    if (dueAt === null || dueAt > now) return dueAt;
+    if (now - dueAt < MISSED_MS || cron.missed !== "skip")
+      await this.#add(tx, callOf(cron, this.#now, cron.overlap !== "run"));
+    await tx.update(TABLE, cron.name, { ...next, lastAt: isoOf(now) });
+    return following;
+  }
+}
+
+function callOf(cron: ManifestCron, now: () => number, isAlone: boolean): ScheduledCall {
+  return scheduledCall(now, cron.function, 0, cron.args ?? {}, {
+    queue: DEFAULT_QUEUE,
+    // While the last one waits or runs there is no second one.
+    ...(isAlone ? { dedupeKey: `cron ${cron.name}` } : {}),
+  });
+}
+
+function timeOf(row: StoredRow | null, field: string): number | null {
+  const text = row?.[field];
+  return typeof text === "string" ? Date.parse(text) : null;
+}

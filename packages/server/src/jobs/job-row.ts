@@ -1,0 +1,121 @@
+import { hash } from "node:crypto";
+import type { StoredRow, Value } from "../store/store.ts";
+import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/scheduler.ts";
+import { JOB_STATUSES, type Job } from "./job.ts";
+
+/**
+ * How jobs stand in their table.
+ *
+ * Two columns say what is to be done next, and each has an index, so that finding it costs the same
+ * among ten jobs and a million:
+ *
+ * - `dueAt`: something happens at this time: a job that waits becomes ready, or the runner of one
+ *   that runs counts as lost. Null for a job that is ready or over.
+ * - `readyKey`: the job may be taken now. It is the lane (queue and key) and then the order within
+ *   it: the most urgent first, then the one that is due for longest. Null for all others.
+ */
+
+/** What separates the parts of a `readyKey`: it sorts before every character of a part. */
+const SEPARATOR = " ";
+/** What sorts right after a lane's last job. */
+const AFTER_SEPARATOR = "!";
+/** A key in the lane's name: short, and of characters that sort as they should. */
+const KEY_CHARACTERS = 24;
+const NO_KEY = "-";
+
+/** The lane in which a job waits: those of a queue with the same key. */
+export function laneOf(queue: string, key: string | null): string {
+  return `${queue}${SEPARATOR}${key === null ? NO_KEY : hash("sha256", key, "hex").slice(0, KEY_CHARACTERS)}`;
+}
+
+/** The lane of a `readyKey`. */
+export function laneOfReadyKey(readyKey: string): string {
+  const [queue = "", key = ""] = readyKey.split(SEPARATOR);
+  return `${queue}${SEPARATOR}${key}`;
+}
+
+/** Between which two texts the `readyKey`s of a lane are. */
+export function laneBounds(lane: string): { readonly from: string; readonly to: string } {
+  return { from: `${lane}${SEPARATOR}`, to: `${lane}${AFTER_SEPARATOR}` };
+}
+
+/** Where the job stands among the ready ones. */
+export function readyKeyOf(lane: string, priority: number, dueAt: number, id: string): string {
+  const urgency = PRIORITIES.length - 1 - priority;
+  return [lane, urgency, new Date(dueAt).toISOString(), id].join(SEPARATOR);
+}
+
+/** The row of a job that was not there before. */
+export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
+  const lane = laneOf(job.queue, job.key);
+  const priority = PRIORITIES.indexOf(job.priority);
+  const isReady = job.dueAt <= now;
+  return {
+    id,
+    name: job.name,
+    args: job.args,
+    queue: job.queue,
+    priority,
+    status: "pending",
+    attempts: 0,
+    maxAttempts: job.maxAttempts,
+    timeoutMs: job.timeoutMs,
+    createdAt: isoOf(now),
+    startedAt: null,
+    finishedAt: null,
+    dueAt: isReady ? null : isoOf(job.dueAt),
+    readyKey: isReady ? readyKeyOf(lane, priority, job.dueAt, id) : null,
+    laneKey: lane,
+    lease: null,
+    error: null,
+  };
+}
+
+/** What makes a waiting job ready. */
+export function readyPatch(row: StoredRow, dueAt: number): Record<string, Value> {
+  const lane = textOf(row, "laneKey") ?? laneOf(textOf(row, "queue") ?? "", null);
+  return { dueAt: null, readyKey: readyKeyOf(lane, numberOf(row, "priority"), dueAt, row.id) };
+}
+
+export function toJob(row: StoredRow): Job {
+  return {
+    id: row.id,
+    name: textOf(row, "name") ?? "",
+    args: textOf(row, "args") ?? "{}",
+    queue: textOf(row, "queue") ?? "",
+    priority: priorityOf(row),
+    status: JOB_STATUSES.find((status) => status === row["status"]) ?? "dead",
+    attempts: numberOf(row, "attempts"),
+    maxAttempts: numberOf(row, "maxAttempts"),
+    timeoutMs: row["timeoutMs"] === null ? null : numberOf(row, "timeoutMs"),
+    createdAt: timeOf(row, "createdAt") ?? 0,
+    startedAt: timeOf(row, "startedAt"),
+    finishedAt: timeOf(row, "finishedAt"),
+    dueAt: timeOf(row, "dueAt"),
+    lease: textOf(row, "lease"),
+    error: textOf(row, "error"),
+  };
+}
+
+export function isoOf(time: number): string {
+  return new Date(time).toISOString();
+}
+
+function priorityOf(row: StoredRow): JobPriority {
+  return PRIORITIES[numberOf(row, "priority")] ?? "normal";
+}
+
+function textOf(row: StoredRow, field: string): string | null {
+  const value = row[field];
+  return typeof value === "string" ? value : null;
+}
+
+function numberOf(row: StoredRow, field: string): number {
+  const value = row[field];
+  return typeof value === "number" ? value : 0;
+}
+
+function timeOf(row: StoredRow, field: string): number | null {
+  const text = textOf(row, field);
+  return text === null ? null : Date.parse(text);
+}

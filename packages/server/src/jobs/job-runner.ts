@@ -1,0 +1,269 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { FnDefinition } from "@pylonsync/functions";
+import { ANONYMOUS } from "../identity/identity.ts";
+import type { Functions, Runner } from "../functions/runner.ts";
+import type { Platform, Timer } from "../platform.ts";
+import type { Crons } from "./crons.ts";
+import type { LeasedJob } from "./job.ts";
+import type { AttemptOutcome, JobTable } from "./job-table.ts";
+
+/** For how long a job is a runner's unless it renews it, in milliseconds. */
+const LEASE_MS = 30_000;
+const RENEW_MS = LEASE_MS / 3;
+/** How often a runner without work looks for some that other replicas have made, in milliseconds. */
+const POLL_MS = 1_000;
+/** Beyond the time that a mutation may run, its lease has this much left, in milliseconds. */
+const MUTATION_MARGIN_MS = 10_000;
+/** Characters of a failure that are kept with its job. */
+const MAX_ERROR_LENGTH = 2_000;
+
+/** Told what becomes of jobs, for logs and metrics. */
+export interface JobObserver {
+  /** An attempt has ended. `dead`: it was the last one. */
+  ended(job: LeasedJob, outcome: "completed" | "failed" | "dead" | "lost", ms: number): void;
+  /** The database could not be asked; the runner tries again. */
+  failed(error: unknown): void;
+}
+
+export interface JobRunnerServices {
+  readonly table: JobTable;
+  readonly crons: Crons;
+  readonly runner: Pick<Runner, "run">;
+  readonly functions: () => Functions;
+  readonly platform: Platform;
+  readonly observer: JobObserver;
+  /** Most jobs that this replica runs at the same time. */
+  readonly concurrency: number;
+  /** How long a call of a function may run, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+interface RunningJob {
+  readonly job: LeasedJob;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+  /** Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would only meet it there. */
+  readonly isRenewed: boolean;
+}
+
+/** What an attempt is ended by when the job is no longer this runner's: nothing of it counts. */
+class LeaseLost extends PylonError {
+  constructor(message: string) {
+    super("JOB_LOST", message);
+  }
+}
+
+/**
+ * Runs jobs on this replica: takes them from the table, calls their functions, and says what became
+ * of them. A mutation's effect and the end of its job are one transaction, so it happens once
+ * whatever is killed; a query or an action may run again when its runner is lost.
+ */
+export class JobRunner {
+  readonly #services: JobRunnerServices;
+  readonly #running = new Map<string, RunningJob>();
+  /** Attempts that have ended and are not written down yet. */
+  #ended: { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[] = [];
+  #flushing: Promise<void> | null = null;
+  #timer: Timer | undefined;
+  #wakeAt = Infinity;
+  #looking: Promise<void> | null = null;
+  #mustLookAgain = false;
+  #renewal: Timer | undefined;
+  #isStopping = false;
+
+  constructor(services: JobRunnerServices) {
+    this.#services = services;
+  }
+
+  /** How many jobs run here now. */
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  start(): void {
+    this.#renewal = this.#services.platform.every(RENEW_MS, () => void this.#renew()).unref();
+    this.wake([0]);
+  }
+
+  /** Looks for work at these times, in milliseconds since 1970. */
+  wake(times: readonly number[]): void {
+    if (this.#isStopping) return;
+    for (const at of times) this.#wakeBy(at);
+  }
+
+  /** Aborts a job if it runs here: it was cancelled. */
+  abort(id: string): void {
+    this.#running.get(id)?.abort.abort(new LeaseLost("The job was cancelled."));
+  }
+
+  /**
+   * Takes no more jobs, and waits for those that run. What has not ended by then is given back, for
+   * another replica or the next start.
+   *
+   * @param withinMs how long to wait, in milliseconds
+   */
+  async stop(withinMs: number): Promise<void> {
+    this.#isStopping = true;
+    this.#timer?.cancel();
+    this.#renewal?.cancel();
+    await this.#looking;
+    const { platform, table } = this.#services;
+    const running = [...this.#running.values()];
+    const isInTime = new Promise<void>((resolve) => {
+      const late = platform.after(withinMs, resolve);
+      void Promise.all(running.map(({ done }) => done)).then(() => {
+        late.cancel();
+        resolve();
+      });
+    });
+    await isInTime;
+    const rest = [...this.#running.values()];
+    for (const { abort } of rest) abort.abort(new LeaseLost("The server stops."));
+    await this.#flush();
+    if (rest.length > 0) await table.release(rest.map(({ job }) => job));
+  }
+
+  #wakeBy(at: number): void {
+    if (at >= this.#wakeAt) return;
+    this.#timer?.cancel();
+    this.#wakeAt = at;
+    const { platform } = this.#services;
+    const ms = Math.max(0, at - platform.now());
+    this.#timer = platform.after(Math.min(ms, POLL_MS), () => this.#look()).unref();
+  }
+
+  /** One look at a time; a call meanwhile asks for another one after it. */
+  #look(): void {
+    this.#wakeAt = Infinity;
+    if (this.#isStopping) return;
+    if (this.#looking !== null) {
+      this.#mustLookAgain = true;
+      return;
+    }
+    this.#looking = this.#takeWork()
+      .catch((error: unknown) => this.#services.observer.failed(error))
+      .finally(() => {
+        this.#looking = null;
+        if (this.#mustLookAgain) {
+          this.#mustLookAgain = false;
+          this.#look();
+        } else {
+          this.#wakeBy(this.#services.platform.now() + POLL_MS);
+        }
+      });
+  }
+
+  async #takeWork(): Promise<void> {
+    const { table, crons, platform, concurrency } = this.#services;
+    if (concurrency === 0) return;
+    await crons.settleDue();
+    if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
+    await table.settleDue();
+    const free = concurrency - this.#running.size;
+    if (free <= 0 || this.#isStopping) return;
+    const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
+    for (const job of jobs) this.#begin(job);
+    if (jobs.length === free) return;
+    const next = await table.nextDue();
+    if (next !== null) this.#wakeBy(Math.max(next, platform.now() + 1));
+  }
+
+  #leaseMsOf({ name, timeoutMs }: { readonly name: string; readonly timeoutMs: number | null }) {
+    return this.#typeOf(name) === "mutation"
+      ? Math.max(LEASE_MS, (timeoutMs ?? this.#services.timeoutMs) + MUTATION_MARGIN_MS)
+      : LEASE_MS;
+  }
+
+  #typeOf(name: string): FnDefinition["type"] | undefined {
+    return this.#services.functions().get(name)?.type;
+  }
+
+  #begin(job: LeasedJob): void {
+    const abort = new AbortController();
+    const done = this.#attempt(job, abort.signal).finally(() => {
+      this.#running.delete(job.id);
+      // A place is free.
+      this.wake([0]);
+    });
+    const isRenewed = this.#typeOf(job.name) !== "mutation";
+    this.#running.set(job.id, { job, abort, done, isRenewed });
+  }
+
+  async #attempt(job: LeasedJob, signal: AbortSignal): Promise<void> {
+    const { platform, observer } = this.#services;
+    const started = platform.monotonic();
+    const outcome = await this.#call(job, signal);
+    const isDead =
+      outcome?.kind === "failed" && (outcome.isFinal || job.attempts >= job.maxAttempts);
+    const ended = outcome === null ? "lost" : isDead ? "dead" : outcome.kind;
+    observer.ended(job, ended, platform.monotonic() - started);
+    // A mutation that succeeded has ended its job itself.
+    if (outcome === null || (outcome.kind === "completed" && this.#typeOf(job.name) === "mutation"))
+      return;
+    this.#ended.push({ job, outcome });
+    await this.#flush();
+  }
+
+  /** @returns null when the job is no longer this runner's */
+  async #call(job: LeasedJob, signal: AbortSignal): Promise<AttemptOutcome | null> {
+    const { runner, functions, table } = this.#services;
+    try {
+      const definition = functions().get(job.name);
+      if (definition === undefined)
+        // A newer version of the app, which is just coming up elsewhere, may have it.
+        throw new PylonError("FN_NOT_FOUND", `There is no function "${job.name}".`);
+      await runner.run(job.name, definition, JSON.parse(job.args), {
+        caller: ANONYMOUS,
+        readerShare: `jobs ${job.queue}`,
+        requestId: `job_${job.id}`,
+        isForOperators: true,
+        signal,
+        ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
+        beforeCommit: async (tx) => {
+          if (!(await table.finish(tx, job, { kind: "completed" })))
+            throw new LeaseLost("Another runner has the job.");
+        },
+      });
+      return { kind: "completed" };
+    } catch (error) {
+      if (error instanceof LeaseLost || signal.reason instanceof LeaseLost) return null;
+      const text = error instanceof Error ? error.message : String(error);
+      return {
+        kind: "failed",
+        error: text.slice(0, MAX_ERROR_LENGTH),
+        isFinal: error instanceof PylonError && error.code === "INVALID_ARGS",
+      };
+    }
+  }
+
+  /** Writes down what has ended, all of it at once. */
+  async #flush(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing;
+    const ended = this.#ended;
+    if (ended.length === 0) return;
+    this.#ended = [];
+    // What can't be written down is tried again when the lease is over: the failure is told.
+    this.#flushing = this.#services.table
+      .finishAll(ended)
+      .catch((error: unknown) => this.#services.observer.failed(error))
+      .finally(() => {
+        this.#flushing = null;
+      });
+    await this.#flushing;
+  }
+
+  async #renew(): Promise<void> {
+    const renewed = [...this.#running.values()].filter(({ isRenewed }) => isRenewed);
+    if (renewed.length === 0) return;
+    const { table, observer } = this.#services;
+    try {
+      const lost = await table.renew(
+        renewed.map(({ job }) => job),
+        LEASE_MS,
+      );
+      for (const { id } of lost) this.abort(id);
+    } catch (error) {
+      observer.failed(error);
+    }
+  }
+}

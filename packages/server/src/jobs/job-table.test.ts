@@ -1,0 +1,377 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import fc from "fast-check";
+import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
+import type { ScheduledCall } from "../functions/scheduler.ts";
+import { systemPlatform, type Platform } from "../platform.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
+import { laneOf } from "./job-row.ts";
+import { JobTable } from "./job-table.ts";
+import type { JobStatus, LeasedJob } from "./job.ts";
+
+// The queue against a naive model of it: random histories of several runners, some of which die.
+
+const LEASE_MS = 30_000;
+const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
+const RUNS = USES_POSTGRES ? 20 : 150;
+
+const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-"));
+let store: Store;
+let nowMs = Date.parse("2026-03-01T12:00:00Z");
+const platform: Platform = {
+  ...systemPlatform,
+  now: () => nowMs,
+  // No pause is shortened by chance.
+  random: (bytes) => {
+    crypto.getRandomValues(bytes);
+    if (bytes.length === 1) bytes[0] = 255;
+  },
+};
+
+beforeAll(async () => {
+  store = await openStore(
+    USES_POSTGRES
+      ? { kind: "postgres", url: await createDatabase(sharedPostgresUrl()), poolMax: 4, ca: null }
+      : { kind: "sqlite", path: join(dir, "jobs.db"), isTemporary: true },
+    { startTimeoutMs: 0, onState: () => undefined },
+  );
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function callOf(given: Partial<ScheduledCall>): ScheduledCall {
+  return {
+    name: "work",
+    args: "{}",
+    queue: "q",
+    priority: "normal",
+    dueAt: nowMs,
+    maxAttempts: 3,
+    timeoutMs: null,
+    key: null,
+    dedupeKey: null,
+    ...given,
+  };
+}
+
+const add = (table: JobTable, given: Partial<ScheduledCall> = {}): Promise<string> =>
+  store.transact((tx) => table.add(tx, callOf(given)));
+
+async function emptied(): Promise<JobTable> {
+  await store.transact((tx) => tx.deleteWhere("_pylon_jobs", { kind: "literal", value: true }));
+  return new JobTable(store, platform);
+}
+
+/** A job as the model knows it. */
+interface Known {
+  status: JobStatus;
+  readonly lane: string;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  attempts: number;
+  /** When it is ready, or when its lease is over. */
+  dueAt: number;
+  /** Of who has it; a dead runner's is not there any more. */
+  leased: LeasedJob | null;
+  /** Of earlier attempts, whose runner may come back late. */
+  readonly old: LeasedJob[];
+}
+
+type Step =
+  | {
+      readonly kind: "add";
+      readonly queue: string;
+      readonly key: string | null;
+      readonly priority: number;
+      readonly delayMs: number;
+      readonly maxAttempts: number;
+    }
+  | { readonly kind: "take"; readonly count: number }
+  | { readonly kind: "wait"; readonly ms: number }
+  | {
+      readonly kind: "complete" | "fail" | "late" | "die" | "renew" | "cancel" | "revive";
+      readonly at: number;
+    };
+
+const PRIORITY_NAMES = ["low", "normal", "high", "critical"] as const;
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant("add" as const),
+        queue: fc.constantFrom("mail", "mail.slow", "default"),
+        key: fc.constantFrom(null, "tenant a", "tenant b"),
+        priority: fc.nat(3),
+        delayMs: fc.constantFrom(0, 0, 1_000, 40_000),
+        maxAttempts: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("take" as const),
+        count: fc.integer({ min: 1, max: 5 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant("wait" as const),
+        ms: fc.constantFrom(1, 900, 5_000, 31_000),
+      }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constantFrom(
+          "complete" as const,
+          "fail" as const,
+          "late" as const,
+          "die" as const,
+          "renew" as const,
+          "cancel" as const,
+          "revive" as const,
+        ),
+        at: fc.nat(30),
+      }),
+    },
+  ),
+  { minLength: 10, maxLength: 60, size: "max" },
+);
+
+/** Runs a history on the table and on the model, and compares them after each step. */
+class History {
+  readonly #table: JobTable;
+  readonly #known = new Map<string, Known>();
+
+  constructor(table: JobTable) {
+    this.#table = table;
+  }
+
+  async run(step: Step): Promise<void> {
+    switch (step.kind) {
+      case "add":
+        return this.#add(step);
+      case "wait":
+        nowMs += step.ms;
+        return undefined;
+      case "take":
+        return this.#take(step.count);
+      default:
+        return this.#touch(step.kind, step.at);
+    }
+  }
+
+  async agree(): Promise<void> {
+    for (const [id, known] of this.#known) {
+      const job = await this.#table.get(id);
+      expect({ id, status: job?.status, attempts: job?.attempts }).toEqual({
+        id,
+        status: known.status,
+        attempts: known.attempts,
+      });
+    }
+    const counts = await this.#table.counts();
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    expect(total).toBe(this.#known.size);
+  }
+
+  async #add({
+    queue,
+    key,
+    priority,
+    delayMs,
+    maxAttempts,
+  }: Step & { kind: "add" }): Promise<void> {
+    const dueAt = nowMs + delayMs;
+    const id = await add(this.#table, {
+      queue,
+      key,
+      priority: PRIORITY_NAMES[priority] ?? "low",
+      dueAt,
+      maxAttempts,
+    });
+    const lane = laneOf(queue, key);
+    this.#known.set(id, {
+      status: "pending",
+      lane,
+      priority,
+      maxAttempts,
+      attempts: 0,
+      dueAt,
+      leased: null,
+      old: [],
+    });
+  }
+
+  async #take(count: number): Promise<void> {
+    // The runners that are lost: their jobs are given to others, or are dead.
+    for (const known of this.#known.values()) {
+      if (known.status !== "running" || known.dueAt > nowMs) continue;
+      known.leased = null;
+      known.status = known.attempts >= known.maxAttempts ? "dead" : "retrying";
+      if (known.status === "retrying") known.dueAt = nowMs;
+    }
+    while ((await this.#table.settleDue()) > 0);
+    const ready = [...this.#known].filter(
+      ([, { status, dueAt }]) => (status === "pending" || status === "retrying") && dueAt <= nowMs,
+    );
+    const taken = await this.#table.take(count, () => LEASE_MS);
+    expect(taken.length).toBe(Math.min(count, ready.length));
+    const lanes = new Set(ready.map(([, { lane }]) => lane));
+    const served = new Set<string>();
+    for (const job of taken) {
+      const known = this.#known.get(job.id);
+      expect(ready.map(([id]) => id)).toContain(job.id);
+      if (known === undefined) continue;
+      served.add(known.lane);
+      // Nothing that is more urgent is left in its lane.
+      for (const [id, other] of ready)
+        if (other.lane === known.lane && !taken.some((one) => one.id === id))
+          expect(
+            other.priority < known.priority ||
+              (other.priority === known.priority && other.dueAt >= known.dueAt),
+          ).toBe(true);
+      Object.assign(known, {
+        status: "running",
+        attempts: known.attempts + 1,
+        dueAt: nowMs + LEASE_MS,
+        leased: job,
+      });
+      known.old.push(job);
+    }
+    // As many lanes as can be have got a turn.
+    expect(served.size).toBe(Math.min(count, lanes.size));
+  }
+
+  async #touch(kind: Exclude<Step["kind"], "add" | "take" | "wait">, at: number): Promise<void> {
+    const entry = [...this.#known][at % Math.max(1, this.#known.size)];
+    if (entry === undefined) return;
+    const [id, known] = entry;
+    const isOver = ["completed", "dead", "cancelled"].includes(known.status);
+    if (kind === "cancel") {
+      expect(await store.transact((tx) => this.#table.cancel(tx, id))).toBe(!isOver);
+      if (!isOver) known.status = "cancelled";
+      return;
+    }
+    if (kind === "revive") {
+      const isThere = known.status === "dead" || known.status === "cancelled";
+      expect(await store.transact((tx) => this.#table.revive(tx, id))).toBe(isThere);
+      if (isThere)
+        Object.assign(known, { status: "pending", attempts: 0, dueAt: nowMs, leased: null });
+      return;
+    }
+    if (kind === "late") {
+      const [earlier] = known.old;
+      if (earlier === undefined || earlier === known.old.at(-1)) return;
+      const outcome = { kind: "completed" as const };
+      expect(await store.transact((tx) => this.#table.finish(tx, earlier, outcome))).toBe(false);
+      return;
+    }
+    const { leased } = known;
+    if (leased === null) return;
+    if (kind === "die") {
+      known.leased = null;
+      return;
+    }
+    const isMine = known.status === "running";
+    if (kind === "renew") {
+      expect(await this.#table.renew([leased], LEASE_MS)).toEqual(isMine ? [] : [leased]);
+      if (isMine) known.dueAt = nowMs + LEASE_MS;
+      return;
+    }
+    await this.#finish(kind, leased, known, isMine);
+  }
+
+  async #finish(
+    kind: "complete" | "fail",
+    leased: LeasedJob,
+    known: Known,
+    isMine: boolean,
+  ): Promise<void> {
+    const outcome =
+      kind === "complete"
+        ? { kind: "completed" as const }
+        : { kind: "failed" as const, error: "no", isFinal: false };
+    expect(await store.transact((tx) => this.#table.finish(tx, leased, outcome))).toBe(isMine);
+    if (!isMine) return;
+    const isLast = known.attempts >= known.maxAttempts;
+    known.leased = null;
+    known.status = kind === "complete" ? "completed" : isLast ? "dead" : "retrying";
+    known.dueAt = nowMs + 1_000 * 2 ** (known.attempts - 1);
+  }
+}
+
+test("every history of the queue is that of a naive model", async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (history) => {
+      const model = new History(await emptied());
+      for (const step of history) {
+        await model.run(step);
+        await model.agree();
+      }
+    }),
+    { numRuns: RUNS },
+  );
+}, 120_000);
+
+test("several runners never take the same job, and together take all", async () => {
+  const table = await emptied();
+  const ids: string[] = [];
+  for (let index = 0; index < 100; index += 1)
+    ids.push(await add(table, { key: `tenant ${index % 7}` }));
+  const runners = [1, 2, 3].map(() => new JobTable(store, platform));
+  const taken: string[] = [];
+  for (let found = -1; found !== taken.length;) {
+    found = taken.length;
+    const parts = await Promise.all(runners.map((runner) => runner.take(4, () => LEASE_MS)));
+    taken.push(...parts.flat().map(({ id }) => id));
+  }
+  expect(taken.toSorted()).toEqual(ids.toSorted());
+});
+
+test("what a tenant has waiting by the thousand keeps no other tenant waiting", async () => {
+  const table = await emptied();
+  for (let index = 0; index < 50; index += 1) await add(table, { key: "large" });
+  const small = await Promise.all(["a", "b", "c"].map((key) => add(table, { key })));
+  const taken = (await table.take(4, () => LEASE_MS)).map(({ id }) => id);
+  expect(taken).toHaveLength(4);
+  for (const id of small) expect(taken).toContain(id);
+});
+
+test("a job that was given back is as if it had not been tried", async () => {
+  const table = await emptied();
+  const id = await add(table);
+  const [job] = await table.take(1, () => LEASE_MS);
+  await table.release(job === undefined ? [] : [job]);
+  expect(await table.get(id)).toMatchObject({ status: "pending", attempts: 0 });
+  const [again] = await table.take(1, () => LEASE_MS);
+  expect(again?.id).toBe(id);
+});
+
+test("a job that is over is forgotten when it is old enough", async () => {
+  const table = await emptied();
+  await add(table);
+  await add(table, { dueAt: nowMs + 60_000 });
+  const [job] = await table.take(1, () => LEASE_MS);
+  await table.finishAll(job === undefined ? [] : [{ job, outcome: { kind: "completed" } }]);
+  expect(await table.forget("completed", nowMs - 1)).toBe(0);
+  expect(await table.forget("completed", nowMs)).toBe(1);
+  expect((await table.counts()).pending).toBe(1);
+});
+
+test("when something is to be done next is known", async () => {
+  const table = await emptied();
+  expect(await table.nextDue()).toBeNull();
+  await add(table, { dueAt: nowMs + 5_000 });
+  expect(await table.nextDue()).toBe(nowMs + 5_000);
+  await add(table);
+  expect(await table.nextDue()).toBe(nowMs);
+});

@@ -1,0 +1,390 @@
+import { hash } from "node:crypto";
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { and, literal, path, type Expr, type Scalar } from "@pylonsync/query";
+import type { ScheduledCall } from "../functions/scheduler.ts";
+import type { Platform } from "../platform.ts";
+import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { isoOf, laneBounds, laneOfReadyKey, newRow, readyPatch, toJob } from "./job-row.ts";
+import { JOB_STATUSES, type Job, type JobStatus, type LeasedJob } from "./job.ts";
+import { retryDelayMs } from "./retry-delay.ts";
+
+const TABLE = SYSTEM_TABLES.jobs.name;
+/** A job is one row, and every decision about it is made on that row. */
+const BY_ROW = { isolation: "snapshot" } as const;
+/** Jobs whose time has come that are looked at in one transaction. */
+const DUE_BATCH = 500;
+/** Most lanes that one take looks into. */
+const MAX_LANES = 64;
+const OVER: readonly JobStatus[] = ["completed", "dead", "cancelled"];
+const LOST = "Its runner was lost while it ran.";
+
+/** Which jobs are listed; those of every kind where nothing is said. */
+export interface JobFilter {
+  readonly status?: JobStatus | undefined;
+  readonly queue?: string | undefined;
+}
+
+/** What became of an attempt. */
+export type AttemptOutcome =
+  | { readonly kind: "completed" }
+  /** @property isFinal no other attempt can succeed */
+  | { readonly kind: "failed"; readonly error: string; readonly isFinal: boolean };
+
+/**
+ * The jobs in the store: made in the transaction of whoever wants them, taken by one runner at a
+ * time. A runner has a lease, which it renews while it works; when it is lost, the lease runs out
+ * and another one takes the job.
+ */
+export class JobTable {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #newId: () => string;
+  /** The lane that was served last: the next take goes on after it. */
+  #lastLane = "";
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
+  }
+
+  /**
+   * Makes a job within a transaction: it is there if the transaction commits.
+   *
+   * @returns its id; that of the job with the same dedupe key which still waits or runs, if any
+   */
+  async add(tx: Transaction, job: ScheduledCall): Promise<string> {
+    const now = this.#platform.now();
+    if (job.dedupeKey === null) {
+      const id = this.#newId();
+      await tx.insert(TABLE, newRow(id, job, now));
+      return id;
+    }
+    // The id is made of the key: of two that are made at the same time the store takes one.
+    const id = hash("sha256", JSON.stringify([job.queue, job.dedupeKey]), "hex").slice(0, 40);
+    const known = await tx.get(TABLE, id);
+    if (known !== null && !OVER.includes(toJob(known).status)) return id;
+    if (known !== null) await tx.delete(TABLE, id);
+    try {
+      await tx.insert(TABLE, newRow(id, job, now));
+    } catch (error) {
+      if (!(error instanceof PylonError && error.code === "ID_TAKEN")) throw error;
+    }
+    return id;
+  }
+
+  async get(id: string): Promise<Job | null> {
+    const row = await this.#store.get(TABLE, id);
+    return row === null ? null : toJob(row);
+  }
+
+  /** The newest first. */
+  async list({ status, queue }: JobFilter, limit: number): Promise<Job[]> {
+    const parts = [
+      ...(status === undefined ? [] : [compare("==", "status", status)]),
+      ...(queue === undefined ? [] : [compare("==", "queue", queue)]),
+    ];
+    const rows = await this.#store.select({
+      entity: TABLE,
+      where: and(...parts),
+      order: [{ field: "createdAt", direction: "desc" }],
+      limit,
+    });
+    return rows.map(toJob);
+  }
+
+  /** How many jobs are in each state. */
+  async counts(): Promise<Readonly<Record<JobStatus, number>>> {
+    const groups = await this.#store.aggregate({
+      entity: TABLE,
+      groupBy: [{ field: "status", as: "status" }],
+      measures: [{ fn: "count", as: "count" }],
+    });
+    const counts = { pending: 0, running: 0, retrying: 0, completed: 0, dead: 0, cancelled: 0 };
+    for (const { status, count } of groups) {
+      const known = JOB_STATUSES.find((one) => one === status);
+      if (known !== undefined) counts[known] = Number(count);
+    }
+    return counts;
+  }
+
+  /**
+   * Takes a job back that is not over. One that runs is aborted by its runner, and what it has not
+   * committed yet is undone.
+   *
+   * @returns whether it was taken back
+   */
+  async cancel(tx: Transaction, id: string): Promise<boolean> {
+    const row = await tx.get(TABLE, id);
+    if (row === null || OVER.includes(toJob(row).status)) return false;
+    return tx.update(TABLE, id, this.#over("cancelled", null));
+  }
+
+  /** Gives a dead or cancelled job all of its attempts again. @returns whether there was one */
+  async revive(tx: Transaction, id: string): Promise<boolean> {
+    const row = await tx.get(TABLE, id);
+    const status = row === null ? null : toJob(row).status;
+    if (row === null || (status !== "dead" && status !== "cancelled")) return false;
+    return tx.update(TABLE, id, {
+      ...readyPatch(row, this.#platform.now()),
+      status: "pending",
+      attempts: 0,
+      finishedAt: null,
+      error: null,
+    });
+  }
+
+  /** When something is to be done next, in milliseconds since 1970; null when nothing waits. */
+  async nextDue(): Promise<number | null> {
+    const [ready] = await this.#firstReady(this.#store, "");
+    if (ready !== undefined) return this.#platform.now();
+    const [row] = await this.#store.select({
+      entity: TABLE,
+      where: compare(">", "dueAt", isoOf(0)),
+      order: [{ field: "dueAt", direction: "asc" }],
+      limit: 1,
+    });
+    return row === undefined ? null : toJob(row).dueAt;
+  }
+
+  /** Makes ready what is due, and takes from lost runners what they had. @returns how many */
+  async settleDue(): Promise<number> {
+    const now = this.#platform.now();
+    const where = compare("<=", "dueAt", isoOf(now));
+    const [first] = await this.#store.select({ entity: TABLE, where, limit: 1 });
+    if (first === undefined) return 0;
+    return this.#store.transact(async (tx) => {
+      const rows = await tx.select({
+        entity: TABLE,
+        where,
+        order: [{ field: "dueAt", direction: "asc" }],
+        limit: DUE_BATCH,
+        isClaim: true,
+      });
+      for (const row of rows) {
+        const { status, dueAt } = toJob(row);
+        const patch = status === "running" ? this.#lost(row) : readyPatch(row, dueAt ?? now);
+        await tx.update(TABLE, row.id, patch);
+      }
+      return rows.length;
+    }, BY_ROW);
+  }
+
+  /**
+   * Takes back all that runs: for a server that is the only one and has just started, so that
+   * whoever ran it is gone.
+   */
+  async reclaimAll(): Promise<void> {
+    const where = compare("==", "status", "running");
+    for (let found = DUE_BATCH; found === DUE_BATCH;)
+      found = await this.#store.transact(async (tx) => {
+        const rows = await tx.select({ entity: TABLE, where, limit: DUE_BATCH });
+        for (const row of rows) await tx.update(TABLE, row.id, this.#lost(row));
+        return rows.length;
+      }, BY_ROW);
+  }
+
+  /**
+   * Takes jobs that are ready, of all lanes by turns.
+   *
+   * @param count most jobs
+   * @param leaseMsOf for how long a job is this runner's unless it renews it, in milliseconds
+   */
+  async take(count: number, leaseMsOf: (job: Job) => number): Promise<LeasedJob[]> {
+    if ((await this.#firstReady(this.#store, "")).length === 0) return [];
+    return this.#store.transact(async (tx) => {
+      const rows = await this.#takeByTurns(tx, count);
+      const now = this.#platform.now();
+      const taken: LeasedJob[] = [];
+      for (const row of rows) {
+        const lease = this.#platform.uuid();
+        const job = toJob(row);
+        const patch = {
+          status: "running",
+          attempts: job.attempts + 1,
+          startedAt: isoOf(now),
+          dueAt: isoOf(now + leaseMsOf(job)),
+          readyKey: null,
+          lease,
+          error: null,
+        };
+        await tx.update(TABLE, row.id, patch);
+        taken.push({ ...toJob({ ...row, ...patch }), lease });
+      }
+      return taken;
+    }, BY_ROW);
+  }
+
+  /** @returns the jobs that are no longer this runner's: cancelled, or taken by another */
+  async renew(jobs: readonly LeasedJob[], leaseMs: number): Promise<LeasedJob[]> {
+    const dueAt = isoOf(this.#platform.now() + leaseMs);
+    return this.#store.transact(async (tx) => {
+      const lost: LeasedJob[] = [];
+      for (const job of jobs) {
+        if (await this.#holds(tx, job)) await tx.update(TABLE, job.id, { dueAt });
+        else lost.push(job);
+      }
+      return lost;
+    }, BY_ROW);
+  }
+
+  /**
+   * Says what became of an attempt, within a transaction: that of a mutation, so that its effect
+   * and its end are one.
+   *
+   * @returns false, with nothing written, when the job is no longer this runner's
+   */
+  async finish(tx: Transaction, job: LeasedJob, outcome: AttemptOutcome): Promise<boolean> {
+    if (!(await this.#holds(tx, job))) return false;
+    return tx.update(TABLE, job.id, this.#afterAttempt(job, outcome));
+  }
+
+  /** As `finish`, for several in a transaction of their own. */
+  async finishAll(
+    attempts: readonly { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[],
+  ): Promise<void> {
+    await this.#store.transact(async (tx) => {
+      for (const { job, outcome } of attempts) await this.finish(tx, job, outcome);
+    }, BY_ROW);
+  }
+
+  /** Gives jobs back that were not finished, as if they had not been tried. */
+  async release(jobs: readonly LeasedJob[]): Promise<void> {
+    await this.#store.transact(async (tx) => {
+      for (const job of jobs) {
+        const row = await tx.get(TABLE, job.id);
+        if (row?.["lease"] !== job.lease) continue;
+        await tx.update(TABLE, job.id, {
+          ...readyPatch(row, this.#platform.now()),
+          status: "pending",
+          attempts: job.attempts - 1,
+          lease: null,
+        });
+      }
+    }, BY_ROW);
+  }
+
+  /** Deletes jobs that ended before a time, in milliseconds since 1970. @returns how many */
+  forget(status: JobStatus, before: number): Promise<number> {
+    const isOld = compare("<=", "finishedAt", isoOf(before));
+    return this.#store.transact((tx) =>
+      tx.deleteWhere(TABLE, and(isOld, compare("==", "status", status))),
+    );
+  }
+
+  async #holds(tx: Transaction, job: LeasedJob): Promise<boolean> {
+    const row = await tx.get(TABLE, job.id);
+    return row !== null && row["status"] === "running" && row["lease"] === job.lease;
+  }
+
+  #afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
+    if (outcome.kind === "completed") return this.#over("completed", null);
+    if (outcome.isFinal || job.attempts >= job.maxAttempts)
+      return this.#over("dead", outcome.error);
+    const delayMs = retryDelayMs(job.attempts, this.#chance());
+    return {
+      status: "retrying",
+      dueAt: isoOf(this.#platform.now() + delayMs),
+      readyKey: null,
+      lease: null,
+      error: outcome.error,
+    };
+  }
+
+  /** What becomes of a job whose runner was lost. */
+  #lost(row: StoredRow): Record<string, Value> {
+    const { attempts, maxAttempts } = toJob(row);
+    if (attempts >= maxAttempts) return this.#over("dead", LOST);
+    const ready = readyPatch(row, this.#platform.now());
+    return { ...ready, status: "retrying", lease: null, error: LOST };
+  }
+
+  #over(status: JobStatus, error: string | null): Record<string, Value> {
+    const finishedAt = isoOf(this.#platform.now());
+    return { status, finishedAt, error, dueAt: null, readyKey: null, lease: null };
+  }
+
+  /** One of each lane after the last one that was served, then again, until there are enough. */
+  async #takeByTurns(tx: Transaction, count: number): Promise<StoredRow[]> {
+    const lanes = await this.#lanesAfter(tx, this.#lastLane, Math.min(count, MAX_LANES));
+    const taken: StoredRow[] = [];
+    let open = lanes;
+    while (open.length > 0 && taken.length < count) {
+      const share = Math.max(1, Math.floor((count - taken.length) / open.length));
+      const rest: string[] = [];
+      for (const lane of open) {
+        const limit = Math.min(share, count - taken.length);
+        if (limit === 0) break;
+        const rows = await this.#readyOf(tx, lane, limit, taken);
+        taken.push(...rows);
+        this.#lastLane = lane;
+        if (rows.length === limit) rest.push(lane);
+      }
+      open = rest;
+    }
+    return taken;
+  }
+
+  /** The lanes in which a job is ready, from the one after `last` on, and around. */
+  async #lanesAfter(tx: Transaction, last: string, count: number): Promise<string[]> {
+    const lanes: string[] = [];
+    let after = last === "" ? "" : laneBounds(last).to;
+    let isAround = last === "";
+    while (lanes.length < count) {
+      const [row] = await this.#firstReady(tx, after);
+      const lane = row === undefined ? undefined : laneOfReadyKey(String(row["readyKey"]));
+      if (lane === undefined || lanes.includes(lane)) {
+        if (isAround) break;
+        isAround = true;
+        after = "";
+        continue;
+      }
+      if (isAround && last !== "" && lane > last) break;
+      lanes.push(lane);
+      after = laneBounds(lane).to;
+    }
+    return lanes;
+  }
+
+  #firstReady(reader: Reader, after: string): Promise<StoredRow[]> {
+    return reader.select({
+      entity: TABLE,
+      where: compare(">", "readyKey", after),
+      order: [{ field: "readyKey", direction: "asc" }],
+      limit: 1,
+    });
+  }
+
+  #readyOf(
+    tx: Transaction,
+    lane: string,
+    limit: number,
+    except: readonly StoredRow[],
+  ): Promise<StoredRow[]> {
+    const { from, to } = laneBounds(lane);
+    // Ready keys are in order, so that what was taken from the lane already is before the rest.
+    const last = except.findLast((row) => laneOfReadyKey(String(row["readyKey"])) === lane);
+    return tx.select({
+      entity: TABLE,
+      where: and(
+        compare(">", "readyKey", last === undefined ? from : String(last["readyKey"])),
+        compare("<", "readyKey", to),
+      ),
+      order: [{ field: "readyKey", direction: "asc" }],
+      limit,
+      isClaim: true,
+    });
+  }
+
+  /** From 0 to 1. */
+  #chance(): number {
+    const bytes = new Uint8Array(1);
+    this.#platform.random(bytes);
+    return (bytes[0] ?? 0) / 255;
+  }
+}
+
+function compare(op: "==" | "<" | "<=" | ">", field: string, value: Scalar): Expr {
+  return { kind: "compare", op, left: path("data", field), right: literal(value) };
+}

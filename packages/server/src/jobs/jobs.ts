@@ -1,0 +1,121 @@
+import type { ManifestCron } from "@pylonsync/sdk";
+import type { JobQueue, ScheduledCall } from "../functions/scheduler.ts";
+import type { Platform } from "../platform.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import { Crons } from "./crons.ts";
+import type { Job, JobStatus } from "./job.ts";
+import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
+import { JobTable, type JobFilter } from "./job-table.ts";
+
+const HOUR_MS = 60 * 60_000;
+/** How long a job is kept after its end, in milliseconds: a dead one until somebody has looked. */
+const KEPT_MS = [
+  ["completed", 24 * HOUR_MS],
+  ["cancelled", 24 * HOUR_MS],
+  ["dead", 30 * 24 * HOUR_MS],
+] as const satisfies readonly (readonly [JobStatus, number])[];
+
+/** Work for later: kept in the store, run by whichever replica is free. */
+export class Jobs implements JobQueue {
+  readonly #store: Store;
+  readonly #table: JobTable;
+  readonly #platform: Platform;
+  readonly crons: Crons;
+  #runner: JobRunner | null = null;
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#table = new JobTable(store, platform);
+    this.crons = new Crons(store, platform.now, (tx, call) => this.#table.add(tx, call));
+  }
+
+  /** Runs jobs from now on. */
+  async start(services: Omit<JobRunnerServices, "table" | "crons" | "platform">): Promise<void> {
+    // An SQLite file has one server: nobody else can be running them.
+    if (this.#store.dialect === "sqlite") await this.#table.reclaimAll();
+    this.#runner = new JobRunner({
+      ...services,
+      table: this.#table,
+      crons: this.crons,
+      platform: this.#platform,
+    });
+    this.#runner.start();
+  }
+
+  /** Takes the crons of an app that was loaded. */
+  declareCrons(crons: readonly ManifestCron[]): void {
+    this.crons.declare(crons);
+    this.wake([0]);
+  }
+
+  /** Calls a cron's function now. @returns whether there is such a cron */
+  async triggerCron(name: string): Promise<boolean> {
+    const id = await this.crons.trigger(name);
+    this.wake([0]);
+    return id !== null;
+  }
+
+  /** @param withinMs how long those that run may go on, in milliseconds */
+  async stop(withinMs: number): Promise<void> {
+    await this.#runner?.stop(withinMs);
+  }
+
+  /** How many run on this replica. */
+  get runningHere(): number {
+    return this.#runner?.runningCount ?? 0;
+  }
+
+  add(tx: Transaction, call: ScheduledCall): Promise<string> {
+    return this.#table.add(tx, call);
+  }
+
+  /** Makes a job in a transaction of its own. @returns its id */
+  async addOne(call: ScheduledCall): Promise<string> {
+    const id = await this.#store.transact((tx) => this.#table.add(tx, call));
+    this.wake([call.dueAt]);
+    return id;
+  }
+
+  wake(times: readonly number[]): void {
+    this.#runner?.wake(times);
+  }
+
+  cancel(tx: Transaction, id: string): Promise<boolean> {
+    return this.#table.cancel(tx, id);
+  }
+
+  /** Takes a job back that is not over, and aborts it where it runs here. @returns whether it was */
+  async cancelOne(id: string): Promise<boolean> {
+    const isCancelled = await this.#store.transact((tx) => this.#table.cancel(tx, id));
+    if (isCancelled) this.#runner?.abort(id);
+    return isCancelled;
+  }
+
+  /** Gives a dead or cancelled job all of its attempts again. @returns whether there was one */
+  async revive(id: string): Promise<boolean> {
+    const isRevived = await this.#store.transact((tx) => this.#table.revive(tx, id));
+    if (isRevived) this.wake([0]);
+    return isRevived;
+  }
+
+  get(id: string): Promise<Job | null> {
+    return this.#table.get(id);
+  }
+
+  /** The newest first. */
+  list(filter: JobFilter, limit: number): Promise<Job[]> {
+    return this.#table.list(filter, limit);
+  }
+
+  /** How many there are in each state, on all replicas. */
+  counts(): Promise<Readonly<Record<JobStatus, number>>> {
+    return this.#table.counts();
+  }
+
+  /** Deletes those that have been over for long enough. */
+  async forgetOld(): Promise<void> {
+    for (const [status, keptMs] of KEPT_MS)
+      await this.#table.forget(status, this.#platform.now() - keptMs);
+  }
+}

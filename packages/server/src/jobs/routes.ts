@@ -1,0 +1,205 @@
+import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import type { ScheduleOptions } from "@pylonsync/functions";
+import type { Functions } from "../functions/runner.ts";
+import { delayOf, scheduledCall } from "../functions/scheduler.ts";
+import type { RequestContext } from "../request/context.ts";
+import { json, type Answer } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import type { CronState } from "./crons.ts";
+import { JOB_STATUSES, type Job } from "./job.ts";
+import type { Jobs } from "./jobs.ts";
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
+const FIELDS = ["name", "payload", "priority", "delay_secs", "max_retries", "queue"] as const;
+
+/** Jobs as an admin sees them: make, list, watch, take back, try again; and the crons. */
+export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => number): Route[] {
+  const path = "/api/jobs";
+  const stats = async (): Promise<Answer> =>
+    json({ ...(await jobs.counts()), handlers: [...functions().keys()] });
+  return [
+    {
+      method: "POST",
+      path,
+      body: "rows",
+      access: "admin",
+      handle: (context) => create(jobs, now, context),
+    },
+    { method: "GET", path, access: "admin", handle: (context) => list(jobs, context) },
+    { method: "GET", path: `${path}/stats`, access: "admin", handle: stats },
+    {
+      method: "GET",
+      path: `${path}/dead`,
+      access: "admin",
+      handle: (context) => listDead(jobs, context),
+    },
+    {
+      method: "POST",
+      path: `${path}/dead/:id/retry`,
+      body: "none",
+      access: "admin",
+      handle: (context) => retry(jobs, context),
+    },
+    {
+      method: "GET",
+      path: `${path}/:id`,
+      access: "admin",
+      handle: (context) => get(jobs, context),
+    },
+    {
+      method: "DELETE",
+      path: `${path}/:id`,
+      access: "admin",
+      handle: (context) => cancel(jobs, context),
+    },
+    { method: "GET", path: "/api/scheduler", access: "admin", handle: () => listCrons(jobs) },
+    {
+      method: "POST",
+      path: "/api/scheduler/trigger/:name",
+      body: "none",
+      access: "admin",
+      handle: (context) => trigger(jobs, context),
+    },
+  ];
+}
+
+async function create(jobs: Jobs, now: () => number, context: RequestContext): Promise<Answer> {
+  const body = asFields(await context.json({}));
+  const call = scheduledCall(now, nameOf(body), delayMsOf(body), body["payload"] ?? {}, {
+    queue: "default",
+    ...optionsOf(body),
+  });
+  return json({ id: await jobs.addOne(call), status: "pending" }, 201);
+}
+
+async function list(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const status = context.query("status");
+  const known = JOB_STATUSES.find((one) => one === status);
+  if (status !== null && known === undefined)
+    throw new PylonError("INVALID_QUERY", `There is no status "${status.slice(0, 80)}".`, {
+      field: "status",
+      hint: `Use ${JOB_STATUSES.join(", ")}.`,
+    });
+  const filter = { status: known, queue: context.query("queue") ?? undefined };
+  return json((await jobs.list(filter, limitOf(context))).map(toWire));
+}
+
+async function listDead(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  return json((await jobs.list({ status: "dead" }, limitOf(context))).map(toWire));
+}
+
+async function get(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const job = await jobs.get(context.param("id"));
+  if (job === null) throw notFound();
+  return json(toWire(job));
+}
+
+async function cancel(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const id = context.param("id");
+  if (!(await jobs.cancelOne(id))) throw notFound();
+  return json({ cancelled: true, id });
+}
+
+async function retry(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const id = context.param("id");
+  if (!(await jobs.revive(id))) throw notFound();
+  return json({ retried: true, id });
+}
+
+async function listCrons(jobs: Jobs): Promise<Answer> {
+  return json((await jobs.crons.states()).map(cronToWire));
+}
+
+async function trigger(jobs: Jobs, context: RequestContext): Promise<Answer> {
+  const task = context.param("name");
+  if (await jobs.triggerCron(task)) return json({ triggered: true, task });
+  throw new PylonError("NOT_FOUND", "There is no such cron.", {
+    hint: "GET /api/scheduler lists them.",
+  });
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** @throws PylonError INVALID_DATA */
+function asFields(body: unknown): Fields {
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+  const [unknown] = Object.keys(body).filter((key) => !FIELDS.some((known) => known === key));
+  if (unknown === undefined) return { ...body };
+  throw new PylonError("INVALID_DATA", `A job has no field "${unknown.slice(0, 80)}".`, {
+    field: unknown.slice(0, 80),
+    hint: `Use ${FIELDS.join(", ")}.`,
+  });
+}
+
+/** @throws PylonError MISSING_NAME */
+function nameOf({ name }: Fields): string {
+  if (typeof name === "string" && name !== "") return name;
+  throw new PylonError("MISSING_NAME", "A job names the function that it calls.", {
+    field: "name",
+    hint: 'Send {"name": "sendDigest"}.',
+  });
+}
+
+function delayMsOf({ delay_secs: seconds = 0 }: Fields): number {
+  return delayOf(typeof seconds === "number" ? seconds * 1000 : seconds);
+}
+
+/** What is wrong with them is said by `scheduledCall`. */
+function optionsOf({ queue, priority, max_retries: maxRetries }: Fields): ScheduleOptions {
+  const given = { queue, priority, maxRetries };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** @throws PylonError INVALID_QUERY */
+function limitOf(context: RequestContext): number {
+  const given = context.query("limit") ?? String(DEFAULT_LIMIT);
+  const limit = Number(given);
+  if (/^\d+$/.test(given) && limit >= 1) return Math.min(limit, MAX_LIMIT);
+  throw new PylonError("INVALID_QUERY", `limit is "${given.slice(0, 80)}".`, {
+    field: "limit",
+    hint: `It is a whole number from 1 to ${MAX_LIMIT}.`,
+  });
+}
+
+function toWire(job: Job): Fields {
+  return {
+    id: job.id,
+    name: job.name,
+    payload: JSON.parse(job.args) as unknown,
+    priority: job.priority,
+    status: job.status,
+    max_retries: job.maxAttempts - 1,
+    retry_count: Math.max(0, job.attempts - 1),
+    created_at: isoOrNull(job.createdAt),
+    started_at: isoOrNull(job.startedAt),
+    completed_at: isoOrNull(job.finishedAt),
+    due_at: job.status === "running" ? null : isoOrNull(job.dueAt),
+    error: job.error,
+    queue: job.queue,
+  };
+}
+
+/** `last_run` is in seconds since 1970, as older clients read it. */
+function cronToWire({ cron, lastAt, nextAt }: CronState): Fields {
+  return {
+    name: cron.name,
+    enabled: true,
+    schedule: cron.schedule,
+    timezone: cron.timezone ?? "UTC",
+    function: cron.function,
+    last_run: lastAt === null ? null : Math.floor(lastAt / 1000),
+    next_run: isoOrNull(nextAt),
+  };
+}
+
+function isoOrNull(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}
+
+function notFound(): PylonError {
+  return new PylonError("NOT_FOUND", "There is no such job, or it is over.", {
+    hint: "GET /api/jobs lists them.",
+  });
+}

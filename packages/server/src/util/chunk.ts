@@ -1,0 +1,6 @@
+/** The items in groups of `size`, in their order; the last group may be smaller. */
+export function chunk<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,0 +1,212 @@
+/**
+ * What may import what, types and dynamic imports counted: for each package, and inside of the
+ * server for each folder. `layers.test.ts` holds it. A new edge is a change of this file, which a
+ * review sees.
+ */
+export interface Layers {
+  /**
+   * What each may import, the highest first. A name may import only names that stand below it: so
+   * there is no circle.
+   */
+  readonly allowed: Readonly<Record<string, readonly string[] | "all below">>;
+  /** What all that stand above may import, whether they do or not; but for those named here. */
+  readonly common: Readonly<Record<string, { readonly notFor: readonly string[] }>>;
+}
+
+/** The folders of `packages/`. */
+export const PACKAGES: Layers = {
+  allowed: {
+    cli: ["server", "sdk", "query"],
+    server: ["functions", "sdk", "query", "protocol"],
+    functions: ["sdk", "query", "protocol"],
+    next: ["react", "sync", "sdk"],
+    react: ["sync", "sdk", "protocol"],
+    sync: ["query", "protocol"],
+    sdk: ["query"],
+    query: [],
+    protocol: [],
+  },
+  common: {},
+};
+
+/** They do no I/O, and take neither clock nor chance. */
+const PURE = ["policy", "schema"];
+
+/** The folders of packages/server/src, and the files beside them. */
+export const SERVER: Layers = {
+  allowed: {
+    // Where all is put together.
+    "index.ts": "all below",
+    "server.ts": "all below",
+    "running-server.ts": "all below",
+    "assembly.ts": "all below",
+    "open-store.ts": "all below",
+    "maintenance.ts": ["files", "jobs", "auth", "data", "store"],
+    // What all requests pass through.
+    http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
+    // Features, each with its routes.
+    app: ["jobs", "auth", "data", "request", "policy", "schema"],
+    rooms: ["sync", "connections", "request", "cache", "store", "identity", "observe"],
+    jobs: ["functions", "request", "store", "schema", "identity"],
+    functions: ["data", "request", "store", "schema", "identity", "observe"],
+    files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],
+    shards: ["request"],
+    sync: [
+      "auth",
+      "data",
+      "connections",
+      "request",
+      "store",
+      "policy",
+      "schema",
+      "identity",
+      "observe",
+    ],
+    auth: ["mail", "data", "request", "store", "schema", "identity", "config"],
+    mail: ["request", "observe", "config"],
+    monitoring: ["request", "observe", "config"],
+    // The only way to the rows of an app.
+    data: ["request", "store", "policy", "schema", "identity", "observe"],
+    // Live connections, whatever is sent over them.
+    connections: ["identity"],
+    // One HTTP request.
+    request: ["cache", "store", "identity", "config"],
+    // Databases, and what else outlives a request.
+    cache: ["plugins", "observe", "config"],
+    store: ["schema", "observe", "config"],
+    plugins: ["schema"],
+    // Pure.
+    policy: ["schema"],
+    schema: [],
+    // The ground.
+    observe: ["config"],
+    identity: [],
+    config: [],
+    util: [],
+    "platform.ts": [],
+    "start-error.ts": [],
+  },
+  common: {
+    util: { notFor: [] },
+    "platform.ts": { notFor: PURE },
+    "start-error.ts": { notFor: PURE },
+  },
+};
+
+/** What a source says that it imports, as scripts/imports.mjs finds it. */
+export interface Import {
+  /** Relative to the root of the repository. */
+  readonly file: string;
+  readonly line: number;
+  readonly specifier: string;
+}
+
+/** An import from one name of a layering to another. */
+export interface Edge {
+  readonly file: string;
+  readonly line: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+const SCOPE = "@pylonsync/";
+const SERVER_SOURCES = "packages/server/src/";
+
+/**
+ * The imports that lead from one package to another. By its path none may be imported: an edge to
+ * a name that no layering has.
+ */
+export function packageEdges(imports: readonly Import[]): Edge[] {
+  return imports.flatMap(({ file, line, specifier }) => {
+    const from = packageOf(file);
+    if (from === undefined) return [];
+    if (specifier.startsWith(SCOPE)) {
+      const [to = ""] = specifier.slice(SCOPE.length).split("/");
+      return from === to ? [] : [{ file, line, from, to }];
+    }
+    const to = packageOf(targetOf(file, specifier) ?? "");
+    if (to === undefined || from === to) return [];
+    return [{ file, line, from, to: `${to} by its path` }];
+  });
+}
+
+/** The imports that lead from one folder of the server to another. */
+export function serverEdges(imports: readonly Import[]): Edge[] {
+  return imports.flatMap(({ file, line, specifier }) => {
+    const [from, to] = [folderOf(file), folderOf(targetOf(file, specifier) ?? "")];
+    return from === undefined || to === undefined || from === to ? [] : [{ file, line, from, to }];
+  });
+}
+
+/**
+ * What is against the layers.
+ *
+ * @param names those that have sources
+ * @returns sentences: unknown names, forbidden edges, allowances that point upwards, and those that
+ *   nothing uses. Of a name without sources yet all allowances may be unused.
+ */
+export function faultsOf(
+  { allowed, common }: Layers,
+  names: ReadonlySet<string>,
+  edges: readonly Edge[],
+): string[] {
+  const order = Object.keys(allowed);
+  const below = (name: string): string[] =>
+    order.includes(name) ? order.slice(order.indexOf(name) + 1) : [];
+  const own = (name: string): readonly string[] => {
+    const entry = allowed[name] ?? [];
+    return entry === "all below" ? below(name) : entry;
+  };
+  const mayImport = (name: string, to: string): boolean =>
+    own(name).includes(to) ||
+    (below(name).includes(to) && common[to]?.notFor.includes(name) === false);
+  const used = new Set(edges.map(({ from, to }) => `${from} ${to}`));
+
+  const unknown = [...names].filter((name) => !order.includes(name));
+  const forbidden = edges.filter(({ from, to }) => !mayImport(from, to));
+  const upwards = order.flatMap((name) =>
+    own(name)
+      .filter((to) => !below(name).includes(to))
+      .map((to) => `${name} -> ${to}`),
+  );
+  const unused = order
+    .filter((name) => names.has(name) && allowed[name] !== "all below")
+    .flatMap((name) =>
+      own(name)
+        .filter((to) => names.has(to) && !used.has(`${name} ${to}`))
+        .map((to) => `${name} -> ${to}`),
+    );
+  return [
+    ...unknown.map((name) => `${name} is not in the allow-list.`),
+    ...forbidden.map(
+      ({ file, line, from, to }) => `${file}:${line}: ${from} may not import ${to}.`,
+    ),
+    ...upwards.map((edge) => `${edge} is allowed, and does not point downwards.`),
+    ...unused.map((edge) => `${edge} is allowed, and nothing uses it.`),
+  ];
+}
+
+/** The packages that have sources. */
+export function packagesIn(imports: readonly Import[]): ReadonlySet<string> {
+  return new Set(imports.flatMap(({ file }) => packageOf(file) ?? []));
+}
+
+/** The folders of the server, and the files beside them, that have sources with imports. */
+export function foldersIn(imports: readonly Import[]): ReadonlySet<string> {
+  return new Set(imports.flatMap(({ file }) => folderOf(file) ?? []));
+}
+
+/** The file that a relative specifier names, relative to the root; undefined for a module. */
+function targetOf(file: string, specifier: string): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  return new URL(specifier, `file:///${file}`).pathname.slice(1);
+}
+
+function packageOf(file: string): string | undefined {
+  return /^packages\/([^/]+)\//.exec(file)?.[1];
+}
+
+function folderOf(file: string): string | undefined {
+  if (!file.startsWith(SERVER_SOURCES)) return undefined;
+  return file.slice(SERVER_SOURCES.length).split("/")[0];
+}
