@@ -43,9 +43,21 @@ const ON_BOTH_STORES = [
 /** Where the tests beside the code are of units: without a store, a network or a page. */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
-  ...["schema", "policy", "data", "sync", "functions", "request", "identity", "config", "util"].map(
-    (name) => `packages/server/src/${name}/`,
-  ),
+  ...[
+    "schema",
+    "policy",
+    "data",
+    "sync",
+    "functions",
+    "request",
+    "identity",
+    "config",
+    "util",
+    "rooms",
+    "http",
+    "observe",
+    "monitoring",
+  ].map((name) => `packages/server/src/${name}/`),
 ];
 /** In the text of a test that starts something all the same. */
 const STARTS_SOMETHING = /\bBun\.(serve|spawn)|\b(createServer|spawn)\(|tests\/support\//;

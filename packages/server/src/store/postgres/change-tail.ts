@@ -1,9 +1,11 @@
-import { Client, type ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
+import type { Platform, Timer } from "../../platform.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, READ, toBounds, toChange } from "./change-log.ts";
+import { ListeningConnection } from "./channel/listening-connection.ts";
 import { firstOf } from "./codec.ts";
-import { pause, type ConnectionPool } from "./pool.ts";
+import type { ConnectionPool } from "./pool.ts";
 
 const TAIL: Operation = { requestId: null, where: "change log", span: null };
 
@@ -19,6 +21,7 @@ const POLL_MS = 500;
 export interface ChangeTailOptions {
   /** How the connection that listens is opened. */
   readonly connection: ClientConfig;
+  readonly platform: Platform;
   /** Called once when the database is lost, and once when it is back. */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
 }
@@ -39,21 +42,29 @@ export class ChangeTail {
   #isWanted = false;
   #isClosed = false;
   #state: DatabaseState = "back";
-  #poll: ReturnType<typeof setInterval> | undefined;
-  #ear: Client | null = null;
+  #poll: Timer | null = null;
+  readonly #connection: ListeningConnection;
 
   constructor(pool: ConnectionPool, options: ChangeTailOptions) {
     this.#pool = pool;
     this.#options = options;
+    this.#connection = new ListeningConnection({
+      connection: options.connection,
+      applicationName: "pylon listen",
+      platform: options.platform,
+      pulse: null,
+      listen: (client) => this.#listen(client),
+      // It polls until the next connection.
+      onLost: () => undefined,
+    });
   }
 
   /** Begins at the log's head. */
   async start(): Promise<void> {
     const [row] = await this.#pool.read(BOUNDS, []);
     this.#position = toBounds(firstOf(row === undefined ? [] : [row])).head;
-    this.#poll = setInterval(() => this.wake(), POLL_MS);
-    this.#poll.unref();
-    void this.#listen();
+    this.#poll = this.#options.platform.every(POLL_MS, () => this.wake()).unref();
+    void this.#connection.run();
   }
 
   /** The database answers. */
@@ -91,9 +102,9 @@ export class ChangeTail {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#poll);
+    this.#poll?.cancel();
     await this.#running?.catch(() => undefined);
-    await this.#ear?.end().catch(() => undefined);
+    await this.#connection.close();
   }
 
   async #run(): Promise<void> {
@@ -129,31 +140,9 @@ export class ChangeTail {
     for (const listener of this.#listeners) listener(changes);
   }
 
-  /** Listens for as long as the tail is open, on one connection after the other. */
-  async #listen(): Promise<void> {
-    for (let attempt = 0; !this.#isClosed; attempt += 1) {
-      const client = new Client({
-        ...this.#options.connection,
-        application_name: "pylon listen",
-        keepAlive: true,
-      });
-      const gone = new Promise<void>((resolve) => {
-        client.on("error", () => resolve());
-        client.on("end", () => resolve());
-      });
-      try {
-        await client.connect();
-        this.#ear = client;
-        client.on("notification", () => this.wake());
-        await client.query(`LISTEN ${CHANNEL}`);
-        attempt = 0;
-        this.wake();
-        await gone;
-      } catch {
-        // The pool reports a database that can't be reached; here it is enough to try again.
-      }
-      await client.end().catch(() => undefined);
-      await pause(attempt);
-    }
+  async #listen(client: Client): Promise<void> {
+    client.on("notification", () => this.wake());
+    await client.query(`LISTEN ${CHANNEL}`);
+    this.wake();
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
+import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { errorCode, errorText } from "../../util/errors.ts";
@@ -30,6 +31,13 @@ export interface PostgresOptions {
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
+  /**
+   * Makes the tables and functions in which features keep what is not a row, such as the rooms. Each
+   * statement may be run again.
+   */
+  readonly extraDdl?: readonly string[] | undefined;
+  /** Default: that of the machine. */
+  readonly platform?: Platform | undefined;
   /** Default SILENCE_MS, in milliseconds. */
   readonly silenceMs?: number | undefined;
   /** Default SESSION_LIMITS. */

@@ -27,9 +27,17 @@ const LOCK_NOT_AVAILABLE = "55P03";
 const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
-/** Makes Pylon's own tables and functions as this version wants them. */
-export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
-  const version = hash("sha256", BASE_DDL.join("\n"), "hex");
+/**
+ * Makes Pylon's own tables and functions as this version wants them.
+ *
+ * @param extraDdl what features keep beside the rows; see PostgresOptions
+ */
+export async function prepareDatabase(
+  pool: ConnectionPool,
+  extraDdl: readonly string[],
+): Promise<void> {
+  const ddl = [...BASE_DDL, ...extraDdl];
+  const version = hash("sha256", ddl.join("\n"), "hex");
   await pool.again(() =>
     locked(pool, async (client) => {
       await checkServer(client);
@@ -42,7 +50,7 @@ export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
         );
         if (rows[0]?.value === version) return;
       }
-      for (const sql of BASE_DDL) await client.query(sql);
+      for (const sql of ddl) await client.query(sql);
       await client.query(SET_META, ["base", version]);
     }),
   );

@@ -1,6 +1,7 @@
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientBase, ClientConfig } from "pg";
+import { systemPlatform } from "../../platform.ts";
 import { toError } from "../../util/errors.ts";
 import type {
   Aggregate,
@@ -29,6 +30,7 @@ import {
   TRIM,
 } from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
+import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
@@ -44,7 +46,6 @@ import {
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import type { ShareName } from "./connection-shares.ts";
 import { ConnectionPool, type Lease } from "./pool.ts";
-import { PostgresLink } from "./postgres-link.ts";
 import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
@@ -75,17 +76,17 @@ const BEGIN = {
  * @throws Error that says what is wrong with the address or the server, without the password
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
-  const { limits = SESSION_LIMITS, observer } = options;
+  const { limits = SESSION_LIMITS, observer, extraDdl = [], platform = systemPlatform } = options;
   const connection = await connectionOptions(options);
   const pools = openPools(connection, options);
   try {
-    await prepareDatabase(pools.maintenance);
-    const tail = new ChangeTail(pools.tail, { connection, onState: options.onState });
+    await prepareDatabase(pools.maintenance, extraDdl);
+    const tail = new ChangeTail(pools.tail, { connection, platform, onState: options.onState });
     await tail.start();
     return new PostgresStore({
       pools,
       tail,
-      link: new PostgresLink(connection, observer),
+      link: new PostgresLink(connection, platform, observer),
       settings: transactionSettings(limits, connection),
       snapshotSettings: snapshotSettings(limits, connection),
       manifestJson: await storedManifestOf(pools.rows),

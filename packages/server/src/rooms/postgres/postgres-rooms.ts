@@ -1,17 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Log } from "../observe/log.ts";
-import { ROOM_REFUSALS, roomFunction } from "../store/postgres/room-ddl.ts";
-import { LinkLostError, type ReplicaLink, type Value } from "../store/store.ts";
-import { errorCode } from "../util/errors.ts";
-import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "./messages.ts";
-import {
-  decode,
-  encode,
-  toText,
-  type ChannelMessage,
-  type RoomBackend,
-  type StoredMember,
-} from "./room-backend.ts";
+import type { Log } from "../../observe/log.ts";
+import { LinkLostError, type ReplicaLink, type Value } from "../../store/store.ts";
+import { errorCode } from "../../util/errors.ts";
+import type { Member } from "../memory/room-table.ts";
+import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "../messages.ts";
 import {
   MAX_ROOMS,
   MAX_ROOMS_OF_USER,
@@ -19,8 +11,18 @@ import {
   type RoomSize,
   type RoomTimes,
   type TenantMessage,
-} from "./room-store.ts";
-import type { Member } from "./room-table.ts";
+} from "../room-store.ts";
+import {
+  decode,
+  encode,
+  registrationOf,
+  toBroadcastResult,
+  toText,
+  type ChannelMessage,
+  type RoomBackend,
+  type StoredMember,
+} from "../shared/room-backend.ts";
+import { ROOM_REFUSALS, roomFunction } from "./functions.ts";
 
 /** How much one call sweeps or hands over: what it has locked waits for its end. */
 const BATCH = 200;
@@ -57,7 +59,9 @@ export class PostgresRooms implements RoomBackend {
         log.warn(
           "notifications do not come back from postgres, so rooms count for this replica alone",
           {
-            hint: "A pooler in transaction mode does not carry them: name the server itself or a session pooler in DATABASE_URL, or set REDIS_URL.",
+            hint:
+              "A pooler in transaction mode does not carry them: name the server itself or a " +
+              "session pooler in DATABASE_URL, or set REDIS_URL.",
           },
         );
       }
@@ -131,15 +135,9 @@ export class PostgresRooms implements RoomBackend {
   }
 
   async broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
-    return (await this.#value(
-      as ?? room,
-      "broadcast",
-      this.replica,
-      escape(room),
-      escape(as ?? ""),
-      text,
-      this.#times.idleMs,
-    )) as BroadcastResult;
+    const key = as ?? room;
+    const args = [this.replica, escape(room), escape(as ?? ""), text, this.#times.idleMs];
+    return toBroadcastResult(await this.#value(key, "broadcast", ...args));
   }
 
   async members(room: string, as: string | null): Promise<StoredMember[] | null> {
@@ -186,20 +184,10 @@ export class PostgresRooms implements RoomBackend {
     );
   }
 
-  async register({ room, userId, data, joinedAt, dueAt }: Member, now: number): Promise<void> {
-    const stays = dueAt === null ? this.#times.graceMs : Math.max(1, Math.round(dueAt - now));
-    const texts = [joinMessage(room, userId, data).text, presenceMessage(room, userId, data).text];
-    await this.#value(
-      userId,
-      "register",
-      this.replica,
-      escape(room),
-      escape(userId),
-      toText(data),
-      joinedAt,
-      ...texts,
-      stays,
-    );
+  async register(member: Member, now: number): Promise<void> {
+    const [room, userId] = [escape(member.room), escape(member.userId)];
+    const rest = registrationOf(member, this.#times, now);
+    await this.#value(member.userId, "register", this.replica, room, userId, ...rest);
   }
 
   /** @param key whose calls are done in order */
@@ -210,10 +198,11 @@ export class PostgresRooms implements RoomBackend {
 
   async #rows(key: string, name: string, ...args: readonly Value[]): Promise<Row[]> {
     const mayBeRefused = !ESSENTIAL.has(name);
+    const places = args.map((_, index) => `$${index + 1}`).join(", ");
     try {
       return await this.#link.call(
         key,
-        `SELECT * FROM ${roomFunction(name)}(${args.map((_, index) => `$${index + 1}`).join(", ")})`,
+        `SELECT * FROM ${roomFunction(name)}(${places})`,
         args,
         mayBeRefused,
       );
@@ -240,13 +229,13 @@ function escape(name: string): string {
 }
 
 function unescape(name: Value | undefined): string {
-  return JSON.parse(`"${String(name)}"`) as string;
+  return String(JSON.parse(`"${String(name)}"`));
 }
 
 function toStored(row: Row): StoredMember {
   return {
     name: unescape(row["name"]),
-    data: JSON.parse(String(row["data"])) as unknown,
+    data: JSON.parse(String(row["data"])),
     joinedAt: Number(row["joined_at"]),
   };
 }

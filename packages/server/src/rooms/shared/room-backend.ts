@@ -1,6 +1,13 @@
-import { toPeer } from "./messages.ts";
-import type { BroadcastResult, Peer, RoomMessage, RoomSize, TenantMessage } from "./room-store.ts";
-import type { Member } from "./room-table.ts";
+import { joinMessage, presenceMessage, toPeer } from "../messages.ts";
+import type {
+  BroadcastResult,
+  Peer,
+  RoomMessage,
+  RoomSize,
+  RoomTimes,
+  TenantMessage,
+} from "../room-store.ts";
+import type { Member } from "../memory/room-table.ts";
 
 /** A member as the backend keeps it. `name`: the user, or of one user's records the room. */
 export interface StoredMember {
@@ -39,7 +46,7 @@ export interface RoomBackend {
   /** Names this replica among all. */
   readonly replica: string;
   readonly isUp: boolean;
-  /** Told of each loss and each return. @returns stops it */
+  /** Told of each loss and each return. @returns an unsubscribe function */
   onChange(listener: (isUp: boolean) => void): () => void;
   /**
    * Called with what comes over the channel while the backend is up. What comes while it is lost is
@@ -81,7 +88,7 @@ export interface RoomBackend {
 
   /** @returns the user's rooms, with the user's own record in each */
   connect(userId: string, will: TenantMessage): Promise<StoredMember[]>;
-  /** @param will null: nobody is to hear of it */
+  /** @param will what is sent at once; null: nothing */
   disconnect(userId: string, will: TenantMessage | null): Promise<void>;
   /**
    * A member as this replica knows it, after a loss.
@@ -92,47 +99,73 @@ export interface RoomBackend {
 }
 
 /**
- * A message as it comes over the channel: a line of JSON, `[kind, room, user, replica, joined_at]`
- * or `["tenant", tenant, rooms, user, about]`, and the text that goes out.
+ * Reads a message of the channel: a line of JSON, `[kind, room, user, replica, joined_at]` or
+ * `["tenant", tenant, rooms, user, about]`, and then the text that goes out.
+ *
+ * @throws Error when it is none of ours
  */
 export function decode(encoded: string): ChannelMessage {
   const end = encoded.indexOf("\n");
+  const header: unknown = JSON.parse(encoded.slice(0, end));
+  if (!Array.isArray(header)) throw new Error("A message of the rooms has no header.");
   const text = encoded.slice(end + 1);
-  const header = JSON.parse(encoded.slice(0, end)) as RoomHeader | TenantHeader;
-  if (isOfTenant(header)) {
-    // A replica of an older version sends the first two alone: for everyone.
-    const [kind, tenantId, rooms = null, from = null, about = "said"] = header;
-    return { kind, tenantId, rooms, userId: from, about, text };
-  }
-  const [kind, name, userId = "", origin = "", joinedAt = 0] = header;
+  const [kind, ...rest]: unknown[] = header;
+  if (kind === "tenant") return tenantMessage(rest, text);
+  if (!isRoomKind(kind)) throw new Error("A message of the rooms is of an unknown kind.");
+  const [room, userId, origin, joinedAt] = rest;
   return {
-    kind: kind as RoomMessage["kind"],
-    room: name ?? "",
-    userId,
-    origin,
-    joinedAt: Number(joinedAt),
+    kind,
+    room: textOr(room, ""),
+    userId: textOr(userId, ""),
+    origin: textOr(origin, ""),
+    joinedAt: Number(joinedAt ?? 0),
     text,
   };
 }
 
+/** Writes a message to a tenant for the channel; `decode` reads it. */
 export function encode({ tenantId, rooms, userId, about, text }: TenantMessage): string {
-  const header: TenantHeader = ["tenant", tenantId, rooms, userId, about];
-  return `${JSON.stringify(header)}\n${text}`;
+  return `${JSON.stringify(["tenant", tenantId, rooms, userId, about])}\n${text}`;
 }
 
-type RoomHeader = [string, string | null, string?, string?, (string | number)?];
-type TenantHeader = [
-  kind: "tenant",
-  tenantId: string | null,
-  rooms?: readonly string[] | null,
-  userId?: string | null,
-  about?: TenantMessage["about"],
-];
-
-function isOfTenant(header: RoomHeader | TenantHeader): header is TenantHeader {
-  return header[0] === "tenant";
+/** A replica of an older version sends the tenant alone: for everyone in it. */
+function tenantMessage(header: readonly unknown[], text: string): TenantMessage {
+  const [tenantId, rooms, userId, about] = header;
+  return {
+    kind: "tenant",
+    tenantId: textOr(tenantId, null),
+    rooms: Array.isArray(rooms) ? rooms.map(String) : null,
+    userId: textOr(userId, null),
+    about: about === "gone" ? "gone" : "said",
+    text,
+  };
 }
 
+const ROOM_KINDS: readonly unknown[] = [
+  "join",
+  "leave",
+  "presence",
+  "broadcast",
+  "snapshot",
+] satisfies RoomMessage["kind"][];
+
+function isRoomKind(kind: unknown): kind is RoomMessage["kind"] {
+  return ROOM_KINDS.includes(kind);
+}
+
+function textOr<T>(value: unknown, other: T): string | T {
+  return typeof value === "string" ? value : other;
+}
+
+/** What the text of a join or of presence says of the member; null for nothing. */
+export function dataOf(text: string): unknown {
+  const message: unknown = JSON.parse(text);
+  return typeof message === "object" && message !== null && "data" in message
+    ? (message.data ?? null)
+    : null;
+}
+
+/** A member as the API shows it. */
 export function storedPeer({ name, data, joinedAt }: StoredMember): Peer {
   return toPeer(name, data, joinedAt);
 }
@@ -140,4 +173,30 @@ export function storedPeer({ name, data, joinedAt }: StoredMember): Peer {
 /** What is kept of a member's data. */
 export function toText(data: unknown): string {
   return JSON.stringify(data ?? null);
+}
+
+/**
+ * What `register` says of a member, in the order of its arguments: data, seconds since 1970 of its
+ * join, the text of a join, the text of presence, milliseconds that it stays without a connection.
+ *
+ * @param now milliseconds, of the clock of its `dueAt`
+ */
+export function registrationOf(
+  { room, userId, data, joinedAt, dueAt }: Member,
+  { graceMs }: RoomTimes,
+  now: number,
+): [data: string, joinedAt: number, joinText: string, presenceText: string, staysMs: number] {
+  return [
+    toText(data),
+    joinedAt,
+    joinMessage(room, userId, data).text,
+    presenceMessage(room, userId, data).text,
+    dueAt === null ? graceMs : Math.max(1, Math.round(dueAt - now)),
+  ];
+}
+
+/** What a backend answered to a broadcast. @throws Error for anything else */
+export function toBroadcastResult(answer: unknown): BroadcastResult {
+  if (answer === "sent" || answer === "room_empty" || answer === "not_in_room") return answer;
+  throw new Error(`The rooms answered ${JSON.stringify(answer)} to a broadcast.`);
 }

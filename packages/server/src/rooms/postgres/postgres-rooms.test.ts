@@ -2,16 +2,21 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createConnection, createServer, type Socket } from "node:net";
 import { PylonError } from "@pylonsync/protocol";
 import { Client } from "pg";
-import { until } from "../../../../tests/support/client.ts";
-import { PgBouncer } from "../../../../tests/support/servers/pgbouncer.ts";
-import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
-import { Log } from "../observe/log.ts";
-import { openPostgresStore, type PostgresStore } from "../store/postgres/postgres-store.ts";
-import { CHANNEL_QUERY, ROOM_DDL, roomFunction } from "../store/postgres/room-ddl.ts";
-import { disconnectMessage } from "./messages.ts";
+import { until } from "../../../../../tests/support/client.ts";
+import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
+import { Log } from "../../observe/log.ts";
+import { systemPlatform } from "../../platform.ts";
+import { openPostgresStore, type PostgresStore } from "../../store/postgres/postgres-store.ts";
+import { CHANNEL_QUERY } from "../../store/postgres/channel/channel-functions.ts";
+import { disconnectMessage } from "../messages.ts";
+import { ROOM_DDL, roomFunction } from "./functions.ts";
 import { PostgresRooms } from "./postgres-rooms.ts";
-import type { RoomMessage, RoomTimes, TenantMessage } from "./room-store.ts";
-import { SharedRoomStore } from "./shared-room-store.ts";
+import type { RoomMessage, RoomTimes, TenantMessage } from "../room-store.ts";
+import { SharedRoomStore } from "../shared/shared-room-store.ts";
 
 const TIMES: RoomTimes = { idleMs: 60_000, graceMs: 300, handOverMs: 3000, leaseMs: 7000 };
 
@@ -52,6 +57,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
     ca: null,
     startTimeoutMs: 0,
     onState: () => undefined,
+    extraDdl: ROOM_DDL,
   });
   const deliver = (message: RoomMessage | TenantMessage): void => {
     told.push(
@@ -64,7 +70,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
     backend: new PostgresRooms(database.link, times, crypto.randomUUID(), log),
     deliver,
     times,
-    now: Date.now,
+    platform: systemPlatform,
     log,
   });
   await database.link.start(waitMs);

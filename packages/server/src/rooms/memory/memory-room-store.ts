@@ -1,4 +1,5 @@
-import { joinMessage, leaveMessage, presenceMessage } from "./messages.ts";
+import type { Platform, Timer } from "../../platform.ts";
+import { joinMessage, leaveMessage, presenceMessage } from "../messages.ts";
 import {
   SWEEP_MS,
   type BroadcastResult,
@@ -8,27 +9,34 @@ import {
   type RoomStore,
   type RoomTimes,
   type TenantMessage,
-} from "./room-store.ts";
+} from "../room-store.ts";
 import { RoomTable, type Member } from "./room-table.ts";
+
+/** What the rooms of one process need. */
+export interface MemoryRoomOptions {
+  readonly deliver: Deliver;
+  readonly times: RoomTimes;
+  readonly platform: Platform;
+}
 
 /** The rooms of a single replica. */
 export class MemoryRoomStore implements RoomStore {
   readonly table: RoomTable;
   readonly #deliver: Deliver;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #platform: Platform;
+  #timer: Timer | null = null;
 
-  /** @param now milliseconds since 1970 */
-  constructor(deliver: Deliver, times: RoomTimes, now: () => number) {
+  constructor({ deliver, times, platform }: MemoryRoomOptions) {
     this.#deliver = deliver;
-    this.table = new RoomTable(times, now);
+    this.#platform = platform;
+    this.table = new RoomTable(times, platform.now);
   }
 
   async start(): Promise<void> {
-    this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
-    this.#timer.unref();
+    this.#timer = this.#platform.every(SWEEP_MS, () => this.sweep()).unref();
   }
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
   }
 
   async join(room: string, userId: string, data: unknown): Promise<Peer[]> {

@@ -1,14 +1,6 @@
-import { RedisLostError, type Redis } from "../cache/redis.ts";
-import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "./messages.ts";
-import {
-  decode,
-  encode,
-  toText,
-  type ChannelMessage,
-  type RoomBackend,
-  type StoredMember,
-} from "./room-backend.ts";
-import { channelOf, scriptsOf, type ScriptName } from "./room-scripts.ts";
+import { RedisLostError, type Redis } from "../../cache/redis.ts";
+import type { Member } from "../memory/room-table.ts";
+import { joinMessage, presenceMessage, tooManyRooms, tooManyRoomsOfUser } from "../messages.ts";
 import {
   MAX_ROOMS,
   MAX_ROOMS_OF_USER,
@@ -16,8 +8,18 @@ import {
   type RoomSize,
   type RoomTimes,
   type TenantMessage,
-} from "./room-store.ts";
-import type { Member } from "./room-table.ts";
+} from "../room-store.ts";
+import {
+  decode,
+  encode,
+  registrationOf,
+  toBroadcastResult,
+  toText,
+  type ChannelMessage,
+  type RoomBackend,
+  type StoredMember,
+} from "../shared/room-backend.ts";
+import { channelOf, scriptsOf, type ScriptName } from "./scripts.ts";
 
 const BATCH = 500;
 
@@ -31,7 +33,7 @@ export class RedisRooms implements RoomBackend {
   readonly replica: string;
   readonly #redis: Redis;
   readonly #times: RoomTimes;
-  readonly #hashes = new Map<ScriptName, string>();
+  readonly #hashes = new Map<string, string>();
 
   /** @param replica names this one among all */
   constructor(redis: Redis, times: RoomTimes, replica: string) {
@@ -89,7 +91,7 @@ export class RedisRooms implements RoomBackend {
       MAX_ROOMS,
       MAX_ROOMS_OF_USER,
     ];
-    const [outcome, ...rest] = (await this.#call("join", ...args)) as string[];
+    const [outcome, ...rest] = toTexts(await this.#call("join", ...args));
     if (outcome === "rooms") throw tooManyRooms();
     if (outcome === "rooms_of_user") throw tooManyRoomsOfUser();
     return toStored(rest);
@@ -115,34 +117,25 @@ export class RedisRooms implements RoomBackend {
   }
 
   async broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
-    return (await this.#call(
-      "broadcast",
-      this.replica,
-      room,
-      as ?? "",
-      text,
-      this.#times.idleMs,
-    )) as BroadcastResult;
+    const args = [this.replica, room, as ?? "", text, this.#times.idleMs];
+    return toBroadcastResult(await this.#call("broadcast", ...args));
   }
 
   async members(room: string, as: string | null): Promise<StoredMember[] | null> {
-    const found = (await this.#call(
-      "members",
-      this.replica,
-      room,
-      as ?? "",
-      this.#times.idleMs,
-    )) as string[] | null;
-    return found === null ? null : toStored(found);
+    const args = [this.replica, room, as ?? "", this.#times.idleMs];
+    const found = await this.#call("members", ...args);
+    return found === null ? null : toStored(toTexts(found));
   }
 
   async rooms(of: string | null): Promise<RoomSize[]> {
-    const found = (await this.#call("rooms", of ?? "")) as string[];
-    return pairs(found).map(([name, members]) => ({ name, members: Number(members) }));
+    return pairs(toTexts(await this.#call("rooms", of ?? ""))).map(([name, members]) => ({
+      name,
+      members: Number(members),
+    }));
   }
 
   async connect(userId: string, will: TenantMessage): Promise<StoredMember[]> {
-    return toStored((await this.#call("connect", this.replica, userId, encode(will))) as string[]);
+    return toStored(toTexts(await this.#call("connect", this.replica, userId, encode(will))));
   }
 
   async disconnect(userId: string, will: TenantMessage | null): Promise<void> {
@@ -155,19 +148,10 @@ export class RedisRooms implements RoomBackend {
     );
   }
 
-  async register({ room, userId, data, joinedAt, dueAt }: Member, now: number): Promise<void> {
-    const stays = dueAt === null ? this.#times.graceMs : Math.max(1, Math.round(dueAt - now));
-    const texts = [joinMessage(room, userId, data).text, presenceMessage(room, userId, data).text];
-    await this.#call(
-      "register",
-      this.replica,
-      room,
-      userId,
-      toText(data),
-      joinedAt,
-      ...texts,
-      stays,
-    );
+  async register(member: Member, now: number): Promise<void> {
+    const { room, userId } = member;
+    const rest = registrationOf(member, this.#times, now);
+    await this.#call("register", this.replica, room, userId, ...rest);
   }
 
   async send(message: TenantMessage): Promise<void> {
@@ -183,6 +167,12 @@ export class RedisRooms implements RoomBackend {
   }
 }
 
+/** A list of texts, as the scripts answer. @throws Error for anything else */
+function toTexts(answer: unknown): string[] {
+  if (!Array.isArray(answer)) throw new Error("A script of the rooms did not answer a list.");
+  return answer.map(String);
+}
+
 /** From `[name, "<joined at> <data>", ...]`. */
 function toStored(flat: readonly string[]): StoredMember[] {
   return pairs(flat).map(([name, record]) => {
@@ -190,7 +180,7 @@ function toStored(flat: readonly string[]): StoredMember[] {
     return {
       name,
       joinedAt: Number(record.slice(0, space)),
-      data: JSON.parse(record.slice(space + 1)) as unknown,
+      data: JSON.parse(record.slice(space + 1)),
     };
   });
 }

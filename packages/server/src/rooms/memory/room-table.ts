@@ -1,4 +1,4 @@
-import { tooManyRooms, tooManyRoomsOfUser, toPeer } from "./messages.ts";
+import { tooManyRooms, tooManyRoomsOfUser, toPeer } from "../messages.ts";
 import {
   MAX_ROOMS,
   MAX_ROOMS_OF_USER,
@@ -6,8 +6,9 @@ import {
   type RoomSize,
   type RoomTimes,
   type TenantMessage,
-} from "./room-store.ts";
+} from "../room-store.ts";
 
+/** A user in a room. */
 export interface Member {
   readonly room: string;
   readonly userId: string;

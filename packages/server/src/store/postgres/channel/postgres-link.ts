@@ -1,15 +1,16 @@
 import { hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientConfig } from "pg";
-import { runIn, type Operation } from "../../observe/operation.ts";
-import type { QueryObserver } from "../../observe/query-observer.ts";
-import { SerialQueue } from "../../util/serial-queue.ts";
-import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
-import type { ColumnRow } from "./connection.ts";
-import { isStaleStatement, isUnreachable } from "./errors.ts";
+import { runIn, type Operation } from "../../../observe/operation.ts";
+import type { Platform, Timer } from "../../../platform.ts";
+import type { QueryObserver } from "../../../observe/query-observer.ts";
+import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../../store.ts";
+import type { ColumnRow } from "../connection.ts";
+import { isStaleStatement, isUnreachable } from "../errors.ts";
+import { SerialQueue } from "../../../util/serial-queue.ts";
+import { ConnectionPool } from "../pool.ts";
+import { SEND_QUERY } from "./channel-functions.ts";
 import { NotificationListener } from "./notification-listener.ts";
-import { ConnectionPool } from "./pool.ts";
-import { roomFunction } from "./room-ddl.ts";
 
 const PROBING: Operation = { requestId: null, where: "replica link", span: null };
 
@@ -24,14 +25,13 @@ const DEADLINE_MS = 2_000;
 const MAX_WAITING = 500;
 /**
  * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
- * it counts as deaf.
+ * its state is `no-notifications`.
  */
 const PROBE_MS = 250;
 const MAX_PROBES = 20;
-/** How many turns are left out between two tries while it is deaf. */
+/** How many turns are left out between two tries in that state. */
 const QUIET_PROBE_TURNS = 20;
-const SAY = `SELECT ${roomFunction("send")}($1)`;
-/** No message of the rooms begins so. */
+/** No other message begins so. */
 const PROBE = "probe ";
 
 /**
@@ -44,8 +44,9 @@ export class PostgresLink implements ReplicaLink {
   readonly #connections: readonly SerialConnection[];
   readonly #listener: NotificationListener;
   readonly #listeners = new Set<(state: LinkState) => void>();
-  readonly #hearers = new Set<(text: string) => void>();
-  readonly #probe = `${PROBE}${crypto.randomUUID()} `;
+  readonly #messageListeners = new Set<(text: string) => void>();
+  readonly #platform: Platform;
+  readonly #probe: string;
   #state: LinkState = "lost";
   /** How often it was said that it is there, without hearing it. */
   #tries = 0;
@@ -53,9 +54,12 @@ export class PostgresLink implements ReplicaLink {
   #probes = 0;
   #isProbing = false;
   #isClosed = false;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: Timer | null = null;
 
-  constructor(connection: ClientConfig, observer: QueryObserver | null = null) {
+  /** @param observer is told of each statement */
+  constructor(connection: ClientConfig, platform: Platform, observer: QueryObserver | null = null) {
+    this.#platform = platform;
+    this.#probe = `${PROBE}${platform.uuid()} `;
     const open = (): ConnectionPool =>
       new ConnectionPool({
         connection,
@@ -65,7 +69,9 @@ export class PostgresLink implements ReplicaLink {
       });
     this.#own = new SerialConnection(open);
     this.#connections = Array.from({ length: CONNECTIONS }, () => new SerialConnection(open));
-    this.#listener = new NotificationListener(connection, {
+    this.#listener = new NotificationListener({
+      connection,
+      platform,
       onMessage: (text) => this.#received(text),
       onChange: (isListening) => {
         this.#reset();
@@ -80,11 +86,8 @@ export class PostgresLink implements ReplicaLink {
 
   async start(withinMs: number): Promise<void> {
     void runIn(PROBING, () => this.#listener.run());
-    this.#timer = setInterval(() => void this.#sendProbe(), PROBE_MS);
-    this.#timer.unref();
-    const end = performance.now() + withinMs;
-    while (!this.isUp && performance.now() < end)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    this.#timer = this.#platform.every(PROBE_MS, () => void this.#sendProbe()).unref();
+    await this.#untilUp(withinMs);
   }
 
   onChange(listener: (state: LinkState) => void): () => void {
@@ -93,7 +96,7 @@ export class PostgresLink implements ReplicaLink {
   }
 
   onMessage(listener: (text: string) => void): void {
-    this.#hearers.add(listener);
+    this.#messageListeners.add(listener);
   }
 
   async call(
@@ -129,14 +132,30 @@ export class PostgresLink implements ReplicaLink {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#listener.close();
     await Promise.all([this.#own, ...this.#connections].map((connection) => connection.close()));
   }
 
+  /** Waits until it is up, and no longer than that many milliseconds. */
+  #untilUp(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isUp || withinMs <= 0) return resolve();
+      const done = (): void => {
+        stop();
+        timer.cancel();
+        resolve();
+      };
+      const stop = this.onChange((state) => {
+        if (state === "up") done();
+      });
+      const timer = this.#platform.after(withinMs, done);
+    });
+  }
+
   #received(text: string): void {
     if (!text.startsWith(PROBE)) {
-      if (this.isUp) for (const hearer of this.#hearers) hearer(text);
+      if (this.isUp) for (const listener of this.#messageListeners) listener(text);
       return;
     }
     // Only the newest: what was said before a loss proves nothing after it.
@@ -158,7 +177,7 @@ export class PostgresLink implements ReplicaLink {
     this.#isProbing = true;
     try {
       await runIn(PROBING, () =>
-        this.#own.run((pool) => once(pool, SAY, [`${this.#probe}${this.#probes}`])),
+        this.#own.run((pool) => once(pool, SEND_QUERY, [`${this.#probe}${this.#probes}`])),
       );
       this.#tries += 1;
       if (this.#tries >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");

@@ -1,33 +1,37 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Log } from "../observe/log.ts";
-import { chunk } from "../util/chunk.ts";
-import { errorText } from "../util/errors.ts";
-import { MemoryRoomStore } from "./memory-room-store.ts";
-import { snapshotMessage } from "./messages.ts";
-import { storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
+import type { Log } from "../../observe/log.ts";
+import type { Platform, Timer } from "../../platform.ts";
+import { chunk } from "../../util/chunk.ts";
+import { errorText } from "../../util/errors.ts";
+import { MemoryRoomStore } from "../memory/memory-room-store.ts";
+import type { RoomTable } from "../memory/room-table.ts";
+import { snapshotMessage } from "../messages.ts";
 import {
   SWEEP_MS,
   type BroadcastResult,
   type Deliver,
   type Peer,
+  type RoomMessage,
   type RoomSize,
   type RoomStore,
   type RoomTimes,
   type TenantMessage,
-} from "./room-store.ts";
-import type { RoomTable } from "./room-table.ts";
-import { UnheardChanges, type ChangeKind } from "./unheard-changes.ts";
+} from "../room-store.ts";
+import { PendingChanges } from "./pending-changes.ts";
+import { dataOf, storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
+import { Sharing, type SharingState } from "./sharing-state.ts";
+import { UnheardChanges, type AskedChange } from "./unheard-changes.ts";
 
 const RETRY_MS = 500;
-/** How many calls are under way at once while much is told or asked after a loss. */
+/** How many calls are under way at once while much is asked after a loss. */
 const CONCURRENCY = 64;
 
+/** What rooms that are shared need. */
 export interface SharedRoomOptions {
   readonly backend: RoomBackend;
   readonly deliver: Deliver;
   readonly times: RoomTimes;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  readonly platform: Platform;
   readonly log: Log;
 }
 
@@ -37,38 +41,35 @@ export interface SharedRoomOptions {
  * Beside it stands a table in memory of the members that this replica answers for: those whose
  * users are connected to it, and those whose last call it took. It follows the channel, says whom a
  * message concerns, and takes over while the backend is lost. Then the backend is told what changed
- * meanwhile, or everything when it knows this replica no more, and only after that it is asked
- * again.
+ * meanwhile, or everything when it no longer knows this replica, and only after that it is asked
+ * again. What it does when is a matter of its one state (sharing-state.ts).
  */
 export class SharedRoomStore implements RoomStore {
   readonly #options: SharedRoomOptions;
   readonly #backend: RoomBackend;
   readonly #memory: MemoryRoomStore;
-  #isOnline = false;
-  #wasOnline = false;
-  #isRecovering = false;
-  #isStopping = false;
-  #isRefused = false;
-  #isKeeping = false;
-  #hasSkipped = false;
-  /** Members that changed while the backend was lost. */
-  readonly #changed = new Map<string, { readonly room: string; readonly userId: string }>();
-  /** Users who came or went while the backend was lost. */
-  readonly #moved = new Set<string>();
+  readonly #sharing = new Sharing();
+  readonly #pending: PendingChanges;
   readonly #unheard = new UnheardChanges();
   /**
    * Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile:
    * what it told is newer.
    */
   readonly #loading = new Map<string, Set<string>>();
-  #timers: ReturnType<typeof setInterval>[] = [];
+  /** Why the backend refuses, as the log has it, until it accepts. */
+  #refusal: string | null = null;
+  #renewal: Promise<void> | null = null;
+  /** Turns of the sweep in a row in which there was no user here. */
+  #idleTurns = 0;
+  #timers: Timer[] = [];
   #unfollow: () => void = () => undefined;
 
   constructor(options: SharedRoomOptions) {
     this.#options = options;
-    const { backend, times, deliver, now } = options;
+    const { backend, platform } = options;
     this.#backend = backend;
-    this.#memory = new MemoryRoomStore(deliver, times, now);
+    this.#memory = new MemoryRoomStore(options);
+    this.#pending = new PendingChanges(this.#table, backend, platform.now);
     backend.onMessage((message) => this.#received(message));
   }
 
@@ -76,82 +77,80 @@ export class SharedRoomStore implements RoomStore {
     return this.#memory.table;
   }
 
+  get #isOnline(): boolean {
+    return this.#sharing.state === "online";
+  }
+
   async start(): Promise<void> {
+    const { platform } = this.#options;
     this.#unfollow = this.#backend.onChange((isUp) =>
       isUp ? void this.#recover() : this.#goOffline(),
     );
-    const every = (ms: number, run: () => Promise<unknown>): void => {
-      const timer = setInterval(() => void run(), ms);
-      timer.unref();
-      this.#timers.push(timer);
-    };
-    every(SWEEP_MS, () => this.#keep());
-    every(RETRY_MS, () => this.#recover());
+    this.#timers = [
+      platform.every(SWEEP_MS, () => void this.#keep()).unref(),
+      platform.every(RETRY_MS, () => void this.#recover()).unref(),
+    ];
     await this.#recover();
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true;
     this.#unfollow();
-    for (const timer of this.#timers) clearInterval(timer);
-    if (!this.#isOnline) return;
-    this.#isOnline = false;
-    // Without the backend there is nobody to hand over to.
-    await this.#backend.retire().catch(() => undefined);
+    for (const timer of this.#timers) timer.cancel();
+    const { state } = this.#sharing;
+    if (state !== "stopped") this.#sharing.become("stopped");
+    // Without the backend there is no other replica to hand over to.
+    if (state === "online") await this.#backend.retire().catch(() => undefined);
   }
 
   join(room: string, userId: string, data: unknown): Promise<Peer[]> {
-    return this.#ask(
-      async () => {
-        const before = await this.#askAbout(
-          "join",
-          room,
-          userId,
-          () => this.#backend.join(room, userId, data),
-          (members) => {
-            const known = members.find(({ name }) => name === userId);
-            return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
-          },
-        );
-        return before.map(storedPeer);
-      },
-      () => this.#change(room, userId, () => this.#memory.join(room, userId, data)),
-    );
+    const shared = async (): Promise<Peer[]> => {
+      const before = await this.#askFor({
+        kind: "join",
+        member: { room, userId },
+        ask: () => this.#backend.join(room, userId, data),
+        effectOf: (members) => {
+          const known = members.find(({ name }) => name === userId);
+          return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
+        },
+      });
+      return before.map(storedPeer);
+    };
+    return this.#ask(shared, () => {
+      this.#noteMember(room, userId);
+      return this.#memory.join(room, userId, data);
+    });
   }
 
   leave(room: string, userId: string): Promise<boolean> {
-    return this.#ask(
-      () =>
-        this.#askAbout(
-          "leave",
-          room,
-          userId,
-          () => this.#backend.leave(room, userId),
-          (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null),
-        ),
-      () => this.#change(room, userId, () => this.#memory.leave(room, userId)),
-    );
+    const shared = (): Promise<boolean> =>
+      this.#askFor({
+        kind: "leave",
+        member: { room, userId },
+        ask: () => this.#backend.leave(room, userId),
+        effectOf: (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null),
+      });
+    return this.#ask(shared, () => {
+      this.#noteMember(room, userId);
+      return this.#memory.leave(room, userId);
+    });
   }
 
   setPresence(room: string, userId: string, data: unknown): Promise<boolean> {
-    const put = (): void =>
-      this.#table.put(
-        room,
-        userId,
-        data,
-        this.#table.find(room, userId)?.joinedAt ?? this.#seconds(),
-      );
-    return this.#ask(
-      () =>
-        this.#askAbout(
-          "presence",
-          room,
-          userId,
-          () => this.#backend.setPresence(room, userId, data),
-          (isThere) => (isThere ? put : null),
-        ),
-      () => this.#change(room, userId, () => this.#memory.setPresence(room, userId, data)),
-    );
+    const put = (): void => {
+      const known = this.#table.find(room, userId);
+      this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
+    };
+    const shared = (): Promise<boolean> =>
+      this.#askFor({
+        kind: "presence",
+        member: { room, userId },
+        ask: () => this.#backend.setPresence(room, userId, data),
+        effectOf: (isThere) => (isThere ? put : null),
+      });
+    return this.#ask(shared, () => {
+      this.#noteMember(room, userId);
+      return this.#memory.setPresence(room, userId, data);
+    });
   }
 
   broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult> {
@@ -165,7 +164,7 @@ export class SharedRoomStore implements RoomStore {
     return this.#ask(
       async () => {
         const members = await this.#backend.members(room, as);
-        // Whoever asks here depends on this replica from now on.
+        // A member that asks here depends on this replica from now on.
         const own = members?.find(({ name }) => name === as);
         if (own !== undefined && !this.#table.isConnected(own.name))
           this.#table.put(room, own.name, own.data, own.joinedAt);
@@ -214,10 +213,8 @@ export class SharedRoomStore implements RoomStore {
   localRooms(userId: string): Iterable<string> {
     const rooms = new Set(this.#table.membershipsOf(userId).map(({ room }) => room));
     // The table has a join only after the channel has told of it; the user knows it by the answer.
-    for (const member of this.#unheard.answered("join")) {
-      const [room, joined] = JSON.parse(member) as [string, string];
-      if (joined === userId) rooms.add(room);
-    }
+    for (const joined of this.#unheard.answered("join"))
+      if (joined.userId === userId) rooms.add(joined.room);
     return rooms;
   }
 
@@ -234,20 +231,11 @@ export class SharedRoomStore implements RoomStore {
     return alone();
   }
 
-  #askAbout<T>(
-    kind: ChangeKind,
-    room: string,
-    userId: string,
-    ask: () => Promise<T>,
-    effectOf: (answer: T) => (() => void) | null,
-  ): Promise<T> {
-    const key = keyOf(room, userId);
-    return this.#unheard.ask(kind, key, ask, effectOf, () => this.#changed.has(key));
-  }
-
-  #change<T>(room: string, userId: string, change: () => Promise<T>): Promise<T> {
-    this.#noteMember(room, userId);
-    return change();
+  #askFor<T>(change: Omit<AskedChange<T>, "isOvertaken">): Promise<T> {
+    return this.#unheard.ask({
+      ...change,
+      isOvertaken: () => this.#pending.has(change.member),
+    });
   }
 
   /**
@@ -255,11 +243,10 @@ export class SharedRoomStore implements RoomStore {
    * noted until then: it may never come.
    */
   #noteMember(room: string, userId: string): void {
-    if (this.#wasOnline || this.#isRecovering)
-      this.#changed.set(keyOf(room, userId), { room, userId });
+    if (this.#sharing.state !== "new") this.#pending.addMember({ room, userId });
   }
   #noteUser(userId: string): void {
-    if (this.#wasOnline || this.#isRecovering) this.#moved.add(userId);
+    if (this.#sharing.state !== "new") this.#pending.addUser(userId);
   }
 
   /** Tells the backend that the user is here, and takes over what it knows of the user's rooms. */
@@ -289,71 +276,84 @@ export class SharedRoomStore implements RoomStore {
       this.#options.deliver(message);
       return;
     }
-    const { kind, room, userId, origin, joinedAt, text } = message;
-    const isOwn = origin === this.#backend.replica;
-    if (kind === "leave" && isOwn) {
+    if (message.kind === "leave" && message.origin === this.#backend.replica) {
       // Others took this replica for dead. Its members are still here, and come back.
       this.#goOffline();
       return;
     }
-    this.#loading.get(userId)?.add(room);
-    // A leave does not say whose call it was: whoever asked for one here has got it.
-    if ((isOwn && kind !== "snapshot") || kind === "leave")
-      this.#unheard.heard(kind, keyOf(room, userId));
-    if (
-      kind !== "leave" &&
-      (isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined)
-    ) {
-      const { data = null } = JSON.parse(text) as { readonly data?: unknown };
-      this.#table.put(room, userId, data, joinedAt);
-    }
-    if (kind === "leave") this.#table.remove(room, userId);
+    this.#follow(message);
     this.#options.deliver(message);
+  }
+
+  /** Changes the table as the channel says. */
+  #follow(message: RoomMessage & { readonly origin: string; readonly joinedAt: number }): void {
+    const { kind, room, userId, origin, joinedAt, text } = message;
+    const isOwn = origin === this.#backend.replica;
+    this.#loading.get(userId)?.add(room);
+    if (kind === "leave") {
+      // A leave does not say whose call it was: when one was asked for here, it has been heard.
+      this.#unheard.heard(kind, { room, userId });
+      this.#table.remove(room, userId);
+      return;
+    }
+    if (isOwn && (kind === "join" || kind === "presence"))
+      this.#unheard.heard(kind, { room, userId });
+    const isConcerned =
+      isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined;
+    if (isConcerned) this.#table.put(room, userId, dataOf(text), joinedAt);
   }
 
   #goOffline(error?: unknown): void {
     if (!this.#isOnline) return;
-    this.#isOnline = false;
+    this.#sharing.become("lost");
     this.#unheard.lost();
-    this.#refused(error);
+    this.#logRefusal(error);
   }
 
   /**
    * A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is
    * told here, once until it accepts.
    */
-  #refused(error: unknown): void {
-    if (error === undefined || this.#backend.isLoss(error) || this.#isRefused) return;
-    this.#isRefused = true;
+  #logRefusal(error: unknown): void {
+    if (error === undefined || this.#backend.isLoss(error) || this.#refusal !== null) return;
+    this.#refusal = errorText(error);
     this.#options.log.warn(
       `${this.#backend.name} refuses: rooms count per replica until it accepts`,
-      { reason: errorText(error) },
+      { reason: this.#refusal },
     );
   }
 
   async #recover(): Promise<void> {
-    if (this.#isOnline || this.#isRecovering || this.#isStopping || !this.#backend.isUp) return;
-    this.#isRecovering = true;
+    const from = this.#sharing.state;
+    if ((from !== "new" && from !== "lost") || !this.#backend.isUp) return;
+    const isReturning = from === "lost";
+    this.#sharing.become(isReturning ? "returning" : "entering");
+    const next = await this.#enter(isReturning);
+    if (this.#sharing.state === "stopped") return;
+    this.#sharing.become(next);
+    if (next !== "online") return;
+    this.#refusal = null;
+    await this.#catchUp().catch((error: unknown) => this.#goOffline(error));
+  }
+
+  /**
+   * Takes a lease, and tells the backend what it does not know.
+   *
+   * @returns what comes of it
+   */
+  async #enter(isReturning: boolean): Promise<SharingState> {
+    let next: SharingState = isReturning ? "lost" : "new";
     try {
-      const isKnown = await this.#backend.enter(this.#wasOnline);
-      if (!isKnown) {
-        for (const { room, userId } of this.#table.all()) this.#noteMember(room, userId);
-        for (const userId of this.#table.connectedUsers().keys()) this.#noteUser(userId);
-      }
-      const isTold = await this.#replayChanges();
-      this.#isOnline = isTold && this.#backend.isUp && !this.#isStopping;
-      if (this.#isOnline) this.#isRefused = false;
+      const isKnown = await this.#backend.enter(isReturning);
+      // From here on the backend has something of this replica, whatever fails.
+      next = "lost";
+      if (!isKnown || !isReturning) this.#pending.addAll();
+      if ((await this.#replayChanges()) && this.#backend.isUp) next = "online";
     } catch (error) {
       // The timer tries again.
-      this.#refused(error);
-    } finally {
-      this.#isRecovering = false;
+      this.#logRefusal(error);
     }
-    if (!this.#isOnline || !this.#wasOnline) {
-      this.#wasOnline ||= this.#isOnline;
-      return;
-    }
-    await this.#catchUp().catch((error: unknown) => this.#goOffline(error));
+    return next;
   }
 
   /**
@@ -378,12 +378,13 @@ export class SharedRoomStore implements RoomStore {
 
   /** A backend that has too much to do is asked again: by a refusal nothing is lost. */
   async #retryWhileOnline(work: () => Promise<void>): Promise<void> {
+    const { platform } = this.#options;
     while (this.#isOnline) {
       try {
         return await work();
       } catch (error) {
         if (!(error instanceof PylonError)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await new Promise<void>((resolve) => platform.after(RETRY_MS, resolve));
       }
     }
   }
@@ -399,49 +400,16 @@ export class SharedRoomStore implements RoomStore {
    * @returns false when the lease ran out meanwhile
    */
   async #replayChanges(): Promise<boolean> {
-    let keptAt = this.#options.now();
-    // Requests go on meanwhile, and change more. Users come first: a member depends on whether its
-    // user is connected.
-    while (this.#moved.size > 0 || this.#changed.size > 0) {
-      if (this.#moved.size > 0)
-        await Promise.all(
-          [...this.#moved].slice(0, CONCURRENCY).map((userId) => this.#tellUser(userId)),
-        );
-      else
-        await Promise.all(
-          [...this.#changed]
-            .slice(0, CONCURRENCY)
-            .map(([key, { room, userId }]) => this.#tellMember(key, room, userId)),
-        );
-      if (this.#options.now() - keptAt < SWEEP_MS) continue;
+    const { now } = this.#options.platform;
+    let keptAt = now();
+    // Requests go on meanwhile, and change more.
+    while (!this.#pending.isEmpty) {
+      await this.#pending.tellSome();
+      if (now() - keptAt < SWEEP_MS) continue;
       if (!(await this.#backend.keep())) return false;
-      keptAt = this.#options.now();
+      keptAt = now();
     }
     return true;
-  }
-
-  async #tellUser(userId: string): Promise<void> {
-    this.#moved.delete(userId);
-    try {
-      const will = this.#table.connectedUsers().get(userId);
-      if (will === undefined) await this.#backend.disconnect(userId, null);
-      else await this.#backend.connect(userId, will);
-    } catch (error) {
-      this.#moved.add(userId);
-      throw error;
-    }
-  }
-
-  async #tellMember(key: string, room: string, userId: string): Promise<void> {
-    this.#changed.delete(key);
-    try {
-      const member = this.#table.find(room, userId);
-      if (member === undefined) await this.#backend.leave(room, userId);
-      else await this.#backend.register(member, this.#options.now());
-    } catch (error) {
-      this.#changed.set(key, { room, userId });
-      throw error;
-    }
   }
 
   async #keep(): Promise<void> {
@@ -449,28 +417,26 @@ export class SharedRoomStore implements RoomStore {
       for (const { room, userId } of this.#memory.sweep()) this.#noteMember(room, userId);
       return;
     }
-    // Here the table only forgets whom it answers for no more.
+    // Here the table only forgets those that it no longer answers for.
     this.#table.sweep();
-    // Nobody waits for a replica that has nobody: it looks after the others half as often.
+    // No user waits for a replica that has none: it looks after the others half as often.
     const isIdle = this.#table.connectedUsers().size === 0 && this.#table.isEmpty;
-    this.#hasSkipped = isIdle && !this.#hasSkipped;
-    if (this.#hasSkipped || this.#isKeeping) return;
-    this.#isKeeping = true;
-    await this.#ask(
-      async () => {
-        if (!(await this.#backend.keep())) this.#goOffline();
-      },
-      () => Promise.resolve(),
-    ).finally(() => {
-      this.#isKeeping = false;
+    this.#idleTurns = isIdle ? this.#idleTurns + 1 : 0;
+    if (this.#idleTurns % 2 === 1 || this.#renewal !== null) return;
+    this.#renewal = this.#renewLease().finally(() => {
+      this.#renewal = null;
     });
+    await this.#renewal;
+  }
+
+  async #renewLease(): Promise<void> {
+    const renew = async (): Promise<void> => {
+      if (!(await this.#backend.keep())) this.#goOffline();
+    };
+    await this.#ask(renew, () => Promise.resolve());
   }
 
   #seconds(): number {
-    return Math.floor(this.#options.now() / 1000);
+    return Math.floor(this.#options.platform.now() / 1000);
   }
-}
-
-function keyOf(room: string, userId: string): string {
-  return JSON.stringify([room, userId]);
 }
