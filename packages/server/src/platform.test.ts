@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { systemPlatform } from "./platform.ts";
+import { randomFraction, sleep, systemPlatform } from "./platform.ts";
 
 test("work is done once after its time, and not at all when it is cancelled", async () => {
   const done: string[] = [];
@@ -11,6 +11,36 @@ test("work is done once after its time, and not at all when it is cancelled", as
     }),
   );
   expect(done).toEqual(["once"]);
+});
+
+test("work is done soon: after this turn, in order, before any timer", async () => {
+  const done: string[] = [];
+  systemPlatform.soon(() => done.push("one"));
+  systemPlatform.soon(() => done.push("other"));
+  done.push("now");
+  await new Promise<void>((resolve) => systemPlatform.soon(resolve));
+  expect(done).toEqual(["now", "one", "other"]);
+});
+
+test("a sleep ends when its timer does, and a fraction is of chance alone", async () => {
+  let wake = (): void => undefined;
+  const asked: number[] = [];
+  const sleeping = sleep(
+    {
+      after: (ms, work) => {
+        asked.push(ms);
+        wake = work;
+        return systemPlatform.after(0, () => undefined);
+      },
+    },
+    250,
+  ).then(() => asked.push(-1));
+  expect(asked).toEqual([250]);
+  wake();
+  await sleeping;
+  expect(asked).toEqual([250, -1]);
+  expect(randomFraction({ random: (bytes) => bytes.fill(0) })).toBe(0);
+  expect(randomFraction({ random: (bytes) => bytes.fill(255) })).toBe(1 - 2 ** -32);
 });
 
 test("work is done again and again until it is cancelled", async () => {

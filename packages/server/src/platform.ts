@@ -22,22 +22,42 @@ export interface Platform {
   readonly after: (ms: number, work: () => void) => Timer;
   /** Does the work every `ms` milliseconds, the first time after as many. */
   readonly every: (ms: number, work: () => void) => Timer;
+  /** Does the work once what the event loop has at hand is done. */
+  readonly soon: (work: () => void) => void;
   /** A random UUID (version 4), from unpredictable values. */
   readonly uuid: () => string;
   /** Fills the bytes with unpredictable values. */
   readonly random: (bytes: Uint8Array) => void;
 }
 
+/** The machine's own clock, timers and chance. */
 export const systemPlatform: Platform = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, work) => timerOf(setTimeout(work, ms), clearTimeout),
   every: (ms, work) => timerOf(setInterval(work, ms), clearInterval),
+  soon: (work) => {
+    setImmediate(work);
+  },
   uuid: () => randomUUID(),
   random: (bytes) => {
     crypto.getRandomValues(bytes);
   },
 };
+
+/** Answers in `ms` milliseconds. */
+export function sleep({ after }: Pick<Platform, "after">, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    after(ms, resolve);
+  });
+}
+
+/** A random number of at least 0 and less than 1, in 2^32 steps. */
+export function randomFraction({ random }: Pick<Platform, "random">): number {
+  const words = new Uint32Array(1);
+  random(new Uint8Array(words.buffer));
+  return (words[0] ?? 0) / 2 ** 32;
+}
 
 function timerOf<T extends { unref(): unknown }>(handle: T, clear: (handle: T) => void): Timer {
   const timer: Timer = {

@@ -197,6 +197,7 @@ export class RunningServer {
             log,
             config.redisNamespace ??
               `pylon:${encodeURIComponent(app.manifest.name)}`.replaceAll("'", "%27"),
+            platform,
           );
     const shared = (name: string): SharedCount | null => (redis === null ? null : { redis, name });
     const limiter = new RateLimiter(config.rateLimit, shared("address"));
@@ -357,7 +358,7 @@ export class RunningServer {
     this.#startWatch = () => {
       // A second thread costs more than the whole start; it is only needed once functions run.
       const timer = setTimeout(() => {
-        watchdog = new Watchdog({ limitMs: config.fnTimeoutMs + WATCHDOG_GRACE_MS });
+        watchdog = new Watchdog({ limitMs: config.fnTimeoutMs + WATCHDOG_GRACE_MS, platform });
       }, WATCHDOG_DELAY_MS);
       timer.unref();
       const watch = new SessionWatch(feed, sessions, apiKeys, now);

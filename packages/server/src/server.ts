@@ -174,6 +174,7 @@ class Server implements PylonServer {
             log: this.#log,
           });
     const store = await openStore(config.database, {
+      platform: this.#platform,
       observer: this.#queryWatch(telemetry),
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onState: (state, error) => {
@@ -243,10 +244,12 @@ class Server implements PylonServer {
   async #takeLock(): Promise<ServerLock | null> {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
-    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_START_TIMEOUT_MS, () =>
-      this.#log.warn("another server has the database: waiting for its end", {
-        path: database.path,
-      }),
+    const { path } = database;
+    const lock = await ServerLock.take(
+      path,
+      dev ? 0 : DATABASE_START_TIMEOUT_MS,
+      () => this.#log.warn("another server has the database: waiting for its end", { path }),
+      this.#platform,
     );
     if (lock === null)
       throw new PylonStartError(

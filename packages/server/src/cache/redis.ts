@@ -1,6 +1,7 @@
 import type { RedisClientType } from "@redis/client";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../observe/operation.ts";
+import { randomFraction, sleep, systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 /**
  * How long a command may take, in milliseconds. What takes longer counts as lost: a request must
@@ -38,6 +39,7 @@ export class Redis {
   readonly namespace: string;
   readonly #url: string;
   readonly #log: Log;
+  readonly #platform: Platform;
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #channels = new Map<string, (text: string) => void>();
   #commands: RedisClientType | null = null;
@@ -48,12 +50,13 @@ export class Redis {
   #wasUp: boolean | null = null;
   #isStarting = false;
   #isClosed = false;
-  #probe: ReturnType<typeof setTimeout> | undefined;
+  #probe: Timer | undefined;
   /** Commands since the start, by what became of them. */
   readonly counts = { ok: 0, failed: 0, lost: 0 };
 
   /** @param url `redis://` or `rediss://`; never logged */
-  constructor(url: string, log: Log, namespace = "pylon") {
+  constructor(url: string, log: Log, namespace = "pylon", platform: Platform = systemPlatform) {
+    this.#platform = platform;
     this.namespace = namespace;
     this.#url = url;
     this.#log = log;
@@ -96,7 +99,8 @@ export class Redis {
           connectTimeout: CONNECT_TIMEOUT_MS,
           socketTimeout: SILENT_MS,
           reconnectStrategy: (retries) =>
-            Math.min(50 * 2 ** Math.min(retries, 10), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2),
+            Math.min(50 * 2 ** Math.min(retries, 10), MAX_BACKOFF_MS) *
+            (0.5 + randomFraction(this.#platform) / 2),
         },
       }) as RedisClientType;
       client.on("error", () => this.#update());
@@ -112,7 +116,7 @@ export class Redis {
       () => this.#until(withinMs),
       () => undefined,
     );
-    await Promise.race([connected, Bun.sleep(withinMs)]);
+    await Promise.race([connected, sleep(this.#platform, withinMs)]);
     this.#isStarting = false;
     if (!this.isUp) this.#setState(false);
   }
@@ -131,7 +135,7 @@ export class Redis {
     }
     try {
       const result = await inSpan("redis", "client", { "db.system.name": "redis" }, () =>
-        within(command(client), COMMAND_TIMEOUT_MS),
+        within(this.#platform, command(client)),
       );
       this.counts.ok += 1;
       return result;
@@ -145,7 +149,7 @@ export class Redis {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#probe);
+    this.#probe?.cancel();
     for (const client of [this.#commands, this.#messages]) {
       if (client?.isOpen === true) client.destroy();
     }
@@ -165,8 +169,9 @@ export class Redis {
   }
 
   async #until(withinMs: number): Promise<void> {
-    const end = performance.now() + withinMs;
-    while (!this.isUp && performance.now() < end) await Bun.sleep(5);
+    const { monotonic } = this.#platform;
+    const end = monotonic() + withinMs;
+    while (!this.isUp && monotonic() < end) await sleep(this.#platform, 5);
   }
 
   /** A command got no answer: nothing more is asked until a probe is answered. */
@@ -178,13 +183,12 @@ export class Redis {
   }
 
   #probeLater(): void {
-    this.#probe = setTimeout(() => void this.#ask(), PROBE_MS);
-    this.#probe.unref();
+    this.#probe = this.#platform.after(PROBE_MS, () => void this.#ask()).unref();
   }
 
   async #ask(): Promise<void> {
     try {
-      if (this.#commands !== null) await within(this.#commands.ping(), COMMAND_TIMEOUT_MS);
+      if (this.#commands !== null) await within(this.#platform, this.#commands.ping());
       this.#hangs = false;
       this.#update();
     } catch {
@@ -210,9 +214,12 @@ export class Redis {
   }
 }
 
-function within<T>(work: Promise<T>, ms: number): Promise<T> {
+/** @throws RedisLostError when it takes longer than a command may */
+function within<T>({ after }: Platform, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new RedisLostError("redis does not answer")), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    const timer = after(COMMAND_TIMEOUT_MS, () =>
+      reject(new RedisLostError("redis does not answer")),
+    );
+    work.then(resolve, reject).finally(() => timer.cancel());
   });
 }

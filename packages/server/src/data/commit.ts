@@ -126,7 +126,8 @@ export class Committer {
   }
 
   async #observed<T>(commit: () => Promise<T>): Promise<T> {
-    const started = performance.now();
+    const { monotonic } = this.#platform;
+    const started = monotonic();
     try {
       const result = await inSpan(
         "commit",
@@ -134,12 +135,12 @@ export class Committer {
         { "db.system.name": this.#store.dialect },
         commit,
       );
-      this.#observer("committed", performance.now() - started);
+      this.#observer("committed", monotonic() - started);
       return result;
     } catch (error) {
       const shown = toPublicError(error);
       const isRefusal = shown !== undefined && shown.status < 500;
-      this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
+      this.#observer(isRefusal ? "refused" : "failed", monotonic() - started);
       throw error;
     }
   }

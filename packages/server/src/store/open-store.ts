@@ -1,5 +1,6 @@
 import type { DatabaseConfig } from "../config/config.ts";
 import type { QueryObserver } from "../observe/query-observer.ts";
+import { systemPlatform, type Platform } from "../platform.ts";
 import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
@@ -11,6 +12,8 @@ export interface OpenOptions {
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Default the machine's own. */
+  readonly platform?: Platform | undefined;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
 }
@@ -23,7 +26,12 @@ export interface OpenOptions {
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
   if (database.kind === "sqlite") {
     try {
-      return openSqliteStore(database.path, options.observer, options.onState);
+      return openSqliteStore(
+        database.path,
+        options.observer,
+        options.onState,
+        options.platform ?? systemPlatform,
+      );
     } catch (error) {
       throw openFailure(database.path, error);
     }

@@ -1,9 +1,11 @@
 import { Client, type ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
+import type { Platform, Timer } from "../../platform.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { BOUNDS, CHANNEL, READ, toBounds, toChange } from "./change-log.ts";
 import { firstOf } from "./codec.ts";
-import { pause, type ConnectionPool } from "./pool.ts";
+import { pause } from "./pause.ts";
+import type { ConnectionPool } from "./pool.ts";
 
 const TAIL: Operation = { requestId: null, where: "change log", span: null };
 
@@ -19,6 +21,7 @@ const POLL_MS = 500;
 export interface ChangeTailOptions {
   /** How the connection that listens is opened. */
   readonly connection: ClientConfig;
+  readonly platform: Platform;
   /** Called once when the database is lost, and once when it is back. */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
 }
@@ -39,7 +42,7 @@ export class ChangeTail {
   #isWanted = false;
   #isClosed = false;
   #state: DatabaseState = "back";
-  #poll: ReturnType<typeof setInterval> | undefined;
+  #poll: Timer | undefined;
   #ear: Client | null = null;
 
   constructor(pool: ConnectionPool, options: ChangeTailOptions) {
@@ -51,8 +54,7 @@ export class ChangeTail {
   async start(): Promise<void> {
     const [row] = await this.#pool.read(BOUNDS, []);
     this.#position = toBounds(firstOf(row === undefined ? [] : [row])).head;
-    this.#poll = setInterval(() => this.wake(), POLL_MS);
-    this.#poll.unref();
+    this.#poll = this.#options.platform.every(POLL_MS, () => this.wake()).unref();
     void this.#listen();
   }
 
@@ -91,7 +93,7 @@ export class ChangeTail {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#poll);
+    this.#poll?.cancel();
     await this.#running?.catch(() => undefined);
     await this.#ear?.end().catch(() => undefined);
   }
@@ -153,7 +155,7 @@ export class ChangeTail {
         // The pool reports a database that can't be reached; here it is enough to try again.
       }
       await client.end().catch(() => undefined);
-      await pause(attempt);
+      await pause(this.#options.platform, attempt);
     }
   }
 }

@@ -1,5 +1,6 @@
+import type { Platform } from "../../platform.ts";
+import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
-import { pause } from "./pool.ts";
 import type { TransactionMark } from "./postgres-transaction.ts";
 
 export type CommitOutcome = "committed" | "aborted" | "unknown";
@@ -20,9 +21,10 @@ const STATUS = `SELECT CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapsho
 export async function resolveCommit(
   pool: ConnectionPool,
   { xid, changeId }: TransactionMark,
+  platform: Platform,
 ): Promise<CommitOutcome> {
-  const end = performance.now() + RETRY_TIMEOUT_MS;
-  for (let attempt = 0; performance.now() < end; attempt += 1) {
+  const end = platform.monotonic() + RETRY_TIMEOUT_MS;
+  for (let attempt = 0; platform.monotonic() < end; attempt += 1) {
     try {
       const [row] = await pool.read(STATUS, [xid, changeId]);
       if (row?.["is_there"] === true) return "committed";
@@ -30,7 +32,7 @@ export async function resolveCommit(
     } catch {
       // Not back yet: the pool waited for a while already.
     }
-    await pause(attempt);
+    await pause(platform, attempt);
   }
   return "unknown";
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
+import { sleep, systemPlatform, type Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { errorCode, errorText } from "../../util/errors.ts";
@@ -28,6 +29,8 @@ export interface PostgresOptions {
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Default the machine's own. */
+  readonly platform?: Platform | undefined;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
   /** Default SILENCE_MS, in milliseconds. */
@@ -50,8 +53,8 @@ const CONNECT_MS = 10_000;
  */
 export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
   const { base, mode, candidates } = await connectionCandidates(options);
-  const { limits = SESSION_LIMITS } = options;
-  const end = performance.now() + options.startTimeoutMs;
+  const { limits = SESSION_LIMITS, platform = systemPlatform } = options;
+  const end = platform.monotonic() + options.startTimeoutMs;
   for (;;) {
     let failure: unknown;
     for (const candidate of candidates) {
@@ -62,9 +65,9 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
       if (failure === null) return candidate;
       if (!isWithoutTls(failure)) break;
     }
-    if (!isDown(failure) || performance.now() > end)
+    if (!isDown(failure) || platform.monotonic() > end)
       throw new PylonStartError(explain(failure, base, mode));
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(platform, RETRY_MS);
   }
 }
 

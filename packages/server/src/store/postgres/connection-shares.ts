@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
 
 /**
  * For what a connection is used.
@@ -34,6 +35,7 @@ const NAMES: readonly ShareName[] = ["read", "write", "query", "blocked"];
  * query, the others are answered.
  */
 export class ConnectionShares {
+  readonly #platform: Platform;
   readonly #size: number;
   readonly #shares: Readonly<Record<ShareName, Share>>;
   readonly #queues: Readonly<Record<ShareName, Waiting[]>> = {
@@ -47,7 +49,8 @@ export class ConnectionShares {
   readonly #usedBy = new Map<string, number>();
 
   /** @param size connections of the pool */
-  constructor(size: number) {
+  constructor(size: number, platform: Platform) {
+    this.#platform = platform;
     const reserved = (wanted: number): number => Math.min(wanted, Math.floor(size / 3));
     const forQueries = size - 2 * reserved(2);
     this.#size = size;
@@ -99,7 +102,7 @@ export class ConnectionShares {
     return new Promise((resolve, reject) => {
       const queue = this.#queues[name];
       const settle = (): void => {
-        clearTimeout(timer);
+        timer.cancel();
         signal?.removeEventListener("abort", onAbort);
       };
       const waiting: Waiting = {
@@ -115,7 +118,7 @@ export class ConnectionShares {
         reject(reason);
       };
       const onAbort = (): void => leave(signal?.reason);
-      const timer = setTimeout(() => leave(allInUse()), withinMs);
+      const timer = this.#platform.after(withinMs, () => leave(allInUse()));
       signal?.addEventListener("abort", onAbort, { once: true });
       queue.push(waiting);
     });

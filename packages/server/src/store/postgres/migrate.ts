@@ -1,13 +1,14 @@
 import { hash } from "node:crypto";
 import type { ClientBase } from "pg";
+import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { errorCode } from "../../util/errors.ts";
 import type { SchemaChange } from "../store.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
+import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
-import { pause } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
 
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
@@ -28,10 +29,10 @@ const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
 /** Makes Pylon's own tables and functions as this version wants them. */
-export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
+export async function prepareDatabase(pool: ConnectionPool, platform: Platform): Promise<void> {
   const version = hash("sha256", BASE_DDL.join("\n"), "hex");
   await pool.again(() =>
-    locked(pool, async (client) => {
+    locked(pool, platform, async (client) => {
       await checkServer(client);
       const known = await client.query<{ found: string | null }>(
         `SELECT to_regclass('"_pylon_meta"')::text AS found`,
@@ -55,10 +56,11 @@ export async function prepareDatabase(pool: ConnectionPool): Promise<void> {
  */
 export function migrateSchema(
   pool: ConnectionPool,
+  platform: Platform,
   plan: (stored: string | null) => SchemaChange,
 ): Promise<string> {
   return pool.again(() =>
-    locked(pool, async (client) => {
+    locked(pool, platform, async (client) => {
       const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
       const stored = rows[0]?.value ?? null;
       const { migration, manifestJson } = plan(stored);
@@ -73,8 +75,10 @@ export function migrateSchema(
 }
 
 /** Begins a new change log. */
-export function renewLog(pool: ConnectionPool): Promise<void> {
-  return pool.again(() => locked(pool, (client) => pool.statements.runAll(client, ...RENEW_LOG)));
+export function renewLog(pool: ConnectionPool, platform: Platform): Promise<void> {
+  return pool.again(() =>
+    locked(pool, platform, (client) => pool.statements.runAll(client, ...RENEW_LOG)),
+  );
 }
 
 async function checkServer(client: ClientBase): Promise<void> {
@@ -97,6 +101,7 @@ async function checkServer(client: ClientBase): Promise<void> {
 /** Runs the work in a transaction that no other replica's can be beside. */
 async function locked<T>(
   pool: ConnectionPool,
+  platform: Platform,
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -117,7 +122,7 @@ async function locked<T>(
         throw notUnique(String(error.detail));
       }
       if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
-      await pause(attempt);
+      await pause(platform, attempt);
     }
   }
 }

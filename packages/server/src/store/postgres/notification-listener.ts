@@ -1,6 +1,7 @@
 import { Client, type ClientConfig } from "pg";
 import { CHANNEL_QUERY, MESSAGES_QUERY } from "./room-ddl.ts";
-import { pause } from "./pool.ts";
+import type { Platform, Timer } from "../../platform.ts";
+import { pause } from "./pause.ts";
 
 /**
  * How long the server may take to answer on this connection, and how often it is asked whether it
@@ -19,11 +20,13 @@ export interface EarOptions {
 /** The connection that listens to what the replicas say, opened again without end. */
 export class NotificationListener {
   readonly #connection: ClientConfig;
+  readonly #platform: Platform;
   readonly #options: EarOptions;
   #client: Client | null = null;
   #isClosed = false;
 
-  constructor(connection: ClientConfig, options: EarOptions) {
+  constructor(connection: ClientConfig, platform: Platform, options: EarOptions) {
+    this.#platform = platform;
     this.#connection = {
       ...connection,
       application_name: "pylon rooms",
@@ -58,7 +61,7 @@ export class NotificationListener {
       this.#leave();
       // A server that hangs does not answer the goodbye either.
       void client.end().catch(() => undefined);
-      if (!this.#isClosed) await pause(attempt);
+      if (!this.#isClosed) await pause(this.#platform, attempt);
     }
   }
 
@@ -84,12 +87,12 @@ export class NotificationListener {
    * nothing is said.
    */
   async #stay(client: Client, gone: Promise<void>): Promise<void> {
-    let pulse: ReturnType<typeof setInterval> | undefined;
+    let pulse: Timer | undefined;
     const silent = new Promise<void>((resolve) => {
-      pulse = setInterval(() => void client.query("SELECT 1").catch(() => resolve()), PULSE_MS);
-      pulse.unref();
+      const ask = (): unknown => client.query("SELECT 1").catch(() => resolve());
+      pulse = this.#platform.every(PULSE_MS, () => void ask()).unref();
     });
-    await Promise.race([gone, silent]).finally(() => clearInterval(pulse));
+    await Promise.race([gone, silent]).finally(() => pulse?.cancel());
   }
 
   #leave(): void {

@@ -4,6 +4,7 @@ import type { ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { SerialQueue } from "../../util/serial-queue.ts";
+import { sleep, type Platform, type Timer } from "../../platform.ts";
 import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 import { isStaleStatement, isUnreachable } from "./errors.ts";
@@ -45,7 +46,8 @@ export class PostgresLink implements ReplicaLink {
   readonly #listener: NotificationListener;
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #hearers = new Set<(text: string) => void>();
-  readonly #probe = `${PROBE}${crypto.randomUUID()} `;
+  readonly #platform: Platform;
+  readonly #probe: string;
   #state: LinkState = "lost";
   /** How often it was said that it is there, without hearing it. */
   #tries = 0;
@@ -53,19 +55,22 @@ export class PostgresLink implements ReplicaLink {
   #probes = 0;
   #isProbing = false;
   #isClosed = false;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: Timer | undefined;
 
-  constructor(connection: ClientConfig, observer: QueryObserver | null = null) {
+  constructor(connection: ClientConfig, platform: Platform, observer: QueryObserver | null = null) {
+    this.#platform = platform;
+    this.#probe = `${PROBE}${platform.uuid()} `;
     const open = (): ConnectionPool =>
       new ConnectionPool({
         connection,
+        platform,
         max: 1,
         deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS },
         observer,
       });
     this.#own = new SerialConnection(open);
     this.#connections = Array.from({ length: CONNECTIONS }, () => new SerialConnection(open));
-    this.#listener = new NotificationListener(connection, {
+    this.#listener = new NotificationListener(connection, platform, {
       onMessage: (text) => this.#received(text),
       onChange: (isListening) => {
         this.#reset();
@@ -80,11 +85,10 @@ export class PostgresLink implements ReplicaLink {
 
   async start(withinMs: number): Promise<void> {
     void runIn(PROBING, () => this.#listener.run());
-    this.#timer = setInterval(() => void this.#sendProbe(), PROBE_MS);
-    this.#timer.unref();
-    const end = performance.now() + withinMs;
-    while (!this.isUp && performance.now() < end)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    const platform = this.#platform;
+    this.#timer = platform.every(PROBE_MS, () => void this.#sendProbe()).unref();
+    const end = platform.monotonic() + withinMs;
+    while (!this.isUp && platform.monotonic() < end) await sleep(platform, 5);
   }
 
   onChange(listener: (state: LinkState) => void): () => void {
@@ -129,7 +133,7 @@ export class PostgresLink implements ReplicaLink {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#listener.close();
     await Promise.all([this.#own, ...this.#connections].map((connection) => connection.close()));
   }

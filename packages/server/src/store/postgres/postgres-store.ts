@@ -2,6 +2,7 @@ import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientBase, ClientConfig } from "pg";
 import { toError } from "../../util/errors.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import type {
   Aggregate,
   ChangeRecord,
@@ -75,17 +76,19 @@ const BEGIN = {
  * @throws Error that says what is wrong with the address or the server, without the password
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
-  const { limits = SESSION_LIMITS, observer } = options;
+  const { limits = SESSION_LIMITS, observer, platform = systemPlatform } = options;
   const connection = await connectionOptions(options);
-  const pools = openPools(connection, options);
+  const pools = openPools(connection, platform, options);
   try {
-    await prepareDatabase(pools.maintenance);
-    const tail = new ChangeTail(pools.tail, { connection, onState: options.onState });
+    await prepareDatabase(pools.maintenance, platform);
+    const { onState } = options;
+    const tail = new ChangeTail(pools.tail, { connection, platform, onState });
     await tail.start();
     return new PostgresStore({
       pools,
+      platform,
       tail,
-      link: new PostgresLink(connection, observer),
+      link: new PostgresLink(connection, platform, observer),
       settings: transactionSettings(limits, connection),
       snapshotSettings: snapshotSettings(limits, connection),
       manifestJson: await storedManifestOf(pools.rows),
@@ -107,13 +110,14 @@ interface Pools {
   readonly maintenance: ConnectionPool;
 }
 
-function openPools(connection: ClientConfig, options: PostgresOptions): Pools {
+function openPools(connection: ClientConfig, platform: Platform, options: PostgresOptions): Pools {
   const { poolMax, observer, silenceMs = SILENCE_MS } = options;
+  const one = { connection, platform, max: 1 };
   return {
-    rows: new ConnectionPool({ connection, max: poolMax, observer, silenceMs }),
-    tail: new ConnectionPool({ connection, max: 1, observer, silenceMs }),
-    readiness: new ConnectionPool({ connection, max: 1, deadlineMs: READINESS_MS }),
-    maintenance: new ConnectionPool({ connection, max: 1, deadlineMs: MAINTENANCE_MS, observer }),
+    rows: new ConnectionPool({ ...one, max: poolMax, observer, silenceMs }),
+    tail: new ConnectionPool({ ...one, observer, silenceMs }),
+    readiness: new ConnectionPool({ ...one, deadlineMs: READINESS_MS }),
+    maintenance: new ConnectionPool({ ...one, deadlineMs: MAINTENANCE_MS, observer }),
   };
 }
 
@@ -123,6 +127,7 @@ async function closeAll(pools: Pools): Promise<void> {
 
 interface Parts {
   readonly pools: Pools;
+  readonly platform: Platform;
   readonly tail: ChangeTail;
   readonly link: PostgresLink;
   /** What a transaction sets for itself. */
@@ -138,6 +143,7 @@ interface Parts {
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
   readonly link: PostgresLink;
+  readonly #platform: Platform;
   readonly #pools: Pools;
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
@@ -150,8 +156,9 @@ export class PostgresStore implements Store {
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor({ pools, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
+  constructor({ pools, platform, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
     this.link = link;
+    this.#platform = platform;
     this.#pools = pools;
     this.#pool = pools.rows;
     this.#tail = tail;
@@ -186,7 +193,7 @@ export class PostgresStore implements Store {
     options: TransactOptions = {},
   ): Promise<T> {
     const rows = this.#turns.hold();
-    const retry = new Retry(rows, options.signal);
+    const retry = new Retry(rows, options.signal, this.#platform);
     try {
       for (;;) {
         options.signal?.throwIfAborted();
@@ -237,7 +244,7 @@ export class PostgresStore implements Store {
   }
 
   renewLog(): Promise<void> {
-    return renewLog(this.#pools.maintenance);
+    return renewLog(this.#pools.maintenance, this.#platform);
   }
 
   storedManifest(): Promise<string | null> {
@@ -253,7 +260,7 @@ export class PostgresStore implements Store {
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
-    const manifestJson = await migrateSchema(this.#pools.maintenance, plan);
+    const manifestJson = await migrateSchema(this.#pools.maintenance, this.#platform, plan);
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
   }
@@ -402,7 +409,8 @@ export class PostgresStore implements Store {
       lease.release(true);
       if (!isUnreachable(error) || !tx.hasWritten) throw error;
       // The connection broke while the commit was under way: it may have been done.
-      const outcome = mark === null ? "unknown" : await resolveCommit(this.#pool, mark);
+      const outcome =
+        mark === null ? "unknown" : await resolveCommit(this.#pool, mark, this.#platform);
       if (outcome === "aborted") throw error;
       if (outcome === "unknown") throw commitUnknown();
     }

@@ -2,6 +2,7 @@ import { statSync, type Stats } from "node:fs";
 import { hostname } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Database, constants } from "bun:sqlite";
+import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { BASE_DDL } from "./ddl.ts";
 
@@ -23,12 +24,12 @@ const FORGET = `DELETE FROM "_pylon_meta" WHERE key = ?`;
 /**
  * Notes that this process serves the database, in the file itself: another name of it has it too.
  */
-export function noteServer(path: string): void {
+export function noteServer(path: string, { now }: Platform): void {
   const note: ServerNote = {
     path,
     processId: process.pid,
     host: hostname(),
-    since: new Date().toISOString(),
+    since: new Date(now()).toISOString(),
   };
   write(path, (database) => {
     for (const sql of BASE_DDL.slice(0, 1)) database.run(sql);

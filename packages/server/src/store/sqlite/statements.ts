@@ -1,5 +1,6 @@
 import type { Database, Statement } from "bun:sqlite";
 import type { QueryObserver } from "../../observe/query-observer.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import type { SqliteValue } from "./codec.ts";
 import { storageFailure } from "./errors.ts";
 
@@ -11,6 +12,7 @@ export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteVal
 export class StatementCache {
   readonly #database: Database;
   readonly #observer: QueryObserver | null;
+  readonly #monotonic: Platform["monotonic"];
   readonly #onFailure: (error: unknown) => void;
   readonly #statements = new Map<string, PreparedStatement>();
 
@@ -19,7 +21,9 @@ export class StatementCache {
     database: Database,
     observer: QueryObserver | null = null,
     onFailure: (error: unknown) => void = () => undefined,
+    { monotonic }: Platform = systemPlatform,
   ) {
+    this.#monotonic = monotonic;
     this.#database = database;
     this.#observer = observer;
     this.#onFailure = onFailure;
@@ -84,7 +88,7 @@ export class StatementCache {
     run: (statement: PreparedStatement) => T,
     rowsOf: (result: T) => number,
   ): T {
-    const startedAt = this.#observer === null ? 0 : performance.now();
+    const startedAt = this.#observer === null ? 0 : this.#monotonic();
     try {
       const result = run(this.get(sql));
       this.#observer?.ran(sql, startedAt, rowsOf(result), false);
