@@ -6,7 +6,13 @@ import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import { describeThrown } from "../observe/log.ts";
-import { currentOperation, reasonOf, runIn, startSpan, type Operation } from "../observe/operation.ts";
+import {
+  currentOperation,
+  reasonOf,
+  runIn,
+  startSpan,
+  type Operation,
+} from "../observe/operation.ts";
 import { type Platform, type Timer } from "../platform.ts";
 import { type Store, type Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";

@@ -71,6 +71,7 @@ interface Table {
 }
 
 /** Tables as a database has them; a step that a database would refuse throws. */
+/** A model of a database: its tables by their names. */
 export type Tables = Map<string, Table>;
 
 export function tablesOf(entities: readonly ManifestEntity[]): Tables {

@@ -3,6 +3,7 @@ import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { TransactionMark } from "./postgres-transaction.ts";
 
+/** What became of a commit that was not answered. */
 export type CommitOutcome = "committed" | "aborted" | "unknown";
 
 /** How long the database is asked what became of a commit, in milliseconds. */
@@ -11,7 +12,9 @@ const RETRY_TIMEOUT_MS = 10_000;
  * The status of an id that the server has not given out: it crashed before anything of the
  * transaction was on disk.
  */
-const STATUS = `SELECT CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted' ELSE pg_xact_status($1::xid8) END AS status,
+const STATUS = `SELECT
+    CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted'
+      ELSE pg_xact_status($1::xid8) END AS status,
   EXISTS (SELECT 1 FROM "_pylon_changes" WHERE id = $2 AND xid = $1::xid8) AS is_there`;
 
 /**

@@ -13,6 +13,7 @@ import {
   type SessionLimits,
 } from "./session-settings.ts";
 
+/** Which database, and how its store works. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
   readonly url: string;
@@ -199,12 +200,26 @@ function explain(
   switch (errorCode(error)) {
     case "28P01":
     case "28000":
-      return `Postgres at ${where} does not let "${String(user)}" in: check user and password of DATABASE_URL (${reason}).`;
+      return (
+        `Postgres at ${where} does not let "${String(user)}" in: ` +
+        `check user and password of DATABASE_URL (${reason}).`
+      );
     case "3D000":
-      return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
+      return (
+        `Postgres at ${where} has no database "${String(database)}": ` +
+        "make it with CREATE DATABASE, or correct DATABASE_URL."
+      );
     default:
       if (isDown(error))
-        return `Postgres at ${where} can't be reached (${reason || errorCode(error)}): is it running, and is it where DATABASE_URL says?`;
-      return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
+        return (
+          `Postgres at ${where} can't be reached (${reason || errorCode(error)}): ` +
+          "is it running, and is it where DATABASE_URL says?"
+        );
+      return (
+        `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}` +
+        (/certificate/i.test(reason)
+          ? ". PYLON_DATABASE_CA names what its certificate is checked with."
+          : "")
+      );
   }
 }

@@ -11,9 +11,11 @@ import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
 
+/** Reads the manifest that the tables were last brought to. */
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
-const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 /** Only Pylon's own schema changes take this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
 /** A new index of a large table takes its time. */
@@ -83,7 +85,8 @@ export function renewLog(pool: ConnectionPool, platform: Platform): Promise<void
 
 async function checkServer(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ version: number; isolation: string }>(
-    `SELECT current_setting('server_version_num')::int AS version, current_setting('default_transaction_isolation') AS isolation`,
+    `SELECT current_setting('server_version_num')::int AS version,
+       current_setting('default_transaction_isolation') AS isolation`,
   );
   const [server] = rows;
   if (server === undefined) return;
@@ -93,7 +96,8 @@ async function checkServer(client: ClientBase): Promise<void> {
     );
   if (server.isolation !== "read committed") {
     throw new PylonStartError(
-      `The database's default_transaction_isolation is "${server.isolation}": set it to "read committed"; Pylon asks for more where it needs it.`,
+      `The database's default_transaction_isolation is "${server.isolation}": ` +
+        'set it to "read committed"; Pylon asks for more where it needs it.',
     );
   }
 }

@@ -10,6 +10,7 @@ import { pause } from "./pause.ts";
 const DEADLINE_MS = 2_000;
 const PULSE_MS = 5_000;
 
+/** Who is told of what a NotificationListener hears. */
 export interface EarOptions {
   /** A message, in the order in which they were committed. */
   readonly onMessage: (text: string) => void;

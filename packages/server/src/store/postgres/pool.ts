@@ -10,6 +10,7 @@ import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 
+/** Which connections, how many, and who is told of what runs on them. */
 export interface PoolOptions {
   readonly connection: PoolConfig;
   readonly platform: Platform;
@@ -34,6 +35,7 @@ export interface Lease {
   release(isBroken?: boolean): void;
 }
 
+/** For whom a connection is taken, and how long it is waited for. */
 export interface TakeOptions {
   /** Whose part of the share it is; default nobody's in particular. */
   readonly caller?: string | undefined;

@@ -18,17 +18,10 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
+import { textOf, toChange } from "../answered-rows.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
-import {
-  BOUNDS,
-  FORGET_DELETED,
-  RAISE_FLOOR,
-  READ,
-  toBounds,
-  toChange,
-  TRIM,
-} from "./change-log.ts";
+import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
@@ -431,7 +424,7 @@ export class PostgresStore implements Store {
 
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {
   const [row] = await pool.read(STORED_MANIFEST, []);
-  return (row?.["value"] as string | undefined) ?? null;
+  return row === undefined ? null : textOf(row, "value");
 }
 
 function commitUnknown(): PylonError {

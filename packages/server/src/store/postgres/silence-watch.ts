@@ -115,6 +115,6 @@ export class SilenceWatch {
 }
 
 function processOf(client: ClientBase): number {
-  const { processID } = client as { processID?: unknown };
+  const processID = "processID" in client ? client.processID : undefined;
   return typeof processID === "number" ? processID : 0;
 }

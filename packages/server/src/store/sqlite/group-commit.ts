@@ -13,8 +13,8 @@ const MAX_BATCH_MS = 20;
 interface Job {
   readonly run: (tx: SqliteTransaction) => Promise<unknown>;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (reason: unknown) => void;
+  resolve(value: unknown): void;
+  reject(reason: unknown): void;
 }
 
 interface Finished {
@@ -59,7 +59,7 @@ export class GroupCommit {
       this.#queue.push({
         run: runForIt,
         signal,
-        resolve: resolve as (value: unknown) => void,
+        resolve,
         reject,
       });
       this.#running ??= runIn(undefined, () => this.#drain());

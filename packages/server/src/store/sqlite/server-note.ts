@@ -17,7 +17,8 @@ export interface ServerNote {
 }
 
 const KEY = "server";
-const SET = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 const GET = `SELECT value FROM "_pylon_meta" WHERE key = ?`;
 const FORGET = `DELETE FROM "_pylon_meta" WHERE key = ?`;
 
@@ -72,8 +73,10 @@ export function refuseOtherName(path: string): void {
   const other = statOf(note.path);
   if (other === null || other.dev !== own.dev || other.ino !== own.ino) return;
   throw new PylonStartError(
-    `Another server has the database ${path}, by its other name ${note.path} (${describeServer(note)}). ` +
-      `SQLite has one server at a time. If that one has ended, start with PYLON_DB_PATH=${note.path}: what it wrote last is beside that name.`,
+    `Another server has the database ${path}, by its other name ${note.path} ` +
+      `(${describeServer(note)}). ` +
+      "SQLite has one server at a time. If that one has ended, start with " +
+      `PYLON_DB_PATH=${note.path}: what it wrote last is beside that name.`,
   );
 }
 
@@ -94,7 +97,9 @@ function read(path: string, uri: string): ServerNote | null {
     const database = new Database(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
     try {
       const row = database.query<{ value: string }, [string]>(GET).get(KEY);
-      return row === null ? null : (JSON.parse(row.value) as ServerNote);
+      if (row === null) return null;
+      const note: ServerNote = JSON.parse(row.value);
+      return note;
     } finally {
       database.close();
     }

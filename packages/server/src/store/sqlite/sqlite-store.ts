@@ -49,7 +49,8 @@ import { StatementCache } from "./statements.ts";
 type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
-const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 
 /**
  * Opens the database at `path`, made when it is not there.

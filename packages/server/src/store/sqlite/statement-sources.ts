@@ -41,6 +41,7 @@ export class OwnConnection implements StatementSource {
   }
 }
 
+/** What reads for callers run on, and who is told of them. */
 export interface LimitedServices {
   readonly own: OwnConnection;
   readonly plans: ReadPlans;

@@ -6,6 +6,7 @@ import { storageFailure } from "./errors.ts";
 
 const CAPACITY = 500;
 
+/** A statement that SQLite has compiled. */
 export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteValue[]>;
 
 /** The prepared statements of one connection, least recently used dropped first. */
@@ -72,13 +73,10 @@ export class StatementCache {
     }
     const statement = this.#database.prepare<Record<string, SqliteValue>, SqliteValue[]>(sql);
     this.#statements.set(sql, statement);
-    if (this.#statements.size > CAPACITY) {
-      const [oldest, evicted] = this.#statements.entries().next().value as [
-        string,
-        PreparedStatement,
-      ];
-      this.#statements.delete(oldest);
-      evicted.finalize();
+    const [oldest] = this.#statements.size > CAPACITY ? this.#statements : [];
+    if (oldest !== undefined) {
+      this.#statements.delete(oldest[0]);
+      oldest[1].finalize();
     }
     return statement;
   }
