@@ -229,7 +229,8 @@ test("P1: a column compared with itself is an error that says which row is which
       "exists(Member, userId == userId)",
       new RegExp(
         "userId is compared with itself: on both sides it is Member\\.userId.*" +
-          "bare name is a field of Member\\. `data\\.` is the row that the policy is about \\(Post\\)",
+          "bare name is a field of Member\\. " +
+          "`data\\.` is the row that the policy is about \\(Post\\)",
       ),
     ],
     ["exists(Post, exists(Member, userId == userId && since == data.due))", /Member\.userId/],

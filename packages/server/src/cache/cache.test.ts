@@ -59,7 +59,7 @@ describe.each([
     }
   });
 
-  test("calls that need the same key share one computation, and a failed one is not kept", async () => {
+  test("calls of one key share a computation, and a failed one is not kept", async () => {
     const cache = new FunctionCache(create());
     let runs = 0;
     const compute = async (): Promise<number> => {
@@ -105,7 +105,7 @@ test("a Redis that is there from the start is not logged", async () => {
   fresh.close();
 });
 
-test("a lost Redis makes everything a miss; each change is logged once, without the URL", async () => {
+test("a lost Redis makes all a miss; each change is logged once, without the URL", async () => {
   const secret = "p@ss word";
   const cache = new RedisCache(redis);
   await cache.set("kept", 1, 60_000);

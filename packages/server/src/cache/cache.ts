@@ -20,7 +20,7 @@ export const MAX_CACHED_CHARS = 1024 * 1024;
 /** @returns undefined for a value that can't be kept */
 export function toCachedText(value: unknown): string | undefined {
   try {
-    const text = JSON.stringify(value) as string | undefined;
+    const text: string | undefined = JSON.stringify(value);
     return text === undefined || text.length > MAX_CACHED_CHARS ? undefined : text;
   } catch {
     // A cycle, a bigint.

@@ -16,8 +16,9 @@ export function redisUrlOf(plugin: PluginConfig | undefined): string | null {
   try {
     return VARIABLES.REDIS_URL.parse(String(url)) ?? null;
   } catch {
+    const { wants } = VARIABLES.REDIS_URL;
     throw new PylonStartError(
-      `The setting "url" of the plugin cache_client is not usable: it wants ${VARIABLES.REDIS_URL.wants}.`,
+      `The setting "url" of the plugin cache_client is not usable: it wants ${wants}.`,
     );
   }
 }

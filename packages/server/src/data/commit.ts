@@ -8,6 +8,7 @@ import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from
 import type { DataModel } from "./model.ts";
 import { Writer } from "./writer.ts";
 
+/** For whom a piece of work is committed, and how. */
 export interface CommitOptions {
   readonly caller: Caller;
   /** Default `enforced`. */
@@ -25,16 +26,20 @@ export interface CommitOptions {
   readonly writesOnly?: readonly string[] | undefined;
 }
 
+/** What became of a piece of work. */
 export interface Committed<T> {
   readonly result: T;
   /** The operation was applied before; `result` is its first answer, as JSON gives it back. */
   readonly replayed: boolean;
 }
 
+/** A piece of work among several of one transaction. */
 export interface CommitUnit<T> {
   readonly options: Omit<CommitOptions, "signal">;
   readonly work: (writer: Writer) => Promise<T>;
 }
+
+/** What became of one of them: `error` is what it threw. */
 export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
 
 /**

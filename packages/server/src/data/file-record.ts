@@ -1,3 +1,4 @@
+import { numberOf, textOf } from "../store/answered-rows.ts";
 import type { StoredRow } from "../store/store.ts";
 
 /**
@@ -47,7 +48,31 @@ export function isFileId(value: unknown): value is string {
   return typeof value === "string" && ID.test(value);
 }
 
-/** Only the store's files table holds such rows. */
+/** What a row of the files table says. @throws Error for a row of another table */
 export function toFileRecord(row: StoredRow): FileRecord {
-  return row as unknown as FileRecord;
+  return {
+    id: row.id,
+    ownerId: textOrNull(row, "ownerId"),
+    name: textOf(row, "name"),
+    contentType: textOf(row, "contentType"),
+    size: numberOf(row, "size"),
+    checksum: textOrNull(row, "checksum"),
+    state: stateOf(textOf(row, "state")),
+    boundEntity: textOrNull(row, "boundEntity"),
+    boundField: textOrNull(row, "boundField"),
+    linkedRow: textOrNull(row, "linkedRow"),
+    uploadKey: textOrNull(row, "uploadKey"),
+    multipartId: textOrNull(row, "multipartId"),
+    createdAt: textOf(row, "createdAt"),
+    orphanedAt: textOrNull(row, "orphanedAt"),
+  };
+}
+
+function textOrNull(row: StoredRow, field: string): string | null {
+  return (row[field] ?? null) === null ? null : textOf(row, field);
+}
+
+function stateOf(text: string): FileState {
+  if (text === "pending" || text === "ready" || text === "deleting") return text;
+  throw new Error(`No file is in the state "${text}".`);
 }

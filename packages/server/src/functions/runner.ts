@@ -20,6 +20,7 @@ import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
 import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
 
+/** The functions of an app by their names. */
 export type Functions = ReadonlyMap<string, FnDefinition>;
 
 /** What a call brings with it. */
@@ -52,6 +53,7 @@ export interface FunctionStream {
   writeEvent(event: string, text: string): void;
 }
 
+/** The HTTP request that called a webhook. */
 export interface WebhookRequest {
   readonly method: string;
   readonly path: string;
@@ -59,6 +61,7 @@ export interface WebhookRequest {
   readonly rawBody: string;
 }
 
+/** What functions run on. */
 export interface RunnerServices {
   readonly store: Store;
   readonly committer: Committer;
@@ -78,6 +81,7 @@ export interface RunnerServices {
   readonly observer: RunObserver;
 }
 
+/** Told what becomes of calls. */
 export interface RunObserver {
   started(name: string): void;
   ended(

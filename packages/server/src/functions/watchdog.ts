@@ -8,15 +8,18 @@ import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 const BEAT_MS = 250;
 
+/** How a Watchdog watches. */
 export interface WatchdogOptions {
   /** How long the main thread may be silent, in milliseconds. */
   readonly limitMs: number;
   readonly platform: Platform;
 }
 
+/** Replaces the process when its event loop was blocked for too long. */
 export class Watchdog {
-  readonly #view = new Int32Array(new SharedArrayBuffer(WATCHDOG_SLOTS.bytes));
-  readonly #names = new Uint8Array(this.#view.buffer, WATCHDOG_SLOTS.nameOffset);
+  readonly #buffer = new SharedArrayBuffer(WATCHDOG_SLOTS.bytes);
+  readonly #view = new Int32Array(this.#buffer);
+  readonly #names = new Uint8Array(this.#buffer, WATCHDOG_SLOTS.nameOffset);
   readonly #encoder = new TextEncoder();
   readonly #timer: Timer;
   readonly #worker: Worker;
@@ -26,7 +29,7 @@ export class Watchdog {
       ref: false,
     });
     const start: WatchdogStart = {
-      buffer: this.#view.buffer as SharedArrayBuffer,
+      buffer: this.#buffer,
       limitMs,
       argv: process.argv.slice(),
       execArgv: process.execArgv,

@@ -379,7 +379,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
-    test("Q2: a column's default is stored as dates are; now is the time of the write", async () => {
+    test("Q2: a default is stored as dates are; now is the time of the write", async () => {
       const before = Date.now();
       await add(thing("old", {}));
       const dated = thingsWith({

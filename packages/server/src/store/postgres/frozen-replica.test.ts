@@ -63,7 +63,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-test("D1: slow reads of callers are ended in the database, and leave others connections", async () => {
+test("D1: slow reads of callers are ended, and leave connections for others", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const store = await openReplica(url);
   const direct = new Client({ connectionString: url });
