@@ -90,8 +90,10 @@ export interface LooseReader extends Record<keyof DbReader, unknown> {
   aggregate(entity: string, spec: unknown): Promise<unknown>;
 }
 
+type WriterMethods = Record<Exclude<keyof DbWriter, keyof DbReader>, unknown>;
+
 /** The same of `DbWriter`. */
-export interface LooseWriter extends LooseReader, Record<keyof DbWriter, unknown> {
+export interface LooseWriter extends LooseReader, WriterMethods {
   insert(entity: string, data: unknown): Promise<string>;
   update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
   delete(entity: string, id: unknown): Promise<boolean>;
