@@ -4,7 +4,6 @@ import type { Caller } from "../identity/identity.ts";
 import { splitId } from "../schema/row-input.ts";
 import type { CommitUnit, Committer, PieceOutcome } from "./commit.ts";
 import type { ImportItem, ImportRow } from "./import-source.ts";
-import type { Writer } from "./writer.ts";
 
 /** Rows that are written in one transaction. */
 const BATCH = 500;
@@ -112,7 +111,7 @@ export class Importer {
       work: async (writer) => {
         const { id, fields } = split(row);
         const mayExist = this.#mode === "upsert" && typeof id === "string";
-        if (mayExist && (await exists(writer, entity, id))) {
+        if (mayExist && (await writer.has(entity, id))) {
           await writer.update(entity, id, fields);
           return "updated";
         }
@@ -152,10 +151,6 @@ export class Importer {
     if (this.#errors.length >= MAX_IMPORT_ERRORS) return;
     this.#errors.push({ ...at, code, message, ...(field === undefined ? {} : { field }) });
   }
-}
-
-async function exists(writer: Writer, entity: string, id: string): Promise<boolean> {
-  return (await writer.get(entity, id)) !== null;
 }
 
 /** What can't be an id is refused by the insert. */

@@ -78,6 +78,15 @@ export class Writer implements Reader {
   }
 
   /**
+   * Whether there is a row with this id, readable to the caller or not.
+   *
+   * @throws PylonError ENTITY_NOT_FOUND
+   */
+  async has(entityName: string, id: string): Promise<boolean> {
+    return (await this.#find(this.#model.entity(entityName), id)) !== null;
+  }
+
+  /**
    * @param id chosen by the caller, or absent to have one minted
    * @returns the row's id
    * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID,
