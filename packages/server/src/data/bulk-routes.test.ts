@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Route } from "../request/route.ts";
 import { bulkRoutes } from "./bulk-routes.ts";
-import { ADMIN, type Caller } from "./caller.ts";
+import { ADMIN, type Caller } from "../identity/identity.ts";
 import { openAppData, user, type AppData } from "./testing/app-data.ts";
 import { callRoute } from "./testing/call-route.ts";
 

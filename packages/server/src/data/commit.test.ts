@@ -3,7 +3,7 @@ import { buildManifest, definePlugin, entity, field, policy } from "@pylonsync/s
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { StoredRow, TransactOptions } from "../store/store.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "./caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { Committer, type CommitOptions } from "./commit.ts";
 import { openAppData, user, type AppData } from "./testing/app-data.ts";
 import type { Writer } from "./writer.ts";

@@ -2,7 +2,7 @@ import { isRowId, MAX_IMPORT_ERRORS, PylonError } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ADMIN } from "./caller.ts";
+import { ADMIN } from "../identity/identity.ts";
 import { Importer, type ImportMode, type ImportReport } from "./import-rows.ts";
 import type { ImportItem } from "./import-source.ts";
 import { openAppData, type AppData } from "./testing/app-data.ts";

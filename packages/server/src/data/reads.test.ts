@@ -4,7 +4,7 @@ import { buildManifest, entity, field, policy, relation } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { StoredRow } from "../store/store.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "./caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { Reads } from "./reads.ts";
 import { openAppData, user, type AppData } from "./testing/app-data.ts";
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Access } from "../policy/policy-set.ts";
 import type { StoredRow } from "../store/store.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "./caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { RuleEnv } from "./rules.ts";
 import { openAppData, user, type AppData } from "./testing/app-data.ts";
 

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { rowBytes } from "../store/row-size.ts";
 import type { StoredRow, Transaction } from "../store/store.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "./caller.ts";
+import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { openAppData, user, type AppData } from "./testing/app-data.ts";
 import type { Writer } from "./writer.ts";
 

@@ -9,7 +9,7 @@ import { Schema } from "../../schema/schema.ts";
 import { openSqliteStore, type SqliteStore } from "../../store/sqlite/sqlite-store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { ManualPlatform } from "../../testing/manual-platform.ts";
-import { ANONYMOUS, type Caller } from "../caller.ts";
+import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
 import { Committer, type CommitObserver } from "../commit.ts";
 import { HookSet } from "../hooks.ts";
 import { DataModel } from "../model.ts";

@@ -2,7 +2,7 @@ import { RequestContext, type Method } from "../../request/context.ts";
 import { errorAnswer, JsonAnswer, toPublicError } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { Transfers } from "../../request/transfers.ts";
-import type { Caller } from "../caller.ts";
+import type { Caller } from "../../identity/identity.ts";
 
 /** What a route is called with, besides its method and path. */
 export interface RouteCall {
