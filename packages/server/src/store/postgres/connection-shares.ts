@@ -38,6 +38,8 @@ export class ConnectionShares {
   readonly #platform: Platform;
   readonly #size: number;
   readonly #shares: Readonly<Record<ShareName, Share>>;
+  /** What is left to `write` when `blocked` asks. */
+  readonly #leftToWrites: number;
   readonly #queues: Readonly<Record<ShareName, Waiting[]>> = {
     read: [],
     query: [],
@@ -64,6 +66,10 @@ export class ConnectionShares {
       },
       blocked: { reserved: 0, max: Math.max(1, Math.floor(size / 4)), maxPerCaller: size },
     };
+    // Where every connection is reserved, what is blocked would never have one: it uses that of
+    // the writes, which go first when it comes free.
+    const reservations = NAMES.reduce((sum, name) => sum + this.#shares[name].reserved, 0);
+    this.#leftToWrites = reservations < size ? this.#shares.write.reserved : 0;
   }
 
   /** Requests that wait. */
@@ -132,7 +138,9 @@ export class ConnectionShares {
     let free = this.#size;
     for (const other of NAMES) {
       const used = this.#used[other];
-      free -= other === name ? used : Math.max(used, this.#shares[other].reserved);
+      const isBorrowed = name === "blocked" && other === "write";
+      const kept = isBorrowed ? this.#leftToWrites : this.#shares[other].reserved;
+      free -= other === name ? used : Math.max(used, kept);
     }
     return free > 0;
   }
