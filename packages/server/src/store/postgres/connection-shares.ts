@@ -38,8 +38,8 @@ export class ConnectionShares {
   readonly #platform: Platform;
   readonly #size: number;
   readonly #shares: Readonly<Record<ShareName, Share>>;
-  /** What is left to `write` when `blocked` asks. */
-  readonly #leftToWrites: number;
+  /** Whether every connection is reserved: then `blocked` uses those of `write`. */
+  readonly #isTight: boolean;
   readonly #queues: Readonly<Record<ShareName, Waiting[]>> = {
     read: [],
     query: [],
@@ -69,7 +69,7 @@ export class ConnectionShares {
     // Where every connection is reserved, what is blocked would never have one: it uses that of
     // the writes, which go first when it comes free.
     const reservations = NAMES.reduce((sum, name) => sum + this.#shares[name].reserved, 0);
-    this.#leftToWrites = reservations < size ? this.#shares.write.reserved : 0;
+    this.#isTight = reservations >= size;
   }
 
   /** Requests that wait. */
@@ -138,11 +138,16 @@ export class ConnectionShares {
     let free = this.#size;
     for (const other of NAMES) {
       const used = this.#used[other];
-      const isBorrowed = name === "blocked" && other === "write";
-      const kept = isBorrowed ? this.#leftToWrites : this.#shares[other].reserved;
-      free -= other === name ? used : Math.max(used, kept);
+      free -= other === name ? used : Math.max(used, this.#keptFor(other, name));
     }
     return free > 0;
+  }
+
+  /** The connections of a share that another one may not take. */
+  #keptFor(name: ShareName, asking: ShareName): number {
+    const { reserved } = this.#shares[name];
+    if (name !== "write" || !this.#isTight) return reserved;
+    return asking === "blocked" ? 0 : reserved - this.#used.blocked;
   }
 
   #take(name: ShareName, caller: string): () => void {
