@@ -1,7 +1,7 @@
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { StoredRow, Value } from "../store/store.ts";
+import type { StoredRow, Value } from "./row.ts";
 import { normaliseEmail } from "./email-address.ts";
 import { withEmailRules } from "./managed-fields.ts";
 import { Schema, type Entity } from "./schema.ts";

@@ -1,7 +1,7 @@
 import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { StoredRow } from "../store/store.ts";
+import type { StoredRow } from "./row.ts";
 import { kindOf, maxTextBytes, Schema, targetOf } from "./schema.ts";
 
 const USER = entity(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { currentOperation, runIn } from "../../operation.ts";
+import { currentOperation, runIn } from "../../observe/operation.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { ChangeRecord } from "../store.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite-store.ts";
