@@ -75,7 +75,7 @@ async function send(
   return { status: answer.status, results, rest };
 }
 
-test("a batch does what its operations do one by one; refused ones leave the others alone", async () => {
+test("a batch does what its operations do one by one, whichever are refused", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 8 }), async (operations) => {
       await app.clear();
@@ -96,7 +96,7 @@ test("a batch does what its operations do one by one; refused ones leave the oth
   );
 });
 
-test("a transaction is done as a whole, or ends at its first refusal and leaves nothing", async () => {
+test("a transaction is done as a whole, or its first refusal leaves nothing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 6 }), async (operations) => {
       await app.clear();
@@ -155,7 +155,7 @@ test("a request that is not a list of operations is refused with its place", asy
     });
 });
 
-test("an operation without an id is refused by itself, and one may have it in its data", async () => {
+test("an operation without an id is refused; one may have it in its data", async () => {
   await app.clear();
   const caller = user("ann");
   const { results } = await send("/api/batch", ADMIN, {

@@ -184,7 +184,7 @@ test("an operation that is sent again is applied once, and answered as before", 
   );
 });
 
-test("work that throws leaves nothing, whatever it wrote before, and is counted as it ended", async () => {
+test("work that throws leaves nothing, and is counted as it ended", async () => {
   const outcomes: string[] = [];
   await using app = await openAppData(notes, {
     observer: (outcome, durationMs) => outcomes.push(`${outcome} ${durationMs}`),
@@ -207,7 +207,7 @@ test("work that throws leaves nothing, whatever it wrote before, and is counted 
   expect(outcomes).toEqual(["failed 20", "refused 20", "committed 0"]);
 });
 
-test("work is alone in its transaction unless it writes only rows whose rules look at no others", async () => {
+test("work that writes only rows with local rules runs beside other work", async () => {
   const team = entity("Team", { userId: field.string() });
   const task = entity("Task", { teamId: field.string() });
   const all = [

@@ -95,7 +95,7 @@ function expectedOf(
   return { rows, minted, codes, updated };
 }
 
-test("each row is written or refused by itself, and the report says what became of it", async () => {
+test("each row is written or refused by itself, and the report tells it", async () => {
   await fc.assert(
     fc.asyncProperty(items, fc.constantFrom<ImportMode>("insert", "upsert"), async (all, mode) => {
       await app.clear();
@@ -131,7 +131,7 @@ test("an upsert writes the fields that it names, and leaves the others as they a
   expect(await app.store.get("Other", "a")).toEqual({ id: "a", n: 2, tag: "kept" });
 });
 
-test("a source that breaks off, or a caller who is gone, ends it; the rows before are written", async () => {
+test("a source that breaks off, or a caller who is gone, ends an import", async () => {
   await app.clear();
   const row = (id: string): ImportItem => ({ line: 1, entity: "Item", row: { id, n: 1 } });
   async function* broken(): AsyncGenerator<ImportItem> {

@@ -54,7 +54,7 @@ const members = fc.array(
   { maxLength: 3 },
 );
 
-test("whether a row may be read is the same of the row in hand and of the rows in the database", async () => {
+test("a rule says the same of a row in hand and of a row in the database", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...NAMES),

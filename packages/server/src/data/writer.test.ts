@@ -61,7 +61,7 @@ async function attempt<T>(
   }
 }
 
-test("an owner field names the caller, whoever is named; only trusted writers name another", async () => {
+test("an owner field names the caller; only trusted writers name another", async () => {
   await using app = await open();
   await fc.assert(
     fc.asyncProperty(
@@ -124,7 +124,7 @@ test("fields that are fixed, or that sign-up manages, change only by trusted han
   expect(await attempt(app, { caller }, insert)).toBe("READONLY_FIELD");
 });
 
-test("a row has at most so many bytes; a larger one from before may only become smaller", async () => {
+test("a row has a size limit; a larger one from before may only shrink", async () => {
   await using app = await open({}, { maxRowBytes: 400 });
   const options = { caller: user("ann"), policies: "bypassed" } as const;
   await fc.assert(
@@ -165,7 +165,7 @@ test("a row has at most so many bytes; a larger one from before may only become 
   expect(await setTitle(300)).toBe(true);
 });
 
-test("a transaction makes so many writes and no more, those without effect counted too", async () => {
+test("a transaction has a limit of writes, those without effect counted", async () => {
   await using app = await open();
   const options = { caller: user("ann"), policies: "bypassed" } as const;
   const remove = (times: number): Promise<number | string> =>
@@ -180,7 +180,7 @@ test("a transaction makes so many writes and no more, those without effect count
   expect(await app.store.get("Post", "row")).not.toBeNull();
 });
 
-test("a link sets the relation's field, and only a relation that holds one row is a link", async () => {
+test("a link sets the field of a relation that holds one row", async () => {
   await using app = await open();
   const options = { caller: user("ann") };
   const insert = (id: string): Promise<string> =>
@@ -199,7 +199,7 @@ test("a link sets the relation's field, and only a relation that holds one row i
     );
 });
 
-test("hooks see and change what is written, in its transaction, and what they refuse is not there", async () => {
+test("hooks see and change what is written, and may refuse it", async () => {
   const told: unknown[] = [];
   let refuses = false;
   await using app = await open({
@@ -242,7 +242,7 @@ test("hooks see and change what is written, in its transaction, and what they re
   ]);
 });
 
-test("a writer reads what it has written, and its transaction is dead once the work is over", async () => {
+test("a writer reads its own writes, and is dead once the work is over", async () => {
   await using app = await open();
   let left: Transaction | undefined;
   const { result } = await app.committer.commit({ caller: user("ann") }, async (writer) => {

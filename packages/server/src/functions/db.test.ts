@@ -51,7 +51,7 @@ test("an insert takes an id of the data, and a made one is returned", async () =
   expect(code).toBe("INVALID_ID");
 });
 
-test("an id that is no text is refused with its method and place; a null reference leads nowhere", async () => {
+test("an id that is not a text is refused with its method and place", async () => {
   const notText = fc.constantFrom<unknown>(undefined, 7, {}, [], true, Symbol("id"));
   await fc.assert(
     fc.asyncProperty(notText, async (id) => {

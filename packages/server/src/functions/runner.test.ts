@@ -77,7 +77,7 @@ async function count(): Promise<number> {
   return app.store.count("Item");
 }
 
-test("any value that is JSON comes back as it was returned, from each type of function", async () => {
+test("any JSON value comes back as it was returned, from each type of function", async () => {
   await fc.assert(
     fc.asyncProperty(fc.jsonValue(), async (value) => {
       const made = {
@@ -145,7 +145,7 @@ test("a mutation is kept when it returns, and leaves nothing however it fails", 
   ]);
 });
 
-test("a call ends at its deadline, or with its client, and keeps nothing; its timer is gone", async () => {
+test("a call ends at its deadline or with its client, and keeps nothing", async () => {
   await app.clear();
   const signals: AbortSignal[] = [];
   const wait = async (ctx: { readonly signal: AbortSignal }): Promise<never> => {
@@ -197,7 +197,7 @@ test("a function takes the arguments that it declares", async () => {
     expect((await thrownBy(send(args))).code).toBe("INVALID_ARGS");
 });
 
-test("an action calls others by their type, internal ones too, for its user and never as the admin", async () => {
+test("an action calls others for its user, internal ones too, never as the admin", async () => {
   await app.clear();
   const who = query({ handler: (ctx) => [ctx.auth.userId, ctx.auth.isAdmin] });
   const { runner } = runnerOf({

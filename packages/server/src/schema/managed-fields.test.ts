@@ -61,7 +61,7 @@ test("another address is not proved, the same one stays so, and a write may say 
   );
 });
 
-test("an insert keeps the address in its normal form, and a write without one is left alone", () => {
+test("an insert keeps the normal form; a write without an address is left alone", () => {
   fc.assert(
     fc.property(proofs, emails, (proof, email) => {
       const found = userEntity(proof);

@@ -46,7 +46,7 @@ const rows: fc.Arbitrary<StoredRow> = fc
   )
   .map((fields) => ({ ...fields, id: "row" }));
 
-test("a row that leaves the server has what callers may see; the log keeps all but the password", () => {
+test("callers see what is not hidden; the log keeps all but the password", () => {
   const found = schema.entity("User");
   fc.assert(
     fc.property(rows, (row) => {

@@ -40,7 +40,7 @@ function at(manifest: Json, path: readonly (string | number)[]): Json {
   return value as Json;
 }
 
-test("a key that nothing knows is found wherever it is, and named by what its author calls it", () => {
+test("an unknown key is found wherever it is, and named as its author calls it", () => {
   expect(unknownKeys(sample())).toEqual([]);
   fc.assert(
     fc.property(fc.constantFrom(...PLACES), fc.stringMatching(/^zq[a-z]{1,8}$/), (place, key) => {
@@ -60,7 +60,7 @@ test("a key that nothing knows is found wherever it is, and named by what its au
   );
 });
 
-test("a misspelt key is answered with the one that was meant, as the author of an app writes it", () => {
+test("a misspelt key is answered with the one that was meant", () => {
   const hintFor = (path: readonly (string | number)[], key: string): string | undefined => {
     const manifest = sample();
     at(manifest, path)[key] = 1;

@@ -21,7 +21,7 @@ interface Held {
   readonly release: () => void;
 }
 
-test("no more connections are out than there are, each is granted once, and all that wait get one", async () => {
+test("connections are granted within the limits, and all that wait get one", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 3, max: 12 }), steps, async (size, all) => {
       const shares = new ConnectionShares(size, new ManualPlatform());
@@ -64,7 +64,7 @@ test("no more connections are out than there are, each is granted once, and all 
   );
 });
 
-test("a pool whose connections are all reserved serves what is blocked too, after the writes", async () => {
+test("a pool that is all reserved serves blocked work too, after writes", async () => {
   const shares = new ConnectionShares(3, new ManualPlatform());
   const blocked = shares.tryAcquire("blocked", "");
   expect(blocked).not.toBeNull();

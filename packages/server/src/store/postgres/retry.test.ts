@@ -61,7 +61,7 @@ test("a database that is lost is waited for, for seconds and no longer", async (
   expect(attempts).toBeGreaterThan(5);
 });
 
-test("a row that another replica holds is waited for longer than a frozen one can hold it", async () => {
+test("a held row is waited for longer than a frozen replica can hold it", async () => {
   const { error, elapsedMs } = await retried(forever(LOCK_TIMEOUT));
   expect(error).toMatchObject({ message: expect.stringContaining("the same row") });
   expect(elapsedMs).toBeGreaterThan(15_000);
@@ -87,7 +87,7 @@ test("after a lock timeout the next attempt takes its connection from another sh
   await other;
 });
 
-test("work that met another of this process waits for its row, and for what it had itself", async () => {
+test("work that met another waits for its row, and for what it had itself", async () => {
   const platform = new ManualPlatform();
   const turns = new RowTurns();
   const [holder, rows] = [turns.hold(), turns.hold()];

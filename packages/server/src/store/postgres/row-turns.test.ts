@@ -7,7 +7,7 @@ const KEYS = ["a", "b", "c", "d"];
 const keys = fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1 });
 const NEVER = new AbortController().signal;
 
-test("a row is of one at a time, and whoever waits for whichever rows gets them in the end", async () => {
+test("a row has one holder at a time, and all that wait get theirs", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 8 }), async (wanted) => {
       const turns = new RowTurns();
