@@ -40,12 +40,29 @@ const ON_BOTH_STORES = [
   "packages/server/src/jobs/crons.test.ts",
   "packages/server/src/jobs/job-table.test.ts",
 ];
-/** Where the tests beside the code are of units: without a store, a network or a page. */
+/**
+ * Where the tests beside the code are of units: without a network, a page or a database server. A
+ * test that needs tables has a SQLite file of its own.
+ */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
-  ...["schema", "policy", "data", "sync", "functions", "request", "identity", "config", "util"].map(
-    (name) => `packages/server/src/${name}/`,
-  ),
+  ...[
+    "schema",
+    "policy",
+    "data",
+    "sync",
+    "functions",
+    "request",
+    "identity",
+    "config",
+    "util",
+    "rooms",
+    "http",
+    "observe",
+    "monitoring",
+  ].map((name) => `packages/server/src/${name}/`),
+  ...["auth", "files", "mail", "cache", "plugins"].map((name) => `packages/server/src/${name}/`),
+  "packages/server/src/store/system-table.test.ts",
 ];
 /** In the text of a test that starts something all the same. */
 const STARTS_SOMETHING = /\bBun\.(serve|spawn)|\b(createServer|spawn)\(|tests\/support\//;

@@ -215,7 +215,7 @@ describe("signing in with an OIDC provider", () => {
     const joined = await signIn("dan");
     expect((await whoIs(sessionOf(joined)))?.["id"]).toBe(owner.userId);
     expect((await owner.request("GET", "/api/auth/accounts")).body).toMatchObject([
-      { provider: "acme" },
+      { provider: "acme", created_at: expect.stringMatching(/^\d{4}-.*Z$/) as unknown },
     ]);
   });
 

@@ -166,6 +166,16 @@ describe("metrics", () => {
       headers: { Authorization: `Bearer ${guest.token}` },
       body: form,
     });
+    const admin = adminOf(server);
+    const { body } = await admin.request("POST", "/api/jobs", {
+      name: "fill",
+      payload: { rows: 1 },
+    });
+    await until(
+      async () =>
+        (await admin.request("GET", `/api/jobs/${String(body["id"])}`)).body["status"] ===
+        "completed",
+    );
     return server;
   }
 

@@ -2,53 +2,78 @@ import type { Auth } from "./auth/auth.ts";
 import { forgetOldAnswers } from "./data/idempotency.ts";
 import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Jobs } from "./jobs/jobs.ts";
+import type { Platform, Timer } from "./platform.ts";
 import type { Store } from "./store/store.ts";
 
 const EVERY_MS = 60_000;
 
+/** What is looked after. */
 export interface MaintenanceServices {
-  readonly store: Store;
+  readonly store: Pick<Store, "trimLog" | "transact">;
   readonly auth: Pick<Auth, "forgetExpired">;
-  readonly files: FileCleanup;
+  readonly files: Pick<FileCleanup, "run">;
   readonly jobs: Pick<Jobs, "forgetOld">;
-  readonly now: () => number;
+  readonly platform: Pick<Platform, "now" | "every">;
   /** Most changes that the log keeps. */
   readonly changeLogMax: number;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Forgets what nobody needs any more: old changes, old answers, expired sessions, files without a
+ * Forgets what is no longer needed: old changes, old answers, expired sessions, files without a
  * row.
  */
 export class Maintenance {
   readonly #services: MaintenanceServices;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #running = new Set<Promise<void>>();
+  #timer: Timer | null = null;
+  #isStopping = false;
 
   constructor(services: MaintenanceServices) {
     this.#services = services;
   }
 
+  /** Begins to run once a minute. */
   start(): void {
-    this.#timer = setInterval(() => void this.run(), EVERY_MS);
-    this.#timer.unref();
+    this.#timer = this.#services.platform.every(EVERY_MS, () => void this.run()).unref();
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
+  /**
+   * Begins nothing more. What is under way may go on for a while: the store is to be closed after
+   * it.
+   *
+   * @returns a promise for the end of the step that is under way
+   */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#timer?.cancel();
+    await Promise.all(this.#running);
   }
 
-  async run(): Promise<void> {
-    const { store, auth, files, jobs, now, changeLogMax, onError } = this.#services;
+  /** Does all of it now, unless it is being stopped. Never rejects. */
+  run(): Promise<void> {
+    const run = this.#run().finally(() => this.#running.delete(run));
+    this.#running.add(run);
+    return run;
+  }
+
+  async #run(): Promise<void> {
+    const { store, auth, files, jobs, platform, changeLogMax, onError } = this.#services;
+    const database = [
+      () => store.trimLog(changeLogMax),
+      () => store.transact((tx) => forgetOldAnswers(tx, platform.now())),
+      () => auth.forgetExpired(),
+      () => jobs.forgetOld(),
+    ];
     try {
-      await store.trimLog(changeLogMax);
-      await store.transact((tx) => forgetOldAnswers(tx, now()));
-      await auth.forgetExpired();
-      await jobs.forgetOld();
+      for (const step of database) {
+        if (this.#isStopping) return;
+        await step();
+      }
     } catch (error) {
       onError(error);
     }
     // By itself: the storage may be down while the database is not.
-    await files.run().catch(onError);
+    if (!this.#isStopping) await files.run().catch(onError);
   }
 }

@@ -13,6 +13,7 @@ import { QueryWatch } from "./observe/query-watch.ts";
 import { openTelemetry, type Telemetry } from "./observe/telemetry.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
+import type { RunningOptions } from "./assembly.ts";
 import type { RouteSummary } from "./request/route.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
@@ -21,7 +22,7 @@ import { planStart } from "./schema/start-plan.ts";
 import { parseStoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
 import { inspectData } from "./store/inspect-data.ts";
-import { openStore } from "./store/open-store.ts";
+import { openStore } from "./open-store.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
@@ -119,6 +120,7 @@ class Server implements PylonServer {
       level: logLevel,
       format: logFormat,
       now: this.#platform.now,
+      every: this.#platform.every,
       write: (line) => process.stderr.write(`${line}\n`),
     });
   }
@@ -156,77 +158,89 @@ class Server implements PylonServer {
   }
 
   async #start(): Promise<void> {
-    const { config } = this.#options;
+    const { config, env = {} } = this.#options;
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
-    const env = this.#options.env ?? {};
     const plugins = resolvePlugins(app.manifest.plugins ?? [], env);
     const settings = fileSettings(config.files, plugins.get("file_storage"));
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
-    const storage = await openStorage(settings, this.#log);
-    const telemetry =
-      config.telemetry === null
-        ? null
-        : await openTelemetry({
-            config: config.telemetry,
-            service: { name: app.manifest.name, version: VERSION },
-            log: this.#log,
-          });
-    const store = await openStore(config.database, {
-      platform: this.#platform,
+    /** What is closed when the start fails, the newest first. */
+    const opened: (() => unknown)[] = [];
+    try {
+      const storage = await openStorage(settings, this.#log, this.#platform);
+      opened.unshift(() => storage.close());
+      const telemetry = await this.#openTelemetry(app.manifest.name);
+      opened.unshift(() => telemetry?.stop(FLUSH_MS));
+      const store = await this.#openStore(telemetry);
+      opened.unshift(() => store.close());
+      this.#lock?.note();
+      this.#diagnostics = [...diagnostics, ...(await migrateToManifest(store, app.manifest))];
+      this.#running = new RunningServer(store, app, {
+        config: { ...config, redisUrl },
+        env,
+        log: this.#log,
+        platform: this.#platform,
+        ...this.#openMailer(),
+        telemetry,
+        version: VERSION,
+        oauthEndpoints: this.#options.oauthEndpoints,
+        files: { settings, storage },
+      });
+      await this.#running.open();
+    } catch (error) {
+      for (const close of opened) await close();
+      throw error;
+    }
+    if (config.database.kind === "postgres" && redisUrl === null)
+      this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
+  }
+
+  /** Null where nothing is exported. */
+  async #openTelemetry(name: string): Promise<Telemetry | null> {
+    const { telemetry: config } = this.#options.config;
+    if (config === null) return null;
+    const service = { name, version: VERSION };
+    return openTelemetry({ config, service, log: this.#log, platform: this.#platform });
+  }
+
+  #openStore(telemetry: Telemetry | null): Promise<Store> {
+    const { config } = this.#options;
+    return openStore(config.database, {
       observer: this.#queryWatch(telemetry),
+      platform: this.#platform,
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onState: (state, error) => {
         if (state === "lost")
           this.#log.error("database lost: reads and writes are refused until it is back", error);
         else this.#log.info("database is back");
       },
-    }).catch(async (error: unknown) => {
-      storage.close();
-      await telemetry?.stop(FLUSH_MS);
-      throw error;
     });
-    try {
-      this.#lock?.note();
-      this.#diagnostics = [...diagnostics, ...(await migrateToManifest(store, app.manifest))];
-      const mails: MailCounts = { sent: 0, failed: 0 };
-      const mailer = openMailer(config.email, {
-        dev: config.dev,
-        now: this.#platform.now,
-        log: this.#log,
-        counts: mails,
-      });
-      const { oauthEndpoints } = this.#options;
-      this.#running = new RunningServer(store, app, {
-        config: { ...config, redisUrl },
-        env,
-        log: this.#log,
-        platform: this.#platform,
-        mailer,
-        mails,
-        telemetry,
-        version: VERSION,
-        oauthEndpoints,
-        files: { settings, storage },
-      });
-      await this.#running.open();
-      if (config.database.kind === "postgres" && redisUrl === null)
-        this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
-    } catch (error) {
-      storage.close();
-      await store.close();
-      await telemetry?.stop(FLUSH_MS);
-      throw error;
-    }
   }
 
-  /** Null: nobody asks how long statements take. */
+  #openMailer(): Pick<RunningOptions, "mailer" | "mails"> {
+    const { config } = this.#options;
+    const mails: MailCounts = { sent: 0, failed: 0 };
+    const mailer = openMailer(config.email, {
+      dev: config.dev,
+      platform: this.#platform,
+      log: this.#log,
+      counts: mails,
+    });
+    return { mailer, mails };
+  }
+
+  /** Null: how long statements take is not asked for. */
   #queryWatch(telemetry: Telemetry | null): QueryWatch | null {
     const { slowQueryMs, database } = this.#options.config;
     const isWanted = slowQueryMs > 0 || (telemetry !== null && telemetry.recorder !== null);
     return isWanted
-      ? new QueryWatch(slowQueryMs, database.kind === "sqlite" ? "sqlite" : "postgresql", this.#log)
+      ? new QueryWatch(
+          slowQueryMs,
+          database.kind === "sqlite" ? "sqlite" : "postgresql",
+          this.#log,
+          this.#platform,
+        )
       : null;
   }
 
@@ -244,16 +258,16 @@ class Server implements PylonServer {
   async #takeLock(): Promise<ServerLock | null> {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
-    const { path } = database;
-    const lock = await ServerLock.take(
-      path,
-      dev ? 0 : DATABASE_START_TIMEOUT_MS,
-      () => this.#log.warn("another server has the database: waiting for its end", { path }),
-      this.#platform,
+    const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_START_TIMEOUT_MS, () =>
+      this.#log.warn("another server has the database: waiting for its end", {
+        path: database.path,
+      }),
     );
     if (lock === null)
       throw new PylonStartError(
-        `Another server has the database ${database.path}${noteOf(database.path)}: SQLite has one server at a time. Stop it, or let several share Postgres by DATABASE_URL.`,
+        `Another server has the database ${database.path}${noteOf(database.path)}: ` +
+          "SQLite has one server at a time. Stop it, or let several share Postgres by " +
+          "DATABASE_URL.",
       );
     return lock;
   }
@@ -271,7 +285,7 @@ class Server implements PylonServer {
   }
 
   async maintain(): Promise<void> {
-    await this.#running?.maintenance.run();
+    await this.#running?.maintain();
   }
 
   async reload(loaded: LoadedApp): Promise<Diagnostic[]> {
@@ -340,7 +354,9 @@ function leftoverWarning(step: string): Diagnostic {
     severity: "warning",
     code: "SCHEMA_LEFTOVER",
     message: `The database has what the app does not, and keeps it: ${step} is left to you.`,
-    hint: "When no version of the app needs it any more: `pylon migrate apply --allow-destructive`.",
+    hint:
+      "When no version of the app needs it any longer: " +
+      "`pylon migrate apply --allow-destructive`.",
   };
 }
 
@@ -349,8 +365,9 @@ function firstError(diagnostics: readonly Diagnostic[]): string {
   const [first] = errors;
   if (first === undefined) return "The app is not valid.";
   const where = first.path === undefined ? "" : ` (${first.path})`;
+  const hint = first.hint === undefined ? "" : ` ${first.hint}`;
   const more = errors.length > 1 ? ` And ${errors.length - 1} more: see \`pylon doctor\`.` : "";
-  return `${first.code}: ${first.message}${where}${first.hint === undefined ? "" : ` ${first.hint}`}${more}`;
+  return `${first.code}: ${first.message}${where}${hint}${more}`;
 }
 
 /** Which server has a database, where it has said so. */

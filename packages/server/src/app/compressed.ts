@@ -10,12 +10,16 @@ const MIN_BYTES = 1024;
 /** What is compressed is held in memory. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /**
- * The best, 11, takes 25 times as long for a twelfth less, and somebody waits for it on a small
+ * The best, 11, takes 25 times as long for a twelfth less, and a visitor waits for it on a small
  * container.
  */
 const BROTLI_QUALITY = 7;
-const TEXT =
-  /^(text\/|application\/(javascript|json|manifest\+json|xml|wasm|xhtml\+xml|rss\+xml|atom\+xml)|image\/(svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)|font\/(ttf|otf))/;
+const TEXTS = [
+  /^text\//,
+  /^application\/(javascript|json|manifest\+json|xml|wasm|xhtml\+xml|rss\+xml|atom\+xml)/,
+  /^image\/(svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)/,
+  /^font\/(ttf|otf)/,
+];
 
 const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
   br: (bytes) =>
@@ -30,7 +34,7 @@ const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Ar
 
 /** Whether something of this type and size gets smaller. */
 export function isCompressible(type: string, size: number): boolean {
-  return size >= MIN_BYTES && size <= MAX_BYTES && TEXT.test(type);
+  return size >= MIN_BYTES && size <= MAX_BYTES && TEXTS.some((kind) => kind.test(type));
 }
 
 /**

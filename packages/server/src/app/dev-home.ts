@@ -1,7 +1,8 @@
-import { userEntityOf } from "../auth/users.ts";
+import { userEntityOf } from "../auth/users/users.ts";
 import { escapeHtml } from "../util/escape-html.ts";
 import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
+import style from "./dev-home.text.css" with { type: "text" };
 
 /** What the home page of a server in dev mode shows. */
 export interface DevHomeOptions {
@@ -21,16 +22,40 @@ export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
   });
 }
 
-function htmlOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string {
+function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
   const { name, version } = app.manifest;
   const entities = [...app.model.schema.entities].map(({ name: entity, fields }) =>
     row(entity, [...fields.keys()].join(", ")),
   );
   const functions = [...app.functions].map(([fn, { type }]) => row(fn, type));
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(name)} in dev mode</title>
+<style>${DEV_PAGE_STYLE}${style}</style>
+</head>
+<body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
+<p>The API is served at this address, in dev mode. ${app.web === null ? NO_PAGE : ""}</p>
+<h2>Entities</h2><dl>${entities.join("")}</dl>
+<h2>Functions</h2>${functions.length === 0 ? NO_FUNCTIONS : `<dl>${functions.join("")}</dl>`}
+<h2>Look at</h2><dl>${linksOf(app, options).join("")}</dl>
+<p class=none>The docs are in the folder <code>docs/</code> of Pylon;
+<code>docs/quickstart.md</code> goes on from here.</p>
+</main></body></html>`;
+}
+
+const NO_PAGE =
+  "The app has no page of its own yet: write <code>web/index.html</code>, and it is shown at " +
+  "<code>/</code>. This page stays at <code>/studio</code>.";
+const NO_FUNCTIONS = "<p class=none>None yet: a file in <code>functions/</code> is one.</p>";
+
+function linksOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string[] {
   const hasUserPages =
     app.manifest.auth?.pages !== false &&
     app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
-  const links = [
+  return [
     ...(app.web === null ? [] : [link("/", "the page of the app")]),
     ...(hasUserPages
       ? [
@@ -43,14 +68,6 @@ function htmlOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string {
     link("/api/manifest", "what the app declares"),
     link("/api/fn", "its functions with their arguments"),
   ];
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(name)} in dev mode</title><style>${STYLE}</style></head>
-<body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
-<p>The API is served at this address, in dev mode. ${app.web === null ? "The app has no page of its own yet: write <code>web/index.html</code>, and it is shown at <code>/</code>. This page stays at <code>/studio</code>." : ""}</p>
-<h2>Entities</h2><dl>${entities.join("")}</dl>
-<h2>Functions</h2>${functions.length === 0 ? "<p class=none>None yet: a file in <code>functions/</code> is one.</p>" : `<dl>${functions.join("")}</dl>`}
-<h2>Look at</h2><dl>${links.join("")}</dl>
-<p class=none>The docs are in the folder <code>docs/</code> of Pylon; <code>docs/quickstart.md</code> goes on from here.</p>
-</main></body></html>`;
 }
 
 function row(name: string, detail: string): string {
@@ -60,7 +77,3 @@ function row(name: string, detail: string): string {
 function link(path: string, text: string): string {
   return `<div><dt><a href="${path}">${path}</a></dt><dd>${text}</dd></div>`;
 }
-
-const STYLE = `${DEV_PAGE_STYLE}h2{font-size:1rem;margin:1.75rem 0 .4rem}dd{color:var(--soft)}dl+p{margin-top:1.75rem}
-dl{margin:0;border-top:1px solid var(--line)}dl div{display:grid;grid-template-columns:minmax(9rem,14rem) 1fr;gap:0 1rem;padding:.45rem 0;border-bottom:1px solid var(--line)}dd{margin:0}
-@media(max-width:32rem){dl div{grid-template-columns:1fr}}`;

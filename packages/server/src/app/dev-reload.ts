@@ -1,3 +1,4 @@
+import { systemPlatform, type Timer } from "../platform.ts";
 import type { WebBundle } from "./web-bundle.ts";
 
 const EVENTS = "/__pylon/dev-events";
@@ -45,7 +46,7 @@ export function devReload(path: string, current: () => WebBundle | null): Respon
 /** The page's version, now and whenever it is another. */
 function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  let timer: ReturnType<typeof setInterval> | undefined;
+  let timer: Timer | null = null;
   return new ReadableStream<Uint8Array>({
     start(controller) {
       let told: string | undefined;
@@ -58,11 +59,10 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
         told = version;
       };
       look();
-      timer = setInterval(look, POLL_MS);
-      timer.unref();
+      timer = systemPlatform.every(POLL_MS, look).unref();
     },
     cancel() {
-      clearInterval(timer);
+      timer?.cancel();
     },
   });
 }

@@ -2,6 +2,8 @@ import { realpathSync } from "node:fs";
 import { sep } from "node:path";
 import * as functions from "@pylonsync/functions";
 import * as sdk from "@pylonsync/sdk";
+import { systemPlatform } from "../platform.ts";
+import { withTimeout } from "../util/time-limit.ts";
 import { importGraph } from "./import-graph.ts";
 
 /** What an app's entry file exports. */
@@ -39,7 +41,8 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
     );
   };
   try {
-    return { exports: (await inTime(import(file))) as Record<string, unknown>, printed };
+    const exports: Record<string, unknown> = await inTime(import(file));
+    return { exports, printed };
   } catch (error) {
     await inTime(releaseFailed(file, ownFilesOf(root)));
     throw error;
@@ -50,16 +53,12 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
 
 /** @throws Error when a top-level `await` of the module takes too long */
 function inTime<T>(loading: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      new Error(
-        `A top-level \`await\` did not end within ${LOAD_TIMEOUT_MS / 1000} s. ` +
-          "Bun can't load the file again in this process: fix it, then start Pylon again.",
-      ),
+  const isLate = (): Error =>
+    new Error(
+      `A top-level \`await\` did not end within ${LOAD_TIMEOUT_MS / 1000} s. ` +
+        "Bun can't load the file again in this process: fix it, then start Pylon again.",
     );
-  }, LOAD_TIMEOUT_MS);
-  return Promise.race([loading, late]).finally(() => clearTimeout(timer));
+  return withTimeout(systemPlatform, () => loading, LOAD_TIMEOUT_MS, isLate);
 }
 
 /** An app that installed a package gets its own. */

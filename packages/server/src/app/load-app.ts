@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import { isRecord } from "../util/is-record.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
 import { importProblem } from "./import-problem.ts";
 import { isManifest } from "./is-manifest.ts";
@@ -38,7 +39,7 @@ export class AppNotFoundError extends Error {
 
 /**
  * Loads an app folder: `app.ts`, `functions/`, `web/`. What was loaded from it before is loaded
- * anew.
+ * again.
  *
  * @throws AppNotFoundError when the entry is not there
  */
@@ -47,7 +48,8 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
   const entry = join(root, options.entry ?? "app.ts");
   if (!existsSync(entry))
     throw new AppNotFoundError(
-      `There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name its folder.`,
+      `There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name ` +
+        "its folder.",
     );
   forgetApp(root);
   const diagnostics: Diagnostic[] = [];
@@ -128,7 +130,8 @@ async function loadFunctions(
             "FUNCTION_NO_EXPORT",
             `${path} exports no function.`,
             path,
-            "End it with `export default query({...})`, or mutation or action; start the name of a helper with _.",
+            "End it with `export default query({...})`, or mutation or action; start the name " +
+              "of a helper with _.",
           ),
         );
     } catch (error) {
@@ -148,8 +151,8 @@ function isFunctionFile(file: string): boolean {
 }
 
 function isDefinition(value: unknown): value is FnDefinition {
-  if (typeof value !== "object" || value === null) return false;
-  const { type, handler } = value as { type?: unknown; handler?: unknown };
+  if (!isRecord(value)) return false;
+  const { type, handler } = value;
   return (
     (type === "query" || type === "mutation" || type === "action") && typeof handler === "function"
   );
@@ -169,5 +172,5 @@ function toJson(value: unknown): unknown {
   const text = JSON.stringify(value, (_key, part: unknown) =>
     typeof part === "function" ? null : part,
   );
-  return JSON.parse(text ?? "null") as unknown;
+  return JSON.parse(text ?? "null");
 }

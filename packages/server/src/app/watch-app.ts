@@ -1,5 +1,6 @@
 import { watch } from "node:fs";
 import { basename, sep } from "node:path";
+import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 const SETTLE_MS = 25;
 /** What app.ts and functions may import: code, data and texts. */
@@ -11,28 +12,29 @@ export type AppPart = "app" | "functions" | "web" | "env";
 /**
  * Watches an app folder and tells what was saved, once for a burst of saves.
  *
- * @returns stops it
+ * @returns a function that stops it
  */
 export function watchApp(
   dir: string,
   functionsDir: string,
   onChange: (parts: ReadonlySet<AppPart>) => void,
+  platform: Pick<Platform, "after"> = systemPlatform,
 ): () => void {
   const parts = new Set<AppPart>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | null = null;
   const watcher = watch(dir, { recursive: true }, (_event, file) => {
     const part = file === null ? undefined : partOf(file, functionsDir);
     if (part === undefined) return;
     parts.add(part);
-    clearTimeout(timer);
-    timer = setTimeout(() => {
+    timer?.cancel();
+    timer = platform.after(SETTLE_MS, () => {
       const saved = new Set(parts);
       parts.clear();
       onChange(saved);
-    }, SETTLE_MS);
+    });
   });
   return () => {
-    clearTimeout(timer);
+    timer?.cancel();
     watcher.close();
   };
 }

@@ -1,21 +1,21 @@
 import type { Store } from "../store/store.ts";
 import type { Platform } from "../platform.ts";
 import type { ApiKeys } from "./api-keys/api-keys.ts";
-import type { AttemptLimits } from "./attempt-limits.ts";
-import type { AuditLog } from "./audit.ts";
-import type { AuthMails } from "./auth-mails.ts";
-import type { AuthSettings } from "./auth-settings.ts";
-import type { Credentials } from "./credentials.ts";
-import type { GuestUpgrade } from "./guest-upgrade.ts";
-import type { OneTimeCodes } from "./one-time-codes.ts";
-import type { OneTimeTokens } from "./one-time-tokens.ts";
-import type { Passwords } from "./passwords.ts";
-import type { PendingSignUps } from "./pending-sign-ups.ts";
-import type { SessionCookie } from "./session-cookie.ts";
-import type { Sessions } from "./sessions.ts";
-import type { SignIn } from "./sign-in.ts";
-import type { SignInOutcomes } from "./sign-in-outcomes.ts";
-import type { Users } from "./users.ts";
+import type { AttemptLimits } from "./security/attempt-limits.ts";
+import type { AuditLog } from "./security/audit.ts";
+import type { AuthMails } from "./email-sign-in/auth-mails.ts";
+import type { AuthSettings } from "./security/auth-settings.ts";
+import type { Credentials } from "./security/credentials.ts";
+import type { GuestUpgrade } from "./users/guest-upgrade.ts";
+import type { OneTimeCodes } from "./security/one-time-codes.ts";
+import type { OneTimeTokens } from "./security/one-time-tokens.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import type { PendingSignUps } from "./passwords/pending-sign-ups.ts";
+import type { SessionCookie } from "./sessions/session-cookie.ts";
+import type { Sessions } from "./sessions/sessions.ts";
+import type { SignIn } from "./sign-in/sign-in.ts";
+import type { SignInOutcomes } from "./sign-in/sign-in-outcomes.ts";
+import type { Users } from "./users/users.ts";
 
 /** What every way of signing in is given. */
 export interface AuthServices {

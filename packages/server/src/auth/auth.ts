@@ -7,50 +7,55 @@ import type { Platform } from "../platform.ts";
 import type { RequestReader } from "../request/reading.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
-import { accountRoutes } from "./account-routes.ts";
+import { accountRoutes } from "./account/account-routes.ts";
 import { apiKeyRoutes } from "./api-keys/api-key-routes.ts";
 import { ApiKeys } from "./api-keys/api-keys.ts";
-import { AttemptLimits } from "./attempt-limits.ts";
-import { AuditLog } from "./audit.ts";
-import { AuthMails } from "./auth-mails.ts";
+import { AttemptLimits } from "./security/attempt-limits.ts";
+import { AuditLog } from "./security/audit.ts";
+import { AuthMails } from "./email-sign-in/auth-mails.ts";
 import type { AuthServices } from "./auth-services.ts";
-import type { AuthSettings } from "./auth-settings.ts";
-import { Authenticator } from "./authenticator.ts";
-import { Credentials } from "./credentials.ts";
-import { emailRoutes } from "./email-routes.ts";
-import { Encryption } from "./encryption.ts";
-import { GuestUpgrade } from "./guest-upgrade.ts";
+import type { AuthSettings } from "./security/auth-settings.ts";
+import { Authenticator } from "./sessions/authenticator.ts";
+import { Credentials } from "./security/credentials.ts";
+import { emailRoutes } from "./email-sign-in/email-routes.ts";
+import { Encryption } from "./security/encryption.ts";
+import { GuestUpgrade } from "./users/guest-upgrade.ts";
 import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
-import { magicLinkRoutes } from "./magic-link-routes.ts";
+import { magicLinkRoutes } from "./email-sign-in/magic-link-routes.ts";
 import type { Endpoints } from "./oauth/catalogue.ts";
+import { OAuthSignIn } from "./oauth/oauth.ts";
 import { oauthRoutes } from "./oauth/routes.ts";
-import { OneTimeCodes } from "./one-time-codes.ts";
-import { OneTimeTokens } from "./one-time-tokens.ts";
+import { OneTimeCodes } from "./security/one-time-codes.ts";
+import { OneTimeTokens } from "./security/one-time-tokens.ts";
 import { organizationRoutes } from "./organizations/organization-routes.ts";
 import { Organizations } from "./organizations/organizations.ts";
 import { TenantSessions } from "./organizations/tenant-sessions.ts";
 import { authPageRoutes } from "./pages/page-routes.ts";
-import { passkeyRoutes } from "./passkeys/passkey-routes.ts";
+import { passkeyRoutes, type PasskeyServices } from "./passkeys/passkey-routes.ts";
 import { Passkeys } from "./passkeys/passkeys.ts";
-import { passwordRoutes } from "./password-routes.ts";
-import { Passwords } from "./passwords.ts";
-import { PendingSignUps } from "./pending-sign-ups.ts";
-import { secondFactorRoutes } from "./second-factors/second-factor-routes.ts";
+import { passwordRoutes } from "./passwords/password-routes.ts";
+import { Passwords } from "./passwords/passwords.ts";
+import { PendingSignUps } from "./passwords/pending-sign-ups.ts";
+import {
+  secondFactorRoutes,
+  type SecondFactorServices,
+} from "./second-factors/second-factor-routes.ts";
+import { SecondFactors } from "./second-factors/second-factors.ts";
 import { TotpFactors } from "./second-factors/totp-factors.ts";
 import { TrustedDevices } from "./second-factors/trusted-devices.ts";
-import { SessionCookie, type CookieSettings } from "./session-cookie.ts";
-import { sessionRoutes } from "./session-routes.ts";
-import { Sessions } from "./sessions.ts";
-import { SignIn } from "./sign-in.ts";
-import { SignInOutcomes } from "./sign-in-outcomes.ts";
-import { TrustedOrigins } from "./trusted-origins.ts";
-import { UserData } from "./user-data.ts";
-import { UserRemoval } from "./user-removal.ts";
-import { Users } from "./users.ts";
+import { SessionCookie, type CookieSettings } from "./sessions/session-cookie.ts";
+import { sessionRoutes } from "./sessions/session-routes.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { SignIn, type SecondFactor } from "./sign-in/sign-in.ts";
+import { SignInOutcomes } from "./sign-in/sign-in-outcomes.ts";
+import { TrustedOrigins } from "./security/trusted-origins.ts";
+import { UserData } from "./account/user-data.ts";
+import { UserRemoval } from "./account/user-removal.ts";
+import { Users } from "./users/users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
-/** In dev what is sealed guards nothing: the key is no secret, but stays the same over restarts. */
+/** In dev what is sealed guards nothing: the key is not a secret, and outlasts restarts. */
 const DEV_SECRET = "pylon dev mode keeps no secrets";
 
 /** What authentication is made of. */
@@ -97,31 +102,97 @@ export interface Auth {
 
 /** Puts together who users are and how they prove it. */
 export function createAuth(options: AuthOptions): Auth {
-  const { store, platform, committer, model } = options;
-  const declared = (): ManifestAuth => options.manifest().auth ?? {};
-  const seconds = (value: number | undefined, fallback: number): number =>
-    (value ?? fallback) * 1000;
-  const settings: AuthSettings = {
-    dev: options.dev,
-    appName: () => options.manifest().name,
-    sessionLifetimeMs: () => seconds(declared().session?.expiresIn, DEFAULT_SESSION_S),
+  const { store, platform, committer } = options;
+  const settings = settingsOf(options);
+  const cookie = cookieOf(options);
+  const factors = {
+    totp: new TotpFactors(store, platform, settings.encryption),
+    devices: new TrustedDevices(store, platform, cookie),
+    passkeys: new Passkeys(store, platform),
+  };
+  const secondFactor = new SecondFactors(factors.totp, factors.devices);
+  const services = createServices(options, settings, cookie, secondFactor);
+  const { sessions, apiKeys, users, tokens, codes, attempts, audit, outcomes } = services;
+  addCredentials(services, factors);
+  const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
+  const tenants = new TenantSessions(sessions, apiKeys);
+  const organizations = new Organizations(store, platform, (userId, id, role) =>
+    tenants.changed(userId, id, role),
+  );
+  const oauth = new OAuthSignIn(services, {
+    providers: options.oauth,
+    isSecure: options.cookie.secure,
+    endpoints: options.oauthEndpoints,
+  });
+  const removal = new UserRemoval({ ...options, users, sessions, apiKeys, organizations });
+  committer.onDeleteCascade(removal);
+  const data = new UserData({ ...options, users, sessions, organizations, audit, removal });
+  return {
+    sessions,
+    authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
+    apiKeys,
+    signIns: outcomes.counts,
+    routes: [
+      ...sessionRoutes(services),
+      ...passwordRoutes(services),
+      ...emailRoutes(services),
+      ...magicLinkRoutes(services),
+      ...accountRoutes({ ...services, data, organizations, reader: options.reader }),
+      ...apiKeyRoutes(services),
+      ...jwtRoutes(jwts),
+      ...organizationRoutes({ ...services, organizations, tenants }),
+      ...secondFactorRoutes({ ...services, ...factors }),
+      ...passkeyRoutes({ ...services, ...factors }),
+      ...oauthRoutes({ ...services, oauth }),
+      ...authPageRoutes(services),
+    ],
+    async forgetExpired() {
+      const { devices } = factors;
+      for (const part of [sessions, tokens, codes, attempts, devices, organizations, audit])
+        await part.forgetExpired();
+      await removal.forgetImages();
+    },
+  };
+}
+
+/** What the app declares and the environment says, as auth goes by it. */
+function settingsOf(options: AuthOptions): AuthSettings {
+  const { dev, encryptionSecret, manifest } = options;
+  const declared = (): ManifestAuth => manifest().auth ?? {};
+  return {
+    dev,
+    appName: () => manifest().name,
+    sessionLifetimeMs: () => (declared().session?.expiresIn ?? DEFAULT_SESSION_S) * 1000,
     hasPages: () => declared().pages !== false,
     origins: new TrustedOrigins({
-      dev: options.dev,
+      dev,
       publicUrl: options.publicUrl,
       trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])],
       csrf: options.csrfOrigins,
     }),
-    encryption: new Encryption(options.encryptionSecret ?? (options.dev ? DEV_SECRET : null)),
+    encryption: new Encryption(encryptionSecret ?? (dev ? DEV_SECRET : null), options.platform),
   };
-  const cookie = new SessionCookie(() => ({
-    ...options.cookie,
-    name: options.cookie.name ?? `${cookieSafe(options.manifest().name)}_session`,
+}
+
+function cookieOf({ cookie, manifest }: AuthOptions): SessionCookie {
+  return new SessionCookie(() => ({
+    ...cookie,
+    name: cookie.name ?? `${cookieSafe(manifest().name)}_session`,
   }));
-  const sessions = new Sessions(store, platform, options.adminToken, () =>
-    seconds(declared().session?.idleTimeout, Infinity),
-  );
-  const hooks = (): AuthCode["hooks"] => options.code().hooks;
+}
+
+/** What every way of signing in is given. */
+function createServices(
+  options: AuthOptions,
+  settings: AuthSettings,
+  cookie: SessionCookie,
+  secondFactor: SecondFactor,
+): AuthServices {
+  const { store, platform, committer, model, manifest, code } = options;
+  const hooks = (): AuthCode["hooks"] => code().hooks;
+  const declared = (): ManifestAuth => manifest().auth ?? {};
+  const idleMs = (): number => (declared().session?.idleTimeout ?? Infinity) * 1000;
+  const sessions = new Sessions(store, platform, options.adminToken, idleMs);
   const users = new Users({
     store,
     committer,
@@ -136,130 +207,63 @@ export function createAuth(options: AuthOptions): Auth {
   const attempts = new AttemptLimits(store, platform);
   const codes = new OneTimeCodes(store, platform, attempts);
   const audit = new AuditLog(store, platform);
-  const outcomes = new SignInOutcomes();
-  const signIn = new SignIn({
-    users,
-    sessions,
-    tokens,
-    audit,
-    cookie,
-    guests,
-    settings,
-    hooks,
-    now: platform.now,
-  });
   const passwords = new Passwords(store, users, platform);
-  const credentials = new Credentials();
-  credentials.add(
-    (userId) => passwords.forget(userId),
-    async (userId) => {
-      const user = users.isDeclared ? await users.get(userId) : null;
-      return user !== null && passwords.has(user);
-    },
-    async (userId) => {
-      const user = users.isDeclared ? await users.get(userId) : null;
-      return { hasPassword: user !== null && (await passwords.has(user)) };
-    },
-  );
-  const apiKeys = new ApiKeys(store, sessions, platform);
-  credentials.add((userId) => apiKeys.endAll(userId));
-  const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
-  const totp = new TotpFactors(store, platform, settings.encryption);
-  const devices = new TrustedDevices(store, platform, cookie);
-  const passkeys = new Passkeys(store, platform);
-  credentials.add((userId) => devices.forget(userId));
-  credentials.add(
-    (userId) => totp.forget(userId),
-    () => Promise.resolve(false),
-    async (userId) => ({ hasAuthenticator: await totp.isOn(userId) }),
-  );
-  credentials.add(
-    (userId) => passkeys.forget(userId),
-    async (userId) => (await passkeys.list(userId)).length > 0,
-    async (userId) => ({ hasPasskey: (await passkeys.list(userId)).length > 0 }),
-  );
-  signIn.secondFactor = {
-    methodsOf: async (userId) => ((await totp.isOn(userId)) ? ["totp"] : []),
-    isTrusted: (context, userId) => devices.isTrusted(context, userId),
-    distrust: (userId) => devices.forget(userId),
-  };
-  const tenants = new TenantSessions(sessions, apiKeys);
-  const organizations = new Organizations(store, platform, (userId, id, role) =>
-    tenants.changed(userId, id, role),
-  );
-  const mails = new AuthMails({
-    mailer: options.mailer,
-    appName: settings.appName,
-    templates: () => options.code().mails,
-    onError: (error) => options.onError("mail failed", error),
-  });
-  const services: AuthServices = {
-    store,
-    platform,
-    users,
-    sessions,
-    guests,
-    cookie,
-    signIn,
-    outcomes,
-    tokens,
-    codes,
-    signUps: new PendingSignUps(store, platform, codes, passwords),
-    attempts,
-    passwords,
-    credentials,
-    apiKeys,
-    audit,
-    mails,
-    settings,
-  };
-  const removal = new UserRemoval({ store, model, users, sessions, apiKeys, organizations });
-  committer.onDeleteCascade(removal);
-  const data = new UserData({
-    store,
-    committer,
-    model,
-    users,
-    sessions,
-    organizations,
-    audit,
-    platform,
-    removal,
-  });
+  const shared = { store, platform, users, sessions, guests, cookie, tokens, audit, settings };
   return {
-    sessions,
-    authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
-    apiKeys,
-    signIns: outcomes.counts,
-    routes: [
-      ...sessionRoutes(services),
-      ...passwordRoutes(services),
-      ...emailRoutes(services),
-      ...magicLinkRoutes(services),
-      ...accountRoutes(services, data, organizations, options.reader),
-      ...apiKeyRoutes(services),
-      ...jwtRoutes(jwts),
-      ...organizationRoutes(services, organizations, tenants),
-      ...secondFactorRoutes(services, totp, devices),
-      ...passkeyRoutes(services, passkeys),
-      ...oauthRoutes(services, {
-        providers: options.oauth,
-        isSecure: options.cookie.secure,
-        endpoints: options.oauthEndpoints,
-      }),
-      ...authPageRoutes(settings, users),
-    ],
-    async forgetExpired() {
-      await sessions.forgetExpired();
-      await tokens.forgetExpired();
-      await codes.forgetExpired();
-      await attempts.forgetExpired();
-      await devices.forgetExpired();
-      await organizations.forgetExpired();
-      await audit.forgetExpired();
-      await removal.forgetImages();
-    },
+    ...shared,
+    attempts,
+    codes,
+    passwords,
+    signIn: new SignIn({ ...shared, secondFactor, hooks, now: platform.now }),
+    outcomes: new SignInOutcomes(),
+    signUps: new PendingSignUps(store, platform, codes, passwords),
+    credentials: new Credentials(),
+    apiKeys: new ApiKeys(store, sessions, platform),
+    mails: mailsOf(options),
   };
+}
+
+function mailsOf({ mailer, manifest, code, platform, onError }: AuthOptions): AuthMails {
+  return new AuthMails({
+    mailer,
+    platform,
+    appName: () => manifest().name,
+    templates: () => code().mails,
+    onError: (error) => onError("mail failed", error),
+  });
+}
+
+/** Tells of each kind of credential; accounts elsewhere tell of themselves. */
+function addCredentials(
+  { credentials, users, passwords, apiKeys }: AuthServices,
+  {
+    totp,
+    devices,
+    passkeys,
+  }: Pick<SecondFactorServices, "totp" | "devices"> & Pick<PasskeyServices, "passkeys">,
+): void {
+  const hasPassword = async (userId: string): Promise<boolean> => {
+    const user = users.isDeclared ? await users.get(userId) : null;
+    return user !== null && passwords.has(user);
+  };
+  const hasPasskey = async (userId: string): Promise<boolean> =>
+    (await passkeys.list(userId)).length > 0;
+  credentials.add({
+    forget: (userId) => passwords.forget(userId),
+    signsIn: hasPassword,
+    ways: async (userId) => ({ hasPassword: await hasPassword(userId) }),
+  });
+  credentials.add({ forget: (userId) => apiKeys.endAll(userId) });
+  credentials.add({ forget: (userId) => devices.forget(userId) });
+  credentials.add({
+    forget: (userId) => totp.forget(userId),
+    ways: async (userId) => ({ hasAuthenticator: await totp.isOn(userId) }),
+  });
+  credentials.add({
+    forget: (userId) => passkeys.forget(userId),
+    signsIn: hasPasskey,
+    ways: async (userId) => ({ hasPasskey: await hasPasskey(userId) }),
+  });
 }
 
 /** An app's name as part of a cookie's. */

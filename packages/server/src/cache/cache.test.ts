@@ -59,7 +59,7 @@ describe.each([
     }
   });
 
-  test("calls of one key share a computation, and a failed one is not kept", async () => {
+  test("calls for one key share one computation, and a failed one is not kept", async () => {
     const cache = new FunctionCache(create());
     let runs = 0;
     const compute = async (): Promise<number> => {

@@ -6,11 +6,12 @@ export interface Cache {
   /** @returns undefined for a miss */
   get(key: string): Promise<unknown>;
   /**
-   * @param value anything that is JSON; what is none, or takes more than MAX_CACHED_CHARS, is
+   * @param value anything that is JSON; what is not, or takes more than MAX_CACHED_CHARS, is
    *   dropped
    * @param ttlMs how long it may be read, in milliseconds
    */
   set(key: string, value: unknown, ttlMs: number): Promise<void>;
+  /** Forgets a value; nothing happens where there is none. */
   delete(key: string): Promise<void>;
 }
 

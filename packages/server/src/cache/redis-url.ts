@@ -7,7 +7,7 @@ import { PylonStartError } from "../start-error.ts";
  *
  * @param plugin its config with its variables resolved; undefined when the app does not name it
  * @returns null when the plugin names none: then REDIS_URL does
- * @throws PylonStartError for what is no URL of a Redis; it does not show it, because of the
+ * @throws PylonStartError for what is not a URL of a Redis; it does not show it, because of the
  *   password
  */
 export function redisUrlOf(plugin: PluginConfig | undefined): string | null {
@@ -16,9 +16,9 @@ export function redisUrlOf(plugin: PluginConfig | undefined): string | null {
   try {
     return VARIABLES.REDIS_URL.parse(String(url)) ?? null;
   } catch {
-    const { wants } = VARIABLES.REDIS_URL;
     throw new PylonStartError(
-      `The setting "url" of the plugin cache_client is not usable: it wants ${wants}.`,
+      'The setting "url" of the plugin cache_client is not usable: ' +
+        `it wants ${VARIABLES.REDIS_URL.wants}.`,
     );
   }
 }

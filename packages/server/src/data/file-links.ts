@@ -3,10 +3,10 @@ import type { Entity, FileField } from "../schema/schema.ts";
 import type { StoredRow, Transaction, Value } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "../identity/identity.ts";
-import { isFileId, toFileRecord } from "./file-record.ts";
+import { isFileId } from "./file-record.ts";
 import { checkFileRules } from "./file-rules.ts";
 
-const TABLE = SYSTEM_TABLES.files.name;
+const FILES = SYSTEM_TABLES.files;
 
 /** A row before and after a write; null where it is not there. */
 export interface RowChange {
@@ -61,7 +61,7 @@ export async function prepareFileLinks(
         await letGo(tx, entity.name, rowId, id, options.now);
     }
     for (const { id, field } of taken) {
-      await tx.update(TABLE, id, {
+      await FILES.update(tx, id, {
         boundEntity: entity.name,
         boundField: field.name,
         linkedRow: rowId,
@@ -79,11 +79,10 @@ async function checkFile(
   left: readonly string[],
   { caller, trusted }: LinkOptions,
 ): Promise<string> {
-  const row = isFileId(id) ? await tx.get(TABLE, id) : null;
+  const file = isFileId(id) ? await FILES.get(tx, id) : null;
   // What another user uploaded is answered as what is not there.
-  if (row === null || (!trusted && (caller.userId === null || row["ownerId"] !== caller.userId)))
+  if (file === null || (!trusted && (caller.userId === null || file.ownerId !== caller.userId)))
     throw refused(entity, field, "is none of your files");
-  const file = toFileRecord(row);
   if (file.state !== "ready") throw refused(entity, field, "is not uploaded yet");
   // From one field of a row to another it may move.
   if (file.linkedRow !== null && !left.includes(file.id))
@@ -110,9 +109,9 @@ async function letGo(
   id: string,
   now: number,
 ): Promise<void> {
-  const file = await tx.get(TABLE, id);
-  if (file === null || file["boundEntity"] !== entity || file["linkedRow"] !== rowId) return;
-  await tx.update(TABLE, id, { linkedRow: null, orphanedAt: new Date(now).toISOString() });
+  const file = await FILES.get(tx, id);
+  if (file === null || file.boundEntity !== entity || file.linkedRow !== rowId) return;
+  await FILES.update(tx, id, { linkedRow: null, orphanedAt: now });
 }
 
 function refused(entity: Entity, field: FileField, why: string): PylonError {

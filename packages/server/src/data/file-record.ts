@@ -1,6 +1,3 @@
-import { numberOf, textOf } from "../store/answered-rows.ts";
-import type { StoredRow } from "../store/store.ts";
-
 /**
  * - `pending`: announced, the content is not (all) there
  * - `ready`: can be read and linked
@@ -33,12 +30,13 @@ export interface FileRecord {
   readonly uploadKey: string | null;
   /** The storage's own name of an upload in parts. */
   readonly multipartId: string | null;
-  readonly createdAt: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
   /**
-   * Since when no row holds it; null for one that is held, and for one that was never meant for a
-   * row.
+   * Since when no row holds it, in milliseconds since 1970; null for one that is held, and for one
+   * that was never meant for a row.
    */
-  readonly orphanedAt: string | null;
+  readonly orphanedAt: number | null;
 }
 
 const ID = /^[0-9a-f]{40}$/;
@@ -46,33 +44,4 @@ const ID = /^[0-9a-f]{40}$/;
 /** Whether this can be the id of a file: what is not never reaches a path or a key. */
 export function isFileId(value: unknown): value is string {
   return typeof value === "string" && ID.test(value);
-}
-
-/** What a row of the files table says. @throws Error for a row of another table */
-export function toFileRecord(row: StoredRow): FileRecord {
-  return {
-    id: row.id,
-    ownerId: textOrNull(row, "ownerId"),
-    name: textOf(row, "name"),
-    contentType: textOf(row, "contentType"),
-    size: numberOf(row, "size"),
-    checksum: textOrNull(row, "checksum"),
-    state: stateOf(textOf(row, "state")),
-    boundEntity: textOrNull(row, "boundEntity"),
-    boundField: textOrNull(row, "boundField"),
-    linkedRow: textOrNull(row, "linkedRow"),
-    uploadKey: textOrNull(row, "uploadKey"),
-    multipartId: textOrNull(row, "multipartId"),
-    createdAt: textOf(row, "createdAt"),
-    orphanedAt: textOrNull(row, "orphanedAt"),
-  };
-}
-
-function textOrNull(row: StoredRow, field: string): string | null {
-  return (row[field] ?? null) === null ? null : textOf(row, field);
-}
-
-function stateOf(text: string): FileState {
-  if (text === "pending" || text === "ready" || text === "deleting") return text;
-  throw new Error(`No file is in the state "${text}".`);
 }

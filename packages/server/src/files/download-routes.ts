@@ -4,6 +4,7 @@ import type { Log } from "../observe/log.ts";
 import type { RequestContext } from "../request/context.ts";
 import { errorAnswer, type Answer, type JsonAnswer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { routeTable } from "../request/route-table.ts";
 import { parseRange } from "./byte-range.ts";
 import { servedAs } from "./content-type.ts";
 import { fileNotFound, type FileFinder } from "./file-finder.ts";
@@ -17,6 +18,7 @@ const CACHE_CONTROL = "private, no-cache";
 /** A file that is opened by itself runs nothing and loads nothing. */
 const CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'";
 
+/** What the routes for downloads need. */
 export interface DownloadServices {
   readonly finder: FileFinder;
   readonly storage: FileStorage;
@@ -26,69 +28,78 @@ export interface DownloadServices {
 }
 
 /** Files on their way out. */
-export function downloadRoutes({ finder, storage, direct, log }: DownloadServices): Route[] {
-  const redirect = async (
-    file: FileRecord,
-    served: ReturnType<typeof servedAs>,
-  ): Promise<Answer | null> => {
-    const url = await storage.presignDownload(file.id, {
-      contentType: served.contentType,
-      disposition: contentDisposition(served.disposition, file.name),
-      expiresIn: REDIRECT_S,
-    });
-    return url === null
-      ? null
-      : new Response(null, {
-          status: 302,
-          headers: { Location: url, "Cache-Control": "private, no-store" },
-        });
-  };
+export function downloadRoutes(services: DownloadServices): Route[] {
+  const { get } = routeTable(services);
 
-  const content = async (
-    file: FileRecord,
-    range: ByteRange,
-  ): Promise<ReadableStream<Uint8Array> | Blob> => {
-    const body = await storage.get(file.id, range);
-    if (body !== null) return body;
-    log.error("the content of a file is missing in the storage", undefined, { id: file.id });
-    throw fileNotFound();
-  };
+  return [get("/api/files/:id", "anyone", download, { scope: "files" })];
+}
 
-  const download = async (context: RequestContext): Promise<Answer> => {
-    const { request } = context;
-    const file = await finder.readable(context);
-    const served = servedAs(file.contentType, context.query("download") === "1");
-    const isHead = request.method === "HEAD";
-    if (!isHead && (direct || context.query("redirect") === "1")) {
-      const answer = await redirect(file, served);
-      if (answer !== null) return answer;
-    }
-    const headers = headersOf(file, served);
-    if (isUnchanged(request.headers.get("if-none-match"), headers.ETag))
-      return new Response(null, { status: 304, headers });
-    const range = askedRange(request.headers, file.size, headers.ETag);
-    if (range === null) return notSatisfiable(file.size, context.requestId);
-    const partial: Readonly<Record<string, string>> =
-      range === undefined
-        ? {}
-        : { "Content-Range": `bytes ${range.start}-${range.end}/${file.size}` };
-    const status = range === undefined ? 200 : 206;
-    const { start, end } = range ?? { start: 0, end: file.size - 1 };
-    const length = end + 1 - start;
-    if (isHead || length === 0)
-      return new Response(null, {
-        status,
-        headers: { ...headers, ...partial, "Content-Length": String(length) },
+async function redirect(
+  { storage }: DownloadServices,
+  file: FileRecord,
+  served: ReturnType<typeof servedAs>,
+): Promise<Answer | null> {
+  const url = await storage.presignDownload(file.id, {
+    contentType: served.contentType,
+    disposition: contentDisposition(served.disposition, file.name),
+    expiresIn: REDIRECT_S,
+  });
+  return url === null
+    ? null
+    : new Response(null, {
+        status: 302,
+        headers: { Location: url, "Cache-Control": "private, no-store" },
       });
-    return new Response(await content(file, { start, end }), {
-      status,
-      headers: { ...headers, ...partial },
-    });
-  };
+}
 
-  return [
-    { method: "GET", path: "/api/files/:id", access: "anyone", scope: "files", handle: download },
-  ];
+async function content(
+  { log, storage }: DownloadServices,
+  file: FileRecord,
+  range: ByteRange,
+): Promise<ReadableStream<Uint8Array> | Blob> {
+  const body = await storage.get(file.id, range);
+  if (body !== null) return body;
+  log.error("the content of a file is missing in the storage", undefined, { id: file.id });
+  throw fileNotFound();
+}
+
+async function download(services: DownloadServices, context: RequestContext): Promise<Answer> {
+  const { request } = context;
+  const file = await services.finder.readable(context);
+  const served = servedAs(file.contentType, context.query("download") === "1");
+  const mayRedirect = services.direct || context.query("redirect") === "1";
+  if (request.method !== "HEAD" && mayRedirect) {
+    const answer = await redirect(services, file, served);
+    if (answer !== null) return answer;
+  }
+  const headers = headersOf(file, served);
+  if (isUnchanged(request.headers.get("if-none-match"), headers.ETag))
+    return new Response(null, { status: 304, headers });
+  const range = askedRange(request.headers, file.size, headers.ETag);
+  if (range === null) return notSatisfiable(file.size, context.requestId);
+  return range === undefined
+    ? send(services, request, file, { start: 0, end: file.size - 1 }, { status: 200, headers })
+    : send(services, request, file, range, {
+        status: 206,
+        headers: {
+          ...headers,
+          "Content-Range": `bytes ${range.start}-${range.end}/${file.size}`,
+        },
+      });
+}
+
+/** @param range what is sent of the file; nothing where it ends before it starts */
+async function send(
+  services: DownloadServices,
+  { method }: Request,
+  file: FileRecord,
+  range: ByteRange,
+  { status, headers }: { readonly status: number; readonly headers: Record<string, string> },
+): Promise<Response> {
+  const length = range.end + 1 - range.start;
+  if (method === "HEAD" || length === 0)
+    return new Response(null, { status, headers: { ...headers, "Content-Length": `${length}` } });
+  return new Response(await content(services, file, range), { status, headers });
 }
 
 function headersOf(

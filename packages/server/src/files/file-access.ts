@@ -6,6 +6,7 @@ import type { RequestContext } from "../request/context.ts";
 import type { RequestReader } from "../request/reading.ts";
 import type { FileSettings } from "./file-settings.ts";
 
+/** What decides who may do what with a file. */
 export interface FileAccessServices {
   readonly reader: RequestReader;
   readonly model: () => DataModel;

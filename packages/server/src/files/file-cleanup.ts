@@ -2,6 +2,7 @@ import type { FileRecord } from "../data/file-record.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type { FileService } from "./file-service.ts";
 
+/** What a clean-up needs. */
 export interface FileCleanupServices {
   readonly registry: FileRegistry;
   readonly files: FileService;
@@ -12,7 +13,7 @@ export interface FileCleanupServices {
 }
 
 /**
- * Deletes uploads that were never finished, files that no row holds any more, and what is still
+ * Deletes uploads that were never finished, files that no row holds any longer, and what is still
  * there of deleted files. Replicas may do it at the same time: the transaction that marks a file
  * decides, and to delete what is gone does no harm.
  */
@@ -37,7 +38,7 @@ export class FileCleanup {
 
   async #sweep(): Promise<void> {
     const { registry, files, now, orphanMs } = this.#services;
-    const before = new Date(now() - orphanMs).toISOString();
+    const before = now() - orphanMs;
     const failures: unknown[] = [];
     for (const file of await registry.unneeded(before)) {
       try {
@@ -53,7 +54,7 @@ export class FileCleanup {
   }
 }
 
-function isUnneeded(file: FileRecord, before: string): boolean {
+function isUnneeded(file: FileRecord, before: number): boolean {
   if (file.state === "deleting") return true;
   if (file.state === "pending") return file.createdAt < before;
   return file.linkedRow === null && file.orphanedAt !== null && file.orphanedAt < before;

@@ -1,15 +1,15 @@
-import { and, literal, path, type Expr } from "@pylonsync/query";
-import { toFileRecord, type FileRecord } from "../data/file-record.ts";
+import { and } from "@pylonsync/query";
+import type { FileRecord } from "../data/file-record.ts";
 import type { Platform } from "../platform.ts";
-import type { Store, StoredRow } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { transactById } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
-const TABLE = SYSTEM_TABLES.files.name;
+const FILES = SYSTEM_TABLES.files;
 const ID_BYTES = 20;
-const BATCH = 200;
-/** Every step here looks up one row by its id and writes it. */
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const BATCH_SIZE = 200;
 
+/** What is known of a file before its content is there. */
 export type NewFile = Pick<
   FileRecord,
   | "ownerId"
@@ -32,9 +32,9 @@ export class FileRegistry {
     this.#platform = platform;
   }
 
-  async get(id: string): Promise<FileRecord | null> {
-    const row = await this.#store.get(TABLE, id);
-    return row === null ? null : toFileRecord(row);
+  /** What is known of the file with this id, in whatever state it is. */
+  get(id: string): Promise<FileRecord | null> {
+    return FILES.get(this.#store, id);
   }
 
   /** Writes down that a file is to come. */
@@ -45,10 +45,10 @@ export class FileRegistry {
       state: "pending",
       linkedRow: null,
       multipartId: null,
-      createdAt: this.#now(),
+      createdAt: this.#platform.now(),
       orphanedAt: null,
     };
-    await this.#store.transact((tx) => tx.insert(TABLE, { ...record } as StoredRow), SINGLE_ROW);
+    await transactById(this.#store, (tx) => FILES.insert(tx, record));
     return record;
   }
 
@@ -57,10 +57,10 @@ export class FileRegistry {
     id: string,
     patch: Partial<Pick<FileRecord, "size" | "checksum" | "uploadKey" | "multipartId">>,
   ): Promise<boolean> {
-    return this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, id);
-      return row?.["state"] === "pending" && tx.update(TABLE, id, patch);
-    }, SINGLE_ROW);
+    return transactById(this.#store, async (tx) => {
+      const file = await FILES.get(tx, id);
+      return file?.state === "pending" && FILES.update(tx, id, patch);
+    });
   }
 
   /**
@@ -69,19 +69,19 @@ export class FileRegistry {
    * @returns the file, or null when the key is wrong or taken
    */
   takeUploadKey(id: string, uploadKey: string): Promise<FileRecord | null> {
-    return this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, id);
-      if (row?.["state"] !== "pending" || row["uploadKey"] !== uploadKey) return null;
-      await tx.update(TABLE, id, { uploadKey: null });
-      return toFileRecord(row);
-    }, SINGLE_ROW);
+    return transactById(this.#store, async (tx) => {
+      const file = await FILES.get(tx, id);
+      if (file?.state !== "pending" || file.uploadKey !== uploadKey) return null;
+      await FILES.update(tx, id, { uploadKey: null });
+      return file;
+    });
   }
 
   /** How many files of a user no row holds, and how many bytes they have. */
   async loose(ownerId: string): Promise<{ readonly count: number; readonly bytes: number }> {
     const [row] = await this.#store.aggregate({
-      entity: TABLE,
-      where: and(is("ownerId", ownerId), is("linkedRow", null)),
+      entity: FILES.name,
+      where: and(FILES.is("ownerId", ownerId), FILES.is("linkedRow", null)),
       groupBy: [],
       measures: [
         { fn: "count", as: "count" },
@@ -95,7 +95,7 @@ export class FileRegistry {
    * The content is there: the file can be read.
    *
    * @param isKept false: it goes as an orphan does, unless a row takes it
-   * @returns null when it is pending no more
+   * @returns null when it is no longer pending
    */
   finish(
     file: FileRecord,
@@ -108,14 +108,13 @@ export class FileRegistry {
       ...content,
       state: "ready" as const,
       uploadKey: null,
-      orphanedAt: file.boundField === null && isKept ? null : this.#now(),
+      orphanedAt: file.boundField === null && isKept ? null : this.#platform.now(),
     };
-    return this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, file.id);
-      if (row?.["state"] !== "pending") return null;
-      await tx.update(TABLE, file.id, patch);
+    return transactById(this.#store, async (tx) => {
+      if ((await FILES.get(tx, file.id))?.state !== "pending") return null;
+      await FILES.update(tx, file.id, patch);
       return { ...file, ...patch };
-    }, SINGLE_ROW);
+    });
   }
 
   /**
@@ -125,42 +124,40 @@ export class FileRegistry {
    * @returns whether it is marked
    */
   markForDeletion(id: string, condition: (file: FileRecord) => boolean): Promise<boolean> {
-    return this.#store.transact(async (tx) => {
-      const row = await tx.get(TABLE, id);
-      if (row === null || !condition(toFileRecord(row))) return false;
-      return row["state"] === "deleting" || tx.update(TABLE, id, { state: "deleting" });
-    }, SINGLE_ROW);
+    return transactById(this.#store, async (tx) => {
+      const file = await FILES.get(tx, id);
+      if (file === null || !condition(file)) return false;
+      return file.state === "deleting" || FILES.update(tx, id, { state: "deleting" });
+    });
   }
 
+  /** Nothing is known of it from now on; the content must be gone. */
   async forget(id: string): Promise<void> {
-    await this.#store.transact((tx) => tx.delete(TABLE, id), SINGLE_ROW);
+    await transactById(this.#store, (tx) => FILES.delete(tx, id));
   }
 
   /**
    * Files that nobody needs: deleted ones, and uploads and orphans from before `before`. At most a
    * batch, oldest first.
+   *
+   * @param before milliseconds since 1970
    */
-  async unneeded(before: string): Promise<FileRecord[]> {
+  async unneeded(before: number): Promise<FileRecord[]> {
     const conditions = [
-      is("state", "deleting"),
-      and(is("state", "pending"), isBefore("createdAt", before)),
-      isBefore("orphanedAt", before),
+      FILES.is("state", "deleting"),
+      and(FILES.is("state", "pending"), FILES.isBelow("createdAt", before)),
+      FILES.isBelow("orphanedAt", before),
     ];
     const found: FileRecord[] = [];
     for (const where of conditions) {
-      const rows = await this.#store.select({
-        entity: TABLE,
+      const files = await FILES.select(this.#store, {
         where,
         order: [{ field: "createdAt", direction: "asc" }],
-        limit: BATCH,
+        limit: BATCH_SIZE,
       });
-      found.push(...rows.map(toFileRecord));
+      found.push(...files);
     }
     return found;
-  }
-
-  #now(): string {
-    return new Date(this.#platform.now()).toISOString();
   }
 
   #newId(): string {
@@ -168,12 +165,4 @@ export class FileRegistry {
     this.#platform.random(bytes);
     return Buffer.from(bytes).toString("hex");
   }
-}
-
-function is(field: string, value: string | null): Expr {
-  return { kind: "compare", op: "==", left: path("data", field), right: literal(value) };
-}
-
-function isBefore(field: string, value: string): Expr {
-  return { kind: "compare", op: "<", left: path("data", field), right: literal(value) };
 }

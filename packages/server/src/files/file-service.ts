@@ -19,6 +19,7 @@ import type {
 import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
 
+/** What the service of files is made of. */
 export interface FileServices {
   readonly registry: FileRegistry;
   readonly storage: FileStorage;
@@ -34,6 +35,7 @@ export interface Binding {
   readonly field: FileField;
 }
 
+/** A file that is to come, as its sender announces it. */
 export interface PendingUpload {
   readonly name: string;
   readonly contentType: string;
@@ -44,6 +46,7 @@ export interface PendingUpload {
   readonly parts: number | null;
 }
 
+/** Where the content of an announced file is to be sent. */
 export interface Announced {
   readonly file: FileRecord;
   /** Where the content goes. A key instead of a request: to this server, with the key. */
@@ -206,8 +209,7 @@ export class FileService {
     const { registry, storage, platform } = this.#services;
     const uploadKey = hashOf(key);
     const file = await registry.takeUploadKey(id, uploadKey);
-    if (file === null || platform.now() > Date.parse(file.createdAt) + PRESIGNED_S * 1000)
-      return null;
+    if (file === null || platform.now() > file.createdAt + PRESIGNED_S * 1000) return null;
     const content = new MeteredContent(body, {
       maxBytes: file.size,
       size: file.size,

@@ -43,7 +43,8 @@ export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): Fi
   const bucket = text(plugin, "bucket") ?? config.s3.bucket;
   if (bucket === undefined)
     throw new ConfigError(
-      "PYLON_S3_BUCKET is not set, and files are to be kept in S3: name the bucket, or set PYLON_FILES_PROVIDER to local.",
+      "PYLON_S3_BUCKET is not set, and files are to be kept in S3: " +
+        "name the bucket, or set PYLON_FILES_PROVIDER to local.",
     );
   const endpoint = text(plugin, "endpoint") ?? config.s3.endpoint;
   if (endpoint !== undefined && !URL.canParse(endpoint))

@@ -12,6 +12,7 @@ export interface ObjectInfo {
   readonly size: number;
 }
 
+/** What the storage is told of an object. */
 export interface PutOptions {
   readonly contentType: string;
 }
@@ -23,6 +24,7 @@ export interface PresignedRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** What an upload past this server must keep to. */
 export interface PresignUploadOptions extends PutOptions {
   /** Bytes; the storage takes no more and no less. */
   readonly size: number;
@@ -32,6 +34,7 @@ export interface PresignUploadOptions extends PutOptions {
   readonly expiresIn: number;
 }
 
+/** How the storage is to answer a download past this server. */
 export interface PresignDownloadOptions {
   /** What the storage is to answer with. */
   readonly contentType: string;
@@ -40,12 +43,14 @@ export interface PresignDownloadOptions {
   readonly expiresIn: number;
 }
 
+/** An upload in parts that has begun. */
 export interface PresignedParts {
   /** The storage's name of this upload. */
   readonly multipartId: string;
   readonly parts: readonly { readonly number: number; readonly url: string }[];
 }
 
+/** A part that was uploaded, as the storage named it. */
 export interface FinishedPart {
   readonly number: number;
   readonly etag: string;
@@ -101,6 +106,7 @@ export interface FileStorage {
    * none.
    */
   counts(): Sample[];
+  /** Lets go of connections; no other method is called after it. */
   close(): void;
 }
 

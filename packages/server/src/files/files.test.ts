@@ -200,7 +200,8 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       for (const head of ["Content-Length: 6000000", "Transfer-Encoding: chunked"]) {
         const socket = connect(Number(port), hostname);
         socket.write(
-          `POST /api/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${alice.token ?? ""}\r\n${head}\r\n\r\n`,
+          "POST /api/files/upload HTTP/1.1\r\nHost: x\r\n" +
+            `Authorization: Bearer ${alice.token ?? ""}\r\n${head}\r\n\r\n`,
         );
         socket.write(head.startsWith("T") ? "4\r\nhalf\r\n" : "half");
         await Bun.sleep(200);
@@ -322,7 +323,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       ).toEqual([200, 404, 200, 404]);
     });
 
-    test("a file in a row takes whoever may read the row, from one moment to the next", async () => {
+    test("a file in a row is read by who may read the row at that moment", async () => {
       const cover = await alice.image("?entity=Album&field=cover");
       const album = await alice.insert("Album", { ownerId: alice.userId, cover });
       const readers = (): Promise<number[]> =>
@@ -377,7 +378,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       });
     });
 
-    test("takes only a finished file of the writer's own that meets its rules and is in no other row", async () => {
+    test("takes only a finished file of the writer that meets its rules and is loose", async () => {
       const insert = (cover: unknown, client = alice): Promise<unknown> =>
         client
           .request("POST", "/api/entities/Album", { ownerId: client.userId, cover })

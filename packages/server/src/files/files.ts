@@ -15,6 +15,7 @@ import type { FileStorage } from "./file-storage.ts";
 import { GuestQuota } from "./guest-quota.ts";
 import { uploadRoutes } from "./upload-routes.ts";
 
+/** What the file feature is made of. */
 export interface FilesServices {
   readonly store: Store;
   readonly reader: RequestReader;
@@ -49,9 +50,10 @@ export function createFiles({
     maxBytes: settings.maxBytes,
     log,
   });
+  const quota = new GuestQuota(registry, settings.guestBytes);
   return {
     routes: [
-      ...uploadRoutes(files, finder, new GuestQuota(registry, settings.guestBytes), trustsProxy),
+      ...uploadRoutes({ files, finder, quota, trustsProxy }),
       ...downloadRoutes({ finder, storage, direct: settings.direct, log }),
     ],
     cleanup: new FileCleanup({ registry, files, now: platform.now, orphanMs: settings.orphanMs }),

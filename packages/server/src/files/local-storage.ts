@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   access,
   constants,
@@ -12,23 +11,27 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Platform } from "../platform.ts";
 import { errorCode } from "../util/errors.ts";
 import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
 
 const INCOMING = ".incoming";
 /** With less room than this, in bytes, a disk counts as full. */
-const MIN_FREE = 64 * 1024 * 1024;
+const MIN_FREE_BYTES = 64 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
   readonly #dir: string;
 
-  constructor(dir: string) {
+  readonly #uuid: () => string;
+
+  constructor(dir: string, { uuid }: Pick<Platform, "uuid">) {
     this.#dir = dir;
+    this.#uuid = uuid;
   }
 
   async put(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const incoming = join(this.#dir, INCOMING, `${id}.${randomUUID()}`);
+    const incoming = join(this.#dir, INCOMING, `${id}.${this.#uuid()}`);
     const path = this.#path(id);
     await mkdir(dirname(incoming), { recursive: true });
     try {
@@ -76,7 +79,7 @@ export class LocalStorage implements FileStorage {
     await mkdir(this.#dir, { recursive: true });
     await access(this.#dir, constants.W_OK);
     const { bavail, bsize } = await statfs(this.#dir);
-    return bavail * bsize < MIN_FREE ? "full" : "up";
+    return bavail * bsize < MIN_FREE_BYTES ? "full" : "up";
   }
   counts(): [] {
     return [];

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 
+/** What content must keep to while it comes in. */
 export interface ContentRules {
   /** Bytes. */
   readonly maxBytes: number;

@@ -27,17 +27,14 @@ export function readMultipart(
   return new Promise((resolve, reject) => {
     const form = new Form(contentType);
     const ended = form.read(body, resolve);
-    ended.then(
-      () => reject(invalid("The form has no file.")),
-      (error: unknown) => reject(error as Error),
-    );
+    ended.then(() => reject(invalid("The form has no file.")), reject);
   });
 }
 
 class Form {
   readonly #parser: BusboyInstance;
   #file: Readable | undefined;
-  #failure: unknown;
+  #failure: PylonError | undefined;
   #isAbandoned = false;
   #wake: () => void = () => undefined;
 
@@ -92,7 +89,7 @@ class Form {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The parser took what it was given, or nobody wants it any more. */
+  /** The parser took what it was given, or nobody wants it any longer. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
@@ -101,12 +98,12 @@ class Form {
   }
 
   async *#content(
-    stream: Readable,
+    stream: AsyncIterable<Uint8Array>,
     ended: () => Promise<void> | undefined,
   ): AsyncGenerator<Uint8Array> {
     let isWhole = false;
     try {
-      for await (const chunk of stream) yield chunk as Uint8Array;
+      yield* stream;
       isWhole = true;
     } catch (error) {
       throw this.#failure ?? error;
@@ -124,7 +121,7 @@ class Form {
   #fail(error: unknown): void {
     this.#failure ??= error instanceof PylonError ? error : invalid("The form is malformed.");
     this.#wake();
-    this.#file?.destroy(this.#failure as Error);
+    this.#file?.destroy(this.#failure);
   }
 }
 

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
+import { isRecord } from "../util/is-record.ts";
 
 const RETRY_AFTER_S = 5;
 
@@ -14,11 +15,14 @@ const PERMISSIONS = {
   CompleteMultipartUpload: "s3:PutObject",
   AbortMultipartUpload: "s3:AbortMultipartUpload",
 } as const;
+/** An operation of S3 that the server uses. */
 export type S3Operation = keyof typeof PERMISSIONS;
 
 /** The HTTP status that S3 answered with; undefined when it did not answer. */
 export function statusOfS3(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
+  const metadata = isRecord(error) ? error["$metadata"] : undefined;
+  const status = isRecord(metadata) ? metadata["httpStatusCode"] : undefined;
+  return typeof status === "number" ? status : undefined;
 }
 
 /** There is no such object: not to be taken for a bucket that is missing. */
@@ -39,7 +43,8 @@ export function s3Failure(
   const fields = { operation, bucket, status, reason: nameOf(error) };
   if (status === 403)
     log.error(
-      `S3 refused ${operation} on the bucket ${bucket}: check the credentials, and allow ${PERMISSIONS[operation]}.`,
+      `S3 refused ${operation} on the bucket ${bucket}: ` +
+        `check the credentials, and allow ${PERMISSIONS[operation]}.`,
       undefined,
       fields,
     );
@@ -51,7 +56,8 @@ export function s3Failure(
     );
   else if (nameOf(error) === "CredentialsProviderError")
     log.error(
-      "There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, or give the machine a role.",
+      "There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, " +
+        "or give the machine a role.",
       undefined,
       fields,
     );

@@ -17,6 +17,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Sample } from "../observe/counter.ts";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../observe/operation.ts";
+import type { Platform } from "../platform.ts";
 import {
   shardedPath,
   type ByteRange,
@@ -30,8 +31,9 @@ import {
   type PutOptions,
 } from "./file-storage.ts";
 import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-failure.ts";
-import { streamWindows } from "./s3-windows.ts";
+import { streamWindows, type FetchWindow } from "./s3-windows.ts";
 
+/** Which bucket, how it is reached, and what may be put there. */
 export interface S3StorageOptions {
   readonly bucket: string;
   readonly region: string;
@@ -48,6 +50,7 @@ export interface S3StorageOptions {
    */
   readonly requestMs?: number;
   readonly log: Log;
+  readonly platform: Pick<Platform, "after">;
 }
 
 const CONNECT_MS = 3_000;
@@ -68,6 +71,7 @@ export class S3Storage implements FileStorage {
   readonly #bucket: string;
   readonly #partBytes: number;
   readonly #log: Log;
+  readonly #platform: Pick<Platform, "after">;
   readonly #counts = new Map<S3Operation, { ok: number; failed: number }>();
 
   constructor({
@@ -78,7 +82,9 @@ export class S3Storage implements FileStorage {
     maxBytes,
     requestMs = REQUEST_MS,
     log,
+    platform,
   }: S3StorageOptions) {
+    this.#platform = platform;
     this.#bucket = bucket;
     this.#partBytes = Math.max(MIN_PART_BYTES, Math.ceil(maxBytes / MAX_PARTS));
     this.#log = log;
@@ -126,7 +132,7 @@ export class S3Storage implements FileStorage {
   }
 
   get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
-    return streamWindows(range, async (window, etag) => {
+    const fetch = async (window: ByteRange, etag: string | undefined): ReturnType<FetchWindow> => {
       const command = new GetObjectCommand({
         ...this.#object(id),
         Range: `bytes=${window.start}-${window.end}`,
@@ -135,7 +141,8 @@ export class S3Storage implements FileStorage {
       const output = await this.#run("GetObject", () => this.#client.send(command));
       if (output === null) return null;
       return { etag: output.ETag, body: bodyOf(output) };
-    });
+    };
+    return streamWindows(range, fetch, this.#platform);
   }
 
   async info(id: string): Promise<ObjectInfo | null> {
@@ -334,7 +341,7 @@ async function* remembering(
 
 function bodyOf(output: GetObjectCommandOutput): ReadableStream<Uint8Array> {
   if (output.Body === undefined) throw new Error("S3 answered without a body.");
-  return output.Body.transformToWebStream() as ReadableStream<Uint8Array>;
+  return output.Body.transformToWebStream();
 }
 
 function isAmazon(endpoint: string): boolean {

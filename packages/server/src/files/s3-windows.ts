@@ -1,3 +1,4 @@
+import type { Platform } from "../platform.ts";
 import type { ByteRange } from "./file-storage.ts";
 
 /**
@@ -17,7 +18,7 @@ interface Window {
  * Fetches a part of the object; with `etag` only of that version of it. Null when there is no such
  * object.
  */
-type Fetch = (range: ByteRange, etag: string | undefined) => Promise<Window | null>;
+export type FetchWindow = (range: ByteRange, etag: string | undefined) => Promise<Window | null>;
 
 /**
  * A range of an object as one stream, fetched window by window as it is read. The first window is
@@ -27,7 +28,8 @@ type Fetch = (range: ByteRange, etag: string | undefined) => Promise<Window | nu
  */
 export async function streamWindows(
   range: ByteRange,
-  fetch: Fetch,
+  fetch: FetchWindow,
+  platform: Pick<Platform, "after">,
 ): Promise<ReadableStream<Uint8Array> | null> {
   const first = await fetch(windowAt(range, range.start), undefined);
   if (first === null) return null;
@@ -38,7 +40,7 @@ export async function streamWindows(
     {
       async pull(controller) {
         for (;;) {
-          const chunk = await readOrTimeOut(reader);
+          const chunk = await readOrTimeOut(reader, platform);
           if (chunk !== undefined && chunk.length > 0) {
             position += chunk.length;
             controller.enqueue(chunk);
@@ -69,12 +71,13 @@ function windowAt(range: ByteRange, start: number): ByteRange {
 /** @returns undefined at the end */
 async function readOrTimeOut(
   reader: ReadableStreamDefaultReader<Uint8Array>,
+  { after }: Pick<Platform, "after">,
 ): Promise<Uint8Array | undefined> {
-  const timer = setTimeout(() => void reader.cancel(new Error("S3 fell silent.")), SILENCE_MS);
+  const timer = after(SILENCE_MS, () => void reader.cancel(new Error("S3 fell silent.")));
   try {
     const { done, value } = await reader.read();
     return done ? undefined : value;
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }

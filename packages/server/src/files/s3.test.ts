@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:net";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
 import { Log } from "../observe/log.ts";
+import { systemPlatform } from "../platform.ts";
 import { S3Storage, type S3StorageOptions } from "./s3-storage.ts";
 import { S3Server } from "../../../../tests/support/servers/s3.ts";
 import { startS3, type Backend } from "./testing/backends.ts";
@@ -139,6 +140,7 @@ describe("S3 that fails", () => {
       credentials: { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" },
       maxBytes: MIB,
       log,
+      platform: systemPlatform,
       ...options,
     });
   const content = async function* (): AsyncGenerator<Uint8Array> {
@@ -198,7 +200,7 @@ describe("S3 that fails", () => {
     silent.close();
   });
 
-  test("is no trouble of the client's, who is told to come again, and nothing of the inside", async () => {
+  test("is not the client's fault: it is told to come again, and no more", async () => {
     const s3 = await S3Server.start();
     const server = await startServer(app, {
       ...s3.env,
@@ -248,6 +250,7 @@ test("Amazon's buckets are addressed by host, those of others by path", async ()
       credentials,
       maxBytes: MIB,
       log,
+      platform: systemPlatform,
     });
     const { host: name, pathname } = new URL(
       await storage.presignDownload(ID, {

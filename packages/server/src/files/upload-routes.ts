@@ -4,6 +4,7 @@ import type { RequestContext } from "../request/context.ts";
 import { originOf } from "../request/request-url.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { routeTable } from "../request/route-table.ts";
 import type { FileFinder } from "./file-finder.ts";
 import type { FileService } from "./file-service.ts";
 import type { GuestQuota } from "./guest-quota.ts";
@@ -17,116 +18,94 @@ import {
   toFinishedParts,
 } from "./wire.ts";
 
+/** What the routes for uploads need. */
+export interface UploadServices {
+  readonly files: FileService;
+  readonly finder: FileFinder;
+  readonly quota: GuestQuota;
+  /** A proxy says in `X-Forwarded-Proto` how the client came. */
+  readonly trustsProxy: boolean;
+}
+
 /** Files on their way in: through the server, or announced and then sent where the answer says. */
-export function uploadRoutes(
-  files: FileService,
-  finder: FileFinder,
-  quota: GuestQuota,
-  trustsProxy: boolean,
-): Route[] {
-  const upload = async (context: RequestContext): Promise<Answer> => {
-    const { headers } = context.request;
-    const binding = files.bindingOf(context.query("entity"), context.query("field"));
-    const checksum = checksumOf(headers.get("x-checksum-sha256"), "X-Checksum-Sha256");
-    const limit = files.limitOf(binding);
-    // Of a form it is the size of all of it, so a form that only just fits is left to the reading.
-    const isForm = headers.get("content-type")?.toLowerCase().startsWith("multipart/") === true;
-    const length = Number(headers.get("content-length") ?? 0);
-    if (!isForm && length > limit) throw tooLarge(limit);
-    const { caller, address } = context;
-    const room = await quota.room(caller, address, isForm ? null : length);
-    await quota.count(caller, address, length);
-    const file = await files.take(
-      await incomingFile(context.request),
-      caller,
-      binding,
-      checksum,
-      room,
-    );
-    // A body that does not say its length is counted when it is known.
-    if (length === 0) await quota.count(caller, address, file.size);
-    return json(toFileAnswer(file), 201);
-  };
-
-  const presign = async (context: RequestContext): Promise<Answer> => {
-    const { caller, address } = context;
-    const upload = toPendingUpload(await context.json(), files);
-    await quota.room(caller, address, upload.size);
-    const announced = await files.announce(upload, caller);
-    await quota.count(caller, address, upload.size);
-    return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
-  };
-
-  /** Open to whoever has the key, as a presigned URL of S3 is. */
-  const receive = async (context: RequestContext): Promise<Answer> => {
-    const file = await files.receive(
-      context.param("id"),
-      context.query("key") ?? "",
-      bodyOf(context.request),
-    );
-    if (file === null)
-      throw new PylonError("FORBIDDEN", "This upload URL is used up, expired or wrong.", {
-        hint: "Ask POST /api/files/presign for another.",
-      });
-    return json({ received: true });
-  };
-
-  const complete = async (context: RequestContext): Promise<Answer> => {
-    const file = await finder.manageable(context);
-    return json(
-      toFileAnswer(
-        await files.complete(file, toFinishedParts(await context.json({})), context.caller),
-      ),
-    );
-  };
-
-  const remove = async (context: RequestContext): Promise<Answer> => {
-    const file = await finder.manageable(context);
-    if (!(await files.remove(file))) throw inUse(file);
-    return json({ deleted: true });
-  };
+export function uploadRoutes(services: UploadServices): Route[] {
+  const { post, put, del } = routeTable(services);
 
   return [
-    {
-      method: "POST",
-      path: "/api/files/upload",
-      body: "stream",
-      access: "signed-in",
-      scope: "files",
-      handle: upload,
-    },
-    {
-      method: "POST",
-      path: "/api/files/presign",
-      body: "small",
-      access: "signed-in",
-      scope: "files",
-      handle: presign,
-    },
-    {
-      method: "PUT",
-      path: "/api/files/:id/content",
-      body: "stream",
-      access: "anyone",
-      scope: "files",
-      handle: receive,
-    },
-    {
-      method: "POST",
-      path: "/api/files/:id/complete",
-      body: "query",
-      access: "signed-in",
-      scope: "files",
-      handle: complete,
-    },
-    {
-      method: "DELETE",
-      path: "/api/files/:id",
-      access: "signed-in",
-      scope: "files",
-      handle: remove,
-    },
+    post("/api/files/upload", "signed-in", upload, { body: "stream", scope: "files" }),
+    post("/api/files/presign", "signed-in", presign, { scope: "files" }),
+    put("/api/files/:id/content", "anyone", receive, { body: "stream", scope: "files" }),
+    post("/api/files/:id/complete", "signed-in", complete, { body: "query", scope: "files" }),
+    del("/api/files/:id", "signed-in", remove, { scope: "files" }),
   ];
+}
+
+async function upload({ files, quota }: UploadServices, context: RequestContext): Promise<Answer> {
+  const { headers } = context.request;
+  const binding = files.bindingOf(context.query("entity"), context.query("field"));
+  const checksum = checksumOf(headers.get("x-checksum-sha256"), "X-Checksum-Sha256");
+  const limit = files.limitOf(binding);
+  // Of a form it is the size of all of it, so a form that only just fits is left to the reading.
+  const isForm = headers.get("content-type")?.toLowerCase().startsWith("multipart/") === true;
+  const length = Number(headers.get("content-length") ?? 0);
+  if (!isForm && length > limit) throw tooLarge(limit);
+  const { caller, address } = context;
+  const room = await quota.room(caller, address, isForm ? null : length);
+  await quota.count(caller, address, length);
+  const file = await files.take(
+    await incomingFile(context.request),
+    caller,
+    binding,
+    checksum,
+    room,
+  );
+  // A body that does not say its length is counted when it is known.
+  if (length === 0) await quota.count(caller, address, file.size);
+  return json(toFileAnswer(file), 201);
+}
+
+async function presign(
+  { files, quota, trustsProxy }: UploadServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const { caller, address } = context;
+  const upload = toPendingUpload(await context.json(), files);
+  await quota.room(caller, address, upload.size);
+  const announced = await files.announce(upload, caller);
+  await quota.count(caller, address, upload.size);
+  return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
+}
+
+/** Open to whoever has the key, as a presigned URL of S3 is. */
+async function receive({ files }: UploadServices, context: RequestContext): Promise<Answer> {
+  const file = await files.receive(
+    context.param("id"),
+    context.query("key") ?? "",
+    bodyOf(context.request),
+  );
+  if (file === null)
+    throw new PylonError("FORBIDDEN", "This upload URL is used up, expired or wrong.", {
+      hint: "Ask POST /api/files/presign for another.",
+    });
+  return json({ received: true });
+}
+
+async function complete(
+  { files, finder }: UploadServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const file = await finder.manageable(context);
+  return json(
+    toFileAnswer(
+      await files.complete(file, toFinishedParts(await context.json({})), context.caller),
+    ),
+  );
+}
+
+async function remove({ files, finder }: UploadServices, context: RequestContext): Promise<Answer> {
+  const file = await finder.manageable(context);
+  if (!(await files.remove(file))) throw inUse(file);
+  return json({ deleted: true });
 }
 
 function inUse({ boundEntity, boundField }: FileRecord): PylonError {

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { FileRecord } from "../data/file-record.ts";
 import { normaliseContentType } from "./content-type.ts";
+import { isRecord } from "../util/is-record.ts";
 import { cleanFileName } from "./file-name.ts";
 import type { Announced, PendingUpload, FileService } from "./file-service.ts";
 import type { FinishedPart } from "./file-storage.ts";
@@ -104,7 +105,7 @@ export function checksumOf(value: unknown, field: string): string | null {
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
 }
 
 function textOrNull(value: unknown, field: string): string | null {
@@ -114,8 +115,7 @@ function textOrNull(value: unknown, field: string): string | null {
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
+  if (isRecord(value)) return value;
   throw new PylonError("INVALID_DATA", "An object is wanted here.");
 }
 

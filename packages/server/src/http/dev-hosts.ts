@@ -1,16 +1,17 @@
 import { PylonError } from "@pylonsync/protocol";
 
 /** All four parts are looked at: a name may begin like an address. */
-const PRIVATE_V4 =
-  /^(?=\d+\.\d+\.\d+\.\d+$)(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
+const V4 = /^\d+\.\d+\.\d+\.\d+$/;
+const PRIVATE_V4 = /^(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
 /** Loopback, unique local and link-local addresses, in the form that `URL` gives them. */
-const PRIVATE_V6 =
-  /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*|::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*)\]$/;
+const PRIVATE_V6 = /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*)\]$/;
+/** Of those of version 4 that are written as one of version 6. */
+const PRIVATE_MAPPED = /^\[::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*\]$/;
 
 /**
- * The names that a server in dev mode answers to. It is open to whoever reaches it, and only pages
- * of other sites are kept out: a page whose own name leads to this machine (DNS rebinding) would be
- * of no other site, and gives itself away by that name.
+ * The names that a server in dev mode answers to. It is open to each client that reaches it, and
+ * only pages of other sites are kept out: a page whose own name leads to this machine (DNS
+ * rebinding) would be of no other site, and gives itself away by that name.
  */
 export class DevHosts {
   readonly #named: readonly string[];
@@ -21,7 +22,7 @@ export class DevHosts {
   }
 
   /**
-   * @param host the request's header; null for a client that sends none, which is no browser
+   * @param host the request's header, which browsers always send; null for a client without one
    * @throws PylonError HOST_REJECTED
    */
   check(host: string | null): void {
@@ -30,7 +31,9 @@ export class DevHosts {
       "HOST_REJECTED",
       `In dev mode this server does not answer at "${host.slice(0, 100)}".`,
       {
-        hint: "Call it at localhost or at an address of the local network, or add the host to PYLON_DEV_HOSTS.",
+        hint:
+          "Call it at localhost or at an address of the local network, or add the host to " +
+          "PYLON_DEV_HOSTS.",
       },
     );
   }
@@ -42,8 +45,9 @@ export class DevHosts {
     if (
       name === "localhost" ||
       name.endsWith(".localhost") ||
-      PRIVATE_V4.test(name) ||
-      PRIVATE_V6.test(name)
+      (V4.test(name) && PRIVATE_V4.test(name)) ||
+      PRIVATE_V6.test(name) ||
+      PRIVATE_MAPPED.test(name)
     )
       return true;
     return this.#named.some((named) =>

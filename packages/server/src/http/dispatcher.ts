@@ -1,10 +1,11 @@
 import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
-import type { Authenticator } from "../auth/authenticator.ts";
+import type { Authenticator } from "../auth/sessions/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
+import type { Platform } from "../platform.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import { pacedBody, pacedStream } from "../request/paced-answer.ts";
@@ -29,6 +30,7 @@ import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
 import type { TokenGuesses } from "./token-guesses.ts";
 
+/** What all requests share. */
 export interface DispatcherOptions {
   readonly dev: boolean;
   /** Null outside of dev mode: there a proxy in front knows which hosts are served. */
@@ -47,6 +49,7 @@ export interface DispatcherOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  readonly platform: Platform;
   /** Logs every request. */
   readonly accessLog: boolean;
 }
@@ -83,6 +86,15 @@ interface RequestKind {
   readonly takesForeignForms?: boolean;
 }
 
+/** A request on its way to its route. */
+interface RoutedRequest {
+  /** Of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly address: Peer;
+  readonly requestId: string;
+  readonly reader: AnswerReader;
+}
+
 /** Who reads an answer, for the count of what waits for slow readers. */
 interface AnswerReader {
   identity: Identity;
@@ -97,15 +109,17 @@ interface AnswerReader {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #commonHeaders: Readonly<Record<string, string>>;
-  /** Made once: to copy it costs a third of making it anew. */
+  /** Made once: to copy it costs a third of making another one. */
   readonly #jsonHeaders: Headers;
-  readonly #idPrefix = crypto.randomUUID().slice(0, 8);
-  readonly #turns = new Turns();
+  readonly #idPrefix: string;
+  readonly #turns: Turns;
   #requests = 0;
   #isLeaving = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#idPrefix = options.platform.uuid().slice(0, 8);
+    this.#turns = new Turns(options.platform);
     this.#commonHeaders = {
       ...COMMON_HEADERS,
       ...(options.hstsMaxAge > 0
@@ -141,54 +155,56 @@ export class Dispatcher {
       identity: ANONYMOUS_IDENTITY,
       isRepeatable: route.method === "GET" || route.scope === "read",
     };
-    return this.#run(
-      {
-        name: route.path,
-        isQuiet: route.quiet === true,
-        takesForeignForms: route.takesForeignForms === true,
-      },
+    const kind: RequestKind = {
+      name: route.path,
+      isQuiet: route.quiet === true,
+      takesForeignForms: route.takesForeignForms === true,
+    };
+    const handle = (address: Peer, requestId: string): Promise<Answer> =>
+      this.#handle(route, request, { params, address, requestId, reader });
+    return this.#run(kind, request, peer, handle, reader);
+  }
+
+  /** Identifies the caller, checks what it may, and has the route answer. */
+  async #handle(
+    route: Route,
+    request: Request,
+    { params, address, requestId, reader }: RoutedRequest,
+  ): Promise<Answer> {
+    const { authenticator, answers, bodies, dev } = this.#options;
+    refuseNul(params);
+    // A page of another site may have sent it, with the cookie of the user who looks at that page.
+    const isUnidentified =
+      route.isAnonymous === true ||
+      (route.takesForeignForms === true && authenticator.isForeign(request));
+    if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
+    const identity = isUnidentified
+      ? ANONYMOUS_IDENTITY
+      : await this.#identify(request, route.access.startsWith("admin"), address);
+    reader.identity = identity;
+    const key = (): string => callerKey(identity, address);
+    if (answers.isBusy) answers.check(key());
+    const confirm = isUnidentified ? undefined : () => this.#confirm(request, identity);
+    const bounds = { limit: route.body ?? "none", transfers: bodies, key };
+    using context = new RequestContext(
       request,
-      peer,
-      async (address, requestId) => {
-        const { authenticator, answers } = this.#options;
-        refuseNul(params);
-        // A page of another site may have sent it, with the cookie of whoever looks at that page.
-        const isUnidentified =
-          route.isAnonymous === true ||
-          (route.takesForeignForms === true && authenticator.isForeign(request));
-        if (route.path.startsWith(AUTH_PATHS) && !isUnidentified)
-          authenticator.checkOrigin(request);
-        const identity = isUnidentified
-          ? ANONYMOUS_IDENTITY
-          : await this.#identify(request, route.access.startsWith("admin"), address);
-        reader.identity = identity;
-        if (answers.isBusy) answers.check(callerKey(identity, address));
-        const confirm = async (): Promise<void> => {
-          if (!isSame(await authenticator.identify(request), identity))
-            throw new PylonError(
-              "UNAUTHORIZED",
-              "The session was changed while this request came in.",
-              { hint: "Send it again." },
-            );
-        };
-        using context = new RequestContext(
-          request,
-          params,
-          identity,
-          address,
-          requestId,
-          isUnidentified ? undefined : confirm,
-          {
-            limit: route.body ?? "none",
-            transfers: this.#options.bodies,
-            key: () => callerKey(identity, address),
-          },
-        );
-        checkAccess(route, context, this.#options.dev && authenticator.isOwnPage(request));
-        return await route.handle(context);
-      },
-      reader,
+      params,
+      identity,
+      address,
+      requestId,
+      confirm,
+      bounds,
     );
+    checkAccess(route, context, dev && authenticator.isOwnPage(request));
+    return await route.handle(context);
+  }
+
+  /** @throws PylonError UNAUTHORIZED when the request is another caller's by now */
+  async #confirm(request: Request, identity: Identity): Promise<void> {
+    if (isSame(await this.#options.authenticator.identify(request), identity)) return;
+    throw new PylonError("UNAUTHORIZED", "The session was changed while this request came in.", {
+      hint: "Send it again.",
+    });
   }
 
   /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
@@ -256,7 +272,7 @@ export class Dispatcher {
   }
 
   /**
-   * In dev mode nobody has to sign in, so a web page that the developer visits would be as good as
+   * In dev mode no sign-in is needed, so a web page that the developer visits would be as good as
    * the developer.
    *
    * @throws PylonError ORIGIN_REJECTED
@@ -336,7 +352,8 @@ export class Dispatcher {
     handle: (address: Peer, requestId: string) => Promise<Answer>,
     reader: AnswerReader,
   ): Promise<Response> {
-    const started = performance.now();
+    const { monotonic } = this.#options.platform;
+    const started = monotonic();
     const address = (): string => this.addressOf(request, peer);
     let response: Response;
     try {
@@ -357,7 +374,7 @@ export class Dispatcher {
       response = this.#toResponse(refusal, request, requestId, name, null);
     }
     const { status } = response;
-    if (!isQuiet) this.#record(name, request, status, performance.now() - started, address);
+    if (!isQuiet) this.#record(name, request, status, monotonic() - started, address);
     span?.set("http.response.status_code", status);
     span?.end();
     return response;

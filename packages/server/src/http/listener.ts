@@ -10,6 +10,7 @@ import { errorCode } from "../util/errors.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Dispatcher, Peer } from "./dispatcher.ts";
 
+/** How a port is listened on. */
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
@@ -35,6 +36,7 @@ export type PortPurpose = "all" | "websocket" | "sse" | "shards";
 /** What every port answers: a load balancer looks at each. */
 const ON_EVERY_PORT: ReadonlySet<string> = new Set(["/health", "/readyz"]);
 
+/** What a port hands its requests to. */
 export interface ListenerServices {
   readonly dispatcher: Dispatcher;
   readonly feed: Feed;
@@ -46,6 +48,7 @@ export interface ListenerServices {
   readonly page: (request: Request, path: string) => Promise<Response | null>;
 }
 
+/** A port that is open. */
 export type BunServer = Bun.Server<SyncSocket>;
 type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
 
@@ -81,7 +84,7 @@ class Listener {
       idleTimeout: idleSeconds,
       routes: this.#routeTable(),
       fetch: (request, server) => this.#guard(request, () => this.#answer(request, server)),
-      // The runtime's own page shows paths and source code, and to a page it is no answer at all.
+      // The runtime's own page shows paths and source code, and a page can't read it.
       development: false,
       error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
@@ -170,7 +173,7 @@ class Listener {
       start = await dispatcher.identifySocket(request, () => address);
       connections.take(address);
     } catch (error) {
-      return dispatcher.serve("socket", request, peer, () => Promise.reject(error as Error));
+      return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
     const upgraded = server.upgrade(request, {
       data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
@@ -216,7 +219,9 @@ function noUpgrade(): PylonError {
     "UPGRADE_REQUIRED",
     "This takes a WebSocket, and the request does not ask for one.",
     {
-      hint: "Open it with a WebSocket client; a proxy in front has to pass on the headers Upgrade and Connection.",
+      hint:
+        "Open it with a WebSocket client; a proxy in front has to pass on the headers " +
+        "Upgrade and Connection.",
     },
   );
 }

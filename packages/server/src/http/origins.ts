@@ -48,7 +48,8 @@ export class Origins {
         ...headers,
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
         "Access-Control-Allow-Headers":
-          "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, If-None-Match",
+          "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, " +
+          "If-None-Match",
         "Access-Control-Max-Age": "86400",
       },
     });
@@ -56,4 +57,5 @@ export class Origins {
 }
 
 const EXPOSED =
-  "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
+  "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, " +
+  "RateLimit-Remaining, RateLimit-Reset";

@@ -12,9 +12,9 @@ import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 const OWN_TOKEN = /^(?:[a-z]+_)?[\w-]{43}$|^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
- * Bounds guesses at the admin token, which opens everything: who has sent too many wrong ones is
- * not believed to be the admin, with the right one neither, until the window has passed. Everybody
- * else behind the same address is served as ever.
+ * Bounds guesses at the admin token, which opens everything: an address that has sent too many
+ * wrong ones is not taken for the admin, even with the right one, until the window has passed.
+ * Other callers behind the same address are served as before.
  */
 export class TokenGuesses {
   readonly #limiter: RateLimiter;

@@ -8,11 +8,15 @@ import type { Caller } from "./identity.ts";
 export type RouteScope = "read" | "write" | "functions" | "files" | "open";
 
 /** A scope that a key may have: a whole kind, or that of one function or entity. */
-const SCOPE =
-  /^(?:read|write|functions|files|functions:[A-Za-z0-9_./-]{1,128}|entities:[A-Za-z0-9_]{1,128}:(?:read|write))$/;
+const SCOPES = [
+  /^(?:read|write|functions|files)$/,
+  /^functions:[A-Za-z0-9_./-]{1,128}$/,
+  /^entities:[A-Za-z0-9_]{1,128}:(?:read|write)$/,
+];
 
+/** Whether the text names a scope. */
 export function isScope(text: string): boolean {
-  return SCOPE.test(text);
+  return SCOPES.some((scope) => scope.test(text));
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { Mail, Mailer } from "./mailer.ts";
 
-const KEPT = 200;
+/** So many mails are kept, the newest. */
+const MAX_KEPT = 200;
 
+/** A mail that was not sent, as the page shows it. */
 export interface ReceivedMail extends Mail {
   readonly id: number;
   /** ISO 8601. */
@@ -27,7 +29,7 @@ export class DevMailbox implements Mailer {
 
   send(mail: Mail): Promise<void> {
     const received = { ...mail, id: (this.#count += 1), at: new Date(this.#now()).toISOString() };
-    this.#mails = [received, ...this.#mails].slice(0, KEPT);
+    this.#mails = [received, ...this.#mails].slice(0, MAX_KEPT);
     this.#onMail(received);
     return Promise.resolve();
   }

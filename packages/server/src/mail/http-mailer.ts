@@ -1,4 +1,6 @@
 import pRetry, { AbortError } from "p-retry";
+import type { Platform } from "../platform.ts";
+import { timeoutSignal } from "../util/timeout-signal.ts";
 import { MailFailure } from "./mail-error.ts";
 import type { Mail, Mailer } from "./mailer.ts";
 
@@ -19,7 +21,10 @@ export class HttpMailer implements Mailer {
   readonly #api: HttpMailApi;
   readonly #from: string;
 
-  constructor(api: HttpMailApi, from: string) {
+  readonly #platform: Pick<Platform, "after">;
+
+  constructor(api: HttpMailApi, from: string, platform: Pick<Platform, "after">) {
+    this.#platform = platform;
     this.#api = api;
     this.#from = from;
   }
@@ -41,7 +46,7 @@ export class HttpMailer implements Mailer {
         },
         body: JSON.stringify(body({ from: this.#from, ...mail })),
         redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: timeoutSignal(this.#platform, TIMEOUT_MS),
       });
     } catch (error) {
       throw new MailFailure(error instanceof Error ? error.name : "unknown");
@@ -53,6 +58,7 @@ export class HttpMailer implements Mailer {
   }
 }
 
+/** The API of Resend. @param url another than its own, for tests and proxies */
 export function resendApi(apiKey: string, url = "https://api.resend.com/emails"): HttpMailApi {
   return {
     url,
@@ -61,6 +67,7 @@ export function resendApi(apiKey: string, url = "https://api.resend.com/emails")
   };
 }
 
+/** The API of SendGrid. @param url another than its own, for tests and proxies */
 export function sendgridApi(
   apiKey: string,
   url = "https://api.sendgrid.com/v3/mail/send",
@@ -80,6 +87,7 @@ export function sendgridApi(
   };
 }
 
+/** A webhook of the operator: it gets the mail as JSON. @param apiKey null: none is sent */
 export function webhookApi(url: string, apiKey: string | null): HttpMailApi {
   return { url, apiKey, body: (mail) => mail };
 }

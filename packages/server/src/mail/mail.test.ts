@@ -3,6 +3,7 @@ import { SMTPServer } from "smtp-server";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { Log } from "../observe/log.ts";
+import { systemPlatform } from "../platform.ts";
 import type { Mail } from "./mailer.ts";
 import { openMailer } from "./open-mailer.ts";
 import { renderMail } from "./templates.ts";
@@ -61,7 +62,7 @@ function emailOf(env: Record<string, string>): Config["email"] {
 function mailer(env: Record<string, string>): ReturnType<typeof openMailer> {
   received = [];
   answers = [];
-  return openMailer(emailOf(env), { dev: false, now: Date.now, log });
+  return openMailer(emailOf(env), { dev: false, platform: systemPlatform, log });
 }
 
 describe("a provider's API", () => {
@@ -111,7 +112,7 @@ describe("a provider's API", () => {
     expect(received).toHaveLength(3);
   });
 
-  test("that refuses, or sends elsewhere, is asked once; the log says why, without key, code or address", async () => {
+  test("that refuses or redirects is asked once; the log says why, without secrets", async () => {
     const resend = mailer({
       PYLON_EMAIL_PROVIDER: "resend",
       PYLON_EMAIL_API_KEY: "the-key",
@@ -140,7 +141,7 @@ describe("a provider's API", () => {
         PYLON_EMAIL_HTTP_URL: receiver.url.href,
         AWS_REGION: "eu-west-1",
       }).email,
-      { dev: false, now: Date.now, log },
+      { dev: false, platform: systemPlatform, log },
     );
     received = [];
     const before = {
@@ -199,7 +200,7 @@ describe("SMTP", () => {
     }
   });
 
-  test("signs in over TLS where the server offers it, and says when the password is wrong", async () => {
+  test("signs in over TLS where that is offered, and says if the password is wrong", async () => {
     const seen: { user: string; isTls: boolean; raw: string }[] = [];
     let user = "";
     const server = new SMTPServer({
@@ -279,13 +280,13 @@ test.each([
 });
 
 test("without a provider there is a mailbox in dev mode, and none else", async () => {
-  const dev = openMailer(null, { dev: true, now: Date.now, log });
+  const dev = openMailer(null, { dev: true, platform: systemPlatform, log });
   lines.length = 0;
   await dev.send(MAIL);
   expect(lines.join()).toContain("/studio/mail");
   expect(lines.join()).not.toContain("123456");
   await expect(
-    openMailer(null, { dev: false, now: Date.now, log }).send(MAIL),
+    openMailer(null, { dev: false, platform: systemPlatform, log }).send(MAIL),
   ).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
 });
 

@@ -5,8 +5,13 @@ import type { DevMailbox, ReceivedMail } from "./dev-mailbox.ts";
 import { escapeHtml } from "../util/escape-html.ts";
 import script from "./mailbox.text.js" with { type: "text" };
 
-const POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'";
+const POLICY = [
+  "default-src 'none'",
+  "style-src 'unsafe-inline'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  "frame-src 'self'",
+].join("; ");
 
 /** The page that shows what dev mode did not send. */
 export function mailboxRoutes(mailbox: DevMailbox): Route[] {
@@ -40,7 +45,13 @@ function pageOf(mails: readonly ReceivedMail[]): string {
     mails.length === 0
       ? '<p class="empty none">No mail yet. What your app sends in dev mode arrives here.</p>'
       : mails.map(mailOf).join("");
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Mail</title><style>${STYLE}</style><script type="module" src="/studio/mail.js"></script><main><nav><a href="/studio">What the app has</a></nav><h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`;
+  return [
+    '<!doctype html><html lang="en"><meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width"><title>Mail</title>',
+    `<style>${STYLE}</style><script type="module" src="/studio/mail.js"></script>`,
+    '<main><nav><a href="/studio">What the app has</a></nav>',
+    `<h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`,
+  ].join("");
 }
 
 /**
@@ -48,7 +59,14 @@ function pageOf(mails: readonly ReceivedMail[]): string {
  * tabs of their own.
  */
 function mailOf({ id, to, subject, text, html, at }: ReceivedMail, index: number): string {
-  return `<details data-mail="${id} ${escapeHtml(at)}"${index === 0 ? " open" : ""}><summary><b>${escapeHtml(subject)}</b><span>to ${escapeHtml(to)} <time>${at.slice(11, 19)}</time></span></summary><pre>${linked(text)}</pre><iframe title="HTML part" sandbox="allow-popups allow-popups-to-escape-sandbox" srcdoc="${escapeHtml(withLinksOutside(html))}"></iframe></details>`;
+  return [
+    `<details data-mail="${id} ${escapeHtml(at)}"${index === 0 ? " open" : ""}>`,
+    `<summary><b>${escapeHtml(subject)}</b>`,
+    `<span>to ${escapeHtml(to)} <time>${at.slice(11, 19)}</time></span></summary>`,
+    `<pre>${linked(text)}</pre>`,
+    '<iframe title="HTML part" sandbox="allow-popups allow-popups-to-escape-sandbox"',
+    ` srcdoc="${escapeHtml(withLinksOutside(html))}"></iframe></details>`,
+  ].join("");
 }
 
 /** Behind the doctype, which has to come first. */
@@ -63,6 +81,15 @@ function linked(text: string): string {
   );
 }
 
-const STYLE = `${DEV_PAGE_STYLE}nav{margin:0 0 .4rem}summary span{color:var(--soft)}details{border:1px solid var(--line);border-radius:10px;margin:.6rem 0;overflow:hidden}
-summary{display:flex;justify-content:space-between;gap:1rem;flex-wrap:wrap;padding:.7rem 1rem;cursor:pointer;list-style:none}pre{margin:0;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.6 ui-monospace,monospace;background:color-mix(in srgb,CanvasText 4%,transparent)}
-iframe{display:block;width:100%;height:300px;border:0;background:Canvas}`;
+const STYLE = [
+  DEV_PAGE_STYLE,
+  "nav{margin:0 0 .4rem}",
+  "summary span{color:var(--soft)}",
+  "details{border:1px solid var(--line);border-radius:10px;margin:.6rem 0;overflow:hidden}\n",
+  "summary{display:flex;justify-content:space-between;gap:1rem;flex-wrap:wrap;padding:.7rem 1rem;",
+  "cursor:pointer;list-style:none}",
+  "pre{margin:0;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere;",
+  "font:14px/1.6 ui-monospace,monospace;",
+  "background:color-mix(in srgb,CanvasText 4%,transparent)}\n",
+  "iframe{display:block;width:100%;height:300px;border:0;background:Canvas}",
+].join("");

@@ -2,7 +2,7 @@
 // @ts-check
 "use strict";
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 const main = /** @type {HTMLElement} */ (document.querySelector("main"));
 const keysIn = (/** @type {ParentNode} */ root) =>
   [...root.querySelectorAll("[data-mail]")].map((mail) => mail.getAttribute("data-mail"));
@@ -28,12 +28,12 @@ async function look() {
 }
 
 function again() {
-  setTimeout(
+  window.setTimeout(
     () =>
       look()
         .catch(() => undefined)
         .finally(again),
-    LOOK_MS,
+    POLL_MS,
   );
 }
 

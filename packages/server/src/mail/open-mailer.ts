@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { EmailConfig } from "../config/config.ts";
 import type { Log } from "../observe/log.ts";
 import { inSpan } from "../observe/operation.ts";
+import type { Platform } from "../platform.ts";
 import { DevMailbox } from "./dev-mailbox.ts";
 import { HttpMailer, resendApi, sendgridApi, webhookApi } from "./http-mailer.ts";
 import { MailFailure } from "./mail-error.ts";
@@ -15,15 +16,17 @@ export function openMailer(
   config: EmailConfig | null,
   options: {
     readonly dev: boolean;
-    readonly now: () => number;
+    readonly platform: Platform;
     readonly log: Log;
     readonly counts?: MailCounts;
   },
 ): Mailer {
-  const { dev, now, log, counts = { sent: 0, failed: 0 } } = options;
-  if (config !== null) return new CheckedMailer(mailerOf(config), log, counts);
+  const { dev, platform, log, counts = { sent: 0, failed: 0 } } = options;
+  if (config !== null) return new CheckedMailer(mailerOf(config, platform), log, counts);
   if (!dev) return NO_MAILER;
-  return new DevMailbox(now, () => log.info("a mail was written", { see: "/studio/mail" }));
+  return new DevMailbox(platform.now, () =>
+    log.info("a mail was written", { see: "/studio/mail" }),
+  );
 }
 
 /** Mails since the start. */
@@ -32,18 +35,18 @@ export interface MailCounts {
   failed: number;
 }
 
-function mailerOf(config: EmailConfig): Mailer {
+function mailerOf(config: EmailConfig, platform: Platform): Mailer {
   switch (config.provider) {
     case "smtp":
       return new SmtpMailer(config.smtpUrl, config.from);
     case "ses":
       return new SesMailer(config.from, config.region, config.url);
     case "resend":
-      return new HttpMailer(resendApi(config.apiKey, config.url), config.from);
+      return new HttpMailer(resendApi(config.apiKey, config.url), config.from, platform);
     case "sendgrid":
-      return new HttpMailer(sendgridApi(config.apiKey, config.url), config.from);
+      return new HttpMailer(sendgridApi(config.apiKey, config.url), config.from, platform);
     case "webhook":
-      return new HttpMailer(webhookApi(config.url, config.apiKey), config.from);
+      return new HttpMailer(webhookApi(config.url, config.apiKey), config.from, platform);
   }
 }
 

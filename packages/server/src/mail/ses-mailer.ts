@@ -38,11 +38,12 @@ export class SesMailer implements Mailer {
         }),
       );
     } catch (error) {
-      throw new MailFailure(
-        error instanceof Error
-          ? `${error.name}: ${error.name === "AccessDeniedException" ? "the role needs ses:SendEmail" : "SES refused"}`
-          : "unknown",
-      );
+      throw new MailFailure(error instanceof Error ? reasonOf(error) : "unknown");
     }
   }
+}
+
+function reasonOf({ name }: Error): string {
+  const isForbidden = name === "AccessDeniedException";
+  return `${name}: ${isForbidden ? "the role needs ses:SendEmail" : "SES refused"}`;
 }

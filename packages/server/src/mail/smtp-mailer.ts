@@ -25,11 +25,9 @@ export class SmtpMailer implements Mailer {
     try {
       await transport.sendMail({ from: this.#from, ...mail });
     } catch (error) {
-      throw new MailFailure(
-        error instanceof Error
-          ? `${"code" in error ? String(error.code) : error.name}: ${withoutCredentials(error.message, this.#url)}`
-          : "unknown",
-      );
+      if (!(error instanceof Error)) throw new MailFailure("unknown");
+      const code = "code" in error ? String(error.code) : error.name;
+      throw new MailFailure(`${code}: ${withoutCredentials(error.message, this.#url)}`);
     }
   }
 

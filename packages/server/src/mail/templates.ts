@@ -10,6 +10,15 @@ interface Words {
 }
 
 const IGNORE = "If this was not you, ignore this mail.";
+const CODE_STYLE = "font:600 28px/1.4 ui-monospace,Menlo,monospace;letter-spacing:6px";
+const BUTTON_STYLE = [
+  "display:inline-block",
+  "padding:10px 18px",
+  "border-radius:8px",
+  "background:#1f6feb",
+  "color:#ffffff",
+  "text-decoration:none",
+].join(";");
 
 const WORDS: Readonly<Record<MailKind, (data: MailData) => Words>> = {
   "sign-in-code": ({ appName, code = "", minutes }) => ({
@@ -45,7 +54,8 @@ const WORDS: Readonly<Record<MailKind, (data: MailData) => Words>> = {
   "email-taken": ({ appName }) => ({
     subject: `You have an account at ${appName} already`,
     lines: [
-      `Somebody, perhaps you, wanted to use this e-mail address for ${appName}. It belongs to an account already: sign in instead, or reset its password.`,
+      `Somebody, perhaps you, wanted to use this e-mail address for ${appName}. ` +
+        "It belongs to an account already: sign in instead, or reset its password.",
       IGNORE,
     ],
     action: "Sign in",
@@ -93,14 +103,11 @@ function layOut(
   { code, link }: MailData,
   action = "Open",
 ): string {
-  const big =
-    code === undefined
-      ? ""
-      : `<p style="font:600 28px/1.4 ui-monospace,Menlo,monospace;letter-spacing:6px">${escapeHtml(code)}</p>`;
+  const big = code === undefined ? "" : `<p style="${CODE_STYLE}">${escapeHtml(code)}</p>`;
   const button =
     link === undefined
       ? ""
-      : `<p><a href="${escapeHtml(link)}" style="display:inline-block;padding:10px 18px;border-radius:8px;background:#1f6feb;color:#ffffff;text-decoration:none">${escapeHtml(action)}</a></p>`;
+      : `<p><a href="${escapeHtml(link)}" style="${BUTTON_STYLE}">${escapeHtml(action)}</a></p>`;
   return paragraphs(
     [first],
     big + button + rest.map((line) => `<p style="color:#6e7681">${escapeHtml(line)}</p>`).join(""),
@@ -109,5 +116,9 @@ function layOut(
 
 function paragraphs(texts: readonly string[], after = ""): string {
   const body = texts.map((text) => `<p>${escapeHtml(text)}</p>`).join("");
-  return `<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark"><div style="max-width:32em;margin:2em auto;font:16px/1.5 system-ui,sans-serif">${body}${after}</div>`;
+  return [
+    '<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark">',
+    '<div style="max-width:32em;margin:2em auto;font:16px/1.5 system-ui,sans-serif">',
+    `${body}${after}</div>`,
+  ].join("");
 }

@@ -1,6 +1,6 @@
+import type { Log } from "../observe/log.ts";
 import { reasonOf } from "../observe/operation.ts";
 import type { Part, PartState } from "./health.ts";
-import type { Log } from "../observe/log.ts";
 
 /**
  * When the oldest change that waits is older than this, in milliseconds, the feed counts as behind.

@@ -1,3 +1,6 @@
+import type { Platform } from "../platform.ts";
+import { withTimeout } from "../util/time-limit.ts";
+
 /** `up`: it works. Any other word says what is wrong with it. */
 export type PartState = "up" | "down" | "lost" | "behind" | "full" | "stopping";
 
@@ -17,6 +20,7 @@ export interface Part {
   readonly onChange?: (state: PartState, reason?: unknown) => void;
 }
 
+/** What `/readyz` answers. */
 export interface HealthReport {
   readonly status: "ready" | "degraded" | "unready";
   readonly parts: Readonly<Record<string, PartState>>;
@@ -34,12 +38,14 @@ const FRESH_MS = 1_000;
  */
 export class Health {
   readonly #parts: readonly Part[];
+  readonly #platform: Pick<Platform, "after">;
   readonly #last = new Map<Part, PartState>();
   #isStopping = false;
   #asked: Promise<Readonly<Record<string, PartState>>> | null = null;
 
-  constructor(parts: readonly Part[]) {
+  constructor(parts: readonly Part[], platform: Pick<Platform, "after">) {
     this.#parts = parts;
+    this.#platform = platform;
   }
 
   /** From now on the server is not ready. */
@@ -48,7 +54,7 @@ export class Health {
   }
 
   async report(): Promise<HealthReport> {
-    // A server that stops says so at once, and asks nobody.
+    // A server that stops says so at once, without asking its parts.
     if (this.#isStopping) return { status: "unready", parts: { server: "stopping" } };
     this.#asked ??= this.#ask();
     const states = await this.#asked;
@@ -65,15 +71,16 @@ export class Health {
     const states = await Promise.all(
       this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const),
     );
-    const timer = setTimeout(() => {
-      this.#asked = null;
-    }, FRESH_MS);
-    timer.unref();
+    this.#platform
+      .after(FRESH_MS, () => {
+        this.#asked = null;
+      })
+      .unref();
     return Object.fromEntries(states);
   }
 
   async #stateOf(part: Part): Promise<PartState> {
-    const { state, reason } = await look(part);
+    const { state, reason } = await look(part, this.#platform);
     const last = this.#last.get(part) ?? "up";
     this.#last.set(part, state);
     if (state !== last) part.onChange?.(state, reason);
@@ -81,21 +88,15 @@ export class Health {
   }
 }
 
-async function look({
-  check,
-}: Part): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<PartState>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)),
-      ANSWER_TIMEOUT_MS,
-    );
-  });
+async function look(
+  { check }: Part,
+  platform: Pick<Platform, "after">,
+): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
+  const isLate = (): Error => new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`);
   try {
-    return { state: await Promise.race([check(), late]) };
+    const state = await withTimeout(platform, async () => check(), ANSWER_TIMEOUT_MS, isLate);
+    return { state };
   } catch (reason) {
     return { state: "down", reason };
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,34 +1,41 @@
+import type { Platform, Timer } from "../platform.ts";
+
 const EVERY_MS = 500;
 const WINDOW_MS = 60_000;
 
 /** How late timers run: while the event loop is held up, nothing is answered. */
 export class EventLoopDelay {
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #platform: Pick<Platform, "every" | "monotonic">;
+  #timer: Timer | null = null;
   #last = 0;
   #began = 0;
   /** The longest of this window and of the one before, in seconds. */
   #longest = 0;
   #before = 0;
 
+  constructor(platform: Pick<Platform, "every" | "monotonic">) {
+    this.#platform = platform;
+  }
+
+  /** Begins to look twice a second. */
   start(): void {
-    this.#last = this.#began = performance.now();
-    this.#timer = setInterval(() => this.#look(), EVERY_MS);
-    this.#timer.unref();
+    this.#last = this.#began = this.#platform.monotonic();
+    this.#timer = this.#platform.every(EVERY_MS, () => this.#look()).unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
   }
 
   /**
-   * The longest delay of the last one to two minutes, in seconds: the same for everybody who asks.
+   * The longest delay of the last one to two minutes, in seconds: the same for each reader.
    */
   get longest(): number {
     return Math.max(this.#longest, this.#before);
   }
 
   #look(): void {
-    const now = performance.now();
+    const now = this.#platform.monotonic();
     if (now - this.#began >= WINDOW_MS) {
       [this.#before, this.#longest] = [this.#longest, 0];
       this.#began = now;

@@ -1,9 +1,14 @@
+import { settledWithin } from "../util/time-limit.ts";
+import type { Platform, Timer } from "../platform.ts";
+
+/** What a queue sends to, and when. */
 export interface ExportQueueOptions<T> {
   /** Sends a batch. Must settle by itself in bounded time. */
   readonly send: (items: T[]) => Promise<void>;
   /** How long an item waits for others, in milliseconds. */
   readonly delayMs: number;
   readonly onFailure: (error: unknown) => void;
+  readonly platform: Pick<Platform, "after">;
 }
 
 const MAX_WAITING = 4096;
@@ -16,7 +21,7 @@ const MAX_BATCH = 512;
 export class ExportQueue<T> {
   readonly #options: ExportQueueOptions<T>;
   #waiting: T[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | null = null;
   #sending: Promise<void> | null = null;
   #isClosed = false;
   /** Items that found no room, or could not be sent. */
@@ -39,7 +44,7 @@ export class ExportQueue<T> {
     this.#waiting.push(item);
     if (this.#sending !== null) return;
     if (this.#waiting.length >= MAX_BATCH) void this.#send();
-    else this.#timer ??= timerOf(() => void this.#send(), this.#options.delayMs);
+    else this.#sendLater();
   }
 
   /**
@@ -52,18 +57,22 @@ export class ExportQueue<T> {
       while (this.#waiting.length > 0 || this.#sending !== null)
         await (this.#sending ?? this.#send());
     };
-    await Promise.race([all(), new Promise((resolve) => timerOf(() => resolve(null), withinMs))]);
-    clearTimeout(this.#timer);
+    await settledWithin(this.#options.platform, all(), withinMs);
+    this.#timer?.cancel();
+  }
+
+  #sendLater(): void {
+    const { delayMs, platform } = this.#options;
+    this.#timer ??= platform.after(delayMs, () => void this.#send()).unref();
   }
 
   #send(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#timer?.cancel();
+    this.#timer = null;
     this.#sending ??= this.#sendBatch().finally(() => {
       this.#sending = null;
       if (this.#waiting.length >= MAX_BATCH) void this.#send();
-      else if (this.#waiting.length > 0)
-        this.#timer ??= timerOf(() => void this.#send(), this.#options.delayMs);
+      else if (this.#waiting.length > 0) this.#sendLater();
     });
     return this.#sending;
   }
@@ -80,11 +89,4 @@ export class ExportQueue<T> {
       this.#options.onFailure(error);
     }
   }
-}
-
-/** A timer that keeps no process alive. */
-function timerOf(run: () => void, ms: number): ReturnType<typeof setTimeout> {
-  const timer = setTimeout(run, ms);
-  timer.unref();
-  return timer;
 }

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { LOG_RANK, type LogLevel } from "../config/log-level.ts";
+import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 const MAX_LINES = 1_000;
 const MAX_CHARACTERS = 1024 * 1024;
@@ -33,7 +34,13 @@ export class LogTail {
   readonly #readers = new Set<Reader>();
   #lines: Line[] = [];
   #characters = 0;
-  #heartbeat: ReturnType<typeof setInterval> | null = null;
+  #heartbeat: Timer | null = null;
+  readonly #every: Platform["every"];
+
+  /** @param every see Platform */
+  constructor(every: Platform["every"] = systemPlatform.every) {
+    this.#every = every;
+  }
 
   /** @param text one JSON object, as stderr gets it */
   add(level: LogLevel, text: string): void {
@@ -74,7 +81,7 @@ export class LogTail {
         start: (controller) => {
           reader = { level, controller };
           this.#readers.add(reader);
-          this.#heartbeat ??= setInterval(() => this.#beat(), HEARTBEAT_MS);
+          this.#heartbeat ??= this.#every(HEARTBEAT_MS, () => this.#beat());
           // Never nothing: the answer's head goes out with the first bytes.
           controller.enqueue(
             encoder.encode(
@@ -113,7 +120,7 @@ export class LogTail {
   #remove(reader: Reader): void {
     this.#readers.delete(reader);
     if (this.#readers.size > 0 || this.#heartbeat === null) return;
-    clearInterval(this.#heartbeat);
+    this.#heartbeat.cancel();
     this.#heartbeat = null;
   }
 

@@ -1,14 +1,20 @@
 import { LOG_RANK, type LogLevel } from "../config/log-level.ts";
 import { currentOperation, type Operation } from "./operation.ts";
+import type { Platform } from "../platform.ts";
 import { LogTail } from "./log-tail.ts";
 
+/** Facts of a line, by name. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
+/** What is logged, and where it goes. */
 export interface LogOptions {
   readonly level: LogLevel;
   /** `json`: one object a line; `text`: for people. */
   readonly format: "json" | "text";
+  /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** See Platform; default that of the machine. */
+  readonly every?: Platform["every"] | undefined;
   readonly write: (line: string) => void;
 }
 
@@ -29,15 +35,15 @@ export interface LogRecord {
 export class Log {
   readonly #options: LogOptions;
   /** The newest lines, for the admin. */
-  readonly tail = new LogTail();
-
+  readonly tail: LogTail;
   #exporter: ((record: LogRecord) => void) | null = null;
 
   constructor(options: LogOptions) {
     this.#options = options;
+    this.tail = new LogTail(options.every);
   }
 
-  /** Hands every line that is logged from now on to somebody else too; null: to nobody. */
+  /** Hands every line that is logged from now on to an exporter, too; null: no longer. */
   exportTo(exporter: ((record: LogRecord) => void) | null): void {
     this.#exporter = exporter;
   }

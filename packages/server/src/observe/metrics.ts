@@ -10,6 +10,8 @@ const STATUS_CLASSES = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /** What the parts of the server count themselves; read when the metrics are scraped. */
 export interface LiveFigures {
   readonly version: string;
+  /** When the server started, in seconds since 1970. */
+  readonly startedAtSeconds: number;
   readonly uptimeSeconds: () => number;
   /** Open connections by transport. */
   readonly connections: () => Readonly<Record<string, number>>;
@@ -42,7 +44,7 @@ export interface LiveFigures {
  * what a caller sent. See docs/deploy/metrics.md.
  */
 export class Metrics {
-  readonly #live: LiveFigures;
+  readonly #live: () => LiveFigures;
   #registry: Promise<Registry> | undefined;
   readonly #requestSeconds = new DurationHistogram(
     "pylon_http_request_duration_seconds",
@@ -98,7 +100,8 @@ export class Metrics {
     "Backups that it could not make.",
   );
 
-  constructor(live: LiveFigures) {
+  /** @param live is called when the metrics are scraped for the first time */
+  constructor(live: () => LiveFigures) {
     this.#live = live;
   }
 
@@ -182,134 +185,148 @@ export class Metrics {
   }
 
   #read(): ReadMetric[] {
-    const {
-      version,
-      uptimeSeconds,
-      connections,
-      feed,
-      store,
-      parts,
-      redis,
-      storage,
-      mails,
-      rateLimited,
-      signIns,
-      telemetry,
-      loop,
-    } = this.#live;
-    const gauge = (
-      name: string,
-      help: string,
-      read: ConstructorParameters<typeof ReadMetric>[3],
-    ): ReadMetric => new ReadMetric("gauge", name, help, read);
-    const counter = (
-      name: string,
-      help: string,
-      read: ConstructorParameters<typeof ReadMetric>[3],
-    ): ReadMetric => new ReadMetric("counter", name, help, read);
-    const startedAt = Math.round(Date.now() / 1000 - uptimeSeconds());
+    const live = this.#live();
     return [
-      gauge("pylon_build_info", "Always 1; its label has the server's version.", () => [
-        { labels: { version }, value: 1 },
-      ]),
-      gauge(
-        "pylon_start_time_seconds",
-        "When the server started, in seconds since 1970.",
-        () => startedAt,
-      ),
-      gauge("pylon_uptime_seconds", "Seconds since the server started.", uptimeSeconds),
-      gauge("pylon_part_up", "1 while a part of /readyz works, 0 while it does not.", async () =>
-        byLabel("part", await parts()),
-      ),
-      gauge("pylon_live_connections", "Open sockets and event streams, by transport.", () =>
-        byLabel("transport", connections()),
-      ),
-      gauge(
-        "pylon_change_log_head",
-        "Number of the newest change that this replica has handed on.",
-        () => feed().position,
-      ),
-      counter(
-        "pylon_feed_messages_total",
-        "Messages about changes that were sent to live connections.",
-        () => feed().delivered,
-      ),
-      counter(
-        "pylon_feed_slow_clients_total",
-        "Live connections cut off because they read too slowly.",
-        () => feed().slowClients,
-      ),
-      counter(
-        "pylon_feed_resyncs_total",
-        "Live connections told to take a new snapshot.",
-        () => feed().resyncs,
-      ),
-      counter(
-        "pylon_reads_ended_total",
-        "Reads on behalf of callers that got no answer: they ran into their deadline, or too many waited.",
-        () => {
-          const { timedOut, refused } = store().reads;
-          return byLabel("reason", { timeout: timedOut, overload: refused });
-        },
-      ),
-      gauge(
-        "pylon_reads_waiting",
-        "Reads on behalf of callers that wait for a reader.",
-        () => store().reads.waiting,
-      ),
-      counter(
-        "pylon_commit_conflicts_total",
-        "Transactions that met another and were tried again. Always 0 on SQLite.",
-        () => store().conflicts,
-      ),
-      gauge(
-        "pylon_database_connections",
-        "Connections to Postgres: open ones, idle ones among them, and requests that wait for one. Absent on SQLite.",
-        () => {
-          const { pool } = store();
-          return pool === null ? [] : byLabel("state", pool);
-        },
-      ),
-      gauge(
-        "pylon_database_write_queue",
-        "Writes that wait for SQLite's writer. Absent on Postgres.",
-        () => {
-          const { queued } = store();
-          return queued === null ? [] : queued;
-        },
-      ),
-      counter(
-        "pylon_redis_commands_total",
-        "Commands to Redis, by outcome; absent without Redis.",
-        () => byLabel("outcome", redis()),
-      ),
-      counter(
-        "pylon_storage_requests_total",
-        "Requests to S3, by operation and outcome; absent with local files.",
-        storage,
-      ),
-      counter("pylon_mails_total", "Mails, by outcome.", () => byLabel("outcome", mails())),
-      counter(
-        "pylon_rate_limited_total",
-        "Requests refused because there were too many, by limit.",
-        () => byLabel("limit", rateLimited()),
-      ),
-      counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () =>
-        byLabel("outcome", signIns()),
-      ),
-      counter(
-        "pylon_telemetry_items_total",
-        "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.",
-        telemetry,
-      ),
-      gauge(
-        "pylon_event_loop_delay_seconds",
-        "The longest time that the event loop was held up in the last one to two minutes.",
-        () => loop.longest,
-      ),
-      gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () =>
-        process.memoryUsage.rss(),
-      ),
+      ...serverMetrics(live),
+      ...feedMetrics(live),
+      ...storeMetrics(live),
+      ...serviceMetrics(live),
     ];
   }
+}
+
+type Read = ConstructorParameters<typeof ReadMetric>[3];
+
+function gauge(name: string, help: string, read: Read): ReadMetric {
+  return new ReadMetric("gauge", name, help, read);
+}
+
+function counter(name: string, help: string, read: Read): ReadMetric {
+  return new ReadMetric("counter", name, help, read);
+}
+
+/** Of the process and its parts. */
+function serverMetrics(live: LiveFigures): ReadMetric[] {
+  const { version, startedAtSeconds, uptimeSeconds, parts, loop } = live;
+  return [
+    gauge("pylon_build_info", "Always 1; its label has the server's version.", () => [
+      { labels: { version }, value: 1 },
+    ]),
+    gauge(
+      "pylon_start_time_seconds",
+      "When the server started, in seconds since 1970.",
+      () => startedAtSeconds,
+    ),
+    gauge("pylon_uptime_seconds", "Seconds since the server started.", uptimeSeconds),
+    gauge("pylon_part_up", "1 while a part of /readyz works, 0 while it does not.", async () =>
+      byLabel("part", await parts()),
+    ),
+    gauge(
+      "pylon_event_loop_delay_seconds",
+      "The longest time that the event loop was held up in the last one to two minutes.",
+      () => loop.longest,
+    ),
+    gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () =>
+      process.memoryUsage.rss(),
+    ),
+  ];
+}
+
+/** Of live connections and what they are sent. */
+function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
+  return [
+    gauge("pylon_live_connections", "Open sockets and event streams, by transport.", () =>
+      byLabel("transport", connections()),
+    ),
+    gauge(
+      "pylon_change_log_head",
+      "Number of the newest change that this replica has handed on.",
+      () => feed().position,
+    ),
+    counter(
+      "pylon_feed_messages_total",
+      "Messages about changes that were sent to live connections.",
+      () => feed().delivered,
+    ),
+    counter(
+      "pylon_feed_slow_clients_total",
+      "Live connections cut off because they read too slowly.",
+      () => feed().slowClients,
+    ),
+    counter(
+      "pylon_feed_resyncs_total",
+      "Live connections told to take a new snapshot.",
+      () => feed().resyncs,
+    ),
+  ];
+}
+
+/** Of the database. */
+function storeMetrics({ store }: LiveFigures): ReadMetric[] {
+  return [
+    counter(
+      "pylon_reads_ended_total",
+      "Reads on behalf of callers that got no answer: they ran into their deadline, or too many " +
+        "waited.",
+      () => {
+        const { timedOut, refused } = store().reads;
+        return byLabel("reason", { timeout: timedOut, overload: refused });
+      },
+    ),
+    gauge(
+      "pylon_reads_waiting",
+      "Reads on behalf of callers that wait for a reader.",
+      () => store().reads.waiting,
+    ),
+    counter(
+      "pylon_commit_conflicts_total",
+      "Transactions that met another and were tried again. Always 0 on SQLite.",
+      () => store().conflicts,
+    ),
+    gauge(
+      "pylon_database_connections",
+      "Connections to Postgres: open ones, idle ones among them, and requests that wait for one. " +
+        "Absent on SQLite.",
+      () => {
+        const { pool } = store();
+        return pool === null ? [] : byLabel("state", pool);
+      },
+    ),
+    gauge(
+      "pylon_database_write_queue",
+      "Writes that wait for SQLite's writer. Absent on Postgres.",
+      () => store().queued ?? [],
+    ),
+  ];
+}
+
+/** Of what the server asks of others, and what it refuses. */
+function serviceMetrics(live: LiveFigures): ReadMetric[] {
+  const { redis, storage, mails, rateLimited, signIns, telemetry } = live;
+  return [
+    counter(
+      "pylon_redis_commands_total",
+      "Commands to Redis, by outcome; absent without Redis.",
+      () => byLabel("outcome", redis()),
+    ),
+    counter(
+      "pylon_storage_requests_total",
+      "Requests to S3, by operation and outcome; absent with local files.",
+      storage,
+    ),
+    counter("pylon_mails_total", "Mails, by outcome.", () => byLabel("outcome", mails())),
+    counter(
+      "pylon_rate_limited_total",
+      "Requests refused because there were too many, by limit.",
+      () => byLabel("limit", rateLimited()),
+    ),
+    counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () =>
+      byLabel("outcome", signIns()),
+    ),
+    counter(
+      "pylon_telemetry_items_total",
+      "Spans and log records for the OTLP exporter, by signal and outcome; absent without one.",
+      telemetry,
+    ),
+  ];
 }

@@ -12,7 +12,7 @@ export interface Span {
   /**
    * Begins a part of this piece.
    *
-   * @param startedAt when it began, by `performance.now()`; default now
+   * @param startedAt when it began, of the monotonic clock, in milliseconds; default now
    */
   child(name: string, kind: SpanKind, attributes?: SpanAttributes, startedAt?: number): Span;
   /**
@@ -25,7 +25,9 @@ export interface Span {
   end(): void;
 }
 
+/** On which side of a call a span is. */
 export type SpanKind = "server" | "client" | "internal";
+/** Facts about a span, by name. */
 export type SpanAttributes = Record<string, string | number>;
 
 /**
@@ -42,13 +44,14 @@ export interface Operation {
 
 const operations = new AsyncLocalStorage<Operation | undefined>();
 
-/** What runs now, when it runs for somebody. */
+/** The operation that runs now; undefined outside of one. */
 export function currentOperation(): Operation | undefined {
   return operations.getStore();
 }
 
 /**
- * Runs the work as a part of `operation`; undefined: for nobody, as a queue does that many fill.
+ * Runs the work as a part of `operation`; undefined: as a part of none, as a queue does
+ * that many fill.
  */
 export function runIn<T>(operation: Operation | undefined, work: () => T): T {
   return operations.run(operation, work);
@@ -79,7 +82,7 @@ export async function inSpan<T>(
   }
 }
 
-/** An error in a word that holds nothing of anybody: its code, or its name. */
+/** An error in a word without anything of a caller in it: its code, or its name. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown";
   return "code" in error && typeof error.code === "string" ? error.code.slice(0, 64) : error.name;

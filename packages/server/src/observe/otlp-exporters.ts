@@ -8,13 +8,15 @@ import {
 } from "@opentelemetry/api";
 import { ExportResultCode, type ExportResult } from "@opentelemetry/core";
 import { defaultResource, resourceFromAttributes, type Resource } from "@opentelemetry/resources";
-import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
-import type { ReadableSpan } from "@opentelemetry/sdk-trace";
+import type { LogRecordExporter, ReadableLogRecord } from "@opentelemetry/sdk-logs";
+import type { PushMetricExporter } from "@opentelemetry/sdk-metrics";
+import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import type { Registry } from "prom-client";
 import type { TelemetryConfig } from "../config/config.ts";
 import type { LogLevel } from "../config/log-level.ts";
 import type { SpanKind } from "./operation.ts";
 import type { LogRecord } from "./log.ts";
+import type { Platform } from "../platform.ts";
 import { otlpMetrics } from "./otlp-metrics.ts";
 import type { FinishedSpan } from "./span-recorder.ts";
 
@@ -29,8 +31,6 @@ export interface OtlpExporters {
   close(): Promise<void>;
 }
 
-/** Tells replicas apart: without it their metrics would be taken for those of one. */
-const INSTANCE = crypto.randomUUID();
 const KINDS: Record<SpanKind, OtelKind> = {
   server: OtelKind.SERVER,
   client: OtelKind.CLIENT,
@@ -43,22 +43,47 @@ const SEVERITIES: Record<LogLevel, SeverityNumber> = {
   error: SeverityNumber.ERROR,
 };
 
-/**
- * Loads the exporters for the protocol that is configured.
- *
- * @param service who the server is, where the environment does not say it
- */
-export async function createExporters(
+/** What is sent where, and for which server. */
+export interface ExporterOptions {
+  readonly config: TelemetryConfig;
+  /** Who the server is, where the environment does not say it. */
+  readonly service: { readonly name: string; readonly version: string };
+  readonly platform: Pick<Platform, "now" | "uuid">;
+}
+
+/** Loads the exporters for the protocol that is configured. */
+export async function createExporters(options: ExporterOptions): Promise<OtlpExporters> {
+  const { config, service, platform } = options;
+  const [traces, metrics, logs] = await loadExporters(config);
+  const resource = resourceOf(options);
+  const scope = { name: "pylon", version: service.version };
+  const startedAt = toHrTime(platform.now());
+  return {
+    traces: (spans) => {
+      const readable = spans.map((span) => readableSpan(span, resource, scope));
+      return done((callback) => traces.export(readable, callback));
+    },
+    logs: (records) => {
+      const readable = records.map((record) => readableRecord(record, resource, scope));
+      return done((callback) => logs.export(readable, callback));
+    },
+    metrics: async (registry) => {
+      const scraped = await registry.getMetricsAsJSON();
+      const collected = otlpMetrics(scraped, startedAt, toHrTime(platform.now()));
+      await done((callback) =>
+        metrics.export({ resource, scopeMetrics: [{ scope, metrics: collected }] }, callback),
+      );
+    },
+    close: async () => {
+      await Promise.allSettled([traces.shutdown(), metrics.shutdown(), logs.shutdown()]);
+    },
+  };
+}
+
+/** The official exporters of traces, metrics and logs. */
+async function loadExporters(
   config: TelemetryConfig,
-  service: { readonly name: string; readonly version: string },
-): Promise<OtlpExporters> {
-  const options = (
-    signal: string,
-  ): { url: string; headers: Record<string, string>; timeoutMillis: number } => ({
-    url: `${config.endpoint.replace(/\/$/, "")}/v1/${signal}`,
-    headers: { ...config.headers },
-    timeoutMillis: config.timeoutMs,
-  });
+): Promise<[SpanExporter, PushMetricExporter, LogRecordExporter]> {
   const isJson = config.protocol === "http/json";
   const [{ OTLPTraceExporter }, { OTLPMetricExporter }, { OTLPLogExporter }] = await Promise.all([
     isJson
@@ -71,54 +96,28 @@ export async function createExporters(
       ? import("@opentelemetry/exporter-logs-otlp-http")
       : import("@opentelemetry/exporter-logs-otlp-proto"),
   ]);
-  const [traces, metrics, logs] = [
-    new OTLPTraceExporter(options("traces")),
-    new OTLPMetricExporter(options("metrics")),
-    new OTLPLogExporter(options("logs")),
+  const optionsOf = (
+    signal: string,
+  ): { url: string; headers: Record<string, string>; timeoutMillis: number } => ({
+    url: `${config.endpoint.replace(/\/$/, "")}/v1/${signal}`,
+    headers: { ...config.headers },
+    timeoutMillis: config.timeoutMs,
+  });
+  return [
+    new OTLPTraceExporter(optionsOf("traces")),
+    new OTLPMetricExporter(optionsOf("metrics")),
+    new OTLPLogExporter(optionsOf("logs")),
   ];
-  const resource = resourceOf(config, service);
-  const scope = { name: "pylon", version: service.version };
-  const startedAt = toHrTime(Date.now());
-  return {
-    traces: (spans) =>
-      done((callback) =>
-        traces.export(
-          spans.map((span) => readableSpan(span, resource, scope)),
-          callback,
-        ),
-      ),
-    logs: (records) =>
-      done((callback) =>
-        logs.export(
-          records.map((record) => readableRecord(record, resource, scope)),
-          callback,
-        ),
-      ),
-    metrics: async (registry) => {
-      const collected = otlpMetrics(
-        await registry.getMetricsAsJSON(),
-        startedAt,
-        toHrTime(Date.now()),
-      );
-      await done((callback) =>
-        metrics.export({ resource, scopeMetrics: [{ scope, metrics: collected }] }, callback),
-      );
-    },
-    close: async () => {
-      await Promise.allSettled([traces.shutdown(), metrics.shutdown(), logs.shutdown()]);
-    },
-  };
 }
 
-function resourceOf(
-  { resource, serviceName }: TelemetryConfig,
-  service: { readonly name: string; readonly version: string },
-): Resource {
+function resourceOf({ config, service, platform }: ExporterOptions): Resource {
+  const { resource, serviceName } = config;
   const name = serviceName ?? resource["service.name"] ?? service.name;
   return defaultResource().merge(
     resourceFromAttributes({
       "service.version": service.version,
-      "service.instance.id": INSTANCE,
+      // Tells replicas apart: without it their metrics would be taken for those of one.
+      "service.instance.id": platform.uuid(),
       ...resource,
       "service.name": name,
     }),
@@ -190,8 +189,10 @@ function readableRecord(
     severityNumber: SEVERITIES[level],
     body: message,
     attributes: Object.fromEntries(
-      Object.entries(fields).filter(([, value]) => value !== undefined && value !== null),
-    ) as ReadableLogRecord["attributes"],
+      Object.entries(fields).flatMap(([name, value]) =>
+        value === undefined || value === null ? [] : [[name, value]],
+      ),
+    ),
     ...(span === null ? {} : { spanContext: contextOf(span.traceId, span.spanId, false) }),
     resource,
     instrumentationScope,

@@ -1,6 +1,6 @@
 import { ValueType, type Attributes, type HrTime } from "@opentelemetry/api";
 import { AggregationTemporality, DataPointType, type MetricData } from "@opentelemetry/sdk-metrics";
-import type { MetricObjectWithValues, MetricValue, MetricValueWithName } from "prom-client";
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
 
 type Scraped = MetricObjectWithValues<MetricValue<string>>;
 type HistogramData = Extract<MetricData, { readonly dataPointType: DataPointType.HISTOGRAM }>;
@@ -29,17 +29,13 @@ export function otlpMetrics(
         {
           ...base,
           dataPointType: DataPointType.HISTOGRAM,
-          dataPoints: histogramPoints(
-            metric.values as MetricValueWithName<string>[],
-            startedAt,
-            at,
-          ),
+          dataPoints: histogramPoints(metric.values, startedAt, at),
         },
       ];
     const dataPoints = metric.values.map(({ labels, value }) => ({
       startTime: startedAt,
       endTime: at,
-      attributes: labels as Attributes,
+      attributes: { ...labels },
       value,
     }));
     if (type === "counter")
@@ -50,7 +46,7 @@ export function otlpMetrics(
 
 /** Prometheus counts what is below a bound, OTLP what is between two. */
 function histogramPoints(
-  values: readonly MetricValueWithName<string>[],
+  values: readonly (MetricValue<string> & { readonly metricName?: string })[],
   startTime: HrTime,
   endTime: HrTime,
 ): HistogramPoint[] {
@@ -65,7 +61,7 @@ function histogramPoints(
     }
   >();
   for (const { metricName = "", labels, value } of values) {
-    const { le, ...attributes } = labels as Record<string, string | number>;
+    const { le, ...attributes } = labels;
     const key = JSON.stringify(attributes);
     const known = series.get(key) ?? { attributes, below: [], boundaries: [], sum: 0, count: 0 };
     series.set(key, known);

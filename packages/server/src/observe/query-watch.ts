@@ -1,5 +1,6 @@
 import { currentOperation } from "./operation.ts";
 import type { QueryObserver } from "./query-observer.ts";
+import type { Platform } from "../platform.ts";
 import type { Log } from "./log.ts";
 
 const MAX_TEXT = 2_000;
@@ -9,19 +10,26 @@ const MAX_TEXT = 2_000;
  * it belongs to.
  */
 export class QueryWatch implements QueryObserver {
+  readonly #platform: Pick<Platform, "monotonic">;
   readonly #slowMs: number;
   readonly #log: Log;
   readonly #system: string;
 
   /** @param slowMs from how many milliseconds on a statement is logged; 0: none is */
-  constructor(slowMs: number, system: "sqlite" | "postgresql", log: Log) {
+  constructor(
+    slowMs: number,
+    system: "sqlite" | "postgresql",
+    log: Log,
+    platform: Pick<Platform, "monotonic">,
+  ) {
+    this.#platform = platform;
     this.#slowMs = slowMs === 0 ? Infinity : slowMs;
     this.#system = system;
     this.#log = log;
   }
 
   ran(text: string, startedAt: number, rows: number, failed: boolean): void {
-    const ms = performance.now() - startedAt;
+    const ms = this.#platform.monotonic() - startedAt;
     const operation = currentOperation();
     const span = operation?.span?.child(
       nameOf(text),

@@ -9,8 +9,8 @@ function ids(count: number): string[] {
 }
 
 test("a ratio takes about its share, always the same of it, and all of a smaller one", () => {
-  const tenth = samplerOf("traceidratio", 0.1);
-  const half = samplerOf("traceidratio", 0.5);
+  const tenth = samplerOf("traceidratio", 0.1, Date.now);
+  const half = samplerOf("traceidratio", 0.5, Date.now);
   const all = ids(5000);
   const taken = all.filter((id) => tenth.takes(id, null));
   expect(taken.length).toBeGreaterThan(350);
@@ -20,10 +20,10 @@ test("a ratio takes about its share, always the same of it, and all of a smaller
 
 test("samplers by parent do as the caller does", () => {
   const id = "c".repeat(32);
-  expect(samplerOf("parentbased_always_off", undefined).takes(id, sampled)).toBe(true);
-  expect(samplerOf("parentbased_always_on", undefined).takes(id, passedOver)).toBe(false);
-  expect(samplerOf("parentbased_traceidratio", 0).takes(id, sampled)).toBe(true);
-  expect(samplerOf("always_on", undefined).takes(id, passedOver)).toBe(true);
+  expect(samplerOf("parentbased_always_off", undefined, Date.now).takes(id, sampled)).toBe(true);
+  expect(samplerOf("parentbased_always_on", undefined, Date.now).takes(id, passedOver)).toBe(false);
+  expect(samplerOf("parentbased_traceidratio", 0, Date.now).takes(id, sampled)).toBe(true);
+  expect(samplerOf("always_on", undefined, Date.now).takes(id, passedOver)).toBe(true);
 });
 
 test("a rate takes so many in a second, whoever asks, and again in the next", () => {

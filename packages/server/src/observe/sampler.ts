@@ -21,11 +21,12 @@ export const TRACES_PER_SECOND = 50;
  *
  * @param argument the share of traces from 0 to 1 for those by ratio, traces in a second for the
  *   one by rate
+ * @param now milliseconds that never go back
  */
 export function samplerOf(
   name: SamplerName,
   argument: number | undefined,
-  now: () => number = () => performance.now(),
+  now: () => number,
 ): Sampler {
   if (name === "parentbased_ratelimited")
     return new RateSampler(argument ?? TRACES_PER_SECOND, now);

@@ -1,4 +1,5 @@
 import type { Span, SpanAttributes, SpanKind } from "./operation.ts";
+import type { Platform } from "../platform.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TraceParent } from "./trace-parent.ts";
 
@@ -19,6 +20,7 @@ export interface FinishedSpan {
   readonly failure: string | null;
 }
 
+/** Takes spans that are over. */
 export interface SpanSink {
   /** Nothing more is taken now. */
   readonly isFull: boolean;
@@ -31,11 +33,16 @@ export interface SpanSink {
  */
 export class SpanRecorder {
   readonly #sampler: Sampler;
-  readonly #sink: SpanSink;
+  readonly #recording: Recording;
 
-  constructor(sampler: Sampler, sink: SpanSink) {
+  constructor(sampler: Sampler, sink: SpanSink, platform: SpanPlatform) {
     this.#sampler = sampler;
-    this.#sink = sink;
+    this.#recording = {
+      sink,
+      ids: new SpanIds(platform),
+      monotonic: platform.monotonic,
+      epochMs: platform.now() - platform.monotonic(),
+    };
   }
 
   /**
@@ -43,7 +50,7 @@ export class SpanRecorder {
    * would be dropped.
    */
   get isClosed(): boolean {
-    return this.#sink.isFull || this.#sampler.isSpent();
+    return this.#recording.sink.isFull || this.#sampler.isSpent();
   }
 
   /**
@@ -58,67 +65,72 @@ export class SpanRecorder {
     attributes: SpanAttributes = {},
   ): Span | null {
     if (this.isClosed) return null;
-    const traceId = parent?.traceId ?? newId(4);
+    const traceId = parent?.traceId ?? this.#recording.ids.next(TRACE_DIGITS);
     if (!this.#sampler.takes(traceId, parent)) return null;
-    return new RecordedSpan(
-      this.#sink,
+    return new RecordedSpan(this.#recording, {
       name,
       kind,
       traceId,
-      parent?.spanId ?? null,
-      parent !== null,
+      parentId: parent?.spanId ?? null,
+      isParentRemote: parent !== null,
       attributes,
-    );
+    });
   }
+}
+
+type SpanPlatform = Pick<Platform, "now" | "monotonic" | "random">;
+
+/** What all spans of a recorder share. */
+interface Recording {
+  readonly sink: SpanSink;
+  readonly ids: SpanIds;
+  readonly monotonic: () => number;
+  /** Milliseconds since 1970 at which the monotonic clock was 0. */
+  readonly epochMs: number;
+}
+
+/** What a span is from its beginning. */
+interface SpanStart {
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly traceId: string;
+  readonly parentId: string | null;
+  readonly isParentRemote: boolean;
+  readonly attributes: SpanAttributes;
+  /** Of the monotonic clock; default now. */
+  readonly startedAt?: number | undefined;
 }
 
 class RecordedSpan implements Span {
   readonly traceId: string;
-  readonly spanId = newId(2);
-  readonly #sink: SpanSink;
-  readonly #name: string;
-  readonly #kind: SpanKind;
-  readonly #parentId: string | null;
-  readonly #isParentRemote: boolean;
-  readonly #attributes: SpanAttributes;
-  readonly #startMs: number;
+  readonly spanId: string;
+  readonly #recording: Recording;
+  readonly #start: SpanStart;
+  readonly #startedAt: number;
   #failure: string | null = null;
 
-  constructor(
-    sink: SpanSink,
-    name: string,
-    kind: SpanKind,
-    traceId: string,
-    parentId: string | null,
-    isParentRemote: boolean,
-    attributes: SpanAttributes,
-    startedAt = performance.now(),
-  ) {
-    this.#startMs = performance.timeOrigin + startedAt;
-    this.#sink = sink;
-    this.#name = name;
-    this.#kind = kind;
-    this.traceId = traceId;
-    this.#parentId = parentId;
-    this.#isParentRemote = isParentRemote;
-    this.#attributes = attributes;
+  constructor(recording: Recording, start: SpanStart) {
+    this.traceId = start.traceId;
+    this.spanId = recording.ids.next(SPAN_DIGITS);
+    this.#recording = recording;
+    this.#start = start;
+    this.#startedAt = start.startedAt ?? recording.monotonic();
   }
 
   child(name: string, kind: SpanKind, attributes: SpanAttributes = {}, startedAt?: number): Span {
-    return new RecordedSpan(
-      this.#sink,
+    return new RecordedSpan(this.#recording, {
       name,
       kind,
-      this.traceId,
-      this.spanId,
-      false,
+      traceId: this.traceId,
+      parentId: this.spanId,
+      isParentRemote: false,
       attributes,
       startedAt,
-    );
+    });
   }
 
   set(name: string, value: string | number): void {
-    this.#attributes[name] = value;
+    this.#start.attributes[name] = value;
   }
 
   fail(reason: string): void {
@@ -126,27 +138,46 @@ class RecordedSpan implements Span {
   }
 
   end(): void {
-    this.#sink.add({
-      name: this.#name,
-      kind: this.#kind,
+    const { sink, monotonic, epochMs } = this.#recording;
+    const { name, kind, parentId, isParentRemote, attributes } = this.#start;
+    sink.add({
+      name,
+      kind,
       traceId: this.traceId,
       spanId: this.spanId,
-      parentId: this.#parentId,
-      isParentRemote: this.#isParentRemote,
-      startMs: this.#startMs,
-      endMs: performance.timeOrigin + performance.now(),
-      attributes: this.#attributes,
+      parentId,
+      isParentRemote,
+      startMs: epochMs + this.#startedAt,
+      endMs: epochMs + monotonic(),
+      attributes,
       failure: this.#failure,
     });
   }
 }
 
-/**
- * Random hexadecimal digits, eight a word. They only have to differ: nothing is protected by them.
- */
-function newId(words: number): string {
-  let id = "";
-  for (let word = 0; word < words; word += 1)
-    id += ((Math.random() * 0x1_0000_0000) >>> 0).toString(16).padStart(8, "0");
-  return id;
+const TRACE_DIGITS = 32;
+const SPAN_DIGITS = 16;
+/** To draw many at once costs a tenth of drawing each. */
+const POOL_BYTES = 4096;
+
+/** Random ids in hexadecimal digits. */
+class SpanIds {
+  readonly #random: Platform["random"];
+  #digits = "";
+  #used = 0;
+
+  constructor({ random }: Pick<Platform, "random">) {
+    this.#random = random;
+  }
+
+  next(digits: number): string {
+    if (this.#used + digits > this.#digits.length) {
+      const bytes = Buffer.alloc(POOL_BYTES);
+      this.#random(bytes);
+      this.#digits = bytes.toString("hex");
+      this.#used = 0;
+    }
+    this.#used += digits;
+    return this.#digits.slice(this.#used - digits, this.#used);
+  }
 }

@@ -1,4 +1,6 @@
 import type { TelemetryConfig } from "../config/config.ts";
+import type { Platform, Timer } from "../platform.ts";
+import { settledWithin } from "../util/time-limit.ts";
 import { ExportQueue } from "./export-queue.ts";
 import type { Sample } from "./counter.ts";
 import type { Log, LogRecord } from "./log.ts";
@@ -14,15 +16,17 @@ const WARN_EVERY_MS = 60_000;
  */
 const MAX_FLUSH_MS = 5_000;
 
+/** What is sent, and for which server. */
 export interface TelemetryOptions {
   readonly config: TelemetryConfig;
   /** Who the server is, where the environment does not say it. */
   readonly service: { readonly name: string; readonly version: string };
   readonly log: Log;
+  readonly platform: Platform;
 }
 
 /**
- * Sends traces, metrics and logs by OTLP. Whoever receives them may be slow or gone: nothing here
+ * Sends traces, metrics and logs by OTLP. The receiver may be slow or gone: nothing here
  * waits for it, and the log says so once a minute.
  */
 export class Telemetry {
@@ -33,10 +37,12 @@ export class Telemetry {
   readonly #log: Log;
   readonly #metricsEveryMs: number | null;
   #metrics: Metrics | null = null;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #platform: Platform;
+  #timer: Timer | null = null;
   #lastWarned = -Infinity;
 
-  constructor({ config, log }: TelemetryOptions, exporters: OtlpExporters) {
+  constructor({ config, log, platform }: TelemetryOptions, exporters: OtlpExporters) {
+    this.#platform = platform;
     const onFailure = (error: unknown): void => this.#warn(error);
     const { traces, metrics, logs } = config;
     this.#log = log;
@@ -48,6 +54,7 @@ export class Telemetry {
             send: (spans) => exporters.traces(spans),
             delayMs: traces.delayMs,
             onFailure,
+            platform,
           });
     this.#records =
       logs === null
@@ -56,11 +63,16 @@ export class Telemetry {
             send: (records) => exporters.logs(records),
             delayMs: logs.delayMs,
             onFailure,
+            platform,
           });
     this.recorder =
       traces === null || this.#spans === null
         ? null
-        : new SpanRecorder(samplerOf(traces.sampler, traces.argument), this.#spans);
+        : new SpanRecorder(
+            samplerOf(traces.sampler, traces.argument, platform.monotonic),
+            this.#spans,
+            platform,
+          );
     this.#metricsEveryMs = metrics?.intervalMs ?? null;
     const records = this.#records;
     if (records !== null) log.exportTo((record) => records.add(record));
@@ -70,8 +82,9 @@ export class Telemetry {
   start(metrics: Metrics): void {
     this.#metrics = metrics;
     if (this.#metricsEveryMs === null) return;
-    this.#timer = setInterval(() => void this.#sendMetrics(), this.#metricsEveryMs);
-    this.#timer.unref();
+    this.#timer = this.#platform
+      .every(this.#metricsEveryMs, () => void this.#sendMetrics())
+      .unref();
   }
 
   /** Spans and records since the start, by `signal` and `outcome`. */
@@ -88,19 +101,14 @@ export class Telemetry {
 
   /** Sends what waits. @param withinMs the longest it may take, in milliseconds */
   async stop(withinMs: number): Promise<void> {
-    const patience = Math.min(withinMs, MAX_FLUSH_MS);
-    clearInterval(this.#timer);
+    const timeoutMs = Math.min(withinMs, MAX_FLUSH_MS);
+    this.#timer?.cancel();
     this.#log.exportTo(null);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patience);
-    });
     await Promise.all([
-      this.#spans?.close(patience),
-      this.#records?.close(patience),
-      Promise.race([this.#sendMetrics(), late]),
+      this.#spans?.close(timeoutMs),
+      this.#records?.close(timeoutMs),
+      settledWithin(this.#platform, this.#sendMetrics(), timeoutMs),
     ]);
-    clearTimeout(timer);
     void this.#exporters.close();
   }
 
@@ -114,7 +122,7 @@ export class Telemetry {
   }
 
   #warn(error: unknown): void {
-    const now = performance.now();
+    const now = this.#platform.monotonic();
     if (now - this.#lastWarned < WARN_EVERY_MS) return;
     this.#lastWarned = now;
     this.#log.warn("telemetry is not taken: what does not fit is dropped", {
@@ -126,5 +134,5 @@ export class Telemetry {
 /** Loads the exporters: only a server that sends telemetry pays for them. */
 export async function openTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { createExporters } = await import("./otlp-exporters.ts");
-  return new Telemetry(options, await createExporters(options.config, options.service));
+  return new Telemetry(options, await createExporters(options));
 }

@@ -43,7 +43,8 @@ test.each(["MISSING", "EMPTY", "toString"])(
       resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
     expect(act).toThrow(PylonStartError);
     expect(act).toThrow(
-      `The setting "nested.region" of the plugin file_storage needs the environment variable ${name}, which is not set.`,
+      'The setting "nested.region" of the plugin file_storage needs ' +
+        `the environment variable ${name}, which is not set.`,
     );
   },
 );

@@ -2,6 +2,7 @@ import type { ManifestPlugin } from "@pylonsync/sdk";
 import { isKnownPlugin, type PluginName } from "../schema/check-plugins.ts";
 import { PylonStartError } from "../start-error.ts";
 
+/** The settings of a plugin, by name, as the manifest has them. */
 export type PluginConfig = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -52,7 +53,8 @@ function interpolate(text: string, env: Environment, at: string): string {
     if (value !== undefined && value !== "") return value;
     const [plugin = "", ...setting] = at.split(".");
     throw new PylonStartError(
-      `The setting "${setting.join(".")}" of the plugin ${plugin} needs the environment variable ${name}, which is not set.`,
+      `The setting "${setting.join(".")}" of the plugin ${plugin} needs ` +
+        `the environment variable ${name}, which is not set.`,
     );
   });
 }

@@ -2,6 +2,7 @@ import type { Caller, Identity } from "../identity/identity.ts";
 import { RequestBody, type BodyBounds } from "./body.ts";
 import { urlOf } from "./request-url.ts";
 
+/** The methods that routes have. */
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** One request on its way through a route. */

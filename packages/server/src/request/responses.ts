@@ -30,7 +30,7 @@ export class JsonAnswer {
   /** @throws TypeError when the body can't be JSON, which is a fault of ours */
   text(): string {
     if (this.#encoded !== undefined) return this.#encoded;
-    const text = JSON.stringify(this.#body) as string | undefined;
+    const text: string | undefined = JSON.stringify(this.#body);
     if (text === undefined) throw new TypeError("The answer has no JSON.");
     return text;
   }
@@ -50,8 +50,10 @@ export class StreamAnswer {
   }
 }
 
+/** What a route answers. */
 export type Answer = Response | JsonAnswer | StreamAnswer;
 
+/** A JSON answer. @param body anything that is JSON */
 export function json(body: unknown, status = 200): JsonAnswer {
   return new JsonAnswer(body, status);
 }
@@ -64,7 +66,7 @@ export function encodedJson(text: string): JsonAnswer {
 /**
  * Decides, for every transport, whether an error may be shown: only what was made to be seen, by
  * the server itself or by `ctx.error`. Errors of databases, of the system and of packages have
- * codes too, and texts that are nobody's business.
+ * codes too, and texts that callers must not see.
  *
  * @returns the error that a caller is shown; undefined for a fault of ours, which is logged instead
  */

@@ -26,7 +26,7 @@ interface RouteBase {
    */
   readonly takesForeignForms?: boolean;
   /**
-   * Anybody's browser may be led to it: no cookie and no token is looked at, and HEAD is not GET.
+   * Any browser may be led to it: no cookie and no token is looked at, and HEAD is not GET.
    */
   readonly isAnonymous?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;

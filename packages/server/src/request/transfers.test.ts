@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { CALLER_SHARE, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
+import { systemPlatform } from "../platform.ts";
 import { pacedStream } from "./paced-answer.ts";
 import { Transfers } from "./transfers.ts";
 
@@ -8,7 +9,7 @@ const SHARE = MAX / CALLER_SHARE;
 
 class Clock {
   now = 0;
-  readonly read = (): number => this.now;
+  readonly platform = { ...systemPlatform, monotonic: () => this.now };
 }
 
 function codeOf(work: () => void): string {
@@ -21,7 +22,7 @@ function codeOf(work: () => void): string {
 }
 
 test("D3: one caller has its share, and all callers together have the whole", () => {
-  const transfers = new Transfers(MAX, new Clock().read);
+  const transfers = new Transfers(MAX, new Clock().platform);
   for (let caller = 0; caller < CALLER_SHARE; caller += 1) {
     transfers.open(`${caller}`, () => undefined).add(SHARE);
     expect(codeOf(() => transfers.open(`${caller}`, () => undefined).add(1))).toBe("RATE_LIMITED");
@@ -32,7 +33,7 @@ test("D3: one caller has its share, and all callers together have the whole", ()
 });
 
 test("D3: what has left makes room, and so does what has ended", () => {
-  const transfers = new Transfers(MAX, new Clock().read);
+  const transfers = new Transfers(MAX, new Clock().platform);
   const first = transfers.open("a", () => undefined);
   first.add(SHARE);
   first.sent(40);
@@ -45,7 +46,7 @@ test("D3: what has left makes room, and so does what has ended", () => {
 
 test("D3: when there is no room, the one that has stalled longest is given up", () => {
   const clock = new Clock();
-  const transfers = new Transfers(MAX, clock.read);
+  const transfers = new Transfers(MAX, clock.platform);
   const ended: string[] = [];
   for (const caller of ["a", "b", "c", "d"]) {
     transfers.open(caller, () => ended.push(caller)).add(SHARE);
@@ -59,13 +60,13 @@ test("D3: when there is no room, the one that has stalled longest is given up", 
 });
 
 test("D3: one that is alone is let through, however large it is", () => {
-  const transfers = new Transfers(MAX, new Clock().read);
+  const transfers = new Transfers(MAX, new Clock().platform);
   transfers.open("a", () => undefined).add(10 * MAX);
   expect(codeOf(() => transfers.open("b", () => undefined).add(1))).toBe("OVERLOADED");
 });
 
 test("D3: a stream is made only as fast as it is read, and frees what was read", async () => {
-  const transfers = new Transfers(MAX, new Clock().read);
+  const transfers = new Transfers(MAX, new Clock().platform);
   let made = 0;
   async function* pieces(): AsyncGenerator<string> {
     for (; made < 5; made += 1) yield "x".repeat(50);

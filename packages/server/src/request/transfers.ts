@@ -1,3 +1,4 @@
+import type { Platform, Timer } from "../platform.ts";
 import { CALLER_SHARE, PylonError, STALL_MS, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
 
 /** A body on its way in, or an answer on its way out. */
@@ -9,14 +10,14 @@ export class Transfer implements Disposable {
   #bytes = 0;
   #movedAt: number;
   #isOver = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | null = null;
 
-  constructor(owner: Transfers, key: string, abort: () => void, isRefusable: boolean, now: number) {
+  constructor(owner: Transfers, key: string, abort: () => void, isRefusable: boolean) {
     this.#owner = owner;
     this.key = key;
     this.#abort = abort;
     this.#isRefusable = isRefusable;
-    this.#movedAt = now;
+    this.#movedAt = owner.platform.monotonic();
     this.#move();
   }
 
@@ -54,10 +55,10 @@ export class Transfer implements Disposable {
   }
 
   /**
-   * It has come to an end at its other side: it can't stall any more, and is held until disposed.
+   * It has come to an end at its other side: it can no longer stall, and is held until disposed.
    */
   arrived(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#movedAt = Infinity;
   }
 
@@ -69,7 +70,7 @@ export class Transfer implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#owner.free(this.key, this.#bytes);
     this.#bytes = 0;
     this.#owner.forget(this);
@@ -77,10 +78,10 @@ export class Transfer implements Disposable {
 
   #move(): void {
     if (this.#isOver) return;
-    this.#movedAt = this.#owner.now();
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.abort(), STALL_MS);
-    this.#timer.unref();
+    const { platform } = this.#owner;
+    this.#movedAt = platform.monotonic();
+    this.#timer?.cancel();
+    this.#timer = platform.after(STALL_MS, () => this.abort()).unref();
   }
 }
 
@@ -93,18 +94,17 @@ export class Transfers {
   readonly #max: number;
   readonly #held = new Map<string, number>();
   readonly #open = new Set<Transfer>();
-  readonly now: () => number;
+  readonly platform: Pick<Platform, "monotonic" | "after">;
   #total = 0;
   /** How many were given up because they stalled, and how many were refused, since the start. */
   readonly counts = { stalled: 0, refused: 0 };
 
   /**
    * @param max bytes in all; a caller has a part of it (CALLER_SHARE)
-   * @param now milliseconds, of any beginning
    */
-  constructor(max: number, now: () => number = () => performance.now()) {
+  constructor(max: number, platform: Pick<Platform, "monotonic" | "after">) {
     this.#max = max;
-    this.now = now;
+    this.platform = platform;
   }
 
   /** Bytes in flight. */
@@ -126,7 +126,6 @@ export class Transfers {
         abort();
       },
       isRefusable,
-      this.now(),
     );
     this.#open.add(transfer);
     return transfer;
@@ -190,7 +189,7 @@ export class Transfers {
     this.#open.delete(transfer);
   }
 
-  /** Gives up another that has stalled longest. @param key of whom; null: of anybody */
+  /** Gives up another that has stalled longest. @param key whose; null: any */
   #makeRoom(other: Transfer | null, key: string | null): boolean {
     let slowest: Transfer | undefined;
     for (const transfer of this.#open) {
@@ -198,7 +197,8 @@ export class Transfers {
       if (key !== null && transfer.key !== key) continue;
       if (slowest === undefined || transfer.movedAt < slowest.movedAt) slowest = transfer;
     }
-    if (slowest === undefined || this.now() - slowest.movedAt < STALL_WHEN_FULL_MS) return false;
+    if (slowest === undefined || this.platform.monotonic() - slowest.movedAt < STALL_WHEN_FULL_MS)
+      return false;
     slowest.abort();
     return true;
   }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { systemPlatform } from "../platform.ts";
 import { Turns } from "./turns.ts";
 
 /** Holds the event loop. */
@@ -13,7 +14,7 @@ test("requests that come at once let the loop turn after a while, however long e
     [25, 4],
     [0.2, 200],
   ] as const) {
-    const turns = new Turns();
+    const turns = new Turns(systemPlatform);
     let turned = 0;
     let isDone = false;
     const watch = (): void => {
@@ -35,7 +36,7 @@ test("requests that come at once let the loop turn after a while, however long e
 });
 
 test("a request that comes after the loop has turned waits for nobody", async () => {
-  const turns = new Turns();
+  const turns = new Turns(systemPlatform);
   for (let request = 0; request < 3; request += 1) {
     expect(turns.next()).toBe(null);
     work(15);

@@ -1,3 +1,5 @@
+import type { Platform } from "../platform.ts";
+
 /**
  * How long requests may hold the event loop before everything else gets a turn, in milliseconds.
  */
@@ -11,6 +13,7 @@ const PAUSE_MS = 1;
  * wait for the next turn of the loop.
  */
 export class Turns {
+  readonly #platform: Pick<Platform, "monotonic" | "soon">;
   #startedAt = 0;
   #seenAt = 0;
   /** The loop has turned since the last request. */
@@ -22,6 +25,10 @@ export class Turns {
     this.#hasTurned = true;
   };
 
+  constructor(platform: Pick<Platform, "monotonic" | "soon">) {
+    this.#platform = platform;
+  }
+
   /** @returns null: it is your turn; else a promise to wait for */
   next(): Promise<void> | null {
     return this.#isOver() ? this.#later() : null;
@@ -31,19 +38,19 @@ export class Turns {
   async #later(): Promise<void> {
     do {
       this.#watch();
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => this.#platform.soon(resolve));
     } while (this.#isOver());
   }
 
   #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    setImmediate(this.#turned);
+    this.#platform.soon(this.#turned);
   }
 
   /** To be told of each turn of the loop would cost as much as a small request. */
   #isOver(): boolean {
-    const now = performance.now();
+    const now = this.#platform.monotonic();
     if (this.#hasTurned) this.#startedAt = now;
     this.#hasTurned = false;
     if (now - this.#seenAt >= PAUSE_MS) this.#watch();

@@ -9,6 +9,7 @@ import type { Caller } from "../identity/identity.ts";
 import { coversKeyScope } from "../identity/key-scope.ts";
 import { parseJson } from "../request/body.ts";
 import type { Subscriber } from "../sync/subscriber.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { TenantMessage } from "./room-store.ts";
 
 const WINDOW_MS = 1_000;
@@ -48,7 +49,7 @@ export class ClientMessages {
   }
 
   /**
-   * One message. What is not understood, too long, too much, or from somebody who is not signed in,
+   * One message. What is not understood, too long, too much, or from a caller who is not signed in,
    * is ignored.
    */
   receive(subscriber: Subscriber, text: string): void {
@@ -80,9 +81,11 @@ function isLonger(text: string, bytes: number): boolean {
 
 /** The limit of the message's kind; undefined for one that clients do not send. */
 function limitOf(type: unknown): number | undefined {
-  return typeof type === "string" && Object.hasOwn(CLIENT_MESSAGES, type)
-    ? CLIENT_MESSAGES[type as ClientMessageType]
-    : undefined;
+  return isClientMessageType(type) ? CLIENT_MESSAGES[type] : undefined;
+}
+
+function isClientMessageType(type: unknown): type is ClientMessageType {
+  return typeof type === "string" && Object.hasOwn(CLIENT_MESSAGES, type);
 }
 
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
@@ -95,8 +98,8 @@ function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage 
   } catch {
     return undefined;
   }
-  if (typeof message !== "object" || message === null) return undefined;
-  const { type, event, topic, data = null } = message as Readonly<Record<string, unknown>>;
+  if (!isRecord(message)) return undefined;
+  const { type, event, topic, data = null } = message;
   const limit = limitOf(type);
   if (limit === undefined || isLonger(text, limit)) return undefined;
   const toTenant = (out: object): TenantMessage => ({

@@ -7,7 +7,7 @@ import {
   type TenantMessage,
 } from "./room-store.ts";
 
-/** @param data undefined: the user said nothing about themselves */
+/** Tells that a user has joined. @param data undefined: the user said nothing about itself */
 export function joinMessage(room: string, userId: string, data: unknown): RoomMessage {
   const text = JSON.stringify({
     type: "join",
@@ -18,6 +18,7 @@ export function joinMessage(room: string, userId: string, data: unknown): RoomMe
   return { kind: "join", room, userId, text };
 }
 
+/** Tells that a user has left. */
 export function leaveMessage(room: string, userId: string): RoomMessage {
   return {
     kind: "leave",
@@ -27,6 +28,7 @@ export function leaveMessage(room: string, userId: string): RoomMessage {
   };
 }
 
+/** Tells what a member says of itself. */
 export function presenceMessage(room: string, userId: string, data: unknown): RoomMessage {
   return {
     kind: "presence",
@@ -46,7 +48,7 @@ export function snapshotMessage(room: string, peers: readonly Peer[]): RoomMessa
   };
 }
 
-/** @param sender null: the admin, who is nobody */
+/** The text of a broadcast. @param sender null: the admin, who is not a user */
 export function broadcastText(
   room: string,
   sender: string | null,
@@ -63,7 +65,7 @@ export function broadcastText(
 }
 
 /**
- * Tells those who heard of a user that it has no connection any more.
+ * Tells those who heard of a user that it no longer has a connection.
  *
  * @param clientId the connection's number on its server
  */
@@ -82,7 +84,7 @@ export function disconnectMessage(
   };
 }
 
-/** @param joinedAt seconds since 1970 */
+/** A member as the API shows it. @param joinedAt seconds since 1970 */
 export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
   return {
     user_id: userId,
@@ -91,6 +93,7 @@ export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
   };
 }
 
+/** No further room may be made. */
 export function tooManyRooms(): PylonError {
   return new PylonError("ROOM_LIMIT_REACHED", `There are ${MAX_ROOMS} rooms already.`, {
     field: "room",
@@ -98,6 +101,7 @@ export function tooManyRooms(): PylonError {
   });
 }
 
+/** The user may join no further room. */
 export function tooManyRoomsOfUser(): PylonError {
   return new PylonError(
     "ROOM_LIMIT_REACHED",

@@ -5,12 +5,14 @@ import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/ser
 import { RedisServer } from "../../../../tests/support/servers/redis.ts";
 import { Redis } from "../cache/redis.ts";
 import { Log } from "../observe/log.ts";
+import { systemPlatform } from "../platform.ts";
 import { openPostgresStore } from "../store/postgres/postgres-store.ts";
 import { disconnectMessage } from "./messages.ts";
-import { MemoryRoomStore } from "./memory-room-store.ts";
-import { PostgresRooms } from "./postgres-rooms.ts";
-import type { RoomBackend } from "./room-backend.ts";
-import { RedisRooms } from "./redis-rooms.ts";
+import { MemoryRoomStore } from "./memory/memory-room-store.ts";
+import { ROOM_DDL } from "./postgres/functions.ts";
+import { PostgresRooms } from "./postgres/postgres-rooms.ts";
+import type { RoomBackend } from "./shared/room-backend.ts";
+import { RedisRooms } from "./redis/redis-rooms.ts";
 import {
   MAX_ROOMS,
   type RoomMessage,
@@ -18,7 +20,7 @@ import {
   type RoomTimes,
   type TenantMessage,
 } from "./room-store.ts";
-import { SharedRoomStore } from "./shared-room-store.ts";
+import { SharedRoomStore } from "./shared/shared-room-store.ts";
 
 // What every store of rooms does, with times so short that a test can wait for them.
 
@@ -61,7 +63,7 @@ async function open(
     );
   };
   if (kind === "memory") {
-    const store = new MemoryRoomStore(deliver, times, Date.now);
+    const store = new MemoryRoomStore({ deliver, times, platform: systemPlatform });
     await store.start();
     closers.push(() => store.stop());
     return { store, told };
@@ -73,10 +75,11 @@ async function open(
       ca: null,
       startTimeoutMs: 0,
       onState: () => undefined,
+      extraDdl: ROOM_DDL,
     });
     const backend = new PostgresRooms(database.link, times, crypto.randomUUID(), log);
     prepare(backend);
-    const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
+    const store = new SharedRoomStore({ backend, deliver, times, platform: systemPlatform, log });
     await database.link.start(5000);
     expect(database.link.isUp).toBe(true);
     await store.start();
@@ -89,7 +92,7 @@ async function open(
   const redis = new Redis(server.url, log);
   const backend = new RedisRooms(redis, times, crypto.randomUUID());
   prepare(backend);
-  const store = new SharedRoomStore({ backend, deliver, times, now: Date.now, log });
+  const store = new SharedRoomStore({ backend, deliver, times, platform: systemPlatform, log });
   await redis.start(1000);
   await store.start();
   closers.push(async () => {
@@ -305,7 +308,7 @@ test("what happened before Redis was there for the first time is told once it is
       backend: new RedisRooms(redis, TIMES, crypto.randomUUID()),
       deliver: () => undefined,
       times: TIMES,
-      now: Date.now,
+      platform: systemPlatform,
       log,
     });
     await redis.start(50);

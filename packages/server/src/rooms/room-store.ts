@@ -1,14 +1,16 @@
+/** Most rooms in all, and of one user. */
 export { MAX_ROOMS, MAX_ROOMS_OF_USER } from "@pylonsync/protocol";
 
-/** Somebody in a room, as the API shows them. */
+/** A member of a room, as the API shows it. */
 export interface Peer {
   readonly user_id: string;
-  /** What the user said about themselves; null for nothing. */
+  /** What the user said about itself; null for nothing. */
   readonly data: unknown;
   /** ISO 8601, UTC. */
   readonly joined_at: string;
 }
 
+/** A room and how many are in it. */
 export interface RoomSize {
   readonly name: string;
   readonly members: number;
@@ -50,6 +52,7 @@ export interface RoomMessage {
  */
 export type Deliver = (message: RoomMessage | TenantMessage) => void;
 
+/** What became of a broadcast. */
 export type BroadcastResult = "sent" | "room_empty" | "not_in_room";
 
 /**
@@ -119,6 +122,7 @@ export interface RoomTimes {
   readonly leaseMs: number;
 }
 
+/** The times of a server. */
 export const ROOM_TIMES: RoomTimes = {
   idleMs: 120_000,
   graceMs: 5_000,

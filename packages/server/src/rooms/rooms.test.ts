@@ -1,17 +1,19 @@
 import { expect, test } from "bun:test";
 import type { Identity } from "../identity/identity.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
+import { systemPlatform } from "../platform.ts";
 import { ConnectionIndex } from "../sync/connection-index.ts";
 import { Subscriber } from "../sync/subscriber.ts";
 import { ClientMessages } from "./client-messages.ts";
-import { MemoryRoomStore } from "./memory-room-store.ts";
+import { MemoryRoomStore } from "./memory/memory-room-store.ts";
 import { ROOM_TIMES } from "./room-store.ts";
 import { Rooms } from "./rooms.ts";
 
 const connections = new ConnectionIndex();
 const rooms = new Rooms({
   connections,
-  createStore: (deliver) => new MemoryRoomStore(deliver, ROOM_TIMES, Date.now),
+  createStore: (deliver) =>
+    new MemoryRoomStore({ deliver, times: ROOM_TIMES, platform: systemPlatform }),
   onError: fail,
 });
 const messages = new ClientMessages(

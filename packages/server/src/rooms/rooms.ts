@@ -4,6 +4,7 @@ import type { Subscriber } from "../sync/subscriber.ts";
 import { disconnectMessage } from "./messages.ts";
 import type { RoomMessage, RoomStore, TenantMessage } from "./room-store.ts";
 
+/** What rooms need to deliver. */
 export interface RoomsOptions {
   readonly connections: ConnectionIndex;
   /** Makes the store, which hands its messages to `deliver`. */

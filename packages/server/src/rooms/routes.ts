@@ -1,8 +1,10 @@
 import { MAX_ROOM_DATA_BYTES, MAX_ROOM_NAME_LENGTH, PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { isRecord } from "../util/is-record.ts";
 import { GuestRooms } from "./guest-rooms.ts";
 import { broadcastText } from "./messages.ts";
 import type { RoomStore } from "./room-store.ts";
@@ -13,105 +15,100 @@ type Body = Readonly<Record<string, unknown>>;
  * The routes of the rooms. The server says who a caller is; only the admin may speak for another
  * user.
  */
-export function roomRoutes(store: RoomStore): Route[] {
-  const guests = new GuestRooms(store, () => performance.now());
+export function roomRoutes(store: RoomStore, { monotonic }: Pick<Platform, "monotonic">): Route[] {
+  const handlers = new RoomHandlers(store, new GuestRooms(store, monotonic));
+  const write = (name: string, handle: Route["handle"]): Route => ({
+    method: "POST",
+    path: `/api/rooms/${name}`,
+    body: "small",
+    access: "signed-in",
+    scope: "write",
+    handle,
+  });
+  const read = (path: string, handle: Route["handle"]): Route => ({
+    method: "GET",
+    path,
+    access: "signed-in",
+    scope: "read",
+    handle,
+  });
+  return [
+    write("join", (context) => handlers.join(context)),
+    write("leave", (context) => handlers.leave(context)),
+    write("presence", (context) => handlers.presence(context)),
+    write("broadcast", (context) => handlers.broadcast(context)),
+    read("/api/rooms", (context) => handlers.list(context)),
+    read("/api/rooms/:room", (context) => handlers.get(context)),
+  ];
+}
 
-  const join = async (context: RequestContext): Promise<Answer> => {
+/** A method a route. */
+class RoomHandlers {
+  readonly #store: RoomStore;
+  readonly #guests: GuestRooms;
+
+  constructor(store: RoomStore, guests: GuestRooms) {
+    this.#store = store;
+    this.#guests = guests;
+  }
+
+  async join(context: RequestContext): Promise<Answer> {
+    const { caller } = context;
     const body = await readBody(context);
     const room = roomOf(body);
-    if (context.caller.isGuest && context.caller.userId !== null)
-      await guests.take(networkOf(context.address), context.caller.userId, room);
-    const peers = await store.join(room, userOf(context, body), dataOf(body, null));
+    if (caller.isGuest && caller.userId !== null)
+      await this.#guests.take(networkOf(context.address), caller.userId, room);
+    const peers = await this.#store.join(room, userOf(context, body), dataOf(body, null));
     return json({ joined: room, snapshot: { type: "snapshot", room, peers } });
-  };
+  }
 
-  const leave = async (context: RequestContext): Promise<Answer> => {
+  async leave(context: RequestContext): Promise<Answer> {
     const body = await readBody(context);
     const room = roomOf(body);
     const userId = userOf(context, body);
-    const wasPresent = await store.leave(room, userId);
-    if (context.caller.isGuest) guests.leave(networkOf(context.address), userId, room);
+    const wasPresent = await this.#store.leave(room, userId);
+    if (context.caller.isGuest) this.#guests.leave(networkOf(context.address), userId, room);
     return json({ left: room, was_present: wasPresent });
-  };
+  }
 
-  const presence = async (context: RequestContext): Promise<Answer> => {
+  async presence(context: RequestContext): Promise<Answer> {
     const body = await readBody(context);
     const room = roomOf(body);
-    const isUpdated = await store.setPresence(room, userOf(context, body), dataOf(body, {}));
+    const isUpdated = await this.#store.setPresence(room, userOf(context, body), dataOf(body, {}));
     return json(isUpdated ? { updated: true } : { updated: false, reason: "not_in_room" });
-  };
+  }
 
-  const broadcast = async (context: RequestContext): Promise<Answer> => {
+  async broadcast(context: RequestContext): Promise<Answer> {
     const body = await readBody(context);
     const room = roomOf(body);
     const topic = nameIn(body, "topic", "MISSING_TOPIC");
     const { isAdmin, userId } = context.caller;
     const sender = isAdmin ? spokenFor(body) : userId;
-    const result = await store.broadcast(
-      room,
-      isAdmin ? null : userId,
-      broadcastText(room, sender, topic, dataOf(body, {})),
-    );
+    const text = broadcastText(room, sender, topic, dataOf(body, {}));
+    const result = await this.#store.broadcast(room, isAdmin ? null : userId, text);
     if (result === "not_in_room") throw notInRoom(room);
     return json(
       result === "sent" ? { broadcasted: true } : { broadcasted: false, reason: "room_empty" },
     );
-  };
+  }
 
-  const list = async ({ caller }: RequestContext): Promise<Answer> =>
-    json(await store.rooms(caller.isAdmin ? null : caller.userId));
+  async list({ caller }: RequestContext): Promise<Answer> {
+    return json(await this.#store.rooms(caller.isAdmin ? null : caller.userId));
+  }
 
-  const get = async (context: RequestContext): Promise<Answer> => {
+  async get(context: RequestContext): Promise<Answer> {
     const room = decodedParam(context, "room");
     const { isAdmin, userId } = context.caller;
-    const members = await store.members(room, isAdmin ? null : userId);
+    const members = await this.#store.members(room, isAdmin ? null : userId);
     if (members === null) throw notInRoom(room);
     return json({ room, members, count: members.length });
-  };
-
-  return [
-    {
-      method: "POST",
-      path: "/api/rooms/join",
-      body: "small",
-      access: "signed-in",
-      scope: "write",
-      handle: join,
-    },
-    {
-      method: "POST",
-      path: "/api/rooms/leave",
-      body: "small",
-      access: "signed-in",
-      scope: "write",
-      handle: leave,
-    },
-    {
-      method: "POST",
-      path: "/api/rooms/presence",
-      body: "small",
-      access: "signed-in",
-      scope: "write",
-      handle: presence,
-    },
-    {
-      method: "POST",
-      path: "/api/rooms/broadcast",
-      body: "small",
-      access: "signed-in",
-      scope: "write",
-      handle: broadcast,
-    },
-    { method: "GET", path: "/api/rooms", access: "signed-in", scope: "read", handle: list },
-    { method: "GET", path: "/api/rooms/:room", access: "signed-in", scope: "read", handle: get },
-  ];
+  }
 }
 
 async function readBody(context: RequestContext): Promise<Body> {
   const body = await context.json();
-  if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new PylonError("INVALID_JSON", "The body is not a JSON object.");
-  return body as Body;
+  if (!isRecord(body)) throw new PylonError("INVALID_JSON", "The body is not a JSON object.");
+  return body;
 }
 
 function roomOf(body: Body): string {
@@ -137,7 +134,7 @@ function checkLength(value: string, field: string): string {
   return value;
 }
 
-/** @throws PylonError MISSING_FIELD for the admin, who is nobody, without a `user_id` */
+/** @throws PylonError MISSING_FIELD for the admin, who is not a user, without a `user_id` */
 function userOf({ caller }: RequestContext, body: Body): string {
   if (!caller.isAdmin && caller.userId !== null) return caller.userId;
   const userId = spokenFor(body);

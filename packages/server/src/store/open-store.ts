@@ -1,6 +1,6 @@
 import type { DatabaseConfig } from "../config/config.ts";
+import type { Platform } from "../platform.ts";
 import type { QueryObserver } from "../observe/query-observer.ts";
-import { systemPlatform, type Platform } from "../platform.ts";
 import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
@@ -13,7 +13,11 @@ export interface OpenOptions {
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
-  /** Default the machine's own. */
+  /**
+   * Loads the statements that make the tables and functions of features in Postgres; they are not
+   * loaded for SQLite.
+   */
+  readonly loadPostgresDdl?: (() => Promise<readonly string[]>) | undefined;
   readonly platform?: Platform | undefined;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
@@ -27,19 +31,18 @@ export interface OpenOptions {
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
   if (database.kind === "sqlite") {
     try {
-      return openSqliteStore(
-        database.path,
-        options.observer,
-        options.onState,
-        options.platform ?? systemPlatform,
-      );
+      return openSqliteStore(database.path, options.observer, options.onState);
     } catch (error) {
       throw openFailure(database.path, error);
     }
   }
   // The driver is only loaded where it is used: it would slow the start on SQLite.
   const { openPostgresStore } = await import("./postgres/postgres-store.ts");
-  return openPostgresStore({ ...database, ...options });
+  return openPostgresStore({
+    ...database,
+    ...options,
+    extraDdl: await options.loadPostgresDdl?.(),
+  });
 }
 
 /** The database in words, without its password: a file, or `host/database`. */

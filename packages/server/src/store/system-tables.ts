@@ -1,4 +1,6 @@
-import type { EntityShape, FieldKind } from "@pylonsync/query";
+import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./system-table.ts";
+
+export type { SystemTable } from "./system-table.ts";
 
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
@@ -10,216 +12,212 @@ export const SYSTEM_TABLES = {
    * `id` is the SHA-256 of the token, so that a copy of the database signs nobody in. `publicId`
    * names it to its user.
    */
-  sessions: table(
+  sessions: defineTable(
     "_pylon_sessions",
     {
-      userId: "string",
-      isGuest: "bool",
-      tenantId: "string",
-      roles: "string",
-      createdAt: "datetime",
-      expiresAt: "datetime",
-      publicId: "string",
-      device: "string",
-      seenAt: "datetime",
-      isTrustedDevice: "bool",
+      userId: text(),
+      isGuest: flag(),
+      tenantId: nullable(text()),
+      roles: json<readonly string[]>(),
+      createdAt: time(),
+      expiresAt: time(),
+      publicId: nullable(text()),
+      device: nullable(text()),
+      seenAt: nullable(time()),
+      isTrustedDevice: nullable(flag()),
     },
-    ["userId"],
+    { indexed: ["userId"] },
   ),
-  /** `id` is the user's: in which epoch its sign-ins are, see auth/user-epochs.ts. */
-  userEpochs: table(
+  /** `id` is the user's: in which epoch its sign-ins are, see auth/sessions/user-epochs.ts. */
+  userEpochs: defineTable(
     "_pylon_user_epochs",
-    { epoch: "string", closedUntil: "datetime", becomes: "string", at: "datetime" },
-    ["at"],
+    { epoch: text(), closedUntil: nullable(time()), becomes: nullable(text()), at: time() },
+    { indexed: ["at"] },
   ),
   /**
    * `id` is the user's: that it reads the mail of this address. For users whose entity has no field
    * `emailVerified`.
    */
-  verifiedEmails: table("_pylon_verified_emails", { email: "string" }),
+  verifiedEmails: defineTable("_pylon_verified_emails", { email: nullable(text()) }),
   /**
    * Accounts that users have elsewhere. `id` is the hash of the provider and the id there, so one
    * account belongs to one user. `tokens` is sealed.
    */
-  accounts: table(
+  accounts: defineTable(
     "_pylon_accounts",
     {
-      provider: "string",
-      providerId: "string",
-      userId: "string",
-      email: "string",
-      tokens: "string",
-      expiresAt: "datetime",
-      createdAt: "datetime",
+      provider: text(),
+      providerId: text(),
+      userId: text(),
+      email: nullable(text()),
+      tokens: nullable(text()),
+      expiresAt: nullable(time()),
+      createdAt: time(),
     },
-    ["userId"],
+    { indexed: ["userId"] },
   ),
   /** `id` is the user's. For users whose entity has no field `passwordHash`. */
-  passwords: table("_pylon_passwords", { hash: "string" }),
+  passwords: defineTable("_pylon_passwords", { hash: text() }),
   /**
-   * Links and other secrets that are used once. `id` is the hash of what for and the token; `data`
-   * is JSON.
+   * Links and other secrets that are used once. `id` is the hash of what for and the token.
    */
-  oneTimeTokens: table("_pylon_one_time_tokens", { data: "string", expiresAt: "datetime" }, [
-    "expiresAt",
-  ]),
+  oneTimeTokens: defineTable(
+    "_pylon_one_time_tokens",
+    { data: json<unknown>(), expiresAt: time() },
+    { indexed: ["expiresAt"] },
+  ),
   /** Short codes that a person types. `id` is the hash of what for and for whom. */
-  codes: table(
+  codes: defineTable(
     "_pylon_codes",
     {
-      codeHash: "string",
-      data: "string",
-      attempts: "int",
-      sentAt: "datetime",
-      expiresAt: "datetime",
+      codeHash: text(),
+      data: text(),
+      attempts: int(),
+      sentAt: time(),
+      expiresAt: time(),
     },
-    ["expiresAt"],
+    { indexed: ["expiresAt"] },
   ),
   /** How often something was tried in a window. `id` is the hash of what and by whom. */
-  attempts: table("_pylon_attempts", { count: "int", expiresAt: "datetime" }, ["expiresAt"]),
-  /** `id` is the user's. `secret` is sealed; `step` is the last 30 seconds whose code was used. */
-  totp: table("_pylon_totp", { secret: "string", isOn: "bool", step: "int" }),
-  /** `id` is the hash of user and code. */
-  backupCodes: table("_pylon_backup_codes", { userId: "string" }, ["userId"]),
-  /** `id` is the hash of the cookie's token. */
-  trustedDevices: table(
-    "_pylon_trusted_devices",
-    { userId: "string", device: "string", createdAt: "datetime", expiresAt: "datetime" },
-    ["userId", "expiresAt"],
+  attempts: defineTable(
+    "_pylon_attempts",
+    { count: int(), expiresAt: time() },
+    { indexed: ["expiresAt"] },
   ),
-  /** `id` is the credential's. `transports` is JSON. */
-  passkeys: table(
+  /** `id` is the user's. `secret` is sealed; `step` is the last 30 seconds whose code was used. */
+  totp: defineTable("_pylon_totp", { secret: text(), isOn: flag(), step: int() }),
+  /** `id` is the hash of user and code. */
+  backupCodes: defineTable("_pylon_backup_codes", { userId: text() }, { indexed: ["userId"] }),
+  /** `id` is the hash of the cookie's token. */
+  trustedDevices: defineTable(
+    "_pylon_trusted_devices",
+    { userId: text(), device: text(), createdAt: time(), expiresAt: time() },
+    { indexed: ["userId", "expiresAt"] },
+  ),
+  /** `id` is the credential's. */
+  passkeys: defineTable(
     "_pylon_passkeys",
     {
-      userId: "string",
-      name: "string",
-      publicKey: "string",
-      counter: "int",
-      transports: "string",
-      createdAt: "datetime",
-      usedAt: "datetime",
+      userId: text(),
+      name: text(),
+      publicKey: text(),
+      counter: int(),
+      transports: json<string[]>(),
+      createdAt: time(),
+      usedAt: nullable(time()),
     },
-    ["userId"],
+    { indexed: ["userId"] },
   ),
-  /** Keys for programs. `hash` is that of the key's secret part; `roles` and `scopes` are JSON. */
-  apiKeys: table(
+  /** Keys for programs. `hash` is that of the key's secret part. */
+  apiKeys: defineTable(
     "_pylon_api_keys",
     {
-      userId: "string",
-      tenantId: "string",
-      roles: "string",
-      name: "string",
-      hash: "string",
-      scopes: "string",
-      createdAt: "datetime",
-      expiresAt: "datetime",
-      usedAt: "datetime",
+      userId: text(),
+      tenantId: nullable(text()),
+      roles: json<readonly string[]>(),
+      name: text(),
+      hash: text(),
+      scopes: json<readonly string[]>(),
+      createdAt: time(),
+      expiresAt: nullable(time()),
+      usedAt: nullable(time()),
     },
-    ["userId"],
+    { indexed: ["userId"] },
   ),
-  organizations: table("_pylon_organizations", { name: "string", createdAt: "datetime" }),
+  organizations: defineTable("_pylon_organizations", { name: text(), createdAt: time() }),
   /** `id` is the hash of organization and user. */
-  members: table(
+  members: defineTable(
     "_pylon_members",
-    { organizationId: "string", userId: "string", role: "string", createdAt: "datetime" },
-    ["organizationId", "userId"],
+    { organizationId: text(), userId: text(), role: text(), createdAt: time() },
+    { indexed: ["organizationId", "userId"] },
   ),
   /** `tokenHash` is that of the secret in the mail. */
-  invitations: table(
+  invitations: defineTable(
     "_pylon_invitations",
     {
-      organizationId: "string",
-      email: "string",
-      role: "string",
-      invitedBy: "string",
-      tokenHash: "string",
-      createdAt: "datetime",
-      expiresAt: "datetime",
+      organizationId: text(),
+      email: text(),
+      role: text(),
+      invitedBy: text(),
+      tokenHash: text(),
+      createdAt: time(),
+      expiresAt: time(),
     },
-    ["organizationId", "tokenHash"],
+    { indexed: ["organizationId", "tokenHash"] },
   ),
-  /** What happened to accounts. `detail` is JSON. */
-  audit: table(
+  /** What happened to accounts. */
+  audit: defineTable(
     "_pylon_audit",
     {
-      event: "string",
-      userId: "string",
-      tenantId: "string",
-      address: "string",
-      device: "string",
-      detail: "string",
-      at: "datetime",
+      event: text(),
+      userId: nullable(text()),
+      tenantId: nullable(text()),
+      address: text(),
+      device: text(),
+      detail: json<Readonly<Record<string, string>>>(),
+      at: time(),
     },
-    ["userId", "tenantId", "at"],
+    { indexed: ["userId", "tenantId", "at"] },
   ),
   /**
    * What an `op_id` answered the first time. `id` is a hash of who asked and the op_id; `request`
    * is the hash of what was asked, null where an older version wrote the row.
    */
-  ops: table("_pylon_ops", { answer: "string", request: "string", at: "datetime" }, ["at"]),
+  ops: defineTable(
+    "_pylon_ops",
+    { answer: nullable(text()), request: nullable(text()), at: time() },
+    { indexed: ["at"] },
+  ),
   /**
    * What is known of a file; data/file-record.ts says what the columns mean. The content is in the
    * file storage, under the same id.
    */
-  files: table(
+  files: defineTable(
     "_pylon_files",
     {
-      ownerId: "string",
-      name: "string",
-      contentType: "string",
-      size: "int",
-      checksum: "string",
-      state: "string",
-      boundEntity: "string",
-      boundField: "string",
-      linkedRow: "string",
-      uploadKey: "string",
-      multipartId: "string",
-      createdAt: "datetime",
-      orphanedAt: "datetime",
+      ownerId: nullable(text()),
+      name: text(),
+      contentType: text(),
+      size: int(),
+      checksum: nullable(text()),
+      state: oneOf("pending", "ready", "deleting"),
+      boundEntity: nullable(text()),
+      boundField: nullable(text()),
+      linkedRow: nullable(text()),
+      uploadKey: nullable(text()),
+      multipartId: nullable(text()),
+      createdAt: time(),
+      orphanedAt: nullable(time()),
     },
-    ["state", "orphanedAt", "ownerId"],
+    { indexed: ["state", "orphanedAt", "ownerId"] },
   ),
   /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
-  crons: table("_pylon_crons", { schedule: "string", nextAt: "datetime", lastAt: "datetime" }),
+  crons: defineTable("_pylon_crons", {
+    schedule: text(),
+    nextAt: nullable(time()),
+    lastAt: nullable(time()),
+  }),
   /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
-  jobs: table(
+  jobs: defineTable(
     "_pylon_jobs",
     {
-      name: "string",
-      args: "string",
-      queue: "string",
-      priority: "int",
-      status: "string",
-      attempts: "int",
-      maxAttempts: "int",
-      timeoutMs: "int",
-      createdAt: "datetime",
-      startedAt: "datetime",
-      finishedAt: "datetime",
-      dueAt: "datetime",
-      readyKey: "string",
-      laneKey: "string",
-      lease: "string",
-      error: "string",
+      name: text(),
+      args: text(),
+      queue: text(),
+      priority: int(),
+      status: text(),
+      attempts: int(),
+      maxAttempts: int(),
+      timeoutMs: nullable(int()),
+      createdAt: time(),
+      startedAt: nullable(time()),
+      finishedAt: nullable(time()),
+      dueAt: nullable(time()),
+      readyKey: nullable(text()),
+      laneKey: nullable(text()),
+      lease: nullable(text()),
+      error: nullable(text()),
     },
-    ["dueAt", "readyKey", "finishedAt", "status"],
+    { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
   ),
 } as const;
-
-/** A system table: its shape and the fields that have an index. */
-export interface SystemTable extends EntityShape {
-  readonly indexed: readonly string[];
-}
-
-function table(
-  name: string,
-  fields: Readonly<Record<string, FieldKind>>,
-  indexed: readonly string[] = [],
-): SystemTable {
-  return {
-    name,
-    indexed,
-    fields: new Map<string, FieldKind>([["id", "id"], ...Object.entries(fields)]),
-  };
-}

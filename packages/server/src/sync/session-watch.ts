@@ -1,6 +1,6 @@
 import { CloseCode } from "@pylonsync/protocol";
 import type { ApiKeys } from "../auth/api-keys/api-keys.ts";
-import type { Sessions } from "../auth/sessions.ts";
+import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { Feed } from "./feed.ts";
 import type { Subscriber } from "./subscriber.ts";
 

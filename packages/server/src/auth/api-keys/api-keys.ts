@@ -7,15 +7,14 @@ import {
   type SessionStatus,
 } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow, Transaction } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
+import { isoTime, isoTimeOrNull, transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { TokenKind } from "../authenticator.ts";
-import { hashOf, isSameHash, newToken } from "../secrets.ts";
-import type { Sessions } from "../sessions.ts";
-import { fieldIs } from "../where.ts";
+import type { TokenKind } from "../sessions/authenticator.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 
-const TABLE = SYSTEM_TABLES.apiKeys.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const KEYS = SYSTEM_TABLES.apiKeys;
 const PREFIX = "pk.";
 const MAX_KEYS = 100;
 /**
@@ -23,7 +22,7 @@ const MAX_KEYS = 100;
  * milliseconds.
  */
 const CACHE_TTL_MS = 500;
-const BELIEVED_MAX = 10_000;
+const MAX_CACHED = 10_000;
 /** A key's last use is written down this often, in milliseconds. */
 const USED_EVERY_MS = 60_000;
 
@@ -60,7 +59,7 @@ export class ApiKeys implements TokenKind {
     this.#newId = createIdFactory(platform.now, platform.random);
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes)
-        if (entity === TABLE && kind === "delete") this.#ended(rowId);
+        if (entity === KEYS.name && kind === "delete") this.#ended(rowId);
     });
   }
 
@@ -72,10 +71,10 @@ export class ApiKeys implements TokenKind {
   async identify(key: string): Promise<Identity> {
     const now = this.#platform.now();
     const hash = hashOf(key);
-    const believed = this.#identityCache.get(hash);
+    const cached = this.#identityCache.get(hash);
     const identity =
-      believed !== undefined && believed.until > now
-        ? believed.identity
+      cached !== undefined && cached.until > now
+        ? cached.identity
         : await this.#lookUp(key, hash, now);
     if (identity === null || identity.expiresAt <= now)
       throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", {
@@ -104,35 +103,35 @@ export class ApiKeys implements TokenKind {
     const secret = newToken(this.#platform);
     const row = await this.#store.transact(async (tx) => {
       const { userId, tenantId, roles } = await this.#sessions.requireActive(tx, sessionId);
-      if ((await tx.count(TABLE, fieldIs("userId", userId))) >= MAX_KEYS)
+      if ((await KEYS.count(tx, KEYS.is("userId", userId))) >= MAX_KEYS)
         throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
-      const made: StoredRow = {
+      const made: RowOf<typeof KEYS> = {
         id,
         userId,
         tenantId,
-        roles: JSON.stringify(roles),
+        roles,
         name: options.name,
         hash: hashOf(secret),
-        scopes: JSON.stringify(options.scopes),
-        createdAt: new Date(this.#platform.now()).toISOString(),
-        expiresAt: options.expiresAt === null ? null : new Date(options.expiresAt).toISOString(),
+        scopes: options.scopes,
+        createdAt: this.#platform.now(),
+        expiresAt: options.expiresAt,
         usedAt: null,
       };
-      await tx.insert(TABLE, made);
+      await KEYS.insert(tx, made);
       return made;
     });
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
   }
 
+  /** What became of a key that stood for a caller. */
   async sessionStatus(keyId: string): Promise<SessionStatus> {
-    return (await this.#store.get(TABLE, keyId)) === null ? "revoked" : "valid";
+    return (await KEYS.get(this.#store, keyId)) === null ? "revoked" : "valid";
   }
 
   /** The user's keys, the newest first. */
   async list(userId: string): Promise<ApiKeyInfo[]> {
-    const rows = await this.#store.select({
-      entity: TABLE,
-      where: fieldIs("userId", userId),
+    const rows = await KEYS.select(this.#store, {
+      where: KEYS.is("userId", userId),
       order: [{ field: "id", direction: "desc" }],
     });
     return rows.map(toInfo);
@@ -144,23 +143,20 @@ export class ApiKeys implements TokenKind {
    * @returns whether it was there
    */
   async end(userId: string, keyId: string): Promise<boolean> {
-    const isThere = await this.#store.transact(async (tx) => {
-      if ((await tx.get(TABLE, keyId))?.["userId"] !== userId) return false;
+    const isThere = await transactById(this.#store, async (tx) => {
+      if ((await KEYS.get(tx, keyId))?.userId !== userId) return false;
       await this.#delete(tx, keyId);
       return true;
-    }, SINGLE_ROW);
+    });
     if (isThere) this.#ended(keyId);
     return isThere;
   }
 
   /** Ends the user's keys: all, or those of one tenant. */
   async endAll(userId: string, tenantId?: string): Promise<void> {
-    const where =
-      tenantId === undefined
-        ? fieldIs("userId", userId)
-        : and(fieldIs("userId", userId), fieldIs("tenantId", tenantId));
-    for (const { id } of await this.#store.select({ entity: TABLE, where }))
-      await this.end(userId, id);
+    const ofUser = KEYS.is("userId", userId);
+    const where = tenantId === undefined ? ofUser : and(ofUser, KEYS.is("tenantId", tenantId));
+    for (const { id } of await KEYS.select(this.#store, { where })) await this.end(userId, id);
   }
 
   /**
@@ -168,26 +164,19 @@ export class ApiKeys implements TokenKind {
    * replica too.
    */
   async revokeAll(tx: Transaction, userId: string): Promise<void> {
-    for (const { id } of await tx.select({ entity: TABLE, where: fieldIs("userId", userId) }))
+    for (const { id } of await KEYS.select(tx, { where: KEYS.is("userId", userId) }))
       await this.#delete(tx, id);
   }
 
-  /** Calls `listener` when a key is ended. @returns stops it */
+  /** Calls `listener` when a key is ended. @returns an unsubscribe function */
   onEnd(listener: (keyId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
 
   async #delete(tx: Transaction, keyId: string): Promise<void> {
-    await tx.delete(TABLE, keyId);
-    await tx.append({
-      entity: TABLE,
-      rowId: keyId,
-      kind: "delete",
-      before: null,
-      after: null,
-      at: this.#platform.now(),
-    });
+    await KEYS.delete(tx, keyId);
+    await KEYS.announce(tx, keyId, "delete", this.#platform.now());
   }
 
   #ended(keyId: string): void {
@@ -198,41 +187,36 @@ export class ApiKeys implements TokenKind {
 
   async #lookUp(key: string, hash: string, now: number): Promise<Identity | null> {
     const [, id = "", secret = ""] = key.split(".");
-    const row = id === "" ? null : await this.#store.get(TABLE, id);
-    if (row === null || !isSameHash(row["hash"] as string, hashOf(secret))) return null;
-    const usedAt = row["usedAt"];
-    if (usedAt === null || now - Date.parse(usedAt as string) >= USED_EVERY_MS) {
-      await this.#store.transact(
-        (tx) => tx.update(TABLE, id, { usedAt: new Date(now).toISOString() }),
-        SINGLE_ROW,
-      );
-    }
+    const row = id === "" ? null : await KEYS.get(this.#store, id);
+    if (row === null || !isSameHash(row.hash, hashOf(secret))) return null;
+    if (row.usedAt === null || now - row.usedAt >= USED_EVERY_MS)
+      await transactById(this.#store, (tx) => KEYS.update(tx, id, { usedAt: now }));
     const caller: Caller = {
       ...ANONYMOUS,
-      userId: row["userId"] as string,
-      tenantId: row["tenantId"] as string | null,
-      roles: JSON.parse(row["roles"] as string) as string[],
+      userId: row.userId,
+      tenantId: row.tenantId,
+      roles: row.roles,
       apiKeyId: id,
-      apiKeyScopes: JSON.parse(row["scopes"] as string) as string[],
+      apiKeyScopes: row.scopes,
     };
     const identity: Identity = {
       caller,
       sessionId: null,
-      expiresAt: row["expiresAt"] === null ? Infinity : Date.parse(row["expiresAt"] as string),
+      expiresAt: row.expiresAt ?? Infinity,
     };
-    if (this.#identityCache.size >= BELIEVED_MAX) this.#identityCache.clear();
+    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
     this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
     return identity;
   }
 }
 
-function toInfo(row: StoredRow): ApiKeyInfo {
+function toInfo(row: RowOf<typeof KEYS>): ApiKeyInfo {
   return {
     id: row.id,
-    name: row["name"] as string,
-    scopes: JSON.parse(row["scopes"] as string) as string[],
-    created_at: row["createdAt"] as string,
-    expires_at: row["expiresAt"] as string | null,
-    used_at: row["usedAt"] as string | null,
+    name: row.name,
+    scopes: row.scopes,
+    created_at: isoTime(row.createdAt),
+    expires_at: isoTimeOrNull(row.expiresAt),
+    used_at: isoTimeOrNull(row.usedAt),
   };
 }

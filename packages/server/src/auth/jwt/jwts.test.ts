@@ -46,7 +46,7 @@ async function ask(
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-test("a JWT stands for its session, can be read by who knows the secret, and ends with the session", async () => {
+test("a JWT is its session, is read with the secret, and ends with the session", async () => {
   const server = await serve({ PYLON_JWT_SECRET: SECRET });
   try {
     const { token, user_id: userId } = (await ask(server, "POST", "/api/auth/guest")).body as {
@@ -88,7 +88,7 @@ test("a JWT stands for its session, can be read by who knows the secret, and end
   }
 });
 
-test("T19: who has a JWT acts as its user, but gets no session, no key and no other JWT by it, and ends nothing", async () => {
+test("T19: a JWT acts as its user, but gets no session, key or JWT, and ends nothing", async () => {
   const server = await serve({ PYLON_JWT_SECRET: SECRET });
   try {
     const { token } = (await ask(server, "POST", "/api/auth/guest")).body as { token: string };

@@ -1,8 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
-import type { TokenKind } from "../authenticator.ts";
-import type { Sessions } from "../sessions.ts";
+import type { TokenKind } from "../sessions/authenticator.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 
 const LIFETIME_S = 15 * 60;
 const ALGORITHM = "HS256";

@@ -1,14 +1,14 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow, Transaction } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
+import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { Encryption } from "../encryption.ts";
-import { keyOf } from "../secrets.ts";
-import { fieldIs } from "../where.ts";
+import type { Encryption } from "../security/encryption.ts";
+import { keyOf } from "../security/secrets.ts";
 import type { OAuthProfile } from "./profile.ts";
 import type { ProviderTokens } from "./provider-client.ts";
 
-const TABLE = SYSTEM_TABLES.accounts.name;
+const ACCOUNTS = SYSTEM_TABLES.accounts;
 
 /** An account elsewhere, as it is to be kept. */
 export interface NewAccount {
@@ -23,9 +23,10 @@ export interface Account {
   readonly provider: string;
   readonly userId: string;
   readonly email: string | null;
-  /** When the provider's access token ends. */
-  readonly expiresAt: string | null;
-  readonly createdAt: string;
+  /** When the provider's access token ends, in milliseconds since 1970. */
+  readonly expiresAt: number | null;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
 }
 
 /**
@@ -43,15 +44,15 @@ export class Accounts {
     this.#encryption = encryption;
   }
 
-  async find(provider: string, providerId: string): Promise<Account | null> {
-    const row = await this.#store.get(TABLE, keyOf(provider, providerId));
-    return row === null ? null : toAccount(row);
+  /** The account with this id at the provider, whoever's it is. */
+  find(provider: string, providerId: string): Promise<Account | null> {
+    return ACCOUNTS.get(this.#store, keyOf(provider, providerId));
   }
 
   /** The user's accounts, the newest first. */
   async list(userId: string): Promise<Account[]> {
-    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
-    return rows.map(toAccount).sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+    const rows = await ACCOUNTS.select(this.#store, { where: ACCOUNTS.is("userId", userId) });
+    return rows.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
   /** @throws PylonError ID_TAKEN when the account belongs to somebody already */
@@ -60,14 +61,14 @@ export class Accounts {
     userId: string,
     { provider, profile, tokens }: NewAccount,
   ): Promise<void> {
-    await tx.insert(TABLE, {
+    await ACCOUNTS.insert(tx, {
       id: keyOf(provider, profile.id),
       provider,
       providerId: profile.id,
       userId,
       email: profile.email ?? null,
       ...this.#sealed(tokens),
-      createdAt: new Date(this.#platform.now()).toISOString(),
+      createdAt: this.#platform.now(),
     });
   }
 
@@ -76,32 +77,30 @@ export class Accounts {
     const id = keyOf(provider, profile.id);
     // Many providers give a refresh token only the first time.
     const refreshToken = tokens.refreshToken ?? (await this.tokens(id))?.refreshToken ?? null;
-    await this.#store.transact(
-      (tx) =>
-        tx.update(TABLE, id, {
-          email: profile.email ?? null,
-          ...this.#sealed({ ...tokens, refreshToken }),
-        }),
-      { isolation: "snapshot" },
+    await transactById(this.#store, (tx) =>
+      ACCOUNTS.update(tx, id, {
+        email: profile.email ?? null,
+        ...this.#sealed({ ...tokens, refreshToken }),
+      }),
     );
   }
 
   /** What the provider gave, or null where nothing was kept. */
   async tokens(id: string): Promise<ProviderTokens | null> {
-    const sealed = (await this.#store.get(TABLE, id))?.["tokens"];
-    if (typeof sealed !== "string" || !this.#encryption.isOn) return null;
-    return JSON.parse(this.#encryption.open(sealed)) as ProviderTokens;
+    const sealed = (await ACCOUNTS.get(this.#store, id))?.tokens ?? null;
+    return sealed === null || !this.#encryption.isOn
+      ? null
+      : JSON.parse(this.#encryption.open(sealed));
   }
 
+  /** Replaces what the provider gave. */
   async keepTokens(id: string, tokens: ProviderTokens): Promise<void> {
-    await this.#store.transact((tx) => tx.update(TABLE, id, this.#sealed(tokens)), {
-      isolation: "snapshot",
-    });
+    await transactById(this.#store, (tx) => ACCOUNTS.update(tx, id, this.#sealed(tokens)));
   }
 
   /** Forgets the account of a user who is gone. */
   async forget(id: string): Promise<void> {
-    await this.#store.transact((tx) => tx.delete(TABLE, id), { isolation: "snapshot" });
+    await transactById(this.#store, (tx) => ACCOUNTS.delete(tx, id));
   }
 
   /**
@@ -111,38 +110,28 @@ export class Accounts {
    */
   async unlink(id: string, userId: string, needed: readonly string[] | null): Promise<void> {
     await this.#store.transact(async (tx) => {
-      await tx.delete(TABLE, id);
+      await ACCOUNTS.delete(tx, id);
       if (needed === null) return;
-      const rest = await tx.select({ entity: TABLE, where: fieldIs("userId", userId) });
-      if (rest.some((row) => needed.includes(row["provider"] as string))) return;
+      const rest = await ACCOUNTS.select(tx, { where: ACCOUNTS.is("userId", userId) });
+      if (rest.some(({ provider }) => needed.includes(provider))) return;
       throw new PylonError("LAST_SIGN_IN", "This is the only way to sign in to this user.", {
         hint: "Set a password, or link another account first.",
       });
     });
   }
 
+  /** Takes all accounts from the user. */
   async unlinkAll(userId: string): Promise<void> {
-    await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
+    await this.#store.transact((tx) => ACCOUNTS.deleteWhere(tx, ACCOUNTS.is("userId", userId)));
   }
 
   #sealed(tokens: ProviderTokens): {
     readonly tokens: string | null;
-    readonly expiresAt: string | null;
+    readonly expiresAt: number | null;
   } {
     return {
       tokens: this.#encryption.isOn ? this.#encryption.seal(JSON.stringify(tokens)) : null,
-      expiresAt: tokens.expiresAt === null ? null : new Date(tokens.expiresAt).toISOString(),
+      expiresAt: tokens.expiresAt,
     };
   }
-}
-
-function toAccount(row: StoredRow): Account {
-  return {
-    id: row.id,
-    provider: row["provider"] as string,
-    userId: row["userId"] as string,
-    email: row["email"] as string | null,
-    expiresAt: row["expiresAt"] as string | null,
-    createdAt: row["createdAt"] as string,
-  };
 }

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { parseJson } from "../../request/body.ts";
 import type { RequestContext } from "../../request/context.ts";
+import { isRecord } from "../../util/is-record.ts";
 import type { CallbackParams } from "./oauth.ts";
 
 const MAX_LENGTH = 8192;
@@ -14,7 +15,7 @@ type Get = (name: string) => string | null;
  * @throws PylonError INVALID_DATA, INVALID_JSON
  */
 export async function readCallback(
-  context: RequestContext,
+  context: Pick<RequestContext, "request" | "query" | "text">,
 ): Promise<{ readonly params: CallbackParams; readonly isBrowser: boolean }> {
   const { request } = context;
   if (request.method !== "POST")
@@ -27,14 +28,11 @@ export async function readCallback(
     return { params: paramsOf((name) => form.get(name)), isBrowser: true };
   }
   const body = parseJson(text);
-  if (typeof body !== "object" || body === null || Array.isArray(body))
+  if (!isRecord(body))
     throw new PylonError("INVALID_DATA", "The body is a JSON object.", {
       hint: 'Send {"code": "...", "state": "..."}.',
     });
-  return {
-    params: paramsOf((name) => textOf(body as Readonly<Record<string, unknown>>, name)),
-    isBrowser: false,
-  };
+  return { params: paramsOf((name) => textOf(body, name)), isBrowser: false };
 }
 
 function paramsOf(get: Get): CallbackParams {

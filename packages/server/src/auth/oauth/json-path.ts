@@ -2,10 +2,10 @@
 
 /** The value at a path such as `data.email`. */
 export function at(json: unknown, path: string): unknown {
-  let value = json;
+  let value: unknown = json;
   for (const key of path.split(".")) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[key];
+    value = Reflect.get(value, key);
   }
   return value;
 }
@@ -33,5 +33,5 @@ export function isTrueAt(json: unknown, path: string): boolean {
 /** The list at a path of a provider's answer, empty when there is none. */
 export function listAt(json: unknown, path: string): readonly unknown[] {
   const value = path === "" ? json : at(json, path);
-  return Array.isArray(value) ? (value as unknown[]) : [];
+  return Array.isArray(value) ? value : [];
 }

@@ -1,10 +1,9 @@
 import { parse, serialize } from "cookie";
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { OneTimeTokens } from "../one-time-tokens.ts";
-import { hashOf, isSameHash, newToken } from "../secrets.ts";
+import { tokenPurpose, type OneTimeTokens } from "../security/one-time-tokens.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 
-const PURPOSE = "oauth";
 const LIFETIME_MS = 10 * 60_000;
 
 /** A sign-in that is under way at a provider. */
@@ -30,6 +29,8 @@ interface Bound extends LoginState {
   /** The hash of the cookie that the browser has. */
   readonly browser: string;
 }
+
+const PURPOSE = tokenPurpose<Bound>("oauth");
 
 /**
  * Keeps what a sign-in needs when the browser comes back: in the database, so that it may come back
@@ -76,7 +77,7 @@ export class LoginStates {
     provider: string,
     usesFormPost: boolean,
   ): Promise<LoginState> {
-    const bound = (await this.#tokens.take(PURPOSE, state)) as Bound | null;
+    const bound = await this.#tokens.take(PURPOSE, state);
     const browser = this.#browser(request, usesFormPost);
     if (
       bound === null ||

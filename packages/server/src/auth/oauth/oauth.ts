@@ -3,9 +3,10 @@ import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
 import { ANONYMOUS, type Identity } from "../../identity/identity.ts";
 import { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { KeyLock } from "../key-lock.ts";
-import { newToken } from "../secrets.ts";
-import type { SignedIn } from "../sign-in.ts";
+import type { SignsIn } from "../security/credentials.ts";
+import { KeyLock } from "../security/key-lock.ts";
+import { newToken } from "../security/secrets.ts";
+import type { SignedIn } from "../sessions/signed-in.ts";
 import { Accounts, type NewAccount } from "./accounts.ts";
 import type { Endpoints } from "./catalogue.ts";
 import { LoginStates, type LoginState } from "./login-state.ts";
@@ -14,12 +15,18 @@ import { outgoing } from "./outgoing.ts";
 import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
 import { AccountLinker, type AccountOwner } from "./account-linker.ts";
 
+/** Where users may have accounts. */
 export interface OAuthOptions {
   readonly providers: readonly OAuthProviderConfig[];
   /** Cookies are sent over https only. */
   readonly isSecure: boolean;
   /** By provider: where it is asked instead. For tests. */
   readonly endpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
+}
+
+/** What the routes of accounts elsewhere need. */
+export interface OAuthServices extends AuthServices {
+  readonly oauth: OAuthSignIn;
 }
 
 /** Where a sign-in ends in the browser. */
@@ -36,19 +43,19 @@ export interface CallbackParams extends Omit<BroughtBack, "code"> {
   readonly error: string | null;
 }
 
-/** Signing in with accounts elsewhere. */
+/** Signing in with accounts elsewhere, which are among the credentials of their users. */
 export class OAuthSignIn {
   readonly accounts: Accounts;
   readonly #services: AuthServices;
   readonly #clients: ReadonlyMap<string, ProviderClient>;
   readonly #redirects: ReadonlyMap<string, string | null>;
   readonly #states: LoginStates;
-  readonly #who: AccountLinker;
+  readonly #linker: AccountLinker;
   readonly #refreshing = new KeyLock();
 
   constructor(services: AuthServices, { providers, isSecure, endpoints = {} }: OAuthOptions) {
     const { store, platform, tokens, settings } = services;
-    const fetch = outgoing({ dev: settings.dev });
+    const fetch = outgoing({ dev: settings.dev, platform });
     this.#services = services;
     this.#clients = new Map(
       providers.map((config) => [
@@ -65,9 +72,18 @@ export class OAuthSignIn {
     this.#redirects = new Map(providers.map(({ name, redirect }) => [name, redirect]));
     this.#states = new LoginStates(tokens, platform, isSecure);
     this.accounts = new Accounts(store, platform, settings.encryption);
-    this.#who = new AccountLinker(services, this.accounts);
+    this.#linker = new AccountLinker(services, this.accounts);
+    services.credentials.add({
+      forget: (userId) => this.accounts.unlinkAll(userId),
+      signsIn: this.signsIn,
+      ways: async (userId) => ({ providers: await this.#providersOf(userId) }),
+    });
   }
 
+  /** Whether the user has an account at a provider that is still configured. */
+  readonly signsIn: SignsIn = async (userId) => (await this.#providersOf(userId)).length > 0;
+
+  /** The providers that are configured. */
   get names(): string[] {
     return [...this.#clients.keys()];
   }
@@ -134,7 +150,7 @@ export class OAuthSignIn {
     const started = await this.#startedBy(context, state);
     const { userId, epoch } =
       link === null
-        ? await this.#who.userOf(started, account)
+        ? await this.#linker.userOf(started, account)
         : await this.#link(started, account, link);
     if (link !== null && userId === started.caller.userId) return null;
     return this.#services.signIn.complete(started, { userId, method: `oauth:${provider}`, epoch });
@@ -179,7 +195,7 @@ export class OAuthSignIn {
       throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", {
         hint: "Sign in, and link the account again.",
       });
-    return this.#who.link(started, userId, account, link === "implied");
+    return this.#linker.link(started, userId, account, link === "implied");
   }
 
   /**
@@ -192,25 +208,29 @@ export class OAuthSignIn {
     const { request, params, requestId } = context;
     const as = (identity: Identity): RequestContext =>
       new RequestContext(request, params, identity, () => context.address, requestId);
-    if (session === null || Date.parse(session.expiresAt) <= this.#services.platform.now())
+    if (session === null || session.expiresAt <= this.#services.platform.now())
       return as({ caller: ANONYMOUS, sessionId: null, expiresAt: Infinity });
     const { userId, isGuest, tenantId, roles } = session;
     return as({
       caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles },
       sessionId,
-      expiresAt: Date.parse(session.expiresAt),
+      expiresAt: session.expiresAt,
     });
+  }
+
+  async #providersOf(userId: string): Promise<string[]> {
+    const accounts = await this.accounts.list(userId);
+    return accounts.map(({ provider }) => provider).filter((name) => this.#clients.has(name));
   }
 
   #client(provider: string): ProviderClient {
     const client = this.#clients.get(provider);
     if (client !== undefined) return client;
+    const none = this.names.length === 0 ? ": none yet, see docs/oauth.md" : "";
     throw new PylonError(
       "PROVIDER_NOT_FOUND",
       `Nobody signs in here with "${provider.slice(0, 50)}".`,
-      {
-        hint: `GET /api/auth/providers lists who one may sign in with${this.names.length === 0 ? ": none yet, see docs/oauth.md" : ""}.`,
-      },
+      { hint: `GET /api/auth/providers lists who one may sign in with${none}.` },
     );
   }
 }

@@ -1,6 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
 import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
+import { timeoutSignal } from "../../util/timeout-signal.ts";
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -9,11 +11,14 @@ const USER_AGENT = "pylon";
 
 /** Resolves a host to addresses. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+/** Asks a URL; as the global `fetch`. */
+export type Fetch = (url: string, init?: BunFetchRequestInit) => Promise<Response>;
 
+/** How providers are asked. */
 export interface OutgoingOptions {
   /** In dev mode providers may run on this machine or in its network, without TLS. */
   readonly dev: boolean;
+  readonly platform: Pick<Platform, "after">;
   readonly resolve?: Resolve;
 }
 
@@ -22,14 +27,14 @@ export interface OutgoingOptions {
  * the very address that it looked at, so that a name can't resolve to another one in between. It
  * follows no redirect, takes 10 s at most, and reads no endless answers.
  */
-export function outgoing({ dev, resolve = resolveHost }: OutgoingOptions): Fetch {
+export function outgoing({ dev, platform, resolve = resolveHost }: OutgoingOptions): Fetch {
   return async (url, init = {}) => {
     const target = new URL(url);
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = timeoutSignal(platform, TIMEOUT_MS);
     const headers = new Headers(init.headers);
     headers.set("User-Agent", USER_AGENT);
     const options = {
-      ...(init as BunFetchRequestInit),
+      ...init,
       headers,
       signal,
       redirect: "manual" as const,
@@ -48,10 +53,11 @@ export async function publicAddress(url: URL, resolve: Resolve): Promise<string>
   const host = url.hostname.replace(/^\[|\]$/g, "");
   if (url.protocol !== "https:") throw unreachable(`${url.host} is not asked over https.`);
   const addresses = isIP(host) === 0 ? await resolve(host) : [host];
-  if (addresses.length === 0 || !addresses.every(isPublic))
+  const [first] = addresses;
+  if (first === undefined || !addresses.every(isPublic))
     throw unreachable(`${url.host} is not a public address.`);
   // Where there is a choice: not every machine has IPv6.
-  return addresses.find((address) => isIP(address) === 4) ?? (addresses[0] as string);
+  return addresses.find((address) => isIP(address) === 4) ?? first;
 }
 
 /** Asks the URL at this address; the certificate must be that of the URL's host. */

@@ -45,6 +45,7 @@ const CLAIMS: Paths = {
   avatar: "picture",
 };
 
+/** The standard claims of a checked id_token. */
 export const readClaims = reader("claims", CLAIMS);
 /** The standard claims, where they come from a profile endpoint. */
 export const readUserClaims = reader("user", CLAIMS);
@@ -78,6 +79,7 @@ export const readGithub: ReadProfile = ({ user, emails }) => {
   });
 };
 
+/** The avatar is a hash, of which the URL is made. */
 export const readDiscord: ReadProfile = ({ user }) => {
   const id = idAt(user, "id");
   const avatar = textAt(user, "avatar");
@@ -122,6 +124,7 @@ export const readTwitter: ReadProfile = ({ user }) => {
   });
 };
 
+/** Facebook's profile of the fields that are asked for. */
 export const readFacebook = reader("user", {
   id: "id",
   email: "email",
@@ -130,6 +133,7 @@ export const readFacebook = reader("user", {
 });
 /** Reddit tells no address. */
 export const readReddit = reader("user", { id: "id", name: "name", avatar: "snoovatar_img" });
+/** Notion tells of the person behind the integration, with its address. */
 export const readNotion: ReadProfile = ({ user }) => {
   // Asked as the integration's bot, whose owner is the person.
   const owner = at(user, "bot.owner.user");
@@ -140,12 +144,14 @@ export const readNotion: ReadProfile = ({ user }) => {
     avatar: textAt(owner, "avatar_url"),
   });
 };
+/** Linear answers a GraphQL query for the viewer. */
 export const readLinear = reader("user", {
   id: "data.viewer.id",
   email: "data.viewer.email",
   name: "data.viewer.name",
   avatar: "data.viewer.avatarUrl",
 });
+/** Zoom counts an address as verified with a 1. */
 export const readZoom = reader("user", {
   id: "id",
   email: "email",
@@ -155,6 +161,7 @@ export const readZoom = reader("user", {
 });
 /** `sub` is a URL that holds the organisation's address, which may change. */
 export const readSalesforce = reader("user", { ...CLAIMS, id: "user_id" });
+/** Atlassian's account id is the same in all of its products. */
 export const readAtlassian = reader("user", {
   id: "account_id",
   email: "email",
@@ -162,12 +169,14 @@ export const readAtlassian = reader("user", {
   name: "name",
   avatar: "picture",
 });
+/** Figma tells an address, but not whether it was verified. */
 export const readFigma = reader("user", {
   id: "id",
   email: "email",
   name: "handle",
   avatar: "img_url",
 });
+/** Dropbox's account; its name is one of several forms. */
 export const readDropbox = reader("user", {
   id: "account_id",
   email: "email",
@@ -181,7 +190,9 @@ export const readTiktok = reader("user", {
   name: "data.user.display_name",
   avatar: "data.user.avatar_url",
 });
+/** PayPal has an id of its own beside the standard claims. */
 export const readPaypal = reader("user", { ...CLAIMS, id: "user_id" });
+/** Kick answers with a list, of which the user is the first. */
 export const readKick = reader("user", {
   id: "data.0.user_id",
   email: "data.0.email",

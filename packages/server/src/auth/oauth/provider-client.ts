@@ -39,6 +39,7 @@ export interface BroughtBack {
   readonly form: unknown;
 }
 
+/** Which provider is asked, and how. */
 export interface ProviderClientOptions {
   readonly config: OAuthProviderConfig;
   readonly endpoints?: Partial<Endpoints> | undefined;

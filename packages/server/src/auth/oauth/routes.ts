@@ -2,171 +2,164 @@ import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
-import type { AuthServices } from "../auth-services.ts";
+import { routeTable } from "../../request/route-table.ts";
 import {
   redirectFailure,
   redirection,
   refuseHead,
   SECOND_FACTOR_COOKIE,
-} from "../browser-redirects.ts";
-import { isFresh, requireOwner } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+} from "../sign-in/browser-redirects.ts";
+import { isFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { ownUser } from "../users/own-user.ts";
+import { signedInAnswer } from "../sessions/signed-in.ts";
 import { accountRoutes } from "./account-routes.ts";
 import { readCallback } from "./callback-params.ts";
 import type { LoginState } from "./login-state.ts";
-import { OAuthSignIn, type OAuthOptions, type Targets } from "./oauth.ts";
+import type { OAuthServices, Targets } from "./oauth.ts";
 
 /** Signing in with accounts elsewhere, and which of them a user has. */
-export function oauthRoutes(services: AuthServices, options: OAuthOptions): Route[] {
-  const { settings, cookie, signIn } = services;
-  const oauth = new OAuthSignIn(services, options);
+export function oauthRoutes(services: OAuthServices): Route[] {
+  const { get, post } = routeTable(services);
+  return [
+    get("/api/auth/providers", "anyone", providers),
+    get("/api/auth/login/:provider", "anyone", login),
+    post("/api/auth/oauth/link/:provider", "signed-in", link),
+    get("/api/auth/callback/:provider", "anyone", callback),
+    post("/api/auth/callback/:provider", "anyone", callback, { takesForeignForms: true }),
+    post("/api/auth/oauth/pending", "anyone", pending),
+    ...accountRoutes(services),
+  ];
+}
 
-  const providers = ({ request }: RequestContext): Answer =>
-    json(
-      oauth.names.map((provider) => ({
-        provider,
-        auth_url: `${settings.origins.publicUrl(request)}/api/auth/login/${provider}`,
-      })),
-    );
+function providers({ oauth, settings }: OAuthServices, { request }: RequestContext): Answer {
+  return json(
+    oauth.names.map((provider) => ({
+      provider,
+      auth_url: `${settings.origins.publicUrl(request)}/api/auth/login/${provider}`,
+    })),
+  );
+}
 
-  /** @throws PylonError INVALID_REDIRECT */
-  const targetsOf = (
-    { request }: RequestContext,
-    callback: string | null,
-    errorCallback: string | null,
-  ): Targets => {
-    const target = settings.origins.redirectTarget(request, callback ?? "/");
-    return {
-      callback: target,
-      errorCallback:
-        errorCallback === null
-          ? target
-          : settings.origins.redirectTarget(request, errorCallback, "error_callback"),
-    };
+/** @throws PylonError INVALID_REDIRECT */
+function targetsOf(
+  { settings }: OAuthServices,
+  { request }: RequestContext,
+  callback: string | null,
+  errorCallback: string | null,
+): Targets {
+  const target = settings.origins.redirectTarget(request, callback ?? "/");
+  return {
+    callback: target,
+    errorCallback:
+      errorCallback === null
+        ? target
+        : settings.origins.redirectTarget(request, errorCallback, "error_callback"),
   };
+}
 
-  const login = async (context: RequestContext): Promise<Answer> => {
-    const provider = context.param("provider");
-    oauth.check(provider);
-    const wantsRedirect = isOn(context, "redirect");
-    const targets = targetsOf(context, context.query("callback"), context.query("error_callback"));
-    try {
-      const {
-        redirect,
-        state,
-        cookie: binding,
-      } = await oauth.begin(
-        context,
-        provider,
-        targets,
-        isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null,
-      );
-      if (wantsRedirect) return redirection(redirect, [binding]);
-      return new JsonAnswer({ redirect, state }, 200, {
-        "Set-Cookie": [binding],
-        "Cache-Control": "no-store",
-      });
-    } catch (error) {
-      if (wantsRedirect) return failed(context, { ...targets, provider }, error);
-      throw error;
-    }
-  };
-
-  const link = async (context: RequestContext): Promise<Answer> => {
-    if (context.identity.sessionId === null || context.caller.isGuest)
-      throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
-    const input = await AuthInput.of(context);
-    await requireOwner(services, context, input, await ownUser(services, context));
-    const targets = targetsOf(
-      context,
-      input.optionalText("callback") ?? null,
-      input.optionalText("error_callback") ?? null,
-    );
+async function login(services: OAuthServices, context: RequestContext): Promise<Answer> {
+  const { oauth } = services;
+  const provider = context.param("provider");
+  oauth.check(provider);
+  const wantsRedirect = isOn(context, "redirect");
+  const targets = targetsOf(
+    services,
+    context,
+    context.query("callback"),
+    context.query("error_callback"),
+  );
+  try {
     const {
       redirect,
       state,
       cookie: binding,
-    } = await oauth.begin(context, context.param("provider"), targets, "asked");
+    } = await oauth.begin(
+      context,
+      provider,
+      targets,
+      isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null,
+    );
+    if (wantsRedirect) return redirection(redirect, [binding]);
     return new JsonAnswer({ redirect, state }, 200, {
       "Set-Cookie": [binding],
       "Cache-Control": "no-store",
     });
-  };
+  } catch (error) {
+    if (wantsRedirect) return failed(services, context, { ...targets, provider }, error);
+    throw error;
+  }
+}
 
-  const callback = async (context: RequestContext): Promise<Answer> => {
-    refuseHead(context);
-    const provider = context.param("provider");
-    oauth.check(provider);
-    const { params, isBrowser } = await readCallback(context);
-    const state = await oauth.comeBack(context.request, provider, params.state);
-    try {
-      const signedIn = await services.outcomes.of(() => oauth.finish(context, state, params));
-      if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);
-      return signedIn === null ? json({ linked: true, provider }) : signedInAnswer(signedIn);
-    } catch (error) {
-      if (isBrowser) return failed(context, state, error);
-      throw error;
-    }
-  };
+async function link(services: OAuthServices, context: RequestContext): Promise<Answer> {
+  const { oauth } = services;
+  if (context.identity.sessionId === null || context.caller.isGuest)
+    throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
+  const input = await AuthInput.of(context);
+  await requireOwner(services, context, input, await ownUser(services, context));
+  const targets = targetsOf(
+    services,
+    context,
+    input.optionalText("callback") ?? null,
+    input.optionalText("error_callback") ?? null,
+  );
+  const {
+    redirect,
+    state,
+    cookie: binding,
+  } = await oauth.begin(context, context.param("provider"), targets, "asked");
+  return new JsonAnswer({ redirect, state }, 200, {
+    "Set-Cookie": [binding],
+    "Cache-Control": "no-store",
+  });
+}
 
-  const failed = (
-    context: RequestContext,
-    { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">,
-    error: unknown,
-  ): Promise<Answer> =>
-    redirectFailure(services, context, {
-      target: errorCallback,
-      method: `oauth:${provider}`,
-      error,
+async function callback(services: OAuthServices, context: RequestContext): Promise<Answer> {
+  const { oauth } = services;
+  refuseHead(context);
+  const provider = context.param("provider");
+  oauth.check(provider);
+  const { params, isBrowser } = await readCallback(context);
+  const state = await oauth.comeBack(context.request, provider, params.state);
+  try {
+    const signedIn = await services.outcomes.of(() => oauth.finish(context, state, params));
+    if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);
+    return signedIn === null ? json({ linked: true, provider }) : signedInAnswer(signedIn);
+  } catch (error) {
+    if (isBrowser) return failed(services, context, state, error);
+    throw error;
+  }
+}
+
+function failed(
+  services: OAuthServices,
+  context: RequestContext,
+  { errorCallback, provider }: Pick<LoginState, "errorCallback" | "provider">,
+  error: unknown,
+): Promise<Answer> {
+  return redirectFailure(services, context, {
+    target: errorCallback,
+    method: `oauth:${provider}`,
+    error,
+  });
+}
+
+/** Hands the page the sign-in that waits for a second factor, once. */
+async function pending(
+  { cookie, signIn }: OAuthServices,
+  { request }: RequestContext,
+): Promise<Answer> {
+  const token = cookie.readOther(request.headers, SECOND_FACTOR_COOKIE);
+  const userId = token === null ? null : await signIn.pendingUser(token);
+  if (userId === null)
+    throw new PylonError("INVALID_TOKEN", "No sign-in of this browser waits for a second factor.", {
+      hint: "Sign in again.",
     });
-
-  /** Hands the page the sign-in that waits for a second factor, once. */
-  const pending = async ({ request }: RequestContext): Promise<Answer> => {
-    const token = cookie.readOther(request.headers, SECOND_FACTOR_COOKIE);
-    const userId = token === null ? null : await signIn.pendingUser(token);
-    if (userId === null)
-      throw new PylonError(
-        "INVALID_TOKEN",
-        "No sign-in of this browser waits for a second factor.",
-        { hint: "Sign in again." },
-      );
-    const methods = (await signIn.secondFactor?.methodsOf(userId)) ?? [];
-    return new JsonAnswer({ mfa_token: token, methods }, 200, {
-      "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)],
-      "Cache-Control": "no-store",
-    });
-  };
-
-  return [
-    { method: "GET", path: "/api/auth/providers", access: "anyone", handle: providers },
-    { method: "GET", path: "/api/auth/login/:provider", access: "anyone", handle: login },
-    {
-      method: "POST",
-      path: "/api/auth/oauth/link/:provider",
-      body: "small",
-      access: "signed-in",
-      handle: link,
-    },
-    { method: "GET", path: "/api/auth/callback/:provider", access: "anyone", handle: callback },
-    {
-      method: "POST",
-      path: "/api/auth/callback/:provider",
-      body: "small",
-      access: "anyone",
-      takesForeignForms: true,
-      handle: callback,
-    },
-    {
-      method: "POST",
-      path: "/api/auth/oauth/pending",
-      body: "small",
-      access: "anyone",
-      handle: pending,
-    },
-    ...accountRoutes(services, oauth),
-  ];
+  const methods = await signIn.secondFactor.methodsOf(userId);
+  return new JsonAnswer({ mfa_token: token, methods }, 200, {
+    "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)],
+    "Cache-Control": "no-store",
+  });
 }
 
 /** @throws PylonError INVALID_DATA */

@@ -1,3 +1,4 @@
+import { isRecord } from "../../util/is-record.ts";
 import { at, textAt } from "./json-path.ts";
 
 /**
@@ -10,8 +11,8 @@ export async function toStandardAnswer(
   keepsIdToken: boolean,
 ): Promise<Response> {
   const body: unknown = await response.json().catch(() => null);
-  if (typeof body !== "object" || body === null) return new Response(null, { status: 502 });
-  const { id_token: idToken, scope, ...rest } = body as Readonly<Record<string, unknown>>;
+  if (!isRecord(body)) return new Response(null, { status: 502 });
+  const { id_token: idToken, scope, ...rest } = body;
   const standard = {
     token_type: "bearer",
     ...rest,

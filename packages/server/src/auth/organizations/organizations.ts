@@ -1,16 +1,14 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and } from "@pylonsync/query";
 import type { Platform } from "../../platform.ts";
-import type { Reader, Store, StoredRow, Transaction } from "../../store/store.ts";
+import type { Reader, Store, Transaction } from "../../store/store.ts";
+import { isoTime, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { hashOf, keyOf, newToken } from "../secrets.ts";
-import { fieldIs, fieldIsUpTo } from "../where.ts";
+import { hashOf, keyOf, newToken } from "../security/secrets.ts";
 
-const ORGANIZATIONS = SYSTEM_TABLES.organizations.name;
-const MEMBERS = SYSTEM_TABLES.members.name;
-const INVITATIONS = SYSTEM_TABLES.invitations.name;
+const { organizations: ORGANIZATIONS, members: MEMBERS, invitations: INVITATIONS } = SYSTEM_TABLES;
 const INVITATION_MS = 7 * 24 * 60 * 60_000;
-/** Of who is no member. */
+/** Of one who is not a member. */
 const NO_RANK = -1;
 
 /** A group of users with roles. */
@@ -39,8 +37,8 @@ export interface Invitation {
 }
 
 /**
- * What became of somebody's place in an organization: the new role, or null for a place that is no
- * more.
+ * What became of somebody's place in an organization: the new role, or null for a place that
+ * is gone.
  */
 export type MembershipListener = (
   userId: string,
@@ -65,24 +63,21 @@ export class Organizations {
 
   /** Makes an organization that belongs to the user. */
   async create(name: string, ownerId: string): Promise<Organization> {
-    const row: StoredRow = { id: this.#newId(), name, createdAt: this.#at() };
+    const row = { id: this.#newId(), name, createdAt: this.#platform.now() };
     await this.#store.transact(async (tx) => {
-      await tx.insert(ORGANIZATIONS, row);
-      await tx.insert(MEMBERS, this.#memberRow(row.id, ownerId, "owner"));
+      await ORGANIZATIONS.insert(tx, row);
+      await MEMBERS.insert(tx, this.#memberRow(row.id, ownerId, "owner"));
     });
     return toOrganization(row);
   }
 
   /** The organizations of a user, with its role in each. */
   async of(userId: string): Promise<(Organization & { readonly role: string })[]> {
-    const memberships = await this.#store.select({
-      entity: MEMBERS,
-      where: fieldIs("userId", userId),
-    });
+    const memberships = await MEMBERS.select(this.#store, { where: MEMBERS.is("userId", userId) });
     const found = await Promise.all(
       memberships.map(async ({ organizationId, role }) => ({
-        row: await this.#store.get(ORGANIZATIONS, organizationId as string),
-        role: role as string,
+        row: await ORGANIZATIONS.get(this.#store, organizationId),
+        role,
       })),
     );
     return found.flatMap(({ row, role }) =>
@@ -90,31 +85,27 @@ export class Organizations {
     );
   }
 
+  /** The organization with this id, whoever asks; null when there is none. */
   async get(organizationId: string): Promise<Organization | null> {
-    const row = await this.#store.get(ORGANIZATIONS, organizationId);
+    const row = await ORGANIZATIONS.get(this.#store, organizationId);
     return row === null ? null : toOrganization(row);
   }
 
-  /** The user's role, or null for who is no member. */
-  async role(organizationId: string, userId: string): Promise<string | null> {
-    return (
-      ((await this.#store.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as
-        | string
-        | undefined) ?? null
-    );
+  /** The user's role, or null for one who is not a member. */
+  role(organizationId: string, userId: string): Promise<string | null> {
+    return this.#roleIn(this.#store, organizationId, userId);
   }
 
   /** The oldest first. */
   async members(organizationId: string): Promise<Member[]> {
-    const rows = await this.#store.select({
-      entity: MEMBERS,
-      where: fieldIs("organizationId", organizationId),
+    const rows = await MEMBERS.select(this.#store, {
+      where: MEMBERS.is("organizationId", organizationId),
       order: [{ field: "createdAt", direction: "asc" }],
     });
-    return rows.map((row) => ({
-      user_id: row["userId"] as string,
-      role: row["role"] as string,
-      created_at: row["createdAt"] as string,
+    return rows.map(({ userId, role, createdAt }) => ({
+      user_id: userId,
+      role,
+      created_at: isoTime(createdAt),
     }));
   }
 
@@ -122,7 +113,7 @@ export class Organizations {
   async rename(organizationId: string, actorId: string, name: string): Promise<void> {
     await this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "admin");
-      await tx.update(ORGANIZATIONS, organizationId, { name });
+      await ORGANIZATIONS.update(tx, organizationId, { name });
     });
   }
 
@@ -134,16 +125,14 @@ export class Organizations {
   async delete(organizationId: string, actorId: string): Promise<void> {
     const members = await this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "owner");
-      const rows = await tx.select({
-        entity: MEMBERS,
-        where: fieldIs("organizationId", organizationId),
-      });
-      await tx.deleteWhere(MEMBERS, fieldIs("organizationId", organizationId));
-      await tx.deleteWhere(INVITATIONS, fieldIs("organizationId", organizationId));
-      await tx.delete(ORGANIZATIONS, organizationId);
+      const ofIt = MEMBERS.is("organizationId", organizationId);
+      const rows = await MEMBERS.select(tx, { where: ofIt });
+      await MEMBERS.deleteWhere(tx, ofIt);
+      await INVITATIONS.deleteWhere(tx, INVITATIONS.is("organizationId", organizationId));
+      await ORGANIZATIONS.delete(tx, organizationId);
       return rows;
     });
-    for (const { userId } of members) await this.#onChange(userId as string, organizationId, null);
+    for (const { userId } of members) await this.#onChange(userId, organizationId, null);
   }
 
   /**
@@ -158,7 +147,7 @@ export class Organizations {
     await this.#store.transact(async (tx) => {
       const before = await this.#requireAbove(tx, organizationId, actorId, userId, role);
       if (before === "owner" && role !== "owner") await this.#requireOtherOwner(tx, organizationId);
-      await tx.update(MEMBERS, memberId(organizationId, userId), { role });
+      await MEMBERS.update(tx, memberId(organizationId, userId), { role });
       await this.#withdrawBy(tx, organizationId, userId, rank(role));
     });
     await this.#onChange(userId, organizationId, role);
@@ -177,7 +166,7 @@ export class Organizations {
           : await this.#requireAbove(tx, organizationId, actorId, userId);
       if (role === null) throw noMember();
       if (role === "owner") await this.#requireOtherOwner(tx, organizationId);
-      await tx.delete(MEMBERS, memberId(organizationId, userId));
+      await MEMBERS.delete(tx, memberId(organizationId, userId));
       await this.#withdrawBy(tx, organizationId, userId, NO_RANK);
     });
     await this.#onChange(userId, organizationId, null);
@@ -194,32 +183,28 @@ export class Organizations {
   }
 
   /**
-   * Takes a user who is no more out of all organizations, within the transaction that deletes it.
-   * One that nobody else owns goes to whoever is there longest of those with the highest rank; one
-   * without other members is deleted.
+   * Takes a user who no longer exists out of all organizations, within the transaction that deletes
+   * it. One that nobody else owns goes to the member who is there longest of those with the highest
+   * rank; one without other members is deleted.
    */
   async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
-    for (const { id, organizationId, role } of await tx.select({
-      entity: MEMBERS,
-      where: fieldIs("userId", userId),
-    })) {
-      await tx.delete(MEMBERS, id);
-      const ofIt = fieldIs("organizationId", organizationId as string);
-      const rest = await tx.select({
-        entity: MEMBERS,
-        where: ofIt,
+    const places = await MEMBERS.select(tx, { where: MEMBERS.is("userId", userId) });
+    for (const { id, organizationId, role } of places) {
+      await MEMBERS.delete(tx, id);
+      const rest = await MEMBERS.select(tx, {
+        where: MEMBERS.is("organizationId", organizationId),
         order: [{ field: "createdAt", direction: "asc" }],
       });
-      const [heir] = rest.toSorted((a, b) => rank(b["role"] as string) - rank(a["role"] as string));
+      const [heir] = rest.toSorted((a, b) => rank(b.role) - rank(a.role));
       if (heir === undefined) {
-        await tx.deleteWhere(INVITATIONS, ofIt);
-        await tx.delete(ORGANIZATIONS, organizationId as string);
+        await INVITATIONS.deleteWhere(tx, INVITATIONS.is("organizationId", organizationId));
+        await ORGANIZATIONS.delete(tx, organizationId);
       } else if (role === "owner") {
-        await tx.update(MEMBERS, heir.id, { role: "owner" });
+        await MEMBERS.update(tx, heir.id, { role: "owner" });
       }
     }
-    await tx.deleteWhere(INVITATIONS, fieldIs("invitedBy", userId));
-    if (email !== null) await tx.deleteWhere(INVITATIONS, fieldIs("email", email));
+    await INVITATIONS.deleteWhere(tx, INVITATIONS.is("invitedBy", userId));
+    if (email !== null) await INVITATIONS.deleteWhere(tx, INVITATIONS.is("email", email));
   }
 
   /** @returns the secret for the mail @throws PylonError FORBIDDEN */
@@ -230,37 +215,36 @@ export class Organizations {
     role: string,
   ): Promise<{ readonly token: string; readonly invitation: Invitation }> {
     const token = newToken(this.#platform);
-    const row: StoredRow = {
+    const row = {
       id: this.#newId(),
       organizationId,
       email,
       role,
       invitedBy: actorId,
       tokenHash: hashOf(token),
-      createdAt: this.#at(),
-      expiresAt: new Date(this.#platform.now() + INVITATION_MS).toISOString(),
+      createdAt: this.#platform.now(),
+      expiresAt: this.#platform.now() + INVITATION_MS,
     };
     await this.#store.transact(async (tx) => {
       const actor = await this.#requireRank(tx, organizationId, actorId, "admin");
       if (rank(role) > rank(actor)) throw tooHigh();
       // A second invitation takes the place of the first.
-      await tx.deleteWhere(
-        INVITATIONS,
-        and(fieldIs("organizationId", organizationId), fieldIs("email", email)),
+      await INVITATIONS.deleteWhere(
+        tx,
+        and(INVITATIONS.is("organizationId", organizationId), INVITATIONS.is("email", email)),
       );
-      await tx.insert(INVITATIONS, row);
+      await INVITATIONS.insert(tx, row);
     });
     return { token, invitation: toInvitation(row) };
   }
 
+  /** The invitations to it that may still be accepted. */
   async invitations(organizationId: string): Promise<Invitation[]> {
-    const rows = await this.#store.select({
-      entity: INVITATIONS,
-      where: fieldIs("organizationId", organizationId),
+    const rows = await INVITATIONS.select(this.#store, {
+      where: INVITATIONS.is("organizationId", organizationId),
     });
-    return rows
-      .map(toInvitation)
-      .filter(({ expires_at: ends }) => Date.parse(ends) > this.#platform.now());
+    const now = this.#platform.now();
+    return rows.filter(({ expiresAt }) => expiresAt > now).map(toInvitation);
   }
 
   /** @throws PylonError FORBIDDEN @returns whether it was there */
@@ -268,9 +252,9 @@ export class Organizations {
     return this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "admin");
       return (
-        (await tx.deleteWhere(
-          INVITATIONS,
-          and(fieldIs("id", invitationId), fieldIs("organizationId", organizationId)),
+        (await INVITATIONS.deleteWhere(
+          tx,
+          and(INVITATIONS.is("id", invitationId), INVITATIONS.is("organizationId", organizationId)),
         )) > 0
       );
     });
@@ -294,62 +278,55 @@ export class Organizations {
         hint: "Sign in with the address that was invited, and verify it.",
       });
     const joined = await this.#store.transact(async (tx) => {
-      const [row] = await tx.select({
-        entity: INVITATIONS,
-        where: fieldIs("tokenHash", hashOf(token)),
+      const [row] = await INVITATIONS.select(tx, {
+        where: INVITATIONS.is("tokenHash", hashOf(token)),
         limit: 1,
       });
-      if (
-        row === undefined ||
-        row["email"] !== email ||
-        Date.parse(row["expiresAt"] as string) <= this.#platform.now()
-      )
+      if (row === undefined || row.email !== email || row.expiresAt <= this.#platform.now())
         throw invalid();
-      const organization = await tx.get(ORGANIZATIONS, row["organizationId"] as string);
+      const organization = await ORGANIZATIONS.get(tx, row.organizationId);
       if (organization === null) throw invalid();
-      const inviter = await this.#roleIn(tx, organization.id, row["invitedBy"] as string);
-      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row["role"] as string))
-        throw invalid();
-      await tx.delete(INVITATIONS, row.id);
+      const inviter = await this.#roleIn(tx, organization.id, row.invitedBy);
+      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row.role)) throw invalid();
+      await INVITATIONS.delete(tx, row.id);
       const known = await this.#roleIn(tx, organization.id, userId);
-      const role = known ?? (row["role"] as string);
-      if (known === null) await tx.insert(MEMBERS, this.#memberRow(organization.id, userId, role));
+      const role = known ?? row.role;
+      if (known === null) await MEMBERS.insert(tx, this.#memberRow(organization.id, userId, role));
       return { ...toOrganization(organization), role };
     });
     await this.#onChange(userId, joined.id, joined.role);
     return joined;
   }
 
+  /** Deletes invitations that are too old. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(INVITATIONS, fieldIsUpTo("expiresAt", this.#platform.now())),
+      INVITATIONS.deleteWhere(tx, INVITATIONS.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 
   async #roleIn(reader: Reader, organizationId: string, userId: string): Promise<string | null> {
-    return (
-      ((await reader.get(MEMBERS, memberId(organizationId, userId)))?.["role"] as
-        | string
-        | undefined) ?? null
-    );
+    return (await MEMBERS.get(reader, memberId(organizationId, userId)))?.role ?? null;
   }
 
-  /** What a member promised to others, who then had it by a place that the member has no more. */
+  /** What a member promised to others, who then had it by a place that the member no longer has. */
   async #withdrawBy(
     tx: Transaction,
     organizationId: string,
     userId: string,
     rankNow: number,
   ): Promise<void> {
-    for (const { id, role } of await tx.select({
-      entity: INVITATIONS,
-      where: and(fieldIs("organizationId", organizationId), fieldIs("invitedBy", userId)),
-    })) {
-      if (!mayInvite(rankNow, role as string)) await tx.delete(INVITATIONS, id);
-    }
+    const made = await INVITATIONS.select(tx, {
+      where: and(
+        INVITATIONS.is("organizationId", organizationId),
+        INVITATIONS.is("invitedBy", userId),
+      ),
+    });
+    for (const { id, role } of made)
+      if (!mayInvite(rankNow, role)) await INVITATIONS.delete(tx, id);
   }
 
-  /** @returns the actor's role; an admin stands in for owners who are no more */
+  /** @returns the actor's role; an admin stands in where no owner is left */
   async #requireRank(
     tx: Transaction,
     organizationId: string,
@@ -359,12 +336,9 @@ export class Organizations {
     const role = await this.#roleIn(tx, organizationId, actorId);
     if (role === null) throw noOrganization();
     if (role === "admin" && (await this.#owners(tx, organizationId)) === 0) return "owner";
-    if (rank(role) < rank(least))
-      throw new PylonError(
-        "FORBIDDEN",
-        `Only ${least === "owner" ? "an owner" : "owners and admins"} of the organization may do this.`,
-      );
-    return role;
+    if (rank(role) >= rank(least)) return role;
+    const who = least === "owner" ? "an owner" : "owners and admins";
+    throw new PylonError("FORBIDDEN", `Only ${who} of the organization may do this.`);
   }
 
   /**
@@ -395,28 +369,24 @@ export class Organizations {
   }
 
   #owners(reader: Reader, organizationId: string): Promise<number> {
-    return reader.count(
-      MEMBERS,
-      and(fieldIs("organizationId", organizationId), fieldIs("role", "owner")),
+    return MEMBERS.count(
+      reader,
+      and(MEMBERS.is("organizationId", organizationId), MEMBERS.is("role", "owner")),
     );
   }
 
-  #memberRow(organizationId: string, userId: string, role: string): StoredRow {
+  #memberRow(organizationId: string, userId: string, role: string): RowOf<typeof MEMBERS> {
     return {
       id: memberId(organizationId, userId),
       organizationId,
       userId,
       role,
-      createdAt: this.#at(),
+      createdAt: this.#platform.now(),
     };
-  }
-
-  #at(): string {
-    return new Date(this.#platform.now()).toISOString();
   }
 }
 
-/** To who is no member an organization is not there. */
+/** An organization is not there for one who is not a member. */
 export function noOrganization(): PylonError {
   return new PylonError(
     "NOT_FOUND",
@@ -449,17 +419,17 @@ function tooHigh(): PylonError {
   });
 }
 
-function toOrganization(row: StoredRow): Organization {
-  return { id: row.id, name: row["name"] as string, created_at: row["createdAt"] as string };
+function toOrganization({ id, name, createdAt }: RowOf<typeof ORGANIZATIONS>): Organization {
+  return { id, name, created_at: isoTime(createdAt) };
 }
 
-function toInvitation(row: StoredRow): Invitation {
+function toInvitation(row: RowOf<typeof INVITATIONS>): Invitation {
   return {
     id: row.id,
-    email: row["email"] as string,
-    role: row["role"] as string,
-    invited_by: row["invitedBy"] as string,
-    created_at: row["createdAt"] as string,
-    expires_at: row["expiresAt"] as string,
+    email: row.email,
+    role: row.role,
+    invited_by: row.invitedBy,
+    created_at: isoTime(row.createdAt),
+    expires_at: isoTime(row.expiresAt),
   };
 }

@@ -1,5 +1,5 @@
 import type { ApiKeys } from "../api-keys/api-keys.ts";
-import type { SessionInfo, Sessions } from "../sessions.ts";
+import type { SessionInfo, Sessions } from "../sessions/sessions.ts";
 
 const PREFIX = "org:";
 

@@ -3,16 +3,45 @@
 // @ts-check
 "use strict";
 
-const main = /** @type {HTMLElement} */ (document.querySelector("main"));
-const message = /** @type {HTMLElement} */ (document.querySelector("[role=status]"));
+const main = find("main");
+const message = find("[role=status]");
 const redirect = main.dataset.redirect ?? "/";
 const secret = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
+/**
+ * The element that the page has for this; page-html.ts and this script go together.
+ *
+ * @param {string} selector @param {ParentNode} [root]
+ */
+function find(selector, root = document) {
+  const found = root.querySelector(selector);
+  if (found instanceof HTMLElement) return found;
+  throw new Error(`This page has no ${selector}.`);
+}
+
+/** What the server refused, with its code. */
+class Refusal extends Error {
+  /** @param {Partial<Record<"message" | "code" | "field" | "hint" | "mfa_token", string>>} error */
+  constructor({ message: text, code, field, hint, mfa_token: token }) {
+    super(text ?? "The server did not answer as expected.");
+    this.code = code;
+    this.field = field;
+    this.hint = hint;
+    this.mfaToken = token;
+  }
+}
+
+/** @param {unknown} error */
+function textOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** @param {string} method @param {string} path @param {unknown} [body] */
 async function call(method, path, body) {
+  /** @type {RequestInit} */
   const init = {
     method,
-    credentials: /** @type {const} */ ("same-origin"),
+    credentials: "same-origin",
     ...(body === undefined
       ? {}
       : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
@@ -22,8 +51,7 @@ async function call(method, path, body) {
   });
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const error = answer.error ?? {};
-  throw Object.assign(new Error(error.message ?? "The server did not answer as expected."), error);
+  throw new Refusal(answer.error ?? {});
 }
 
 /** @param {string} text @param {boolean} [isError] */
@@ -35,36 +63,30 @@ function say(text, isError = false) {
 /** @param {string} name */
 function show(name) {
   for (const part of document.querySelectorAll("[data-step]"))
-    /** @type {HTMLElement} */ (part).hidden = part.getAttribute("data-step") !== name;
+    part.toggleAttribute("hidden", part.getAttribute("data-step") !== name);
   const step = document.querySelector(`[data-step="${name}"]`);
-  /** @type {HTMLElement | null} */ (
-    step?.querySelector("input:not([type=hidden])") ?? null
-  )?.focus();
+  const input = step?.querySelector("input:not([type=hidden])");
+  if (input instanceof HTMLElement) input.focus();
 }
 
 /** @param {string} id @param {(values: Record<string, string>) => Promise<void>} act */
 function onSubmit(id, act) {
-  const form = /** @type {HTMLFormElement | null} */ (document.getElementById(id));
-  form?.addEventListener("submit", async (event) => {
+  const form = document.getElementById(id);
+  if (!(form instanceof HTMLFormElement)) return;
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = /** @type {HTMLButtonElement} */ (
-      form.querySelector("button[type=submit], button:not([type])")
-    );
-    button.disabled = true;
+    const button = find("button[type=submit], button:not([type])", form);
+    button.toggleAttribute("disabled", true);
     say("");
     for (const input of form.querySelectorAll("[aria-invalid]"))
       input.removeAttribute("aria-invalid");
     try {
-      await act(/** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form))));
+      const values = [...new FormData(form)].map(([name, value]) => [name, String(value)]);
+      await act(Object.fromEntries(values));
     } catch (error) {
-      await refused(
-        form,
-        /** @type {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} */ (
-          error
-        ),
-      );
+      refused(form, error);
     } finally {
-      button.disabled = false;
+      button.toggleAttribute("disabled", false);
     }
   });
 }
@@ -72,25 +94,20 @@ function onSubmit(id, act) {
 let mfaToken = "";
 let email = "";
 
-/**
- * @param {HTMLFormElement} form
- * @param {Error & {code?: string, field?: string, hint?: string, mfa_token?: string}} error
- */
-async function refused(form, error) {
+/** @param {HTMLFormElement} form @param {unknown} error */
+function refused(form, error) {
+  if (!(error instanceof Refusal)) return say(textOf(error), true);
   if (error.code === "MFA_REQUIRED") {
-    mfaToken = error.mfa_token ?? "";
-    show("factor");
-    return;
+    mfaToken = error.mfaToken ?? "";
+    return show("factor");
   }
   const field = error.field === undefined ? null : form.elements.namedItem(error.field);
   if (field instanceof HTMLInputElement) {
     field.setAttribute("aria-invalid", "true");
     field.focus();
   }
-  say(
-    `${error.message}${error.code === "RATE_LIMITED" && error.hint !== undefined ? ` ${error.hint}` : ""}`,
-    true,
-  );
+  const waits = error.code === "RATE_LIMITED" && error.hint !== undefined;
+  say(waits ? `${error.message} ${error.hint}` : error.message, true);
 }
 
 function done() {
@@ -141,7 +158,8 @@ onSubmit("reset", async ({ password }) => {
 });
 onSubmit("change", async ({ current_password = "", new_password = "" }) => {
   await call("POST", "/password/change", { current_password, new_password });
-  /** @type {HTMLFormElement} */ (document.getElementById("change")).reset();
+  const form = find("#change");
+  if (form instanceof HTMLFormElement) form.reset();
   say("Your password is changed; other devices are signed out.");
   await Promise.all([loadDevices(), loadLeave()]);
 });
@@ -150,8 +168,8 @@ onSubmit("leave", async ({ password }) => {
     await call("DELETE", "/account", password ? { password } : {});
   } catch (error) {
     // The ten minutes since the sign-in may be over by now.
-    if (/** @type {Error & {code?: string}} */ (error).code === "FRESH_SIGN_IN_REQUIRED")
-      return await loadLeave();
+    const isOver = error instanceof Refusal && error.code === "FRESH_SIGN_IN_REQUIRED";
+    if (isOver) return await loadLeave();
     throw error;
   }
   location.assign("/auth/sign-in");
@@ -161,17 +179,18 @@ onSubmit("invitation", async () => {
   done();
 });
 
+/** The field for the address of the step that is shown, if it has one. */
+function shownEmail() {
+  const field = document.querySelector("[data-step]:not([hidden]) [name=email]");
+  return field instanceof HTMLInputElement ? field : null;
+}
+
 for (const button of document.querySelectorAll("[data-show]")) {
   button.addEventListener("click", () => {
-    const typed =
-      /** @type {HTMLInputElement | null} */ (
-        document.querySelector("[data-step]:not([hidden]) [name=email]")
-      )?.value ?? "";
+    const typed = shownEmail()?.value ?? "";
     say("");
     show(button.getAttribute("data-show") ?? "");
-    const next = /** @type {HTMLInputElement | null} */ (
-      document.querySelector("[data-step]:not([hidden]) [name=email]")
-    );
+    const next = shownEmail();
     if (next !== null && next.value === "") next.value = typed;
   });
 }
@@ -179,49 +198,39 @@ for (const button of document.querySelectorAll("[data-show]")) {
 document.getElementById("passkey")?.addEventListener("click", async () => {
   try {
     const options = await call("POST", "/passkey/login/begin", {});
-    const answer = /** @type {PublicKeyCredential | null} */ (
-      await navigator.credentials.get({
-        publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
-      })
-    );
-    if (answer === null) return;
+    const answer = await navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+    });
+    if (!(answer instanceof PublicKeyCredential)) return;
     await call("POST", "/passkey/login/finish", answer.toJSON());
     done();
   } catch (error) {
-    say(
-      error instanceof DOMException ? "No passkey was used." : /** @type {Error} */ (error).message,
-      true,
-    );
+    say(error instanceof DOMException ? "No passkey was used." : textOf(error), true);
   }
 });
 document.getElementById("add-passkey")?.addEventListener("click", async () => {
   try {
     const options = await call("POST", "/passkey/register/begin", {});
-    const made = /** @type {PublicKeyCredential | null} */ (
-      await navigator.credentials.create({
-        publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
-      })
-    );
-    if (made === null) return;
+    const made = await navigator.credentials.create({
+      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
+    });
+    if (!(made instanceof PublicKeyCredential)) return;
     await call("POST", "/passkey/register/finish", {
       ...made.toJSON(),
       name: navigator.platform || "Passkey",
     });
     say("The passkey is added.");
   } catch (error) {
-    say(
-      error instanceof DOMException ? "No passkey was made." : /** @type {Error} */ (error).message,
-      true,
-    );
+    say(error instanceof DOMException ? "No passkey was made." : textOf(error), true);
   }
 });
 document.getElementById("sign-out")?.addEventListener("click", async () => {
   try {
     await call("DELETE", "/session");
   } catch (error) {
-    // What the server refuses to end is no session any more; what it did not hear of is one still.
-    if (/** @type {Error & {code?: string}} */ (error).code === undefined)
-      return say(/** @type {Error} */ (error).message, true);
+    // What the server refuses to end is not a session any longer; what it did not hear of still is.
+    const isHeard = error instanceof Refusal && error.code !== undefined;
+    if (!isHeard) return say(textOf(error), true);
   }
   location.assign("/auth/sign-in");
 });
@@ -246,7 +255,8 @@ async function loadProviders() {
 function providerLink(provider, callback, errorCallback) {
   const link = document.createElement("a");
   link.className = "button plain";
-  link.href = `/api/auth/login/${encodeURIComponent(provider)}?redirect=1&callback=${encodeURIComponent(callback)}&error_callback=${encodeURIComponent(errorCallback)}`;
+  const query = new URLSearchParams({ redirect: "1", callback, error_callback: errorCallback });
+  link.href = `/api/auth/login/${encodeURIComponent(provider)}?${query}`;
   link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
   return link;
 }
@@ -269,18 +279,16 @@ async function loadAccount() {
 async function loadLeave() {
   const account = await call("GET", "/account");
   const canConfirm = account.has_password === true || account.is_fresh === true;
-  const byId = (/** @type {string} */ id) =>
-    /** @type {HTMLElement} */ (document.getElementById(id));
+  const byId = (/** @type {string} */ id) => find(`#${id}`);
   byId("current").hidden = account.has_password !== true;
   byId("leave").hidden = !canConfirm;
   byId("leave-again").hidden = canConfirm;
-  for (const [id, isAsked] of /** @type {const} */ ([
-    ["leave-password", account.has_password === true],
-    ["leave-word", account.has_password !== true],
-  ])) {
+  const ask = (/** @type {string} */ id, /** @type {boolean} */ isAsked) => {
     byId(id).hidden = !isAsked;
-    /** @type {HTMLInputElement} */ (byId(id).querySelector("input")).required = isAsked;
-  }
+    find("input", byId(id)).toggleAttribute("required", isAsked);
+  };
+  ask("leave-password", account.has_password === true);
+  ask("leave-word", account.has_password !== true);
   const here = location.pathname + location.search;
   const again = `/auth/sign-in?redirect=${encodeURIComponent(here)}`;
   byId("leave-sign-in").setAttribute("href", again);
@@ -292,7 +300,7 @@ async function loadLeave() {
 }
 
 async function loadDevices() {
-  const list = /** @type {HTMLElement} */ (document.getElementById("devices"));
+  const list = find("#devices");
   /** @type {{id: string, device: string, current: boolean, seen_at: string}[]} */
   const sessions = await call("GET", "/sessions");
   list.replaceChildren(
@@ -343,7 +351,7 @@ async function takeUp() {
   const failed = params.get("oauth_error");
   if (failed === null) return;
   for (const name of ["oauth_error", "oauth_error_message"]) params.delete(name);
-  // Said once, and not again when the page is loaded anew.
+  // Said once, and not again when the page is loaded again.
   history.replaceState(null, "", `${location.pathname}?${params}${location.hash}`);
   if (failed !== "MFA_REQUIRED") return say(main.dataset.problem ?? "", true);
   mfaToken = (await call("POST", "/oauth/pending", {})).mfa_token;

@@ -1,5 +1,6 @@
 import { escapeHtml } from "../../util/escape-html.ts";
 
+/** What the page about a link in a mail shows. */
 export interface LinkPage {
   readonly appName: string;
   readonly email: string;
@@ -13,11 +14,18 @@ export interface LinkPage {
  * to sign in. No script is needed.
  */
 export function linkPage({ appName, email, token, callback }: LinkPage): Response {
-  const html = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in - ${escapeHtml(appName)}</title><link rel="stylesheet" href="/auth/assets/auth.css"></head>
-<body><main><p class="sub">${escapeHtml(appName)}</p><h1>Sign in</h1><p>This browser did not ask for the link. Go on only if you did, and the address is yours.</p><form method="post" action="/api/auth/magic-link/verify"><input type="hidden" name="token" value="${escapeHtml(token)}"><button>Sign in as ${escapeHtml(email)}</button></form></main></body>
-</html>`;
+  const app = escapeHtml(appName);
+  const html = [
+    '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<title>Sign in - ${app}</title>`,
+    '<link rel="stylesheet" href="/auth/assets/auth.css"></head>\n',
+    `<body><main><p class="sub">${app}</p><h1>Sign in</h1>`,
+    "<p>This browser did not ask for the link. Go on only if you did, and the address is yours.",
+    '</p><form method="post" action="/api/auth/magic-link/verify">',
+    `<input type="hidden" name="token" value="${escapeHtml(token)}">`,
+    `<button>Sign in as ${escapeHtml(email)}</button></form></main></body>\n</html>`,
+  ].join("");
   return new Response(html, {
     headers: {
       "Content-Type": "text/html; charset=utf-8",
@@ -25,7 +33,13 @@ export function linkPage({ appName, email, token, callback }: LinkPage): Respons
       // With no referrer at all a browser would send the form with the origin "null".
       "Referrer-Policy": "same-origin",
       // A browser also holds the place that the form's answer leads to against form-action.
-      "Content-Security-Policy": `default-src 'none'; style-src 'self'; form-action 'self' ${new URL(callback).origin}; base-uri 'none'; frame-ancestors 'none'`,
+      "Content-Security-Policy": [
+        "default-src 'none'",
+        "style-src 'self'",
+        `form-action 'self' ${new URL(callback).origin}`,
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+      ].join("; "),
     },
   });
 }

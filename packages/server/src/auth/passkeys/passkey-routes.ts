@@ -2,14 +2,15 @@ import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
+import { routeTable } from "../../request/route-table.ts";
 import type { AuthServices } from "../auth-services.ts";
-import { requireFresh } from "../fresh-sign-in.ts";
-import { AuthInput } from "../input.ts";
-import { ownUser } from "../password-routes.ts";
-import { signedInAnswer } from "../sign-in.ts";
+import { requireFresh } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { tokenPurpose } from "../security/one-time-tokens.ts";
+import { ownUser } from "../users/own-user.ts";
+import { signedInAnswer } from "../sessions/signed-in.ts";
 import type { Passkeys, RelyingParty } from "./passkeys.ts";
 
-const PURPOSE = "passkey";
 const CHALLENGE_MS = 5 * 60_000;
 const COOKIE = "passkey";
 const MAX_KEYS = 20;
@@ -22,154 +23,153 @@ interface Ceremony {
   readonly userId: string | null;
 }
 
+const PURPOSE = tokenPurpose<Ceremony>("passkey");
+
+/** What the routes of passkeys need. */
+export interface PasskeyServices extends AuthServices {
+  readonly passkeys: Passkeys;
+}
+
 /** Making, using and deleting passkeys. Each ceremony is bound to its browser by a cookie. */
-export function passkeyRoutes(services: AuthServices, passkeys: Passkeys): Route[] {
-  const { attempts, audit, cookie, mails, sessions, settings, signIn, tokens } = services;
-
-  const partyOf = ({ request }: RequestContext): RelyingParty => {
-    const publicUrl = settings.origins.publicUrl(request);
-    const id = new URL(publicUrl).hostname;
-    const origin = request.headers.get("origin");
-    // A page of a trusted origin under the same host, such as app.example.com for example.com, may
-    // use the passkey too.
-    const isOwnPage =
-      origin !== null &&
-      settings.origins.mayUseCookie(request) &&
-      isUnder(new URL(origin).hostname, id);
-    return { id, name: settings.appName(), origins: isOwnPage ? [publicUrl, origin] : [publicUrl] };
-  };
-
-  const begin = async (
-    options: { readonly challenge: string },
-    userId: string | null,
-  ): Promise<Answer> => {
-    const ceremony: Ceremony = { challenge: options.challenge, userId };
-    const token = await tokens.issue(PURPOSE, ceremony, CHALLENGE_MS);
-    return new JsonAnswer(options, 200, {
-      "Set-Cookie": [cookie.other(COOKIE, token, CHALLENGE_MS)],
-    });
-  };
-
-  /** @throws PylonError INVALID_PASSKEY when this browser began nothing, or something else */
-  const ceremonyOf = async (
-    { request }: RequestContext,
-    userId: string | null,
-  ): Promise<Ceremony> => {
-    const token = cookie.readOther(request.headers, COOKIE);
-    const ceremony =
-      token === null ? null : ((await tokens.take(PURPOSE, token)) as Ceremony | null);
-    if (ceremony === null || ceremony.userId !== userId)
-      throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", {
-        hint: "Begin again.",
-      });
-    return ceremony;
-  };
-
-  const beginRegistration = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
-    await requireFresh(services, context);
-    if ((await passkeys.list(user.id)).length >= MAX_KEYS)
-      throw new PylonError("CONFLICT", `You have ${MAX_KEYS} passkeys.`, { hint: "Delete some." });
-    const name = typeof user["email"] === "string" ? user["email"] : user.id;
-    return begin(
-      await passkeys.registrationOptions(partyOf(context), { id: user.id, name }),
-      user.id,
-    );
-  };
-
-  const finishRegistration = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
-    const input = await AuthInput.of(context);
-    const { challenge } = await ceremonyOf(context, user.id);
-    const info = await passkeys.register(
-      partyOf(context),
-      user.id,
-      challenge,
-      input.raw,
-      input.optionalText("name", 200) ?? "Passkey",
-    );
-    await audit.record(context, "passkey.added");
-    if (typeof user["email"] === "string")
-      mails.sendSoon("security-notice", user["email"], {
-        notice: "A passkey was added to your account.",
-      });
-    return json(info);
-  };
-
-  const beginLogin = async (context: RequestContext): Promise<Answer> => {
-    await attempts.countFrom("passkey", context.address, PER_ADDRESS);
-    return begin(await passkeys.authenticationOptions(partyOf(context)), null);
-  };
-
-  const finishLogin = async (context: RequestContext): Promise<Answer> => {
-    const input = await AuthInput.of(context);
-    const { challenge } = await ceremonyOf(context, null);
-    const owner = await passkeys.ownerOf(input.raw);
-    // Before the key is read: whatever takes it away ends this sign-in too.
-    const epoch = owner === null ? undefined : await sessions.epochOf(owner);
-    const userId = await passkeys.authenticate(partyOf(context), challenge, input.raw);
-    // The device has verified its user: that is something they have and something they know or are.
-    return signedInAnswer(
-      await signIn.complete(context, {
-        userId,
-        method: "passkey",
-        isStrong: true,
-        ...(epoch === undefined ? {} : { epoch }),
-      }),
-    );
-  };
-
-  const list = async (context: RequestContext): Promise<Answer> =>
-    json(await passkeys.list((await ownUser(services, context)).id));
-
-  const remove = async (context: RequestContext): Promise<Answer> => {
-    const user = await ownUser(services, context);
-    await requireFresh(services, context);
-    if (!(await passkeys.end(user.id, context.param("id"))))
-      throw new PylonError("NOT_FOUND", "You have no such passkey.", {
-        hint: "GET /api/auth/passkey/keys lists them.",
-      });
-    await audit.record(context, "passkey.deleted");
-    if (typeof user["email"] === "string")
-      mails.sendSoon("security-notice", user["email"], {
-        notice: "A passkey was removed from your account.",
-      });
-    return json({ deleted: true });
-  };
-
+export function passkeyRoutes(services: PasskeyServices): Route[] {
+  const { get, post, del } = routeTable(services);
   const path = "/api/auth/passkey";
   return [
-    {
-      method: "POST",
-      path: `${path}/register/begin`,
-      body: "small",
-      access: "signed-in",
-      handle: beginRegistration,
-    },
-    {
-      method: "POST",
-      path: `${path}/register/finish`,
-      body: "small",
-      access: "signed-in",
-      handle: finishRegistration,
-    },
-    {
-      method: "POST",
-      path: `${path}/login/begin`,
-      body: "small",
-      access: "anyone",
-      handle: beginLogin,
-    },
-    {
-      method: "POST",
-      path: `${path}/login/finish`,
-      body: "small",
-      access: "anyone",
-      handle: (context) => services.outcomes.of(() => finishLogin(context)),
-    },
-    { method: "GET", path: `${path}/keys`, access: "signed-in", handle: list },
-    { method: "DELETE", path: `${path}/keys/:id`, access: "signed-in", handle: remove },
+    post(`${path}/register/begin`, "signed-in", beginRegistration),
+    post(`${path}/register/finish`, "signed-in", finishRegistration),
+    post(`${path}/login/begin`, "anyone", beginLogin),
+    post(`${path}/login/finish`, "anyone", (all, context) =>
+      all.outcomes.of(() => finishLogin(all, context)),
+    ),
+    get(`${path}/keys`, "signed-in", list),
+    del(`${path}/keys/:id`, "signed-in", remove),
   ];
+}
+
+function partyOf({ settings }: PasskeyServices, { request }: RequestContext): RelyingParty {
+  const publicUrl = settings.origins.publicUrl(request);
+  const id = new URL(publicUrl).hostname;
+  const origin = request.headers.get("origin");
+  // A page of a trusted origin under the same host, such as app.example.com for example.com, may
+  // use the passkey too.
+  const isOwnPage =
+    origin !== null &&
+    settings.origins.mayUseCookie(request) &&
+    isUnder(new URL(origin).hostname, id);
+  return { id, name: settings.appName(), origins: isOwnPage ? [publicUrl, origin] : [publicUrl] };
+}
+
+async function begin(
+  { cookie, tokens }: PasskeyServices,
+  options: { readonly challenge: string },
+  userId: string | null,
+): Promise<Answer> {
+  const ceremony: Ceremony = { challenge: options.challenge, userId };
+  const token = await tokens.issue(PURPOSE, ceremony, CHALLENGE_MS);
+  return new JsonAnswer(options, 200, {
+    "Set-Cookie": [cookie.other(COOKIE, token, CHALLENGE_MS)],
+  });
+}
+
+/** @throws PylonError INVALID_PASSKEY when this browser began nothing, or something else */
+async function ceremonyOf(
+  { cookie, tokens }: PasskeyServices,
+  { request }: RequestContext,
+  userId: string | null,
+): Promise<Ceremony> {
+  const token = cookie.readOther(request.headers, COOKIE);
+  const ceremony = token === null ? null : await tokens.take(PURPOSE, token);
+  if (ceremony === null || ceremony.userId !== userId)
+    throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", {
+      hint: "Begin again.",
+    });
+  return ceremony;
+}
+
+async function beginRegistration(
+  services: PasskeyServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const { passkeys } = services;
+  const user = await ownUser(services, context);
+  await requireFresh(services, context);
+  if ((await passkeys.list(user.id)).length >= MAX_KEYS)
+    throw new PylonError("CONFLICT", `You have ${MAX_KEYS} passkeys.`, { hint: "Delete some." });
+  const name = typeof user["email"] === "string" ? user["email"] : user.id;
+  return begin(
+    services,
+    await passkeys.registrationOptions(partyOf(services, context), { id: user.id, name }),
+    user.id,
+  );
+}
+
+async function finishRegistration(
+  services: PasskeyServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const { audit, mails, passkeys } = services;
+  const user = await ownUser(services, context);
+  const input = await AuthInput.of(context);
+  const { challenge } = await ceremonyOf(services, context, user.id);
+  const info = await passkeys.register(
+    partyOf(services, context),
+    user.id,
+    challenge,
+    input.raw,
+    input.optionalText("name", 200) ?? "Passkey",
+  );
+  await audit.record(context, "passkey.added");
+  if (typeof user["email"] === "string")
+    mails.sendSoon("security-notice", user["email"], {
+      notice: "A passkey was added to your account.",
+    });
+  return json(info);
+}
+
+async function beginLogin(services: PasskeyServices, context: RequestContext): Promise<Answer> {
+  const { attempts, passkeys } = services;
+  await attempts.countFrom("passkey", context.address, PER_ADDRESS);
+  return begin(services, await passkeys.authenticationOptions(partyOf(services, context)), null);
+}
+
+async function finishLogin(services: PasskeyServices, context: RequestContext): Promise<Answer> {
+  const { passkeys, sessions, signIn } = services;
+  const input = await AuthInput.of(context);
+  const { challenge } = await ceremonyOf(services, context, null);
+  const owner = await passkeys.ownerOf(input.raw);
+  // Before the key is read: whatever takes it away ends this sign-in too.
+  const epoch = owner === null ? undefined : await sessions.epochOf(owner);
+  const userId = await passkeys.authenticate(partyOf(services, context), challenge, input.raw);
+  // The device has verified its user: that is something they have and something they know or are.
+  return signedInAnswer(
+    await signIn.complete(context, {
+      userId,
+      method: "passkey",
+      isStrong: true,
+      ...(epoch === undefined ? {} : { epoch }),
+    }),
+  );
+}
+
+async function list(services: PasskeyServices, context: RequestContext): Promise<Answer> {
+  const { passkeys } = services;
+  return json(await passkeys.list((await ownUser(services, context)).id));
+}
+
+async function remove(services: PasskeyServices, context: RequestContext): Promise<Answer> {
+  const { audit, mails, passkeys } = services;
+  const user = await ownUser(services, context);
+  await requireFresh(services, context);
+  if (!(await passkeys.end(user.id, context.param("id"))))
+    throw new PylonError("NOT_FOUND", "You have no such passkey.", {
+      hint: "GET /api/auth/passkey/keys lists them.",
+    });
+  await audit.record(context, "passkey.deleted");
+  if (typeof user["email"] === "string")
+    mails.sendSoon("security-notice", user["email"], {
+      notice: "A passkey was removed from your account.",
+    });
+  return json({ deleted: true });
 }
 
 function isUnder(host: string, domain: string): boolean {

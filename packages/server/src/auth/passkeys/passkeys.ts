@@ -1,16 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
-import type {
-  AuthenticationResponseJSON,
-  RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-} from "@simplewebauthn/server";
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from "@simplewebauthn/server";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
+import { isoTime, isoTimeOrNull, transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { fieldIs } from "../where.ts";
+import { isRecord } from "../../util/is-record.ts";
 
-const TABLE = SYSTEM_TABLES.passkeys.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const PASSKEYS = SYSTEM_TABLES.passkeys;
+type PasskeyRow = RowOf<typeof PASSKEYS>;
 
 /** Where a ceremony takes place. */
 export interface RelyingParty {
@@ -28,10 +25,6 @@ export interface PasskeyInfo {
   readonly created_at: string;
   readonly used_at: string | null;
 }
-
-type Transports = NonNullable<
-  Parameters<typeof verifyAuthenticationResponse>[0]["credential"]["transports"]
->;
 
 /** Passkeys (WebAuthn). The library is loaded with the first ceremony. */
 export class Passkeys {
@@ -59,7 +52,7 @@ export class Passkeys {
       authenticatorSelection: { residentKey: "required", userVerification: "required" },
       excludeCredentials: known.map(({ id, transports }) => ({
         id,
-        transports: JSON.parse(transports as string) as Transports,
+        transports,
       })),
     });
   }
@@ -72,9 +65,10 @@ export class Passkeys {
     response: unknown,
     name: string,
   ): Promise<PasskeyInfo> {
+    if (!isRegistration(response)) throw invalid();
     const { verifyRegistrationResponse } = await import("@simplewebauthn/server");
     const { registrationInfo } = await verifyRegistrationResponse({
-      response: response as RegistrationResponseJSON,
+      response,
       expectedChallenge: challenge,
       expectedOrigin: [...party.origins],
       expectedRPID: party.id,
@@ -82,17 +76,17 @@ export class Passkeys {
     }).catch(invalid);
     if (registrationInfo === undefined) throw invalid();
     const { id, publicKey, counter, transports = [] } = registrationInfo.credential;
-    const row: StoredRow = {
+    const row: PasskeyRow = {
       id,
       userId,
       name,
       publicKey: Buffer.from(publicKey).toString("base64url"),
       counter,
-      transports: JSON.stringify(transports),
-      createdAt: this.#at(),
+      transports,
+      createdAt: this.#platform.now(),
       usedAt: null,
     };
-    await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
+    await transactById(this.#store, (tx) => PASSKEYS.insert(tx, row));
     return toInfo(row);
   }
 
@@ -110,66 +104,87 @@ export class Passkeys {
    * that.
    */
   async ownerOf(response: unknown): Promise<string | null> {
-    return ((await this.#named(response))?.["userId"] as string | undefined) ?? null;
+    return (await this.#named(response))?.userId ?? null;
   }
 
   /** @returns whose passkey it is @throws PylonError INVALID_PASSKEY */
   async authenticate(party: RelyingParty, challenge: string, response: unknown): Promise<string> {
     const { verifyAuthenticationResponse: verify } = await import("@simplewebauthn/server");
     const row = await this.#named(response);
-    if (row === null) throw invalid();
+    if (row === null || !isAuthentication(response)) throw invalid();
     const { verified, authenticationInfo } = await verify({
-      response: response as AuthenticationResponseJSON,
+      response,
       expectedChallenge: challenge,
       expectedOrigin: [...party.origins],
       expectedRPID: party.id,
       requireUserVerification: true,
       credential: {
         id: row.id,
-        publicKey: new Uint8Array(Buffer.from(row["publicKey"] as string, "base64url")),
-        counter: row["counter"] as number,
-        transports: JSON.parse(row["transports"] as string) as Transports,
+        publicKey: new Uint8Array(Buffer.from(row.publicKey, "base64url")),
+        counter: row.counter,
+        transports: row.transports,
       },
     }).catch(invalid);
     if (!verified) throw invalid();
-    await this.#store.transact(
-      (tx) =>
-        tx.update(TABLE, row.id, { counter: authenticationInfo.newCounter, usedAt: this.#at() }),
-      SINGLE_ROW,
+    await transactById(this.#store, (tx) =>
+      PASSKEYS.update(tx, row.id, {
+        counter: authenticationInfo.newCounter,
+        usedAt: this.#platform.now(),
+      }),
     );
-    return row["userId"] as string;
+    return row.userId;
   }
 
+  /** The user's passkeys. */
   async list(userId: string): Promise<PasskeyInfo[]> {
     return (await this.#rowsOf(userId)).map(toInfo);
   }
 
   /** @returns whether it was there */
   end(userId: string, id: string): Promise<boolean> {
-    return this.#store.transact(
-      async (tx) => (await tx.get(TABLE, id))?.["userId"] === userId && tx.delete(TABLE, id),
-      SINGLE_ROW,
+    return transactById(
+      this.#store,
+      async (tx) => (await PASSKEYS.get(tx, id))?.userId === userId && PASSKEYS.delete(tx, id),
     );
   }
 
+  /** The user has no passkey from now on. */
   async forget(userId: string): Promise<void> {
-    await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
+    await this.#store.transact((tx) => PASSKEYS.deleteWhere(tx, PASSKEYS.is("userId", userId)));
   }
 
-  async #named(response: unknown): Promise<StoredRow | null> {
-    const id = (response as { readonly id?: unknown } | null)?.id;
+  async #named(response: unknown): Promise<PasskeyRow | null> {
+    const id = isRecord(response) ? response["id"] : undefined;
     return typeof id === "string" && id.length <= 1024 && !id.includes("\0")
-      ? this.#store.get(TABLE, id)
+      ? PASSKEYS.get(this.#store, id)
       : null;
   }
 
-  #rowsOf(userId: string): Promise<StoredRow[]> {
-    return this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+  #rowsOf(userId: string): Promise<PasskeyRow[]> {
+    return PASSKEYS.select(this.#store, { where: PASSKEYS.is("userId", userId) });
   }
+}
 
-  #at(): string {
-    return new Date(this.#platform.now()).toISOString();
-  }
+/** Whether a browser's answer has the form of one; the library checks what it says. */
+function isRegistration(answer: unknown): answer is RegistrationResponseJSON {
+  return (
+    isCredential(answer) && hasTexts(answer["response"], ["clientDataJSON", "attestationObject"])
+  );
+}
+
+function isAuthentication(answer: unknown): answer is AuthenticationResponseJSON {
+  return (
+    isCredential(answer) &&
+    hasTexts(answer["response"], ["clientDataJSON", "authenticatorData", "signature"])
+  );
+}
+
+function isCredential(answer: unknown): answer is Readonly<Record<string, unknown>> {
+  return isRecord(answer) && hasTexts(answer, ["id", "rawId", "type"]);
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  return isRecord(value) && names.every((name) => typeof value[name] === "string");
 }
 
 function invalid(): never {
@@ -178,11 +193,11 @@ function invalid(): never {
   });
 }
 
-function toInfo(row: StoredRow): PasskeyInfo {
+function toInfo(row: PasskeyRow): PasskeyInfo {
   return {
     id: row.id,
-    name: row["name"] as string,
-    created_at: row["createdAt"] as string,
-    used_at: row["usedAt"] as string | null,
+    name: row.name,
+    created_at: isoTime(row.createdAt),
+    used_at: isoTimeOrNull(row.usedAt),
   };
 }

@@ -1,14 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
+import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { Encryption } from "../encryption.ts";
-import { keyOf } from "../secrets.ts";
-import { fieldIs } from "../where.ts";
+import type { Encryption } from "../security/encryption.ts";
+import { keyOf } from "../security/secrets.ts";
 
-const TOTPS = SYSTEM_TABLES.totp.name;
-const BACKUP_CODES = SYSTEM_TABLES.backupCodes.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const TOTPS = SYSTEM_TABLES.totp;
+const BACKUP_CODES = SYSTEM_TABLES.backupCodes;
 const PERIOD_S = 30;
 const SECRET_BYTES = 20;
 const BACKUP_CODE_COUNT = 10;
@@ -31,8 +30,9 @@ export class TotpFactors {
     this.#encryption = encryption;
   }
 
+  /** Whether a sign-in of the user asks for a code. */
   async isOn(userId: string): Promise<boolean> {
-    return (await this.#store.get(TOTPS, userId))?.["isOn"] === true;
+    return (await TOTPS.get(this.#store, userId))?.isOn === true;
   }
 
   /**
@@ -51,15 +51,15 @@ export class TotpFactors {
     this.#platform.random(bytes);
     const secret = new Secret({ buffer: bytes.buffer });
     const row = { secret: this.#encryption.seal(secret.base32), isOn: false, step: 0 };
-    await this.#store.transact(async (tx) => {
-      const before = await tx.get(TOTPS, userId);
-      if (before?.["isOn"] === true)
+    await transactById(this.#store, async (tx) => {
+      const before = await TOTPS.get(tx, userId);
+      if (before?.isOn === true)
         throw new PylonError("CONFLICT", "This user has an authenticator app already.", {
           hint: "Disable it first.",
         });
-      if (before === null) await tx.insert(TOTPS, { id: userId, ...row });
-      else await tx.update(TOTPS, userId, row);
-    }, SINGLE_ROW);
+      if (before === null) await TOTPS.insert(tx, { id: userId, ...row });
+      else await TOTPS.update(tx, userId, row);
+    });
     return {
       secret: secret.base32,
       url: new TOTP({ issuer, label, secret, period: PERIOD_S }).toString(),
@@ -71,53 +71,46 @@ export class TotpFactors {
    * once. Turns a new secret on.
    */
   async useCode(userId: string, code: string): Promise<boolean> {
-    const row = await this.#store.get(TOTPS, userId);
+    const row = await TOTPS.get(this.#store, userId);
     if (row === null) return false;
     const { Secret, TOTP } = await import("otpauth");
     const totp = new TOTP({
-      secret: Secret.fromBase32(this.#encryption.open(row["secret"] as string)),
+      secret: Secret.fromBase32(this.#encryption.open(row.secret)),
       period: PERIOD_S,
     });
     const now = this.#platform.now();
     const delta = totp.validate({ token: code.replaceAll(/\s/g, ""), timestamp: now, window: 1 });
     if (delta === null) return false;
     const step = Math.floor(now / 1000 / PERIOD_S) + delta;
-    return this.#store.transact(async (tx) => {
-      const current = await tx.get(TOTPS, userId);
-      if (
-        current === null ||
-        current["secret"] !== row["secret"] ||
-        (current["step"] as number) >= step
-      )
-        return false;
-      await tx.update(TOTPS, userId, { step, isOn: true });
+    return transactById(this.#store, async (tx) => {
+      const current = await TOTPS.get(tx, userId);
+      if (current === null || current.secret !== row.secret || current.step >= step) return false;
+      await TOTPS.update(tx, userId, { step, isOn: true });
       return true;
-    }, SINGLE_ROW);
+    });
   }
 
   /** Whether it is one of the user's backup codes, which is used up. */
   useBackupCode(userId: string, code: string): Promise<boolean> {
-    return this.#store.transact(
-      (tx) => tx.delete(BACKUP_CODES, keyOf(userId, plain(code))),
-      SINGLE_ROW,
-    );
+    return transactById(this.#store, (tx) => BACKUP_CODES.delete(tx, keyOf(userId, plain(code))));
   }
 
   /** Makes ten codes; those before are void. */
   async renewBackupCodes(userId: string): Promise<string[]> {
     const codes = Array.from({ length: BACKUP_CODE_COUNT }, () => this.#newBackupCode());
     await this.#store.transact(async (tx) => {
-      await tx.deleteWhere(BACKUP_CODES, fieldIs("userId", userId));
+      await BACKUP_CODES.deleteWhere(tx, BACKUP_CODES.is("userId", userId));
       for (const code of codes)
-        await tx.insert(BACKUP_CODES, { id: keyOf(userId, plain(code)), userId });
+        await BACKUP_CODES.insert(tx, { id: keyOf(userId, plain(code)), userId });
     });
     return codes;
   }
 
+  /** The user has neither an app nor backup codes from now on. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact(async (tx) => {
-      await tx.delete(TOTPS, userId);
-      await tx.deleteWhere(BACKUP_CODES, fieldIs("userId", userId));
+      await TOTPS.delete(tx, userId);
+      await BACKUP_CODES.deleteWhere(tx, BACKUP_CODES.is("userId", userId));
     });
   }
 

@@ -1,14 +1,13 @@
 import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
 import type { Store } from "../../store/store.ts";
+import { isoTime, transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { deviceOf } from "../audit.ts";
-import { hashOf, newToken } from "../secrets.ts";
-import type { SessionCookie } from "../session-cookie.ts";
-import { fieldIs, fieldIsUpTo } from "../where.ts";
+import { deviceOf } from "../security/audit.ts";
+import { hashOf, newToken } from "../security/secrets.ts";
+import type { SessionCookie } from "../sessions/session-cookie.ts";
 
-const TABLE = SYSTEM_TABLES.trustedDevices.name;
-const SINGLE_ROW = { isolation: "snapshot" } as const;
+const DEVICES = SYSTEM_TABLES.trustedDevices;
 const LIFETIME_MS = 30 * 24 * 60 * 60_000;
 const COOKIE = "device";
 
@@ -43,49 +42,49 @@ export class TrustedDevices {
       id: hashOf(token),
       userId,
       device: deviceOf(context),
-      createdAt: new Date(now).toISOString(),
-      expiresAt: new Date(now + LIFETIME_MS).toISOString(),
+      createdAt: now,
+      expiresAt: now + LIFETIME_MS,
     };
-    await this.#store.transact((tx) => tx.insert(TABLE, row), SINGLE_ROW);
+    await transactById(this.#store, (tx) => DEVICES.insert(tx, row));
     return this.#cookie.other(COOKIE, token, LIFETIME_MS);
   }
 
+  /** Whether the request comes from a browser that this user trusts. */
   async isTrusted(context: RequestContext, userId: string): Promise<boolean> {
     const token = this.#cookie.readOther(context.request.headers, COOKIE);
-    const row = token === null ? null : await this.#store.get(TABLE, hashOf(token));
-    return (
-      row !== null &&
-      row["userId"] === userId &&
-      Date.parse(row["expiresAt"] as string) > this.#platform.now()
-    );
+    const row = token === null ? null : await DEVICES.get(this.#store, hashOf(token));
+    return row !== null && row.userId === userId && row.expiresAt > this.#platform.now();
   }
 
+  /** The browsers that the user trusts. */
   async list(userId: string): Promise<TrustedDevice[]> {
-    const rows = await this.#store.select({ entity: TABLE, where: fieldIs("userId", userId) });
+    const rows = await DEVICES.select(this.#store, { where: DEVICES.is("userId", userId) });
     // The row's id is the hash of a secret of 256 bits: it opens nothing.
     return rows.map((row) => ({
       id: row.id,
-      device: row["device"] as string,
-      created_at: row["createdAt"] as string,
-      expires_at: row["expiresAt"] as string,
+      device: row.device,
+      created_at: isoTime(row.createdAt),
+      expires_at: isoTime(row.expiresAt),
     }));
   }
 
   /** @returns whether it was there */
   end(userId: string, id: string): Promise<boolean> {
-    return this.#store.transact(
-      async (tx) => (await tx.get(TABLE, id))?.["userId"] === userId && tx.delete(TABLE, id),
-      SINGLE_ROW,
+    return transactById(
+      this.#store,
+      async (tx) => (await DEVICES.get(tx, id))?.userId === userId && DEVICES.delete(tx, id),
     );
   }
 
+  /** The user trusts no browser from now on. */
   async forget(userId: string): Promise<void> {
-    await this.#store.transact((tx) => tx.deleteWhere(TABLE, fieldIs("userId", userId)));
+    await this.#store.transact((tx) => DEVICES.deleteWhere(tx, DEVICES.is("userId", userId)));
   }
 
+  /** Deletes what is too old. @returns how many */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, fieldIsUpTo("expiresAt", this.#platform.now())),
+      DEVICES.deleteWhere(tx, DEVICES.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 }

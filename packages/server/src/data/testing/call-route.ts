@@ -1,3 +1,4 @@
+import { systemPlatform } from "../../platform.ts";
 import { RequestContext, type Method } from "../../request/context.ts";
 import { errorAnswer, JsonAnswer, toPublicError } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
@@ -36,7 +37,7 @@ export async function callRoute(
     () => "127.0.0.1",
     "request",
     () => Promise.resolve(),
-    { limit, transfers: new Transfers(Infinity), key: () => "127.0.0.1" },
+    { limit, transfers: new Transfers(Infinity, systemPlatform), key: () => "127.0.0.1" },
   );
   try {
     const answer = await route.handle(context);

@@ -13,6 +13,7 @@ export interface Backend {
   stop(): Promise<void>;
 }
 
+/** A storage of each kind, each with nothing in it. */
 export const BACKENDS: Readonly<Record<Backend["kind"], () => Promise<Backend>>> = {
   local: startLocal,
   s3: startS3,
@@ -28,6 +29,7 @@ function startLocal(): Promise<Backend> {
   });
 }
 
+/** A bucket on an S3 server of this machine. */
 export async function startS3(): Promise<Backend & { readonly endpoint: string }> {
   const server = await S3Server.start();
   return {

@@ -1,6 +1,7 @@
 import { TestClient } from "../../../../../tests/support/client.ts";
 import { ADMIN_TOKEN } from "../../../../../tests/support/server.ts";
 
+/** The answer to an upload. */
 export interface Uploaded {
   readonly status: number;
   readonly id: string;

@@ -1,11 +1,11 @@
-import { Client, type ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
 import type { Platform, Timer } from "../../platform.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { toChange } from "../answered-rows.ts";
 import { BOUNDS, CHANNEL, READ, toBounds } from "./change-log.ts";
+import { ListeningConnection } from "./channel/listening-connection.ts";
 import { firstOf } from "./codec.ts";
-import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
 
 const TAIL: Operation = { requestId: null, where: "change log", span: null };
@@ -19,7 +19,7 @@ const PAGE = 1000;
  */
 const POLL_MS = 500;
 
-/** What the tail needs, and whom it tells. */
+/** What the tail needs, and who is told of it. */
 export interface ChangeTailOptions {
   /** How the connection that listens is opened. */
   readonly connection: ClientConfig;
@@ -44,12 +44,21 @@ export class ChangeTail {
   #isWanted = false;
   #isClosed = false;
   #state: DatabaseState = "back";
-  #poll: Timer | undefined;
-  #ear: Client | null = null;
+  #poll: Timer | null = null;
+  readonly #connection: ListeningConnection;
 
   constructor(pool: ConnectionPool, options: ChangeTailOptions) {
     this.#pool = pool;
     this.#options = options;
+    this.#connection = new ListeningConnection({
+      connection: options.connection,
+      applicationName: "pylon listen",
+      platform: options.platform,
+      pulse: null,
+      listen: (client) => this.#listen(client),
+      // It polls until the next connection.
+      onLost: () => undefined,
+    });
   }
 
   /** Begins at the log's head. */
@@ -57,7 +66,7 @@ export class ChangeTail {
     const [row] = await this.#pool.read(BOUNDS, []);
     this.#position = toBounds(firstOf(row === undefined ? [] : [row])).head;
     this.#poll = this.#options.platform.every(POLL_MS, () => this.wake()).unref();
-    void this.#listen();
+    void this.#connection.run();
   }
 
   /** The database answers. */
@@ -97,7 +106,7 @@ export class ChangeTail {
     this.#isClosed = true;
     this.#poll?.cancel();
     await this.#running?.catch(() => undefined);
-    await this.#ear?.end().catch(() => undefined);
+    await this.#connection.close();
   }
 
   async #run(): Promise<void> {
@@ -133,31 +142,9 @@ export class ChangeTail {
     for (const listener of this.#listeners) listener(changes);
   }
 
-  /** Listens for as long as the tail is open, on one connection after the other. */
-  async #listen(): Promise<void> {
-    for (let attempt = 0; !this.#isClosed; attempt += 1) {
-      const client = new Client({
-        ...this.#options.connection,
-        application_name: "pylon listen",
-        keepAlive: true,
-      });
-      const gone = new Promise<void>((resolve) => {
-        client.on("error", () => resolve());
-        client.on("end", () => resolve());
-      });
-      try {
-        await client.connect();
-        this.#ear = client;
-        client.on("notification", () => this.wake());
-        await client.query(`LISTEN ${CHANNEL}`);
-        attempt = 0;
-        this.wake();
-        await gone;
-      } catch {
-        // The pool reports a database that can't be reached; here it is enough to try again.
-      }
-      await client.end().catch(() => undefined);
-      await pause(this.#options.platform, attempt);
-    }
+  async #listen(client: Client): Promise<void> {
+    client.on("notification", () => this.wake());
+    await client.query(`LISTEN ${CHANNEL}`);
+    this.wake();
   }
 }

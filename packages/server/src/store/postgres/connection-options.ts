@@ -30,10 +30,15 @@ export interface PostgresOptions {
    * Called once when the database is lost, and once when it is back; the store goes on by itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
-  /** Default the machine's own. */
-  readonly platform?: Platform | undefined;
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
+  /**
+   * Makes the tables and functions in which features keep what is not a row, such as the rooms. Each
+   * statement may be run again.
+   */
+  readonly extraDdl?: readonly string[] | undefined;
+  /** Default: that of the machine. */
+  readonly platform?: Platform | undefined;
   /** Default SILENCE_MS, in milliseconds. */
   readonly silenceMs?: number | undefined;
   /** Default SESSION_LIMITS. */

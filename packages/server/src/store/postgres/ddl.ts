@@ -7,7 +7,7 @@ import { kindOf } from "../../schema/schema.ts";
 import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { CHANGE_LOG_DDL } from "./change-log.ts";
-import { ROOM_DDL } from "./room-ddl.ts";
+import { CHANNEL_DDL } from "./channel/channel-functions.ts";
 
 /** Texts are ordered by code point, as in SQLite and in JavaScript. */
 const COLUMN_TYPES: Record<FieldKind, string> = {
@@ -29,7 +29,7 @@ export const BASE_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   ...CHANGE_LOG_DDL,
   ...Object.values(SYSTEM_TABLES).flatMap(systemTable),
-  ...ROOM_DDL,
+  ...CHANNEL_DDL,
 ];
 
 function systemTable(table: SystemTable): string[] {

@@ -30,9 +30,18 @@ const LOCK_NOT_AVAILABLE = "55P03";
 const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
-/** Makes Pylon's own tables and functions as this version wants them. */
-export async function prepareDatabase(pool: ConnectionPool, platform: Platform): Promise<void> {
-  const version = hash("sha256", BASE_DDL.join("\n"), "hex");
+/**
+ * Makes Pylon's own tables and functions as this version wants them.
+ *
+ * @param extraDdl what features keep beside the rows; see PostgresOptions
+ */
+export async function prepareDatabase(
+  pool: ConnectionPool,
+  platform: Platform,
+  extraDdl: readonly string[],
+): Promise<void> {
+  const ddl = [...BASE_DDL, ...extraDdl];
+  const version = hash("sha256", ddl.join("\n"), "hex");
   await pool.again(() =>
     locked(pool, platform, async (client) => {
       await checkServer(client);
@@ -45,7 +54,7 @@ export async function prepareDatabase(pool: ConnectionPool, platform: Platform):
         );
         if (rows[0]?.value === version) return;
       }
-      for (const sql of BASE_DDL) await client.query(sql);
+      for (const sql of ddl) await client.query(sql);
       await client.query(SET_META, ["base", version]);
     }),
   );

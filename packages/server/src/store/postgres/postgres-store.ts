@@ -23,6 +23,7 @@ import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
+import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
@@ -38,7 +39,6 @@ import {
 import { migrateSchema, prepareDatabase, renewLog, STORED_MANIFEST } from "./migrate.ts";
 import type { ShareName } from "./connection-shares.ts";
 import { ConnectionPool, type Lease } from "./pool.ts";
-import { PostgresLink } from "./postgres-link.ts";
 import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
@@ -69,11 +69,11 @@ const BEGIN = {
  * @throws Error that says what is wrong with the address or the server, without the password
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
-  const { limits = SESSION_LIMITS, observer, platform = systemPlatform } = options;
+  const { limits = SESSION_LIMITS, observer, extraDdl = [], platform = systemPlatform } = options;
   const connection = await connectionOptions(options);
   const pools = openPools(connection, platform, options);
   try {
-    await prepareDatabase(pools.maintenance, platform);
+    await prepareDatabase(pools.maintenance, platform, extraDdl);
     const { onState } = options;
     const tail = new ChangeTail(pools.tail, { connection, platform, onState });
     await tail.start();

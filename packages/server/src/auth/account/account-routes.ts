@@ -1,0 +1,150 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { RequestContext } from "../../request/context.ts";
+import type { RequestReader } from "../../request/reading.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import { routeTable } from "../../request/route-table.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { isFresh, requireFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import type { Organizations } from "../organizations/organizations.ts";
+import { ownUser } from "../users/own-user.ts";
+import type { UserData } from "./user-data.ts";
+
+const AUDIT_DEFAULT = 100;
+const MAX_AUDIT = 1000;
+
+/** What the routes of accounts need. */
+export interface AccountServices extends AuthServices {
+  readonly data: UserData;
+  readonly organizations: Organizations;
+  /** Reads on behalf of a request's caller. */
+  readonly reader: RequestReader;
+}
+
+/** Leaving, taking one's data along, and what happened to one's account. */
+export function accountRoutes(services: AccountServices): Route[] {
+  const { get, del } = routeTable(services);
+
+  return [
+    get("/api/auth/account", "signed-in", show),
+    del("/api/auth/account", "signed-in", leave, { body: "small" }),
+    get("/api/auth/account/export", "signed-in", exportOwn),
+    get("/api/admin/users/:id/export", "admin", exportByAdmin),
+    del("/api/admin/users/:id/sessions", "admin", signOutByAdmin),
+    del("/api/admin/users/:id", "admin", removeByAdmin),
+    get("/api/auth/audit", "signed-in", ownAudit),
+  ];
+}
+
+/** What a form needs to know that asks the user to prove who they are. */
+async function show(services: AccountServices, context: RequestContext): Promise<Answer> {
+  const { credentials, mails } = services;
+  const user = await ownUser(services, context);
+  const { hasPassword, hasPasskey, hasAuthenticator, providers } = await credentials.ways(user.id);
+  return json({
+    has_password: hasPassword,
+    has_passkey: hasPasskey,
+    has_authenticator: hasAuthenticator,
+    has_email_code: mails.canSend && typeof user["email"] === "string",
+    providers,
+    is_fresh: await isFresh(services, context),
+  });
+}
+
+async function leave(services: AccountServices, context: RequestContext): Promise<Answer> {
+  const { organizations } = services;
+  const { caller } = context;
+  const input = await AuthInput.of(context);
+  // A guest has nothing but its session to prove itself with.
+  if (caller.isGuest && caller.userId !== null) return left(services, context, caller.userId);
+  const user = await ownUser(services, context);
+  await requireOwner(services, context, input, user);
+  const [alone] = await organizations.ownedAlone(user.id);
+  if (alone !== undefined)
+    throw new PylonError(
+      "LAST_OWNER",
+      `You are the only owner of "${alone.name}", which has other members.`,
+      { hint: "Make another member the owner first, or delete the organization." },
+    );
+  return left(services, context, user.id);
+}
+
+async function left(
+  services: AccountServices,
+  context: RequestContext,
+  userId: string,
+): Promise<Answer> {
+  const { cookie } = services;
+  await remove(services, context, userId);
+  return new JsonAnswer({ deleted: true }, 200, { "Set-Cookie": [cookie.clear()] });
+}
+
+async function remove(
+  { audit, credentials, data, sessions }: AccountServices,
+  context: RequestContext,
+  userId: string,
+): Promise<void> {
+  await sessions.withLockedAccount(userId, async () => {
+    await credentials.forgetAll(userId);
+    await data.delete(userId);
+  });
+  await audit.record(context, "account.deleted", { userId });
+}
+
+async function removeByAdmin(services: AccountServices, context: RequestContext): Promise<Answer> {
+  const { data, reader } = services;
+  const userId = context.param("id");
+  if (!(await data.knows(userId, reader(context)))) throw noSuchUser(userId);
+  await remove(services, context, userId);
+  return json({ deleted: true });
+}
+
+/**
+ * For who was banned, or has lost a role that the app claims: also programs with the user's keys
+ * are out. Whether the user gets in again is the app's `onSignIn` to say.
+ */
+async function signOutByAdmin(
+  { apiKeys, audit, sessions }: AccountServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const userId = context.param("id");
+  const revoked = await sessions.endAll(userId);
+  await apiKeys.endAll(userId);
+  await audit.record(context, "sign-out.by-admin", { userId });
+  return json({ revoked_count: revoked });
+}
+
+async function exportByAdmin(
+  { audit, data, reader }: AccountServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const userId = context.param("id");
+  if (!(await data.knows(userId, reader(context)))) throw noSuchUser(userId);
+  await audit.record(context, "account.exported", { userId });
+  return json(await data.export(userId, context.caller, reader(context)));
+}
+
+async function exportOwn(services: AccountServices, context: RequestContext): Promise<Answer> {
+  const { audit, data, reader } = services;
+  const { caller } = context;
+  const isGuest = caller.isGuest && caller.userId !== null;
+  const userId = isGuest ? caller.userId : (await ownUser(services, context)).id;
+  if (!isGuest) await requireFresh(services, context);
+  await audit.record(context, "account.exported", { userId });
+  return json(await data.export(userId, caller, reader(context)));
+}
+
+async function ownAudit({ audit }: AccountServices, context: RequestContext): Promise<Answer> {
+  const limit = Math.min(
+    Math.max(Math.trunc(Number(context.query("limit") ?? AUDIT_DEFAULT)) || AUDIT_DEFAULT, 1),
+    MAX_AUDIT,
+  );
+  const { userId, isAdmin } = context.caller;
+  if (userId === null && !isAdmin) throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
+  return json(await audit.list(userId === null ? "all" : { userId }, limit));
+}
+
+function noSuchUser(userId: string): PylonError {
+  return new PylonError("NOT_FOUND", `There is no user "${userId.slice(0, 80)}".`, { field: "id" });
+}

@@ -1,0 +1,184 @@
+import { and, TRUE } from "@pylonsync/query";
+import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
+import type { Committer } from "../../data/commit.ts";
+import type { DataModel } from "../../data/model.ts";
+import type { Entity, Field } from "../../schema/schema.ts";
+import type { Platform } from "../../platform.ts";
+import type { Reader, Store, StoredRow } from "../../store/store.ts";
+import { isoTime } from "../../store/system-table.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { AuditEntry, AuditLog } from "../security/audit.ts";
+import type { Organization, Organizations } from "../organizations/organizations.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { UserRemoval } from "./user-removal.ts";
+import type { Users } from "../users/users.ts";
+import { fieldIs } from "../security/where.ts";
+
+const FILES = SYSTEM_TABLES.files;
+const BATCH_SIZE = 200;
+const MAX_AUDIT = 10_000;
+
+/** What the data of users needs. */
+export interface UserDataServices {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly model: () => DataModel;
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly organizations: Organizations;
+  readonly audit: AuditLog;
+  readonly platform: Platform;
+  readonly removal: UserRemoval;
+}
+
+/** All that is known of a user, as JSON. Times are ISO 8601. */
+export interface UserExport {
+  readonly user: Readonly<Record<string, unknown>> | null;
+  /** By entity: the rows that are the user's, and those that name it. */
+  readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
+  readonly files: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly content_type: string;
+    /** Bytes. */
+    readonly size: number;
+    readonly created_at: string;
+  }[];
+  readonly organizations: readonly (Organization & { readonly role: string })[];
+  readonly sessions: readonly {
+    readonly device: string;
+    readonly created_at: string;
+    readonly seen_at: string;
+  }[];
+  readonly audit: readonly AuditEntry[];
+}
+
+/** All that an app knows of a user: to hand it out, and to forget it. */
+export class UserData {
+  readonly #services: UserDataServices;
+
+  constructor(services: UserDataServices) {
+    this.#services = services;
+  }
+
+  /** Whether there is anything of a user or guest with this id. */
+  async knows(userId: string, reader: Reader): Promise<boolean> {
+    const { users, sessions } = this.#services;
+    if (
+      (users.isDeclared && (await users.get(userId)) !== null) ||
+      (await sessions.list(userId)).length > 0
+    )
+      return true;
+    for (const { entity, field } of this.#references()) {
+      if (field.owner && (await reader.count(entity.name, fieldIs(field.name, userId))) > 0)
+        return true;
+    }
+    return false;
+  }
+
+  /**
+   * @param recipient who gets it: a row that only names the user may be about the user, and not
+   *   meant for it. An admin gets all.
+   * @param reader reads on behalf of who asks
+   */
+  async export(userId: string, recipient: Caller, reader: Reader): Promise<UserExport> {
+    const { store, model, users, sessions, organizations, audit, platform } = this.#services;
+    const now = new Date(platform.now()).toISOString();
+    const rows: Record<string, StoredRow[]> = {};
+    for (const { entity, field } of this.#references()) {
+      const readable = field.owner ? TRUE : model().rules.readable(entity.name, recipient, now);
+      const found = await reader.select({
+        entity: entity.name,
+        where: and(fieldIs(field.name, userId), readable),
+      });
+      if (found.length === 0) continue;
+      const known = new Set((rows[entity.name] ?? []).map(({ id }) => id));
+      rows[entity.name] = [
+        ...(rows[entity.name] ?? []),
+        ...found.filter(({ id }) => !known.has(id)).map(entity.visible),
+      ];
+    }
+    const user = users.isDeclared ? await users.get(userId) : null;
+    const files = await FILES.select(store, { where: FILES.is("ownerId", userId) });
+    return {
+      user: user === null ? null : users.entity.visible(user),
+      rows,
+      files: files.map((file) => ({
+        id: file.id,
+        name: file.name,
+        content_type: file.contentType,
+        size: file.size,
+        created_at: isoTime(file.createdAt),
+      })),
+      organizations: await organizations.of(userId),
+      sessions: (await sessions.list(userId)).map(({ device, createdAt, seenAt }) => ({
+        device,
+        created_at: isoTime(createdAt),
+        seen_at: isoTime(seenAt),
+      })),
+      audit: await audit.list({ userId }, MAX_AUDIT),
+    };
+  }
+
+  /**
+   * Deletes the user, the rows that it owns and its sessions. Where it is only mentioned, the
+   * mention is taken out if the field may be empty. Files go with their rows, and those without a
+   * row at the next clean-up.
+   */
+  async delete(userId: string): Promise<void> {
+    const { store, committer, users, removal } = this.#services;
+    const user = users.isDeclared ? await users.get(userId) : null;
+    // First of all nobody acts as this user any longer. A guest has no row to go with.
+    await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
+    const { head } = await store.bounds();
+    const emptied = new Set<Entity>();
+    for (const { entity, field } of this.#references()) {
+      if (!field.owner && !field.optional) continue;
+      for (;;) {
+        const rows = await store.select({
+          entity: entity.name,
+          where: fieldIs(field.name, userId),
+          limit: BATCH_SIZE,
+        });
+        if (rows.length === 0) break;
+        if (field.owner) emptied.add(entity);
+        await committer.commit(
+          { caller: { ...ANONYMOUS, userId }, policies: "bypassed" },
+          async (writer) => {
+            for (const { id } of rows)
+              await (field.owner
+                ? writer.delete(entity.name, id)
+                : writer.update(entity.name, id, { [field.name]: null }));
+          },
+        );
+      }
+    }
+    if (users.isDeclared)
+      await committer.commit({ caller: { ...ANONYMOUS, userId }, policies: "bypassed" }, (writer) =>
+        writer.delete(users.entityName, userId),
+      );
+    await this.#orphanFiles(userId);
+    for (const entity of emptied) await removal.forgetDeleted(entity, head);
+  }
+
+  /** Uploads that no row took are old enough to be cleaned up at once. */
+  async #orphanFiles(userId: string): Promise<void> {
+    const files = await FILES.select(this.#services.store, {
+      where: FILES.is("ownerId", userId),
+    });
+    await this.#services.store.transact(async (tx) => {
+      for (const { id, linkedRow } of files) {
+        if (linkedRow === null) await FILES.update(tx, id, { orphanedAt: 0 });
+      }
+    });
+  }
+
+  #references(): { readonly entity: Entity; readonly field: Field }[] {
+    const { model, users } = this.#services;
+    return model().schema.entities.flatMap((entity) =>
+      [...entity.fields.values()]
+        .filter((field) => field.owner || field.target === users.entityName)
+        .map((field) => ({ entity, field })),
+    );
+  }
+}

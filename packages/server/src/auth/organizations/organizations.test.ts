@@ -1,0 +1,134 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { scratchStore } from "../../store/testing/scratch-store.ts";
+import { Organizations } from "./organizations.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+const USERS = ["ann", "ben", "cas"] as const;
+const ROLES = ["owner", "admin", "member", "guide"] as const;
+
+function rank(role: string): number {
+  return role === "owner" ? 2 : role === "admin" ? 1 : 0;
+}
+
+test("an owner always stays, and nobody gives or takes what is above them", async () => {
+  await using scratch = scratchStore();
+  const { store, platform } = scratch;
+  const told: string[] = [];
+  const organizations = new Organizations(store, platform, async (userId, _, role) => {
+    told.push(`${userId} ${role}`);
+  });
+  const user = fc.constantFrom(...USERS);
+  const step = fc.oneof(
+    fc.record({ actor: user, user, role: fc.constantFrom(...ROLES) }),
+    fc.record({ actor: user, user, role: fc.constant(null) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const { id } = await organizations.create("Acme", "ann");
+      const roles = new Map<string, string>([["ann", "owner"]]);
+      const join = async (userId: string): Promise<void> => {
+        const owner = [...roles].find(([, role]) => role === "owner")?.[0] ?? "";
+        const { token } = await organizations.invite(id, owner, `${userId}@example.com`, "member");
+        await organizations.accept(token, userId, `${userId}@example.com`);
+        roles.set(userId, "member");
+      };
+      for (const { actor, user: whom, role } of steps) {
+        if (!roles.has(whom)) {
+          await join(whom);
+          continue;
+        }
+        const [by, before] = [roles.get(actor), roles.get(whom) ?? ""];
+        told.length = 0;
+        const isDone = await (
+          role === null
+            ? organizations.remove(id, actor, whom)
+            : organizations.setRole(id, actor, whom, role)
+        ).then(
+          () => true,
+          () => false,
+        );
+        if (isDone) {
+          if (role === null) roles.delete(whom);
+          else roles.set(whom, role);
+          expect(told).toEqual([`${whom} ${role}`]);
+          const isOwnExit = role === null && actor === whom;
+          if (!isOwnExit) {
+            expect(rank(by ?? "")).toBeGreaterThanOrEqual(Math.max(1, rank(before)));
+            expect(rank(by ?? "")).toBeGreaterThanOrEqual(rank(role ?? "member"));
+          }
+        } else expect(told).toEqual([]);
+        expect([...roles.values()]).toContain("owner");
+      }
+      const members = await organizations.members(id);
+      expect(new Map(members.map((member) => [member.user_id, member.role]))).toEqual(roles);
+    }),
+    { numRuns: 12 },
+  );
+});
+
+test("an invitation is for one address, once, for a week, if its maker may give it", async () => {
+  await using scratch = scratchStore();
+  const { store, platform, advance } = scratch;
+  const organizations = new Organizations(store, platform, () => Promise.resolve());
+  const { id } = await organizations.create("Acme", "ann");
+  const invite = async (email: string): Promise<string> =>
+    (await organizations.invite(id, "ann", email, "admin")).token;
+  const token = await invite("ben@example.com");
+  const accept = (with_: string, user: string): Promise<unknown> =>
+    organizations.accept(with_, user, `${user}@example.com`);
+  await expect(accept(token, "cas")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+  expect(await accept(token, "ben")).toMatchObject({ id, role: "admin" });
+  await expect(accept(token, "ben")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+  const late = await invite("cas@example.com");
+  advance(7 * DAY_MS);
+  await expect(accept(late, "cas")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+  expect(await organizations.invitations(id)).toEqual([]);
+  expect(await organizations.forgetExpired()).toBe(1);
+  const first = await invite("cas@example.com");
+  const second = await invite("cas@example.com");
+  await expect(accept(first, "cas")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+  expect(await accept(second, "cas")).toMatchObject({ role: "admin" });
+  const { token: byBen } = await organizations.invite(id, "ben", "dan@example.com", "admin");
+  await organizations.setRole(id, "ann", "ben", "member");
+  await expect(accept(byBen, "dan")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+});
+
+test("an organization without an owner goes to the next in rank, or is deleted", async () => {
+  await using scratch = scratchStore();
+  const { store, platform, advance } = scratch;
+  const organizations = new Organizations(store, platform, () => Promise.resolve());
+  const { id } = await organizations.create("Acme", "ann");
+  const join = async (user: string, role: string): Promise<void> => {
+    advance(1);
+    const email = `${user}@example.com`;
+    const { token } = await organizations.invite(id, "ann", email, role);
+    await organizations.accept(token, user, email);
+  };
+  await join("ben", "member");
+  await join("cas", "admin");
+  expect(await organizations.ownedAlone("ann")).toMatchObject([{ id }]);
+  await store.transact((tx) => organizations.forgetIn(tx, "ann", "ann@example.com"));
+  expect(await organizations.role(id, "cas")).toBe("owner");
+  await store.transact((tx) => organizations.forgetIn(tx, "cas", null));
+  expect(await organizations.role(id, "ben")).toBe("owner");
+  await store.transact((tx) => organizations.forgetIn(tx, "ben", null));
+  expect(await organizations.get(id)).toBeNull();
+});
+
+test("one who is not a member learns nothing and changes nothing", async () => {
+  await using scratch = scratchStore();
+  const organizations = new Organizations(scratch.store, scratch.platform, () => Promise.resolve());
+  const { id } = await organizations.create("Acme", "ann");
+  const attempts = [
+    () => organizations.rename(id, "eve", "Mine"),
+    () => organizations.delete(id, "eve"),
+    () => organizations.invite(id, "eve", "eve@example.com", "member"),
+    () => organizations.withdraw(id, "eve", "x"),
+    () => organizations.remove(id, "eve", "ann"),
+  ];
+  for (const attempt of attempts)
+    await expect(attempt()).rejects.toMatchObject({ code: "NOT_FOUND" });
+  expect(await organizations.get(id)).toMatchObject({ name: "Acme" });
+  expect(await organizations.of("eve")).toEqual([]);
+});

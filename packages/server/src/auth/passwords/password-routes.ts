@@ -1,0 +1,304 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { RequestContext } from "../../request/context.ts";
+import { networkOf } from "../../request/network.ts";
+import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
+import type { Route } from "../../request/route.ts";
+import { routeTable } from "../../request/route-table.ts";
+import type { StoredRow } from "../../store/store.ts";
+import type { AuthServices } from "../auth-services.ts";
+import { ownUser } from "../users/own-user.ts";
+import { asWords } from "../email-sign-in/auth-mails.ts";
+import { claimAccount } from "../email-sign-in/by-email.ts";
+import { PER_ACCOUNT, requireFresh, requirePassword } from "../sign-in/fresh-sign-in.ts";
+import { AuthInput } from "../security/input.ts";
+import { CODE_MINUTES } from "../security/one-time-codes.ts";
+import { tokenPurpose } from "../security/one-time-tokens.ts";
+import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
+import { signedInAnswer, type SignedIn } from "../sessions/signed-in.ts";
+
+const MAX_PASSWORD = 1024;
+/** Guesses by one address, at any account. */
+const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
+const TRUSTED = "password on a trusted device";
+const RESET_MINUTES = 30;
+/** Mails for a sign-up: asked for by one client, and to one address from all of them. */
+const SIGN_UP_MAIL = { max: 1, windowSeconds: 60 };
+const SIGN_UP_MAILS = { max: 5, windowSeconds: 15 * 60 };
+const SIGN_UP_COOKIE = "sign_up";
+
+interface ResetData {
+  /** Null for an address without an account: it costs as much to ask for. */
+  readonly userId: string | null;
+  readonly email: string;
+  /** Of `sessions.epochOf`: what ends the user's sessions ends the links too. */
+  readonly epoch: string;
+}
+
+const RESET = tokenPurpose<ResetData>("password reset");
+
+/** Sign-up, sign-in, change and reset by password. */
+export function passwordRoutes(services: AuthServices): Route[] {
+  const { post } = routeTable(services);
+
+  return [
+    post("/api/auth/password/register", "anyone", register),
+    post("/api/auth/password/register/confirm", "anyone", confirm),
+    post("/api/auth/password/login", "anyone", (all, context) =>
+      all.outcomes.of(() => login(all, context)),
+    ),
+    post("/api/auth/password/change", "signed-in", change),
+    post("/api/auth/password/reset/request", "anyone", requestReset),
+    post("/api/auth/password/reset/complete", "anyone", completeReset),
+  ];
+}
+
+/**
+ * Where mail can be sent, an account is only made by who reads the mail: an answer then tells
+ * nothing about other accounts.
+ */
+function provesEmail({ mails, settings }: AuthServices): boolean {
+  return !settings.dev && mails.canSend;
+}
+
+async function register(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, cookie, mails, passwords, signUps, users } = services;
+  const input = await AuthInput.of(context);
+  const email = input.email();
+  const password = input.text("password", MAX_PASSWORD);
+  const displayName = input.optionalText("displayName", 200);
+  await attempts.countFrom("register", context.address, PER_ADDRESS);
+  await passwords.check(password, email);
+  const hash = await passwords.hash(password);
+  if (!provesEmail(services))
+    return signedInAnswer(await signUp(services, context, email, { hash, displayName }, false));
+  await attempts.count("sign-up by client", clientOf(context, email), SIGN_UP_MAIL);
+  await attempts.count("sign-up", email, SIGN_UP_MAILS);
+  const isTaken = (await users.findByEmail(email)) !== null;
+  // For a known address too, so that it takes as long; that code is in no mail.
+  const { code, token } = await signUps.begin(email, password, { hash, displayName });
+  if (isTaken) mails.sendSoon("email-taken", email, {});
+  else mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
+  return new JsonAnswer({ verification_required: true, email, sign_up_token: token }, 200, {
+    "Set-Cookie": [cookie.other(SIGN_UP_COOKIE, token, SIGN_UP_MS)],
+  });
+}
+
+/** Ends a sign-up whose address had to be proved first. */
+async function confirm(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, audit, cookie, signUps } = services;
+  const input = await AuthInput.of(context);
+  const email = input.email();
+  const code = input.text("code", 64);
+  const token = input.optionalText("sign_up_token") ?? (await cookieOf(services, context, email));
+  await attempts.countFrom("code", context.address, PER_ADDRESS);
+  const data = await audit.codeTry(
+    context,
+    "sign-up",
+    () => Promise.resolve(null),
+    () => signUps.confirm(email, code, token),
+  );
+  await attempts.forget("sign-up by client", clientOf(context, email));
+  const signedIn = await signUp(services, context, email, data, true);
+  return signedInAnswer({
+    ...signedIn,
+    cookies: [...signedIn.cookies, cookie.other(SIGN_UP_COOKIE, "", 0)],
+  });
+}
+
+/** The token in the browser's cookie, where it is that of this sign-up and not of another one. */
+async function cookieOf(
+  { cookie, signUps }: AuthServices,
+  { request }: RequestContext,
+  email: string,
+): Promise<string | null> {
+  const token = cookie.readOther(request.headers, SIGN_UP_COOKIE);
+  return token !== null && (await signUps.isKnown(email, token)) ? token : null;
+}
+
+async function signUp(
+  { audit, passwords, signIn, users }: AuthServices,
+  context: RequestContext,
+  email: string,
+  { hash, displayName }: SignUpData,
+  emailVerified: boolean,
+): Promise<SignedIn> {
+  const user = await users.create(
+    { guestId: signIn.guestOf(context), email, emailVerified, displayName },
+    "password",
+  );
+  await passwords.keep(user, hash);
+  await audit.record(context, "sign-up", { userId: user.id, detail: { method: "password" } });
+  return signIn.complete(context, { userId: user.id, method: "password" });
+}
+
+async function login(
+  { attempts, audit, passwords, sessions, signIn, users }: AuthServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const input = await AuthInput.of(context);
+  const email = input.email();
+  const password = input.text("password", MAX_PASSWORD);
+  await attempts.countFrom("password by address", context.address, PER_ADDRESS);
+  const found = await users.findByEmail(email);
+  // Strangers who guess at an account do not lock its owner out of a device that the owner
+  // trusts.
+  const kind =
+    found !== null && (await signIn.secondFactor.isTrusted(context, found.id))
+      ? TRUSTED
+      : "password";
+  await attempts.count(kind, email, PER_ACCOUNT);
+  // Before the hash is read: whatever changes it ends this sign-in too.
+  const epoch = found === null ? undefined : await sessions.epochOf(found.id);
+  const user = found === null ? null : await users.get(found.id);
+  if (!(await passwords.matches(user, password)) || user === null) {
+    await audit.record(context, "sign-in.refused", {
+      userId: user?.id ?? null,
+      detail: { method: "password" },
+    });
+    throw new PylonError("INVALID_CREDENTIALS", "E-mail or password is wrong.");
+  }
+  await attempts.forget(kind, email);
+  return signedInAnswer(
+    await signIn.complete(context, {
+      userId: user.id,
+      method: "password",
+      ...(epoch === undefined ? {} : { epoch }),
+    }),
+  );
+}
+
+/**
+ * The other sessions end, and this one gets a new token. Who has no password yet, but a session
+ * of the last minutes, sets one.
+ */
+async function change(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { audit, passwords, sessions, signIn } = services;
+  const input = await AuthInput.of(context);
+  const user = await ownUser(services, context);
+  const next =
+    input.optionalText("new_password", MAX_PASSWORD) ?? input.text("newPassword", MAX_PASSWORD);
+  if (await passwords.has(user))
+    await requirePassword(
+      services,
+      user,
+      input.optionalText("current_password", MAX_PASSWORD) ??
+        input.text("currentPassword", MAX_PASSWORD),
+      "current_password",
+    );
+  else await requireFresh(services, context);
+  const email = emailOf(user);
+  await passwords.check(next, email);
+  const hash = await passwords.hash(next);
+  const { sessionId } = context.identity;
+  await keepPassword(services, user, hash);
+  await sessions.endAll(user.id, { except: sessionId });
+  await audit.record(context, "password.changed", { userId: user.id });
+  await notify(services, user.id, email);
+  if (sessionId === null) return json({ changed: true });
+  return signedInAnswer(await signIn.refresh(sessionId), 200, { changed: true });
+}
+
+async function requestReset(
+  { attempts, audit, mails, sessions, settings, tokens, users }: AuthServices,
+  context: RequestContext,
+): Promise<Answer> {
+  const input = await AuthInput.of(context);
+  const email = input.email();
+  mails.require();
+  settings.origins.mailedUrl(context.request);
+  const callback = settings.origins.redirectTarget(
+    context.request,
+    input.optionalText("callback") ?? "/auth/reset",
+  );
+  await attempts.countFrom("reset by address", context.address, PER_ADDRESS);
+  await attempts.count("reset", email, { max: 3, windowSeconds: 15 * 60 });
+  const user = await users.findByEmail(email);
+  const data: ResetData = {
+    userId: user?.id ?? null,
+    email,
+    epoch: await sessions.epochOf(user?.id ?? ""),
+  };
+  const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000);
+  await audit.record(context, "password.reset-requested", { userId: user?.id ?? null });
+  if (user === null) return json({ sent: true });
+  const link = new URL(callback);
+  // Behind the #, so that no server and no Referer header gets it.
+  link.hash = `token=${token}`;
+  mails.sendSoon("reset-password", email, { link: link.href, minutes: RESET_MINUTES });
+  return json({ sent: true, ...(settings.dev ? { dev_token: token } : {}) });
+}
+
+async function completeReset(services: AuthServices, context: RequestContext): Promise<Answer> {
+  const { attempts, audit, passwords, sessions, tokens, users } = services;
+  const input = await AuthInput.of(context);
+  const token = input.text("token");
+  const next =
+    input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
+  const known = await tokens.peek(RESET, token);
+  const user = known === null || known.userId === null ? null : await users.get(known.userId);
+  if (
+    known === null ||
+    user === null ||
+    user["email"] !== known.email ||
+    (await sessions.epochOf(user.id)) !== known.epoch
+  )
+    throw invalidReset();
+  await passwords.check(next, known.email);
+  const hash = await passwords.hash(next);
+  if ((await tokens.take(RESET, token)) === null) throw invalidReset();
+  // Who followed the link reads the mail of this address. If nobody had proved that yet, the
+  // account may be somebody else's making.
+  if (await users.isVerified(user))
+    await sessions.withLockedAccount(user.id, () => keepPassword(services, user, hash));
+  else
+    await claimAccount(services, context, user.id, known.email, () =>
+      keepPassword(services, user, hash),
+    );
+  await attempts.forget("password", known.email);
+  await audit.record(context, "password.changed", { userId: user.id });
+  await notify(services, user.id, known.email);
+  return json({ reset: true });
+}
+
+/** Who knew the password before may also hold a device on which no second factor is asked for. */
+async function keepPassword(
+  { passwords, signIn }: AuthServices,
+  user: StoredRow,
+  hash: string,
+): Promise<void> {
+  await signIn.secondFactor.distrust(user.id);
+  await passwords.keep(user, hash);
+}
+
+async function notify(
+  { apiKeys, mails }: AuthServices,
+  userId: string,
+  email: string | undefined,
+): Promise<void> {
+  if (email === undefined) return;
+  const names = (await apiKeys.list(userId)).map(({ name }) => `"${asWords(name)}"`);
+  const shown = `${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}`;
+  const stillWork =
+    names.length === 0
+      ? ""
+      : ` Its API keys still work: ${shown}. Delete those that you do not know.`;
+  mails.sendSoon("security-notice", email, {
+    notice: `The password of your account was changed.${stillWork}`,
+  });
+}
+
+/** Who asks for an account with this address: two clients may, each for itself. */
+function clientOf({ address }: RequestContext, email: string): string {
+  return `${email} ${networkOf(address)}`;
+}
+
+function emailOf(user: StoredRow): string | undefined {
+  return typeof user["email"] === "string" ? user["email"] : undefined;
+}
+
+function invalidReset(): PylonError {
+  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", {
+    field: "token",
+    hint: "Ask for a new one.",
+  });
+}

@@ -1,0 +1,65 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
+
+const ALGORITHM = "aes-256-gcm";
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+/** Names the form of what is sealed, should it ever change. */
+const FORM = "v1.";
+
+/**
+ * Seals others' secrets for the database: tokens of OAuth providers, seeds of authenticator apps.
+ */
+export class Encryption {
+  readonly #key: Buffer | null;
+
+  readonly #random: Platform["random"];
+
+  /** @param secret any text of high entropy; null when there is none: then nothing can be sealed */
+  constructor(secret: string | null, { random }: Pick<Platform, "random">) {
+    this.#random = random;
+    this.#key =
+      secret === null
+        ? null
+        : Buffer.from(hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
+  }
+
+  /** Whether there is a key: without one nothing can be sealed. */
+  get isOn(): boolean {
+    return this.#key !== null;
+  }
+
+  /** @throws PylonError ENCRYPTION_NOT_CONFIGURED */
+  seal(text: string): string {
+    const iv = new Uint8Array(IV_BYTES);
+    this.#random(iv);
+    const cipher = createCipheriv(ALGORITHM, this.#required(), iv);
+    const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+    return FORM + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");
+  }
+
+  /**
+   * @throws PylonError ENCRYPTION_NOT_CONFIGURED; Error when it was sealed with another key or
+   *   changed since
+   */
+  open(sealed: string): string {
+    if (!sealed.startsWith(FORM)) throw new Error("This was sealed in another form.");
+    const bytes = Buffer.from(sealed.slice(FORM.length), "base64url");
+    const decipher = createDecipheriv(ALGORITHM, this.#required(), bytes.subarray(0, IV_BYTES));
+    decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+    return Buffer.concat([
+      decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)),
+      decipher.final(),
+    ]).toString("utf8");
+  }
+
+  #required(): Buffer {
+    if (this.#key !== null) return this.#key;
+    throw new PylonError(
+      "ENCRYPTION_NOT_CONFIGURED",
+      "This server has no key to keep secrets with.",
+      { hint: "Set PYLON_SSO_ENCRYPTION_KEY." },
+    );
+  }
+}

@@ -1,0 +1,131 @@
+import { PylonError, type ErrorCode } from "@pylonsync/protocol";
+import type { RequestContext } from "../../request/context.ts";
+import { parseEmail } from "../../schema/email-address.ts";
+import { isRecord } from "../../util/is-record.ts";
+
+const MAX_TEXT = 1024;
+/** What a request without the field is refused with. */
+const MISSING = {
+  email: "MISSING_EMAIL",
+  new_email: "MISSING_NEW_EMAIL",
+  password: "MISSING_PASSWORD",
+  newPassword: "MISSING_NEW_PASSWORD",
+  currentPassword: "MISSING_CURRENT_PASSWORD",
+  code: "MISSING_CODE",
+  token: "MISSING_TOKEN",
+  user_id: "MISSING_USER_ID",
+  name: "MISSING_NAME",
+  role: "MISSING_ROLE",
+} as const satisfies Readonly<Record<string, ErrorCode>>;
+
+/** The fields of a request's JSON body, each asked for by name. */
+export class AuthInput {
+  readonly #body: Readonly<Record<string, unknown>>;
+
+  private constructor(body: Readonly<Record<string, unknown>>) {
+    this.#body = body;
+  }
+
+  /** @throws PylonError INVALID_JSON, INVALID_DATA */
+  static async of(context: Pick<RequestContext, "json">): Promise<AuthInput> {
+    const body = await context.json({});
+    if (!isRecord(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    return new AuthInput(body);
+  }
+
+  /** The body as it came, for a library that checks it. */
+  get raw(): unknown {
+    return this.#body;
+  }
+
+  /** Text that must be there. @throws PylonError the field's code in MISSING, INVALID_DATA */
+  text(field: keyof typeof MISSING, maxLength = MAX_TEXT): string {
+    const value = this.optionalText(field, maxLength);
+    if (value !== undefined && value !== "") return value;
+    throw new PylonError(MISSING[field], `"${field}" is missing.`, {
+      field,
+      hint: `Send {"${field}": "..."}.`,
+    });
+  }
+
+  /** Text that may be left out. @throws PylonError INVALID_DATA */
+  optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== "string")
+      throw new PylonError("INVALID_DATA", `"${field}" is text.`, { field });
+    if (value.length > maxLength)
+      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} characters at most.`, {
+        field,
+      });
+    if (value.includes("\0") || !value.isWellFormed())
+      throw new PylonError(
+        "INVALID_DATA",
+        `"${field}" has a character that is not valid in text.`,
+        {
+          field,
+        },
+      );
+    return value;
+  }
+
+  /** A list of texts. @throws PylonError INVALID_DATA */
+  optionalTexts(field: string, maxLength: number): string[] | undefined {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return undefined;
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
+      throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
+    if (value.length > maxLength)
+      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, {
+        field,
+      });
+    return value;
+  }
+
+  /**
+   * A moment: ISO 8601, or seconds since 1970.
+   *
+   * @returns milliseconds since 1970, or null
+   * @throws PylonError INVALID_DATA
+   */
+  optionalTime(field: string): number | null {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return null;
+    const time =
+      typeof value === "number"
+        ? value * 1000
+        : typeof value === "string"
+          ? Date.parse(value)
+          : Number.NaN;
+    // Dates in JavaScript end here.
+    if (Number.isFinite(time) && Math.abs(time) <= 8.64e15) return time;
+    throw new PylonError(
+      "INVALID_DATA",
+      `"${field}" is a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`,
+      { field },
+    );
+  }
+
+  /** True or false; left out is false. @throws PylonError INVALID_DATA */
+  optionalFlag(field: string): boolean {
+    const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
+    if (value === undefined || value === null) return false;
+    if (typeof value !== "boolean")
+      throw new PylonError("INVALID_DATA", `"${field}" is true or false.`, { field });
+    return value;
+  }
+
+  /**
+   * An e-mail address in the form in which it is compared.
+   *
+   * @throws PylonError MISSING_EMAIL, INVALID_EMAIL
+   */
+  email(field: "email" | "new_email" = "email"): string {
+    const email = parseEmail(this.text(field));
+    if (email !== null) return email;
+    throw new PylonError("INVALID_EMAIL", "This is not an e-mail address.", {
+      field,
+      hint: "Send one such as ann@example.com.",
+    });
+  }
+}

@@ -1,0 +1,150 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
+import type { Store } from "../../store/store.ts";
+import { transactById, type RowOf } from "../../store/system-table.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { AttemptLimits } from "./attempt-limits.ts";
+import { KeyLock } from "./key-lock.ts";
+import { isSameHash, keyOf } from "./secrets.ts";
+
+const CODES = SYSTEM_TABLES.codes;
+const LIFETIME_MS = 10 * 60_000;
+const COOL_DOWN_MS = 60_000;
+const MAX_ATTEMPTS = 5;
+const DIGITS = 6;
+/**
+ * Over all codes that are asked for one after the other: else each new one would give a guesser
+ * five more tries.
+ */
+const GUESSES = { max: 20, windowSeconds: 3 * 60 * 60 };
+
+/** How long a code may be used, in minutes. */
+export const CODE_MINUTES = LIFETIME_MS / 60_000;
+
+type Outcome = { readonly data: string } | "spent" | "wrong";
+
+/**
+ * Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in three hours,
+ * the next code after 60 seconds.
+ */
+export class OneTimeCodes {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #attempts: AttemptLimits;
+  readonly #lock = new KeyLock();
+
+  constructor(store: Store, platform: Platform, attempts = new AttemptLimits(store, platform)) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#attempts = attempts;
+  }
+
+  /**
+   * Makes a code; the one before it is void.
+   *
+   * @param purpose what it proves
+   * @param subject for whom: an address or a user's id
+   * @param data JSON text that comes back with it
+   * @throws PylonError RATE_LIMITED within the cool-down
+   */
+  issue(purpose: string, subject: string, data = ""): Promise<string> {
+    const id = keyOf(purpose, subject);
+    const code = this.#newCode();
+    return this.#lock.run(id, () =>
+      transactById(this.#store, async (tx) => {
+        const now = this.#platform.now();
+        const before = await CODES.get(tx, id);
+        const waitMs = before === null ? 0 : before.sentAt + COOL_DOWN_MS - now;
+        if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000), "A code was sent a moment ago.");
+        const row = {
+          codeHash: keyOf(id, code),
+          data,
+          attempts: 0,
+          sentAt: now,
+          expiresAt: now + LIFETIME_MS,
+        };
+        if (before === null) await CODES.insert(tx, { id, ...row });
+        else await CODES.update(tx, id, row);
+        return code;
+      }),
+    );
+  }
+
+  /**
+   * Uses a code up.
+   *
+   * @param email whose mail the code is in, where that is not the subject: guesses at it count
+   *   together, whoever makes them
+   * @returns the data that it was made with
+   * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
+   */
+  async take(purpose: string, subject: string, code: string, email = subject): Promise<string> {
+    const id = keyOf(purpose, subject);
+    const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
+      // A try at a code that is not there, or that was tried too often, tells nothing: it must not
+      // use up what its owner has.
+      const state = this.#stateOf(await CODES.get(this.#store, id));
+      if (state !== "open") return state;
+      await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);
+      return transactById(this.#store, async (tx): Promise<Outcome> => {
+        const row = await CODES.get(tx, id);
+        if (row === null) return "wrong";
+        const now = this.#stateOf(row);
+        if (now !== "open") return now;
+        if (isSameHash(row.codeHash, keyOf(id, code.trim()))) {
+          await CODES.delete(tx, id);
+          return { data: row.data };
+        }
+        await CODES.update(tx, id, { attempts: row.attempts + 1 });
+        return "wrong";
+      });
+    });
+    if (outcome === "spent")
+      throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
+    if (typeof outcome === "string")
+      throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", {
+        field: "code",
+        hint: "Ask for a new code.",
+      });
+    await this.#attempts.forget(`guess: ${purpose}`, email);
+    return outcome.data;
+  }
+
+  /** What a code was made with, without using it up; null where there is none. */
+  async dataOf(purpose: string, subject: string): Promise<string | null> {
+    const row = await CODES.get(this.#store, keyOf(purpose, subject));
+    return row === null || this.#stateOf(row) === "wrong" ? null : row.data;
+  }
+
+  /** Deletes what is too old. */
+  forgetExpired(): Promise<number> {
+    return this.#store.transact((tx) =>
+      CODES.deleteWhere(tx, CODES.isUpTo("expiresAt", this.#platform.now())),
+    );
+  }
+
+  #stateOf(row: RowOf<typeof CODES> | null): "open" | "spent" | "wrong" {
+    if (row === null || row.expiresAt <= this.#platform.now()) return "wrong";
+    return row.attempts >= MAX_ATTEMPTS ? "spent" : "open";
+  }
+
+  /** All codes are equally likely: a number beyond the largest multiple is drawn again. */
+  #newCode(): string {
+    const range = 10 ** DIGITS;
+    const bytes = new Uint8Array(4);
+    for (;;) {
+      this.#platform.random(bytes);
+      const number = new DataView(bytes.buffer).getUint32(0);
+      if (number < Math.floor(2 ** 32 / range) * range)
+        return String(number % range).padStart(DIGITS, "0");
+    }
+  }
+}
+
+function tooMany(
+  seconds: number,
+  message: string,
+  hint = `Try again in ${seconds} s.`,
+): PylonError {
+  return new PylonError("RATE_LIMITED", message, { hint, extra: { retry_after_secs: seconds } });
+}

@@ -1,0 +1,20 @@
+import type { AuthContext } from "@pylonsync/protocol";
+import type { Caller } from "../../identity/identity.ts";
+
+/**
+ * The caller as `/api/auth/me` answers it: flags that are false and values that are absent are left
+ * out.
+ */
+export function toAuthContext(caller: Caller): AuthContext {
+  return {
+    user_id: caller.userId,
+    is_admin: caller.isAdmin,
+    roles: [...caller.roles],
+    ...(caller.isGuest ? { is_guest: true } : {}),
+    ...(caller.tenantId === null ? {} : { tenant_id: caller.tenantId }),
+    ...(caller.apiKeyId === null
+      ? {}
+      : { api_key_id: caller.apiKeyId, api_key_scopes: [...caller.apiKeyScopes] }),
+    ...(caller.isTrustedDevice ? { is_trusted_device: true } : {}),
+  };
+}

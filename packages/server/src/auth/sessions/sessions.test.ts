@@ -1,0 +1,196 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { scratchStore, type Scratch } from "../../store/testing/scratch-store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { Sessions } from "./sessions.ts";
+
+const HOUR_MS = 60 * 60_000;
+const USER = { isGuest: false, lifetimeMs: HOUR_MS };
+
+function open({ store, platform }: Scratch, idleMs?: number): Sessions {
+  return new Sessions(
+    store,
+    platform,
+    "the admin's token",
+    idleMs === undefined ? undefined : () => idleMs,
+  );
+}
+
+async function idOf(sessions: Sessions, token: string): Promise<string> {
+  return (await sessions.identify(token)).sessionId ?? "";
+}
+
+test("a token stands for its user until the session ends by itself", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const token = await sessions.create("ann", { ...USER, roles: ["editor"], tenantId: "acme" });
+  expect((await sessions.identify(token)).caller).toMatchObject({
+    userId: "ann",
+    isAdmin: false,
+    isGuest: false,
+    roles: ["editor"],
+    tenantId: "acme",
+  });
+  scratch.advance(HOUR_MS);
+  await expect(sessions.identify(token)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  expect(await sessions.list("ann")).toEqual([]);
+  expect(await sessions.forgetExpired()).toBe(1);
+});
+
+test("the admin's token, no token, and an unknown token", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  expect((await sessions.identify("the admin's token")).caller.isAdmin).toBe(true);
+  expect((await sessions.identify(null)).caller.userId).toBeNull();
+  await expect(sessions.identify("x")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  const without = new Sessions(scratch.store, scratch.platform, null);
+  await expect(without.identify("")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+});
+
+test("the database does not hold the token, and the public id opens nothing", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const token = await sessions.create("ann", USER);
+  const [row] = await SYSTEM_TABLES.sessions.select(scratch.store);
+  expect(JSON.stringify(row)).not.toContain(token);
+  await expect(sessions.identify(row?.publicId ?? "")).rejects.toThrow();
+  await expect(sessions.identify(row?.id ?? "")).rejects.toThrow();
+});
+
+test("a session that ends on one replica ends on the other, which tells its sockets", async () => {
+  await using scratch = scratchStore();
+  const [here, there] = [open(scratch), open(scratch)];
+  const token = await here.create("ann", USER);
+  const id = await idOf(there, token);
+  const ended: string[] = [];
+  const stop = there.onEnd((sessionId) => ended.push(sessionId));
+  expect(await here.end(id)).toBe(true);
+  await scratch.store.settle();
+  expect(ended).toEqual([id]);
+  await expect(there.identify(token)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  expect(await here.end(id)).toBe(false);
+  stop();
+});
+
+test("what a session stands for changes at once, on all replicas", async () => {
+  await using scratch = scratchStore();
+  const [here, there] = [open(scratch), open(scratch)];
+  const token = await here.create("ann", USER);
+  const { caller, sessionId } = await there.identify(token);
+  const id = sessionId ?? "";
+  expect(await there.sessionStatus(id, caller)).toBe("valid");
+  await here.update(id, { roles: ["editor"] });
+  await scratch.store.settle();
+  expect(await there.sessionStatus(id, caller)).toBe("changed");
+  await here.updateAll("ann", () => ({ tenantId: "acme" }));
+  await scratch.store.settle();
+  expect((await there.identify(token)).caller).toMatchObject({
+    roles: ["editor"],
+    tenantId: "acme",
+  });
+  await here.end(id);
+  await scratch.store.settle();
+  expect(await there.sessionStatus(id, caller)).toBe("revoked");
+});
+
+test("a new token takes the place of the old one, and keeps who and since when", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const token = await sessions.create("ann", { ...USER, device: "Firefox", roles: ["a"] });
+  const [before] = await sessions.list("ann");
+  scratch.advance(1000);
+  const rotated = await sessions.rotate(before?.id ?? "", HOUR_MS, ({ roles }) => ({
+    roles: [...roles, "b"],
+  }));
+  await expect(sessions.identify(token)).rejects.toThrow();
+  expect((await sessions.identify(rotated?.token ?? "")).caller.roles).toEqual(["a", "b"]);
+  const [after] = await sessions.list("ann");
+  expect(after).toMatchObject({
+    publicId: before?.publicId,
+    createdAt: before?.createdAt,
+    device: "Firefox",
+  });
+  expect(after?.expiresAt).toBe(scratch.platform.now() + HOUR_MS);
+  expect(await sessions.rotate(before?.id ?? "", HOUR_MS)).toBeNull();
+});
+
+test("a session that is not used for long enough is over; use keeps it", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch, 10 * 60_000);
+  const [idle, used] = [await sessions.create("ann", USER), await sessions.create("ann", USER)];
+  for (let minutes = 0; minutes < 12; minutes += 4) {
+    scratch.advance(4 * 60_000);
+    await sessions.identify(used);
+  }
+  await expect(sessions.identify(idle)).rejects.toThrow();
+  expect((await sessions.identify(used)).caller.userId).toBe("ann");
+});
+
+test("a sign-in that was under way when the sessions ended gets none", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const epoch = await sessions.epochOf("ann");
+  await sessions.endAll("ann");
+  await expect(sessions.create("ann", { ...USER, epoch })).rejects.toMatchObject({
+    code: "UNAUTHORIZED",
+  });
+  const now = await sessions.epochOf("ann");
+  await sessions.create("ann", { ...USER, epoch: now });
+  await sessions.withLockedAccount("ann", async () => {
+    const inside = await sessions.epochOf("ann");
+    await expect(sessions.create("ann", { ...USER, epoch: inside })).rejects.toThrow();
+    expect(await sessions.list("ann")).toEqual([]);
+  });
+  await sessions.create("ann", { ...USER, epoch: await sessions.epochOf("ann") });
+});
+
+test("a guest becomes one user, once", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const { userId: guest } = await sessions.createGuest(HOUR_MS, "");
+  await sessions.become(guest, "ann");
+  await sessions.become(guest, "ann");
+  await expect(sessions.become(guest, "ben")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  const { userId: other } = await sessions.createGuest(HOUR_MS, "");
+  await scratch.store.transact((tx) => sessions.claimGuest(tx, other));
+  expect(await sessions.list(other)).toEqual([]);
+  await expect(
+    scratch.store.transact((tx) => sessions.claimGuest(tx, other)),
+  ).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+});
+
+test("the sessions of a user are those that were made and not ended", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const user = fc.constantFrom("ann" as const, "ben" as const);
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("create" as const), user }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("end" as const), user, nth: fc.nat(3) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("endAll" as const), user }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const live: Record<"ann" | "ben", string[]> = { ann: [], ben: [] };
+      await sessions.endAll("ann");
+      await sessions.endAll("ben");
+      for (const one of steps) {
+        const own = live[one.user];
+        if (one.do === "create") own.push(await sessions.create(one.user, USER));
+        else if (one.do === "endAll") {
+          expect(await sessions.endAll(one.user)).toBe(own.length);
+          own.length = 0;
+        } else if (own[one.nth] !== undefined) {
+          const [token = ""] = own.splice(one.nth, 1);
+          await sessions.end(await idOf(sessions, token));
+          await expect(sessions.identify(token)).rejects.toThrow();
+        }
+      }
+      for (const [userId, tokens] of Object.entries(live)) {
+        expect(await sessions.list(userId)).toHaveLength(tokens.length);
+        for (const token of tokens)
+          expect((await sessions.identify(token)).caller.userId).toBe(userId);
+      }
+    }),
+    { numRuns: 15 },
+  );
+});

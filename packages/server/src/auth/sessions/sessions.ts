@@ -1,0 +1,478 @@
+import { timingSafeEqual } from "node:crypto";
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import {
+  ADMIN,
+  ANONYMOUS,
+  ANONYMOUS_IDENTITY,
+  type Caller,
+  type Identity,
+  type SessionStatus,
+} from "../../identity/identity.ts";
+import type { Platform } from "../../platform.ts";
+import type { Store, Transaction } from "../../store/store.ts";
+import { transactById, type RowOf } from "../../store/system-table.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { hashOf, newToken } from "../security/secrets.ts";
+import { UserEpochs } from "./user-epochs.ts";
+
+const SESSIONS = SYSTEM_TABLES.sessions;
+/**
+ * For how long an identity is taken from the cache, in milliseconds: so long at most
+ * may a session live on after another replica ended it.
+ */
+const CACHE_TTL_MS = 500;
+const MAX_CACHED = 10_000;
+/** A session's last use is written down this often, in milliseconds. */
+const SEEN_EVERY_MS = 60_000;
+
+/** What a session is made with. */
+export interface NewSession {
+  readonly isGuest: boolean;
+  /** Milliseconds. */
+  readonly lifetimeMs: number;
+  readonly roles?: readonly string[];
+  readonly tenantId?: string | null;
+  readonly isTrustedDevice?: boolean;
+  /** What the user knows the device by: its browser's name for itself. */
+  readonly device?: string;
+  /**
+   * Of `epochOf`, asked before the proof was looked at; without it the session is made whatever
+   * ended the others.
+   */
+  readonly epoch?: string | undefined;
+}
+
+/** A session as it is kept. */
+export interface SessionInfo {
+  readonly id: string;
+  /** Names the session to its user; opens nothing. */
+  readonly publicId: string;
+  readonly userId: string;
+  readonly tenantId: string | null;
+  readonly isGuest: boolean;
+  readonly roles: readonly string[];
+  readonly isTrustedDevice: boolean;
+  readonly device: string;
+  /** Milliseconds since 1970, as the two below. */
+  readonly createdAt: number;
+  readonly seenAt: number;
+  readonly expiresAt: number;
+}
+
+/** What may change while a session lives. */
+export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
+
+/**
+ * Makes, finds and ends sessions. They live in the store, by the hash of their token, so any
+ * replica knows all of them.
+ */
+export class Sessions {
+  readonly #store: Store;
+  readonly #platform: Platform;
+  readonly #newId: () => string;
+  readonly #adminHash: Buffer | null;
+  readonly #idleMs: () => number;
+  readonly #epochs: UserEpochs;
+  readonly #endListeners = new Set<(sessionId: string) => void>();
+  readonly #changeListeners = new Set<(sessionId: string) => void>();
+  /** By session id. Only a shortcut: what is not in it is asked of the store. */
+  readonly #identityCache = new Map<
+    string,
+    { readonly identity: Identity; readonly until: number }
+  >();
+  /** Grows whenever a session is ended or changed: what was read before that is not cached. */
+  #cacheGeneration = 0;
+
+  /**
+   * @param adminToken the bearer of this token is the admin; null when there is none
+   * @param idleMs after how long without use a session is over, in milliseconds; Infinity for never
+   */
+  constructor(
+    store: Store,
+    platform: Platform,
+    adminToken: string | null,
+    idleMs: () => number = () => Infinity,
+  ) {
+    this.#store = store;
+    this.#platform = platform;
+    this.#newId = createIdFactory(platform.now, platform.random);
+    this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
+    this.#idleMs = idleMs;
+    this.#epochs = new UserEpochs(store, platform);
+    // A session may be ended or changed on any replica: the change log tells all of them, and this
+    // one too.
+    store.follow((changes) => {
+      for (const { entity, kind, rowId } of changes) {
+        if (entity !== SESSIONS.name) continue;
+        if (kind === "delete") this.#ended(rowId);
+        else this.#changed(rowId);
+      }
+    });
+  }
+
+  /**
+   * @returns the token, which is stored nowhere
+   * @throws PylonError UNAUTHORIZED when `options.epoch` is over
+   */
+  async create(userId: string, options: NewSession): Promise<string> {
+    const token = newToken(this.#platform);
+    const { epoch } = options;
+    if (epoch === undefined) {
+      await transactById(this.#store, (tx) => this.#insert(tx, token, userId, options));
+      return token;
+    }
+    await this.#store.transact(async (tx) => {
+      await this.#epochs.check(tx, userId, epoch);
+      await this.#insert(tx, token, userId, options);
+    });
+    return token;
+  }
+
+  /** Makes a session of a new guest. @param lifetimeMs milliseconds */
+  async createGuest(
+    lifetimeMs: number,
+    device: string,
+  ): Promise<{ readonly userId: string; readonly token: string }> {
+    const userId = this.#newId();
+    return { userId, token: await this.create(userId, { isGuest: true, lifetimeMs, device }) };
+  }
+
+  /**
+   * What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that
+   * this user's sessions were ended during makes none.
+   */
+  epochOf(userId: string): Promise<string> {
+    return this.#epochs.of(userId);
+  }
+
+  /**
+   * @param token null for a caller without one
+   * @throws PylonError UNAUTHORIZED when the token is unknown, expired or revoked
+   */
+  async identify(token: string | null): Promise<Identity> {
+    if (token === null) return ANONYMOUS_IDENTITY;
+    const id = hashOf(token);
+    if (this.#adminHash !== null && timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)) {
+      return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
+    }
+    const identity = await this.identifyById(id);
+    if (identity !== null) return identity;
+    throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", {
+      hint: "Sign in again.",
+    });
+  }
+
+  /** Who a session stands for, by the session's id; null when it is over. */
+  async identifyById(sessionId: string): Promise<Identity | null> {
+    const now = this.#platform.now();
+    const cached = this.#identityCache.get(sessionId);
+    const identity =
+      cached !== undefined && cached.until > now
+        ? cached.identity
+        : await this.#lookUp(sessionId, now);
+    return identity === null || identity.expiresAt <= now ? null : identity;
+  }
+
+  /**
+   * What became of a session that stood for this caller. What this replica was told of is known at
+   * once.
+   */
+  async sessionStatus(sessionId: string, caller: Caller): Promise<SessionStatus> {
+    const now = await this.identifyById(sessionId);
+    if (now === null) return "revoked";
+    return rightsOf(now.caller) === rightsOf(caller) ? "valid" : "changed";
+  }
+
+  /** The session with this id, over or not; null when there is none. */
+  async get(sessionId: string): Promise<SessionInfo | null> {
+    const row = await SESSIONS.get(this.#store, sessionId);
+    return row === null ? null : toInfo(row);
+  }
+
+  /** The user's sessions that are not over, the newest first. */
+  async list(userId: string): Promise<SessionInfo[]> {
+    const now = this.#platform.now();
+    const rows = await SESSIONS.select(this.#store, { where: SESSIONS.is("userId", userId) });
+    return rows
+      .map(toInfo)
+      .filter(({ expiresAt }) => expiresAt > now)
+      .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+  }
+
+  /**
+   * Ends a session: its token is dead and its sockets are closed, on all replicas.
+   *
+   * @returns whether it was there
+   */
+  async end(sessionId: string): Promise<boolean> {
+    const ended = await transactById(this.#store, (tx) => this.#delete(tx, sessionId));
+    this.#ended(sessionId);
+    return ended;
+  }
+
+  /**
+   * Ends all sessions of a user, and the sign-ins that are under way.
+   *
+   * @param options.except the id of one that stays
+   * @returns how many ended
+   */
+  async endAll(userId: string, options: { readonly except?: string | null } = {}): Promise<number> {
+    return this.#endAll(userId, false, options.except ?? null);
+  }
+
+  /**
+   * Before what a guest has becomes a user's.
+   *
+   * @throws PylonError UNAUTHORIZED when the guest has become another user
+   */
+  become(guestId: string, userId: string): Promise<void> {
+    return this.#store.transact((tx) => this.#epochs.become(tx, guestId, userId));
+  }
+
+  /**
+   * A guest becomes a user with the same id within this transaction, and its sessions end.
+   *
+   * @throws PylonError as `become`
+   */
+  async claimGuest(tx: Transaction, guestId: string): Promise<void> {
+    await this.#epochs.become(tx, guestId, guestId);
+    await this.revokeAll(tx, guestId);
+  }
+
+  /**
+   * As `endAll`, within the transaction that deletes the user: the change log tells this replica
+   * too.
+   */
+  async revokeAll(tx: Transaction, userId: string): Promise<void> {
+    await this.#epochs.begin(tx, userId);
+    for (const { id } of await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) }))
+      await this.#delete(tx, id);
+  }
+
+  /**
+   * Takes an account away from those who can open it: ends the sessions, lets nobody in while
+   * `work` deletes what else opens the account, and ends what got in all the same.
+   */
+  async withLockedAccount<T>(userId: string, work: () => Promise<T>): Promise<T> {
+    await this.#endAll(userId, true, null);
+    try {
+      return await work();
+    } finally {
+      await this.#endAll(userId, false, null);
+    }
+  }
+
+  /**
+   * For what is written in a session's name: the session stands, and is neither ended nor changed
+   * before this transaction has ended.
+   *
+   * @returns what it stands for
+   * @throws PylonError UNAUTHORIZED
+   */
+  async requireActive(tx: Transaction, sessionId: string): Promise<SessionInfo> {
+    const row = await SESSIONS.get(tx, sessionId);
+    // Written, and not only read: whoever ends it meanwhile then meets this transaction on every
+    // isolation level.
+    const stands =
+      row !== null && (await SESSIONS.update(tx, sessionId, { seenAt: this.#platform.now() }));
+    if (!stands)
+      throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", {
+        hint: "Sign in again.",
+      });
+    return toInfo(row);
+  }
+
+  /**
+   * Gives a session a new token; the old one is dead.
+   *
+   * @param change what it stands for from now on
+   * @returns null when the session is over
+   */
+  async rotate(
+    sessionId: string,
+    lifetimeMs: number,
+    change: (session: SessionInfo) => SessionPatch = () => ({}),
+  ): Promise<{ readonly token: string; readonly userId: string } | null> {
+    const token = newToken(this.#platform);
+    const rotated = await transactById(this.#store, async (tx) => {
+      const row = await SESSIONS.get(tx, sessionId);
+      if (row === null) return null;
+      await this.#delete(tx, sessionId);
+      const session = toInfo(row);
+      const { publicId, createdAt, ...info } = session;
+      await this.#insert(
+        tx,
+        token,
+        info.userId,
+        { ...info, ...change(session), lifetimeMs },
+        { publicId, createdAt },
+      );
+      return { token, userId: info.userId };
+    });
+    if (rotated !== null) this.#ended(sessionId);
+    return rotated;
+  }
+
+  /**
+   * Changes what a session stands for; all replicas and its open connections see it.
+   *
+   * @returns whether it was there
+   */
+  async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
+    const isThere = await transactById(this.#store, (tx) => this.#patch(tx, sessionId, patch));
+    this.#changed(sessionId);
+    return isThere;
+  }
+
+  /**
+   * Changes what the sessions of a user stand for, also of one that is getting a new token.
+   *
+   * @param change null for one that stays as it is
+   */
+  async updateAll(
+    userId: string,
+    change: (session: SessionInfo) => SessionPatch | null,
+  ): Promise<void> {
+    const changed = await this.#store.transact(async (tx) => {
+      const ids: string[] = [];
+      const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
+      for (const session of rows.map(toInfo)) {
+        const patch = change(session);
+        if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
+      }
+      return ids;
+    });
+    for (const id of changed) this.#changed(id);
+  }
+
+  /** Deletes the rows of sessions that are over. @returns how many */
+  async forgetExpired(): Promise<number> {
+    await this.#epochs.forgetOld();
+    return this.#store.transact((tx) =>
+      SESSIONS.deleteWhere(tx, SESSIONS.isUpTo("expiresAt", this.#platform.now())),
+    );
+  }
+
+  /** Calls `listener` when a session is ended before its time. @returns an unsubscribe function */
+  onEnd(listener: (sessionId: string) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
+  /** Calls `listener` when a session stands for something else. @returns an unsubscribe function */
+  onChange(listener: (sessionId: string) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  async #insert(
+    tx: Transaction,
+    token: string,
+    userId: string,
+    options: NewSession,
+    kept?: { readonly publicId: string; readonly createdAt: number },
+  ): Promise<void> {
+    const now = this.#platform.now();
+    await SESSIONS.insert(tx, {
+      id: hashOf(token),
+      userId,
+      isGuest: options.isGuest,
+      tenantId: options.tenantId ?? null,
+      roles: options.roles ?? [],
+      createdAt: kept?.createdAt ?? now,
+      expiresAt: now + options.lifetimeMs,
+      publicId: kept?.publicId ?? this.#newId(),
+      device: (options.device ?? "").slice(0, 200),
+      seenAt: now,
+      isTrustedDevice: options.isTrustedDevice ?? false,
+    });
+  }
+
+  async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
+    const ended = await this.#store.transact(async (tx) => {
+      await this.#epochs.begin(tx, userId, closes);
+      const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
+      const ids = rows.map(({ id }) => id).filter((id) => id !== except);
+      for (const id of ids) await this.#delete(tx, id);
+      return ids;
+    });
+    for (const id of ended) this.#ended(id);
+    return ended.length;
+  }
+
+  async #patch(tx: Transaction, sessionId: string, patch: SessionPatch): Promise<boolean> {
+    if (!(await SESSIONS.update(tx, sessionId, patch))) return false;
+    await SESSIONS.announce(tx, sessionId, "update", this.#platform.now());
+    return true;
+  }
+
+  async #delete(tx: Transaction, sessionId: string): Promise<boolean> {
+    const isThere = await SESSIONS.delete(tx, sessionId);
+    if (isThere) await SESSIONS.announce(tx, sessionId, "delete", this.#platform.now());
+    return isThere;
+  }
+
+  #ended(sessionId: string): void {
+    this.#cacheGeneration += 1;
+    this.#identityCache.delete(sessionId);
+    for (const listener of this.#endListeners) listener(sessionId);
+  }
+
+  #changed(sessionId: string): void {
+    this.#cacheGeneration += 1;
+    this.#identityCache.delete(sessionId);
+    for (const listener of this.#changeListeners) listener(sessionId);
+  }
+
+  async #lookUp(id: string, now: number): Promise<Identity | null> {
+    const generation = this.#cacheGeneration;
+    const row = await SESSIONS.get(this.#store, id);
+    if (row === null) return null;
+    const info = toInfo(row);
+    const { seenAt } = info;
+    const idleMs = this.#idleMs();
+    if (now - seenAt >= idleMs) {
+      await this.end(id);
+      return null;
+    }
+    const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
+    if (now - seenAt >= everyMs)
+      await transactById(this.#store, (tx) => SESSIONS.update(tx, id, { seenAt: now }));
+    const identity = toIdentity(info);
+    if (this.#cacheGeneration !== generation) return identity;
+    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
+    this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
+    return identity;
+  }
+}
+
+/** Rows of sessions that were made before a column was there have null in it. */
+function toInfo(row: RowOf<typeof SESSIONS>): SessionInfo {
+  return {
+    ...row,
+    publicId: row.publicId ?? hashOf(row.id).slice(0, 32),
+    isTrustedDevice: row.isTrustedDevice === true,
+    device: row.device ?? "",
+    seenAt: row.seenAt ?? row.createdAt,
+  };
+}
+
+function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice }: Caller): string {
+  return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice]);
+}
+
+function toIdentity({
+  id,
+  userId,
+  isGuest,
+  tenantId,
+  roles,
+  isTrustedDevice,
+  expiresAt,
+}: SessionInfo): Identity {
+  return {
+    caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice },
+    sessionId: id,
+    expiresAt,
+  };
+}

@@ -1,0 +1,104 @@
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
+import type { Reader, Store, Transaction } from "../../store/store.ts";
+import { type RowOf } from "../../store/system-table.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+
+const EPOCHS = SYSTEM_TABLES.userEpochs;
+/** No sign-in takes as long. */
+const KEPT_MS = 24 * 60 * 60_000;
+/**
+ * How long nobody gets in while an account is taken out of somebody's hands; it ends earlier when
+ * that is done.
+ */
+const CLOSED_MS = 60_000;
+const FIRST = "";
+
+/**
+ * Which sign-ins of a user are still good. Whatever ends the user's sessions begins a new epoch in
+ * the same transaction, and a session is made only in the epoch in which its proof was looked at:
+ * so a sign-in that was under way meanwhile can't outlive what ended the others.
+ */
+export class UserEpochs {
+  readonly #store: Store;
+  readonly #now: () => number;
+  readonly #newId: () => string;
+
+  constructor(store: Store, { now, random }: Platform) {
+    this.#store = store;
+    this.#now = now;
+    this.#newId = createIdFactory(now, random);
+  }
+
+  /** To be asked before what proves the sign-in is read. */
+  async of(userId: string): Promise<string> {
+    return (await this.#read(this.#store, userId)).epoch;
+  }
+
+  /** @param closes nobody gets in until `open` @returns the new epoch */
+  async begin(tx: Transaction, userId: string, closes = false): Promise<string> {
+    const epoch = this.#newId();
+    await this.#write(tx, userId, {
+      epoch,
+      closedUntil: closes ? this.#now() + CLOSED_MS : null,
+    });
+    return epoch;
+  }
+
+  /**
+   * Says which user a guest becomes, once and for all: of two sign-ins that take the same guest
+   * along, the second gets nothing. A handing over to another user may be gone on with.
+   *
+   * @throws PylonError UNAUTHORIZED when the guest has become another user
+   */
+  async become(tx: Transaction, guestId: string, userId: string): Promise<void> {
+    const before = (await EPOCHS.get(tx, guestId))?.becomes ?? null;
+    if (before !== null && (before !== userId || userId === guestId))
+      throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", {
+        hint: "Sign in again.",
+      });
+    await this.#write(tx, guestId, { becomes: userId });
+  }
+
+  /** @throws PylonError UNAUTHORIZED when another epoch has begun, or nobody gets in now */
+  async check(tx: Transaction, userId: string, epoch: string): Promise<void> {
+    const now = await this.#read(tx, userId);
+    if (now.epoch === epoch && !now.isClosed) return;
+    throw new PylonError("UNAUTHORIZED", "This user's sessions were ended meanwhile.", {
+      hint: "Sign in again.",
+    });
+  }
+
+  /** Deletes epochs that no sign-in under way can know of. @returns how many */
+  forgetOld(): Promise<number> {
+    return this.#store.transact((tx) =>
+      EPOCHS.deleteWhere(tx, EPOCHS.isUpTo("at", this.#now() - KEPT_MS)),
+    );
+  }
+
+  async #write(
+    tx: Transaction,
+    userId: string,
+    patch: Partial<Omit<RowOf<typeof EPOCHS>, "id" | "at">>,
+  ): Promise<void> {
+    const values = { ...patch, at: this.#now() };
+    if (!(await EPOCHS.update(tx, userId, values)))
+      await EPOCHS.insert(tx, {
+        id: userId,
+        epoch: FIRST,
+        closedUntil: null,
+        becomes: null,
+        ...values,
+      });
+  }
+
+  async #read(
+    reader: Reader,
+    userId: string,
+  ): Promise<{ readonly epoch: string; readonly isClosed: boolean }> {
+    const row = await EPOCHS.get(reader, userId);
+    if (row === null) return { epoch: FIRST, isClosed: false };
+    const { epoch, closedUntil } = row;
+    return { epoch, isClosed: closedUntil !== null && closedUntil > this.#now() };
+  }
+}

@@ -1,0 +1,193 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { AuthHooks } from "@pylonsync/sdk";
+import type { RequestContext } from "../../request/context.ts";
+import { deviceOf, type AuditLog } from "../security/audit.ts";
+import type { AuthSettings } from "../security/auth-settings.ts";
+import type { GuestUpgrade } from "../users/guest-upgrade.ts";
+import { tokenPurpose, type OneTimeTokens } from "../security/one-time-tokens.ts";
+import type { SessionCookie } from "../sessions/session-cookie.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { SignedIn } from "../sessions/signed-in.ts";
+import type { Users } from "../users/users.ts";
+
+/** Roles of the selected organization are not the app's to claim. */
+const TENANT_ROLE = "org:";
+const PENDING_MS = 5 * 60_000;
+
+/** Who signs in, and how that was proved. */
+export interface SignInOptions {
+  readonly userId: string;
+  /** How it was proved: `password`, `code`, `link`, `oauth:google`, `passkey`. */
+  readonly method: string;
+  /** The method counts as two factors, as a passkey with user verification does. */
+  readonly isStrong?: boolean;
+  /**
+   * Of `sessions.epochOf`, asked before what proves it was read. Left out where the proof can't
+   * have been taken back, as that of a mail just read.
+   */
+  readonly epoch?: string;
+}
+
+/** What asks for a second proof. */
+export interface SecondFactor {
+  /** The factors that the user has, such as `totp`; none: no second proof is asked for. */
+  methodsOf(userId: string): Promise<readonly string[]>;
+  /** Whether the request comes from a device that the user said to trust. */
+  isTrusted(context: RequestContext, userId: string): Promise<boolean>;
+  /** From now on no device of the user is. */
+  distrust(userId: string): Promise<void>;
+}
+
+interface Pending {
+  readonly userId: string;
+  readonly method: string;
+  readonly epoch: string;
+}
+
+const PENDING = tokenPurpose<Pending>("second factor");
+
+/** What signing in needs. */
+export interface SignInServices {
+  readonly secondFactor: SecondFactor;
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly tokens: OneTimeTokens;
+  readonly audit: AuditLog;
+  readonly cookie: SessionCookie;
+  readonly guests: GuestUpgrade;
+  readonly settings: AuthSettings;
+  readonly hooks: () => AuthHooks;
+  readonly now: () => number;
+}
+
+/**
+ * The one way in: whatever proves who somebody is ends here, where the second factor is asked for
+ * and the session is made.
+ */
+export class SignIn {
+  readonly #services: SignInServices;
+  readonly secondFactor: SecondFactor;
+
+  constructor(services: SignInServices) {
+    this.#services = services;
+    this.secondFactor = services.secondFactor;
+  }
+
+  /**
+   * Signs a user in who has proved who they are.
+   *
+   * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED
+   *   when the user is gone, or all of its sessions were ended meanwhile
+   */
+  async complete(
+    context: RequestContext,
+    { userId, method, isStrong = false, epoch: given }: SignInOptions,
+  ): Promise<SignedIn> {
+    const epoch = given ?? (await this.#services.sessions.epochOf(userId));
+    const isTrustedDevice = await this.secondFactor.isTrusted(context, userId);
+    const methods = isStrong || isTrustedDevice ? [] : await this.secondFactor.methodsOf(userId);
+    if (methods.length === 0)
+      return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
+    const pending: Pending = { userId, method, epoch };
+    const mfaToken = await this.#services.tokens.issue(PENDING, pending, PENDING_MS);
+    throw new PylonError("MFA_REQUIRED", "A second factor is needed.", {
+      hint: "Send {mfa_token, code} to /api/auth/totp/verify.",
+      extra: { mfa_token: mfaToken, methods },
+    });
+  }
+
+  /** Whose sign-in waits for a second factor, or null. */
+  async pendingUser(mfaToken: string): Promise<string | null> {
+    return (await this.#services.tokens.peek(PENDING, mfaToken))?.userId ?? null;
+  }
+
+  /** Goes on with a sign-in whose second factor was given. @throws PylonError INVALID_TOKEN */
+  async resume(
+    context: RequestContext,
+    mfaToken: string,
+    options: { readonly isTrustedDevice?: boolean } = {},
+  ): Promise<SignedIn> {
+    const pending = await this.#services.tokens.take(PENDING, mfaToken);
+    if (pending === null)
+      throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
+        field: "mfa_token",
+        hint: "Sign in again.",
+      });
+    return this.#finish(context, pending, options.isTrustedDevice ?? false);
+  }
+
+  /**
+   * Gives a session a new token. What the app claims of the user is asked again, so that who lost a
+   * role has lost it here at the latest.
+   *
+   * @throws PylonError AUTH_REQUIRED when the session is over
+   */
+  async refresh(sessionId: string): Promise<SignedIn> {
+    const { users, sessions, cookie, settings, hooks, now } = this.#services;
+    const session = await sessions.get(sessionId);
+    const { claims } = hooks();
+    const user =
+      session === null || session.isGuest || claims === undefined || !users.isDeclared
+        ? null
+        : await users.get(session.userId);
+    const claimed =
+      user === null || claims === undefined
+        ? null
+        : ((await claims({ user: users.view(user), method: "refresh" }))?.roles ?? []);
+    const lifetimeMs = settings.sessionLifetimeMs();
+    const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) =>
+      claimed === null
+        ? {}
+        : { roles: [...claimed, ...roles.filter((role) => role.startsWith(TENANT_ROLE))] },
+    );
+    if (rotated === null)
+      throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", {
+        hint: "Sign in.",
+      });
+    return {
+      ...rotated,
+      expiresAt: now() + lifetimeMs,
+      cookies: [cookie.keep(rotated.token, lifetimeMs)],
+    };
+  }
+
+  /** The guest that a new user was until now. */
+  guestOf({ caller }: RequestContext): string | undefined {
+    return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
+  }
+
+  async #finish(
+    context: RequestContext,
+    { userId, method, epoch }: Pending,
+    isTrustedDevice: boolean,
+  ): Promise<SignedIn> {
+    const { users, sessions, guests, audit, cookie, settings, hooks, now } = this.#services;
+    const user = await users.get(userId);
+    if (user === null) throw new PylonError("UNAUTHORIZED", "This user no longer exists.");
+    const event = { user: users.view(user), method };
+    const verdict = await hooks().onSignIn?.(event);
+    if (verdict === null || verdict === false)
+      throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
+    const { roles = [] } = (await hooks().claims?.(event)) ?? {};
+    const guestId = this.guestOf(context);
+    // Who has just become this user has handed itself over already.
+    if (guestId !== undefined && guestId !== userId)
+      await guests.handOver(guestId, userId, users.entity.name);
+    const lifetimeMs = settings.sessionLifetimeMs();
+    const token = await sessions.create(userId, {
+      isGuest: false,
+      lifetimeMs,
+      roles,
+      isTrustedDevice,
+      epoch,
+      device: deviceOf(context),
+    });
+    await audit.record(context, "sign-in", { userId, detail: { method } });
+    return {
+      token,
+      userId,
+      expiresAt: now() + lifetimeMs,
+      cookies: [cookie.keep(token, lifetimeMs)],
+    };
+  }
+}

@@ -1,0 +1,227 @@
+import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { and, type Expr } from "@pylonsync/query";
+import type { AuthHooks, ManifestAuth } from "@pylonsync/sdk";
+import { ANONYMOUS } from "../../identity/identity.ts";
+import type { Committer } from "../../data/commit.ts";
+import type { DataModel } from "../../data/model.ts";
+import type { Platform } from "../../platform.ts";
+import { normaliseEmail } from "../../schema/email-address.ts";
+import type { Entity } from "../../schema/schema.ts";
+import type { Reader, Store, StoredRow, Transaction, Value } from "../../store/store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { fieldIs } from "../security/where.ts";
+
+const VERIFIED = SYSTEM_TABLES.verifiedEmails;
+/** The fields of a user entity that Pylon fills where they are declared, by what they hold. */
+const NAMES = ["displayName", "name"] as const;
+const AVATARS = ["avatar", "avatarUrl", "image"] as const;
+
+/** What is known of somebody who signs up. */
+export interface Profile {
+  /**
+   * The guest that becomes this user: it keeps its id, so that its rows stay its own, and its
+   * sessions end.
+   */
+  readonly guestId?: string | undefined;
+  readonly email?: string | undefined;
+  readonly emailVerified?: boolean | undefined;
+  readonly displayName?: string | undefined;
+  /** A URL. */
+  readonly avatar?: string | undefined;
+}
+
+/** What the users of an app are made of. */
+export interface UsersOptions {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly sessions: Sessions;
+  readonly model: () => DataModel;
+  readonly settings: () => ManifestAuth;
+  readonly hooks: () => AuthHooks;
+  readonly platform: Platform;
+}
+
+/** The name of the entity whose rows are an app's users, whether the app declares it or not. */
+export function userEntityOf({ user }: ManifestAuth): string {
+  return user?.entity ?? "User";
+}
+
+/**
+ * The app's users: rows of its own user entity, which is `User` unless `auth({ user: { entity } })`
+ * names another.
+ */
+export class Users {
+  readonly #options: UsersOptions;
+  readonly #newId: () => string;
+
+  constructor(options: UsersOptions) {
+    this.#options = options;
+    this.#newId = createIdFactory(options.platform.now, options.platform.random);
+  }
+
+  /** The name that the app gives it, whether it declares it or not. */
+  get entityName(): string {
+    return userEntityOf(this.#options.settings());
+  }
+
+  /** Whether the app declares it. */
+  get isDeclared(): boolean {
+    return this.#options.model().schema.find(this.entityName) !== undefined;
+  }
+
+  /** @throws PylonError NO_USER_ENTITY */
+  get entity(): Entity {
+    const name = this.entityName;
+    const entity = this.#options.model().schema.find(name);
+    if (entity !== undefined) return entity;
+    throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, {
+      hint:
+        `Declare entity("${name}", { email: field.string().unique() }), ` +
+        "or name another with auth({ user: { entity } }).",
+    });
+  }
+
+  /** Whether the entity has this field. */
+  has(field: string): boolean {
+    return this.entity.fields.has(field);
+  }
+
+  /** The user with this id, or null. */
+  get(id: string): Promise<StoredRow | null> {
+    return this.#options.store.get(this.entity.name, id);
+  }
+
+  /** The user with this address, the oldest where the app allows several. */
+  findByEmail(email: string): Promise<StoredRow | null> {
+    return this.#byEmail(this.#options.store, email);
+  }
+
+  /** Whether it was proved that the user reads the mail of the address that is in its row. */
+  async isVerified(user: StoredRow): Promise<boolean> {
+    if (this.has("emailVerified")) return Boolean(user["emailVerified"]);
+    const proof = await VERIFIED.get(this.#options.store, user.id);
+    return proof !== null && proof.email === user["email"];
+  }
+
+  /**
+   * Makes a user, and asks the app's `onSignUp`.
+   *
+   * @param within writes what belongs to it in the same transaction
+   * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, UNAUTHORIZED when the guest
+   *   has become a user already, MISSING_FIELD where the entity wants more than a sign-up knows
+   */
+  async create(
+    profile: Profile,
+    method: string,
+    within?: (tx: Transaction, user: StoredRow) => Promise<void>,
+  ): Promise<StoredRow> {
+    const { committer, hooks, sessions } = this.#options;
+    const { name } = this.entity;
+    const { guestId } = profile;
+    const id = guestId ?? this.#newId();
+    const { result } = await committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      async (writer) => {
+        if (profile.email !== undefined && (await this.#byEmail(writer, profile.email)) !== null)
+          throw emailTaken();
+        if (guestId !== undefined) await sessions.claimGuest(writer.transaction, guestId);
+        const existing = await writer.get(name, id);
+        // A guest may have a row already, made by the app.
+        if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);
+        else await writer.update(name, id, this.#fieldsOf(profile));
+        const user = await writer.get(name, id);
+        if (user === null) throw new Error("The user that was written a moment ago is gone.");
+        if (profile.emailVerified === true) await keepProof(writer.transaction, user);
+        await within?.(writer.transaction, user);
+        const verdict = await hooks().onSignUp?.({ user: this.view(user), method });
+        if (verdict === null || verdict === false)
+          throw new PylonError("SIGN_UP_REFUSED", "This app does not take this sign-up.");
+        return user;
+      },
+    );
+    return result;
+  }
+
+  /** Changes fields of a user; those that the entity lacks are left out. */
+  async update(id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
+    const known = Object.fromEntries(Object.entries(patch).filter(([field]) => this.has(field)));
+    await this.#options.committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      (writer) => writer.update(this.entity.name, id, known),
+    );
+  }
+
+  /**
+   * Notes that the user proved to read the mail of this address, which becomes its address.
+   *
+   * @throws PylonError EMAIL_TAKEN
+   */
+  async setVerifiedEmail(id: string, email: string): Promise<void> {
+    const { name } = this.entity;
+    await this.#options.committer.commit(
+      { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
+      async (writer) => {
+        const holder = await this.#byEmail(writer, email);
+        if (holder !== null && holder.id !== id) throw emailTaken();
+        await writer.update(name, id, this.#fieldsOf({ email, emailVerified: true }, false));
+        const user = await writer.get(name, id);
+        if (user !== null) await keepProof(writer.transaction, user);
+      },
+    );
+  }
+
+  /** The user as it may be seen: without hidden fields, and where `expose` is given only those. */
+  view(user: StoredRow): StoredRow {
+    const { expose } = this.#options.settings().user ?? {};
+    const visible = this.entity.visible(user);
+    const shown = Object.entries(visible).filter(
+      ([field]) => field === "id" || (expose?.includes(field) ?? true),
+    );
+    return { ...Object.fromEntries(shown), id: user.id };
+  }
+
+  async #byEmail(reader: Reader, email: string): Promise<StoredRow | null> {
+    if (!this.has("email")) return null;
+    const where: Expr = and(fieldIs("email", normaliseEmail(email)));
+    const [user = null] = await reader.select({ entity: this.entity.name, where, limit: 1 });
+    return user;
+  }
+
+  /** @param isNew fills what only a new user gets */
+  #fieldsOf(profile: Profile, isNew = true): Record<string, Value> {
+    const { fields } = this.entity;
+    const now = new Date(this.#options.platform.now()).toISOString();
+    const values: Record<string, Value> = {};
+    const set = (name: string, value: Value | undefined): void => {
+      if (value !== undefined && fields.has(name)) values[name] = value;
+    };
+    const email = profile.email === undefined ? undefined : normaliseEmail(profile.email);
+    set("email", email);
+    const verifiedKind = fields.get("emailVerified")?.kind;
+    const isVerified = profile.emailVerified === true;
+    if (verifiedKind === "bool") set("emailVerified", isVerified);
+    else if (verifiedKind !== undefined && isVerified) set("emailVerified", now);
+    if (!isNew) return values;
+    set("createdAt", now);
+    const displayName = profile.displayName ?? email?.split("@")[0];
+    for (const name of NAMES) {
+      // Where nobody told a name, only an entity that insists gets a guess.
+      if (profile.displayName !== undefined || fields.get(name)?.optional === false)
+        set(name, displayName);
+    }
+    for (const name of AVATARS) if (fields.get(name)?.file === undefined) set(name, profile.avatar);
+    return values;
+  }
+}
+
+function keepProof(tx: Transaction, { id, email }: StoredRow): Promise<void> {
+  return VERIFIED.put(tx, { id, email: typeof email === "string" ? email : null });
+}
+
+function emailTaken(): PylonError {
+  return new PylonError("EMAIL_TAKEN", "There is an account with this e-mail address.", {
+    field: "email",
+    hint: "Sign in, or reset the password.",
+  });
+}

@@ -1,0 +1,39 @@
+import type { Timer } from "../platform.ts";
+import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
+
+/** When the watchdog starts, in milliseconds after the server. */
+const DELAY_MS = 1_000;
+
+/**
+ * A watchdog that starts a moment after the server: its thread costs more than the whole start, and
+ * it is only needed once functions run.
+ */
+export class LateWatchdog {
+  readonly #options: WatchdogOptions;
+  #watchdog: Watchdog | null = null;
+  #timer: Timer | null = null;
+
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the watchdog in a moment. */
+  start(): void {
+    this.#timer = this.#options.platform
+      .after(DELAY_MS, () => {
+        this.#watchdog = new Watchdog(this.#options);
+      })
+      .unref();
+  }
+
+  /** Names what runs now, for the report; null when it has ended. */
+  running(name: string | null): void {
+    this.#watchdog?.running(name);
+  }
+
+  /** Ends the watchdog, or has it not start. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#watchdog?.stop();
+  }
+}

@@ -1,0 +1,43 @@
+import { PylonStartError } from "../start-error.ts";
+import { errorCode } from "../util/errors.ts";
+import type { PortPurpose } from "./listener.ts";
+
+/** What each port beside the main one is for, as messages name it. */
+const EXTRA_PORTS: Readonly<Record<Exclude<PortPurpose, "all">, string>> = {
+  websocket: "+ 1, for WebSockets",
+  sse: "+ 2, for event streams",
+  shards: "+ 3, for shards",
+};
+
+/** What a host that can't be listened on is answered with: a name that is unknown has ENOENT. */
+const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOENT", "ENOTFOUND"]);
+
+/** Why a port does not open, in a sentence where it is for the operator to fix. */
+export function listenError(
+  error: unknown,
+  config: { readonly host: string; readonly port: number },
+  purpose: PortPurpose,
+  port: number,
+): unknown {
+  const code = errorCode(error);
+  if (code === "EADDRINUSE")
+    return new PylonStartError(
+      purpose === "all"
+        ? `Port ${port} is in use: stop what listens there, or choose another with --port or ` +
+            "PYLON_PORT."
+        : `Port ${port} is in use: it is the port ${config.port} ${EXTRA_PORTS[purpose]} ` +
+            "of older clients. Stop what listens there, choose another with --port or " +
+            "PYLON_PORT, or set PYLON_SINGLE_PORT=1 to do without the extra ports.",
+    );
+  if (code === "EACCES")
+    return new PylonStartError(
+      `Port ${port} may not be opened by this user: choose one from 1024 on with --port or ` +
+        "PYLON_PORT.",
+    );
+  if (BAD_HOST.has(code))
+    return new PylonStartError(
+      `"${config.host}" is not an address of this machine: choose another with --host or ` +
+        "PYLON_HOST.",
+    );
+  return error;
+}

@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import { Origins } from "./origins.ts";
+
+const [APP, OTHER] = ["https://app.example.com", "https://other.example.com"];
+
+test("only pages of the origins that are named, and of the server itself, may call", () => {
+  const origins = new Origins([APP], { dev: false });
+  expect(origins.allows(APP, "api.example.com")).toBe(true);
+  expect(origins.allows(OTHER, "api.example.com")).toBe(false);
+  expect(origins.allows("https://api.example.com", "api.example.com")).toBe(true);
+  // Not a page at all.
+  expect(origins.allows(null, "api.example.com")).toBe(true);
+  expect(new Origins(["*"], { dev: false }).allows(OTHER, null)).toBe(true);
+});
+
+test("in dev mode pages of this machine may call, at any port", () => {
+  expect(new Origins([], { dev: true }).allows("http://localhost:5173", "localhost:4321")).toBe(
+    true,
+  );
+  expect(new Origins([], { dev: false }).allows("http://localhost:5173", "localhost:4321")).toBe(
+    false,
+  );
+});
+
+test("an answer allows the one origin that asked, and a cache keeps answers apart", () => {
+  const origins = new Origins([APP], { dev: false });
+  expect(origins.headers(APP, null)).toMatchObject({
+    Vary: "Origin",
+    "Access-Control-Allow-Origin": APP,
+    "Access-Control-Allow-Credentials": "true",
+  });
+  expect(origins.headers(OTHER, null)).toEqual({ Vary: "Origin" });
+});
+
+test("a preflight names methods and headers to a page that may call", () => {
+  const origins = new Origins([APP], { dev: false });
+  const [allowed, refused] = [origins.preflight(APP, null), origins.preflight(OTHER, null)];
+  expect([allowed.status, refused.status]).toEqual([204, 204]);
+  expect(allowed.headers.get("Access-Control-Allow-Origin")).toBe(APP);
+  expect(allowed.headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
+  expect(refused.headers.get("Access-Control-Allow-Origin")).toBeNull();
+});

@@ -1,0 +1,19 @@
+import type { DatabaseConfig } from "./config/config.ts";
+import { openStore as openBareStore, type OpenOptions } from "./store/open-store.ts";
+import type { Store } from "./store/store.ts";
+
+/**
+ * Opens the database that the configuration names, with the tables of all features in it.
+ *
+ * @throws PylonStartError when it can't be used, saying why
+ */
+export function openStore(
+  database: DatabaseConfig,
+  options: Omit<OpenOptions, "loadPostgresDdl">,
+): Promise<Store> {
+  const loadPostgresDdl = async (): Promise<readonly string[]> => {
+    const { ROOM_DDL } = await import("./rooms/postgres/functions.ts");
+    return ROOM_DDL;
+  };
+  return openBareStore(database, { ...options, loadPostgresDdl });
+}

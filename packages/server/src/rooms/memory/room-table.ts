@@ -1,0 +1,165 @@
+import { tooManyRooms, tooManyRoomsOfUser, toPeer } from "../messages.ts";
+import {
+  MAX_ROOMS,
+  MAX_ROOMS_OF_USER,
+  type Peer,
+  type RoomSize,
+  type RoomTimes,
+  type TenantMessage,
+} from "../room-store.ts";
+
+/** A user in a room. */
+export interface Member {
+  readonly room: string;
+  readonly userId: string;
+  data: unknown;
+  /** Seconds since 1970. */
+  joinedAt: number;
+  /**
+   * When a member that depends on calls goes; null for one whose user is connected, or was until
+   * now.
+   */
+  dueAt: number | null;
+}
+
+/** The members that one process knows, and how long they stay. */
+export class RoomTable {
+  readonly #times: RoomTimes;
+  readonly #now: () => number;
+  readonly #rooms = new Map<string, Map<string, Member>>();
+  readonly #byUser = new Map<string, Map<string, Member>>();
+  readonly #connected = new Map<string, TenantMessage>();
+  /** When the memberships end of users whose last connection has closed. */
+  readonly #gone = new Map<string, number>();
+  /** Those with a `dueAt`. */
+  readonly #due = new Set<Member>();
+
+  /** @param now milliseconds since 1970 */
+  constructor(times: RoomTimes, now: () => number) {
+    this.#times = times;
+    this.#now = now;
+  }
+
+  find(room: string, userId: string): Member | undefined {
+    return this.#rooms.get(room)?.get(userId);
+  }
+
+  /** @returns who was there before @throws PylonError ROOM_LIMIT_REACHED */
+  join(room: string, userId: string, data: unknown): Peer[] {
+    const before = this.peers(room);
+    const known = this.find(room, userId);
+    if (known === undefined) {
+      if (!this.#rooms.has(room) && this.#rooms.size >= MAX_ROOMS) throw tooManyRooms();
+      if ((this.#byUser.get(userId)?.size ?? 0) >= MAX_ROOMS_OF_USER) throw tooManyRoomsOfUser();
+    }
+    this.put(room, userId, data, known?.joinedAt ?? Math.floor(this.#now() / 1000));
+    return before;
+  }
+
+  /** Adds the member, or makes it what is given; counts as a call. */
+  put(room: string, userId: string, data: unknown, joinedAt: number): void {
+    const known = this.find(room, userId);
+    if (known !== undefined) {
+      known.data = data;
+      known.joinedAt = joinedAt;
+      this.touch(known);
+      return;
+    }
+    const member: Member = { room, userId, data, joinedAt, dueAt: null };
+    setIn(this.#rooms, room, userId, member);
+    setIn(this.#byUser, userId, room, member);
+    this.touch(member);
+  }
+
+  /** @returns whether it was there */
+  remove(room: string, userId: string): boolean {
+    const member = this.find(room, userId);
+    if (member === undefined) return false;
+    deleteIn(this.#rooms, room, userId);
+    deleteIn(this.#byUser, userId, room);
+    this.#due.delete(member);
+    return true;
+  }
+
+  /** The member made a call. */
+  touch(member: Member): void {
+    if (this.#connected.has(member.userId)) return;
+    member.dueAt = this.#now() + this.#times.idleMs;
+    this.#due.add(member);
+  }
+
+  connect(userId: string, will: TenantMessage): void {
+    this.#connected.set(userId, will);
+    this.#gone.delete(userId);
+    for (const member of this.membershipsOf(userId)) {
+      member.dueAt = null;
+      this.#due.delete(member);
+    }
+  }
+
+  disconnect(userId: string): void {
+    if (this.#connected.delete(userId)) this.#gone.set(userId, this.#now() + this.#times.graceMs);
+  }
+
+  /** Removes the members whose time is over. @returns them */
+  sweep(): Member[] {
+    const now = this.#now();
+    const over = [...this.#due].filter(({ dueAt }) => dueAt !== null && dueAt <= now);
+    for (const [userId, at] of this.#gone) {
+      if (at > now) continue;
+      this.#gone.delete(userId);
+      over.push(...this.membershipsOf(userId).filter(({ dueAt }) => dueAt === null));
+    }
+    for (const { room, userId } of over) this.remove(room, userId);
+    return over;
+  }
+
+  get isEmpty(): boolean {
+    return this.#byUser.size === 0;
+  }
+  isConnected(userId: string): boolean {
+    return this.#connected.has(userId);
+  }
+  /** The connected users, with what is sent when they turn out to be gone. */
+  connectedUsers(): ReadonlyMap<string, TenantMessage> {
+    return this.#connected;
+  }
+  membershipsOf(userId: string): Member[] {
+    return [...(this.#byUser.get(userId)?.values() ?? [])];
+  }
+  all(): Member[] {
+    return [...this.#byUser.values()].flatMap((members) => [...members.values()]);
+  }
+  *connectedMembers(room: string): Iterable<string> {
+    for (const userId of this.#rooms.get(room)?.keys() ?? []) {
+      if (this.#connected.has(userId)) yield userId;
+    }
+  }
+  peers(room: string): Peer[] {
+    return [...(this.#rooms.get(room)?.values() ?? [])].map(({ userId, data, joinedAt }) =>
+      toPeer(userId, data, joinedAt),
+    );
+  }
+  /** @param of whose rooms; null for all */
+  sizes(of: string | null): RoomSize[] {
+    const names = of === null ? this.#rooms.keys() : (this.#byUser.get(of)?.keys() ?? []);
+    return [...names].map((name) => ({ name, members: this.#rooms.get(name)?.size ?? 0 }));
+  }
+}
+
+function setIn(
+  maps: Map<string, Map<string, Member>>,
+  outer: string,
+  inner: string,
+  member: Member,
+): void {
+  const map = maps.get(outer);
+  if (map === undefined) maps.set(outer, new Map([[inner, member]]));
+  else map.set(inner, member);
+}
+
+function deleteIn(maps: Map<string, Map<string, Member>>, outer: string, inner: string): void {
+  const map = maps.get(outer);
+  map?.delete(inner);
+  if (map?.size === 0) maps.delete(outer);
+}

@@ -1,0 +1,4 @@
+-- replica, lease ms -> 0 when the lease had run out and was taken away
+if is_swept(ARGV[1]) then return 0 end
+call('ZADD', P .. 'replicas', now + ARGV[2], ARGV[1])
+return 1

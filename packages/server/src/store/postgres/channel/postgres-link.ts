@@ -1,0 +1,242 @@
+import { hash } from "node:crypto";
+import { PylonError } from "@pylonsync/protocol";
+import type { ClientConfig } from "pg";
+import { runIn, type Operation } from "../../../observe/operation.ts";
+import type { Platform, Timer } from "../../../platform.ts";
+import type { QueryObserver } from "../../../observe/query-observer.ts";
+import { LinkLostError, type LinkState, type ReplicaLink, type Value } from "../../store.ts";
+import type { ColumnRow } from "../connection.ts";
+import { isStaleStatement, isUnreachable } from "../errors.ts";
+import { SerialQueue } from "../../../util/serial-queue.ts";
+import { ConnectionPool } from "../pool.ts";
+import { SEND_QUERY } from "./channel-functions.ts";
+import { NotificationListener } from "./notification-listener.ts";
+
+const PROBING: Operation = { requestId: null, where: "replica link", span: null };
+
+/**
+ * Connections for calls, beside the one of the empty key and the one that listens. They are opened
+ * when they are needed.
+ */
+const CONNECTIONS = 3;
+/** How long the database may take to answer a call, in milliseconds. */
+const DEADLINE_MS = 2_000;
+/** Calls that wait in one connection; more are refused. */
+const MAX_WAITING = 500;
+/**
+ * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
+ * its state is `no-notifications`.
+ */
+const PROBE_MS = 250;
+const MAX_PROBES = 20;
+/** How many turns are left out between two tries in that state. */
+const QUIET_PROBE_TURNS = 20;
+/** No other message begins so. */
+const PROBE = "probe ";
+
+/**
+ * The link over Postgres: calls run on a few connections, one after the other on each, and NOTIFY
+ * carries what is said.
+ */
+export class PostgresLink implements ReplicaLink {
+  /** The connection of the empty key. */
+  readonly #own: SerialConnection;
+  readonly #connections: readonly SerialConnection[];
+  readonly #listener: NotificationListener;
+  readonly #listeners = new Set<(state: LinkState) => void>();
+  readonly #messageListeners = new Set<(text: string) => void>();
+  readonly #platform: Platform;
+  readonly #probe: string;
+  #state: LinkState = "lost";
+  /** How often it was said that it is there, without hearing it. */
+  #tries = 0;
+  #turns = 0;
+  #probes = 0;
+  #isProbing = false;
+  #isClosed = false;
+  #timer: Timer | null = null;
+
+  /** @param observer is told of each statement */
+  constructor(connection: ClientConfig, platform: Platform, observer: QueryObserver | null = null) {
+    this.#platform = platform;
+    this.#probe = `${PROBE}${platform.uuid()} `;
+    const open = (): ConnectionPool =>
+      new ConnectionPool({
+        connection,
+        platform,
+        max: 1,
+        deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS },
+        observer,
+      });
+    this.#own = new SerialConnection(open);
+    this.#connections = Array.from({ length: CONNECTIONS }, () => new SerialConnection(open));
+    this.#listener = new NotificationListener({
+      connection,
+      platform,
+      onMessage: (text) => this.#received(text),
+      onChange: (isListening) => {
+        this.#reset();
+        if (isListening) void this.#sendProbe();
+      },
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#state === "up" && !this.#isClosed;
+  }
+
+  async start(withinMs: number): Promise<void> {
+    void runIn(PROBING, () => this.#listener.run());
+    this.#timer = this.#platform.every(PROBE_MS, () => void this.#sendProbe()).unref();
+    await this.#untilUp(withinMs);
+  }
+
+  onChange(listener: (state: LinkState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  onMessage(listener: (text: string) => void): void {
+    this.#messageListeners.add(listener);
+  }
+
+  async call(
+    key: string,
+    text: string,
+    params: readonly Value[],
+    mayBeRefused: boolean,
+  ): Promise<ColumnRow[]> {
+    const connection =
+      key === ""
+        ? this.#own
+        : (this.#connections[hash("md5", key, "buffer").readUInt16BE(0) % CONNECTIONS] ??
+          this.#own);
+    if (!this.isUp) throw new LinkLostError("the database is lost");
+    if (mayBeRefused && connection.waiting >= MAX_WAITING) {
+      throw new PylonError("OVERLOADED", "Too many calls wait for the database.", {
+        hint: "Nothing was changed. Try again.",
+        extra: { retry_after_secs: 1 },
+      });
+    }
+    return connection.run(async (pool) => {
+      // One call may have waited for a database that hangs; those behind it do not.
+      if (!this.isUp) throw new LinkLostError("the database is lost");
+      try {
+        return await once(pool, text, params);
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        this.#reset();
+        throw new LinkLostError("the database does not answer", { cause: error });
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#listener.close();
+    await Promise.all([this.#own, ...this.#connections].map((connection) => connection.close()));
+  }
+
+  /** Waits until it is up, and no longer than that many milliseconds. */
+  #untilUp(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isUp || withinMs <= 0) return resolve();
+      const done = (): void => {
+        stop();
+        timer.cancel();
+        resolve();
+      };
+      const stop = this.onChange((state) => {
+        if (state === "up") done();
+      });
+      const timer = this.#platform.after(withinMs, done);
+    });
+  }
+
+  #received(text: string): void {
+    if (!text.startsWith(PROBE)) {
+      if (this.isUp) for (const listener of this.#messageListeners) listener(text);
+      return;
+    }
+    // Only the newest: what was said before a loss proves nothing after it.
+    if (text === `${this.#probe}${this.#probes}` && this.#listener.isListening)
+      this.#setState("up");
+  }
+
+  #reset(): void {
+    this.#tries = 0;
+    this.#probes += 1;
+    this.#setState("lost");
+  }
+
+  /** Says something, which `#received` should hear. */
+  async #sendProbe(): Promise<void> {
+    if (this.isUp || this.#isProbing || this.#isClosed || !this.#listener.isListening) return;
+    this.#turns += 1;
+    if (this.#state === "no-notifications" && this.#turns % QUIET_PROBE_TURNS !== 0) return;
+    this.#isProbing = true;
+    try {
+      await runIn(PROBING, () =>
+        this.#own.run((pool) => once(pool, SEND_QUERY, [`${this.#probe}${this.#probes}`])),
+      );
+      this.#tries += 1;
+      if (this.#tries >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
+    } catch {
+      // The next turn tries again.
+    } finally {
+      this.#isProbing = false;
+    }
+  }
+
+  #setState(state: LinkState): void {
+    if (this.#isClosed || state === this.#state) return;
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}
+
+/** One connection, on which one call runs after the other. */
+class SerialConnection {
+  readonly #open: () => ConnectionPool;
+  #pool: ConnectionPool | null = null;
+  readonly #queue = new SerialQueue();
+  waiting = 0;
+
+  constructor(open: () => ConnectionPool) {
+    this.#open = open;
+  }
+
+  async run<T>(work: (pool: ConnectionPool) => Promise<T>): Promise<T> {
+    this.waiting += 1;
+    try {
+      return await this.#queue.run(() => work((this.#pool ??= this.#open())));
+    } finally {
+      this.waiting -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.settled();
+    await this.#pool?.close();
+  }
+}
+
+async function once(
+  pool: ConnectionPool,
+  text: string,
+  params: readonly Value[],
+): Promise<ColumnRow[]> {
+  for (;;) {
+    const lease = await pool.take("write");
+    try {
+      const { rows } = await pool.statements.run(lease.client, text, params);
+      lease.release();
+      return rows;
+    } catch (error) {
+      lease.release(isUnreachable(error) || isStaleStatement(error));
+      // Behind a pooler a prepared statement may be missing: then it has not run.
+      if (!pool.statements.names.learnFrom(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { hash } from "node:crypto";
+
+const DEFINITION = /CREATE OR REPLACE FUNCTION (\w+)/g;
+const COMMENT = /^\s*--.*\n/gm;
+
+/**
+ * Functions in a database that replicas of several versions share: each version has its own, with a
+ * hash of their text in their names. Those of earlier versions stay, because a replica may still
+ * call them.
+ */
+export class VersionedFunctions {
+  /** The statements that make the functions; each may be run again. */
+  readonly statements: readonly string[];
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #prefix: string;
+
+  /**
+   * @param prefix what the names of the functions begin with in the sources
+   * @param sources SQL that defines them and calls them by these names
+   */
+  constructor(prefix: string, sources: readonly string[]) {
+    const text = sources.join("\n");
+    const version = hash("sha256", text.replaceAll(COMMENT, ""), "hex").slice(0, 8);
+    this.#prefix = prefix;
+    this.#names = new Map(
+      Array.from(text.matchAll(DEFINITION), ([, name = ""]) => [name, `"_${name}_${version}"`]),
+    );
+    this.statements = sources.map((source) => this.resolve(source));
+  }
+
+  /**
+   * The quoted name of a function in the database.
+   *
+   * @param name without the prefix
+   * @throws Error when no source defines it
+   */
+  nameOf(name: string): string {
+    const found = this.#names.get(`${this.#prefix}${name}`);
+    if (found === undefined) throw new Error(`There is no function "${this.#prefix}${name}".`);
+    return found;
+  }
+
+  /** SQL with the names that the functions have in the database. */
+  resolve(source: string): string {
+    return source.replaceAll(new RegExp(`\\b${this.#prefix}(\\w+)`, "g"), (_, name: string) =>
+      this.nameOf(name),
+    );
+  }
+}

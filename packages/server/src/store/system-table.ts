@@ -1,0 +1,291 @@
+import {
+  literal,
+  path,
+  type EntityShape,
+  type Expr,
+  type FieldKind,
+  type Scalar,
+} from "@pylonsync/query";
+import type {
+  NewChange,
+  Reader,
+  Select,
+  Store,
+  StoredRow,
+  Transaction,
+  TransactOptions,
+  Value,
+} from "./store.ts";
+
+/** A system table as the stores make it: its shape and the fields that have an index. */
+export interface SystemTable extends EntityShape {
+  readonly indexed: readonly string[];
+}
+
+/** How values of one column are kept in the database. */
+export interface Column<T> {
+  /** What the database keeps. */
+  readonly kind: FieldKind;
+  /** @throws TypeError for what `encode` does not make: another version wrote it, or a stranger */
+  readonly decode: (stored: Value) => T;
+  /** @throws TypeError for a value of another type */
+  readonly encode: (value: unknown) => Value;
+}
+
+type Columns = Readonly<Record<string, Column<unknown>>>;
+type NameOf<C extends Columns> = keyof C & string;
+
+/** A row of the table `defineTable` made of these columns. */
+type RowOfColumns<C extends Columns> = { readonly id: string } & {
+  readonly [Name in keyof C]: C[Name] extends Column<infer T> ? T : never;
+};
+
+/** A row of a table: `RowOf<typeof SYSTEM_TABLES.sessions>`. */
+export type RowOf<T> = T extends Table<infer C> ? RowOfColumns<C> : never;
+
+/** What a select of a system table may say; as in `Select` of the store. */
+export interface TableSelect<C extends Columns> {
+  readonly where?: Expr | undefined;
+  readonly order?: readonly {
+    readonly field: NameOf<C> | "id";
+    readonly direction: "asc" | "desc";
+  }[];
+  readonly limit?: number | undefined;
+}
+
+/** Text. */
+export function text(): Column<string> {
+  return plain("string", (value) => typeof value === "string");
+}
+
+/** One of some texts. */
+export function oneOf<const T extends string>(...known: readonly T[]): Column<T> {
+  return plain("string", (value): value is T => known.some((one) => one === value));
+}
+
+/** A whole number. */
+export function int(): Column<number> {
+  return plain("int", (value) => typeof value === "number");
+}
+
+/** True or false. */
+export function flag(): Column<boolean> {
+  return plain("bool", (value) => typeof value === "boolean");
+}
+
+/** A moment, in milliseconds since 1970. The database keeps ISO 8601 or a date of its own. */
+export function time(): Column<number> {
+  return {
+    kind: "datetime",
+    decode(stored) {
+      const moment = typeof stored === "string" ? Date.parse(stored) : Number.NaN;
+      if (Number.isNaN(moment)) throw mismatch("a date", stored);
+      return moment;
+    },
+    encode(value) {
+      if (typeof value !== "number") throw mismatch("a time", value);
+      return isoTime(value);
+    },
+  };
+}
+
+/**
+ * JSON that only Pylon writes: what is read is taken for what the type says.
+ *
+ * @typeParam T of what JSON can say
+ */
+export function json<T>(): Column<T> {
+  return {
+    kind: "string",
+    decode(stored) {
+      if (typeof stored !== "string") throw mismatch("JSON", stored);
+      return JSON.parse(stored) as T;
+    },
+    encode: (value) => JSON.stringify(value),
+  };
+}
+
+/**
+ * A column that may be empty: because a row has no such value, or was written by a version that did
+ * not have the column.
+ */
+export function nullable<T>({ kind, decode, encode }: Column<T>): Column<T | null> {
+  return {
+    kind,
+    decode: (stored) => (stored === null ? null : decode(stored)),
+    encode: (value) => (value === null ? null : encode(value)),
+  };
+}
+
+/** A moment as JSON tells it: ISO 8601, UTC, with milliseconds. @param ms since 1970 */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** As `isoTime`, of a moment that may be missing. */
+export function isoTimeOrNull(ms: number | null): string | null {
+  return ms === null ? null : isoTime(ms);
+}
+
+/** Declares a table of Pylon's own, in which every row has a text `id`. */
+export function defineTable<const C extends Columns>(
+  name: string,
+  columns: C,
+  options: { readonly indexed?: readonly NameOf<C>[] } = {},
+): Table<C> {
+  return new Table(name, columns, options.indexed ?? []);
+}
+
+const BY_ID: TransactOptions = { isolation: "snapshot" };
+
+/**
+ * Runs work that writes only rows that it looked up by their ids, and decides by nothing else: it
+ * never meets work on other rows.
+ *
+ * @throws what `work` throws; nothing is written then
+ */
+export function transactById<T>(store: Store, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return store.transact(work, BY_ID);
+}
+
+/**
+ * A table of Pylon's own with typed rows. It holds no connection: each method is told where to read
+ * or write, a store or a transaction, and throws what that throws.
+ */
+export class Table<C extends Columns> implements SystemTable {
+  readonly name: string;
+  readonly indexed: readonly string[];
+  readonly fields: ReadonlyMap<string, FieldKind>;
+  readonly #columns: C;
+
+  constructor(name: string, columns: C, indexed: readonly string[]) {
+    this.name = name;
+    this.indexed = indexed;
+    this.#columns = columns;
+    this.fields = new Map<string, FieldKind>([
+      ["id", "id"],
+      ...Object.entries(columns).map(([column, { kind }]) => [column, kind] as const),
+    ]);
+  }
+
+  /** The row with this id, or null. */
+  async get(reader: Reader, id: string): Promise<RowOfColumns<C> | null> {
+    const row = await reader.get(this.name, id);
+    return row === null ? null : this.#decode(row);
+  }
+
+  /** The rows that match, all of them without `where`. */
+  async select(reader: Reader, query: TableSelect<C> = {}): Promise<RowOfColumns<C>[]> {
+    const select: Select = { entity: this.name, ...query };
+    return (await reader.select(select)).map((row) => this.#decode(row));
+  }
+
+  /** How many rows match. */
+  count(reader: Reader, where?: Expr): Promise<number> {
+    return reader.count(this.name, where);
+  }
+
+  /** @throws PylonError ID_TAKEN */
+  insert(tx: Transaction, row: RowOfColumns<C>): Promise<void> {
+    return tx.insert(this.name, { ...this.#encode(row), id: row.id });
+  }
+
+  /** Sets the given fields. @returns whether the row was there */
+  update(tx: Transaction, id: string, patch: Partial<RowOfColumns<C>>): Promise<boolean> {
+    return tx.update(this.name, id, this.#encode(patch));
+  }
+
+  /** Writes a row over the one of its id, or a new one. */
+  async put(tx: Transaction, { id, ...values }: RowOfColumns<C>): Promise<void> {
+    const encoded = this.#encode(values);
+    if (!(await tx.update(this.name, id, encoded))) await tx.insert(this.name, { ...encoded, id });
+  }
+
+  /** @returns whether the row was there */
+  delete(tx: Transaction, id: string): Promise<boolean> {
+    return tx.delete(this.name, id);
+  }
+
+  /** Deletes the rows that match. @returns how many */
+  deleteWhere(tx: Transaction, where: Expr): Promise<number> {
+    return tx.deleteWhere(this.name, where);
+  }
+
+  /**
+   * Adds to the change log that a row is another now, or gone: the other replicas hear of it, and
+   * no client does.
+   *
+   * @param at milliseconds since 1970
+   */
+  announce(tx: Transaction, rowId: string, kind: NewChange["kind"], at: number): Promise<void> {
+    return tx.append({ entity: this.name, rowId, kind, before: null, after: null, at });
+  }
+
+  /** The rows whose column has this value. */
+  is<Name extends NameOf<C> | "id">(column: Name, value: RowOfColumns<C>[Name]): Expr {
+    return this.#compare("==", column, value);
+  }
+
+  /** The rows whose column is this value or below it; a moment: then or before. */
+  isUpTo<Name extends NameOf<C>>(column: Name, value: RowOfColumns<C>[Name]): Expr {
+    return this.#compare("<=", column, value);
+  }
+
+  /** The rows whose column is below this value; a moment: before it. */
+  isBelow<Name extends NameOf<C>>(column: Name, value: RowOfColumns<C>[Name]): Expr {
+    return this.#compare("<", column, value);
+  }
+
+  #compare(op: "==" | "<=" | "<", column: string, value: unknown): Expr {
+    const stored: Scalar = this.#encode({ [column]: value })[column] ?? null;
+    return { kind: "compare", op, left: path("data", column), right: literal(stored) };
+  }
+
+  #encode(values: Readonly<Record<string, unknown>>): Record<string, Value> {
+    const encoded: Record<string, Value> = {};
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) continue;
+      const { encode } = this.#columnOf(name);
+      encoded[name] = this.#guard(name, () => encode(value));
+    }
+    return encoded;
+  }
+
+  #decode(row: StoredRow): RowOfColumns<C> {
+    const decoded: Record<string, unknown> = { id: row.id };
+    for (const [name, { decode }] of Object.entries(this.#columns))
+      decoded[name] = this.#guard(name, () => decode(row[name] ?? null));
+    return decoded as RowOfColumns<C>;
+  }
+
+  #columnOf(name: string): Column<unknown> {
+    const column = name === "id" ? ID : this.#columns[name];
+    if (column === undefined) throw new TypeError(`${this.name} has no column ${name}.`);
+    return column;
+  }
+
+  /** Says which column a value does not fit; the value itself may be a secret. */
+  #guard<T>(column: string, convert: () => T): T {
+    try {
+      return convert();
+    } catch (cause) {
+      throw new TypeError(`${this.name}.${column} does not hold what it is declared to.`, {
+        cause,
+      });
+    }
+  }
+}
+
+const ID = text();
+
+function plain<T extends Value>(kind: FieldKind, isOne: (value: unknown) => value is T): Column<T> {
+  const check = (value: unknown): T => {
+    if (isOne(value)) return value;
+    throw mismatch(kind, value);
+  };
+  return { kind, decode: check, encode: check };
+}
+
+function mismatch(wanted: string, value: unknown): TypeError {
+  return new TypeError(`This is not ${wanted}: ${value === null ? "null" : typeof value}.`);
+}
