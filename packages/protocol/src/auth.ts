@@ -14,6 +14,7 @@ export const AuthContextSchema = v.object({
   api_key_scopes: v.optional(v.array(v.string())),
   is_trusted_device: v.optional(v.boolean()),
 });
+/** See AuthContextSchema. */
 export type AuthContext = v.InferOutput<typeof AuthContextSchema>;
 
 /** Answer of every way of signing in. `expires_at` is in seconds since 1970. */
@@ -29,4 +30,5 @@ export const GuestSessionSchema = v.object({
   user_id: v.string(),
   guest: v.literal(true),
 });
+/** See GuestSessionSchema. */
 export type GuestSession = v.InferOutput<typeof GuestSessionSchema>;

@@ -4,7 +4,9 @@ import { recordOf } from "./record.ts";
 /** One row as JSON. `id` is always there; the other keys are the entity's fields. */
 export type Row = { readonly id: string } & { readonly [field: string]: unknown };
 
+/** What a change does to its row. */
 export const ChangeKindSchema = v.picklist(["insert", "update", "delete"]);
+/** See ChangeKindSchema. */
 export type ChangeKind = v.InferOutput<typeof ChangeKindSchema>;
 
 const FieldsSchema = recordOf((_value): _value is unknown => true);
@@ -26,6 +28,7 @@ export const ChangeEventSchema = v.object({
   data: v.optional(FieldsSchema),
   timestamp: v.string(),
 });
+/** See ChangeEventSchema. */
 export type ChangeEvent = v.InferOutput<typeof ChangeEventSchema>;
 
 /**
@@ -38,4 +41,5 @@ export const ClientChangeSchema = v.object({
   data: v.optional(FieldsSchema),
   op_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128))),
 });
+/** See ClientChangeSchema. */
 export type ClientChange = v.InferOutput<typeof ClientChangeSchema>;

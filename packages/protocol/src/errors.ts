@@ -105,6 +105,7 @@ export const ERROR_STATUS = {
   QUERY_TIMEOUT: 503,
   INTERNAL: 500,
 } as const;
+/** A code that Pylon itself answers: a key of ERROR_STATUS. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
 /** The body of every answer that is not 2xx or 3xx. */
@@ -119,6 +120,7 @@ export const ErrorBodySchema = v.object({
     oldest_seq: v.optional(v.number()),
   }),
 });
+/** See ErrorBodySchema. */
 export type ErrorBody = v.InferOutput<typeof ErrorBodySchema>;
 
 /** Details that an error may carry besides code and message. */
@@ -168,7 +170,11 @@ export class PylonError extends Error {
   }
 }
 
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_STATUS, code);
+}
+
 /** The HTTP status of a code; 400 for a code of the app's own. */
 export function statusOf(code: string): number {
-  return Object.hasOwn(ERROR_STATUS, code) ? ERROR_STATUS[code as ErrorCode] : 400;
+  return isErrorCode(code) ? ERROR_STATUS[code] : 400;
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createIdFactory, isRowId } from "./ids.ts";
 
-test("ids are row ids, differ, and sort by the time at which they were made, whatever the clock does", () => {
+test("ids are row ids, differ, and sort by when they were made, whatever the clock does", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(2 ** 41), { maxLength: 150 }), fc.nat(255), (times, byte) => {
       let now = 0;

@@ -35,7 +35,7 @@ export function createIdFactory(
       used = 0;
     }
     let tail = "";
-    for (const end = used + 10; used < end; used += 1) tail += HEX_BYTES[bytes[used] as number];
+    for (const end = used + 10; used < end; used += 1) tail += HEX_BYTES[bytes[used] ?? 0] ?? "";
     return last.toString(16).padStart(12, "0") + counter.toString(16).padStart(8, "0") + tail;
   };
 }

@@ -17,6 +17,7 @@ export const BODY_LIMITS = {
   rows: 10 * MIB,
   stream: Infinity,
 } as const;
+/** Which body a route takes: a key of BODY_LIMITS. */
 export type BodyLimit = keyof typeof BODY_LIMITS;
 
 /** Deepest nesting of arrays and objects in a JSON body or socket message. */
@@ -84,6 +85,7 @@ export const CLIENT_MESSAGES = {
   presence: MAX_SOCKET_MESSAGE_BYTES,
   topic: MAX_SOCKET_MESSAGE_BYTES,
 } as const;
+/** A kind of message that a client's socket may send. */
 export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
 /** Longest topic of a message, in characters. */
 export const MAX_TOPIC_LENGTH = 256;
@@ -128,8 +130,9 @@ export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
 export const GUESTS_OF_ADDRESS = 10;
 /** Most users of whom a connection is told that they went offline: those it heard last. */
 export const MAX_ACQUAINTANCES = 1000;
-/** Reads that may wait for a reader of the database, of all callers and of one. */
+/** Reads of all callers that may wait for a reader of the database. */
 export const MAX_WAITING_READS = 1000;
+/** The same of one caller. */
 export const MAX_WAITING_READS_PER_CALLER = 250;
 /**
  * Most rows that one transaction writes: a mutation, a transaction over HTTP. On SQLite all other

@@ -5,7 +5,8 @@ const WORDS: ReadonlyMap<string, string> = new Map<ErrorCode, string>([
   ["OAUTH_UNREACHABLE", "The other service can't be reached. Try again later."],
   [
     "ACCOUNT_EXISTS",
-    "There is an account with this e-mail address already. Sign in to it as before; the other account can be added from there.",
+    "There is an account with this e-mail address already. Sign in to it as before; " +
+      "the other account can be added from there.",
   ],
   ["ACCOUNT_TAKEN", "That account belongs to another user here."],
   ["AUTH_REQUIRED", "You were signed out in between. Sign in again."],

@@ -9,19 +9,20 @@ const KindsSchema = recordOf((value) => typeof value === "string");
  * "datetime"}}`. A client normalises the values of its filters by it, as the server does.
  */
 export const ReplicaSchemaSchema = recordOf((value) => v.is(KindsSchema, value));
+/** See ReplicaSchemaSchema. */
 export type ReplicaSchemaMessage = v.InferOutput<typeof ReplicaSchemaSchema>;
 
 /**
  * Answer of `GET /api/sync/pull?since=&epoch=&limit=&page=`.
  *
- * `since=0` is a snapshot: one `insert` for each readable row. Without `limit` it comes in one answer; with `limit` in pages:
- * while `next_page` is there, ask again with `page=<next_page>`. `since=N` is what happened after
- * N; ask again from
- * `cursor.last_seq` while `has_more`.
+ * `since=0` is a snapshot: one `insert` for each readable row. Without `limit` it comes in one
+ * answer; with `limit` in pages: while `next_page` is there, ask again with `page=<next_page>`.
+ * `since=N` is what happened after N; ask again from `cursor.last_seq` while `has_more`.
  *
  * The first answer of a snapshot has the `schema`; a server from before it leaves it out.
  *
- * `epoch` names the log that `last_seq` counts in; a cursor of another epoch is answered 410 RESYNC_REQUIRED.
+ * `epoch` names the log that `last_seq` counts in; a cursor of another epoch is answered 410
+ * RESYNC_REQUIRED.
  */
 export const PullResponseSchema = v.object({
   changes: v.array(ChangeEventSchema),
@@ -31,4 +32,5 @@ export const PullResponseSchema = v.object({
   next_page: v.optional(v.string()),
   schema: v.optional(ReplicaSchemaSchema),
 });
+/** See PullResponseSchema. */
 export type PullResponse = v.InferOutput<typeof PullResponseSchema>;

@@ -14,6 +14,7 @@ export const PushRequestSchema = v.object({
   client_id: v.optional(v.string()),
   results: v.optional(v.boolean()),
 });
+/** See PushRequestSchema. */
 export type PushRequest = v.InferOutput<typeof PushRequestSchema>;
 
 /** What became of one pushed change. `deduped`: the same `op_id` was applied before. */
@@ -30,6 +31,7 @@ export const PushResultSchema = v.object({
     }),
   ),
 });
+/** See PushResultSchema. */
 export type PushResult = v.InferOutput<typeof PushResultSchema>;
 
 /** Answer of `POST /api/sync/push`. `applied` counts deduped changes too. */
@@ -40,4 +42,5 @@ export const PushResponseSchema = v.object({
   cursor: v.object({ last_seq: v.number() }),
   results: v.optional(v.array(PushResultSchema)),
 });
+/** See PushResponseSchema. */
 export type PushResponse = v.InferOutput<typeof PushResponseSchema>;

@@ -22,6 +22,7 @@ export const PresenceMessageSchema = v.union([
     from: v.optional(v.string()),
   }),
 ]);
+/** See PresenceMessageSchema. */
 export type PresenceMessage = v.InferOutput<typeof PresenceMessageSchema>;
 
 /** What a client published, to the same users. */
@@ -31,6 +32,7 @@ export const TopicMessageSchema = v.object({
   data: v.unknown(),
   from: v.string(),
 });
+/** See TopicMessageSchema. */
 export type TopicMessage = v.InferOutput<typeof TopicMessageSchema>;
 
 /** Somebody in a room. */
@@ -41,6 +43,7 @@ export const RoomPeerSchema = v.object({
   /** ISO 8601, UTC. */
   joined_at: v.string(),
 });
+/** See RoomPeerSchema. */
 export type RoomPeer = v.InferOutput<typeof RoomPeerSchema>;
 
 /** Who is in a room. */
@@ -78,6 +81,7 @@ export const RoomEventSchema = v.union([
   }),
   RoomSnapshotSchema,
 ]);
+/** See RoomEventSchema. */
 export type RoomEvent = v.InferOutput<typeof RoomEventSchema>;
 
 /** Answer of `POST /api/rooms/join`: who was there before. */

@@ -11,6 +11,7 @@ export const HelloSchema = v.object({
   seq: v.number(),
   epoch: v.string(),
 });
+/** See HelloSchema. */
 export type Hello = v.InferOutput<typeof HelloSchema>;
 
 /**
@@ -18,6 +19,7 @@ export type Hello = v.InferOutput<typeof HelloSchema>;
  * snapshot.
  */
 export const ResyncSchema = v.object({ type: v.literal("resync"), reason: v.string() });
+/** See ResyncSchema. */
 export type Resync = v.InferOutput<typeof ResyncSchema>;
 
 /**
@@ -32,6 +34,7 @@ export const ServerMessageSchema = v.union([
   PresenceMessageSchema,
   TopicMessageSchema,
 ]);
+/** See ServerMessageSchema. */
 export type ServerMessage = v.InferOutput<typeof ServerMessageSchema>;
 
 /** Why a server closes a socket. All but `UNAUTHORIZED` and `SESSION_ENDED` mean: connect again. */
@@ -43,6 +46,7 @@ export const CloseCode = {
   /** The session that opened the socket was revoked or has expired. */
   SESSION_ENDED: 4401,
 } as const;
+/** One of the numbers of CloseCode. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
 /** The subprotocol that carries a token from a browser, which can't set headers on a WebSocket. */

@@ -71,7 +71,7 @@ test("exists keeps what only the store can tell, and is FALSE when nothing can s
   ).toEqual(parsed("exists(Member, userId == 'x')"));
 });
 
-test("a list in the place of a value, as an action's input may bring it, is equal to nothing", () => {
+test("a list in the place of a value, as an input may bring it, is equal to nothing", () => {
   const withInput = (source: string): Expr =>
     bind(parsePolicy(source), { input: { id: ["a"], text: "a", nested: { a: 1 } } });
   expect(withInput("exists(Post, ownerId == input.id)")).toEqual(FALSE);

@@ -8,8 +8,10 @@ import {
   type Expr,
   type InExpr,
   type ListExpr,
+  type LiteralExpr,
   type PathExpr,
   type Scalar,
+  type Values,
 } from "./expr.ts";
 
 /**
@@ -143,11 +145,19 @@ function bindOperand(expr: Expr, env: Env): Expr {
 }
 
 function bindPath(expr: PathExpr, env: Env): Expr {
-  const values = env[expr.root] as Readonly<Record<string, unknown>> | undefined;
+  const values: Values | undefined = env[expr.root];
   if (values === undefined) return expr;
   const value = Object.hasOwn(values, expr.name) ? (values[expr.name] ?? null) : null;
   if (Array.isArray(value))
-    return { kind: "list", items: value.map((item) => literal(item as Scalar)) };
+    return { kind: "list", items: value.map((item: unknown) => foundLiteral(item)) };
+  return foundLiteral(value);
+}
+
+/**
+ * Rows, callers and inputs are JSON. An object in them equals nothing, here as in the evaluator, so
+ * it may pass for a scalar.
+ */
+function foundLiteral(value: unknown): LiteralExpr {
   return literal(value as Scalar);
 }
 

@@ -1,10 +1,8 @@
 import {
   FALSE,
   TRUE,
-  type AndExpr,
   type Expr,
   type LiteralExpr,
-  type OrExpr,
   type PathExpr,
   type Root,
   type Scalar,
@@ -12,12 +10,12 @@ import {
 
 /** All of them hold. Drops what is TRUE; is FALSE as soon as one is. */
 export function and(...items: readonly Expr[]): Expr {
-  return combine("and", items, TRUE, FALSE);
+  return combine("and", items);
 }
 
 /** One of them holds. Drops what is FALSE; is TRUE as soon as one is. */
 export function or(...items: readonly Expr[]): Expr {
-  return combine("or", items, FALSE, TRUE);
+  return combine("or", items);
 }
 
 /** It does not hold. */
@@ -26,10 +24,12 @@ export function not(item: Expr): Expr {
   return item.kind === "not" ? item.item : { kind: "not", item };
 }
 
+/** A value that stands in the tree itself. */
 export function literal(value: Scalar): LiteralExpr {
   return { kind: "literal", value };
 }
 
+/** The value of a field of a row, or of the caller. */
 export function path(root: Root, name: string): PathExpr {
   return { kind: "path", root, name };
 }
@@ -39,20 +39,23 @@ export function conjuncts(expr: Expr): readonly Expr[] {
   return expr.kind === "and" ? expr.items : [expr];
 }
 
+/** Whether it is the literal `true`: it holds for every row. */
 export function isTrue(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === true;
 }
+
+/** Whether it is the literal `false`: it holds for no row. */
 export function isFalse(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === false;
 }
 
-function combine(kind: "and" | "or", items: readonly Expr[], neutral: Expr, absorbing: Expr): Expr {
+function combine(kind: "and" | "or", items: readonly Expr[]): Expr {
+  const [neutral, absorbing] = kind === "and" ? [TRUE, FALSE] : [FALSE, TRUE];
   const flat: Expr[] = [];
   for (const item of items) {
-    if (item.kind === "literal" && item.value === (absorbing as LiteralExpr).value)
-      return absorbing;
-    if (item.kind === "literal" && item.value === (neutral as LiteralExpr).value) continue;
-    if (item.kind === kind) flat.push(...(item as AndExpr | OrExpr).items);
+    if (item.kind === "literal" && item.value === absorbing.value) return absorbing;
+    if (item.kind === "literal" && item.value === neutral.value) continue;
+    if ((item.kind === "and" || item.kind === "or") && item.kind === kind) flat.push(...item.items);
     else flat.push(item);
   }
   const [first] = flat;

@@ -11,6 +11,7 @@ export interface PolicyProblem {
   readonly hint?: string | undefined;
 }
 
+/** Where a policy stands, which decides what it may name. */
 export interface PolicyScope {
   readonly schema: SchemaShape;
   /** The entity that the policy names; absent for an action's policy. */
@@ -31,6 +32,8 @@ const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["apiKeyScopes", "list"],
   ["isTrustedDevice", "bool"],
 ]);
+
+const UNORDERED: ReadonlySet<Kind> = new Set<Kind>(["bool", "list", "null"]);
 
 const KINDS: Record<FieldKind, Kind> = {
   string: "text",
@@ -106,14 +109,9 @@ class PolicyChecker {
     const a = this.#kindOf(left, related);
     const b = this.#kindOf(right, related);
     const isOrdering = op !== "==" && op !== "!=";
-    if (
-      isOrdering &&
-      [a, b].some((kind) => kind === "bool" || kind === "list" || kind === "null")
-    ) {
-      this.#problem(
-        left,
-        `A ${[a, b].find((kind) => kind === "bool" || kind === "list" || kind === "null") ?? ""} has no order.`,
-      );
+    const unordered = [a, b].find((kind) => UNORDERED.has(kind));
+    if (isOrdering && unordered !== undefined) {
+      this.#problem(left, `A ${unordered} has no order.`);
       return;
     }
     if (a === "list" || b === "list") {
@@ -142,10 +140,11 @@ class PolicyChecker {
     }
     const about = this.#scope.schema.get(this.#scope.entity ?? "");
     const inner = related?.name ?? "the entity";
+    const advice = about?.fields.has(name) === true ? `: write ${name} == data.${name}` : "";
     const outer =
       about === undefined
         ? ""
-        : ` \`data.\` is the row that the policy is about (${about.name})${about.fields.has(name) ? `: write ${name} == data.${name}` : ""}.`;
+        : ` \`data.\` is the row that the policy is about (${about.name})${advice}.`;
     this.#problem(
       left,
       `${name} is compared with itself: on both sides it is ${inner}.${name}, so it says nothing.`,

@@ -1,5 +1,5 @@
 import { compareValues } from "./compare.ts";
-import type { CompareOp, Env, Expr, PathExpr } from "./expr.ts";
+import type { CompareOp, Env, Expr, PathExpr, Values } from "./expr.ts";
 
 type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
@@ -103,11 +103,12 @@ function compileRead(expr: Expr): Read {
 
 function compilePath({ root, name }: PathExpr): Read {
   return (env) => {
-    const values = env[root] as Readonly<Record<string, unknown>> | undefined;
+    const values: Values | undefined = env[root];
     return values !== undefined && Object.hasOwn(values, name) ? (values[name] ?? null) : null;
   };
 }
 
+/** Whether it is a `null` that was written: it asks for what has no value. */
 export function isNullLiteral(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === null;
 }
@@ -117,6 +118,10 @@ export function areEqual(a: unknown, b: unknown): boolean {
   return a !== null && a === b;
 }
 
+/**
+ * Whether two values stand in this order. Values of unlike types have none, and of the kinds only
+ * texts and numbers do.
+ */
 export function isOrdered(op: CompareOp, a: unknown, b: unknown): boolean {
   if (typeof a !== typeof b || (typeof a !== "string" && typeof a !== "number")) return false;
   const order = compareValues(a, b);
@@ -139,6 +144,7 @@ export function isMember(item: unknown, list: unknown): boolean {
   return Array.isArray(list) && list.includes(item);
 }
 
+/** Whether one text has the other as a part, or begins with it; what is not a text does not. */
 export function textTest(text: unknown, part: unknown, how: "contains" | "startsWith"): boolean {
   if (typeof text !== "string" || typeof part !== "string") return false;
   return how === "contains" ? text.includes(part) : text.startsWith(part);

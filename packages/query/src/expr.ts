@@ -6,7 +6,11 @@
  * whether the other side is null. `!=` is the opposite of `==`, so `data.status != "archived"`
  * holds for a row without a status. Values of unlike types are never equal and never ordered. The
  * JS evaluator and the SQL compiler both keep these rules.
+ *
+ * @module
  */
+
+/** A value in the tree: what a field can hold. */
 export type Scalar = string | number | boolean | null;
 
 /**
@@ -19,6 +23,7 @@ export type Scalar = string | number | boolean | null;
  */
 export type Root = "data" | "old" | "auth" | "input" | "related";
 
+/** How two values are compared; `!=` is the opposite of `==`. */
 export type CompareOp = "==" | "!=" | "<" | "<=" | ">" | ">=";
 
 interface Node {
@@ -26,14 +31,17 @@ interface Node {
   readonly at?: number | undefined;
 }
 
+/** A value that was written. The literal `null` asks for what has no value. */
 export interface LiteralExpr extends Node {
   readonly kind: "literal";
   readonly value: Scalar;
 }
+/** Several values, for `in`. */
 export interface ListExpr extends Node {
   readonly kind: "list";
   readonly items: readonly Expr[];
 }
+/** The value of a field: `data.ownerId`. Null where the row or the field is not there. */
 export interface PathExpr extends Node {
   readonly kind: "path";
   readonly root: Root;
@@ -43,6 +51,7 @@ export interface PathExpr extends Node {
 export interface NowExpr extends Node {
   readonly kind: "now";
 }
+/** `left op right`. A comparison with a value that turns out null is false, but for `!=`. */
 export interface CompareExpr extends Node {
   readonly kind: "compare";
   readonly op: CompareOp;
@@ -61,19 +70,23 @@ export interface ContainsExpr extends Node {
   readonly text: Expr;
   readonly part: Expr;
 }
+/** `text` begins with `prefix`, letter by letter, case-sensitive. */
 export interface StartsWithExpr extends Node {
   readonly kind: "startsWith";
   readonly text: Expr;
   readonly prefix: Expr;
 }
+/** All items hold; of no items: true. */
 export interface AndExpr extends Node {
   readonly kind: "and";
   readonly items: readonly Expr[];
 }
+/** One of the items holds; of no items: false. */
 export interface OrExpr extends Node {
   readonly kind: "or";
   readonly items: readonly Expr[];
 }
+/** The item does not hold. Truth has two values, so one of the two always does. */
 export interface NotExpr extends Node {
   readonly kind: "not";
   readonly item: Expr;
@@ -85,6 +98,7 @@ export interface ExistsExpr extends Node {
   readonly where: Expr;
 }
 
+/** The predicate tree. */
 export type Expr =
   | LiteralExpr
   | ListExpr
@@ -107,24 +121,26 @@ export interface Order {
   readonly direction: "asc" | "desc";
 }
 
-/** What the tree needs to know of a field. */
 const FIELD_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+/** What the tree needs to know of a field. */
 export type FieldKind = (typeof FIELD_KINDS)[number];
 
 /** Whether the name stands for a kind of field that this version knows. */
 export function isFieldKind(name: string): name is FieldKind {
-  return (FIELD_KINDS as readonly string[]).includes(name);
+  return FIELD_KINDS.some((kind) => kind === name);
 }
 
+/** What the tree needs to know of an entity. */
 export interface EntityShape {
   readonly name: string;
   /** Includes `id`. */
   readonly fields: ReadonlyMap<string, FieldKind>;
 }
+/** The entities by their names. */
 export type SchemaShape = ReadonlyMap<string, EntityShape>;
 
 /** The caller, as policies see it. Unknown names are null. */
-export interface AuthValues {
+export type AuthValues = {
   readonly userId: string | null;
   readonly isAdmin: boolean;
   readonly isGuest: boolean;
@@ -133,8 +149,9 @@ export interface AuthValues {
   readonly apiKeyId: string | null;
   readonly apiKeyScopes: readonly string[];
   readonly isTrustedDevice: boolean;
-}
+};
 
+/** The fields of a row or of an input, by their names. */
 export type Values = Readonly<Record<string, unknown>>;
 
 /** What an expression is evaluated against. A root that is absent has only nulls. */
@@ -148,5 +165,7 @@ export interface Env {
   readonly now?: string | undefined;
 }
 
+/** Holds for every row. */
 export const TRUE: LiteralExpr = Object.freeze({ kind: "literal", value: true });
+/** Holds for no row. */
 export const FALSE: LiteralExpr = Object.freeze({ kind: "literal", value: false });

@@ -296,9 +296,13 @@ function wholeNumber(value: unknown, at: string): number | undefined {
   throw new QueryError("INVALID_QUERY", `${at} is a whole number from 0.`, { field: at });
 }
 
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @throws QueryError INVALID_QUERY when it is something else */
 function asObject(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
+  if (isObject(value)) return value;
   throw new QueryError(
     "INVALID_QUERY",
     at === "" ? "A filter is an object." : `${at} is an object.`,

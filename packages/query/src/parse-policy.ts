@@ -4,8 +4,10 @@ import { TRUE, type CompareOp, type Expr, type Root } from "./expr.ts";
 import { MAX_NODES } from "./limits.ts";
 import { tokenize, type Token } from "./tokenize.ts";
 
-const ROOTS: ReadonlySet<string> = new Set<Root>(["data", "old", "auth", "input"]);
-const COMPARISONS: ReadonlySet<string> = new Set<CompareOp>(["==", "!=", "<", "<=", ">", ">="]);
+const WRITTEN_ROOTS: readonly Root[] = ["data", "old", "auth", "input"];
+const COMPARE_OPS: readonly CompareOp[] = ["==", "!=", "<", "<=", ">", ">="];
+const ROOTS: ReadonlyMap<string, Root> = new Map(WRITTEN_ROOTS.map((root) => [root, root]));
+const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map(COMPARE_OPS.map((op) => [op, op]));
 const MAX_EXISTS_DEPTH = 3;
 
 /**
@@ -61,9 +63,10 @@ class PolicyParser {
   #comparison(): Expr {
     const left = this.#operand();
     const { text, at, type } = this.#peek();
-    if (COMPARISONS.has(text) && type === "symbol") {
+    const op = type === "symbol" ? COMPARISONS.get(text) : undefined;
+    if (op !== undefined) {
       this.#next();
-      return { kind: "compare", op: text as CompareOp, left, right: this.#operand(), at };
+      return { kind: "compare", op, left, right: this.#operand(), at };
     }
     if (this.#take("in")) return { kind: "in", item: left, list: this.#operand(), at };
     if (this.#take("contains")) {
@@ -118,12 +121,13 @@ class PolicyParser {
       return { kind: "now", at };
     }
     if (text === "exists") return this.#exists(at);
-    if (ROOTS.has(text) && this.#take(".")) return this.#member(text as Root, at);
+    const root = ROOTS.get(text);
+    if (root !== undefined && this.#take(".")) return this.#member(root, at);
     if (this.#peek().text === ".")
       this.#fail(
-        `"${text}." can't be read: a row is data., old., input. or auth., and inside exists() a bare ` +
-          "name is a field of its own entity. The row of an outer exists() has no name: copy the " +
-          "field that you need into this entity",
+        `"${text}." can't be read: a row is data., old., input. or auth., and inside exists() a ` +
+          "bare name is a field of its own entity. The row of an outer exists() has no name: " +
+          "copy the field that you need into this entity",
         at,
       );
     if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };

@@ -227,7 +227,11 @@ test("P1: a column compared with itself is an error that says which row is which
   const cases: [string, RegExp][] = [
     [
       "exists(Member, userId == userId)",
-      /userId is compared with itself: on both sides it is Member\.userId.*bare name is a field of Member\. `data\.` is the row that the policy is about \(Post\)/,
+      new RegExp(
+        "userId is compared with itself: on both sides it is Member\\.userId.*" +
+          "bare name is a field of Member\\. " +
+          "`data\\.` is the row that the policy is about \\(Post\\)",
+      ),
     ],
     ["exists(Post, exists(Member, userId == userId && since == data.due))", /Member\.userId/],
     ["exists(Post, ownerId == ownerId)", /write ownerId == data\.ownerId/],
@@ -254,12 +258,13 @@ test("a row that has no name is refused with what can be named", () => {
     expect(() => parsePolicy(source)).toThrow(/"Post\." can't be read: a row is data\., old\./);
 });
 
-test("dates written as text are brought to the stored form, wherever a datetime is compared", () => {
+test("dates written as text come to the stored form, wherever a datetime is compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
   const text = JSON.stringify(
     normaliseDates(
       parsePolicy(
-        "!(data.due < '2026-01-01') && exists(Member, '2026-01-02' >= since) || data.due in ['2026-01-03'] || data.title == '2026-01-04'",
+        "!(data.due < '2026-01-01') && exists(Member, '2026-01-02' >= since) || " +
+          "data.due in ['2026-01-03'] || data.title == '2026-01-04'",
       ),
       scope,
     ),

@@ -1,5 +1,6 @@
 import { QuerySyntaxError } from "./errors.ts";
 
+/** One word, value or sign of a policy. */
 export interface Token {
   readonly type: "name" | "number" | "string" | "symbol" | "end";
   readonly text: string;
@@ -7,8 +8,18 @@ export interface Token {
   readonly at: number;
 }
 
-const PATTERN =
-  /\s*(?:(?<name>[A-Za-z_][A-Za-z0-9_]*)|(?<number>-?\d+(?:\.\d+)?)|(?<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<symbol>\|\||&&|==|!=|<=|>=|[<>!().,[\]]))/y;
+/** What a token of each type looks like. */
+const PATTERNS: Readonly<Record<Exclude<Token["type"], "end">, RegExp>> = {
+  name: /[A-Za-z_][A-Za-z0-9_]*/,
+  number: /-?\d+(?:\.\d+)?/,
+  string: /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/,
+  symbol: /\|\||&&|==|!=|<=|>=|[<>!().,[\]]/,
+};
+const TYPES = ["name", "number", "string", "symbol"] as const;
+const PATTERN = new RegExp(
+  `\\s*(?:${TYPES.map((type) => `(?<${type}>${PATTERNS[type].source})`).join("|")})`,
+  "y",
+);
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["n", "\n"],
   ["t", "\t"],
@@ -23,14 +34,12 @@ export function tokenize(source: string): Token[] {
   while (PATTERN.lastIndex < end) {
     const start = PATTERN.lastIndex;
     const match = PATTERN.exec(source);
-    if (match?.groups === undefined) {
+    const type = TYPES.find((name) => match?.groups?.[name] !== undefined);
+    const raw = type === undefined ? undefined : match?.groups?.[type];
+    if (match === null || type === undefined || raw === undefined) {
       const at = start + (source.slice(start).match(/^\s*/)?.[0].length ?? 0);
       throw new QuerySyntaxError(source, at, `"${source[at] ?? ""}" has no meaning`);
     }
-    const [type, raw] = Object.entries(match.groups).find(([, text]) => text !== undefined) as [
-      Token["type"],
-      string,
-    ];
     tokens.push({
       type,
       text: type === "string" ? unquote(raw) : raw,

@@ -1,8 +1,10 @@
 import type { FieldKind, Scalar } from "./expr.ts";
 import { QueryError } from "./errors.ts";
 
-const ISO_DATE =
-  /^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?)?(?:Z|(?<sign>[+-])(?<hours>[01]\d|2[0-3]):?(?<minutes>[0-5]\d))?)?$/;
+const DAY = /(?<day>\d{4}-\d{2}-\d{2})/;
+const TIME = /[T ](?<minute>\d{2}:\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?)?/;
+const ZONE = /(?:Z|(?<sign>[+-])(?<hours>[01]\d|2[0-3]):?(?<minutes>[0-5]\d))/;
+const ISO_DATE = new RegExp(`^${DAY.source}(?:${TIME.source}${ZONE.source}?)?$`);
 
 /**
  * The one form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text order is time
@@ -68,7 +70,7 @@ export function normaliseValue(kind: FieldKind, value: unknown): NormalValue {
 function normalOf(kind: FieldKind, value: unknown): string | number | boolean | undefined {
   switch (kind) {
     case "int":
-      return Number.isSafeInteger(value) ? (value as number) : undefined;
+      return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
     case "float":
       return typeof value === "number" && Number.isFinite(value) ? value : undefined;
     case "bool":

@@ -80,7 +80,7 @@ const text = fc.array(
 );
 const plainText = fc.string({ maxLength: 8 });
 
-test("E2: rows are sorted in the order of their values, one by one, whatever texts are among them", () => {
+test("E2: rows are sorted in the order of their values, whatever texts are among them", () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -139,7 +139,8 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
     platform,
   );
   const loop = new EventLoopDelay(platform);
-  const watchdog = new LateWatchdog({ limitMs: config.fnTimeoutMs + WATCHDOG_GRACE_MS }, platform);
+  const limitMs = config.fnTimeoutMs + WATCHDOG_GRACE_MS;
+  const watchdog = new LateWatchdog({ limitMs, platform });
   const files = filesOf(base);
   const runner = runnerOf(base, watchdog);
   const routes = [

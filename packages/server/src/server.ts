@@ -19,7 +19,7 @@ import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep } from "./schema/diff.ts";
 import { planStart } from "./schema/start-plan.ts";
-import type { StoredManifest } from "./schema/stored-manifest.ts";
+import { parseStoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
 import { inspectData } from "./store/inspect-data.ts";
 import { openStore } from "./open-store.ts";
@@ -330,7 +330,7 @@ async function migrateToManifest(store: Store, manifest: Manifest): Promise<Diag
       problems,
       waiting,
       stored: next,
-    } = planStart(stored === null ? null : (JSON.parse(stored) as StoredManifest), manifest, facts);
+    } = planStart(parseStoredManifest(stored), manifest, facts);
     isMended = migration.steps.some(({ kind }) => kind === "mend_dates");
     const [problem] = problems;
     if (problem !== undefined)

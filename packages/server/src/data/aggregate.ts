@@ -1,6 +1,7 @@
 import { MAX_AGGREGATE_TERMS, PylonError } from "@pylonsync/protocol";
 import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
+import { isObject } from "../util/is-object.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
@@ -21,8 +22,7 @@ export function parseAggregate(
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
 ): { where: Expr; groupBy: Group[]; measures: Measure[] } {
-  if (typeof spec !== "object" || spec === null || Array.isArray(spec))
-    throw invalid("", "An aggregate is an object.");
+  if (!isObject(spec)) throw invalid("", "An aggregate is an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
     if (!KEYS.has(key))
@@ -77,7 +77,8 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     kindOf(shape, item, path);
     return { field: item, as: item };
   }
-  const { field, bucket, ...rest } = (item ?? {}) as { field?: unknown; bucket?: unknown };
+  const group: Record<string, unknown> = isObject(item) ? item : {};
+  const { field, bucket, ...rest } = group;
   if (typeof field !== "string")
     throw invalid(path, "A group is a field's name or {field, bucket}.");
   const [unknown] = Object.keys(rest);
@@ -89,15 +90,14 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     );
   const kind = kindOf(shape, field, path);
   if (bucket === undefined) return { field, as: field };
-  if (!BUCKETS.includes(bucket as TimeBucket))
-    throw invalid(
-      `${path}.bucket`,
-      `${typeof bucket === "string" ? JSON.stringify(bucket.slice(0, 40)) : "This"} is not a bucket.`,
-      `Use ${BUCKETS.join(", ")}.`,
-    );
+  const known = BUCKETS.find((name) => name === bucket);
+  if (known === undefined) {
+    const shown = typeof bucket === "string" ? JSON.stringify(bucket.slice(0, 40)) : "This";
+    throw invalid(`${path}.bucket`, `${shown} is not a bucket.`, `Use ${BUCKETS.join(", ")}.`);
+  }
   if (kind !== "datetime")
     throw invalid(`${path}.bucket`, `Only a datetime has buckets, and ${field} is a ${kind}.`);
-  return { field, bucket: bucket as TimeBucket, as: field };
+  return { field, bucket: known, as: field };
 }
 
 function kindOf(shape: EntityShape, field: string, path: string): FieldKind {

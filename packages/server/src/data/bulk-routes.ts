@@ -5,6 +5,7 @@ import type { Route } from "../request/route.ts";
 import { operationOf } from "./idempotency.ts";
 import type { DataServices } from "./routes.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
+import { isObject } from "../util/is-object.ts";
 import type { Writer } from "./writer.ts";
 
 interface Operation {
@@ -27,8 +28,8 @@ export function bulkRoutes(services: DataServices): Route[] {
 
   /** Each operation on its own. */
   const batch = async (context: RequestContext): Promise<Answer> => {
-    const body = (await context.json()) as { operations?: unknown } | null;
-    const operations = parseOperations(body?.operations);
+    const body = await context.json();
+    const operations = parseOperations(isObject(body) ? body["operations"] : undefined);
     const op = operationOf(context.request.headers, "batch", operations);
     const { result: results } = await committer.commit(
       { caller: context.caller, op },
@@ -129,14 +130,15 @@ function apply(operation: Operation): (writer: Writer) => Promise<string> {
     const { id: bodyId, fields } = splitId(data);
     const id = operation.id ?? bodyId ?? undefined;
     if (op === "insert") return writer.insert(entity, fields, checkedId(id));
+    const named = requiredId(op, id);
     const found = await (op === "update"
-      ? writer.update(entity, requiredId(op, id), data)
-      : writer.delete(entity, requiredId(op, id)));
+      ? writer.update(entity, named, data)
+      : writer.delete(entity, named));
     if (!found)
-      throw new PylonError("NOT_FOUND", `No ${entity.slice(0, 80)} has the id "${String(id)}".`, {
+      throw new PylonError("NOT_FOUND", `No ${entity.slice(0, 80)} has the id "${named}".`, {
         field: "id",
       });
-    return id as string;
+    return named;
   };
 }
 
@@ -156,7 +158,8 @@ function parseOperations(value: unknown): Operation[] {
       field: "operations",
     });
   return value.map((item: unknown, index) => {
-    const { op, entity, id, data } = (item ?? {}) as Record<string, unknown>;
+    const operation: Record<string, unknown> = isObject(item) ? item : {};
+    const { op, entity, id, data } = operation;
     const at = `operations[${index}]`;
     if (op !== "insert" && op !== "update" && op !== "delete") {
       throw new PylonError("INVALID_DATA", '"op" is insert, update or delete.', {

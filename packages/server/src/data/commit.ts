@@ -8,6 +8,7 @@ import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from
 import type { DataModel } from "./model.ts";
 import { Writer } from "./writer.ts";
 
+/** For whom a piece of work is committed, and how. */
 export interface CommitOptions {
   readonly caller: Caller;
   /** Default `enforced`. */
@@ -25,16 +26,20 @@ export interface CommitOptions {
   readonly writesOnly?: readonly string[] | undefined;
 }
 
+/** What became of a piece of work. */
 export interface Committed<T> {
   readonly result: T;
   /** The operation was applied before; `result` is its first answer, as JSON gives it back. */
   readonly replayed: boolean;
 }
 
+/** A piece of work among several of one transaction. */
 export interface CommitUnit<T> {
   readonly options: Omit<CommitOptions, "signal">;
   readonly work: (writer: Writer) => Promise<T>;
 }
+
+/** What became of one of them: `error` is what it threw. */
 export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
 
 /**
@@ -126,7 +131,8 @@ export class Committer {
   }
 
   async #observed<T>(commit: () => Promise<T>): Promise<T> {
-    const started = performance.now();
+    const { monotonic } = this.#platform;
+    const started = monotonic();
     try {
       const result = await inSpan(
         "commit",
@@ -134,12 +140,12 @@ export class Committer {
         { "db.system.name": this.#store.dialect },
         commit,
       );
-      this.#observer("committed", performance.now() - started);
+      this.#observer("committed", monotonic() - started);
       return result;
     } catch (error) {
       const shown = toPublicError(error);
       const isRefusal = shown !== undefined && shown.status < 500;
-      this.#observer(isRefusal ? "refused" : "failed", performance.now() - started);
+      this.#observer(isRefusal ? "refused" : "failed", monotonic() - started);
       throw error;
     }
   }

@@ -8,11 +8,13 @@ import { checkFileRules } from "./file-rules.ts";
 
 const FILES = SYSTEM_TABLES.files;
 
+/** A row before and after a write; null where it is not there. */
 export interface RowChange {
   readonly before: StoredRow | null;
   readonly after: StoredRow | null;
 }
 
+/** On whose behalf files are linked. */
 export interface LinkOptions {
   readonly caller: Caller;
   /** May link files of others. */
@@ -115,6 +117,8 @@ async function letGo(
 function refused(entity: Entity, field: FileField, why: string): PylonError {
   return new PylonError("INVALID_DATA", `The file in ${entity.name}.${field.name} ${why}.`, {
     field: field.name,
-    hint: "Upload a file with POST /api/files/upload and send its id; each file belongs to one row.",
+    hint:
+      "Upload a file with POST /api/files/upload and send its id; " +
+      "each file belongs to one row.",
   });
 }

@@ -9,10 +9,16 @@ import { MAX_LIST_VALUES } from "@pylonsync/query";
 import type { ManifestRelation } from "@pylonsync/sdk";
 import type { Entity } from "../schema/schema.ts";
 import { rowSize } from "../store/row-size.ts";
-import type { StoredRow } from "../store/store.ts";
+import type { StoredRow, Value } from "../store/store.ts";
+import { isObject } from "../util/is-object.ts";
 import type { DataModel } from "./model.ts";
 import type { Reads } from "./reads.ts";
 import { resultTooLarge } from "./result-size.ts";
+
+/** A row with its related rows under the names of the relations. */
+export type GraphRow = { readonly id: string } & {
+  readonly [name: string]: Value | StoredRow | readonly StoredRow[];
+};
 
 /** What the answer of one graph query may still hold. A row counts each time it appears. */
 class Budget {
@@ -58,7 +64,7 @@ export async function runGraph(
   reads: Reads,
   model: DataModel,
   graph: unknown,
-): Promise<Record<string, StoredRow[]>> {
+): Promise<Record<string, GraphRow[]>> {
   const parts = Object.entries(
     asObject(graph, "", "A graph query is an object of entity to {where?, include?, limit?}."),
   );
@@ -67,7 +73,7 @@ export async function runGraph(
       "INVALID_QUERY",
       `A graph query names at most ${MAX_GRAPH_ENTITIES} entities.`,
     );
-  const result: [string, StoredRow[]][] = [];
+  const result: [string, GraphRow[]][] = [];
   const budget = new Budget(reads.isBounded);
   for (const [name, value] of parts)
     result.push([name, await runPart(reads, model, name, value, budget)]);
@@ -80,7 +86,7 @@ async function runPart(
   name: string,
   value: unknown,
   budget: Budget,
-): Promise<StoredRow[]> {
+): Promise<GraphRow[]> {
   const entity = model.entity(name);
   const part = asObject(value, name, `What is asked of ${name} is an object.`);
   for (const key of Object.keys(part)) {
@@ -108,7 +114,7 @@ async function runPart(
     `${name}.include`,
     "`include` is an object of relation to {}.",
   );
-  let joined = rows;
+  let joined: GraphRow[] = rows;
   for (const [relationName, options] of Object.entries(include)) {
     refuseOptions(options, `${name}.include.${relationName}`);
     joined = await joinRelation(
@@ -150,11 +156,11 @@ function relationOf(entity: Entity, name: string): ManifestRelation {
 /** One query for all rows: the ids in batches, then each row gets its own. */
 async function joinRelation(
   reads: Reads,
-  rows: StoredRow[],
+  rows: readonly GraphRow[],
   relation: ManifestRelation,
   path: string,
   budget: Budget,
-): Promise<StoredRow[]> {
+): Promise<GraphRow[]> {
   const many = relation.many === true;
   const ownKey = many ? "id" : relation.field;
   const targetKey = many ? relation.field : "id";
@@ -183,12 +189,11 @@ async function joinRelation(
       );
     const related = found.get(row[ownKey]) ?? [];
     budget.take(related);
-    return { ...row, [relation.name]: (many ? related : (related[0] ?? null)) as never };
+    return { ...row, [relation.name]: many ? related : (related[0] ?? null) };
   });
 }
 
 function asObject(value: unknown, field: string, message: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new PylonError("INVALID_QUERY", message, { field });
-  return value as Record<string, unknown>;
+  if (!isObject(value)) throw new PylonError("INVALID_QUERY", message, { field });
+  return value;
 }

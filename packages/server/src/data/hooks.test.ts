@@ -83,7 +83,7 @@ test("a row is deleted unless a hook refuses, whatever else hooks answer", async
   );
 });
 
-test("after-hooks run one after the other, in the order of the app, and the first error ends them", async () => {
+test("after-hooks run in the order of the app, and the first error ends them", async () => {
   const seen: string[] = [];
   const hookOf = (name: string, fails: boolean): EntityHooks => {
     const after = async (): Promise<void> => {

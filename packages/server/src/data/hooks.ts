@@ -10,6 +10,8 @@ export interface HookContext {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+/** What a before-hook may answer. */
+type Answer = Awaited<ReturnType<NonNullable<EntityHooks["beforeInsert"]>>>;
 
 /**
  * The hooks of all plugins, in the order in which the app names them. They run inside the write's
@@ -65,9 +67,9 @@ export class HookSet {
   }
 }
 
-function accepted(current: Fields, answer: unknown, context: HookContext): Fields {
+function accepted(current: Fields, answer: Answer, context: HookContext): Fields {
   if (answer === null || answer === false) {
     throw new PylonError("HOOK_REFUSED", `A plugin refused this write to ${context.entity}.`);
   }
-  return typeof answer === "object" ? (answer as Fields) : current;
+  return typeof answer === "object" ? answer : current;
 }

@@ -118,7 +118,7 @@ test("the order of keys makes no other request, and any other value does", () =>
   );
 });
 
-test("a retry is told the first answer, whatever it was; another request under the name is refused", async () => {
+test("a retry gets the first answer, whatever it was; another request is refused", async () => {
   await fc.assert(
     fc.asyncProperty(
       identified,

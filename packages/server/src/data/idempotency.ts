@@ -138,7 +138,8 @@ export async function recallAnswer(
         hint: "Make a new one for each write, and send the same one only with the same body.",
       },
     );
-  return JSON.parse((row?.["answer"] as string | null | undefined) ?? "null") as unknown;
+  const answer = row?.["answer"];
+  return typeof answer === "string" ? JSON.parse(answer) : null;
 }
 
 /** Keeps the answer, in the transaction of the operation's effect. */

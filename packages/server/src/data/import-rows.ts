@@ -1,9 +1,9 @@
 import { MAX_IMPORT_ERRORS, type PylonError } from "@pylonsync/protocol";
 import { toPublicError } from "../request/responses.ts";
 import type { Caller } from "../identity/identity.ts";
+import { splitId } from "../schema/row-input.ts";
 import type { CommitUnit, Committer, PieceOutcome } from "./commit.ts";
 import type { ImportItem, ImportRow } from "./import-source.ts";
-import type { Writer } from "./writer.ts";
 
 /** Rows that are written in one transaction. */
 const BATCH = 500;
@@ -110,7 +110,8 @@ export class Importer {
       options: { caller: this.#caller, writesOnly: [entity] },
       work: async (writer) => {
         const { id, fields } = split(row);
-        if (this.#mode === "upsert" && id !== undefined && (await exists(writer, entity, id))) {
+        const mayExist = this.#mode === "upsert" && typeof id === "string";
+        if (mayExist && (await writer.has(entity, id))) {
           await writer.update(entity, id, fields);
           return "updated";
         }
@@ -152,14 +153,8 @@ export class Importer {
   }
 }
 
-async function exists(writer: Writer, entity: string, id: string): Promise<boolean> {
-  return typeof id === "string" && (await writer.get(entity, id)) !== null;
-}
-
-/** An id that is not a string is refused by the insert. */
-function split(row: unknown): { readonly id: string | undefined; readonly fields: unknown } {
-  if (typeof row !== "object" || row === null || Array.isArray(row))
-    return { id: undefined, fields: row };
-  const { id, ...fields } = row as { readonly id?: string };
+/** What can't be an id is refused by the insert. */
+function split(row: unknown): { readonly id: unknown; readonly fields: unknown } {
+  const { id, fields } = splitId(row);
   return { id: id ?? undefined, fields };
 }

@@ -65,7 +65,7 @@ test("any chunking of a JSON body gives the rows of the parsed body, in its orde
   );
 });
 
-test("any chunking of lines gives the rows of the lines, numbered from 1, empty ones not read", async () => {
+test("any chunking of lines gives the rows of the lines, numbered from 1", async () => {
   const line = fc.oneof(
     fc.record({ entity: text, row: value }).map((item) => JSON.stringify(item)),
     fc.constantFrom("", "  "),

@@ -2,6 +2,7 @@ import { BODY_LIMITS, PylonError } from "@pylonsync/protocol";
 import type { JSONParser } from "@streamparser/json";
 import { JsonScan } from "../request/json-scan.ts";
 import { errorText } from "../util/errors.ts";
+import { isObject } from "../util/is-object.ts";
 
 /** One row of an import, as it was sent. */
 export interface ImportRow {
@@ -17,6 +18,7 @@ export interface UnreadableLine {
   readonly error: PylonError;
 }
 
+/** What a line of an import turned out to be. */
 export type ImportItem = ImportRow | UnreadableLine;
 
 const NEWLINE = 0x0a;
@@ -166,10 +168,6 @@ function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
         hint: 'A line is {"entity": "Todo", "row": {...}}.',
       }),
     };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {

@@ -23,11 +23,12 @@ import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
-import { runGraph } from "./graph.ts";
+import { runGraph, type GraphRow } from "./graph.ts";
 import type { DataModel } from "./model.ts";
 import { resultTooLarge } from "./result-size.ts";
 import { RuleEnv } from "./rules.ts";
 
+/** With whose eyes rows are read. */
 export interface ReadScope {
   readonly caller: Caller;
   /** `bypassed` for server functions, which are trusted code. */
@@ -36,6 +37,7 @@ export interface ReadScope {
   readonly now: number;
 }
 
+/** Rows of a list that goes on where `nextCursor` says. */
 export interface Page {
   readonly page: StoredRow[];
   readonly nextCursor: string | null;
@@ -209,7 +211,7 @@ export class Reads {
    * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the
    * relation's name, one level deep.
    */
-  queryGraph(graph: unknown): Promise<Record<string, StoredRow[]>> {
+  queryGraph(graph: unknown): Promise<Record<string, GraphRow[]>> {
     return runGraph(this, this.#model, graph);
   }
 

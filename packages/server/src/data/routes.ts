@@ -6,11 +6,13 @@ import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { checkedId } from "../schema/row-input.ts";
 import type { Store } from "../store/store.ts";
+import { isObject } from "../util/is-object.ts";
 import type { CommitOptions, Committer } from "./commit.ts";
 import { operationOf } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
+/** What the routes of rows run on. */
 export interface DataServices {
   /** Its log. Rows are read by `reader`, which keeps to the caller's share and deadline. */
   readonly store: Pick<Store, "bounds" | "changes">;
@@ -23,17 +25,41 @@ export interface DataServices {
 
 const CURSOR_PAGE = { fallback: 20, max: MAX_PAGE_SIZE };
 
+const READ = { access: "anyone", scope: "read" } as const;
+const WRITE = { access: "anyone", scope: "write" } as const;
+
 /** Rows over HTTP: lists, pages, queries, aggregates and single writes, all under the policies. */
 export function dataRoutes(services: DataServices): Route[] {
-  const { committer } = services;
-  const reads = (context: RequestContext): Reads =>
-    new Reads(services.reader(context), services.model(), {
-      caller: context.caller,
-      policies: "enforced",
-      now: services.platform.now(),
-    });
+  const rows = new RowHandlers(services);
+  const { list, cursor, get, lookup, insert, update, remove, graph, query, aggregate } = rows;
+  const rowsPath = "/api/entities/:entity";
+  const rowPath = "/api/entities/:entity/:id";
+  const setLink = (linked: boolean) => (context: RequestContext) => rows.setLink(context, linked);
+  return [
+    { ...READ, method: "GET", path: rowsPath, handle: list },
+    { ...READ, method: "GET", path: "/api/entities/:entity/cursor", handle: cursor },
+    { ...WRITE, method: "POST", path: rowsPath, body: "rows", handle: insert },
+    { ...READ, method: "GET", path: rowPath, handle: get },
+    { ...WRITE, method: "PATCH", path: rowPath, body: "rows", handle: update },
+    { ...WRITE, method: "DELETE", path: rowPath, handle: remove },
+    { ...READ, method: "GET", path: "/api/lookup/:entity/:field/:value", handle: lookup },
+    { ...READ, method: "POST", path: "/api/query", body: "query", handle: graph },
+    { ...READ, method: "POST", path: "/api/query/:entity", body: "query", handle: query },
+    { ...READ, method: "POST", path: "/api/aggregate/:entity", body: "query", handle: aggregate },
+    { ...WRITE, method: "POST", path: "/api/link", body: "small", handle: setLink(true) },
+    { ...WRITE, method: "POST", path: "/api/unlink", body: "small", handle: setLink(false) },
+  ];
+}
 
-  const list = async (context: RequestContext): Promise<Answer> => {
+/** What each of the routes does. */
+class RowHandlers {
+  readonly #services: DataServices;
+
+  constructor(services: DataServices) {
+    this.#services = services;
+  }
+
+  readonly list = async (context: RequestContext): Promise<Answer> => {
     const limit = integer(context, "limit", {
       fallback: DEFAULT_PAGE_SIZE,
       min: 0,
@@ -44,11 +70,15 @@ export function dataRoutes(services: DataServices): Route[] {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
     });
-    const { rows, hasMore } = await reads(context).listPage(context.param("entity"), limit, offset);
+    const { rows, hasMore } = await this.#reads(context).listPage(
+      context.param("entity"),
+      limit,
+      offset,
+    );
     return json({ data: rows, count: rows.length, offset, limit, has_more: hasMore });
   };
 
-  const cursor = async (context: RequestContext): Promise<Answer> => {
+  readonly cursor = async (context: RequestContext): Promise<Answer> => {
     const numItems = integer(context, "limit", {
       fallback: CURSOR_PAGE.fallback,
       min: 1,
@@ -60,173 +90,95 @@ export function dataRoutes(services: DataServices): Route[] {
         field: "after",
         hint: "Leave it out for the first page.",
       });
-    const page = await reads(context).paginate(context.param("entity"), {
+    const page = await this.#reads(context).paginate(context.param("entity"), {
       cursor: after,
       numItems,
     });
     return json({ data: page.page, next_cursor: page.nextCursor, has_more: !page.isDone });
   };
 
-  const get = async (context: RequestContext): Promise<Answer> => {
-    const row = await reads(context).get(context.param("entity"), context.param("id"));
+  readonly get = async (context: RequestContext): Promise<Answer> => {
+    const row = await this.#reads(context).get(context.param("entity"), context.param("id"));
     if (row === null) throw notFound(context);
     return json(row);
   };
 
-  const lookup = async (context: RequestContext): Promise<Answer> => {
+  readonly lookup = async (context: RequestContext): Promise<Answer> => {
     const entity = context.param("entity");
-    const kind = services.model().entity(entity).publicShape.fields.get(context.param("field"));
+    const { publicShape } = this.#services.model().entity(entity);
+    const kind = publicShape.fields.get(context.param("field"));
     const value = fromText(kind, context.param("value"));
-    const row = await reads(context).lookup(entity, context.param("field"), value);
+    const row = await this.#reads(context).lookup(entity, context.param("field"), value);
     if (row === null)
       throw new PylonError("NOT_FOUND", `No ${entity} has this ${context.param("field")}.`);
     return json(row);
   };
 
-  const insert = async (context: RequestContext): Promise<Answer> => {
+  readonly graph = async (context: RequestContext): Promise<Answer> =>
+    json(await this.#reads(context).queryGraph(await context.json()));
+
+  readonly query = async (context: RequestContext): Promise<Answer> =>
+    json(await queryPage(this.#reads(context), context));
+
+  readonly aggregate = async (context: RequestContext): Promise<Answer> => {
+    const reads = this.#reads(context);
+    return json({ rows: await reads.aggregate(context.param("entity"), await context.json()) });
+  };
+
+  readonly insert = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
     const entity = context.param("entity");
     const { id, data } = takeId(body);
-    const { result } = await committer.commit(
-      write(context, entity, `insert ${entity}`, body),
-      (writer) => writer.insert(entity, data, id),
+    const options = write(context, entity, `insert ${entity}`, body);
+    const { result } = await this.#services.committer.commit(options, (writer) =>
+      writer.insert(entity, data, id),
     );
     return json({ id: result }, 201);
   };
 
-  const update = async (context: RequestContext): Promise<Answer> => {
+  readonly update = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
-    const { result } = await committer.commit(
-      write(
-        context,
-        context.param("entity"),
-        `update ${context.param("entity")}/${context.param("id")}`,
-        body,
-      ),
-      (writer) => writer.update(context.param("entity"), context.param("id"), body),
+    const [entity, id] = [context.param("entity"), context.param("id")];
+    const options = write(context, entity, `update ${entity}/${id}`, body);
+    const { result } = await this.#services.committer.commit(options, (writer) =>
+      writer.update(entity, id, body),
     );
     if (!result) throw notFound(context);
     return json({ updated: true });
   };
 
-  const remove = async (context: RequestContext): Promise<Answer> => {
-    const { result } = await committer.commit(
-      write(
-        context,
-        context.param("entity"),
-        `delete ${context.param("entity")}/${context.param("id")}`,
-        null,
-      ),
-      (writer) => writer.delete(context.param("entity"), context.param("id")),
+  readonly remove = async (context: RequestContext): Promise<Answer> => {
+    const [entity, id] = [context.param("entity"), context.param("id")];
+    const options = write(context, entity, `delete ${entity}/${id}`, null);
+    const { result } = await this.#services.committer.commit(options, (writer) =>
+      writer.delete(entity, id),
     );
     if (!result) throw notFound(context);
     return json({ deleted: true });
   };
 
-  const setLink =
-    (linked: boolean) =>
-    async (context: RequestContext): Promise<Answer> => {
-      const body = linkBody(await context.json(), linked);
-      const { entity, id, relation, target_id: target } = body;
-      const { result } = await committer.commit(
-        write(context, entity, `link ${entity}/${id}/${relation}`, [linked, target]),
-        (writer) =>
-          linked ? writer.link(entity, id, relation, target) : writer.unlink(entity, id, relation),
-      );
-      if (!result) throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id}".`);
-      return json(linked ? { linked: true } : { unlinked: true });
-    };
+  async setLink(context: RequestContext, linked: boolean): Promise<Answer> {
+    const { entity, id, relation, target } = linkBody(await context.json(), linked);
+    const purpose = `link ${entity}/${id}/${relation}`;
+    const { result } = await this.#services.committer.commit(
+      write(context, entity, purpose, [linked, target]),
+      (writer) =>
+        target === undefined
+          ? writer.unlink(entity, id, relation)
+          : writer.link(entity, id, relation, target),
+    );
+    if (!result) throw new PylonError("NOT_FOUND", `No ${entity} has the id "${id}".`);
+    return json(linked ? { linked: true } : { unlinked: true });
+  }
 
-  return [
-    { method: "GET", path: "/api/entities/:entity", access: "anyone", scope: "read", handle: list },
-    {
-      method: "GET",
-      path: "/api/entities/:entity/cursor",
-      access: "anyone",
-      scope: "read",
-      handle: cursor,
-    },
-    {
-      method: "POST",
-      path: "/api/entities/:entity",
-      body: "rows",
-      access: "anyone",
-      scope: "write",
-      handle: insert,
-    },
-    {
-      method: "GET",
-      path: "/api/entities/:entity/:id",
-      access: "anyone",
-      scope: "read",
-      handle: get,
-    },
-    {
-      method: "PATCH",
-      path: "/api/entities/:entity/:id",
-      body: "rows",
-      access: "anyone",
-      scope: "write",
-      handle: update,
-    },
-    {
-      method: "DELETE",
-      path: "/api/entities/:entity/:id",
-      access: "anyone",
-      scope: "write",
-      handle: remove,
-    },
-    {
-      method: "GET",
-      path: "/api/lookup/:entity/:field/:value",
-      access: "anyone",
-      scope: "read",
-      handle: lookup,
-    },
-    {
-      method: "POST",
-      path: "/api/query",
-      body: "query",
-      access: "anyone",
-      scope: "read",
-      handle: async (context) => json(await reads(context).queryGraph(await context.json())),
-    },
-    {
-      method: "POST",
-      path: "/api/query/:entity",
-      body: "query",
-      access: "anyone",
-      scope: "read",
-      handle: async (context) => json(await queryPage(reads(context), context)),
-    },
-    {
-      method: "POST",
-      path: "/api/aggregate/:entity",
-      body: "query",
-      access: "anyone",
-      scope: "read",
-      handle: async (context) =>
-        json({
-          rows: await reads(context).aggregate(context.param("entity"), await context.json()),
-        }),
-    },
-    {
-      method: "POST",
-      path: "/api/link",
-      body: "small",
-      access: "anyone",
-      scope: "write",
-      handle: setLink(true),
-    },
-    {
-      method: "POST",
-      path: "/api/unlink",
-      body: "small",
-      access: "anyone",
-      scope: "write",
-      handle: setLink(false),
-    },
-  ];
+  #reads(context: RequestContext): Reads {
+    const { reader, model, platform } = this.#services;
+    return new Reads(reader(context), model(), {
+      caller: context.caller,
+      policies: "enforced",
+      now: platform.now(),
+    });
+  }
 }
 
 /**
@@ -235,12 +187,12 @@ export function dataRoutes(services: DataServices): Route[] {
  */
 async function queryPage(reads: Reads, context: RequestContext): Promise<unknown> {
   const filter = await context.json({});
-  if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
+  if (!isObject(filter)) {
     throw new PylonError("INVALID_QUERY", "A filter is an object.", {
       hint: "Send {} for all rows.",
     });
   }
-  const limit = (filter as { $limit?: unknown }).$limit;
+  const { $limit: limit } = filter;
   if (typeof limit === "number" && limit > MAX_PAGE_SIZE) {
     throw new PylonError("INVALID_QUERY", `A query answers at most ${MAX_PAGE_SIZE} rows.`, {
       field: "$limit",
@@ -265,30 +217,39 @@ function write(
 
 /** Clients send the row they have, so an `id` in the body is the row's id and not a field. */
 function takeId(body: unknown): { id: string | undefined; data: unknown } {
-  if (typeof body !== "object" || body === null || !Object.hasOwn(body, "id"))
-    return { id: undefined, data: body };
-  const { id, ...data } = body as { id: unknown };
+  if (!isObject(body) || !Object.hasOwn(body, "id")) return { id: undefined, data: body };
+  const { id, ...data } = body;
   return { id: checkedId(id ?? undefined), data };
 }
 
+/** @returns without a `target` where the link is to be taken away */
 function linkBody(
   body: unknown,
   needsTarget: boolean,
-): { entity: string; id: string; relation: string; target_id: string } {
-  const fields = (body ?? {}) as Record<string, unknown>;
-  for (const name of needsTarget
-    ? ["entity", "id", "relation", "target_id"]
-    : ["entity", "id", "relation"]) {
-    if (typeof fields[name] !== "string") {
-      throw new PylonError(
-        name === "entity" ? "MISSING_ENTITY" : "MISSING_FIELD",
-        `"${name}" is missing or not a string.`,
-        { field: name },
-      );
-    }
-  }
-  checkedId(fields["id"]);
-  return fields as { entity: string; id: string; relation: string; target_id: string };
+): {
+  readonly entity: string;
+  readonly id: string;
+  readonly relation: string;
+  readonly target: string | undefined;
+} {
+  const fields = isObject(body) ? body : {};
+  const entity = textIn(fields, "entity");
+  const id = textIn(fields, "id");
+  const relation = textIn(fields, "relation");
+  const target = needsTarget ? textIn(fields, "target_id") : undefined;
+  checkedId(id);
+  return { entity, id, relation, target };
+}
+
+/** @throws PylonError MISSING_ENTITY, MISSING_FIELD */
+function textIn(fields: Readonly<Record<string, unknown>>, name: string): string {
+  const value = fields[name];
+  if (typeof value === "string") return value;
+  throw new PylonError(
+    name === "entity" ? "MISSING_ENTITY" : "MISSING_FIELD",
+    `"${name}" is missing or not a string.`,
+    { field: name },
+  );
 }
 
 function integer(

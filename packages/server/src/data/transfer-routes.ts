@@ -59,9 +59,10 @@ function modeOf(context: RequestContext): ImportMode {
 function withReport(error: unknown, { report }: Importer): unknown {
   if (!(error instanceof PylonError)) return error;
   const { imported, updated, failed } = report;
+  const hint = error.hint === undefined ? "" : ` ${error.hint}`;
   return new PylonError(error.code, error.message, {
     ...(error.field === undefined ? {} : { field: error.field }),
-    hint: `${imported + updated} rows before it were written, and ${failed} were refused.${error.hint === undefined ? "" : ` ${error.hint}`}`,
+    hint: `${imported + updated} rows before it were written, and ${failed} were refused.${hint}`,
     extra: { imported, updated, failed },
   });
 }

@@ -18,6 +18,7 @@ import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
 import { RuleEnv } from "./rules.ts";
 
+/** On whose behalf rows are written, and within which limits. */
 export interface WriterOptions {
   readonly caller: Caller;
   /**
@@ -77,15 +78,24 @@ export class Writer implements Reader {
   }
 
   /**
+   * Whether there is a row with this id, readable to the caller or not.
+   *
+   * @throws PylonError ENTITY_NOT_FOUND
+   */
+  async has(entityName: string, id: string): Promise<boolean> {
+    return (await this.#find(this.#model.entity(entityName), id)) !== null;
+  }
+
+  /**
    * @param id chosen by the caller, or absent to have one minted
    * @returns the row's id
    * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID,
    *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED, PAYLOAD_TOO_LARGE
    */
-  async insert(entityName: string, data: unknown, id?: string): Promise<string> {
+  async insert(entityName: string, data: unknown, id?: unknown): Promise<string> {
     this.#countWrite();
     const entity = this.#model.entity(entityName);
-    checkedId(id);
+    const named = checkedId(id);
     const { hooks } = this.#model;
     if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin)
       refuseManaged(entity, data);
@@ -96,7 +106,7 @@ export class Writer implements Reader {
       entity,
       withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
     );
-    const row: StoredRow = { id: id ?? this.#options.newId(), ...fields };
+    const row: StoredRow = { id: named ?? this.#options.newId(), ...fields };
     this.#checkSize(entity, row, null);
     await this.#authorise(entity, "insert", { data: row });
     const linkFiles = await this.#prepareFiles(entity, null, row);
@@ -342,8 +352,9 @@ function sizeOf(value: Value): number {
 }
 
 function denied(entity: string, access: Access): PylonError {
+  const own = `allow${access[0]?.toUpperCase()}${access.slice(1)}`;
   return new PylonError("POLICY_DENIED", `The policies of ${entity} do not allow this ${access}.`, {
-    hint: `See allow${access[0]?.toUpperCase()}${access.slice(1)}, allowWrite and allow in the policies that name ${entity}.`,
+    hint: `See ${own}, allowWrite and allow in the policies that name ${entity}.`,
   });
 }
 

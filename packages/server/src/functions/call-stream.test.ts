@@ -38,7 +38,7 @@ const writes = fc.array(
   { maxLength: 5 },
 );
 
-test("every text arrives as it was written, but for its kind of line ends, and the result is last", async () => {
+test("every text arrives as it was written, but for line ends; the result is last", async () => {
   await fc.assert(
     fc.asyncProperty(writes, fc.jsonValue(), async (all, result) => {
       const events = await read((stream) => {
@@ -77,7 +77,7 @@ test("an error of the app is told as it is, one of ours without its words", asyn
   });
 });
 
-test("what has no text of its own ends the call, and what is written after the end goes nowhere", async () => {
+test("what has no text ends the call, and what is written after the end is dropped", async () => {
   for (const value of [null, undefined, {}, [], () => 1]) {
     const events = await read((stream) => (stream.write as (value: unknown) => void)(value));
     expect(events.map(({ event }) => event)).toEqual(["error"]);

@@ -50,9 +50,8 @@ export function streamCall(
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  throw new TypeError(
-    `ctx.stream writes text, and was given ${value === null ? "null" : typeof value}: use JSON.stringify.`,
-  );
+  const given = value === null ? "null" : typeof value;
+  throw new TypeError(`ctx.stream writes text, and was given ${given}: use JSON.stringify.`);
 }
 
 /** One event; a text of several lines is several `data:` lines. */

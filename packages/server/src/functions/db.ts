@@ -7,15 +7,16 @@ import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 
 /**
- * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks `ctx.auth` itself.
+ * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks
+ * `ctx.auth` itself.
  */
 export function createDbReader(
   reader: Reader,
   model: DataModel,
   scope: Omit<ReadScope, "policies">,
-): DbReader {
+): LooseReader {
   const reads = new Reads(reader, model, { ...scope, policies: "bypassed" });
-  const db: LooseReader = {
+  return {
     // A row's empty reference leads nowhere; a missing argument is a mistake.
     get: async (entity, id) => (id === null ? null : reads.get(entity, givenId("get", entity, id))),
     list: (entity) => reads.list(entity),
@@ -26,7 +27,6 @@ export function createDbReader(
     count: (entity, filter) => reads.count(entity, filter),
     aggregate: (entity, spec) => reads.aggregate(entity, spec),
   };
-  return db as unknown as DbReader;
 }
 
 /** `ctx.db` of a mutation: reads see its own writes. */
@@ -34,9 +34,9 @@ export function createDbWriter(
   writer: Writer,
   model: DataModel,
   scope: Omit<ReadScope, "policies">,
-): DbWriter {
-  const db: LooseWriter = {
-    ...(createDbReader(writer, model, scope) as unknown as LooseReader),
+): LooseWriter {
+  return {
+    ...createDbReader(writer, model, scope),
     insert: async (entity, data) => {
       const { id, fields } = splitId(data);
       return writer.insert(entity, fields, checkedId(id));
@@ -55,7 +55,6 @@ export function createDbWriter(
     unlink: async (entity, id, relation) =>
       writer.unlink(entity, givenId("unlink", entity, id), relation),
   };
-  return db as unknown as DbWriter;
 }
 
 /**
@@ -65,17 +64,19 @@ export function createDbWriter(
  */
 function givenId(method: string, entity: string, id: unknown, field = "id"): string {
   if (typeof id === "string") return id;
+  const given = id === null || id === undefined ? String(id) : `a ${typeof id}`;
   throw new PylonError(
     "INVALID_ID",
-    `ctx.db.${method}("${entity}", ...) was given ${id === null || id === undefined ? String(id) : `a ${typeof id}`} as ${field}.`,
+    `ctx.db.${method}("${entity}", ...) was given ${given} as ${field}.`,
     { field, hint: "Name the id of a row." },
   );
 }
 
 /**
- * The same methods before the app's own types are laid over them (`Register`): any entity, any row.
+ * The methods of `DbReader` before the app's own types are laid over them (`Register`): any entity,
+ * any row.
  */
-interface LooseReader {
+export interface LooseReader extends Record<keyof DbReader, unknown> {
   get(entity: string, id: unknown): Promise<unknown>;
   list(entity: string): Promise<unknown>;
   lookup(entity: string, field: string, value: unknown): Promise<unknown>;
@@ -89,7 +90,10 @@ interface LooseReader {
   aggregate(entity: string, spec: unknown): Promise<unknown>;
 }
 
-interface LooseWriter extends LooseReader {
+type WriterMethods = Record<Exclude<keyof DbWriter, keyof DbReader>, unknown>;
+
+/** The same of `DbWriter`. */
+export interface LooseWriter extends LooseReader, WriterMethods {
   insert(entity: string, data: unknown): Promise<string>;
   update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
   delete(entity: string, id: unknown): Promise<boolean>;

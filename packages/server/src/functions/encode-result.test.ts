@@ -120,7 +120,7 @@ test("the deepest value that may be returned is encoded, one level more is refus
   expect(messageOf(nested(MAX_RESULT_DEPTH + 1))).toContain("nests deeper than");
 });
 
-test("a getter that throws is named, and one that answers something else the second time is refused", () => {
+test("a getter that throws is named, and one that changes its answer is refused", () => {
   const thrower = {
     get total(): never {
       throw new RangeError("no total");

@@ -1,4 +1,5 @@
 import { MAX_RESULT_DEPTH } from "@pylonsync/protocol";
+import { isObject } from "../util/is-object.ts";
 
 /** What a function returned, and the JSON text that carries it. */
 export interface EncodedResult {
@@ -32,7 +33,7 @@ export function encodeResult(value: unknown): EncodedResult {
   const result = value ?? null;
   new ResultCheck().check(result, "result");
   try {
-    const json = JSON.stringify(result) as string | undefined;
+    const json: string | undefined = JSON.stringify(result);
     if (json !== undefined) return { value: result, json };
   } catch (error) {
     // What a getter or a `toJSON` answers may be another thing the second time.
@@ -73,11 +74,11 @@ class ResultCheck {
     if (Array.isArray(value)) {
       for (let index = 0; index < value.length; index += 1)
         this.check(value[index], `${path}[${index}]`);
-    } else this.#checkMembers(value, path);
+    } else if (isObject(value)) this.#checkMembers(value, path);
     this.#around.delete(value);
   }
 
-  #checkMembers(value: object, path: string): void {
+  #checkMembers(value: Readonly<Record<string, unknown>>, path: string): void {
     if (value instanceof Date && Number.isNaN(value.getTime()))
       throw new UnencodableResultError(path, "is an invalid Date");
     const prototype: unknown = Object.getPrototypeOf(value);
@@ -101,16 +102,16 @@ const NO_REPLACEMENT = Symbol("no toJSON");
 /** What the object's own `toJSON` answers. */
 function replacementOf(value: object, path: string): unknown {
   try {
-    const { toJSON } = value as { toJSON?: unknown };
-    return typeof toJSON === "function" ? (toJSON.call(value, "") as unknown) : NO_REPLACEMENT;
+    const toJSON: unknown = Reflect.get(value, "toJSON");
+    return typeof toJSON === "function" ? toJSON.call(value, "") : NO_REPLACEMENT;
   } catch (error) {
     throw new UnencodableResultError(path, `has a toJSON that throws ${textOf(error)}`, error);
   }
 }
 
-function memberOf(value: object, key: string, path: string): unknown {
+function memberOf(value: Readonly<Record<string, unknown>>, key: string, path: string): unknown {
   try {
-    return (value as Record<string, unknown>)[key];
+    return value[key];
   } catch (error) {
     throw new UnencodableResultError(
       memberPath(path, key),

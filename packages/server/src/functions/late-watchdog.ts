@@ -1,4 +1,4 @@
-import type { Platform, Timer } from "../platform.ts";
+import type { Timer } from "../platform.ts";
 import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 /** When the watchdog starts, in milliseconds after the server. */
@@ -10,18 +10,16 @@ const DELAY_MS = 1_000;
  */
 export class LateWatchdog {
   readonly #options: WatchdogOptions;
-  readonly #platform: Pick<Platform, "after">;
   #watchdog: Watchdog | null = null;
   #timer: Timer | null = null;
 
-  constructor(options: WatchdogOptions, platform: Pick<Platform, "after">) {
+  constructor(options: WatchdogOptions) {
     this.#options = options;
-    this.#platform = platform;
   }
 
   /** Starts the watchdog in a moment. */
   start(): void {
-    this.#timer = this.#platform
+    this.#timer = this.#options.platform
       .after(DELAY_MS, () => {
         this.#watchdog = new Watchdog(this.#options);
       })

@@ -23,10 +23,47 @@ export function functionRoutes(
   limiter: RateLimiter,
   identifyBearer: (request: Request) => Promise<Caller>,
 ): Route[] {
-  const call = async (context: RequestContext): Promise<Answer> => {
+  const { call, webhook, list } = new FunctionHandlers(runner, functions, limiter, identifyBearer);
+  const callable = { body: "rows", access: "anyone", scope: "functions" } as const;
+  return [
+    { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
+    { ...callable, method: "POST", path: "/api/fn/:name", handle: call },
+    ...WEBHOOK_METHODS.map((method): Route => ({
+      ...callable,
+      method,
+      path: "/api/webhooks/:name",
+      isAnonymous: true,
+      handle: webhook,
+    })),
+  ];
+}
+
+/** What each of the routes does. */
+class FunctionHandlers {
+  readonly #runner: Runner;
+  readonly #functions: () => Functions;
+  readonly #limiter: RateLimiter;
+  readonly #identifyBearer: (request: Request) => Promise<Caller>;
+
+  constructor(
+    runner: Runner,
+    functions: () => Functions,
+    limiter: RateLimiter,
+    identifyBearer: (request: Request) => Promise<Caller>,
+  ) {
+    this.#runner = runner;
+    this.#functions = functions;
+    this.#limiter = limiter;
+    this.#identifyBearer = identifyBearer;
+  }
+
+  readonly call = async (context: RequestContext): Promise<Answer> => {
+    const runner = this.#runner;
     const name = context.param("name");
     const definition = runner.find(name);
-    await limiter.count(() => `${name}:${context.caller.userId ?? networkOf(context.address)}`);
+    await this.#limiter.count(
+      () => `${name}:${context.caller.userId ?? networkOf(context.address)}`,
+    );
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
@@ -38,67 +75,54 @@ export function functionRoutes(
     return encodedJson((await runner.run(name, definition, args, request)).json);
   };
 
-  const webhook = async (context: RequestContext): Promise<Answer> => {
+  readonly webhook = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
-    const definition = runner.find(name);
-    if (definition.type !== "action") {
-      throw new PylonError(
-        "NOT_AN_ACTION",
-        `"${name}" is a ${definition.type}; only an action can take a webhook.`,
-      );
-    }
-    const { methods = ["POST"], bearer = false } = definition.webhook ?? {};
-    const { method, headers } = context.request;
-    if (!methods.some((declared) => declared === method)) throw notDeclared(name, method, methods);
-    await limiter.count(() => `${name}:${networkOf(context.address)}`);
+    const definition = this.#runner.find(name);
+    const { bearer = false } = refuseOtherMethods(name, definition, context.request.method);
+    await this.#limiter.count(() => `${name}:${networkOf(context.address)}`);
     const rawBody = await context.text();
-    const caller = bearer ? await identifyBearer(context.request) : ANONYMOUS;
+    const caller = bearer ? await this.#identifyBearer(context.request) : ANONYMOUS;
     checkKeyScope(caller, "functions", context.params);
-    const request = {
-      method,
-      path: context.target,
-      headers: Object.fromEntries(headers),
-      rawBody,
-    };
+    const { method, headers } = context.request;
     const call = {
       caller,
       readerShare: readerShare({ caller, address: context.address }),
       requestId: context.requestId,
-      request,
+      request: { method, path: context.target, headers: Object.fromEntries(headers), rawBody },
     };
-    return encodedJson((await runner.run(name, definition, { rawBody }, call)).json);
+    return encodedJson((await this.#runner.run(name, definition, { rawBody }, call)).json);
   };
 
-  const list = (): Answer =>
+  readonly list = (): Answer =>
     json(
-      [...functions()].map(([name, { type, args, internal }]) => ({
+      [...this.#functions()].map(([name, { type, args, internal }]) => ({
         name,
         fn_type: type,
         ...(args === undefined ? {} : { args_schema: args }),
         ...(internal === true ? { internal } : {}),
       })),
     );
+}
 
-  return [
-    { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
-    {
-      method: "POST",
-      path: "/api/fn/:name",
-      body: "rows",
-      access: "anyone",
-      scope: "functions",
-      handle: call,
-    },
-    ...WEBHOOK_METHODS.map((method): Route => ({
-      method,
-      path: "/api/webhooks/:name",
-      body: "rows",
-      access: "anyone",
-      scope: "functions",
-      isAnonymous: true,
-      handle: webhook,
-    })),
-  ];
+/**
+ * @returns the settings of the webhook
+ * @throws PylonError NOT_AN_ACTION, METHOD_NOT_ALLOWED
+ */
+function refuseOtherMethods(
+  name: string,
+  definition: FnDefinition,
+  method: string,
+): NonNullable<FnDefinition["webhook"]> {
+  if (definition.type !== "action") {
+    throw new PylonError(
+      "NOT_AN_ACTION",
+      `"${name}" is a ${definition.type}; only an action can take a webhook.`,
+    );
+  }
+  const { webhook = {} } = definition;
+  const { methods = ["POST"] } = webhook;
+  if (!methods.some((declared) => declared === method)) throw notDeclared(name, method, methods);
+  return webhook;
 }
 
 /** @param body what was sent, which belongs to the Idempotency-Key of a mutation */
@@ -119,6 +143,8 @@ function callOf(
 
 function notDeclared(name: string, method: string, methods: readonly string[]): PylonError {
   return new PylonError("METHOD_NOT_ALLOWED", `The webhook "${name}" does not take ${method}.`, {
-    hint: `It takes ${methods.join(", ")}; an action declares others as webhook: { methods: ["${method}"] }.`,
+    hint:
+      `It takes ${methods.join(", ")}; an action declares others as ` +
+      `webhook: { methods: ["${method}"] }.`,
   });
 }

@@ -13,13 +13,14 @@ import {
   startSpan,
   type Operation,
 } from "../observe/operation.ts";
-import type { Platform } from "../platform.ts";
-import type { Store, Transaction } from "../store/store.ts";
+import { type Platform, type Timer } from "../platform.ts";
+import { type Store, type Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
 import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
 
+/** The functions of an app by their names. */
 export type Functions = ReadonlyMap<string, FnDefinition>;
 
 /** What a call brings with it. */
@@ -52,6 +53,7 @@ export interface FunctionStream {
   writeEvent(event: string, text: string): void;
 }
 
+/** The HTTP request that called a webhook. */
 export interface WebhookRequest {
   readonly method: string;
   readonly path: string;
@@ -59,6 +61,7 @@ export interface WebhookRequest {
   readonly rawBody: string;
 }
 
+/** What functions run on. */
 export interface RunnerServices {
   readonly store: Store;
   readonly committer: Committer;
@@ -78,6 +81,7 @@ export interface RunnerServices {
   readonly observer: RunObserver;
 }
 
+/** Told what becomes of calls. */
 export interface RunObserver {
   started(name: string): void;
   ended(
@@ -166,11 +170,11 @@ export class Runner {
     call: Call,
     span: Operation["span"],
   ): Promise<EncodedResult> {
-    const { observer } = this.#services;
-    const started = performance.now();
+    const { observer, platform } = this.#services;
+    const started = platform.monotonic();
     let outcome: "ok" | "refused" | "failed" = "ok";
     const timeoutMs = call.timeoutMs ?? this.#services.timeoutMs;
-    const deadline = new Deadline(name, timeoutMs, call.signal);
+    const deadline = new Deadline(name, timeoutMs, call.signal, platform);
     observer.started(name);
     try {
       const args = parseArgs(definition, rawArgs, {
@@ -187,7 +191,7 @@ export class Runner {
     } finally {
       deadline.clear();
       span?.end();
-      observer.ended(name, definition.type, outcome, performance.now() - started);
+      observer.ended(name, definition.type, outcome, platform.monotonic() - started);
     }
   }
 
@@ -324,17 +328,22 @@ async function askHandler(handler: () => unknown): Promise<unknown> {
 /** Ends a call when its time is up or its client is gone. */
 class Deadline {
   readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #timer: Timer;
   readonly #outer: AbortSignal | undefined;
   readonly #onOuter = (): void => this.#controller.abort(this.#outer?.reason);
 
-  constructor(name: string, timeoutMs: number, outer: AbortSignal | undefined) {
+  constructor(
+    name: string,
+    timeoutMs: number,
+    outer: AbortSignal | undefined,
+    { after }: Platform,
+  ) {
     const reason = new PylonError(
       "FN_TIMEOUT",
       `"${name}" took longer than ${timeoutMs / 1000} s.`,
       { hint: "Nothing of a mutation was kept. Split the work, or raise PYLON_FN_CALL_TIMEOUT." },
     );
-    this.#timer = setTimeout(() => this.#controller.abort(reason), timeoutMs);
+    this.#timer = after(timeoutMs, () => this.#controller.abort(reason));
     this.#outer = outer;
     if (outer?.aborted === true) this.#onOuter();
     else outer?.addEventListener("abort", this.#onOuter, { once: true });
@@ -354,7 +363,7 @@ class Deadline {
   }
 
   clear(): void {
-    clearTimeout(this.#timer);
+    this.#timer.cancel();
     this.#outer?.removeEventListener("abort", this.#onOuter);
   }
 }

@@ -11,6 +11,7 @@ import type { Transaction } from "../store/store.ts";
 
 /** How urgent a job is among those of its queue and key, the least first. */
 export const PRIORITIES = ["low", "normal", "high", "critical"] as const;
+/** One of PRIORITIES. */
 export type JobPriority = (typeof PRIORITIES)[number];
 
 /** A call of a function that shall be made later. */

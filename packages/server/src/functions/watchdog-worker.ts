@@ -4,6 +4,7 @@
  * container.
  */
 import { dlopen, ptr } from "bun:ffi";
+import { systemPlatform } from "../platform.ts";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 declare const self: Worker;
@@ -15,19 +16,20 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
   const { buffer, limitMs, argv, execArgv } = event.data;
   const view = new Int32Array(buffer);
   let lastBeat = -1;
-  let silentSince = performance.now();
-  setInterval(() => {
+  const { every, monotonic } = systemPlatform;
+  let silentSince = monotonic();
+  every(POLL_MS, () => {
     const beat = Atomics.load(view, WATCHDOG_SLOTS.beat);
     if (beat !== lastBeat) {
       lastBeat = beat;
-      silentSince = performance.now();
+      silentSince = monotonic();
       return;
     }
-    if (performance.now() - silentSince < limitMs) return;
+    if (monotonic() - silentSince < limitMs) return;
     report(nameOf(buffer), limitMs);
     // The executable brings its script and flags itself.
     restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]);
-  }, POLL_MS);
+  });
 };
 
 function nameOf(buffer: SharedArrayBuffer): string {

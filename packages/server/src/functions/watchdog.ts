@@ -3,35 +3,41 @@
  * on the same thread can end it; a second thread can see that the first has stopped answering, say
  * which function was running, and replace the process.
  */
+import type { Platform, Timer } from "../platform.ts";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 const BEAT_MS = 250;
 
+/** How a Watchdog watches. */
 export interface WatchdogOptions {
   /** How long the main thread may be silent, in milliseconds. */
   readonly limitMs: number;
+  readonly platform: Platform;
 }
 
+/** Replaces the process when its event loop was blocked for too long. */
 export class Watchdog {
-  readonly #view = new Int32Array(new SharedArrayBuffer(WATCHDOG_SLOTS.bytes));
-  readonly #names = new Uint8Array(this.#view.buffer, WATCHDOG_SLOTS.nameOffset);
+  readonly #buffer = new SharedArrayBuffer(WATCHDOG_SLOTS.bytes);
+  readonly #view = new Int32Array(this.#buffer);
+  readonly #names = new Uint8Array(this.#buffer, WATCHDOG_SLOTS.nameOffset);
   readonly #encoder = new TextEncoder();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
   readonly #worker: Worker;
 
-  constructor(options: WatchdogOptions) {
+  constructor({ limitMs, platform }: WatchdogOptions) {
     this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, {
       ref: false,
     });
     const start: WatchdogStart = {
-      buffer: this.#view.buffer as SharedArrayBuffer,
-      limitMs: options.limitMs,
+      buffer: this.#buffer,
+      limitMs,
       argv: process.argv.slice(),
       execArgv: process.execArgv,
     };
     this.#worker.postMessage(start);
-    this.#timer = setInterval(() => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1), BEAT_MS);
-    this.#timer.unref();
+    this.#timer = platform
+      .every(BEAT_MS, () => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1))
+      .unref();
   }
 
   /** Names what runs now, for the report; null when it has ended. */
@@ -41,7 +47,7 @@ export class Watchdog {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer.cancel();
     this.#worker.terminate();
   }
 }

@@ -3,6 +3,7 @@ import type { AuthValues } from "@pylonsync/query";
 /** Who asks, as policies, functions and the log see it. */
 export type Caller = AuthValues;
 
+/** A request without a token and without a session cookie. */
 export const ANONYMOUS: Caller = Object.freeze({
   userId: null,
   isAdmin: false,
@@ -33,6 +34,7 @@ export interface Identity {
 /** Whether an identity still is what it was, stands for something else, or for nobody. */
 export type SessionStatus = "valid" | "changed" | "revoked";
 
+/** The identity of ANONYMOUS, which never expires. */
 export const ANONYMOUS_IDENTITY: Identity = Object.freeze({
   caller: ANONYMOUS,
   sessionId: null,

@@ -5,7 +5,7 @@
 export interface QueryObserver {
   /**
    * @param text the statement without its parameters
-   * @param startedAt by `performance.now()`
+   * @param startedAt by `Platform.monotonic`
    * @param rows how many were read or written
    * @param failed the database refused it
    */

@@ -91,7 +91,7 @@ test("every policy that names the entity must allow", () => {
   expect(diagnostics).toEqual([]);
 });
 
-test("T7: what no policy speaks of is closed, open in dev with a warning, open where the app says public", () => {
+test("T7: what no policy speaks of is closed, open in dev, open where the app says so", () => {
   const silent: ManifestPolicy[] = [{ name: "p", entity: "Todo", allowRead: "true" }];
   const closed = compile(silent);
   expect(ACCESSES.map((access) => closed.policies.rule("Member", access))).toEqual([
@@ -115,7 +115,8 @@ test("T7: what no policy speaks of is closed, open in dev with a warning, open w
   const dev = compile(silent, { dev: true });
   expect(dev.policies.rule("Todo", "insert")).toEqual(TRUE);
   expect(dev.diagnostics.map(({ message }) => message)).toEqual([
-    "No policy says who may insert, update, delete Todo: open to everyone in dev mode, closed outside of it.",
+    "No policy says who may insert, update, delete Todo: " +
+      "open to everyone in dev mode, closed outside of it.",
     "No policy names Member: open to everyone in dev mode, closed outside of it.",
   ]);
   const open = compile(silent, { access: "public" });
@@ -123,7 +124,7 @@ test("T7: what no policy speaks of is closed, open in dev with a warning, open w
   expect(open.policies.rule("Unknown", "read")).toEqual(FALSE);
 });
 
-test("a policy that is wrong is an error with its place, told once, and closes what it speaks for even in dev", () => {
+test("a policy that is wrong is one error with its place, and closes even in dev", () => {
   const { policies, diagnostics } = compile(
     [
       { name: "typo", entity: "Todo", allow: "auth.userId == data.ownerid" },
@@ -239,7 +240,8 @@ test("the readers of an entity are the read rules that look at it, however deep"
       name: "p",
       entity: "Todo",
       allowRead:
-        "data.title == 'x' || !exists(Member, todoId == data.id && exists(Todo, ownerId == auth.userId))",
+        "data.title == 'x' || " +
+        "!exists(Member, todoId == data.id && exists(Todo, ownerId == auth.userId))",
       allowWrite: "exists(Member, true)",
     },
     { name: "q", entity: "Member", allow: "true" },
@@ -253,7 +255,8 @@ test("the readers of an entity are the read rules that look at it, however deep"
 
 test("an audience is told by the names of auth that its rule reads", () => {
   const rule = parsePolicy(
-    "auth.tenantId == data.tenantId && (data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')",
+    "auth.tenantId == data.tenantId && " +
+      "(data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')",
   );
   expect(audienceKeyPaths(rule)).toEqual(["roles", "tenantId", "userId"]);
   expect(audienceKeyPaths(parsePolicy("data.public"))).toEqual([]);

@@ -16,6 +16,7 @@ import {
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
+/** What a caller may be allowed to do with a row. */
 export type Access = "read" | "insert" | "update" | "delete";
 
 type PolicyText = Exclude<keyof ManifestPolicy, "name" | "entity" | "action">;
@@ -271,9 +272,13 @@ function onlyOld(entity: string): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_UPDATE_OLD_ONLY",
-    message: `The update rule of ${entity} reads only old., so an update may make anything of the row, even what nobody may insert.`,
+    message:
+      `The update rule of ${entity} reads only old., so an update may make anything of the row, ` +
+      "even what nobody may insert.",
     path: `entities.${entity}`,
-    hint: "Say what must hold of the new row, as in data.channelId == old.channelId, or read data. in place of old.: it is checked before and after the update.",
+    hint:
+      "Say what must hold of the new row, as in data.channelId == old.channelId, or read data. " +
+      "in place of old.: it is checked before and after the update.",
   };
 }
 
@@ -289,15 +294,18 @@ function silence(entity: string, accesses: readonly Access[], dev: boolean): Dia
       ? `${what}: open to everyone in dev mode, closed outside of it.`
       : `${what}: closed.`,
     path: `entities.${entity}`,
-    hint: `Add policy({name: "...", entity: "${entity}", allow: "..."}), or access: "public" to the manifest.`,
+    hint:
+      `Add policy({name: "...", entity: "${entity}", allow: "..."}), ` +
+      'or access: "public" to the manifest.',
   };
 }
 
 function actionSilence(action: string, dev: boolean): Diagnostic {
+  const state = dev ? "open to everyone in dev mode, closed outside of it" : "closed";
   return {
     severity: "warning",
     code: "POLICY_MISSING",
-    message: `The policies of the action ${action} say nothing: it is ${dev ? "open to everyone in dev mode, closed outside of it" : "closed"}.`,
+    message: `The policies of the action ${action} say nothing: it is ${state}.`,
     path: `actions.${action}`,
     hint: `Write allow: "..." in the policy that names ${action}.`,
   };

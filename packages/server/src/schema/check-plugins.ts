@@ -7,6 +7,7 @@ const KNOWN_PLUGINS = {
   file_storage: ["backend", "bucket", "region", "endpoint", "dir", "maxBytes", "read", "direct"],
   cache_client: ["url"],
 } as const;
+/** A plugin that the server has. */
 export type PluginName = keyof typeof KNOWN_PLUGINS;
 
 /** Whether the server has a plugin of this name. */

@@ -12,6 +12,7 @@ export interface Diagnostic {
   readonly hint?: string | undefined;
 }
 
+/** An error at a place of the manifest. */
 export function errorAt(code: string, message: string, path?: string, hint?: string): Diagnostic {
   return { severity: "error", code, message, path, hint };
 }

@@ -45,7 +45,7 @@ test("a migration is destructive exactly when a table, a column or a type goes",
   );
 });
 
-test("what is to be retyped, tightened or made unique is what the plan's problems can be about", () => {
+test("what is to be retyped, tightened or unique is what problems can be about", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (manifest, to) => {
       const from = toStored(manifest);

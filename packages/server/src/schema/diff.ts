@@ -13,6 +13,7 @@ import { kindOf, maxTextBytes } from "./schema.ts";
 import { withNormalDefault } from "./mend-dates.ts";
 import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
+/** How to bring a database to a schema, and whether that can be done. */
 export interface MigrationPlan {
   readonly migration: Migration;
   /** What keeps the migration from being applied at all. */
@@ -63,22 +64,29 @@ export function planMigration(
 /** A step in words: `add Todo.due (datetime)`. */
 export function describeStep(step: MigrationStep): string {
   switch (step.kind) {
-    case "create_table":
-      return `create ${step.entity.name} (${step.entity.fields.map(({ name, type }) => `${name} ${type}`).join(", ")})`;
+    case "create_table": {
+      const columns = step.entity.fields.map(({ name, type }) => `${name} ${type}`);
+      return `create ${step.entity.name} (${columns.join(", ")})`;
+    }
     case "add_column":
       return `add ${step.entity}.${step.field.name} (${step.field.type})`;
     case "mend_dates":
       return `bring the dates of ${step.entity}.${step.field.name} to their normal form`;
-    case "create_index":
-      return `create ${step.index.unique ? "unique " : ""}index ${step.index.name} on ${step.entity} (${step.index.fields.join(", ")})`;
+    case "create_index": {
+      const { name, fields, unique } = step.index;
+      const index = `${unique ? "unique " : ""}index ${name}`;
+      return `create ${index} on ${step.entity} (${fields.join(", ")})`;
+    }
     case "drop_index":
       return `drop index ${step.index} of ${step.entity}`;
     case "drop_table":
       return `drop ${step.entity} with all its rows`;
     case "drop_column":
       return `drop ${step.entity}.${step.field} with all its values`;
-    case "retype_column":
-      return `change ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}${lossOf(step.to, step.lost)}`;
+    case "retype_column": {
+      const { entity, from, to, lost } = step;
+      return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lossOf(to, lost)}`;
+    }
   }
 }
 
@@ -302,7 +310,8 @@ function differsInCase(name: string, known: string, what: "entity" | "field"): D
     "SCHEMA_NAME_DIFFERS_IN_CASE",
     `The database has the ${what} ${known}, and ${name} differs from it only in case.`,
     name,
-    `Keep the name ${known}, or rename it in two steps, through a name that differs in its letters.`,
+    `Keep the name ${known}, or rename it in two steps, ` +
+      "through a name that differs in its letters.",
   );
 }
 
@@ -315,18 +324,20 @@ function notUnique(
   const shown = groups.map(
     ({ values, rows }) => `${values.map(showValue).join(", ")} in ${rows} rows`,
   );
+  const are = index.fields.length === 1 ? "is" : "are together";
   return errorAt(
     "SCHEMA_VALUES_NOT_UNIQUE",
-    `${fields} ${index.fields.length === 1 ? "is" : "are together"} to be unique, and rows have the same value: ${shown.join("; ")}.`,
+    `${fields} ${are} to be unique, and rows have the same value: ${shown.join("; ")}.`,
     fields,
     "Change the values so that they differ, or leave out the unique index.",
   );
 }
 
 function notConvertible(name: string, field: ManifestField, lost: LostValues): Diagnostic {
+  const samples = lost.samples.map(showValue).join(", ");
   return errorAt(
     "SCHEMA_VALUES_NOT_CONVERTIBLE",
-    `${name} becomes ${field.type}, and ${countOf(lost)} can't be converted, such as ${lost.samples.map(showValue).join(", ")}.`,
+    `${name} becomes ${field.type}, and ${countOf(lost)} can't be converted, such as ${samples}.`,
     name,
     "Change these values first, or make the field .optional(): they become null then.",
   );
@@ -335,7 +346,8 @@ function notConvertible(name: string, field: ManifestField, lost: LostValues): D
 function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnostic {
   return errorAt(
     "SCHEMA_VALUES_TOO_LONG",
-    `${name} comes into an index, where a text has at most ${maxBytes} bytes, and ${rows} ${rows === 1 ? "row has" : "rows have"} a longer one, such as the row "${example}".`,
+    `${name} comes into an index, where a text has at most ${maxBytes} bytes, and ${rows} ` +
+      `${rows === 1 ? "row has" : "rows have"} a longer one, such as the row "${example}".`,
     name,
     "Shorten the values, or leave the field out of the index.",
   );
@@ -344,7 +356,8 @@ function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnost
 function lossOf(to: ManifestField, lost: LostValues | undefined): string {
   if (lost === undefined) return "";
   const end = to.optional ? " and become null" : "";
-  return `; ${countOf(lost)} can't be converted${end}, such as ${lost.samples.map(showValue).join(", ")}`;
+  const samples = lost.samples.map(showValue).join(", ");
+  return `; ${countOf(lost)} can't be converted${end}, such as ${samples}`;
 }
 
 function countOf({ count }: LostValues): string {
@@ -368,8 +381,8 @@ function isStoredAlike(from: ManifestField, to: ManifestField): boolean {
 }
 
 /**
- * The indexes among `indexes` that `others` does not have, and those of a retyped column, which is
- * made anew.
+ * The indexes among `indexes` that `others` does not have, and those of a retyped column, which are
+ * made again.
  */
 function missingFrom(
   others: readonly ManifestIndex[],

@@ -29,11 +29,10 @@ export function malformed(issue: BaseIssue<unknown>): {
   const what = field === "" ? "It" : `"${field}"`;
   if (field !== "" && issue.received === "undefined")
     return { field, message: `${what} is missing` };
-  if (issue.type === "max_length")
-    return {
-      field,
-      message: `${what} has more than ${String(issue.requirement)} ${Array.isArray(issue.input) ? "entries" : "characters"}`,
-    };
+  if (issue.type === "max_length") {
+    const units = Array.isArray(issue.input) ? "entries" : "characters";
+    return { field, message: `${what} has more than ${String(issue.requirement)} ${units}` };
+  }
   if (issue.kind === "schema" && issue.expected !== null)
     return {
       field,

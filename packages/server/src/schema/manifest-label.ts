@@ -40,9 +40,7 @@ export function labelOf(manifest: unknown, path: ManifestPath): string {
 
 function partOf(value: unknown, part: string | number): unknown {
   if (typeof value !== "object" || value === null) return undefined;
-  return Object.hasOwn(value, part)
-    ? (value as Readonly<Record<string | number, unknown>>)[part]
-    : undefined;
+  return Object.hasOwn(value, part) ? Reflect.get(value, part) : undefined;
 }
 
 /** A route has a path in place of a name. */

@@ -60,7 +60,7 @@ test("a default comes to the form of its values, and stays in it", () => {
   );
 });
 
-test("what a database keeps has no default as the app wrote it, and what is left over is joined to it", () => {
+test("what a database keeps has normal defaults, and leftovers are joined to it", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (app, other) => {
       const stored = toStored(app);

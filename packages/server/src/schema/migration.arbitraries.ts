@@ -70,9 +70,10 @@ interface Table {
   readonly indexes: Map<string, string>;
 }
 
-/** Tables as a database has them; a step that a database would refuse throws. */
+/** A model of a database: its tables by their names. */
 export type Tables = Map<string, Table>;
 
+/** The tables as a database has them that was made for these entities. */
 export function tablesOf(entities: readonly ManifestEntity[]): Tables {
   return new Map(
     entities.map((entity) => [
@@ -86,6 +87,7 @@ export function tablesOf(entities: readonly ManifestEntity[]): Tables {
 }
 
 /** The tables after the migration. */
+/** What the steps make of the tables; one that a database would refuse throws. */
 export function applied(before: Tables, { steps }: Migration): Tables {
   const tables: Tables = new Map(
     [...before].map(([name, { columns, indexes }]) => [

@@ -33,6 +33,7 @@ export type MigrationStep =
       readonly destructive: true;
     };
 
+/** The steps from one schema to another, in order. */
 export interface Migration {
   readonly steps: readonly MigrationStep[];
 }

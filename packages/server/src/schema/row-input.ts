@@ -1,6 +1,7 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
 import type { Value } from "./row.ts";
+import { isObject } from "../util/is-object.ts";
 import type { Entity, Field } from "./schema.ts";
 
 /**
@@ -25,8 +26,8 @@ export function checkedId(id: unknown, field = "id"): string | undefined {
  * @throws PylonError READONLY_FIELD when it names another row
  */
 export function withoutId(data: unknown, id: string): unknown {
-  if (typeof data !== "object" || data === null || !Object.hasOwn(data, "id")) return data;
-  const { id: named, ...fields } = data as { readonly id: unknown };
+  if (!isObject(data) || !Object.hasOwn(data, "id")) return data;
+  const { id: named, ...fields } = data;
   if (named === undefined || named === id) return fields;
   throw new PylonError("READONLY_FIELD", "The id of a row does not change.", {
     field: "id",
@@ -119,10 +120,6 @@ function managed(entity: Entity, name: string): PylonError {
   );
 }
 
-function isObject(data: unknown): data is Record<string, unknown> {
-  return typeof data === "object" && data !== null && !Array.isArray(data);
-}
-
 /** @throws PylonError INVALID_DATA */
 export function asObject(entity: Entity, data: unknown): Record<string, unknown> {
   if (isObject(data)) return data;
@@ -180,9 +177,10 @@ function checkIndexedText(entity: Entity, field: Field, text: string): void {
     new TextEncoder().encode(text).length <= field.maxTextBytes
   )
     return;
+  const label = `${entity.name}.${field.name}`;
   throw new PylonError(
     "INVALID_DATA",
-    `${entity.name}.${field.name} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
+    `${label} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
     {
       field: field.name,
       hint: "Shorten it, or take the field out of the index.",

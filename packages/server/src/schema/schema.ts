@@ -11,6 +11,7 @@ import type {
   ManifestSearch,
 } from "@pylonsync/sdk";
 
+/** A field of an entity, ready to be asked. */
 export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
@@ -36,6 +37,7 @@ export interface Field {
   readonly maxTextBytes: number;
 }
 
+/** What a file must be to be stored in a field. */
 export interface FileRules {
   /** Media types: exact ones, or families such as `image/*`. Empty: any. */
   readonly accept: readonly string[];
@@ -43,8 +45,10 @@ export interface FileRules {
   readonly maxBytes: number;
 }
 
+/** A field that holds a file. */
 export type FileField = Field & { readonly file: FileRules };
 
+/** An entity of the app, ready to be asked. */
 export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
@@ -165,10 +169,7 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
 function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
   return (row) => {
     for (const name in row) {
-      if (!shown.has(name))
-        return Object.fromEntries(
-          Object.entries(row).filter(([field]) => shown.has(field)),
-        ) as StoredRow;
+      if (!shown.has(name)) return withFields(row, (field) => shown.has(field));
     }
     return row;
   };
@@ -176,8 +177,12 @@ function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
 
 function without(names: readonly string[]): (row: StoredRow) => StoredRow {
   if (names.length === 0) return (row) => row;
-  return (row) =>
-    Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name))) as StoredRow;
+  return (row) => withFields(row, (name) => !names.includes(name));
+}
+
+function withFields(row: StoredRow, isKept: (name: string) => boolean): StoredRow {
+  const fields = Object.fromEntries(Object.entries(row).filter(([name]) => isKept(name)));
+  return { ...fields, id: row.id };
 }
 
 function shapeOf(name: string, fields: readonly Field[]): EntityShape {

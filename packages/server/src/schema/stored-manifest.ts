@@ -20,6 +20,17 @@ export interface StoredField extends ManifestField {
   readonly default_is_time?: true;
 }
 
+/**
+ * What a database keeps as its manifest, which only Pylon writes: it was valid then.
+ *
+ * @param json null for a new database
+ */
+export function parseStoredManifest(json: string | null): StoredManifest | null {
+  if (json === null) return null;
+  const stored: StoredManifest = JSON.parse(json);
+  return stored;
+}
+
 /** The manifest as a database that was brought to it keeps it. */
 export function toStored<M extends Pick<StoredManifest, "entities">>(manifest: M): M {
   return {

@@ -182,7 +182,8 @@ function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<D
     if (taken.has(name.toLowerCase()))
       yield errorAt(
         "INDEX_NAME_RESERVED",
-        `The index "${name}" of ${entity.name} has the name of the index that a unique field makes.`,
+        `The index "${name}" of ${entity.name} has the name of the index ` +
+          "that a unique field makes.",
         `${at}.indexes[${index}].name`,
         "Choose another name, or leave the index out.",
       );
@@ -193,6 +194,26 @@ function* checkField(
   entity: ManifestEntity,
   field: ManifestField,
   manifest: Manifest,
+  at: string,
+): Generator<Diagnostic> {
+  const label = `${entity.name}.${field.name}`;
+  yield* checkFieldName(entity, field, at);
+  if (!(yield* checkFieldType(field, manifest, label, at))) return;
+  const kind = kindOf(field.type);
+  yield* checkDefault(field, label, at);
+  if (field.owner === true && kind !== "string" && kind !== "id") {
+    yield errorAt(
+      "FIELD_OWNER_INVALID",
+      `${label} is the owner's id, which is a string or an id.`,
+      `${at}.owner`,
+    );
+  }
+  yield* checkFileField(field, label, at);
+}
+
+function* checkFieldName(
+  entity: ManifestEntity,
+  field: ManifestField,
   at: string,
 ): Generator<Diagnostic> {
   const label = `${entity.name}.${field.name}`;
@@ -220,6 +241,15 @@ function* checkField(
       "Use letters, digits and _, a letter first, at most 63.",
     );
   }
+}
+
+/** @returns whether there is such a type: without it there is nothing to say about the rest */
+function* checkFieldType(
+  field: ManifestField,
+  manifest: Manifest,
+  label: string,
+  at: string,
+): Generator<Diagnostic, boolean> {
   const target = targetOf(field.type);
   if (target !== undefined) {
     if (!manifest.entities.some(({ name }) => name === target)) {
@@ -240,18 +270,9 @@ function* checkField(
       `${at}.type`,
       `Known: ${TYPES.join(", ")}, id(Entity).`,
     );
-    return;
+    return false;
   }
-  const kind = kindOf(field.type);
-  yield* checkDefault(field, label, at);
-  if (field.owner === true && kind !== "string" && kind !== "id") {
-    yield errorAt(
-      "FIELD_OWNER_INVALID",
-      `${label} is the owner's id, which is a string or an id.`,
-      `${at}.owner`,
-    );
-  }
-  yield* checkFileField(field, label, at);
+  return true;
 }
 
 function* checkFileField(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
@@ -322,7 +343,8 @@ function* checkRelations(
     if (other === undefined) {
       yield errorAt(
         "RELATION_TARGET_NOT_FOUND",
-        `The relation "${name}" of ${entity.name} leads to "${target}", and there is no such entity.`,
+        `The relation "${name}" of ${entity.name} leads to "${target}", ` +
+          "and there is no such entity.",
         `${path}.target`,
       );
     } else if (
@@ -332,7 +354,8 @@ function* checkRelations(
     ) {
       yield errorAt(
         "RELATION_FIELD_NOT_FOUND",
-        `The relation "${name}" of ${entity.name} uses "${field}", which ${many === true ? target : entity.name} does not have.`,
+        `The relation "${name}" of ${entity.name} uses "${field}", ` +
+          `which ${many === true ? target : entity.name} does not have.`,
         `${path}.field`,
       );
     }
@@ -403,7 +426,8 @@ function* checkPolicies(manifest: Manifest): Generator<Diagnostic> {
     ) {
       yield errorAt(
         "POLICY_ACTION_NOT_FOUND",
-        `The policy "${policy.name}" is for the action "${policy.action}", and there is no such action.`,
+        `The policy "${policy.name}" is for the action "${policy.action}", ` +
+          "and there is no such action.",
         `${at}.action`,
       );
     }

@@ -10,7 +10,7 @@ import {
   type NewUniqueIndex,
 } from "../schema/diff.ts";
 import { kindOf } from "../schema/schema.ts";
-import { withLeftovers, type StoredManifest } from "../schema/stored-manifest.ts";
+import { parseStoredManifest, withLeftovers } from "../schema/stored-manifest.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
 
 const PAGE = 1_000;
@@ -27,8 +27,7 @@ export async function inspectData(
   store: Pick<Store, "storedManifest" | "readerOf">,
   to: Pick<Manifest, "entities">,
 ): Promise<DataFacts> {
-  const json = await store.storedManifest();
-  const stored: StoredManifest | null = json === null ? null : (JSON.parse(json) as StoredManifest);
+  const stored = parseStoredManifest(await store.storedManifest());
   const [filled, lost, duplicates, tooLong] = [
     new Set<string>(),
     new Map<string, LostValues>(),
@@ -84,7 +83,7 @@ async function duplicateConversions(
   const conversions = new Map(
     retyped.map(({ from, to }) => [to.name, { from: kindOf(from.type), to: kindOf(to.type) }]),
   );
-  const groups = new Map<string, number>();
+  const groups = new Map<string, { readonly values: readonly Value[]; rows: number }>();
   for await (const row of allRows(reader, entity)) {
     const values = known.map((name) => {
       const value = row[name] ?? null;
@@ -95,12 +94,11 @@ async function duplicateConversions(
     });
     if (values.includes(null)) continue;
     const key = JSON.stringify(values);
-    groups.set(key, (groups.get(key) ?? 0) + 1);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { values, rows: 1 });
+    else group.rows += 1;
   }
-  return [...groups]
-    .filter(([, rows]) => rows > 1)
-    .slice(0, MAX_SAMPLES)
-    .map(([key, rows]) => ({ values: JSON.parse(key) as Value[], rows }));
+  return [...groups.values()].filter(({ rows }) => rows > 1).slice(0, MAX_SAMPLES);
 }
 
 async function lostValues(

@@ -5,6 +5,7 @@ import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
 
+/** How a store is opened, and who is told of it. */
 export interface OpenOptions {
   /** How long a database server may take to come up, in milliseconds. */
   readonly startTimeoutMs: number;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { constants, Database } from "bun:sqlite";
 import type { DatabaseConfig } from "../config/config.ts";
-import type { StoredManifest } from "../schema/stored-manifest.ts";
+import { type StoredManifest, parseStoredManifest } from "../schema/stored-manifest.ts";
 
 const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
@@ -16,7 +16,7 @@ const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 export async function peekManifest(database: DatabaseConfig): Promise<StoredManifest | null> {
   const stored =
     database.kind === "sqlite" ? peekSqlite(database.path) : await peekPostgres(database);
-  return stored === null ? null : (JSON.parse(stored) as StoredManifest);
+  return parseStoredManifest(stored);
 }
 
 function peekSqlite(path: string): string | null {
@@ -30,7 +30,7 @@ function peekSqlite(path: string): string | null {
   try {
     const isOurs =
       file.query(`SELECT 1 FROM sqlite_master WHERE name = '_pylon_meta'`).get() !== null;
-    return isOurs ? ((file.query(SELECT).get() as { value: string } | null)?.value ?? null) : null;
+    return isOurs ? (file.query<{ value: string }, []>(SELECT).get()?.value ?? null) : null;
   } finally {
     file.close();
   }
@@ -51,9 +51,11 @@ async function peekPostgres({
   client.on("error", () => undefined);
   await client.connect();
   try {
-    const { rows } = await client.query(`SELECT to_regclass('"_pylon_meta"') IS NOT NULL AS ours`);
-    if ((rows as { ours: boolean }[])[0]?.ours !== true) return null;
-    return ((await client.query(SELECT)).rows as { value: string }[])[0]?.value ?? null;
+    const { rows } = await client.query<{ ours: boolean }>(
+      `SELECT to_regclass('"_pylon_meta"') IS NOT NULL AS ours`,
+    );
+    if (rows[0]?.ours !== true) return null;
+    return (await client.query<{ value: string }>(SELECT)).rows[0]?.value ?? null;
   } finally {
     await client.end();
   }

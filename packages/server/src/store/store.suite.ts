@@ -97,7 +97,7 @@ export function storeSuite(
       expect(await store.get("Thing", "c")).toBeNull();
     });
 
-    test("orders nulls last going up and first going down, texts by code point, ties by id", async () => {
+    test("orders nulls last ascending, texts by code point, ties by id", async () => {
       await add(
         thing("1", { text: "b", n: 2 }),
         thing("2", { n: 1 }),
@@ -164,7 +164,7 @@ export function storeSuite(
       }
     });
 
-    test("refuses a second row with the same id or the same unique value, naming the field", async () => {
+    test("refuses a second row with the same id or unique value, naming the field", async () => {
       await add(thing("a", { code: "x" }), thing("n1"), thing("n2"));
       await expect(store.transact((tx) => tx.insert("Thing", thing("a")))).rejects.toMatchObject({
         code: "ID_TAKEN",
@@ -218,7 +218,7 @@ export function storeSuite(
       expect(await logged()).toEqual(["1c"]);
     });
 
-    test("reads inside a transaction see its writes; reads outside see only what is committed", async () => {
+    test("reads in a transaction see its writes; reads outside see what is committed", async () => {
       await store.transact(async (tx) => {
         await tx.insert("Thing", thing("a", { n: 1 }));
         await tx.update("Thing", "a", { n: 2 });
@@ -273,7 +273,7 @@ export function storeSuite(
       expect(heard).toHaveLength(20);
     });
 
-    test("the log keeps its head, its epoch and its numbering when it is trimmed and reopened", async () => {
+    test("the log keeps head, epoch and numbering when it is trimmed and reopened", async () => {
       await add(...Array.from({ length: 10 }, (_, n) => thing(`t${n}`)));
       const { epoch } = await store.bounds();
       await store.trimLog(3);
@@ -350,7 +350,7 @@ export function storeSuite(
       ]);
     });
 
-    test("adds entities, fields with their default and indexes, and drops what it is told to", async () => {
+    test("adds entities, fields with defaults and indexes, and drops what is named", async () => {
       await add(thing("a", { n: 1, text: "5" }));
       const wider = buildManifest({
         name: "suite",
@@ -379,7 +379,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
-    test("Q2: a column's default is stored as a date is, and now is the time of the write", async () => {
+    test("Q2: a default is stored as dates are; now is the time of the write", async () => {
       const before = Date.now();
       await add(thing("old", {}));
       const dated = thingsWith({
@@ -431,7 +431,7 @@ export function storeSuite(
       expect(rows.map(({ text }) => text)).toEqual([12, null, null, null] as Value[]);
     });
 
-    test("Q5: where null is not allowed, a value that can't be converted stops the migration", async () => {
+    test("Q5: without null, a value that has no conversion stops the migration", async () => {
       await add(thing("a", { text: "12" }), thing("b", { text: "soon" }));
       const retyped = thingsWith({ text: field.datetime() });
       const { problems } = planMigration(manifest, retyped, await inspectData(store, retyped));
@@ -440,7 +440,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ text: "12" });
     });
 
-    test("Q4: rows that a new unique index would refuse are found, and it is not made", async () => {
+    test("Q4: rows that a new unique index would refuse are found; it is not made", async () => {
       await add(
         thing("a", { text: "x", n: 1 }),
         thing("b", { text: "x", n: 1 }),
@@ -506,7 +506,7 @@ export function storeSuite(
       }
     });
 
-    test("Q4: a new unique field with a default is the same in all rows that are there", async () => {
+    test("Q4: a new unique field with a default is equal in all rows that are there", async () => {
       await add(thing("a", {}), thing("b", {}));
       const unique = thingsWith({ rank: field.int().default(1).unique() });
       expect((await inspectData(store, unique)).duplicates.get("Thing.rank_unique")).toEqual([

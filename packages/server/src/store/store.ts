@@ -5,6 +5,7 @@ import type { StoredRow, Value } from "../schema/row.ts";
 /** What rows are made of, so that who uses a store finds all that it speaks of here. */
 export type { StoredRow, Value };
 
+/** Which rows to read, in which order. */
 export interface Select {
   readonly entity: string;
   /**
@@ -28,8 +29,11 @@ export interface Select {
   readonly isClaim?: boolean | undefined;
 }
 
+/** What is measured of the rows of a group. */
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
+/** The span of time that datetimes are grouped by; a week begins on Monday. */
 export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
+/** Measures of the rows that match, by group. */
 export interface Aggregate {
   readonly entity: string;
   readonly where?: Expr | undefined;
@@ -63,8 +67,10 @@ export interface ChangeRecord {
   /** Milliseconds since 1970. */
   readonly at: number;
 }
+/** A change that is not numbered yet. */
 export type NewChange = Omit<ChangeRecord, "seq">;
 
+/** Where the change log begins and ends. */
 export interface LogBounds {
   /** Names this log. A cursor that was counted in another log means nothing here. */
   readonly epoch: string;
@@ -99,6 +105,7 @@ export interface Reader {
   test(expr: Expr): Promise<boolean>;
 }
 
+/** Writes that are made together or not at all. */
 export interface Transaction extends Reader {
   /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
   insert(entity: string, row: StoredRow): Promise<void>;
@@ -140,12 +147,14 @@ export interface ReadLimits {
   readonly timeoutMs: number;
 }
 
+/** How a transaction is run. */
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that writes only rows that it looked up by their id,
-   * and decides by nothing else: it never meets work on other rows.
+   * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that
+   * writes only rows that it looked up by their id, and decides by nothing else: it never meets
+   * work on other rows.
    */
   readonly isolation?: "serializable" | "snapshot" | undefined;
 }
@@ -197,6 +206,7 @@ export class LinkLostError extends Error {
   override readonly name = "LinkLostError";
 }
 
+/** What a store counts of itself. */
 export interface StoreStats {
   /** Reads on behalf of callers, since the start. */
   readonly reads: {

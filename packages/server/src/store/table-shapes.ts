@@ -1,6 +1,6 @@
 import type { EntityShape } from "@pylonsync/query";
-import type { Manifest } from "@pylonsync/sdk";
 import { Schema } from "../schema/schema.ts";
+import { parseStoredManifest } from "../schema/stored-manifest.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
 /**
@@ -9,9 +9,10 @@ import { SYSTEM_TABLES } from "./system-tables.ts";
  * @param manifestJson null for a new database
  */
 export function tableShapes(manifestJson: string | null): Map<string, EntityShape> {
-  const entities =
-    manifestJson === null ? [] : Schema.fromManifest(JSON.parse(manifestJson) as Manifest).shapes;
-  const shapes = new Map<string, EntityShape>(entities);
+  const stored = parseStoredManifest(manifestJson);
+  const shapes = new Map<string, EntityShape>(
+    stored === null ? [] : Schema.fromManifest(stored).shapes,
+  );
   for (const table of Object.values(SYSTEM_TABLES)) shapes.set(table.name, table);
   return shapes;
 }

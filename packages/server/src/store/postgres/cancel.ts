@@ -35,17 +35,16 @@ export async function cancelStatement(client: ClientBase, connection: ClientConf
 
 /** What the server told this connection when it began. */
 function cancelKeyOf(client: ClientBase): { processId: number; secret: number } | null {
-  const { processID, secretKey } = client as { processID?: unknown; secretKey?: unknown };
-  return typeof processID === "number" && typeof secretKey === "number"
-    ? { processId: processID, secret: secretKey }
-    : null;
+  if (!("processID" in client) || !("secretKey" in client)) return null;
+  const { processID: processId, secretKey: secret } = client;
+  return typeof processId === "number" && typeof secret === "number" ? { processId, secret } : null;
 }
 
 async function secured(socket: Socket, options: object): Promise<Socket> {
   const answered = once(socket, "data");
   socket.write(requestOf(TLS_REQUEST));
-  const [answer] = (await answered) as [Buffer];
-  if (answer.toString("latin1") !== ACCEPTED) return socket;
+  const [answer]: unknown[] = await answered;
+  if (!Buffer.isBuffer(answer) || answer.toString("latin1") !== ACCEPTED) return socket;
   const tls = connectTls({ ...options, socket });
   tls.setTimeout(DEADLINE_MS, () => tls.destroy());
   await once(tls, "secureConnect");

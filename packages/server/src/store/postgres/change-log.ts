@@ -1,12 +1,6 @@
 import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
-import {
-  NEW_LOG_GAP,
-  type ChangeRecord,
-  type LogBounds,
-  type NewChange,
-  type StoredRow,
-  type Value,
-} from "../store.ts";
+import { changeValues, numberOf, textOf } from "../answered-rows.ts";
+import { NEW_LOG_GAP, type LogBounds, type NewChange, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 /** Unnumbered changes that one step numbers at most. */
@@ -20,26 +14,38 @@ export const CHANNEL = "pylon_changes";
  *
  * A sequence would number a change when it is written: 7 can commit after 8 was read, and a reader
  * that went on from 8 never sees 7. So a transaction writes its changes without a number, and a
- * step after its commit numbers them. Such steps take turns by the lock on
- * `_pylon_log`'s one row, and each numbers what it sees: whatever commits later gets a later number, so no number ever appears below one that
- * was read. An open transaction holds nobody up.
+ * step after its commit numbers them. Such steps take turns by the lock on `_pylon_log`'s one row,
+ * and each numbers what it sees: whatever commits later gets a later number, so no number ever
+ * appears below one that was read. An open transaction holds nobody up.
  *
  * Within one step the order is that of transaction ids. A transaction takes its id with its first
  * write, after its snapshot; one that builds on another sees it in that snapshot, so its id is
  * greater, and the order is one in which the changes could have happened.
  *
- * `numbered_below` only bounds the search: all transactions below it had ended when the last step looked.
+ * `numbered_below` only bounds the search: all transactions below it had ended when the last step
+ * looked.
  */
 export const CHANGE_LOG_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_log" (
-     singleton BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton), epoch TEXT NOT NULL, head BIGINT NOT NULL DEFAULT 0, floor BIGINT NOT NULL DEFAULT 0,
+     singleton BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton),
+     epoch TEXT NOT NULL,
+     head BIGINT NOT NULL DEFAULT 0,
+     floor BIGINT NOT NULL DEFAULT 0,
      numbered_below XID8 NOT NULL DEFAULT '0')`,
   `INSERT INTO "_pylon_log" (epoch) VALUES (gen_random_uuid()::text) ON CONFLICT DO NOTHING`,
   `CREATE TABLE IF NOT EXISTS "_pylon_changes" (
-     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid XID8 NOT NULL DEFAULT pg_current_xact_id(), seq BIGINT, entity TEXT NOT NULL,
-     row_id TEXT NOT NULL, kind TEXT NOT NULL, before TEXT, after TEXT, at BIGINT NOT NULL)`,
+     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
+     seq BIGINT,
+     entity TEXT NOT NULL,
+     row_id TEXT NOT NULL,
+     kind TEXT NOT NULL,
+     before TEXT,
+     after TEXT,
+     at BIGINT NOT NULL)`,
   `CREATE UNIQUE INDEX IF NOT EXISTS "_pylon_changes_seq" ON "_pylon_changes" (seq)`,
-  `CREATE INDEX IF NOT EXISTS "_pylon_changes_unnumbered" ON "_pylon_changes" (xid, id) WHERE seq IS NULL`,
+  `CREATE INDEX IF NOT EXISTS "_pylon_changes_unnumbered" ON "_pylon_changes" (xid, id)
+     WHERE seq IS NULL`,
   // Each statement of the function must see what was committed before it, also while it waited for
   // the lock.
   `CREATE OR REPLACE FUNCTION "_pylon_number_changes"() RETURNS VOID LANGUAGE plpgsql VOLATILE AS $$
@@ -51,7 +57,10 @@ export const CHANGE_LOG_DDL: readonly string[] = [
      IF current_setting('transaction_isolation') <> 'read committed' THEN
        RAISE EXCEPTION 'changes are numbered in READ COMMITTED only';
      END IF;
-     IF NOT EXISTS (SELECT 1 FROM "_pylon_changes" WHERE seq IS NULL AND xid >= (SELECT numbered_below FROM "_pylon_log")) THEN
+     IF NOT EXISTS (
+       SELECT 1 FROM "_pylon_changes"
+       WHERE seq IS NULL AND xid >= (SELECT numbered_below FROM "_pylon_log")
+     ) THEN
        RETURN;
      END IF;
      SELECT * INTO log FROM "_pylon_log" FOR UPDATE;
@@ -60,16 +69,19 @@ export const CHANGE_LOG_DDL: readonly string[] = [
        SELECT id, row_number() OVER (ORDER BY xid, id) AS place FROM "_pylon_changes"
        WHERE seq IS NULL AND xid >= log.numbered_below ORDER BY xid, id LIMIT ${NUMBERED_PER_BATCH}
      )
-     UPDATE "_pylon_changes" AS change SET seq = log.head + fresh.place FROM fresh WHERE change.id = fresh.id;
+     UPDATE "_pylon_changes" AS change SET seq = log.head + fresh.place
+       FROM fresh WHERE change.id = fresh.id;
      GET DIAGNOSTICS numbered = ROW_COUNT;
      IF numbered = 0 THEN
        RETURN;
      END IF;
      UPDATE "_pylon_log" SET head = log.head + numbered,
-       numbered_below = CASE WHEN numbered < ${NUMBERED_PER_BATCH} THEN horizon ELSE log.numbered_below END;
+       numbered_below = CASE
+         WHEN numbered < ${NUMBERED_PER_BATCH} THEN horizon ELSE log.numbered_below END;
      PERFORM pg_notify('${CHANNEL}', '');
    END $$`,
-  `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"() RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$
+  `CREATE OR REPLACE FUNCTION "_pylon_log_bounds"()
+   RETURNS TABLE (epoch TEXT, head BIGINT, floor BIGINT) LANGUAGE plpgsql VOLATILE AS $$
    BEGIN
      PERFORM "_pylon_number_changes"();
      RETURN QUERY SELECT log.epoch, log.head, log.floor FROM "_pylon_log" AS log;
@@ -79,7 +91,8 @@ export const CHANGE_LOG_DDL: readonly string[] = [
 /** Only reads. */
 export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM (
     SELECT page.*, sum(size) OVER (ORDER BY seq) - size AS size_before FROM (
-      SELECT seq, entity, row_id, kind, before, after, at, coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
+      SELECT seq, entity, row_id, kind, before, after, at,
+        coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
       FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2) AS page) AS page
   WHERE size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY seq`;
 /** Numbers what was committed, and answers where the log is. */
@@ -88,29 +101,40 @@ export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
  * Raises the floor first: who reads below it from then on is told to resync. The newest change
  * stays.
  */
-export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1) RETURNING floor`;
-export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
+export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1)
+  RETURNING floor`;
+/** Deletes some of the changes up to a number, the oldest first. */
+export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (
+  SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
 
 /** See `Store.forgetDeleted`. What another replica has done already is not written again. */
 export const FORGET_DELETED = `
-  WITH gone AS (SELECT row_id, max(seq) AS last FROM "_pylon_changes" WHERE seq > $2 AND seq <= $3 AND entity = $1 AND kind = 'delete' GROUP BY row_id)
-  UPDATE "_pylon_changes" AS change SET kind = 'delete', before = (coalesce(change.before, change.after)::jsonb - $4::text[])::text, after = NULL
+  WITH gone AS (
+    SELECT row_id, max(seq) AS last FROM "_pylon_changes"
+    WHERE seq > $2 AND seq <= $3 AND entity = $1 AND kind = 'delete' GROUP BY row_id)
+  UPDATE "_pylon_changes" AS change SET
+    kind = 'delete',
+    before = (coalesce(change.before, change.after)::jsonb - $4::text[])::text,
+    after = NULL
   FROM gone WHERE change.entity = $1 AND change.row_id = gone.row_id AND change.seq <= gone.last
     AND (change.after IS NOT NULL OR change.before::jsonb ?| $4::text[])`;
 
 /**
- * A database that was copied into another cluster counts transactions anew, so what the log knows
- * of them is void too. All changes are forgotten, those without a number included.
+ * A database that was copied into another cluster counts transactions from the start again, so what
+ * the log knows of them is void too. All changes are forgotten, those without a number included.
  */
 export const RENEW_LOG = [
   `DELETE FROM "_pylon_changes"`,
-  `UPDATE "_pylon_log" SET epoch = gen_random_uuid()::text, head = head + ${NEW_LOG_GAP}, floor = head + ${NEW_LOG_GAP}, numbered_below = '0'`,
+  `UPDATE "_pylon_log" SET epoch = gen_random_uuid()::text,
+     head = head + ${NEW_LOG_GAP}, floor = head + ${NEW_LOG_GAP}, numbered_below = '0'`,
 ] as const;
 
-const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, xid::text AS xid`;
+const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)
+  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, xid::text AS xid`;
 const APPEND_MANY = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)
   SELECT entity, row_id, kind, before, after, at
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS change (entity, row_id, kind, before, after, at, place)
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+    WITH ORDINALITY AS change (entity, row_id, kind, before, after, at, place)
   ORDER BY place RETURNING id, xid::text AS xid`;
 
 /**
@@ -121,14 +145,7 @@ export function appendStatement(changes: readonly NewChange[]): {
   readonly text: string;
   readonly params: readonly (Value | readonly Value[])[];
 } {
-  const rows = changes.map(({ entity, rowId, kind, before, after, at }): Value[] => [
-    entity,
-    rowId,
-    kind,
-    toJson(before),
-    toJson(after),
-    at,
-  ]);
+  const rows: Value[][] = changes.map(changeValues);
   const [first] = rows;
   if (rows.length === 1 && first !== undefined) return { text: APPEND_ONE, params: first };
   return {
@@ -137,30 +154,11 @@ export function appendStatement(changes: readonly NewChange[]): {
   };
 }
 
-export function toChange(row: ColumnRow): ChangeRecord {
-  return {
-    seq: row["seq"] as number,
-    entity: row["entity"] as string,
-    rowId: row["row_id"] as string,
-    kind: row["kind"] as ChangeRecord["kind"],
-    before: fromJson(row["before"]),
-    after: fromJson(row["after"]),
-    at: row["at"] as number,
-  };
-}
-
+/** What BOUNDS has answered. */
 export function toBounds(row: ColumnRow): LogBounds {
   return {
-    epoch: row["epoch"] as string,
-    head: row["head"] as number,
-    floor: row["floor"] as number,
+    epoch: textOf(row, "epoch"),
+    head: numberOf(row, "head"),
+    floor: numberOf(row, "floor"),
   };
-}
-
-function toJson(row: StoredRow | null): string | null {
-  return row === null ? null : JSON.stringify(row);
-}
-
-function fromJson(text: Value | undefined): StoredRow | null {
-  return typeof text === "string" ? (JSON.parse(text) as StoredRow) : null;
 }

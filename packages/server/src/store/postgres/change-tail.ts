@@ -2,7 +2,8 @@ import type { Client, ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
 import type { Platform, Timer } from "../../platform.ts";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
-import { BOUNDS, CHANNEL, READ, toBounds, toChange } from "./change-log.ts";
+import { toChange } from "../answered-rows.ts";
+import { BOUNDS, CHANNEL, READ, toBounds } from "./change-log.ts";
 import { ListeningConnection } from "./channel/listening-connection.ts";
 import { firstOf } from "./codec.ts";
 import type { ConnectionPool } from "./pool.ts";
@@ -18,6 +19,7 @@ const PAGE = 1000;
  */
 const POLL_MS = 500;
 
+/** What the tail needs, and who is told of it. */
 export interface ChangeTailOptions {
   /** How the connection that listens is opened. */
   readonly connection: ClientConfig;

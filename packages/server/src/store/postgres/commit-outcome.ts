@@ -1,7 +1,9 @@
+import type { Platform } from "../../platform.ts";
+import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
-import { pause } from "./pool.ts";
 import type { TransactionMark } from "./postgres-transaction.ts";
 
+/** What became of a commit that was not answered. */
 export type CommitOutcome = "committed" | "aborted" | "unknown";
 
 /** How long the database is asked what became of a commit, in milliseconds. */
@@ -10,7 +12,9 @@ const RETRY_TIMEOUT_MS = 10_000;
  * The status of an id that the server has not given out: it crashed before anything of the
  * transaction was on disk.
  */
-const STATUS = `SELECT CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted' ELSE pg_xact_status($1::xid8) END AS status,
+const STATUS = `SELECT
+    CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted'
+      ELSE pg_xact_status($1::xid8) END AS status,
   EXISTS (SELECT 1 FROM "_pylon_changes" WHERE id = $2 AND xid = $1::xid8) AS is_there`;
 
 /**
@@ -20,9 +24,10 @@ const STATUS = `SELECT CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapsho
 export async function resolveCommit(
   pool: ConnectionPool,
   { xid, changeId }: TransactionMark,
+  platform: Platform,
 ): Promise<CommitOutcome> {
-  const end = performance.now() + RETRY_TIMEOUT_MS;
-  for (let attempt = 0; performance.now() < end; attempt += 1) {
+  const end = platform.monotonic() + RETRY_TIMEOUT_MS;
+  for (let attempt = 0; platform.monotonic() < end; attempt += 1) {
     try {
       const [row] = await pool.read(STATUS, [xid, changeId]);
       if (row?.["is_there"] === true) return "committed";
@@ -30,7 +35,7 @@ export async function resolveCommit(
     } catch {
       // Not back yet: the pool waited for a while already.
     }
-    await pause(attempt);
+    await pause(platform, attempt);
   }
   return "unknown";
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
-import type { Platform } from "../../platform.ts";
+import { sleep, systemPlatform, type Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { errorCode, errorText } from "../../util/errors.ts";
@@ -13,6 +13,7 @@ import {
   type SessionLimits,
 } from "./session-settings.ts";
 
+/** Which database, and how its store works. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
   readonly url: string;
@@ -58,8 +59,8 @@ const CONNECT_MS = 10_000;
  */
 export async function connectionOptions(options: PostgresOptions): Promise<ClientConfig> {
   const { base, mode, candidates } = await connectionCandidates(options);
-  const { limits = SESSION_LIMITS } = options;
-  const end = performance.now() + options.startTimeoutMs;
+  const { limits = SESSION_LIMITS, platform = systemPlatform } = options;
+  const end = platform.monotonic() + options.startTimeoutMs;
   for (;;) {
     let failure: unknown;
     for (const candidate of candidates) {
@@ -70,9 +71,9 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
       if (failure === null) return candidate;
       if (!isWithoutTls(failure)) break;
     }
-    if (!isDown(failure) || performance.now() > end)
+    if (!isDown(failure) || platform.monotonic() > end)
       throw new PylonStartError(explain(failure, base, mode));
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(platform, RETRY_MS);
   }
 }
 
@@ -204,12 +205,26 @@ function explain(
   switch (errorCode(error)) {
     case "28P01":
     case "28000":
-      return `Postgres at ${where} does not let "${String(user)}" in: check user and password of DATABASE_URL (${reason}).`;
+      return (
+        `Postgres at ${where} does not let "${String(user)}" in: ` +
+        `check user and password of DATABASE_URL (${reason}).`
+      );
     case "3D000":
-      return `Postgres at ${where} has no database "${String(database)}": make it with CREATE DATABASE, or correct DATABASE_URL.`;
+      return (
+        `Postgres at ${where} has no database "${String(database)}": ` +
+        "make it with CREATE DATABASE, or correct DATABASE_URL."
+      );
     default:
       if (isDown(error))
-        return `Postgres at ${where} can't be reached (${reason || errorCode(error)}): is it running, and is it where DATABASE_URL says?`;
-      return `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}${/certificate/i.test(reason) ? ". PYLON_DATABASE_CA names what its certificate is checked with." : ""}`;
+        return (
+          `Postgres at ${where} can't be reached (${reason || errorCode(error)}): ` +
+          "is it running, and is it where DATABASE_URL says?"
+        );
+      return (
+        `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}` +
+        (/certificate/i.test(reason)
+          ? ". PYLON_DATABASE_CA names what its certificate is checked with."
+          : "")
+      );
   }
 }

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import type { Platform } from "../../platform.ts";
 
 /**
  * For what a connection is used.
@@ -34,8 +35,11 @@ const NAMES: readonly ShareName[] = ["read", "write", "query", "blocked"];
  * query, the others are answered.
  */
 export class ConnectionShares {
+  readonly #platform: Platform;
   readonly #size: number;
   readonly #shares: Readonly<Record<ShareName, Share>>;
+  /** Whether every connection is reserved: then `blocked` uses those of `write`. */
+  readonly #isTight: boolean;
   readonly #queues: Readonly<Record<ShareName, Waiting[]>> = {
     read: [],
     query: [],
@@ -47,7 +51,8 @@ export class ConnectionShares {
   readonly #usedBy = new Map<string, number>();
 
   /** @param size connections of the pool */
-  constructor(size: number) {
+  constructor(size: number, platform: Platform) {
+    this.#platform = platform;
     const reserved = (wanted: number): number => Math.min(wanted, Math.floor(size / 3));
     const forQueries = size - 2 * reserved(2);
     this.#size = size;
@@ -61,6 +66,10 @@ export class ConnectionShares {
       },
       blocked: { reserved: 0, max: Math.max(1, Math.floor(size / 4)), maxPerCaller: size },
     };
+    // Where every connection is reserved, what is blocked would never have one: it uses that of
+    // the writes, which go first when it comes free.
+    const reservations = NAMES.reduce((sum, name) => sum + this.#shares[name].reserved, 0);
+    this.#isTight = reservations >= size;
   }
 
   /** Requests that wait. */
@@ -99,7 +108,7 @@ export class ConnectionShares {
     return new Promise((resolve, reject) => {
       const queue = this.#queues[name];
       const settle = (): void => {
-        clearTimeout(timer);
+        timer.cancel();
         signal?.removeEventListener("abort", onAbort);
       };
       const waiting: Waiting = {
@@ -115,7 +124,7 @@ export class ConnectionShares {
         reject(reason);
       };
       const onAbort = (): void => leave(signal?.reason);
-      const timer = setTimeout(() => leave(allInUse()), withinMs);
+      const timer = this.#platform.after(withinMs, () => leave(allInUse()));
       signal?.addEventListener("abort", onAbort, { once: true });
       queue.push(waiting);
     });
@@ -129,9 +138,16 @@ export class ConnectionShares {
     let free = this.#size;
     for (const other of NAMES) {
       const used = this.#used[other];
-      free -= other === name ? used : Math.max(used, this.#shares[other].reserved);
+      free -= other === name ? used : Math.max(used, this.#keptFor(other, name));
     }
     return free > 0;
+  }
+
+  /** The connections of a share that another one may not take. */
+  #keptFor(name: ShareName, asking: ShareName): number {
+    const { reserved } = this.#shares[name];
+    if (name !== "write" || !this.#isTight) return reserved;
+    return asking === "blocked" ? 0 : reserved - this.#used.blocked;
   }
 
   #take(name: ShareName, caller: string): () => void {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { ClientBase, QueryConfig, QueryResult } from "pg";
 import type { QueryObserver } from "../../observe/query-observer.ts";
+import type { Platform } from "../../platform.ts";
 import type { Value } from "../store.ts";
 import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";
@@ -51,8 +52,10 @@ export class StatementRunner {
   readonly names = new StatementNames();
   readonly #observer: QueryObserver | null;
   readonly #watch: SilenceWatch | null;
+  readonly #platform: Platform;
 
-  constructor(observer: QueryObserver | null, watch: SilenceWatch | null) {
+  constructor(observer: QueryObserver | null, watch: SilenceWatch | null, platform: Platform) {
+    this.#platform = platform;
     this.#observer = observer;
     this.#watch = watch;
   }
@@ -104,16 +107,17 @@ export class StatementRunner {
     run: () => Promise<QueryResult<ColumnRow>>,
   ): Promise<QueryResult<ColumnRow>> {
     const observer = this.#observer;
-    return observer === null ? run() : observed(observer, text, run);
+    return observer === null ? run() : observed(observer, this.#platform, text, run);
   }
 }
 
 async function observed(
   observer: QueryObserver,
+  { monotonic }: Platform,
   text: string,
   run: () => Promise<QueryResult<ColumnRow>>,
 ): Promise<QueryResult<ColumnRow>> {
-  const startedAt = performance.now();
+  const startedAt = monotonic();
   try {
     const result = await run();
     observer.ran(text, startedAt, result.rowCount ?? 0, false);

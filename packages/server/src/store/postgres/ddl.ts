@@ -4,6 +4,7 @@ import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
+import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { CHANGE_LOG_DDL } from "./change-log.ts";
 import { CHANNEL_DDL } from "./channel/channel-functions.ts";
@@ -23,10 +24,6 @@ const MAX_NAME = 63;
 /** The time, with no more digits than JavaScript reads back. */
 const SQL_NOW = "date_trunc('milliseconds', now())";
 
-export function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
-}
-
 /** What every Pylon database holds besides the app's tables. Each statement may be run again. */
 export const BASE_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
@@ -45,10 +42,10 @@ function systemTable(table: SystemTable): string[] {
     ...columns.map(
       (column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`,
     ),
-    ...table.indexed.map(
-      (field) =>
-        `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
-    ),
+    ...table.indexed.map((field) => {
+      const name = quote(`${table.name}_${field}`);
+      return `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(table.name)} (${quote(field)})`;
+    }),
   ];
 }
 
@@ -58,22 +55,24 @@ function systemTable(table: SystemTable): string[] {
  */
 export function ddlOf(step: Exclude<MigrationStep, { kind: "retype_column" }>): string[] {
   switch (step.kind) {
-    case "create_table":
-      return [
-        `CREATE TABLE ${quote(step.entity.name)} (${['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)].join(", ")})`,
-      ];
+    case "create_table": {
+      const columns = ['id TEXT COLLATE "C" PRIMARY KEY', ...step.entity.fields.map(columnOf)];
+      return [`CREATE TABLE ${quote(step.entity.name)} (${columns.join(", ")})`];
+    }
     case "add_column":
       return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field)}`];
-    case "mend_dates":
+    case "mend_dates": {
       // The values are right: Postgres itself reads a text as a moment. Its default is a fixed one.
-      return [
-        `ALTER TABLE ${quote(step.entity)} ALTER COLUMN ${quote(step.field.name)} ${step.field.default === undefined ? "DROP DEFAULT" : `SET${defaultOf(step.field)}`}`,
-      ];
+      const { entity, field } = step;
+      const change = field.default === undefined ? "DROP DEFAULT" : `SET${defaultOf(field)}`;
+      return [`ALTER TABLE ${quote(entity)} ALTER COLUMN ${quote(field.name)} ${change}`];
+    }
     case "create_index": {
-      const unique = step.index.unique ? "UNIQUE " : "";
-      return [
-        `CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${step.index.fields.map(quote).join(", ")})`,
-      ];
+      const { entity, index } = step;
+      const unique = index.unique ? "UNIQUE " : "";
+      const name = quote(indexName(entity, index.name));
+      const columns = index.fields.map(quote).join(", ");
+      return [`CREATE ${unique}INDEX ${name} ON ${quote(entity)} (${columns})`];
     }
     case "drop_index":
       return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];

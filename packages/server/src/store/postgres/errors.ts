@@ -26,8 +26,22 @@ const NETWORK = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
 ]);
-const BROKEN =
-  /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|timeout exceeded|timeout expired|The server does not|Connection ended|write after end|This socket has been ended)/i;
+/** How the messages of the driver and of sockets begin when a connection is gone. */
+const BROKEN = new RegExp(
+  `^(${[
+    "Connection terminated",
+    "Client has encountered a connection error",
+    "Client was closed",
+    "Query read timeout",
+    "timeout exceeded",
+    "timeout expired",
+    "The server does not",
+    "Connection ended",
+    "write after end",
+    "This socket has been ended",
+  ].join("|")})`,
+  "i",
+);
 
 /** Two transactions got in each other's way: the same work may be tried again. */
 export function isConflict(error: unknown): boolean {
@@ -89,7 +103,9 @@ export function translateError(error: unknown): unknown {
         "OVERLOADED",
         "The transaction did nothing for too long, so the database ended it.",
         {
-          hint: "Nothing was changed. A mutation waits for nothing but ctx.db: do the rest in an action.",
+          hint:
+            "Nothing was changed. A mutation waits for nothing but ctx.db: " +
+            "do the rest in an action.",
         },
       );
     case "54000":

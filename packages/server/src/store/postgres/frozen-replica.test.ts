@@ -63,7 +63,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-test("D1: slow reads of callers are ended in the database, and take no connection from others", async () => {
+test("D1: slow reads of callers are ended, and leave connections for others", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const store = await openReplica(url);
   const direct = new Client({ connectionString: url });
@@ -90,7 +90,8 @@ test("D1: slow reads of callers are ended in the database, and take no connectio
   expect(new Set(codes)).toEqual(new Set(["QUERY_TIMEOUT", "OVERLOADED"]));
   expect(store.stats().reads.timedOut).toBeGreaterThan(0);
   const { rows } = await direct.query(
-    `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    `SELECT 1 FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
   );
   expect(rows).toEqual([]);
   await direct.query("ROLLBACK");
@@ -146,7 +147,8 @@ describe.each(["Postgres", "PgBouncer"])(
     /** Backends that are in a state, beside those that ask. */
     async function backends(condition: string): Promise<number> {
       const { rows } = await direct.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${condition}`,
+        `SELECT count(*)::int AS count FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${condition}`,
       );
       return rows[0]?.count ?? 0;
     }
@@ -166,7 +168,7 @@ describe.each(["Postgres", "PgBouncer"])(
       await brief.close();
     });
 
-    test("F1: as many writers of its row as come take no connection from anybody else", async () => {
+    test("F1: any number of writers of its row take no connection from others", async () => {
       const frozenUntil = Promise.withResolvers<void>();
       const hold = deposit(frozen, "hot", frozenUntil.promise);
       await until(async () => (await backends(holding)) > 0);

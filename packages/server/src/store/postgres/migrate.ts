@@ -1,18 +1,21 @@
 import { hash } from "node:crypto";
 import type { ClientBase } from "pg";
+import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { errorCode } from "../../util/errors.ts";
 import type { SchemaChange } from "../store.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
 import { BASE_DDL, ddlOf } from "./ddl.ts";
+import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
-import { pause } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
 
+/** Reads the manifest that the tables were last brought to. */
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
-const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 /** Only Pylon's own schema changes take this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
 /** A new index of a large table takes its time. */
@@ -34,12 +37,13 @@ const OLDEST_SERVER = 140_000;
  */
 export async function prepareDatabase(
   pool: ConnectionPool,
+  platform: Platform,
   extraDdl: readonly string[],
 ): Promise<void> {
   const ddl = [...BASE_DDL, ...extraDdl];
   const version = hash("sha256", ddl.join("\n"), "hex");
   await pool.again(() =>
-    locked(pool, async (client) => {
+    locked(pool, platform, async (client) => {
       await checkServer(client);
       const known = await client.query<{ found: string | null }>(
         `SELECT to_regclass('"_pylon_meta"')::text AS found`,
@@ -63,10 +67,11 @@ export async function prepareDatabase(
  */
 export function migrateSchema(
   pool: ConnectionPool,
+  platform: Platform,
   plan: (stored: string | null) => SchemaChange,
 ): Promise<string> {
   return pool.again(() =>
-    locked(pool, async (client) => {
+    locked(pool, platform, async (client) => {
       const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
       const stored = rows[0]?.value ?? null;
       const { migration, manifestJson } = plan(stored);
@@ -81,13 +86,16 @@ export function migrateSchema(
 }
 
 /** Begins a new change log. */
-export function renewLog(pool: ConnectionPool): Promise<void> {
-  return pool.again(() => locked(pool, (client) => pool.statements.runAll(client, ...RENEW_LOG)));
+export function renewLog(pool: ConnectionPool, platform: Platform): Promise<void> {
+  return pool.again(() =>
+    locked(pool, platform, (client) => pool.statements.runAll(client, ...RENEW_LOG)),
+  );
 }
 
 async function checkServer(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ version: number; isolation: string }>(
-    `SELECT current_setting('server_version_num')::int AS version, current_setting('default_transaction_isolation') AS isolation`,
+    `SELECT current_setting('server_version_num')::int AS version,
+       current_setting('default_transaction_isolation') AS isolation`,
   );
   const [server] = rows;
   if (server === undefined) return;
@@ -97,7 +105,8 @@ async function checkServer(client: ClientBase): Promise<void> {
     );
   if (server.isolation !== "read committed") {
     throw new PylonStartError(
-      `The database's default_transaction_isolation is "${server.isolation}": set it to "read committed"; Pylon asks for more where it needs it.`,
+      `The database's default_transaction_isolation is "${server.isolation}": ` +
+        'set it to "read committed"; Pylon asks for more where it needs it.',
     );
   }
 }
@@ -105,6 +114,7 @@ async function checkServer(client: ClientBase): Promise<void> {
 /** Runs the work in a transaction that no other replica's can be beside. */
 async function locked<T>(
   pool: ConnectionPool,
+  platform: Platform,
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -125,7 +135,7 @@ async function locked<T>(
         throw notUnique(String(error.detail));
       }
       if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
-      await pause(attempt);
+      await pause(platform, attempt);
     }
   }
 }

@@ -1,15 +1,19 @@
 import { PylonError } from "@pylonsync/protocol";
 import { Pool, type ClientBase, type PoolClient, type PoolConfig } from "pg";
+import type { Platform } from "../../platform.ts";
 import type { Value } from "../store.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { cancelStatement } from "./cancel.ts";
 import { StatementRunner, type ColumnRow } from "./connection.ts";
 import { ConnectionShares, type ShareName } from "./connection-shares.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
+import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 
+/** Which connections, how many, and who is told of what runs on them. */
 export interface PoolOptions {
   readonly connection: PoolConfig;
+  readonly platform: Platform;
   /** Most connections. */
   readonly max: number;
   /**
@@ -31,6 +35,7 @@ export interface Lease {
   release(isBroken?: boolean): void;
 }
 
+/** For whom a connection is taken, and how long it is waited for. */
 export interface TakeOptions {
   /** Whose part of the share it is; default nobody's in particular. */
   readonly caller?: string | undefined;
@@ -58,13 +63,13 @@ const IDLE_MS = 30_000;
  * server for long.
  */
 const LIFETIME_S = 30 * 60;
-const PAUSES_MS = [20, 50, 100, 200, 400];
 /** How long a statement may take to end once the server was asked to end it, in milliseconds. */
 const CANCEL_MS = 2_500;
 
 /** The connections to one database. A broken one is dropped, and what can be asked again is. */
 export class ConnectionPool {
   readonly statements: StatementRunner;
+  readonly #platform: Platform;
   readonly #pool: Pool;
   readonly #shares: ConnectionShares;
   readonly #connection: PoolConfig;
@@ -73,15 +78,18 @@ export class ConnectionPool {
 
   constructor({
     connection,
+    platform,
     max,
     deadlineMs = DEADLINE_MS,
     observer = null,
     silenceMs,
   }: PoolOptions) {
-    this.#watch = silenceMs === undefined ? null : new SilenceWatch(connection, silenceMs);
-    this.statements = new StatementRunner(observer, this.#watch);
+    this.#platform = platform;
+    this.#watch =
+      silenceMs === undefined ? null : new SilenceWatch(connection, silenceMs, platform);
+    this.statements = new StatementRunner(observer, this.#watch, platform);
     this.#connection = connection;
-    this.#shares = new ConnectionShares(max);
+    this.#shares = new ConnectionShares(max, platform);
     this.#pool = new Pool({
       ...connection,
       max,
@@ -152,13 +160,13 @@ export class ConnectionPool {
     timeoutMs: number,
   ): Promise<ColumnRow[]> {
     const cancelled: Promise<void>[] = [];
-    const timer = setTimeout(() => cancelled.push(this.cancel(client)), timeoutMs);
+    const timer = this.#platform.after(timeoutMs, () => cancelled.push(this.cancel(client)));
     try {
       return (await this.statements.run(client, text, params, timeoutMs + CANCEL_MS)).rows;
     } catch (error) {
       throw cancelled.length === 0 ? error : queryTimeout(timeoutMs, error);
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
       await Promise.all(cancelled);
     }
   }
@@ -183,17 +191,17 @@ export class ConnectionPool {
 
   /** Runs what may be run again until it meets a database that answers, or patience ends. */
   async again<T>(work: () => Promise<T>): Promise<T> {
-    const end = performance.now() + RETRY_TIMEOUT_MS;
+    const end = this.#platform.monotonic() + RETRY_TIMEOUT_MS;
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await work();
       } catch (error) {
         if (this.statements.names.learnFrom(error) || isStaleStatement(error)) {
-          if (attempt < PAUSES_MS.length) continue;
+          if (attempt < MAX_QUICK_RETRIES) continue;
         }
         if (!isUnreachable(error)) throw error;
-        if (performance.now() > end) throw unavailable();
-        await pause(attempt);
+        if (this.#platform.monotonic() > end) throw unavailable();
+        await pause(this.#platform, attempt);
       }
     }
   }
@@ -256,12 +264,6 @@ export class ConnectionPool {
     this.#watch?.close();
     return this.#pool.end();
   }
-}
-
-/** Waits a moment, longer each time, and never exactly as long as others who wait for the same. */
-export function pause(attempt: number): Promise<void> {
-  const longest = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)] ?? 0;
-  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
 }
 
 /** After this error the connection is not to be used again. */

@@ -6,10 +6,11 @@ import {
   compileTest,
   postgres,
 } from "../sql/index.ts";
+import { asStoredRow, asStoredRows } from "../answered-rows.ts";
 import { upTo } from "../row-size.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
-import { quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
 
 /** The tables as this process knows them; replaced when a migration is applied. */
 export class TableSet {
@@ -58,12 +59,12 @@ export class PostgresReader implements Reader {
 
   async get(entity: string, id: string): Promise<StoredRow | null> {
     const [row] = await this.#run(this.#tables().getStatement(entity), [id], true);
-    return (row as StoredRow | undefined) ?? null;
+    return row === undefined ? null : asStoredRow(row);
   }
 
   async select(query: Select): Promise<StoredRow[]> {
     const { text, params } = compileSelect(query, this.#tables().shapes, postgres);
-    const rows = (await this.#run(text, params, false)) as unknown as StoredRow[];
+    const rows = asStoredRows(await this.#run(text, params, false));
     return query.maxBytes === undefined ? rows : upTo(rows, query.maxBytes);
   }
 

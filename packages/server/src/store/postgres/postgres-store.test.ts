@@ -45,7 +45,7 @@ test("a system table that an older version made gets its new columns", async () 
   await store.close();
 });
 
-test("a new log numbers changes again in a cluster that counts transactions from a lower number", async () => {
+test("a new log numbers changes in a cluster with lower transaction numbers", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   let store = await open(url);
   const note = (rowId: string): Promise<void> =>

@@ -1,8 +1,8 @@
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { PylonError } from "@pylonsync/protocol";
 import type { ClientBase, ClientConfig } from "pg";
-import { systemPlatform } from "../../platform.ts";
 import { toError } from "../../util/errors.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import type {
   Aggregate,
   ChangeRecord,
@@ -18,17 +18,10 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
+import { textOf, toChange } from "../answered-rows.ts";
 import { tableShapes } from "../table-shapes.ts";
 import { untilAborted } from "../until-aborted.ts";
-import {
-  BOUNDS,
-  FORGET_DELETED,
-  RAISE_FLOOR,
-  READ,
-  toBounds,
-  toChange,
-  TRIM,
-} from "./change-log.ts";
+import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./change-log.ts";
 import { ChangeTail } from "./change-tail.ts";
 import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
@@ -78,13 +71,15 @@ const BEGIN = {
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
   const { limits = SESSION_LIMITS, observer, extraDdl = [], platform = systemPlatform } = options;
   const connection = await connectionOptions(options);
-  const pools = openPools(connection, options);
+  const pools = openPools(connection, platform, options);
   try {
-    await prepareDatabase(pools.maintenance, extraDdl);
-    const tail = new ChangeTail(pools.tail, { connection, platform, onState: options.onState });
+    await prepareDatabase(pools.maintenance, platform, extraDdl);
+    const { onState } = options;
+    const tail = new ChangeTail(pools.tail, { connection, platform, onState });
     await tail.start();
     return new PostgresStore({
       pools,
+      platform,
       tail,
       link: new PostgresLink(connection, platform, observer),
       settings: transactionSettings(limits, connection),
@@ -108,13 +103,14 @@ interface Pools {
   readonly maintenance: ConnectionPool;
 }
 
-function openPools(connection: ClientConfig, options: PostgresOptions): Pools {
+function openPools(connection: ClientConfig, platform: Platform, options: PostgresOptions): Pools {
   const { poolMax, observer, silenceMs = SILENCE_MS } = options;
+  const one = { connection, platform, max: 1 };
   return {
-    rows: new ConnectionPool({ connection, max: poolMax, observer, silenceMs }),
-    tail: new ConnectionPool({ connection, max: 1, observer, silenceMs }),
-    readiness: new ConnectionPool({ connection, max: 1, deadlineMs: READINESS_MS }),
-    maintenance: new ConnectionPool({ connection, max: 1, deadlineMs: MAINTENANCE_MS, observer }),
+    rows: new ConnectionPool({ ...one, max: poolMax, observer, silenceMs }),
+    tail: new ConnectionPool({ ...one, observer, silenceMs }),
+    readiness: new ConnectionPool({ ...one, deadlineMs: READINESS_MS }),
+    maintenance: new ConnectionPool({ ...one, deadlineMs: MAINTENANCE_MS, observer }),
   };
 }
 
@@ -124,6 +120,7 @@ async function closeAll(pools: Pools): Promise<void> {
 
 interface Parts {
   readonly pools: Pools;
+  readonly platform: Platform;
   readonly tail: ChangeTail;
   readonly link: PostgresLink;
   /** What a transaction sets for itself. */
@@ -139,6 +136,7 @@ interface Parts {
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
   readonly link: PostgresLink;
+  readonly #platform: Platform;
   readonly #pools: Pools;
   readonly #pool: ConnectionPool;
   readonly #tail: ChangeTail;
@@ -151,8 +149,9 @@ export class PostgresStore implements Store {
   #tables: TableSet;
   #unique: UniqueIndexes;
 
-  constructor({ pools, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
+  constructor({ pools, platform, tail, link, settings, snapshotSettings, manifestJson }: Parts) {
     this.link = link;
+    this.#platform = platform;
     this.#pools = pools;
     this.#pool = pools.rows;
     this.#tail = tail;
@@ -187,7 +186,7 @@ export class PostgresStore implements Store {
     options: TransactOptions = {},
   ): Promise<T> {
     const rows = this.#turns.hold();
-    const retry = new Retry(rows, options.signal);
+    const retry = new Retry(rows, options.signal, this.#platform);
     try {
       for (;;) {
         options.signal?.throwIfAborted();
@@ -238,7 +237,7 @@ export class PostgresStore implements Store {
   }
 
   renewLog(): Promise<void> {
-    return renewLog(this.#pools.maintenance);
+    return renewLog(this.#pools.maintenance, this.#platform);
   }
 
   storedManifest(): Promise<string | null> {
@@ -254,7 +253,7 @@ export class PostgresStore implements Store {
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
-    const manifestJson = await migrateSchema(this.#pools.maintenance, plan);
+    const manifestJson = await migrateSchema(this.#pools.maintenance, this.#platform, plan);
     this.#tables = new TableSet(tableShapes(manifestJson));
     this.#unique = new UniqueIndexes(manifestJson);
   }
@@ -403,7 +402,8 @@ export class PostgresStore implements Store {
       lease.release(true);
       if (!isUnreachable(error) || !tx.hasWritten) throw error;
       // The connection broke while the commit was under way: it may have been done.
-      const outcome = mark === null ? "unknown" : await resolveCommit(this.#pool, mark);
+      const outcome =
+        mark === null ? "unknown" : await resolveCommit(this.#pool, mark, this.#platform);
       if (outcome === "aborted") throw error;
       if (outcome === "unknown") throw commitUnknown();
     }
@@ -424,7 +424,7 @@ export class PostgresStore implements Store {
 
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {
   const [row] = await pool.read(STORED_MANIFEST, []);
-  return (row?.["value"] as string | undefined) ?? null;
+  return row === undefined ? null : textOf(row, "value");
 }
 
 function commitUnknown(): PylonError {

@@ -6,7 +6,7 @@ import { compileDelete, postgres } from "../sql/index.ts";
 import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
-import { quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
 import { isRetryable, translateError } from "./errors.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
@@ -119,7 +119,9 @@ export class PostgresTransaction implements Transaction {
   insert(entity: string, row: StoredRow): Promise<void> {
     const names = Object.keys(row);
     const marks = names.map((_, index) => `$${index + 1}`).join(", ");
-    const text = `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks}) ON CONFLICT DO NOTHING`;
+    const columns = names.map(quote).join(", ");
+    const into = `INSERT INTO ${quote(entity)} (${columns})`;
+    const text = `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`;
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
       const { rowCount } = await this.#run(text, Object.values(row));
@@ -228,7 +230,8 @@ export class PostgresTransaction implements Transaction {
       if (values.includes(null)) continue;
       const same = fields.map((field, index) => `${quote(field)} = $${index + 2}`).join(" AND ");
       const { rows } = await this.#run(
-        `SELECT 1 AS found FROM ${quote(entity)} WHERE ($1::text IS NULL OR id <> $1) AND ${same} LIMIT 1`,
+        `SELECT 1 AS found FROM ${quote(entity)}
+           WHERE ($1::text IS NULL OR id <> $1) AND ${same} LIMIT 1`,
         [ownId, ...values],
       );
       if (rows.length > 0) return fields;

@@ -31,7 +31,7 @@ test.each([
   expect(await rdsRoots(host)).toBeNull();
 });
 
-test("a database in RDS is checked by itself, and where the mode wants it; what says `require` is as in libpq", async () => {
+test("a database in RDS is checked by default and by mode; `require` is as in libpq", async () => {
   const roots = await rdsRoots(HOST);
   const checked = { rejectUnauthorized: true, ca: roots, servername: HOST };
   expect(await tls("")).toEqual([checked]);

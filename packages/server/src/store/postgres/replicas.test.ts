@@ -83,7 +83,7 @@ describe("replicas on one Postgres", () => {
     expect(new Set(heardA.map(({ rowId }) => rowId)).size).toBe(200);
   });
 
-  test("a transaction that stays open while 1,000 later ones commit holds nobody up and loses nothing", async () => {
+  test("an open transaction beside 1,000 others that commit delays and loses nothing", async () => {
     const heard = hearing(b);
     const open = Promise.withResolvers<void>();
     const early = add(a, "early", open.promise);
@@ -138,14 +138,15 @@ describe("replicas on one Postgres", () => {
     const admin = new Client({ connectionString: url });
     await admin.connect();
     await admin.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon listen' AND datname = current_database()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'pylon listen' AND datname = current_database()`,
     );
     await add(a, "x");
     await until(() => heard.length === 1);
     await admin.end();
   });
 
-  test("work behind a pooler that keeps no sessions: no prepared statements, no notifications", async () => {
+  test("work behind a pooler without sessions, prepared statements and notifications", async () => {
     await using pooler = await PgBouncer.start(url);
     const [c, d] = await Promise.all([openReplica(pooler.url), openReplica(pooler.url)]);
     const heard = hearing(d);
@@ -158,7 +159,7 @@ describe("replicas on one Postgres", () => {
 });
 
 describe("a Postgres that goes away", () => {
-  test("and comes back: acknowledged writes are there, each once, and the store goes on by itself", async () => {
+  test("and comes back: acknowledged writes are there once, and the store goes on", async () => {
     await using server = await PostgresServer.start();
     const url = await server.createDatabase();
     const store = await openReplica(url);

@@ -1,3 +1,4 @@
+import type { Platform } from "../../platform.ts";
 import type { ShareName } from "./connection-shares.ts";
 import {
   isConflict,
@@ -7,7 +8,7 @@ import {
   rowBusy,
   translateError,
 } from "./errors.ts";
-import { pause } from "./pool.ts";
+import { pause } from "./pause.ts";
 import { RowBusyError, type RowHold } from "./row-turns.ts";
 
 /** Attempts at a piece of work that meets others. */
@@ -26,7 +27,8 @@ const MAX_ROWS_AWAITED = 100;
 export class Retry {
   readonly #rows: RowHold;
   readonly #signal: AbortSignal | undefined;
-  readonly #startedAt = performance.now();
+  readonly #platform: Platform;
+  readonly #startedAt: number;
   #attempts = 1;
   #lockTimeouts = 0;
   /** Rows on which it met others: it waits for its turn on all of them before it runs again. */
@@ -34,18 +36,20 @@ export class Retry {
   /** Whose connections the next attempt takes. */
   share: ShareName = "write";
 
-  constructor(rows: RowHold, signal: AbortSignal | undefined) {
+  constructor(rows: RowHold, signal: AbortSignal | undefined, platform: Platform) {
+    this.#platform = platform;
+    this.#startedAt = platform.monotonic();
     this.#rows = rows;
     this.#signal = signal;
   }
 
   /** Waits until the work may run again. @throws the error, when it may not */
   async after(error: unknown): Promise<void> {
-    const elapsed = performance.now() - this.#startedAt;
+    const elapsed = this.#platform.monotonic() - this.#startedAt;
     if (isLockTimeout(error)) {
       if (elapsed > ROW_PATIENCE_MS) throw translateError(error);
       this.share = "blocked";
-      await pause((this.#lockTimeouts += 1));
+      await pause(this.#platform, (this.#lockTimeouts += 1));
       return;
     }
     this.share = "write";
@@ -61,7 +65,7 @@ export class Retry {
     } else if (!isUnreachable(error) || elapsed > RETRY_TIMEOUT_MS) throw translateError(error);
     this.#awaitHeld();
     this.#rows.release();
-    await pause(this.#attempts);
+    await pause(this.#platform, this.#attempts);
     if (isConflict(error)) await this.#waitForRows(ROW_PATIENCE_MS - elapsed);
   }
 
@@ -73,12 +77,12 @@ export class Retry {
 
   async #waitForRows(withinMs: number): Promise<void> {
     const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(rowBusy()), Math.max(0, withinMs));
+    const timer = this.#platform.after(Math.max(0, withinMs), () => patience.abort(rowBusy()));
     const signals = [patience.signal, ...(this.#signal === undefined ? [] : [this.#signal])];
     try {
       await this.#rows.exchangeFor(this.#awaited, AbortSignal.any(signals));
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 }

@@ -4,7 +4,8 @@ import type { MigrationStep } from "../../schema/migration.ts";
 import { kindOf } from "../../schema/schema.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
 import type { Value } from "../store.ts";
-import { columnTypeOf, quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
+import { columnTypeOf } from "./ddl.ts";
 
 type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
 
@@ -23,10 +24,12 @@ export async function retypeColumn(
   const type = columnTypeOf(to);
   await client.query(`ALTER TABLE ${table} ADD COLUMN ${spare} ${type}`);
   const write = `UPDATE ${table} AS t SET ${spare} = u.value
-     FROM unnest($1::text[], $2::${type.replace(' COLLATE "C"', "")}[]) AS u(id, value) WHERE t.id = u.id`;
+     FROM unnest($1::text[], $2::${type.replace(' COLLATE "C"', "")}[]) AS u(id, value)
+     WHERE t.id = u.id`;
   for (let last = ""; ;) {
     const { rows } = await client.query<{ id: string; value: Value }>(
-      `SELECT id, ${column} AS value FROM ${table} WHERE id > $1 AND ${column} IS NOT NULL ORDER BY id LIMIT $2`,
+      `SELECT id, ${column} AS value FROM ${table}
+         WHERE id > $1 AND ${column} IS NOT NULL ORDER BY id LIMIT $2`,
       [last, PAGE],
     );
     const values = rows.map(({ id, value }) => {

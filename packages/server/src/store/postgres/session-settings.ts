@@ -12,6 +12,7 @@ export interface SessionLimits {
   readonly statementMs: number;
 }
 
+/** The limits of a server; a test may have shorter ones. */
 export const SESSION_LIMITS: SessionLimits = {
   lockMs: 50,
   idleMs: 10_000,
@@ -45,7 +46,8 @@ export function sessionOptions(limits: SessionLimits): string {
 }
 
 /** Answers in milliseconds what `sessionOptions` has set last, when the session has it. */
-export const IDLE_LIMIT_QUERY = `SELECT setting::int AS idle FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`;
+export const IDLE_LIMIT_QUERY = `SELECT setting::int AS idle FROM pg_settings
+  WHERE name = 'idle_in_transaction_session_timeout'`;
 
 /**
  * What a transaction that writes sets for itself, after BEGIN: what its session can't keep is set

@@ -59,7 +59,7 @@ function readTogether(): Promise<unknown[]> {
   return Promise.all(Array.from({ length: READS }, () => store.get("Account", "a")));
 }
 
-test("F1: connections that went silent are replaced: reads, writes and the change log go on", async () => {
+test("F1: connections that went silent are replaced: reads, writes and the log go on", async () => {
   await readTogether();
   const heard = Promise.withResolvers<void>();
   const stop = store.follow(() => heard.resolve());
@@ -102,7 +102,8 @@ async function waitingFor(direct: Client): Promise<unknown[]> {
 
 async function blocked(direct: Client): Promise<unknown[]> {
   const { rows } = await direct.query<{ pid: number }>(
-    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    `SELECT pid FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
   );
   return rows.map(({ pid }) => pid);
 }
@@ -112,7 +113,8 @@ async function looks(direct: Client, count: number): Promise<void> {
   const seen = new Set<number>();
   while (seen.size < count) {
     const { rows } = await direct.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pylon watch'`,
+      `SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'pylon watch'`,
     );
     for (const { pid } of rows) seen.add(pid);
   }

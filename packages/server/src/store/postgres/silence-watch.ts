@@ -1,4 +1,5 @@
 import { Client, type ClientBase, type ClientConfig } from "pg";
+import type { Platform, Timer } from "../../platform.ts";
 
 /** How long a statement may go unanswered before it is looked whether the server works on it. */
 export const SILENCE_MS = 3_000;
@@ -28,30 +29,31 @@ export class SilenceWatch {
   readonly #connection: ClientConfig;
   readonly #running = new Set<Running>();
   readonly #heardAt = new WeakMap<ClientBase, number>();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #platform: Platform;
+  readonly #timer: Timer;
   /** A connection that was not heard since may be silent too. */
   #suspectBefore = -Infinity;
   #isLooking = false;
 
   /** @param silenceMs see SILENCE_MS, in milliseconds */
-  constructor(connection: ClientConfig, silenceMs: number) {
+  constructor(connection: ClientConfig, silenceMs: number, platform: Platform) {
+    this.#platform = platform;
     this.#connection = {
       ...connection,
       application_name: "pylon watch",
       connectionTimeoutMillis: LOOK_DEADLINE_MS,
       query_timeout: LOOK_DEADLINE_MS,
     };
-    this.#timer = setInterval(() => this.#turn(), silenceMs / LOOKS_IN_SILENCE);
-    this.#timer.unref();
+    this.#timer = platform.every(silenceMs / LOOKS_IN_SILENCE, () => this.#turn()).unref();
   }
 
   /** Runs a statement on this connection, which is closed when it turns out to be silent. */
   async during<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
-    const running = { client, startedAt: performance.now(), turns: 0, idleLooks: 0 };
+    const running = { client, startedAt: this.#platform.monotonic(), turns: 0, idleLooks: 0 };
     this.#running.add(running);
     try {
       const result = await run();
-      this.#heardAt.set(client, performance.now());
+      this.#heardAt.set(client, this.#platform.monotonic());
       return result;
     } finally {
       this.#running.delete(running);
@@ -64,7 +66,7 @@ export class SilenceWatch {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#timer.cancel();
   }
 
   #turn(): void {
@@ -113,6 +115,6 @@ export class SilenceWatch {
 }
 
 function processOf(client: ClientBase): number {
-  const { processID } = client as { processID?: unknown };
+  const processID = "processID" in client ? client.processID : undefined;
   return typeof processID === "number" ? processID : 0;
 }

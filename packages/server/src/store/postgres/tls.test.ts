@@ -69,7 +69,7 @@ describe("a Postgres with a certificate", () => {
       expect(await connects("127.0.0.1", query)).toBe("connected");
   });
 
-  test("is checked when there is a CA: its signature, and its name unless the mode leaves that out", async () => {
+  test("is checked by a CA: its signature, and its name unless the mode says no", async () => {
     expect(await connects("localhost", "", certificate)).toBe("connected");
     expect(
       await connects(

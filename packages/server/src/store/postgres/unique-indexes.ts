@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { Manifest } from "@pylonsync/sdk";
+import { parseStoredManifest } from "../../schema/stored-manifest.ts";
 
 /**
  * The unique indexes of the app's tables, as lists of fields: those of unique fields and those
@@ -10,8 +10,7 @@ export class UniqueIndexes {
 
   /** @param manifestJson null for a new database */
   constructor(manifestJson: string | null) {
-    const { entities } =
-      manifestJson === null ? { entities: [] } : (JSON.parse(manifestJson) as Manifest);
+    const entities = parseStoredManifest(manifestJson)?.entities ?? [];
     for (const { name, fields, indexes } of entities) {
       this.#byEntity.set(name, [
         ...fields.filter(({ unique }) => unique).map((field) => [field.name]),

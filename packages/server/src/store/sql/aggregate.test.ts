@@ -43,7 +43,8 @@ async function withDatabases(check: (run: Run) => Promise<void>): Promise<void> 
   if (SCRATCH === undefined) return;
   await using server = new SQL(SCRATCH, { max: 1 });
   await server.unsafe(
-    `CREATE TEMP TABLE "AggregateProbe" (id TEXT COLLATE "C", n BIGINT, x DOUBLE PRECISION, at TIMESTAMPTZ, tag TEXT COLLATE "C")`,
+    `CREATE TEMP TABLE "AggregateProbe" (
+       id TEXT COLLATE "C", n BIGINT, x DOUBLE PRECISION, at TIMESTAMPTZ, tag TEXT COLLATE "C")`,
   );
   for (const row of ROWS)
     await server.unsafe(`INSERT INTO "AggregateProbe" VALUES ($1, $2, $3, $4, $5)`, row);
@@ -54,7 +55,7 @@ async function withDatabases(check: (run: Run) => Promise<void>): Promise<void> 
   ]);
 }
 
-test("buckets start at UTC's hour, day, ISO week, month and year, in the form of a datetime; null is the last", async () => {
+test("buckets start at UTC's hour, day, ISO week, month and year; null is last", async () => {
   const starts: Record<TimeBucket, (string | null)[]> = {
     hour: [
       "2024-02-29T12:00:00.000Z",
@@ -149,7 +150,9 @@ test("a sum of ints beyond 64 bits is refused and not rounded", () => {
   using database = new Database(":memory:");
   database.run(`CREATE TABLE "AggregateProbe" (id TEXT, n INTEGER, x REAL, at TEXT, tag TEXT)`);
   database.run(
-    `INSERT INTO "AggregateProbe" (n) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2048) SELECT 9007199254740991 FROM c`,
+    `INSERT INTO "AggregateProbe" (n)
+       WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2048)
+       SELECT 9007199254740991 FROM c`,
   );
   const { text } = compileAggregate(
     { entity: shape.name, groupBy: [], measures: [{ fn: "sum", field: "n", as: "sum" }] },

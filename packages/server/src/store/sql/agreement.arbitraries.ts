@@ -73,6 +73,7 @@ const DATES = [
   "9999-12-31T23:59:59.999Z",
 ];
 
+/** What can be compared with each other. */
 export type Class = "text" | "number" | "bool" | "datetime";
 const KINDS: Record<Class, readonly FieldKind[]> = {
   text: ["string", "richtext", "id"],
@@ -111,6 +112,7 @@ function text(): fc.Arbitrary<string> {
     .filter((value) => !value.includes("\0") && value.isWellFormed());
 }
 
+/** Tables with their rows. */
 export interface World {
   readonly schema: SchemaShape;
   readonly rows: ReadonlyMap<string, readonly StoredRow[]>;
@@ -147,6 +149,7 @@ function rowsOf({ fields }: EntityShape): fc.Arbitrary<StoredRow[]> {
   return fc.uniqueArray(row, { selector: (one) => one.id, maxLength: 8 });
 }
 
+/** Schemas, and rows that fit them. */
 export const worlds: fc.Arbitrary<World> = fc
   .tuple(shape("Alpha"), shape("Beta"))
   .chain((shapes) => fc.tuple(fc.constant(shapes), fc.tuple(...shapes.map(rowsOf))))
@@ -161,6 +164,7 @@ const AUTH: Record<Class, readonly string[]> = {
   bool: ["isAdmin", "isGuest"],
   datetime: [],
 };
+/** Callers of every sort. */
 export const callers = fc.record({
   userId: fc.option(fc.constantFrom("u1", "u2", "a")),
   isAdmin: fc.boolean(),
@@ -171,6 +175,7 @@ export const callers = fc.record({
   apiKeyScopes: fc.subarray(["b", "A"]),
   isTrustedDevice: fc.boolean(),
 });
+/** Values of `now()`. */
 export const times = fc.constantFrom(...DATES);
 
 /**

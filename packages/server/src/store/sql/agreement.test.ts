@@ -69,7 +69,8 @@ const POSTGRES_TYPES: Record<FieldKind, string> = {
 };
 
 function tableOf({ name, fields }: EntityShape, types: Record<FieldKind, string>): string {
-  return `CREATE TABLE ${quote(name)} (${[...fields].map(([field, kind]) => `${quote(field)} ${types[kind]}`).join(", ")})`;
+  const columns = [...fields].map(([field, kind]) => `${quote(field)} ${types[kind]}`);
+  return `CREATE TABLE ${quote(name)} (${columns.join(", ")})`;
 }
 
 function sqliteEngine(): Engine {
@@ -115,7 +116,8 @@ function postgresEngine(database: Client): Engine {
         await database.query(`DROP TABLE IF EXISTS ${quote(shape.name)}`);
         await database.query(tableOf(shape, POSTGRES_TYPES));
         const names = [...shape.fields.keys()];
-        const insert = `INSERT INTO ${quote(shape.name)} VALUES (${names.map((_, index) => `$${index + 1}`).join(", ")})`;
+        const marks = names.map((_, index) => `$${index + 1}`).join(", ");
+        const insert = `INSERT INTO ${quote(shape.name)} VALUES (${marks})`;
         for (const row of rows.get(shape.name) ?? [])
           await database.query(
             insert,
@@ -210,7 +212,7 @@ for (const engine of engines) {
     );
   }, 60_000);
 
-  test(`${engine.name} answers a filter, its order and its page as the client engine does`, async () => {
+  test(`${engine.name} answers a filter, its order and its page as the client does`, async () => {
     const cases = worlds.chain((world) => {
       const order = fc.array(
         fc.tuple(

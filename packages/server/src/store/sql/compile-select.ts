@@ -1,8 +1,11 @@
 import { isTrue, type Expr, type FieldKind, type Order, type SchemaShape } from "@pylonsync/query";
 import type { Aggregate, Select } from "../store.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
-import { quoteName, WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
+import { quote } from "./quote.ts";
+import { WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
+
+const DIRECTIONS = { asc: "ASC NULLS LAST", desc: "DESC NULLS FIRST" } as const;
 
 /** Rows that match, in order. */
 export function compileSelect(select: Select, schema: SchemaShape, dialect: Dialect): Sql {
@@ -18,7 +21,8 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
   // In SQLite nobody else writes while a transaction does.
   const lock =
     select.isClaim === true && dialect.name === "postgres" ? " FOR UPDATE OF t SKIP LOCKED" : "";
-  const text = `SELECT ${columns} FROM ${quoteName(select.entity)} AS t${where}${order}${page}${lock}`;
+  const from = `${quote(select.entity)} AS t${where}`;
+  const text = `SELECT ${columns} FROM ${from}${order}${page}${lock}`;
   return {
     text: endingByBytes(text, names, texts, select.maxBytes, compiler, dialect),
     params: compiler.params,
@@ -35,7 +39,7 @@ export function compileCount(
   const compiler = new WhereCompiler(schema, dialect);
   const condition = whereTerm(where, compiler, tableOf(entity, schema));
   return {
-    text: `SELECT ${dialect.count("*")} AS count FROM ${quoteName(entity)} AS t${condition}`,
+    text: `SELECT ${dialect.count("*")} AS count FROM ${quote(entity)} AS t${condition}`,
     params: compiler.params,
   };
 }
@@ -57,8 +61,9 @@ export function compileDelete(
   dialect: Dialect,
 ): Sql {
   const compiler = new WhereCompiler(schema, dialect);
+  const condition = compiler.condition(where, tableOf(entity, schema));
   return {
-    text: `DELETE FROM ${quoteName(entity)} AS t WHERE ${compiler.condition(where, tableOf(entity, schema))}`,
+    text: `DELETE FROM ${quote(entity)} AS t WHERE ${condition}`,
     params: compiler.params,
   };
 }
@@ -73,10 +78,10 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
       bucket === undefined
         ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
         : dialect.bucket(column, bucket);
-    return { shown, as: quoteName(as) };
+    return { shown, as: quote(as) };
   });
   const measures = spec.measures.map(
-    ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quoteName(as)}`,
+    ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quote(as)}`,
   );
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
   const where = whereTerm(spec.where, compiler, table);
@@ -90,7 +95,7 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
   ].join(", ");
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
   const text =
-    `SELECT ${columns} FROM ${quoteName(spec.entity)} AS t${where}${grouping}${having}` +
+    `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}` +
     `${order === "" ? "" : ` ORDER BY ${order}`}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
   const texts = [
@@ -134,8 +139,8 @@ function endingByBytes(
   dialect: Dialect,
 ): string {
   if (maxBytes === undefined || dialect.name === "sqlite" || texts.length === 0) return text;
-  const size = texts.map((name) => `coalesce(octet_length(${quoteName(name)}), 0)`).join(" + ");
-  const columns = names.map(quoteName).join(", ");
+  const size = texts.map((name) => `coalesce(octet_length(${quote(name)}), 0)`).join(" + ");
+  const columns = names.map(quote).join(", ");
   const bound = compiler.parameter(maxBytes * MAX_BYTES_PER_UNIT);
   return (
     `SELECT ${columns} FROM (SELECT *, sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) - (${size}) ` +
@@ -166,8 +171,7 @@ function orderTerms(order: readonly Order[], compiler: WhereCompiler, table: Tab
   const id = compiler.column(table, "id");
   const end = order.findIndex(({ field }) => field === "id");
   const terms = (end === -1 ? order : order.slice(0, end)).map(
-    ({ field, direction }) =>
-      `${compiler.column(table, field)} ${direction === "asc" ? "ASC NULLS LAST" : "DESC NULLS FIRST"}`,
+    ({ field, direction }) => `${compiler.column(table, field)} ${DIRECTIONS[direction]}`,
   );
   return [...terms, `${id} ${order[end]?.direction === "desc" ? "DESC" : "ASC"}`].join(", ");
 }

@@ -9,6 +9,7 @@ import {
 } from "@pylonsync/query";
 import type { Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
+import { quote } from "./quote.ts";
 import {
   classOf,
   intComparison,
@@ -60,7 +61,7 @@ export class WhereCompiler {
   column(table: TableScope, field: string): string {
     if (!table.shape.fields.has(field))
       throw new Error(`${table.shape.name} has no field ${field}.`);
-    return `${table.alias}.${quoteName(field)}`;
+    return `${table.alias}.${quote(field)}`;
   }
 
   parameter(value: Value): string {
@@ -194,7 +195,8 @@ export class WhereCompiler {
     const shape = this.#schema.get(entity);
     if (shape === undefined) throw new Error(`No table is named ${entity}.`);
     const table = { shape, alias: `t${(this.#aliases += 1)}` };
-    return `SELECT 1 FROM ${quoteName(entity)} AS ${table.alias} WHERE ${this.#condition(where, { data: scope.data, related: table }, true)}`;
+    const condition = this.#condition(where, { data: scope.data, related: table }, true);
+    return `SELECT 1 FROM ${quote(entity)} AS ${table.alias} WHERE ${condition}`;
   }
 
   #areTexts(a: Expr, b: Expr, scope: Scope): boolean {
@@ -243,10 +245,6 @@ function tableOf({ root, name }: PathExpr, { data, related }: Scope): TableScope
   const table = root === "data" ? data : root === "related" ? related : undefined;
   if (table === undefined) throw new Error(`${root}.${name} is not bound.`);
   return table;
-}
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function constant(holds: boolean): string {

@@ -31,6 +31,7 @@ const SQLITE_BUCKETS: Record<TimeBucket, (column: string) => string> = {
   year: (column) => `strftime('%Y-01-01T00:00:00.000Z', ${column})`,
 };
 
+/** The SQL of SQLite. */
 export const sqlite: Dialect = {
   name: "sqlite",
   parameter: () => "?",

@@ -1,4 +1,4 @@
-import type { Env, Expr } from "@pylonsync/query";
+import type { Env, Expr, Values } from "@pylonsync/query";
 import type { StoredRow } from "../store.ts";
 
 type Rows = ReadonlyMap<string, readonly StoredRow[]>;
@@ -63,8 +63,10 @@ function ordered(op: string, a: unknown, b: unknown): boolean {
 function valueOf(expr: Expr, env: Env, rows: Rows): unknown {
   if (expr.kind === "literal") return expr.value;
   if (expr.kind === "now") return env.now ?? null;
-  if (expr.kind === "path")
-    return (env[expr.root] as Record<string, unknown> | undefined)?.[expr.name] ?? null;
+  if (expr.kind === "path") {
+    const values: Values | undefined = env[expr.root];
+    return values?.[expr.name] ?? null;
+  }
   if (expr.kind === "list") return expr.items.map((item) => valueOf(item, env, rows));
   return holds(expr, env, rows);
 }

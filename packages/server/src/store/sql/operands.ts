@@ -28,6 +28,7 @@ const MIRRORED: Record<CompareOp, CompareOp> = {
 /** No stored int is this large, and every database's integer can hold it. */
 const BEYOND = 2 ** 53;
 
+/** With what values of this kind can be compared. */
 export function classOf(kind: FieldKind): OperandClass {
   return CLASSES[kind];
 }

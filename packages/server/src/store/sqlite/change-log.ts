@@ -1,21 +1,21 @@
 import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
-import {
-  NEW_LOG_GAP,
-  type ChangeRecord,
-  type LogBounds,
-  type NewChange,
-  type StoredRow,
-} from "../store.ts";
+import { changeValues, toChange } from "../answered-rows.ts";
+import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange } from "../store.ts";
 import type { SqliteValue } from "./codec.ts";
 import type { StatementCache } from "./statements.ts";
 
-const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at) VALUES (?, ?, ?, ?, ?, ?)`;
-const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes" WHERE seq > ? ORDER BY seq LIMIT ?`;
+const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)
+  VALUES (?, ?, ?, ?, ?, ?)`;
+const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes"
+  WHERE seq > ? ORDER BY seq LIMIT ?`;
 /** Two selects, each of which looks at one end of the log; in one SQLite looks at all of it. */
-const BOUNDS = `SELECT (SELECT min(seq) FROM "_pylon_changes") AS oldest, (SELECT max(seq) FROM "_pylon_changes") AS head`;
-const TRIM = `DELETE FROM "_pylon_changes" WHERE seq <= (SELECT max(seq) FROM "_pylon_changes") - ?`;
+const BOUNDS = `SELECT (SELECT min(seq) FROM "_pylon_changes") AS oldest,
+  (SELECT max(seq) FROM "_pylon_changes") AS head`;
+const TRIM = `DELETE FROM "_pylon_changes"
+  WHERE seq <= (SELECT max(seq) FROM "_pylon_changes") - ?`;
 
-const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes" WHERE seq < (SELECT max(seq) FROM "_pylon_changes")`;
+const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes"
+  WHERE seq < (SELECT max(seq) FROM "_pylon_changes")`;
 const MOVE_ON = `UPDATE "_pylon_changes" SET seq = seq + ?`;
 
 /**
@@ -24,17 +24,11 @@ const MOVE_ON = `UPDATE "_pylon_changes" SET seq = seq + ?`;
  * numbering continues from it.
  */
 export function appendChange(statements: StatementCache, change: NewChange): ChangeRecord {
-  const { lastInsertRowid } = statements.run(APPEND, [
-    change.entity,
-    change.rowId,
-    change.kind,
-    toJson(change.before),
-    toJson(change.after),
-    change.at,
-  ]);
+  const { lastInsertRowid } = statements.run(APPEND, changeValues(change));
   return { ...change, seq: Number(lastInsertRowid) };
 }
 
+/** See `Store.changes`. */
 export function changesAfter(
   statements: StatementCache,
   seq: number,
@@ -43,15 +37,17 @@ export function changesAfter(
   let size = 0;
   const isLast = ({ before, after }: Record<string, SqliteValue>): boolean =>
     (size += lengthOf(before) + lengthOf(after)) >= MAX_LOG_PAGE_BYTES;
-  return statements.until(AFTER, [seq, limit], isLast).map(toRecord);
+  return statements.until(AFTER, [seq, limit], isLast).map(toChange);
 }
 
+/** See `Store.bounds`. @param epoch of the log */
 export function logBounds(statements: StatementCache, epoch: string): LogBounds {
   const row = statements.first(BOUNDS, []);
   const head = Number(row?.["head"] ?? 0);
   return { epoch, head, floor: head === 0 ? 0 : Number(row?.["oldest"]) - 1 };
 }
 
+/** See `Store.trimLog`. */
 export function trimChanges(statements: StatementCache, keep: number): void {
   statements.run(TRIM, [Math.max(1, keep)]);
 }
@@ -71,8 +67,13 @@ export function forgetDeletedRows(
 
 function forgetDeletedSql(fieldCount: number): string {
   const paths = Array.from({ length: fieldCount }, (_, index) => `, ?${index + 4}`).join("");
-  return `WITH gone AS MATERIALIZED (SELECT row_id, max(seq) AS last FROM "_pylon_changes" WHERE seq > ?2 AND seq <= ?3 AND entity = ?1 AND kind = 'delete' GROUP BY row_id)
-    UPDATE "_pylon_changes" AS change SET kind = 'delete', before = json_remove(coalesce(change.before, change.after)${paths}), after = NULL
+  return `WITH gone AS MATERIALIZED (
+      SELECT row_id, max(seq) AS last FROM "_pylon_changes"
+      WHERE seq > ?2 AND seq <= ?3 AND entity = ?1 AND kind = 'delete' GROUP BY row_id)
+    UPDATE "_pylon_changes" AS change SET
+      kind = 'delete',
+      before = json_remove(coalesce(change.before, change.after)${paths}),
+      after = NULL
     FROM gone WHERE change.entity = ?1 AND change.row_id = gone.row_id AND change.seq <= gone.last`;
 }
 
@@ -84,24 +85,4 @@ export function moveLogOn(statements: StatementCache): void {
 
 function lengthOf(text: SqliteValue | undefined): number {
   return typeof text === "string" ? text.length : 0;
-}
-
-function toJson(row: StoredRow | null): string | null {
-  return row === null ? null : JSON.stringify(row);
-}
-
-function toRecord(row: Record<string, SqliteValue>): ChangeRecord {
-  return {
-    seq: row["seq"] as number,
-    entity: row["entity"] as string,
-    rowId: row["row_id"] as string,
-    kind: row["kind"] as ChangeRecord["kind"],
-    before: fromJson(row["before"]),
-    after: fromJson(row["after"]),
-    at: row["at"] as number,
-  };
-}
-
-function fromJson(text: SqliteValue | undefined): StoredRow | null {
-  return typeof text === "string" ? (JSON.parse(text) as StoredRow) : null;
 }

@@ -1,4 +1,5 @@
 import type { EntityShape, FieldKind } from "@pylonsync/query";
+import { asStoredRow } from "../answered-rows.ts";
 import type { StoredRow, Value } from "../store.ts";
 
 /** What SQLite holds in a column. */
@@ -10,15 +11,15 @@ export function encode(value: Value): SqliteValue {
 }
 
 /** Turns the rows of a table into JSON-ready ones; made once for each table. */
-export function createDecoder(shape: EntityShape): (row: Record<string, SqliteValue>) => StoredRow {
+export function createDecoder(shape: EntityShape): (row: Record<string, Value>) => StoredRow {
   const bools = [...shape.fields]
     .filter(([, kind]: [string, FieldKind]) => kind === "bool")
     .map(([name]) => name);
   return (row) => {
     for (const name of bools) {
       const value = row[name];
-      if (value !== null && value !== undefined) (row as Record<string, Value>)[name] = value !== 0;
+      if (value !== null && value !== undefined) row[name] = value !== 0;
     }
-    return row as unknown as StoredRow;
+    return asStoredRow(row);
   };
 }

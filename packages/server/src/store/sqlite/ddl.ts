@@ -3,6 +3,7 @@ import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
+import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
 
@@ -19,25 +20,29 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
 /** The time, as datetimes are stored. */
 export const SQL_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
-export function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
-}
-
 /** What every Pylon database holds besides the app's tables. */
 export const BASE_DDL: readonly string[] = [
-  `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS "_pylon_changes" (seq INTEGER PRIMARY KEY, entity TEXT NOT NULL, row_id TEXT NOT NULL,
-     kind TEXT NOT NULL, before TEXT, after TEXT, at INTEGER NOT NULL) STRICT`,
+  `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)
+     STRICT, WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS "_pylon_changes" (
+     seq INTEGER PRIMARY KEY,
+     entity TEXT NOT NULL,
+     row_id TEXT NOT NULL,
+     kind TEXT NOT NULL,
+     before TEXT,
+     after TEXT,
+     at INTEGER NOT NULL) STRICT`,
   ...Object.values(SYSTEM_TABLES).flatMap(systemTable),
 ];
 
 function systemTable(table: SystemTable): string[] {
+  const name = quote(table.name);
   return [
-    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...systemColumns(table).values()].join(", ")}) STRICT, WITHOUT ROWID`,
-    ...table.indexed.map(
-      (field) =>
-        `CREATE INDEX IF NOT EXISTS ${quote(`${table.name}_${field}`)} ON ${quote(table.name)} (${quote(field)})`,
-    ),
+    `CREATE TABLE IF NOT EXISTS ${name} ${tableOf([...systemColumns(table).values()])}`,
+    ...table.indexed.map((field) => {
+      const index = quote(`${table.name}_${field}`);
+      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${quote(field)})`;
+    }),
   ];
 }
 
@@ -77,18 +82,16 @@ export function ddlOf(
   switch (step.kind) {
     case "create_table": {
       const columns = step.entity.fields.map((field) => columnOf(field, null));
-      return [
-        `CREATE TABLE ${quote(step.entity.name)} (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT, WITHOUT ROWID`,
-      ];
+      return [`CREATE TABLE ${quote(step.entity.name)} ${tableOf(columns)}`];
     }
     case "add_column":
       return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field, now)}`];
     case "create_index": {
-      const columns = step.index.fields.map(quote).join(", ");
-      const unique = step.index.unique ? "UNIQUE " : "";
-      return [
-        `CREATE ${unique}INDEX ${quote(indexName(step.entity, step.index.name))} ON ${quote(step.entity)} (${columns})`,
-      ];
+      const { entity, index } = step;
+      const columns = index.fields.map(quote).join(", ");
+      const unique = index.unique ? "UNIQUE " : "";
+      const name = quote(indexName(entity, index.name));
+      return [`CREATE ${unique}INDEX ${name} ON ${quote(entity)} (${columns})`];
     }
     case "drop_index":
       return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
@@ -97,6 +100,11 @@ export function ddlOf(
     case "drop_column":
       return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
   }
+}
+
+/** A table with these columns beside its id. */
+function tableOf(columns: readonly string[]): string {
+  return `(${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT, WITHOUT ROWID`;
 }
 
 /** Index names are unique in a database, in a manifest only within their entity. */
@@ -124,5 +132,6 @@ function defaultOf(field: ManifestField, now: string | null): string {
   if (field.default === undefined) return "";
   if (defaultsToNow(field) && now === null) return ` DEFAULT (${SQL_NOW})`;
   const value = encode(defaultsToNow(field) && now !== null ? now : field.default);
-  return ` DEFAULT ${typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`}`;
+  if (typeof value === "number") return ` DEFAULT ${value}`;
+  return ` DEFAULT '${String(value).replaceAll("'", "''")}'`;
 }

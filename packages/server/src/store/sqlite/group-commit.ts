@@ -1,5 +1,6 @@
 import { currentOperation, runIn } from "../../observe/operation.ts";
 import { toError } from "../../util/errors.ts";
+import type { Platform } from "../../platform.ts";
 import type { ChangeRecord } from "../store.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";
@@ -12,8 +13,8 @@ const MAX_BATCH_MS = 20;
 interface Job {
   readonly run: (tx: SqliteTransaction) => Promise<unknown>;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (reason: unknown) => void;
+  resolve(value: unknown): void;
+  reject(reason: unknown): void;
 }
 
 interface Finished {
@@ -31,6 +32,7 @@ interface Finished {
  */
 export class GroupCommit {
   readonly #statements: StatementCache;
+  readonly #platform: Platform;
   readonly #begin: () => SqliteTransaction;
   readonly #onCommit: (changes: readonly ChangeRecord[]) => void;
   readonly #queue: Job[] = [];
@@ -38,10 +40,12 @@ export class GroupCommit {
 
   constructor(
     statements: StatementCache,
+    platform: Platform,
     begin: () => SqliteTransaction,
     onCommit: (changes: readonly ChangeRecord[]) => void,
   ) {
     this.#statements = statements;
+    this.#platform = platform;
     this.#begin = begin;
     this.#onCommit = onCommit;
   }
@@ -55,7 +59,7 @@ export class GroupCommit {
       this.#queue.push({
         run: runForIt,
         signal,
-        resolve: resolve as (value: unknown) => void,
+        resolve,
         reject,
       });
       this.#running ??= runIn(undefined, () => this.#drain());
@@ -75,10 +79,10 @@ export class GroupCommit {
   async #drain(): Promise<void> {
     // The rest of this turn of the event loop brings the other requests that came in together: they
     // share the commit.
-    await nextTurn();
+    await this.#nextTurn();
     while (this.#queue.length > 0) {
       await this.#commitBatch();
-      if (this.#queue.length === 0) await nextTurn();
+      if (this.#queue.length === 0) await this.#nextTurn();
     }
     this.#running = null;
   }
@@ -92,13 +96,10 @@ export class GroupCommit {
       this.#queue.shift()?.reject(translateError(error));
       return;
     }
-    const started = performance.now();
+    const { monotonic } = this.#platform;
+    const started = monotonic();
     try {
-      for (
-        let taken = 0;
-        taken < MAX_BATCH && performance.now() - started < MAX_BATCH_MS;
-        taken += 1
-      ) {
+      for (let taken = 0; taken < MAX_BATCH && monotonic() - started < MAX_BATCH_MS; taken += 1) {
         const job = this.#queue.shift();
         if (job === undefined) break;
         const done = await this.#runJob(job, changes);
@@ -144,6 +145,10 @@ export class GroupCommit {
     }
   }
 
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#platform.soon(resolve));
+  }
+
   #exec(sql: string): void {
     this.#statements.run(sql, []);
   }
@@ -156,8 +161,4 @@ export class GroupCommit {
       // to roll back.
     }
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { SerialQueue } from "../../util/serial-queue.ts";
+import type { Platform, Timer } from "../../platform.ts";
 import type { ReadLimits } from "../store.ts";
 import type { PendingRead, ReaderProcess } from "./reader.ts";
 import type { ReadRequest, ReadRow } from "./reader-protocol.ts";
@@ -7,7 +8,7 @@ import type { ReadRequest, ReadRow } from "./reader-protocol.ts";
 /** The rows of a read. */
 export interface PoolAnswer {
   readonly rows: ReadRow[];
-  /** When it began to run, by `performance.now()`. */
+  /** When it began to run, by `Platform.monotonic`. */
   readonly startedAt: number;
 }
 
@@ -27,16 +28,18 @@ interface RunningRead extends PendingRead {
 export class Lease {
   readonly limits: ReadLimits;
   readonly #process: ReaderProcess;
+  readonly #platform: Platform;
   readonly #events: LeaseEvents;
   readonly #queue = new SerialQueue();
   #running: RunningRead | null = null;
   /** Why there are no more reads. */
   #end: Error | null = null;
   #longestMs = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
-  constructor(process: ReaderProcess, limits: ReadLimits, events: LeaseEvents) {
+  constructor(process: ReaderProcess, limits: ReadLimits, platform: Platform, events: LeaseEvents) {
     this.#process = process;
+    this.#platform = platform;
     this.limits = limits;
     this.#events = events;
   }
@@ -67,7 +70,8 @@ export class Lease {
   #start(request: ReadRequest): Promise<PoolAnswer> {
     if (this.#end !== null) return Promise.reject(this.#end);
     return new Promise((resolve, reject) => {
-      const startedAt = performance.now();
+      const { monotonic, after, soon } = this.#platform;
+      const startedAt = monotonic();
       const read: RunningRead = {
         startedAt,
         resolve: (rows) => {
@@ -81,8 +85,7 @@ export class Lease {
       };
       this.#running = read;
       // An answer that came in while the event loop was held up is taken first.
-      const expire = (): unknown => setImmediate(() => this.#expire(read));
-      this.#timer = setTimeout(expire, this.limits.timeoutMs);
+      this.#timer = after(this.limits.timeoutMs, () => soon(() => this.#expire(read)));
       this.#process.run(request, read);
     });
   }
@@ -90,9 +93,9 @@ export class Lease {
   #finish(): RunningRead | null {
     const read = this.#running;
     if (read === null) return null;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#running = null;
-    this.#longestMs = Math.max(this.#longestMs, performance.now() - read.startedAt);
+    this.#longestMs = Math.max(this.#longestMs, this.#platform.monotonic() - read.startedAt);
     return read;
   }
 

@@ -5,6 +5,7 @@ import { and, literal, not, or, path, type Expr } from "@pylonsync/query";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
+import { systemPlatform } from "../../platform.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { Reader, Select, Store } from "../store.ts";
 import { tableShapes } from "../table-shapes.ts";
@@ -230,7 +231,7 @@ test("D1: aggregates and values of every kind are the same from another process"
     ],
   } as const;
   expect(await limited.aggregate(spec)).toEqual(await store.aggregate(spec));
-  const pool = new ReaderPool(file);
+  const pool = new ReaderPool(file, systemPlatform);
   const { rows } = await pool.run(
     { text: "SELECT 9e999 AS a, -9e999 AS b, 0.1 AS c, NULL AS d", params: [] },
     { caller: "one", timeoutMs: 20_000 },
@@ -248,7 +249,7 @@ test("D1: a read ends by its bytes in another process too", async () => {
 
 test("D1: what the database refuses is told with its reason", async () => {
   const limits = { caller: "one", timeoutMs: 20_000 };
-  const pool = new ReaderPool(file);
+  const pool = new ReaderPool(file, systemPlatform);
   expect(
     await pool.run({ text: "SELECT nothing", params: [] }, limits).catch((error: unknown) => error),
   ).toMatchObject({ code: "SQLITE_ERROR", message: expect.stringContaining("nothing") });
@@ -261,7 +262,7 @@ test("D1: what the database refuses is told with its reason", async () => {
 });
 
 test("D1: a database that can't be read is an error, and no endless try", async () => {
-  const pool = new ReaderPool(join(folder, "not-there.db"));
+  const pool = new ReaderPool(join(folder, "not-there.db"), systemPlatform);
   const limits = { caller: "one", timeoutMs: 20_000 };
   expect(
     await pool.run({ text: "SELECT 1", params: [] }, limits).catch((error: unknown) => error),

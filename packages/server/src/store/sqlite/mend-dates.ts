@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { mendedDate } from "../../schema/mend-dates.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
-import { quote, SQL_NOW } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
+import { SQL_NOW } from "./ddl.ts";
 
 type MendStep = MigrationStep & { readonly kind: "mend_dates" };
 
@@ -23,7 +24,8 @@ export function timeOf(database: Database): string {
 export function mendDates(database: Database, { entity, field }: MendStep, now: string): void {
   const [table, column] = [quote(entity), quote(field.name)];
   const read = database.prepare<{ id: string; text: string }, [string, string, number]>(
-    `SELECT id, ${column} AS text FROM ${table} WHERE id > ? AND ${column} NOT GLOB ? ORDER BY id LIMIT ?`,
+    `SELECT id, ${column} AS text FROM ${table}
+       WHERE id > ? AND ${column} NOT GLOB ? ORDER BY id LIMIT ?`,
   );
   const write = database.prepare<unknown, [string | null, string]>(
     `UPDATE ${table} SET ${column} = ? WHERE id = ?`,

@@ -8,7 +8,8 @@ export function openFailure(path: string, error: unknown): PylonStartError {
   const reason = errorText(error);
   const advice = adviceOn(code);
   return new PylonStartError(
-    `The database ${path} can't be used by the user with the id ${String(process.getuid?.())} (${reason})${advice === null ? "." : `: ${advice}`}`,
+    `The database ${path} can't be used by the user with the id ${String(process.getuid?.())} ` +
+      `(${reason})${advice === null ? "." : `: ${advice}`}`,
   );
 }
 
@@ -18,9 +19,15 @@ function adviceOn(code: string): string | null {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
     return "another program holds it. End that one first.";
   if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT"))
-    return "it is not a complete SQLite database. Restore a backup, or name another file by PYLON_DB_PATH.";
+    return (
+      "it is not a complete SQLite database. " +
+      "Restore a backup, or name another file by PYLON_DB_PATH."
+    );
   if (code === "EROFS" || code.startsWith("SQLITE_READONLY"))
-    return "give the file and its folder to that user, have its disk mounted for writing, or name another place by PYLON_DB_PATH.";
+    return (
+      "give the file and its folder to that user, have its disk mounted for writing, " +
+      "or name another place by PYLON_DB_PATH."
+    );
   if (/^(?:EACCES|EPERM|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_PERM)/.test(code))
     return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
   return null;

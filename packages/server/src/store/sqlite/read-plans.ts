@@ -3,7 +3,8 @@ import type { Index, IndexesOf } from "./bounded-reads.ts";
 
 const MAX_PLANS = 500;
 const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.name AS "column"
-  FROM pragma_index_list(?) AS list JOIN pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno`;
+  FROM pragma_index_list(?) AS list JOIN pragma_index_info(list.name) AS info
+  ORDER BY list.seq, info.seqno`;
 /** Steps of a plan that go straight to the rows. */
 const DIRECT = /^(?:SEARCH |SCAN CONSTANT ROW$|(?:CORRELATED )?SCALAR SUBQUERY )/;
 /** Without a condition a table is read from its beginning, for as long as the limit says. */

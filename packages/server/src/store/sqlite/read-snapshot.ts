@@ -1,3 +1,4 @@
+import type { Platform } from "../../platform.ts";
 import type { StatementCache } from "./statements.ts";
 
 /**
@@ -7,9 +8,12 @@ import type { StatementCache } from "./statements.ts";
  */
 export class ReadSnapshot {
   readonly #statements: StatementCache;
+  readonly #soon: Platform["soon"];
+  readonly #leave = (): void => this.leave();
   #isOpen = false;
 
-  constructor(statements: StatementCache) {
+  constructor(statements: StatementCache, { soon }: Platform) {
+    this.#soon = soon;
     this.#statements = statements;
   }
 
@@ -18,7 +22,7 @@ export class ReadSnapshot {
     if (this.#isOpen) return;
     this.#statements.run("BEGIN", []);
     this.#isOpen = true;
-    setImmediate(() => this.leave());
+    this.#soon(this.#leave);
   }
 
   /** The next read sees the newest commit. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { MAX_WAITING_READS, MAX_WAITING_READS_PER_CALLER, PylonError } from "@pylonsync/protocol";
+import type { Platform, Timer } from "../../platform.ts";
 import type { ReadLimits, StoreStats } from "../store.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { Lease, type PoolAnswer } from "./lease.ts";
@@ -27,6 +28,7 @@ const SLOW_CALLERS = 1_000;
  */
 export class ReaderPool {
   readonly #path: string;
+  readonly #platform: Platform;
   readonly #size: number;
   readonly #slots = new Set<Slot>();
   readonly #queue = new FairQueue<Turn>();
@@ -36,7 +38,8 @@ export class ReaderPool {
   #isClosed = false;
 
   /** @param path of the database */
-  constructor(path: string) {
+  constructor(path: string, platform: Platform) {
+    this.#platform = platform;
     this.#path = resolve(path);
     this.#size = Math.min(MAX_READERS, Math.max(MIN_READERS, availableParallelism()));
   }
@@ -78,7 +81,7 @@ export class ReaderPool {
       this.#dispatch();
       // It waits for as long as it might have run.
       if (this.#queue.has(caller, turn))
-        turn.timer = setTimeout(() => this.#giveUp(turn), limits.timeoutMs);
+        turn.timer = this.#platform.after(limits.timeoutMs, () => this.#giveUp(turn));
     });
   }
 
@@ -113,9 +116,9 @@ export class ReaderPool {
   }
 
   #grant(slot: Slot, { limits, grant, timer }: Turn): void {
-    clearTimeout(timer);
-    clearTimeout(slot.idleTimer);
-    slot.lease = new Lease(slot.process, limits, {
+    timer?.cancel();
+    slot.idleTimer?.cancel();
+    slot.lease = new Lease(slot.process, limits, this.#platform, {
       timedOut: () => {
         this.#counts.timedOut += 1;
         void this.#end(slot);
@@ -148,13 +151,12 @@ export class ReaderPool {
 
   #becameFree(slot: Slot): void {
     slot.lease = null;
-    slot.idleTimer = setTimeout(() => void this.#end(slot), IDLE_MS);
-    slot.idleTimer.unref();
+    slot.idleTimer = this.#platform.after(IDLE_MS, () => void this.#end(slot)).unref();
     this.#dispatch();
   }
 
   #ended(slot: Slot, reason: string): void {
-    clearTimeout(slot.idleTimer);
+    slot.idleTimer?.cancel();
     this.#slots.delete(slot);
     slot.markEnded();
     if (this.#isClosed) return;
@@ -172,21 +174,21 @@ export class ReaderPool {
   }
 
   #markSlow(caller: string): void {
-    this.#slowUntil.set(caller, performance.now() + SLOW_CALLER_MS);
+    this.#slowUntil.set(caller, this.#platform.monotonic() + SLOW_CALLER_MS);
     if (this.#slowUntil.size <= SLOW_CALLERS) return;
     for (const known of this.#slowUntil.keys())
       if (!this.#isSlow(known)) this.#slowUntil.delete(known);
   }
 
   #isSlow(caller: string): boolean {
-    return (this.#slowUntil.get(caller) ?? 0) > performance.now();
+    return (this.#slowUntil.get(caller) ?? 0) > this.#platform.monotonic();
   }
 
   #refuseWaiting(reason: () => Error): void {
     for (;;) {
       const turn = this.#queue.take(() => true);
       if (turn === undefined) return;
-      clearTimeout(turn.timer);
+      turn.timer?.cancel();
       turn.reject(reason());
     }
   }
@@ -217,7 +219,7 @@ interface Turn {
   readonly limits: ReadLimits;
   readonly grant: (lease: Lease) => void;
   readonly reject: (error: Error) => void;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: Timer | undefined;
 }
 
 /** A reader of the pool. */
@@ -226,7 +228,7 @@ class Slot {
   readonly ended: Promise<void>;
   lease: Lease | null = null;
   isEnding = false;
-  idleTimer: ReturnType<typeof setTimeout> | undefined;
+  idleTimer: Timer | undefined;
   markEnded: () => void = () => undefined;
 
   constructor(path: string, events: ConstructorParameters<typeof ReaderProcess>[1]) {

@@ -5,7 +5,8 @@ import { kindOf } from "../../schema/schema.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
 import type { Value } from "../store.ts";
 import { encode, type SqliteValue } from "./codec.ts";
-import { columnTypeOf, quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
+import { columnTypeOf } from "./ddl.ts";
 
 type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
 
@@ -20,7 +21,8 @@ export function retypeColumn(database: Database, { entity, from, to }: RetypeSte
   const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];
   database.run(`ALTER TABLE ${table} ADD COLUMN ${spare} ${columnTypeOf(to)}`);
   const read = database.prepare<{ id: string; value: SqliteValue }, [string, number]>(
-    `SELECT id, ${column} AS value FROM ${table} WHERE id > ? AND ${column} IS NOT NULL ORDER BY id LIMIT ?`,
+    `SELECT id, ${column} AS value FROM ${table}
+       WHERE id > ? AND ${column} IS NOT NULL ORDER BY id LIMIT ?`,
   );
   const write = database.prepare<unknown, [SqliteValue, string]>(
     `UPDATE ${table} SET ${spare} = ? WHERE id = ?`,

@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { Database } from "bun:sqlite";
 import { errorCode } from "../../util/errors.ts";
+import { sleep, systemPlatform, type Platform } from "../../platform.ts";
 import { openFailure } from "./open-failure.ts";
 import { forgetServer, noteServer, refuseOtherName } from "./server-note.ts";
 
@@ -16,9 +17,11 @@ const RETRY_MS = 100;
 export class ServerLock implements Disposable {
   readonly #path: string;
   readonly #database: Database;
+  readonly #platform: Platform;
   #isNoted = false;
 
-  private constructor(path: string, database: Database) {
+  private constructor(path: string, database: Database, platform: Platform) {
+    this.#platform = platform;
     this.#path = path;
     this.#database = database;
   }
@@ -34,26 +37,27 @@ export class ServerLock implements Disposable {
     named: string,
     patienceMs: number,
     onWait: () => void,
+    platform: Platform = systemPlatform,
   ): Promise<ServerLock | null> {
     const path = realPath(named);
     refuseOtherName(path);
     const database = open(path);
-    const until = performance.now() + patienceMs;
+    const until = platform.monotonic() + patienceMs;
     for (let tries = 1; !isTaken(path, database); tries += 1) {
-      if (performance.now() >= until) {
+      if (platform.monotonic() >= until) {
         database.close();
         return null;
       }
       if (tries === 1) onWait();
-      await Bun.sleep(RETRY_MS);
+      await sleep(platform, RETRY_MS);
     }
-    return new ServerLock(path, database);
+    return new ServerLock(path, database, platform);
   }
 
   /** Notes in the database, once it is there, that this process serves it, and by which name. */
   note(): void {
     this.#isNoted = true;
-    noteServer(this.#path);
+    noteServer(this.#path, this.#platform);
   }
 
   [Symbol.dispose](): void {

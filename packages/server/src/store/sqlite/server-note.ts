@@ -2,6 +2,7 @@ import { statSync, type Stats } from "node:fs";
 import { hostname } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Database, constants } from "bun:sqlite";
+import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { BASE_DDL } from "./ddl.ts";
 
@@ -16,19 +17,20 @@ export interface ServerNote {
 }
 
 const KEY = "server";
-const SET = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 const GET = `SELECT value FROM "_pylon_meta" WHERE key = ?`;
 const FORGET = `DELETE FROM "_pylon_meta" WHERE key = ?`;
 
 /**
  * Notes that this process serves the database, in the file itself: another name of it has it too.
  */
-export function noteServer(path: string): void {
+export function noteServer(path: string, { now }: Platform): void {
   const note: ServerNote = {
     path,
     processId: process.pid,
     host: hostname(),
-    since: new Date().toISOString(),
+    since: new Date(now()).toISOString(),
   };
   write(path, (database) => {
     for (const sql of BASE_DDL.slice(0, 1)) database.run(sql);
@@ -71,8 +73,10 @@ export function refuseOtherName(path: string): void {
   const other = statOf(note.path);
   if (other === null || other.dev !== own.dev || other.ino !== own.ino) return;
   throw new PylonStartError(
-    `Another server has the database ${path}, by its other name ${note.path} (${describeServer(note)}). ` +
-      `SQLite has one server at a time. If that one has ended, start with PYLON_DB_PATH=${note.path}: what it wrote last is beside that name.`,
+    `Another server has the database ${path}, by its other name ${note.path} ` +
+      `(${describeServer(note)}). ` +
+      "SQLite has one server at a time. If that one has ended, start with " +
+      `PYLON_DB_PATH=${note.path}: what it wrote last is beside that name.`,
   );
 }
 
@@ -93,7 +97,9 @@ function read(path: string, uri: string): ServerNote | null {
     const database = new Database(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
     try {
       const row = database.query<{ value: string }, [string]>(GET).get(KEY);
-      return row === null ? null : (JSON.parse(row.value) as ServerNote);
+      if (row === null) return null;
+      const note: ServerNote = JSON.parse(row.value);
+      return note;
     } finally {
       database.close();
     }

@@ -10,7 +10,7 @@ import { outOfRange } from "../number-range.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
 import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
 import { createDecoder, encode, type SqliteValue } from "./codec.ts";
-import { quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
 
 type Decoder = (row: Record<string, SqliteValue>) => StoredRow;
 

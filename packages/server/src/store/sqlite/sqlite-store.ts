@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr, SchemaShape } from "@pylonsync/query";
 import { Database, SQLiteError } from "bun:sqlite";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
@@ -48,7 +49,8 @@ import { StatementCache } from "./statements.ts";
 type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
 
-const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 
 /**
  * Opens the database at `path`, made when it is not there.
@@ -62,9 +64,10 @@ export function openSqliteStore(
   path: string,
   observer: QueryObserver | null = null,
   onState: OnState = () => undefined,
+  platform: Platform = systemPlatform,
 ): SqliteStore {
   mkdirSync(dirname(path), { recursive: true });
-  return new SqliteStore(path, observer, onState);
+  return new SqliteStore(path, observer, onState, platform);
 }
 
 /**
@@ -75,6 +78,7 @@ export function openSqliteStore(
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
   readonly link = null;
+  readonly #platform: Platform;
   readonly #writer: Database;
   readonly #reader: Database;
   readonly #writerStatements: StatementCache;
@@ -91,7 +95,8 @@ export class SqliteStore implements Store {
   #commitCount = 0;
   #tables = new TableSet(tableShapes(null));
 
-  constructor(path: string, observer: QueryObserver | null, onState: OnState) {
+  constructor(path: string, observer: QueryObserver | null, onState: OnState, platform: Platform) {
+    this.#platform = platform;
     this.#onState = onState;
     this.#writer = open(path);
     // Where the file can't be written, SQLite opens it for reading and says nothing.
@@ -102,20 +107,22 @@ export class SqliteStore implements Store {
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
     const onFailure = (error: unknown): void => this.#report("lost", error);
-    this.#writerStatements = new StatementCache(this.#writer, observer, onFailure);
-    this.#readerStatements = new StatementCache(this.#reader, observer, onFailure);
-    this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", crypto.randomUUID());
-    this.#snapshot = new ReadSnapshot(this.#readerStatements);
+    this.#writerStatements = new StatementCache(this.#writer, observer, onFailure, platform);
+    this.#readerStatements = new StatementCache(this.#reader, observer, onFailure, platform);
+    this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", platform.uuid());
+    this.#snapshot = new ReadSnapshot(this.#readerStatements, platform);
     const own = new OwnConnection(this.#readerStatements, () => this.#snapshot.enter());
     this.#reads = new SqliteReader(own, () => this.#tables);
     const plans = new ReadPlans(this.#reader);
-    this.#limited = { own, plans, pool: new ReaderPool(path), observer, onFailure };
+    const pool = new ReaderPool(path, platform);
+    this.#limited = { own, plans, pool, observer, platform, onFailure };
     const ownReads = new SqliteReader(
       new OwnConnection(this.#writerStatements, () => undefined),
       () => this.#tables,
     );
     this.#commits = new GroupCommit(
       this.#writerStatements,
+      platform,
       () => new SqliteTransaction(this.#writerStatements, ownReads, this.#tables),
       (changes) => this.#publish(changes),
     );
@@ -183,7 +190,7 @@ export class SqliteStore implements Store {
   async renewLog(): Promise<void> {
     this.#epoch = await this.#commits.submit(async () => {
       moveLogOn(this.#writerStatements);
-      return this.#setMeta("epoch", crypto.randomUUID());
+      return this.#setMeta("epoch", this.#platform.uuid());
     });
   }
 
@@ -246,7 +253,7 @@ export class SqliteStore implements Store {
         hint: "Restore a backup.",
       });
     await this.#commits.submit(async () => {
-      this.#writerStatements.run(SET_META, ["probe", new Date().toISOString()]);
+      this.#writerStatements.run(SET_META, ["probe", new Date(this.#platform.now()).toISOString()]);
     });
     this.#report("back");
   }

@@ -11,7 +11,7 @@ import type {
 } from "../store.ts";
 import { appendChange } from "./change-log.ts";
 import { encode } from "./codec.ts";
-import { quote } from "./ddl.ts";
+import { quote } from "../sql/quote.ts";
 import { translateError } from "./errors.ts";
 import type { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import type { StatementCache } from "./statements.ts";

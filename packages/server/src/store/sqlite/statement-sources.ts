@@ -1,4 +1,5 @@
 import type { QueryObserver } from "../../observe/query-observer.ts";
+import type { Platform } from "../../platform.ts";
 import { rowSize } from "../row-size.ts";
 import type { ReadLimits } from "../store.ts";
 import type { SqliteValue } from "./codec.ts";
@@ -40,11 +41,13 @@ export class OwnConnection implements StatementSource {
   }
 }
 
+/** What reads for callers run on, and who is told of them. */
 export interface LimitedServices {
   readonly own: OwnConnection;
   readonly plans: ReadPlans;
   readonly pool: ReaderPool;
   readonly observer: QueryObserver | null;
+  readonly platform: Platform;
   /** Called when the disk or the file fails, with the error of SQLite. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -85,11 +88,11 @@ export class LimitedConnection implements StatementSource {
  * @throws PylonError STORAGE_UNAVAILABLE when the disk or the file fails; what `run` throws
  */
 export async function runElsewhere(
-  { observer, onFailure }: Pick<LimitedServices, "observer" | "onFailure">,
+  { observer, platform, onFailure }: Pick<LimitedServices, "observer" | "platform" | "onFailure">,
   text: string,
   run: () => Promise<PoolAnswer>,
 ): Promise<Row[]> {
-  const askedAt = performance.now();
+  const askedAt = platform.monotonic();
   try {
     const { rows, startedAt } = await run();
     observer?.ran(text, startedAt, rows.length, false);

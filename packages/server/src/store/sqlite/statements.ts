@@ -1,16 +1,19 @@
 import type { Database, Statement } from "bun:sqlite";
 import type { QueryObserver } from "../../observe/query-observer.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import type { SqliteValue } from "./codec.ts";
 import { storageFailure } from "./errors.ts";
 
 const CAPACITY = 500;
 
+/** A statement that SQLite has compiled. */
 export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteValue[]>;
 
 /** The prepared statements of one connection, least recently used dropped first. */
 export class StatementCache {
   readonly #database: Database;
   readonly #observer: QueryObserver | null;
+  readonly #monotonic: Platform["monotonic"];
   readonly #onFailure: (error: unknown) => void;
   readonly #statements = new Map<string, PreparedStatement>();
 
@@ -19,7 +22,9 @@ export class StatementCache {
     database: Database,
     observer: QueryObserver | null = null,
     onFailure: (error: unknown) => void = () => undefined,
+    { monotonic }: Platform = systemPlatform,
   ) {
+    this.#monotonic = monotonic;
     this.#database = database;
     this.#observer = observer;
     this.#onFailure = onFailure;
@@ -68,13 +73,10 @@ export class StatementCache {
     }
     const statement = this.#database.prepare<Record<string, SqliteValue>, SqliteValue[]>(sql);
     this.#statements.set(sql, statement);
-    if (this.#statements.size > CAPACITY) {
-      const [oldest, evicted] = this.#statements.entries().next().value as [
-        string,
-        PreparedStatement,
-      ];
-      this.#statements.delete(oldest);
-      evicted.finalize();
+    const [oldest] = this.#statements.size > CAPACITY ? this.#statements : [];
+    if (oldest !== undefined) {
+      this.#statements.delete(oldest[0]);
+      oldest[1].finalize();
     }
     return statement;
   }
@@ -84,7 +86,7 @@ export class StatementCache {
     run: (statement: PreparedStatement) => T,
     rowsOf: (result: T) => number,
   ): T {
-    const startedAt = this.#observer === null ? 0 : performance.now();
+    const startedAt = this.#observer === null ? 0 : this.#monotonic();
     try {
       const result = run(this.get(sql));
       this.#observer?.ran(sql, startedAt, rowsOf(result), false);

@@ -1,6 +1,6 @@
 import { Client, type ClientConfig } from "pg";
 import type { Platform } from "../../../platform.ts";
-import { pause } from "../pool.ts";
+import { pause } from "../pause.ts";
 
 /** How a connection is found out that says nothing because its other end is gone. */
 export interface Pulse {
@@ -10,6 +10,7 @@ export interface Pulse {
   readonly deadlineMs: number;
 }
 
+/** Which connection listens, and who is told of it. */
 export interface ListeningOptions {
   readonly connection: ClientConfig;
   /** As what Postgres shows the connection. */
@@ -55,7 +56,7 @@ export class ListeningConnection {
   async run(): Promise<void> {
     for (let attempt = 0; !this.#isClosed; attempt += 1) {
       if (await this.#once()) attempt = 0;
-      if (!this.#isClosed) await pause(attempt);
+      if (!this.#isClosed) await pause(this.#options.platform, attempt);
     }
   }
 

@@ -5,6 +5,7 @@ import { ListeningConnection } from "./listening-connection.ts";
 
 const PULSE = { everyMs: 5_000, deadlineMs: 2_000 };
 
+/** Who is told of what a NotificationListener hears. */
 export interface NotificationListenerOptions {
   readonly connection: ClientConfig;
   readonly platform: Platform;

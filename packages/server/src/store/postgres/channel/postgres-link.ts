@@ -63,6 +63,7 @@ export class PostgresLink implements ReplicaLink {
     const open = (): ConnectionPool =>
       new ConnectionPool({
         connection,
+        platform,
         max: 1,
         deadlineMs: { connect: DEADLINE_MS, query: DEADLINE_MS },
         observer,

@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import * as v from "valibot";
+import { ERROR_STATUS, ErrorBodySchema, PylonError, statusOf } from "./errors.ts";
+
+const KNOWN = Object.keys(ERROR_STATUS) as (keyof typeof ERROR_STATUS)[];
+const codes = fc.oneof(
+  fc.constantFrom<string>(...KNOWN),
+  fc.string(),
+  fc.constantFrom("toString", "__proto__", "constructor", "hasOwnProperty"),
+);
+const details = fc.record(
+  {
+    hint: fc.string(),
+    field: fc.string(),
+    extra: fc.dictionary(fc.constantFrom("retry_after_secs", "oldest_seq"), fc.nat()),
+  },
+  { requiredKeys: [] },
+);
+
+test("the body of an error has what it was made of, as clients read it", () => {
+  fc.assert(
+    fc.property(codes, fc.string(), details, (code, message, made) => {
+      const error = new PylonError(code, message, made);
+      const { hint, field, extra = {} } = made;
+      const body = {
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        ...(field === undefined ? {} : { field }),
+        ...extra,
+      };
+      expect(error.toBody()).toEqual({ error: body });
+      expect(v.parse(ErrorBodySchema, JSON.parse(JSON.stringify(error.toBody())))).toEqual({
+        error: body,
+      });
+      expect(error).toBeInstanceOf(Error);
+      expect(error.status).toBe(statusOf(code));
+    }),
+  );
+});
+
+test("a code of Pylon's has its status, and any other one is a refusal of the app's own", () => {
+  fc.assert(
+    fc.property(codes, (code) => {
+      const known = KNOWN.find((name) => name === code);
+      expect(statusOf(code)).toBe(known === undefined ? 400 : ERROR_STATUS[known]);
+    }),
+  );
+  for (const code of KNOWN) {
+    expect(code).toMatch(/^[A-Z][A-Z_]*[A-Z]$/);
+    expect(statusOf(code)).toBeGreaterThanOrEqual(400);
+    expect(statusOf(code)).toBeLessThan(600);
+  }
+});

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TRUE } from "@pylonsync/query";
+import type { Manifest } from "@pylonsync/sdk";
+import { compilePolicies } from "../../policy/policy-set.ts";
+import { planMigration } from "../../schema/diff.ts";
+import { Schema } from "../../schema/schema.ts";
+import { openSqliteStore, type SqliteStore } from "../../store/sqlite/sqlite-store.ts";
+import { SYSTEM_TABLES } from "../../store/system-tables.ts";
+import { ManualPlatform } from "../../testing/manual-platform.ts";
+import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
+import { Committer, type CommitObserver } from "../commit.ts";
+import { HookSet } from "../hooks.ts";
+import { DataModel } from "../model.ts";
+import { Reads } from "../reads.ts";
+
+/** An app's data on a database of its own, with nothing else of a server around it. */
+export interface AppData extends AsyncDisposable {
+  readonly store: SqliteStore;
+  readonly model: DataModel;
+  readonly committer: Committer;
+  readonly platform: ManualPlatform;
+  /** Reads with the eyes of a caller; without one, as a function does. */
+  reads(caller?: Caller): Reads;
+  /**
+   * Deletes all rows of the app and all answered operations, for the next run of a property.
+   *
+   * @returns the head of the log, which stays
+   */
+  clear(): Promise<number>;
+}
+
+/** Opens it, with the tables that the manifest declares. */
+export async function openAppData(
+  manifest: Manifest,
+  options: { readonly observer?: CommitObserver; readonly maxRowBytes?: number } = {},
+): Promise<AppData> {
+  const folder = mkdtempSync(join(tmpdir(), "pylon-data-"));
+  const store = openSqliteStore(join(folder, "data.db"));
+  await store.migrate(() => ({
+    migration: planMigration(null, manifest).migration,
+    manifestJson: JSON.stringify(manifest),
+  }));
+  const schema = Schema.fromManifest(manifest);
+  const { policies } = compilePolicies(manifest, schema.shapes, { dev: false });
+  const model = new DataModel(schema, policies, HookSet.of(manifest));
+  const platform = new ManualPlatform();
+  return {
+    store,
+    model,
+    committer: new Committer(store, () => model, platform, options.observer, options.maxRowBytes),
+    platform,
+    reads: (caller) =>
+      new Reads(store, model, {
+        caller: caller ?? ANONYMOUS,
+        policies: caller === undefined ? "bypassed" : "enforced",
+        now: platform.now(),
+      }),
+    async clear() {
+      await store.transact(async (tx) => {
+        const names = [...schema.entities.map(({ name }) => name), SYSTEM_TABLES.ops.name];
+        for (const name of names) await tx.deleteWhere(name, TRUE);
+      });
+      return (await store.bounds()).head;
+    },
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A signed-in user. */
+export function user(userId: string): Caller {
+  return { ...ANONYMOUS, userId };
+}

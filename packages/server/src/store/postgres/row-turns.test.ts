@@ -1,0 +1,79 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { turn } from "../../testing/manual-platform.ts";
+import { RowBusyError, RowTurns, type RowHold } from "./row-turns.ts";
+
+const KEYS = ["a", "b", "c", "d"];
+const keys = fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1 });
+const NEVER = new AbortController().signal;
+
+test("a row has one holder at a time, and all that wait get theirs", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 8 }), async (wanted) => {
+      const turns = new RowTurns();
+      const holders = new Map<string, number>();
+      const order: number[] = [];
+      const workers = wanted.map(async (own, index) => {
+        const hold = turns.hold();
+        await hold.exchangeFor(own, NEVER);
+        expect([...hold.keys].toSorted()).toEqual(own.toSorted());
+        for (const key of own) {
+          expect(holders.get(key)).toBeUndefined();
+          holders.set(key, index);
+        }
+        await turn();
+        for (const key of own) holders.delete(key);
+        order.push(index);
+        hold.release();
+      });
+      await Promise.all(workers);
+      expect(order.toSorted((a, b) => a - b)).toEqual(wanted.map((_, index) => index));
+      // Nothing is left behind: everything can be taken at once.
+      const last = turns.hold();
+      for (const key of KEYS) last.claim(key);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a row that another has is refused at once; those of the same work are its own", () => {
+  const turns = new RowTurns();
+  const [one, other] = [turns.hold(), turns.hold()];
+  one.claim("a");
+  one.claim("a");
+  expect(() => other.claim("a")).toThrow(RowBusyError);
+  other.claim("b");
+  one.release();
+  other.claim("a");
+  expect([...other.keys]).toEqual(["b", "a"]);
+  other.keepOnly("a");
+  one.claim("b");
+  expect(() => one.claim("a")).toThrow(RowBusyError);
+  other.keepOnly(null);
+  one.claim("a");
+});
+
+test("who gives up waiting has nothing, and is passed over", async () => {
+  const turns = new RowTurns();
+  const [holder, leaver, next] = [turns.hold(), turns.hold(), turns.hold()];
+  holder.claim("b");
+  const reason = new Error("too long");
+  const patience = new AbortController();
+  const left = leaver.exchangeFor(["a", "b"], patience.signal).then(
+    () => "has them",
+    (error: unknown) => error,
+  );
+  let served: RowHold | null = null;
+  const waiting = next.exchangeFor(["b"], NEVER).then(() => (served = next));
+  await turn();
+  expect([...leaver.keys]).toEqual(["a"]);
+  patience.abort(reason);
+  expect(await left).toBe(reason);
+  expect([...leaver.keys]).toEqual([]);
+  expect(served).toBeNull();
+  holder.release();
+  await waiting;
+  expect([...next.keys]).toEqual(["b"]);
+  // A signal that was aborted before is no turn at all.
+  await expect(leaver.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
+});

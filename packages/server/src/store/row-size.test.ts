@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { checkRange } from "./number-range.ts";
+import { isFull, MAX_BYTES_PER_UNIT, rowBytes, rowSize, upTo } from "./row-size.ts";
+import type { Value } from "./store.ts";
+
+const value: fc.Arbitrary<Value> = fc.oneof(
+  fc.string({ unit: "grapheme" }),
+  fc.double(),
+  fc.boolean(),
+  fc.constant(null),
+);
+const rows = fc.array(fc.dictionary(fc.string(), value), { maxLength: 10 });
+
+test("the bytes of a row are at most three times its size", () => {
+  fc.assert(
+    fc.property(rows, (all) => {
+      for (const row of all) {
+        expect(rowBytes(row)).toBeGreaterThanOrEqual(rowSize(row));
+        expect(rowBytes(row)).toBeLessThanOrEqual(rowSize(row) * MAX_BYTES_PER_UNIT);
+      }
+    }),
+  );
+  expect(rowSize({ id: "abc", n: 1, b: null })).toBe(3 + 8 + 8);
+  expect(rowBytes({ id: "漢" })).toBe(3);
+});
+
+test("a page is the shortest that reaches its bytes; it is full when it was ended by them", () => {
+  fc.assert(
+    fc.property(rows, fc.integer({ min: 1, max: 100 }), (all, maxBytes) => {
+      const page = upTo(all, maxBytes);
+      const sizeOf = (part: typeof all): number => part.reduce((sum, row) => sum + rowSize(row), 0);
+      expect(page).toEqual(all.slice(0, page.length));
+      expect(sizeOf(page.slice(0, -1))).toBeLessThan(maxBytes);
+      if (page.length < all.length) expect(sizeOf(page)).toBeGreaterThanOrEqual(maxBytes);
+      expect(isFull(page, maxBytes)).toBe(sizeOf(page) >= maxBytes);
+    }),
+  );
+});
+
+test("a sum of ints is exact or refused; of other numbers it is finite or refused", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.double(), fc.maxSafeInteger(), fc.constant(2 ** 53)), (sum) => {
+      const check = (isInt: boolean) => (): void =>
+        checkRange([{ s: sum }], [{ fn: "sum", field: "n", as: "s" }], () => isInt);
+      if (Number.isSafeInteger(sum)) check(true)();
+      else expect(check(true)).toThrow('"s" is beyond');
+      if (Number.isFinite(sum)) check(false)();
+      else expect(check(false)).toThrow('"s" is beyond');
+    }),
+  );
+  // No rows make no sum, which is no number.
+  checkRange([{ s: null }], [{ fn: "sum", field: "n", as: "s" }], () => true);
+});
