@@ -1,7 +1,7 @@
 import { MAX_AGGREGATE_TERMS, PylonError } from "@pylonsync/protocol";
 import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
@@ -22,7 +22,7 @@ export function parseAggregate(
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
 ): { where: Expr; groupBy: Group[]; measures: Measure[] } {
-  if (!isObject(spec)) throw invalid("", "An aggregate is an object.");
+  if (!isRecord(spec)) throw invalid("", "An aggregate is an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
     if (!KEYS.has(key))
@@ -77,7 +77,7 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     kindOf(shape, item, path);
     return { field: item, as: item };
   }
-  const group: Record<string, unknown> = isObject(item) ? item : {};
+  const group: Record<string, unknown> = isRecord(item) ? item : {};
   const { field, bucket, ...rest } = group;
   if (typeof field !== "string")
     throw invalid(path, "A group is a field's name or {field, bucket}.");

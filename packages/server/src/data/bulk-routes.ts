@@ -5,7 +5,7 @@ import type { Route } from "../request/route.ts";
 import { operationOf } from "./idempotency.ts";
 import type { DataServices } from "./routes.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { Writer } from "./writer.ts";
 
 interface Operation {
@@ -29,7 +29,7 @@ export function bulkRoutes(services: DataServices): Route[] {
   /** Each operation on its own. */
   const batch = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
-    const operations = parseOperations(isObject(body) ? body["operations"] : undefined);
+    const operations = parseOperations(isRecord(body) ? body["operations"] : undefined);
     const op = operationOf(context.request.headers, "batch", operations);
     const { result: results } = await committer.commit(
       { caller: context.caller, op },
@@ -158,7 +158,7 @@ function parseOperations(value: unknown): Operation[] {
       field: "operations",
     });
   return value.map((item: unknown, index) => {
-    const operation: Record<string, unknown> = isObject(item) ? item : {};
+    const operation: Record<string, unknown> = isRecord(item) ? item : {};
     const { op, entity, id, data } = operation;
     const at = `operations[${index}]`;
     if (op !== "insert" && op !== "update" && op !== "delete") {

@@ -10,7 +10,7 @@ import type { ManifestRelation } from "@pylonsync/sdk";
 import type { Entity } from "../schema/schema.ts";
 import { rowSize } from "../store/row-size.ts";
 import type { StoredRow, Value } from "../store/store.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { DataModel } from "./model.ts";
 import type { Reads } from "./reads.ts";
 import { resultTooLarge } from "./result-size.ts";
@@ -194,6 +194,6 @@ async function joinRelation(
 }
 
 function asObject(value: unknown, field: string, message: string): Record<string, unknown> {
-  if (!isObject(value)) throw new PylonError("INVALID_QUERY", message, { field });
+  if (!isRecord(value)) throw new PylonError("INVALID_QUERY", message, { field });
   return value;
 }

@@ -2,7 +2,7 @@ import { BODY_LIMITS, PylonError } from "@pylonsync/protocol";
 import type { JSONParser } from "@streamparser/json";
 import { JsonScan } from "../request/json-scan.ts";
 import { errorText } from "../util/errors.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 
 /** One row of an import, as it was sent. */
 export interface ImportRow {
@@ -95,7 +95,7 @@ class FoundValues {
       const [, , { key: entity } = { key: undefined }] = stack;
       if (stack.length === 3) this.#addRow(String(entity), key, value);
       else if (stack.length === 2) checkList(String(key), value);
-      else this.#hasEntities = isObject(value);
+      else this.#hasEntities = isRecord(value);
     };
   }
 
@@ -159,7 +159,7 @@ function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
     };
     return;
   }
-  if (isObject(value) && typeof value["entity"] === "string" && Object.hasOwn(value, "row"))
+  if (isRecord(value) && typeof value["entity"] === "string" && Object.hasOwn(value, "row"))
     yield { line, entity: value["entity"], row: value["row"] };
   else
     yield {

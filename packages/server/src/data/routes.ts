@@ -6,7 +6,7 @@ import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { checkedId } from "../schema/row-input.ts";
 import type { Store } from "../store/store.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { CommitOptions, Committer } from "./commit.ts";
 import { operationOf } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
@@ -187,7 +187,7 @@ class RowHandlers {
  */
 async function queryPage(reads: Reads, context: RequestContext): Promise<unknown> {
   const filter = await context.json({});
-  if (!isObject(filter)) {
+  if (!isRecord(filter)) {
     throw new PylonError("INVALID_QUERY", "A filter is an object.", {
       hint: "Send {} for all rows.",
     });
@@ -217,7 +217,7 @@ function write(
 
 /** Clients send the row they have, so an `id` in the body is the row's id and not a field. */
 function takeId(body: unknown): { id: string | undefined; data: unknown } {
-  if (!isObject(body) || !Object.hasOwn(body, "id")) return { id: undefined, data: body };
+  if (!isRecord(body) || !Object.hasOwn(body, "id")) return { id: undefined, data: body };
   const { id, ...data } = body;
   return { id: checkedId(id ?? undefined), data };
 }
@@ -232,7 +232,7 @@ function linkBody(
   readonly relation: string;
   readonly target: string | undefined;
 } {
-  const fields = isObject(body) ? body : {};
+  const fields = isRecord(body) ? body : {};
   const entity = textIn(fields, "entity");
   const id = textIn(fields, "id");
   const relation = textIn(fields, "relation");

@@ -1,5 +1,5 @@
 import { MAX_RESULT_DEPTH } from "@pylonsync/protocol";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 
 /** What a function returned, and the JSON text that carries it. */
 export interface EncodedResult {
@@ -74,7 +74,7 @@ class ResultCheck {
     if (Array.isArray(value)) {
       for (let index = 0; index < value.length; index += 1)
         this.check(value[index], `${path}[${index}]`);
-    } else if (isObject(value)) this.#checkMembers(value, path);
+    } else if (isRecord(value)) this.#checkMembers(value, path);
     this.#around.delete(value);
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { Health, type Part, type PartState } from "./health.ts";
 
 function part(name: string, isNeeded: boolean, check: Part["check"], told: unknown[] = []): Part {
@@ -15,14 +15,14 @@ test("a part that is needed decides over ready and unready, the others only degr
   ] as const) {
     const health = new Health(
       [part("database", true, () => database), part("files", false, async () => files)],
-      new ManualPlatform(),
+      new ManualPlatform(0),
     );
     expect(await health.report()).toEqual({ status, parts: { server: "up", database, files } });
   }
 });
 
 test("parts are asked once a second, however often it is reported", async () => {
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   let asked = 0;
   const health = new Health(
     [
@@ -42,7 +42,7 @@ test("parts are asked once a second, however often it is reported", async () => 
 });
 
 test("a part that fails or does not answer in time is down, and a change is told once", async () => {
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   const told: [PartState, unknown][] = [];
   let check: () => Promise<PartState> = () => Promise.reject(new Error("broken"));
   const health = new Health([part("files", false, () => check(), told)], platform);
@@ -69,7 +69,7 @@ test("a part that fails or does not answer in time is down, and a change is told
 test("a server that stops asks none of its parts", async () => {
   const health = new Health(
     [part("database", true, () => Promise.reject(new Error("asked")))],
-    new ManualPlatform(),
+    new ManualPlatform(0),
   );
   health.stop();
   expect(await health.report()).toEqual({ status: "unready", parts: { server: "stopping" } });

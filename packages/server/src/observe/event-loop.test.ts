@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { EventLoopDelay } from "./event-loop.ts";
 
 test("the longest delay is kept for one to two minutes", () => {
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   let heldUpMs = 0;
   const loop = new EventLoopDelay({
     every: platform.every,
@@ -21,5 +21,5 @@ test("the longest delay is kept for one to two minutes", () => {
   platform.advance(60_000);
   expect(loop.longest).toBe(0);
   loop.stop();
-  expect(platform.waiting).toBe(0);
+  expect(platform.timers).toBe(0);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { ExportQueue } from "./export-queue.ts";
 
 interface Opened {
@@ -10,7 +10,7 @@ interface Opened {
 }
 
 function open(send: (batch: number[]) => Promise<void> = () => Promise.resolve()): Opened {
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   const [batches, failures]: [number[][], unknown[]] = [[], []];
   const queue = new ExportQueue<number>({
     send: (batch) => {
@@ -38,7 +38,7 @@ test("what waits is sent together after a while", async () => {
   platform.advance(1);
   await settle();
   expect(batches).toEqual([[0, 1, 2]]);
-  expect([queue.sent, queue.dropped, platform.waiting]).toEqual([3, 0, 0]);
+  expect([queue.sent, queue.dropped, platform.timers]).toEqual([3, 0, 0]);
 });
 
 test("a full batch is sent at once, and the next one after it", async () => {

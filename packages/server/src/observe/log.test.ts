@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { runIn, type Span } from "./operation.ts";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { describeThrown, Log, type LogOptions, type LogRecord } from "./log.ts";
 import { QueryWatch } from "./query-watch.ts";
 import { parseTraceParent } from "./trace-parent.ts";
@@ -71,7 +71,7 @@ test("whatever is thrown has words", () => {
 
 test("slow statements are logged, with whom they ran for and on one line", () => {
   const { log, lines } = open();
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   const watch = new QueryWatch(100, "sqlite", log, platform);
   platform.advance(150);
   watch.ran("SELECT fast", 60, 1, false);

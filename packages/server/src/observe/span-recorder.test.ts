@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { SpanRecorder, type FinishedSpan } from "./span-recorder.ts";
 
 interface Opened {

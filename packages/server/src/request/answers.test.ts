@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { PylonError, STALL_MS } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
 import { assert, asyncProperty, array, string } from "fast-check";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { bearerToken } from "./bearer.ts";
 import { pacedBody, pacedStream } from "./paced-answer.ts";
 import { RateLimiter } from "./rate-limit.ts";
@@ -17,7 +17,7 @@ test("what is sent piece by piece arrives whole, and nothing of it is held after
     asyncProperty(
       array(string({ unit: "binary", maxLength: 200_000 }), { maxLength: 5 }),
       async (all) => {
-        const transfers = new Transfers(1e9, new ManualPlatform());
+        const transfers = new Transfers(1e9, new ManualPlatform(0));
         const pieces = all.values();
         const stream = pacedStream(
           { next: async () => pieces.next() as IteratorResult<string> },
@@ -36,7 +36,7 @@ test("what is sent piece by piece arrives whole, and nothing of it is held after
 });
 
 test("an answer whose reader stalls is given up, and one whose reader goes is let go", async () => {
-  const platform = new ManualPlatform();
+  const platform = new ManualPlatform(0);
   const transfers = new Transfers(1e9, platform);
   const stalled = pacedBody("x".repeat(200_000), paced(transfers)).getReader();
   await stalled.read();
@@ -50,7 +50,7 @@ test("an answer whose reader stalls is given up, and one whose reader goes is le
 });
 
 test("an answer for which there is no room is refused, and holds nothing", () => {
-  const transfers = new Transfers(100, new ManualPlatform());
+  const transfers = new Transfers(100, new ManualPlatform(0));
   transfers.open("other", () => undefined).add(90);
   const opened: Transfer[] = [];
   expect(() =>

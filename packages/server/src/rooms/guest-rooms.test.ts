@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { MAX_ROOMS_OF_GUESTS, PylonError } from "@pylonsync/protocol";
-import { ManualPlatform } from "../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { GuestRooms } from "./guest-rooms.ts";
 import { MemoryRoomStore } from "./memory/memory-room-store.ts";
 
@@ -12,7 +12,7 @@ interface Opened {
 }
 
 function open(): Opened {
-  const clock = new ManualPlatform();
+  const clock = new ManualPlatform(0);
   const times = { idleMs: 1e9, graceMs: 1, handOverMs: 1, leaseMs: 1 };
   const store = new MemoryRoomStore({ deliver: () => undefined, times, platform: clock });
   const guests = new GuestRooms(store, clock.monotonic);

@@ -1,7 +1,7 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
 import type { Value } from "./row.ts";
-import { isObject } from "../util/is-object.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { Entity, Field } from "./schema.ts";
 
 /**
@@ -26,7 +26,7 @@ export function checkedId(id: unknown, field = "id"): string | undefined {
  * @throws PylonError READONLY_FIELD when it names another row
  */
 export function withoutId(data: unknown, id: string): unknown {
-  if (!isObject(data) || !Object.hasOwn(data, "id")) return data;
+  if (!isRecord(data) || !Object.hasOwn(data, "id")) return data;
   const { id: named, ...fields } = data;
   if (named === undefined || named === id) return fields;
   throw new PylonError("READONLY_FIELD", "The id of a row does not change.", {
@@ -40,7 +40,7 @@ export function withoutId(data: unknown, id: string): unknown {
  * is, for the check to refuse.
  */
 export function splitId(data: unknown): { readonly id: unknown; readonly fields: unknown } {
-  if (!isObject(data)) return { id: undefined, fields: data };
+  if (!isRecord(data)) return { id: undefined, fields: data };
   const { id, ...fields } = data;
   return { id, fields };
 }
@@ -122,7 +122,7 @@ function managed(entity: Entity, name: string): PylonError {
 
 /** @throws PylonError INVALID_DATA */
 export function asObject(entity: Entity, data: unknown): Record<string, unknown> {
-  if (isObject(data)) return data;
+  if (isRecord(data)) return data;
   throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, {
     hint: `Send {"field": value, ...}.`,
   });

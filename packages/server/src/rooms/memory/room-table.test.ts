@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { MAX_ROOMS_OF_USER, PylonError } from "@pylonsync/protocol";
-import { ManualPlatform } from "../../util/testing/manual-platform.ts";
+import { ManualPlatform } from "../../testing/manual-platform.ts";
 import { disconnectMessage } from "../messages.ts";
 import type { RoomTimes } from "../room-store.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
@@ -87,7 +87,7 @@ test("only members who are connected hear their room", () => {
 });
 
 test("a store sweeps once a second, tells who is gone, and stops", async () => {
-  const clock = new ManualPlatform();
+  const clock = new ManualPlatform(0);
   const told: string[] = [];
   const store = new MemoryRoomStore({
     deliver: ({ text }) => told.push(text),
@@ -102,5 +102,5 @@ test("a store sweeps once a second, tells who is gone, and stops", async () => {
   clock.advance(1_000);
   expect(told).toEqual(['{"type":"leave","room":"r","user_id":"u"}']);
   await store.stop();
-  expect(clock.waiting).toBe(0);
+  expect(clock.timers).toBe(0);
 });

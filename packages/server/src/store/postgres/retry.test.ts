@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { DatabaseError } from "pg";
+import type { Platform } from "../../platform.ts";
 import { ManualPlatform, turn } from "../../testing/manual-platform.ts";
 import { pause } from "./pause.ts";
 import { Retry } from "./retry.ts";
@@ -114,8 +115,12 @@ test("pauses grow to a longest one, and differ between those who wait for the sa
   const waits = (fill: number): number[] => {
     const asked: number[] = [];
     const platform = new ManualPlatform();
-    const spied = {
-      ...platform,
+    const spied: Platform = {
+      now: platform.now,
+      monotonic: platform.monotonic,
+      every: platform.every,
+      soon: platform.soon,
+      uuid: platform.uuid,
       random: (bytes: Uint8Array) => void bytes.fill(fill),
       after: (ms: number, work: () => void) => (asked.push(ms), platform.after(ms, work)),
     };
