@@ -2,13 +2,16 @@ import { READER_COMMAND } from "@pylonsync/server/reader-command";
 import { COMMANDS } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
 
-const argv = process.argv.slice(2);
-const [word, path = ""] = argv;
-if (word === READER_COMMAND) {
-  // A server of the executable reads its database in processes of the same executable.
-  const { serveReads } = await import("@pylonsync/server/reader-process");
-  serveReads(path);
-} else {
+void main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<void> {
+  const [word, path = ""] = argv;
+  if (word === READER_COMMAND) {
+    // A server of the executable reads its database in processes of the same executable.
+    const { serveReads } = await import("@pylonsync/server/reader-process");
+    serveReads(path);
+    return;
+  }
   // What is left behind, such as a timer, must not keep a finished command alive.
   process.exit(await runCommand(argv, COMMANDS));
 }

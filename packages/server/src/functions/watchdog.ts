@@ -3,9 +3,12 @@
  * on the same thread can end it; a second thread can see that the first has stopped answering, say
  * which function was running, and replace the process.
  */
+import { extname, join } from "node:path";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 const BEAT_MS = 250;
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const WORKER = join(import.meta.dir, `watchdog-worker${extname(import.meta.path)}`);
 
 export interface WatchdogOptions {
   /** How long the main thread may be silent, in milliseconds. */
@@ -20,7 +23,7 @@ export class Watchdog {
   readonly #worker: Worker;
 
   constructor(options: WatchdogOptions) {
-    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, {
+    this.#worker = new Worker(WORKER, {
       ref: false,
     });
     const start: WatchdogStart = {
