@@ -185,7 +185,7 @@ const app = appOf(
     }),
     changesId: mutation({
       args: {},
-      handler: (ctx) => ctx.db.update("Item", "same", { id: "other" } as never),
+      handler: (ctx) => ctx.db.update("Item", "same", { id: "other" }),
     }),
     clear: mutation({
       args: {},
@@ -203,7 +203,7 @@ const app = appOf(
         return "done";
       },
     }),
-  } as never,
+  },
 );
 const SHARED = { shared: true };
 

@@ -47,7 +47,7 @@ const app = appOf(
   {
     removeUser: mutation({
       args: { id: v.string() },
-      handler: async (ctx, { id }) => ctx.db.delete("User", id as string),
+      handler: async (ctx, { id }) => ctx.db.delete("User", id),
     }),
   },
 );

@@ -98,7 +98,7 @@ async function heardOnStream(
   );
   let text = "";
   for await (const chunk of response.body ?? []) {
-    text += new TextDecoder().decode(chunk as Uint8Array).replaceAll(/^data: /gm, "");
+    text += new TextDecoder().decode(chunk).replaceAll(/^data: /gm, "");
     if (text.includes(last) && (since === undefined || text.includes('"hello"'))) break;
   }
   abort.abort();

@@ -106,8 +106,7 @@ test("a socket and an event stream carry only what their user may read", async (
   });
   let streamed = "";
   const read = (async () => {
-    for await (const chunk of stream.body ?? [])
-      streamed += new TextDecoder().decode(chunk as Uint8Array);
+    for await (const chunk of stream.body ?? []) streamed += new TextDecoder().decode(chunk);
   })().catch(() => undefined);
   await until(() => streamed.includes("connected"));
 

@@ -289,9 +289,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     const response = await fetch(`${server.url}/events?since=0`, {
       headers: { Authorization: `Bearer ${alice.token ?? ""}` },
     });
-    const reader = response.body
-      ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
-      .getReader();
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     const reading = (async () => {
       for (

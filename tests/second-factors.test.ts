@@ -284,7 +284,7 @@ describe("a passkey, in a real browser", () => {
           const got = (await navigator.credentials.get({
             publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(request as never),
           })) as PublicKeyCredential;
-          return got.toJSON() as object;
+          return got.toJSON();
         };
         const first = await answer();
         const signedIn = await post("/api/auth/passkey/login/finish", first);

@@ -182,8 +182,7 @@ test("an older client's socket is on the next port, its stream on the one after"
   expect(stream.headers.get("content-type")).toBe("text/event-stream");
   let streamed = "";
   const reading = (async () => {
-    for await (const chunk of stream.body ?? [])
-      streamed += new TextDecoder().decode(chunk as Uint8Array);
+    for await (const chunk of stream.body ?? []) streamed += new TextDecoder().decode(chunk);
   })().catch(() => undefined);
   await until(() => streamed.startsWith(": connected\n\n"));
   const id = await client.insert("Task", { title: "live" });

@@ -1,10 +1,8 @@
 import {
   FALSE,
   TRUE,
-  type AndExpr,
   type Expr,
   type LiteralExpr,
-  type OrExpr,
   type PathExpr,
   type Root,
   type Scalar,
@@ -52,7 +50,7 @@ function combine(kind: "and" | "or", items: readonly Expr[], neutral: Expr, abso
     if (item.kind === "literal" && item.value === (absorbing as LiteralExpr).value)
       return absorbing;
     if (item.kind === "literal" && item.value === (neutral as LiteralExpr).value) continue;
-    if (item.kind === kind) flat.push(...(item as AndExpr | OrExpr).items);
+    if (item.kind === kind) flat.push(...item.items);
     else flat.push(item);
   }
   const [first] = flat;

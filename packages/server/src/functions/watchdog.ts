@@ -27,7 +27,7 @@ export class Watchdog {
       ref: false,
     });
     const start: WatchdogStart = {
-      buffer: this.#view.buffer as SharedArrayBuffer,
+      buffer: this.#view.buffer,
       limitMs: options.limitMs,
       argv: process.argv.slice(),
       execArgv: process.execArgv,

@@ -25,7 +25,7 @@ const NOT_IN_APP = new Set(["manifest_version", "custom", "max_bytes"]);
  * @param json a manifest, malformed perhaps
  */
 export function unknownKeys(json: unknown): Diagnostic[] {
-  return [...walk(ManifestShape as unknown as Shape, json, [], json)];
+  return [...walk(ManifestShape, json, [], json)];
 }
 
 function* walk(
