@@ -63,7 +63,7 @@ export function openEventStream(
       },
     });
     const reader = response.body
-      ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
+      ?.pipeThrough(new TextDecoderStream())
       .getReader();
     while (reader !== undefined && !isEnded) {
       const { done, value } = await reader.read();
