@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { MAIN_FILE } from "../packages/cli/src/testing/main-file.ts";
 import { TestClient, until, type Answer } from "./support/client.ts";
 import { startMailServer } from "./support/mail-server.ts";
 import { freePort } from "./support/servers/free-port.ts";
@@ -209,9 +210,8 @@ export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity
     PYLON_JWT_SECRET: "canary-jwt-secret-0123456789-0123456789",
     PYLON_SSO_ENCRYPTION_KEY: "canary-encryption-key-0123456789-01234567",
   };
-  const main = join(import.meta.dir, "..", "packages", "cli", "src", "main.ts");
   const child = Bun.spawn(
-    [process.execPath, "--no-env-file", main, "start", dir, "--port", String(port)],
+    [process.execPath, "--no-env-file", MAIN_FILE, "start", dir, "--port", String(port)],
     {
       env: {
         ...process.env,

@@ -2,12 +2,12 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MAIN_FILE } from "../packages/cli/src/testing/main-file.ts";
 import { TestClient } from "./support/client.ts";
 import { ADMIN_TOKEN } from "./support/server.ts";
 
 const INSERTS = 200;
 const PORT = 24_400;
-const main = new URL("../packages/cli/src/main.ts", import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), "pylon-durability-"));
 const children: Bun.Subprocess[] = [];
 afterAll(() => {
@@ -41,7 +41,7 @@ async function startProcess(): Promise<{
     PYLON_RATE_LIMIT_MAX: "0",
     PYLON_FN_RATE_LIMIT_MAX: "0",
   };
-  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], {
+  const child = Bun.spawn([process.execPath, MAIN_FILE, "start", dir, "--port", String(PORT)], {
     env,
     stdout: "ignore",
     stderr: "inherit",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { action, internalMutation, mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
+import { MAIN_FILE } from "../packages/cli/src/testing/main-file.ts";
 import { TestClient, until } from "./support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
 import { freePort } from "./support/servers/free-port.ts";
@@ -227,8 +228,7 @@ test("a loop without end does not take the server down for good", async () => {
     PYLON_FN_CALL_TIMEOUT: "1",
     PYLON_LOG_LEVEL: "error",
   };
-  const main = new URL("../packages/cli/src/main.ts", import.meta.url).pathname;
-  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(port)], {
+  const child = Bun.spawn([process.execPath, MAIN_FILE, "start", dir, "--port", String(port)], {
     env,
     stdout: "ignore",
     stderr: "pipe",
