@@ -47,6 +47,12 @@ export async function compileExecutable({
         join(SOURCES, "backup", "copy-worker.ts"),
       ],
       target: "bun",
+      // It starts in half the time, and with 3 MiB less, when nothing has to be parsed. Names stay,
+      // for the stack traces of errors. Another platform's Bun that finds the bytecode to be not its
+      // own takes the text.
+      format: "esm",
+      bytecode: true,
+      minify: { whitespace: true, syntax: true },
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
       // two thirds of the memory.
       splitting: true,
