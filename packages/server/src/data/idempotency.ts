@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "../identity/identity.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../util/sha256.ts";
 
 /**
  * How long a retry is answered with the first answer, in milliseconds: a client may be offline for

@@ -17,7 +17,7 @@ import type {
 } from "./file-storage.ts";
 import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../util/sha256.ts";
 
 /** What the service of files is made of. */
 export interface FileServices {
