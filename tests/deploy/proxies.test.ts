@@ -24,7 +24,7 @@ const TELL = `import { action } from "@pylonsync/functions";
 export default action({
   handler: async (ctx) => {
     await ctx.stream.write("first");
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 200));
     await ctx.stream.write("second");
     return "end";
   },

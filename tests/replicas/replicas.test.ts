@@ -144,6 +144,12 @@ class Load implements AsyncDisposable {
     return new Load(guests, engines, pauseMs);
   }
 
+  /** Waits until so many more rows were written. */
+  async more(rows: number): Promise<void> {
+    const goal = this.written.size + rows;
+    await until(() => this.written.size >= goal, 30_000);
+  }
+
   /**
    * Ends the writing, waits until everybody agrees, and answers what is in the database of what was
    * written.
@@ -299,11 +305,11 @@ test("replicas share files; while S3 refuses, files report it and the rest works
 describe("under load", () => {
   test("kill -9 of a replica: no write is lost or applied twice, clients continue", async () => {
     await using load = await Load.start(20, 20);
-    await Bun.sleep(1500);
+    await load.more(400);
     await replica(0).stop("SIGKILL");
     try {
       await until(() => load.engines.every(({ connected }) => connected), 5000);
-      await Bun.sleep(500);
+      await load.more(100);
       const stored = await load.end();
       expect(stored).toEqual([...load.written].toSorted());
       expect(load.refused).toEqual([]);
@@ -320,7 +326,7 @@ describe("under load", () => {
     );
     const gone: string[][] = [];
     for (const [index, each] of cluster.replicas.entries()) {
-      await Bun.sleep(500);
+      await load.more(100);
       await each.stop("SIGTERM");
       for (const other of [0, 1, 2])
         if (other !== index && (await usersIn(other, "standing")).length !== 1)
@@ -335,7 +341,7 @@ describe("under load", () => {
 
   test("Redis restarted: nothing fails, and rooms and limits are shared afterwards", async () => {
     await using load = await Load.start(10, 50);
-    await Bun.sleep(500);
+    await load.more(50);
     await redis.kill();
     const guest = await TestClient.guest(cluster.url);
     for (let n = 0; n < 10; n += 1)
@@ -356,7 +362,7 @@ describe("under load", () => {
   test("Postgres restarted: errors can be retried, nothing is lost or doubled", async () => {
     await using load = await Load.start(10, 50);
     const onlooker = await TestClient.guest(cluster.url);
-    await Bun.sleep(1000);
+    await load.more(100);
     await postgres.down();
     const answer = await request(onlooker, "POST", "/api/entities/Item", { n: 1, shared: false });
     expect(answer.status).toBe(503);

@@ -11,6 +11,8 @@ import { freePort } from "../support/servers/free-port.ts";
 
 const SECRET = "an inner detail";
 
+/** Once the function `slow` was called. */
+const slowRuns = Promise.withResolvers<void>();
 const app = appOf(
   buildManifest({
     name: "functions",
@@ -66,7 +68,8 @@ const app = appOf(
     slow: action({
       args: {},
       handler: async () => {
-        await Bun.sleep(300);
+        slowRuns.resolve();
+        await Bun.sleep(200);
         return { slept: true };
       },
     }),
@@ -193,7 +196,7 @@ test("a stopping server answers open requests, closes sockets, and is not ready"
   });
   const socket = await caller.live(0).ready();
   const slow = caller.request("POST", "/api/fn/slow", {});
-  await Bun.sleep(50);
+  await slowRuns.promise;
   const stopped = own.stop();
   expect((await slow).body).toEqual({ slept: true });
   await stopped;

@@ -316,7 +316,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     const [one, two] = await Promise.all([user.live(0).ready(), user.live(0).ready()]);
     await post(user, "join", { room: "grace" });
     one.close();
-    await Bun.sleep(300);
+    await Bun.sleep(100);
     two.close();
     await Bun.sleep(2000);
     const back = await user.live(0).ready();
