@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { loadApp } from "@pylonsync/server";
-import { LiveSocket, TestClient, until } from "./support/client.ts";
-import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "./support/server.ts";
-import { freePorts } from "./support/servers/free-port.ts";
+import { LiveSocket, TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { freePorts } from "../support/servers/free-port.ts";
 
 // What clients rely on that were written for the public system: shapes, ports and orders that must
 // not change.
