@@ -245,7 +245,9 @@ test("a rate limit answers 429 with the time to wait, and never counts health ch
 });
 
 test("an app's pages and files count against no limit, missing ones do", async () => {
-  const pages = await loadApp(join(import.meta.dir, "support", "sign-in-app"), { dev: false });
+  const pages = await loadApp(join(import.meta.dir, "..", "support", "sign-in-app"), {
+    dev: false,
+  });
   const own = await startServer(pages, {
     PYLON_RATE_LIMIT_MAX: "3",
     PYLON_RATE_LIMIT_WINDOW: "30",
@@ -263,7 +265,9 @@ test("an app's pages and files count against no limit, missing ones do", async (
 });
 
 test("an app's script comes compressed, and what its answer depends on adds up", async () => {
-  const pages = await loadApp(join(import.meta.dir, "support", "sign-in-app"), { dev: false });
+  const pages = await loadApp(join(import.meta.dir, "..", "support", "sign-in-app"), {
+    dev: false,
+  });
   const own = await startServer(pages, { PYLON_SSO_ENCRYPTION_KEY: "k".repeat(32) });
   const script =
     /src="(\/[^"]+\.js)"/.exec(await (await fetch(own.url)).text())?.[1] ?? "no script";
