@@ -3,7 +3,8 @@
 //
 // What runs in browsers, in Node or in an app's own bundler is compiled to JavaScript with
 // declarations: a project's tsc would check TypeScript sources of a package by the project's own
-// rules. The server and its command run on Bun alone, and stay as they are.
+// rules. The server as a library runs on Bun alone, and stays as it is. The command is bundled, so
+// that it starts fast; its sources are beside it for `pylon compile` and for debuggers.
 import {
   cpSync,
   existsSync,
@@ -16,19 +17,17 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { installPackages, root, run } from "./install.mjs";
+import { bun, installPackages, root, run } from "./install.mjs";
 
 const COMPILED = ["functions", "protocol", "query", "sdk", "sync", "react", "next"];
-const AS_THEY_ARE = ["server", "cli"];
+const AS_THEY_ARE = ["server"];
+const NAMES = [...COMPILED, ...AS_THEY_ARE, "cli"];
 
 installPackages();
 const [given = join(root, "dist", "packages"), ...only] = process.argv.slice(2);
-const unknown = only.filter((name) => ![...COMPILED, ...AS_THEY_ARE].includes(name));
+const unknown = only.filter((name) => !NAMES.includes(name));
 if (unknown.length > 0) {
-  console.error(
-    `There is no package ${unknown.join(", ")}: they are ` +
-      `${[...COMPILED, ...AS_THEY_ARE].join(", ")}.`,
-  );
+  console.error(`There is no package ${unknown.join(", ")}: they are ${NAMES.join(", ")}.`);
   process.exit(64);
 }
 const isWanted = (name) => only.length === 0 || only.includes(name);
@@ -40,6 +39,7 @@ try {
   if (compiled.length > 0) compile(compiled);
   for (const name of compiled) pack(assemble(name));
   for (const name of AS_THEY_ARE.filter(isWanted)) pack(join(root, "packages", name));
+  if (isWanted("cli")) pack(assembleCommand());
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -84,19 +84,38 @@ function assemble(name) {
   }
   for (const file of ["README.md", "LICENSE"])
     if (existsSync(join(from, file))) cpSync(join(from, file), join(to, file));
-  const {
-    devDependencies: _,
-    scripts: __,
-    ...manifest
-  } = JSON.parse(readFileSync(join(from, "package.json"), "utf8"));
+  const { devDependencies: _, scripts: __, ...manifest } = readManifest(from);
   const exports = Object.fromEntries(
     Object.entries(manifest.exports).map(([path, target]) => [path, published(target)]),
   );
-  writeFileSync(
-    join(to, "package.json"),
-    `${JSON.stringify({ ...manifest, exports, files: ["dist"] }, null, 2)}\n`,
-  );
+  writeManifest(to, { ...manifest, exports, files: ["dist"] });
   return to;
+}
+
+/** The command's folder as it is published: its sources, templates and bundle. @returns its path */
+function assembleCommand() {
+  const [from, to] = [join(root, "packages", "cli"), join(scratch, "packages", "cli")];
+  for (const file of ["bin", "src", "README.md", "LICENSE"])
+    cpSync(join(from, file), join(to, file), { recursive: true });
+  run(bun, [join(from, "scripts", "templates.ts"), join(to, "templates")]);
+  run(bun, [join(from, "scripts", "bundle.ts"), join(to, "dist")]);
+  const manifest = readManifest(from);
+  // What the bundle loads when it is used is found from the bundle, wherever npm has put it.
+  const dependencies = { ...readManifest(join(root, "packages", "server")).dependencies };
+  writeManifest(to, {
+    ...manifest,
+    dependencies: { ...dependencies, ...manifest.dependencies },
+    files: [...manifest.files, "dist"],
+  });
+  return to;
+}
+
+function readManifest(folder) {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+}
+
+function writeManifest(folder, manifest) {
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** Where an export is once it is compiled. */

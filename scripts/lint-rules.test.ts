@@ -42,6 +42,49 @@ const FORBIDDEN: readonly (readonly [path: string, source: string])[] = [
   ["packages/server/src/sync/probe.ts", `export const x = process.env.PYLON_PORT;\n`],
 ];
 
+const LINES = "  void 0;\n".repeat(61);
+
+test.each([
+  [
+    "packages/sdk/src/probe.ts",
+    `export function x(): void {\n${LINES}}\n`,
+    "max-lines-per-function",
+  ],
+  [
+    "packages/server/src/sync/probe.ts",
+    "export const x = Date.now();\n",
+    "no-restricted-properties",
+  ],
+  [
+    "packages/server/src/sync/probe.ts",
+    "export const x = crypto.randomUUID();\n",
+    "no-restricted-properties",
+  ],
+  [
+    "packages/server/src/auth/probe.ts",
+    "export const x = setTimeout(() => 1, 1);\n",
+    "no-restricted-globals",
+  ],
+  [
+    "tests/probe.test.ts",
+    `import { test } from "bun:test";\ntest.only("a", () => undefined);\n`,
+    "no-restricted-properties",
+  ],
+])("%s may not contain %j: %s", (path, source, rule) => {
+  expect(lint(path, source)).toContain(rule);
+});
+
+test.each([
+  ["packages/server/src/platform.ts", "export const x = Date.now();\n"],
+  ["packages/sync/src/probe.ts", "export const x = Date.now();\n"],
+  [
+    "packages/server/src/sync/probe.test.ts",
+    `export function x(): number {\n${LINES}  return Date.now();\n}\n`,
+  ],
+])("%s may contain %j", (path, source) => {
+  expect(lint(path, source)).not.toContain("[Error");
+});
+
 test.each(FORBIDDEN)("%s may not contain %j", (path, source) => {
   expect(lint(path, source)).toMatch(/no-restricted-(imports|globals)|no-process-env/);
 });

@@ -35,10 +35,9 @@ const ON_BOTH_STORES = [
     "telemetry",
     "values",
     "wire",
-  ].map((name) => `tests/${name}.test.ts`),
-  "packages/server/src/files/files.test.ts",
-  "packages/server/src/jobs/crons.test.ts",
-  "packages/server/src/jobs/job-table.test.ts",
+  ].map((name) => new RegExp(`^tests/[^/]+/${name}\\.test\\.ts$`)),
+  /^packages\/server\/src\/files\/files\.test\.ts$/,
+  /^packages\/server\/src\/jobs\/(crons|job-table)\.test\.ts$/,
 ];
 /**
  * Where the tests beside the code are of units: without a network, a page or a database server. A
@@ -84,12 +83,12 @@ const KNOWN_SECONDS = {
   "packages/cli/src/": 30,
   "packages/server/src/rooms/": 40,
   "packages/server/src/store/postgres/": 30,
-  "tests/next": 60,
-  "tests/offline": 60,
-  "tests/redis": 90,
-  "tests/replicas": 90,
-  "tests/shared-rooms": 90,
-  "tests/shutdown": 60,
+  "tests/client/next": 60,
+  "tests/browser/offline": 60,
+  "tests/replicas/redis": 90,
+  "tests/replicas/replicas": 90,
+  "tests/replicas/shared-rooms": 90,
+  "tests/deploy/shutdown": 60,
 };
 
 /**
@@ -128,7 +127,7 @@ export function unitTestFiles(root, patterns) {
 export function batchesOf(files, durations, { onPostgres }) {
   const runs = [
     ...files.map((file) => ({ file, store: "sqlite" })),
-    ...(onPostgres ? files.filter((file) => ON_BOTH_STORES.includes(file)) : []).map((file) => ({
+    ...(onPostgres ? files.filter(isOnBothStores) : []).map((file) => ({
       file,
       store: "postgres",
     })),
@@ -148,6 +147,11 @@ export function batchesOf(files, durations, { onPostgres }) {
     batch.ms += ms;
   }
   return batches;
+}
+
+/** @returns {boolean} whether a test of whole servers runs on Postgres too */
+function isOnBothStores(file) {
+  return ON_BOTH_STORES.some((pattern) => pattern.test(file));
 }
 
 /** How long each file took when it was last run here. */

@@ -4,7 +4,7 @@ import { batchesOf, testFiles, unitTestFiles } from "./test-files.mjs";
 
 const ROOT = join(import.meta.dir, "..");
 const SECONDS: Readonly<Record<string, number>> = {
-  "tests/wire.test.ts": 40,
+  "tests/sync/wire.test.ts": 40,
   "a.test.ts": 2,
   "b.test.ts": 9,
   "c.test.ts": 6,
@@ -24,15 +24,15 @@ test("each file is in one batch of each store that it runs on, the slowest first
   const batches = batchesOf(FILES, durations, { onPostgres: true });
   const runs = batches.flatMap(({ files, store }) => files.map((file) => `${store} ${file}`));
   expect(runs.toSorted()).toEqual(
-    [...FILES.map((file) => `sqlite ${file}`), "postgres tests/wire.test.ts"].toSorted(),
+    [...FILES.map((file) => `sqlite ${file}`), "postgres tests/sync/wire.test.ts"].toSorted(),
   );
-  expect(batches[0]?.files).toEqual(["tests/wire.test.ts"]);
+  expect(batches[0]?.files).toEqual(["tests/sync/wire.test.ts"]);
 });
 
 test("small files share a process, and what measures runs by itself", () => {
   const batches = batchesOf(FILES, durations, { onPostgres: false });
   expect(batches.map(({ files, isAlone }) => [files, isAlone])).toEqual([
-    [["tests/wire.test.ts"], false],
+    [["tests/sync/wire.test.ts"], false],
     [["b.test.ts", "c.test.ts"], false],
     [["a.test.ts"], false],
     [["packages/x/memory.test.ts"], true],

@@ -1,16 +1,16 @@
 // npm test: installs what is missing, checks types and style, runs every test, and counts.
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { once } from "node:events";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { batchesOf, Durations, testFiles } from "./test-files.mjs";
-import { bun, findBrowser, installPackages, root } from "./install.mjs";
+import { bun, findBrowser, installPackages, root, run } from "./install.mjs";
 
 /** More than one a core, because most tests wait for servers of their own. */
-const PROCESSES = availableParallelism() + 1;
+const PROCESSES = availableParallelism() + 2;
 
 installPackages();
 // A package reads the report, and may have been missing until now.
@@ -31,6 +31,7 @@ if (patterns.length === 0) {
   check("format", "npm", ["run", "--silent", "format:check"]);
 }
 const servers = await startServers();
+const command = bundleCommand();
 const durations = new Durations(root);
 const batches = batchesOf(testFiles(root, patterns), durations, {
   onPostgres: patterns.length === 0,
@@ -41,6 +42,7 @@ const [shared, alone] = [false, true].map((isAlone) =>
 await Promise.all(Array.from({ length: PROCESSES }, () => runAll(shared)));
 await runAll(alone);
 durations.save();
+rmSync(command.folder, { recursive: true, force: true });
 await servers.stop();
 for (const failure of failures) console.log(`FAILED ${failure}`);
 if (counts.skipped > 0) console.log(`${counts.skipped} skipped`);
@@ -91,6 +93,21 @@ async function startServers() {
   };
 }
 
+/**
+ * The command as it is published, which the tests start: below node_modules, where it finds what it
+ * loads when that is used, and with its sources and templates beside it.
+ */
+function bundleCommand() {
+  const cache = join(root, "node_modules", ".cache");
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, "pylon-command-"));
+  const scripts = join("packages", "cli", "scripts");
+  symlinkSync(join(root, "packages", "cli", "src"), join(folder, "src"));
+  run(bun, [join(scripts, "templates.ts"), join(folder, "templates")]);
+  run(bun, [join(scripts, "bundle.ts"), join(folder, "dist")]);
+  return { folder, main: join(folder, "dist", "main.js") };
+}
+
 /** Runs what is left of the batches, one after the other. */
 async function runAll(left) {
   for (let batch = left.shift(); batch !== undefined; batch = left.shift()) await runBatch(batch);
@@ -110,6 +127,7 @@ async function runBatch({ files, store }) {
   const { status, output } = await runAside(bun, args, {
     ...process.env,
     ...servers.env,
+    PYLON_TEST_COMMAND: command.main,
     ...(store === "postgres" ? { PYLON_TEST_STORE: store } : {}),
     ...(browser === null ? {} : { CHROMIUM_PATH: browser }),
   });

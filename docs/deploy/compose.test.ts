@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import {
-  FROM_SOURCE,
+  COMMAND,
   noteApp,
   PylonProcess,
   TempFolder,
@@ -47,7 +47,7 @@ const [compose, verb, service, ...command] = words;
 if (compose !== "compose") process.exit(64);
 if (verb !== "exec" && verb !== "run") process.exit(0);
 const local = command.flatMap((word, index) => (index === 0 && word === "pylon" ?
-  ${JSON.stringify(FROM_SOURCE)} : word === "/data" ? ${JSON.stringify(data)} : word));
+  ${JSON.stringify(COMMAND)} : word === "/data" ? ${JSON.stringify(data)} : word));
 if (service !== "app" && service !== "postgres") process.exit(64);
 process.exit(Bun.spawnSync(local, { stdin: "inherit", stdout: "inherit",
   stderr: "inherit" }).exitCode);

@@ -326,13 +326,15 @@ function isExpected(path: string, status: number): boolean {
 }
 
 function isErrorBody(text: string): boolean {
-  const body = parse(text) as { error?: { code?: unknown; message?: unknown } } | null;
+  const body = parse(text);
   // A transaction that was refused says so for each operation.
   if (body !== null && "committed" in body) return true;
   return typeof body?.error?.code === "string" && typeof body.error.message === "string";
 }
 
-function parse(text: string): object | null {
+function parse(
+  text: string,
+): { readonly error?: { readonly code?: unknown; readonly message?: unknown } } | null {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" ? value : null;

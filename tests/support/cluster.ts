@@ -2,10 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { freePort } from "./servers/free-port.ts";
 import { ADMIN_TOKEN } from "./server.ts";
-
-const MAIN = join(import.meta.dir, "..", "..", "packages", "cli", "src", "main.ts");
 
 /** One `pylon start` in a process of its own. */
 export class Replica {
@@ -36,7 +35,15 @@ export class Replica {
     };
     const env = { ...process.env, ...defaults, ...this.#env };
     this.#child = Bun.spawn(
-      [process.execPath, "--no-env-file", MAIN, "start", this.#dir, "--port", String(this.port)],
+      [
+        process.execPath,
+        "--no-env-file",
+        MAIN_FILE,
+        "start",
+        this.#dir,
+        "--port",
+        String(this.port),
+      ],
       { env, stdout: "ignore", stderr: "inherit" },
     );
     while (

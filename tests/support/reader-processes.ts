@@ -10,7 +10,7 @@ interface Process {
 export function readersOf(server: number): number[] {
   return running()
     .filter(
-      ({ parent, command }) => parent === server && /reader-main\.ts|serve-reads/.test(command),
+      ({ parent, command }) => parent === server && /reader-main\.[jt]s|serve-reads/.test(command),
     )
     .map(({ pid }) => pid);
 }

@@ -112,9 +112,7 @@ describe("a stage has no name of production's", () => {
 
 test("the examples of names are some that the server knows", () => {
   for (const list of ["PYLON_SECRETS", "PYLON_VARIABLES"]) {
-    const message = messageOf(() =>
-      readSettings("production", { ...DOMAIN, [list]: "no name" } as Record<string, string>),
-    );
+    const message = messageOf(() => readSettings("production", { ...DOMAIN, [list]: "no name" }));
     const examples = message.split("such as ")[1]?.match(/[A-Z][A-Z_]+/g) ?? [];
     expect(examples).toHaveLength(2);
     for (const name of examples)

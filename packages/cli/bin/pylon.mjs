@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 // Pylon runs on Bun, which comes with this package: Node only hands over to it.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { whenOrphaned } from "./orphaned.mjs";
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const built = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+// In the repository nothing is built: there the sources run.
+const main = existsSync(built) ? built : fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
 if (process.versions.bun === undefined) {
   const bun = join(

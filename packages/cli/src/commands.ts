@@ -1,39 +1,22 @@
 import type { Command } from "./command.ts";
-import { backup } from "./commands/backup.ts";
-import { codegen } from "./commands/codegen.ts";
-import { cost } from "./commands/cost.ts";
-import { deploy } from "./commands/deploy.ts";
-import { compile } from "./commands/compile.ts";
-import { dev } from "./commands/dev.ts";
-import { doctor } from "./commands/doctor.ts";
-import { health } from "./commands/health.ts";
-import { init } from "./commands/init.ts";
-import { logs } from "./commands/logs.ts";
-import { metrics } from "./commands/metrics.ts";
-import { migrate } from "./commands/migrate.ts";
-import { restore } from "./commands/restore.ts";
-import { resync } from "./commands/resync.ts";
-import { secrets } from "./commands/secrets.ts";
-import { start } from "./commands/start.ts";
-import { version } from "./commands/version.ts";
 
-/** Every command, in the order of the usage. */
-export const COMMANDS: readonly Command[] = [
-  init,
-  dev,
-  start,
-  health,
-  migrate,
-  backup,
-  restore,
-  resync,
-  codegen,
-  doctor,
-  deploy,
-  secrets,
-  logs,
-  metrics,
-  cost,
-  compile,
-  version,
-];
+/** Every command by its name, in the order of the usage. What runs loads no other one. */
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import("./commands/init.ts")).init,
+  dev: async () => (await import("./commands/dev.ts")).dev,
+  start: async () => (await import("./commands/start.ts")).start,
+  health: async () => (await import("./commands/health.ts")).health,
+  migrate: async () => (await import("./commands/migrate.ts")).migrate,
+  backup: async () => (await import("./commands/backup.ts")).backup,
+  restore: async () => (await import("./commands/restore.ts")).restore,
+  resync: async () => (await import("./commands/resync.ts")).resync,
+  codegen: async () => (await import("./commands/codegen.ts")).codegen,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  deploy: async () => (await import("./commands/deploy.ts")).deploy,
+  secrets: async () => (await import("./commands/secrets.ts")).secrets,
+  logs: async () => (await import("./commands/logs.ts")).logs,
+  metrics: async () => (await import("./commands/metrics.ts")).metrics,
+  cost: async () => (await import("./commands/cost.ts")).cost,
+  compile: async () => (await import("./commands/compile.ts")).compile,
+  version: async () => (await import("./commands/version.ts")).version,
+};

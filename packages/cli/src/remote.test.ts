@@ -3,7 +3,7 @@ import { overviewOf } from "./remote/overview.ts";
 import { parsePrometheus, Scrape } from "./remote/prometheus.ts";
 import {
   callFn,
-  FROM_SOURCE,
+  COMMAND,
   noteApp,
   pylon,
   PylonProcess,
@@ -58,7 +58,7 @@ test("logs --follow goes on with each new line, and says when the server ends it
   const { port: ownPort } = await own.event();
   const child = Bun.spawn(
     [
-      ...FROM_SOURCE,
+      ...COMMAND,
       "logs",
       "--follow",
       "--json",
@@ -111,7 +111,7 @@ test("metrics shows what happened, also read with the token of the app's .env", 
 
 test("metrics --watch shows rates of what happened in between", async () => {
   const child = Bun.spawn(
-    [...FROM_SOURCE, "metrics", "--watch", "--json", "--url", `http://127.0.0.1:${port}`],
+    [...COMMAND, "metrics", "--watch", "--json", "--url", `http://127.0.0.1:${port}`],
     { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "ignore" },
   );
   const lines = child.stdout.pipeThrough(new TextDecoderStream());

@@ -15,22 +15,26 @@ const CODES: Readonly<Record<string, string>> = {
   PylonStartError: "START_FAILED",
 };
 
+/** How each command is loaded, by its name. */
+export type CommandLoaders = Readonly<Record<string, () => Promise<Command>>>;
+
 /**
- * Runs the command that a command line names.
+ * Runs the command that a command line names, and loads no other one.
  *
  * @returns the exit code; nothing is thrown
  */
 export async function runCommand(
   argv: readonly string[],
-  commands: readonly Command[],
+  commands: CommandLoaders,
 ): Promise<number> {
   const output = new Output(argv.includes("--json"));
   try {
     const { name, rest } = withoutHelp(split(argv));
     if (name === undefined) {
-      output.say(usageOfAll(commands));
+      const all = await loadAll(commands);
+      output.say(usageOfAll(all));
       output.json({
-        commands: commands.map((command) => ({
+        commands: all.map((command) => ({
           name: command.name,
           usage: callOf(command),
           summary: command.summary,
@@ -38,8 +42,9 @@ export async function runCommand(
       });
       return EXIT.OK;
     }
-    const command = commands.find((candidate) => candidate.name === name);
-    if (command === undefined) throw unknownCommand(name, commands);
+    const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (load === undefined) throw unknownCommand(name, await loadAll(commands));
+    const command = await load();
     const { values, args } = parse(command, rest);
     if (values["help"] === true) {
       output.say(usageOf(command));
@@ -60,6 +65,10 @@ export async function runCommand(
   } catch (error) {
     return fail(error, output);
   }
+}
+
+function loadAll(commands: CommandLoaders): Promise<Command[]> {
+  return Promise.all(Object.values(commands).map((load) => load()));
 }
 
 interface Call {

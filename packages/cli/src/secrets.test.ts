@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { loadConfig } from "@pylonsync/server";
 import { sstSecretName, variableOfSst } from "./settings/production-secrets.ts";
-import { FROM_SOURCE, pylon, TempFolder } from "./testing/pylon-process.ts";
+import { COMMAND, pylon, TempFolder } from "./testing/pylon-process.ts";
 
 let folder: TempFolder;
 beforeEach(() => {
@@ -80,7 +80,7 @@ test.each([...PLAIN, ...QUOTED])(
         ["secrets", "set", "PYLON_SMTP_URL", "--json"],
         folder.path,
         {},
-        FROM_SOURCE,
+        COMMAND,
         `${value}\n`,
       );
       expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
@@ -93,7 +93,7 @@ test.each([...PLAIN, ...QUOTED])(
       ["secrets", "set", "PYLON_SMTP_URL"],
       folder.path,
       {},
-      FROM_SOURCE,
+      COMMAND,
       `${value}\n`,
     );
     expect({ exitCode, stderr }).toEqual({
@@ -113,13 +113,7 @@ test.each([...PLAIN, ...QUOTED])(
 test("a private key is written in one line, as Docker and the server take it", async () => {
   const pem = "-----BEGIN PRIVATE KEY-----\nMIGH+/8=\n-----END PRIVATE KEY-----\n";
   const name = "PYLON_OAUTH_APPLE_PRIVATE_KEY";
-  const { exitCode, stderr } = await pylon(
-    ["secrets", "set", name],
-    folder.path,
-    {},
-    FROM_SOURCE,
-    pem,
-  );
+  const { exitCode, stderr } = await pylon(["secrets", "set", name], folder.path, {}, COMMAND, pem);
   expect({ exitCode, stderr }).toEqual({
     exitCode: 0,
     stderr: expect.stringContaining("systemd would drop the backslashes"),
@@ -134,7 +128,7 @@ test("a private key is written in one line, as Docker and the server take it", a
     PYLON_OAUTH_APPLE_KEY_ID: "c",
   }).oauth[0]?.secret;
   expect(apple).toMatchObject({ kind: "apple", privateKey: pem.trimEnd() });
-  const other = await pylon(["secrets", "set", "PEM", "--json"], folder.path, {}, FROM_SOURCE, pem);
+  const other = await pylon(["secrets", "set", "PEM", "--json"], folder.path, {}, COMMAND, pem);
   expect({ exitCode: other.exitCode, json: JSON.parse(other.stdout) as unknown }).toMatchObject({
     exitCode: 1,
     json: { code: "SECRETS_INVALID_VALUE", message: expect.stringContaining("\\n") },
@@ -147,7 +141,7 @@ test("where only systemd's file is, that one is filled, in its own way of writin
     ["secrets", "set", "APP_KEY", "--json"],
     folder.path,
     {},
-    FROM_SOURCE,
+    COMMAND,
     "back\\slash $5",
   );
   expect({ exitCode, stderr, json: JSON.parse(stdout) as unknown }).toMatchObject({
@@ -165,7 +159,7 @@ test("list has what set has just stored, and no settings", async () => {
   });
   const stored = ["PYLON_OAUTH_ACME_CLIENT_SECRET", "STRIPE_KEY", "MY_OWN"];
   for (const name of stored)
-    await pylon(["secrets", "set", name], folder.path, {}, FROM_SOURCE, "value");
+    await pylon(["secrets", "set", name], folder.path, {}, COMMAND, "value");
   const { stdout } = await pylon(["secrets", "list", "--json"], folder.path);
   expect(
     (JSON.parse(stdout) as { secrets: { name: string; set: boolean }[] }).secrets
@@ -192,7 +186,7 @@ test.each<[string[], string, string]>([
     ["secrets", ...args, "--json"],
     folder.path,
     {},
-    FROM_SOURCE,
+    COMMAND,
     stdin,
   );
   expect(exitCode).not.toBe(0);
@@ -262,7 +256,7 @@ test("for sst list has what set stored, and that PYLON_SECRETS has to name it", 
           ["secrets", "set", name, "--stage", "staging", "--json"],
           folder.path,
           {},
-          FROM_SOURCE,
+          COMMAND,
           "canary",
         )
       ).stdout,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { appFolder } from "./testing/app-folder.ts";
-import { FROM_SOURCE, pylon, type Result } from "./testing/pylon-process.ts";
+import { COMMAND, pylon, type Result } from "./testing/pylon-process.ts";
 import { canMountDisks, SmallDisk } from "./testing/small-disk.ts";
 
 const NOBODY = 65_534;
@@ -49,7 +49,7 @@ describe.skipIf(!isRoot)("for a user who may not write", () => {
     `--reuid=${NOBODY}`,
     `--regid=${NOBODY}`,
     "--clear-groups",
-    ...FROM_SOURCE,
+    ...COMMAND,
   ];
 
   test("init, start and backup say which path, who, and what to do", async () => {

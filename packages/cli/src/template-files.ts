@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 
 // In the repository the originals are the templates; a published package carries a copy of them,
 // which scripts/templates.ts makes; an executable has what each function here answers built in
@@ -12,6 +11,7 @@ const NOT_OF_AN_APP = oneOf(
   "(^|/)(node_modules|\\.pylon|tsconfig\\.json|package\\.json)($|/)",
   "(^|/)pylon\\.[a-z]+\\.(ts|json)$",
   "\\.test\\.tsx?$",
+  "(^|/)(uploads/|[^/]*\\.db(-[a-z]+)?$)",
 );
 const OF_DEPLOYMENTS = oneOf(
   "^sst/(pylon\\.stages\\.ts|sst\\.config[\\w.-]*\\.ts|infra/[\\w-]+\\.ts)$",
@@ -57,9 +57,7 @@ export function deployFiles(): Record<string, string> {
 }
 
 function find(places: readonly string[]): string | undefined {
-  return places
-    .map((place) => fileURLToPath(new URL(place, import.meta.url)))
-    .find((path) => existsSync(path));
+  return places.map((place) => join(import.meta.dir, place)).find((path) => existsSync(path));
 }
 
 function contents(root: string, files: readonly string[]): Record<string, string> {

@@ -3,7 +3,7 @@ import { NextRequest } from "next/server";
 import { cookieNameOf, urlOf } from "./settings.ts";
 import { createPylonProxy, pylonMiddleware } from "./proxy.ts";
 
-// What the Pylon server answers to a cookie; the whole of it is in tests/next.test.ts.
+// What the Pylon server answers to a cookie; the whole of it is in tests/client/next.test.ts.
 let pylon: Bun.Server<undefined>;
 let url: string;
 

@@ -133,11 +133,7 @@ export class PylonServerClient {
     name: N,
     args: RegisteredFunctions[N]["args"],
   ): Promise<RegisteredFunctions[N]["result"]> {
-    return (await this.json(
-      "POST",
-      `/api/fn/${encodeURIComponent(name)}`,
-      args,
-    )) as RegisteredFunctions[N]["result"];
+    return await this.json("POST", `/api/fn/${encodeURIComponent(name)}`, args);
   }
 
   /**

@@ -1,5 +1,3 @@
-import { randomUUID } from "node:crypto";
-
 /** Work that will be done later. */
 export interface Timer {
   /** The work is not done, or not done again. Does nothing when it is over. */
@@ -39,7 +37,7 @@ export const systemPlatform: Platform = {
   soon: (work) => {
     setImmediate(work);
   },
-  uuid: () => randomUUID(),
+  uuid: () => crypto.randomUUID(),
   random: (bytes) => {
     crypto.getRandomValues(bytes);
   },

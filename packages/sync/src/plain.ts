@@ -30,7 +30,7 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
       kind === "Number" ? String(Number(value)) : `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`,
     );
   return Object.fromEntries(
-    Object.entries(value as object).flatMap(([key, item]: [string, unknown]) =>
+    Object.entries(value).flatMap(([key, item]: [string, unknown]) =>
       item === undefined
         ? []
         : [[key, toPlain(item, path === "" ? key : `${path}.${key}`, levels - 1)]],

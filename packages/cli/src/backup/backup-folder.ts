@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -105,7 +104,7 @@ export async function copyDurably(from: string, to: string): Promise<boolean> {
 }
 
 async function digest(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash("sha256");
+  const hash = new Bun.CryptoHasher("sha256");
   let bytes = 0;
   const chunks: AsyncIterable<Uint8Array> = createReadStream(path);
   for await (const chunk of chunks) {

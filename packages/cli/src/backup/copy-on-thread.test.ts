@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { TempFolder } from "../testing/pylon-process.ts";
 import { copyOnThread } from "./copy-on-thread.ts";
 
@@ -15,6 +14,6 @@ test.each([
   using folder = new TempFolder();
   folder.write({ "worker.ts": code });
   await expect(
-    copyOnThread({ from: "a", to: "b" }, pathToFileURL(join(folder.path, "worker.ts"))),
+    copyOnThread({ from: "a", to: "b" }, join(folder.path, "worker.ts")),
   ).rejects.toThrow(message);
 });

@@ -1,4 +1,8 @@
+import { extname, join } from "node:path";
 import type { CopyAnswer, CopyRequest } from "./copy-worker.ts";
+
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const WORKER = join(import.meta.dir, `copy-worker${extname(import.meta.path)}`);
 
 /**
  * Copies a database beside the server that has it in this process.
@@ -6,11 +10,8 @@ import type { CopyAnswer, CopyRequest } from "./copy-worker.ts";
  * @param program of the thread
  * @throws Error with what SQLite said, or when the thread ended without a word
  */
-export async function copyOnThread(
-  request: CopyRequest,
-  program = new URL("./copy-worker.ts", import.meta.url),
-): Promise<void> {
-  const worker = new Worker(program.href, { ref: false });
+export async function copyOnThread(request: CopyRequest, program = WORKER): Promise<void> {
+  const worker = new Worker(program, { ref: false });
   try {
     const answer = await new Promise<CopyAnswer>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<CopyAnswer>) => resolve(data);

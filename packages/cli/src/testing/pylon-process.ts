@@ -1,15 +1,14 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-
-const MAIN = join(import.meta.dir, "..", "main.ts");
+import { MAIN_FILE } from "./main-file.ts";
 
 /** How the command is started; a test of the executable names that instead. */
-export const FROM_SOURCE: readonly string[] = [
+export const COMMAND: readonly string[] = [
   process.execPath,
   "--no-env-file",
   "--no-install",
-  MAIN,
+  MAIN_FILE,
 ];
 
 type Environment = Readonly<Record<string, string>>;
@@ -33,7 +32,7 @@ export async function pylon(
   args: readonly string[],
   cwd: string,
   env: Environment = {},
-  command = FROM_SOURCE,
+  command = COMMAND,
   stdin = "",
 ): Promise<Result> {
   return run([...command, ...args], cwd, environment(env), stdin);
@@ -84,7 +83,7 @@ export async function pylonAtTerminal(
   let isTyped = false;
   const decoder = new TextDecoder();
   const { promise: allShown, resolve: onEnd } = Promise.withResolvers<void>();
-  const child = Bun.spawn([...FROM_SOURCE, ...args], {
+  const child = Bun.spawn([...COMMAND, ...args], {
     cwd,
     env: environment({}),
     terminal: {
@@ -113,7 +112,7 @@ export class PylonProcess implements AsyncDisposable {
   /** All of it, once the process has ended. */
   readonly stderr: Promise<string>;
 
-  constructor(args: readonly string[], cwd: string, env: Environment = {}, command = FROM_SOURCE) {
+  constructor(args: readonly string[], cwd: string, env: Environment = {}, command = COMMAND) {
     this.#child = Bun.spawn([...command, ...args, "--json"], {
       cwd,
       env: environment(env),

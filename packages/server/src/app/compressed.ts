@@ -1,6 +1,3 @@
-import { promisify } from "node:util";
-import { brotliCompress, constants, gzip } from "node:zlib";
-
 /** Best first: an equal wish of the client's gets the smaller answer. */
 const ENCODINGS = ["br", "gzip"] as const;
 type Encoding = (typeof ENCODINGS)[number];
@@ -21,16 +18,16 @@ const TEXTS = [
   /^font\/(ttf|otf)/,
 ];
 
-const compress: Readonly<Record<Encoding, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  br: (bytes) =>
-    promisify(brotliCompress)(bytes, {
-      params: {
-        [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY,
-        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-      },
-    }),
-  gzip: (bytes) => promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION }),
-};
+async function compress(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
+  const { brotliCompress, constants, gzip } = await import("node:zlib");
+  const { promisify } = await import("node:util");
+  if (encoding === "gzip") return promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION });
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY,
+    [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+  };
+  return promisify(brotliCompress)(bytes, { params });
+}
 
 /** Whether something of this type and size gets smaller. */
 export function isCompressible(type: string, size: number): boolean {
@@ -68,7 +65,7 @@ export class Compressed {
   in(encoding: Encoding): Promise<Uint8Array> {
     const known = this.#encoded.get(encoding);
     if (known !== undefined) return known;
-    const encoded = this.#body.bytes().then(compress[encoding]);
+    const encoded = this.#body.bytes().then((bytes) => compress(bytes, encoding));
     this.#encoded.set(encoding, encoded);
     encoded.catch(() => this.#encoded.delete(encoding));
     return encoded;

@@ -1,8 +1,8 @@
-import { hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "../identity/identity.ts";
+import { sha256 } from "../util/sha256.ts";
 
 /**
  * How long a retry is answered with the first answer, in milliseconds: a client may be offline for
@@ -66,8 +66,8 @@ export function claimable(caller: Caller, operation: Operation): ClaimedOperatio
   if (subject === null) return null;
   const { id, purpose, request, field } = operation;
   return {
-    key: hash("sha256", JSON.stringify([subject, purpose, id]), "hex"),
-    fingerprint: hash("sha256", canonicalJson(request), "hex"),
+    key: sha256(JSON.stringify([subject, purpose, id])),
+    fingerprint: sha256(canonicalJson(request)),
     field,
   };
 }

@@ -15,7 +15,7 @@ const NDJSON = "application/x-ndjson";
 
 /** All rows out, and in again: neither end holds them all in memory. */
 export function transferRoutes(services: DataServices): Route[] {
-  const exportRows = async (context: RequestContext): Promise<Answer> => {
+  const exportRows = (context: RequestContext): Answer => {
     const one = context.params["entity"];
     const names =
       one === undefined

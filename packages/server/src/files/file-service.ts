@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
@@ -18,6 +17,7 @@ import type {
 } from "./file-storage.ts";
 import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
+import { sha256 } from "../util/sha256.ts";
 
 /** What the service of files is made of. */
 export interface FileServices {
@@ -329,5 +329,5 @@ function isUnavailable(error: unknown): boolean {
 }
 
 function hashOf(key: string): string {
-  return createHash("sha256").update(key).digest("hex");
+  return sha256(key);
 }

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 
 /** What content must keep to while it comes in. */
@@ -18,7 +17,7 @@ export interface ContentRules {
 export class MeteredContent implements AsyncIterable<Uint8Array> {
   readonly #content: AsyncIterable<Uint8Array>;
   readonly #rules: ContentRules;
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash = new Bun.CryptoHasher("sha256");
   #size = 0;
   #checksum = "";
 

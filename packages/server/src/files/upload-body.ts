@@ -1,7 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { normaliseContentType } from "./content-type.ts";
 import { cleanFileName, decodeFileName } from "./file-name.ts";
-import { readMultipart } from "./multipart.ts";
 
 /** A file as it comes in. `content` is read once, as fast as it is stored. */
 export interface IncomingFile {
@@ -17,7 +16,10 @@ export interface IncomingFile {
  */
 export async function incomingFile(request: Request): Promise<IncomingFile> {
   const type = request.headers.get("content-type");
-  if (type !== null && /^multipart\//i.test(type)) return readMultipart(type, bodyOf(request));
+  if (type !== null && /^multipart\//i.test(type)) {
+    const { readMultipart } = await import("./multipart.ts");
+    return readMultipart(type, bodyOf(request));
+  }
   return {
     name: cleanFileName(decodeFileName(request.headers.get("x-filename") ?? "")),
     contentType: normaliseContentType(type),

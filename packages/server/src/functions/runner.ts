@@ -1,4 +1,3 @@
-import { types } from "node:util";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
@@ -321,6 +320,7 @@ async function askHandler(handler: () => unknown): Promise<unknown> {
   try {
     return await handler();
   } catch (error) {
+    const { types } = await import("node:util");
     throw types.isProxy(error) ? new TypeError("The handler threw a Proxy.") : error;
   }
 }

@@ -3,10 +3,13 @@
  * on the same thread can end it; a second thread can see that the first has stopped answering, say
  * which function was running, and replace the process.
  */
+import { extname, join } from "node:path";
 import type { Platform, Timer } from "../platform.ts";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 const BEAT_MS = 250;
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const WORKER = join(import.meta.dir, `watchdog-worker${extname(import.meta.path)}`);
 
 /** How a Watchdog watches. */
 export interface WatchdogOptions {
@@ -25,7 +28,7 @@ export class Watchdog {
   readonly #worker: Worker;
 
   constructor({ limitMs, platform }: WatchdogOptions) {
-    this.#worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url).href, {
+    this.#worker = new Worker(WORKER, {
       ref: false,
     });
     const start: WatchdogStart = {

@@ -1,5 +1,3 @@
-import { isIP } from "node:net";
-
 /**
  * The address that limits count by.
  *
@@ -28,5 +26,6 @@ function addressIn(entry: string): string | null {
   const text = entry.trim().replace(/^"(.*)"$/, "$1");
   const plain =
     /^\[([^\]]*)\](?::\d*)?$/.exec(text)?.[1] ?? /^([^:]*):\d*$/.exec(text)?.[1] ?? text;
-  return isIP(plain) === 0 ? null : plain;
+  // Loaded only behind a proxy: with it come all of node:net and its streams.
+  return process.getBuiltinModule("node:net").isIP(plain) === 0 ? null : plain;
 }

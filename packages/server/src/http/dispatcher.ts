@@ -420,11 +420,12 @@ export class Dispatcher {
       return Promise.resolve(answer);
     }
     const allowed = [...routes.keys()].join(", ");
-    return this.#run({ name: "unknown" }, request, peer, async () => {
-      throw new PylonError("METHOD_NOT_ALLOWED", `Method ${request.method} is not allowed here.`, {
-        hint: `Allowed: ${allowed}.`,
-      });
-    });
+    const error = new PylonError(
+      "METHOD_NOT_ALLOWED",
+      `Method ${request.method} is not allowed here.`,
+      { hint: `Allowed: ${allowed}.` },
+    );
+    return this.#run({ name: "unknown" }, request, peer, () => Promise.reject(error));
   }
 
   #refuse(error: unknown, request: Request | null, requestId: string): JsonAnswer {

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { sha256 } from "../util/sha256.ts";
 import type { StoredRow, Value } from "../store/store.ts";
 import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/scheduler.ts";
 import { JOB_STATUSES, type Job } from "./job.ts";
@@ -25,7 +25,7 @@ const NO_KEY = "-";
 
 /** The lane in which a job waits: those of a queue with the same key. */
 export function laneOf(queue: string, key: string | null): string {
-  return `${queue}${SEPARATOR}${key === null ? NO_KEY : hash("sha256", key, "hex").slice(0, KEY_CHARACTERS)}`;
+  return `${queue}${SEPARATOR}${key === null ? NO_KEY : sha256(key).slice(0, KEY_CHARACTERS)}`;
 }
 
 /** The lane of a `readyKey`. */

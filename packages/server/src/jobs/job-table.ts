@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { sha256 } from "../util/sha256.ts";
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and, literal, path, type Expr, type Scalar } from "@pylonsync/query";
 import type { ScheduledCall } from "../functions/scheduler.ts";
@@ -62,7 +62,7 @@ export class JobTable {
       return id;
     }
     // The id is made of the key: of two that are made at the same time the store takes one.
-    const id = hash("sha256", JSON.stringify([job.queue, job.dedupeKey]), "hex").slice(0, 40);
+    const id = sha256(JSON.stringify([job.queue, job.dedupeKey])).slice(0, 40);
     const known = await tx.get(TABLE, id);
     if (known !== null && !OVER.includes(toJob(known).status)) return id;
     if (known !== null) await tx.delete(TABLE, id);

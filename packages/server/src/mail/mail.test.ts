@@ -276,7 +276,7 @@ test.each([
   [{ PYLON_EMAIL_PROVIDER: "ses", PYLON_EMAIL_FROM: "" }, "PYLON_EMAIL_FROM"],
   [{ PYLON_EMAIL_FROM: "a@example.com\nBcc: b@example.com" }, "PYLON_EMAIL_FROM"],
 ] as Record<string, string>[][])("%j stops the start and names %s", (env, name) => {
-  expect(() => emailOf(env as unknown as Record<string, string>)).toThrow(String(name));
+  expect(() => emailOf(env)).toThrow(String(name));
 });
 
 test("without a provider there is a mailbox in dev mode, and none else", async () => {

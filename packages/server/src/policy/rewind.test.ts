@@ -76,7 +76,7 @@ const scenes = fc
       rule,
       change,
       before,
-      after: new Map([...before, [entity, after === null ? others : [...others, after]]]) as Rows,
+      after: new Map([...before, [entity, after === null ? others : [...others, after]]]),
       data: rowsOf({ ...alpha, ...beta, e: { x: "a", y: null } }),
     };
   });

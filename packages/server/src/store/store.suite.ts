@@ -32,7 +32,7 @@ function thing(
   id: string,
   fields: Partial<typeof EMPTY> | Record<string, unknown> = {},
 ): StoredRow {
-  return { id, ...EMPTY, ...fields } as StoredRow;
+  return { id, ...EMPTY, ...fields };
 }
 
 function inserted(row: StoredRow): NewChange {
@@ -408,9 +408,7 @@ export function storeSuite(
         entities: [...dated.entities, entity("Fresh", { at: field.datetime().default("now") })],
       } as never) as Manifest;
       await migrate(store, stored, fresh);
-      await store.transact((tx) =>
-        tx.insert("Fresh", { id: "a", at: "2026-01-01T00:00:00.000Z" } as unknown as StoredRow),
-      );
+      await store.transact((tx) => tx.insert("Fresh", { id: "a", at: "2026-01-01T00:00:00.000Z" }));
       expect(await store.count("Fresh")).toBe(1);
     });
 

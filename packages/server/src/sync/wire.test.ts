@@ -46,7 +46,7 @@ test("of fields that the reader may not see nothing is told, nor that they chang
 });
 
 test("a hidden field may have the name of what every object inherits", () => {
-  const record = recordOf(null, { id: "r1", constructor: "a" } as StoredRow);
+  const record = recordOf(null, { id: "r1", constructor: "a" });
   expect(patchEvent(record, { id: "r1", a: "x" }, ["constructor"])).toBeUndefined();
 });
 

@@ -62,9 +62,7 @@ export function openEventStream(
         if (why !== undefined) end(why);
       },
     });
-    const reader = response.body
-      ?.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
-      .getReader();
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     while (reader !== undefined && !isEnded) {
       const { done, value } = await reader.read();
       if (done || isEnded) break;

@@ -1,4 +1,3 @@
-import { sign } from "node:crypto";
 import type { ClientAuth } from "oauth4webapi";
 import type { OAuthSecret } from "../../config/oauth-variables.ts";
 
@@ -23,6 +22,7 @@ export function clientSecret(secret: OAuthSecret, clientId: string, now: number)
   const signed = [header, claims]
     .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
     .join(".");
+  const { sign } = process.getBuiltinModule("node:crypto");
   const signature = sign("sha256", Buffer.from(signed), {
     key: secret.privateKey,
     dsaEncoding: "ieee-p1363",

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemPlatform } from "../../platform.ts";
-import { fetchAt, isPublic, outgoing, publicAddress } from "./outgoing.ts";
+import { fetchAt, outgoing, publicAddress } from "./outgoing.ts";
+import { isPublic } from "./public-address.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "pylon-tls-"));
 let server: Bun.Server<undefined>;

@@ -1,5 +1,3 @@
-import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import { timeoutSignal } from "../../util/timeout-signal.ts";
@@ -52,6 +50,8 @@ export function outgoing({ dev, platform, resolve = resolveHost }: OutgoingOptio
 export async function publicAddress(url: URL, resolve: Resolve): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   if (url.protocol !== "https:") throw unreachable(`${url.host} is not asked over https.`);
+  const { isIP } = await import("node:net");
+  const { isPublic } = await import("./public-address.ts");
   const addresses = isIP(host) === 0 ? await resolve(host) : [host];
   const [first] = addresses;
   if (first === undefined || !addresses.every(isPublic))
@@ -63,13 +63,14 @@ export async function publicAddress(url: URL, resolve: Resolve): Promise<string>
 /** Asks the URL at this address; the certificate must be that of the URL's host. */
 export function fetchAt(url: URL, address: string, init: BunFetchRequestInit): Promise<Response> {
   const pinned = new URL(url);
-  pinned.hostname = isIP(address) === 6 ? `[${address}]` : address;
+  pinned.hostname = address.includes(":") ? `[${address}]` : address;
   const headers = new Headers(init.headers);
   headers.set("Host", url.host);
   return fetch(pinned, { ...init, headers, tls: { ...init.tls, serverName: url.hostname } });
 }
 
 async function resolveHost(host: string): Promise<string[]> {
+  const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
@@ -93,41 +94,4 @@ async function bounded(response: Response): Promise<Response> {
 
 function unreachable(why: string): PylonError {
   return new PylonError("OAUTH_UNREACHABLE", `The provider can't be asked. ${why}`);
-}
-
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 3],
-] as const) {
-  PRIVATE.addSubnet(network, prefix, "ipv4");
-}
-
-/**
- * Of IPv6 only the global unicast range is public, without the parts of it that hold IPv4 addresses
- * or are documentation.
- */
-const PUBLIC_6 = new BlockList();
-PUBLIC_6.addSubnet("2000::", 3, "ipv6");
-const NOT_PUBLIC_6 = new BlockList();
-NOT_PUBLIC_6.addSubnet("2001::", 23, "ipv6");
-NOT_PUBLIC_6.addSubnet("2001:db8::", 32, "ipv6");
-NOT_PUBLIC_6.addSubnet("2002::", 16, "ipv6");
-
-/** Whether an IP address belongs to the public internet, so that a request may go there. */
-export function isPublic(address: string): boolean {
-  const version = isIP(address);
-  if (version === 4) return !PRIVATE.check(address, "ipv4");
-  return version === 6 && PUBLIC_6.check(address, "ipv6") && !NOT_PUBLIC_6.check(address, "ipv6");
 }

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { oauthFailureText, PylonError } from "@pylonsync/protocol";
 import type { Route } from "../../request/route.ts";
 import { routeTable, type Handler } from "../../request/route-table.ts";
@@ -7,6 +6,7 @@ import type { Users } from "../users/users.ts";
 import script from "./auth-page.text.js" with { type: "text" };
 import style from "./auth-page.text.css" with { type: "text" };
 import { isPageName, pageHtml, PAGES, type PageName } from "./page-html.ts";
+import { sha256 } from "../../util/sha256.ts";
 
 const POLICY = [
   "default-src 'none'",
@@ -69,7 +69,7 @@ function page(name: PageName): Handler<PageServices> {
 
 /** Serves a text that browsers keep, and ask for again only where it has changed. */
 function served(text: string, type: string): Handler<PageServices> {
-  const etag = `"${hash("sha256", text, "hex").slice(0, 16)}"`;
+  const etag = `"${sha256(text).slice(0, 16)}"`;
   return (services, { request }) => {
     requirePages(services);
     const headers = {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import type nodeCrypto from "node:crypto";
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 
@@ -22,7 +22,7 @@ export class Encryption {
     this.#key =
       secret === null
         ? null
-        : Buffer.from(hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
+        : Buffer.from(crypto().hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
   }
 
   /** Whether there is a key: without one nothing can be sealed. */
@@ -34,7 +34,7 @@ export class Encryption {
   seal(text: string): string {
     const iv = new Uint8Array(IV_BYTES);
     this.#random(iv);
-    const cipher = createCipheriv(ALGORITHM, this.#required(), iv);
+    const cipher = crypto().createCipheriv(ALGORITHM, this.#required(), iv);
     const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
     return FORM + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");
   }
@@ -46,7 +46,11 @@ export class Encryption {
   open(sealed: string): string {
     if (!sealed.startsWith(FORM)) throw new Error("This was sealed in another form.");
     const bytes = Buffer.from(sealed.slice(FORM.length), "base64url");
-    const decipher = createDecipheriv(ALGORITHM, this.#required(), bytes.subarray(0, IV_BYTES));
+    const decipher = crypto().createDecipheriv(
+      ALGORITHM,
+      this.#required(),
+      bytes.subarray(0, IV_BYTES),
+    );
     decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     return Buffer.concat([
       decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)),
@@ -62,4 +66,9 @@ export class Encryption {
       { hint: "Set PYLON_SSO_ENCRYPTION_KEY." },
     );
   }
+}
+
+/** Loaded by who has a key: it brings all of Node's streams with it. */
+function crypto(): typeof nodeCrypto {
+  return process.getBuiltinModule("node:crypto");
 }

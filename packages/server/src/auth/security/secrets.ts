@@ -1,5 +1,5 @@
-import { hash, timingSafeEqual } from "node:crypto";
 import type { Platform } from "../../platform.ts";
+import { sha256 } from "../../util/sha256.ts";
 
 const TOKEN_BYTES = 32;
 
@@ -8,7 +8,7 @@ const TOKEN_BYTES = 32;
  * passwords.ts.
  */
 export function hashOf(secret: string): string {
-  return hash("sha256", secret, "hex");
+  return sha256(secret);
 }
 
 /**
@@ -28,5 +28,5 @@ export function newToken(platform: Platform): string {
 
 /** Compares two hashes of one length in a time that does not depend on them. */
 export function isSameHash(a: string, b: string): boolean {
-  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+  return a.length === b.length && crypto.timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }

@@ -1,4 +1,3 @@
-import { timingSafeEqual } from "node:crypto";
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import {
   ADMIN,
@@ -152,7 +151,10 @@ export class Sessions {
   async identify(token: string | null): Promise<Identity> {
     if (token === null) return ANONYMOUS_IDENTITY;
     const id = hashOf(token);
-    if (this.#adminHash !== null && timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)) {
+    if (
+      this.#adminHash !== null &&
+      crypto.timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)
+    ) {
       return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
     }
     const identity = await this.identifyById(id);

@@ -1,4 +1,4 @@
-import { fileURLToPath } from "node:url";
+import { extname, join } from "node:path";
 import { ReadError } from "./read-error.ts";
 import { READER_COMMAND } from "./reader-command.ts";
 import type { ReaderMessage, ReadRequest, ReadRow } from "./reader-protocol.ts";
@@ -76,8 +76,11 @@ export class ReaderProcess {
   }
 }
 
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const READER = join(import.meta.dir, `reader-main${extname(import.meta.path)}`);
+
 function commandFor(path: string): string[] {
   return Bun.isStandaloneExecutable
     ? [process.execPath, READER_COMMAND, path]
-    : [process.execPath, fileURLToPath(new URL("./reader-main.ts", import.meta.url)), path];
+    : [process.execPath, READER, path];
 }

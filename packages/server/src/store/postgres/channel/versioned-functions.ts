@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { sha256 } from "../../../util/sha256.ts";
 
 const DEFINITION = /CREATE OR REPLACE FUNCTION (\w+)/g;
 const COMMENT = /^\s*--.*\n/gm;
@@ -20,7 +20,7 @@ export class VersionedFunctions {
    */
   constructor(prefix: string, sources: readonly string[]) {
     const text = sources.join("\n");
-    const version = hash("sha256", text.replaceAll(COMMENT, ""), "hex").slice(0, 8);
+    const version = sha256(text.replaceAll(COMMENT, "")).slice(0, 8);
     this.#prefix = prefix;
     this.#names = new Map(
       Array.from(text.matchAll(DEFINITION), ([, name = ""]) => [name, `"_${name}_${version}"`]),

@@ -1,0 +1,12 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { hash } from "node:crypto";
+import { sha256 } from "./sha256.ts";
+
+test("it is the SHA-256 that Node computes, of any text", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      expect(sha256(text)).toBe(hash("sha256", text, "hex"));
+    }),
+  );
+});

@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { filesBelow } from "./test-files.mjs";
+
+const ROOT = join(import.meta.dir, "..");
+/** Longer than a test may wait for time, in milliseconds: it waits for an event instead. */
+const MAX_MS = 300;
+/** A sleep, or a timer whose callback is what an `await` goes on with. */
+const WAIT = /\b(?:sleep|delay|aMoment)\((\d[\d_]*)\)|\bsetTimeout\(resolve, (\d[\d_]*)\)/g;
+const IS_TEST = /(?:\.(?:test|suite)\.tsx?$|^tests\/|\/testing\/)/;
+
+/**
+ * Those that there are, by file. Where one is mended its number goes down; there are no new ones.
+ */
+const KNOWN: Readonly<Record<string, number>> = {
+  "auth-races.test.ts": 2,
+  "build-executable.test.ts": 2,
+  "cache.test.ts": 1,
+  "client.test.ts": 1,
+  "frozen-replica.test.ts": 1,
+  "functions.test.ts": 1,
+  "images.test.ts": 3,
+  "memory.test.ts": 1,
+  "offline.test.ts": 1,
+  "postgres-rooms.test.ts": 2,
+  "proxies.test.ts": 1,
+  "redis.test.ts": 8,
+  "replicas.test.ts": 2,
+  "room-store.test.ts": 3,
+  "rooms.test.ts": 2,
+  "shared-rooms.test.ts": 4,
+  "shutdown.test.ts": 3,
+  // In the text of a test that it runs, which ends by its own limit.
+  "test-report.test.ts": 1,
+};
+
+function longWaits(text: string): number[] {
+  return [...text.matchAll(WAIT)]
+    .map(([, sleep, timer]) => Number((sleep ?? timer ?? "").replaceAll("_", "")))
+    .filter((ms) => ms >= MAX_MS);
+}
+
+test("no test sleeps for 300 ms or more", () => {
+  const found = new Map<string, number>();
+  for (const path of filesBelow(ROOT, "")) {
+    if (!IS_TEST.test(path) || basename(path) === "long-sleeps.test.ts") continue;
+    const waits = longWaits(readFileSync(join(ROOT, path), "utf8")).length;
+    if (waits > 0) found.set(basename(path), (found.get(basename(path)) ?? 0) + waits);
+  }
+  expect(Object.fromEntries(found)).toEqual(KNOWN);
+});
+
+test.each([
+  ["await Bun.sleep(300);", [300]],
+  ["await Bun.sleep(1_500);", [1500]],
+  ["await new Promise((resolve) => setTimeout(resolve, 8_000));", [8000]],
+  ["await Bun.sleep(50); setTimeout(stop, 5_000);", []],
+])("%j has the long waits %p", (text, waits) => {
+  expect(longWaits(text)).toEqual(waits);
+});

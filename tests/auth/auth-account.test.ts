@@ -1,0 +1,443 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mutation, v } from "@pylonsync/functions";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { TestClient, until, type Answer } from "../support/client.ts";
+import { startMailServer, type MailServer } from "../support/mail-server.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+const PASSWORD = "correct horse battery";
+const app = appOf(
+  buildManifest({
+    name: "shop",
+    version: "1.0.0",
+    entities: [
+      entity("User", {
+        email: field.string().unique(),
+        emailVerified: field.bool().default(false),
+      }),
+      entity("Note", { text: field.string(), ownerId: field.id("User").owner() }),
+      entity("Report", {
+        text: field.string(),
+        aboutId: field.id("User"),
+        reporterId: field.id("User").owner(),
+      }),
+      entity("Praise", { text: field.string(), aboutId: field.id("User") }),
+    ],
+    policies: [
+      policy({ name: "users", entity: "User", allow: "auth.userId == data.id" }),
+      policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" }),
+      policy({
+        name: "reports",
+        entity: "Report",
+        allowRead: "auth.userId == data.reporterId",
+        allowInsert: "auth.userId != null",
+      }),
+      policy({
+        name: "praise",
+        entity: "Praise",
+        allowRead: "auth.userId == data.aboutId",
+        allowInsert: "auth.userId != null",
+      }),
+    ],
+  }),
+  {
+    removeUser: mutation({
+      args: { id: v.string() },
+      handler: async (ctx, { id }) => ctx.db.delete("User", id),
+    }),
+  },
+);
+
+let server: TestServer;
+let mail: MailServer;
+let nobody: TestClient;
+let admin: TestClient;
+let number = 0;
+
+beforeAll(async () => {
+  mail = await startMailServer();
+  server = await startServer(app, {
+    PYLON_SMTP_URL: mail.url,
+    PYLON_EMAIL_FROM: "shop@example.com",
+    PYLON_PUBLIC_URL: "https://shop.example.com",
+  });
+  nobody = new TestClient(server.url, null);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(async () => {
+  await server.stop();
+  await mail.stop();
+});
+
+const as = ({ body }: Answer): TestClient =>
+  new TestClient(server.url, body["token"] as string, body["user_id"] as string);
+const codeOf = (error: Answer): unknown =>
+  (error.body["error"] as { code?: string } | undefined)?.code;
+
+const CODE = /\b\d{6}\b/;
+
+async function signIn(
+  email = `person${(number += 1)}@example.com`,
+): Promise<TestClient & { readonly email: string }> {
+  const before = mail.countTo(email, CODE);
+  await nobody.request("POST", "/api/auth/magic/send", { email });
+  const code = CODE.exec((await mail.to(email, before + 1, CODE)).text)?.[0];
+  return Object.assign(
+    as(await nobody.request("POST", "/api/auth/magic/verify", { email, code })),
+    { email },
+  );
+}
+
+const removals: readonly (readonly [string, (user: TestClient) => Promise<Answer>])[] = [
+  ["by the user, as a row", (user) => user.request("DELETE", `/api/entities/User/${user.userId}`)],
+  [
+    "by the admin, as a row",
+    (user) => admin.request("DELETE", `/api/entities/User/${user.userId}`),
+  ],
+  [
+    "by the admin, as an account",
+    (user) => admin.request("DELETE", `/api/admin/users/${user.userId}`),
+  ],
+  ["by a function", (user) => user.request("POST", "/api/fn/removeUser", { id: user.userId })],
+  [
+    "by a push",
+    (user) =>
+      user.request("POST", "/api/sync/push", {
+        client_id: "c",
+        changes: [
+          { op_id: `op-${user.userId}`, entity: "User", row_id: user.userId, kind: "delete" },
+        ],
+      }),
+  ],
+  [
+    "in a transaction",
+    (user) =>
+      user.request("POST", "/api/transact", [{ op: "delete", entity: "User", id: user.userId }]),
+  ],
+];
+
+describe("a user who is deleted", () => {
+  test.each(removals)(
+    "%s has no session, no connection, no key and no password any more",
+    async (_, remove) => {
+      const by = await signIn();
+      const changed = await by.request("POST", "/api/auth/password/change", {
+        new_password: PASSWORD,
+      });
+      const user = Object.assign(
+        new TestClient(
+          server.url,
+          (changed.body["token"] as string | undefined) ?? by.token,
+          by.userId,
+        ),
+        { email: by.email },
+      );
+      const { body: made } = await user.request("POST", "/api/auth/api-keys", {
+        name: "a way back",
+      });
+      const key = new TestClient(server.url, made["key"] as string);
+      const sockets = [await user.live(0).ready(), await key.live(0).ready()];
+      const answer = await remove(user);
+      expect([answer.status < 300, answer.text]).toEqual([true, answer.text]);
+      await until(() => sockets.every(({ closed }) => closed !== null));
+      await until(async () => (await key.request("GET", "/api/auth/me")).status === 401);
+      await until(async () => (await user.request("GET", "/api/auth/me")).status === 401);
+      for (const gone of [user, key])
+        expect(
+          (await gone.request("POST", "/api/entities/Note", { text: "from beyond" })).status,
+        ).toBe(401);
+      expect((await user.request("POST", "/api/auth/refresh")).status).toBe(401);
+      expect(
+        codeOf(
+          await nobody.request("POST", "/api/auth/password/login", {
+            email: user.email,
+            password: PASSWORD,
+          }),
+        ),
+      ).toBe("INVALID_CREDENTIALS");
+      // A new user with the address is another user, to whom nothing of the old one belongs.
+      const next = await signIn(user.email);
+      expect(next.userId).not.toBe(user.userId);
+      expect((await next.request("GET", "/api/auth/api-keys")).body).toEqual([] as never);
+    },
+  );
+
+  test("stays as it was where the deletion is refused", async () => {
+    const [user, other] = [await signIn(), await signIn()];
+    expect((await other.request("DELETE", `/api/entities/User/${user.userId}`)).status).toBe(404);
+    expect((await user.request("GET", "/api/auth/me")).status).toBe(200);
+  });
+});
+
+describe("the database", () => {
+  test("T18: logs no password, and after a deletion no trace of an address is left", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-left-"));
+    const file = join(dir, "pylon.db");
+    const declared = buildManifest({
+      name: "shop",
+      version: "1.0.0",
+      entities: [
+        entity("User", {
+          email: field.string().unique(),
+          displayName: field.string().optional(),
+          team: field.string().optional(),
+          passwordHash: field.string().optional(),
+        }),
+        entity("Diary", { text: field.string(), writer: field.id("User").owner() }),
+      ],
+      policies: [
+        policy({
+          name: "users",
+          entity: "User",
+          allow: "auth.userId == data.id || data.team == 'shown'",
+        }),
+        policy({ name: "diaries", entity: "Diary", allow: "auth.userId == data.writer" }),
+      ],
+    });
+    const own = await startServer(appOf(declared), {
+      PYLON_DEV_MODE: "1",
+      PYLON_DB_PATH: file,
+      PYLON_IN_MEMORY: "0",
+    });
+    const tables = (): Map<string, string> => {
+      using db = new Database(file, { readonly: true });
+      const names = db
+        .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .all();
+      return new Map(
+        names.map(({ name }) => [name, JSON.stringify(db.query(`SELECT * FROM "${name}"`).all())]),
+      );
+    };
+    const holding = (text: string): string[] =>
+      [...tables()]
+        .filter(([, rows]) => rows.includes(text))
+        .map(([name]) => name)
+        .toSorted();
+    try {
+      const [by, email, reset] = [
+        new TestClient(own.url, null),
+        "canary@example.com",
+        "/api/auth/password/reset/request",
+      ];
+      const made = await by.request("POST", "/api/auth/password/register", {
+        email,
+        password: PASSWORD,
+        displayName: "Canary",
+      });
+      const user = new TestClient(
+        own.url,
+        made.body["token"] as string,
+        made.body["user_id"] as string,
+      );
+      const other = await by.request("POST", "/api/auth/password/register", {
+        email: "other@example.com",
+        password: PASSWORD,
+      });
+      const reader = new TestClient(own.url, other.body["token"] as string);
+      await new TestClient(own.url, ADMIN_TOKEN).request(
+        "PATCH",
+        `/api/entities/User/${user.userId}`,
+        { team: "shown" },
+      );
+      await user.insert("Diary", { text: "Dear Canary" });
+      const { body: seen } = await reader.request("GET", "/api/sync/pull");
+      expect(JSON.stringify(seen)).toContain(email);
+      expect(holding("$argon2")).toEqual(["User"]);
+      for (const [path, body] of [
+        [reset, { email }],
+        ["/api/auth/magic-link/send", { email }],
+        ["/api/auth/email/send-verification", {}],
+      ] as const)
+        expect((await user.request("POST", path, body)).status).toBe(200);
+      const { body: org } = await reader.request("POST", "/api/auth/orgs", { name: "Acme" });
+      expect(
+        (await reader.request("POST", `/api/auth/orgs/${String(org["id"])}/invites`, { email }))
+          .status,
+      ).toBe(201);
+      expect(holding(email)).toEqual([
+        "User",
+        "_pylon_changes",
+        "_pylon_codes",
+        "_pylon_invitations",
+        "_pylon_one_time_tokens",
+      ]);
+      expect(
+        (await user.request("DELETE", "/api/auth/account", { password: PASSWORD })).body,
+      ).toEqual({ deleted: true });
+      await own.server.maintain();
+      expect([holding(email), holding("Canary")]).toEqual([[], []]);
+      // Who could see the user, and was away meanwhile, is told of the end all the same.
+      const { last_seq: since } = seen["cursor"] as { last_seq: number };
+      const { changes } = (await reader.request("GET", `/api/sync/pull?since=${since}`))
+        .body as unknown as { changes: object[] };
+      expect(changes.length).toBeGreaterThan(0);
+      for (const change of changes)
+        expect(change).toEqual({
+          kind: "delete",
+          entity: "User",
+          row_id: user.userId,
+          seq: expect.any(Number),
+          timestamp: expect.any(String),
+        });
+    } finally {
+      await own.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("organizations of a user who leaves", () => {
+  const orgsOf = async (person: TestClient): Promise<unknown> =>
+    (await person.request("GET", "/api/auth/orgs")).body;
+
+  async function addMember(
+    owner: TestClient,
+    org: string,
+    person: TestClient & { readonly email: string },
+    role: string,
+  ): Promise<void> {
+    const before = mail.countTo(person.email, /token=/);
+    await owner.request("POST", `/api/auth/orgs/${org}/invites`, { email: person.email, role });
+    const token = /token=([\w-]+)/.exec(
+      (await mail.to(person.email, before + 1, /token=/)).text,
+    )?.[1];
+    expect((await person.request("POST", `/api/auth/invites/${token}/accept`)).status).toBe(200);
+  }
+
+  test("keep an owner: the last one hands over first, the admin's deletion by rank", async () => {
+    const [owner, member, deputy] = [await signIn(), await signIn(), await signIn()];
+    const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
+    const id = org["id"] as string;
+    await addMember(owner, id, member, "member");
+    await addMember(owner, id, deputy, "admin");
+    const refused = await owner.request("DELETE", "/api/auth/account");
+    expect([refused.status, codeOf(refused), refused.text]).toEqual([
+      409,
+      "LAST_OWNER",
+      expect.stringContaining("Acme"),
+    ]);
+    expect((await owner.request("GET", "/api/auth/me")).status).toBe(200);
+    expect((await admin.request("DELETE", `/api/admin/users/${owner.userId}`)).body).toEqual({
+      deleted: true,
+    });
+    expect(await orgsOf(deputy)).toMatchObject([{ id, role: "owner" }]);
+    expect(await orgsOf(member)).toMatchObject([{ id, role: "member" }]);
+    expect(
+      (await deputy.request("PATCH", `/api/auth/orgs/${id}`, { name: "Acme & Co." })).status,
+    ).toBe(200);
+  });
+
+  test("that have lost their owner in an earlier version are taken over by an admin", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pylon-ownerless-"));
+    const file = join(dir, "pylon.db");
+    const own = await startServer(app, {
+      PYLON_DEV_MODE: "1",
+      PYLON_DB_PATH: file,
+      PYLON_IN_MEMORY: "0",
+    });
+    try {
+      const [owner, deputy] = (await Promise.all(
+        ["owner@example.com", "deputy@example.com"].map(async (email) => {
+          const { body } = await new TestClient(own.url, null).request(
+            "POST",
+            "/api/auth/magic/send",
+            { email },
+          );
+          const { body: made } = await new TestClient(own.url, null).request(
+            "POST",
+            "/api/auth/magic/verify",
+            { email, code: body["dev_code"] },
+          );
+          return new TestClient(own.url, made["token"] as string, made["user_id"] as string);
+        }),
+      )) as [TestClient, TestClient];
+      const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
+      const path = `/api/auth/orgs/${String(org["id"])}`;
+      const { body: invitation } = await owner.request("POST", `${path}/invites`, {
+        email: "deputy@example.com",
+        role: "admin",
+      });
+      await deputy.request("POST", `/api/auth/invites/${String(invitation["dev_token"])}/accept`);
+      const rise = (): Promise<Answer> =>
+        deputy.request("PATCH", `${path}/members/${deputy.userId}`, { role: "owner" });
+      expect((await rise()).status).toBe(403);
+      using db = new Database(file);
+      db.run("DELETE FROM _pylon_members WHERE role = 'owner'");
+      expect((await rise()).status).toBe(200);
+      expect(await orgsOf(deputy)).toMatchObject([{ role: "owner" }]);
+    } finally {
+      await own.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  test("without other members go too", async () => {
+    const owner = await signIn();
+    const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Alone" });
+    const guest = await signIn();
+    await owner.request("POST", `/api/auth/orgs/${String(org["id"])}/invites`, {
+      email: guest.email,
+    });
+    const token = /token=([\w-]+)/.exec((await mail.to(guest.email, 1, /token=/)).text)?.[1];
+    expect((await owner.request("DELETE", "/api/auth/account")).body).toEqual({ deleted: true });
+    expect(codeOf(await guest.request("POST", `/api/auth/invites/${token}/accept`))).toBe(
+      "INVALID_TOKEN",
+    );
+  });
+});
+
+describe("the export", () => {
+  test("T1: has what the user owns, and of what only names it what it may read", async () => {
+    const [reporter, user] = [await signIn(), await signIn()];
+    await user.insert("Note", { text: "my own" });
+    await reporter.insert("Report", { text: "canary about a user", aboutId: user.userId });
+    await reporter.insert("Praise", { text: "well done", aboutId: user.userId });
+    const own = await user.request("GET", "/api/auth/account/export");
+    expect(own.body["rows"]).toMatchObject({
+      Note: [{ text: "my own" }],
+      Praise: [{ text: "well done" }],
+    });
+    expect(own.text).not.toContain("canary");
+    expect((await reporter.request("GET", "/api/auth/account/export")).text).toContain("canary");
+    expect((await admin.request("GET", `/api/admin/users/${user.userId}/export`)).text).toContain(
+      "canary",
+    );
+  });
+});
+
+describe("a guest", () => {
+  test("takes its rows along and leaves", async () => {
+    const guest = await TestClient.guest(server.url);
+    await guest.insert("Note", { text: "a guest's" });
+    expect((await guest.request("GET", "/api/auth/account/export")).body).toMatchObject({
+      user: null,
+      rows: { Note: [{ text: "a guest's" }] },
+    });
+    expect((await guest.request("DELETE", "/api/auth/account")).body).toEqual({ deleted: true });
+    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect(
+      (await admin.request("POST", "/api/query/Note", { ownerId: guest.userId })).body,
+    ).toEqual([] as never);
+  });
+
+  test("is exported and deleted by the admin, like a user", async () => {
+    const guest = await TestClient.guest(server.url);
+    await guest.insert("Note", { text: "a guest's" });
+    expect(
+      (await admin.request("GET", `/api/admin/users/${guest.userId}/export`)).body,
+    ).toMatchObject({ rows: { Note: [{ text: "a guest's" }] } });
+    expect((await admin.request("DELETE", `/api/admin/users/${guest.userId}`)).body).toEqual({
+      deleted: true,
+    });
+    await until(async () => (await guest.request("GET", "/api/auth/me")).status === 401);
+    for (const [method, path] of [
+      ["GET", `/api/admin/users/${guest.userId}/export`],
+      ["DELETE", `/api/admin/users/${guest.userId}`],
+    ] as const)
+      expect((await admin.request(method, path)).status).toBe(404);
+  });
+});

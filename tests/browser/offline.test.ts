@@ -1,0 +1,516 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadApp, type LoadedApp } from "@pylonsync/server";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+// For the type of the page's globals.
+import type {} from "../support/replica-app/web/main.tsx";
+import { TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
+
+// What a browser keeps between two visits, with a real one: rows, unsent writes, and for whom.
+
+const dir = mkdtempSync(join(tmpdir(), "pylon-offline-"));
+let app: LoadedApp;
+let env: Readonly<Record<string, string>>;
+let server: TestServer;
+let browser: Browser;
+let context: BrowserContext;
+let origin: string;
+
+beforeAll(async () => {
+  app = await loadApp(join(import.meta.dir, "..", "support", "replica-app"), { dev: false });
+  const port = await freePort();
+  origin = `http://localhost:${port}`;
+  env = {
+    PYLON_PORT: String(port),
+    PYLON_SINGLE_PORT: "1",
+    PYLON_PUBLIC_URL: origin,
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_IN_MEMORY: "0",
+    PYLON_DB_PATH: join(dir, "offline.db"),
+    PYLON_DRAIN_SECS: "0",
+  };
+  server = await startServer(app, env);
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-features=LocalNetworkAccessChecks"],
+  });
+}, 60_000);
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  context = await browser.newContext();
+});
+afterEach(async () => {
+  await context.close();
+});
+
+/**
+ * Opens the page in another tab of the same browser.
+ *
+ * @param before is run in it before anything of it
+ */
+async function open(path = "/", before?: () => void): Promise<Page> {
+  const page = await context.newPage();
+  if (before !== undefined) await page.addInitScript(before);
+  await page.goto(origin + path);
+  return page;
+}
+
+async function signIn(page: Page): Promise<TestClient> {
+  await user(page, /./);
+  const { token, userId } = await page.evaluate(() => window.db.signInAsGuest());
+  await live(page, userId);
+  return new TestClient(origin, token, userId);
+}
+
+/**
+ * Closes a page that is offline. A browser ends the emulation of a network before the page itself,
+ * so a page that was only closed could still send.
+ */
+async function closeOffline(page: Page): Promise<void> {
+  await page.goto("about:blank");
+  await page.close();
+}
+
+const user = (page: Page, pattern: RegExp): Promise<void> =>
+  page.locator("#user").filter({ hasText: pattern, hasNotText: "unknown" }).waitFor();
+const status = (page: Page, text: string): Promise<void> =>
+  page.locator("#status").filter({ hasText: text }).waitFor();
+async function live(page: Page, userId: string): Promise<void> {
+  await user(page, new RegExp(userId));
+  await status(page, "live");
+}
+const insert = (page: Page, title: string): Promise<string> =>
+  page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
+const shown = (page: Page): Promise<string> => page.locator("#rows").innerText();
+const shows = (page: Page, titles: string): Promise<void> =>
+  until(async () => (await shown(page)) === titles);
+const sent = (page: Page): Promise<void> =>
+  page.locator("#pending").filter({ hasText: /^0$/ }).waitFor();
+
+/** Answered, and the row is on disk in place of the write. */
+const settled = (page: Page): Promise<void> =>
+  until(async () => !(await onDisk(page)).includes("op_id"));
+
+async function onServer(client: TestClient): Promise<string[]> {
+  const { text } = await client.request("POST", "/api/query/Todo", { $order: { title: "asc" } });
+  return (JSON.parse(text) as { readonly title: string }[]).map(({ title }) => title);
+}
+
+/** All that the browser has on disk for this origin, as text. */
+function onDisk(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const asked = <T>(request: IDBRequest<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        request.addEventListener("success", () => resolve(request.result));
+        request.addEventListener("error", () => reject(request.error));
+      });
+    const found: unknown[] = [];
+    for (const { name = "" } of await indexedDB.databases()) {
+      const db = await asked(indexedDB.open(name));
+      for (const store of db.objectStoreNames)
+        found.push(await asked(db.transaction(store).objectStore(store).getAll()));
+      db.close();
+    }
+    return JSON.stringify(found);
+  });
+}
+
+/**
+ * Keeps the page itself, as a service worker would, so that it can be opened while the server is
+ * away.
+ */
+async function keepShell(): Promise<void> {
+  const kept = new Map<
+    string,
+    { readonly body: Buffer; readonly headers: Record<string, string> }
+  >();
+  await context.route(
+    (url) => !url.pathname.startsWith("/api"),
+    async (route) => {
+      const url = route.request().url();
+      const known = kept.get(url);
+      if (known !== undefined) return route.fulfill(known);
+      const response = await route.fetch();
+      const answer = { body: await response.body(), headers: response.headers() };
+      kept.set(url, answer);
+      return route.fulfill({ response, body: answer.body });
+    },
+  );
+}
+
+test("a write made offline outlives the tab, and is sent once on the next visit", async () => {
+  const first = await open();
+  const client = await signIn(first);
+  await insert(first, "before");
+  await sent(first);
+  await context.setOffline(true);
+  await status(first, "offline");
+  const id = await insert(first, "offline");
+  await first.evaluate((row) => window.db.update("Todo", row, { done: true }), id);
+  await first.locator("#pending").filter({ hasText: "2" }).waitFor();
+  await until(async () => (await onDisk(first)).includes("offline"));
+  await closeOffline(first);
+  expect(await onServer(client)).toEqual(["before"]);
+
+  await context.setOffline(false);
+  const again = await open();
+  await shows(again, "before,offline");
+  await live(again, client.userId);
+  await sent(again);
+  expect(await onServer(client)).toEqual(["before", "offline"]);
+  expect((await client.request("GET", `/api/entities/Todo/${id}`)).body).toMatchObject({
+    done: true,
+  });
+  expect(await again.evaluate(() => window.refused)).toEqual([]);
+  await settled(again);
+}, 60_000);
+
+test("a write that is refused after the reload is taken back and told", async () => {
+  const first = await open();
+  const client = await signIn(first);
+  await context.setOffline(true);
+  await insert(first, "");
+  await until(async () => (await onDisk(first)).includes("op_id"));
+  await closeOffline(first);
+  await context.setOffline(false);
+  const again = await open();
+  await live(again, client.userId);
+  await until(async () => (await again.evaluate(() => window.refused.join())) === "POLICY_DENIED");
+  await settled(again);
+}, 60_000);
+
+test("while the server is away a reload shows rows and user, and keeps writes", async () => {
+  await keepShell();
+  const page = await open();
+  const client = await signIn(page);
+  await insert(page, "kept");
+  await sent(page);
+  await until(async () => (await onDisk(page)).includes("kept"));
+  await settled(page);
+  await server.stop();
+  await page.reload();
+  await shows(page, "kept");
+  await user(page, new RegExp(client.userId));
+  await status(page, "offline");
+  await insert(page, "later");
+  await page.reload();
+  await shows(page, "kept,later");
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+    ready: true,
+    stale: true,
+    pending: 1,
+  });
+  // What a server renders is newer than what was kept.
+  expect(await page.locator("#preloaded").innerText()).toContain("rendered");
+  server = await startServer(app, env);
+  await status(page, "live");
+  await sent(page);
+  expect(await onServer(client)).toEqual(["kept", "later"]);
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+    ready: true,
+    stale: false,
+  });
+  expect(await page.locator("#preloaded").innerText()).toBe("kept,later");
+}, 60_000);
+
+test("a row that may not be seen any more, or is new, is so after the reload", async () => {
+  const page = await open();
+  const client = await signIn(page);
+  const gone = await insert(page, "gone");
+  await sent(page);
+  await until(async () => (await onDisk(page)).includes("gone"));
+  await page.close();
+  await client.request("DELETE", `/api/entities/Todo/${gone}`);
+  await client.insert("Todo", { title: "new" });
+  const again = await open();
+  await live(again, client.userId);
+  await shows(again, "new");
+  await until(async () => !(await onDisk(again)).includes("gone"));
+}, 60_000);
+
+test("a replica of thousands of rows is kept whole, and two tabs follow it", async () => {
+  await keepShell();
+  const [one, two] = [await open(), await open()];
+  const client = await signIn(one);
+  await live(two, client.userId);
+  const ROWS = 2_500;
+  const rows = Array.from({ length: ROWS }, (_, n) => ({
+    entity: "Todo",
+    row_id: `row-${n}`,
+    kind: "insert",
+    data: { title: `title ${n}` },
+  }));
+  for (let from = 0; from < ROWS; from += 500)
+    await client.request("POST", "/api/sync/push", {
+      changes: rows.slice(from, from + 500),
+      results: true,
+    });
+  const counts = (page: Page): Promise<number> =>
+    page.evaluate(() => window.db.sync.store.list("Todo").length);
+  for (const page of [one, two]) await until(async () => (await counts(page)) === ROWS);
+  await Promise.all([one.reload(), two.reload()]);
+  for (const page of [one, two]) await live(page, client.userId);
+  await client.request("PATCH", "/api/entities/Todo/row-7", { title: "changed" });
+  await client.request("DELETE", "/api/entities/Todo/row-8");
+  await until(async () => {
+    const disk = await onDisk(one);
+    return (
+      disk.includes("changed") &&
+      !disk.includes('"row-8"') &&
+      (disk.match(/"row":/g) ?? []).length === ROWS - 1
+    );
+  });
+  await one.close();
+  await server.stop();
+  await two.reload();
+  await until(async () => (await counts(two)) === ROWS - 1);
+  expect(await two.evaluate(() => window.db.sync.store.get("Todo", "row-7")?.["title"])).toBe(
+    "changed",
+  );
+  server = await startServer(app, env);
+  await live(two, client.userId);
+  expect(await counts(two)).toBe(ROWS - 1);
+}, 90_000);
+
+test("two tabs lose nothing and send nothing twice, though one is closed", async () => {
+  const [one, two] = [await open(), await open()];
+  const client = await signIn(one);
+  await live(two, client.userId);
+  await context.setOffline(true);
+  await Promise.all([status(one, "offline"), status(two, "offline")]);
+  for (let n = 0; n < 5; n += 1)
+    await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
+  await until(async () => ((await onDisk(two)).match(/"op_id"/g) ?? []).length === 10);
+  await closeOffline(one);
+  await context.setOffline(false);
+  await status(two, "live");
+  const all = ["one", "two"].flatMap((tab) => [0, 1, 2, 3, 4].map((n) => `${tab} ${n}`));
+  await until(async () => (await onServer(client)).length === 10);
+  await shows(two, all.join());
+  expect(await onServer(client)).toEqual(all);
+  expect(await two.evaluate(() => window.refused)).toEqual([]);
+  await settled(two);
+}, 60_000);
+
+test("both tabs open with the same unsent writes: each counts once", async () => {
+  const first = await open();
+  const client = await signIn(first);
+  await context.setOffline(true);
+  const id = await insert(first, "a");
+  await first.evaluate((row) => window.db.update("Todo", row, { title: "b" }), id);
+  await until(async () => ((await onDisk(first)).match(/"op_id"/g) ?? []).length === 2);
+  await closeOffline(first);
+  await context.setOffline(false);
+  const tabs = await Promise.all([open(), open(), open()]);
+  await Promise.all(tabs.map((tab) => live(tab, client.userId)));
+  await Promise.all(tabs.map(sent));
+  await Promise.all(tabs.map((tab) => shows(tab, "b")));
+  expect(await onServer(client)).toEqual(["b"]);
+  for (const tab of tabs) expect(await tab.evaluate(() => window.refused)).toEqual([]);
+}, 60_000);
+
+test("a sign-out leaves nothing in the browser and ends the session", async () => {
+  const page = await open();
+  const alice = await signIn(page);
+  await insert(page, "alice's");
+  await sent(page);
+  await until(async () => (await onDisk(page)).includes("alice's"));
+  // The socket goes on; what is written can't be sent.
+  await context.route("**/api/sync/push", (route) => route.abort());
+  await insert(page, "alice's, not sent");
+  await until(async () => (await onDisk(page)).includes("not sent"));
+  await page.evaluate(() => window.db.signOut());
+  await user(page, /nobody/);
+  expect(await shown(page)).toBe("");
+  expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
+  await until(async () => !(await onDisk(page)).includes("alice"));
+  expect(await onDisk(page)).not.toContain(alice.userId);
+  expect((await alice.request("GET", "/api/auth/sessions")).status).toBe(401);
+  await context.unroute("**/api/sync/push");
+  await page.reload();
+  await user(page, /nobody/);
+  const bob = await signIn(page);
+  await status(page, "live");
+  expect(await shown(page)).toBe("");
+  expect(await onServer(bob)).toEqual([]);
+}, 60_000);
+
+test("another user of the same browser sees and sends nothing of the first one", async () => {
+  const page = await open();
+  const alice = await signIn(page);
+  await insert(page, "alice's");
+  await sent(page);
+  await context.setOffline(true);
+  await status(page, "offline");
+  await insert(page, "alice's, not sent");
+  await until(
+    async () =>
+      (await onDisk(page)).includes("not sent") && (await onDisk(page)).includes('"session"'),
+  );
+  await closeOffline(page);
+  await context.setOffline(false);
+  const bob = await TestClient.guest(origin);
+  // Nobody signs out: the token is another's when the app is opened.
+  const again = await context.newPage();
+  const seen: string[] = [];
+  await again.exposeFunction("see", (text: string) => void seen.push(text));
+  await again.addInitScript(`
+    localStorage.setItem("pylon:replica:token", ${JSON.stringify(bob.token)});
+    new MutationObserver(() => see(document.body?.innerText ?? "")).observe(document, {
+      subtree: true, childList: true, characterData: true });
+  `);
+  await again.goto(origin);
+  await live(again, bob.userId);
+  await sent(again);
+  expect(await shown(again)).toBe("");
+  expect(seen.length).toBeGreaterThan(0);
+  expect(seen.filter((text) => text.includes("alice") || text.includes(alice.userId))).toEqual([]);
+  expect(await onServer(bob)).toEqual([]);
+  expect(await onServer(alice)).toEqual(["alice's"]);
+  await until(async () => !(await onDisk(again)).includes("alice"));
+}, 60_000);
+
+test("when the session has ended, unsent writes wait for their user alone", async () => {
+  const page = await open();
+  const alice = await signIn(page);
+  await insert(page, "before");
+  await settled(page);
+  await context.setOffline(true);
+  await status(page, "offline");
+  await insert(page, "waits");
+  await until(async () => (await onDisk(page)).includes("waits"));
+  await closeOffline(page);
+  await alice.request("DELETE", "/api/auth/session");
+  await context.setOffline(false);
+  const again = await open();
+  await user(again, /nobody/);
+  await until(async () => !/before|"session"/.test(await onDisk(again)));
+  expect(await shown(again)).toBe("");
+  expect(await again.locator("#pending").innerText()).toBe("0");
+  expect(await onDisk(again)).toContain("waits");
+
+  const admin = new TestClient(origin, ADMIN_TOKEN);
+  const { token } = (await admin.request("POST", "/api/auth/session", { user_id: alice.userId }))
+    .body;
+  await again.evaluate((renewed) => window.db.sync.setToken(renewed), String(token));
+  await live(again, alice.userId);
+  await shows(again, "before,waits");
+  await sent(again);
+  expect(await onServer(new TestClient(origin, String(token)))).toEqual(["before", "waits"]);
+}, 60_000);
+
+test("with a cookie nothing is shown before the user is known, then writes go out", async () => {
+  await keepShell();
+  const page = await open("/?cookie");
+  await user(page, /nobody/);
+  const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());
+  const client = new TestClient(origin, token, userId);
+  await live(page, userId);
+  await insert(page, "mine");
+  await sent(page);
+  await context.setOffline(true);
+  await status(page, "offline");
+  await insert(page, "offline");
+  await until(async () => (await onDisk(page)).includes("op_id"));
+  await page.reload();
+  await status(page, "offline");
+  expect(await page.locator("#user").innerText()).toBe("unknown");
+  expect(await shown(page)).toBe("");
+  await context.setOffline(false);
+  await live(page, userId);
+  await shows(page, "mine,offline");
+  await sent(page);
+  expect(await onServer(client)).toEqual(["mine", "offline"]);
+  await page.evaluate(() => window.db.signOut());
+  await user(page, /nobody/);
+  await until(async () => !/mine|op_id/.test(await onDisk(page)));
+  await page.reload();
+  await user(page, /nobody/);
+}, 60_000);
+
+test("another user's sign-in by the server's page sends nothing in their name", async () => {
+  const page = await open("/?cookie");
+  await user(page, /nobody/);
+  const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());
+  const alice = new TestClient(origin, token, userId);
+  await live(page, userId);
+  await insert(page, "alice's");
+  await settled(page);
+  const other = await context.newPage();
+  await other.goto(`${origin}/health`);
+  const bob = await other.evaluate(
+    async () =>
+      (await (await fetch("/api/auth/guest", { method: "POST", body: "{}" })).json()) as {
+        user_id: string;
+        token: string;
+      },
+  );
+  // The tab's socket goes on as alice's. Whatever is older than a second is asked anew.
+  await Bun.sleep(1_100);
+  await insert(page, "written as alice");
+  await live(page, bob.user_id);
+  expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
+  await shows(page, "");
+  await insert(page, "bob's");
+  await sent(page);
+  expect(await onServer(new TestClient(origin, bob.token))).toEqual(["bob's"]);
+  expect(await onServer(alice)).toEqual(["alice's"]);
+}, 60_000);
+
+test.each([
+  ["is absent", () => Reflect.deleteProperty(globalThis, "indexedDB")],
+  [
+    "refuses to open",
+    () => {
+      IDBFactory.prototype.open = () => {
+        throw new DOMException("not here", "SecurityError");
+      };
+    },
+  ],
+  [
+    "never opens",
+    () => {
+      IDBFactory.prototype.open = () => new EventTarget() as IDBOpenDBRequest;
+    },
+  ],
+  [
+    "is full",
+    () => {
+      const full = (): never => {
+        throw new DOMException("full", "QuotaExceededError");
+      };
+      IDBObjectStore.prototype.put = full;
+      IDBObjectStore.prototype.add = full;
+    },
+  ],
+])(
+  "where storage %s, the engine is as without it",
+  async (where, before) => {
+    const page = await open("/", before);
+    const client = await signIn(page);
+    await insert(page, "a");
+    await sent(page);
+    await context.setOffline(true);
+    await status(page, "offline");
+    const inserted = insert(page, "b").catch((error: unknown) => String(error));
+    // Only a disk that is there and takes nothing makes a promise that it does not keep.
+    expect(await inserted).toMatch(where === "is full" ? /stored here/ : /^[^ ]+$/);
+    await shows(page, "a,b");
+    await context.setOffline(false);
+    await status(page, "live");
+    await sent(page);
+    expect(await onServer(client)).toEqual(["a", "b"]);
+    await page.reload();
+    await live(page, client.userId);
+    await shows(page, "a,b");
+  },
+  60_000,
+);

@@ -1,0 +1,236 @@
+import { expect, test } from "bun:test";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  systemPlatform,
+  type Disk,
+  type Platform,
+  type Socket,
+  type Storage,
+  type SyncEngine,
+} from "@pylonsync/sync";
+import { contents, faultyFetch, socketsInto } from "../support/bad-network.ts";
+import { TestClient, until } from "../support/client.ts";
+import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
+import { randomOf } from "../support/random.ts";
+import { appOf, startServer } from "../support/server.ts";
+
+// Two tabs of one browser, on a bad network, which end at any moment and are opened again. What was
+// on disk is on the server in the end, and counted once. The disk is a program's here, because a
+// browser can't be told to end a tab between two steps of one.
+
+const app = appOf(
+  buildManifest({
+    name: "tabs",
+    version: "1.0.0",
+    entities: [entity("Item", { n: field.int(), ownerId: field.string().owner() })],
+    policies: [policy({ name: "own", entity: "Item", allow: "auth.userId == data.ownerId" })],
+  }),
+);
+
+const OPERATIONS = 80;
+useFakeIndexedDb();
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+interface Browser {
+  readonly url: string;
+  readonly appName: string;
+  readonly storage: Storage;
+  readonly random: () => number;
+  /** Writes that are on disk. */
+  readonly durable: Set<string>;
+  isHealed: boolean;
+}
+
+/** One page, which stops in the middle of whatever it does when it is ended. */
+class Tab {
+  readonly engine: SyncEngine;
+  readonly #browser: Browser;
+  readonly #sockets = new Set<Socket>();
+  #isEnded = false;
+
+  constructor(browser: Browser) {
+    this.#browser = browser;
+    const { url, appName, storage } = browser;
+    this.engine = createSyncEngine(url, {
+      appName,
+      storage,
+      reconnectDelay: 5,
+      platform: this.#platform(),
+    });
+    this.engine.start();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    for (const socket of this.#sockets) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  #platform(): Partial<Platform> {
+    return {
+      after: (delayMs, run) => systemPlatform.after(delayMs, () => this.#isEnded || run()),
+      fetch: faultyFetch((what) => this.#fault(what)),
+      openSocket: socketsInto(this.#sockets),
+      openDisk: async (appName, server) => {
+        const { openDisk } = systemPlatform;
+        if (openDisk === null) throw new Error("There is no disk.");
+        return this.#mortal(await openDisk(appName, server));
+      },
+    };
+  }
+
+  async #fault(what: string): Promise<void> {
+    if (this.#isEnded) return never();
+    const { random, isHealed } = this.#browser;
+    if (isHealed) return undefined;
+    if (random() < 0.4) await Bun.sleep(random() * 15);
+    if (this.#isEnded) return never();
+    if (random() < 0.25) throw new TypeError(what);
+    return undefined;
+  }
+
+  /**
+   * The disk, which is not heard of any more once the tab is ended; what it was told before it does
+   * or not.
+   */
+  #mortal(disk: Disk): Disk {
+    return new Proxy(disk, {
+      get: (target, name) => {
+        const work = Reflect.get(target, name) as unknown;
+        if (typeof work !== "function") return work;
+        return async (...args: unknown[]) => {
+          if (this.#isEnded) return never();
+          const result = (await Reflect.apply(work, target, args)) as unknown;
+          if (name === "addWrites")
+            for (const { id } of args[0] as { id: string }[]) this.#browser.durable.add(id);
+          return this.#isEnded ? never() : result;
+        };
+      },
+    });
+  }
+}
+
+test.each([1, 2, 3, 4, 5, 6])(
+  "tabs that end at any moment lose nothing that was on disk, and nothing counts twice (seed %d)",
+  async (seed) => {
+    const random = randomOf(seed);
+    const server = await startServer(app);
+    const owner = await TestClient.guest(server.url);
+    const live = await owner.live(0).ready();
+    const appName = `tabs-${seed}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`;
+    const storage = createWriteThroughStorage(
+      { [`pylon:${appName}:token`]: owner.token ?? "" },
+      () => undefined,
+    );
+    const browser: Browser = {
+      url: server.url,
+      appName,
+      storage,
+      random,
+      durable: new Set(),
+      isHealed: false,
+    };
+    const refused: string[] = [];
+    const open = (): Tab => {
+      const tab = new Tab(browser);
+      tab.engine.onError(({ code, kind }) => refused.push(`${kind} ${code}`));
+      return tab;
+    };
+    const tabs = [open(), open()];
+    const inserted = new Map<string, string>();
+    const deleted = new Set<string>();
+
+    for (let step = 0; step < OPERATIONS; step += 1) {
+      const place = Math.floor(random() * tabs.length);
+      if (random() < 0.12) {
+        tabs[place]?.end();
+        tabs[place] = open();
+      }
+      const { engine } = tabs[place] as Tab;
+      const rows = engine.store.list("Item");
+      const row = rows[Math.floor(random() * rows.length)];
+      const dice = random();
+      if (row === undefined || dice < 0.6) {
+        const id = await engine.insert("Item", { n: step, ownerId: owner.userId });
+        inserted.set(
+          id,
+          engine.mutations.all().find(({ change }) => change.row_id === id)?.id ?? "",
+        );
+      } else if (dice < 0.9) await engine.update("Item", row.id, { n: 1000 + step });
+      else {
+        await engine.delete("Item", row.id);
+        deleted.add(row.id);
+      }
+      await Bun.sleep(random() * 12);
+    }
+
+    for (const tab of tabs) tab.end();
+    browser.isHealed = true;
+    const { engine } = open();
+    const disk = await systemPlatform.openDisk?.(appName, server.url);
+    await until(
+      async () => engine.connected && (await disk?.keptWrites([...browser.durable]))?.size === 0,
+      20_000,
+    );
+    await until(() => engine.mutations.all().length === 0);
+    disk?.close();
+    const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as {
+      readonly id: string;
+      readonly n: number;
+    }[];
+    await until(
+      () => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(contents(truth)),
+    );
+
+    const there = new Set(truth.map(({ id }) => id));
+    const lost = [...inserted].filter(
+      ([id, write]) => browser.durable.has(write) && !there.has(id) && !deleted.has(id),
+    );
+    expect(lost).toEqual([]);
+    expect([...there].filter((id) => !inserted.has(id))).toEqual([]);
+    // What comes last says that all before it was heard.
+    const last = await owner.insert("Item", { n: -1 });
+    await until(() => live.events.some(({ row_id: id }) => id === last));
+    // Each write has a number of its own, so one that had an effect twice is heard twice.
+    const heard = live.events.flatMap(({ row_id: id, kind, data }) =>
+      kind === "delete" ? [] : [`${kind} ${id} ${String(data?.["n"])}`],
+    );
+    expect(heard.length).toBe(new Set(heard).size);
+    expect(browser.durable.size).toBeGreaterThan(OPERATIONS / 2);
+    // A write to a row that another tab has deleted, or whose insert was lost with its tab, is the
+    // only refusal there can be.
+    expect(
+      refused.filter((what) => what !== "update NOT_FOUND" && what !== "delete NOT_FOUND"),
+    ).toEqual([]);
+    engine.stop();
+    live.close();
+    await server.stop();
+  },
+  60_000,
+);
+
+test("what is kept under a token is its user's once known; another's is dropped", async () => {
+  const disk = await systemPlatform.openDisk?.("take-over", "http://server");
+  if (disk === undefined) throw new Error("There is no disk.");
+  const write = (id: string, owner: string): Parameters<Disk["addWrites"]>[0][number] => ({
+    id,
+    owner,
+    change: { entity: "Item", row_id: id, kind: "delete", op_id: id },
+  });
+  await disk.addWrites([write("1", "token:t"), write("2", "user:bob")]);
+  await Promise.all([
+    disk.takeOver("nobody", "token:x", false),
+    disk.takeOver("user:ann", "token:t", true),
+    disk.addWrites([write("3", "token:t")]),
+  ]);
+  expect((await disk.readWrites("user:ann")).map(({ id }) => id)).toEqual(["1"]);
+  expect([...(await disk.keptWrites(["1", "2", "3"]))]).toEqual(["1", "3"]);
+  await disk.takeOver("user:ann", "token:t", true);
+  expect((await disk.readWrites("user:ann")).map(({ id }) => id)).toEqual(["1", "3"]);
+  disk.close();
+});

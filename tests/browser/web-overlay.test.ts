@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, type Browser } from "playwright-core";
+import { noteApp, PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-process.ts";
+
+const FILES = {
+  "app.ts": noteApp("text: field.string()"),
+  "web/index.html":
+    '<!doctype html><html><head><title>Fine</title><link rel="stylesheet" ' +
+    'href="./page.css"></head><body><script type="module" ' +
+    'src="./main.tsx"></script></body></html>\n',
+  "web/page.css": "body { color: navy; }\n",
+  "web/main.tsx": `import { greeting } from "./parts/greeting.ts";
+import { shared } from "../lib/shared.ts";
+
+document.body.textContent = greeting + shared;
+`,
+  "web/parts/greeting.ts": `export const greeting: string = "hello ";\n`,
+  "lib/shared.ts": `export const shared: string = "world";\n`,
+};
+
+/** What is broken: the file, its text (null: it is deleted), and where the fault is. */
+const MISTAKES: Readonly<Record<string, readonly [string, string | null, string]>> = {
+  "syntax error": [
+    "web/main.tsx",
+    `${FILES["web/main.tsx"]}\n// <script>alert("<img src=x>")</script>\nconst a = (;\n`,
+    "web/main.tsx:7:12",
+  ],
+  "syntax error in a style": ["web/page.css", "body { color: navy; }} @import", "web/page.css:1"],
+  "missing package": ["web/main.tsx", `import "no-such-package";\n`, "web/main.tsx:1:8"],
+  "missing file": ["web/main.tsx", `import "./no-such-file.ts";\n`, "web/main.tsx:1:8"],
+  "missing export": ["web/parts/greeting.ts", "export const other = 1;\n", "web/main.tsx:1:10"],
+  "broken file outside of web/": ["lib/shared.ts", "export const shared = (;\n", "lib/shared.ts:1"],
+  "deleted helper": ["web/parts/greeting.ts", null, "web/main.tsx:1"],
+  "deleted entry": ["web/main.tsx", null, "web/index.html"],
+};
+
+/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+});
+afterAll(() => browser.close());
+
+test("S9: a broken page shows file, line, column and code, and comes back by itself", async () => {
+  using folder = new TempFolder();
+  folder.write(FILES);
+  await using dev = new PylonProcess(["dev", "--port", "0"], folder.path);
+  const { port } = await dev.event();
+  const context = await browser.newContext({ viewport: { width: 900, height: 640 } });
+  const page = await context.newPage();
+  await page.goto(`http://localhost:${String(port)}/`);
+  const isFine = (): Promise<unknown> =>
+    page.waitForFunction(() => document.body.textContent?.includes("hello world"));
+  await isFine();
+  for (const [mistake, [file, text, place]] of Object.entries(MISTAKES)) {
+    if (text === null) rmSync(join(folder.path, file));
+    else folder.write({ [file]: text });
+    await page.waitForSelector("main .place");
+    expect([mistake, await page.textContent(".place")]).toEqual([
+      mistake,
+      expect.stringContaining(place),
+    ]);
+    if (mistake === "syntax error") {
+      expect(await page.textContent("pre")).toContain(`alert("<img src=x>")`);
+      expect(await page.locator("pre img, pre script").count()).toBe(0);
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: join(shots, `overlay-${colorScheme}.png`) });
+      }
+    }
+    folder.write({ [file]: FILES[file as keyof typeof FILES] });
+    await isFine();
+  }
+  await context.close();
+  await dev.end();
+  const log = await dev.stderr;
+  for (const [, , place] of Object.values(MISTAKES)) expect(log).toContain(place);
+}, 60_000);
+
+test("S9: a place inside the page, and a script of it, are answered too", async () => {
+  using folder = new TempFolder();
+  folder.write({ ...FILES, "web/main.tsx": "const a = (;\n" });
+  await using dev = new PylonProcess(["dev", "--port", "0"], folder.path);
+  const { port } = await dev.event();
+  const url = `http://localhost:${String(port)}`;
+  const inside = await fetch(`${url}/settings/profile`, { headers: { Accept: "text/html" } });
+  expect([inside.status, inside.headers.get("content-type")]).toEqual([
+    500,
+    "text/html; charset=utf-8",
+  ]);
+  expect(await inside.text()).toContain("web/main.tsx:1:12");
+  const script = await fetch(`${url}/main.js`);
+  expect([script.status, await script.json()]).toMatchObject([
+    500,
+    { error: { code: "INTERNAL" } },
+  ]);
+  expect((await fetch(`${url}/api/entities/Note`)).status).toBe(200);
+});

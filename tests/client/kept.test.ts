@@ -1,0 +1,324 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  systemPlatform,
+  type Disk,
+  type Platform,
+  type SyncEngine,
+} from "@pylonsync/sync";
+import { forceCloseDatabase } from "fake-indexeddb";
+import { TestClient, until } from "../support/client.ts";
+import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
+import { appOf, startServer } from "../support/server.ts";
+
+// What an engine keeps between two visits, where a browser would be too coarse to be asked.
+
+const app = appOf(
+  buildManifest({
+    name: "kept",
+    version: "1.0.0",
+    entities: [entity("Item", { n: field.int(), ownerId: field.string().owner() })],
+    policies: [policy({ name: "own", entity: "Item", allow: "auth.userId == data.ownerId" })],
+  }),
+);
+
+useFakeIndexedDb();
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function serve(): Promise<string> {
+  const server = await startServer(app);
+  cleanups.push(() => server.stop());
+  return server.url;
+}
+
+const names = Array.from(
+  { length: 20 },
+  (_, n) => `kept-${n}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`,
+);
+const newName = (): string => names.pop() ?? "";
+
+function connect(
+  url: string,
+  appName: string,
+  token: string | null,
+  platform: Partial<Platform> = {},
+): SyncEngine {
+  const engine = createSyncEngine(url, {
+    appName,
+    token: token ?? "",
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    platform,
+  });
+  engine.start();
+  cleanups.push(() => engine.stop());
+  return engine;
+}
+
+async function diskOf(appName: string, server: string): Promise<Disk> {
+  const disk = await systemPlatform.openDisk?.(appName, server);
+  if (disk === undefined) throw new Error("There is no disk.");
+  cleanups.push(() => disk.close());
+  return disk;
+}
+
+const noPush: Partial<Platform> = {
+  fetch: (url, init) =>
+    url.endsWith("/push")
+      ? Promise.reject(new TypeError("no network"))
+      : systemPlatform.fetch(url, init),
+};
+const numbers = (engine: SyncEngine): unknown[] => engine.store.list("Item").map(({ n }) => n);
+
+test("a write for one server is neither sent to another nor dropped by it", async () => {
+  const appName = newName();
+  const [here, there] = [await serve(), await serve()];
+  const [ann, bob] = [await TestClient.guest(here), await TestClient.guest(there)];
+  const first = connect(here, appName, ann.token, noPush);
+  await until(() => first.connected);
+  await first.insert("Item", { n: 1 });
+  first.stop();
+
+  const other = connect(there, appName, bob.token);
+  await until(() => other.connected);
+  await other.insert("Item", { n: 2 });
+  await other.flushed();
+  expect(numbers(other)).toEqual([2]);
+  other.stop();
+
+  const again = connect(here, appName, ann.token);
+  await until(
+    () => again.connected && again.status.pending === 0 && again.store.list("Item").length === 1,
+  );
+  expect(JSON.parse((await ann.request("POST", "/api/query/Item", {})).text)).toMatchObject([
+    { n: 1 },
+  ]);
+});
+
+test("a write that was applied is off the disk after a stop", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const engine = connect(url, appName, token);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  await until(() => engine.mutations.all().length === 0);
+  engine.stop();
+  const disk = await diskOf(appName, url);
+  await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0, 2_000);
+  expect((await disk.readReplica())?.rows).toHaveLength(1);
+});
+
+test("a disk that can't even be asked for changes nothing", async () => {
+  const url = await serve();
+  const { token } = await TestClient.guest(url);
+  const openDisk = (): never => {
+    throw new Error("not here");
+  };
+  const engine = connect(url, newName(), token, { openDisk });
+  await until(() => engine.connected, 3_000);
+  await engine.insert("Item", { n: 1 });
+  await engine.flushed();
+});
+
+const SESSION = { userId: "ann", tenantId: null, isAdmin: false, isGuest: false, roles: [] };
+const headAt = (seq: number): Parameters<Disk["replaceReplica"]>[0] => ({
+  session: SESSION,
+  epoch: "e",
+  seq,
+});
+const row = (id: string): Parameters<Disk["patchReplica"]>[2][number] => ({
+  entity: "Item",
+  id,
+  row: { id },
+});
+const kept = async (disk: Disk): Promise<unknown> => {
+  const replica = await disk.readReplica();
+  return [replica?.head.seq, replica?.rows.map(({ id }) => id).join()];
+};
+
+test("a kept replica goes on without a hole, and never back, whichever tab writes", async () => {
+  const disk = await diskOf(newName(), "http://server");
+  await disk.replaceReplica(headAt(5), [row("a")], "one");
+  // The other tab's rows begin after 7: what happened at 6 and 7 is not among them.
+  expect(await disk.patchReplica(headAt(8), 7, [row("b")])).toBe(false);
+  expect(await kept(disk)).toEqual([5, "a"]);
+  expect(await disk.patchReplica(headAt(9), 4, [row("c")])).toBe(true);
+  expect(await kept(disk)).toEqual([9, "a,c"]);
+  await disk.replaceReplica(headAt(6), [row("a")], "two");
+  expect(await kept(disk)).toEqual([9, "a,c"]);
+  await disk.replaceReplica({ ...headAt(2), epoch: "f" }, [row("d")], "two");
+  expect(await kept(disk)).toEqual([2, "d"]);
+});
+
+test("where another tab left too little to continue from, a tab keeps all its own", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token } = await TestClient.guest(url);
+  const engine = connect(url, appName, token);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  const disk = await diskOf(appName, url);
+  await until(async () => (await disk.readReplica())?.rows.length === 1);
+  const replica = await disk.readReplica();
+  if (replica === null) throw new Error("There is no replica.");
+  // A snapshot from before the row, which a slow tab took longer to write.
+  await disk.dropReplica();
+  await disk.replaceReplica({ ...replica.head, seq: 0 }, [], "slow");
+  await engine.insert("Item", { n: 2 });
+  await until(async () => (await disk.readReplica())?.rows.length === 2);
+});
+
+test("C1: an earlier version's write that can't be sent is set aside", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const cycle: Record<string, unknown> = { n: 3 };
+  cycle["self"] = cycle;
+  const disk = await diskOf(appName, url);
+  const write = (
+    id: string,
+    data: Record<string, unknown>,
+  ): Parameters<Disk["addWrites"]>[0][number] => ({
+    id,
+    owner: `user:${userId}`,
+    change: { entity: "Item", row_id: id, kind: "insert", data, op_id: id },
+  });
+  await disk.addWrites([
+    write("a", { n: 1 }),
+    write("b", { n: 2n }),
+    write("c", cycle),
+    write("d", { n: 4 }),
+  ]);
+  const engine = connect(url, appName, token);
+  const refused: string[] = [];
+  engine.onError(({ rowId, code }) => refused.push(`${rowId} ${code}`));
+  await until(
+    () => engine.connected && refused.length === 2 && engine.mutations.all().length === 0,
+  );
+  expect(refused).toEqual(["b UNSENDABLE", "c UNSENDABLE"]);
+  expect(new Set(numbers(engine))).toEqual(new Set([1, 4]));
+  await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0);
+});
+
+/** What the fake browser opens, so that it can close it. */
+function openedInto(opened: IDBDatabase[]): void {
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...args) {
+    const request = open.apply(this, args);
+    request.addEventListener("success", () => opened.push(request.result));
+    return request;
+  };
+  cleanups.push(() => {
+    IDBFactory.prototype.open = open;
+  });
+}
+
+test.each(["says so", "says nothing"])(
+  "C4: a connection that the browser closes, and %s, is opened again",
+  async (how) => {
+    const appName = newName();
+    const url = await serve();
+    const { token, userId } = await TestClient.guest(url);
+    const opened: IDBDatabase[] = [];
+    openedInto(opened);
+    const engine = connect(url, appName, token, noPush);
+    await until(() => engine.connected);
+    await engine.insert("Item", { n: 1 });
+    for (const n of [2, 3]) {
+      for (const db of opened.splice(0)) {
+        if (how === "says so")
+          forceCloseDatabase(db as unknown as Parameters<typeof forceCloseDatabase>[0]);
+        else db.close();
+      }
+      await engine.insert("Item", { n });
+    }
+    const disk = await diskOf(appName, url);
+    expect((await disk.readWrites(`user:${userId}`)).map(({ change }) => change.data)).toEqual([
+      { n: 1 },
+      { n: 2 },
+      { n: 3 },
+    ]);
+    // The replica is followed too.
+    const other = new TestClient(url, token, userId);
+    await other.insert("Item", { n: 4 });
+    await until(async () => (await disk.readReplica())?.rows.length === 1);
+  },
+);
+
+test("C4: a database that is deleted meanwhile is made again", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const engine = connect(url, appName, token, noPush);
+  await until(() => engine.connected);
+  await engine.insert("Item", { n: 1 });
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(`pylon:${appName}:${url}`);
+    request.addEventListener("success", resolve);
+    request.addEventListener("error", reject);
+  });
+  await engine.insert("Item", { n: 2 });
+  const disk = await diskOf(appName, url);
+  expect(await disk.readWrites(`user:${userId}`)).toMatchObject([{ change: { data: { n: 2 } } }]);
+});
+
+describe("C4: where the disk takes a write no longer, the promise", () => {
+  const failing = (isFull: () => boolean): Partial<Platform> => ({
+    openDisk: async (...args) => {
+      const disk = await diskOf(...args);
+      const { addWrites } = disk;
+      disk.addWrites = (writes) =>
+        isFull()
+          ? Promise.reject(new DOMException("full", "QuotaExceededError"))
+          : addWrites.call(disk, writes);
+      return disk;
+    },
+  });
+
+  test("waits for the server's answer", async () => {
+    const url = await serve();
+    const { token } = await TestClient.guest(url);
+    let isFull = false;
+    const engine = connect(
+      url,
+      newName(),
+      token,
+      failing(() => isFull),
+    );
+    await until(() => engine.connected);
+    isFull = true;
+    await engine.insert("Item", { n: 1 });
+    expect(engine.mutations.pending()).toEqual([]);
+    await expect(engine.update("Item", "nothing", { n: 1 })).rejects.toMatchObject({
+      code: "NOT_FOUND",
+    });
+  });
+
+  test("rejects while the server is away, and the write goes on", async () => {
+    const url = await serve();
+    const { token } = await TestClient.guest(url);
+    let [isFull, isAway] = [false, false];
+    const engine = connect(url, newName(), token, {
+      ...failing(() => isFull),
+      fetch: (target, init) =>
+        isAway ? Promise.reject(new TypeError("no network")) : systemPlatform.fetch(target, init),
+    });
+    await until(() => engine.connected);
+    isFull = isAway = true;
+    // The first one finds out that the server is away.
+    const first = engine.insert("Item", { n: 1 });
+    await until(() => engine.status.connection === "offline");
+    await expect(engine.insert("Item", { n: 2 })).rejects.toMatchObject({ code: "NOT_KEPT" });
+    expect(new Set(numbers(engine))).toEqual(new Set([1, 2]));
+    isAway = false;
+    await until(() => engine.mutations.all().length === 0);
+    await first;
+  });
+});

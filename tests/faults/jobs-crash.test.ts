@@ -1,0 +1,92 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN } from "../support/server.ts";
+
+// What is scheduled is done once, whatever happens to the server meanwhile.
+
+const JOBS = 300;
+const PORT = 24_460;
+const main = new URL("../../packages/cli/src/main.ts", import.meta.url).pathname;
+const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-crash-"));
+const children: Bun.Subprocess[] = [];
+const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true });
+});
+
+mkdirSync(join(dir, "functions"));
+writeFileSync(
+  join(dir, "app.ts"),
+  `import { buildManifest, entity, field } from "@pylonsync/sdk";
+const entities = [entity("Item", { n: field.int() })];
+export default buildManifest({ name: "crash", version: "1.0.0", access: "public", entities });`,
+);
+writeFileSync(
+  join(dir, "functions", "add.ts"),
+  `import { mutation, v } from "@pylonsync/functions";
+export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => {
+  await ctx.db.insert("Item", { n });
+  await Bun.sleep(2);
+} });`,
+);
+writeFileSync(
+  join(dir, "functions", "addAll.ts"),
+  `import { mutation, v } from "@pylonsync/functions";
+export default mutation({ args: { count: v.int() }, handler: async (ctx, { count }) => {
+  for (let n = 0; n < count; n += 1)
+    await ctx.scheduler.runAfter(0, "add", { n }, { maxRetries: 20 });
+} });`,
+);
+
+async function start(): Promise<Bun.Subprocess> {
+  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], {
+    env: {
+      ...process.env,
+      PYLON_DB_PATH: join(dir, "crash.db"),
+      PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
+      PYLON_LOG_LEVEL: "error",
+      PYLON_RATE_LIMIT_MAX: "0",
+      PYLON_FN_RATE_LIMIT_MAX: "0",
+      PYLON_DRAIN_SECS: "5",
+    },
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  children.push(child);
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error("The server did not start.");
+    return fetch(`${client.url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  });
+  return child;
+}
+
+const completed = async (): Promise<number> =>
+  Number((await client.request("GET", "/api/jobs/stats")).body["completed"]);
+
+test("each job is done once, though the server is killed and stopped amid them", async () => {
+  let child = await start();
+  expect((await client.request("POST", "/api/fn/addAll", { count: JOBS })).status).toBe(200);
+  for (const [signal, after] of [
+    ["SIGKILL", 20],
+    ["SIGKILL", 80],
+    ["SIGTERM", 140],
+  ] as const) {
+    await until(async () => (await completed()) >= after);
+    child.kill(signal);
+    await child.exited;
+    child = await start();
+  }
+  await until(async () => (await completed()) === JOBS);
+  const { text } = await client.request("POST", "/api/query/Item", { $limit: 1000 });
+  const numbers = (JSON.parse(text) as { readonly n: number }[]).map(({ n }) => n);
+  expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: JOBS }, (_, n) => n));
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}, 60_000);

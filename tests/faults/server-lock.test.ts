@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import { linkSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import {
+  noteApp,
+  pylon,
+  PylonProcess,
+  TempFolder,
+} from "../../packages/cli/src/testing/pylon-process.ts";
+import { until } from "../support/client.ts";
+
+test("a second server on a SQLite database is refused in dev mode; one goes on", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  await using first = new PylonProcess(["dev", "--port", "0"], folder.path);
+  const { port } = await first.event();
+  const second = await pylon(["dev", "--port", "0"], folder.path);
+  expect(second).toMatchObject({ exitCode: 1 });
+  expect(second.stderr).toContain("SQLite has one server at a time");
+  expect((await fetch(`http://localhost:${String(port)}/readyz`)).status).toBe(200);
+  // Commands that only look or migrate are no servers.
+  expect((await pylon(["migrate", "plan", "--json"], folder.path)).exitCode).toBe(0);
+});
+
+test("in production a second one waits for the end of the first, a sudden one too", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  const env = { PYLON_DB_PATH: join(folder.path, "data", "pylon.db"), PYLON_LOG_FORMAT: "json" };
+  const first = new PylonProcess(["start", "--port", "0"], folder.path, env);
+  await first.event();
+  await using second = new PylonProcess(["start", "--port", "0"], folder.path, env);
+  await second.said("another server has the database");
+  const served = second.event();
+  expect(await Promise.race([served.then(() => "served"), Promise.resolve("waits")])).toBe("waits");
+  await first[Symbol.asyncDispose]();
+  const { port } = await served;
+  await until(async () => (await fetch(`http://localhost:${String(port)}/readyz`)).ok);
+  expect(await second.end()).toBe(0);
+});
+
+test.each([
+  ["a symbolic link", symlinkSync],
+  ["a hard link", linkSync],
+])("F3: a second server by %s of the file is refused, and told of the first", async (_, link) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()"), "data/.keep": "", "other/.keep": "" });
+  const path = join(folder.path, "data", "pylon.db");
+  const other = join(folder.path, "other", "pylon.db");
+  const first = new PylonProcess(["dev", "--port", "0"], folder.path, { PYLON_DB_PATH: path });
+  await first.event();
+  link(path, other);
+  const second = await pylon(["dev", "--port", "0"], folder.path, { PYLON_DB_PATH: other });
+  expect(second).toMatchObject({ exitCode: 1 });
+  expect(second.stderr).toContain("Another server has the database");
+  expect(second.stderr).toMatch(/process \d+ on /);
+  // After its end the other name is as good as the first.
+  expect(await first.end()).toBe(0);
+  await using third = new PylonProcess(["dev", "--port", "0"], folder.path, {
+    PYLON_DB_PATH: other,
+  });
+  await third.event();
+});

@@ -1,0 +1,377 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
+import { RedisServer } from "../support/servers/redis.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+// Several replicas on one Redis. Each has a database of its own here, so the admin signs the same
+// user in on each.
+
+const app = appOf(
+  buildManifest({
+    name: "replicas",
+    version: "1.0.0",
+    entities: [entity("Note", { text: field.string() })],
+  }),
+);
+
+let redis: RedisServer;
+let servers: TestServer[] = [];
+let sockets: LiveSocket[] = [];
+const children: Bun.Subprocess[] = [];
+beforeAll(async () => {
+  redis = await RedisServer.start();
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.close();
+  await Promise.all(servers.map((server) => server.stop()));
+  servers = [];
+  sockets = [];
+});
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await redis.stop();
+});
+
+async function replica(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+  const server = await startServer(app, { REDIS_URL: redis.url, PYLON_DRAIN_SECS: "1", ...env });
+  servers.push(server);
+  return server;
+}
+
+function adminOf(url: string): TestClient {
+  return new TestClient(url, ADMIN_TOKEN);
+}
+
+async function signIn(url: string, userId: string): Promise<TestClient> {
+  const { body } = await adminOf(url).request("POST", "/api/auth/session", { user_id: userId });
+  return new TestClient(url, body["token"] as string, userId);
+}
+
+async function live(client: TestClient): Promise<LiveSocket> {
+  const socket = await client.live(0).ready();
+  sockets.push(socket);
+  return socket;
+}
+
+function join(
+  client: TestClient,
+  room: string,
+  data: unknown = null,
+): ReturnType<TestClient["request"]> {
+  return client.request("POST", "/api/rooms/join", { room, data });
+}
+
+async function usersIn(url: string, room: string): Promise<string[]> {
+  const { body } = await adminOf(url).request("GET", `/api/rooms/${room}`);
+  return ((body["members"] ?? []) as { readonly user_id: string }[])
+    .map(({ user_id: id }) => id)
+    .toSorted();
+}
+
+/** The room's messages that a socket has heard, such as `join u1`. */
+function heard(socket: LiveSocket, room: string): string[] {
+  return socket.texts
+    .map((text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
+    .filter((message) => message["room"] === room)
+    .map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
+}
+
+/** A room's name that no other test has. */
+let rooms = 0;
+function newRoom(): string {
+  return `room-${(rooms += 1)}`;
+}
+
+test("the plugin cache_client names the Redis, by a variable of the environment", async () => {
+  const plugged = appOf(
+    buildManifest({
+      name: "plugged",
+      version: "1.0.0",
+      entities: [entity("Note", { text: field.string() })],
+      plugins: [{ name: "cache_client", config: { url: "${env.MY_CACHE}" } }],
+    }),
+  );
+  const [a, b] = await Promise.all([
+    startServer(plugged, { MY_CACHE: redis.url }),
+    startServer(plugged, { MY_CACHE: redis.url }),
+  ]);
+  servers.push(a, b);
+  await join(await signIn(a.url, "u1"), "plugged");
+  await until(async () => (await usersIn(b.url, "plugged")).length === 1);
+  await expect(startServer(plugged)).rejects.toThrow(
+    /"url" of the plugin cache_client needs the environment variable MY_CACHE/,
+  );
+});
+
+test("a join on one replica is seen and heard on the other at once", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
+  const ears = await live(bob);
+  await join(bob, room);
+  await until(() => heard(ears, room).length === 1);
+  await join(alice, room);
+  expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
+  await until(() => heard(ears, room).includes("join alice"), 1000);
+});
+
+test("all replicas hear the events of a room in the same order", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
+  const [left, right] = await Promise.all([live(alice), live(bob)]);
+  await Promise.all([join(alice, room), join(bob, room)]);
+  const topics = (socket: LiveSocket): string[] =>
+    heard(socket, room).filter((line) => line.startsWith("broadcast"));
+  await Promise.all(
+    [alice, bob].flatMap((client) =>
+      Array.from({ length: 200 }, (_, n) =>
+        client.request("POST", "/api/rooms/broadcast", { room, topic: `${client.userId}-${n}` }),
+      ),
+    ),
+  );
+  await until(() => topics(left).length === 400 && topics(right).length === 400);
+  expect(topics(left)).toEqual(topics(right));
+});
+
+test("clients' messages and a user's end are heard on the other replica", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const [speaker, listener] = await Promise.all([
+    signIn(a.url, "speaker"),
+    signIn(b.url, "listener"),
+  ]);
+  const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
+  const room = newRoom();
+  for (const user of [speaker, listener]) await join(user, room);
+  mouth.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }));
+  await until(() =>
+    ears.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'),
+  );
+  const elsewhere = await live(await signIn(b.url, "speaker"));
+  await aMoment();
+  mouth.close();
+  await aMoment();
+  expect(ears.texts.filter((text) => text.includes('"disconnect"'))).toEqual([]);
+  elsewhere.close();
+  await until(() =>
+    ears.texts.some((text) => text.includes('"disconnect"') && text.includes('"from":"speaker"')),
+  );
+});
+
+test("a user who changes replicas within 5 s stays in the room, unnoticed", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const watcher = await signIn(a.url, "watcher");
+  const ears = await live(watcher);
+  await join(watcher, room);
+  const user = await signIn(a.url, "wanderer");
+  const socket = await live(user);
+  await join(user, room);
+  socket.close();
+  await Bun.sleep(2000);
+  await live(await signIn(b.url, "wanderer"));
+  await Bun.sleep(5000);
+  expect(await usersIn(b.url, room)).toEqual(["wanderer", "watcher"]);
+  expect(heard(ears, room)).toEqual(["join watcher", "join wanderer"]);
+}, 60_000);
+
+test("a replica that stops in order hands its members over", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const watcher = await signIn(a.url, "watcher");
+  const ears = await live(watcher);
+  await join(watcher, room);
+  const connected = await signIn(b.url, "connected");
+  await live(connected);
+  await join(connected, room);
+  await join(await signIn(b.url, "calling"), room);
+  await b.stop();
+  servers = servers.filter((server) => server !== b);
+  await Bun.sleep(8500);
+  await live(await signIn(a.url, "connected"));
+  await Bun.sleep(8500);
+  expect(await usersIn(a.url, room)).toEqual(["calling", "connected", "watcher"]);
+  expect(heard(ears, room)).toEqual(["join watcher", "join connected", "join calling"]);
+}, 60_000);
+
+/** A replica in a process of its own. */
+async function spawnReplica(): Promise<{ readonly url: string; readonly child: Bun.Subprocess }> {
+  const child = Bun.spawn(
+    [process.execPath, new URL("../support/replica.ts", import.meta.url).pathname, redis.url],
+    { stdout: "pipe", stderr: "inherit" },
+  );
+  children.push(child);
+  const { value } = await child.stdout.getReader().read();
+  return { url: new TextDecoder().decode(value).trim(), child };
+}
+
+test("a replica that stood still comes back with its members", async () => {
+  const a = await replica();
+  const { url, child } = await spawnReplica();
+  const room = newRoom();
+  const watcher = await signIn(a.url, "watcher");
+  const ears = await live(watcher);
+  await join(watcher, room);
+  const sleeper = await signIn(url, "sleeper");
+  await live(sleeper);
+  await join(sleeper, room);
+  child.kill("SIGSTOP");
+  await until(() => heard(ears, room).includes("leave sleeper"), 10_000);
+  child.kill("SIGCONT");
+  await until(() => heard(ears, room).at(-1) === "join sleeper");
+  await Bun.sleep(2500);
+  expect(heard(ears, room)).toEqual([
+    "join watcher",
+    "join sleeper",
+    "leave sleeper",
+    "join sleeper",
+  ]);
+  expect(await usersIn(a.url, room)).toEqual(["sleeper", "watcher"]);
+  child.kill("SIGKILL");
+}, 60_000);
+
+test("a killed replica leaves its rooms within 10 s, and each leave is sent once", async () => {
+  const a = await replica();
+  const { url, child } = await spawnReplica();
+  const [shared, own] = [newRoom(), newRoom()];
+  const watcher = await signIn(a.url, "watcher");
+  const ears = await live(watcher);
+  await join(watcher, shared);
+  const connected = await signIn(url, "doomed");
+  const mouth = await live(connected);
+  await join(connected, shared);
+  await join(connected, own);
+  mouth.socket.send(JSON.stringify({ type: "presence", event: "update", data: "here" }));
+  await until(() => ears.texts.some((text) => text.includes('"here"')));
+  await join(await signIn(url, "doomed-caller"), shared);
+  expect(await usersIn(a.url, shared)).toEqual(["doomed", "doomed-caller", "watcher"]);
+  child.kill("SIGKILL");
+  await until(
+    async () =>
+      (await usersIn(a.url, shared)).length === 1 && (await usersIn(a.url, own)).length === 0,
+    15_000,
+  );
+  await aMoment();
+  expect(
+    heard(ears, shared)
+      .filter((line) => line.startsWith("leave"))
+      .toSorted(),
+  ).toEqual(["leave doomed", "leave doomed-caller"]);
+  expect(
+    ears.texts.filter((text) => text.includes('"disconnect"') && text.includes('"from":"doomed"')),
+  ).toHaveLength(1);
+}, 60_000);
+
+test("both replicas count one rate limit", async () => {
+  const env = { PYLON_RATE_LIMIT_MAX: "10", PYLON_RATE_LIMIT_WINDOW: "60" };
+  const [a, b] = await Promise.all([replica(env), replica(env)]);
+  const statuses: number[] = [];
+  for (let n = 0; n < 12; n += 1)
+    statuses.push(
+      (await new TestClient((n % 2 === 0 ? a : b).url, null).request("GET", "/api/auth/me")).status,
+    );
+  expect(statuses).toEqual([...Array.from({ length: 10 }, () => 200), 429, 429]);
+});
+
+test("a server starts and serves while there is no Redis, and limits on its own", async () => {
+  const nowhere = await RedisServer.start({ isUp: false });
+  const server = await startServer(app, {
+    REDIS_URL: nowhere.url,
+    PYLON_RATE_LIMIT_MAX: "10",
+    PYLON_RATE_LIMIT_WINDOW: "60",
+  });
+  servers.push(server);
+  const guest = await TestClient.guest(server.url);
+  expect((await join(guest, "alone")).status).toBe(200);
+  const statuses: number[] = [];
+  for (let n = 0; n < 10; n += 1) statuses.push((await guest.request("GET", "/api/rooms")).status);
+  expect(statuses).toEqual([...Array.from({ length: 8 }, () => 200), 429, 429]);
+  await nowhere.start();
+  await nowhere.stop();
+});
+
+test("Redis dies and comes back empty: requests are served, the rooms converge", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const [alice, bob, carol] = await Promise.all([
+    signIn(a.url, "alice"),
+    signIn(b.url, "bob"),
+    signIn(a.url, "carol"),
+  ]);
+  const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
+  for (const client of [alice, bob, carol]) await join(client, room, { of: client.userId });
+  // Both replicas know of all joins by then.
+  await until(() => heard(ears, room).length === 3 && heard(bobsEars, room).length === 2);
+  await redis.kill();
+  const started = performance.now();
+  const dave = await signIn(b.url, "dave");
+  expect((await join(dave, room)).status).toBe(200);
+  expect((await carol.request("POST", "/api/rooms/leave", { room })).body).toEqual({
+    left: room,
+    was_present: true,
+  });
+  for (let n = 0; n < 60; n += 1)
+    expect(
+      (await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body,
+    ).toEqual({ updated: true });
+  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  expect(performance.now() - started).toBeLessThan(20_000);
+  expect(await usersIn(a.url, room)).toEqual(["alice"]);
+  expect(await usersIn(b.url, room)).toEqual(["bob", "dave"]);
+  await redis.start();
+  const everybody = ["alice", "bob", "dave"];
+  await until(
+    async () =>
+      (await usersIn(a.url, room)).join() === everybody.join() &&
+      (await usersIn(b.url, room)).join() === everybody.join(),
+    10_000,
+  );
+  await Bun.sleep(8000);
+  expect(await usersIn(a.url, room)).toEqual(everybody);
+  const { body } = await bob.request("GET", `/api/rooms/${room}`);
+  expect(body["members"]).toContainEqual({
+    user_id: "alice",
+    data: { moved: true },
+    joined_at: expect.any(String) as string,
+  });
+  const snapshots = ears.texts
+    .map((text) => JSON.parse(text) as { type?: string; peers?: { user_id: string }[] })
+    .filter(({ type }) => type === "snapshot");
+  const known = new Set(
+    heard(ears, room)
+      .filter((line) => line.startsWith("join"))
+      .map((line) => line.slice(5)),
+  );
+  for (const { user_id: id } of snapshots.at(-1)?.peers ?? []) known.add(id);
+  expect([...known].toSorted()).toEqual(["alice", "bob", "carol", "dave"]);
+  expect(heard(ears, room).filter((line) => line === "join dave").length).toBeLessThanOrEqual(1);
+  expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual(["leave carol"]);
+}, 60_000);
+
+test("Redis hangs: a request waits at most once for it, and the rooms go on after", async () => {
+  const [a, b] = await Promise.all([replica(), replica()]);
+  const room = newRoom();
+  const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
+  const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
+  await join(alice, room);
+  await join(bob, room);
+  await until(() => heard(ears, room).length === 2 && heard(bobsEars, room).length === 1);
+  redis.pause();
+  const started = performance.now();
+  for (let n = 0; n < 60; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
+  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  expect(performance.now() - started).toBeLessThan(20_000);
+  await Bun.sleep(9000);
+  redis.resume();
+  await until(
+    async () =>
+      (await usersIn(a.url, room)).join() === "alice,bob" &&
+      (await usersIn(b.url, room)).join() === "alice,bob" &&
+      (await usersIn(b.url, `room-${rooms}`)).join() === "alice",
+    10_000,
+  );
+  await Bun.sleep(3000);
+  expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
+  expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([]);
+}, 120_000);

@@ -1,0 +1,258 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { action, internalMutation, mutation, query, v } from "@pylonsync/functions";
+import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
+import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
+import { TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
+
+const SECRET = "an inner detail";
+
+/** Once the function `slow` was called. */
+const slowRuns = Promise.withResolvers<void>();
+const app = appOf(
+  buildManifest({
+    name: "functions",
+    version: "1.0.0",
+    access: "public",
+    entities: [entity("Item", { n: field.int() })],
+    plugins: [
+      definePlugin({
+        name: "no-negative",
+        hooks: {
+          beforeInsert: (data) => Number(data["n"]) >= 0 && { ...data, n: Number(data["n"]) + 1 },
+        },
+      }),
+    ],
+  }),
+  {
+    count: query({ args: {}, handler: (ctx) => ctx.db.count("Item") }),
+    addInternal: internalMutation({
+      args: { n: v.int() },
+      handler: (ctx, { n }) => ctx.db.insert("Item", { n }),
+    }),
+    addByAction: action({
+      args: { n: v.int() },
+      handler: (ctx, args) => ctx.runMutation("addInternal", args),
+    }),
+    nothing: query({ args: {}, handler: () => undefined }),
+    breaks: query({
+      args: {},
+      handler: () => {
+        throw new Error(SECRET);
+      },
+    }),
+    tellsLies: query({ args: {}, returns: v.string(), handler: () => 5 as never }),
+    neverEnds: mutation({
+      args: {},
+      handler: async (ctx) => {
+        await ctx.db.insert("Item", { n: 900 });
+        await new Promise(() => undefined);
+      },
+    }),
+    talks: action({
+      args: {},
+      handler: async (ctx) => {
+        ctx.stream.write("one\ntwo");
+        ctx.stream.writeEvent("progress", "50%");
+        return { done: true };
+      },
+    }),
+    whoAmI: query({
+      args: {},
+      handler: (ctx) => ({ ...ctx.auth, hasSecret: ctx.env["PYLON_ADMIN_TOKEN"] !== undefined }),
+    }),
+    slow: action({
+      args: {},
+      handler: async () => {
+        slowRuns.resolve();
+        await Bun.sleep(200);
+        return { slept: true };
+      },
+    }),
+    hook: action({
+      args: {},
+      webhook: { methods: ["PUT"] },
+      handler: (ctx) => ({
+        method: ctx.request?.method,
+        path: ctx.request?.path,
+        body: ctx.request?.rawBody,
+        signature: ctx.request?.headers["x-signature"],
+      }),
+    }),
+  },
+);
+
+let server: TestServer;
+let client: TestClient;
+const call = (name: string, args: unknown = {}): ReturnType<TestClient["request"]> =>
+  client.request("POST", `/api/fn/${name}`, args);
+beforeAll(async () => {
+  server = await startServer(app, { PYLON_FN_CALL_TIMEOUT: "1", PYLON_LOG_LEVEL: "error" });
+  client = await TestClient.guest(server.url);
+});
+afterAll(() => server.stop());
+
+test("an internal function is called by actions only", async () => {
+  expect(await call("addInternal", { n: 1 })).toMatchObject({
+    status: 404,
+    body: { error: { code: "FN_NOT_FOUND" } },
+  });
+  expect((await call("addByAction", { n: 1 })).status).toBe(200);
+  expect((await call("count")).text).toBe("1");
+});
+
+test("a plugin's hooks run for functions too, and may change and refuse", async () => {
+  const { text } = await call("addByAction", { n: 5 });
+  expect(
+    (await client.request("GET", `/api/entities/Item/${JSON.parse(text) as string}`)).body["n"],
+  ).toBe(6);
+  expect(await call("addByAction", { n: -1 })).toMatchObject({
+    status: 403,
+    body: { error: { code: "HOOK_REFUSED" } },
+  });
+});
+
+test("undefined is null", async () => {
+  expect((await call("nothing")).text).toBe("null");
+});
+
+test("a bug shows nothing of the inside, only where to look", async () => {
+  const answer = await call("breaks");
+  expect(answer).toMatchObject({
+    status: 500,
+    body: { error: { code: "HANDLER_ERROR", message: "Internal handler error" } },
+  });
+  expect(answer.text).not.toContain(SECRET);
+  expect((await call("tellsLies")).status).toBe(500);
+});
+
+test("a handler that takes too long is ended, keeps nothing, and blocks no other", async () => {
+  const before = (await call("count")).text;
+  const [late, next] = await Promise.all([
+    call("neverEnds"),
+    Bun.sleep(50).then(() => call("addByAction", { n: 7 })),
+  ]);
+  expect(late).toMatchObject({ status: 504, body: { error: { code: "FN_TIMEOUT" } } });
+  expect([200, 504]).toContain(next.status);
+  expect(Number((await call("count")).text) - Number(before)).toBe(next.status === 200 ? 1 : 0);
+  expect((await call("addByAction", { n: 8 })).status).toBe(200);
+});
+
+test("a stream is events, each line its own, and ends with the result", async () => {
+  const { text } = await client.request(
+    "POST",
+    "/api/fn/talks",
+    {},
+    { Accept: "text/event-stream" },
+  );
+  expect(text).toBe(
+    'data: one\ndata: two\n\nevent: progress\ndata: 50%\n\nevent: result\ndata: {"done":true}\n\n',
+  );
+  const failed = await client.request(
+    "POST",
+    "/api/fn/breaks",
+    {},
+    { Accept: "text/event-stream" },
+  );
+  expect(failed.text).toMatch(/^event: error\ndata: \{"code":"HANDLER_ERROR"/);
+});
+
+test("a webhook gets method, path, headers and the raw body", async () => {
+  const answer = await client.request("PUT", "/api/webhooks/hook?x=1", "not json", {
+    "X-Signature": "abc",
+  });
+  expect(answer.body).toEqual({
+    method: "PUT",
+    path: "/api/webhooks/hook?x=1",
+    body: "not json",
+    signature: "abc",
+  });
+});
+
+test("the caller is who the token says, and the admin lists the functions", async () => {
+  expect((await call("whoAmI")).body).toMatchObject({
+    userId: client.userId,
+    isGuest: true,
+    isAdmin: false,
+    hasSecret: false,
+  });
+  const admin = new TestClient(server.url, ADMIN_TOKEN);
+  expect((await admin.request("GET", "/api/fn")).text).toContain(
+    '{"name":"count","fn_type":"query","args_schema":{}}',
+  );
+  expect((await client.request("GET", "/api/fn")).status).toBe(403);
+});
+
+test("a stopping server answers open requests, closes sockets, and is not ready", async () => {
+  const own = await startServer(app, { PYLON_FN_CALL_TIMEOUT: "5" });
+  const caller = await TestClient.guest(own.url);
+  expect(await caller.request("GET", "/readyz")).toMatchObject({
+    status: 200,
+    body: { status: "ready", parts: { database: "up" } },
+  });
+  const socket = await caller.live(0).ready();
+  const slow = caller.request("POST", "/api/fn/slow", {});
+  await slowRuns.promise;
+  const stopped = own.stop();
+  expect((await slow).body).toEqual({ slept: true });
+  await stopped;
+  expect(socket.closed?.code).toBe(1001);
+  await expect(
+    fetch(`${own.url}/health`).then(
+      () => "up",
+      () => "down",
+    ),
+  ).resolves.toBe("down");
+});
+
+test("a loop without end does not take the server down for good", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "pylon-loop-"));
+  mkdirSync(join(dir, "functions"));
+  writeFileSync(
+    join(dir, "app.ts"),
+    'import { buildManifest, entity, field } from "@pylonsync/sdk";\nexport default ' +
+      'buildManifest({ name: "l", version: "1.0.0", access: "public", entities: ' +
+      '[entity("Item", { n: field.int() })] });',
+  );
+  writeFileSync(
+    join(dir, "functions", "loop.ts"),
+    'import { query } from "@pylonsync/functions";\nexport default query({ args: {}, ' +
+      "handler: () => { for (;;); } });",
+  );
+  const port = await freePort();
+  const env = {
+    ...process.env,
+    PYLON_SINGLE_PORT: "1",
+    PYLON_DB_PATH: join(dir, "l.db"),
+    PYLON_FN_CALL_TIMEOUT: "1",
+    PYLON_LOG_LEVEL: "error",
+  };
+  const child = Bun.spawn([process.execPath, MAIN_FILE, "start", dir, "--port", String(port)], {
+    env,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const isUp = (): Promise<boolean> =>
+    fetch(`http://localhost:${port}/health`, { signal: AbortSignal.timeout(300) }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  try {
+    await until(isUp);
+    // The watchdog begins a second later, and its thread takes a while on a busy machine.
+    await Bun.sleep(4000);
+    void fetch(`http://localhost:${port}/api/fn/loop`, { method: "POST" }).catch(() => undefined);
+    await until(async () => !(await isUp()));
+    await until(isUp, 30_000);
+    expect(child.exitCode).toBeNull();
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+  expect(await new Response(child.stderr).text()).toContain("function loop");
+  rmSync(dir, { recursive: true, force: true });
+}, 120_000);
