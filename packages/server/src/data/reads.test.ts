@@ -143,7 +143,7 @@ test("filters, counts and aggregates see the rows that the caller may read", asy
           groupBy: ["ownerId"],
           where: filter,
         });
-        const owners = [...new Set(found.map((row) => row["ownerId"]))].toSorted();
+        const owners = [...new Set(found.map((row) => String(row["ownerId"])))].toSorted();
         expect<unknown>(groups).toEqual(
           owners.map((ownerId) => {
             const own = found.filter((row) => row["ownerId"] === ownerId);

@@ -115,7 +115,11 @@ test("pauses grow to a longest one, and differ between those who wait for the sa
     const asked: number[] = [];
     const platform = new ManualPlatform();
     const spied = {
-      ...platform,
+      now: platform.now,
+      monotonic: platform.monotonic,
+      every: platform.every,
+      soon: platform.soon,
+      uuid: platform.uuid,
       random: (bytes: Uint8Array) => void bytes.fill(fill),
       after: (ms: number, work: () => void) => (asked.push(ms), platform.after(ms, work)),
     };
