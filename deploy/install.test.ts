@@ -123,7 +123,7 @@ test("installs a release that runs, and says what PATH lacks", async () => {
   expect(filesIn(home).toSorted()).toEqual([".local", "bin", "pylon", "tmp"]);
 });
 
-test("replaces an older one in the folder it is told, and is silent about a PATH that has it", async () => {
+test("replaces an older one in the given folder, and accepts a PATH that has it", async () => {
   const dir = join(folder.path, "own bin");
   mkdirSync(dir);
   writeFileSync(join(dir, "pylon"), "older");

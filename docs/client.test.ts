@@ -12,7 +12,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const isNamed = (text: string, name: string): boolean => new RegExp(`\\b${name}\\b`).test(text);
 
-test("the page names everything that the client's packages export, and all of db and the engine", () => {
+test("the page names all exports of the client's packages, of db and the engine", () => {
   const page = readFileSync(join(import.meta.dir, "client.md"), "utf8");
   const engine = Object.getOwnPropertyNames(sync.SyncEngine.prototype).filter(
     (name) => name !== "constructor",

@@ -11,12 +11,12 @@ const OF_VARIABLES = /^DEFAULT_\w+_BYTES$|^DEFAULT_BYTES_IN_FLIGHT$/;
 /** Shown by the kinds of messages. */
 const SHOWN_BY_KIND = new Set(["MAX_SOCKET_MESSAGE_BYTES"]);
 
-test("limits.md says what the server goes by: run `bun scripts/limits-doc.ts` after a change", async () => {
+test("limits.md is up to date: run `bun scripts/limits-doc.ts`", async () => {
   const page = readFileSync(join(import.meta.dir, "limits.md"), "utf8");
   expect(page).toBe(limitsDoc(await routesOfServer()));
 });
 
-test("every cap of packages/protocol/src/limits.ts and packages/query/src/limits.ts is on the page", () => {
+test("every cap of the limits.ts files of protocol and query is on the page", () => {
   const script = readFileSync(join(ROOT, "scripts", "limits-doc.ts"), "utf8");
   const sources = ["protocol", "query"].map((name) =>
     readFileSync(join(ROOT, "packages", name, "src", "limits.ts"), "utf8"),
@@ -35,7 +35,7 @@ test("every cap of packages/protocol/src/limits.ts and packages/query/src/limits
   ).toEqual([]);
 });
 
-test("D2: every route has a limit for its body, and one that reads a body says how large", async () => {
+test("D2: every route limits its body, and one that reads a body names its size", async () => {
   const routes = await routesOfServer();
   expect(routes.length).toBeGreaterThan(80);
   for (const { method, path, body } of routes) {

@@ -107,7 +107,7 @@ test("the executable does not compile itself again, and says what to do instead"
   });
 });
 
-test("the executable serves in production, with a watchdog that starts, and backs its data up on a thread", async () => {
+test("the executable serves in production, with a watchdog and threaded backups", async () => {
   folder.write({
     "app/app.ts": noteApp("text: field.string()"),
     "app/functions/hello.ts": queryOf("ctx.db.query('Note')"),

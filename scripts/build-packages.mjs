@@ -26,7 +26,8 @@ const [given = join(root, "dist", "packages"), ...only] = process.argv.slice(2);
 const unknown = only.filter((name) => ![...COMPILED, ...AS_THEY_ARE].includes(name));
 if (unknown.length > 0) {
   console.error(
-    `There is no package ${unknown.join(", ")}: they are ${[...COMPILED, ...AS_THEY_ARE].join(", ")}.`,
+    `There is no package ${unknown.join(", ")}: they are ` +
+      `${[...COMPILED, ...AS_THEY_ARE].join(", ")}.`,
   );
   process.exit(64);
 }

@@ -43,10 +43,12 @@ const FILES = {
     include: ["*.ts", "*.tsx"],
   }),
   "app.ts": `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity("Note", { text: field.string() })], policies: [policy({ name: "notes", entity: "Note", allow: "true" })] });
+export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity("Note", {
+  text: field.string() })], policies: [policy({ name: "notes", entity: "Note", allow: "true" })] });
 `,
   "functions.ts": `import { mutation, v } from "@pylonsync/functions";
-export default mutation({ args: { text: v.string() }, handler: async (ctx, { text }) => ctx.db.insert("Note", { text }) });
+export default mutation({ args: { text: v.string() }, handler: async (ctx, { text }) =>
+  ctx.db.insert("Note", { text }) });
 `,
   "notes.tsx": `import { db, SignIn, useSession } from "@pylonsync/react";
 import { safePath } from "@pylonsync/react/safe-path";
@@ -54,7 +56,8 @@ import { SyncEngine } from "@pylonsync/sync";
 export function Notes({ sync }: { readonly sync: SyncEngine }) {
   const { userId } = useSession(sync);
   const { data } = db.useQuery("Note");
-  return userId === null ? <SignIn redirectTo={safePath("/")} /> : <ul>{data.map(({ id, text }) => <li key={id}>{String(text)}</li>)}</ul>;
+  return userId === null ? <SignIn redirectTo={safePath("/")} /> : <ul>{data.map(({ id, text }) =>
+    <li key={id}>{String(text)}</li>)}</ul>;
 }
 `,
   "main.js": `import { buildManifest } from "@pylonsync/sdk";
@@ -62,7 +65,9 @@ import { SyncEngine } from "@pylonsync/sync";
 import { SignIn } from "@pylonsync/react";
 import { renderToString } from "react-dom/server";
 import { createElement } from "react";
-console.log(JSON.stringify([typeof buildManifest, typeof SyncEngine, renderToString(createElement(SignIn, { sync: new SyncEngine({ baseUrl: "http://127.0.0.1:9", appName: "a" }) })).includes("password")]));
+console.log(JSON.stringify([typeof buildManifest, typeof SyncEngine,
+  renderToString(createElement(SignIn, { sync: new SyncEngine({ baseUrl: "http://127.0.0.1:9",
+    appName: "a" }) })).includes("password")]));
 `,
 };
 
@@ -145,6 +150,7 @@ test("an unknown package is refused by name", async () => {
   ]);
   expect([exitCode, stderr.toString()]).toEqual([
     64,
-    "There is no package nothing: they are functions, protocol, query, sdk, sync, react, next, server, cli.\n",
+    "There is no package nothing: they are functions, protocol, query, sdk, sync, react, " +
+      "next, server, cli.\n",
   ]);
 });

@@ -18,7 +18,8 @@ const { values, positionals } = parseArgs({
 const [given = join(root, "dist", "release"), ...only] = positionals;
 if (values.url !== undefined && !/^https:\/\/[\w.:/~-]+$/.test(values.url)) {
   console.error(
-    `--url is "${values.url}": it wants an address that begins with https://, such as https://downloads.example.com/pylon.`,
+    `--url is "${values.url}": it wants an address that begins with https://, such as ` +
+      "https://downloads.example.com/pylon.",
   );
   process.exit(64);
 }

@@ -4,9 +4,11 @@ import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
 
 const INTRO = `# Configuration
 
-Set a server up by environment variables. It reads them once, at start. A variable that is not usable stops the start with a sentence that names it.
+Set a server up by environment variables. It reads them once, at start. A variable that is not \
+usable stops the start with a sentence that names it.
 
-\`pylon dev\` also reads \`.env.local\` and \`.env\`, from the app's folder upwards, first folder that has one: the process's own environment
+\`pylon dev\` also reads \`.env.local\` and \`.env\`, from the app's folder upwards, first folder \
+that has one: the process's own environment
 wins, then \`.env.local\`, then \`.env\`. \`pylon start\` reads no file.
 
 | variable | wants | default | in dev mode | |
@@ -21,7 +23,10 @@ This page is made by \`scripts/configuration-doc.ts\`.
 export function configurationDoc(): string {
   const rows = Object.entries(VARIABLES).map(([name, variable]) => {
     const devFallback = "devFallback" in variable ? variable.devFallback : undefined;
-    return `| \`${name}\` | ${variable.wants} | ${show(variable.fallback)} | ${devFallback === undefined ? "" : show(devFallback)} | ${variable.doc} |\n`;
+    return (
+      `| \`${name}\` | ${variable.wants} | ${show(variable.fallback)} | ` +
+      `${devFallback === undefined ? "" : show(devFallback)} | ${variable.doc} |\n`
+    );
   });
   const oauthRows = Object.entries(OAUTH_VARIABLES).map(([part, variable]) => {
     const name = "only" in variable ? variable.only : "<NAME>";

@@ -25,7 +25,8 @@ async function importsOf(...args: string[]): Promise<readonly Import[]> {
 }
 
 // Where one of these fails, move what is imported to where it belongs: a type to the lower of the
-// two, or a small interface that the lower one owns. Where the edge is right, allow it in layers.ts.
+// two, or a small interface that the lower one owns. Where the edge is right, allow it in
+// layers.ts.
 test("packages import only what layers.ts allows", () => {
   expect(faultsOf(PACKAGES, packagesIn(imports), packageEdges(imports))).toEqual([]);
 });
@@ -37,7 +38,8 @@ test("folders of the server import only what layers.ts allows", () => {
 /** Each against the layers: sources by path. */
 const PLANTED: Readonly<Record<string, string>> = {
   "files/a.ts": `import { listen } from "../http/listener.ts";\nvoid listen;\n`,
-  "store/sqlite/a.ts": `import type { Rooms } from "../../rooms/rooms.ts";\nexport type X = Rooms;\n`,
+  "store/sqlite/a.ts":
+    'import type { Rooms } from "../../rooms/rooms.ts";\nexport type X = Rooms;\n',
   "store/a.ts": `export * from "../mail/mailer.ts";\n`,
   "schema/a.ts": `export { type Mailer } from "../mail/mailer.ts";\n`,
   "schema/b.ts": `import { systemPlatform } from "../platform.ts";\nvoid systemPlatform;\n`,
@@ -53,7 +55,7 @@ const PLANTED: Readonly<Record<string, string>> = {
   "files/testing/a.ts": `import "../../http/listener.ts";\n`,
 };
 
-test("planted edges are found: of types, of re-exports, of dynamic imports, of workers", async () => {
+test("planted edges are found: types, re-exports, dynamic imports, workers", async () => {
   write("packages/server/src", PLANTED);
   write("packages/sync/src", {
     "a.ts": `import type { Server } from "@pylonsync/server";\nexport type X = Server;\n`,

@@ -153,7 +153,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         LIMITED,
       ),
       [
-        `wrong tokens of an address in ${WRONG_ADMIN_TOKENS_SECONDS} s, sent to a route of the admin or unlike a token of this server`,
+        `wrong tokens of an address in ${WRONG_ADMIN_TOKENS_SECONDS} s, sent to a route of ` +
+          "the admin or unlike a token of this server",
         number(MAX_WRONG_ADMIN_TOKENS),
         "",
         `${LIMITED}, to the right admin token too; it is logged`,
@@ -320,10 +321,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
 
 const INTRO = `# Limits
 
-Look up how much a server takes: every cap, with its default, the variable that sets it where there is one, and what is answered beyond it. The variables are described in
+Look up how much a server takes: every cap, with its default, the variable that sets it where \
+there is one, and what is answered beyond it. The variables are described in
 [configuration](configuration.md), the codes in [errors](errors.md).
 
-Callers are counted by their user, and guests and anonymous callers by their address: an IPv6 network of /64 is one address. Behind proxies the address is
+Callers are counted by their user, and guests and anonymous callers by their address: an IPv6 \
+network of /64 is one address. Behind proxies the address is
 right when \`PYLON_TRUST_PROXY_HOPS\` is.
 `;
 

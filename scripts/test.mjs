@@ -46,7 +46,8 @@ for (const failure of failures) console.log(`FAILED ${failure}`);
 if (counts.skipped > 0) console.log(`${counts.skipped} skipped`);
 if (browser === null && patterns.length === 0) {
   console.error(
-    "There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which counts as a failure.",
+    "There is no Chromium: set CHROMIUM_PATH to one. The browser tests did not run, which " +
+      "counts as a failure.",
   );
   counts.failed += 1;
 }

@@ -249,8 +249,8 @@ describe("L3: a result that JSON can't carry", () => {
 
   test("what JSON carries goes on as it did", async () => {
     expect((await call("plain")).text).toBe(
-      '{"at":"1970-01-01T00:00:00.000Z","list":[null,null],"bare":{"a":1},"url":"https://example.com/",' +
-        '"zero":0,"same":[{"shared":true},{"shared":true}]}',
+      '{"at":"1970-01-01T00:00:00.000Z","list":[null,null],"bare":{"a":1},' +
+        '"url":"https://example.com/","zero":0,"same":[{"shared":true},{"shared":true}]}',
     );
   });
 
@@ -266,7 +266,8 @@ test("L3: no path answers with a page of the runtime's own", async () => {
   const files: Readonly<Record<string, string>> = {
     "app.ts":
       'import { buildManifest, entity, field } from "@pylonsync/sdk";\n' +
-      'export default buildManifest({ name: "a", version: "1", access: "public", entities: [entity("T", { t: field.string() })] });',
+      'export default buildManifest({ name: "a", version: "1", access: "public", entities: ' +
+      '[entity("T", { t: field.string() })] });',
     "web/index.html": "<!doctype html><title>Hi</title>",
     "elsewhere/inside.txt": "inside",
   };
@@ -519,7 +520,7 @@ describe("P5: a webhook", () => {
     );
   });
 
-  test("takes the methods that it declares, POST where it declares none, and never HEAD", async () => {
+  test("takes the methods that it declares, else POST, and never HEAD", async () => {
     const before = (await call("count")).text;
     for (const [method, name] of [
       ["GET", "hookPost"],

@@ -174,7 +174,7 @@ describe("a user who is deleted", () => {
 });
 
 describe("the database", () => {
-  test("T18: has no password in its log, and after a deletion neither an address in it nor in what waited for its owner", async () => {
+  test("T18: logs no password, and after a deletion no trace of an address is left", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-left-"));
     const file = join(dir, "pylon.db");
     const declared = buildManifest({
@@ -308,7 +308,7 @@ describe("organizations of a user who leaves", () => {
     expect((await person.request("POST", `/api/auth/invites/${token}/accept`)).status).toBe(200);
   }
 
-  test("are not left without an owner: the last one hands over first, and the admin's deletion hands over by rank", async () => {
+  test("keep an owner: the last one hands over first, the admin's deletion by rank", async () => {
     const [owner, member, deputy] = [await signIn(), await signIn(), await signIn()];
     const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
     const id = org["id"] as string;

@@ -39,7 +39,7 @@ async function byCode(email: string): Promise<TestClient> {
   return new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 }
 
-test("an address that the admin or a function writes is kept as it is looked up, and is not proved", async () => {
+test("an address that the admin or a function writes is normalised, not verified", async () => {
   const user = await byCode("ann@example.com");
   const row = async (): Promise<unknown> =>
     (await admin.request("GET", `/api/entities/User/${user.userId}`)).body;

@@ -84,7 +84,7 @@ async function byCode(email: string): Promise<TestClient> {
   return as(await nobody.request("POST", "/api/auth/magic/verify", { email, code }));
 }
 
-test("mails are in the app's words, and of the app's user entity the session shows what is exposed", async () => {
+test("mails use the app's words, and sessions show only exposed user fields", async () => {
   const member = await byCode("ann@example.com");
   expect((await member.request("GET", "/api/auth/session")).body["user"]).toEqual({
     id: member.userId,
@@ -113,7 +113,7 @@ test("roles that the app claims decide in its policies, on live connections too"
   for (const socket of sockets) socket.close();
 });
 
-test("T14: a session that nobody uses ends, one that is used goes on, and none outlives its time", async () => {
+test("T14: an unused session ends, a used one goes on, and none past its time", async () => {
   const member = await byCode("cid@example.com");
   const other = as(await nobody.request("POST", "/api/auth/guest"));
   const isThere = async (client: TestClient): Promise<boolean> =>

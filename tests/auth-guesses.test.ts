@@ -60,7 +60,7 @@ afterAll(async () => {
   await mail.stop();
 });
 
-test("T20: of codes that are asked for one after the other twenty guesses are looked at in three hours", async () => {
+test("T20: of codes that are asked for in turn twenty guesses count in 3 hours", async () => {
   const email = newEmail();
   const guess = async (code = "wrong"): Promise<number> =>
     (await post("/magic/verify", { email, code })).status;
@@ -102,7 +102,7 @@ test.each(["ﷺ".repeat(20), "ｐａｓｓｗｏｒｄ１２３"])(
   },
 );
 
-test("T20: all addresses of one IPv6 network are one guesser, and IPv4 is the same in either form", async () => {
+test("T20: an IPv6 network is one guesser, and IPv4 is the same in either form", async () => {
   const statuses = async (address: (n: number) => string): Promise<number[]> => {
     const answers: number[] = [];
     for (let n = 0; n < 60; n += 1)
@@ -136,7 +136,7 @@ test("T20: all addresses of one IPv6 network are one guesser, and IPv4 is the sa
   ).toBe(401);
 }, 60_000);
 
-test("T20: a sign-up is answered alike for a known and an unknown address, however often it is asked for", async () => {
+test("T20: a sign-up answers alike for known and unknown addresses, every time", async () => {
   const known = newEmail();
   await post("/magic/send", { email: known });
   await post("/magic/verify", { email: known, code: await codeTo(known) });
@@ -165,7 +165,7 @@ test("T20: a sign-up is answered alike for a known and an unknown address, howev
   ).toEqual([5, 5]);
 });
 
-test("T20: an address is neither guessed at nor written to by many accounts more than by one", async () => {
+test("T20: many accounts guess at and mail an address no more often than one", async () => {
   const target = newEmail();
   const users: TestClient[] = [];
   for (let n = 0; n < 8; n += 1) {
@@ -192,7 +192,7 @@ test("T20: an address is neither guessed at nor written to by many accounts more
   expect(tried.filter((status) => status === 401)).toHaveLength(50);
 });
 
-test("T20: a reset that is asked for is noted for an unknown address as for a known one", async () => {
+test("T20: a reset is recorded for an unknown address as for a known one", async () => {
   const known = newEmail();
   await post("/magic/send", { email: known });
   await post("/magic/verify", { email: known, code: await codeTo(known) });
@@ -209,7 +209,7 @@ test("T20: a reset that is asked for is noted for an unknown address as for a kn
   expect(await noted()).toBe(before + 2);
 });
 
-test("who guesses at a password does not lock its owner out of a device that the owner trusts", async () => {
+test("guesses at a password do not lock its owner out of a trusted device", async () => {
   const email = newEmail();
   await post("/password/register", { email, password: PASSWORD });
   const user = as(await post("/password/register/confirm", { email, code: await codeTo(email) }));
@@ -252,7 +252,7 @@ test("who guesses at a password does not lock its owner out of a device that the
   expect(there.filter((status) => status === 401)).toHaveLength(10);
 });
 
-test("what was tried is in the audit log: wrong codes, resets that were asked for, new tokens", async () => {
+test("the audit log has what was tried: wrong codes, resets, new tokens", async () => {
   const email = newEmail();
   await post("/magic/send", { email });
   await post("/magic/verify", { email, code: "wrong" });

@@ -89,7 +89,7 @@ const press = (token: string, headers: Record<string, string> = {}): Promise<Res
     body: new URLSearchParams({ token }),
   });
 
-test("somebody else's link signs no browser in, and takes no guest's rows, before the button is pressed, or after", async () => {
+test("another's link signs in no browser and takes no guest's rows by itself", async () => {
   const mallory = newEmail();
   const { path, token } = await ask(mallory);
   const guest = await TestClient.guest(server.url);

@@ -195,7 +195,7 @@ test("no session is made with a password that is being reset", async () => {
   }
 }, 120_000);
 
-test("a sign-in that waits for its second factor is over when the password is changed", async () => {
+test("a password change ends sign-ins that wait for a second factor", async () => {
   const { email, client } = await person();
   const { body: enrolled } = await client.request("POST", "/api/auth/totp/enroll");
   const totp = new TOTP({ secret: Secret.fromBase32(enrolled["secret"] as string) });
@@ -261,7 +261,9 @@ describe("a request whose body comes late", () => {
     let answer = "";
     socket.on("data", (data) => (answer += data.toString()));
     socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body.slice(0, 5)}`,
+      `POST ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ` +
+        `${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
+        `Connection: close\r\n\r\n${body.slice(0, 5)}`,
     );
     return {
       finish: async () => {
@@ -295,7 +297,7 @@ describe("a request whose body comes late", () => {
   });
 });
 
-test("T14: a socket that catches up while its session ends hears nothing that is written after", async () => {
+test("T14: a socket that catches up while its session ends gets no later write", async () => {
   const writer = (await person()).client;
   for (let n = 0; n < 400; n += 1)
     await writer.insert("Note", { text: `note ${n} ${"x".repeat(200)}` });

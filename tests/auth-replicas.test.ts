@@ -7,8 +7,10 @@ import { createDatabase, sharedPostgresUrl } from "./support/servers/postgres.ts
 
 const APP = `
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-const User = entity("User", { email: field.string().unique(), displayName: field.string().optional(), emailVerified: field.bool().default(false) });
-export default buildManifest({ name: "accounts", version: "1.0.0", entities: [User], policies: [policy({ name: "own", entity: "User", allow: "auth.userId == data.id" })] });
+const User = entity("User", { email: field.string().unique(),
+  displayName: field.string().optional(), emailVerified: field.bool().default(false) });
+export default buildManifest({ name: "accounts", version: "1.0.0", entities: [User],
+  policies: [policy({ name: "own", entity: "User", allow: "auth.userId == data.id" })] });
 `;
 const PASSWORD = "correct horse battery";
 

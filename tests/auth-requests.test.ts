@@ -47,7 +47,8 @@ async function raw(
   socket.on("data", (data) => (text += data.toString()));
   for (const event of ["end", "close", "error"] as const) socket.on(event, () => (isOver = true));
   socket.write(
-    `${[...lines, `Content-Length: ${body.length}`, "Connection: close"].join("\r\n")}\r\n\r\n${body}`,
+    `${[...lines, `Content-Length: ${body.length}`, "Connection: close"].join("\r\n")}\r\n` +
+      `\r\n${body}`,
   );
   await until(() => isOver);
   socket.destroy();
@@ -65,7 +66,7 @@ describe("in dev mode, which is open to whoever reaches it,", () => {
       '{"user_id":"anybody"}',
     );
 
-  test("T12: a page whose own name leads here gets no session, no mail, no rows and no socket", async () => {
+  test("T12: a page whose own name leads here gets no session, mail, rows, socket", async () => {
     for (const host of [
       "evil.example",
       `evil.example:${new URL(dev.url).port}`,
@@ -120,7 +121,7 @@ describe("in dev mode, which is open to whoever reaches it,", () => {
     ).toBe(200);
   });
 
-  test("T11: a page of another site reads nothing that is the admin's, and one of this machine does", async () => {
+  test("T11: another site's page reads nothing of the admin's, a local one does", async () => {
     const ask = (path: string, origin: string, token: string | null = null): Promise<number> =>
       new TestClient(dev.url, token)
         .request("GET", path, undefined, { Origin: origin })

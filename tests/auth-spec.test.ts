@@ -156,7 +156,7 @@ test("PYLON_COOKIE_SAME_SITE is that of the session's cookie, and none wants htt
   );
 });
 
-test("POST /api/auth/orgs/ID/members invites: who is named becomes a member by accepting", async () => {
+test("POST /api/auth/orgs/ID/members invites: accepting makes a member", async () => {
   const [owner, email] = [await byCode(), newEmail()];
   const invited = await byCode(email);
   const { body: organization } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
@@ -170,7 +170,7 @@ test("POST /api/auth/orgs/ID/members invites: who is named becomes a member by a
   expect((await owner.request("GET", members)).body).toHaveLength(2);
 });
 
-test("POST /api/auth/select-org changes the token where the client asks for that, and only there", async () => {
+test("POST /api/auth/select-org changes the token only where the client asks", async () => {
   const user = await byCode();
   const { body: organization } = await user.request("POST", "/api/auth/orgs", { name: "Acme" });
   const select = (extra: object): Promise<Answer> =>

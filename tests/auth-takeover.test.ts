@@ -120,7 +120,7 @@ describe("T8: a sign-up with another's address", () => {
     }
   });
 
-  test("is bound to the browser by a cookie, where the page sends the address and the code alone", async () => {
+  test("is bound to the browser by a cookie when the page sends only the code", async () => {
     const email = newEmail();
     const registered = await fetch(`${server.url}/api/auth/password/register`, {
       method: "POST",
@@ -139,7 +139,7 @@ describe("T8: a sign-up with another's address", () => {
     expect((await login(email, OWN)).status).toBe(200);
   });
 
-  test("a client that knows nothing of that still confirms the only sign-up, also one that was asked for twice", async () => {
+  test("an older client still confirms the only sign-up, also one asked for twice", async () => {
     const email = newEmail();
     await register(email, OWN);
     await codeTo(email);
@@ -197,7 +197,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     return cookieOf(answer, "shop_session=");
   }
 
-  test("leaves whoever made it no way in: account elsewhere, key, second factor and session", async () => {
+  test("leaves its first author no way in: provider, key, second factor, session", async () => {
     const anybody = new TestClient(shop.url, null);
     const Cookie = await withProvider("unverified-vic");
     const squatter = (method: string, path: string, body?: unknown): Promise<Answer> =>
@@ -267,7 +267,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
 });
 
 describe("a changed password", () => {
-  test("T19: ends other links to reset it, sign-ins that wait, and the trust in devices; keys are named in the mail", async () => {
+  test("T19: ends reset links, waiting sign-ins and trusted devices; mail has keys", async () => {
     const { user, email } = await signUp();
     await post("/api-keys", { name: "nightly http://evil.example report" }, user);
     const code = await enroll(user);

@@ -30,7 +30,7 @@ afterAll(() => server.stop());
 const as = ({ body }: Answer): TestClient =>
   new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 
-test("T8: who makes an account with another's address loses all ways into it when the other one proves the address", async () => {
+test("T8: who signs up with another's address loses it when its owner proves it", async () => {
   const email = "victim@example.com";
   const attacker = as(
     await nobody.request("POST", "/api/auth/password/register", { email, password: PASSWORD }),
@@ -85,7 +85,7 @@ test("T9: who somebody is comes from the session, whatever a body says", async (
   });
 });
 
-test("T10: a mail leads to the address that the server was told, not to the one that a request names", async () => {
+test("T10: a mail links to the configured address, not to the request's own", async () => {
   const mail = await startMailServer();
   const env = { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com" };
   const [told, untold] = [
@@ -120,7 +120,7 @@ test("T10: a mail leads to the address that the server was told, not to the one 
   }
 });
 
-test("T11: a page of another site opens no socket and no stream with the cookie, in dev neither", async () => {
+test("T11: another site's page opens no socket or stream by cookie, also in dev", async () => {
   const { body } = await nobody.request("POST", "/api/auth/guest");
   const Cookie = `shop_session=${String(body["token"])}`;
   const userOf = async (origin: string): Promise<unknown> =>
@@ -168,7 +168,7 @@ test("T13: whoever knows a public id is nobody by it", async () => {
     );
 });
 
-test("T19: a token from before a sign-in is worth nothing after it, and no token is taken from a URL", async () => {
+test("T19: a token from before a sign-in is worthless, and URLs carry no token", async () => {
   const guest = await TestClient.guest(server.url);
   const user = as(
     await guest.request("POST", "/api/auth/password/register", {
@@ -184,7 +184,7 @@ test("T19: a token from before a sign-in is worth nothing after it, and no token
     ).toBeNull();
 });
 
-test("T18: no secret is in the log, in errors, in metrics or in a page, whatever happens", async () => {
+test("T18: no secret is in the log, in errors, in metrics or in a page", async () => {
   const mail = await startMailServer({ user: "mailer", password: "canary-smtp-password" });
   const dir = mkdtempSync(join(tmpdir(), "pylon-canary-"));
   const modules = join(
@@ -199,7 +199,9 @@ test("T18: no secret is in the log, in errors, in metrics or in a page, whatever
   writeFileSync(
     join(dir, "app.ts"),
     `import { buildManifest, entity, field, policy } from ${JSON.stringify(modules)};
-export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity("User", { email: field.string().unique(), passwordHash: field.string().optional() })], policies: [policy({ name: "u", entity: "User", allow: "true" })] });`,
+export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity("User", {
+  email: field.string().unique(), passwordHash: field.string().optional() })], policies: [policy({
+    name: "u", entity: "User", allow: "true" })] });`,
   );
   const port = await freePort();
   const secrets = {

@@ -87,7 +87,7 @@ async function signUp(email: string, by: TestClient = nobody): Promise<TestClien
 }
 
 describe("passwords", () => {
-  test("a sign-up is finished by the code in the mail, and makes a row of the app's user entity", async () => {
+  test("the code in the mail completes a sign-up and makes a row of the user entity", async () => {
     const email = newEmail();
     const user = await signUp(email);
     const { body } = await user.request("GET", "/api/auth/session");
@@ -312,7 +312,7 @@ describe("codes and links", () => {
 });
 
 describe("sessions", () => {
-  test("are listed by device without any part of the token, and ended one by one or all", async () => {
+  test("are listed by device without the token, and ended one by one or all", async () => {
     const email = newEmail();
     const first = await signUp(email);
     const second = as(
@@ -356,7 +356,7 @@ describe("sessions", () => {
     expect(socket.closed?.code).toBe(4401);
   });
 
-  test("a cookie is a session too: it is taken from the app's pages only, and is dead after the sign-out", async () => {
+  test("a cookie is a session for the app's pages only, and ends with the sign-out", async () => {
     const email = newEmail();
     await signUp(email);
     const response = await fetch(`${server.url}/api/auth/password/login`, {

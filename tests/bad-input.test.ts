@@ -386,12 +386,12 @@ test("a token that is unknown is 401, whatever is asked", async () => {
   });
 });
 
-test("an error of ours shows nothing of the inside, and an error body names the request", async () => {
+test("an internal error shows no inner detail, and its body names the request", async () => {
   const { body } = await client.request("GET", "/api/entities/Nope");
   expect((body["error"] as { request_id: string }).request_id).toMatch(/^[0-9a-f]{8}-/);
 });
 
-test("whatever JSON is sent to whatever route, the answer is below 500 and the server lives", async () => {
+test("whatever JSON any route gets, it answers below 500 and the server lives", async () => {
   const paths = CASES.map(([, , path]) => path).filter((path) => !path.includes("nope"));
   const request = fc.record({
     method: fc.constantFrom("GET", "POST", "PATCH", "DELETE", "PUT"),

@@ -138,7 +138,7 @@ test("a todo that one browser adds and shares shows in another, live", async () 
   await Promise.all([alice.context.close(), bob.context.close()]);
 }, 60_000);
 
-test("a guest who comes back is shown neither the button for guests nor an empty list before the server has told who it is", async () => {
+test("a returning guest sees neither the guest button nor an empty list early", async () => {
   const { page, context } = await guest();
   await add(page, "still here");
   await page.getByTestId("todo").waitFor();
@@ -204,7 +204,7 @@ test("who works by keyboard stays where they were when a todo goes", async () =>
   await context.close();
 }, 60_000);
 
-test("the count is of what the list shows, and no button says one thing and is another", async () => {
+test("the count matches the list, and each button does what it says", async () => {
   const [alice, bob] = [await guest(), await guest()];
   await add(alice.page, "everybody's");
   await alice.page.getByRole("button", { name: "Share", exact: true }).click();
@@ -255,7 +255,7 @@ test("a write that the server refuses is taken back and said", async () => {
   await context.close();
 }, 60_000);
 
-test("what is written while the server is away is shown, kept, and sent when it is back", async () => {
+test("a write while the server is away is shown, kept, and sent when it is back", async () => {
   const { page, context } = await guest();
   server.kill("SIGKILL");
   await server.exited;

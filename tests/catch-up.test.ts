@@ -70,7 +70,7 @@ test("a mutation that throws leaves no row, no change and no message", async () 
   socket.close();
 });
 
-test("a client that was away gets exactly what it missed, in order, over a socket and over a pull", async () => {
+test("a client that was away gets what it missed, in order, by socket and pull", async () => {
   const known = await client.insert("Item", { n: 1, text: "as it was" });
   const brief = await client.insert("Item", { n: 2 });
   const cursor = await head();
@@ -113,7 +113,7 @@ test("sockets that join amid writes each hear every change once and in order", a
   }
 });
 
-test("an older client, which pulls and then opens a socket without a cursor, misses nothing in between", async () => {
+test("an older client that pulls, then opens a socket, misses nothing between", async () => {
   const { last_seq: cursor } = (await client.request("GET", "/api/sync/pull?since=0")).body[
     "cursor"
   ] as { last_seq: number };
@@ -125,7 +125,7 @@ test("an older client, which pulls and then opens a socket without a cursor, mis
   socket.close();
 });
 
-test("a client that was away too long, comes from the future or from another log is answered 410", async () => {
+test("a cursor that is too old, from the future or another log is answered 410", async () => {
   const own = await startServer(appOf(manifest), { PYLON_CHANGE_LOG_MAX: "5" });
   const caller = await TestClient.guest(own.url);
   for (let n = 0; n < 20; n += 1) await caller.insert("Item", { n });
@@ -164,7 +164,9 @@ test("a client that was away too long, comes from the future or from another log
 async function pausedReader(url: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   socket.write(
-    `GET /ws?since=0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    "GET /ws?since=0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: " +
+      "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
+      "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
   );
   await new Promise((resolve) => socket.once("data", resolve));
   socket.pause();

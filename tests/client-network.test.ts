@@ -173,7 +173,7 @@ describe("C3: a queue of any size gets through", () => {
     expect(machine.pushes.slice(10).every(({ bytes }) => bytes <= 200_000)).toBe(true);
   });
 
-  test("of a batch that is too large only the change that is too large alone is refused", async () => {
+  test("of a batch that is too large only the change that is too large is refused", async () => {
     const [machine, engine] = await offline(20, 30_000);
     const refused: string[] = [];
     engine.onError(({ rowId, code }) => refused.push(`${rowId} ${code}`));
@@ -439,7 +439,7 @@ describe("F6: after a storm", () => {
     await machine.until(() => engine.connected, 2_000);
   });
 
-  test("a connection that is cut soon is opened again after a short pause, though others failed before", async () => {
+  test("a connection that is cut early reopens after a short pause", async () => {
     const machine = new VirtualMachine();
     const engine = start(machine, { reconnectDelay: 1_000 });
     machine.network = "down";

@@ -108,7 +108,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     expect(engine.status.pending).toBe(0);
   });
 
-  test("what was written offline, and what happened meanwhile, meets after the reconnect", async () => {
+  test("writes made offline and changes made meanwhile meet after the reconnect", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-client-"));
     cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
     const env = {
@@ -143,7 +143,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     ).toHaveLength(3);
   });
 
-  test("a client that was away too long takes a new snapshot, never showing an empty list", async () => {
+  test("a client that was away too long takes a new snapshot, with no empty list", async () => {
     const { url, server } = await serve({ PYLON_CHANGE_LOG_MAX: "3" });
     const { token } = await TestClient.guest(url);
     const other = new TestClient(url, token);
@@ -164,7 +164,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
   });
 });
 
-test("another user on the same device sees nothing of the first one, and sends nothing in their name", async () => {
+test("another user on the same device sees and sends nothing of the first one", async () => {
   const { url, stop } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const engine = connect(url, "websocket", alice.token ?? "");
@@ -187,7 +187,7 @@ test("another user on the same device sees nothing of the first one, and sends n
   void stop;
 });
 
-test("when the session is ended elsewhere, the client says so and does not knock again", async () => {
+test("when the session is ended elsewhere, the client says so and stops asking", async () => {
   const { url } = await serve();
   const guest = await TestClient.guest(url);
   const engine = connect(url, "websocket", guest.token ?? "");
@@ -217,7 +217,7 @@ test("a function is called with the session, and its row arrives", async () => {
   });
 });
 
-test("a live query keeps its array until a row in it changes, and hears only of its entity", async () => {
+test("a live query keeps its array until a row changes, and hears its entity", async () => {
   const { url } = await serve();
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
@@ -253,7 +253,7 @@ test("where the server is gone, a call says so in words for people", async () =>
   await expect(engine.signInAsGuest()).rejects.toMatchObject(gone);
 });
 
-test("a tab that has not noticed that another one signed in sends nothing in that one's name", async () => {
+test("a tab that missed another tab's sign-in sends nothing in that user's name", async () => {
   const { url } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
@@ -388,7 +388,7 @@ test("a machine that says it is offline and is not stays live", async () => {
   expect(seen.every((connection) => connection === "live")).toBe(true);
 });
 
-test("a connection that comes back while it is still asked whether the last one was lost stays", async () => {
+test("a connection that returns while the last one is still probed stays", async () => {
   const { url } = await serve();
   const { platform, say } = machine();
   const sockets: Socket[] = [];
@@ -427,7 +427,7 @@ test("a connection that comes back while it is still asked whether the last one 
   expect(sockets).toHaveLength(2);
 });
 
-test("a change for which the server refuses a whole request is the only one that is refused", async () => {
+test("only the change for which the server refuses a whole request is refused", async () => {
   const { url } = await serve();
   const platform: Partial<Platform> = {
     fetch: async (target, init) =>
@@ -451,7 +451,7 @@ test("a change for which the server refuses a whole request is the only one that
   expect(titles(engine)).toEqual(Array.from({ length: 59 }, () => "good"));
 });
 
-test("a client's query, which knows no schema, refuses what is no filter, and finds nothing where there is nothing", async () => {
+test("without a schema a query refuses invalid filters, and finds nothing in none", async () => {
   const { url } = await serve();
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();

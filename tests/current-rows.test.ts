@@ -112,7 +112,7 @@ function eventsIn(text: string): ChangeEvent[] {
     .map((line) => JSON.parse(line) as ChangeEvent);
 }
 
-test("L2: a made-up cursor gives rows as they are now, and ids of rows that could be read", async () => {
+test("L2: a made-up cursor gives current rows, and ids of rows that were visible", async () => {
   const start = await headOf(owner);
   const add = (title: string, isShared: boolean): Promise<string> =>
     owner.insert("Todo", { title, isShared });
@@ -160,7 +160,7 @@ test("L2: a made-up cursor gives rows as they are now, and ids of rows that coul
   }
 });
 
-test("L2: several changes of a row become one, a patch for who could read the row before", async () => {
+test("L2: several changes of a row become one patch for earlier readers", async () => {
   const id = await owner.insert("Todo", { title: "a", note: "n", isShared: false });
   const cursor = await headOf(owner);
   await patch(owner, `Todo/${id}`, { title: "b" });
@@ -224,7 +224,7 @@ function valuesOf(events: readonly ChangeEvent[], counter: string): unknown[] {
   return events.filter(({ row_id: id }) => id === counter).map(({ data }) => data?.["n"]);
 }
 
-test("F2: a growing number never falls at clients that come and go while it is written", async () => {
+test("F2: a growing number never falls at clients that connect meanwhile", async () => {
   // On Postgres the clients go from one replica to the other, which may hear of changes later.
   const database =
     process.env["PYLON_TEST_STORE"] === "postgres"

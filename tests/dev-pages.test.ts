@@ -22,7 +22,9 @@ const mails = {
   "sign-in-code": ({ code = "" }: { readonly code?: string }) => ({
     subject: "Your code",
     text: code,
-    html: `<!doctype html><p id=first>Your code is ${code}.</p><p><a href="/health">Open it</a></p>`,
+    html:
+      `<!doctype html><p id=first>Your code is ${code}.</p><p><a href="/health">Open ` +
+      "it</a></p>",
   }),
 };
 /** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */

@@ -18,7 +18,7 @@ const { services } = YAML.parse(text) as {
   >;
 };
 
-test("Postgres starts by itself, the rest under a profile, and nothing is open to the network", () => {
+test("Postgres starts by itself, the rest by profile, and all on loopback", () => {
   expect(services["db"]?.image).toStartWith("postgres:16");
   expect(
     Object.entries(services)

@@ -19,12 +19,14 @@ mkdirSync(join(dir, "functions"));
 writeFileSync(
   join(dir, "app.ts"),
   `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "d", version: "1.0.0", access: "public", entities: [entity("Item", { n: field.int() })] });`,
+export default buildManifest({ name: "d", version: "1.0.0", access: "public",
+  entities: [entity("Item", { n: field.int() })] });`,
 );
 writeFileSync(
   join(dir, "functions", "add.ts"),
   `import { mutation, v } from "@pylonsync/functions";
-export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => ({ id: await ctx.db.insert("Item", { n }), at: Math.random() }) });`,
+export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => ({ id: await
+  ctx.db.insert("Item", { n }), at: Math.random() }) });`,
 );
 
 /** `pylon start` in a process of its own, as in production. */
@@ -62,7 +64,7 @@ async function startProcess(): Promise<{
   };
 }
 
-test("kill -9 amid 200 concurrent inserts loses no acknowledged row, and a retry of all applies each once", async () => {
+test("kill -9 amid 200 inserts loses no acknowledged row; retries apply once", async () => {
   const url = `http://localhost:${PORT}`;
   const client = new TestClient(url, ADMIN_TOKEN);
   const changes = Array.from({ length: INSERTS }, (_, n) => ({
@@ -105,7 +107,7 @@ test("kill -9 amid 200 concurrent inserts loses no acknowledged row, and a retry
   expect(await second.kill("SIGTERM")).toBe(0);
 }, 60_000);
 
-test("a mutation function called again with the same key runs once and answers alike, also after a restart", async () => {
+test("a mutation with the same key runs once and answers alike after a restart", async () => {
   const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
   const call = (): Promise<{ text: string }> =>
     client.request("POST", "/api/fn/add", { n: 7000 }, { "Idempotency-Key": "key-1" });

@@ -8,7 +8,8 @@ const CALLERS = 14;
 
 const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "bank", version: "1.0.0", access: "public", entities: [entity("Account", { cents: field.int() })] });
+export default buildManifest({ name: "bank", version: "1.0.0", access: "public",
+  entities: [entity("Account", { cents: field.int() })] });
 `,
   "functions/deposit.ts": `import { mutation, v } from "@pylonsync/functions";
 export default mutation({
@@ -55,12 +56,13 @@ async function newAccount(): Promise<string> {
 
 async function backends(condition: string): Promise<number> {
   const { rows } = await database.query<{ count: number }>(
-    `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND ${condition}`,
+    "SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() " +
+      `AND ${condition}`,
   );
   return rows[0]?.count ?? 0;
 }
 
-test("F1: a replica that freezes amid a mutation holds up nobody but the writers of its row, and them not for long", async () => {
+test("F1: a replica that freezes in a mutation briefly delays its row's writers", async () => {
   const [hot, cold] = [await newAccount(), await newAccount()];
   const lost = deposit(0, hot, true).catch(() => null);
   await until(

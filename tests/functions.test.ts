@@ -126,7 +126,7 @@ test("a bug shows nothing of the inside, only where to look", async () => {
   expect((await call("tellsLies")).status).toBe(500);
 });
 
-test("a handler that takes too long is ended, keeps nothing, and blocks nobody after it", async () => {
+test("a handler that takes too long is ended, keeps nothing, and blocks no other", async () => {
   const before = (await call("count")).text;
   const [late, next] = await Promise.all([
     call("neverEnds"),
@@ -183,7 +183,7 @@ test("the caller is who the token says, and the admin lists the functions", asyn
   expect((await client.request("GET", "/api/fn")).status).toBe(403);
 });
 
-test("a stopping server answers what is under way, says goodbye to sockets, and is not ready meanwhile", async () => {
+test("a stopping server answers open requests, closes sockets, and is not ready", async () => {
   const own = await startServer(app, { PYLON_FN_CALL_TIMEOUT: "5" });
   const caller = await TestClient.guest(own.url);
   expect(await caller.request("GET", "/readyz")).toMatchObject({
@@ -210,11 +210,14 @@ test("a loop without end does not take the server down for good", async () => {
   mkdirSync(join(dir, "functions"));
   writeFileSync(
     join(dir, "app.ts"),
-    `import { buildManifest, entity, field } from "@pylonsync/sdk";\nexport default buildManifest({ name: "l", version: "1.0.0", access: "public", entities: [entity("Item", { n: field.int() })] });`,
+    'import { buildManifest, entity, field } from "@pylonsync/sdk";\nexport default ' +
+      'buildManifest({ name: "l", version: "1.0.0", access: "public", entities: ' +
+      '[entity("Item", { n: field.int() })] });',
   );
   writeFileSync(
     join(dir, "functions", "loop.ts"),
-    `import { query } from "@pylonsync/functions";\nexport default query({ args: {}, handler: () => { for (;;); } });`,
+    'import { query } from "@pylonsync/functions";\nexport default query({ args: {}, ' +
+      "handler: () => { for (;;); } });",
   );
   const port = await freePort();
   const env = {

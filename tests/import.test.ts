@@ -58,7 +58,7 @@ function pieces(...texts: string[]): ReadableStream<Uint8Array> {
   });
 }
 
-test("Q6: each failure is told with its line, code and field, and the other rows are written", async () => {
+test("Q6: each failure has its line, code and field, and other rows are written", async () => {
   const rows = [
     { name: "a", price: 1 },
     { name: "b", price: "dear" },
@@ -136,7 +136,8 @@ describe("an export goes back in", () => {
 
 test("Q6: a line that is not a row is told by its number", async () => {
   const text =
-    '{"entity": "Tag", "row": {"text": "a"}}\n\nnonsense\n{"row": {}}\n{"entity": "Tag", "row": {}}';
+    '{"entity": "Tag", "row": {"text": "a"}}\n\nnonsense\n{"row": {}}\n{"entity": "Tag", ' +
+    '"row": {}}';
   expect(await importInto(server.url, text, { type: "application/x-ndjson" })).toMatchObject({
     body: {
       imported: 1,

@@ -37,7 +37,8 @@ writeFileSync(
   join(dir, "functions", "addAll.ts"),
   `import { mutation, v } from "@pylonsync/functions";
 export default mutation({ args: { count: v.int() }, handler: async (ctx, { count }) => {
-  for (let n = 0; n < count; n += 1) await ctx.scheduler.runAfter(0, "add", { n }, { maxRetries: 20 });
+  for (let n = 0; n < count; n += 1)
+    await ctx.scheduler.runAfter(0, "add", { n }, { maxRetries: 20 });
 } });`,
 );
 

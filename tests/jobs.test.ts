@@ -154,7 +154,7 @@ test("of two calls with one dedupe key there is one", async () => {
   expect((await job(next))["status"]).toBe("pending");
 });
 
-test("what fails for the last time is dead, with its reason, and can be tried again by hand", async () => {
+test("a job that fails for the last time is dead, and can be retried by hand", async () => {
   const { body } = await admin.request("POST", "/api/jobs", { name: "fails", max_retries: 0 });
   const id = String(body["id"]);
   await ended(id, "dead");
@@ -177,7 +177,7 @@ test("what fails is tried again after a pause", async () => {
   await admin.request("DELETE", `/api/jobs/${id}`);
 });
 
-test("arguments that do not fit, and a function that is not there, fail the job and not the caller", async () => {
+test("wrong arguments and a missing function fail the job, not the caller", async () => {
   const misfit = await admin.request("POST", "/api/jobs", { name: "write", payload: { text: 1 } });
   await ended(String(misfit.body["id"]), "dead");
   const unknown = await admin.request("POST", "/api/jobs", { name: "nope", max_retries: 0 });
@@ -185,7 +185,7 @@ test("arguments that do not fit, and a function that is not there, fail the job 
   expect((await job(String(unknown.body["id"])))["error"]).toContain('"nope"');
 });
 
-test("an action that is cancelled while it runs is aborted, and what it does then does not count", async () => {
+test("an action that is cancelled while it runs is aborted, with no effect", async () => {
   const { id, open } = await held("cancelled");
   expect((await job(id))["status"]).toBe("running");
   expect((await admin.request("DELETE", `/api/jobs/${id}`)).status).toBe(200);

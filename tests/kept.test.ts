@@ -76,7 +76,7 @@ const noPush: Partial<Platform> = {
 };
 const numbers = (engine: SyncEngine): unknown[] => engine.store.list("Item").map(({ n }) => n);
 
-test("what waits for one server is neither sent to another one of the same page, nor dropped by it", async () => {
+test("a write for one server is neither sent to another nor dropped by it", async () => {
   const appName = newName();
   const [here, there] = [await serve(), await serve()];
   const [ann, bob] = [await TestClient.guest(here), await TestClient.guest(there)];
@@ -157,7 +157,7 @@ test("a kept replica goes on without a hole, and never back, whichever tab write
   expect(await kept(disk)).toEqual([2, "d"]);
 });
 
-test("where another tab has left less than a tab needs to go on from, the tab keeps all of its own", async () => {
+test("where another tab left too little to continue from, a tab keeps all its own", async () => {
   const appName = newName();
   const url = await serve();
   const { token } = await TestClient.guest(url);
@@ -175,7 +175,7 @@ test("where another tab has left less than a tab needs to go on from, the tab ke
   await until(async () => (await disk.readReplica())?.rows.length === 2);
 });
 
-test("C1: a write that an earlier version kept and that can't be sent is set aside, and the rest goes out", async () => {
+test("C1: an earlier version's write that can't be sent is set aside", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);

@@ -76,9 +76,12 @@ const rule: fc.Arbitrary<string> = fc
   });
 /** Those of the review, and generated ones. */
 const rules = [
-  "exists(Member, teamId == data.teamId && userId == auth.userId) && (data.isPublic || exists(Member, teamId == data.teamId && userId == auth.userId && level > 1))",
-  "exists(Member, teamId == data.teamId && level == 1) || exists(Member, teamId == data.teamId && userId == auth.userId)",
-  "exists(Member, teamId == data.teamId && level == 1) && exists(Member, teamId == data.teamId && level == 2)",
+  "exists(Member, teamId == data.teamId && userId == auth.userId) && (data.isPublic || " +
+    "exists(Member, teamId == data.teamId && userId == auth.userId && level > 1))",
+  "exists(Member, teamId == data.teamId && level == 1) || exists(Member, teamId == " +
+    "data.teamId && userId == auth.userId)",
+  "exists(Member, teamId == data.teamId && level == 1) && exists(Member, teamId == " +
+    "data.teamId && level == 2)",
   "exists(Self, teamId == data.teamId && ownerId == auth.userId)",
   ...fc.sample(rule, { seed: SEED, numRuns: RULES }),
 ].map((text, index) => text.replaceAll("Self", `Doc${index}`));
@@ -143,7 +146,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("L1: replicas hold what generated read rules allow, whatever transactions change", async () => {
+test("L1: replicas hold what generated policies allow, whatever is written", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const readers = [
     await TestClient.guest(server.url),

@@ -164,7 +164,7 @@ const filter = fc.record(
   { requiredKeys: ["where"] },
 );
 
-test("Q1: a filter gives the same rows in a request and in a live query, or is an error in both", async () => {
+test("Q1: a filter gives the same rows in a request and live, or an error in both", async () => {
   const { client } = await serve();
   for (const row of rows()) await client.insert("Thing", row);
   const engine = connect(client);
@@ -230,7 +230,7 @@ test("Q1: a live query finds the row at a moment however the moment is written",
   expect(() => idsOf(engine, { at: "soon" })).toThrow('at is "soon", not an ISO 8601 date');
 });
 
-test("Q1: a write that is still on its way has the value that the server will make of it", async () => {
+test("Q1: a pending write has the value that the server will make of it", async () => {
   const { client } = await serve();
   const engine = connect(client, {
     platform: {
@@ -269,7 +269,7 @@ test("Q1: the kinds are kept with the replica, for a visit without a network", a
   expect(idsOf(offline, { at: "2026-01-05T02:00:00+02:00" })).toEqual(["t"]);
 });
 
-test("Q1: from a server that tells no kinds, texts are compared as they are, and a Date as its moment", async () => {
+test("Q1: without kinds from the server, texts compare as texts, Dates as times", async () => {
   const { client } = await serve();
   await client.insert("Thing", { id: "t", at: "2026-01-05" });
   const engine = connect(client, {
@@ -288,7 +288,7 @@ test("Q1: from a server that tells no kinds, texts are compared as they are, and
   expect(idsOf(engine, { at: { $gte: new Date(MOMENT) } })).toEqual(["t"]);
 });
 
-test("Q1: the kinds name nothing that the caller may not read, and are told once a snapshot", async () => {
+test("Q1: the kinds name only what the caller may read, once a snapshot", async () => {
   const { client } = await serve();
   await client.insert("Thing", { text: "a" });
   await client.insert("Thing", { text: "b" });

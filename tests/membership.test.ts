@@ -92,7 +92,7 @@ test("whoever joins receives the channel's rows, whoever leaves loses them", asy
 });
 
 test.each(["row first", "right first"])(
-  "when rights and rows change in one transaction (%s), the client takes a new snapshot instead of a guess",
+  "a transaction that changes rights and rows (%s) makes the client take a new snapshot",
   async (order) => {
     const message = await admin.insert("Message", { channelId: order, text: "three" });
     const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
@@ -113,7 +113,7 @@ test.each(["row first", "right first"])(
   },
 );
 
-test("a client that was away while its rights changed is told to take a new snapshot; another one is not", async () => {
+test("a client whose rights changed while away takes a new snapshot, others not", async () => {
   const [hers, his] = [await cursorOf(alice), await cursorOf(bob)];
   await admin.insert("Member", { channelId: "c4", userId: bob.userId });
   expect((await bob.request("GET", `/api/sync/pull?since=${his}`)).status).toBe(410);

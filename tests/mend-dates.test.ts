@@ -34,7 +34,8 @@ async function makeOldDatabase(
   await store.close();
   const database = new Database(file);
   database.run(
-    `CREATE TABLE "Task" (id TEXT PRIMARY KEY NOT NULL, "madeAt" TEXT DEFAULT 'now', "due" TEXT DEFAULT '2026-01-01', "late" TEXT) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE "Task" (id TEXT PRIMARY KEY NOT NULL, "madeAt" TEXT DEFAULT 'now', "due" ` +
+      `TEXT DEFAULT '2026-01-01', "late" TEXT) STRICT, WITHOUT ROWID`,
   );
   database
     .query(`INSERT INTO "_pylon_meta" (key, value) VALUES ('manifest', ?)`)
@@ -43,7 +44,7 @@ async function makeOldDatabase(
   database.close();
 }
 
-test("Q2: dates that an older version stored as text are mended when the server starts, once", async () => {
+test("Q2: dates that an older version stored as text are repaired once, at start", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-mend-"));
   const file = join(dir, "old.db");
   const madeAt = Date.parse("2026-03-04T05:06:07.089Z");

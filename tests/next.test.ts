@@ -130,7 +130,7 @@ async function add(page: Page, text: string): Promise<void> {
 const cookieOf = async (context: BrowserContext): Promise<string> =>
   (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
 
-test("a page is for who is signed in, brings back to its target, and shows the user's own rows, rendered and live", async () => {
+test("a page asks for a sign-in, returns to its target, and shows the user's rows", async () => {
   const [ann, ben] = [await person(), await person()];
   await signUp(ben.page, "ben@example.com");
   await live(ben.page);
@@ -266,7 +266,7 @@ test("T10: a sign-in leads to no other site", async () => {
   await context.close();
 }, 60_000);
 
-test("the handler streams both ways, keeps what the server decides by, and leads nowhere else", async () => {
+test("the handler streams both ways, keeps what matters, and leads nowhere else", async () => {
   const { page, context } = await person();
   await page.goto(`${url}/sign-in`);
   await signIn(page, "ben@example.com");

@@ -32,7 +32,8 @@ delete globalThis.WebSocket;
 const [url, token] = process.argv.slice(2);
 const engine = createSyncEngine(url, { token, pollInterval: 50 });
 const notes = engine.query("Note", { where: { text: "from another client" } });
-const isTold = new Promise((resolve) => notes.subscribe(() => notes.getSnapshot().length > 0 && resolve()));
+const isTold = new Promise((resolve) => notes.subscribe(() => notes.getSnapshot().length > 0 &&
+  resolve()));
 engine.onStatus(({ connection }) => connection === "live" && console.log("live"));
 engine.start();
 await isTold;

@@ -156,7 +156,8 @@ describe("signing in with an OIDC provider", () => {
     ]);
     const forged = await begin("?error_callback=/failed");
     const badCode = await comeBack(
-      `${server.url}/api/auth/callback/acme?code=guessed&state=${forged.state}&iss=${encodeURIComponent(oidc.issuer)}`,
+      `${server.url}/api/auth/callback/acme?code=guessed&state=${forged.state}` +
+        `&iss=${encodeURIComponent(oidc.issuer)}`,
       forged.cookie,
     );
     expect([
@@ -188,7 +189,7 @@ describe("signing in with an OIDC provider", () => {
     }
   });
 
-  test("T8: joins a user that is there only over an address that both sides have verified", async () => {
+  test("T8: joins an existing user only over an address that both sides verified", async () => {
     const planted = as(
       await nobody.request("POST", "/api/auth/password/register", {
         email: "cid@example.com",
@@ -219,7 +220,7 @@ describe("signing in with an OIDC provider", () => {
     ]);
   });
 
-  test("a user who is signed in links an account, and unlinks it, but not the last way in", async () => {
+  test("a signed-in user links an account, and unlinks it, but not the last way in", async () => {
     const user = as(
       await nobody.request("POST", "/api/auth/password/register", {
         email: "eve@example.com",

@@ -179,7 +179,7 @@ describe("metrics", () => {
     return server;
   }
 
-  test("are those of docs/deploy/metrics.md, and the dashboard and the alerts ask for no others", async () => {
+  test("are those of docs/deploy/metrics.md, of the dashboard and of the alerts", async () => {
     const servers: TestServer[] = [];
     await logged(async () => servers.push(await busyServer()));
     const [server] = servers as [TestServer];
@@ -265,7 +265,7 @@ describe("metrics", () => {
 });
 
 describe("the log", () => {
-  test("names a slow statement without what it was asked with, and where it came from", async () => {
+  test("names a slow statement without its parameters, and where it came from", async () => {
     const server = await serverWith({ PYLON_LOG_LEVEL: "warn", PYLON_SLOW_QUERY_MS: "1" });
     const admin = adminOf(server);
     const lines = await logged(async () => {
@@ -327,7 +327,7 @@ describe("the log", () => {
     expect(JSON.stringify(lines)).not.toContain(SECRET);
   });
 
-  test("has the id of the request in every line of it, a trusted proxy's when it is well-formed", async () => {
+  test("has the request's id in every line, a trusted proxy's when well-formed", async () => {
     const server = await serverWith({ PYLON_TRUST_PROXY_HOPS: "1" });
     const call = (id: string): Promise<Response> =>
       fetch(`${server.url}/api/fn/broken`, {
@@ -423,7 +423,7 @@ describe("/readyz", () => {
     });
   });
 
-  test("is 503 without the database, while scrapes and /health are answered, and 200 when it is back", async () => {
+  test("is 503 without the database, while scrapes and /health answer, then 200", async () => {
     await using postgres = await PostgresServer.start();
     const server = await serverWith({
       DATABASE_URL: await postgres.createDatabase(),
@@ -446,7 +446,7 @@ describe("/readyz", () => {
     await server.stop();
   });
 
-  test("a folder for files that can't be written degrades it, and is in the log before anybody asks", async () => {
+  test("an unwritable folder for files degrades it, and is logged before a request", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-files-"));
     stops.push(async () => rmSync(dir, { recursive: true, force: true }));
     writeFileSync(join(dir, "uploads"), "a file where the folder should be");

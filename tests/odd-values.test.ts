@@ -140,7 +140,7 @@ test.each(MALFORMED)("Q7: an older client's push with %j is refused whole", asyn
   });
 });
 
-test("Q7: a name for two values in an aggregate is refused, not a fault of the server", async () => {
+test("Q7: one name for two values in an aggregate is refused", async () => {
   for (const [body, named] of [
     [{ count: true, groupBy: ["text", "text"] }, "groupBy[1]"],
     [{ count: true, groupBy: ["at", { field: "at", bucket: "day" }] }, "groupBy[1]"],

@@ -146,7 +146,7 @@ async function keepShell(): Promise<void> {
   );
 }
 
-test("what is written offline outlives the tab, and goes out once when the app is opened again", async () => {
+test("a write made offline outlives the tab, and is sent once on the next visit", async () => {
   const first = await open();
   const client = await signIn(first);
   await insert(first, "before");
@@ -187,7 +187,7 @@ test("a write that is refused after the reload is taken back and told", async ()
   await settled(again);
 }, 60_000);
 
-test("while the server is away a reload shows the rows and the user, and what is written then is sent later", async () => {
+test("while the server is away a reload shows rows and user, and keeps writes", async () => {
   await keepShell();
   const page = await open();
   const client = await signIn(page);
@@ -236,7 +236,7 @@ test("a row that may not be seen any more, or is new, is so after the reload", a
   await until(async () => !(await onDisk(again)).includes("gone"));
 }, 60_000);
 
-test("a replica of several thousand rows is kept whole, and two tabs that follow it leave what the server has", async () => {
+test("a replica of thousands of rows is kept whole, and two tabs follow it", async () => {
   await keepShell();
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);
@@ -280,7 +280,7 @@ test("a replica of several thousand rows is kept whole, and two tabs that follow
   expect(await counts(two)).toBe(ROWS - 1);
 }, 90_000);
 
-test("two tabs lose nothing and send nothing twice, though one is closed with what it wrote", async () => {
+test("two tabs lose nothing and send nothing twice, though one is closed", async () => {
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);
   await live(two, client.userId);
@@ -317,7 +317,7 @@ test("both tabs open with the same unsent writes: each counts once", async () =>
   for (const tab of tabs) expect(await tab.evaluate(() => window.refused)).toEqual([]);
 }, 60_000);
 
-test("a sign-out leaves nothing in the browser, sends nothing, and ends the session on the server", async () => {
+test("a sign-out leaves nothing in the browser and ends the session", async () => {
   const page = await open();
   const alice = await signIn(page);
   await insert(page, "alice's");
@@ -343,7 +343,7 @@ test("a sign-out leaves nothing in the browser, sends nothing, and ends the sess
   expect(await onServer(bob)).toEqual([]);
 }, 60_000);
 
-test("another user of the same browser is shown nothing of the first one's, and sends nothing of it", async () => {
+test("another user of the same browser sees and sends nothing of the first one", async () => {
   const page = await open();
   const alice = await signIn(page);
   await insert(page, "alice's");
@@ -364,7 +364,8 @@ test("another user of the same browser is shown nothing of the first one's, and 
   await again.exposeFunction("see", (text: string) => void seen.push(text));
   await again.addInitScript(`
     localStorage.setItem("pylon:replica:token", ${JSON.stringify(bob.token)});
-    new MutationObserver(() => see(document.body?.innerText ?? "")).observe(document, { subtree: true, childList: true, characterData: true });
+    new MutationObserver(() => see(document.body?.innerText ?? "")).observe(document, {
+      subtree: true, childList: true, characterData: true });
   `);
   await again.goto(origin);
   await live(again, bob.userId);
@@ -377,7 +378,7 @@ test("another user of the same browser is shown nothing of the first one's, and 
   await until(async () => !(await onDisk(again)).includes("alice"));
 }, 60_000);
 
-test("when the session has ended, what was not sent waits for its user, and nobody else sees it", async () => {
+test("when the session has ended, unsent writes wait for their user alone", async () => {
   const page = await open();
   const alice = await signIn(page);
   await insert(page, "before");
@@ -406,7 +407,7 @@ test("when the session has ended, what was not sent waits for its user, and nobo
   expect(await onServer(new TestClient(origin, String(token)))).toEqual(["before", "waits"]);
 }, 60_000);
 
-test("with a cookie nothing is shown before the server says whose it is, and the user's own writes go out", async () => {
+test("with a cookie nothing is shown before the user is known, then writes go out", async () => {
   await keepShell();
   const page = await open("/?cookie");
   await user(page, /nobody/);
@@ -435,7 +436,7 @@ test("with a cookie nothing is shown before the server says whose it is, and the
   await user(page, /nobody/);
 }, 60_000);
 
-test("a page of the server's that signs in another user by the cookie has nothing sent in their name", async () => {
+test("another user's sign-in by the server's page sends nothing in their name", async () => {
   const page = await open("/?cookie");
   await user(page, /nobody/);
   const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());

@@ -21,7 +21,8 @@ const app = appOf(
         entity: "Page",
         allowRead: "auth.tenantId == data.tenantId",
         allowWrite:
-          "auth.tenantId == data.tenantId && (auth.hasRole('org:owner') || auth.hasRole('org:admin'))",
+          "auth.tenantId == data.tenantId && (auth.hasRole('org:owner') || " +
+          "auth.hasRole('org:admin'))",
       }),
     ],
   }),
@@ -207,7 +208,7 @@ describe("an organization", () => {
     expect(await accept(last)).toBe(401);
   });
 
-  test("has a name of one line, which brings no link of its owner's into a stranger's mail", async () => {
+  test("has a name of one line, which brings no link into a stranger's mail", async () => {
     const owner = await Person.new();
     for (const name of ["Acme\r\nBcc: x@example.com", "Acme\u2028now"])
       expect((await owner.request("POST", "/api/auth/orgs", { name })).body["error"]).toMatchObject(
@@ -231,7 +232,7 @@ describe("an organization", () => {
     expect(text).toContain("https://wiki.example.com/auth/invitation#token=");
   });
 
-  test("T9, T14: is a session's tenant when it is selected, and whoever loses a role or the place loses its rows within a second", async () => {
+  test("T9, T14: is the selected tenant; losing a role loses its rows in a second", async () => {
     const [owner, member] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, member, "admin");
@@ -300,7 +301,7 @@ describe("an API key", () => {
     };
   };
 
-  test("acts as its owner, is shown once, and is dead when it is deleted, with its sockets", async () => {
+  test("acts as its owner, is shown once, and ends with its sockets when deleted", async () => {
     const person = await Person.new();
     const { client, id } = await keyOf(person, {});
     expect(client.token).toMatch(/^pk\.[^.]+\.[^.]{40,}$/);

@@ -16,7 +16,8 @@ import { ProxyServer, type ProxyKind } from "./support/servers/proxy.ts";
 // spoken to over TLS.
 
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "proxies", version: "1.0.0", access: "public", entities: [entity("Note", { text: field.string() })] });
+export default buildManifest({ name: "proxies", version: "1.0.0", access: "public",
+  entities: [entity("Note", { text: field.string() })] });
 `;
 /** Says something, thinks, and says more. */
 const TELL = `import { action } from "@pylonsync/functions";
@@ -254,7 +255,7 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       b.stop();
     });
 
-    test("each port answers health checks, and the fourth says that there are no shards", async () => {
+    test("each port answers health checks, and the fourth says it has no shards", async () => {
       for (const offset of fourPorts ? [0, 1, 2, 3] : [0]) {
         for (const path of ["/health", "/readyz"]) {
           const at = `https://localhost:${proxy.port + offset}${path}`;
@@ -281,7 +282,7 @@ function whatIsTheSameOnAllPorts(
   kind: ProxyKind,
   place: () => { readonly url: string; readonly token: string },
 ): void {
-  test("pings keep a silent socket and a silent stream open for longer than the proxy waits, which cuts off those of a server without", async () => {
+  test("pings keep silent sockets and streams open behind a proxy that cuts others", async () => {
     const { url, token } = place();
     await using other = await ProxyServer.start(kind, {
       certificate,
@@ -453,7 +454,8 @@ function whatIsTheSameOnAllPorts(
       Array.from({ length: 10 }, () =>
         rawConnection(
           port,
-          `GET /api/files/${id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+          `GET /api/files/${id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ` +
+            `${token}\r\n\r\n`,
         ),
       ),
     );
@@ -462,7 +464,8 @@ function whatIsTheSameOnAllPorts(
       Array.from({ length: 10 }, () =>
         rawConnection(
           port,
-          `POST /api/entities/Note HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Length: 1000\r\n\r\n{"text":`,
+          "POST /api/entities/Note HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+            `${token}\r\nContent-Length: 1000\r\n\r\n{"text":`,
         ),
       ),
     );

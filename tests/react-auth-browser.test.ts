@@ -111,7 +111,8 @@ async function scanned(): Promise<string> {
     .getByRole("img", { name: "Key for your authenticator app" })
     .evaluate(async (svg) => {
       const image = new Image();
-      image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
+      const text = new XMLSerializer().serializeToString(svg);
+      image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
       await image.decode();
       const canvas = new OffscreenCanvas(300, 300);
       const context = canvas.getContext("2d");
@@ -138,7 +139,7 @@ async function byPassword(email: string, password: string): Promise<void> {
   await press("Sign in");
 }
 
-test("a sign-up is refused at the field that is wrong, confirmed by mail, and known at once", async () => {
+test("a sign-up is refused at the wrong field, confirmed by mail, known at once", async () => {
   await page.goto(`${url}/sign-up`);
   await page.getByLabel("Name").fill("Ann");
   await page.getByLabel("E-mail").fill("ann@example.com");
@@ -225,7 +226,7 @@ test("a sign-out that the server did not hear of is not taken for one", async ()
   await atHome();
 }, 60_000);
 
-test("the account adds an authenticator app, which is asked for; and a passkey, which needs no password", async () => {
+test("the account adds an authenticator app, and a passkey without a password", async () => {
   const devtools = await context.newCDPSession(page);
   await devtools.send("WebAuthn.enable");
   await devtools.send("WebAuthn.addVirtualAuthenticator", {
@@ -297,7 +298,7 @@ async function agreeAs(login: string): Promise<void> {
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
-test("an account elsewhere signs in, and waits for the second factor where the user has one: with the form, and on the page of the server", async () => {
+test("a provider signs in, and waits for the second factor in form and page", async () => {
   await page.goto(`${devUrl}/sign-in`);
   await page.getByRole("button", { name: "Continue with Acme" }).waitFor();
   for (const colorScheme of ["light", "dark"] as const) {
@@ -346,7 +347,7 @@ test("an account elsewhere signs in, and waits for the second factor where the u
   await signOut();
 }, 60_000);
 
-test("the cookie of a domain opens the socket on another host of it, and a page of a third host opens none", async () => {
+test("a domain's cookie opens the socket on its hosts, and on no third host", async () => {
   const port = await freePort();
   const origin = `http://app.pylon.test:${port}`;
   const env = {

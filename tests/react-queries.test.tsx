@@ -61,7 +61,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("Q1: a value that does not fit its field is the hook's error when the kinds are known", async () => {
+test("Q1: a value that does not fit its field is the hook's error, once known", async () => {
   await until(() => show !== undefined);
   show({ at: "soon" });
   await until(() => shown() === "");

@@ -75,7 +75,7 @@ test("what a client publishes is heard by the others, on sockets and event strea
   expect(topics).toEqual([0, 1].map(() => ({ type: "topic", topic: "chat", data: "hi", from })));
 });
 
-test("a room shows who else is there, tells broadcasts, and comes back after it was lost", async () => {
+test("a room shows its peers, delivers broadcasts, and recovers after a loss", async () => {
   const [alice, bob] = await Promise.all([signIn(), signIn()]);
   const room = alice.engine.joinRoom("r", alice.client.userId, {
     initialPresence: { name: "Alice" },

@@ -311,7 +311,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await reading;
   });
 
-  test("a user leaves its rooms 5 s after its last connection, and a reconnect before that keeps them", async () => {
+  test("a user leaves its rooms 5 s after its last connection without a reconnect", async () => {
     const watcher = await alice.live(0).ready();
     await post(alice, "join", { room: "grace" });
     const user = await TestClient.guest(server.url);
@@ -336,7 +336,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     watcher.close();
   }, 60_000);
 
-  test("L6: clients' messages and their end go to those in a common room, from whom the server knows them to be", async () => {
+  test("L6: clients' messages go to those in a common room, with the true sender", async () => {
     const carol = await TestClient.guest(server.url);
     const [sender, other, stranger, anonymous] = await Promise.all([
       alice.live(0).ready(),
@@ -414,7 +414,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     for (const socket of [other, stranger, anonymous]) socket.close();
   });
 
-  test("L6: an app may have what clients say without a room go to everyone in the tenant", async () => {
+  test("L6: an app may send roomless messages to everyone in the tenant", async () => {
     const own = await startServer(lobby, await envOf(kind));
     const [speaker, listener] = await Promise.all([
       TestClient.guest(own.url),

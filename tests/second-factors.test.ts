@@ -58,7 +58,8 @@ async function enroll(): Promise<Enrolled> {
   const totp = new TOTP({ secret: Secret.fromBase32(body["secret"] as string) });
   const code = (): string => totp.generate({ timestamp: now() });
   expect(body["otpauth_url"]).toBe(
-    `otpauth://totp/bank:${encodeURIComponent(email)}?issuer=bank&secret=${String(body["secret"])}&algorithm=SHA1&digits=6&period=30`,
+    `otpauth://totp/bank:${encodeURIComponent(email)}?issuer=bank` +
+      `&secret=${String(body["secret"])}&algorithm=SHA1&digits=6&period=30`,
   );
   // Not asked for before it is confirmed.
   expect((await login(email)).status).toBe(200);
@@ -238,7 +239,7 @@ describe("a passkey, in a real browser", () => {
   });
   afterAll(() => browser.close());
 
-  test("is made, and signs in without a password; a changed answer, another browser and a second use do not", async () => {
+  test("is made, and signs in without a password; forgeries and reuse do not", async () => {
     // WebAuthn wants a name: an address of digits has no passkeys.
     const url = server.url.replace("127.0.0.1", "localhost");
     const page = await (await browser.newContext()).newPage();

@@ -9,7 +9,7 @@ import {
 } from "../packages/cli/src/testing/pylon-process.ts";
 import { until } from "./support/client.ts";
 
-test("a second server on the same SQLite database is refused in dev mode, and the first goes on", async () => {
+test("a second server on a SQLite database is refused in dev mode; one goes on", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await using first = new PylonProcess(["dev", "--port", "0"], folder.path);

@@ -8,7 +8,8 @@ import { PostgresServer } from "./support/servers/postgres.ts";
 
 const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "rooms", version: "1.0.0", entities: [entity("Note", { text: field.string() })] });`,
+export default buildManifest({ name: "rooms", version: "1.0.0", entities: [entity("Note", {
+  text: field.string() })] });`,
 };
 
 let postgres: PostgresServer;
@@ -88,7 +89,7 @@ function newName(kind: string): string {
   return `${kind}-${(names += 1)}`;
 }
 
-test("joins, presence, broadcasts and leaves on one replica are seen and heard on the others", async () => {
+test("joins, presence, broadcasts and leaves of one replica arrive on others", async () => {
   const room = newName("room");
   const [alice, bob] = await Promise.all([userOn(0, newName("alice")), userOn(1, newName("bob"))]);
   const [atAlice, atBob] = await Promise.all([live(alice), live(bob)]);
@@ -154,7 +155,7 @@ test("all replicas hear the events of a room in the same order, short and long o
   }
 });
 
-test("whoever joins at the same time as others learns of all of them, by the answer or by what is heard after", async () => {
+test("concurrent joins learn of each other, by the answer or by a later event", async () => {
   const clients = await Promise.all(
     Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))),
   );
@@ -178,7 +179,7 @@ test("whoever joins at the same time as others learns of all of them, by the ans
   }
 });
 
-test("messages around the longest that a notification carries arrive whole, and so do names with any character", async () => {
+test("messages near a notification's limit arrive whole, as do odd names", async () => {
   const room = 'a "room"\\ \u0000\n\ud83e 🦊 \u2028';
   const [left, right] = await Promise.all([
     userOn(0, newName("left")),
@@ -204,7 +205,7 @@ test("messages around the longest that a notification carries arrive whole, and 
   await until(() => heard(atRight, room).at(-1) === `leave ${left.userId}`);
 });
 
-test("what one socket says is heard elsewhere in the order in which it was said, and the user's end once", async () => {
+test("a socket's messages arrive elsewhere in order, and the user's end once", async () => {
   const [speaker, listener] = await Promise.all([
     userOn(0, newName("speaker")),
     userOn(1, newName("listener")),
@@ -242,7 +243,7 @@ test("what one socket says is heard elsewhere in the order in which it was said,
   expect(ends()).toHaveLength(1);
 });
 
-test("a user who comes and goes many times is in the room at the end, or is not, as the last word was", async () => {
+test("a user who joins and leaves many times ends as the last call said", async () => {
   const room = newName("room");
   const watcher = await userOn(2, newName("watcher"));
   await call(watcher, "join", { room });
@@ -269,7 +270,7 @@ test("a user who comes and goes many times is in the room at the end, or is not,
   for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(expected);
 }, 60_000);
 
-test("a replica that is killed leaves its rooms when its lease is over, and each leave is heard once", async () => {
+test("a killed replica leaves its rooms when its lease ends, each leave once", async () => {
   const [shared, own] = [newName("room"), newName("room")];
   const watcher = await userOn(1, newName("watcher"));
   const ears = await live(watcher);
@@ -339,7 +340,7 @@ test("a replica that stood still comes back with its members", async () => {
   expect(await usersIn(0, room)).toEqual([sleeper.userId, watcher.userId].toSorted());
 }, 60_000);
 
-test("a replica that stops in order hands its members over, and nobody hears a leave of who comes back elsewhere", async () => {
+test("a stopping replica hands its members over, without leaves", async () => {
   const room = newName("room");
   const watcher = await userOn(0, newName("watcher"));
   const ears = await live(watcher);

@@ -19,10 +19,12 @@ import {
 } from "./support/strict-client.ts";
 
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "shutdown", version: "1.0.0", access: "public", entities: [entity("Note", { text: field.string() })] });
+export default buildManifest({ name: "shutdown", version: "1.0.0", access: "public",
+  entities: [entity("Note", { text: field.string() })] });
 `;
 const ADD = `import { mutation } from "@pylonsync/functions";
-export default mutation({ handler: async (ctx, args) => ctx.db.insert("Note", { text: String(args.text) }) });
+export default mutation({ handler: async (ctx, args) => ctx.db.insert("Note", {
+  text: String(args.text) }) });
 `;
 /** Waits in the middle of its transaction. */
 const WAIT = `import { mutation } from "@pylonsync/functions";
@@ -295,7 +297,7 @@ test.each([
   60_000,
 );
 
-test("a restart of the one server on SQLite loses no write of clients that try again, and doubles none", async () => {
+test("a restart of the one SQLite server loses and doubles no retried write", async () => {
   const replica = await replicaWith({});
   try {
     const load = new Load(replica.url, { retries: true });
@@ -315,7 +317,7 @@ test("a restart of the one server on SQLite loses no write of clients that try a
 }, 60_000);
 
 describe("on SIGTERM", () => {
-  test("a server says that it goes, serves on, answers what is under way, sends sockets and streams away, and exits with 0", async () => {
+  test("a draining server says so, finishes requests, closes sockets, and exits 0", async () => {
     const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1" });
     try {
       const { token } = await TestClient.guest(replica.url);

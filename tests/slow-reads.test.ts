@@ -70,10 +70,12 @@ function fill(path: string): void {
   const rows =
     "WITH RECURSIVE rows(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM rows WHERE i < 20000)";
   database.run(
-    `INSERT INTO "Note" (id, n, ownerId) ${rows} SELECT printf('row-%05d', i), i, 'owner-' || (i % 100) FROM rows`,
+    `INSERT INTO "Note" (id, n, ownerId) ${rows} SELECT printf('row-%05d', i), i, 'owner-' ` +
+      "|| (i % 100) FROM rows",
   );
   database.run(
-    `INSERT INTO "Item" (id, text, low) ${rows} SELECT printf('row-%05d', i), 'a text', 0 FROM rows`,
+    `INSERT INTO "Item" (id, text, low) ${rows} SELECT printf('row-%05d', i), 'a text', 0 ` +
+      "FROM rows",
   );
 }
 
@@ -177,7 +179,7 @@ test("D1: a server that stops answers the reads that run, and ends its processes
   expect(readers.filter(isRunning)).toEqual([]);
 });
 
-test("D1: a server that is killed leaves no process behind, also one in the middle of a read", async () => {
+test("D1: a killed server leaves no process behind, also in the middle of a read", async () => {
   using place = new TempFolder();
   place.write({
     "app.ts": `export { default } from "./manifest.json" with { type: "json" };\n`,

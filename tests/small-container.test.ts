@@ -19,7 +19,8 @@ const MIB = 1024 * 1024;
 const MEMORY = 512 * MIB;
 const USERS = 200;
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "small", version: "1.0.0", access: "public", entities: [entity("Note", { text: field.string() })] });
+export default buildManifest({ name: "small", version: "1.0.0", access: "public",
+  entities: [entity("Note", { text: field.string() })] });
 `;
 
 const dir = mkdtempSync(join(tmpdir(), "pylon-small-"));
@@ -36,7 +37,8 @@ beforeAll(async () => {
   writeFileSync(join(dir, "app", "app.ts"), APP);
   if (limits === null)
     console.warn(
-      "This machine has no cgroup that can be written: the server runs without limits, and its memory and processor time are measured instead.",
+      "This machine has no cgroup that can be written: the server runs without limits, and " +
+        "its memory and processor time are measured instead.",
     );
 }, 60_000);
 afterAll(() => {
@@ -111,7 +113,7 @@ class Probe {
   }
 }
 
-test(`${IDLE_SOCKETS} idle sockets are held, hear a change, and all come back after a restart`, async () => {
+test(`${IDLE_SOCKETS} idle sockets hear a change, and return after a restart`, async () => {
   const port = await freePort();
   let server = await startServer(port);
   const seen: { readonly what: string; readonly mib: number; readonly processorSeconds: number }[] =

@@ -34,7 +34,7 @@ const app = appOf(
 
 const UNAVAILABLE = { status: 503, body: { error: { code: "STORAGE_UNAVAILABLE" } } };
 
-test("F5: a damaged file is a failure of the storage, in a function too, and the server is not ready", async () => {
+test("F5: a damaged file is a storage failure, and makes the server not ready", async () => {
   using folder = new TempFolder();
   const path = join(folder.path, "pylon.db");
   const server = await startServer(app, {

@@ -214,7 +214,7 @@ test.each([1, 2, 3, 4, 5, 6])(
   60_000,
 );
 
-test("what is kept under a token is its user's once that is known, though another tab keeps something meanwhile; what is another's is dropped", async () => {
+test("what is kept under a token is its user's once known; another's is dropped", async () => {
   const disk = await systemPlatform.openDisk?.("take-over", "http://server");
   if (disk === undefined) throw new Error("There is no disk.");
   const write = (id: string, owner: string): Parameters<Disk["addWrites"]>[0][number] => ({

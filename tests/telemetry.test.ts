@@ -135,7 +135,7 @@ test("a caller's trace goes on through request, function, commit and statements"
   expect(all).not.toContain("in-the-query");
 });
 
-test("what Redis, S3 and the mail server were asked for is a part of the request that asked", async () => {
+test("calls to Redis, S3 and the mail server are spans of their request", async () => {
   const [redis, s3, mail] = await Promise.all([
     RedisServer.start(),
     S3Server.start(),
@@ -251,7 +251,7 @@ test("a delivery to live connections is traced", async () => {
   ).toBe(1);
 });
 
-test("the sampler decides: not what a caller says when it is not asked, and nothing when it is off", async () => {
+test("the sampler decides, not a caller whom it does not trust; off means none", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url, {
     OTEL_TRACES_SAMPLER: "always_off",

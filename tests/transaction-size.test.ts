@@ -41,7 +41,7 @@ async function count(): Promise<number> {
   return Number((await client.request("POST", "/api/fn/count", {})).text);
 }
 
-test("F7: a mutation that writes more rows than a transaction may is refused, and keeps nothing", async () => {
+test("F7: a mutation that writes too many rows is refused, and keeps nothing", async () => {
   const answer = await client.request("POST", "/api/fn/add", { count: MAX_TRANSACTION_WRITES + 1 });
   expect(answer).toMatchObject({
     status: 413,

@@ -7,7 +7,10 @@ import { noteApp, PylonProcess, TempFolder } from "../packages/cli/src/testing/p
 
 const FILES = {
   "app.ts": noteApp("text: field.string()"),
-  "web/index.html": `<!doctype html><html><head><title>Fine</title><link rel="stylesheet" href="./page.css"></head><body><script type="module" src="./main.tsx"></script></body></html>\n`,
+  "web/index.html":
+    '<!doctype html><html><head><title>Fine</title><link rel="stylesheet" ' +
+    'href="./page.css"></head><body><script type="module" ' +
+    'src="./main.tsx"></script></body></html>\n',
   "web/page.css": "body { color: navy; }\n",
   "web/main.tsx": `import { greeting } from "./parts/greeting.ts";
 import { shared } from "../lib/shared.ts";

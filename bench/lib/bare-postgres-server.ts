@@ -4,10 +4,12 @@ import { Pool } from "pg";
 
 const pool = new Pool({ connectionString: process.env["DATABASE_URL"], max: 10 });
 await pool.query(
-  `CREATE TABLE "Note" (id TEXT COLLATE "C" PRIMARY KEY, "text" TEXT COLLATE "C", "count" BIGINT, "ownerId" TEXT COLLATE "C")`,
+  'CREATE TABLE "Note" (id TEXT COLLATE "C" PRIMARY KEY, "text" TEXT COLLATE "C", "count" ' +
+    'BIGINT, "ownerId" TEXT COLLATE "C")',
 );
 await pool.query(
-  `CREATE TABLE changes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid XID8 NOT NULL DEFAULT pg_current_xact_id(), seq BIGINT, entity TEXT,
+  `CREATE TABLE changes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid XID8 NOT NULL
+    DEFAULT pg_current_xact_id(), seq BIGINT, entity TEXT,
      row_id TEXT, kind TEXT, before TEXT, after TEXT, at BIGINT)`,
 );
 await pool.query("CREATE INDEX ON changes (xid, id) WHERE seq IS NULL");
@@ -22,12 +24,16 @@ const server = Bun.serve<undefined, string>({
       await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
       await client.query({
         name: "insert",
-        text: `INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+        text:
+          'INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES ($1, $2, $3, $4) ON ' +
+          "CONFLICT DO NOTHING",
         values: Object.values(row),
       });
       await client.query({
         name: "change",
-        text: "INSERT INTO changes (entity, row_id, kind, before, after, at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, xid::text AS xid",
+        text:
+          "INSERT INTO changes (entity, row_id, kind, before, after, at) VALUES ($1, $2, $3, " +
+          "$4, $5, $6) RETURNING id, xid::text AS xid",
         values: ["Note", row.id, "insert", null, JSON.stringify(row), Date.now()],
       });
       await client.query("COMMIT");

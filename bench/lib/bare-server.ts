@@ -7,7 +7,8 @@ const db = new Database(path, { create: true });
 db.run("PRAGMA journal_mode = WAL");
 db.run("PRAGMA synchronous = NORMAL");
 db.run(
-  `CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" TEXT, "count" INTEGER, "ownerId" TEXT) STRICT, WITHOUT ROWID`,
+  'CREATE TABLE IF NOT EXISTS "Note" (id TEXT PRIMARY KEY NOT NULL, "text" TEXT, "count" ' +
+    'INTEGER, "ownerId" TEXT) STRICT, WITHOUT ROWID',
 );
 const insert = db.prepare(
   `INSERT INTO "Note" ("id", "text", "count", "ownerId") VALUES (?, ?, ?, ?)`,

@@ -6,7 +6,10 @@ export function rawRequest(
 ): string {
   const body = options.body === undefined ? "" : JSON.stringify(options.body);
   const token = options.token === undefined ? "" : `Authorization: Bearer ${options.token}\r\n`;
-  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${token}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  return (
+    `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+    `${token}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  );
 }
 
 /**

@@ -104,7 +104,7 @@ describe.skipIf(reason !== null)("the images", () => {
     expect(imageOf("pylon-again").layers).toEqual(imageOf("pylon").layers);
   });
 
-  test("a changed function changes the last layer of the app's image, a small one, and no other", () => {
+  test("a changed function changes only the last, small layer of the app's image", () => {
     const [before, after] = [imageOf("app").layers, imageOf("app-changed").layers];
     // Debian, the user, the executable, the packages, the app.
     expect(before.length).toBeGreaterThanOrEqual(5);
@@ -114,7 +114,7 @@ describe.skipIf(reason !== null)("the images", () => {
   });
 
   describe.each(["pylon", "app"])("%s", (name) => {
-    test("declares its user, ports, volume, health check and signal, and production's settings", () => {
+    test("declares its user, ports, volume, health check, signal and settings", () => {
       const { config } = imageOf(name);
       expect(config).toMatchObject({
         User: `${USER}:${USER}`,
@@ -171,16 +171,15 @@ describe.skipIf(reason !== null)("the images", () => {
         "data/",
       ])
         expect(files).toContain(path);
-      expect(
-        files.filter((path) =>
-          /(^|\/)(\.npmrc|\.npm|\.env[^/]*|\.git|node|npm|bun|src\/packages)(\/|$)|\.test\.ts$|node_modules\/@pylonsync\/(cli|server)\//.test(
-            path,
-          ),
-        ),
-      ).toEqual([]);
+      const refused = [
+        /(^|\/)(\.npmrc|\.npm|\.env[^/]*|\.git|node|npm|bun|src\/packages)(\/|$)/,
+        /\.test\.ts$/,
+        /node_modules\/@pylonsync\/(cli|server)\//,
+      ];
+      expect(files.filter((path) => refused.some((pattern) => pattern.test(path)))).toEqual([]);
     });
 
-    test("keeps what was written over a restart, answers what is under way at SIGTERM, and buries orphans, on a read-only filesystem", async () => {
+    test("keeps writes over a restart, drains at SIGTERM, reaps orphans, read-only", async () => {
       const { config } = imageOf(name);
       const root = await images.unpack(imageOf(name));
       const data = join(scratch, `${name}-data`);

@@ -46,9 +46,11 @@ const words = process.argv.slice(2).filter((word) => !["-T", "--rm"].includes(wo
 const [compose, verb, service, ...command] = words;
 if (compose !== "compose") process.exit(64);
 if (verb !== "exec" && verb !== "run") process.exit(0);
-const local = command.flatMap((word, index) => (index === 0 && word === "pylon" ? ${JSON.stringify(FROM_SOURCE)} : word === "/data" ? ${JSON.stringify(data)} : word));
+const local = command.flatMap((word, index) => (index === 0 && word === "pylon" ?
+  ${JSON.stringify(FROM_SOURCE)} : word === "/data" ? ${JSON.stringify(data)} : word));
 if (service !== "app" && service !== "postgres") process.exit(64);
-process.exit(Bun.spawnSync(local, { stdin: "inherit", stdout: "inherit", stderr: "inherit" }).exitCode);
+process.exit(Bun.spawnSync(local, { stdin: "inherit", stdout: "inherit",
+  stderr: "inherit" }).exitCode);
 `;
 }
 

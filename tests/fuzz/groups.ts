@@ -230,7 +230,8 @@ export const GROUPS = {
     ...withBody(
       "POST",
       "/api/files/upload",
-      '--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n',
+      '--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n' +
+        "--x--\r\n",
     ),
     ...withBody("POST", "/api/files/presign", {
       name: "a.txt",

@@ -14,7 +14,8 @@ const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
 const groups = GROUP_NAMES.filter((name) => values.group.includes(name));
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || groups.length !== values.group.length) {
   console.error(
-    `Use --seconds with a number above 0, --seed with a whole number, and --group with one of ${GROUP_NAMES.join(", ")}.`,
+    "Use --seconds with a number above 0, --seed with a whole number, and --group with one " +
+      `of ${GROUP_NAMES.join(", ")}.`,
   );
   process.exit(64);
 }

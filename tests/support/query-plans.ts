@@ -56,7 +56,8 @@ function fillSqlite(database: Database, table: string): void {
   });
   database.run(
     `WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${FILLED})
-     INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join(", ")}) SELECT ${values.join(", ")} FROM numbers`,
+     INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join(", ")}) SELECT
+       ${values.join(", ")} FROM numbers`,
   );
 }
 
@@ -127,20 +128,24 @@ export function isScan({ plan }: Plan): boolean {
 
 async function fillPostgres(client: Client): Promise<void> {
   const { rows } = await client.query<{ name: string; columns: { name: string; type: string }[] }>(
-    `SELECT table_name AS name, json_agg(json_build_object('name', column_name, 'type', data_type)) AS columns
-     FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'NO' AND data_type <> 'xid8'
+    `SELECT table_name AS name, json_agg(json_build_object('name', column_name, 'type',
+      data_type)) AS columns
+     FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'NO'
+       AND data_type <> 'xid8'
      GROUP BY table_name`,
   );
   for (const { name: table, columns } of rows) {
     if (table === "_pylon_log" || table === "_pylon_meta") continue;
     const values = columns.map(({ name, type }) => valueFor(table, name, type));
     await client.query(
-      `INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join(", ")}) SELECT ${values.join(", ")} FROM generate_series(1, ${FILLED}) AS n
+      `INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join(", ")}) SELECT
+        ${values.join(", ")} FROM generate_series(1, ${FILLED}) AS n
        ON CONFLICT DO NOTHING`,
     );
   }
   await client.query(
-    `UPDATE "_pylon_log" SET head = (SELECT max(seq) FROM "_pylon_changes"), numbered_below = pg_current_xact_id()`,
+    'UPDATE "_pylon_log" SET head = (SELECT max(seq) FROM "_pylon_changes"), numbered_below ' +
+      "= pg_current_xact_id()",
   );
   await client.query("ANALYZE");
 }

@@ -58,7 +58,8 @@ export async function debianContext(): Promise<string> {
   }
   writeFileSync(
     join(context, "Dockerfile"),
-    'FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["bash"]\n',
+    "FROM scratch\nADD base.tar /\nENV " +
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["bash"]\n',
   );
   return context;
 }
@@ -74,7 +75,9 @@ export async function nodeContext(folder: string): Promise<string> {
   cpSync(npm, join(context, "npm"), { recursive: true });
   writeFileSync(
     join(context, "Dockerfile"),
-    "FROM debian:bookworm-slim\nCOPY node /usr/bin/node\nCOPY npm /usr/lib/node_modules/npm\nRUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/bin/npx\n",
+    "FROM debian:bookworm-slim\nCOPY node /usr/bin/node\nCOPY npm " +
+      "/usr/lib/node_modules/npm\nRUN ln -s ../lib/node_modules/npm/bin/npm-cli.js " +
+      "/usr/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/bin/npx\n",
   );
   return context;
 }

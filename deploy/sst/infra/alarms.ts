@@ -6,8 +6,8 @@ import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
 /**
- * `PYLON_DATABASE_POOL` where nothing is said; each replica has some more connections: one each that
- * listens, reads the change log, answers `/readyz` and does maintenance, and where there is no
+ * `PYLON_DATABASE_POOL` where nothing is said; each replica has some more connections: one each
+ * that listens, reads the change log, answers `/readyz` and does maintenance, and where there is no
  * Redis some for rooms.
  */
 const POOL = 10;

@@ -45,7 +45,9 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
   const guard = atEdge("CdnGuard", "Refuses the API and sockets", guardCode(settings));
   const cleaner = atEdge("CdnCleaner", "Keeps cookies out of what is cached", CLEANER_CODE);
   return new sst.aws.Cdn("Cdn", {
-    comment: `${settings.cdnDomain === undefined ? "Assets" : "Pages and assets"} of ${$app.name} ${$app.stage}`,
+    comment:
+      `${settings.cdnDomain === undefined ? "Assets" : "Pages and assets"} of ${$app.name} ` +
+      `${$app.stage}`,
     origins: [
       {
         originId: "pylon",
@@ -111,12 +113,17 @@ function handler(event) {
   if (${isElsewhere}) {
     var query = Object.keys(request.querystring).map(function (name) {
       var parameter = request.querystring[name];
-      return (parameter.multiValue || [parameter]).map(function (each) { return name + "=" + each.value; }).join("&");
+      return (parameter.multiValue || [parameter])
+        .map(function (each) { return name + "=" + each.value; })
+        .join("&");
     }).join("&");
     return {
       statusCode: 302,
       statusDescription: "Found",
-      headers: { location: { value: "https://${domain}" + request.uri + (query === "" ? "" : "?" + query) }, "cache-control": { value: "no-store" } },
+      headers: {
+        location: { value: "https://${domain}" + request.uri + (query === "" ? "" : "?" + query) },
+        "cache-control": { value: "no-store" }
+      },
     };
   }
   return request;

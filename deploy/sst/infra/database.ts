@@ -48,8 +48,9 @@ export function createDatabase(
   const credentials = $util
     .all([aurora.username, aurora.password])
     .apply(([name, password]) => `${encodeURIComponent(name)}:${encodeURIComponent(password)}`);
+  const address = $interpolate`${aurora.host}:${aurora.port}/${aurora.database}`;
   return {
     aurora,
-    url: $interpolate`postgresql://${credentials}@${aurora.host}:${aurora.port}/${aurora.database}?sslmode=verify-full`,
+    url: $interpolate`postgresql://${credentials}@${address}?sslmode=verify-full`,
   };
 }

@@ -19,10 +19,15 @@ export function mailPermissions({ variables }: Settings): Permission[] {
   const [, user, domain] = ADDRESS.exec(variables["PYLON_EMAIL_FROM"] ?? "") ?? [];
   if (user === undefined || domain === undefined)
     throw new Error(
-      "PYLON_EMAIL_PROVIDER is ses: name PYLON_EMAIL_FROM among the variables of the stage too, with an address that SES has verified, such as PYLON_EMAIL_FROM=hello@example.com.",
+      "PYLON_EMAIL_PROVIDER is ses: name PYLON_EMAIL_FROM among the variables of the stage " +
+        "too, with an address that SES has verified, such as " +
+        "PYLON_EMAIL_FROM=hello@example.com.",
     );
   const address = `${user}@${domain}`;
-  const identities = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().name}:${aws.getCallerIdentityOutput().accountId}:identity`;
+  const { partition } = aws.getPartitionOutput();
+  const { name: region } = aws.getRegionOutput();
+  const { accountId } = aws.getCallerIdentityOutput();
+  const identities = $interpolate`arn:${partition}:ses:${region}:${accountId}:identity`;
   return [
     {
       actions: ["ses:SendEmail"],

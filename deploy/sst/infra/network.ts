@@ -21,9 +21,9 @@ export interface Network {
  * The network of a stage, without a NAT gateway, which would cost more than everything else
  * together.
  *
- * `public` gives each container a public address of its own; its security group lets nobody but the load balancer in. `endpoints` keeps
- * containers on private addresses and reaches AWS's services through VPC endpoints; nothing else on
- * the internet can be reached then.
+ * `public` gives each container a public address of its own; its security group accepts only the
+ * load balancer. `endpoints` keeps containers on private addresses and reaches AWS's services
+ * through VPC endpoints; nothing else on the internet can be reached then.
  */
 export function createNetwork(reach: "public" | "endpoints" = "public"): Network {
   const vpc = new sst.aws.Vpc("Network");

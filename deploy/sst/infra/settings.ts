@@ -44,8 +44,10 @@ const DNS_HOSTS: readonly DnsHost[] = ["aws", "cloudflare", "vercel"];
 const HOST_NAME = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
 /** Secrets by the way that they are named, and those of the server that are named another way. */
-const SECRET =
-  /(SECRET|TOKEN|KEY|PASSWORD)$|^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$/;
+const SECRET = new RegExp(
+  "(SECRET|TOKEN|KEY|PASSWORD)$|" +
+    "^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$",
+);
 
 /**
  * Reads and checks the settings of a stage.
@@ -70,12 +72,14 @@ export function readSettings(
   const root = hostName(env, "PYLON_DOMAIN");
   if (root === undefined)
     throw new Error(
-      `Set the domain of the stage ${stage} in pylon.stages.ts to the name that clients will use, such as domain: "api.example.com": TLS needs one.`,
+      `Set the domain of the stage ${stage} in pylon.stages.ts to the name that clients ` +
+        'will use, such as domain: "api.example.com": TLS needs one.',
     );
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
   if (cdnRoot === root)
     throw new Error(
-      "PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as www.example.com beside api.example.com.",
+      "PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as " +
+        "www.example.com beside api.example.com.",
     );
   const hasPrefix = !isProduction && !hasOwnDomain;
   const domain = hasPrefix ? `${stage}.${root}` : root;
@@ -128,11 +132,13 @@ function checkNames(
   for (const name of own.filter((name) => name !== undefined)) {
     if (!HOST_NAME.test(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is not a host name: name stages in small letters, digits and -, such as pr-42.`,
+        `The stage "${stage}" would be reached at ${name}, which is not a host name: name ` +
+          "stages in small letters, digits and -, such as pr-42.",
       );
     if (taken.includes(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is a name of another stage's: call the stage another way.`,
+        `The stage "${stage}" would be reached at ${name}, which is a name of another ` +
+          "stage's: call the stage another way.",
       );
   }
 }
@@ -198,7 +204,8 @@ function hostName(
   const given = text(env, name);
   if (given !== undefined && !HOST_NAME.test(given))
     throw new Error(
-      `${name} is "${given}": give a host name in small letters without https://, such as api.example.com.`,
+      `${name} is "${given}": give a host name in small letters without https://, such as ` +
+        "api.example.com.",
     );
   return given;
 }
@@ -219,7 +226,8 @@ function names(
   const wrong = given.find((name) => !VARIABLE.test(name));
   if (wrong !== undefined)
     throw new Error(
-      `${list} names "${wrong}": give names of variables with commas between, such as ${EXAMPLES[list]}.`,
+      `${list} names "${wrong}": give names of variables with commas between, such as ` +
+        `${EXAMPLES[list]}.`,
     );
   return given;
 }
@@ -235,12 +243,15 @@ function required(
 ): string {
   if (SECRET.test(name)) {
     throw new Error(
-      `PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task definition: name it in PYLON_SECRETS, and give its value by \`pylon secrets set ${name}\`.`,
+      `PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task ` +
+        "definition: name it in PYLON_SECRETS, and give its value by `pylon secrets set " +
+        `${name}\`.`,
     );
   }
   if (secrets.includes(name))
     throw new Error(
-      `PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from one place only: name it in one of them.`,
+      `PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from ` +
+        "one place only: name it in one of them.",
     );
   const given = text(env, name);
   if (given === undefined)

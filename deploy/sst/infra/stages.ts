@@ -74,7 +74,8 @@ export function stageEnvironment(
   const definition = named.get(stage === "others" ? "" : stage) ?? named.get("others");
   if (named.size > 0 && definition === undefined)
     throw new Error(
-      `There is no stage "${stage}" in ${FILE}, which has ${[...named.keys()].join(", ")}: add it, or "others" for stages such as pr-42.`,
+      `There is no stage "${stage}" in ${FILE}, which has ${[...named.keys()].join(", ")}: ` +
+        'add it, or "others" for stages such as pr-42.',
     );
   const {
     region,
@@ -91,7 +92,8 @@ export function stageEnvironment(
     );
   if (!(Number.isInteger(databaseReplicas) && databaseReplicas >= 0 && databaseReplicas <= 15))
     throw new Error(
-      `${FILE} has ${databaseReplicas} databaseReplicas: a cluster has 0 to 15 beside the first instance.`,
+      `${FILE} has ${databaseReplicas} databaseReplicas: a cluster has 0 to 15 beside the ` +
+        "first instance.",
     );
   const fromFile = variablesOf(rest);
   return {
@@ -163,7 +165,10 @@ function noticesOf(stage: string, env: Environment, fromFile: Environment): stri
     ...(elsewhere.length === 0
       ? []
       : [
-          `${elsewhere.join(", ")} of the stage ${stage} ${elsewhere.length === 1 ? "is" : "are"} in this machine's environment or .env alone: write ${elsewhere.length === 1 ? "it" : "them"} into ${FILE}, or another machine deploys something else.`,
+          `${elsewhere.join(", ")} of the stage ${stage} ` +
+            `${elsewhere.length === 1 ? "is" : "are"} in this machine's environment or .env ` +
+            `alone: write ${elsewhere.length === 1 ? "it" : "them"} into ${FILE}, or another ` +
+            "machine deploys something else.",
         ]),
   ];
 }
@@ -172,7 +177,8 @@ function differing(name: string, found: string | undefined, used: string | undef
   return found?.trim() === used
     ? []
     : [
-        `${name} is "${found ?? ""}" in the environment, and ${FILE} says "${used ?? ""}", which is used.`,
+        `${name} is "${found ?? ""}" in the environment, and ${FILE} says "${used ?? ""}", ` +
+          "which is used.",
       ];
 }
 

@@ -8,14 +8,15 @@ import { VERSIONS } from "./stage.ts";
 
 for (const version of VERSIONS) {
   describe.skipIf(!canInstall(version))(`sst ${version}`, () => {
-    test("S2: secrets are generated for a stage that has none, and stay as they are then", async () => {
+    test("S2: a stage without secrets gets generated ones, which stay the same", async () => {
       const platform = new SstPlatform(version);
       const folder = mkdtempSync(join(tmpdir(), "pylon-sst-secrets-"));
       try {
         platform.linkInto(folder);
         writeFileSync(
           join(folder, "sst.config.ts"),
-          `export default $config({ app: () => ({ name: "proof", home: "local" }), async run() {} });`,
+          'export default $config({ app: () => ({ name: "proof", home: "local" }), async ' +
+            "run() {} });",
         );
         const env = { ...QUIET, XDG_CONFIG_HOME: join(folder, ".config") };
         const run = (...args: string[]): ReturnType<typeof pylon> =>

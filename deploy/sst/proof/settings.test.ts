@@ -178,7 +178,7 @@ describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
     });
   });
 
-  test("a stage that the file does not have is refused: a slip of the pen would be a second production", () => {
+  test("a stage that the file does not have is refused, so that a typo makes none", () => {
     const { production } = stages;
     expect(() => readSettings("prod", DOMAIN, { production })).toThrow(
       'There is no stage "prod" in pylon.stages.ts',

@@ -35,7 +35,8 @@ for (const version of VERSIONS) {
   const isPossible = canInstall(version);
   if (!isPossible)
     console.error(
-      `sst@${version} can't be installed: its registry does not answer. The proof of the configs for AWS does not run.`,
+      `sst@${version} can't be installed: its registry does not answer. The proof of the ` +
+        "configs for AWS does not run.",
     );
 
   describe.skipIf(!isPossible)(`sst ${version}`, () => {
@@ -93,7 +94,7 @@ for (const version of VERSIONS) {
         expect(policies.some((policy) => JSON.stringify(policy).includes("Memory"))).toBe(false);
       });
 
-      test("adds containers for open connections, as the load balancer counts them, per running container", () => {
+      test("adds containers for open connections per running container", () => {
         const { targetTrackingScalingPolicyConfiguration: policy } = stage.one(
           "aws:appautoscaling/policy:Policy",
           "PylonConnectionScaling",
@@ -165,7 +166,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("has Aurora between half a unit and two, encrypted, backed up, and not removed by accident", () => {
+      test("has Aurora between half a unit and two, encrypted, backed up, protected", () => {
         expect(stage.one("aws:rds/cluster:Cluster")).toMatchObject({
           engine: "aurora-postgresql",
           serverlessv2ScalingConfiguration: { minCapacity: 0.5, maxCapacity: 2 },
@@ -177,7 +178,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("lets only the containers reach the database, and only the load balancer the containers", () => {
+      test("lets only containers reach the database, and only the balancer containers", () => {
         expect(stage.one("aws:rds/cluster:Cluster")["vpcSecurityGroupIds"]).toEqual([
           "DatabaseGroup-id",
         ]);
@@ -282,7 +283,7 @@ for (const version of VERSIONS) {
         expect(stage.retained("aws:rds/cluster:Cluster")).toBe(true);
       });
 
-      test("lets the app do with that bucket what files need, and nothing with anything else", () => {
+      test("lets the app do with that bucket what files need, and nothing else", () => {
         const role = stage.one("aws:iam/role:Role", "PylonTaskRole");
         const statements = statementsOf(role);
         expect(statements.map(({ actions }) => [...actions].toSorted())).toEqual([
@@ -347,7 +348,7 @@ for (const version of VERSIONS) {
           expect(elsewhere).not.toContain(secret);
       });
 
-      test("hands the database's URL over with its password encoded and its certificate checked", () => {
+      test("passes the database's URL with an encoded password and checked certificate", () => {
         const url = new URL(
           valueOf(stage.one("aws:ssm/parameter:Parameter", "DatabaseUrlParameter")["value"]),
         );
@@ -375,7 +376,7 @@ for (const version of VERSIONS) {
         expect(container?.healthCheck.command).toEqual(["CMD", "pylon", "health"]);
       });
 
-      test("puts CloudFront before pages: GETs without credentials, refusing the API and sockets", () => {
+      test("puts CloudFront before pages: GETs without credentials, no API, no sockets", () => {
         const {
           defaultCacheBehavior: behavior,
           origins,
@@ -610,7 +611,8 @@ for (const version of VERSIONS) {
       try {
         writeFileSync(
           join(own, "pylon.stages.ts"),
-          `export default { production: { region: "eu-central-1", account: "123456789012", domain: "own.example.com", architecture: "arm64", databaseReplicas: 1 } };`,
+          'export default { production: { region: "eu-central-1", account: "123456789012", ' +
+            'domain: "own.example.com", architecture: "arm64", databaseReplicas: 1 } };',
         );
         const stage = new Stage(platform.evaluate(own, "sst.config.ts", "production", ENV));
         expect(stage.app.providers).toEqual({

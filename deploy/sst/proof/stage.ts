@@ -146,6 +146,7 @@ interface EdgeEvent {
 
 /** A function of CloudFront's, run here. */
 export function edgeFunction(code: string): (event: EdgeEvent) => unknown {
-  // eslint-disable-next-line typescript/no-implied-eval -- it is code of this repository, which CloudFront evaluates just so
+  // It is code of this repository, which CloudFront evaluates in the same way.
+  // eslint-disable-next-line typescript/no-implied-eval
   return new Function(`${code}; return handler;`)() as (event: EdgeEvent) => unknown;
 }

@@ -24,7 +24,7 @@ if (process.versions.bun === undefined) {
     process.on(signal, () => child.kill(signal));
   whenOrphaned(() => child.kill("SIGTERM"));
   child.on("error", (error) => {
-    console.error(`Bun does not start (${error.message}): install this package anew.`);
+    console.error(`Bun does not start (${error.message}): install this package again.`);
     process.exit(69);
   });
   child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));

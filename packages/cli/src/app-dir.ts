@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Option } from "./command.ts";
 import { CommandError, EXIT } from "./output.ts";
 
+/** The folder of an app and its entry file. */
 export interface AppLocation {
   readonly dir: string;
   /** The entry's file name. */

@@ -73,7 +73,7 @@ const run = async (
 const serve = (folder: TempFolder): PylonProcess =>
   new PylonProcess(["dev", "--port", "0"], folder.path);
 
-test("a backup made while the app is served is restored with its rows, files and sessions; clients begin anew", async () => {
+test("a backup of a served app restores rows, files, sessions; clients resync", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   let token = "";
@@ -134,7 +134,7 @@ test("a backup made while the app is served is restored with its rows, files and
   );
 });
 
-test("a damaged backup, one of another layout and none at all are refused, and change nothing", async () => {
+test("a damaged, a foreign and a missing backup are refused, and change nothing", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   expect((await run(folder, "migrate", "apply", "--yes")).exitCode).toBe(0);

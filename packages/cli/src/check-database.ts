@@ -8,6 +8,7 @@ import {
   type Diagnostic,
 } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
+import { manifestOf } from "./backup/app-data.ts";
 
 /**
  * What would keep a server from starting on the rows that are there. It changes nothing, and makes
@@ -28,16 +29,16 @@ export async function checkDatabase(
     );
     const stored = await store.storedManifest();
     const facts = await inspectData(store, manifest);
-    return [
-      ...planStart(stored === null ? null : (JSON.parse(stored) as Manifest), manifest, facts)
-        .problems,
-    ];
+    const known = stored === null ? null : manifestOf(stored);
+    return [...planStart(known, manifest, facts).problems];
   } catch (error) {
     return [
       {
         severity: "warning",
         code: "SCHEMA_NOT_COMPARED",
-        message: `The schema was not compared with ${describeDatabase(database)}: ${error instanceof Error ? error.message : String(error)}`,
+        message:
+          `The schema was not compared with ${describeDatabase(database)}: ` +
+          `${error instanceof Error ? error.message : String(error)}`,
       },
     ];
   }

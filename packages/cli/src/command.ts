@@ -11,34 +11,68 @@ export interface Option {
   readonly summary: string;
 }
 
+/** The flags of a command, by name without the dashes. */
 export type Options = Readonly<Record<string, Option>>;
 
-/** What the caller gave: a flag that is missing is false, a text that is missing is undefined. */
+/** Flags as they were given: a missing one is undefined. */
+export type GivenOptions = Readonly<Record<string, string | boolean | undefined>>;
+
+/** The same by type: a flag that is missing is false, a text that is missing is undefined. */
 export type OptionValues<O extends Options> = {
   readonly [Name in keyof O]: O[Name]["type"] extends "boolean" ? boolean : string | undefined;
 };
 
+/** What a command runs with. */
 export interface CommandContext<O extends Options = Options> {
-  /** What stands behind the command's name. */
+  /** What follows the command's name. */
   readonly args: readonly string[];
   readonly options: OptionValues<O>;
   readonly output: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export interface Command<O extends Options = Options> {
+interface CommandText<O extends Options> {
   readonly name: string;
-  /** What may stand behind the name, as the usage shows it: `["[DIR]"]`. More is a usage error. */
+  /** What may follow the name, as the usage shows it: `["[DIR]"]`. More is a usage error. */
   readonly args: readonly string[];
   /** One line. */
   readonly summary: string;
   /** The flags of this command; `--json` and `--help` are every command's. */
   readonly options: O;
-  /** @returns the exit code @throws CommandError */
+}
+
+interface CommandDefinition<O extends Options> extends CommandText<O> {
+  /**
+   * @returns the exit code
+   * @throws CommandError
+   */
   run(context: CommandContext<O>): Promise<number>;
 }
 
-/** A command whose `run` knows the types of its flags. */
-export function defineCommand<const O extends Options>(command: Command<O>): Command {
-  return command as unknown as Command;
+/** A command of `pylon`, as the list of all commands holds it. */
+export interface Command extends CommandText<Options> {
+  /**
+   * @returns the exit code
+   * @throws CommandError
+   */
+  run(
+    context: Omit<CommandContext, "options"> & { readonly options: GivenOptions },
+  ): Promise<number>;
+}
+
+/** Defines a command whose `run` knows the types of its flags. */
+export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
+  return {
+    ...definition,
+    run: (context) =>
+      definition.run({ ...context, options: valuesOf(definition.options, context.options) }),
+  };
+}
+
+function valuesOf<O extends Options>(options: O, given: GivenOptions): OptionValues<O> {
+  const values = Object.entries(options).map(([name, { type }]) => [
+    name,
+    type === "boolean" ? given[name] === true : given[name],
+  ]);
+  return Object.fromEntries(values) as OptionValues<O>;
 }

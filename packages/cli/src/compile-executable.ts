@@ -5,8 +5,10 @@ import type { BunPlugin } from "bun";
 
 /** Where an executable can run: operating system and processor. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"] as const;
+/** A platform that an executable can be compiled for. */
 export type Platform = (typeof PLATFORMS)[number];
 
+/** What is compiled, for which platform, and where to. */
 export interface CompileOptions {
   /** The file to write, in a folder that is there. It is there whole or not at all. */
   readonly outfile: string;
@@ -76,7 +78,8 @@ const embedTemplates: BunPlugin = {
   name: "embed-templates",
   setup(build) {
     build.onLoad({ filter: /[\\/]template-files\.ts$/ }, async ({ path }) => {
-      const readers = Object.entries((await import(path)) as Record<string, () => unknown>);
+      const module: Readonly<Record<string, () => unknown>> = await import(path);
+      const readers = Object.entries(module);
       return {
         loader: "js",
         contents: readers

@@ -56,7 +56,7 @@ describe.each(COMMANDS)("%s", (...args) => {
   });
 });
 
-test("a question about a database that is not there yet makes none, unless it is answered by yes", async () => {
+test("a question about a missing database creates none until it is answered yes", async () => {
   using empty = new TempFolder();
   empty.write({ "app.ts": noteApp("text: field.string()") });
   expect((await pylon(["migrate", "apply"], empty.path)).exitCode).toBe(64);

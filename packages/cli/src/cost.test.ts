@@ -16,7 +16,7 @@ function linesOf(shape: Shape): readonly CostLine[] {
   return estimate({ shape, replicas: 1, storageGb: 10, egressGb: 10 }, prices).lines;
 }
 
-test("docs/deploy/cost.md says what the command says: run `bun scripts/cost-doc.ts` after a change", async () => {
+test("docs/deploy/cost.md is up to date: run `bun scripts/cost-doc.ts`", async () => {
   expect(await Bun.file(new URL("../../../docs/deploy/cost.md", import.meta.url)).text()).toBe(
     costDoc(),
   );

@@ -96,7 +96,7 @@ describe("where start and dev both were", () => {
     folder.write({ "uploads/one": "1", ".pylon/uploads/two": "2", ".pylon/uploads/three": "3" });
   });
 
-  test("a command that nobody tells which is meant refuses, names both and changes nothing", async () => {
+  test("an ambiguous command refuses, names both and changes nothing", async () => {
     expect((await run(["backup", "copy"], { PYLON_DB_PATH: "pylon.db" })).exitCode).toBe(0);
     const before = files();
     for (const args of [
@@ -143,7 +143,7 @@ describe("where start and dev both were", () => {
     });
   });
 
-  test("a database elsewhere wants to be told which of two folders of files is its own", async () => {
+  test("a database elsewhere needs to know which of two file folders is its own", async () => {
     folder.write({ "data/x.db": "" });
     writeFileSync(at("data/x.db"), readFileSync(at("pylon.db")));
     const env = { PYLON_DB_PATH: "data/x.db" };

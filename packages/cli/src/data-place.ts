@@ -94,9 +94,15 @@ function onlyOneOf(
 ): string | undefined {
   if (!existsSync(served)) return existsSync(developed) ? developed : undefined;
   if (!existsSync(developed)) return served;
+  const hint =
+    variable === "PYLON_DB_PATH"
+      ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others."
+      : "";
   throw new CommandError(
     "DATA_AMBIGUOUS",
-    `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ${variable}=${developed}.${variable === "PYLON_DB_PATH" ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others." : ""}`,
+    `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, ` +
+      `which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ` +
+      `${variable}=${developed}.${hint}`,
   );
 }
 

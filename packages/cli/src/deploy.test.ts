@@ -62,7 +62,7 @@ test("npm install is the next step until there is a lock file to build from", as
   expect((await deploy("--target", "docker")).stdout).not.toContain('"npm install"');
 });
 
-test("a file of one's own is kept and named, and replaced only by --force; secrets stay even then", async () => {
+test("a file of one's own is kept, and only --force replaces it, but no secrets", async () => {
   await deploy("--target", "compose");
   folder.write({ Dockerfile: "FROM mine\n" });
   const secrets = read(".env.production");
@@ -171,7 +171,7 @@ function placesOf(steps: readonly string[], ...parts: readonly string[]): number
   return parts.map((part) => steps.findIndex((step) => step.includes(part)));
 }
 
-test("the next steps of docker make the environment before they use it, and let the server finish", async () => {
+test("docker's next steps create the environment first, and let the server drain", async () => {
   const { json } = await deploy("--target", "docker");
   const next = json.next ?? [];
   const order = placesOf(
@@ -188,7 +188,7 @@ test("the next steps of docker make the environment before they use it, and let 
   expect(next[5]).toContain("--env-file .env.production");
 });
 
-test("the next steps of systemd put the program where the unit has it, and leave secrets and development's data out of the copy", async () => {
+test("systemd's next steps follow the unit, and copy neither secrets nor dev data", async () => {
   const { json } = await deploy("--target", "systemd");
   const next = json.next ?? [];
   const [program = ""] = /(?<=^ExecStart=)\S+/m.exec(read("pylon.service")) ?? [];
@@ -281,7 +281,7 @@ describe("compose", () => {
     expect(read("Dockerfile")).toContain('CMD ["pylon", "start"]');
   });
 
-  test("its environment is production's, strong, for its owner only, and in neither git nor the image", async () => {
+  test("its environment is production's, strong, private, not in git or the image", async () => {
     await deploy("--target", "compose");
     const env = parseEnv(read(".env.production"));
     const { database, redisUrl, corsOrigins, adminToken, encryptionSecret, dev } = loadConfig(env);
@@ -380,13 +380,13 @@ describe("sst", () => {
     expect(read("pylon.stages.ts")).toBe("export default {};");
   });
 
-  test("S8: an app that is called as a reserved word of SQL gets a name that RDS takes", async () => {
+  test("S8: an app named like a reserved word of SQL gets a name that RDS accepts", async () => {
     folder.write({ "app.ts": noteApp("text: field.string()").replace('"notes"', '"Order"') });
     await deploy("--target", "sst");
     expect(read("sst.config.ts")).toContain('name: "order-app"');
   });
 
-  test("writes the config of the shape under the app's name, its parts, and what it needs in package.json", async () => {
+  test("writes the shape's config under the app's name, its parts and package.json", async () => {
     folder.write({
       "package.json": '{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"zod": "1.0.0"\n\t}\n}\n',
     });
@@ -398,7 +398,8 @@ describe("sst", () => {
       readdirSync(join(import.meta.dir, "../../../deploy/sst/infra")),
     );
     expect(read("package.json")).toBe(
-      '{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"@pylonsync/cli": "0.1.0",\n\t\t"sst": "4.17.1",\n\t\t"zod": "1.0.0"\n\t}\n}\n',
+      '{\n\t"name": "mine",\n\t"devDependencies": {\n\t\t"@pylonsync/cli": "0.1.0",\n' +
+        '\t\t"sst": "4.17.1",\n\t\t"zod": "1.0.0"\n\t}\n}\n',
     );
     expect(stdout).toContain("npm install");
   });
@@ -515,7 +516,7 @@ describe("sst", () => {
       expect(existsSync(at("started"))).toBe(false);
     });
 
-    test("another one is written by --force, which keeps copies and says that its database is empty", async () => {
+    test("--force writes another one, keeps copies, and warns of an empty database", async () => {
       await deploy("--target", "sst", "--shape", "efs");
       folder.write({ "infra/volume.ts": "// mine\n", "infra/own.ts": "// my own\n" });
       const config = read("sst.config.ts");
@@ -557,7 +558,7 @@ describe("sst", () => {
 
   const isPossible = canInstall(SST_VERSION);
   describe.skipIf(!isPossible)("the real one", () => {
-    test("accepts what was written, and its refusal without credentials becomes the exit code", async () => {
+    test("accepts what was written; a refusal without credentials is the exit code", async () => {
       const platform = new SstPlatform(SST_VERSION);
       await deploy("--target", "sst");
       const project = platform.project(folder.path);

@@ -9,7 +9,8 @@ const MEND_LIMIT_MS = 1_000;
 const FILES: Readonly<Record<string, (version: number) => string>> = {
   "app.ts": () => `import { buildManifest } from "@pylonsync/sdk";
 import { note } from "./lib/note.ts";
-export default buildManifest({ name: "notes", version: "1.0.0", access: "public", entities: [note()] });
+export default buildManifest({ name: "notes", version: "1.0.0", access: "public",
+  entities: [note()] });
 `,
   "lib/note.ts": () => `import { entity } from "@pylonsync/sdk";
 import { fields } from "./deep/fields.ts";

@@ -9,6 +9,7 @@ export function sayDiagnostics(diagnostics: readonly Diagnostic[], output: Outpu
   }
 }
 
+/** Whether one of the diagnostics is an error. */
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some(({ severity }) => severity === "error");
 }

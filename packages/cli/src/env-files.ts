@@ -5,6 +5,7 @@ import { unknownVariables } from "./settings/variable-names.ts";
 
 const FILES = [".env.local", ".env"];
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** An environment with what stands in files. */
@@ -26,13 +27,15 @@ export interface FilledEnvironment {
 export function withEnvFiles(dir: string, env: Environment): FilledEnvironment {
   const files = nearestFiles(resolve(dir));
   const parsed = files.map((file) => parseEnvText(readFileSync(file, "utf8")));
+  const filled: Environment = Object.assign({}, ...parsed.toReversed(), env);
   return {
-    env: Object.assign({}, ...parsed.toReversed(), env) as Environment,
+    env: filled,
     files,
     warnings: parsed.flatMap((values, index) =>
       unknownVariables(Object.keys(values)).map(
         ({ name, meant }) =>
-          `${files[index]} sets ${name}, which nothing reads${meant === undefined ? "." : `: did you mean ${meant}?`}`,
+          `${files[index]} sets ${name}, which nothing ` +
+          `reads${meant === undefined ? "." : `: did you mean ${meant}?`}`,
       ),
     ),
   };

@@ -21,6 +21,7 @@ export function writeGenerated(loaded: LoadedApp, manifest: Manifest, entry: str
   );
 }
 
+/** Writes a file, unless it has this text already. */
 export function writeIfChanged(file: string, content: string): void {
   if (existsSync(file) && readFileSync(file, "utf8") === content) return;
   writeFileSync(file, content);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { noteApp, pylon, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
-test("health says that a server is up, by its port, by PYLON_PORT, and whatever proxy is set", async () => {
+test("health finds a server by its port and by PYLON_PORT, whatever proxy is set", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await using server = new PylonProcess(["start", "--port", "0"], folder.path);

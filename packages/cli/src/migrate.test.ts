@@ -115,7 +115,7 @@ describe("on rows that are there", () => {
     });
   });
 
-  test("U: the plan shows an id whole, a long value in quotes, and says of no refused step that it empties values", async () => {
+  test("U: the plan shows an id whole, long values in quotes, refused steps plainly", async () => {
     const id = "0".repeat(40);
     using folder = await filled(id, id, "long ".repeat(20), "long ".repeat(20));
     folder.write({ "app.ts": noteApp("text: field.string().unique()") });

@@ -43,7 +43,7 @@ test("the packed command has the templates, and no tests", async () => {
 });
 
 test.each(["basic", "todo"])(
-  "an app from the template %s installs, and its own command checks it, deploys it and installs again from the lock",
+  "an app from the template %s installs, is checked and deployed, and installs from its lock",
   async (template) => {
     const dir = join(folder.path, template);
     await program(

@@ -1,12 +1,12 @@
 /**
- * Keeps a server up when a promise that nobody waits for rejects, which a function of the app may
- * leave behind: one careless handler must not end the connections of all.
+ * Keeps a server up after an unhandled rejection, which a function of the app may leave behind: one
+ * careless handler must not end all connections.
  */
 export function keepAliveOnUnhandledRejection(): void {
   process.on("unhandledRejection", (reason) => {
     const error = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
-    process.stderr.write(
-      `${JSON.stringify({ time: new Date().toISOString(), level: "error", message: "a promise that nobody waits for was rejected", error })}\n`,
-    );
+    const time = new Date().toISOString();
+    const message = "unhandled promise rejection";
+    process.stderr.write(`${JSON.stringify({ time, level: "error", message, error })}\n`);
   });
 }

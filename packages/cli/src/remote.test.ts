@@ -37,7 +37,7 @@ afterAll(async () => {
 const ask = (...args: string[]): Promise<Result> =>
   pylon([...args, "--url", `http://127.0.0.1:${port}`], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
 
-test("logs shows the newest lines for people and for programs, and says whose they are", async () => {
+test("logs shows the newest lines, for people and programs, with their user", async () => {
   const { exitCode, stdout, stderr } = await ask("logs", "--level", "error");
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(
@@ -161,9 +161,11 @@ test("a token that is not the server's is said to be refused", async () => {
   ]);
 });
 
-test("quantiles lie between the bounds of their bucket, over all labels and since a scrape before", () => {
+test("quantiles are within their bucket, over all labels and since a scrape", () => {
   const text = (fast: number, slow: number): string =>
-    `# HELP x y\nh_bucket{le="0.1",route="/a \\"b\\""} ${fast}\nh_bucket{le="1",route="/a \\"b\\""} ${fast + slow}\nh_bucket{le="+Inf",route="/a \\"b\\""} ${fast + slow}\npylon_part_up{part="redis"} 0\n`;
+    `# HELP x y\nh_bucket{le="0.1",route="/a \\"b\\""} ${fast}\nh_bucket{le="1",route="/a ` +
+    `\\"b\\""} ${fast + slow}\nh_bucket{le="+Inf",route="/a \\"b\\""} ${fast + slow}\n` +
+    'pylon_part_up{part="redis"} 0\n';
   const [before, now] = [
     new Scrape(parsePrometheus(text(100, 0))),
     new Scrape(parsePrometheus(text(100, 100))),

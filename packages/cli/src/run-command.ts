@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { nearest } from "@pylonsync/query";
-import type { Command, Options, OptionValues } from "./command.ts";
+import type { Command, GivenOptions } from "./command.ts";
 import { CommandError, EXIT, Output } from "./output.ts";
 import { systemFailure } from "./system-failure.ts";
 import { callOf, flagOf, usageOf, usageOfAll } from "./usage.ts";
@@ -53,7 +53,7 @@ export async function runCommand(
     }
     return await command.run({
       args,
-      options: withDefaults(command.options, values),
+      options: values,
       output,
       env: process.env,
     });
@@ -102,7 +102,7 @@ function parse(
   command: Command,
   words: readonly string[],
 ): {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: GivenOptions;
   readonly args: readonly string[];
 } {
   const known = Object.entries(command.options).map(
@@ -141,33 +141,20 @@ function parse(
       options[token.name]?.type === "string" &&
       (token.value === undefined || (!token.inlineValue && token.value.startsWith("-"))),
   );
-  if (bare !== undefined && bare.kind === "option")
-    throw new CommandError(
-      "USAGE",
-      `${bare.rawName} needs a value: ${flagOf(bare.name, command.options[bare.name] ?? { type: "string", summary: "", value: "VALUE" })}.`,
-      EXIT.USAGE,
-    );
+  if (bare !== undefined && bare.kind === "option") {
+    const { short, value = "VALUE" } = command.options[bare.name] ?? {};
+    const flag = flagOf(bare.name, { short, value });
+    throw new CommandError("USAGE", `${bare.rawName} needs a value: ${flag}.`, EXIT.USAGE);
+  }
   const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true });
   const surplus = positionals[command.args.length];
   if (surplus !== undefined && values["help"] !== true)
     throw new CommandError(
       "USAGE",
-      `"${surplus}" is too much: it is \`pylon ${callOf(command)}\`.`,
+      `Unexpected argument "${surplus}": usage is \`pylon ${callOf(command)}\`.`,
       EXIT.USAGE,
     );
   return { values, args: positionals };
-}
-
-function withDefaults(
-  options: Options,
-  values: Readonly<Record<string, string | boolean | undefined>>,
-): OptionValues<Options> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, { type }]) => [
-      name,
-      type === "boolean" ? values[name] === true : values[name],
-    ]),
-  ) as OptionValues<Options>;
 }
 
 function unknownCommand(name: string, commands: readonly Command[]): CommandError {

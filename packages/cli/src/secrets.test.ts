@@ -14,7 +14,7 @@ afterEach(() => folder[Symbol.dispose]());
 
 const read = (file: string): string => readFileSync(join(folder.path, file), "utf8");
 
-test("generate fills .env.production with strong values that only its owner reads, and keeps what is there", async () => {
+test("generate fills .env.production with strong private values, and keeps others", async () => {
   folder.write({
     ".env.production":
       "# mine\nPYLON_ADMIN_TOKEN=the-one-i-had\nPYLON_SSO_ENCRYPTION_KEY=\nOTHER='a b'",
@@ -200,14 +200,15 @@ test.each<[string[], string, string]>([
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
 });
 
-test("for sst each value goes by standard input to the secret that the infrastructure looks for", async () => {
+test("for sst each value goes by standard input to the secret that is used", async () => {
   // Stands where the app's SST is: the real one asks AWS for the list before anything else.
   folder.write({
     "sst.config.ts": "",
     ".env": "PYLON_SECRETS=PYLON_ADMIN_TOKEN\n",
     ".env.staging": "PYLON_SECRETS=PYLON_JWT_SECRET,PYLON_SMTP_URL\n",
     "node_modules/.bin/sst":
-      '#!/bin/sh\necho "$@" >> calls\n[ "$2" = list ] && echo "PylonAdminToken=canary-of-sst" && exit 0\ncat >> "value-$3"\n',
+      '#!/bin/sh\necho "$@" >> calls\n[ "$2" = list ] && echo ' +
+      '"PylonAdminToken=canary-of-sst" && exit 0\ncat >> "value-$3"\n',
   });
   chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
   const { exitCode, stdout, stderr } = await pylon(
@@ -216,18 +217,20 @@ test("for sst each value goes by standard input to the secret that the infrastru
   );
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   expect(read("calls")).toBe(
-    "secret list --stage staging\nsecret set PylonSsoEncryptionKey --stage staging\nsecret set PylonJwtSecret --stage staging\n",
+    "secret list --stage staging\nsecret set PylonSsoEncryptionKey --stage staging\nsecret " +
+      "set PylonJwtSecret --stage staging\n",
   );
   expect(read("value-PylonJwtSecret")).toMatch(/^[0-9a-f]{64}$/);
   expect(stdout).not.toContain("canary-of-sst");
   expect(existsSync(join(folder.path, "value-PylonAdminToken"))).toBe(false);
 });
 
-test("S2: for sst a stage without secrets is an empty list, and any other failure is told", async () => {
+test("S2: for sst a stage without secrets is empty; any other failure is shown", async () => {
   const stand = (complaint: string): void => {
     folder.write({
       "sst.config.ts": "",
-      "node_modules/.bin/sst": `#!/bin/sh\n[ "$2" = list ] && echo "${complaint}" >&2 && exit 1\ncat > "value-$3"\n`,
+      "node_modules/.bin/sst":
+        `#!/bin/sh\n[ "$2" = list ] && echo "${complaint}" >&2 && exit 1\n` + 'cat > "value-$3"\n',
     });
     chmodSync(join(folder.path, "node_modules/.bin/sst"), 0o755);
   };
@@ -243,7 +246,7 @@ test("S2: for sst a stage without secrets is an empty list, and any other failur
   expect(refused.stderr).toContain("credentials have expired");
 });
 
-test("for sst list has what set has just stored, which says that PYLON_SECRETS has to name it", async () => {
+test("for sst list has what set stored, and that PYLON_SECRETS has to name it", async () => {
   folder.write({
     "sst.config.ts": "",
     ".env": "PYLON_SECRETS=PYLON_SMTP_URL\n",
@@ -265,7 +268,8 @@ test("for sst list has what set has just stored, which says that PYLON_SECRETS h
       ).stdout,
     ) as { notes: string[] };
   expect((await set("PYLON_OAUTH_GITHUB_CLIENT_SECRET")).notes).toEqual([
-    "Nothing gets it yet: name it in .env or .env.staging, as PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy.",
+    "Nothing gets it yet: name it in .env or .env.staging, as " +
+      "PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy.",
   ]);
   expect((await set("PYLON_SMTP_URL")).notes).toEqual([]);
   expect((await set("PYLON_ADMIN_TOKEN")).notes).toEqual([]);

@@ -26,7 +26,7 @@ async function untilAnswer(port: unknown, name: string, wanted: unknown): Promis
   throw new Error(`${name} did not come to answer ${JSON.stringify(wanted)}`);
 }
 
-test("dev serves an app without packages, and a save within 300 ms without dropping sockets", async () => {
+test("dev serves an app without packages, and reloads in 300 ms, sockets open", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP, "functions/hello.ts": queryOf("'old'") });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -64,7 +64,7 @@ test("a broken save keeps the version before it, and the next good one is served
   expect(await callFn(port, "hello")).toBe("new");
 });
 
-test("a saved schema is there at once; what it no longer has is kept, and what would lose data is refused", async () => {
+test("a saved schema applies at once, keeps leftovers, and refuses to lose data", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -104,7 +104,7 @@ test("an app that is broken at first is served once it is mended", async () => {
   expect(await callFn(mended["port"], "hello")).toBe("hi");
 });
 
-test("dev reads .env.local before .env, the process before both, and a saved one anew", async () => {
+test("dev reads .env.local before .env, the process first, and saved files again", async () => {
   using folder = new TempFolder();
   folder.write({
     "app.ts": APP,
@@ -170,7 +170,7 @@ test("start reads no .env and serves with production's rules", async () => {
   expect(await server.end()).toBe(0);
 });
 
-test("U: dev warns of names in .env that nothing reads, and leaves a folder of that name alone", async () => {
+test("U: dev warns of unused names in .env, and ignores a folder of that name", async () => {
   using folder = new TempFolder();
   folder.write({
     "app.ts": APP,
@@ -210,7 +210,7 @@ test.each(["dev", "start"])("%s says in one sentence that the port is in use", a
   expect(stdout).toBe("");
 });
 
-test("a promise that a handler leaves behind and that rejects is logged, and the server goes on", async () => {
+test("a handler's unhandled rejection is logged, and the server keeps running", async () => {
   using folder = new TempFolder();
   folder.write({
     "app.ts": APP,

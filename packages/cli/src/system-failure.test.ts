@@ -110,7 +110,7 @@ describe.skipIf(!canMountDisks())("on a full disk", () => {
     expect(readdirSync(at("small"))).toEqual(["filler"]);
   });
 
-  test("backup says so and leaves nothing, whether the database or a file does not fit", async () => {
+  test("backup reports it and leaves nothing, for the database and for a file", async () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
     expectSentence(
       await pylon(["backup", "small/copy"], folder.path),

@@ -28,7 +28,8 @@ export function systemFailure(error: unknown, place?: string): string | null {
     code,
   );
   const meaning = mayNot
-    ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that user, or name another place`
+    ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that ` +
+      "user, or name another place"
     : (MEANINGS[code] ?? error.message);
   return `${path === undefined ? "A file" : path} can't be used, because ${meaning} (${code}).`;
 }

@@ -8,10 +8,20 @@ import { fileURLToPath } from "node:url";
 
 const TODO = ["../../../examples/todo", "../templates/todo"];
 const DEPLOY = ["../../../deploy", "../templates/deploy"];
-const NOT_OF_AN_APP =
-  /(^|\/)(node_modules|\.pylon|tsconfig\.json|package\.json|pylon\.[a-z]+\.(ts|json)|.*\.test\.tsx?)($|\/)/;
-const OF_DEPLOYMENTS =
-  /^(sst\/(pylon\.stages\.ts|sst\.config[\w.-]*\.ts|infra\/[\w-]+\.ts)|docker\/app\.[\w]+|compose\/[\w.-]+|fly\/[\w.-]+|systemd\/[\w.-]+)$/;
+const NOT_OF_AN_APP = oneOf(
+  "(^|/)(node_modules|\\.pylon|tsconfig\\.json|package\\.json)($|/)",
+  "(^|/)pylon\\.[a-z]+\\.(ts|json)$",
+  "\\.test\\.tsx?$",
+);
+const OF_DEPLOYMENTS = oneOf(
+  "^sst/(pylon\\.stages\\.ts|sst\\.config[\\w.-]*\\.ts|infra/[\\w-]+\\.ts)$",
+  "^docker/app\\.\\w+$",
+  "^(compose|fly|systemd)/[\\w.-]+$",
+);
+
+function oneOf(...patterns: readonly string[]): RegExp {
+  return new RegExp(patterns.join("|"));
+}
 
 /** The todo example's files by path. */
 export function todoFiles(): Record<string, string> {
@@ -28,9 +38,10 @@ export function todoFiles(): Record<string, string> {
 export function todoDependencies(): Record<string, Record<string, string>> {
   const root = find(TODO);
   if (root === undefined) return {};
-  const { dependencies = {}, devDependencies = {} } = JSON.parse(
+  const file: Record<string, Record<string, string>> = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8"),
-  ) as Record<string, Record<string, string>>;
+  );
+  const { dependencies = {}, devDependencies = {} } = file;
   return { dependencies, devDependencies };
 }
 

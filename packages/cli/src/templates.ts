@@ -83,7 +83,10 @@ const HELLO = `import { query, v } from "@pylonsync/functions";
 
 export default query({
   args: { name: v.optional(v.string()) },
-  handler: async (ctx, args) => ({ hello: args.name ?? "world", notes: await ctx.db.count("Note") }),
+  handler: async (ctx, args) => ({
+    hello: args.name ?? "world",
+    notes: await ctx.db.count("Note"),
+  }),
 });
 `;
 

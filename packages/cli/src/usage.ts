@@ -13,7 +13,8 @@ export function usageOfAll(commands: readonly Command[]): string {
     "",
     ...lines,
     "",
-    "`pylon COMMAND --help` shows the flags of a command. Every command takes --json: JSON on stdout.",
+    "`pylon COMMAND --help` shows the flags of a command. Every command takes --json: JSON " +
+      "on stdout.",
   ].join("\n");
 }
 
@@ -26,8 +27,9 @@ export function usageOf(command: Command): string {
 }
 
 /** `--port N`, `--yes, -y`. */
-export function flagOf(name: string, { short, value }: Option): string {
-  return `--${name}${value === undefined ? "" : ` ${value}`}${short === undefined ? "" : `, -${short}`}`;
+export function flagOf(name: string, { short, value }: Pick<Option, "short" | "value">): string {
+  const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return short === undefined ? flag : `${flag}, -${short}`;
 }
 
 /** `migrate [plan|apply|status] [DIR]`. */

@@ -78,7 +78,7 @@ test("P4: an optional argument may be absent, and is not null", () => {
   expect(refusalOf({ note: v.string() }, { note: null })).toContain("Missing");
 });
 
-test("Q8: a date that does not exist and a number that is no int are refused with the reason", () => {
+test("Q8: a date that does not exist and a fraction for an int are refused with why", () => {
   expect(refusalOf({ at: v.datetime() }, { at: "2024-02-29T10:00:00+02:00" })).toBeNull();
   for (const at of [
     "2026-02-30",

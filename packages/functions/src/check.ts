@@ -21,10 +21,14 @@ export interface ParseArgsOptions {
 }
 
 /**
- * Checks a call's arguments. Keys that the function does not declare are refused, unless it
- * declares `v.looseObject` or no arguments at all.
+ * Checks a call's arguments. Undeclared keys are refused, unless the function declares
+ * `v.looseObject` or no arguments at all. For tools that run functions, such as the server.
  *
+ * @param value what the caller sent
  * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
+ *
+ * @example
+ * const args = parseArgs({ args: { title: v.string() } }, { title: "milk" });
  */
 export function parseArgs(
   definition: Pick<FnDefinition, "args">,
@@ -46,9 +50,12 @@ export function parseArgs(
 }
 
 /**
- * Checks what the handler returned against `returns`.
+ * Checks what the handler returned against `returns`. For tools that run functions.
  *
  * @throws Error: a bug of the app, not of the caller
+ *
+ * @example
+ * const count = parseResult({ returns: v.int() }, 3);
  */
 export function parseResult(definition: Pick<FnDefinition, "returns">, value: unknown): unknown {
   if (definition.returns === undefined) return value;

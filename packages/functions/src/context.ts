@@ -6,7 +6,7 @@ import type {
   RegisteredPatches,
 } from "@pylonsync/sdk";
 
-/** Who calls. */
+/** The caller of a function. */
 export interface AuthInfo {
   /** Null: nobody is signed in. */
   readonly userId: string | null;
@@ -22,13 +22,17 @@ export interface AuthInfo {
  */
 export type Filter = Readonly<Record<string, unknown>>;
 
-/** A filter over the rows of one entity, with the order and the part of them that is wanted. */
+/** A filter over the rows of one entity, with an order, a limit and an offset. */
 export type FilterOn<E extends EntityName> = RegisteredFilters[E] & {
   readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
   readonly $limit?: number;
   readonly $offset?: number;
 };
 
+/**
+ * What `ctx.db.aggregate` computes: counts, sums, averages and bounds of fields, over all rows that
+ * match `where`, or by group.
+ */
 export interface AggregateSpec {
   readonly count?: boolean;
   readonly sum?: readonly string[];
@@ -43,6 +47,7 @@ export interface AggregateSpec {
   readonly where?: Filter;
 }
 
+/** A page of rows; `nextCursor` is null on the last page. */
 export interface PageOf<R> {
   readonly page: R[];
   readonly nextCursor: string | null;
@@ -108,16 +113,18 @@ export interface DbWriter extends DbReader {
   unlink(entity: EntityName, id: string, relation: string): Promise<boolean>;
 }
 
-/** Text for a caller that reads the answer as an event stream; for any other it goes nowhere. */
+/**
+ * Sends text to a caller that reads the answer as an event stream; for other callers it is dropped.
+ */
 export interface Stream {
   write(text: string): void;
   writeEvent(event: string, text: string): void;
 }
 
 /**
- * Values that can be made again, shared by all replicas that have the same Redis. A miss costs a
- * computation, never an error: what can't be read is a miss, what can't be kept is dropped. Not
- * part of a mutation's transaction.
+ * Values that can be computed again, shared by all replicas that use the same Redis. A miss costs a
+ * computation, never an error: an unreadable value is a miss, and one that can't be stored is
+ * dropped. Not part of a mutation's transaction.
  */
 export interface FnCache {
   /** @returns undefined for a miss */
@@ -193,16 +200,19 @@ interface BaseCtx {
   error(code: string, message: string): Error;
 }
 
+/** What the handler of a query gets. */
 export interface QueryCtx extends BaseCtx {
   readonly db: DbReader;
 }
 
+/** What the handler of a mutation gets. */
 export interface MutationCtx extends BaseCtx {
   readonly db: DbWriter;
   readonly scheduler: Scheduler;
   readonly stream: Stream;
 }
 
+/** What the handler of an action gets. */
 export interface ActionCtx extends BaseCtx {
   readonly scheduler: Scheduler;
   readonly stream: Stream;

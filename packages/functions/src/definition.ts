@@ -2,9 +2,12 @@ import type { ActionCtx, MutationCtx, QueryCtx } from "./context.ts";
 import { checkDeclaredArgs } from "./declared-args.ts";
 import type { Infer, InferArgs, Shape, Validator } from "./validators.ts";
 
+/** The kinds of functions. */
 export type FnType = "query" | "mutation" | "action";
 
+/** The HTTP methods that a webhook may take. */
 export const WEBHOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+/** An HTTP method that a webhook may take. */
 export type WebhookMethod = (typeof WEBHOOK_METHODS)[number];
 
 /** How an action is called at `/api/webhooks/NAME`. */
@@ -59,18 +62,18 @@ function define<Ctx, Extra = unknown>(type: FnType, internal: boolean) {
     options: Options<Ctx, S, R, Result> & Extra,
   ): TypedFn<InferArgs<S>, ResultOf<R, Result>> => {
     checkDeclaredArgs(options.args);
-    checkWebhook(type, options);
+    if ("webhook" in options) checkWebhook(type, options.webhook);
     return { type, ...options, ...(internal ? { internal } : {}) };
   };
 }
 
 /** @throws TypeError naming what is wrong, which `pylon dev` shows with the file */
-function checkWebhook(type: FnType, options: object): void {
-  const { webhook } = options as Pick<FnDefinition, "webhook">;
+function checkWebhook(type: FnType, webhook: unknown): void {
   if (webhook === undefined) return;
   if (type !== "action")
     throw new TypeError(`A ${type} has no webhook: only an action can take one.`);
-  const { methods, bearer, ...unknown } = webhook;
+  const options: Readonly<Record<string, unknown>> = Object(webhook);
+  const { methods, bearer, ...unknown } = options;
   const [other] = Object.keys(unknown);
   if (other !== undefined)
     throw new TypeError(`webhook has no option "${other}": use methods, bearer.`);
@@ -82,27 +85,70 @@ function checkWebhook(type: FnType, options: object): void {
 }
 
 /**
- * Reads rows.
+ * Defines a function that only reads, from one snapshot of the database.
  *
- * @example export default query({ args: { done: v.bool() }, handler: (ctx, args) =>
- *   ctx.db.query("Todo", args) });
+ * @throws Error for arguments that are not validators
+ *
+ * @example
+ * export default query({
+ *   args: { done: v.bool() },
+ *   handler: (ctx, args) => ctx.db.query("Todo", { done: args.done, $limit: 20 }),
+ * });
  */
 export const query = define<QueryCtx>("query", false);
 
-/** Reads and writes rows in one transaction: when the handler throws, nothing is kept. */
+/**
+ * Defines a function that reads and writes in one transaction: when the handler throws, nothing is
+ * kept.
+ *
+ * @throws Error for arguments that are not validators
+ *
+ * @example
+ * export default mutation({
+ *   args: { title: v.string() },
+ *   handler: async (ctx, { title }) => {
+ *     if (ctx.auth.userId === null) throw ctx.error("UNAUTHORIZED", "Sign in first.");
+ *     return { id: await ctx.db.insert("Todo", { title }) };
+ *   },
+ * });
+ */
 export const mutation = define<MutationCtx>("mutation", false);
 
 /**
- * Talks to the world, and runs queries and mutations. Not a transaction.
+ * Defines a function that may use the network, and runs queries and mutations. Not a transaction.
+ * With `webhook` it is also called at `/api/webhooks/NAME`.
  *
- * @example export default action({ webhook: { methods: ["GET", "POST"] }, handler: (ctx) =>
- *   ctx.request?.method });
+ * @throws Error for arguments that are not validators, TypeError for an unknown webhook option
+ *
+ * @example
+ * export default action({
+ *   webhook: { methods: ["POST"] },
+ *   handler: async (ctx) => ({ received: ctx.request?.rawBody.length ?? 0 }),
+ * });
  */
 export const action = define<ActionCtx, { readonly webhook?: WebhookOptions }>("action", false);
 
-/** A query that only actions can run. */
+/**
+ * Defines a query that only actions can run.
+ *
+ * @example
+ * export default internalQuery({ handler: (ctx) => ctx.db.count("Todo", { done: true }) });
+ */
 export const internalQuery = define<QueryCtx>("query", true);
-/** A mutation that only actions can run. */
+/**
+ * Defines a mutation that only actions can run.
+ *
+ * @example
+ * export default internalMutation({
+ *   args: { id: v.id("Todo") },
+ *   handler: (ctx, { id }) => ctx.db.update("Todo", id, { done: true }),
+ * });
+ */
 export const internalMutation = define<MutationCtx>("mutation", true);
-/** An action that only actions can run. */
+/**
+ * Defines an action that only other actions can run.
+ *
+ * @example
+ * export default internalAction({ handler: (ctx) => ctx.runMutation("clearDone") });
+ */
 export const internalAction = define<ActionCtx>("action", true);

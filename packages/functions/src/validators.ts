@@ -27,6 +27,7 @@ export interface Validator<T = unknown, O extends boolean = boolean> {
   readonly __type?: T;
 }
 
+/** Validators by the names of an object's fields. */
 export type Shape = Readonly<Record<string, Validator>>;
 
 /** The type of the values that a validator accepts. */
@@ -48,8 +49,8 @@ export type InferArgs<A> = A extends Shape ? InferShape<A> : Infer<A>;
 
 type Required<T> = Validator<T, false>;
 
-function make<T>(validator: Omit<Validator, "__type">): Required<T> {
-  return validator as Required<T>;
+function make<T>(validator: Omit<Required<T>, "__type">): Required<T> {
+  return validator;
 }
 
 /** Says of a validator that does not exist which one was probably meant. */
@@ -68,10 +69,14 @@ function withSuggestions<V extends object>(validators: V): V {
 }
 
 /**
- * The validators of a function's arguments.
+ * The validators of a function's arguments and result.
  *
- * @example mutation({ args: { title: v.string(), due: v.optional(v.datetime()) }, handler: async
- *   (ctx, args) => { ... } })
+ * @example
+ * export default mutation({
+ *   args: { title: v.string(), due: v.optional(v.datetime()) },
+ *   returns: v.string(),
+ *   handler: (ctx, { title }) => ctx.db.insert("Todo", { title }),
+ * });
  */
 export const v = withSuggestions({
   string: () => make<string>({ type: "string" }),
@@ -106,8 +111,8 @@ export const v = withSuggestions({
   nullable: <V extends Validator>(inner: V) =>
     make<Infer<V> | null>({ type: "union", variants: [inner, { type: "null" }] }),
   /** May be absent; `null` is not absent: use `v.optional(v.nullable(...))` to accept both. */
-  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => ({
-    ...(inner as Validator<Infer<V>>),
-    optional: true,
-  }),
+  optional: <V extends Validator>(inner: V): Validator<Infer<V> | undefined, true> => {
+    const data: Omit<Validator, "__type"> = inner;
+    return { ...data, optional: true };
+  },
 } as const);

@@ -2,10 +2,12 @@ import { NextResponse, type NextRequest } from "next/server";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 
 /**
- * How the guard knows who is signed in, and where it sends others.
+ * How the guard finds out whether a request is signed in, and where it sends the others.
  *
- * @example export const proxy = (request: NextRequest) => guard(request, { url:
- *   "http://localhost:4321", signIn: "/sign-in", verify: true });
+ * @example
+ * import { pylonMiddleware } from "@pylonsync/next/proxy";
+ *
+ * export const proxy = pylonMiddleware({ signIn: "/sign-in", verify: true, timeoutMs: 2000 });
  */
 export interface GuardOptions extends PylonSettings {
   /**
@@ -23,8 +25,7 @@ export interface GuardOptions extends PylonSettings {
 }
 
 /**
- * Lets a request through that somebody who is signed in sends, and sends others to sign in and
- * back.
+ * Lets a signed-in request through, and redirects others to the sign-in page and back.
  */
 export async function guard(request: NextRequest, options: GuardOptions): Promise<NextResponse> {
   const { pathname, search } = request.nextUrl;
@@ -46,7 +47,7 @@ async function isSession(value: string, options: GuardOptions): Promise<boolean>
       signal: AbortSignal.timeout(options.timeoutMs ?? 5000),
     });
     if (!response.ok) return true;
-    const { user_id: userId } = (await response.json()) as { readonly user_id: string | null };
+    const { user_id: userId }: { readonly user_id: string | null } = await response.json();
     return userId !== null;
   } catch {
     return true;

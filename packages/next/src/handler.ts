@@ -17,12 +17,14 @@ const HOP_BY_HOP = [
   "transfer-encoding",
   "upgrade",
 ];
-/** Set anew by who sends the message on; `fetch` has taken a coded body apart. */
-const ANEW = ["host", "content-length", "accept-encoding", "expect"];
+/** Set again by the sender of the forwarded message; `fetch` has decoded the body. */
+const RESET = ["host", "content-length", "accept-encoding", "expect"];
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
+/** A route handler of the App Router. */
 export type RouteHandler = (request: Request) => Promise<Response>;
 
+/** A route handler for each method. */
 export interface PylonHandler {
   readonly GET: RouteHandler;
   readonly HEAD: RouteHandler;
@@ -103,7 +105,7 @@ function targetOf(request: Request, server: string): URL | null {
  */
 function sentOn(received: Headers): Headers {
   const headers = without(received);
-  for (const name of ANEW) headers.delete(name);
+  for (const name of RESET) headers.delete(name);
   // What comes back is passed on as it is.
   headers.set("accept-encoding", "identity");
   return headers;

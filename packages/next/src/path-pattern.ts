@@ -2,7 +2,7 @@
  * A path or a pattern of paths: `/about`, `/blog/:slug`, `/docs/:path*` (with `/docs` itself),
  * `/files/:path+`.
  *
- * @throws Error for what is no such pattern
+ * @throws Error for an invalid pattern
  */
 export function pathPattern(pattern: string): (path: string) => boolean {
   if (!pattern.startsWith("/")) throw new Error(`"${pattern}" is not a path: begin it with /.`);

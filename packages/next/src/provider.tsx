@@ -3,6 +3,7 @@ import { EngineProvider } from "@pylonsync/react";
 import type { ResolvedSession } from "@pylonsync/sync";
 import type { ReactElement, ReactNode } from "react";
 
+/** Props of `PylonProvider`. */
 export interface PylonProviderProps {
   readonly children: ReactNode;
   /**
@@ -22,10 +23,20 @@ export interface PylonProviderProps {
 }
 
 /**
- * Gives the client engine to the components below, signed in by the cookie.
+ * Provides the client engine to the components below, signed in by the cookie.
  *
- * @example // app/layout.tsx <PylonProvider session={await auth()}
- *   socketUrl={process.env.PYLON_SOCKET_URL}>{children}</PylonProvider>
+ * @example
+ * // app/layout.tsx
+ * import { auth } from "@pylonsync/next/server";
+ * import type { ReactNode } from "react";
+ *
+ * export default async function Layout({ children }: { children: ReactNode }) {
+ *   return (
+ *     <PylonProvider session={await auth()} socketUrl={process.env["PYLON_SOCKET_URL"]}>
+ *       {children}
+ *     </PylonProvider>
+ *   );
+ * }
  */
 export function PylonProvider({
   children,

@@ -55,7 +55,7 @@ test("everybody sees what is public, and others are sent to sign in and back", a
   expect(await ledTo(guard(visit("/notes", "any")))).toBeNull();
 });
 
-test("a cookie is verified where that is asked for; a server that is away signs nobody out", async () => {
+test("verify asks the server about a cookie; an unreachable one signs nobody out", async () => {
   const guard = pylonMiddleware({ ...settings, url, verify: true });
   expect(await ledTo(guard(visit("/notes", "good")))).toBeNull();
   expect(await ledTo(guard(visit("/notes", "bad; other=good")))).toContain(

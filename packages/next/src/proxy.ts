@@ -7,6 +7,7 @@ import { NextResponse, type NextRequest } from "next/server";
 import { guard, type GuardOptions } from "./guard.ts";
 import { pathPattern } from "./path-pattern.ts";
 
+/** Options of `pylonMiddleware`. */
 export interface PylonMiddlewareOptions extends GuardOptions {
   /**
    * Paths that are for everybody, such as `/` and `/blog/:path*`. Pylon's own `/api`, `/auth` and
@@ -16,9 +17,11 @@ export interface PylonMiddlewareOptions extends GuardOptions {
 }
 
 /**
- * Sends whoever is not signed in to the sign-in page and back, on every path but the public ones.
- * It is quick, and no more than that: what a page shows is decided by `requireSession` and the
- * policies.
+ * Redirects requests without a session to the sign-in page and back, on every path but the public
+ * ones. It only looks for the cookie unless `verify` is set: `requireSession` and the policies
+ * decide what a page shows.
+ *
+ * @throws Error for an invalid pattern in `publicPaths`
  *
  * @example
  * export const proxy = pylonMiddleware({ publicPaths: ["/", "/blog/:path*"], signIn: "/sign-in" });
@@ -41,6 +44,7 @@ export function pylonMiddleware({ publicPaths = [], ...options }: PylonMiddlewar
       : guard(request, options);
 }
 
+/** Options of `createPylonProxy`. */
 export interface PylonProxyOptions extends PylonMiddlewareOptions {
   /** The only paths that are guarded. Default `/dashboard/:path*`. */
   readonly matcher?: readonly string[];
@@ -49,10 +53,15 @@ export interface PylonProxyOptions extends PylonMiddlewareOptions {
 }
 
 /**
- * The same the other way round: only the paths of `matcher` are guarded.
+ * As `pylonMiddleware`, but guards only the paths of `matcher`.
  *
- * @example export const { proxy } = createPylonProxy({ matcher: ["/dashboard/:path*"], loginUrl:
- *   "/login" });
+ * @throws Error for an invalid pattern in `matcher`
+ *
+ * @example
+ * export const { proxy, config } = createPylonProxy({
+ *   matcher: ["/dashboard/:path*"],
+ *   loginUrl: "/login",
+ * });
  */
 export function createPylonProxy({
   matcher = ["/dashboard/:path*"],

@@ -21,15 +21,16 @@ import { cache } from "react";
 import { PylonUnreachableError } from "./unreachable.ts";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 
-/** Who sent the request, and the user's row without the fields that the app hides. */
+/** The caller of a request, with the user's row without the fields that the app hides. */
 export interface ServerSession extends ResolvedSession {
   /** Null for guests and for nobody. */
   readonly user: User | null;
 }
 
-/** The session of a request that somebody has sent. */
+/** The session of a signed-in request. */
 export type SignedInSession = ServerSession & { readonly userId: string };
 
+/** Options of `createPylonServer`. */
 export interface PylonServerOptions extends PylonSettings {
   /** The page to sign in at. Default `/auth/sign-in`, the Pylon server's own. */
   readonly signIn?: string;
@@ -44,8 +45,11 @@ export interface PylonServerOptions extends PylonSettings {
 const FORWARDED = ["x-forwarded-for", "x-request-id", "user-agent", "traceparent"] as const;
 
 /**
- * The Pylon server as one request's caller may use it. It never has more rights than whoever sent
- * the request.
+ * The Pylon server with the rights of one request's caller, and never more.
+ *
+ * @example
+ * const pylon = new PylonServerClient({ url: "http://pylon:4321", cookieName: "notes_session" });
+ * const notes = await pylon.queryDb("Todo", { limit: 20 });
  */
 export class PylonServerClient {
   readonly #options: PylonServerOptions;
@@ -86,9 +90,8 @@ export class PylonServerClient {
     if (session !== null && (allowGuests || !session.isGuest)) return session;
     const { signIn = "/auth/sign-in" } = this.#options;
     if (redirectTo === undefined) return redirect(signIn);
-    return redirect(
-      `${signIn}${signIn.includes("?") ? "&" : "?"}next=${encodeURIComponent(safePath(redirectTo))}`,
-    );
+    const separator = signIn.includes("?") ? "&" : "?";
+    return redirect(`${signIn}${separator}next=${encodeURIComponent(safePath(redirectTo))}`);
   }
 
   /**
@@ -118,7 +121,7 @@ export class PylonServerClient {
     options: EntityQueryOptions<E> = {},
   ): Promise<Preloaded<E>> {
     const [{ userId }, rows] = await Promise.all([this.auth(), this.queryDb(entity, options)]);
-    return { entity, options: options as QueryOptions, rows, userId };
+    return { entity, options, rows, userId };
   }
 
   /**

@@ -16,8 +16,8 @@ export { safePath } from "@pylonsync/react/safe-path";
 export { PylonClientError } from "@pylonsync/sync";
 
 /**
- * A client with settings of its own, for an app that has more than one Pylon server. Others need
- * only PYLON_URL and PYLON_COOKIE_NAME, and the functions below.
+ * Creates a client with its own settings, for an app with more than one Pylon server. With one,
+ * PYLON_URL, PYLON_COOKIE_NAME and the functions below are enough.
  *
  * @example
  * export const pylon = createPylonServer({ cookieName: "notes_session" });
@@ -29,7 +29,9 @@ export function createPylonServer(options: PylonServerOptions = {}): PylonServer
 const pylon = createPylonServer();
 
 /**
- * Who sent the request. It is asked once a request.
+ * The caller of the request. The Pylon server is asked once a request.
+ *
+ * @throws PylonUnreachableError
  *
  * @example
  * const { userId, user } = await auth();
@@ -37,7 +39,9 @@ const pylon = createPylonServer();
 export const auth: PylonServerClient["auth"] = pylon.auth;
 
 /**
- * The session, or null where nobody is signed in.
+ * The session, or null where the caller is not signed in.
+ *
+ * @throws PylonUnreachableError
  *
  * @example
  * const session = await getSession();
@@ -45,7 +49,9 @@ export const auth: PylonServerClient["auth"] = pylon.auth;
 export const getSession: PylonServerClient["getSession"] = () => pylon.getSession();
 
 /**
- * The session; where nobody is signed in the browser goes to sign in, and comes back.
+ * The session; a browser that is not signed in is redirected to sign in, and comes back.
+ *
+ * @throws PylonUnreachableError
  *
  * @example
  * const { user } = await requireSession({ redirectTo: "/notes" });
@@ -56,8 +62,14 @@ export const requireSession: PylonServerClient["requireSession"] = (options) =>
 /**
  * Rows that the caller may read.
  *
- * @example const notes = await queryDb("Note", { where: { done: false }, orderBy: { createdAt:
- *   "desc" }, limit: 20 });
+ * @throws QueryError for a filter with an undefined value, PylonClientError, PylonUnreachableError
+ *
+ * @example
+ * const todos = await queryDb("Todo", {
+ *   where: { done: false },
+ *   orderBy: { createdAt: "desc" },
+ *   limit: 20,
+ * });
  */
 export const queryDb: PylonServerClient["queryDb"] = (entity, options) =>
   pylon.queryDb(entity, options);
@@ -65,8 +77,16 @@ export const queryDb: PylonServerClient["queryDb"] = (entity, options) =>
 /**
  * Rows for `usePreloadedQuery` in a client component.
  *
+ * @throws PylonClientError, PylonUnreachableError
+ *
  * @example
- * return <Notes preloaded={await preloadQuery("Note")} />;
+ * import type { Preloaded } from "@pylonsync/next";
+ *
+ * declare function Todos(props: { preloaded: Preloaded<"Todo"> }): null;
+ *
+ * export default async function Page() {
+ *   return <Todos preloaded={await preloadQuery("Todo")} />;
+ * }
  */
 export const preloadQuery: PylonServerClient["preloadQuery"] = (entity, options) =>
   pylon.preloadQuery(entity, options);
@@ -74,7 +94,11 @@ export const preloadQuery: PylonServerClient["preloadQuery"] = (entity, options)
 /**
  * Calls a function as the caller.
  *
+ * @throws PylonClientError with the function's code, PylonUnreachableError
+ *
  * @example
- * const { count } = await callFn("clearDone", {});
+ * import { callFn } from "@pylonsync/next/server";
+ *
+ * const { id } = await callFn("addTodo", { title: "milk" });
  */
 export const callFn: PylonServerClient["callFn"] = (name, args) => pylon.callFn(name, args);

@@ -1,6 +1,13 @@
 /**
- * The Pylon server did not answer. Whether somebody is signed in is not known then: show that, and
- * not the sign-in page.
+ * The Pylon server did not answer, so it is unknown whether the caller is signed in. Show an error,
+ * and not the sign-in page.
+ *
+ * @example
+ * try {
+ *   await getSession();
+ * } catch (error) {
+ *   if (!(error instanceof PylonUnreachableError)) throw error;
+ * }
  */
 export class PylonUnreachableError extends Error {
   override readonly name = "PylonUnreachableError";

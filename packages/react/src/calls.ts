@@ -10,8 +10,10 @@ interface CallOptions {
 /**
  * Calls a server function outside of a component.
  *
- * @example const { id } = await callFn<{ id: string }>("addTodo", { title: "milk" });
  * @throws PylonClientError
+ *
+ * @example
+ * const { id } = await callFn<{ id: string }>("addTodo", { title: "milk" });
  */
 export function callFn<T = unknown>(
   name: string,
@@ -30,8 +32,11 @@ export function callFn(
 /**
  * Calls a function and yields the texts that it streams.
  *
- * @returns its result
+ * @returns the function's result
  * @throws PylonClientError
+ *
+ * @example
+ * for await (const text of streamFn("summarize", { id: "todo-1" })) console.log(text);
  */
 export function streamFn(
   name: string,

@@ -26,7 +26,12 @@ export function init(options: Partial<SyncEngineConfig> = {}): void {
   config = options;
 }
 
-/** The app's engine; made and started when it is first asked for. */
+/**
+ * The app's engine, created and started by the first call.
+ *
+ * @example
+ * const unsubscribe = getEngine().onStatus(({ pending }) => console.log(pending));
+ */
 export function getEngine(): SyncEngine {
   if (engine === undefined) {
     engine = make();
@@ -36,9 +41,9 @@ export function getEngine(): SyncEngine {
 }
 
 /**
- * The engine for a provider, which starts it when the page is alive. In a browser it is the app's;
- * where a server renders the page it is one that knows this request's session, asks nobody and is
- * dropped with the answer, because what renders there is many users' at once.
+ * The engine for a provider, which starts it when the page is hydrated. In a browser it is the
+ * app's. On a server that renders the page, which serves many users at once, it is a new one
+ * that knows this request's session, sends no requests, and is dropped with the answer.
  */
 export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
   if (isServer())
@@ -53,14 +58,19 @@ export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
 }
 
 /**
- * As `getEngine`, while a server renders a page that has no provider: an engine that holds nothing
- * and asks nobody.
+ * As `getEngine`; on a server that renders a page without a provider, an engine that holds no rows
+ * and sends no requests.
  */
 export function engineForRender(): SyncEngine {
   return isServer() ? createSyncEngine(getBaseUrl(), { storage: memory() }) : getEngine();
 }
 
-/** As `init`, for the two values that plain HTTP calls need. */
+/**
+ * As `init`, for the two values that plain HTTP calls need.
+ *
+ * @example
+ * configureClient({ baseUrl: "https://api.example.com" });
+ */
 export function configureClient(options: {
   readonly baseUrl?: string;
   readonly appName?: string;
@@ -68,17 +78,32 @@ export function configureClient(options: {
   config = { ...config, ...options };
 }
 
-/** The server that `init` named, else the one of development. */
+/**
+ * The server that `init` named, else `http://localhost:4321`.
+ *
+ * @example
+ * const health = await fetch(`${getBaseUrl()}/health`);
+ */
 export function getBaseUrl(): string {
   return config.baseUrl ?? DEFAULT_BASE_URL;
 }
 
-/** What tells this app's token and rows from those of others on the same origin. */
+/**
+ * The name that separates this app's token and rows from other apps on the same origin.
+ *
+ * @example
+ * console.log(getAppName());
+ */
 export function getAppName(): string {
   return config.appName ?? "default";
 }
 
-/** The storage key of a value of this app, such as `token`. */
+/**
+ * The storage key of a value of this app, such as `token`.
+ *
+ * @example
+ * const token = localStorage.getItem(storageKey("token"));
+ */
 export function storageKey(slot: string): string {
   return keyFor(getAppName(), slot);
 }

@@ -35,59 +35,63 @@ type Fields = Readonly<Record<string, unknown>>;
  * The app's database, in components and outside of them.
  *
  * @example
- * const { data: todos } = db.useQuery("Todo", { where: { done: false } });
- * await db.insert("Todo", { title: "milk" });
+ * function TodoList() {
+ *   const { data: todos } = db.useQuery("Todo", { where: { done: false } });
+ *   const add = () => db.insert("Todo", { title: "milk" });
+ *   return <button onClick={() => void add()}>{todos.length} to do</button>;
+ * }
  */
 export const db = {
   /** The engine behind it. */
   get sync(): SyncEngine {
     return getEngine();
   },
-  /**
-   * The rows that match, live. @example db.useQuery("Todo", { where: { done: false }, orderBy: {
-   * title: "asc" } })
-   */
+  /** The rows that match, live. The options are compared by value. */
   useQuery: useAppQuery,
   /** One row, live; `data` is null where it is not there. */
   useQueryOne: useAppQueryOne,
-  /** Calls a server function from a component, which shows how it goes. */
+  /** Calls a server function from a component, with its state. */
   useMutation: useAppMutation,
   /** `insert`, `update` and `remove` of one entity, which show at once. */
   useEntity: <E extends EntityName>(entity: E): EntityMutations<E> =>
     useEntityMutation(useEngine(), entity),
-  /** How the engine is doing: connection, readiness, writes on their way. */
+  /** The state of the engine: connection, readiness, pending writes. */
   useStatus: (): SyncEngine["status"] => useStatus(useEngine()),
-  /** Who is signed in; show nothing of it before `isLoaded`. */
+  /** The current session; show nothing that depends on it before `isLoaded`. */
   useSession: (): SessionState => useSession(useEngine()),
   /**
    * Writes to the replica at once and to the server as soon as it can be reached.
    *
-   * @returns the row's id, which stays
+   * @returns the row's permanent id
    */
   insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> =>
-    getEngine().insert(entity, data as Fields),
-  /** As `insert`, for some fields of a row that is there. */
+    getEngine().insert(entity, data),
+  /** As `insert`, for some fields of an existing row. */
   update: <E extends EntityName>(
     entity: E,
     id: string,
     patch: RegisteredPatches[E],
-  ): Promise<void> => getEngine().update(entity, id, patch as Fields),
-  /** As `insert`, the other way round. */
+  ): Promise<void> => getEngine().update(entity, id, patch),
+  /** Deletes a row, in the same way as `insert`. */
   delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
   /** Calls a server function. @throws PylonClientError */
   fn: callAppFunction,
-  /** Told of every write that the server refused, after it was taken back. @returns stops it */
+  /**
+   * Called for every write that the server refused, after it was rolled back.
+   *
+   * @returns an unsubscribe function
+   */
   onError: (listener: (error: MutationError) => void): (() => void) =>
     getEngine().onError(listener),
   /**
-   * Tells those who are in a room with this user something about it; everyone in the tenant where
-   * the app's `peerMessages` say so. Dropped while there is no connection.
+   * Sends presence to the members of this user's rooms, or to everyone in the tenant where the
+   * app's `peerMessages` say so. Dropped while there is no connection.
    */
   setPresence: (data: unknown): void => getEngine().setPresence(data),
   /** Sends to the same users; dropped while there is no connection. */
   publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
   /**
-   * Makes a guest, with rows of their own, and signs in.
+   * Creates a guest, who has rows of their own, and signs in.
    *
    * @throws PylonClientError, such as UNREACHABLE
    */

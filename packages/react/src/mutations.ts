@@ -18,7 +18,7 @@ type Maybe<T> = T | null;
 /** The arguments of a call: they may be left out where none has to be said. */
 export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
 
-/** How calls of one function go, and the function to call it with. */
+/** The state of a call, as `useMutation` returns it. */
 export interface FunctionCalls<A, R> {
   /**
    * Calls the function. A failure is in `error` too, so that what comes back may be left alone.
@@ -35,7 +35,7 @@ export interface FunctionCalls<A, R> {
   readonly reset: () => void;
 }
 
-/** The calls of a function that the app registered, by its name. */
+/** The calls of a function that the app has registered, by its name. */
 export type MutationState<N extends FunctionName> = FunctionCalls<ArgsOf<N>, ResultOf<N>>;
 
 interface CallState {
@@ -47,9 +47,14 @@ interface CallState {
 const IDLE: CallState = { loading: false, data: null, error: null };
 
 /**
- * Calls a server function from a component.
+ * Calls a server function from a component. Of several calls under way the last one's outcome is
+ * shown.
  *
- * @example const { mutate, loading, error } = useMutation(sync, "addTodo");
+ * @example
+ * function ClearDone() {
+ *   const { mutate, loading } = useMutation(useEngine(), "clearDone");
+ *   return <button disabled={loading} onClick={() => void mutate()}>Clear</button>;
+ * }
  */
 export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N>;
 /** The same with the types of arguments and result in place of the registered ones. */
@@ -69,7 +74,7 @@ export function useMutation(sync: SyncEngine, name: string): FunctionCalls<never
       };
       show({ loading: true, data: null, error: null });
       const done = callAndShow(sync.fn(name, args), show);
-      // Who leaves the promise alone sees the failure in `error`; it is not an unhandled one.
+      // The failure is in `error`: a caller that ignores the promise has no unhandled rejection.
       done.catch(() => undefined);
       return done;
     },
@@ -97,21 +102,30 @@ async function callAndShow(
   }
 }
 
+/** The writes that `useEntityMutation` returns. */
 export interface EntityMutations<E extends EntityName> {
   readonly insert: (data: RegisteredInserts[E]) => Promise<string>;
   readonly update: (id: string, patch: RegisteredPatches[E]) => Promise<void>;
   readonly remove: (id: string) => Promise<void>;
 }
 
-/** Optimistic writes to one entity. */
+/**
+ * Optimistic writes to one entity.
+ *
+ * @example
+ * function DeleteTodo({ id }: { id: string }) {
+ *   const { remove } = useEntityMutation(useEngine(), "Todo");
+ *   return <button onClick={() => void remove(id)}>Delete</button>;
+ * }
+ */
 export function useEntityMutation<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): EntityMutations<E> {
   return useMemo(
     () => ({
-      insert: (data) => sync.insert(entity, data as Readonly<Record<string, unknown>>),
-      update: (id, patch) => sync.update(entity, id, patch as Readonly<Record<string, unknown>>),
+      insert: (data) => sync.insert(entity, data),
+      update: (id, patch) => sync.update(entity, id, patch),
       remove: (id) => sync.delete(entity, id),
     }),
     [sync, entity],

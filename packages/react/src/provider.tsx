@@ -12,16 +12,23 @@ import { engineForRender, provideEngine } from "./client.ts";
 
 const EngineContext = createContext<SyncEngine | null>(null);
 
+/** Props of `EngineProvider`: the engine's settings. */
 export interface EngineProviderProps extends Partial<SyncEngineConfig> {
   readonly children: ReactNode;
 }
 
 /**
- * Gives the app's engine to the hooks below it. Only where a server renders the page is it needed:
- * elsewhere `init` will do.
+ * Provides an engine to the hooks below it. Needed only where a server renders the page; elsewhere
+ * call `init`.
  *
- * @example <EngineProvider baseUrl={url} credentials="cookie"
- *   session={sessionOfTheRequest}>{children}</EngineProvider>
+ * @example
+ * function Root() {
+ *   return (
+ *     <EngineProvider baseUrl="https://api.example.com" credentials="cookie">
+ *       <SignIn />
+ *     </EngineProvider>
+ *   );
+ * }
  */
 export function EngineProvider({ children, ...config }: EngineProviderProps): ReactElement {
   // Later values are for a page that is there already: the engine itself asks who is signed in.
@@ -33,7 +40,16 @@ export function EngineProvider({ children, ...config }: EngineProviderProps): Re
   return <EngineContext value={engine}>{children}</EngineContext>;
 }
 
-/** The engine of the provider above, else the app's. */
+/**
+ * The engine of the provider above, else the app's.
+ *
+ * @param given returned as it is, where a component takes an engine as a prop
+ * @example
+ * function Presence() {
+ *   const engine = useEngine();
+ *   return <button onClick={() => engine.setPresence({ isBusy: true })}>Busy</button>;
+ * }
+ */
 export function useEngine(given?: SyncEngine): SyncEngine {
   const provided = use(EngineContext);
   const known = given ?? provided;

@@ -8,6 +8,7 @@ import {
 } from "@pylonsync/sync";
 import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 
+/** A live list, as `useQuery` returns it. */
 export interface QueryResult<R> {
   /**
    * The rows, at once from the replica. The same array comes back until one of them changes; it is
@@ -18,10 +19,11 @@ export interface QueryResult<R> {
   readonly loading: boolean;
   /** The filter can't be understood. */
   readonly error: Error | null;
-  /** Evaluates anew; rarely needed, because the list is live. */
+  /** Evaluates again; rarely needed, because the list is live. */
   readonly refetch: () => void;
 }
 
+/** A live row, as `useQueryOne` returns it. `data` is null while there is no such row. */
 export interface RowResult<R> {
   readonly data: R | null;
   readonly loading: boolean;
@@ -35,7 +37,7 @@ export interface RowResult<R> {
  */
 export type EntityFilter<E extends EntityName> = RegisteredFilters[E];
 
-/** What a live query shows. */
+/** The filter, the order and the limit of a live query. */
 export interface EntityQueryOptions<E extends EntityName> {
   readonly where?: EntityFilter<E> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
@@ -56,8 +58,15 @@ const NO_ROWS: readonly never[] = [];
 /**
  * The rows that match, live.
  *
- * @example const { data } = useQuery(sync, "Todo", { where: { done: false }, orderBy: { createdAt:
- *   "desc" } });
+ * @param options compared by value: they may be written inline
+ * @example
+ * function TodoList() {
+ *   const { data } = useQuery(useEngine(), "Todo", {
+ *     where: { done: false },
+ *     orderBy: { createdAt: "desc" },
+ *   });
+ *   return <ul>{data.map(({ id, title }) => <li key={id}>{title}</li>)}</ul>;
+ * }
  */
 export function useQuery<E extends EntityName>(
   sync: SyncEngine,
@@ -132,9 +141,13 @@ function asError(cause: unknown): Error {
 }
 
 /**
- * One row, live; null when it is not there.
+ * One row, live; `data` is null when there is no such row.
  *
- * @example const { data: todo } = useQueryOne(sync, "Todo", id);
+ * @example
+ * function TodoTitle({ id }: { id: string }) {
+ *   const { data } = useQueryOne(useEngine(), "Todo", id);
+ *   return <h1>{data?.title}</h1>;
+ * }
  */
 export function useQueryOne<E extends EntityName>(
   sync: SyncEngine,
@@ -159,7 +172,15 @@ export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowRe
   };
 }
 
-/** How the engine is doing: connection, readiness, pending writes. */
+/**
+ * The state of the engine: connection, readiness, pending writes.
+ *
+ * @example
+ * function Pending() {
+ *   const { ready, pending } = useStatus(useEngine());
+ *   return ready && pending > 0 ? <p>{pending} changes are not saved yet.</p> : null;
+ * }
+ */
 export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   const subscribe = useCallback((notify: () => void) => sync.onStatus(notify), [sync]);
   const snapshot = useCallback(() => sync.status, [sync]);

@@ -9,6 +9,7 @@ import {
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useEngine } from "./provider.tsx";
 
+/** Options of `useRoom`. */
 export interface UseRoomOptions extends RoomOptions {
   /** Another server than the app's. */
   readonly baseUrl?: string;
@@ -18,7 +19,7 @@ export interface UseRoomOptions extends RoomOptions {
   readonly onBroadcast?: (message: RoomBroadcast) => void;
 }
 
-/** Who is there, and how to say something to them. */
+/** The other members of a room, and functions to send to them. */
 export interface RoomResult extends RoomState {
   readonly setPresence: (data: unknown) => Promise<void>;
   readonly broadcast: (topic: string, data?: unknown) => Promise<void>;
@@ -28,19 +29,25 @@ export interface RoomResult extends RoomState {
 const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
 
 /**
- * Is in a room while the component is there. Joins, leaves, presence and broadcasts come over the
+ * Joins a room while the component is mounted. Joins, leaves, presence and broadcasts use the
  * engine's connection.
  *
  * @param userId the signed-in user, who is left out of `peers`
- * @example const { peers, setPresence } = useRoom("document-1", userId, { initialPresence: {
- *   cursor: null } });
+ * @example
+ * function Cursors({ userId }: { userId: string }) {
+ *   const { peers, setPresence } = useRoom("document-1", userId, {
+ *     initialPresence: { cursor: null },
+ *   });
+ *   const move = (cursor: number) => void setPresence({ cursor });
+ *   return <div onPointerMove={({ clientX }) => move(clientX)}>{peers.length} others</div>;
+ * }
  */
 export function useRoom(roomId: string, userId: string, options: UseRoomOptions = {}): RoomResult {
   const { baseUrl, token } = options;
   const engine = useEngine();
   const [state, setState] = useState(OUTSIDE);
   const room = useRef<Room | null>(null);
-  // The newest ones are used, without joining anew when they change.
+  // The newest ones are used, without joining again when they change.
   const latest = useRef(options);
   useEffect(() => {
     latest.current = options;

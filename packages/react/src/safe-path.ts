@@ -1,10 +1,10 @@
 /**
- * A place within the page's own origin, for what follows a sign-in. Whatever else a link may have
- * put there leads to `fallback`: another site's address in it would make our sign-in page send
- * people to theirs.
+ * A path within the page's own origin, to go to after a sign-in. Any other target becomes
+ * `fallback`: a link could otherwise make our sign-in page redirect to another site.
  *
+ * @param target such as the query parameter `next`
  * @example
- * redirect(safePath(searchParams.next, "/notes"));
+ * location.assign(safePath(new URLSearchParams(location.search).get("next"), "/notes"));
  */
 export function safePath(target: unknown, fallback = "/"): string {
   // Browsers read \ as /, and drop tabs and line ends.

@@ -2,7 +2,7 @@ import { ANONYMOUS_SESSION, type ResolvedSession, type SyncEngine } from "@pylon
 import { useCallback, useEffect, useSyncExternalStore } from "react";
 import { useEngine } from "./provider.tsx";
 
-/** Who is signed in, as `useSession` says it. */
+/** The session, as `useSession` returns it. */
 export interface SessionState {
   readonly session: ResolvedSession;
   /** False until it is known who is signed in: show neither the app nor the sign-in page yet. */
@@ -22,13 +22,15 @@ export interface SessionState {
 const SESSION_KEY = /[:_](token|session)$/;
 
 /**
- * Who is signed in. Follows sign-ins and sign-outs of other tabs.
+ * The current session. Follows sign-ins and sign-outs of other tabs.
  *
- * @param sync by default the engine of the provider above, or the app's
+ * @param given by default the engine of the provider above, or the app's
  * @example
- * const { isLoaded, userId } = useSession();
- * if (!isLoaded) return null;
- * return userId === null ? <SignIn /> : <App />;
+ * function Page() {
+ *   const { isLoaded, userId } = useSession();
+ *   if (!isLoaded) return null;
+ *   return userId === null ? <SignIn /> : <Account />;
+ * }
  */
 export function useSession(given?: SyncEngine): SessionState {
   const sync = useEngine(given);

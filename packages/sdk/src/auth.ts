@@ -3,7 +3,7 @@ import type { ManifestAuth } from "./manifest.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** Somebody signs up or in. */
+/** A sign-up or sign-in, as the hooks of `auth()` see it. */
 export interface AuthEvent {
   /** The row of the user entity. */
   readonly user: { readonly id: string; readonly [field: string]: unknown };
@@ -18,6 +18,7 @@ export interface Claims {
   readonly roles?: readonly string[];
 }
 
+/** The app's own code in sign-up and sign-in. Each hook may be async. */
 export interface AuthHooks {
   /** Runs in the transaction that makes the user. Null, false or an error refuses the sign-up. */
   readonly onSignUp?: (event: AuthEvent) => MaybePromise<boolean | null | void>;

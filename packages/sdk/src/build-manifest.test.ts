@@ -73,7 +73,7 @@ function messageOf(work: () => unknown): string {
   throw new Error("It was taken.");
 }
 
-test("a field says what its modifiers say, in any order, and none changes the field that it is called on", () => {
+test("a field has its modifiers, in any order, and a modifier changes no other field", () => {
   fc.assert(
     fc.property(names, definitions, fc.boolean(), (name, definition, again) => {
       const made = fieldOf(definition);

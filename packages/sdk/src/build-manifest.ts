@@ -10,9 +10,10 @@ import {
   type ManifestPolicy,
   type ManifestRoute,
 } from "./manifest.ts";
-import { checkFunctions, checkList, shown, unknownKeys } from "./mistake.ts";
+import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
 import type { EntityHooks, Plugin } from "./plugin.ts";
 
+/** What `buildManifest` takes. */
 export interface AppDefinition {
   readonly name: string;
   readonly version: string;
@@ -54,13 +55,19 @@ const HOOKS = Symbol.for("pylon.hooks");
 const AUTH_CODE = Symbol.for("pylon.auth");
 
 /**
- * Makes the manifest of an app.
+ * Builds the manifest of an app: the default export of `app.ts`.
  *
- * @throws Error for a definition that can't be one, with the remedy. Keys that are not known stay
- *   in the manifest, where the server names them all.
+ * @throws Error for an invalid definition, with the remedy. Unknown keys stay in the manifest; the
+ *   server lists them all.
  *
- * @example export default buildManifest({ name: "todos", version: "1.0.0", entities: [Todo],
- *   policies: [own] });
+ * @example
+ * const Todo = entity("Todo", { title: field.string(), ownerId: field.string().owner() });
+ * export default buildManifest({
+ *   name: "todos",
+ *   version: "1.0.0",
+ *   entities: [Todo],
+ *   policies: [policy({ name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" })],
+ * });
  */
 export function buildManifest<const D extends AppDefinition>(definition: D): App<D> {
   checkDefinition(definition);
@@ -126,9 +133,9 @@ const MAIL_KINDS: readonly MailKind[] = [
 /** What would fail with a text of the inside, or be dropped with the functions in it. */
 function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
-  if (typeof definition !== "object" || definition === null)
+  if (!isObject(definition))
     throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, crons, auth } = definition as Readonly<Record<string, unknown>>;
+  const { entities, plugins, crons, auth } = definition;
   if (entities === undefined)
     throw new Error(`buildManifest was given no entities: write ${example}.`);
   checkList(entities, "entities of buildManifest", "entities: [Todo]");
@@ -139,20 +146,20 @@ function checkDefinition(definition: unknown): void {
     'crons: [{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }]',
   );
   for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
-    if (typeof plugin !== "object" || plugin === null)
+    if (!isObject(plugin))
       throw new Error(
         `plugins[${index}] is ${shown(plugin)}: write definePlugin({ name: "..." }).`,
       );
-    const { name, hooks, entities: own } = plugin as Readonly<Record<string, unknown>>;
+    const { name, hooks, entities: own } = plugin;
     checkFunctions(hooks, `hooks of the plugin ${shown(name)}`, ENTITY_HOOKS);
     checkList(own, `entities of the plugin ${shown(name)}`, "entities: [Todo]");
   }
   if (auth === undefined) return;
-  if (typeof auth !== "object" || auth === null || Array.isArray(auth))
+  if (!isObject(auth) || Array.isArray(auth))
     throw new Error(
       `auth of buildManifest is ${shown(auth)}: write auth({ ... }), or leave it out.`,
     );
-  const { hooks, mails } = auth as Readonly<Record<string, unknown>>;
+  const { hooks, mails } = auth;
   checkFunctions(hooks, "hooks of auth()", AUTH_HOOKS);
   checkFunctions(mails, "mails of auth()", MAIL_KINDS);
 }
@@ -167,16 +174,31 @@ function toManifestPlugin({ name, config, hooks, entities, ...rest }: Plugin): M
 }
 
 /**
- * The hooks of a manifest that `buildManifest` made in this process, in the order of its plugins.
+ * The plugins' hooks of a manifest that `buildManifest` built in this process, in the order of the
+ * plugins. For tools that run an app, such as the server.
+ *
+ * @example
+ * const hooks = hooksOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
  */
 export function hooksOf(manifest: unknown): readonly EntityHooks[] {
-  if (typeof manifest !== "object" || manifest === null) return [];
-  return (manifest as { readonly [HOOKS]?: readonly EntityHooks[] })[HOOKS] ?? [];
+  return hasHooks(manifest) ? manifest[HOOKS] : [];
 }
 
-/** The code that `auth()` was given, of a manifest that `buildManifest` made in this process. */
+/**
+ * The code that `auth()` was given, of a manifest that `buildManifest` built in this process. For
+ * tools that run an app, such as the server.
+ *
+ * @example
+ * const { hooks } = authCodeOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
+ */
 export function authCodeOf(manifest: unknown): AuthCode {
-  const none: AuthCode = { hooks: {}, mails: {} };
-  if (typeof manifest !== "object" || manifest === null) return none;
-  return (manifest as { readonly [AUTH_CODE]?: AuthCode })[AUTH_CODE] ?? none;
+  return hasAuthCode(manifest) ? manifest[AUTH_CODE] : { hooks: {}, mails: {} };
+}
+
+function hasHooks(manifest: unknown): manifest is { readonly [HOOKS]: readonly EntityHooks[] } {
+  return isObject(manifest) && HOOKS in manifest;
+}
+
+function hasAuthCode(manifest: unknown): manifest is { readonly [AUTH_CODE]: AuthCode } {
+  return isObject(manifest) && AUTH_CODE in manifest;
 }

@@ -8,10 +8,10 @@ import type {
 } from "./manifest.ts";
 
 /**
- * Declares who may do what.
+ * Declares who may read and write the rows of an entity.
  *
  * @example
- * policy({ name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" })
+ * const own = policy({ name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" });
  */
 export function policy(definition: ManifestPolicy): ManifestPolicy {
   return definition;
@@ -20,12 +20,22 @@ export function policy(definition: ManifestPolicy): ManifestPolicy {
 /**
  * Declares a relation: `field` holds the id of a `target` row, or, with `many`, the target's
  * `field` holds this row's id.
+ *
+ * @example
+ * const Task = entity("Task", { assigneeId: field.id("User") }, {
+ *   relations: [relation({ name: "assignee", target: "User", field: "assigneeId" })],
+ * });
  */
 export function relation(definition: ManifestRelation): ManifestRelation {
   return definition;
 }
 
-/** Declares a named query with typed inputs. */
+/**
+ * Declares a named query with typed inputs, for tools that read the manifest.
+ *
+ * @example
+ * const openTodos = query("openTodos", { input: [{ name: "limit", type: "int" }] });
+ */
 export function query(
   name: string,
   options: { readonly input?: readonly ManifestInput[] } = {},
@@ -33,7 +43,12 @@ export function query(
   return { name, ...options };
 }
 
-/** Declares a named action with typed inputs. */
+/**
+ * Declares a named action with typed inputs, for tools that read the manifest.
+ *
+ * @example
+ * const sendDigest = action("sendDigest", { input: [{ name: "userId", type: "string" }] });
+ */
 export function action(
   name: string,
   options: { readonly input?: readonly ManifestInput[] } = {},
@@ -41,17 +56,26 @@ export function action(
   return { name, ...options };
 }
 
-/** Describes a page. */
+/**
+ * Describes a page of the app, for tools that read the manifest.
+ *
+ * @example
+ * const home = defineRoute({ path: "/", mode: "live", query: "openTodos", auth: "user" });
+ */
 export function defineRoute(definition: ManifestRoute): ManifestRoute {
   return definition;
 }
 
 /**
- * Declares the user entity, the length of a session, the trusted origins, and what happens when
- * somebody signs up or in.
+ * Declares the user entity, the length of a session, the trusted origins, and hooks for sign-up
+ * and sign-in.
  *
- * @example auth({ user: { hide: ["phone"] }, hooks: { claims: ({ user }) => ({ roles: user.isStaff
- *   ? ["staff"] : [] }) } })
+ * @example
+ * const settings = auth({
+ *   user: { hide: ["phone"] },
+ *   session: { expiresIn: 7 * 24 * 3600 },
+ *   hooks: { claims: ({ user }) => ({ roles: user.isStaff === true ? ["staff"] : [] }) },
+ * });
  */
 export function auth(definition: AuthDefinition): AuthDefinition {
   return definition;

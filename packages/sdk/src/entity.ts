@@ -5,15 +5,16 @@ import type {
   ManifestRelation,
   ManifestSearch,
 } from "./manifest.ts";
-import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
+import { isObject, mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
+/** The fields of an entity, by name. */
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
 
 /**
  * What an entity has besides its fields.
  *
  * @example
- * entity("Task", { title: field.string(), assigneeId: field.id("User") }, {
+ * const Task = entity("Task", { title: field.string(), assigneeId: field.id("User") }, {
  *   indexes: [{ name: "by_assignee", fields: ["assigneeId"], unique: false }],
  *   relations: [{ name: "assignee", target: "User", field: "assigneeId" }],
  *   search: { text: ["title"] },
@@ -150,7 +151,8 @@ function checkParts(name: unknown, fields: unknown, options: unknown): void {
     );
   if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new Error(
-      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { indexes: [...] }.`,
+      `What ${name} has besides its fields is ${shown(options)}, and must be an object: { ` +
+        "indexes: [...] }.",
     );
 }
 
@@ -162,12 +164,7 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     mistake.message = `${label}: ${mistake.message}`;
     throw mistake;
   }
-  const isField =
-    typeof definition === "object" &&
-    definition !== null &&
-    "toManifest" in definition &&
-    typeof definition.toManifest === "function";
-  if (isField) return definition as Field<FieldTraits>;
+  if (isField(definition)) return definition;
   const kinds = Object.keys(field);
   if (typeof definition === "function")
     throw new Error(`${label} is a function: write ${name}: field.string(), with parentheses.`);
@@ -178,6 +175,12 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     );
   }
   throw new Error(
-    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or another kind. ${suggestion(definition, kinds)}`,
+    `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or ` +
+      `another kind. ${suggestion(definition, kinds)}`,
   );
+}
+
+/** Also for a field of another copy of this package. */
+function isField(definition: unknown): definition is Field<FieldTraits> {
+  return isObject(definition) && typeof definition["toManifest"] === "function";
 }

@@ -16,7 +16,12 @@ type With<T extends FieldTraits, K extends keyof FieldTraits> = {
   [P in keyof FieldTraits]: P extends K ? true : T[P];
 } & FieldTraits;
 
-/** A field of an entity. Immutable: each modifier returns a new one. */
+/**
+ * A field of an entity. Immutable: each modifier returns a new field.
+ *
+ * @example
+ * const email = field.string().unique().optional();
+ */
 export class Field<T extends FieldTraits = FieldTraits> {
   /** Never set: carries the type. */
   declare readonly traits: T;
@@ -46,7 +51,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
     return this.#with({ readonly: true });
   }
   /**
-   * The server sets it to the caller's user id at insert; nobody but an admin names or changes it.
+   * The server sets it to the caller's user id at insert; only an admin names or changes it.
    */
   owner(): Field<With<T, "owner">> {
     return this.#with({ owner: true });
@@ -72,7 +77,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
         get: (target, name, receiver) =>
           name in target || !isWrittenName(name)
             ? Reflect.get(target, name, receiver)
-            : () => mistakenField(`a field has no .${name}(). ${suggestion(name, known)}`),
+            : () => mistaken(`a field has no .${name}(). ${suggestion(name, known)}`),
       }),
     );
   }
@@ -94,23 +99,28 @@ interface Plain<V, I = V> extends FieldTraits {
 function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
   // The compiler refuses arguments; an app in JavaScript would have its options ignored.
   return (...options: readonly unknown[]) =>
-    (mistakeInPlain(options) as Field<Plain<V, I>> | undefined) ??
+    mistakeInPlain<Plain<V, I>>(options) ??
     new Field<Plain<V, I>>({ type, optional: false, unique: false });
 }
 
-function mistakeInPlain([option]: readonly unknown[]): object | undefined {
+/** A field that says what is wrong with it once `entity` names it. */
+function mistaken<T extends FieldTraits>(message: string): Field<T> {
+  return mistakenField(new Field<T>({ type: "string", optional: false, unique: false }), message);
+}
+
+function mistakeInPlain<T extends FieldTraits>([option]: readonly unknown[]): Field<T> | undefined {
   if (option === undefined) return undefined;
-  return mistakenField(
+  return mistaken(
     `a field of this kind takes no options, and was given ${shown(option)}: ` +
       "write what it is as calls, such as field.string().optional().",
   );
 }
 
 /**
- * What may be stored in a file field; the server refuses other uploads.
+ * What a file field accepts; the server refuses other uploads.
  *
  * @example
- * field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 })
+ * const avatar = field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 });
  */
 export interface FileOptions {
   /**
@@ -125,21 +135,19 @@ export interface FileOptions {
 const FILE_OPTIONS = ["accept", "maxBytes"];
 
 /** Checks what the compiler checks too, for an app that is written in JavaScript. */
-function mistakeInFile(options: unknown): object | undefined {
+function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
   if (typeof options !== "object" || options === null)
-    return mistakenField(`field.file takes { accept, maxBytes }, not ${shown(options)}.`);
+    return mistaken(`field.file takes { accept, maxBytes }, not ${shown(options)}.`);
   const unknown = Object.keys(options).find((key) => !FILE_OPTIONS.includes(key));
   if (unknown === undefined) return undefined;
-  return mistakenField(
-    `field.file has no option "${unknown}". ${suggestion(unknown, FILE_OPTIONS)}`,
-  );
+  return mistaken(`field.file has no option "${unknown}". ${suggestion(unknown, FILE_OPTIONS)}`);
 }
 
-function mistakeInTarget(entity: unknown): object | undefined {
+function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
   if (typeof entity === "string" && entity !== "") return undefined;
   const isEntity = typeof entity === "object" && entity !== null && "name" in entity;
   const name = isEntity && typeof entity.name === "string" ? entity.name : "User";
-  return mistakenField(
+  return mistaken(
     `field.id takes the name of an entity, not ${shown(entity)}: write field.id("${name}").`,
   );
 }
@@ -150,16 +158,19 @@ function withSuggestions<K extends object>(kinds: K): K {
     get: (target, name, receiver) =>
       name in target || !isWrittenName(name)
         ? Reflect.get(target, name, receiver)
-        : () =>
-            mistakenField(`there is no field.${name}(). ${suggestion(name, Object.keys(target))}`),
+        : () => mistaken(`there is no field.${name}(). ${suggestion(name, Object.keys(target))}`),
   });
 }
 
 /**
  * The kinds of fields.
  *
- * @example entity("Todo", { title: field.string(), done: field.bool().default(false), ownerId:
- *   field.id("User") })
+ * @example
+ * const Todo = entity("Todo", {
+ *   title: field.string(),
+ *   done: field.bool().default(false),
+ *   ownerId: field.id("User"),
+ * });
  */
 export const field = withSuggestions({
   string: plain<string>("string"),
@@ -177,14 +188,14 @@ export const field = withSuggestions({
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */
   id: (entity: string): Field<Plain<string>> =>
-    (mistakeInTarget(entity) as Field<Plain<string>> | undefined) ??
+    mistakeInTarget(entity) ??
     new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
   /**
-   * The id of an uploaded file, which can then be read by whoever may read the row. One file
+   * The id of an uploaded file, which those who may read the row may then read. One file
    * belongs to one row.
    */
   file: (options: FileOptions = {}): Field<Plain<string>> => {
-    const mistake = mistakeInFile(options) as Field<Plain<string>> | undefined;
+    const mistake = mistakeInFile(options);
     if (mistake !== undefined) return mistake;
     const { accept, maxBytes } = options;
     return new Field<Plain<string>>({

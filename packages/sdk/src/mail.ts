@@ -1,4 +1,4 @@
-/** The mails that Pylon sends by itself. */
+/** The mails that the server sends by itself. */
 export type MailKind =
   | "sign-in-code"
   | "magic-link"
@@ -9,7 +9,7 @@ export type MailKind =
   | "invitation"
   | "security-notice";
 
-/** What a mail is made of; which values are there depends on its kind. */
+/** The values of a mail; which ones are set depends on its kind. */
 export interface MailData {
   readonly appName: string;
   /** Six digits to copy. */
@@ -24,10 +24,11 @@ export interface MailData {
   readonly minutes?: number;
 }
 
-/** A mail in the app's own words. Values in `html` must be escaped by whoever writes it. */
+/** Renders a mail in the app's own words. Escape the values that go into `html`. */
 export type MailTemplate = (data: MailData) => {
   readonly subject: string;
   readonly text: string;
   readonly html?: string;
 };
+/** An app's own mails, by kind. A kind that is left out keeps the built-in text. */
 export type MailTemplates = Readonly<Partial<Record<MailKind, MailTemplate>>>;

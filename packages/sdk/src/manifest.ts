@@ -1,7 +1,8 @@
-/**
- * The manifest: what an app declares, as plain JSON. `buildManifest` makes it, the server validates
- * it, `codegen` reads it. Keys are on the wire and in `pylon.manifest.json` as they stand here.
- */
+// The manifest: what an app declares, as plain JSON. `buildManifest` builds it, the server
+// validates it, `codegen` reads it. Keys are on the wire and in `pylon.manifest.json` as they
+// stand here.
+
+/** The version of the manifest's format. */
 export const MANIFEST_VERSION = 1;
 
 /** `id(User)` is a reference to a row of User; `file` is the id of an uploaded file. */
@@ -15,8 +16,10 @@ export type ManifestFieldType =
   | "file"
   | `id(${string})`;
 
+/** How concurrent edits of a field are merged in a collaborative document. */
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
+/** A field of an entity. */
 export interface ManifestField {
   readonly name: string;
   readonly type: ManifestFieldType;
@@ -27,7 +30,7 @@ export interface ManifestField {
   readonly default?: string | number | boolean;
   /** Set at insert, refused in an update. */
   readonly readonly?: boolean;
-  /** Stamped with the caller's user id at insert; nobody but an admin sets or changes it. */
+  /** Stamped with the caller's user id at insert; only an admin sets or changes it. */
   readonly owner?: boolean;
   /**
    * Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent:
@@ -38,12 +41,16 @@ export interface ManifestField {
   readonly max_bytes?: number;
 }
 
+/**
+ * An index over fields of an entity; `unique` also refuses a second row with the same values.
+ */
 export interface ManifestIndex {
   readonly name: string;
   readonly fields: readonly string[];
   readonly unique: boolean;
 }
 
+/** A relation to another entity, which queries may include. */
 export interface ManifestRelation {
   readonly name: string;
   readonly target: string;
@@ -52,12 +59,14 @@ export interface ManifestRelation {
   readonly many?: boolean;
 }
 
+/** The fields of an entity that search uses: full text, facet counts, orders. */
 export interface ManifestSearch {
   readonly text: readonly string[];
   readonly facets: readonly string[];
   readonly sortable: readonly string[];
 }
 
+/** An entity: a kind of row. */
 export interface ManifestEntity {
   readonly name: string;
   readonly fields: readonly ManifestField[];
@@ -67,6 +76,10 @@ export interface ManifestEntity {
   readonly crdt?: boolean;
 }
 
+/**
+ * A policy: conditions that decide who may read, insert, update or delete an entity's rows.
+ * `allow` is for every operation, `allowWrite` for all writes; the narrower keys win.
+ */
 export interface ManifestPolicy {
   readonly name: string;
   readonly entity?: string;
@@ -79,17 +92,20 @@ export interface ManifestPolicy {
   readonly allowWrite?: string;
 }
 
+/** An input of a declared query or action. */
 export interface ManifestInput {
   readonly name: string;
   readonly type: string;
   readonly optional?: boolean;
 }
 
+/** A declared query or action. */
 export interface ManifestCall {
   readonly name: string;
   readonly input?: readonly ManifestInput[];
 }
 
+/** A page of the app. */
 export interface ManifestRoute {
   readonly path: string;
   readonly mode: "static" | "server" | "live";
@@ -97,6 +113,7 @@ export interface ManifestRoute {
   readonly auth?: "public" | "user";
 }
 
+/** Settings of users and sessions. */
 export interface ManifestAuth {
   readonly user?: {
     readonly entity?: string;
@@ -143,6 +160,7 @@ export interface ManifestCron {
   readonly overlap?: "run" | "skip";
 }
 
+/** A plugin as the manifest lists it: its name and settings, without its code. */
 export interface ManifestPlugin {
   readonly name: string;
   /** It is the app's own code (entities or hooks), not one of the server's plugins. */
@@ -151,6 +169,7 @@ export interface ManifestPlugin {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
+/** What an app declares, as plain JSON. */
 export interface Manifest {
   readonly manifest_version: number;
   readonly name: string;

@@ -19,27 +19,31 @@ export function isWrittenName(name: string | symbol): name is string {
 }
 
 /**
- * Stands for a field that could not be made. Which field of which entity it is is known only to
- * `entity`, so the mistake is said there, with the place where it was made.
+ * Stands for a field that could not be made. Only `entity` knows the name of the field and of the
+ * entity, so the mistake is reported there, with the place where it was made.
+ *
+ * @param stub a field of the wanted type, of which nothing is used
  */
-export function mistakenField(message: string): object {
+export function mistakenField<F extends object>(stub: F, message: string): F {
   const error = new Error(message);
-  const field: object = new Proxy(
-    {},
-    {
-      get: (_target, name) => {
-        if (name === MISTAKE) return error;
-        return isWrittenName(name) ? () => field : undefined;
-      },
+  const field: F = new Proxy(stub, {
+    get: (_target, name) => {
+      if (name === MISTAKE) return error;
+      return isWrittenName(name) ? () => field : undefined;
     },
-  );
+  });
   return field;
+}
+
+/** Whether a value is an object, whose keys may then be read. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 /** The mistake that a field carries; undefined for a field that was made. */
 export function mistakeOf(field: unknown): Error | undefined {
-  if (typeof field !== "object" || field === null) return undefined;
-  return (field as { readonly [MISTAKE]?: Error })[MISTAKE];
+  const mistake: unknown = isObject(field) ? Reflect.get(field, MISTAKE) : undefined;
+  return mistake instanceof Error ? mistake : undefined;
 }
 
 /** The name that was probably meant, or all that there are. */

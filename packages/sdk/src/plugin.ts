@@ -5,7 +5,7 @@ type Fields = Readonly<Record<string, unknown>>;
 type Answer = Fields | boolean | null | undefined | void;
 type MaybePromise<T> = T | Promise<T>;
 
-/** What a hook is told besides the row. */
+/** What a hook gets besides the row: the entity's name and the caller. */
 export interface HookContext {
   readonly entity: string;
   readonly auth: {
@@ -17,8 +17,8 @@ export interface HookContext {
 }
 
 /**
- * Code that runs inside every write's transaction. A before-hook may return changed data; null or
- * false refuses the write. An after-hook that throws undoes it.
+ * Code that runs inside the transaction of every write. A before-hook may return changed data; null
+ * or false refuses the write. An after-hook that throws rolls the write back.
  */
 export interface EntityHooks {
   readonly beforeInsert?: (data: Fields, context: HookContext) => MaybePromise<Answer>;
@@ -45,7 +45,18 @@ export interface Plugin {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** Declares a plugin: entities and hooks that belong together. */
+/**
+ * Declares a plugin: entities and hooks that belong together.
+ *
+ * @example
+ * const trimTitles = definePlugin({
+ *   name: "trim-titles",
+ *   hooks: {
+ *     beforeInsert: (data, { entity }) =>
+ *       entity === "Todo" ? { ...data, title: String(data.title).trim() } : data,
+ *   },
+ * });
+ */
 export function definePlugin<const P extends Plugin>(plugin: P): P {
   return plugin;
 }

@@ -2,12 +2,19 @@ import type { App, AppDefinition } from "./build-manifest.ts";
 import type { FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
 
 /**
- * Where an app tells its types to `ctx.db` and to the client. `pylon.client.ts`, which `pylon dev`
- * keeps up to date, fills it:
+ * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
+ * dev` keeps up to date, extends it:
  *
  * @example
+ * import type app from "./app.ts";
+ * import type addTodo from "./functions/addTodo.ts";
+ * import type clearDone from "./functions/clearDone.ts";
+ *
  * declare module "@pylonsync/sdk" {
- *   interface Register { app: typeof app; functions: { addTodo: typeof addTodo } }
+ *   interface Register {
+ *     app: typeof app;
+ *     functions: { addTodo: typeof addTodo; clearDone: typeof clearDone };
+ *   }
  * }
  */
 export interface Register {}

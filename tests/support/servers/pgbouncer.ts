@@ -32,7 +32,9 @@ export class PgBouncer implements AsyncDisposable {
     writeFileSync(users, `"${username}" ""\n`);
     writeFileSync(
       config,
-      `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${own}\nunix_socket_dir =\nauth_type = trust\nauth_file = ${users}\npool_mode = transaction\ndefault_pool_size = 3\n`,
+      `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\nlisten_addr = ` +
+        `127.0.0.1\nlisten_port = ${own}\nunix_socket_dir =\nauth_type = trust\nauth_file = ` +
+        `${users}\npool_mode = transaction\ndefault_pool_size = 3\n`,
     );
     const { command, args } = asOrdinaryUser([debianProgram("pgbouncer", "pgbouncer"), config]);
     const child = Bun.spawn([command, ...args], {

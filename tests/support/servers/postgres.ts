@@ -136,7 +136,8 @@ export function sharedPostgresUrl(): string {
   const url = process.env["PYLON_TEST_POSTGRES_URL"];
   if (url === undefined)
     throw new Error(
-      "PYLON_TEST_POSTGRES_URL is not set: run the tests by `npm test`, which starts a Postgres, or name one.",
+      "PYLON_TEST_POSTGRES_URL is not set: run the tests by `npm test`, which starts a " +
+        "Postgres, or name one.",
     );
   return url;
 }
@@ -176,7 +177,8 @@ function installEmbedded(): string {
   const [platform] = existsSync(modules) ? readdirSync(modules) : [];
   if (platform === undefined)
     throw new Error(
-      `There is no Postgres, and npm could not install ${EMBEDDED}: set PYLON_TEST_POSTGRES_URL to one.`,
+      `There is no Postgres, and npm could not install ${EMBEDDED}: set ` +
+        "PYLON_TEST_POSTGRES_URL to one.",
     );
   const native = join(modules, platform, "native");
   // The binaries are run by another user than the one who installed them.

@@ -114,7 +114,8 @@ function startNginx(dir: string, options: ProxyOptions): Child {
   const file = join(dir, "nginx.conf");
   writeFileSync(
     file,
-    `${user} daemon off; pid ${join(dir, "nginx.pid")}; worker_processes 1; events { worker_connections 4096; } http { access_log off; ${temporary.join(" ")} ${servers} }\n`,
+    `${user} daemon off; pid ${join(dir, "nginx.pid")}; worker_processes 1; events { ` +
+      `worker_connections 4096; } http { access_log off; ${temporary.join(" ")} ${servers} }\n`,
   );
   return spawn([debianProgram("nginx", "nginx"), "-e", "stderr", "-c", file]);
 }

@@ -38,7 +38,8 @@ export function locateData(dir: string, own: Environment): AppData {
   if (config.database.kind !== "sqlite") {
     throw new CommandError(
       "BACKUP_NOT_SQLITE",
-      "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.",
+      "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS " +
+        "and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.",
     );
   }
   return {
@@ -54,8 +55,15 @@ export function checkDatabase(path: string): void {
   if (!existsSync(path))
     throw new CommandError(
       "BACKUP_NO_DATABASE",
-      `There is no database at ${path}: name the app's folder, or the file by PYLON_DB_PATH, as its server has it.`,
+      `There is no database at ${path}: name the app's folder, or the file by ` +
+        "PYLON_DB_PATH, as its server has it.",
     );
+}
+
+/** A manifest as a database of ours has stored it. */
+export function manifestOf(stored: string): Manifest {
+  const manifest: Manifest = JSON.parse(stored);
+  return manifest;
 }
 
 /** The manifest that the database was last brought to. */
@@ -66,7 +74,7 @@ export async function storedManifest(database: string): Promise<Manifest | null>
   );
   try {
     const stored = await store.storedManifest();
-    return stored === null ? null : (JSON.parse(stored) as Manifest);
+    return stored === null ? null : manifestOf(stored);
   } finally {
     await store.close();
   }

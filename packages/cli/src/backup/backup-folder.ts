@@ -9,8 +9,11 @@ const LAYOUT = 1;
 /** What it holds, written last: a folder without it is no backup. */
 export const CONTENTS = "backup.json";
 
+/** The copy of the database. */
 export const DATABASE = "pylon.db";
+/** The manifest that the database was last migrated to. */
 export const MANIFEST = "pylon.manifest.json";
+/** The folder of uploaded files. */
 export const UPLOADS = "uploads";
 
 /** What a backup holds, in its `backup.json`. */
@@ -56,7 +59,8 @@ export async function verified(folder: string): Promise<Contents> {
   if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
     throw new CommandError(
       "RESTORE_LAYOUT",
-      `${folder} has a layout that this version does not read: use the version of Pylon that made it.`,
+      `${folder} has a layout that this version does not read: use the version of Pylon ` +
+        "that made it.",
     );
   }
   for (const [path, { bytes, sha256 }] of Object.entries(contents.files)) {
@@ -90,8 +94,8 @@ export async function copyDurably(from: string, to: string): Promise<boolean> {
   if (source === null) return false;
   const target = await open(to, "wx");
   try {
-    for await (const chunk of source.createReadStream({ autoClose: false }))
-      await target.writeFile(chunk as Uint8Array);
+    const chunks: AsyncIterable<Uint8Array> = source.createReadStream({ autoClose: false });
+    for await (const chunk of chunks) await target.writeFile(chunk);
     await target.sync();
     return true;
   } finally {
@@ -103,17 +107,18 @@ export async function copyDurably(from: string, to: string): Promise<boolean> {
 async function digest(path: string): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    hash.update(chunk as Uint8Array);
-    bytes += (chunk as Uint8Array).byteLength;
+  const chunks: AsyncIterable<Uint8Array> = createReadStream(path);
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    bytes += chunk.byteLength;
   }
   return { bytes, sha256: hash.digest("hex") };
 }
 
 function parse(text: string): Contents | null {
   try {
-    const value = JSON.parse(text) as Partial<Contents> | null;
-    return typeof value?.files === "object" ? (value as Contents) : null;
+    const value: Contents | null = JSON.parse(text);
+    return typeof value?.files === "object" ? value : null;
   } catch (error) {
     if (error instanceof SyntaxError) return null;
     throw error;

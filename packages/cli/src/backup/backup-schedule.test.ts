@@ -53,7 +53,7 @@ function scheduleAt(options: Partial<ScheduleOptions> = {}): {
   return { schedule, log, wait, names: () => readdirSync(dir).toSorted() };
 }
 
-test("one is made when there is none, the next after its hours, and the newest are kept", async () => {
+test("makes the first, then one after its hours, and keeps the newest", async () => {
   const { log, wait, names } = scheduleAt();
   await wait(0);
   expect(names()).toEqual(["2026-01-01T00-00-00-000Z"]);
@@ -92,7 +92,7 @@ test("one that fails takes none of the others away, and is tried again in an hou
   expect(names()).toEqual(["2026-01-01T01-06-00-000Z"]);
 });
 
-test("an old one that can't be taken away fails no backup, is told of, and goes with the next", async () => {
+test("an old one that can't be deleted fails no backup, is logged, and retried", async () => {
   const old = "2025-12-01T00-00-00-000Z";
   folder.write({ [`backups/${old}/backup.json`]: "{}" });
   let inTheWay: Readonly<Record<string, string>> = { [`backups/${old}.partial/in-the-way`]: "" };
@@ -112,7 +112,7 @@ test("an old one that can't be taken away fails no backup, is told of, and goes 
   expect(log).toEqual(["made", "leftover", "made"]);
 });
 
-test("what is not its own stays, and neither half a backup nor one from the future counts", async () => {
+test("other files stay, and neither half a backup nor a future one counts", async () => {
   folder.write({
     "backups/mine/backup.json": "{}",
     "backups/2025-12-31T23-00-00-000Z/half": "",
@@ -140,7 +140,7 @@ async function metric(port: unknown, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
 }
 
-test("a server that was told to makes one of all that it has, which can be restored, and the next start none too soon", async () => {
+test("a configured server makes a restorable backup, and the next start waits", async () => {
   const env = { PYLON_BACKUP_DIR: "copies", PYLON_ADMIN_TOKEN: ADMIN, PYLON_BACKUP_KEEP: "1" };
   folder.write({ "uploads/deep/one": "on paper" });
   const backups = (): string[] =>
@@ -187,7 +187,10 @@ test("requests are answered while a large database is copied", async () => {
     process.execPath,
     [
       "-e",
-      `const { Database } = require("bun:sqlite"); const db = new Database("pylon.db"); db.run("CREATE TABLE filler (x)"); db.run("INSERT INTO filler WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT randomblob(1000000) FROM n"); db.close();`,
+      'const { Database } = require("bun:sqlite"); const db = new Database("pylon.db"); ' +
+        'db.run("CREATE TABLE filler (x)"); db.run("INSERT INTO filler WITH RECURSIVE n(i) AS ' +
+        "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT randomblob(1000000) " +
+        'FROM n"); db.close();',
     ],
     { cwd: folder.path },
   );

@@ -11,11 +11,12 @@ const HOUR_MS = 60 * 60 * 1000;
  * How often it looks whether one is due: a timer for the moment itself would not survive a clock
  * that is set, or a year.
  */
-const LOOK_EVERY_MS = 60_000;
+const POLL_MS = 60_000;
 const RETRY_MS = HOUR_MS;
 /** What `timeStamp` makes. */
 const NAME = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
 
+/** When backups are made, where they go and how many are kept. */
 export interface ScheduleOptions {
   /** A folder that is there. */
   readonly dir: string;
@@ -41,7 +42,7 @@ export class BackupSchedule {
 
   /** Makes one at once where the newest is too old. */
   start(): void {
-    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => void this.look(), POLL_MS);
     this.#timer.unref();
     void this.look();
   }

@@ -6,6 +6,7 @@ import { copyDatabase } from "@pylonsync/server";
 
 declare const self: Worker;
 
+/** What the worker is asked to copy. */
 export interface CopyRequest {
   readonly from: string;
   readonly to: string;

@@ -12,6 +12,7 @@ export const PARTIAL = ".partial";
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
 
+/** A finished backup. */
 export interface MadeBackup {
   readonly manifest: Manifest | null;
   /** The folder that the files were copied from; null when they are not in one. */

@@ -39,7 +39,7 @@ export async function makeFolderOf(path: string): Promise<void> {
 
 /**
  * Gives a file, or a folder with all that is in it, to whom the old one belonged: what root wrote,
- * the server's own user could not open. Does nothing about a path that is not there, and nobody but
+ * the server's own user could not open. Does nothing about a path that is not there, and only
  * root can give files away.
  */
 export async function handOver(path: string, { uid, gid, mode }: Ownership): Promise<void> {

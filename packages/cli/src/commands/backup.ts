@@ -6,11 +6,13 @@ import { makeBackup } from "../backup/make-backup.ts";
 import { defineCommand } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** `pylon backup`: copies the database and the files to a new folder. */
 export const backup = defineCommand({
   name: "backup",
   args: ["TARGET", "[DIR]"],
   summary:
-    "Copy the SQLite database and the uploaded files of the app in DIR to a new folder, also while it is served.",
+    "Copy the SQLite database and the uploaded files of the app in DIR to a new folder, " +
+    "also while it is served.",
   options: {},
   async run({ args: [target, dir = "."], env, output }) {
     if (target === undefined)
@@ -29,7 +31,9 @@ export const backup = defineCommand({
     checkDatabase(data.database);
     const { manifest, uploads, uploadedFiles } = await makeBackup(data, folder, copyDatabase);
     output.say(
-      `Backed up ${data.database} and ${uploadedFiles} uploaded ${uploadedFiles === 1 ? "file" : "files"}${uploads === null ? "" : ` of ${uploads}`} to ${target}.`,
+      `Backed up ${data.database} and ${uploadedFiles} uploaded ` +
+        `${uploadedFiles === 1 ? "file" : "files"}${uploads === null ? "" : ` of ${uploads}`} ` +
+        `to ${target}.`,
     );
     if (uploads === null)
       output.say(

@@ -6,6 +6,7 @@ import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT } from "../output.ts";
 
+/** `pylon codegen`: writes the manifest and `pylon.client.ts`. */
 export const codegen = defineCommand({
   name: "codegen",
   args: ["[DIR]"],

@@ -8,6 +8,7 @@ import { CommandError, EXIT } from "../output.ts";
 
 const HOST = `${process.platform}-${process.arch}`;
 
+/** `pylon compile`: makes one executable of the command. */
 export const compile = defineCommand({
   name: "compile",
   args: [],
@@ -80,7 +81,8 @@ function runtimeOf(platform: Platform, scratch: string): string {
   if (!unpacked)
     throw new CommandError(
       "COMPILE_NO_RUNTIME",
-      `npm could not bring ${name}, which an executable for ${platform} is built on: ${packed.stderr?.trim() || "see `npm pack`"}`,
+      `npm could not bring ${name}, which an executable for ${platform} is built on: ` +
+        `${packed.stderr?.trim() || "see `npm pack`"}`,
       EXIT.UNAVAILABLE,
     );
   return join(scratch, "package", "bin", "bun");

@@ -5,8 +5,9 @@ import { PRICES, PRICES_DATE } from "../cost/prices.ts";
 import { SHAPES } from "../deploy/targets.ts";
 import { CommandError, EXIT } from "../output.ts";
 
-const MOST = 1_000_000;
+const MAX_INPUT = 1_000_000;
 
+/** `pylon cost`: estimates what a shape costs on AWS. */
 export const cost = defineCommand({
   name: "cost",
   args: [],
@@ -96,10 +97,10 @@ export const cost = defineCommand({
 
 /** @throws CommandError COST_INVALID_NUMBER */
 function numberOf(flag: string, text: string, form: RegExp, wants: string): number {
-  if (form.test(text) && Number(text) <= MOST) return Number(text);
+  if (form.test(text) && Number(text) <= MAX_INPUT) return Number(text);
   throw new CommandError(
     "COST_INVALID_NUMBER",
-    `${flag} is "${text}": it wants ${wants} to ${MOST}.`,
+    `${flag} is "${text}": it wants ${wants} to ${MAX_INPUT}.`,
     EXIT.USAGE,
   );
 }

@@ -27,34 +27,40 @@ import { CommandError, EXIT, type Output } from "../output.ts";
 /** Targets of other systems that people ask for, and why they are none of ours. */
 const NO_TARGETS: Readonly<Record<string, string>> = {
   workers:
-    "Workers have neither the database connections nor the long-lived sockets that a Pylon server needs, so there is no such target.",
+    "Workers have neither the database connections nor the long-lived sockets that a Pylon " +
+    "server needs, so there is no such target.",
   cloud: "There is no hosted Pylon: it runs where you put it.",
 };
 
+/** `pylon deploy`: writes what a deployment needs, and deploys a stage with SST. */
 export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],
   summary:
-    "Write what a deployment of the app needs; with --target sst and --stage also deploy it to AWS.",
+    "Write what a deployment of the app needs; with --target sst and --stage also deploy it " +
+    "to AWS.",
   options: {
     target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
     stage: {
       type: "string",
       value: "S",
       summary:
-        "sst: the stage to deploy, such as production. Without it files are written and nothing is deployed.",
+        "sst: the stage to deploy, such as production. Without it files are written and " +
+        "nothing is deployed.",
     },
     shape: {
       type: "string",
       value: SHAPES.join("|"),
       summary:
-        "sst: what it is made of; default the one of the sst.config.ts that is there, without one `default`. `pylon cost` compares them.",
+        "sst: what it is made of; default the one of the sst.config.ts that is there, " +
+        "without one `default`. `pylon cost` compares them.",
     },
     out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
     force: {
       type: "boolean",
       summary:
-        "Write over files that were changed, and keep copies of them; files of secrets are kept as they are.",
+        "Write over files that were changed, and keep copies of them; files of secrets are " +
+        "kept as they are.",
     },
     entry: ENTRY,
   },
@@ -91,38 +97,39 @@ export const deploy = defineCommand({
       output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
 
     const isInstalled = packages === null && isReadyToBuild(target, dir);
-    if (stage === undefined || !isInstalled) {
-      const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
-      output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
-      output.json({
-        code: stage === undefined ? "DEPLOY_OK" : "DEPLOY_NOT_INSTALLED",
-        target,
-        ...(target === "sst" ? { shape } : {}),
-        out_dir: out,
-        files,
-        next,
-      });
-      if (stage === undefined) return EXIT.OK;
-      output.warn(
-        "pylon: nothing was deployed, because what it is built from is not installed yet: run `npm install`, then this again.",
-      );
-      return EXIT.FAILED;
+    const written = { target, ...(target === "sst" ? { shape } : {}), out_dir: out, files };
+    if (stage !== undefined && isInstalled) {
+      await checkStageSettings(dir, entry, stage, output);
+      return deployStage(dir, stage, written, output);
     }
-    await checkStageSettings(dir, entry, stage, output);
-    output.say(`\nsst deploy --stage ${stage}`);
-    const code = await runSst(dir, ["deploy", "--stage", stage], output);
-    output.json({
-      code: code === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED",
-      target,
-      shape,
-      stage,
-      out_dir: out,
-      files,
-      exit_code: code,
-    });
-    return code;
+    const next = [...(isInstalled ? [] : ["npm install"]), ...nextSteps(target, name, stage)];
+    output.say(`\nNext:\n${next.map((step) => `  ${step}`).join("\n")}`);
+    if (stage === undefined) {
+      output.json({ code: "DEPLOY_OK", ...written, next });
+      return EXIT.OK;
+    }
+    output.json({ code: "DEPLOY_NOT_INSTALLED", ...written, next });
+    output.warn(
+      "pylon: nothing was deployed, because what it is built from is not installed yet: " +
+        "run `npm install`, then this again.",
+    );
+    return EXIT.FAILED;
   },
 });
+
+/** @returns the exit code of SST */
+async function deployStage(
+  dir: string,
+  stage: string,
+  written: object,
+  output: Output,
+): Promise<number> {
+  output.say(`\nsst deploy --stage ${stage}`);
+  const exitCode = await runSst(dir, ["deploy", "--stage", stage], output);
+  const code = exitCode === 0 ? "DEPLOY_OK" : "DEPLOY_FAILED";
+  output.json({ code, ...written, stage, exit_code: exitCode });
+  return exitCode;
+}
 
 /**
  * What a target's build takes from the app's package.json; the image compiles the command that is
@@ -205,7 +212,8 @@ async function checkStageSettings(
   );
   throw new CommandError(
     "DEPLOY_CHECKS_FAILED",
-    `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so nothing was deployed: ${checks
+    `${errors} ${errors === 1 ? "check" : "checks"} of \`pylon doctor --production\` failed, so \
+nothing was deployed: ${checks
       .filter(({ status }) => status === "error")
       .map(({ name, message }) => `${name}: ${message}`)
       .join(" | ")}`,
@@ -218,7 +226,8 @@ function sayFiles(files: readonly WrittenFile[], output: Output): void {
       output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
     if (state === "kept")
       output.warn(
-        `  kept     ${path}: it differs from what would be written; --force writes over it, and keeps a copy`,
+        `  kept     ${path}: it differs from what would be written; --force writes over it, ` +
+          "and keeps a copy",
       );
   }
   if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is up to date.");

@@ -32,10 +32,11 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon dev`: serves the app and applies every saved change. */
 export const dev = defineCommand({
   name: "dev",
   args: ["[DIR]"],
-  summary: "Serve the app, and again whenever a file is saved.",
+  summary: "Serve the app, and reload it whenever a file is saved.",
   options: OPTIONS,
   async run(context) {
     const location = locateApp(context, "DEV");
@@ -48,7 +49,7 @@ export const dev = defineCommand({
 
 const KEPT = "The previous version keeps running.";
 
-/** What a session takes from the environment, and takes anew when `.env` is saved. */
+/** What a session takes from the environment, and takes again when `.env` is saved. */
 interface Settings {
   readonly config: Config;
   readonly env: Environment;
@@ -169,7 +170,8 @@ class DevSession {
     this.#output.say(`\n  ${app.name} is live at ${url}, what it has is at ${url}/studio`);
     if (isLoopback(host)) {
       this.#output.say(
-        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it to others.`,
+        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it ` +
+          "to others.",
       );
       return;
     }

@@ -15,16 +15,19 @@ import { checkProduction } from "../doctor/production.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** `pylon doctor`: checks the machine and the app, or a deployment's settings. */
 export const doctor = defineCommand({
   name: "doctor",
   args: ["[DIR]"],
   summary:
-    "Check the app, its environment and this machine; with --production whether it is ready for people.",
+    "Check the app, its environment and this machine; with --production whether it is ready " +
+    "for people.",
   options: {
     production: {
       type: "boolean",
       summary:
-        "Check what production will be started with: the environment and .env.production, or with an sst.config.ts the stage's settings.",
+        "Check what production will be started with: the environment and .env.production, " +
+        "or with an sst.config.ts the stage's settings.",
     },
     stage: {
       type: "string",
@@ -35,7 +38,8 @@ export const doctor = defineCommand({
       type: "string",
       value: "FILE",
       summary:
-        "With --production: the file that the server will be started with; default .env.production, without that .env.systemd.",
+        "With --production: the file that the server will be started with; default " +
+        ".env.production, without that .env.systemd.",
     },
     entry: ENTRY,
   },

@@ -28,7 +28,8 @@ export const health = defineCommand({
     },
   },
   async run({ options, output, env }) {
-    const url = `http://${hostOf(env["PYLON_HOST"] ?? "")}:${portOf(options.port, env["PYLON_PORT"])}/health`;
+    const port = portOf(options.port, env["PYLON_PORT"]);
+    const url = `http://${hostOf(env["PYLON_HOST"] ?? "")}:${port}/health`;
     const { isUp, message, status } = await ask(url);
     if (isUp) output.say(message);
     else output.warn(`pylon: ${message}`);
@@ -48,7 +49,8 @@ function portOf(flag: string | undefined, variable: string | undefined): string 
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return text;
   throw new CommandError(
     "HEALTH_INVALID_PORT",
-    `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": name the port that the server listens on, from 1 to 65535.`,
+    `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": name the port that the ` +
+      "server listens on, from 1 to 65535.",
     EXIT.USAGE,
   );
 }
@@ -93,10 +95,7 @@ function ask(url: string): Promise<Finding> {
 /** Null when the body is not a healthy answer of ours. */
 function uptimeOf(body: string): number | null {
   try {
-    const { status, uptime_seconds: uptime } = JSON.parse(body) as {
-      status?: unknown;
-      uptime_seconds?: unknown;
-    };
+    const { status, uptime_seconds: uptime }: Readonly<Record<string, unknown>> = JSON.parse(body);
     return status === "ok" && typeof uptime === "number" ? uptime : null;
   } catch {
     return null;

@@ -15,6 +15,7 @@ import { TEMPLATES } from "../templates.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
+/** `pylon init`: writes a new app from a template. */
 export const init = defineCommand({
   name: "init",
   args: ["NAME"],
@@ -55,7 +56,10 @@ export const init = defineCommand({
     const files = template(name);
     make(target, files);
     output.say(
-      `Created ${[...files.keys()].join(", ")} ${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments need, are not on npm yet: docs/quickstart.md says how to install them from a clone.`,
+      `Created ${[...files.keys()].join(", ")} ` +
+        `${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon ` +
+        `dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments ` +
+        "need, are not on npm yet: docs/quickstart.md says how to install them from a clone.",
     );
     output.json({
       code: "INIT_OK",
@@ -100,7 +104,8 @@ function make(target: string, files: ReadonlyMap<string, string>): void {
       if (existsSync(path)) rmSync(path, { recursive: true, force: true });
     throw new CommandError(
       "INIT_WRITE_FAILED",
-      `The app was not made: ${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
+      "The app was not made: " +
+        `${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
     );
   }
 }

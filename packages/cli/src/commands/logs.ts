@@ -6,14 +6,14 @@ const LEVELS = ["debug", "info", "warn", "error"];
 const DEFAULT_LIMIT = "100";
 const MAX_LINES = 1_000;
 
+/** `pylon logs`: shows and follows the log of a running server. */
 export const logs = defineCommand({
   name: "logs",
   args: [],
-  summary:
-    "Show what a running server logged last. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+  summary: "Show the newest log lines of a running server, as its admin, with PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
-    follow: { type: "boolean", short: "f", summary: "Go on with each new line, until Ctrl-C." },
+    follow: { type: "boolean", short: "f", summary: "Follow new lines, until Ctrl-C." },
     level: {
       type: "string",
       value: LEVELS.join("|"),
@@ -68,7 +68,8 @@ async function printLines({ body }: Response, output: Output): Promise<void> {
 
 /** `05:51:12.331 ERROR function failed function=fails`, a stack below. */
 function readable(line: string): string {
-  const { time, level, message, error, ...facts } = JSON.parse(line) as Record<string, unknown>;
+  const entry: Readonly<Record<string, unknown>> = JSON.parse(line);
+  const { time, level, message, error, ...facts } = entry;
   const rest = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
   const head = [
     String(time).slice(11, 23),

@@ -7,39 +7,44 @@ import { parsePrometheus, Scrape } from "../remote/prometheus.ts";
 const INTERVAL_MS = 2_000;
 const CLEAR = "\u001b[2J\u001b[H";
 
+/** `pylon metrics`: shows an overview of a running server. */
 export const metrics = defineCommand({
   name: "metrics",
   args: [],
   summary:
-    "Show how a running server does: what is down, errors, times, connections, memory. It is asked as its admin, by PYLON_ADMIN_TOKEN.",
+    "Show the state of a running server, as its admin, with PYLON_ADMIN_TOKEN: what is down, " +
+    "errors, times, connections, memory.",
   options: {
     url: URL_OPTION,
     watch: {
       type: "boolean",
-      summary: `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until Ctrl-C.`,
+      summary:
+        `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until ` +
+        "Ctrl-C.",
     },
   },
   async run({ options, output, env }) {
     const client = new AdminClient(options.url, env);
-    const scrape = async (): Promise<{ readonly figures: Scrape; readonly at: number }> => ({
-      figures: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())),
+    const scrape = async (): Promise<{ readonly scraped: Scrape; readonly at: number }> => ({
+      scraped: new Scrape(parsePrometheus(await (await client.get("/metrics")).text())),
       at: performance.now(),
     });
     const show = (overview: ReturnType<typeof overviewOf>, isDelta: boolean): void => {
       const about = isDelta ? `the last ${INTERVAL_MS / 1000} s` : "since its start";
       output.say(
-        `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a load balancer, the one replica that answered`,
+        `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a ` +
+          "load balancer, the one replica that answered",
       );
       for (const line of overviewLines(overview, isDelta)) output.say(line);
       output.json({ code: "METRICS_OK", url: client.url, ...overview });
     };
     let before = await scrape();
-    show(overviewOf(before.figures), false);
+    show(overviewOf(before.scraped), false);
     while (options.watch) {
       await Bun.sleep(INTERVAL_MS);
       const now = await scrape();
       show(
-        overviewOf(now.figures, { before: before.figures, seconds: (now.at - before.at) / 1000 }),
+        overviewOf(now.scraped, { before: before.scraped, seconds: (now.at - before.at) / 1000 }),
         true,
       );
       before = now;

@@ -11,8 +11,8 @@ import {
   validateManifest,
 } from "@pylonsync/server";
 import { nearest } from "@pylonsync/query";
-import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp } from "../app-dir.ts";
+import { manifestOf } from "../backup/app-data.ts";
 import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { counted } from "../counted.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
@@ -33,6 +33,7 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon migrate`: plans and applies a migration. */
 export const migrate = defineCommand({
   name: "migrate",
   args: ["[plan|apply|status]", "[DIR]"],
@@ -67,7 +68,7 @@ export const migrate = defineCommand({
     try {
       const stored = await store.storedManifest();
       const plan = planMigration(
-        stored === null ? null : (JSON.parse(stored) as Manifest),
+        stored === null ? null : manifestOf(stored),
         manifest,
         await inspectData(store, manifest),
       );

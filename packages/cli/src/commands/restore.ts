@@ -18,11 +18,13 @@ import { CommandError, EXIT } from "../output.ts";
 import { systemFailure } from "../system-failure.ts";
 import { timeStamp } from "../time-stamp.ts";
 
+/** `pylon restore`: puts a backup in the place of an app's data. */
 export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],
   summary:
-    "Put a backup in the place of the app's database and uploaded files. What was there is kept beside it.",
+    "Replace the app's database and uploaded files by a backup. What was there is " +
+    "kept beside it.",
   options: { ...YES },
   async run(context) {
     const { args, env, output } = context;
@@ -43,7 +45,8 @@ export const restore = defineCommand({
     if (
       !(await isConfirmed(
         context,
-        `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup of ${contents.created_at}?`,
+        `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup ` +
+          `of ${contents.created_at}?`,
       ))
     ) {
       output.say("Aborted.");
@@ -54,7 +57,10 @@ export const restore = defineCommand({
       path.startsWith(`${UPLOADS}/`),
     ).length;
     output.say(
-      `Restored the backup of ${contents.created_at}: ${data.database} and ${files} uploaded ${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. Clients take a new snapshot.`,
+      `Restored the backup of ${contents.created_at}: ${data.database} and ${files} ` +
+        "uploaded " +
+        `${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. ` +
+        "Clients take a new snapshot.",
     );
     for (const path of kept) output.say(`What was there is at ${path}.`);
     output.json({

@@ -9,11 +9,13 @@ import { resolvePaths } from "../data-place.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { EXIT } from "../output.ts";
 
+/** `pylon resync`: makes all clients take a new snapshot. */
 export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],
   summary:
-    "Let every client take a new snapshot: after the database was restored from a snapshot or a dump, before it is served.",
+    "Make every client take a new snapshot: after the database was restored from a snapshot " +
+    "or a dump, before it is served.",
   options: { ...YES },
   async run(context) {
     const dir = resolve(context.args[0] ?? ".");

@@ -18,7 +18,8 @@ const OPTIONS = {
     type: "string",
     value: TARGETS.join("|"),
     summary:
-      "Where they are kept: by SST, or in .env.production. Default sst where there is an sst.config.ts.",
+      "Where they are kept: by SST, or in .env.production. Default sst where there is an " +
+      "sst.config.ts.",
   },
   stage: { type: "string", value: "S", summary: "sst: of which stage; default production." },
   dir: { type: "string", value: "DIR", summary: "The app's folder; default this one." },
@@ -26,10 +27,11 @@ const OPTIONS = {
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
+/** `pylon secrets`: generates, sets and lists secrets. */
 export const secrets = defineCommand({
   name: "secrets",
   args: ["generate|set|list", "[NAME]"],
-  summary: "Make the secrets of production that are missing, set one, or list which are set.",
+  summary: "Generate the missing secrets of production, set one, or list those that are set.",
   options: OPTIONS,
   async run(context) {
     const [given, name] = context.args;
@@ -37,7 +39,7 @@ export const secrets = defineCommand({
     if (action === undefined)
       throw new CommandError(
         "USAGE",
-        `Say what to do: \`pylon secrets ${ACTIONS.join("|")}\`.`,
+        `Name an action: \`pylon secrets ${ACTIONS.join("|")}\`.`,
         EXIT.USAGE,
       );
     if (name !== undefined && !VARIABLE.test(name))
@@ -107,7 +109,8 @@ async function generate(
   if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
     throw new CommandError(
       "SECRETS_NOT_RANDOM",
-      `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`,
+      `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ` +
+        `${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`,
       EXIT.USAGE,
     );
   }
@@ -144,14 +147,16 @@ async function set(
   if (name === undefined)
     throw new CommandError(
       "SECRETS_NO_NAME",
-      "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or read from standard input.",
+      "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or " +
+        "read from standard input.",
       EXIT.USAGE,
     );
   const value = await readSecret(`${name}: `);
   if (value === "")
     throw new CommandError(
       "SECRETS_NO_VALUE",
-      `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ${name} < file\`.`,
+      `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ` +
+        `${name} < file\`.`,
     );
   const notes = [
     ...(await store.set({ [name]: value })),

@@ -22,6 +22,7 @@ import { keepAliveOnUnhandledRejection } from "../process-net.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { systemFailure } from "../system-failure.ts";
 
+/** `pylon start`: serves the app in production. */
 export const start = defineCommand({
   name: "start",
   args: ["[DIR]"],
@@ -88,7 +89,8 @@ function backupSchedule(
   if (`${dir}${sep}`.startsWith(`${data.uploads}${sep}`))
     throw new CommandError(
       "START_BACKUP_DIR",
-      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each backup would hold the ones before it. Name another folder.`,
+      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each ` +
+        "backup would hold the ones before it. Name another folder.",
     );
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });

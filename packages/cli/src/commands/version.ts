@@ -2,8 +2,10 @@ import pkg from "../../package.json" with { type: "json" };
 import { defineCommand } from "../command.ts";
 import { EXIT } from "../output.ts";
 
+/** The version of the command. */
 export const VERSION: string = pkg.version;
 
+/** `pylon version`. */
 export const version = defineCommand({
   name: "version",
   args: [],

@@ -21,20 +21,33 @@ export function costTable(
   const widths = [0, 1, 2, 3].map((column) =>
     Math.max(...table.map((row) => row[column]?.length ?? 0)),
   );
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  // Numbers stand to the right.
   const print = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(" | ")} |`;
+    line(
+      row.map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return column < 2 ? cell.padEnd(width) : cell.padStart(width);
+      }),
+    );
   const [head = [], ...body] = table;
   return [
-    `Shape ${shape}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}, ${storageGb} GB of rows and ${storageGb} GB of files, ${egressGb} GB to clients, ${region}, list prices of ${PRICES_DATE}.`,
+    `Shape ${shape}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}, ${storageGb} ` +
+      `GB of rows and ${storageGb} GB of files, ${egressGb} GB to clients, ${region}, list ` +
+      `prices of ${PRICES_DATE}.`,
     "",
     print(head),
-    `| ${widths.map((width, column) => (column < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`,
+    line(
+      widths.map((width, column) => (column < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)),
+    ),
     ...body.map(print),
     "",
     least === most
       ? `Production: ${least.toFixed(2)} USD a month.`
-      : `Production: ${least.toFixed(2)} USD a month while Aurora is at its least, ${most.toFixed(2)} with Aurora at its most all month.`,
-    `On Spot, as other stages run: ${(least - containers + containersOnSpot).toFixed(2)} at the least.`,
+      : `Production: ${least.toFixed(2)} USD a month while Aurora is at its least, ` +
+        `${most.toFixed(2)} with Aurora at its most all month.`,
+    `On Spot, as other stages run: ${(least - containers + containersOnSpot).toFixed(2)} at ` +
+      "the least.",
   ].join("\n");
 }
 

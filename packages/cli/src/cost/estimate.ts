@@ -1,6 +1,7 @@
 import type { Shape } from "../deploy/targets.ts";
 import type { Price, PriceName } from "./prices.ts";
 
+/** The deployment to estimate. */
 export interface CostInput {
   readonly shape: Shape;
   readonly replicas: number;
@@ -10,6 +11,7 @@ export interface CostInput {
   readonly egressGb: number;
 }
 
+/** A line of the estimate; `usd` is the cost of the quantity in a month. */
 export interface CostLine {
   readonly item: string;
   readonly quantity: number;
@@ -18,6 +20,7 @@ export interface CostLine {
   readonly usd: number;
 }
 
+/** An estimate of a month, in USD. */
 export interface Estimate {
   readonly lines: readonly CostLine[];
   /** With Aurora asleep at its least. */
@@ -60,38 +63,20 @@ const ASSUMED = {
   volumeGb: 10,
 };
 
+/** A line for a quantity of something that has a price. */
+type MakeLine = (item: string, name: PriceName, quantity: number) => CostLine;
+
 /**
  * What production of a shape costs in a month, by line: what deploy/sst/infra makes, at these
  * prices.
  */
-export function estimate(
-  { shape, replicas, storageGb, egressGb }: CostInput,
-  prices: Readonly<Record<PriceName, Price>>,
-): Estimate {
-  const isSingle = shape === "efs";
-  const hasShards = shape === "shards";
-  const hasCache = shape === "redis" || hasShards;
-  const balancers = hasShards ? 2 : 1;
-  const containers = replicas + (hasShards ? 1 : 0);
-  const vcpu = replicas * CONTAINER.vcpu + (hasShards ? SHARDS_CONTAINER.vcpu : 0);
-  const gb = replicas * CONTAINER.gb + (hasShards ? SHARDS_CONTAINER.gb : 0);
-  const addresses = balancers * ZONES + (shape === "nat-less" ? 0 : containers);
-  const passwords = (isSingle ? 0 : 1) + (hasCache ? 1 : 0);
-  const alarms =
-    balancers * ALARMS.service +
-    (isSingle ? ALARMS.volume : ALARMS.database) +
-    (hasCache ? ALARMS.cache : 0);
-  // A policy by CPU watches one metric from above and one from below; the one by connections
-  // computes with two each way.
-  const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
-  const volumeGb = storageGb * 2;
-  const line = (item: string, name: PriceName, quantity: number): CostLine => {
+export function estimate(input: CostInput, prices: Readonly<Record<PriceName, Price>>): Estimate {
+  const line: MakeLine = (item, name, quantity) => {
     const { usd, unit } = prices[name];
     return { item, quantity, unit, price: usd, usd: cents(quantity * usd) };
   };
-  const spent = (lines: readonly CostLine[]): number =>
-    cents(lines.reduce((sum, { usd }) => sum + usd, 0));
-
+  const isSingle = input.shape === "efs";
+  const { vcpu, gb } = containersOf(input);
   const compute = [
     line("Containers, vCPU", "fargateVcpu", vcpu * HOURS),
     line("Containers, memory", "fargateGb", gb * HOURS),
@@ -99,40 +84,96 @@ export function estimate(
   const spot = [line("", "fargateSpotVcpu", vcpu * HOURS), line("", "fargateSpotGb", gb * HOURS)];
   const atLeast = isSingle ? [] : [line("Aurora at its least", "auroraAcu", ACU.least * HOURS)];
   const atMost = isSingle ? [] : [line("Aurora at its most", "auroraAcu", ACU.most * HOURS)];
-  const database = isSingle
-    ? []
-    : [
-        line("Aurora, storage", "auroraStorage", storageGb),
-        line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo),
-      ];
-  const files = isSingle
-    ? [
-        line("EFS, storage", "efsStorage", volumeGb * (1 + BACKUPS.onDisk)),
-        line("EFS, reads", "efsReads", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
-        line("EFS, writes", "efsWrites", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
-        line("EFS, backups", "efsBackup", volumeGb * (1 + BACKUPS.kept)),
-      ]
-    : [
-        line("S3, storage", "s3Storage", storageGb),
-        line("S3, uploads", "s3Writes", ASSUMED.s3Thousands),
-        line("S3, downloads", "s3Reads", ASSUMED.s3Thousands),
-      ];
-  const network = [
+  const others = [
+    ...(isSingle ? volumeLines(input, line) : databaseLines(input, line)),
+    ...networkLines(input, line),
+    ...operationLines(input, line),
+  ];
+  return {
+    lines: [...compute, ...atLeast, ...atMost, ...others],
+    least: spent([...compute, ...others, ...atLeast]),
+    most: spent([...compute, ...others, ...atMost]),
+    containers: spent(compute),
+    containersOnSpot: spent(spot),
+  };
+}
+
+function containersOf({ shape, replicas }: CostInput): {
+  readonly count: number;
+  readonly vcpu: number;
+  readonly gb: number;
+} {
+  const shards = shape === "shards" ? 1 : 0;
+  return {
+    count: replicas + shards,
+    vcpu: replicas * CONTAINER.vcpu + shards * SHARDS_CONTAINER.vcpu,
+    gb: replicas * CONTAINER.gb + shards * SHARDS_CONTAINER.gb,
+  };
+}
+
+function balancersOf({ shape }: CostInput): number {
+  return shape === "shards" ? 2 : 1;
+}
+
+function hasCache({ shape }: CostInput): boolean {
+  return shape === "redis" || shape === "shards";
+}
+
+/** Aurora, and S3 for files. */
+function databaseLines({ storageGb }: CostInput, line: MakeLine): CostLine[] {
+  return [
+    line("Aurora, storage", "auroraStorage", storageGb),
+    line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo),
+    line("S3, storage", "s3Storage", storageGb),
+    line("S3, uploads", "s3Writes", ASSUMED.s3Thousands),
+    line("S3, downloads", "s3Reads", ASSUMED.s3Thousands),
+  ];
+}
+
+/** One volume for rows and files. */
+function volumeLines({ storageGb }: CostInput, line: MakeLine): CostLine[] {
+  const volumeGb = storageGb * 2;
+  return [
+    line("EFS, storage", "efsStorage", volumeGb * (1 + BACKUPS.onDisk)),
+    line("EFS, reads", "efsReads", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
+    line("EFS, writes", "efsWrites", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
+    line("EFS, backups", "efsBackup", volumeGb * (1 + BACKUPS.kept)),
+  ];
+}
+
+function networkLines(input: CostInput, line: MakeLine): CostLine[] {
+  const balancers = balancersOf(input);
+  const isPrivate = input.shape === "nat-less";
+  const addresses = balancers * ZONES + (isPrivate ? 0 : containersOf(input).count);
+  return [
     line(balancers === 1 ? "Load balancer" : "Load balancers", "albHour", balancers * HOURS),
     line("Load balancer, capacity", "albLcu", balancers * ASSUMED.lcu * HOURS),
     line("Public IPv4 addresses", "publicIpv4", addresses * HOURS),
-    ...(shape === "nat-less"
+    ...(isPrivate
       ? [
           line("VPC endpoints", "endpoint", INTERFACE_ENDPOINTS * ZONES * HOURS),
           line("VPC endpoints, data", "endpointData", ASSUMED.endpointGb),
         ]
       : []),
-    line("Data to clients", "egress", egressGb),
+    line("Data to clients", "egress", input.egressGb),
     line("CloudFront, requests", "cdnRequests", ASSUMED.cdnThousands / 10),
     line("Route 53, the domain and Cloud Map", "hostedZone", 2),
   ];
-  const rest = [
-    ...(hasCache ? [line("Valkey", "valkeyNode", HOURS)] : []),
+}
+
+function operationLines(input: CostInput, line: MakeLine): CostLine[] {
+  const isSingle = input.shape === "efs";
+  const balancers = balancersOf(input);
+  const passwords = (isSingle ? 0 : 1) + (hasCache(input) ? 1 : 0);
+  const alarms =
+    balancers * ALARMS.service +
+    (isSingle ? ALARMS.volume : ALARMS.database) +
+    (hasCache(input) ? ALARMS.cache : 0);
+  // A policy by CPU watches one metric from above and one from below; the one by connections
+  // computes with two each way.
+  const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
+  return [
+    ...(hasCache(input) ? [line("Valkey", "valkeyNode", HOURS)] : []),
     ...(passwords === 0 ? [] : [line("Passwords of Aurora and Valkey", "secret", passwords)]),
     line("CloudWatch, logs taken in", "logsIngestion", ASSUMED.logsGb),
     line("CloudWatch, logs of three months", "logsStorage", ASSUMED.logsGb * 3),
@@ -140,14 +181,10 @@ export function estimate(
     line("CloudWatch, alarms of the scaling", "alarm", scalingMetrics),
     line("Images", "registry", ASSUMED.imageGb),
   ];
-  const fixed = [...compute, ...database, ...files, ...network, ...rest];
-  return {
-    lines: [...compute, ...atLeast, ...atMost, ...database, ...files, ...network, ...rest],
-    least: spent([...fixed, ...atLeast]),
-    most: spent([...fixed, ...atMost]),
-    containers: spent(compute),
-    containersOnSpot: spent(spot),
-  };
+}
+
+function spent(lines: readonly CostLine[]): number {
+  return cents(lines.reduce((sum, { usd }) => sum + usd, 0));
 }
 
 function cents(usd: number): number {

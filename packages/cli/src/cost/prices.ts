@@ -3,6 +3,7 @@
  */
 export const PRICES_DATE = "2026-11-01";
 
+/** A list price. */
 export interface Price {
   readonly usd: number;
   readonly unit: string;
@@ -46,6 +47,7 @@ const US_EAST_1 = {
   egress: price(0.09, "GB", "Amazon EC2 pricing, data transfer out to the internet"),
 } satisfies Readonly<Record<string, Price>>;
 
+/** The names of all prices. */
 export type PriceName = keyof typeof US_EAST_1;
 
 /** By region. A region that is not here is refused, not guessed. */

@@ -14,9 +14,10 @@ const ONE_PROXY = "1";
 export function writeComposeEnvironment(dir: string): WrittenFile[] {
   const postgres = new EnvFile(join(dir, ".env.postgres"));
   const password = postgres.values["POSTGRES_PASSWORD"] ?? randomSecret();
+  const user = `pylon:${encodeURIComponent(password)}`;
   const app = {
     ...common(),
-    DATABASE_URL: `postgres://pylon:${encodeURIComponent(password)}@postgres:5432/pylon?sslmode=disable`,
+    DATABASE_URL: `postgres://${user}@postgres:5432/pylon?sslmode=disable`,
     REDIS_URL: "redis://redis:6379",
     PYLON_FILES_DIR: "/data/uploads",
   };

@@ -17,6 +17,7 @@ const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["default", /\bcreateDatabase\(/],
 ];
 
+/** The shape of a deployment, and the one before when it changes. */
 export interface ChosenShape {
   /** Null: the app's config is of none that is known, and stays. */
   readonly shape: Shape | null;
@@ -57,13 +58,17 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
   if (stage !== undefined) {
     throw new CommandError(
       "DEPLOY_OTHER_SHAPE",
-      `${what}, and --shape is ${wanted}: nothing was written or deployed. Without --shape the one that is there is deployed. ${consequence(from, wanted)} To change it, write it first by \`pylon deploy --target sst --shape ${wanted} --force\`, look at it, and deploy it then.`,
+      `${what}, and --shape is ${wanted}: nothing was written or deployed. Without --shape ` +
+        `the one that is there is deployed. ${consequence(from, wanted)} To change it, write ` +
+        `it first by \`pylon deploy --target sst --shape ${wanted} --force\`, look at it, and ` +
+        "deploy it then.",
     );
   }
   if (!force)
     throw new CommandError(
       "DEPLOY_OTHER_SHAPE",
-      `${what}, and --shape is ${wanted}: nothing was written. --force writes the other one, and keeps copies of what was there. ${consequence(from, wanted)}`,
+      `${what}, and --shape is ${wanted}: nothing was written. --force writes the other ` +
+        `one, and keeps copies of what was there. ${consequence(from, wanted)}`,
     );
   return { shape: wanted, from };
 }
@@ -71,8 +76,13 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
 /** What happens to the data of a stage that gets another shape. */
 export function consequence(from: Shape | "another", to: Shape): string {
   if (from !== "another" && (from === "efs") === (to === "efs"))
-    return "Both have the same database: look at `npx sst diff --stage STAGE` before you deploy it.";
-  return "The new shape begins with an EMPTY database and no files; a stage other than production loses the old ones with it. Back up first, and take the data over yourself.";
+    return (
+      "Both have the same database: look at `npx sst diff --stage STAGE` " + "before you deploy it."
+    );
+  return (
+    "The new shape begins with an EMPTY database and no files; a stage other than production " +
+    "loses the old ones with it. Back up first, and take the data over yourself."
+  );
 }
 
 /** Null: of none that is known. */

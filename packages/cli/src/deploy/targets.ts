@@ -12,11 +12,14 @@ const SHAPE_FILES = {
   "nat-less": "sst.config.nat-less.ts",
 } as const;
 
+/** A shape of a deployment on AWS. */
 export type Shape = keyof typeof SHAPE_FILES;
+/** All shapes. */
 export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
 
 /** Where an app can be deployed to by files of ours. */
 export const TARGETS = ["sst", "docker", "compose", "fly", "systemd"] as const;
+/** A target of `pylon deploy`. */
 export type Target = (typeof TARGETS)[number];
 
 /**
@@ -24,9 +27,14 @@ export type Target = (typeof TARGETS)[number];
  * these are the ones that somebody would call an app.
  */
 const RESERVED = new Set(
-  "all analyze and any array as asc both case cast check collate column constraint create current_date current_user default desc distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral leading like limit localtime not null offset on only or order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with".split(
-    " ",
-  ),
+  (
+    "all analyze and any array as asc both case cast check collate column constraint create " +
+    "current_date current_user default desc distinct do else end except false fetch for " +
+    "foreign from grant group having in initially intersect into lateral leading like limit " +
+    "localtime not null offset on only or order placing primary references returning select " +
+    "session_user some symmetric table then to trailing true union unique user using variadic " +
+    "when where window with"
+  ).split(" "),
 );
 
 /** An app's name as AWS, Fly, Docker and systemd all take it. */
@@ -34,8 +42,9 @@ export function deploymentName(appName: string): string {
   const name = appName
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^[-0-9]+|-+$/g, "")
-    .slice(0, 40);
+    .replace(/^[-0-9]+/, "")
+    .slice(0, 40)
+    .replace(/-$/, "");
   if (name === "") return "pylon-app";
   return RESERVED.has(name) ? `${name}-app` : name;
 }
@@ -81,14 +90,18 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
     case "docker":
       return [
         "pylon secrets generate --target env",
-        "Add PYLON_PUBLIC_URL, PYLON_CORS_ORIGIN and PYLON_TRUST_PROXY_HOPS to .env.production: the https address that people will use, the pages that may call, how many proxies stand in front.",
+        "Add PYLON_PUBLIC_URL, PYLON_CORS_ORIGIN and PYLON_TRUST_PROXY_HOPS to " +
+          ".env.production: the https address that people will use, the pages that may call, " +
+          "how many proxies stand in front.",
         "pylon doctor --production",
         `docker build -t ${name} .`,
-        `docker run -d --name ${name} --restart unless-stopped --stop-timeout 30 -p 4321:4321 -v ${name}-data:/data --env-file .env.production ${name}`,
+        `docker run -d --name ${name} --restart unless-stopped --stop-timeout 30 -p ` +
+          `4321:4321 -v ${name}-data:/data --env-file .env.production ${name}`,
       ];
     case "compose":
       return [
-        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address that people will use.",
+        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address " +
+          "that people will use.",
         "pylon doctor --production",
         "docker compose up -d --build",
       ];
@@ -105,10 +118,13 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
         // The unit sees nothing of anybody's home, where npm and the installer put it.
         Bun.isStandaloneExecutable
           ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon`
-          : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable /usr/local/bin/pylon && rm pylon-executable",
-        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address that people will use.",
+          : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable " +
+            "/usr/local/bin/pylon && rm pylon-executable",
+        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address " +
+          "that people will use.",
         "pylon doctor --production --env-file .env.systemd",
-        `sudo mkdir -p /opt/${name} && tar -c ${exclusions()} . | sudo tar -x --no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
+        `sudo mkdir -p /opt/${name} && tar -c ${exclusions()} . | sudo tar -x ` +
+          `--no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
         `sudo install -m 600 .env.systemd /etc/${name}.env`,
         `sudo install -m 644 pylon.service /etc/systemd/system/${name}.service`,
         `sudo systemctl daemon-reload && sudo systemctl enable --now ${name}`,

@@ -13,6 +13,7 @@ import { CommandError } from "../output.ts";
 import { timeStamp } from "../time-stamp.ts";
 import type { DeployFile, WrittenFile } from "./deploy-file.ts";
 
+/** Whether files that were changed by hand are overwritten. */
 export interface WriteOptions {
   /** Writes over files that differ, and keeps copies of them. */
   readonly force: boolean;
@@ -57,7 +58,8 @@ export function writeFiles(
     for (const file of temporary.keys()) rmSync(file, { force: true });
     throw new CommandError(
       "DEPLOY_WRITE_FAILED",
-      `The files can't be written to ${dir}: ${error instanceof Error ? error.message : String(error)}`,
+      `The files can't be written to ${dir}: ` +
+        `${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }

@@ -26,7 +26,8 @@ export function checkPolicies(loaded: LoadedApp): Check {
   if (app.manifest.access === "public")
     return warning(
       "policies",
-      'app.ts says access: "public", so everyone may read and write every entity that no policy names: write policies, and take it out.',
+      'app.ts says access: "public", so everyone may read and write every entity that no ' +
+        "policy names: write policies, and take it out.",
     );
   return pass("policies", "every entity has its policies");
 }

@@ -10,23 +10,27 @@ export interface Check {
   readonly message: string;
 }
 
+/** A check that found nothing wrong. */
 export function pass(name: string, message: string): Check {
   return { name, status: "pass", message };
 }
 
+/** A check that found something to look at. */
 export function warning(name: string, message: string): Check {
   return { name, status: "warning", message };
 }
 
+/** A check that failed. */
 export function error(name: string, message: string): Check {
   return { name, status: "error", message };
 }
 
 /** What depends on an app that does not load. */
 export function notChecked(name: string): Check {
-  return warning(name, "Not looked at, because the app has errors: mend those first.");
+  return warning(name, "Not looked at, because the app has errors: fix those first.");
 }
 
+/** How many checks passed, warned and failed. */
 export function summaryOf(checks: readonly Check[]): {
   readonly passed: number;
   readonly warnings: number;
@@ -37,6 +41,7 @@ export function summaryOf(checks: readonly Check[]): {
   return { passed: count("pass"), warnings: count("warning"), errors: count("error") };
 }
 
+/** Prints the checks and their summary. */
 export function sayChecks(checks: readonly Check[], output: Output): void {
   for (const { name, status, message } of checks)
     output.say(`${status.padEnd(8)}${name}: ${message}`);

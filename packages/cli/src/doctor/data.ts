@@ -46,7 +46,9 @@ function checkTls({ env, given }: ProductionSettings): Check {
     return pass("database TLS", "required");
   return error(
     "database TLS",
-    `DATABASE_URL leads to ${url.hostname} ${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.`,
+    `DATABASE_URL leads to ${url.hostname} ` +
+      `${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be ` +
+      "plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.",
   );
 }
 
@@ -69,7 +71,8 @@ function checkRedis(settings: ProductionSettings): Check {
     );
   return warning(
     "redis",
-    "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and ctx.cache count for each alone; rooms go through Postgres.",
+    "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and " +
+      "ctx.cache count for each alone; rooms go through Postgres.",
   );
 }
 
@@ -84,7 +87,8 @@ function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Ch
   if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the disk that has the database");
   return warning(
     "files",
-    "Rows are in Postgres and files on this machine's disk: a second replica does not have them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.",
+    "Rows are in Postgres and files on this machine's disk: a second replica does not have " +
+      "them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.",
   );
 }
 
@@ -108,14 +112,17 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
     if (loss !== undefined)
       return error(
         "migration",
-        `The server would not start on ${place}. ${loss.message} Make a backup, then \`pylon migrate apply --allow-destructive\`.`,
+        `The server would not start on ${place}. ${loss.message} Make a backup, then ` +
+          "`pylon migrate apply --allow-destructive`.",
       );
     if (problems.length > 0)
       return warning("migration", problems.map(({ message }) => message).join(" | "));
     if (waiting.length > 0)
       return warning(
         "migration",
-        `${place} has what the app does not, and keeps it (${waiting.map(describeStep).join(", ")}): when no version needs it any more, \`pylon migrate apply --allow-destructive\`.`,
+        `${place} has what the app does not, and keeps it ` +
+          `(${waiting.map(describeStep).join(", ")}): when no version needs it any more, ` +
+          "`pylon migrate apply --allow-destructive`.",
       );
     return pass(
       "migration",
@@ -129,7 +136,8 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
     if (/can't be reached/.test(message))
       return warning(
         "migration",
-        `${place} can't be reached from here, so its schema was not compared: run this where it can, or look at \`pylon migrate plan\` there.`,
+        `${place} can't be reached from here, so its schema was not compared: run this ` +
+          "where it can, or look at `pylon migrate plan` there.",
       );
     return error("migration", `${place} can't be read: ${message}`);
   }

@@ -13,6 +13,7 @@ export async function checkMachine(config: Config): Promise<Check[]> {
   return [await checkPort(config), await checkDatabase(config), await checkDisk(config)];
 }
 
+/** Checks the version of the runtime. */
 export function checkRuntime(): Check {
   const isRight = Bun.version.startsWith(WANTED_BUN);
   return isRight

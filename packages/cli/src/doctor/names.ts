@@ -15,6 +15,7 @@ export function checkNames({ env, known }: Pick<ProductionSettings, "env" | "kno
     ? pass("names", "every PYLON_ variable is one that is read")
     : warning(
         "names",
-        `Pylon reads no ${unknown.join(", ")}: correct the name, or call a variable of your own another way.`,
+        `Pylon reads no ${unknown.join(", ")}: correct the name, or call a variable of your ` +
+          "own another way.",
       );
 }

@@ -30,6 +30,7 @@ export interface ProductionSettings {
   readonly notices: readonly string[];
 }
 
+/** Which deployment's settings are read. */
 export interface SettingsOptions {
   /** With an sst.config.ts: which stage. */
   readonly stage: string;
@@ -105,9 +106,8 @@ function systemdFileIn(dir: string): string | null {
 /** `[env]` of a `fly.toml`. */
 function flyVariables(path: string): Readonly<Record<string, string>> {
   if (!existsSync(path)) return {};
-  const { env = {} } = TOML.parse(readFileSync(path, "utf8")) as {
-    env?: Readonly<Record<string, unknown>>;
-  };
+  const { env = {} }: { readonly env?: unknown } = TOML.parse(readFileSync(path, "utf8"));
+  if (typeof env !== "object" || env === null) return {};
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
 }
 
@@ -125,9 +125,8 @@ async function stageSettings(
   own: Environment,
 ): Promise<ProductionSettings> {
   const config = readFileSync(join(dir, "sst.config.ts"), "utf8");
-  const { readSettings } = (await import(
-    pathToFileURL(join(dir, "infra", "settings.ts")).href
-  )) as { readSettings: (stage: string, env: Environment) => StageSettings };
+  const { readSettings }: { readSettings: (stage: string, env: Environment) => StageSettings } =
+    await import(pathToFileURL(join(dir, "infra", "settings.ts")).href);
   const environment = stageEnvironment(dir, stage, own);
   const { domain, corsOrigin, secrets, variables, notices = [] } = readSettings(stage, environment);
   const has = (part: string): boolean => config.includes(`${part}(`);
@@ -191,10 +190,9 @@ export async function stageVariables(
 ): Promise<Environment> {
   const environment = stageEnvironment(dir, stage, own);
   if (!hasStagesFile(dir)) return environment;
-  const { stageEnvironment: withFile } = (await import(
-    pathToFileURL(join(dir, "infra", "stages.ts")).href
-  )) as { stageEnvironment: (stage: string, env: Environment) => { values: Environment } };
-  return withFile(stage, environment).values;
+  const stages: { stageEnvironment: (stage: string, env: Environment) => { values: Environment } } =
+    await import(pathToFileURL(join(dir, "infra", "stages.ts")).href);
+  return stages.stageEnvironment(stage, environment).values;
 }
 
 /** Whether the app's stages are defined in a file; older deployments have `.env` alone. */

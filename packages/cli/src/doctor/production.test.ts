@@ -20,11 +20,13 @@ const GOOD: Readonly<Record<string, string>> = {
 
 function app(
   extra = "",
-  entities = '[entity("User", { email: field.string() }), entity("Note", { text: field.string() })]',
+  entities = '[entity("User", { email: field.string() }), ' +
+    'entity("Note", { text: field.string() })]',
 ): string {
   return `import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 export default buildManifest({ name: "shop", version: "1.0.0", entities: ${entities},
-  policies: [policy({ name: "u", entity: "User", allow: "auth.userId == data.id" }), policy({ name: "n", entity: "Note", allow: "auth.userId != null" })], ${extra} });
+  policies: [policy({ name: "u", entity: "User", allow: "auth.userId == data.id" }), policy({
+    name: "n", entity: "Note", allow: "auth.userId != null" })], ${extra} });
 `;
 }
 
@@ -163,7 +165,8 @@ describe("what lies in the folder", () => {
       {
         "app.ts": app(
           "",
-          '[entity("User", { email: field.string() }), entity("Note", { text: field.string() }), entity("Open", { a: field.string() })]',
+          '[entity("User", { email: field.string() }), entity("Note", { text: ' +
+            'field.string() }), entity("Open", { a: field.string() })]',
         ),
       },
       "No policy names Open",
@@ -285,7 +288,7 @@ describe("what lies in the folder", () => {
     });
   });
 
-  test("a migration that would lose data is an error, what the app has no more a warning, seen without touching the database", async () => {
+  test("a migration that would lose data is an error, a removed field a warning", async () => {
     const env = { PYLON_DB_PATH: join(folder.path, "data", "shop.db") };
     expect((await pylon(["migrate", "apply", "--yes"], folder.path, env)).exitCode).toBe(0);
     expect((await diagnose(env)).trouble).toEqual([]);
@@ -427,7 +430,10 @@ test.each([
   // As infra/settings.ts was before it looked itself.
   folder.write({
     "sst.config.ts": "createDatabase(",
-    "infra/settings.ts": `export const readSettings = () => ({ domain: "a.example.com", corsOrigin: "https://a.example.com", secrets: [], variables: { ${name}: "canary-of-it", PYLON_OAUTH_APPLE_KEY_ID: "1" } });`,
+    "infra/settings.ts":
+      'export const readSettings = () => ({ domain: "a.example.com", corsOrigin: ' +
+      `"https://a.example.com", secrets: [], variables: { ${name}: "canary-of-it", ` +
+      'PYLON_OAUTH_APPLE_KEY_ID: "1" } });',
   });
   const { found, text } = await diagnose();
   const { status, message } = found["plain secrets"] ?? expect.unreachable("nobody looked");
@@ -448,7 +454,8 @@ const STAGES = Object.fromEntries(
 test("the names that infra/ reads are known", async () => {
   folder.write({
     "sst.config.ts": "createDatabase(",
-    "infra/settings.ts": `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n// PYLON_OF_MY_INFRA\n`,
+    "infra/settings.ts":
+      `${readFileSync(join(infra, "infra", "settings.ts"), "utf8")}\n` + "// PYLON_OF_MY_INFRA\n",
     ...STAGES,
   });
   folder.write({ ".env": "PYLON_DOMAIN=example.com\n" });
@@ -468,7 +475,7 @@ test("the names that infra/ reads are known", async () => {
   expect(checks.find(({ name }) => name === "names")?.message).toBe(message);
 });
 
-test("with an sst.config.ts the stage's own settings are checked, and what it lacks is named", async () => {
+test("with an sst.config.ts the stage's settings are checked, and gaps are named", async () => {
   folder.write({
     "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"),
     "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8"),
@@ -490,12 +497,13 @@ test("with an sst.config.ts the stage's own settings are checked, and what it la
   expect(found["stage"]?.message).toContain("PYLON_DOMAIN, PYLON_VARIABLES");
 });
 
-test("S6: what pylon.stages.ts says is what is checked, and another value of the environment is told", async () => {
+test("S6: the stages of pylon.stages.ts are checked, and differences are named", async () => {
   folder.write({
     "sst.config.ts": readFileSync(join(infra, "sst.config.redis.ts"), "utf8"),
     "infra/settings.ts": readFileSync(join(infra, "infra", "settings.ts"), "utf8"),
     ...STAGES,
-    "pylon.stages.ts": `export default { production: { domain: "api.example.com", region: "eu-central-1" } };`,
+    "pylon.stages.ts":
+      "export default { production: { " + 'domain: "api.example.com", region: "eu-central-1" } };',
   });
   const none = Object.fromEntries(Object.keys(GOOD).map((name) => [name, ""]));
   const { found } = await diagnose({ ...none, PYLON_DOMAIN: "second.example.com" });

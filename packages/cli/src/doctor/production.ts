@@ -62,7 +62,8 @@ function checkUnread({ source, unread }: ProductionSettings): Check[] {
     : [
         warning(
           "settings",
-          `This is about ${source}. ${unread} is there too: \`pylon doctor --production --env-file ${unread}\` looks at that server.`,
+          `This is about ${source}. ${unread} is there too: \`pylon doctor --production ` +
+            `--env-file ${unread}\` looks at that server.`,
         ),
       ];
 }

@@ -28,12 +28,15 @@ function checkLock(dir: string): Check {
   if (found === undefined)
     return error(
       "lock file",
-      "There is none, so each build may get other versions: run `npm install` and commit package-lock.json.",
+      "There is none, so each build may get other versions: run `npm install` and commit " +
+        "package-lock.json.",
     );
   if (imageCopies(dir, NPM_LOCK_FILE) && !existsSync(join(dir, NPM_LOCK_FILE))) {
     return error(
       "lock file",
-      `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install --workspaces=false\` here and commit what it writes, or change the Dockerfile.`,
+      `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ` +
+        `${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install ` +
+        "--workspaces=false` here and commit what it writes, or change the Dockerfile.",
     );
   }
   return pass("lock file", found);
@@ -71,19 +74,18 @@ function checkVersions(dir: string): Check {
   if (loose.length === 0) return pass("versions", "Pylon's packages are pinned");
   return warning(
     "versions",
-    `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by itself: write an exact version, such as 1.2.3.`,
+    `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by ` +
+      "itself: write an exact version, such as 1.2.3.",
   );
 }
 
+type PackageJson = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
+
 /** Null when it can't be read as what npm writes. */
-function packageJson(
-  file: string,
-): Readonly<Record<string, Record<string, string> | undefined>> | null {
+function packageJson(file: string): PackageJson | null {
   try {
-    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
-    return typeof found === "object" && found !== null && !Array.isArray(found)
-      ? (found as Record<string, Record<string, string>>)
-      : null;
+    const found: PackageJson | null = JSON.parse(readFileSync(file, "utf8"));
+    return typeof found === "object" && !Array.isArray(found) ? found : null;
   } catch {
     return null;
   }
@@ -101,7 +103,8 @@ function checkGit(dir: string): Check {
   if (tracked.length === 0) return pass(".env in git", "none");
   return error(
     ".env in git",
-    `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to .gitignore, and make new secrets, for the old ones are in the history.`,
+    `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to ` +
+      ".gitignore, and make new secrets, for the old ones are in the history.",
   );
 }
 

@@ -26,7 +26,8 @@ function checkAdminToken(settings: ProductionSettings): Check {
   if (!isSet(settings, name))
     return error(
       "admin token",
-      `${name} is not set, so metrics, logs and export are closed: make one with ${generate(settings)}.`,
+      `${name} is not set, so metrics, logs and export are closed: make one with ` +
+        `${generate(settings)}.`,
     );
   return (
     checkStrength("admin token", name, settings)[0] ??
@@ -42,11 +43,14 @@ export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   if (kind === "sst")
     return error(
       "plain secrets",
-      `PYLON_VARIABLES names ${names}, whose value would be plain text in the task definition: name it in PYLON_SECRETS instead, and give its value by \`pylon secrets set ${secrets[0] ?? ""}\`.`,
+      `PYLON_VARIABLES names ${names}, whose value would be plain text in the task ` +
+        "definition: name it in PYLON_SECRETS instead, and give its value by `pylon secrets " +
+        `set ${secrets[0] ?? ""}\`.`,
     );
   return error(
     "plain secrets",
-    `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a new one, and give it by \`fly secrets set\`.`,
+    `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a ` +
+      "new one, and give it by `fly secrets set`.",
   );
 }
 
@@ -67,7 +71,8 @@ function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | nu
     );
   return error(
     "encryption key",
-    `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`,
+    `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no ` +
+      `authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`,
   );
 }
 
@@ -112,7 +117,8 @@ function checkOAuthPairs(settings: ProductionSettings): Check[] {
     if (missing === undefined) return pass("OAuth", `${provider} has its id and its secret`);
     return error(
       "OAuth",
-      `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, and its other half is: set both, or neither.`,
+      `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, and ` +
+        "its other half is: set both, or neither.",
     );
   });
 }

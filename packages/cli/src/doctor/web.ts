@@ -34,7 +34,8 @@ function checkCors({ env }: ProductionSettings): Check {
   if (value === "")
     return error(
       "CORS",
-      "PYLON_CORS_ORIGIN is not set, so pages of other origins can't call: name yours, such as https://app.example.com.",
+      "PYLON_CORS_ORIGIN is not set, so pages of other origins can't call: name yours, such " +
+        "as https://app.example.com.",
     );
   const origins = value.split(",").map((origin) => origin.trim());
   if (origins.some((origin) => origin.includes("*")))
@@ -47,7 +48,8 @@ function checkCors({ env }: ProductionSettings): Check {
     ? pass("CORS", value)
     : error(
         "CORS",
-        `PYLON_CORS_ORIGIN names ${plain}, which is not https: anyone on the way can change such a page.`,
+        `PYLON_CORS_ORIGIN names ${plain}, which is not https: anyone on the way can change ` +
+          "such a page.",
       );
 }
 
@@ -56,13 +58,15 @@ function checkPublicUrl({ env }: ProductionSettings): Check {
   if (value === "")
     return error(
       "public URL",
-      "PYLON_PUBLIC_URL is not set, so links in mails and OAuth callbacks follow what a request says: set it to https://your.name.",
+      "PYLON_PUBLIC_URL is not set, so links in mails and OAuth callbacks follow what a " +
+        "request says: set it to https://your.name.",
     );
   return value.startsWith("https://")
     ? pass("public URL", value)
     : error(
         "public URL",
-        `PYLON_PUBLIC_URL is ${value}: it wants https://, or passwords and sessions go over the wire as they are.`,
+        `PYLON_PUBLIC_URL is ${value}: it wants https://, or passwords and sessions go over ` +
+          "the wire as they are.",
       );
 }
 
@@ -81,12 +85,14 @@ function checkProxies({ env }: ProductionSettings): Check {
   if (hops > MANY_HOPS)
     return warning(
       "proxies",
-      `PYLON_TRUST_PROXY_HOPS is ${hops}: with fewer proxies than that, callers choose the address that limits count. An AWS load balancer is 1, CloudFront before it 2.`,
+      `PYLON_TRUST_PROXY_HOPS is ${hops}: with fewer proxies than that, callers choose the ` +
+        "address that limits count. An AWS load balancer is 1, CloudFront before it 2.",
     );
   if (hops === 0)
     return warning(
       "proxies",
-      "PYLON_TRUST_PROXY_HOPS is 0: behind a load balancer or a web server all callers share its address and its rate limit. Set it to how many stand in front.",
+      "PYLON_TRUST_PROXY_HOPS is 0: behind a load balancer or a web server all callers " +
+        "share its address and its rate limit. Set it to how many stand in front.",
     );
   return pass("proxies", `${hops} in front`);
 }
@@ -100,6 +106,7 @@ function checkMail(settings: ProductionSettings, hasUsers: boolean | null): Chec
     ? pass("mail", "a provider is set")
     : warning(
         "mail",
-        "No mail provider is set, so nobody can reset a password or sign in by a code: set PYLON_EMAIL_PROVIDER and PYLON_EMAIL_FROM, or PYLON_SMTP_URL.",
+        "No mail provider is set, so nobody can reset a password or sign in by a code: set " +
+          "PYLON_EMAIL_PROVIDER and PYLON_EMAIL_FROM, or PYLON_SMTP_URL.",
       );
 }

@@ -4,6 +4,7 @@ import { withEnvFiles } from "../env-files.ts";
 import type { Option } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
+/** The flag `--url` of the commands that ask a running server. */
 export const URL_OPTION = {
   type: "string",
   value: "URL",
@@ -29,7 +30,8 @@ export class AdminClient {
     if (this.#token === "")
       throw new CommandError(
         "ADMIN_NO_TOKEN",
-        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The server tells only its admin.",
+        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The " +
+          "server tells only its admin.",
       );
   }
 

@@ -92,7 +92,8 @@ export function overviewLines(overview: Overview, isDelta: boolean): string[] {
     ["connections", connections.length === 0 ? "none" : connections.join(", ")],
     [
       "feed lag",
-      `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow clients cut off`,
+      `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow ` +
+        "clients cut off",
     ],
     ["event loop", `held up for ${show(overview.event_loop_delay_ms, " ms")} at most`],
     ["memory", show(overview.memory_mib, " MiB")],

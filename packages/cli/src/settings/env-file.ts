@@ -99,7 +99,8 @@ function written(name: string, value: string, isForSystemd: boolean): Written {
   if (/[\r\n]/.test(value)) {
     throw new CommandError(
       "SECRETS_INVALID_VALUE",
-      "The value has line ends, which such a file can't hold for every reader: write them as \\n, which the server takes in a private key.",
+      "The value has line ends, which such a file can't hold for every reader: write them " +
+        "as \\n, which the server takes in a private key.",
     );
   }
   if (!isForSystemd && ALIKE_FOR_DOCKER.test(value))
@@ -109,11 +110,14 @@ function written(name: string, value: string, isForSystemd: boolean): Written {
     };
   const note = isForSystemd
     ? null
-    : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; compose and systemd do not. A URL needs none when it is encoded by percent; else give it to \`docker run\` by -e ${name}.`;
+    : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; ` +
+      "compose and systemd do not. A URL needs none when it is encoded by percent; else give " +
+      `it to \`docker run\` by -e ${name}.`;
   if (!value.includes("'")) return { text: `'${value}'`, note };
   if (/^[^"$`\\]*$/.test(value)) return { text: `"${value}"`, note };
   throw new CommandError(
     "SECRETS_INVALID_VALUE",
-    "The value has quotes of one kind beside other special characters, which the readers of such files disagree about: encode URLs by percent, and take another password.",
+    "The value has quotes of one kind beside other special characters, which the readers of " +
+      "such files disagree about: encode URLs by percent, and take another password.",
   );
 }

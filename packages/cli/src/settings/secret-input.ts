@@ -3,7 +3,7 @@ import { Writable } from "node:stream";
 import { answerAt } from "../confirm.ts";
 
 /**
- * A secret from whoever calls: typed without being shown, or from a pipe. Never from the command
+ * A secret from the caller: typed without being shown, or from a pipe. Never from the command
  * line, which others can read in the list of processes and in the shell's history.
  *
  * @returns without the line end behind it

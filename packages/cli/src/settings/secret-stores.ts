@@ -130,7 +130,8 @@ export class SstSecrets implements SecretStore {
     // What it prints on stdout may hold values.
     throw new CommandError(
       "SECRETS_SST_FAILED",
-      `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ${error.trim() || "see .sst/log/sst.log"}`,
+      `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ` +
+        `${error.trim() || "see .sst/log/sst.log"}`,
       code,
     );
   }

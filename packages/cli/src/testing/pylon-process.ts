@@ -208,13 +208,17 @@ export class TempFolder implements Disposable {
 /** An app with a Note of the given fields. */
 export function noteApp(fields: string): string {
   return `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "notes", version: "1.0.0", access: "public", entities: [entity("Note", { ${fields} })] });
+export default buildManifest({ name: "notes", version: "1.0.0", access: "public",
+  entities: [entity("Note", { ${fields} })] });
 `;
 }
 
 /** A query that answers an expression. */
 export function queryOf(expression: string): string {
-  return `import { query } from "@pylonsync/functions";\nexport default query({ handler: (ctx) => (${expression}) });\n`;
+  return (
+    'import { query } from "@pylonsync/functions";\nexport default query({ handler: (ctx) => ' +
+    `(${expression}) });\n`
+  );
 }
 
 /** Calls a function of a running server. */

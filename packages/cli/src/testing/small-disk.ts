@@ -41,7 +41,8 @@ export function canMountDisks(): boolean {
     return true;
   } catch (error) {
     console.warn(
-      `The tests of a full disk are left out. ${error instanceof Error ? error.message : String(error)}`,
+      "The tests of a full disk are left out. " +
+        `${error instanceof Error ? error.message : String(error)}`,
     );
     return false;
   } finally {

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
 
-/** Somewhere that the user is signed in. */
+/** A device where the user is signed in. */
 export interface Device {
   readonly id: string;
   /** Such as `Firefox on Windows`. */
@@ -22,7 +22,14 @@ const DevicesSchema = v.array(
   }),
 );
 
-/** Where the user is signed in. @throws PylonClientError */
+/**
+ * The sessions of the user, one for each device.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * for (const { id, name, isCurrent } of await listDevices()) console.log(id, name, isCurrent);
+ */
 export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Device[]
 > {
@@ -35,7 +42,15 @@ export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}):
   }));
 }
 
-/** Signs one device out; its connections end within a second. @throws PylonClientError NOT_FOUND */
+/**
+ * Signs one device out; its connections end within a second.
+ *
+ * @throws PylonClientError NOT_FOUND
+ *
+ * @example
+ * const [device] = await listDevices();
+ * if (device !== undefined) await signOutDevice(device.id);
+ */
 export async function signOutDevice(
   id: string,
   { sync = getEngine() }: AuthCallOptions = {},
@@ -43,7 +58,14 @@ export async function signOutDevice(
   await sync.request("DELETE", `/api/auth/sessions/${encodeURIComponent(id)}`);
 }
 
-/** Signs all devices out but this one. @throws PylonClientError */
+/**
+ * Signs out all devices but this one.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * await signOutOtherDevices();
+ */
 export async function signOutOtherDevices({
   sync = getEngine(),
 }: AuthCallOptions = {}): Promise<void> {
@@ -51,10 +73,14 @@ export async function signOutOtherDevices({
 }
 
 /**
- * Changes the password, or sets the first one, within ten minutes of a sign-in; the other devices
+ * Changes the password, or sets the first one, within ten minutes of a sign-in. The other devices
  * are signed out, and this one gets a new token.
  *
+ * @param current null: the user has no password yet
  * @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD, FRESH_SIGN_IN_REQUIRED
+ *
+ * @example
+ * await changePassword("correct horse", "battery staple");
  */
 export async function changePassword(
   current: string | null,
@@ -69,10 +95,13 @@ export async function changePassword(
 }
 
 /**
- * Deletes the user and what the user owns.
+ * Deletes the user and the rows that the user owns.
  *
  * @param password null: within ten minutes of a sign-in
  * @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED
+ *
+ * @example
+ * await deleteAccount("correct horse");
  */
 export async function deleteAccount(
   password: string | null,
@@ -82,7 +111,7 @@ export async function deleteAccount(
   sync.setToken(null);
 }
 
-/** What the user can prove themselves with. */
+/** The ways in which the user can prove their identity. */
 export interface AccountProofs {
   readonly hasPassword: boolean;
   readonly hasPasskey: boolean;
@@ -105,7 +134,14 @@ const ProofsSchema = v.object({
   is_fresh: v.boolean(),
 });
 
-/** What `deleteAccount` can be proved with. @throws PylonClientError */
+/**
+ * What `deleteAccount` can ask the user for.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * const { hasPassword, isFresh } = await getAccountProofs();
+ */
 export async function getAccountProofs({
   sync = getEngine(),
 }: AuthCallOptions = {}): Promise<AccountProofs> {
@@ -126,8 +162,11 @@ const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
 /**
  * Begins to add an authenticator app: within ten minutes of a sign-in, or with the password.
  *
- * @returns what the app is given
+ * @returns the secret, and the URL for a QR code
  * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, INVALID_CREDENTIALS
+ *
+ * @example
+ * const { secret, url } = await enrollAuthenticator({ password: "correct horse" });
  */
 export async function enrollAuthenticator({
   sync = getEngine(),
@@ -144,10 +183,13 @@ export async function enrollAuthenticator({
 }
 
 /**
- * Ends it with the app's first code.
+ * Completes `enrollAuthenticator` with the app's first code.
  *
- * @returns codes for when the app is lost, shown this once
+ * @returns backup codes for when the app is lost; they are not shown again
  * @throws PylonClientError INVALID_CODE
+ *
+ * @example
+ * const backupCodes = await confirmAuthenticator("123456");
  */
 export async function confirmAuthenticator(
   code: string,
@@ -159,7 +201,15 @@ export async function confirmAuthenticator(
   ).backup_codes;
 }
 
-/** @param code of the app, or a backup code @throws PylonClientError INVALID_CODE */
+/**
+ * Removes the authenticator app.
+ *
+ * @param code of the app, or a backup code
+ * @throws PylonClientError INVALID_CODE
+ *
+ * @example
+ * await removeAuthenticator("123456");
+ */
 export async function removeAuthenticator(
   code: string,
   { sync = getEngine() }: AuthCallOptions = {},

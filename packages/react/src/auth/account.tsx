@@ -13,12 +13,12 @@ import { SignOutButton } from "./sign-out-button.tsx";
 import { emailOfUser, nameOfUser, useUser } from "./user.ts";
 
 /**
- * What a user looks after: devices, password, passkeys, the authenticator app, leaving. Nothing for
- * guests and for nobody.
+ * The account page of a user: devices, password, passkeys, the authenticator app, sign-out and
+ * deletion. Renders nothing for guests and signed-out visitors.
  *
- * @param props `redirectTo` and `onDone` are for after the user has signed out or left
+ * @param props `redirectTo` and `onDone` apply after a sign-out or a deletion
  * @example
- * <Account redirectTo="/" />
+ * <Account redirectTo="/" />;
  */
 export function Account(props: SignInProps): ReactElement | null {
   const sync = useEngine(props.sync);
@@ -53,11 +53,7 @@ export function Account(props: SignInProps): ReactElement | null {
       <Section title="Password">
         <Form key={changes} action="Change the password" onSend={change}>
           {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
-          <HiddenUsername email={emailOfUser(user)} />
-          {proofs?.hasPassword !== false && (
-            <PasswordField label="Current password" name="current" isOptional />
-          )}
-          <PasswordField label="New password" name="next" isNew />
+          <PasswordFields email={emailOfUser(user)} hasPassword={proofs?.hasPassword !== false} />
         </Form>
       </Section>
       <Section title="Passkeys">
@@ -81,6 +77,22 @@ export function Account(props: SignInProps): ReactElement | null {
         )}
       </Section>
     </div>
+  );
+}
+
+function PasswordFields({
+  email,
+  hasPassword,
+}: {
+  readonly email: string;
+  readonly hasPassword: boolean;
+}): ReactElement {
+  return (
+    <>
+      <HiddenUsername email={email} />
+      {hasPassword && <PasswordField label="Current password" name="current" isOptional />}
+      <PasswordField label="New password" name="next" isNew />
+    </>
   );
 }
 

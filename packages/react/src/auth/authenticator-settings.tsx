@@ -3,7 +3,7 @@ import { useState, type ReactElement } from "react";
 import { useEngine } from "../provider.tsx";
 import { confirmAuthenticator, enrollAuthenticator, removeAuthenticator } from "./account-calls.ts";
 import type { AuthCallOptions } from "./calls.ts";
-import { CodeField, Form, Note, PasswordField } from "./form.tsx";
+import { CodeField, Form, Note, PasswordField, type FormProps } from "./form.tsx";
 import { QrCode } from "./qr-code.tsx";
 
 type Step =
@@ -29,10 +29,8 @@ export function AuthenticatorSettings({
   const [asksPassword, setAsksPassword] = useState(false);
   const enroll = async ({ password }: Readonly<Record<string, string>>): Promise<void> => {
     try {
-      setStep({
-        name: "confirm",
-        ...(await enrollAuthenticator({ sync, ...(password === undefined ? {} : { password }) })),
-      });
+      const proof = password === undefined ? {} : { password };
+      setStep({ name: "confirm", ...(await enrollAuthenticator({ sync, ...proof })) });
     } catch (error) {
       if (error instanceof PylonClientError && error.code === "FRESH_SIGN_IN_REQUIRED")
         setAsksPassword(true);
@@ -42,62 +40,32 @@ export function AuthenticatorSettings({
   switch (step.name) {
     case "confirm":
       return (
-        <Form
-          action="Confirm"
+        <ConfirmForm
+          {...step}
           onSend={async ({ code = "" }) => {
             setStep({ name: "added", backupCodes: await confirmAuthenticator(code, { sync }) });
             refresh();
           }}
-        >
-          <QrCode text={step.url} label="Key for your authenticator app" />
-          <p className="pylon-note">
-            Scan this with your authenticator app. On this device{" "}
-            <a href={step.url}>open the app</a>, or type the key into it:{" "}
-            <code className="pylon-secret">{step.secret}</code>
-          </p>
-          <CodeField label="Code that the app shows" />
-        </Form>
+        />
       );
     case "added":
-      return (
-        <>
-          <Note>
-            The app is added. Keep these codes for when it is lost; each works once, and they are
-            not shown again.
-          </Note>
-          <ul className="pylon-codes" aria-label="Backup codes">
-            {step.backupCodes.map((code) => (
-              <li key={code}>{code}</li>
-            ))}
-          </ul>
-        </>
-      );
+      return <BackupCodes codes={step.backupCodes} />;
     case "remove":
       return (
-        <Form
-          action="Remove the app"
-          isDanger
+        <RemoveForm
           onSend={async ({ code = "" }) => {
             await removeAuthenticator(code, { sync });
             setStep({ name: "removed" });
             refresh();
           }}
-        >
-          <CodeField label="Code of the app, or a backup code" />
-        </Form>
+        />
       );
     default:
       return (
         <>
           {step.name === "removed" && <Note>The app is removed.</Note>}
           {isOn && step.name !== "removed" ? (
-            <button
-              type="button"
-              className="pylon-button pylon-plain"
-              onClick={() => setStep({ name: "remove" })}
-            >
-              Remove the app
-            </button>
+            <RemoveButton onClick={() => setStep({ name: "remove" })} />
           ) : (
             <Form action="Add an authenticator app" onSend={enroll}>
               {asksPassword && <PasswordField />}
@@ -106,4 +74,56 @@ export function AuthenticatorSettings({
         </>
       );
   }
+}
+
+function ConfirmForm({
+  secret,
+  url,
+  onSend,
+}: Pick<FormProps, "onSend"> & {
+  readonly secret: string;
+  readonly url: string;
+}): ReactElement {
+  return (
+    <Form action="Confirm" onSend={onSend}>
+      <QrCode text={url} label="Key for your authenticator app" />
+      <p className="pylon-note">
+        Scan this with your authenticator app. On this device <a href={url}>open the app</a>, or
+        type the key into it: <code className="pylon-secret">{secret}</code>
+      </p>
+      <CodeField label="Code that the app shows" />
+    </Form>
+  );
+}
+
+function RemoveButton({ onClick }: { readonly onClick: () => void }): ReactElement {
+  return (
+    <button type="button" className="pylon-button pylon-plain" onClick={onClick}>
+      Remove the app
+    </button>
+  );
+}
+
+function RemoveForm({ onSend }: Pick<FormProps, "onSend">): ReactElement {
+  return (
+    <Form action="Remove the app" isDanger onSend={onSend}>
+      <CodeField label="Code of the app, or a backup code" />
+    </Form>
+  );
+}
+
+function BackupCodes({ codes }: { readonly codes: readonly string[] }): ReactElement {
+  return (
+    <>
+      <Note>
+        The app is added. Keep these codes for when it is lost; each works once, and they are not
+        shown again.
+      </Note>
+      <ul className="pylon-codes" aria-label="Backup codes">
+        {codes.map((code) => (
+          <li key={code}>{code}</li>
+        ))}
+      </ul>
+    </>
+  );
 }

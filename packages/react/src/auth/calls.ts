@@ -3,27 +3,30 @@ import { parseAnswer, PylonClientError, type SyncEngine } from "@pylonsync/sync"
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 
-/** What a sign-in answers. */
+/** The answer to a sign-in. */
 export interface SignedIn {
   readonly token: string;
   readonly userId: string;
 }
 
-/** A sign-up is done, or waits for the code that was mailed. */
+/** A sign-up is complete, or waits for the code that was mailed. */
 export type SignUpResult =
   | (SignedIn & { readonly verificationRequired: false })
   | { readonly verificationRequired: true };
 
-/** Which engine signs in; by default the app's. */
+/** The engine that signs in; by default the app's. */
 export interface AuthCallOptions {
   readonly sync?: SyncEngine;
 }
 
 /**
- * Signs in; the replica changes over to the user's, and what a guest had made comes along.
+ * Signs in. The replica changes over to the user's, and a guest's rows are kept.
  *
  * @throws PylonClientError INVALID_CREDENTIALS, RATE_LIMITED, or MFA_REQUIRED: then
- *   `verifySecondFactor` goes on with its `mfa_token`
+ *   `verifySecondFactor` continues with its `mfa_token`
+ *
+ * @example
+ * const { userId } = await signInWithPassword("ada@example.com", "correct horse");
  */
 export function signInWithPassword(
   email: string,
@@ -34,9 +37,14 @@ export function signInWithPassword(
 }
 
 /**
- * Makes an account. Where mail is sent, `confirmSignUp` ends it with the code.
+ * Creates an account. Where the server sends mail, `confirmSignUp` completes it with the code.
  *
  * @throws PylonClientError WEAK_PASSWORD, INVALID_EMAIL
+ *
+ * @example
+ * const { verificationRequired } = await signUpWithPassword("ada@example.com", "correct horse", {
+ *   displayName: "Ada",
+ * });
  */
 export async function signUpWithPassword(
   email: string,
@@ -44,7 +52,7 @@ export async function signUpWithPassword(
   details: { readonly displayName?: string } & AuthCallOptions = {},
 ): Promise<SignUpResult> {
   const { sync = getEngine(), ...profile } = details;
-  const answer = await asWhoeverIsLeft(sync, () =>
+  const answer = await withoutStaleSession(sync, () =>
     sync.request("POST", "/api/auth/password/register", { email, password, ...profile }),
   );
   if (v.is(WaitingSchema, answer)) {
@@ -56,9 +64,12 @@ export async function signUpWithPassword(
 }
 
 /**
- * Ends the sign-up that this page began with the code of the mail.
+ * Completes the sign-up that this page began, with the code of the mail.
  *
  * @throws PylonClientError INVALID_CODE
+ *
+ * @example
+ * await confirmSignUp("ada@example.com", "123456");
  */
 export async function confirmSignUp(
   email: string,
@@ -82,8 +93,7 @@ const WaitingSchema = v.object({
 });
 
 /**
- * Says whose sign-up a code confirms: without it, that of whoever else signed up with the same
- * address.
+ * Names the sign-up that a code confirms: another user may have signed up with the same address.
  */
 const signUpTokens = new WeakMap<SyncEngine, { readonly email: string; readonly token: string }>();
 
@@ -91,6 +101,9 @@ const signUpTokens = new WeakMap<SyncEngine, { readonly email: string; readonly 
  * Mails a code to sign in with.
  *
  * @throws PylonClientError RATE_LIMITED within a minute of the one before
+ *
+ * @example
+ * await sendCode("ada@example.com");
  */
 export async function sendCode(
   email: string,
@@ -100,9 +113,12 @@ export async function sendCode(
 }
 
 /**
- * Signs in with the code of the mail; a new address is a new user.
+ * Signs in with the code of the mail; a new address creates a user.
  *
  * @throws PylonClientError INVALID_CODE, MFA_REQUIRED
+ *
+ * @example
+ * const { userId } = await signInWithCode("ada@example.com", "123456");
  */
 export function signInWithCode(
   email: string,
@@ -114,11 +130,14 @@ export function signInWithCode(
 
 /**
  * Mails a link that signs in this browser, by its cookie. Any other browser that opens it asks
- * first whether to sign in, and so does this one where it keeps no cookie of the server.
+ * first whether to sign in, and so does this one when it keeps no cookie of the server.
  *
  * @param callback where the link leads to: a path of the server, or a URL of a trusted origin; by
  *   default the server's root
  * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
+ *
+ * @example
+ * await sendLink("ada@example.com", { callback: "/notes" });
  */
 export async function sendLink(
   email: string,
@@ -131,9 +150,19 @@ export async function sendLink(
 }
 
 /**
- * Goes on with a sign-in that asked for a second factor.
+ * Continues a sign-in that asked for a second factor.
  *
+ * @param mfaToken of the error MFA_REQUIRED
  * @param code of the authenticator app, or a backup code
+ * @throws PylonClientError INVALID_CODE, INVALID_TOKEN
+ *
+ * @example
+ * try {
+ *   await signInWithPassword("ada@example.com", "correct horse");
+ * } catch (error) {
+ *   if (!(error instanceof PylonClientError) || error.code !== "MFA_REQUIRED") throw error;
+ *   await verifySecondFactor(String(error.body["mfa_token"]), "123456", { trustDevice: true });
+ * }
  */
 export function verifySecondFactor(
   mfaToken: string,
@@ -149,9 +178,13 @@ export function verifySecondFactor(
 }
 
 /**
- * Mails a link to choose a new password with, if there is such an account.
+ * Mails a link to choose a new password, if there is such an account.
  *
  * @param callback the page that takes `#token=...`
+ * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
+ *
+ * @example
+ * await requestPasswordReset("ada@example.com", { callback: "https://example.com/reset" });
  */
 export async function requestPasswordReset(
   email: string,
@@ -167,6 +200,10 @@ export async function requestPasswordReset(
  * Sets the password with the token of the link; all sessions of the user end.
  *
  * @throws PylonClientError INVALID_TOKEN, WEAK_PASSWORD
+ *
+ * @example
+ * const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+ * await resetPassword(token, "battery staple");
  */
 export async function resetPassword(
   token: string,
@@ -177,10 +214,13 @@ export async function resetPassword(
 }
 
 /**
- * Ends the session here and on the server. Without a connection a token is forgotten here all the
- * same; a cookie only the server can take away.
+ * Ends the session here and on the server. Without a connection a token is removed here all the
+ * same; a cookie only the server can remove.
  *
  * @throws PylonClientError, such as UNREACHABLE
+ *
+ * @example
+ * await signOut();
  */
 export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
   let isOver = sync.credentials === "token";
@@ -196,17 +236,21 @@ export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Pro
   }
 }
 
-/** Signs in by what a ceremony has made, such as a passkey's answer. @throws PylonClientError */
+/**
+ * Signs in with the answer of a ceremony, such as a passkey's.
+ *
+ * @throws PylonClientError
+ */
 export async function signIn(
   path: string,
   body: Readonly<Record<string, unknown>>,
   { sync = getEngine() }: AuthCallOptions,
 ): Promise<SignedIn> {
-  return keep(sync, await asWhoeverIsLeft(sync, () => sync.request("POST", path, body)));
+  return keep(sync, await withoutStaleSession(sync, () => sync.request("POST", path, body)));
 }
 
-/** A session that is over keeps nobody from signing in anew. */
-async function asWhoeverIsLeft<T>(sync: SyncEngine, ask: () => Promise<T>): Promise<T> {
+/** A session that has ended must not keep the user from signing in again. */
+async function withoutStaleSession<T>(sync: SyncEngine, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

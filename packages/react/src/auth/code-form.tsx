@@ -3,6 +3,7 @@ import { sendCode, signInWithCode } from "./calls.ts";
 import { CodeField, EmailField, Form, Note } from "./form.tsx";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
+/** Props of the forms that mail a code or a link. */
 export interface MailFormProps {
   readonly flow: SignInFlow;
   /** What was typed so far. */

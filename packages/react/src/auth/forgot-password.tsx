@@ -3,6 +3,7 @@ import { useEngine } from "../provider.tsx";
 import { requestPasswordReset, type AuthCallOptions } from "./calls.ts";
 import { EmailField, Form, Note } from "./form.tsx";
 
+/** Props of `ForgotPassword`. */
 export interface ForgotPasswordProps extends AuthCallOptions {
   /** What was typed elsewhere. */
   readonly email?: string;
@@ -11,8 +12,11 @@ export interface ForgotPasswordProps extends AuthCallOptions {
 }
 
 /**
- * Mails a link to choose a new password with. What is said does not tell whether there is such an
- * account.
+ * A form that mails a link to choose a new password. Its answer does not tell whether there is such
+ * an account.
+ *
+ * @example
+ * <ForgotPassword resetUrl="/reset-password" />;
  */
 export function ForgotPassword({
   sync: given,

@@ -20,6 +20,7 @@ interface FormState {
 
 const FormContext = createContext<FormState>({ problem: null, problemId: "" });
 
+/** Props of `Form`. */
 export interface FormProps {
   /** What the button says. */
   readonly action: string;
@@ -35,8 +36,8 @@ export interface FormProps {
 }
 
 /**
- * A form of ours: one request at a time, and the reason where it is refused, which screen readers
- * say at once.
+ * A form that sends one request at a time and shows why it was refused, in an alert that screen
+ * readers announce.
  */
 export function Form({
   action,
@@ -91,6 +92,7 @@ export function Form({
   );
 }
 
+/** Props of `Field`. */
 export interface FieldProps {
   readonly label: string;
   readonly name: string;
@@ -142,7 +144,7 @@ export function Field({
   );
 }
 
-/** The address, which stays when somebody changes from one way to sign in to another. */
+/** The e-mail field, whose value is kept when the user changes the way to sign in. */
 export function EmailField(
   props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">,
 ): ReactElement {
@@ -154,7 +156,7 @@ export function HiddenUsername({ email }: { readonly email: string }): ReactElem
   return <input hidden readOnly name="username" autoComplete="username" value={email} />;
 }
 
-/** A password that is typed, or thought of. */
+/** A field for the current password, or for a new one. */
 export function PasswordField({
   label = "Password",
   name = "password",
@@ -186,7 +188,7 @@ export function CodeField({ label = "Code" }: { readonly label?: string }): Reac
   return <Field label={label} name="code" autoComplete="one-time-code" isFirst />;
 }
 
-/** What has happened, said without taking the focus. */
+/** A status message that does not take the focus. */
 export function Note({ children }: { readonly children: ReactNode }): ReactElement {
   return (
     <p className="pylon-note" role="status">

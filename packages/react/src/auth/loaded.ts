@@ -1,16 +1,16 @@
 import { useCallback, useEffect, useState } from "react";
 import { problemOf } from "./problem.ts";
 
-/** What was asked for, or why it could not be had. */
+/** The result of a request, or why it failed. */
 export interface Loaded<T> {
   readonly data: T | null;
   readonly problem: string | null;
-  /** Does something, and asks anew; what goes wrong is in `problem`. */
+  /** Does something, and asks again; what goes wrong is in `problem`. */
   readonly after: (act: () => Promise<unknown>) => void;
 }
 
 /**
- * Asks when the component is there.
+ * Sends a request when the component mounts, and again after each action.
  *
  * @param load the same function for as long as it asks for the same
  */

@@ -5,8 +5,8 @@ import { takePendingSignIn } from "./provider-calls.ts";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
 /**
- * Takes up a sign-in with an account elsewhere that came back to this page: it may wait for the
- * second factor, or have failed.
+ * Continues an OAuth sign-in that came back to this page: it may wait for the second factor, or
+ * have failed.
  *
  * @returns why it failed, or null
  */
@@ -16,7 +16,7 @@ export function useOAuthReturn({ sync, ask }: SignInFlow): string | null {
     const url = new URL(location.href);
     const code = url.searchParams.get("oauth_error");
     if (code === null) return;
-    // Said once, and not again when the page is loaded anew.
+    // Said once, and not again when the page is loaded again.
     url.searchParams.delete("oauth_error");
     url.searchParams.delete("oauth_error_message");
     history.replaceState(history.state, "", url);

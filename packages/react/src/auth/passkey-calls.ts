@@ -3,13 +3,27 @@ import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import { signIn, type AuthCallOptions, type SignedIn } from "./calls.ts";
 
+/** What a browser needs of a challenge; it checks the other members itself. */
+const RequestSchema = v.looseObject({ challenge: v.string() });
+const CreationSchema = v.looseObject({
+  challenge: v.string(),
+  rp: v.looseObject({ name: v.string() }),
+  user: v.looseObject({ id: v.string(), name: v.string(), displayName: v.string() }),
+  pubKeyCredParams: v.array(v.object({ type: v.literal("public-key"), alg: v.number() })),
+});
+
 /** A passkey that a user has. */
 export interface Passkey {
   readonly id: string;
   readonly name: string;
 }
 
-/** Whether this browser has passkeys. */
+/**
+ * Whether this browser supports passkeys.
+ *
+ * @example
+ * if (hasPasskeys()) await signInWithPasskey();
+ */
 export function hasPasskeys(): boolean {
   return (
     typeof PublicKeyCredential === "function" &&
@@ -18,17 +32,19 @@ export function hasPasskeys(): boolean {
 }
 
 /**
- * Signs in with a passkey of this device or of a phone; nobody types a name.
+ * Signs in with a passkey of this device or of a phone; no user name is typed.
  *
  * @throws PylonClientError INVALID_PASSKEY, NO_PASSKEY when none was chosen
+ *
+ * @example
+ * const { userId } = await signInWithPasskey();
  */
 export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<SignedIn> {
   const { sync = getEngine() } = options;
-  const asked = (await sync.request(
-    "POST",
-    "/api/auth/passkey/login/begin",
-    {},
-  )) as PublicKeyCredentialRequestOptionsJSON;
+  const asked = parseAnswer(
+    RequestSchema,
+    await sync.request("POST", "/api/auth/passkey/login/begin", {}),
+  );
   const answer = await ceremony(
     navigator.credentials.get({
       publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked),
@@ -39,19 +55,21 @@ export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<
 }
 
 /**
- * Makes a passkey for who is signed in.
+ * Creates a passkey for the signed-in user.
  *
- * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was made
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was created
+ *
+ * @example
+ * await addPasskey("My laptop");
  */
 export async function addPasskey(
   name: string,
   { sync = getEngine() }: AuthCallOptions = {},
 ): Promise<void> {
-  const asked = (await sync.request(
-    "POST",
-    "/api/auth/passkey/register/begin",
-    {},
-  )) as PublicKeyCredentialCreationOptionsJSON;
+  const asked = parseAnswer(
+    CreationSchema,
+    await sync.request("POST", "/api/auth/passkey/register/begin", {}),
+  );
   const made = await ceremony(
     navigator.credentials.create({
       publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked),
@@ -63,14 +81,29 @@ export async function addPasskey(
 
 const PasskeysSchema = v.array(v.object({ id: v.string(), name: v.string() }));
 
-/** Those of who is signed in. @throws PylonClientError */
+/**
+ * The passkeys of the signed-in user.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * const names = (await listPasskeys()).map(({ name }) => name);
+ */
 export async function listPasskeys({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly Passkey[]
 > {
   return parseAnswer(PasskeysSchema, await sync.request("GET", "/api/auth/passkey/keys"));
 }
 
-/** @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND */
+/**
+ * Deletes a passkey of the signed-in user.
+ *
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NOT_FOUND
+ *
+ * @example
+ * const [passkey] = await listPasskeys();
+ * if (passkey !== undefined) await deletePasskey(passkey.id);
+ */
 export async function deletePasskey(
   id: string,
   { sync = getEngine() }: AuthCallOptions = {},
@@ -87,6 +120,7 @@ async function ceremony(
     if (reason instanceof DOMException) return null;
     throw reason;
   });
-  if (answer === null) throw PylonClientError.ofClient("NO_PASSKEY", without);
-  return answer as PublicKeyCredential;
+  if (!(answer instanceof PublicKeyCredential))
+    throw PylonClientError.ofClient("NO_PASSKEY", without);
+  return answer;
 }

@@ -1,12 +1,16 @@
 import { PylonClientError } from "@pylonsync/sync";
 
-/** Why something was refused, in words for whoever asked. */
+/** Why a request was refused, in words for the user. */
 export interface Problem {
   readonly text: string;
   /** The field that it is about. */
   readonly field?: string | undefined;
 }
 
+/**
+ * The text of a failure for the user. A hint is shown only where it is a time to wait: other hints
+ * are for the app's developers.
+ */
 export function problemOf(reason: unknown): Problem {
   if (reason instanceof PylonClientError) {
     // What to do is for people only where it is a time to wait; other hints are for who writes the

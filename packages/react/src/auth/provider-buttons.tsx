@@ -4,14 +4,17 @@ import { safePath } from "../safe-path.ts";
 import { keepsCookies, listProviders, providerUrl, type SignInProvider } from "./provider-calls.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 
+/** Props of `ProviderButtons`. */
 export interface ProviderButtonsProps extends Pick<SignInProps, "sync" | "redirectTo"> {
   /** Where a server has asked for them already; else they are asked for. */
   readonly providers?: readonly SignInProvider[];
 }
 
 /**
- * A button for each account elsewhere that the server lets people sign in with; nothing where there
- * is none.
+ * A button for each OAuth provider that the server is configured for; nothing where there are none.
+ *
+ * @example
+ * <ProviderButtons redirectTo="/notes" />;
  */
 export function ProviderButtons({
   sync: given,

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
 
-/** An account elsewhere that people may sign in with. */
+/** An OAuth provider that users may sign in with. */
 export interface SignInProvider {
   /** Such as `google`. */
   readonly name: string;
@@ -13,7 +13,14 @@ export interface SignInProvider {
 
 const ProvidersSchema = v.array(v.object({ provider: v.string() }));
 
-/** What the server's `PYLON_OAUTH_...` variables allow. @throws PylonClientError */
+/**
+ * The OAuth providers that the server's `PYLON_OAUTH_...` variables configure.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * const labels = (await listProviders()).map(({ label }) => label);
+ */
 export async function listProviders({ sync = getEngine() }: AuthCallOptions = {}): Promise<
   readonly SignInProvider[]
 > {
@@ -28,6 +35,7 @@ export function toProviders(answer: unknown): readonly SignInProvider[] {
   }));
 }
 
+/** Options of `providerUrl`. */
 export interface ProviderUrlOptions extends AuthCallOptions {
   /** Where the sign-in leads to: a URL of the server's origin, or of one that it trusts. */
   readonly callback: string;
@@ -36,23 +44,34 @@ export interface ProviderUrlOptions extends AuthCallOptions {
 }
 
 /**
- * The address that a browser is sent to to sign in with an account elsewhere. It comes back with
- * the session's cookie.
+ * The address that starts a sign-in with an OAuth provider. The browser comes back with the
+ * session's cookie.
+ *
+ * @param name of the provider, such as `google`
+ *
+ * @example
+ * location.assign(
+ *   providerUrl("google", { callback: location.href, errorCallback: location.href }),
+ * );
  */
 export function providerUrl(
   name: string,
   { callback, errorCallback, sync = getEngine() }: ProviderUrlOptions,
 ): string {
   const query = new URLSearchParams({ redirect: "1", callback, error_callback: errorCallback });
-  return `${sync.baseUrl.replace(/\/$/, "")}/api/auth/login/${encodeURIComponent(name)}?${query.toString()}`;
+  const base = sync.baseUrl.replace(/\/$/, "");
+  return `${base}/api/auth/login/${encodeURIComponent(name)}?${query.toString()}`;
 }
 
 const PendingSchema = v.object({ mfa_token: v.string() });
 
 /**
- * After `oauth_error=MFA_REQUIRED`: the token that `verifySecondFactor` goes on with.
+ * After `oauth_error=MFA_REQUIRED`: the token that `verifySecondFactor` continues with.
  *
  * @throws PylonClientError INVALID_TOKEN
+ *
+ * @example
+ * await verifySecondFactor(await takePendingSignIn(), "123456");
  */
 export async function takePendingSignIn({
   sync = getEngine(),

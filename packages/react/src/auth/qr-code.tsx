@@ -3,6 +3,7 @@ import { useEffect, useState, type ReactElement } from "react";
 /** Modules of white around it, which scanners want. */
 const MARGIN = 4;
 
+/** Props of `QrCode`. */
 export interface QrCodeProps {
   readonly text: string;
   /** What it is, for who does not see it. */

@@ -3,14 +3,17 @@ import { useEngine } from "../provider.tsx";
 import { resetPassword, type AuthCallOptions } from "./calls.ts";
 import { Form, Note, PasswordField } from "./form.tsx";
 
+/** Props of `ResetPassword`. */
 export interface ResetPasswordProps extends AuthCallOptions {
   /** The page with `SignIn`. */
   readonly signInUrl?: string;
 }
 
 /**
- * The page that the mail of `ForgotPassword` leads to: its `#token=...` chooses a new password,
- * once. All sessions of the user end by it.
+ * A form that sets a new password with the token of a mailed link, which the page's address holds.
+ *
+ * @example
+ * <ResetPassword signInUrl="/sign-in" />;
  */
 export function ResetPassword({ sync: given, signInUrl }: ResetPasswordProps): ReactElement | null {
   const sync = useEngine(given);

@@ -30,6 +30,10 @@ export interface SignInFlow {
   readonly run: (signIn: () => Promise<unknown>) => Promise<void>;
 }
 
+/**
+ * Runs a sign-in to its end: asks for the second factor where one is needed, then calls `onDone` or
+ * loads `redirectTo`.
+ */
 export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps): SignInFlow {
   const sync = useEngine(given);
   const [mfaToken, setMfaToken] = useState<string | null>(null);
@@ -48,7 +52,7 @@ export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps):
       }
       setMfaToken(null);
       if (onDone !== undefined) onDone();
-      // The whole page anew: what a server renders is then rendered for who has signed in.
+      // The whole page is loaded again: a server then renders it for the signed-in user.
       else if (redirectTo !== undefined) location.assign(safePath(redirectTo));
     },
     [onDone, redirectTo],

@@ -1,8 +1,8 @@
 import { useState, type ReactElement } from "react";
 import { safePath } from "../safe-path.ts";
 import { signInWithPassword } from "./calls.ts";
-import { CodeForm } from "./code-form.tsx";
-import { ForgotPassword } from "./forgot-password.tsx";
+import { CodeForm, type MailFormProps } from "./code-form.tsx";
+import { ForgotPassword, type ForgotPasswordProps } from "./forgot-password.tsx";
 import { EmailField, Form, PasswordField } from "./form.tsx";
 import { LinkForm } from "./link-form.tsx";
 import { useOAuthReturn } from "./oauth-return.ts";
@@ -14,6 +14,7 @@ import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
 /** A way to sign in. `code` and `link` come by mail. */
 export type SignInMethod = "password" | "code" | "link" | "passkey" | "provider";
 
+/** Props of `SignIn`. */
 export interface SignInFormProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
   /**
    * Which ways are shown, the first of `password`, `code` and `link` at once. Default all but
@@ -37,12 +38,12 @@ const CHANGE_TO: Readonly<Record<Typed, string>> = {
 };
 
 /**
- * Signs in, by whatever the server and the browser offer, and asks for the second factor where the
- * user has one. It has no style of its own:
- * `@pylonsync/react/styles.css` draws its classes, or your own rules do.
+ * The sign-in form, with the ways that the server and the browser support, and the second factor
+ * where the user has one. It has no style of its own: import `@pylonsync/react/styles.css`, or
+ * style its classes.
  *
  * @example
- * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />
+ * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />;
  */
 export function SignIn({
   methods = DEFAULT_METHODS,
@@ -64,22 +65,16 @@ export function SignIn({
 
   if (flow.mfaToken !== null) return <SecondFactorForm flow={flow} />;
   if (view === "forgot") {
+    const back = (): void => show(typed[0] ?? "password");
     return (
-      <div className="pylon-auth">
-        <ForgotPassword
-          sync={flow.sync}
-          email={email}
-          {...(resetUrl === undefined ? {} : { resetUrl })}
-        />
-        <nav className="pylon-links">
-          <button type="button" className="pylon-link" onClick={() => show(typed[0] ?? "password")}>
-            Back
-          </button>
-        </nav>
-      </div>
+      <Forgot
+        sync={flow.sync}
+        email={email}
+        {...(resetUrl === undefined ? {} : { resetUrl })}
+        onBack={back}
+      />
     );
   }
-  const byMail = { flow, email, onEmail: setEmail };
   return (
     <div className="pylon-auth">
       {methods.includes("provider") && (
@@ -95,48 +90,107 @@ export function SignIn({
           {returned}
         </p>
       )}
-      {view === "password" && (
+      <TypedForm
+        view={view}
+        flow={flow}
+        email={email}
+        onEmail={setEmail}
+        isFirst={hasChanged}
+        redirectTo={props.redirectTo}
+      />
+      <Links view={view} typed={typed} onShow={show} signUpUrl={signUpUrl} />
+    </div>
+  );
+}
+
+function Forgot({
+  onBack,
+  ...props
+}: ForgotPasswordProps & { readonly onBack: () => void }): ReactElement {
+  return (
+    <div className="pylon-auth">
+      <ForgotPassword {...props} />
+      <nav className="pylon-links">
+        <button type="button" className="pylon-link" onClick={onBack}>
+          Back
+        </button>
+      </nav>
+    </div>
+  );
+}
+
+/** The ways to sign in by which something is typed. */
+function TypedForm({
+  view,
+  isFirst,
+  redirectTo,
+  ...byMail
+}: MailFormProps & {
+  readonly view: Typed | undefined;
+  readonly isFirst: boolean;
+  readonly redirectTo: string | undefined;
+}): ReactElement | null {
+  const { flow, email, onEmail } = byMail;
+  switch (view) {
+    case "password":
+      return (
         <Form
           action="Sign in"
           onSend={({ email: address = "", password = "" }) =>
             flow.run(() => signInWithPassword(address, password, { sync: flow.sync }))
           }
         >
-          <EmailField defaultValue={email} onValue={setEmail} isFirst={hasChanged} />
+          <EmailField defaultValue={email} onValue={onEmail} isFirst={isFirst} />
           <PasswordField />
         </Form>
-      )}
-      {view === "code" && <CodeForm {...byMail} />}
-      {view === "link" && (
+      );
+    case "code":
+      return <CodeForm {...byMail} />;
+    case "link":
+      return (
         <LinkForm
           {...byMail}
           callback={() =>
-            new URL(
-              props.redirectTo === undefined ? location.href : safePath(props.redirectTo),
-              location.href,
-            ).href
+            new URL(redirectTo === undefined ? location.href : safePath(redirectTo), location.href)
+              .href
           }
         />
-      )}
-      <nav className="pylon-links">
-        {typed
-          .filter((method) => method !== view)
-          .map((method) => (
-            <button key={method} type="button" className="pylon-link" onClick={() => show(method)}>
-              {CHANGE_TO[method]}
-            </button>
-          ))}
-        {typed.includes("password") && (
-          <button type="button" className="pylon-link" onClick={() => show("forgot")}>
-            Forgot the password?
+      );
+    default:
+      return null;
+  }
+}
+
+function Links({
+  view,
+  typed,
+  onShow,
+  signUpUrl,
+}: {
+  readonly view: Typed | undefined;
+  readonly typed: readonly Typed[];
+  readonly onShow: (view: View) => void;
+  readonly signUpUrl: string | undefined;
+}): ReactElement {
+  return (
+    <nav className="pylon-links">
+      {typed
+        .filter((method) => method !== view)
+        .map((method) => (
+          <button key={method} type="button" className="pylon-link" onClick={() => onShow(method)}>
+            {CHANGE_TO[method]}
           </button>
-        )}
-        {signUpUrl !== undefined && (
-          <a className="pylon-link" href={signUpUrl}>
-            Create an account
-          </a>
-        )}
-      </nav>
-    </div>
+        ))}
+      {typed.includes("password") && (
+        <button type="button" className="pylon-link" onClick={() => onShow("forgot")}>
+          Forgot the password?
+        </button>
+      )}
+      {signUpUrl !== undefined && (
+        <a className="pylon-link" href={signUpUrl}>
+          Create an account
+        </a>
+      )}
+    </nav>
   );
 }

@@ -6,7 +6,13 @@ import { signOut } from "./calls.ts";
 import { problemOf } from "./problem.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 
-/** Signs out; nothing where nobody is signed in. `redirectTo` and `onDone` as of `SignIn`. */
+/**
+ * A button that signs out; nothing for signed-out visitors. `redirectTo` and `onDone` are those of
+ * `SignIn`.
+ *
+ * @example
+ * <SignOutButton redirectTo="/" />;
+ */
 export function SignOutButton({
   sync: given,
   onDone,
@@ -20,7 +26,7 @@ export function SignOutButton({
     try {
       await signOut({ sync });
     } catch (reason) {
-      // A cookie is there still, and whoever comes next would be signed in by it.
+      // The cookie is still there, and would sign in the next user of this browser.
       if (sync.credentials === "cookie") {
         setProblem(problemOf(reason).text);
         return;

@@ -5,6 +5,7 @@ import { ProviderButtons, type ProviderButtonsProps } from "./provider-buttons.t
 import { SecondFactorForm } from "./second-factor-form.tsx";
 import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
 
+/** Props of `SignUp`. */
 export interface SignUpProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
   /** The page with `SignIn`, for who has an account. */
   readonly signInUrl?: string;
@@ -13,11 +14,11 @@ export interface SignUpProps extends SignInProps, Pick<ProviderButtonsProps, "pr
 }
 
 /**
- * Makes an account, with the code that is mailed where the server sends mail. Classes as of
- * `SignIn`.
+ * The sign-up form, which asks for the mailed code where the server sends mail. Its classes are
+ * those of `SignIn`.
  *
  * @example
- * <SignUp redirectTo="/notes" signInUrl="/sign-in" />
+ * <SignUp redirectTo="/notes" signInUrl="/sign-in" />;
  */
 export function SignUp({
   providers,

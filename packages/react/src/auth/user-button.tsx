@@ -5,17 +5,19 @@ import type { SignInProps } from "./sign-in-flow.ts";
 import { SignOutButton } from "./sign-out-button.tsx";
 import { nameOfUser, useUser } from "./user.ts";
 
+/** Props of `UserButton`. */
 export interface UserButtonProps extends SignInProps {
   /** The page with `Account`. */
   readonly accountUrl?: string;
 }
 
 /**
- * Who is signed in, with a menu to the account and out; nothing where nobody is.
+ * A button with the user's initial, and a menu to the account page and to sign out; nothing for
+ * signed-out visitors.
  *
- * @param props `redirectTo` and `onDone` are for after the user has signed out
+ * @param props `redirectTo` and `onDone` apply after a sign-out
  * @example
- * <UserButton accountUrl="/account" redirectTo="/" />
+ * <UserButton accountUrl="/account" redirectTo="/" />;
  */
 export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElement | null {
   const sync = useEngine(props.sync);

@@ -1,6 +1,7 @@
 import type { RegisteredEntities } from "@pylonsync/sdk";
-import type { SyncEngine } from "@pylonsync/sync";
+import { parseAnswer, type SyncEngine } from "@pylonsync/sync";
 import { useEffect, useState } from "react";
+import * as v from "valibot";
 import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
 
@@ -9,6 +10,11 @@ export type User = RegisteredEntities extends { readonly User: infer Row }
   ? Row
   : Readonly<Record<string, unknown>> & { readonly id: string };
 
+const SessionSchema = v.object({
+  user: v.nullable(v.custom<User>((row) => typeof row === "object")),
+});
+
+/** The signed-in user, as `useUser` returns it. */
 export interface UserState {
   /** Null: nobody is signed in, or a guest, or it is not known yet. */
   readonly user: User | null;
@@ -16,8 +22,15 @@ export interface UserState {
 }
 
 /**
- * The user that is signed in, as `GET /api/auth/session` shows it. For a row that follows every
- * change, ask `db.useQueryOne("User", userId)`.
+ * The signed-in user's row, as `GET /api/auth/session` shows it. For a row that follows every
+ * change, use `db.useQueryOne("User", userId)`.
+ *
+ * @param given by default the engine of the provider above, or the app's
+ * @example
+ * function Greeting() {
+ *   const { user, isLoading } = useUser();
+ *   return isLoading ? null : <p>Hello {user?.displayName ?? "guest"}</p>;
+ * }
  */
 export function useUser(given?: SyncEngine): UserState {
   const sync = useEngine(given);
@@ -29,9 +42,8 @@ export function useUser(given?: SyncEngine): UserState {
   useEffect(() => {
     if (wanted === null) return undefined;
     let isGone = false;
-    sync.request("GET", "/api/auth/session").then(
-      (answer) =>
-        isGone || setFound({ id: wanted, user: (answer as { readonly user: User | null }).user }),
+    readUser(sync).then(
+      (user) => isGone || setFound({ id: wanted, user }),
       // Who it is, is known; only the row is not.
       () => isGone || setFound({ id: wanted, user: null }),
     );
@@ -45,9 +57,15 @@ export function useUser(given?: SyncEngine): UserState {
     : { user: null, isLoading: true };
 }
 
-/** What to call a user: the name, else the address. */
+async function readUser(sync: SyncEngine): Promise<User | null> {
+  return parseAnswer(SessionSchema, await sync.request("GET", "/api/auth/session")).user;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The user's name, else the e-mail address. */
 export function nameOfUser(user: User | null): string {
-  const fields = user as Readonly<Record<string, unknown>> | null;
+  const fields: Fields | null = user;
   const known = [fields?.["displayName"], fields?.["name"], fields?.["email"]].find(
     (value) => typeof value === "string" && value !== "",
   );
@@ -56,6 +74,7 @@ export function nameOfUser(user: User | null): string {
 
 /** The user's address; empty where the app hides it, or there is none. */
 export function emailOfUser(user: User | null): string {
-  const email = (user as Readonly<Record<string, unknown>> | null)?.["email"];
+  const fields: Fields | null = user;
+  const email = fields?.["email"];
   return typeof email === "string" ? email : "";
 }

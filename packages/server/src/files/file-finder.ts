@@ -44,6 +44,6 @@ export class FileFinder {
 /** The answer for a file that is not there, or that the caller may not know of. */
 export function fileNotFound(): PylonError {
   return new PylonError("FILE_NOT_FOUND", "There is no such file.", {
-    hint: "Or you may not see it: a file in a row is read by whoever may read the row.",
+    hint: "Or you may not see it: a file in a row can be read by those who may read the row.",
   });
 }

@@ -39,7 +39,7 @@ export const LIMITS_VARIABLES = {
     doc:
       "How long one read on behalf of a caller may take, in seconds: a list, a query, an " +
       "aggregate, a pull, an export. Then it is ended and answered `QUERY_TIMEOUT`. A function's " +
-      "own reads may take as long as the function. See [slow reads](queries.md#slow-reads).",
+      "own reads may take as long as the function. See [slow reads](queries.md#keep-reads-fast).",
     fallback: 5,
     parse: whole(1, 3600),
   }),

@@ -67,7 +67,7 @@ export const TELEMETRY_VARIABLES = {
   }),
   OTEL_RESOURCE_ATTRIBUTES: variable<Record<string, string>>({
     wants: "name=value,name=value with values percent-encoded",
-    doc: "What else is said of it, such as `deployment.environment.name=production`.",
+    doc: "More attributes of the resource, such as `deployment.environment.name=production`.",
     fallback: {},
     parse: pairs,
   }),

@@ -1,0 +1,31 @@
+import { PylonClientError } from "@pylonsync/sync";
+import { expect, test } from "bun:test";
+import { problemOf } from "./problem.ts";
+
+test("a refusal is shown in the server's words, at the field that it is about", () => {
+  const refusal = new PylonClientError(400, {
+    code: "WEAK_PASSWORD",
+    message: "The password is too short.",
+    hint: "Developers: see the docs.",
+    field: "password",
+    request_id: "1",
+  });
+  expect(problemOf(refusal)).toEqual({ text: "The password is too short.", field: "password" });
+});
+
+test("a hint is shown where it says how long to wait", () => {
+  const refusal = new PylonClientError(429, {
+    code: "RATE_LIMITED",
+    message: "Too many tries.",
+    hint: "Try again in 30 s.",
+    request_id: "1",
+  });
+  expect(problemOf(refusal).text).toBe("Too many tries. Try again in 30 s.");
+});
+
+test.each(["stack and secrets", undefined, { code: "E_INNER" }])(
+  "any other failure shows nothing of the inside: %p",
+  (reason) => {
+    expect(problemOf(reason)).toEqual({ text: "That did not work. Try again." });
+  },
+);

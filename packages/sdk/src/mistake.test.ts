@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { entity } from "./entity.ts";
+import { field, type Field } from "./field.ts";
+import { checkFunctions, checkList, isWrittenName, shown, suggestion } from "./mistake.ts";
+
+/** As an app in JavaScript would write it, where no compiler looks. */
+function thrownBy(declare: () => unknown): string {
+  try {
+    declare();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return "";
+}
+
+test("an unknown kind or modifier is named with entity, field and what was meant", () => {
+  const fields: Record<string, () => never> = Object(field);
+  const modified: Record<string, () => never> = Object(field.string());
+  expect(thrownBy(() => entity("Todo", { title: fields["strng"]?.() ?? field.int() }))).toBe(
+    'Todo.title: there is no field.strng(). Did you mean "string"?',
+  );
+  expect(thrownBy(() => entity("Todo", { title: modified["uniqe"]?.() ?? field.int() }))).toBe(
+    'Todo.title: a field has no .uniqe(). Did you mean "unique"?',
+  );
+});
+
+test("a mistake outlives the modifiers that follow it", () => {
+  const { id }: { id: (target: unknown) => Field } = Object(field);
+  const wrong = id({ name: "User" }).optional().unique();
+  expect(thrownBy(() => entity("Todo", { ownerId: wrong }))).toBe(
+    'Todo.ownerId: field.id takes the name of an entity, not an object: write field.id("User").',
+  );
+});
+
+test("options of a field that takes none, and unknown options of a file, are refused", () => {
+  const { string, file }: Record<"string" | "file", (options: object) => Field> = Object(field);
+  expect(thrownBy(() => entity("Todo", { title: string({ optional: true }) }))).toContain(
+    "Todo.title: a field of this kind takes no options",
+  );
+  expect(thrownBy(() => entity("Todo", { photo: file({ acept: ["image/*"] }) }))).toBe(
+    'Todo.photo: field.file has no option "acept". Did you mean "accept"?',
+  );
+});
+
+test("what runtimes ask of any object is not a mistake of the app", () => {
+  const known: Readonly<Record<string, unknown>> = Object(field.string());
+  for (const name of ["then", "toJSON", "asymmetricMatch", "nodeType"])
+    expect([name, isWrittenName(name), known[name]]).toEqual([name, false, undefined]);
+  expect(isWrittenName("optional")).toBe(true);
+  expect(isWrittenName(Symbol.iterator)).toBe(false);
+});
+
+test("any value is shown in one short line", () => {
+  fc.assert(
+    fc.property(fc.anything(), (value) => {
+      const text = shown(value);
+      // A symbol may hold any text.
+      expect(typeof value === "symbol" || text.length <= 250).toBe(true);
+      expect(typeof value === "string" && text.includes("\n")).toBe(false);
+    }),
+  );
+  expect([shown("a"), shown(null), shown([]), shown({}), shown(shown), shown(1)]).toEqual([
+    '"a"',
+    "null",
+    "a list",
+    "an object",
+    "a function",
+    "1",
+  ]);
+});
+
+test("a suggestion is a near name, or all names", () => {
+  expect(suggestion("titel", ["title", "done"])).toBe('Did you mean "title"?');
+  expect(suggestion("qqqqqq", ["title", "done"])).toBe("Known: title, done.");
+});
+
+test("lists and objects of functions are checked by name", () => {
+  expect(() => checkList(undefined, "entities", "[]")).not.toThrow();
+  expect(() => checkList({}, "entities", "entities: [Todo]")).toThrow(
+    "entities is an object, and must be a list: entities: [Todo].",
+  );
+  expect(() => checkFunctions({ claims: () => ({}) }, "hooks", ["claims"])).not.toThrow();
+  expect(() => checkFunctions({ claim: () => ({}) }, "hooks", ["claims"])).toThrow(
+    'hooks has the unknown key "claim". Did you mean "claims"?',
+  );
+  expect(() => checkFunctions({ claims: 1 }, "hooks", ["claims"])).toThrow(
+    "hooks.claims is 1, and must be a function.",
+  );
+});

@@ -1,0 +1,118 @@
+// npm run words: where a text that users read has a phrase that is not plain English. Looks at the
+// string literals and JSX texts of the packages, and at the pages of docs/. `--root DIR` looks at
+// another folder. words.test.ts holds that it finds none.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { SyntaxKind } from "typescript/unstable/ast";
+import { API } from "typescript/unstable/sync";
+import { idiomIn } from "./idioms.mjs";
+import { root as here } from "./install.mjs";
+import { filesBelow } from "./test-files.mjs";
+
+/** A template's own texts are between its expressions. */
+const TEXTS = new Set([
+  SyntaxKind.StringLiteral,
+  SyntaxKind.NoSubstitutionTemplateLiteral,
+  SyntaxKind.TemplateHead,
+  SyntaxKind.TemplateMiddle,
+  SyntaxKind.TemplateTail,
+  SyntaxKind.JsxText,
+]);
+
+const { values } = parseArgs({ options: { root: { type: "string", default: here } } });
+const findings = find(resolve(values.root));
+for (const { file, line, phrase, instead } of findings)
+  process.stdout.write(`${file}:${line}: "${phrase.replaceAll(/\s+/g, " ")}": write ${instead}\n`);
+process.exitCode = findings.length === 0 ? 0 : 1;
+
+function find(root) {
+  const files = [...filesBelow(root, "")].toSorted();
+  const sources = files.filter(
+    (file) =>
+      /^packages\/[^/]+\/(src|bin)\/.*\.(tsx?|mjs|js)$/.test(file) &&
+      !/\.(test|suite)\.tsx?$|\/testing\//.test(file),
+  );
+  const pages = files.filter((file) => /^(docs\/.*|README)\.md$/.test(file));
+  return [...textsOfSources(root, sources), ...pages.map((file) => page(root, file))].flatMap(
+    ({ file, line, text }) =>
+      idiomsOf(text).map((idiom) => ({ ...idiom, file, line: line + idiom.line })),
+  );
+}
+
+/** A page is one text, so that a phrase may go over the end of a line. */
+function page(root, file) {
+  return { file, line: 1, text: readFileSync(join(root, file), "utf8") };
+}
+
+/** One for each place; `line` is counted from the text's first. */
+function idiomsOf(text) {
+  const found = [];
+  for (let from = 0; ;) {
+    const idiom = idiomIn(text.slice(from));
+    if (idiom === null) return found;
+    const at = from + idiom.index;
+    found.push({ ...idiom, line: text.slice(0, at).split("\n").length - 1 });
+    from = at + idiom.phrase.length;
+  }
+}
+
+function textsOfSources(root, files) {
+  const scratch = mkdtempSync(join(tmpdir(), "pylon-words-"));
+  const config = join(scratch, "tsconfig.json");
+  const compilerOptions = {
+    allowJs: true,
+    jsx: "preserve",
+    noLib: true,
+    noResolve: true,
+    types: [],
+  };
+  writeFileSync(
+    config,
+    JSON.stringify({ compilerOptions, files: files.map((file) => join(root, file)) }),
+  );
+  const api = new API({ cwd: root });
+  try {
+    const [project] = api.updateSnapshot({ openProject: config }).getProjects();
+    return files.flatMap((file) => [
+      ...textsOf(project.program.getSourceFile(join(root, file)), file),
+    ]);
+  } finally {
+    api.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function textsOf(source, file) {
+  const texts = [];
+  const visit = (node) => {
+    if (node.kind === SyntaxKind.ImportDeclaration || node.kind === SyntaxKind.ExportDeclaration)
+      return;
+    if (isJoined(node)) texts.push(textOf(node, source, file));
+    else {
+      if (TEXTS.has(node.kind)) texts.push(textOf(node, source, file));
+      node.forEachChild(visit);
+    }
+  };
+  source.forEachChild(visit);
+  return texts;
+}
+
+function textOf(node, source, file) {
+  const start = node.getStart(source);
+  return {
+    file,
+    line: source.getLineAndCharacterOfPosition(start).line + 1,
+    text: source.text.slice(start, node.end).replaceAll(/(["'`]) \+(\s+)["'`]/g, "$2"),
+  };
+}
+
+/** `"..." + "..."`, where a phrase may go over the seam. */
+function isJoined(node) {
+  return (
+    node.kind === SyntaxKind.BinaryExpression &&
+    node.operatorToken.kind === SyntaxKind.PlusToken &&
+    (TEXTS.has(node.right.kind) || node.right.kind === SyntaxKind.TemplateExpression)
+  );
+}
