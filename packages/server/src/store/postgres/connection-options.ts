@@ -33,8 +33,8 @@ export interface PostgresOptions {
   /** Told of each statement. */
   readonly observer?: QueryObserver | null | undefined;
   /**
-   * Makes the tables and functions in which features keep what is not a row, such as the rooms. Each
-   * statement may be run again.
+   * Makes the tables and functions in which features keep what is not a row, such as the rooms.
+   * Each statement may be run again.
    */
   readonly extraDdl?: readonly string[] | undefined;
   /** Default: that of the machine. */

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { DatabaseError } from "pg";
-import type { Platform } from "../../platform.ts";
 import { ManualPlatform, turn } from "../../testing/manual-platform.ts";
 import { pause } from "./pause.ts";
 import { Retry } from "./retry.ts";
@@ -115,7 +114,7 @@ test("pauses grow to a longest one, and differ between those who wait for the sa
   const waits = (fill: number): number[] => {
     const asked: number[] = [];
     const platform = new ManualPlatform();
-    const spied: Platform = {
+    const spied = {
       now: platform.now,
       monotonic: platform.monotonic,
       every: platform.every,

@@ -97,8 +97,8 @@ class Inbox {
   }
 
   /**
-   * A message that can't be fetched, or is not one of ours, was missed as if the connection had been
-   * lost: so it is given up.
+   * A message that can't be fetched, or is not one of ours, was missed as if the connection had
+   * been lost: so it is given up.
    */
   #miss(): void {
     void this.#client.end().catch(() => undefined);
