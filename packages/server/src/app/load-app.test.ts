@@ -28,10 +28,12 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
 
 const load = (dir: string): Promise<LoadedApp> => loadApp(dir, { dev: true });
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { title: field.string() })] });
+const Todo = entity("Todo", { title: field.string() });
+export default buildManifest({ name: "a", version: "1", entities: [Todo] });
 `;
 const fn = (result: string, more = ""): string =>
-  `import { query } from "@pylonsync/functions";\n${more}export default query({ handler: () => ${result} });\n`;
+  `import { query } from "@pylonsync/functions";\n${more}` +
+  `export default query({ handler: () => ${result} });\n`;
 
 async function call(app: LoadedApp, name: string): Promise<unknown> {
   return await app.functions.get(name)?.handler({} as never, {} as never);
@@ -47,7 +49,10 @@ test("a folder without packages of its own loads with the server's copies", asyn
 test("an app.ts that prints its manifest is as good as one that exports it", async () => {
   const app = await load(
     appFolder({
-      "app.ts": `${APP.replace("export default", "const m =")}console.log("hello");\nconsole.log(JSON.stringify(m, null, 2));\n`,
+      "app.ts": `${APP.replace("export default", "const m =")}
+console.log("hello");
+console.log(JSON.stringify(m, null, 2));
+`,
     }),
   );
   expect(app.diagnostics).toEqual([]);

@@ -77,6 +77,7 @@ export function readyPatch(row: StoredRow, dueAt: number): Record<string, Value>
   return { dueAt: null, readyKey: readyKeyOf(lane, numberOf(row, "priority"), dueAt, row.id) };
 }
 
+/** The job of a row; what another version wrote is read as the nearest that is known here. */
 export function toJob(row: StoredRow): Job {
   return {
     id: row.id,
@@ -97,6 +98,7 @@ export function toJob(row: StoredRow): Job {
   };
 }
 
+/** A time as the table keeps it. @param time milliseconds since 1970 */
 export function isoOf(time: number): string {
   return new Date(time).toISOString();
 }

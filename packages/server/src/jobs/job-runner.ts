@@ -10,7 +10,7 @@ import type { AttemptOutcome, JobTable } from "./job-table.ts";
 /** For how long a job is a runner's unless it renews it, in milliseconds. */
 const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 3;
-/** How often a runner without work looks for some that other replicas have made, in milliseconds. */
+/** How often a runner without work looks for jobs that other replicas made, in milliseconds. */
 const POLL_MS = 1_000;
 /** Beyond the time that a mutation may run, its lease has this much left, in milliseconds. */
 const MUTATION_MARGIN_MS = 10_000;
@@ -25,6 +25,7 @@ export interface JobObserver {
   failed(error: unknown): void;
 }
 
+/** What runs jobs on this replica. */
 export interface JobRunnerServices {
   readonly table: JobTable;
   readonly crons: Crons;
@@ -42,7 +43,10 @@ interface RunningJob {
   readonly job: LeasedJob;
   readonly abort: AbortController;
   readonly done: Promise<void>;
-  /** Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would only meet it there. */
+  /**
+   * Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would
+   * only meet it there.
+   */
   readonly isRenewed: boolean;
 }
 

@@ -16,6 +16,7 @@ export const JOB_STATUSES = [
   "dead",
   "cancelled",
 ] as const;
+/** One of those states. */
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
 /** A job as it is kept. Times are in milliseconds since 1970. */

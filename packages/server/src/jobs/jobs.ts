@@ -85,7 +85,11 @@ export class Jobs implements JobQueue {
     return this.#table.cancel(tx, id);
   }
 
-  /** Takes a job back that is not over, and aborts it where it runs here. @returns whether it was */
+  /**
+   * Takes a job back that is not over, and aborts it where it runs here.
+   *
+   * @returns whether it was
+   */
   async cancelOne(id: string): Promise<boolean> {
     const isCancelled = await this.#store.transact((tx) => this.#table.cancel(tx, id));
     if (isCancelled) this.#runner?.abort(id);

@@ -133,7 +133,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     }
   });
 
-  test("a member without a connection stays for its idle time, which each call begins anew", async () => {
+  test("a member without a connection stays for its idle time; a call restarts it", async () => {
     const { store, told } = await open(kind);
     const room = newName();
     await store.join(room, "caller", null);
@@ -149,7 +149,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(async () => !(await isIn(store, room, "caller")));
   });
 
-  test("a connected member needs no calls; it goes after its grace, unless it calls again", async () => {
+  test("a connected member needs no calls; it goes after its grace unless it calls", async () => {
     const { store, told } = await open(kind, { ...TIMES, idleMs: 6000 });
     const [left, called] = [newName(), newName()];
     const user = newName();
@@ -234,7 +234,8 @@ async function empty(kind: string): Promise<void> {
   );
   await sql.query(`TRUNCATE ${rows.map(({ name }) => name).join(", ")}`);
   await sql.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()`,
   );
   await sql.end();
 }

@@ -93,7 +93,7 @@ async function count(table: string): Promise<number> {
   return Number(rows[0]?.n);
 }
 
-test("behind a pooler that does not carry notifications the rooms count per replica, and the log says so once", async () => {
+test("without notifications rooms count per replica, and the log says so once", async () => {
   await using bouncer = await PgBouncer.start(url);
   const { store, logged, database } = await open(TIMES, bouncer.url, 0);
   await until(() => logged.length > 0);
@@ -107,7 +107,7 @@ test("behind a pooler that does not carry notifications the rooms count per repl
   for (const close of closers.splice(0)) await close();
 }, 30_000);
 
-test("what somebody else says on the channel is missed like anything else, and the rooms go on", async () => {
+test("what somebody else says on the channel counts as missed, and the rooms go on", async () => {
   const [one, other] = [await open(), await open()];
   const { rows } = await sql.query<{ channel: string }>(CHANNEL_QUERY);
   for (const payload of ["=none of ours", "=", "#1", "#x", ""]) {
@@ -171,7 +171,8 @@ test("a replica whose connections are cut comes back, and shows who is in its ro
   for (let round = 0; round < 3; round += 1) {
     const before = a.told.length;
     await sql.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pylon rooms' AND datname = current_database()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = 'pylon rooms' AND datname = current_database()`,
     );
     await until(() => a.told.slice(before).includes("snapshot r "));
     await b.store.join("r", `v${round}`, null);
@@ -181,7 +182,7 @@ test("a replica whose connections are cut comes back, and shows who is in its ro
   expect([...a.told, ...b.told].filter((line) => line.startsWith("leave"))).toEqual([]);
 }, 30_000);
 
-test("Postgres hangs: a call waits once for it, the rooms go on in memory, and are shared again after", async () => {
+test("Postgres hangs: a call waits once, rooms go on in memory until it is back", async () => {
   const other = await open();
   const sockets = new Set<Socket>();
   const proxy = createServer((near) => {
@@ -218,7 +219,7 @@ test("Postgres hangs: a call waits once for it, the rooms go on in memory, and a
   proxy.close();
 }, 60_000);
 
-test("the first replica that comes back after Postgres was away gives the others time to come back, too, but not again and again", async () => {
+test("the first replica after an outage gives the others time, but only once", async () => {
   await open();
   const enter = async (replica: string, isReturning: boolean): Promise<void> => {
     await sql.query(`SELECT ${roomFunction("enter")}($1, 60000, 5000, $2)`, [replica, isReturning]);
@@ -227,7 +228,8 @@ test("the first replica that comes back after Postgres was away gives the others
   await sql.query(
     `SELECT * FROM ${roomFunction("join")}('b', 'r', 'u', 'null', '{}', 60000, 10, 10)`,
   );
-  const sleep = `UPDATE "_pylon_room_replicas" SET ends_at = now() - interval '1 second' WHERE id = 'b'`;
+  const sleep = `UPDATE "_pylon_room_replicas" SET ends_at = now() - interval '1 second'
+    WHERE id = 'b'`;
   const expired = `"_pylon_room_replicas" WHERE id = 'b' AND ends_at <= now()`;
   await sql.query("BEGIN");
   await sql.query(sleep);
@@ -292,7 +294,8 @@ async function during(first: string, second: string): Promise<Readonly<Record<st
   void later.finally(() => {
     isDone = true;
   });
-  const waiting = `pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  const waiting = `pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
   await until(async () => isDone || (await count(waiting)) > 0);
   await sql.query("COMMIT");
   const { rows } = await later;
@@ -324,7 +327,8 @@ test("a replica that stops while a user connects leaves nobody behind", async ()
 test("what is kept is unlogged, and long messages are forgotten", async () => {
   const one = await open();
   const { rows } = await sql.query<{ relname: string; relpersistence: string }>(
-    `SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r' AND (relname LIKE '\\_pylon\\_room%' OR relname = '_pylon_messages')`,
+    `SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r'
+     AND (relname LIKE '\\_pylon\\_room%' OR relname = '_pylon_messages')`,
   );
   expect(rows.map(({ relname }) => relname).toSorted()).toEqual([
     "_pylon_messages",
@@ -343,7 +347,7 @@ test("what is kept is unlogged, and long messages are forgotten", async () => {
   await until(async () => (await count(`"_pylon_messages"`)) === 0);
 });
 
-test("three replicas, many users in few rooms, all at once: no deadlock, and every count and every table agree at the end", async () => {
+test("three replicas, many users, few rooms: no deadlock, and the counts agree", async () => {
   const opened = await Promise.all([open(), open(), open()]);
   let state = 42;
   const random = (below: number): number => {
@@ -392,10 +396,13 @@ test("three replicas, many users in few rooms, all at once: no deadlock, and eve
     );
   for (const { logged } of opened) expect(logged).toEqual([]);
   const { rows } = await sql.query<{ deadlocks: string }>(
-    `SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()`,
+    `SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database
+     WHERE datname = current_database()`,
   );
   expect(Number(rows[0]?.deadlocks)).toBe(0);
-  const wrong = `SELECT 1 FROM (SELECT room, count(*) AS n FROM "_pylon_room_members" GROUP BY room) m FULL JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.n IS DISTINCT FROM r.members`;
+  const wrong = `SELECT 1
+    FROM (SELECT room, count(*) AS n FROM "_pylon_room_members" GROUP BY room) m
+    FULL JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.n IS DISTINCT FROM r.members`;
   expect((await sql.query(wrong)).rows).toEqual([]);
   expect(await count(`"_pylon_room_connections"`)).toBe(0);
   // Whoever made no call since the last connection closed goes after the grace; the rest stays.
