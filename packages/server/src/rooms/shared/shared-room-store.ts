@@ -185,7 +185,7 @@ export class SharedRoomStore implements RoomStore {
     this.#table.connect(userId, will);
     await this.#ask(
       () => this.#load(userId, will),
-      async () => this.#noteUser(userId),
+      () => this.#noteUser(userId),
     );
   }
 
@@ -193,7 +193,7 @@ export class SharedRoomStore implements RoomStore {
     this.#table.disconnect(userId);
     await this.#ask(
       () => this.#backend.disconnect(userId, will),
-      async () => {
+      () => {
         this.#noteUser(userId);
         this.#options.deliver(will);
       },
@@ -219,7 +219,7 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /** Asks the backend, or the memory when the backend is lost. */
-  async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {
+  async #ask<T>(shared: () => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
     if (this.#isOnline) {
       try {
         return await shared();
