@@ -23,13 +23,8 @@ const KNOWN: Readonly<Record<string, number>> = {
   "images.test.ts": 3,
   "memory.test.ts": 1,
   "offline.test.ts": 1,
-  "postgres-rooms.test.ts": 2,
   "proxies.test.ts": 1,
-  "redis.test.ts": 8,
   "replicas.test.ts": 2,
-  "room-store.test.ts": 3,
-  "rooms.test.ts": 2,
-  "shared-rooms.test.ts": 4,
   "shutdown.test.ts": 3,
   // In the text of a test that it runs, which ends by its own limit.
   "test-report.test.ts": 1,

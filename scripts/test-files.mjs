@@ -85,9 +85,9 @@ const KNOWN_SECONDS = {
   "packages/server/src/store/postgres/": 30,
   "tests/client/next": 60,
   "tests/browser/offline": 60,
-  "tests/replicas/redis": 90,
+  "tests/replicas/redis": 45,
   "tests/replicas/replicas": 90,
-  "tests/replicas/shared-rooms": 90,
+  "tests/replicas/shared-rooms": 50,
   "tests/deploy/shutdown": 60,
 };
 

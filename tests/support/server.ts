@@ -38,8 +38,6 @@ export function appOf(
 /** Which store the tests' servers use: `npm test` runs the tests of this folder on both. */
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 
-type Platform = NonNullable<ServerOptions["platform"]>;
-
 /**
  * A real server on a free port and a database of its own. Not in dev mode: what is closed is
  * closed.
@@ -47,7 +45,8 @@ type Platform = NonNullable<ServerOptions["platform"]>;
 export async function startServer(
   app: LoadedApp,
   env: Readonly<Record<string, string>> = {},
-  platform?: Platform,
+  platform: ServerOptions["platform"] = {},
+  roomTimes: ServerOptions["roomTimes"] = {},
 ): Promise<TestServer> {
   // Without a database in memory uploads would go to the working folder.
   const uploads = mkdtempSync(join(tmpdir(), "pylon-uploads-"));
@@ -69,7 +68,8 @@ export async function startServer(
     app,
     config: loadConfig(values),
     env: values,
-    ...(platform === undefined ? {} : { platform }),
+    platform,
+    roomTimes,
   });
   const stop = async (): Promise<void> => {
     await server.stop();

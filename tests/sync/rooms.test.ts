@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
+import { GraceMarker } from "../support/grace-marker.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { SHORT_TIMES } from "../support/short-times.ts";
 
 const app = appOf(
   buildManifest({
@@ -65,7 +67,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
   let alice: TestClient;
   let bob: TestClient;
   beforeAll(async () => {
-    server = await startServer(app, await envOf(kind));
+    server = await startServer(app, await envOf(kind), {}, SHORT_TIMES);
     admin = new TestClient(server.url, ADMIN_TOKEN);
     [alice, bob] = await Promise.all([TestClient.guest(server.url), TestClient.guest(server.url)]);
   });
@@ -309,24 +311,26 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await reading;
   });
 
-  test("a user leaves its rooms 5 s after its last connection without a reconnect", async () => {
+  test("a user leaves its rooms after its last connection and its grace", async () => {
     const watcher = await alice.live(0).ready();
     await post(alice, "join", { room: "grace" });
     const user = await TestClient.guest(server.url);
     const [one, two] = await Promise.all([user.live(0).ready(), user.live(0).ready()]);
     await post(user, "join", { room: "grace" });
+    const grace = await GraceMarker.of(await TestClient.guest(server.url), alice, watcher);
     one.close();
-    await Bun.sleep(100);
+    await until(() => one.closed !== null);
     two.close();
-    await Bun.sleep(2000);
+    await until(() => two.closed !== null);
+    await aMoment();
     const back = await user.live(0).ready();
-    await Bun.sleep(4500);
+    await grace.passed();
     expect(heard(watcher, "grace").filter((line) => line.startsWith("leave"))).toEqual([]);
     back.close();
     const closedAt = performance.now();
     await until(() => heard(watcher, "grace").includes(`leave ${user.userId}`), 30_000);
     // A slow machine only makes it more.
-    expect(performance.now() - closedAt).toBeGreaterThan(4800);
+    expect(performance.now() - closedAt).toBeGreaterThan(SHORT_TIMES.graceMs - 200);
     expect(await usersIn(alice, "grace")).toEqual([alice.userId]);
     expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(
       1,

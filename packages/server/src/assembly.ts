@@ -53,7 +53,7 @@ import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory/memory-room-store.ts";
 import { PostgresRooms } from "./rooms/postgres/postgres-rooms.ts";
 import { RedisRooms } from "./rooms/redis/redis-rooms.ts";
-import { ROOM_TIMES } from "./rooms/room-store.ts";
+import type { RoomTimes } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
 import type { RoomBackend } from "./rooms/shared/room-backend.ts";
@@ -67,6 +67,7 @@ import { SessionWatch } from "./sync/session-watch.ts";
 /** What a server is put together from, beside its store and its app. */
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
+  readonly roomTimes: RoomTimes;
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
@@ -257,13 +258,13 @@ function roomsOf(
   { store, options, redis }: Base,
   feed: Feed,
 ): { readonly rooms: Rooms; readonly backend: RoomBackend | null } {
-  const { log, platform } = options;
+  const { log, platform, roomTimes: times } = options;
   const replica = createIdFactory(platform.now, platform.random)();
-  const backend = roomBackend(redis, store, replica, log);
+  const backend = roomBackend(redis, store, { times, replica, log });
   const rooms = new Rooms({
     connections: feed.connections,
     createStore: (deliver) => {
-      const common = { deliver, times: ROOM_TIMES, platform };
+      const common = { deliver, times, platform };
       return backend === null
         ? new MemoryRoomStore(common)
         : new SharedRoomStore({ ...common, backend, log });
@@ -277,11 +278,11 @@ function roomsOf(
 function roomBackend(
   redis: Redis | null,
   { link }: Store,
-  replica: string,
-  log: Log,
+  own: { readonly times: RoomTimes; readonly replica: string; readonly log: Log },
 ): RoomBackend | null {
-  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES, replica);
-  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, replica, log);
+  const { times, replica, log } = own;
+  if (redis !== null) return new RedisRooms(redis, times, replica);
+  return link === null ? null : new PostgresRooms(link, times, replica, log);
 }
 
 function runnerOf(

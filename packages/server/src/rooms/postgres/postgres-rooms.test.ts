@@ -9,7 +9,7 @@ import {
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
 import { Log } from "../../observe/log.ts";
-import { systemPlatform } from "../../platform.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
 import { openPostgresStore, type PostgresStore } from "../../store/postgres/postgres-store.ts";
 import { CHANNEL_QUERY } from "../../store/postgres/channel/channel-functions.ts";
 import { disconnectMessage } from "../messages.ts";
@@ -18,7 +18,13 @@ import { PostgresRooms } from "./postgres-rooms.ts";
 import type { RoomMessage, RoomTimes, TenantMessage } from "../room-store.ts";
 import { SharedRoomStore } from "../shared/shared-room-store.ts";
 
-const TIMES: RoomTimes = { idleMs: 60_000, graceMs: 300, handOverMs: 3000, leaseMs: 7000 };
+const TIMES: RoomTimes = {
+  idleMs: 60_000,
+  graceMs: 300,
+  handOverMs: 3000,
+  leaseMs: 7000,
+  sweepMs: 100,
+};
 
 interface Opened {
   readonly store: SharedRoomStore;
@@ -43,7 +49,12 @@ afterEach(async () => {
   await sql.end();
 });
 
-async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Opened> {
+async function open(
+  times = TIMES,
+  databaseUrl = url,
+  waitMs = 5000,
+  platform: Platform = systemPlatform,
+): Promise<Opened> {
   const [told, logged]: [string[], string[]] = [[], []];
   const log = new Log({
     level: "warn",
@@ -58,6 +69,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
     startTimeoutMs: 0,
     onState: () => undefined,
     extraDdl: ROOM_DDL,
+    platform,
   });
   const deliver = (message: RoomMessage | TenantMessage): void => {
     told.push(
@@ -70,7 +82,7 @@ async function open(times = TIMES, databaseUrl = url, waitMs = 5000): Promise<Op
     backend: new PostgresRooms(database.link, times, crypto.randomUUID(), log),
     deliver,
     times,
-    platform: systemPlatform,
+    platform,
     log,
   });
   await database.link.start(waitMs);
@@ -95,12 +107,22 @@ async function count(table: string): Promise<number> {
 
 test("without notifications rooms count per replica, and the log says so once", async () => {
   await using bouncer = await PgBouncer.start(url);
-  const { store, logged, database } = await open(TIMES, bouncer.url, 0);
+  let turns = 0;
+  const { store, logged, database } = await open(TIMES, bouncer.url, 0, {
+    ...systemPlatform,
+    every: (ms, work) =>
+      systemPlatform.every(ms, () => {
+        turns += 1;
+        work();
+      }),
+  });
   await until(() => logged.length > 0);
   expect(database.link.isUp).toBe(false);
   expect(await store.join("r", "u", null)).toEqual([]);
   expect(await store.members("r", "u")).toMatchObject([{ user_id: "u" }]);
-  await Bun.sleep(2000);
+  // The link is tried in each turn, and only the first time is logged.
+  const before = turns;
+  await until(() => turns >= before + 15);
   expect(logged.filter((line) => line.includes("rooms count for this replica alone"))).toHaveLength(
     1,
   );
@@ -153,12 +175,15 @@ test("the sweep passes over a room that is taken, and comes back to it", async (
   const one = await open({ ...TIMES, idleMs: 500 });
   await one.store.join("taken", "u", null);
   await one.store.join("free", "u", null);
+  await one.store.join("later", "u", null);
   await sql.query("BEGIN");
   await sql.query(
     `SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`,
   );
-  await until(() => one.told.includes("leave free u"));
-  await Bun.sleep(1500);
+  await until(() => one.told.includes("leave free u") && one.told.includes("leave later u"));
+  // What joins after that and has gone was swept by a turn that has passed over the taken room.
+  await one.store.join("last", "u", null);
+  await until(() => one.told.includes("leave last u"));
   expect(one.told).not.toContain("leave taken u");
   await sql.query("ROLLBACK");
   await until(() => one.told.includes("leave taken u"));

@@ -64,7 +64,7 @@ test("what a text says of a member is null where it says nothing", () => {
 });
 
 test("a member is registered for the time that it has left, or for its grace", () => {
-  const times = { idleMs: 1, graceMs: 5_000, handOverMs: 1, leaseMs: 1 };
+  const times = { idleMs: 1, graceMs: 5_000, handOverMs: 1, leaseMs: 1, sweepMs: 1 };
   const member = { room: "r", userId: "u", data: undefined, joinedAt: 3 };
   const stays = (dueAt: number | null): unknown =>
     registrationOf({ ...member, dueAt }, times, 1_000).at(-1);

@@ -15,7 +15,13 @@ import { memberKey } from "./member-key.ts";
 import type { ChannelMessage, RoomBackend, StoredMember } from "./room-backend.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
 
-const TIMES: RoomTimes = { idleMs: 1e9, graceMs: 1e9, handOverMs: 1e9, leaseMs: 1e9 };
+const TIMES: RoomTimes = {
+  idleMs: 1e9,
+  graceMs: 1e9,
+  handOverMs: 1e9,
+  leaseMs: 1e9,
+  sweepMs: 1_000,
+};
 const will = (userId: string): TenantMessage => disconnectMessage("t", userId, 1);
 
 class Lost extends Error {}
