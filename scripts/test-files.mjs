@@ -43,7 +43,7 @@ const ON_BOTH_STORES = [
 /** Where the tests beside the code are of units: without a store, a network or a page. */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
-  ...["schema", "policy", "data", "sync", "functions", "request", "identity", "config", "util"].map(
+  ...["schema", "policy", "data", "connections", "sync", "functions", "request", "identity", "config", "util"].map(
     (name) => `packages/server/src/${name}/`,
   ),
 ];

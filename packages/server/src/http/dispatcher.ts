@@ -23,7 +23,7 @@ import {
 import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfer, Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
-import { cursorOf, type SocketStart } from "../sync/websocket.ts";
+import { cursorOf, type SocketStart } from "../connections/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";

@@ -1,8 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import { shardsNotAvailable } from "../shards/routes.ts";
 import type { Feed } from "../sync/feed.ts";
-import { openEventStream } from "../sync/sse.ts";
-import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
+import { openEventStream } from "../connections/sse.ts";
+import {
+  cursorOf,
+  SyncSocket,
+  type SocketMessages,
+  type SocketStart,
+} from "../connections/websocket.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";

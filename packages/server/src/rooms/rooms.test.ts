@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import type { Identity } from "../identity/identity.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
-import { ConnectionIndex } from "../sync/connection-index.ts";
-import { Subscriber } from "../sync/subscriber.ts";
+import { ConnectionIndex } from "../connections/connection-index.ts";
+import { Subscriber } from "../connections/subscriber.ts";
 import { ClientMessages } from "./client-messages.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { ROOM_TIMES } from "./room-store.ts";

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import { AudienceIndex } from "./audience.ts";
-import { ConnectionIndex } from "./connection-index.ts";
-import { Subscriber } from "./subscriber.ts";
+import { ConnectionIndex } from "../connections/connection-index.ts";
+import { Subscriber } from "../connections/subscriber.ts";
 
 const callers: fc.Arbitrary<Caller> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(ADMIN) },

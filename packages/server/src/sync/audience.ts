@@ -1,6 +1,6 @@
 import type { AuthValues } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "../connections/subscriber.ts";
 
 /** Subscribers that a rule can't tell apart. */
 export interface Audience {

@@ -11,7 +11,7 @@ import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { Feed } from "./feed.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "../connections/subscriber.ts";
 
 const manifest = buildManifest({
   name: "feed",

@@ -6,9 +6,9 @@ import { runIn } from "../observe/operation.ts";
 import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
-import { ConnectionIndex } from "./connection-index.ts";
+import { ConnectionIndex } from "../connections/connection-index.ts";
 import { RecentChanges } from "./recent-changes.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
 
@@ -19,12 +19,6 @@ import { RESYNC, Visibility } from "./visibility.ts";
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
-
-/** Where a client's replica is. */
-interface Cursor {
-  readonly seq: number;
-  readonly epoch: string | null;
-}
 
 interface Route {
   readonly index: AudienceIndex;
@@ -66,7 +60,7 @@ interface CatchUpStep {
  * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly
  * between two changes and misses none.
  */
-export class Feed {
+export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #subscribers = new Set<Subscriber>();

@@ -14,6 +14,20 @@ export interface Outlet {
   terminate(): void;
 }
 
+/** What brings connections up to date and keeps them so. */
+export interface ConnectionHub {
+  /** @param cursor where the client's replica is; null for a client that does not say */
+  join(subscriber: Subscriber, cursor: Cursor | null): Promise<void>;
+  /** The connection is gone, or is to be told no more. */
+  leave(subscriber: Subscriber): void;
+}
+
+/** Where a client's replica is. */
+export interface Cursor {
+  readonly seq: number;
+  readonly epoch: string | null;
+}
+
 /**
  * How long a reader that was cut off may take to read what was already on its way, in milliseconds.
  */

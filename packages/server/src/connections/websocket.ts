@@ -1,8 +1,7 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../identity/identity.ts";
-import type { Feed } from "./feed.ts";
 import { SocketRate } from "./socket-rate.ts";
-import { Subscriber, type Outlet } from "./subscriber.ts";
+import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
 
 /** What the socket's own code needs of a server's WebSocket. */
 export interface ServerSocket {
@@ -21,7 +20,7 @@ export interface SocketMessages {
 export interface SocketStart {
   /** Null: the token was refused. */
   readonly identity: Identity | null;
-  readonly cursor: { readonly seq: number; readonly epoch: string | null } | null;
+  readonly cursor: Cursor | null;
 }
 
 /** A WebSocket as an Outlet. */
@@ -81,10 +80,10 @@ export class SyncSocket {
   }
 
   /**
-   * Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a
+   * Joins the hub; a socket with a bad token is told so and closed, because a browser can't read a
    * refused handshake.
    */
-  async opened(socket: ServerSocket, feed: Feed, sendBufferBytes: number): Promise<void> {
+  async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
     const { identity, cursor } = this.#start;
     if (identity === null) {
       socket.close(
@@ -95,7 +94,7 @@ export class SyncSocket {
     }
     this.#outlet = new SocketOutlet(socket);
     this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes);
-    await feed.join(this.#subscriber, cursor);
+    await hub.join(this.#subscriber, cursor);
   }
 
   /**
@@ -129,9 +128,9 @@ export class SyncSocket {
     this.#outlet?.release(false);
   }
 
-  closed(feed: Feed): void {
+  closed(hub: ConnectionHub): void {
     this.#outlet?.release(true);
-    if (this.#subscriber !== undefined) feed.leave(this.#subscriber);
+    if (this.#subscriber !== undefined) hub.leave(this.#subscriber);
   }
 }
 
@@ -147,7 +146,7 @@ const PONG = '{"type":"pong"}';
  * @returns null for a client that does not say where it is
  * @throws PylonError INVALID_QUERY
  */
-export function cursorOf(params: URLSearchParams): SocketStart["cursor"] {
+export function cursorOf(params: URLSearchParams): Cursor | null {
   const since = params.get("since");
   if (since === null) return null;
   if (!/^\d{1,16}$/.test(since)) {
