@@ -51,6 +51,7 @@ import { requestReader } from "./request/reading.ts";
 import type { RouteSummary } from "./request/route.ts";
 import { RateLimiter, type SharedCount } from "./request/rate-limit.ts";
 import { Transfers } from "./request/transfers.ts";
+import type { SocketMessages } from "./connections/websocket.ts";
 import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory-room-store.ts";
 import { PostgresRooms } from "./rooms/postgres-rooms.ts";
@@ -315,13 +316,18 @@ export class RunningServer {
     });
     this.#dispatcher = dispatcher;
     const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
-    const messages = new ClientMessages(
+    const clientMessages = new ClientMessages(
       (message) => rooms.store.send(message),
       (userId) =>
         this.#app.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
       () => performance.now(),
       (error) => log.error("relay failed", error),
     );
+    const messages: SocketMessages = {
+      receive: (subscriber, text) => {
+        if (!feed.receive(subscriber, text)) clientMessages.receive(subscriber, text);
+      },
+    };
     const page = createPage(() => this.#app, {
       home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
       onBroken: ({ message }) => log.error(message),

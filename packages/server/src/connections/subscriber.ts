@@ -40,14 +40,17 @@ export class Subscriber {
   /** Its number on this server. */
   readonly id = (connections += 1);
   readonly identity: Identity;
+  /** Of the protocol: 1 replicates all that it may read, 2 what it subscribes to. */
+  readonly version: 1 | 2;
   readonly #outlet: Outlet;
   readonly #limit: number;
   #open = true;
   #ending: "slow" | "resync" | null = null;
 
   /** @param limit most bytes that may wait for a slow reader */
-  constructor(identity: Identity, outlet: Outlet, limit: number) {
+  constructor(identity: Identity, outlet: Outlet, limit: number, version: 1 | 2 = 1) {
     this.identity = identity;
+    this.version = version;
     this.#outlet = outlet;
     this.#limit = limit;
   }
@@ -85,10 +88,13 @@ export class Subscriber {
     return this.#outlet.drained();
   }
 
-  /** Tells the client that it must take a new snapshot, and ends the connection. */
+  /**
+   * Tells the client that it must take a new snapshot, and ends the connection. In version 2 each
+   * cursor says by itself whether it can be continued.
+   */
   resync(reason: string): void {
     const message: Resync = { type: "resync", reason };
-    this.send(JSON.stringify(message));
+    if (this.version === 1) this.send(JSON.stringify(message));
     if (this.#open) this.#ending = "resync";
     this.close(CloseCode.TRY_AGAIN_LATER, `resync: ${reason}`);
   }

@@ -21,6 +21,7 @@ export interface SocketStart {
   /** Null: the token was refused. */
   readonly identity: Identity | null;
   readonly cursor: Cursor | null;
+  readonly version: 1 | 2;
 }
 
 /** A WebSocket as an Outlet. */
@@ -84,7 +85,7 @@ export class SyncSocket {
    * refused handshake.
    */
   async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
-    const { identity, cursor } = this.#start;
+    const { identity, cursor, version } = this.#start;
     if (identity === null) {
       socket.close(
         CloseCode.UNAUTHORIZED,
@@ -93,7 +94,7 @@ export class SyncSocket {
       return;
     }
     this.#outlet = new SocketOutlet(socket);
-    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes);
+    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes, version);
     await hub.join(this.#subscriber, cursor);
   }
 
@@ -103,7 +104,7 @@ export class SyncSocket {
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
     if (!this.counted(socket, message.length) || typeof message !== "string") return;
-    if (message === PING) socket.sendText(PONG);
+    if (message === PING && this.#start.version === 1) socket.sendText(PONG);
     else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
   }
 

@@ -178,7 +178,7 @@ class Listener {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error as Error));
     }
     const upgraded = server.upgrade(request, {
-      data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
+      data: new SyncSocket(start, address),
       ...(start.protocol === undefined
         ? {}
         : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),

@@ -7,7 +7,9 @@ import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { CommitBatch } from "./commit-batch.ts";
 import { Delivery } from "./delivery.ts";
+import { LiveQueries } from "./live/live-queries.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
+import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
 import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
@@ -66,6 +68,7 @@ export class Feed implements ConnectionHub {
   readonly #registry: SubscriptionRegistry;
   readonly #delivery: Delivery;
   readonly #batch = new CommitBatch();
+  readonly #live: LiveQueries;
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
   readonly #pending = new PendingChanges();
@@ -79,6 +82,8 @@ export class Feed implements ConnectionHub {
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
   #position = 0;
+  /** Up to this change everything was sent. */
+  #sent = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
@@ -110,6 +115,41 @@ export class Feed implements ConnectionHub {
       later: () => this.#pending.all(),
       now,
     });
+    this.#live = new LiveQueries({
+      store,
+      registry: this.#registry,
+      delivery: this.#delivery,
+      line: this.#lineForSteps(),
+      model: () => this.#model,
+      now,
+      readTimeoutMs,
+      onError: (error) => observer.failed(error),
+    });
+  }
+
+  #lineForSteps(): FeedLine {
+    const position = (): number => this.#sent;
+    const epoch = (): string => this.#epoch;
+    return {
+      get position() {
+        return position();
+      },
+      get epoch() {
+        return epoch();
+      },
+      settle: () => this.#settle(),
+      enqueue: (step) => this.#enqueue(step),
+      deliver: async () => {
+        await this.#store.settle();
+        await this.#deliverPending();
+      },
+      later: () => this.#pending.all(),
+      changes: async (after, end) => {
+        const records = await this.#changesUpTo(end, after);
+        return after < end && records[0]?.seq !== after + 1 ? null : records;
+      },
+      mayStay: (subscriber) => this.#mayStay(subscriber),
+    };
   }
 
   async start(): Promise<void> {
@@ -125,6 +165,7 @@ export class Feed implements ConnectionHub {
     for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
       this.#recent.add(seq, at);
     this.#position = Math.max(this.#position, head);
+    this.#sent = this.#position;
     this.#epoch = epoch;
   }
 
@@ -205,7 +246,8 @@ export class Feed implements ConnectionHub {
    */
   async join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
     try {
-      await this.#join(subscriber, cursor);
+      if (subscriber.version === 2) await this.#joinLive(subscriber);
+      else await this.#join(subscriber, cursor);
     } catch (error) {
       this.#observer.failed(error);
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log now");
@@ -263,6 +305,23 @@ export class Feed implements ConnectionHub {
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
+  /** A connection of version 2 begins with nothing: it asks for what it wants. */
+  async #joinLive(subscriber: Subscriber): Promise<void> {
+    if (this.#isClosing) sendElsewhere(subscriber);
+    if (!subscriber.isOpen) return;
+    this.#subscribers.set(subscriber, []);
+    this.connections.add(subscriber);
+    this.#live.join(subscriber);
+    const hello: Hello = { type: "hello", seq: this.#sent, epoch: this.#epoch };
+    subscriber.send(JSON.stringify(hello));
+    if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  /** Takes a message of a client. @returns whether it was about subscriptions */
+  receive(subscriber: Subscriber, text: string): boolean {
+    return this.#live.receive(subscriber, text);
+  }
+
   /** Delivers everything that was committed before the call. */
   async #settle(): Promise<void> {
     await this.#store.settle();
@@ -292,6 +351,7 @@ export class Feed implements ConnectionHub {
     if (subscriptions === undefined) return;
     this.#subscribers.delete(subscriber);
     this.connections.delete(subscriber);
+    this.#live.leave(subscriber);
     for (const subscription of subscriptions) {
       subscription.replicas.delete(subscriber);
       this.#registry.release(subscription);
@@ -437,13 +497,18 @@ export class Feed implements ConnectionHub {
       this.#position = record.seq;
       this.#recent.add(record.seq, record.at);
     }
-    if (times.length === 0) return;
+    if (times.length > 0) await this.#sendBatch();
+    this.#sent = this.#position;
+    for (const at of times) this.#observer.delivered(this.#now() - at);
+  }
+
+  async #sendBatch(): Promise<void> {
     await this.#orSendAway(async () => {
+      await this.#live.refill(this.#batch);
       this.#delivered += this.#batch.send(this.#position, (entity, row) =>
         this.#model.entity(entity).visible(row),
       );
     });
-    for (const at of times) this.#observer.delivered(this.#now() - at);
   }
 
   /** @returns whether it was done; else nobody is left who could miss it */
@@ -472,6 +537,7 @@ export class Feed implements ConnectionHub {
     for (const effect of effects) this.#batch.add(effect);
     for (const subscription of lost) {
       this.#batch.drop(subscription);
+      this.#live.reload(subscription);
       for (const subscriber of [...subscription.replicas]) {
         subscriber.resync("the caller's rights changed");
         this.leave(subscriber);

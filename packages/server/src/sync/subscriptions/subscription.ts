@@ -60,6 +60,8 @@ export class Subscription {
   readonly replicas = new Set<Subscriber>();
   readonly members = new Set<Member>();
   readonly loads = new Set<OngoingLoad>();
+  /** Somebody waits to become a member. */
+  isAwaited = false;
   readonly #matches: ((env: Env) => boolean) | null;
 
   constructor(
@@ -84,7 +86,7 @@ export class Subscription {
   }
 
   get isUnused(): boolean {
-    return this.replicas.size === 0 && this.members.size === 0 && this.loads.size === 0;
+    return this.replicas.size === 0 && this.members.size === 0 && !this.isAwaited;
   }
 
   /** Whether the answers of `exists` are needed to tell whether a row is in it. */

@@ -1,0 +1,217 @@
+import {
+  bearerProtocol,
+  LIVE_PROTOCOL,
+  type LiveMessage,
+  type ReadyMessage,
+  type Row,
+} from "@pylonsync/protocol";
+import { until } from "../support/client.ts";
+import type { Query } from "./scenario.ts";
+
+/** One subscription as a client keeps it. */
+export interface LiveView {
+  readonly id: number;
+  readonly query: Query;
+  sub: number | null;
+  isReady: boolean;
+  rows: Map<string, Row>;
+  /** Rows that came and are shown with `ready`. */
+  coming: Map<string, Row>;
+  ready: Pick<ReadyMessage, "seq" | "epoch"> | null;
+}
+
+/** Told of what comes, before and after it is taken in. */
+export interface Witness {
+  /** A row as the client has it now. */
+  row(view: LiveView, row: Row): void;
+  /** A commit was taken in. */
+  commit(client: LiveClient): void;
+  complaint(text: string): void;
+}
+
+/** A client of version 2 as plain as can be. */
+export class LiveClient {
+  readonly #url: string;
+  readonly #witness: Witness;
+  readonly views = new Map<number, LiveView>();
+  #socket: WebSocket | null = null;
+  #seq = 0;
+  #nextId = 1;
+  userId: string | null = null;
+
+  constructor(url: string, witness: Witness) {
+    this.#url = `${url.replace("http", "ws")}/ws`;
+    this.#witness = witness;
+  }
+
+  get isConnected(): boolean {
+    return this.#socket !== null;
+  }
+
+  async connect(user: {
+    readonly userId: string | null;
+    readonly token: string | null;
+  }): Promise<void> {
+    this.userId = user.userId;
+    const socket = new WebSocket(this.#url, [
+      LIVE_PROTOCOL,
+      ...(user.token === null ? [] : [bearerProtocol(user.token)]),
+    ]);
+    this.#socket = socket;
+    let isGreeted = false;
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(String(data)) as LiveMessage | { readonly type: "hello" };
+      if (message.type === "hello") isGreeted = true;
+      else if (this.#socket === socket) this.#take(message);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.#socket === socket) this.#witness.complaint(`closed: ${code} ${reason}`);
+    };
+    await until(() => isGreeted);
+    if (socket.protocol !== LIVE_PROTOCOL) throw new Error("The server speaks version 1.");
+  }
+
+  disconnect(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    for (const view of this.views.values()) {
+      view.sub = null;
+      view.isReady = false;
+    }
+  }
+
+  /** @param known what the client says that it has */
+  subscribe(query: Query, known?: object): void {
+    this.#ask(
+      {
+        id: (this.#nextId += 1),
+        query,
+        sub: null,
+        isReady: false,
+        rows: new Map(),
+        coming: new Map(),
+        ready: null,
+      },
+      known,
+    );
+  }
+
+  /** Asks again for what it had. */
+  resume(view: LiveView, known: object | undefined): void {
+    if (known === undefined) view.rows = new Map();
+    this.#ask(view, known);
+  }
+
+  unsubscribe(id: number): void {
+    this.views.delete(id);
+    this.#send({ type: "unsubscribe", id });
+  }
+
+  /** Waits until everything up to a change has come. */
+  async reach(seq: number): Promise<void> {
+    this.#seq = 0;
+    let asked = 0;
+    await until(() => {
+      if (this.#seq < seq && asked % 4 === 0) this.#send({ type: "ping" });
+      asked += 1;
+      return this.#seq >= seq && [...this.views.values()].every(({ isReady }) => isReady);
+    });
+  }
+
+  #ask(view: LiveView, known: object | undefined): void {
+    this.views.set(view.id, view);
+    const { entity, where, order, limit } = view.query;
+    view.coming = new Map();
+    this.#send({
+      type: "subscribe",
+      id: view.id,
+      entity,
+      where,
+      ...(order === undefined ? {} : { order }),
+      ...(limit === undefined ? {} : { limit }),
+      ...(known === undefined ? {} : { known }),
+    });
+  }
+
+  #send(message: object): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  #viewsOf(sub: number): LiveView[] {
+    return [...this.views.values()].filter((view) => view.sub === sub);
+  }
+
+  #take(message: LiveMessage): void {
+    switch (message.type) {
+      case "joined": {
+        const view = this.views.get(message.id);
+        if (view === undefined) return;
+        view.sub = message.sub;
+        view.coming = new Map(view.rows);
+        return;
+      }
+      case "rows":
+        for (const view of this.#viewsOf(message.sub)) {
+          if (message.reset === true) view.coming = new Map();
+          for (const row of message.rows ?? []) {
+            view.coming.set(row.id, row);
+            this.#witness.row(view, row);
+          }
+          for (const id of message.keep ?? []) {
+            const row = view.rows.get(id);
+            if (row === undefined) this.#witness.complaint(`keep ${id}, which is not known`);
+            else view.coming.set(id, row);
+          }
+          for (const id of message.gone ?? []) view.coming.delete(id);
+        }
+        return;
+      case "ready":
+        for (const view of this.#viewsOf(message.sub)) {
+          view.rows = view.coming;
+          view.coming = new Map(view.rows);
+          view.isReady = true;
+          view.ready = message;
+        }
+        return;
+      case "resync":
+        for (const view of this.#viewsOf(message.sub)) view.isReady = false;
+        return;
+      case "commit":
+        for (const { sub, rows = [], patches = [], gone = [] } of message.changes)
+          for (const view of this.#viewsOf(sub)) {
+            if (!view.isReady) continue;
+            for (const row of rows) this.#put(view, row);
+            for (const patch of patches) {
+              const known = view.rows.get(patch.id);
+              if (known === undefined)
+                this.#witness.complaint(`patch of ${patch.id}, which is not known`);
+              else this.#put(view, { ...known, ...patch });
+            }
+            for (const id of gone)
+              if (!view.rows.delete(id))
+                this.#witness.complaint(`${id} is gone, and was not known`);
+            view.coming = new Map(view.rows);
+          }
+        for (const view of this.views.values())
+          if (view.ready !== null) view.ready = { ...view.ready, seq: message.seq };
+        this.#witness.commit(this);
+        return;
+      case "pong":
+        this.#seq = message.seq;
+        for (const view of this.views.values())
+          if (view.isReady && view.ready !== null) view.ready = { ...view.ready, seq: message.seq };
+        return;
+      case "error":
+        this.#witness.complaint(`refused: ${message.code} ${message.message}`);
+        return;
+      case "result":
+        this.#witness.complaint("a result that nobody asked for");
+    }
+  }
+
+  #put(view: LiveView, row: Row): void {
+    view.rows.set(row.id, row);
+    this.#witness.row(view, row);
+  }
+}
