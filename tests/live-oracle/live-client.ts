@@ -5,7 +5,6 @@ import {
   type ReadyMessage,
   type Row,
 } from "@pylonsync/protocol";
-import { until } from "../support/client.ts";
 import type { Query } from "./scenario.ts";
 
 /** One subscription as a client keeps it. */
@@ -19,6 +18,11 @@ export interface LiveView {
   coming: Map<string, Row>;
   ready: Pick<ReadyMessage, "seq" | "epoch"> | null;
 }
+
+/** How long an answer may take before it is asked again, in milliseconds. */
+const PATIENCE_MS = 250;
+/** How long it may take until everything has come, in milliseconds. */
+const REACH_MS = 20_000;
 
 /** Told of what comes, before and after it is taken in. */
 export interface Witness {
@@ -37,6 +41,7 @@ export class LiveClient {
   #socket: WebSocket | null = null;
   #seq = 0;
   #nextId = 1;
+  #onMessage: () => void = () => undefined;
   userId: string | null = null;
 
   constructor(url: string, witness: Witness) {
@@ -58,16 +63,19 @@ export class LiveClient {
       ...(user.token === null ? [] : [bearerProtocol(user.token)]),
     ]);
     this.#socket = socket;
-    let isGreeted = false;
+    let greet: () => void = () => undefined;
+    const greeted = new Promise<void>((resolve) => (greet = resolve));
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(String(data)) as LiveMessage | { readonly type: "hello" };
-      if (message.type === "hello") isGreeted = true;
+      if (message.type === "hello") greet();
       else if (this.#socket === socket) this.#take(message);
+      this.#onMessage();
     };
     socket.onclose = ({ code, reason }) => {
       if (this.#socket === socket) this.#witness.complaint(`closed: ${code} ${reason}`);
+      this.#onMessage();
     };
-    await until(() => isGreeted);
+    await greeted;
     if (socket.protocol !== LIVE_PROTOCOL) throw new Error("The server speaks version 1.");
   }
 
@@ -110,13 +118,18 @@ export class LiveClient {
 
   /** Waits until everything up to a change has come. */
   async reach(seq: number): Promise<void> {
-    this.#seq = 0;
-    let asked = 0;
-    await until(() => {
-      if (this.#seq < seq && asked % 4 === 0) this.#send({ type: "ping" });
-      asked += 1;
-      return this.#seq >= seq && [...this.views.values()].every(({ isReady }) => isReady);
-    });
+    const isThere = (): boolean =>
+      this.#seq >= seq && [...this.views.values()].every(({ isReady }) => isReady);
+    this.#seq = -1;
+    const giveUpAt = performance.now() + REACH_MS;
+    for (let asked = 0; !isThere(); asked += 1) {
+      if (performance.now() > giveUpAt) throw new Error("The client did not get there in time.");
+      const heard = new Promise<void>((resolve) => (this.#onMessage = resolve));
+      this.#send({ type: "ping" });
+      await Promise.race([heard, Bun.sleep(PATIENCE_MS)]);
+      // A socket that asks without a pause is closed.
+      if (asked > 0) await Bun.sleep(10);
+    }
   }
 
   #ask(view: LiveView, known: object | undefined): void {
