@@ -49,10 +49,6 @@ export class LiveClient {
     this.#witness = witness;
   }
 
-  get isConnected(): boolean {
-    return this.#socket !== null;
-  }
-
   async connect(user: {
     readonly userId: string | null;
     readonly token: string | null;

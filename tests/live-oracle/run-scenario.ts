@@ -79,13 +79,7 @@ class Run {
     }
     const client = this.#clients[step.client];
     if (client === undefined) return;
-    if (step.kind === "leave") client.disconnect();
-    else if (step.kind === "return") {
-      client.disconnect();
-      const user = this.#user(step.user);
-      await client.connect(user);
-      for (const view of client.views.values()) client.resume(view, knownOf(view, step.cursor));
-    } else if (!client.isConnected) return;
+    if (step.kind === "away") await this.#leaveAndReturn(client, step);
     else if (step.kind === "subscribe") client.subscribe(step.query);
     else if (step.kind === "unsubscribe") {
       const ids = [...client.views.keys()];
@@ -98,6 +92,17 @@ class Run {
       await writing;
       for (const transaction of others) await this.#commit(transaction);
     }
+  }
+
+  async #leaveAndReturn(
+    client: LiveClient,
+    { user, cursor, transactions }: Extract<Step, { readonly kind: "away" }>,
+  ): Promise<void> {
+    client.disconnect();
+    for (const transaction of transactions) await this.#commit(transaction);
+    const known = this.#users.find(({ userId }) => userId === client.userId);
+    await client.connect((user === null ? known : undefined) ?? this.#user(user ?? 0));
+    for (const view of client.views.values()) client.resume(view, knownOf(view, cursor));
   }
 
   /** Writes to the database and to what is expected of it. */
@@ -133,10 +138,9 @@ class Run {
   async #check(about: string): Promise<void> {
     const pull = await this.#admin.request("GET", "/api/sync/pull?since=0&limit=0");
     const { last_seq: head } = pull.body["cursor"] as { readonly last_seq: number };
-    for (const client of this.#clients) if (client.isConnected) await client.reach(head);
+    for (const client of this.#clients) await client.reach(head);
     const state = this.#states.at(-1) ?? EMPTY;
     for (const [index, client] of this.#clients.entries()) {
-      if (!client.isConnected) continue;
       for (const { query, rows } of client.views.values()) {
         const expected = this.#expected(state, client, query);
         expect([about, index, query, sorted(rows)]).toEqual([

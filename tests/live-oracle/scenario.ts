@@ -27,12 +27,14 @@ export type Cursor = "exact" | "none" | "older" | "made up" | "other log";
 
 export type Step =
   | { readonly kind: "commit"; readonly transactions: readonly (readonly Write[])[] }
-  | { readonly kind: "leave"; readonly client: number }
+  /** A client is away while others write, and comes back. */
   | {
-      readonly kind: "return";
+      readonly kind: "away";
       readonly client: number;
-      readonly user: number;
+      /** As whom it comes back; null: as the one who left. */
+      readonly user: number | null;
       readonly cursor: Cursor;
+      readonly transactions: readonly (readonly Write[])[];
     }
   | { readonly kind: "subscribe"; readonly client: number; readonly query: Query }
   | { readonly kind: "unsubscribe"; readonly client: number; readonly which: number }
@@ -164,14 +166,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("leave" as const), client }) },
   {
-    weight: 3,
+    weight: 5,
     arbitrary: fc.record({
-      kind: fc.constant("return" as const),
+      kind: fc.constant("away" as const),
       client,
-      user: fc.nat(USERS - 1),
+      user: fc.option(fc.nat(USERS - 1), { freq: 2, nil: null }),
       cursor: fc.constantFrom<Cursor[]>(
+        "exact",
         "exact",
         "exact",
         "exact",
@@ -180,6 +182,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "made up",
         "other log",
       ),
+      transactions: fc.array(transaction, { maxLength: 3 }),
     }),
   },
   {
