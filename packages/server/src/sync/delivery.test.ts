@@ -134,6 +134,49 @@ test("replicas that follow change by change are always what their callers may re
         }
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
+}, 60_000);
+
+test("a change asks the store for those whom it concerns, and not once for each who is connected", async () => {
+  const users = Array.from({ length: 1000 }, (_, index) => ({
+    ...ANONYMOUS,
+    userId: `u${index}`,
+  }));
+  const changes = logOf([
+    ...users.map(({ userId }, index) => ({
+      entity: "Member",
+      id: `m${index}`,
+      row: { room: `r${index % 200}`, owner: userId },
+    })),
+    { entity: "Todo", id: "t1", row: { room: "r7", owner: null } },
+    { entity: "Todo", id: "t2", row: { room: "r7", owner: null } },
+    { entity: "Todo", id: "t2", row: { room: "r8", owner: null } },
+    { entity: "Member", id: "m7", row: null },
+  ]);
+  const told = changes.records.slice(users.length);
+  let state = users.length;
+  let calls = 0;
+  const reader: Reader = {
+    ...readerOf(new Map()),
+    select: (query) => ((calls += 1), readerOf(changes.states[state] ?? new Map()).select(query)),
+    test: (expr) => ((calls += 1), readerOf(changes.states[state] ?? new Map()).test(expr)),
+  };
+  const { delivery } = deliveryFor(users, reader, () => []);
+  const heard: { readonly readers: number; readonly calls: number }[] = [];
+  for (const record of told) {
+    state += 1;
+    calls = 0;
+    const { effects } = await delivery.deliver(record);
+    const readers = new Set(effects.flatMap(({ subscription }) => [...subscription.replicas]));
+    heard.push({ readers: readers.size, calls });
+  }
+  expect(heard).toEqual([
+    // Who is in the room, and who is banned from it.
+    { readers: 5, calls: 2 },
+    { readers: 5, calls: 0 },
+    { readers: 10, calls: 2 },
+    // The rows that the former member loses: todos, and the memberships that it saw.
+    { readers: 5, calls: 2 },
+  ]);
 });
