@@ -37,8 +37,7 @@ const ON_BOTH_STORES = [
     "wire",
   ].map((name) => `tests/${name}.test.ts`),
   "packages/server/src/files/files.test.ts",
-  "packages/server/src/jobs/crons.test.ts",
-  "packages/server/src/jobs/job-table.test.ts",
+  "tests/live-oracle/live-oracle.test.ts",
 ];
 /** Where the tests beside the code are of units: without a store, a network or a page. */
 const UNIT_FOLDERS = [
