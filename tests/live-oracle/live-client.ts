@@ -4,6 +4,8 @@ import {
   type LiveMessage,
   type ReadyMessage,
   type Row,
+  type RowsMessage,
+  type SubscriptionChange,
 } from "@pylonsync/protocol";
 import type { Query } from "./scenario.ts";
 
@@ -161,19 +163,7 @@ export class LiveClient {
         return;
       }
       case "rows":
-        for (const view of this.#viewsOf(message.sub)) {
-          if (message.reset === true) view.coming = new Map();
-          for (const row of message.rows ?? []) {
-            view.coming.set(row.id, row);
-            this.#witness.row(view, row);
-          }
-          for (const id of message.keep ?? []) {
-            const row = view.rows.get(id);
-            if (row === undefined) this.#witness.complaint(`keep ${id}, which is not known`);
-            else view.coming.set(id, row);
-          }
-          for (const id of message.gone ?? []) view.coming.delete(id);
-        }
+        for (const view of this.#viewsOf(message.sub)) this.#takeRows(view, message);
         return;
       case "ready":
         for (const view of this.#viewsOf(message.sub)) {
@@ -187,29 +177,15 @@ export class LiveClient {
         for (const view of this.#viewsOf(message.sub)) view.isReady = false;
         return;
       case "commit":
-        for (const { sub, rows = [], patches = [], gone = [] } of message.changes)
-          for (const view of this.#viewsOf(sub)) {
-            if (!view.isReady) continue;
-            for (const row of rows) this.#put(view, row);
-            for (const patch of patches) {
-              const known = view.rows.get(patch.id);
-              if (known === undefined)
-                this.#witness.complaint(`patch of ${patch.id}, which is not known`);
-              else this.#put(view, { ...known, ...patch });
-            }
-            for (const id of gone)
-              if (!view.rows.delete(id))
-                this.#witness.complaint(`${id} is gone, and was not known`);
-            view.coming = new Map(view.rows);
-          }
-        for (const view of this.views.values())
-          if (view.ready !== null) view.ready = { ...view.ready, seq: message.seq };
+        for (const change of message.changes)
+          for (const view of this.#viewsOf(change.sub))
+            if (view.isReady) this.#takeChange(view, change);
+        this.#reached(message.seq);
         this.#witness.commit(this);
         return;
       case "pong":
         this.#seq = message.seq;
-        for (const view of this.views.values())
-          if (view.isReady && view.ready !== null) view.ready = { ...view.ready, seq: message.seq };
+        this.#reached(message.seq);
         return;
       case "error":
         this.#witness.complaint(`refused: ${message.code} ${message.message}`);
@@ -217,6 +193,37 @@ export class LiveClient {
       case "result":
         this.#witness.complaint("a result that nobody asked for");
     }
+  }
+
+  #reached(seq: number): void {
+    for (const view of this.views.values())
+      if (view.isReady && view.ready !== null) view.ready = { ...view.ready, seq };
+  }
+
+  #takeRows(view: LiveView, { reset, rows = [], keep = [], gone = [] }: RowsMessage): void {
+    if (reset === true) view.coming = new Map();
+    for (const row of rows) {
+      view.coming.set(row.id, row);
+      this.#witness.row(view, row);
+    }
+    for (const id of keep) {
+      const row = view.rows.get(id);
+      if (row === undefined) this.#witness.complaint(`keep ${id}, which is not known`);
+      else view.coming.set(id, row);
+    }
+    for (const id of gone) view.coming.delete(id);
+  }
+
+  #takeChange(view: LiveView, { rows = [], patches = [], gone = [] }: SubscriptionChange): void {
+    for (const row of rows) this.#put(view, row);
+    for (const patch of patches) {
+      const known = view.rows.get(patch.id);
+      if (known === undefined) this.#witness.complaint(`patch of ${patch.id}, which is not known`);
+      else this.#put(view, { ...known, ...patch });
+    }
+    for (const id of gone)
+      if (!view.rows.delete(id)) this.#witness.complaint(`${id} is gone, and was not known`);
+    view.coming = new Map(view.rows);
   }
 
   #put(view: LiveView, row: Row): void {

@@ -35,6 +35,7 @@ export const KnownSchema = v.object({
   epoch: v.string(),
   ids: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_PAGE_SIZE))),
 });
+/** A cursor of a subscription, as it was checked. */
 export type Known = v.InferOutput<typeof KnownSchema>;
 
 /** The related rows that a query includes, by the name of the relation. */
@@ -77,6 +78,7 @@ export const SubscribeSchema = v.object({
   include: v.optional(includesOf(1)),
   known: v.optional(KnownSchema),
 });
+/** See `SubscribeSchema`. */
 export type Subscribe = v.InferOutput<typeof SubscribeSchema>;
 
 /** Asks for the result of a query function, and for each later one that differs. */
@@ -86,10 +88,12 @@ export const SubscribeFunctionSchema = v.object({
   function: v.string(),
   args: AnyArgsSchema,
 });
+/** See `SubscribeFunctionSchema`. */
 export type SubscribeFunction = v.InferOutput<typeof SubscribeFunctionSchema>;
 
 /** Ends a subscription. What was on its way may still arrive. */
 export const UnsubscribeSchema = v.object({ type: v.literal("unsubscribe"), id: IdSchema });
+/** See `UnsubscribeSchema`. */
 export type Unsubscribe = v.InferOutput<typeof UnsubscribeSchema>;
 
 /** What a client of version 2 asks; presence, topics and pings are as in version 1. */
@@ -98,6 +102,7 @@ export const LiveRequestSchema = v.union([
   SubscribeSchema,
   UnsubscribeSchema,
 ]);
+/** See `LiveRequestSchema`. */
 export type LiveRequest = v.InferOutput<typeof LiveRequestSchema>;
 
 /** The numbers of a subscription and of what it includes, by relation. */
@@ -123,6 +128,7 @@ export const JoinedSchema = v.object({
   sub: IdSchema,
   include: v.optional(recordOf(isJoined)),
 });
+/** See `JoinedSchema`. */
 export type JoinedMessage = v.InferOutput<typeof JoinedSchema>;
 
 /**
@@ -138,6 +144,7 @@ export const RowsSchema = v.object({
   keep: v.optional(v.array(v.string())),
   gone: v.optional(v.array(v.string())),
 });
+/** See `RowsSchema`. */
 export type RowsMessage = v.InferOutput<typeof RowsSchema>;
 
 /** The subscription is complete as of `seq`, with all that it includes; commits follow from there. */
@@ -147,6 +154,7 @@ export const ReadySchema = v.object({
   seq: SeqSchema,
   epoch: v.string(),
 });
+/** See `ReadySchema`. */
 export type ReadyMessage = v.InferOutput<typeof ReadySchema>;
 
 /**
@@ -159,6 +167,7 @@ export const SubscriptionChangeSchema = v.object({
   patches: v.optional(v.array(RowSchema)),
   gone: v.optional(v.array(v.string())),
 });
+/** See `SubscriptionChangeSchema`. */
 export type SubscriptionChange = v.InferOutput<typeof SubscriptionChangeSchema>;
 
 /**
@@ -170,6 +179,7 @@ export const CommitSchema = v.object({
   seq: SeqSchema,
   changes: v.array(SubscriptionChangeSchema),
 });
+/** See `CommitSchema`. */
 export type CommitMessage = v.InferOutput<typeof CommitSchema>;
 
 /** The result of a live function, as of `seq`. */
@@ -179,6 +189,7 @@ export const ResultSchema = v.object({
   seq: SeqSchema,
   value: v.unknown(),
 });
+/** See `ResultSchema`. */
 export type ResultMessage = v.InferOutput<typeof ResultSchema>;
 
 /**
@@ -186,6 +197,7 @@ export type ResultMessage = v.InferOutput<typeof ResultSchema>;
  * client shows is out of date until `ready`.
  */
 export const SubscriptionResyncSchema = v.object({ type: v.literal("resync"), sub: IdSchema });
+/** See `SubscriptionResyncSchema`. */
 export type SubscriptionResync = v.InferOutput<typeof SubscriptionResyncSchema>;
 
 /** A subscription was refused, or has ended. It is named by the client's id. */
@@ -197,10 +209,12 @@ export const LiveErrorSchema = v.object({
   hint: v.optional(v.string()),
   field: v.optional(v.string()),
 });
+/** See `LiveErrorSchema`. */
 export type LiveError = v.InferOutput<typeof LiveErrorSchema>;
 
 /** The answer to a ping: every ready subscription is complete as of `seq`. */
 export const LivePongSchema = v.object({ type: v.literal("pong"), seq: SeqSchema });
+/** See `LivePongSchema`. */
 export type LivePong = v.InferOutput<typeof LivePongSchema>;
 
 /** What a server says of subscriptions. Of rooms and topics it speaks as in version 1. */
@@ -214,4 +228,5 @@ export const LiveMessageSchema = v.variant("type", [
   LiveErrorSchema,
   LivePongSchema,
 ]);
+/** See `LiveMessageSchema`. */
 export type LiveMessage = v.InferOutput<typeof LiveMessageSchema>;
