@@ -37,14 +37,25 @@ const ON_BOTH_STORES = [
     "wire",
   ].map((name) => `tests/${name}.test.ts`),
   "packages/server/src/files/files.test.ts",
+  "packages/server/src/jobs/crons.test.ts",
+  "packages/server/src/jobs/job-table.test.ts",
   "tests/live-oracle/live-oracle.test.ts",
 ];
 /** Where the tests beside the code are of units: without a store, a network or a page. */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
-  ...["schema", "policy", "data", "connections", "sync", "functions", "request", "identity", "config", "util"].map(
-    (name) => `packages/server/src/${name}/`,
-  ),
+  ...[
+    "schema",
+    "policy",
+    "data",
+    "connections",
+    "sync",
+    "functions",
+    "request",
+    "identity",
+    "config",
+    "util",
+  ].map((name) => `packages/server/src/${name}/`),
 ];
 /** In the text of a test that starts something all the same. */
 const STARTS_SOMETHING = /\bBun\.(serve|spawn)|\b(createServer|spawn)\(|tests\/support\//;
