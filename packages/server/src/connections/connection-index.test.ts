@@ -24,6 +24,7 @@ function subscriberOf(caller: Caller): Subscriber {
     { ...ANONYMOUS_IDENTITY, caller },
     {
       transport: "sse",
+      topics: null,
       write: () => 0,
       drained: async () => Promise.resolve(),
       close: nothing,

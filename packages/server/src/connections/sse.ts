@@ -6,6 +6,7 @@ const encoder = new TextEncoder();
 /** An event stream as an Outlet. */
 class StreamOutlet implements Outlet {
   readonly transport = "sse";
+  readonly topics = null;
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
   #waiting: (() => void)[] = [];
   #isClosed = false;

@@ -1,4 +1,5 @@
 import { CloseCode, type Resync } from "@pylonsync/protocol";
+import type { TopicPublisher } from "./topic-publisher.ts";
 import type { Caller, Identity } from "../identity/identity.ts";
 
 /** The transport under a subscriber. */
@@ -12,6 +13,17 @@ export interface Outlet {
   close(code: CloseCode, reason: string): void;
   /** Drops the connection and what waits. */
   terminate(): void;
+  /** How it is reached together with others; null where each is written to by itself. */
+  readonly topics: OutletTopics | null;
+}
+
+/** The topics of an outlet's runtime, by which one text reaches many of its kind. */
+export interface OutletTopics {
+  readonly publisher: TopicPublisher;
+  enter(topic: string): void;
+  leave(topic: string): void;
+  /** Bytes that wait in memory because the reader is slow. */
+  backlog(): number;
 }
 
 /** What brings connections up to date and keeps them so. */
@@ -44,6 +56,7 @@ export class Subscriber {
   readonly version: 1 | 2;
   readonly #outlet: Outlet;
   readonly #limit: number;
+  readonly #topics = new Set<string>();
   #open = true;
   #ending: "slow" | "resync" | null = null;
 
@@ -83,6 +96,31 @@ export class Subscriber {
     if (this.#outlet.write(text) > this.#limit) this.#cutOff();
   }
 
+  /** What reaches it together with others, by topics; null where nothing does. */
+  get publisher(): TopicPublisher | null {
+    return this.#outlet.topics?.publisher ?? null;
+  }
+
+  enterTopic(topic: string): void {
+    const { topics } = this.#outlet;
+    if (topics === null || !this.#open) return;
+    if (this.#topics.size === 0) topics.publisher.watch(this);
+    this.#topics.add(topic);
+    topics.enter(topic);
+  }
+
+  leaveTopic(topic: string): void {
+    const { topics } = this.#outlet;
+    if (topics === null || !this.#topics.delete(topic)) return;
+    topics.leave(topic);
+    if (this.#topics.size === 0) topics.publisher.unwatch(this);
+  }
+
+  /** Cuts the reader off when too much waits for it of what was published. */
+  checkBacklog(): void {
+    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit) this.#cutOff();
+  }
+
   /** For catching up: waits until the reader has taken what was sent. */
   drained(): Promise<void> {
     return this.#outlet.drained();
@@ -101,16 +139,23 @@ export class Subscriber {
 
   close(code: CloseCode, reason: string): void {
     if (!this.#open) return;
+    this.#leaveTopics();
     this.#open = false;
     this.#outlet.close(code, reason);
   }
 
   /** The connection is gone. */
   closed(): void {
+    this.#leaveTopics();
     this.#open = false;
   }
 
+  #leaveTopics(): void {
+    for (const topic of [...this.#topics]) this.leaveTopic(topic);
+  }
+
   #cutOff(): void {
+    this.#leaveTopics();
     this.#open = false;
     this.#ending = "slow";
     const timer = setTimeout(() => this.#outlet.terminate(), LAST_CHANCE_MS);

@@ -1,7 +1,14 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../identity/identity.ts";
 import { SocketRate } from "./socket-rate.ts";
-import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
+import type { TopicPublisher } from "./topic-publisher.ts";
+import {
+  Subscriber,
+  type ConnectionHub,
+  type Cursor,
+  type Outlet,
+  type OutletTopics,
+} from "./subscriber.ts";
 
 /** What the socket's own code needs of a server's WebSocket. */
 export interface ServerSocket {
@@ -9,6 +16,8 @@ export interface ServerSocket {
   getBufferedAmount(): number;
   close(code?: number, reason?: string): void;
   terminate(): void;
+  subscribe(topic: string): unknown;
+  unsubscribe(topic: string): unknown;
 }
 
 /** Takes what clients say. */
@@ -27,12 +36,19 @@ export interface SocketStart {
 /** A WebSocket as an Outlet. */
 class SocketOutlet implements Outlet {
   readonly transport = "websocket";
+  readonly topics: OutletTopics;
   readonly #socket: ServerSocket;
   #waiting: (() => void)[] = [];
   #isClosed = false;
 
-  constructor(socket: ServerSocket) {
+  constructor(socket: ServerSocket, publisher: TopicPublisher) {
     this.#socket = socket;
+    this.topics = {
+      publisher,
+      enter: (topic) => void socket.subscribe(topic),
+      leave: (topic) => void socket.unsubscribe(topic),
+      backlog: () => socket.getBufferedAmount(),
+    };
   }
 
   write(text: string): number {
@@ -67,6 +83,7 @@ class SocketOutlet implements Outlet {
 /** One client's socket, from open to close. */
 export class SyncSocket {
   readonly #start: SocketStart;
+  readonly #publisher: TopicPublisher;
   #outlet: SocketOutlet | undefined;
   #subscriber: Subscriber | undefined;
   readonly #rate = new SocketRate(() => performance.now());
@@ -75,9 +92,11 @@ export class SyncSocket {
   /** The client's address, for the count of open connections. */
   readonly address: string;
 
-  constructor(start: SocketStart, address: string) {
+  /** @param publisher reaches the sockets of the same listener */
+  constructor(start: SocketStart, address: string, publisher: TopicPublisher) {
     this.#start = start;
     this.address = address;
+    this.#publisher = publisher;
   }
 
   /**
@@ -93,7 +112,7 @@ export class SyncSocket {
       );
       return;
     }
-    this.#outlet = new SocketOutlet(socket);
+    this.#outlet = new SocketOutlet(socket, this.#publisher);
     this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes, version);
     await hub.join(this.#subscriber, cursor);
   }

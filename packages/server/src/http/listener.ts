@@ -8,6 +8,7 @@ import {
   type SocketMessages,
   type SocketStart,
 } from "../connections/websocket.ts";
+import { TopicPublisher } from "../connections/topic-publisher.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
@@ -67,6 +68,7 @@ class Listener {
   readonly #purpose: PortPurpose;
   readonly #options: ListenerOptions;
   readonly #services: ListenerServices;
+  #publisher: TopicPublisher | null = null;
 
   constructor(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices) {
     this.#purpose = purpose;
@@ -178,7 +180,7 @@ class Listener {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error as Error));
     }
     const upgraded = server.upgrade(request, {
-      data: new SyncSocket(start, address),
+      data: new SyncSocket(start, address, this.#publisherOf(server)),
       ...(start.protocol === undefined
         ? {}
         : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
@@ -188,6 +190,12 @@ class Listener {
     return dispatcher.serve("socket", request, peer, () =>
       Promise.reject(new PylonError("INVALID_DATA", "Not a WebSocket handshake.")),
     );
+  }
+
+  /** One for all sockets of this port. */
+  #publisherOf(server: BunServer): TopicPublisher {
+    this.#publisher ??= new TopicPublisher((topic, text) => void server.publish(topic, text));
+    return this.#publisher;
   }
 
   #openStream(request: Request, peer: Peer): Promise<Response> {

@@ -42,6 +42,7 @@ function connect(caller: Partial<Identity["caller"]>): Ears {
     drained: () => Promise.resolve(),
     close: () => undefined,
     terminate: () => undefined,
+    topics: null,
   };
   const subscriber = new Subscriber(
     { caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity },

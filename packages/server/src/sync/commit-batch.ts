@@ -1,3 +1,4 @@
+import type { BroadcastGroup } from "../connections/broadcast-group.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { StoredRow } from "../store/store.ts";
 import type { Effect } from "./delivery.ts";
@@ -68,34 +69,43 @@ export class CommitBatch {
     if (effects.length > 1) effects.sort((a, b) => a.told.event.seq - b.told.event.seq);
     let sent = 0;
     for (const { subscription, told } of effects) {
-      for (const subscriber of subscription.replicas) subscriber.send(told.text);
+      subscription.replicas.send(told.text);
       sent += subscription.replicas.size;
     }
     return sent;
   }
 
   #sendToMembers(seq: number, visible: (entity: string, row: StoredRow) => StoredRow): number {
-    const parts = new Map<Subscriber, string>();
+    const news: { readonly members: BroadcastGroup; readonly text: string }[] = [];
     for (const [subscription, nets] of this.#bySubscription) {
-      if (subscription.members.size === 0) continue;
-      const text = fragment(subscription, nets, visible);
-      if (text === null) continue;
-      for (const { subscriber } of subscription.members) {
+      const { members } = subscription;
+      const text = members.size === 0 ? null : fragment(subscription, nets, visible);
+      if (text !== null) news.push({ members, text });
+    }
+    const [first] = news;
+    if (first === undefined) return 0;
+    if (news.length === 1) {
+      first.members.send(commitText(seq, first.text));
+      return first.members.size;
+    }
+    const parts = new Map<Subscriber, string>();
+    for (const { members, text } of news)
+      for (const subscriber of members) {
         const known = parts.get(subscriber);
         parts.set(subscriber, known === undefined ? text : `${known},${text}`);
       }
-    }
     const messages = new Map<string, string>();
     for (const [subscriber, changes] of parts) {
       let message = messages.get(changes);
-      if (message === undefined) {
-        message = `{"type":"commit","seq":${seq},"changes":[${changes}]}`;
-        messages.set(changes, message);
-      }
+      if (message === undefined) messages.set(changes, (message = commitText(seq, changes)));
       subscriber.send(message);
     }
     return parts.size;
   }
+}
+
+function commitText(seq: number, changes: string): string {
+  return `{"type":"commit","seq":${seq},"changes":[${changes}]}`;
 }
 
 /** A row that came and went in the same batch was never there. */

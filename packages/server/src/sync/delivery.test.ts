@@ -79,6 +79,7 @@ function deliveryFor(
   const nothing = (): void => undefined;
   const outlet = {
     transport: "sse",
+    topics: null,
     write: () => 0,
     drained: async () => Promise.resolve(),
     close: nothing,

@@ -102,6 +102,7 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
   const texts: string[] = [];
   const outlet = {
     transport: "websocket",
+    topics: null,
     write: (text: string) => (texts.push(text), 0),
     drained: () => Promise.resolve(),
     close: () => undefined,

@@ -1,9 +1,9 @@
 import type { LiveError, LiveMessage } from "@pylonsync/protocol";
 import type { Subscriber } from "../../connections/subscriber.ts";
-import type { Member, Subscription } from "../subscriptions/subscription.ts";
+import type { Subscription } from "../subscriptions/subscription.ts";
 
 /** A connection of version 2, with what it subscribes to. */
-export class LiveConnection implements Member {
+export class LiveConnection {
   readonly subscriber: Subscriber;
   /** By the client's ids. */
   readonly #subscriptions = new Map<number, Subscription>();

@@ -98,7 +98,7 @@ export class LiveQueries {
   }
 
   #joinersOf({ members }: Subscription): Joiner[] {
-    return [...members].flatMap(({ subscriber }) => {
+    return [...members].flatMap((subscriber) => {
       const connection = this.#connections.get(subscriber);
       return connection === undefined ? [] : [{ connection, known: undefined }];
     });
@@ -150,7 +150,7 @@ export class LiveQueries {
   }
 
   #part(connection: LiveConnection, subscription: Subscription): void {
-    subscription.members.delete(connection);
+    subscription.members.delete(connection.subscriber);
     this.#options.registry.release(subscription);
   }
 

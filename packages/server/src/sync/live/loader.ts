@@ -375,7 +375,7 @@ export class Loader {
       epoch: this.epochOf(subscription),
     });
     for (const { connection } of joiners.filter(isWanted(subscription))) {
-      subscription.members.add(connection);
+      subscription.members.add(connection.subscriber);
       connection.subscriber.send(ready);
     }
   }

@@ -6,7 +6,7 @@ import {
   type Order,
   type Values,
 } from "@pylonsync/query";
-import type { Subscriber } from "../../connections/subscriber.ts";
+import { BroadcastGroup } from "../../connections/broadcast-group.ts";
 import type { Caller } from "../../identity/identity.ts";
 import type { RowKey } from "../../policy/audience.ts";
 import type { StoredRow, Value } from "../../store/store.ts";
@@ -20,11 +20,6 @@ export interface SubscriptionQuery {
   readonly where: Expr;
   readonly order: readonly Order[];
   readonly limit: number | undefined;
-}
-
-/** A connection that is told by commits, of version 2. */
-export interface Member {
-  readonly subscriber: Subscriber;
 }
 
 /** Rows that are being read for members to come, who must hear what changes meanwhile. */
@@ -57,8 +52,9 @@ export class Subscription {
   /** Null: any row may be in it. */
   readonly keys: readonly SubscriptionKey[] | null;
   /** Replicas of whole entities, which are told change by change (version 1). */
-  readonly replicas = new Set<Subscriber>();
-  readonly members = new Set<Member>();
+  readonly replicas = new BroadcastGroup();
+  /** Connections that are told by commits (version 2). */
+  readonly members = new BroadcastGroup();
   readonly loads = new Set<OngoingLoad>();
   /** Somebody waits to become a member. */
   isAwaited = false;
