@@ -23,6 +23,7 @@ const ON_BOTH_STORES = [
     "jobs",
     "limits",
     "live-feed",
+    "live-queries",
     "live-values",
     "membership",
     "oauth",

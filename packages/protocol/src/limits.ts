@@ -100,8 +100,11 @@ export const SOCKET_RATE = {
   bytes: MIB,
 } as const;
 
-/** Most subscriptions that one connection has, those of included relations counted too. */
-export const MAX_SUBSCRIPTIONS = 200;
+/**
+ * Most subscriptions that one connection has: a client that comes back asks for all of them at
+ * once, which must be fewer frames than a socket may send in a second.
+ */
+export const MAX_SUBSCRIPTIONS = 100;
 /** Most rows of one subscription; more are asked for in parts, by `where` or `limit`. */
 export const MAX_SUBSCRIPTION_ROWS = 100_000;
 /** Most conditions in the `where` of a subscription. */

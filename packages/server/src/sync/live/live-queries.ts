@@ -122,8 +122,10 @@ export class LiveQueries {
       return;
     }
     try {
-      if ("function" in request)
-        throw new PylonError("FN_TYPE_MISMATCH", "Functions are not live on this server.");
+      if ("function" in request || request.include !== undefined)
+        throw new PylonError("INVALID_QUERY", "This server subscribes to rows of entities alone.", {
+          hint: "Subscribe to related rows by a query of their own, and call functions over HTTP.",
+        });
       this.#subscribe(connection, request);
     } catch (error) {
       this.#refuse(connection, request.id, error);
