@@ -17,4 +17,4 @@ export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filt
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
 export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";
-export { hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";
+export { childrenOf, hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
-import { AudienceIndex } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
 import { Subscriber } from "./subscriber.ts";
 
@@ -25,6 +24,7 @@ function subscriberOf(caller: Caller): Subscriber {
     { ...ANONYMOUS_IDENTITY, caller },
     {
       transport: "sse",
+      topics: null,
       write: () => 0,
       drained: async () => Promise.resolve(),
       close: nothing,
@@ -36,50 +36,6 @@ function subscriberOf(caller: Caller): Subscriber {
 
 /** Callers that connect, and which of their connections are closed again. */
 const connections = fc.array(fc.tuple(callers, fc.boolean()), { maxLength: 12 });
-
-test("every subscriber is in one audience, with exactly those that have the same values", () => {
-  const names = fc.subarray(["userId", "tenantId", "roles"]);
-  fc.assert(
-    fc.property(connections, names, (all, keys) => {
-      const index = new AudienceIndex(keys);
-      const subscribers = all.map(([caller, isGone]) => ({ isGone, one: subscriberOf(caller) }));
-      for (const { one } of subscribers) index.add(one);
-      for (const { one, isGone } of subscribers) if (isGone) index.delete(one);
-      const left = subscribers.filter(({ isGone }) => !isGone).map(({ one }) => one);
-      const keyOf = ({ caller }: { readonly caller: Caller }): string =>
-        caller.isAdmin
-          ? "admin"
-          : JSON.stringify(Object.entries(caller).filter(([name]) => keys.includes(name)));
-      const audiences = [...index.all()];
-      expect(audiences.flatMap(({ members }) => [...members]).length).toBe(left.length);
-      expect(new Set(audiences.map(keyOf)).size).toBe(audiences.length);
-      for (const audience of audiences) {
-        const expected = left.filter((one) => keyOf(one) === keyOf(audience));
-        expect(new Set(expected)).toEqual(audience.members);
-        expect(audience.members.size).toBeGreaterThan(0);
-      }
-    }),
-  );
-});
-
-test("by a value those are found that have it, and the admins, each once", () => {
-  const values = fc.array(fc.constantFrom<(string | null)[]>("u1", "u2", "u3", null), {
-    maxLength: 4,
-  });
-  fc.assert(
-    fc.property(connections, values, (all, wanted) => {
-      const index = new AudienceIndex(["userId"]);
-      const subscribers = all.map(([caller]) => subscriberOf(caller));
-      for (const one of subscribers) index.add(one);
-      const found = index.withValues(wanted).flatMap(({ members }) => [...members]);
-      const expected = subscribers.filter(
-        ({ caller }) => caller.isAdmin || wanted.includes(caller.userId),
-      );
-      expect(found.length).toBe(expected.length);
-      expect(new Set(found)).toEqual(new Set(expected));
-    }),
-  );
-});
 
 test("the index of connections agrees with a list of them, and tells of first and last ones", () => {
   fc.assert(

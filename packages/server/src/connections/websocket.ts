@@ -1,8 +1,14 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../identity/identity.ts";
-import type { Feed } from "./feed.ts";
 import { SocketRate } from "./socket-rate.ts";
-import { Subscriber, type Outlet } from "./subscriber.ts";
+import type { TopicPublisher } from "./topic-publisher.ts";
+import {
+  Subscriber,
+  type ConnectionHub,
+  type Cursor,
+  type Outlet,
+  type OutletTopics,
+} from "./subscriber.ts";
 
 /** What the socket's own code needs of a server's WebSocket. */
 export interface ServerSocket {
@@ -10,6 +16,8 @@ export interface ServerSocket {
   getBufferedAmount(): number;
   close(code?: number, reason?: string): void;
   terminate(): void;
+  subscribe(topic: string): unknown;
+  unsubscribe(topic: string): unknown;
 }
 
 /** Takes what clients say. */
@@ -21,18 +29,26 @@ export interface SocketMessages {
 export interface SocketStart {
   /** Null: the token was refused. */
   readonly identity: Identity | null;
-  readonly cursor: { readonly seq: number; readonly epoch: string | null } | null;
+  readonly cursor: Cursor | null;
+  readonly version: 1 | 2;
 }
 
 /** A WebSocket as an Outlet. */
 class SocketOutlet implements Outlet {
   readonly transport = "websocket";
+  readonly topics: OutletTopics;
   readonly #socket: ServerSocket;
   #waiting: (() => void)[] = [];
   #isClosed = false;
 
-  constructor(socket: ServerSocket) {
+  constructor(socket: ServerSocket, publisher: TopicPublisher) {
     this.#socket = socket;
+    this.topics = {
+      publisher,
+      enter: (topic) => void socket.subscribe(topic),
+      leave: (topic) => void socket.unsubscribe(topic),
+      backlog: () => socket.getBufferedAmount(),
+    };
   }
 
   write(text: string): number {
@@ -67,6 +83,7 @@ class SocketOutlet implements Outlet {
 /** One client's socket, from open to close. */
 export class SyncSocket {
   readonly #start: SocketStart;
+  readonly #publisher: TopicPublisher;
   #outlet: SocketOutlet | undefined;
   #subscriber: Subscriber | undefined;
   readonly #rate = new SocketRate(() => performance.now());
@@ -75,17 +92,19 @@ export class SyncSocket {
   /** The client's address, for the count of open connections. */
   readonly address: string;
 
-  constructor(start: SocketStart, address: string) {
+  /** @param publisher reaches the sockets of the same listener */
+  constructor(start: SocketStart, address: string, publisher: TopicPublisher) {
     this.#start = start;
     this.address = address;
+    this.#publisher = publisher;
   }
 
   /**
-   * Joins the feed; a socket with a bad token is told so and closed, because a browser can't read a
+   * Joins the hub; a socket with a bad token is told so and closed, because a browser can't read a
    * refused handshake.
    */
-  async opened(socket: ServerSocket, feed: Feed, sendBufferBytes: number): Promise<void> {
-    const { identity, cursor } = this.#start;
+  async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
+    const { identity, cursor, version } = this.#start;
     if (identity === null) {
       socket.close(
         CloseCode.UNAUTHORIZED,
@@ -93,9 +112,9 @@ export class SyncSocket {
       );
       return;
     }
-    this.#outlet = new SocketOutlet(socket);
-    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes);
-    await feed.join(this.#subscriber, cursor);
+    this.#outlet = new SocketOutlet(socket, this.#publisher);
+    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes, version);
+    await hub.join(this.#subscriber, cursor);
   }
 
   /**
@@ -104,7 +123,7 @@ export class SyncSocket {
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
     if (!this.counted(socket, message.length) || typeof message !== "string") return;
-    if (message === PING) socket.sendText(PONG);
+    if (message === PING && this.#start.version === 1) socket.sendText(PONG);
     else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
   }
 
@@ -129,9 +148,9 @@ export class SyncSocket {
     this.#outlet?.release(false);
   }
 
-  closed(feed: Feed): void {
+  closed(hub: ConnectionHub): void {
     this.#outlet?.release(true);
-    if (this.#subscriber !== undefined) feed.leave(this.#subscriber);
+    if (this.#subscriber !== undefined) hub.leave(this.#subscriber);
   }
 }
 
@@ -147,7 +166,7 @@ const PONG = '{"type":"pong"}';
  * @returns null for a client that does not say where it is
  * @throws PylonError INVALID_QUERY
  */
-export function cursorOf(params: URLSearchParams): SocketStart["cursor"] {
+export function cursorOf(params: URLSearchParams): Cursor | null {
   const since = params.get("since");
   if (since === null) return null;
   if (!/^\d{1,16}$/.test(since)) {

@@ -1,13 +1,12 @@
 import type { Identity } from "../identity/identity.ts";
-import type { Feed } from "./feed.ts";
-import { Subscriber, type Outlet } from "./subscriber.ts";
-import type { SocketStart } from "./websocket.ts";
+import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
 
 /** An event stream as an Outlet. */
 class StreamOutlet implements Outlet {
   readonly transport = "sse";
+  readonly topics = null;
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
   #waiting: (() => void)[] = [];
   #isClosed = false;
@@ -63,8 +62,8 @@ const MAX_SILENCE_MS = 10_000;
 
 /** Answers an event stream that carries what a socket carries. */
 export function openEventStream(
-  start: { readonly identity: Identity; readonly cursor: SocketStart["cursor"] },
-  feed: Feed,
+  start: { readonly identity: Identity; readonly cursor: Cursor | null },
+  hub: ConnectionHub,
   options: {
     readonly sendBufferBytes: number;
     readonly pingMs: number;
@@ -79,7 +78,7 @@ export function openEventStream(
     clearInterval(keepalive);
     outlet?.release(true);
     if (subscriber === undefined) return;
-    feed.leave(subscriber);
+    hub.leave(subscriber);
     subscriber = undefined;
     options.onEnd();
   };
@@ -95,7 +94,7 @@ export function openEventStream(
           if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
           else end();
         }, silenceMs);
-        void feed.join(subscriber, start.cursor).then(() => {
+        void hub.join(subscriber, start.cursor).then(() => {
           if (subscriber?.isOpen === false) end();
         });
       },
