@@ -1,5 +1,5 @@
 import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
-import type { Identity, SessionStatus } from "../identity/identity.ts";
+import type { Caller, Identity, SessionStatus } from "../identity/identity.ts";
 import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../observe/operation.ts";
@@ -8,6 +8,7 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import { AudienceIndex, type Audience } from "./audience.ts";
 import { ConnectionIndex } from "./connection-index.ts";
 import { RecentChanges } from "./recent-changes.ts";
+import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { RESYNC, Visibility } from "./visibility.ts";
@@ -213,7 +214,7 @@ export class Feed {
     // the feed were behind it, its rows would go back in time.
     await this.#settle();
     const isContinuing = cursor !== null;
-    if (isContinuing && !(await this.#canContinue(cursor))) {
+    if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
       subscriber.resync("the replica is too old to be continued");
       return;
     }
@@ -249,7 +250,7 @@ export class Feed {
           JSON.stringify({
             type: "hello",
             seq: this.#position,
-            epoch: this.#epoch,
+            epoch: replicaEpoch(this.#epoch, this.#model, subscriber.caller, this.#now()),
           } satisfies Hello),
         );
       this.#subscribers.add(subscriber);
@@ -302,10 +303,12 @@ export class Feed {
     );
   }
 
-  async #canContinue(cursor: Cursor): Promise<boolean> {
+  async #canContinue(cursor: Cursor, caller: Caller): Promise<boolean> {
     const { head, floor, epoch } = await this.#store.bounds();
     return (
-      (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head
+      isSameEpoch(cursor.epoch, epoch, this.#model, caller, this.#now()) &&
+      cursor.seq >= floor &&
+      cursor.seq <= head
     );
   }
 
