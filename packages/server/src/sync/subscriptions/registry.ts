@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../../util/sha256.ts";
 import { and, bind, isFalse, nodesOf, TRUE, type Expr } from "@pylonsync/query";
 import type { Caller } from "../../identity/identity.ts";
 import type { DataModel } from "../../data/model.ts";
@@ -168,10 +168,7 @@ export class SubscriptionRegistry {
 
   #fingerprint({ entity, order, limit }: SubscriptionQuery, truth: Expr): string {
     const fields = [...this.#model.entity(entity).publicShape.fields.keys()];
-    return createHash("sha256")
-      .update(JSON.stringify([entity, fields, truth, order, limit ?? null]))
-      .digest("base64url")
-      .slice(0, 22);
+    return sha256(JSON.stringify([entity, fields, truth, order, limit ?? null])).slice(0, 32);
   }
 }
 
