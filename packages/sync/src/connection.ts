@@ -3,7 +3,7 @@ import { Backoff } from "./backoff.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
-import type { LocalStore } from "./local-store.ts";
+import type { LocalStore } from "./replica/local-store.ts";
 import type { KeptReplica } from "./persistence/disk.ts";
 import type { Platform } from "./platform.ts";
 import { pullSnapshot } from "./puller.ts";

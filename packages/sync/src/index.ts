@@ -39,8 +39,8 @@ export {
   type LiveList,
   type LiveRow,
   type QueryOptions,
-} from "./live-query.ts";
-export { LocalStore, type SyncCursor } from "./local-store.ts";
+} from "./replica/live-query.ts";
+export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
 export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
 export type {
   Disk,

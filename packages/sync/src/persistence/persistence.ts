@@ -1,4 +1,4 @@
-import type { LocalStore } from "../local-store.ts";
+import type { LocalStore } from "../replica/local-store.ts";
 import type { EndOfMutation, MutationQueue, PendingMutation } from "../mutation-queue.ts";
 import type { Platform } from "../platform.ts";
 import { isSame, type ResolvedSession, type Session } from "../session.ts";

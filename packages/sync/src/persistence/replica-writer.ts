@@ -1,5 +1,5 @@
 import { createIdFactory } from "@pylonsync/protocol";
-import type { LocalStore, RowKey } from "../local-store.ts";
+import type { LocalStore, RowKey } from "../replica/local-store.ts";
 import type { Platform } from "../platform.ts";
 import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
 
