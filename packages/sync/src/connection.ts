@@ -122,9 +122,13 @@ export class Connection {
     void this.#connect(this.#run);
   }
 
-  /** Shows what was kept of an earlier visit until the server has told more. */
-  restore({ head, rows }: KeptReplica): void {
-    if (this.#hasReplica) return;
+  /**
+   * Shows what was kept of an earlier visit, and goes on from there when it connects.
+   *
+   * @returns false when there is a replica already
+   */
+  restore({ head, rows }: KeptReplica): boolean {
+    if (this.#hasReplica) return false;
     const { store } = this.#options;
     store.restore(rows, head.seq, head.schema);
     this.#epoch = head.epoch;
@@ -132,6 +136,7 @@ export class Connection {
     this.#isKept = true;
     this.#hasReplica = true;
     this.#changed.emit();
+    return true;
   }
 
   /** Somebody else signs in: the replica is not theirs. */
@@ -223,9 +228,10 @@ export class Connection {
       await session.refresh();
       if (run !== this.#run) return;
       const { resolved } = session;
-      // What may be read can have changed since an earlier visit, or with the caller's roles, which
-      // no cursor tells.
-      const isGood = this.#hasReplica && !this.#isOutdated && !this.#isKept;
+      // The epoch tells whether what may be read has changed since an earlier visit. An older
+      // server has none, or one that does not tell.
+      const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
+      const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
       if (!isGood || !isSame(this.#replicaFor, resolved)) {
         await this.#takeSnapshot(run, resolved);
         if (run !== this.#run) return;
@@ -303,6 +309,10 @@ export class Connection {
         this.#epoch = epoch;
         store.advanceTo(seq);
         onAdvance();
+        if (this.#isKept) {
+          this.#isKept = false;
+          this.#changed.emit();
+        }
         if (transport !== "poll") onListening();
       },
       onMessage,

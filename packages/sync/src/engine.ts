@@ -173,7 +173,10 @@ export class SyncEngine {
       onSnapshot: () => this.#persistence?.keepReplica(),
       onDrop: () => this.#persistence?.leaveReplica(),
       onMessage: (message) => this.#hear(message),
-      onAdvance: () => this.mutations.release(this.store.cursor.last_seq),
+      onAdvance: () => {
+        this.mutations.release(this.store.cursor.last_seq);
+        this.#persistence?.advanceReplica();
+      },
       onOnline: () => this.#pusher.resend(),
     });
     this.#pusher = new Pusher({

@@ -1,6 +1,6 @@
 import { CloseCode, type Hello } from "@pylonsync/protocol";
 import { isFalse, TRUE } from "@pylonsync/query";
-import type { Identity, SessionStatus } from "../identity/identity.ts";
+import type { Caller, Identity, SessionStatus } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../observe/operation.ts";
 import { userShare } from "../request/reading.ts";
@@ -12,6 +12,7 @@ import { ConnectionIndex } from "../connections/connection-index.ts";
 import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
+import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
@@ -259,7 +260,7 @@ export class Feed implements ConnectionHub {
     // the feed were behind it, its rows would go back in time.
     await this.#settle();
     const isContinuing = cursor !== null;
-    if (isContinuing && !(await this.#canContinue(cursor))) {
+    if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
       subscriber.resync("the replica is too old to be continued");
       return;
     }
@@ -295,7 +296,7 @@ export class Feed implements ConnectionHub {
           JSON.stringify({
             type: "hello",
             seq: this.#position,
-            epoch: this.#epoch,
+            epoch: replicaEpoch(this.#epoch, this.#model, subscriber.caller, this.#now()),
           } satisfies Hello),
         );
       this.#subscribers.set(subscriber, this.#replicate(subscriber));
@@ -388,10 +389,12 @@ export class Feed implements ConnectionHub {
       );
   }
 
-  async #canContinue(cursor: Cursor): Promise<boolean> {
+  async #canContinue(cursor: Cursor, caller: Caller): Promise<boolean> {
     const { head, floor, epoch } = await this.#store.bounds();
     return (
-      (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head
+      isSameEpoch(cursor.epoch, epoch, this.#model, caller, this.#now()) &&
+      cursor.seq >= floor &&
+      cursor.seq <= head
     );
   }
 

@@ -58,8 +58,9 @@ export interface Disk {
    * further on, because another tab was faster.
    *
    * @param from the change after which the rows begin
-   * @returns false, and nothing happens, where what is kept ends before that: another tab has kept
-   *   an older replica
+   * @returns false, and nothing happens, where the whole replica should be written instead: what is
+   *   kept ends before `from`, as another tab has kept an older one, or too much has changed since
+   *   it was written whole
    */
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
   /** Forgets who was signed in, and their rows. Writes stay. */

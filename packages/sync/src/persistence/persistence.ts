@@ -19,8 +19,8 @@ export interface PersistenceOptions {
   readonly queue: MutationQueue;
   readonly store: LocalStore;
   readonly epoch: () => string | null;
-  /** The rows that were kept for whoever is signed in; a snapshot will replace them. */
-  readonly onReplica: (kept: KeptReplica) => void;
+  /** The rows that were kept for the user who is signed in. @returns whether they are shown */
+  readonly onReplica: (kept: KeptReplica) => boolean;
   /** The queue holds what was kept, so it may be sent. */
   readonly onWrites: () => void;
 }
@@ -116,6 +116,11 @@ export class Persistence {
     this.#writer.begin();
   }
 
+  /** The store's cursor moved. */
+  advanceReplica(): void {
+    this.#writer.advance();
+  }
+
   /**
    * The store's rows are gone, as somebody else may have signed in: nothing of it is written any
    * more.
@@ -184,14 +189,14 @@ export class Persistence {
     if (session.isKnown) {
       const kept = await disk.readReplica();
       if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
-        onReplica(kept);
+        if (onReplica(kept)) this.#writer.resume();
     }
     await this.#loadWrites(disk);
   }
 
   #confirm(session: ResolvedSession): void {
     const { proof } = this.#options.session;
-    // Of nobody nothing is kept but their writes.
+    // Anonymous users: only pending writes are kept, no replica.
     if (session.userId === null) this.#writer.end();
     if (session.userId === null) void this.#use((disk) => disk.dropReplica());
     else if (proof !== null)

@@ -52,6 +52,17 @@ export class ReplicaWriter {
     this.#soon();
   }
 
+  /** The store holds what is on disk, up to its cursor: what changes is written from now on. */
+  resume(): void {
+    this.#isActive = true;
+    this.#handedTo = this.#options.store.cursor.last_seq;
+  }
+
+  /** The cursor moved, perhaps without a change: a later visit goes on from there. */
+  advance(): void {
+    if (this.#isActive && this.#options.store.cursor.last_seq > this.#handedTo) this.#soon();
+  }
+
   /** What the store holds is not to be kept, nor what is on its way to disk. */
   end(): void {
     this.#generation += 1;
@@ -83,7 +94,7 @@ export class ReplicaWriter {
     const rows: readonly KeptRow[] = isWhole
       ? [...store.allConfirmed()]
       : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
-    const hasNews = head !== null && (isWhole || rows.length > 0);
+    const hasNews = head !== null && (isWhole || rows.length > 0 || head.seq > from);
     if (hasNews) this.#handedTo = head.seq;
     this.#changed.clear();
     this.#isWhole = false;

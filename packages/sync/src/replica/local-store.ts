@@ -228,7 +228,7 @@ export class LocalStore {
       if (table === undefined) tables.set(entity, (table = new Map()));
       if (row !== null) table.set(id, row);
     }
-    const changes = new Map<string, TableChange>();
+    const changes = new Map<string, TableChange | null>();
     for (const entity of new Set([...this.#tables.keys(), ...tables.keys()]))
       changes.set(entity, this.#table(entity).replace(tables.get(entity) ?? new Map()));
     if (isNew) this.#schemaChanged.emit();
@@ -236,7 +236,7 @@ export class LocalStore {
   }
 
   #settle(entities: Iterable<string>): void {
-    const changes = new Map<string, TableChange>();
+    const changes = new Map<string, TableChange | null>();
     for (const entity of new Set(entities)) changes.set(entity, this.#table(entity).settle());
     this.#announce(changes);
   }
@@ -250,21 +250,17 @@ export class LocalStore {
     return table;
   }
 
-  #announce(changes: ReadonlyMap<string, TableChange>): void {
+  #announce(changes: ReadonlyMap<string, TableChange | null>): void {
     const listeners = new Set<() => void>();
     const touched = new Set<string>();
-    for (const [entity, { rows, views }] of changes) {
-      if (rows.length === 0) continue;
+    for (const [entity, change] of changes) {
+      if (change === null) continue;
       touched.add(entity);
       this.#versions.set(entity, this.version(entity) + 1);
+      const found = [...change.views].map((view) => this.#viewListeners.get(view));
       if (this.#rowListeners.size > 0)
-        for (const { before, after } of rows)
-          for (const listener of this.#rowListeners.get(
-            nameOf(entity, (after ?? before)?.id ?? ""),
-          ) ?? [])
-            listeners.add(listener);
-      for (const view of views)
-        for (const listener of this.#viewListeners.get(view) ?? []) listeners.add(listener);
+        for (const id of change.ids) found.push(this.#rowListeners.get(nameOf(entity, id)));
+      for (const set of found) for (const listener of set ?? []) listeners.add(listener);
     }
     for (const listener of listeners) listener();
     if (touched.size > 0) this.#changed.emit(touched);

@@ -5,13 +5,11 @@ import { Views } from "./views.ts";
 /** Makes of a write's values what the server will. */
 export type Normalise = (data: Readonly<Record<string, unknown>>) => Record<string, unknown>;
 
-/** What a step changed: the rows that look different, and the views that may. */
+/** What a step changed: the ids of the rows that look different, and the views that may. */
 export interface TableChange {
-  readonly rows: readonly RowChange[];
+  readonly ids: Iterable<string>;
   readonly views: ReadonlySet<View>;
 }
-
-const NOTHING: TableChange = { rows: [], views: new Set() };
 
 /**
  * The rows of one entity: what the server has confirmed, and over it the writes that are on their
@@ -86,39 +84,50 @@ export class Table {
   /**
    * Ends a step: rows, overlay and views are in step with each other again.
    *
-   * @returns what looks different
+   * @returns what looks different; null where nothing does
    */
-  settle(): TableChange {
-    if (this.#before.size === 0) return NOTHING;
+  settle(): TableChange | null {
+    if (this.#before.size === 0) return null;
     const rows: RowChange[] = [];
     for (const [id, before] of this.#before) {
       const after = this.#settleRow(id, before);
       if (after !== before) rows.push({ before, after });
     }
     this.#before.clear();
-    return rows.length === 0 ? NOTHING : { rows, views: this.views.change(rows) };
+    if (rows.length === 0) return null;
+    const ids = rows.map(({ before, after }) => (after ?? before)?.id ?? "");
+    return { ids, views: this.views.change(rows) };
   }
 
-  /** Replaces all confirmed rows. @returns what looks different */
-  replace(rows: ReadonlyMap<string, Row>): TableChange {
+  /**
+   * Replaces all confirmed rows.
+   *
+   * @param rows the table's own from now on
+   * @returns what looks different; null where nothing does
+   */
+  replace(rows: Map<string, Row>): TableChange | null {
     const before = new Map<string, Row | null>();
     this.forEachRow((row) => before.set(row.id, row));
     this.#before.clear();
     this.#overlay.clear();
-    this.#confirmed = new Map(rows);
+    this.#confirmed = rows;
     for (const id of this.#pending.keys()) this.#settleRow(id, before.get(id) ?? null);
-    const changes: RowChange[] = [];
-    for (const [id, row] of rows) {
-      const known = before.get(id);
-      if (known && !this.#overlay.has(id) && isSameRow(known, row)) this.#confirmed.set(id, known);
-    }
-    this.forEachRow((row) => {
-      const known = before.get(row.id) ?? null;
-      before.delete(row.id);
-      if (known !== row) changes.push({ before: known, after: row });
-    });
-    for (const row of before.values()) changes.push({ before: row, after: null });
-    return changes.length === 0 ? NOTHING : { rows: changes, views: this.views.reset() };
+    if (before.size > 0)
+      for (const [id, row] of rows) {
+        const known = before.get(id);
+        if (known && !this.#pending.has(id) && isSameRow(known, row)) rows.set(id, known);
+      }
+    const ids = this.#idsUnlike(before);
+    return ids.next().done === true
+      ? null
+      : { ids: this.#idsUnlike(before), views: this.views.reset() };
+  }
+
+  *#idsUnlike(before: ReadonlyMap<string, Row | null>): Generator<string> {
+    for (const [id, row] of before) if (this.get(id) !== row) yield id;
+    for (const id of this.#confirmed.keys()) if (!before.has(id) && this.get(id)) yield id;
+    for (const [id, row] of this.#overlay)
+      if (row !== null && !before.has(id) && !this.#confirmed.has(id)) yield id;
   }
 
   #touch(id: string): void {
