@@ -15,23 +15,23 @@ export type {
   Row,
   TopicMessage,
 } from "@pylonsync/protocol";
-export type { ConnectionState } from "./connection.ts";
-export { parseAnswer, readAnswer } from "./answer.ts";
+export type { ConnectionState } from "./connection/connection.ts";
+export { parseAnswer, readAnswer } from "./connection/answer.ts";
 export {
   createSyncEngine,
   NOT_STARTED,
   SyncEngine,
   type SyncEngineConfig,
   type SyncStatus,
-} from "./engine.ts";
+} from "./engine/engine.ts";
 export {
   CLIENT_ERROR_CODES,
   MutationError,
   PylonClientError,
   type ClientErrorCode,
-} from "./errors.ts";
-export { callFunction, streamFunction } from "./functions.ts";
-export { HttpClient, type RequestOptions } from "./http.ts";
+} from "./connection/errors.ts";
+export { callFunction, streamFunction } from "./engine/functions.ts";
+export { HttpClient, type RequestOptions } from "./connection/http.ts";
 export {
   liveQuery,
   liveRow,
@@ -41,7 +41,7 @@ export {
   type QueryOptions,
 } from "./replica/live-query.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
-export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
+export { MutationQueue, type PendingMutation } from "./outbox/mutation-queue.ts";
 export type {
   Disk,
   KeptReplica,
@@ -50,13 +50,18 @@ export type {
   KeptWrite,
   ReplicaHead,
 } from "./persistence/disk.ts";
-export { systemPlatform, type Platform, type Socket } from "./platform.ts";
-export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./room.ts";
+export { systemPlatform, type Platform, type Socket } from "./platform/platform.ts";
+export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./rooms/room.ts";
 export {
   ANONYMOUS_SESSION,
   toResolvedSession,
   type Credentials,
   type ResolvedSession,
-} from "./session.ts";
-export { createWriteThroughStorage, defaultStorage, storageKey, type Storage } from "./storage.ts";
-export type { TransportType } from "./transport/transport.ts";
+} from "./session/session.ts";
+export {
+  createWriteThroughStorage,
+  defaultStorage,
+  storageKey,
+  type Storage,
+} from "./session/storage.ts";
+export type { TransportType } from "./connection/transport/transport.ts";

@@ -1,5 +1,5 @@
 import type { ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
-import type { ResolvedSession } from "../session.ts";
+import type { ResolvedSession } from "../session/session.ts";
 
 /** Whose token it was that a browser kept rows under. */
 export interface KeptSession {

@@ -1,4 +1,4 @@
-import { isSame } from "../session.ts";
+import { isSame } from "../session/session.ts";
 import { chunkCountFor, chunkOf, chunksOf, rowsIn, withoutRows, type ChunkText } from "./chunks.ts";
 import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
 import { asked, Database, type Stores } from "./idb.ts";

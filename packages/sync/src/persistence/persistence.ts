@@ -1,7 +1,7 @@
 import type { LocalStore } from "../replica/local-store.ts";
-import type { EndOfMutation, MutationQueue, PendingMutation } from "../mutation-queue.ts";
-import type { Platform } from "../platform.ts";
-import { isSame, type ResolvedSession, type Session } from "../session.ts";
+import type { EndOfMutation, MutationQueue, PendingMutation } from "../outbox/mutation-queue.ts";
+import type { Platform } from "../platform/platform.ts";
+import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
 import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
 import { ReplicaWriter } from "./replica-writer.ts";
 

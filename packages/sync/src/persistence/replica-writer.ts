@@ -1,6 +1,6 @@
 import { createIdFactory } from "@pylonsync/protocol";
 import type { LocalStore, RowKey } from "../replica/local-store.ts";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
 
 /** How long changes are gathered: a burst of the feed is one write. */

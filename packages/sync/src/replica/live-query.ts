@@ -6,7 +6,7 @@ import {
   type EntityShape,
   type Env,
 } from "@pylonsync/query";
-import { Emitter } from "../emitter.ts";
+import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
 import type { View, ViewQuery } from "./view.ts";
 

@@ -1,6 +1,6 @@
 import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
 import type { EntityShape } from "@pylonsync/query";
-import { Emitter } from "../emitter.ts";
+import { Emitter } from "../platform/emitter.ts";
 import { ReplicaSchema } from "./replica-schema.ts";
 import { rowOf, Table, type TableChange } from "./table.ts";
 import { View, type ViewQuery } from "./view.ts";

@@ -1,5 +1,5 @@
 import { bearerProtocol, CloseCode } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../../platform/platform.ts";
 import { receive } from "./message.ts";
 import {
   HANDSHAKE_MS,

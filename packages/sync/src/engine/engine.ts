@@ -5,23 +5,28 @@ import {
   type RoomEvent,
   type TopicMessage,
 } from "@pylonsync/protocol";
-import { Connection, type ConnectionState } from "./connection.ts";
-import { Emitter } from "./emitter.ts";
-import { MutationError, PylonClientError } from "./errors.ts";
+import { Connection, type ConnectionState } from "../connection/connection.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { MutationError, PylonClientError } from "../connection/errors.ts";
 import { callFunction } from "./functions.ts";
-import { HttpClient, type HttpMethod } from "./http.ts";
-import { liveQuery, type LiveList, type QueryOptions } from "./replica/live-query.ts";
-import { LocalStore, type SyncCursor } from "./replica/local-store.ts";
-import { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
-import { Persistence } from "./persistence/persistence.ts";
-import { systemPlatform, type Platform } from "./platform.ts";
-import { toChange } from "./plain.ts";
-import { Pusher } from "./pusher.ts";
-import { Room, type RoomOptions } from "./room.ts";
-import { ANONYMOUS_SESSION, Session, type Credentials, type ResolvedSession } from "./session.ts";
-import { defaultStorage, type Storage } from "./storage.ts";
-import type { PeerMessage, TransportType } from "./transport/transport.ts";
-import { socketUrl } from "./url.ts";
+import { HttpClient, type HttpMethod } from "../connection/http.ts";
+import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
+import { LocalStore, type SyncCursor } from "../replica/local-store.ts";
+import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
+import { Persistence } from "../persistence/persistence.ts";
+import { systemPlatform, type Platform } from "../platform/platform.ts";
+import { toChange } from "../outbox/plain.ts";
+import { Pusher } from "../outbox/pusher.ts";
+import { Room, type RoomOptions } from "../rooms/room.ts";
+import {
+  ANONYMOUS_SESSION,
+  Session,
+  type Credentials,
+  type ResolvedSession,
+} from "../session/session.ts";
+import { defaultStorage, type Storage } from "../session/storage.ts";
+import type { PeerMessage, TransportType } from "../connection/transport/transport.ts";
+import { socketUrl } from "../connection/url.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
 /** How long a write that the disk did not take waits for the server's answer, in milliseconds. */

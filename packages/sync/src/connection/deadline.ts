@@ -1,5 +1,5 @@
 import { PylonClientError } from "./errors.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "../platform/platform.ts";
 
 /**
  * How long something may take: it is given up in time, whether or not the network ever says that

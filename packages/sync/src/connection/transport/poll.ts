@@ -1,6 +1,6 @@
 import { PylonClientError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../../platform/platform.ts";
 import { pullSince } from "../puller.ts";
 import type { Cursor, EndReason, LiveConnection, TransportEvents } from "./transport.ts";
 

@@ -1,5 +1,5 @@
 import { MAX_CHANGE_BYTES, MAX_JSON_DEPTH, type ClientChange } from "@pylonsync/protocol";
-import { PylonClientError } from "./errors.ts";
+import { PylonClientError } from "../connection/errors.ts";
 
 /** What a push has around the data of a change: the body, the list and the change. */
 const LEVELS_AROUND = 3;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Deadline } from "./deadline.ts";
 import { PylonClientError } from "./errors.ts";
-import { systemPlatform } from "./platform.ts";
+import { systemPlatform } from "../platform/platform.ts";
 
 /** Timers that fire when the test says so. */
 function clock() {

@@ -5,13 +5,19 @@ import {
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
-import { isTimeout, isTooLarge, isUnreachable, parseAnswer, verdictOf } from "./answer.ts";
-import { Backoff } from "./backoff.ts";
-import { PylonClientError, unexpected } from "./errors.ts";
-import type { HttpClient } from "./http.ts";
+import {
+  isTimeout,
+  isTooLarge,
+  isUnreachable,
+  parseAnswer,
+  verdictOf,
+} from "../connection/answer.ts";
+import { Backoff } from "../platform/backoff.ts";
+import { PylonClientError, unexpected } from "../connection/errors.ts";
+import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "../platform/platform.ts";
 
 /** A batch that does not get through is made smaller down to this many bytes. */
 const MIN_PUSH_BYTES = 16 * 1024;

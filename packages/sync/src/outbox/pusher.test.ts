@@ -7,10 +7,10 @@ import {
 } from "@pylonsync/protocol";
 import fc from "fast-check";
 import * as v from "valibot";
-import type { MutationError } from "./errors.ts";
-import { HttpClient } from "./http.ts";
+import type { MutationError } from "../connection/errors.ts";
+import { HttpClient } from "../connection/http.ts";
 import { MutationQueue } from "./mutation-queue.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "../platform/platform.ts";
 import { Pusher } from "./pusher.ts";
 
 /** Waits of at least so long are those for answers, which always come here. */

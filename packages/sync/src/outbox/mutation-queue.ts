@@ -1,6 +1,6 @@
 import type { ClientChange, PushResult } from "@pylonsync/protocol";
-import { Emitter } from "./emitter.ts";
-import { MutationError } from "./errors.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { MutationError } from "../connection/errors.ts";
 
 /** A write on its way. */
 export interface PendingMutation {

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { Backoff } from "./backoff.ts";
-import { isTimeout, isUnreachable, parseAnswer } from "./answer.ts";
-import { PylonClientError } from "./errors.ts";
-import type { HttpClient } from "./http.ts";
-import { toPlain } from "./plain.ts";
-import type { Platform } from "./platform.ts";
+import { Backoff } from "../platform/backoff.ts";
+import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
+import { PylonClientError } from "../connection/errors.ts";
+import type { HttpClient } from "../connection/http.ts";
+import { toPlain } from "../outbox/plain.ts";
+import type { Platform } from "../platform/platform.ts";
 
 const TRIES = 4;
 const RETRY_MS = 300;

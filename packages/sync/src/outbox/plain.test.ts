@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { MAX_CHANGE_BYTES, MAX_JSON_DEPTH } from "@pylonsync/protocol";
 import fc from "fast-check";
-import { PylonClientError } from "./errors.ts";
+import { PylonClientError } from "../connection/errors.ts";
 import { toChange, toPlain, utf8Length } from "./plain.ts";
 
 const { plain } = fc.letrec((tie) => ({

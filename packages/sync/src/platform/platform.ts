@@ -1,5 +1,5 @@
-import type { Disk } from "./persistence/disk.ts";
-import { openIndexedDb } from "./persistence/indexed-db.ts";
+import type { Disk } from "../persistence/disk.ts";
+import { openIndexedDb } from "../persistence/indexed-db.ts";
 
 /** A socket as the engine uses it; the browser's WebSocket is one. */
 export interface Socket {

@@ -1,13 +1,13 @@
 import { isUnreachable } from "./answer.ts";
-import { Backoff } from "./backoff.ts";
-import { Emitter } from "./emitter.ts";
+import { Backoff } from "../platform/backoff.ts";
+import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
-import type { LocalStore } from "./replica/local-store.ts";
-import type { KeptReplica } from "./persistence/disk.ts";
-import type { Platform } from "./platform.ts";
+import type { LocalStore } from "../replica/local-store.ts";
+import type { KeptReplica } from "../persistence/disk.ts";
+import type { Platform } from "../platform/platform.ts";
 import { pullSnapshot } from "./puller.ts";
-import { isSame, type ResolvedSession, type Session } from "./session.ts";
+import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
 import {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { PushResult } from "@pylonsync/protocol";
 import fc from "fast-check";
-import type { MutationError } from "./errors.ts";
+import type { MutationError } from "../connection/errors.ts";
 import { MutationQueue, type EndOfMutation, type PendingMutation } from "./mutation-queue.ts";
 
 type Entry = Omit<PendingMutation, "status">;

@@ -1,9 +1,9 @@
 import { AuthContextSchema, GuestSessionSchema } from "@pylonsync/protocol";
-import { parseAnswer } from "./answer.ts";
-import { Emitter } from "./emitter.ts";
-import { PylonClientError } from "./errors.ts";
-import { HttpClient } from "./http.ts";
-import type { Platform } from "./platform.ts";
+import { parseAnswer } from "../connection/answer.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { PylonClientError } from "../connection/errors.ts";
+import { HttpClient } from "../connection/http.ts";
+import type { Platform } from "../platform/platform.ts";
 import { storageKey, type Storage } from "./storage.ts";
 
 /** Who the server says is signed in. */

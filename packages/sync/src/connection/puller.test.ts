@@ -3,7 +3,7 @@ import type { ChangeEvent } from "@pylonsync/protocol";
 import fc from "fast-check";
 import { PylonClientError } from "./errors.ts";
 import { HttpClient } from "./http.ts";
-import { systemPlatform } from "./platform.ts";
+import { systemPlatform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 
 const SCHEMA = { Todo: { title: "string" } };

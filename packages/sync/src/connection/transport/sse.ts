@@ -1,6 +1,6 @@
 import { PylonClientError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../../platform/platform.ts";
 import { receive } from "./message.ts";
 import {
   HANDSHAKE_MS,

@@ -4,11 +4,11 @@ import {
   type RoomEvent,
   type RoomPeer,
 } from "@pylonsync/protocol";
-import { parseAnswer } from "./answer.ts";
-import { Emitter } from "./emitter.ts";
-import { PylonClientError } from "./errors.ts";
-import type { HttpClient } from "./http.ts";
-import type { Platform } from "./platform.ts";
+import { parseAnswer } from "../connection/answer.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { PylonClientError } from "../connection/errors.ts";
+import type { HttpClient } from "../connection/http.ts";
+import type { Platform } from "../platform/platform.ts";
 
 /**
  * How soon to look again when something happened while an answer was on its way, which it may not

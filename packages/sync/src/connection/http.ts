@@ -1,7 +1,7 @@
 import { readAnswer, requireEventStream } from "./answer.ts";
 import { Deadline, unreachable } from "./deadline.ts";
 import { PylonClientError, unexpected } from "./errors.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform } from "../platform/platform.ts";
 
 export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
 
