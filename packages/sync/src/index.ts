@@ -40,6 +40,7 @@ export {
   type LiveRow,
   type QueryOptions,
 } from "./replica/live-query.ts";
+export type { TabChannel, TabPlatform } from "./connection/tabs.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
 export { MutationQueue, type PendingMutation } from "./outbox/mutation-queue.ts";
 export type {

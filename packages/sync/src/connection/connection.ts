@@ -6,8 +6,9 @@ import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import type { KeptReplica } from "../persistence/disk.ts";
 import type { Platform } from "../platform/platform.ts";
-import { pullSnapshot } from "./puller.ts";
-import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
+import { pullSince, pullSnapshot } from "./puller.ts";
+import { fingerprint, isSame, type ResolvedSession, type Session } from "../session/session.ts";
+import { TabGroup } from "./tabs.ts";
 import { openPolling } from "./transport/poll.ts";
 import { openEventStream } from "./transport/sse.ts";
 import {
@@ -43,6 +44,10 @@ export interface ConnectionOptions {
   readonly socketUrl: string;
   readonly pollInterval: number;
   readonly reconnectDelay: number;
+  /** Tells apart what several apps on one origin share among their tabs. */
+  readonly appName: string;
+  /** Tells this tab from the others. */
+  readonly tabId: string;
   /** A socket or a stream hears everything from now on. */
   readonly onListening: () => void;
   /** Something from another user. */
@@ -73,6 +78,8 @@ export class Connection {
   #isKept = false;
   #epoch: string | null = null;
   #live: LiveConnection | null = null;
+  /** The tabs that show the same replica; null before it connects, and where tabs share nothing. */
+  #tabs: TabGroup | null = null;
   #transport: TransportType;
   #misses = 0;
   #triedAt = 0;
@@ -159,6 +166,8 @@ export class Connection {
     this.#run += 1;
     this.#live?.close();
     this.#live = null;
+    this.#tabs?.leave();
+    this.#tabs = null;
     this.#cancelWait();
     this.#cancelProbe?.();
   }
@@ -236,7 +245,16 @@ export class Connection {
         await this.#takeSnapshot(run, resolved);
         if (run !== this.#run) return;
       }
-      this.#live = this.#open(run);
+      const events = this.#events(run);
+      const group = this.#tabGroup();
+      this.#live =
+        group === null
+          ? this.#open(events)
+          : group.open({
+              open: (own) => this.#open(own),
+              catchUp: () => this.#catchUp(run),
+              events,
+            });
     } catch (error) {
       if (run !== this.#run) return;
       const refusal = error instanceof PylonClientError ? error : undefined;
@@ -266,9 +284,35 @@ export class Connection {
       this.#dropReplica();
   }
 
-  #open(run: number): LiveConnection {
+  /** The tabs of this browser that are signed in as the same user, by the same token. */
+  #tabGroup(): TabGroup | null {
+    const { platform, session, http, appName, tabId } = this.#options;
+    if (platform.tabs === null) return null;
+    const identity = fingerprint(session.witness + JSON.stringify(session.resolved));
+    const name = `pylon:tabs:1:${appName}:${http.baseUrl}:${identity}`;
+    if (this.#tabs?.name !== name) {
+      this.#tabs?.leave();
+      this.#tabs = new TabGroup(platform.tabs, name, tabId, platform.after);
+    }
+    return this.#tabs;
+  }
+
+  /** Takes what happened since the replica's cursor, in one question. */
+  async #catchUp(run: number): Promise<Cursor> {
+    const { http, store, onAdvance } = this.#options;
+    for (;;) {
+      const { seq, epoch } = this.#cursor();
+      const answer = await pullSince(http, seq, epoch);
+      if (run !== this.#run) return this.#cursor();
+      store.applyChanges(answer.changes);
+      store.advanceTo(answer.cursor.last_seq);
+      onAdvance();
+      if (!answer.has_more) return { ...this.#cursor(), epoch: answer.epoch ?? epoch };
+    }
+  }
+
+  #open(events: TransportEvents): LiveConnection {
     const { platform, session, http, socketUrl, pollInterval } = this.#options;
-    const events = this.#events(run);
     const cursor = this.#cursor();
     if (this.#transport === "websocket") {
       try {

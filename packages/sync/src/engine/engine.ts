@@ -174,6 +174,8 @@ export class SyncEngine {
       socketUrl: config.wsUrl ?? socketUrl(baseUrl),
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
+      appName,
+      tabId: this.#newId(),
       onListening: () => this.#listening.emit(),
       onSnapshot: () => this.#persistence?.keepReplica(),
       onDrop: () => this.#persistence?.leaveReplica(),

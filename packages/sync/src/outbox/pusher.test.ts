@@ -134,6 +134,7 @@ async function push(
     onShown: unused,
     onOffline: unused,
     openDisk: null,
+    tabs: null,
   };
   const queue = new MutationQueue();
   const refused: string[] = [];

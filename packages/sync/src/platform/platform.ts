@@ -1,3 +1,4 @@
+import { browserTabs, type TabPlatform } from "../connection/tabs.ts";
 import type { Disk } from "../persistence/disk.ts";
 import { openIndexedDb } from "../persistence/indexed-db.ts";
 
@@ -40,6 +41,8 @@ export interface Platform {
    * nothing.
    */
   readonly openDisk: ((appName: string, server: string) => Promise<Disk>) | null;
+  /** What the tabs of one browser share; null where each is for itself. */
+  readonly tabs: TabPlatform | null;
 }
 
 /** The machine that this runs on: a browser, Node, Bun or React Native. */
@@ -70,6 +73,9 @@ export const systemPlatform: Platform = {
   onOffline: (run) => listen(globalThis, "offline", run),
   get openDisk() {
     return typeof indexedDB === "undefined" ? null : openIndexedDb;
+  },
+  get tabs() {
+    return browserTabs();
   },
 };
 

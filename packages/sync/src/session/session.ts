@@ -263,7 +263,7 @@ export class Session {
 }
 
 /** 53 bits of a token, by which it is known again: too few to make it of them. */
-function fingerprint(token: string): string {
+export function fingerprint(token: string): string {
   return hash53(token).toString(36);
 }
 

@@ -1,7 +1,7 @@
-import { PylonClientError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { pullSince } from "../puller.ts";
+import { endReasonOf } from "../tabs.ts";
 import type { Cursor, EndReason, LiveConnection, TransportEvents } from "./transport.ts";
 
 /** Asks again and again. For networks that let nothing else through. */
@@ -36,16 +36,10 @@ export function openPolling(
       }
       cancelTimer = platform.after(intervalMs, () => void poll());
     } catch (error) {
-      end(reasonOf(error));
+      end(endReasonOf(error));
     }
   };
   // As with a socket, nothing is told before the caller holds the connection.
   cancelTimer = platform.after(0, () => void poll());
   return { close: () => end(null) };
-}
-
-function reasonOf(error: unknown): EndReason {
-  if (!(error instanceof PylonClientError)) return "lost";
-  if (error.status === 410) return "resync";
-  return error.status === 401 ? "unauthorized" : "lost";
 }
