@@ -17,13 +17,10 @@ export type {
 } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection/connection.ts";
 export { parseAnswer, readAnswer } from "./connection/answer.ts";
-export {
-  createSyncEngine,
-  NOT_STARTED,
-  SyncEngine,
-  type SyncEngineConfig,
-  type SyncStatus,
-} from "./engine/engine.ts";
+export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
+export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
+export type { EngineRooms } from "./engine/engine-rooms.ts";
+export type { EngineSession } from "./engine/engine-session.ts";
 export {
   CLIENT_ERROR_CODES,
   MutationError,

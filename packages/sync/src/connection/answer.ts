@@ -7,6 +7,9 @@ import { errorOf, jsonOf, PylonClientError, typeOf, unexpected, type Head } from
  * @param text the body
  * @throws PylonClientError the server's own error, or `UNEXPECTED_ANSWER` when something else
  *   answered in its place
+ * @example
+ * const response = await fetch(`${engine.baseUrl}/api/entities/Todo`);
+ * const list = readAnswer(response, await response.text());
  */
 export function readAnswer(head: Head, text: string): unknown {
   const value = jsonOf(head, text);
@@ -14,7 +17,13 @@ export function readAnswer(head: Head, text: string): unknown {
   return value;
 }
 
-/** @throws PylonClientError `UNEXPECTED_ANSWER` when a 2xx answer is not in the expected shape */
+/**
+ * An answer in the shape of a schema of valibot.
+ *
+ * @throws PylonClientError `UNEXPECTED_ANSWER` when a 2xx answer is not in the expected shape
+ * @example
+ * const { count } = parseAnswer(v.object({ count: v.number() }), await engine.fn("count"));
+ */
 export function parseAnswer<S extends v.GenericSchema>(
   schema: S,
   answer: unknown,
@@ -35,6 +44,7 @@ export type Verdict = "unauthorized" | "refused" | "later";
 /** Statuses that are about the way a request came, or the time, and not about what it carried. */
 const OF_THE_WAY: readonly number[] = [404, 405, 408, 426, 429];
 
+/** What an error means for the write that was sent. */
 export function verdictOf(error: unknown): Verdict {
   if (!(error instanceof PylonClientError)) return "later";
   const { status, code } = error;
@@ -50,6 +60,7 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof PylonClientError && error.status === 0;
 }
 
+/** Whether it took longer than it may. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof PylonClientError && error.code === "TIMED_OUT";
 }

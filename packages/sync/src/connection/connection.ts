@@ -1,6 +1,6 @@
+import type { EngineBus } from "./events.ts";
 import { isUnreachable } from "./answer.ts";
 import { Backoff } from "../platform/backoff.ts";
-import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
@@ -16,7 +16,6 @@ import {
   type Cursor,
   type EndReason,
   type LiveConnection,
-  type PeerMessage,
   type TransportEvents,
   type TransportType,
 } from "./transport/transport.ts";
@@ -35,6 +34,7 @@ const MAX_MISSES = 2;
 /** `unauthorized`: the session has ended, and nothing happens before somebody signs in. */
 export type ConnectionState = "connecting" | "live" | "offline" | "unauthorized";
 
+/** What a connection is made of, and whom it tells. */
 export interface ConnectionOptions {
   readonly store: LocalStore;
   readonly session: Session;
@@ -48,18 +48,7 @@ export interface ConnectionOptions {
   readonly appName: string;
   /** Tells this tab from the others. */
   readonly tabId: string;
-  /** A socket or a stream hears everything from now on. */
-  readonly onListening: () => void;
-  /** Something from another user. */
-  readonly onMessage: (message: PeerMessage) => void;
-  /** The replica is a snapshot of now. */
-  readonly onSnapshot: () => void;
-  /** What the replica held is not shown any more. */
-  readonly onDrop: () => void;
-  /** The replica's cursor moved. */
-  readonly onAdvance: () => void;
-  /** The server is there again. */
-  readonly onOnline: () => void;
+  readonly events: EngineBus;
 }
 
 /**
@@ -69,7 +58,6 @@ export interface ConnectionOptions {
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #backoff: Backoff;
-  readonly #changed = new Emitter<void>();
   #state: ConnectionState = "connecting";
   #hasReplica = false;
   /** Who the replica is for; null without one. */
@@ -117,10 +105,6 @@ export class Connection {
     return this.#isKept;
   }
 
-  onChange(listener: () => void): () => void {
-    return this.#changed.on(listener);
-  }
-
   start(): void {
     this.stop();
     this.#backoff.reset();
@@ -142,7 +126,7 @@ export class Connection {
     this.#replicaFor = head.session;
     this.#isKept = true;
     this.#hasReplica = true;
-    this.#changed.emit();
+    this.#options.events.emit({ type: "connection" });
     return true;
   }
 
@@ -158,8 +142,8 @@ export class Connection {
     this.#isKept = false;
     this.#isOutdated = false;
     this.#options.store.replaceAll([], 0);
-    this.#options.onDrop();
-    this.#changed.emit();
+    this.#options.events.emit({ type: "drop" });
+    this.#options.events.emit({ type: "connection" });
   }
 
   stop(): void {
@@ -264,7 +248,7 @@ export class Connection {
   }
 
   async #takeSnapshot(run: number, resolved: ResolvedSession): Promise<void> {
-    const { http, store, onSnapshot, onAdvance } = this.#options;
+    const { http, store, events } = this.#options;
     const snapshot = await pullSnapshot(http);
     if (run !== this.#run) return;
     store.replaceAll(snapshot.events, snapshot.seq, snapshot.schema);
@@ -272,9 +256,9 @@ export class Connection {
     this.#hasReplica = true;
     this.#replicaFor = resolved;
     this.#isKept = this.#isOutdated = false;
-    onSnapshot();
-    onAdvance();
-    this.#changed.emit();
+    events.emit({ type: "snapshot" });
+    events.emit({ type: "advance" });
+    events.emit({ type: "connection" });
   }
 
   /** What is of another is not shown for longer than it takes to know. */
@@ -299,14 +283,14 @@ export class Connection {
 
   /** Takes what happened since the replica's cursor, in one question. */
   async #catchUp(run: number): Promise<Cursor> {
-    const { http, store, onAdvance } = this.#options;
+    const { http, store, events } = this.#options;
     for (;;) {
       const { seq, epoch } = this.#cursor();
       const answer = await pullSince(http, seq, epoch);
       if (run !== this.#run) return this.#cursor();
       store.applyChanges(answer.changes);
       store.advanceTo(answer.cursor.last_seq);
-      onAdvance();
+      events.emit({ type: "advance" });
       if (!answer.has_more) return { ...this.#cursor(), epoch: answer.epoch ?? epoch };
     }
   }
@@ -331,11 +315,11 @@ export class Connection {
   #fallBack(): void {
     this.#misses = 0;
     this.#transport = NEXT_TRANSPORT[this.#transport] ?? this.#options.transport;
-    this.#changed.emit();
+    this.#options.events.emit({ type: "connection" });
   }
 
   #events(run: number): TransportEvents {
-    const { store, platform, onAdvance, onOnline, onListening, onMessage } = this.#options;
+    const { store, platform, events } = this.#options;
     const transport = this.#transport;
     let openedAt = Infinity;
     return {
@@ -343,23 +327,23 @@ export class Connection {
         openedAt = platform.now();
         this.#misses = 0;
         this.#become("live");
-        onOnline();
+        events.emit({ type: "online" });
       },
-      onChanges: (events) => {
-        store.applyChanges(events);
-        onAdvance();
+      onChanges: (changes) => {
+        store.applyChanges(changes);
+        events.emit({ type: "advance" });
       },
       onHello: ({ seq, epoch }) => {
         this.#epoch = epoch;
         store.advanceTo(seq);
-        onAdvance();
+        events.emit({ type: "advance" });
         if (this.#isKept) {
           this.#isKept = false;
-          this.#changed.emit();
+          this.#options.events.emit({ type: "connection" });
         }
-        if (transport !== "poll") onListening();
+        if (transport !== "poll") events.emit({ type: "listening" });
       },
-      onMessage,
+      onMessage: (message) => events.emit({ type: "message", message }),
       onEnd: (why) => {
         const livedMs = platform.now() - openedAt;
         if (livedMs >= STABLE_MS || why === "resync") this.#backoff.reset();
@@ -416,6 +400,6 @@ export class Connection {
   #become(state: ConnectionState): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#changed.emit();
+    this.#options.events.emit({ type: "connection" });
   }
 }

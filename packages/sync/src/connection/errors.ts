@@ -15,11 +15,19 @@ export const CLIENT_ERROR_CODES = [
   "REFUSED",
   "NO_PASSKEY",
 ] as const;
+/** One of `CLIENT_ERROR_CODES`. */
 export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 
 /**
  * The server refused a request, or it could not be asked: then `status` is 0 and `code` one of
  * `CLIENT_ERROR_CODES`.
+ *
+ * @example
+ * try {
+ *   await engine.fn("addTodo", { title: "milk" });
+ * } catch (error) {
+ *   if (error instanceof PylonClientError && error.code === "UNREACHABLE") show(error.message);
+ * }
  */
 export class PylonClientError extends Error {
   override readonly name: string = "PylonClientError";
@@ -105,7 +113,12 @@ export function typeOf({ headers }: Head): string {
   return /^[^;\s]*/.exec(headers.get("Content-Type") ?? "")?.[0].toLowerCase() ?? "";
 }
 
-/** The server refused a write. It is gone from the replica; this says why. */
+/**
+ * The server refused a write. It is gone from the replica; this says why.
+ *
+ * @example
+ * engine.onError(({ entity, rowId, code, message }) => show(`${entity} ${rowId}: ${message}`, code));
+ */
 export class MutationError extends Error {
   override readonly name = "MutationError";
   readonly code: string;

@@ -1,106 +1,28 @@
-import {
-  createIdFactory,
-  type ClientChange,
-  type PresenceMessage,
-  type RoomEvent,
-  type TopicMessage,
-} from "@pylonsync/protocol";
-import { Connection, type ConnectionState } from "../connection/connection.ts";
-import { Emitter } from "../platform/emitter.ts";
+import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
+import { Connection } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
-import { callFunction } from "./functions.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
-import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
-import { LocalStore, type SyncCursor } from "../replica/local-store.ts";
+import { socketUrl } from "../connection/url.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
-import { Persistence } from "../persistence/persistence.ts";
-import { systemPlatform, type Platform } from "../platform/platform.ts";
 import { toChange } from "../outbox/plain.ts";
 import { Pusher } from "../outbox/pusher.ts";
-import { Room, type RoomOptions } from "../rooms/room.ts";
-import {
-  ANONYMOUS_SESSION,
-  Session,
-  type Credentials,
-  type ResolvedSession,
-} from "../session/session.ts";
+import { Persistence } from "../persistence/persistence.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { systemPlatform, type Platform } from "../platform/platform.ts";
+import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
+import { LocalStore } from "../replica/local-store.ts";
+import { ANONYMOUS_SESSION, Session } from "../session/session.ts";
 import { defaultStorage, type Storage } from "../session/storage.ts";
-import type { PeerMessage, TransportType } from "../connection/transport/transport.ts";
-import { socketUrl } from "../connection/url.ts";
+import { EngineAliases } from "./aliases.ts";
+import { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./config.ts";
+import { EngineRooms } from "./engine-rooms.ts";
+import { EngineSession } from "./engine-session.ts";
+import type { EngineBus, EngineEvent } from "../connection/events.ts";
+import { callFunction } from "./functions.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
 /** How long a write that the disk did not take waits for the server's answer, in milliseconds. */
 const ANSWER_MS = 10_000;
-
-/**
- * What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where
- * it stands before them.
- */
-export interface SyncEngineConfig {
-  /** The server's origin. Default `http://localhost:4321`. */
-  readonly baseUrl: string;
-  /** What is tried first. Default `websocket`, then `sse`, then `poll`. */
-  readonly transport?: TransportType;
-  /** The socket's address; default `/ws` of the same host and port. */
-  readonly wsUrl?: string;
-  /** Milliseconds between two polls; default 1000. */
-  readonly pollInterval?: number;
-  /** The span of the first wait before reconnecting, in milliseconds; default 1000. */
-  readonly reconnectDelay?: number;
-  /** Takes the place of a stored token. */
-  readonly token?: string;
-  /**
-   * `cookie`: the session is the cookie that a sign-in sets, and no token is kept where a script could read it. For pages of the server's own
-   * origin, or of one that it trusts on the same site. Default `token`.
-   */
-  readonly credentials?: Credentials;
-  /**
-   * Who is signed in, where a server has rendered the page and knows. The engine asks again when it
-   * connects.
-   */
-  readonly session?: ResolvedSession;
-  /** Keeps the tokens of several apps on one origin apart. Default `default`. */
-  readonly appName?: string;
-  /**
-   * Whether rows and unsent writes outlive the page: in IndexedDB, for the user whose they are,
-   * until a sign-out. Default true, where there is an IndexedDB.
-   */
-  readonly persist?: boolean;
-  /** Where the token and the client's id are kept. Default `localStorage`, else memory. */
-  readonly storage?: Storage;
-  /** Parts of the machine to put others in place of: the clock, chance, the network, the disk. */
-  readonly platform?: Partial<Platform>;
-}
-
-/** How the engine is doing. The same object comes back until something changes. */
-export interface SyncStatus {
-  readonly connection: ConnectionState;
-  /**
-   * Whether the replica holds what the server had at some time; before that, an empty list means
-   * nothing.
-   */
-  readonly ready: boolean;
-  /**
-   * Whether the replica is of an earlier visit, because the server has not been heard yet in this
-   * one.
-   */
-  readonly stale: boolean;
-  /** Writes that the server has not answered. */
-  readonly pending: number;
-  /**
-   * How changes come, or are about to: another way than asked for where that does not get through.
-   */
-  readonly transport: TransportType;
-}
-
-/** The status of an engine that is not started, which is what a server renders. */
-export const NOT_STARTED: SyncStatus = Object.freeze({
-  connection: "connecting",
-  ready: false,
-  stale: false,
-  pending: 0,
-  transport: "websocket",
-});
 
 /**
  * The client engine: a local replica that is read at once, written at once, and kept in step with
@@ -113,16 +35,20 @@ export const NOT_STARTED: SyncStatus = Object.freeze({
  * todos.subscribe(() => render(todos.getSnapshot()));
  * await engine.insert("Todo", { title: "milk" });
  */
-export class SyncEngine {
+export class SyncEngine extends EngineAliases {
   readonly store = new LocalStore();
+  /** Writes that the server has not confirmed. */
   readonly mutations = new MutationQueue();
+  /** Who is signed in. */
+  readonly session: EngineSession;
+  /** Rooms, presence and topics. */
+  readonly rooms: EngineRooms;
   readonly storage: Storage;
+  /** Tells this browser from others. */
   readonly clientId: string;
   readonly baseUrl: string;
-  readonly credentials: Credentials;
   readonly platform: Platform;
-  /** Who was signed in when the engine was made: what a rendered page shows until it is alive. */
-  readonly initialSession: ResolvedSession;
+  readonly #events: EngineBus = new Emitter<EngineEvent>();
   readonly #session: Session;
   readonly #http: HttpClient;
   readonly #connection: Connection;
@@ -130,10 +56,6 @@ export class SyncEngine {
   /** Null where nothing is kept. */
   readonly #persistence: Persistence | null;
   readonly #newId: () => string;
-  readonly #presence = new Emitter<PresenceMessage>();
-  readonly #topics = new Emitter<TopicMessage>();
-  readonly #listening = new Emitter<void>();
-  readonly #roomEvents = new Emitter<RoomEvent>();
   readonly #statusChanged = new Emitter<SyncStatus>();
   #status: SyncStatus;
   #stopListening: readonly (() => void)[] = [];
@@ -142,54 +64,65 @@ export class SyncEngine {
   #wasAdmin: boolean | undefined;
 
   constructor(config: SyncEngineConfig) {
-    const { baseUrl, reconnectDelay = 1000, appName = "default", credentials = "token" } = config;
-    const { transport = "websocket" } = config;
+    super();
+    const { baseUrl, credentials = "token", transport = "websocket" } = config;
     this.#status = { ...NOT_STARTED, transport };
     const given: Platform = { ...systemPlatform, ...config.platform };
-    const platform = credentials === "cookie" ? withCookies(given) : given;
-    this.credentials = credentials;
-    this.platform = platform;
-    this.initialSession = config.session === undefined ? ANONYMOUS_SESSION : { ...config.session };
+    this.platform = credentials === "cookie" ? withCookies(given) : given;
     this.baseUrl = baseUrl;
     this.storage = config.storage ?? defaultStorage();
-    this.#newId = createIdFactory(platform.now, platform.randomBytes);
+    this.#newId = createIdFactory(this.platform.now, this.platform.randomBytes);
     this.clientId = this.storage.get(CLIENT_ID_KEY) ?? this.#newId();
     this.storage.set(CLIENT_ID_KEY, this.clientId);
-    this.#session = new Session({
-      baseUrl,
-      platform,
-      storage: this.storage,
-      appName,
-      token: config.token,
-      credentials,
-      initial: this.initialSession,
-    });
+    const initial = config.session === undefined ? ANONYMOUS_SESSION : { ...config.session };
+    const { platform, storage } = this;
+    const { appName = "default", token } = config;
+    const options = { baseUrl, platform, storage, appName, token, credentials, initial };
+    this.#session = new Session(options);
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
-    this.#connection = new Connection({
+    this.#connection = this.#makeConnection(config);
+    this.#pusher = this.#makePusher(config);
+    this.session = new EngineSession({
+      session: this.#session,
+      queue: this.mutations,
+      credentials,
+      initial,
+      onOtherUser: () => this.#persistence?.changeUser(),
+      onSignOut: () => this.#persistence?.signOut(),
+      onChanged: () => this.#restart(),
+    });
+    this.rooms = new EngineRooms({
+      http: this.#http,
+      platform,
+      send: (text) => this.#connection.send(text),
+    });
+    this.#followSession();
+    this.#persistence = this.#makePersistence(config);
+    this.#events.on((event) => this.#take(event));
+  }
+
+  #makeConnection(config: SyncEngineConfig): Connection {
+    const { transport = "websocket", reconnectDelay = 1000, appName = "default" } = config;
+    return new Connection({
       store: this.store,
       session: this.#session,
       http: this.#http,
-      platform,
+      platform: this.platform,
       transport,
-      socketUrl: config.wsUrl ?? socketUrl(baseUrl),
+      socketUrl: config.wsUrl ?? socketUrl(this.baseUrl),
       pollInterval: config.pollInterval ?? 1000,
       reconnectDelay,
       appName,
       tabId: this.#newId(),
-      onListening: () => this.#listening.emit(),
-      onSnapshot: () => this.#persistence?.keepReplica(),
-      onDrop: () => this.#persistence?.leaveReplica(),
-      onMessage: (message) => this.#hear(message),
-      onAdvance: () => {
-        this.mutations.release(this.store.cursor.last_seq);
-        this.#persistence?.advanceReplica();
-      },
-      onOnline: () => this.#pusher.resend(),
+      events: this.#events,
     });
-    this.#pusher = new Pusher({
+  }
+
+  #makePusher({ reconnectDelay = 1000 }: SyncEngineConfig): Pusher {
+    return new Pusher({
       http: this.#http,
       queue: this.mutations,
-      platform,
+      platform: this.platform,
       retryDelay: reconnectDelay,
       clientId: this.clientId,
       replicaSeq: () => this.store.cursor.last_seq,
@@ -198,9 +131,12 @@ export class SyncEngine {
         await this.#session.revalidate();
         await this.#persistence?.prune();
       },
-      onUnauthorized: () => this.#connection.start(),
-      onUnreachable: () => this.#connection.probe(),
+      events: this.#events,
     });
+  }
+
+  /** Before the disk follows it too: what is not the user's is dropped before anything is read. */
+  #followSession(): void {
     this.#session.onConfirmed((session) => {
       const { userId, isAdmin } = session;
       // Neither the admin nor nobody has a user's id, and the one's writes are not the other's.
@@ -214,8 +150,33 @@ export class SyncEngine {
     });
     this.#session.onChange(() => this.#showPending());
     this.mutations.onChange(() => this.#showPending());
-    this.#persistence = this.#makePersistence(config);
-    this.#connection.onChange(() => this.#updateStatus());
+  }
+
+  /** Does what follows from an event of a part; `EngineEvent` says it in words. */
+  #take(event: EngineEvent): void {
+    switch (event.type) {
+      case "snapshot":
+        return this.#persistence?.keepReplica();
+      case "drop":
+        return this.#persistence?.leaveReplica();
+      case "advance":
+        this.mutations.release(this.store.cursor.last_seq);
+        return this.#persistence?.advanceReplica();
+      case "online":
+        return this.#pusher.resend();
+      case "listening":
+        return this.rooms.listening();
+      case "message":
+        return this.rooms.take(event.message);
+      case "connection":
+        return this.#updateStatus();
+      case "unauthorized":
+        return this.#connection.start();
+      case "unreachable":
+        return this.#connection.probe();
+      case "writes":
+        return this.#pusher.flush();
+    }
   }
 
   /** Connects and stays connected. Calling it again does nothing. */
@@ -319,96 +280,19 @@ export class SyncEngine {
     return callFunction(this.#http, this.platform, name, args, this.#newId());
   }
 
-  /** Told of every write that the server refused. @returns stops it */
+  /** Told of every write that the server refused. @returns an unsubscribe function */
   onError(listener: (error: MutationError) => void): () => void {
     return this.mutations.onRefused(listener);
-  }
-
-  /**
-   * Tells those who are in a room with this user something about it, over the socket; everyone in
-   * the tenant where the app's `peerMessages` say so. While there is no socket it is dropped.
-   */
-  setPresence(data: unknown): void {
-    this.#connection.send(JSON.stringify({ type: "presence", event: "update", data }));
-  }
-  /** Sends to the same users, over the socket. While there is none it is dropped. */
-  publishTopic(topic: string, data: unknown): void {
-    this.#connection.send(JSON.stringify({ type: "topic", topic, data }));
-  }
-  /**
-   * Hears what other users say about themselves, and who has gone; this user's own too.
-   *
-   * @returns stops it
-   */
-  onPresence(listener: (message: PresenceMessage) => void): () => void {
-    return this.#presence.on(listener);
-  }
-  /** Hears what other users publish, this user's own too. @returns stops it */
-  onTopic(listener: (message: TopicMessage) => void): () => void {
-    return this.#topics.on(listener);
-  }
-  /** Hears what happens in the rooms that this user is in. @returns stops it */
-  onRoom(listener: (event: RoomEvent) => void): () => void {
-    return this.#roomEvents.on(listener);
-  }
-  /**
-   * Goes into a room, until `leave` of what it returns.
-   *
-   * @param userId the signed-in user, who is left out of the peers
-   * @param options `http`: calls with another token or another server
-   */
-  joinRoom(
-    room: string,
-    userId: string,
-    options: RoomOptions & { readonly http?: HttpClient } = {},
-  ): Room {
-    const { http = this.#http } = options;
-    const connection = {
-      http,
-      platform: this.platform,
-      listen: this.onRoom.bind(this),
-      onListening: (listener: () => void) => this.#listening.on(listener),
-    };
-    return new Room(room, userId, connection, options);
   }
 
   /** How it is doing now. */
   get status(): SyncStatus {
     return this.#status;
   }
-  /** Told when the status changes. @returns stops it */
+  /** Told when the status changes. @returns an unsubscribe function */
   onStatus(listener: (status: SyncStatus) => void): () => void {
     return this.#statusChanged.on(listener);
   }
-  /** Whether changes come as they happen. */
-  get connected(): boolean {
-    return this.#status.connection === "live";
-  }
-  /** Where the replica is in the server's log. */
-  getCursor(): SyncCursor {
-    return this.store.cursor;
-  }
-
-  /** What requests are signed in by; null for nobody, and where a cookie does it. */
-  get token(): string | null {
-    return this.#session.token;
-  }
-
-  /**
-   * Who is signed in, as far as it is known: `ANONYMOUS_SESSION` itself until the server has told.
-   */
-  resolvedSession(): ResolvedSession {
-    return this.#session.resolved;
-  }
-  /** Told when the server says that somebody else is there than before. @returns stops it */
-  onSession(listener: (session: ResolvedSession) => void): () => void {
-    return this.#session.onChange(listener);
-  }
-  /** Asks the server who is there. @throws PylonClientError */
-  refreshResolvedSession(): Promise<ResolvedSession> {
-    return this.#session.refresh();
-  }
-
   /**
    * Asks the server's HTTP API as whoever is signed in.
    *
@@ -419,48 +303,10 @@ export class SyncEngine {
     return this.#http.request(method, path, body);
   }
 
-  /**
-   * Signs in with a token: the replica is dropped and made anew for the new identity, whose own
-   * writes are sent. With null it signs out here: rows and unsent writes are dropped, from the disk
-   * too. The session on the server goes on; `signOut` of @pylonsync/react ends it.
-   */
-  setToken(token: string | null): void {
-    this.mutations.dropUnknown();
-    this.#session.token = token;
-    if (token === null) {
-      this.mutations.dropAll();
-      this.#persistence?.signOut();
-    } else this.#persistence?.changeUser();
-    this.notifySessionChanged();
-  }
-  /**
-   * Forgets a token that the server does not know any more. What was not sent waits for its user.
-   */
-  forgetToken(): void {
-    this.#session.token = null;
-    this.#persistence?.changeUser();
-    this.notifySessionChanged();
-  }
-  /** After a sign-in, sign-out or change of tenant that the app made by itself. */
-  notifySessionChanged(): void {
-    this.#session.invalidate();
+  #restart(): void {
     this.#connection.forget();
     this.#showPending();
     if (this.#isStarted) this.#connection.start();
-  }
-  /** Makes a guest with a list of their own, and signs in. */
-  async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
-    this.mutations.dropUnknown();
-    const guest = await this.#session.signInAsGuest();
-    this.#persistence?.changeUser();
-    this.notifySessionChanged();
-    return guest;
-  }
-
-  #hear(message: PeerMessage): void {
-    if (message.type === "topic") this.#topics.emit(message);
-    else if ("room" in message) this.#roomEvents.emit(message);
-    else this.#presence.emit(message);
   }
 
   async #write(
@@ -469,7 +315,7 @@ export class SyncEngine {
   ): Promise<void> {
     const change = this.#sendable(target, fields);
     const { isOutdated, isDoubted } = this.#session;
-    if (isOutdated && !isDoubted) this.notifySessionChanged();
+    if (isOutdated && !isDoubted) this.session.notifyChanged();
     const id = this.#newId();
     const { authorId: userId, witness } = this.#session;
     const entry = {
@@ -495,7 +341,9 @@ export class SyncEngine {
         code: "NOT_KEPT",
         message: "The change could not be stored here. Keep the page open until it is sent.",
       });
-      const cancel = this.platform.after(this.connected ? ANSWER_MS : 0, () => reject(error));
+      const cancel = this.platform.after(this.#connection.state === "live" ? ANSWER_MS : 0, () =>
+        reject(error),
+      );
       this.mutations.settled(id).then(resolve, reject).finally(cancel);
     });
   }
@@ -553,7 +401,7 @@ export class SyncEngine {
       store: this.store,
       epoch: () => this.#connection.epoch,
       onReplica: (kept) => this.#connection.restore(kept),
-      onWrites: () => this.#pusher.flush(),
+      events: this.#events,
     });
   }
 
@@ -580,7 +428,14 @@ function withCookies(platform: Platform): Platform {
   };
 }
 
-/** @param baseUrl the server's origin */
+/**
+ * Makes an engine, which does nothing before its `start`.
+ *
+ * @param baseUrl the server's origin
+ * @example
+ * const engine = createSyncEngine("https://api.example.com", { appName: "todo" });
+ * engine.start();
+ */
 export function createSyncEngine(
   baseUrl = "http://localhost:4321",
   options: Partial<Omit<SyncEngineConfig, "baseUrl">> = {},

@@ -18,6 +18,8 @@ const FUNCTION_MS = 300_000;
  * @throws PylonClientError when the function or the server refuses; `UNSENDABLE` for arguments that
  *   JSON can't say; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER` when the server did not
  *   answer
+ * @example
+ * await callFunction(http, systemPlatform, "addTodo", { title: "tea" }, crypto.randomUUID());
  */
 export async function callFunction(
   http: HttpClient,
@@ -60,6 +62,8 @@ const ErrorSchema = v.looseObject({ code: v.string(), message: v.string() });
  *
  * @returns the function's result
  * @throws PylonClientError, with the code `STREAM_ENDED` when the network is lost on the way
+ * @example
+ * for await (const text of streamFunction(http, "count", { to: 3 })) show(text);
  */
 export async function* streamFunction(
   http: HttpClient,

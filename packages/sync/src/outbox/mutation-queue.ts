@@ -37,6 +37,9 @@ interface Settlement {
 /**
  * The writes that the server has not confirmed to the replica yet, in the order in which they were
  * made.
+ *
+ * @example
+ * const unsent = engine.mutations.pending().length;
  */
 export class MutationQueue {
   #entries: readonly PendingMutation[] = [];

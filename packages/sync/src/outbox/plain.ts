@@ -68,6 +68,7 @@ function refuse(field: string, what: string): never {
   );
 }
 
+/** The error for what JSON can't say. */
 export function unsendable(message: string, field?: string): PylonClientError {
   return new PylonClientError(0, { code: "UNSENDABLE", message, field });
 }

@@ -8,6 +8,8 @@ import {
 import fc from "fast-check";
 import * as v from "valibot";
 import type { MutationError } from "../connection/errors.ts";
+import type { EngineEvent } from "../connection/events.ts";
+import { Emitter } from "../platform/emitter.ts";
 import { HttpClient } from "../connection/http.ts";
 import { MutationQueue } from "./mutation-queue.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -151,8 +153,7 @@ async function push(
     replicaSeq: () => Infinity,
     userId: () => "u1",
     prepare: async () => Promise.resolve(),
-    onUnauthorized: unused,
-    onUnreachable: () => undefined,
+    events: new Emitter<EngineEvent>(),
   });
   pusher.start();
   for (let turns = 0; turns < 2_000 && queue.pending().length > foreign; turns += 1) {

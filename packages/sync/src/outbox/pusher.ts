@@ -14,6 +14,7 @@ import {
 } from "../connection/answer.ts";
 import { Backoff } from "../platform/backoff.ts";
 import { PylonClientError, unexpected } from "../connection/errors.ts";
+import type { EngineBus } from "../connection/events.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
@@ -26,6 +27,7 @@ const ENVELOPE_BYTES = 256;
 /** A request older than this, in milliseconds, is sent again on a connection that came after it. */
 const OVERTAKEN_MS = 5_000;
 
+/** What a pusher sends, as whom, and whom it tells. */
 export interface PusherOptions {
   readonly http: HttpClient;
   readonly queue: MutationQueue;
@@ -42,10 +44,7 @@ export interface PusherOptions {
    * @throws PylonClientError
    */
   readonly prepare: () => Promise<void>;
-  /** The server does not know the token any more. */
-  readonly onUnauthorized: () => void;
-  /** The network is gone, whatever the live connection thinks. */
-  readonly onUnreachable: () => void;
+  readonly events: EngineBus;
 }
 
 /** The changes of one request. */
@@ -179,17 +178,17 @@ export class Pusher {
 
   /** @returns whether to go on at once */
   #fail(error: unknown, { entries, bytes }: Batch): boolean {
-    const { queue, replicaSeq, onUnauthorized, onUnreachable } = this.#options;
+    const { queue, replicaSeq, events } = this.#options;
     const verdict = verdictOf(error);
     const [first] = entries;
     if (verdict === "unauthorized") {
-      onUnauthorized();
+      events.emit({ type: "unauthorized" });
       return false;
     }
     this.#shrink(error, bytes);
     if (verdict === "later" || first === undefined) {
       this.#retryLater(error);
-      if (isUnreachable(error)) onUnreachable();
+      if (isUnreachable(error)) events.emit({ type: "unreachable" });
       return false;
     }
     // The server could make nothing of the request: which of its changes is at fault is found out.

@@ -24,6 +24,7 @@ export interface ReplicaHead {
   readonly schema?: ReplicaSchemaMessage;
 }
 
+/** A replica of an earlier visit. */
 export interface KeptReplica {
   readonly head: ReplicaHead;
   readonly rows: readonly KeptRow[];

@@ -1,3 +1,4 @@
+import type { EngineBus } from "../connection/events.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import type { EndOfMutation, MutationQueue, PendingMutation } from "../outbox/mutation-queue.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -12,6 +13,7 @@ import { ReplicaWriter } from "./replica-writer.ts";
 const OPEN_MS = 2_000;
 const ANSWER_MS = 10_000;
 
+/** What is kept, where, and who is told what was found. */
 export interface PersistenceOptions {
   readonly open: () => Promise<Disk>;
   readonly platform: Platform;
@@ -21,8 +23,7 @@ export interface PersistenceOptions {
   readonly epoch: () => string | null;
   /** The rows that were kept for the user who is signed in. @returns whether they are shown */
   readonly onReplica: (kept: KeptReplica) => boolean;
-  /** The queue holds what was kept, so it may be sent. */
-  readonly onWrites: () => void;
+  readonly events: EngineBus;
 }
 
 /**
@@ -69,7 +70,7 @@ export class Persistence {
     this.#isOpen = true;
     await this.#openDisk();
     // Without a disk nothing is waited for.
-    if (this.#disk === null) this.#options.onWrites();
+    if (this.#disk === null) this.#options.events.emit({ type: "writes" });
   }
 
   async #openDisk(): Promise<void> {
@@ -206,7 +207,7 @@ export class Persistence {
 
   /** Brings the queue and the disk together, for whoever is there. */
   async #loadWrites(disk: Disk): Promise<void> {
-    const { session, onWrites } = this.#options;
+    const { session, events } = this.#options;
     const { userId } = session;
     const owner = userId === undefined ? session.proof : this.#ownerOfUser(userId);
     if (owner === null) return;
@@ -216,7 +217,7 @@ export class Persistence {
       // What can't be read keeps nothing waiting.
       if (userId !== undefined && userId === session.userId) {
         this.#owner = owner;
-        onWrites();
+        events.emit({ type: "writes" });
       }
     }
   }
@@ -305,7 +306,7 @@ export class Persistence {
       // What hangs once would keep every write waiting.
       this.#disk = null;
       this.#isLost = true;
-      this.#options.onWrites();
+      this.#options.events.emit({ type: "writes" });
       return false;
     });
   }

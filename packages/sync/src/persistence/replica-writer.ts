@@ -6,6 +6,7 @@ import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
 /** How long changes are gathered: a burst of the feed is one write. */
 const GATHER_MS = 400;
 
+/** What is written, where and when. */
 export interface ReplicaWriterOptions {
   readonly platform: Platform;
   readonly store: LocalStore;

@@ -36,6 +36,7 @@ export interface RoomState {
   readonly error: Error | null;
 }
 
+/** How a stay in a room reaches the server. */
 export interface RoomConnection {
   readonly http: HttpClient;
   readonly platform: Platform;
@@ -55,11 +56,17 @@ export interface RoomConnection {
  */
 const stays = new Map<string, number>();
 
+/** What somebody sent to a room. */
 export type RoomBroadcast = Extract<RoomEvent, { type: "broadcast" }>;
 
 /**
  * A user's stay in a room: it joins when it is made, comes back after a loss, and ends with
  * `leave`.
+ *
+ * @example
+ * const room = engine.joinRoom("document-1", userId, { initialPresence: { cursor: null } });
+ * room.onChange(({ peers }) => render(peers));
+ * await room.leave();
  */
 export class Room {
   readonly room: string;

@@ -46,6 +46,8 @@ export function isSame(one: ResolvedSession | null, other: ResolvedSession | nul
  * Reads what the server answers to who is calling.
  *
  * @throws PylonClientError `UNEXPECTED_ANSWER` when it is something else
+ * @example
+ * const session = toResolvedSession(await engine.request("GET", "/api/auth/me"));
  */
 export function toResolvedSession(answer: unknown): ResolvedSession {
   const context = parseAnswer(AuthContextSchema, answer);
@@ -58,6 +60,7 @@ export function toResolvedSession(answer: unknown): ResolvedSession {
   };
 }
 
+/** What a session is made of. */
 export interface SessionOptions {
   readonly baseUrl: string;
   readonly platform: Platform;
@@ -79,6 +82,26 @@ export interface SessionOptions {
  */
 export type Credentials = "token" | "cookie";
 
+/**
+ * What is known of who is there.
+ *
+ * ```
+ * unknown --the server, or the disk for this token--> known --somebody may have signed in--> doubted
+ *    ^                                                  |  ^                                    |
+ *    +------------------another token-------------------+  +-------------the server-------------+
+ * ```
+ *
+ * `witness` is the one that the session was told for: where it is another now, another tab has
+ * signed in or out since, and what is known is outdated.
+ */
+type SessionState =
+  | { readonly is: "unknown" }
+  | {
+      readonly is: "known" | "doubted";
+      readonly session: ResolvedSession;
+      readonly witness: string;
+    };
+
 /** The token and who it stands for. */
 export class Session {
   readonly #options: SessionOptions;
@@ -88,20 +111,15 @@ export class Session {
   readonly #changed = new Emitter<ResolvedSession>();
   readonly #confirmed = new Emitter<ResolvedSession>();
   #fixedToken: string | null;
-  #resolved: ResolvedSession | null = null;
-  /** The witness that `#resolved` was told for. */
-  #resolvedFor: string | null = null;
-  #isDoubted = false;
+  #state: SessionState = { is: "unknown" };
   #confirmedAt = -Infinity;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#key = storageKey(options.appName, "token");
     this.#fixedToken = options.token ?? null;
-    if (options.initial !== ANONYMOUS_SESSION) {
-      this.#resolved = options.initial;
-      this.#resolvedFor = this.witness;
-    }
+    if (options.initial !== ANONYMOUS_SESSION)
+      this.#state = { is: "known", session: options.initial, witness: this.witness };
     this.#http = new HttpClient(options.baseUrl, options.platform, () => this.token);
     this.#anonymousHttp = new HttpClient(options.baseUrl, options.platform, () => null);
   }
@@ -120,7 +138,7 @@ export class Session {
       storage.set(storageKey(appName, "session"), `${platform.now()}-${platform.random()}`);
     else if (token === null) storage.remove(this.#key);
     else storage.set(this.#key, token);
-    this.#resolved = null;
+    this.#state = { is: "unknown" };
   }
 
   /**
@@ -145,11 +163,11 @@ export class Session {
    * signed in since.
    */
   get userId(): string | null | undefined {
-    return this.isKnown ? this.#resolved?.userId : undefined;
+    return this.isKnown ? this.authorId : undefined;
   }
   /** Who the page says is there, so whose a write is; undefined until the server has told. */
   get authorId(): string | null | undefined {
-    return this.#resolved?.userId;
+    return this.#state.is === "unknown" ? undefined : this.#state.session.userId;
   }
   /** Whose writes may be shown. */
   get visibleUserId(): string | null | undefined {
@@ -157,18 +175,18 @@ export class Session {
   }
   /** Another tab has signed in or out since. */
   get isOutdated(): boolean {
-    return this.#resolved !== null && this.#resolvedFor !== this.witness;
+    return this.#state.is !== "unknown" && this.#state.witness !== this.witness;
   }
-  /** The server is asked anew who it is. */
+  /** The server is asked again who it is. */
   get isDoubted(): boolean {
-    return this.#isDoubted;
+    return this.#state.is === "doubted";
   }
   get isKnown(): boolean {
-    return this.#resolved !== null && !this.isOutdated && !this.#isDoubted;
+    return this.#state.is === "known" && !this.isOutdated;
   }
 
   get resolved(): ResolvedSession {
-    return this.#resolved ?? ANONYMOUS_SESSION;
+    return this.#state.is === "unknown" ? ANONYMOUS_SESSION : this.#state.session;
   }
 
   onChange(listener: (session: ResolvedSession) => void): () => void {
@@ -198,13 +216,11 @@ export class Session {
    * told.
    */
   invalidate(): void {
-    this.#isDoubted = true;
+    if (this.#state.is === "known") this.#state = { ...this.#state, is: "doubted" };
   }
 
   /** Takes what was kept for this very token as the answer, until the server gives one. */
   restore(session: ResolvedSession): void {
-    this.#resolvedFor = this.witness;
-    this.#isDoubted = false;
     this.#resolve(session);
   }
 
@@ -246,8 +262,6 @@ export class Session {
   }
 
   #confirm(session: ResolvedSession): ResolvedSession {
-    this.#resolvedFor = this.witness;
-    this.#isDoubted = false;
     this.#confirmedAt = this.#options.platform.now();
     const resolved = this.#resolve(session);
     this.#confirmed.emit(resolved);
@@ -255,10 +269,12 @@ export class Session {
   }
 
   #resolve(session: ResolvedSession): ResolvedSession {
-    if (this.#resolved !== null && isSame(session, this.#resolved)) return this.#resolved;
-    this.#resolved = session;
-    this.#changed.emit(session);
-    return session;
+    const before = this.#state.is === "unknown" ? null : this.#state.session;
+    const isOther = before === null || !isSame(session, before);
+    const now = isOther ? session : before;
+    this.#state = { is: "known", session: now, witness: this.witness };
+    if (isOther) this.#changed.emit(session);
+    return now;
   }
 }
 

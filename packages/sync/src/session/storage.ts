@@ -7,7 +7,12 @@ export interface Storage {
 
 const PROBE = "pylon:probe";
 
-/** localStorage where it can be written, else memory. */
+/**
+ * localStorage where it can be written, else memory.
+ *
+ * @example
+ * const token = defaultStorage().get(storageKey("default", "token"));
+ */
 export function defaultStorage(): Storage {
   try {
     const { localStorage } = globalThis;
@@ -28,6 +33,8 @@ export function defaultStorage(): Storage {
  * A storage in memory that tells of every write, for platforms whose own storage is asynchronous.
  *
  * @param onWrite `value` is null for a removal
+ * @example
+ * const storage = createWriteThroughStorage(await readAll(), (key, value) => void save(key, value));
  */
 export function createWriteThroughStorage(
   seed: Readonly<Record<string, string>>,
@@ -47,7 +54,12 @@ export function createWriteThroughStorage(
   };
 }
 
-/** `pylon_token` for the app `default`, `pylon:<app>:token` for another. */
+/**
+ * The key of a value of an app: `pylon_token` for the app `default`, `pylon:<app>:token` for another.
+ *
+ * @example
+ * storage.get(storageKey("todo", "token"));
+ */
 export function storageKey(appName: string, slot: string): string {
   return appName === "default" ? `pylon_${slot}` : `pylon:${appName}:${slot}`;
 }
