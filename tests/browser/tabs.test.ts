@@ -31,6 +31,8 @@ const app = appOf(
 );
 
 const OPERATIONS = 80;
+/** Waits from here on are those of the tab that listens to another, and of a silent socket. */
+const LONG_MS = 12_000;
 useFakeIndexedDb();
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -240,6 +242,24 @@ test("what is kept under a token is its user's once known; another's is dropped"
   disk.close();
 });
 
+/** A clock on which long waits are over when they are told to be. */
+class LongClock {
+  #long: (() => void)[] = [];
+
+  readonly after = (delayMs: number, run: () => void): (() => void) => {
+    if (delayMs < LONG_MS) return systemPlatform.after(delayMs, run);
+    this.#long.push(run);
+    return () => {
+      this.#long = this.#long.filter((other) => other !== run);
+    };
+  };
+
+  /** A quarter of a minute is over. */
+  pass(): void {
+    for (const run of this.#long.splice(0)) run();
+  }
+}
+
 /** Tabs of one browser that are signed in as the same user, and the sockets that they hold. */
 async function openTabs(count: number): Promise<{
   readonly engines: readonly SyncEngine[];
@@ -316,6 +336,7 @@ test("a tab that leads and is killed is replaced, and nothing is missed meanwhil
     await Promise.all(left.map((engine) => engine.insert("Item", { n: (n += 1) })));
     const all = Array.from({ length: n }, (_, index) => index + 1).join();
     await until(() => left.every((engine) => valuesOf(engine) === all));
+    await Promise.all(left.map((engine) => engine.flushed()));
     expect(left.every(({ connected }) => connected)).toBe(true);
     expect(opened()).toBe(round + 2);
   }
@@ -346,5 +367,25 @@ test("a tab whose leader does not answer connects by itself", async () => {
   expect(opened()).toBe(1);
   alone.stop();
   leader?.stop();
+  await server.stop();
+});
+
+test("a leader that stands still is noticed, and the others connect by themselves", async () => {
+  const { server, client, shared } = await openTabs(1);
+  const clock = new LongClock();
+  const follower = createSyncEngine(server.url, {
+    token: client.token ?? "",
+    storage: createWriteThroughStorage({}, () => undefined),
+    persist: false,
+    platform: { tabs: shared.platformOf(clock), after: clock.after },
+  });
+  follower.start();
+  await until(() => follower.connected);
+  // As a phone does with a tab in the background: it holds its lock, and neither hears nor says.
+  shared.suspendOthers(clock);
+  await client.insert("Item", { n: 1 });
+  clock.pass();
+  await until(() => valuesOf(follower) === "1");
+  follower.stop();
   await server.stop();
 });

@@ -277,14 +277,69 @@ test("a second visit shows what was kept and is told only of what changed since"
   await other.insert("Item", { n: 4 });
   const paths: string[] = [];
   const second = connect(url, appName, token, recorded(paths));
-  await until(() => second.status.ready);
-  expect(second.status.stale).toBe(true);
+  const seen: boolean[] = [];
+  second.onStatus(({ ready, stale }) => ready && seen.push(stale));
   await until(() => second.connected && !second.status.stale);
+  expect([seen[0], seen.at(-1)]).toEqual([true, false]);
   expect(new Set(numbers(second))).toEqual(new Set([20, 3, 4]));
   expect(pullsIn(paths)).toBe(0);
   // What a visit was told is kept, though nothing of it is a row.
   await until(async () => (await disk.readReplica())?.head.seq === second.getCursor().last_seq);
   expect((await disk.readReplica())?.rows).toHaveLength(3);
+});
+
+test("a query shows what it showed before at once, while the replica is still being read", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const options = { where: { n: { $gt: 1 } }, orderBy: { n: "desc" as const }, limit: 2 };
+  const first = connect(url, appName, token);
+  const shownBefore = first.query("Item", options);
+  shownBefore.subscribe(() => undefined);
+  await until(() => first.connected);
+  for (const n of [1, 2, 3, 4]) await first.insert("Item", { n });
+  await first.flushed();
+  const name = `pylon:${appName}:${url}`;
+  await until(async () => {
+    const kept = await (await diskOf(appName, url)).readResults?.();
+    return kept?.results[0]?.rows.map(({ n }) => n).join() === "4,3";
+  });
+  first.stop();
+  let read: () => void = () => undefined;
+  const mayRead = new Promise<void>((resolve) => {
+    read = resolve;
+  });
+  const second = connect(url, appName, token, {
+    openDisk: async (...args) => {
+      const disk = await diskOf(...args);
+      const { readReplica } = disk;
+      disk.readReplica = async () => {
+        await mayRead;
+        return readReplica.call(disk);
+      };
+      return disk;
+    },
+  });
+  const list = second.query("Item", options);
+  const other = second.query("Item", { limit: 2 });
+  let told = 0;
+  list.subscribe(() => (told += 1));
+  await until(() => list.getSnapshot().length === 2);
+  expect(told).toBeGreaterThan(0);
+  expect(second.status.ready).toBe(false);
+  expect(other.getSnapshot()).toEqual([]);
+  const shown = list.getSnapshot();
+  expect(shown.map(({ n }) => n)).toEqual([4, 3]);
+  read();
+  await until(() => second.connected && second.store.list("Item").length === 4);
+  expect(list.getSnapshot()).toBe(shown);
+  // What is gone is shown no more, and leaves nothing behind.
+  const [gone] = shown;
+  await new TestClient(url, token, userId).request("DELETE", `/api/entities/Item/${gone?.id}`);
+  await until(async () => !(await textOf(name)).includes(gone?.id ?? ""));
+  expect(list.getSnapshot().map(({ n }) => n)).toEqual([3, 2]);
+  second.setToken(null);
+  await until(async () => !(await textOf(name)).includes('"n":'));
 });
 
 test("a kept replica is not continued when other policies decide what may be read", async () => {

@@ -53,6 +53,11 @@ export class SharedTabs {
     this.#giveUp((other) => other.tab === tab);
   }
 
+  /** All tabs but this one hear nothing more, and keep their locks. */
+  suspendOthers(tab: object): void {
+    this.#listening = this.#listening.filter((other) => other.tab === tab);
+  }
+
   #giveUp(isGone: (request: Waiting) => boolean): void {
     const before = this.#waiting;
     this.#waiting = before.filter((request) => !isGone(request));

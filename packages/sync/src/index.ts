@@ -43,6 +43,8 @@ export { MutationQueue, type PendingMutation } from "./outbox/mutation-queue.ts"
 export type {
   Disk,
   KeptReplica,
+  KeptResult,
+  KeptResults,
   KeptRow,
   KeptSession,
   KeptWrite,

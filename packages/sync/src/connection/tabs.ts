@@ -10,6 +10,11 @@ import type {
 
 /** How long a tab waits for word of the one that leads, in milliseconds, before it goes alone. */
 const JOIN_MS = 1_000;
+/**
+ * How long a leader may say nothing, in milliseconds, before it is asked: a phone stops tabs in the
+ * background, which keep their locks.
+ */
+const SILENT_MS = 15_000;
 
 /** What tabs of one browser share: a lock that one of them holds, and a channel that all hear. */
 export interface TabPlatform {
@@ -30,12 +35,12 @@ export interface TabChannel {
 }
 
 /**
- * What tabs say to each other. `join` asks for the leader's `hello`, which is said again by each
+ * What tabs say to each other. `ping` asks the leader for `pong`; `join` asks for the leader's `hello`, which is said again by each
  * new leader; `send` is for the server, by the leader's socket; the others are what the server said
  * to the leader.
  */
 type TabMessage =
-  | { readonly kind: "join" }
+  | { readonly kind: "join" | "ping" | "pong" }
   | { readonly kind: "send"; readonly text: string }
   | { readonly kind: "hello"; readonly leader: string; readonly epoch: string }
   | { readonly kind: "changes"; readonly events: readonly ChangeEvent[] }
@@ -153,6 +158,7 @@ export class TabGroup {
   #hear(message: TabMessage): void {
     if (!this.#isLeader) this.#feed?.hear(message);
     else if (message.kind === "join") this.#sayHello();
+    else if (message.kind === "ping") this.#channel.post({ kind: "pong" } satisfies TabMessage);
     else if (message.kind === "send") this.#feed?.send(message.text);
   }
 }
@@ -196,6 +202,7 @@ class SharedFeed implements LiveConnection {
 
   hear(message: TabMessage): void {
     if (this.#isEnded || this.#own !== null) return;
+    if (this.#leader !== null) this.#watchLeader();
     if (message.kind === "hello") {
       if (message.leader !== this.#leader) void this.#catchUp(message.leader);
     } else if (message.kind === "end") {
@@ -211,11 +218,7 @@ class SharedFeed implements LiveConnection {
 
   check(withinMs: number): void {
     if (this.#own !== null) this.#own.check?.(withinMs);
-    else {
-      // A leader that is there says hello again, and is asked what was missed.
-      this.#leader = null;
-      this.follow();
-    }
+    else this.#askLeader(Math.min(withinMs, JOIN_MS));
   }
 
   close(): void {
@@ -225,10 +228,22 @@ class SharedFeed implements LiveConnection {
     this.#options.onClose();
   }
 
+  #watchLeader(): void {
+    this.#cancelWait();
+    this.#cancelWait = this.#options.after(SILENT_MS, () => this.#askLeader(JOIN_MS));
+  }
+
+  /** Without a word of the leader this tab opens a connection of its own, from its own cursor. */
+  #askLeader(withinMs: number): void {
+    this.#options.post({ kind: "ping" });
+    this.#cancelWait();
+    this.#cancelWait = this.#options.after(withinMs, () => this.#open(this.#feed.events));
+  }
+
   #waitForLeader(): void {
     this.#cancelWait();
     this.#cancelWait = this.#options.after(JOIN_MS, () => {
-      if (this.#own === null && this.#leader === null) this.#open(this.#feed.events);
+      if (this.#leader === null) this.#open(this.#feed.events);
     });
   }
 
@@ -244,8 +259,8 @@ class SharedFeed implements LiveConnection {
 
   /** The leader is live: what was before comes from the server, what comes now from the leader. */
   async #catchUp(leader: string): Promise<void> {
-    this.#cancelWait();
     this.#leader = leader;
+    this.#watchLeader();
     const waiting: TabMessage[] = [];
     this.#waiting = waiting;
     const { events, catchUp } = this.#feed;

@@ -30,6 +30,20 @@ export interface KeptReplica {
   readonly rows: readonly KeptRow[];
 }
 
+/** The first rows of a query, as it showed them. */
+export interface KeptResult {
+  readonly entity: string;
+  /** Tells the filter and the order from others. */
+  readonly key: string;
+  readonly rows: readonly Row[];
+}
+
+/** Results, and the replica that they are of. */
+export interface KeptResults {
+  readonly head: ReplicaHead;
+  readonly results: readonly KeptResult[];
+}
+
 /** A write that no server has answered. */
 export interface KeptWrite {
   readonly id: string;
@@ -64,6 +78,16 @@ export interface Disk {
    *   it was written whole
    */
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
+  /**
+   * What queries showed, which is read at once where a large replica takes a while. Absent, with
+   * `writeResults`, on a disk that is fast enough without.
+   */
+  readResults?(): Promise<KeptResults | null>;
+  /**
+   * Keeps what queries show, in place of what was kept before. Nothing happens where the replica
+   * that is kept is another. A patch of the replica forgets all results.
+   */
+  writeResults?(kept: KeptResults): Promise<void>;
   /** Forgets who was signed in, and their rows. Writes stay. */
   dropReplica(): Promise<void>;
   /** In the order in which they were made. */

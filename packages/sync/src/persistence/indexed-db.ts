@@ -1,10 +1,19 @@
 import { isSame } from "../session/session.ts";
 import { chunkCountFor, chunkOf, chunksOf, rowsIn, withoutRows, type ChunkText } from "./chunks.ts";
-import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
+import type {
+  Disk,
+  KeptReplica,
+  KeptResult,
+  KeptResults,
+  KeptRow,
+  KeptSession,
+  KeptWrite,
+  ReplicaHead,
+} from "./disk.ts";
 import { asked, Database, type Stores } from "./idb.ts";
 
 /** A newer layout gets a higher number; an engine that is older than the layout goes without. */
-const VERSION = 2;
+const VERSION = 3;
 /** Chunks in one transaction, or read at a time: more would keep the page or other tabs waiting. */
 const CHUNKS_AT_ONCE = 8;
 /** Changed rows that lie beside the chunks before all is written again: so many, */
@@ -26,9 +35,10 @@ type StoredHead = ReplicaHead & { readonly chunks?: number };
 /**
  * - `chunks`: the rows as they were when the whole replica was last written, by number
  * - `rows`: those that have changed since, over the chunks
+ * - `results`: what queries showed, one value
  * - `writes`: numbered in the order in which all tabs wrote them
  */
-type StoreName = "session" | "head" | "chunks" | "rows" | "writes";
+type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
 
 /**
  * Opens the database of an app and its server in this browser.
@@ -46,7 +56,8 @@ export async function openIndexedDb(appName: string, server: string): Promise<Di
 }
 
 function createStores(db: IDBDatabase, from: number): void {
-  db.createObjectStore("chunks");
+  if (from < 2) db.createObjectStore("chunks");
+  db.createObjectStore("results");
   if (from > 0) return;
   db.createObjectStore("session");
   db.createObjectStore("head");
@@ -97,12 +108,14 @@ class IndexedDbDisk implements Disk {
   }
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
-    const isOlder = await this.#db.in(["head", "chunks", "rows"], "readwrite", async (stores) => {
+    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
+    const isOlder = await this.#db.in(names, "readwrite", async (stores) => {
       const kept = await headIn(stores);
       if (kept !== null && isSameReplica(kept, head) && kept.seq > head.seq) return true;
       await Promise.all([
         asked(stores("rows").clear()),
         asked(stores("chunks").clear()),
+        asked(stores("results").clear()),
         asked(stores("head").put({ writer } satisfies Unfinished, "head")),
       ]);
       return false;
@@ -123,7 +136,8 @@ class IndexedDbDisk implements Disk {
   }
 
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
-    return this.#db.in(["head", "chunks", "rows"], "readwrite", async (stores) => {
+    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
+    return this.#db.in(names, "readwrite", async (stores) => {
       const kept = await headIn(stores);
       if (kept === null || !isSameReplica(kept, head)) return true;
       if (kept.seq > head.seq) return true;
@@ -135,6 +149,7 @@ class IndexedDbDisk implements Disk {
             ? asked(stores("rows").delete([row.entity, row.id]))
             : asked(stores("rows").put(row)),
         ),
+        ...(rows.length === 0 ? [] : [asked(stores("results").clear())]),
         ...(chunks === 0 ? [] : [removeRows(stores, chunks, rows)]),
         asked(stores("head").put({ ...head, chunks } satisfies StoredHead, "head")),
       ]);
@@ -142,8 +157,26 @@ class IndexedDbDisk implements Disk {
     });
   }
 
+  readResults(): Promise<KeptResults | null> {
+    return this.#db.in(["head", "results"], "readonly", async (stores) => {
+      const kept = await headIn(stores);
+      const results: readonly KeptResult[] | undefined = await asked(
+        stores("results").get("results"),
+      );
+      return kept === null || results === undefined ? null : { head: kept, results };
+    });
+  }
+
+  writeResults({ head, results }: KeptResults): Promise<void> {
+    return this.#db.in(["head", "results"], "readwrite", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept !== null && isSameReplica(kept, head))
+        await asked(stores("results").put(results, "results"));
+    });
+  }
+
   dropReplica(): Promise<void> {
-    return this.#clear(["session", "head", "chunks", "rows"]);
+    return this.#clear(["session", "head", "chunks", "rows", "results"]);
   }
 
   readWrites(owner: string): Promise<readonly KeptWrite[]> {
@@ -194,7 +227,7 @@ class IndexedDbDisk implements Disk {
   }
 
   clear(): Promise<void> {
-    return this.#clear(["session", "head", "chunks", "rows", "writes"]);
+    return this.#clear(["session", "head", "chunks", "rows", "results", "writes"]);
   }
 
   close(): void {

@@ -188,6 +188,9 @@ export class Persistence {
         session.restore(kept.session);
     }
     if (session.isKnown) {
+      const shown = await disk.readResults?.();
+      if (shown && session.isKnown && isSame(shown.head.session, session.resolved))
+        this.#options.store.preview(shown.results, shown.head.schema);
       const kept = await disk.readReplica();
       if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
         if (onReplica(kept)) this.#writer.resume();
@@ -246,6 +249,7 @@ export class Persistence {
 
   #forget(ids: readonly string[], why: EndOfMutation): void {
     if (why === "elsewhere") return;
+    this.#writer.look();
     for (const id of ids) this.#over.add(id);
     if (why === "applied") this.#writer.forgetWrites(ids);
     else this.#remove(ids);

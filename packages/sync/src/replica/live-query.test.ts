@@ -312,3 +312,38 @@ test("rows that did not change stay the same objects, whoever brings them", () =
   expect(store.get("Todo", "b")).toBe(written);
   expect(store.confirmed({ entity: "Todo", id: "b" })).toBe(written);
 });
+
+test("what an earlier visit showed is shown until there are rows, and stays where it is the same", () => {
+  const kept = [
+    { id: "b", n: 2 },
+    { id: "a", n: 1 },
+  ];
+  const source = new LocalStore();
+  liveQuery(source, "Todo", { orderBy: { n: "desc" }, limit: 2 }).subscribe(() => undefined);
+  const [window] = [...source.windows(200)];
+  const store = new LocalStore();
+  const list = liveQuery(store, "Todo", { orderBy: { n: "desc" }, limit: 2 });
+  const one = liveQuery(store, "Todo", { orderBy: { n: "desc" }, limit: 1 });
+  const all = liveQuery(store, "Todo");
+  let told = 0;
+  list.subscribe(() => (told += 1));
+  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: kept }], SCHEMA);
+  expect(told).toBe(1);
+  const shown = list.getSnapshot();
+  expect(shown).toEqual(kept);
+  expect(one.getSnapshot()).toEqual(kept.slice(0, 1));
+  expect(all.getSnapshot()).toEqual([]);
+  store.restore(
+    [
+      { entity: "Todo", id: "a", row: { id: "a", n: 1 } },
+      { entity: "Todo", id: "b", row: { id: "b", n: 2 } },
+      { entity: "Todo", id: "c", row: { id: "c", n: 0 } },
+    ],
+    7,
+    SCHEMA,
+  );
+  expect(list.getSnapshot()).toBe(shown);
+  expect(all.getSnapshot()).toHaveLength(3);
+  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: [] }], SCHEMA);
+  expect(list.getSnapshot()).toBe(shown);
+});

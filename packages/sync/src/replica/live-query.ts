@@ -8,7 +8,7 @@ import {
 } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
-import type { View, ViewQuery } from "./view.ts";
+import { View, type ViewQuery } from "./view.ts";
 
 /** What a live query shows. */
 export interface QueryOptions {
@@ -56,8 +56,8 @@ class LiveQuery implements LiveList {
   #stopSchema: () => void = () => undefined;
   /** Made of the table of a version; nobody keeps it in step. */
   #made: { readonly view: View; readonly tableVersion: number } | null = null;
-  /** What `#rows` are of. */
-  #seen: { readonly view: View; readonly version: number } | null = null;
+  /** What `#rows` are of: a view, or what an earlier visit showed. */
+  #seen: { readonly source: View | readonly Row[]; readonly version: number } | null = null;
   #rows: readonly Row[] = [];
 
   constructor(store: LocalStore, entity: string, options: QueryOptions) {
@@ -72,11 +72,15 @@ class LiveQuery implements LiveList {
     this.#follow();
     const query = this.#query;
     if (query instanceof QueryError) throw query;
-    const view = this.#watched?.view ?? this.#make(query);
-    const { version } = view;
-    if (this.#seen?.view === view && this.#seen.version === version) return this.#rows;
-    this.#seen = { view, version };
-    const found = view.rows(query.from, query.to);
+    const preview = this.#store.previewOf(this.#entity, query.view.key);
+    const source = preview ?? this.#watched?.view ?? this.#make(query);
+    const version = source instanceof View ? source.version : 0;
+    if (this.#seen?.source === source && this.#seen.version === version) return this.#rows;
+    this.#seen = { source, version };
+    const found =
+      source instanceof View
+        ? source.rows(query.from, query.to)
+        : source.slice(query.from, query.to);
     if (found.length !== this.#rows.length || found.some((row, index) => row !== this.#rows[index]))
       this.#rows = found;
     return this.#rows;

@@ -2,7 +2,7 @@ import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylo
 import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import { ReplicaSchema } from "./replica-schema.ts";
-import { rowOf, Table, type TableChange } from "./table.ts";
+import { isSameRow, rowOf, Table, type TableChange } from "./table.ts";
 import { View, type ViewQuery } from "./view.ts";
 
 /** Which row. */
@@ -14,6 +14,14 @@ export interface RowKey {
 /** Where a replica is in the server's log. */
 export interface SyncCursor {
   readonly last_seq: number;
+}
+
+/** The first rows of a query, as an earlier visit showed them. */
+export interface Preview {
+  readonly entity: string;
+  /** Of the `ViewQuery`. */
+  readonly key: string;
+  readonly rows: readonly Row[];
 }
 
 /** A view that is kept in step until `stop`. */
@@ -45,6 +53,9 @@ export class LocalStore {
   readonly #schemaChanged = new Emitter<void>();
   readonly #viewListeners = new Map<View, Set<() => void>>();
   readonly #rowListeners = new Map<string, Set<() => void>>();
+  readonly #watched = new Emitter<void>();
+  /** What queries show before there is a replica, by `nameOf` their entity and key. */
+  #previews: ReadonlyMap<string, Preview> = new Map();
   #seq = 0;
   #schema = ReplicaSchema.UNKNOWN;
 
@@ -119,6 +130,7 @@ export class LocalStore {
     const { views } = this.#table(entity);
     const view = views.acquire(made, wanted);
     const unsubscribe = subscribeTo(this.#viewListeners, view, listener);
+    this.#watched.emit();
     return {
       view,
       stop: () => {
@@ -134,6 +146,41 @@ export class LocalStore {
     view.want(wanted);
     this.#table(entity).views.fill(view);
     return view;
+  }
+
+  /** Told when another query is watched. @returns an unsubscribe function */
+  onWatch(listener: () => void): () => void {
+    return this.#watched.on(listener);
+  }
+
+  /** What the watched queries show that ask for no more rows than this. */
+  *windows(maxRows: number): Generator<Preview & { readonly version: number }> {
+    for (const [entity, { views }] of this.#tables)
+      for (const view of views.all())
+        if (view.wanted <= maxRows)
+          yield {
+            entity,
+            key: view.query.key,
+            rows: view.rows(0, view.wanted),
+            version: view.version,
+          };
+  }
+
+  /**
+   * Shows what an earlier visit showed, until rows come: a large replica takes a while to be read.
+   *
+   * @param schema the kinds of the fields, by which a query is known again
+   */
+  preview(previews: readonly Preview[], schema?: ReplicaSchemaMessage): void {
+    if (this.#seq > 0) return;
+    this.#previews = new Map(previews.map((one) => [nameOf(one.entity, one.key), one]));
+    this.#schema = ReplicaSchema.of(schema);
+    this.#schemaChanged.emit();
+  }
+
+  /** What an earlier visit showed of a query; undefined once there are rows. */
+  previewOf(entity: string, key: string): readonly Row[] | undefined {
+    return this.#previews.get(nameOf(entity, key))?.rows;
   }
 
   /** Told which confirmed rows the server's events changed; not when all were replaced. */
@@ -219,7 +266,9 @@ export class LocalStore {
     schema: ReplicaSchemaMessage | undefined,
   ): void {
     const known = ReplicaSchema.of(schema);
-    const isNew = !this.#schema.equals(known);
+    const previews = this.#previews;
+    this.#previews = new Map();
+    const isNew = !this.#schema.equals(known) || previews.size > 0;
     if (isNew) this.#schema = known;
     this.#seq = seq;
     const tables = new Map<string, Map<string, Row>>();
@@ -228,6 +277,11 @@ export class LocalStore {
       if (table === undefined) tables.set(entity, (table = new Map()));
       if (row !== null) table.set(id, row);
     }
+    for (const { entity, rows: shown } of previews.values())
+      for (const row of shown) {
+        const found = tables.get(entity)?.get(row.id);
+        if (found !== undefined && isSameRow(found, row)) tables.get(entity)?.set(row.id, row);
+      }
     const changes = new Map<string, TableChange | null>();
     for (const entity of new Set([...this.#tables.keys(), ...tables.keys()]))
       changes.set(entity, this.#table(entity).replace(tables.get(entity) ?? new Map()));

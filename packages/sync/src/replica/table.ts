@@ -164,7 +164,7 @@ export function rowOf(id: string, data: Readonly<Record<string, unknown>> | unde
 }
 
 /** Whether both have the same fields with the same values. */
-function isSameRow(one: Row, other: Row): boolean {
+export function isSameRow(one: Row, other: Row): boolean {
   if (one === other) return true;
   let fields = 0;
   for (const name in one) {

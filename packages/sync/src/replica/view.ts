@@ -51,6 +51,11 @@ export class View {
     return !this.#isWhole && this.#rows.length < this.#wanted;
   }
 
+  /** How many rows are asked for, from the first; Infinity for all. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
   /** Asks for the first rows, as many as this or more. It may be short then. */
   want(rows: number): void {
     this.#wanted = Math.max(this.#wanted, rows);

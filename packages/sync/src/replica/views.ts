@@ -47,6 +47,11 @@ export class Views {
     this.#route(view, "delete");
   }
 
+  /** The views that somebody watches. */
+  *all(): Generator<View> {
+    for (const { view } of this.#uses.values()) yield view;
+  }
+
   /** Takes the rows of a view from the table, by an index where one helps. */
   fill(view: View): void {
     const equality = equalityOf(view.query.where);
