@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { nodesOf } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
+import { sha256 } from "../util/sha256.ts";
 
 /** A rule with `now()` comes true without a change: a replica is continued for this long at most. */
 const CLOCK_STEP_MS = 3_600_000;
@@ -66,5 +66,5 @@ function valuesOf(caller: Caller): readonly unknown[] {
 }
 
 function digestOf(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, DIGITS);
+  return sha256(JSON.stringify(value)).slice(0, DIGITS);
 }
