@@ -9,6 +9,7 @@ import {
   type Socket,
   type Storage,
   type SyncEngine,
+  type TabPlatform,
 } from "@pylonsync/sync";
 import { contents, faultyFetch, socketsInto } from "../support/bad-network.ts";
 import { TestClient, until } from "../support/client.ts";
@@ -367,6 +368,49 @@ test("a tab whose leader does not answer connects by itself", async () => {
   expect(opened()).toBe(1);
   alone.stop();
   leader?.stop();
+  await server.stop();
+});
+
+test("a tab that knew less than the one that leads next misses nothing", async () => {
+  const { sockets, server, client, shared } = await openTabs(1);
+  const [leader] = sockets;
+  if (leader === undefined) throw new Error("No tab leads.");
+  const follow = (tabs: TabPlatform): SyncEngine => {
+    const engine = createSyncEngine(server.url, {
+      token: client.token ?? "",
+      storage: createWriteThroughStorage({}, () => undefined),
+      persist: false,
+      platform: { tabs },
+    });
+    engine.start();
+    return engine;
+  };
+  const base = shared.platformOf({});
+  let queueUp: () => void = () => undefined;
+  const behind = follow({
+    ...base,
+    lock: (name, onHeld) => {
+      queueUp = () => void base.lock(name, onHeld);
+      return () => undefined;
+    },
+  });
+  await until(() => behind.connected);
+  // What the server says does not get through to the tab that leads, and so to none.
+  for (const socket of leader) socket.onmessage = null;
+  await client.insert("Item", { n: 1 });
+  const ahead = follow(shared.platformOf({}));
+  await until(() => valuesOf(ahead) === "1");
+  expect(valuesOf(behind)).toBe("");
+  queueUp();
+  shared.end(leader);
+  for (const socket of leader) {
+    socket.onopen = socket.onclose = null;
+    socket.close();
+  }
+  await client.insert("Item", { n: 2 });
+  await until(() => [ahead, behind].every((engine) => valuesOf(engine).endsWith("2")));
+  expect(valuesOf(behind)).toBe("1,2");
+  for (const engine of [ahead, behind]) engine.stop();
   await server.stop();
 });
 

@@ -16,11 +16,13 @@ interface Listening {
 export class SharedTabs {
   #waiting: readonly Waiting[] = [];
   #listening: readonly Listening[] = [];
+  readonly #ended = new WeakSet<object>();
 
   /** @param tab stands for one tab; `end` ends it */
   platformOf(tab: object): TabPlatform {
     return {
       lock: (name, onHeld) => {
+        if (this.#ended.has(tab)) return () => undefined;
         const request = { name, tab, onHeld };
         const isFirst = !this.#waiting.some((other) => other.name === name);
         this.#waiting = [...this.#waiting, request];
@@ -29,9 +31,10 @@ export class SharedTabs {
       },
       channel: (name, onMessage) => {
         const own = { name, tab, onMessage };
-        this.#listening = [...this.#listening, own];
+        if (!this.#ended.has(tab)) this.#listening = [...this.#listening, own];
         return {
           post: (message) => {
+            if (this.#ended.has(tab)) return;
             // As structured clones go, and in their order.
             const copy: unknown = structuredClone(message);
             queueMicrotask(() => {
@@ -49,6 +52,7 @@ export class SharedTabs {
 
   /** The tab is killed: it says nothing more, and holds no lock. */
   end(tab: object): void {
+    this.#ended.add(tab);
     this.#listening = this.#listening.filter((other) => other.tab !== tab);
     this.#giveUp((other) => other.tab === tab);
   }

@@ -12,6 +12,7 @@ import { ConnectionIndex } from "../connections/connection-index.ts";
 import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
+import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
 import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import { CatchUp } from "./catch-up.ts";

@@ -3,6 +3,7 @@ import { Deadline, unreachable } from "./deadline.ts";
 import { PylonClientError, unexpected } from "./errors.ts";
 import type { Platform } from "../platform/platform.ts";
 
+/** How the HTTP API is asked. */
 export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
 
 /** How long a server may take to begin its answer, in milliseconds, */
@@ -22,7 +23,13 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
-/** JSON over HTTP with the caller's token. */
+/**
+ * JSON over HTTP with the caller's token.
+ *
+ * @example
+ * const http = new HttpClient("https://api.example.com", systemPlatform, () => token);
+ * const todos = await http.request("POST", "/api/query/Todo", { done: false });
+ */
 export class HttpClient {
   readonly #platform: Platform;
   readonly #token: () => string | null;

@@ -1,4 +1,4 @@
-import type { ChangeEvent, Hello } from "@pylonsync/protocol";
+import type { ChangeEvent } from "@pylonsync/protocol";
 import { PylonClientError } from "./errors.ts";
 import type {
   Cursor,
@@ -37,13 +37,18 @@ export interface TabChannel {
 /**
  * What tabs say to each other. `ping` asks the leader for `pong`; `join` asks for the leader's `hello`, which is said again by each
  * new leader; `send` is for the server, by the leader's socket; the others are what the server said
- * to the leader.
+ * to the leader. A `stream` is one connection of one leader: changes of another than the one that a
+ * tab has caught up with may leave a gap, and are not taken.
  */
 type TabMessage =
   | { readonly kind: "join" | "ping" | "pong" }
   | { readonly kind: "send"; readonly text: string }
-  | { readonly kind: "hello"; readonly leader: string; readonly epoch: string }
-  | { readonly kind: "changes"; readonly events: readonly ChangeEvent[] }
+  | { readonly kind: "hello"; readonly stream: string }
+  | {
+      readonly kind: "changes";
+      readonly stream: string;
+      readonly events: readonly ChangeEvent[];
+    }
   | { readonly kind: "message"; readonly message: PeerMessage }
   | { readonly kind: "end"; readonly why: EndReason };
 
@@ -78,8 +83,9 @@ export class TabGroup {
   readonly #channel: TabChannel;
   readonly #giveUp: () => void;
   #isLeader = false;
-  /** What the leader's connection was last told; null while it is not live. */
-  #hello: Pick<Hello, "epoch"> | null = null;
+  /** This tab's connection while it leads; null while that is not live. */
+  #stream: string | null = null;
+  #streams = 0;
   #feed: SharedFeed | null = null;
 
   /** @param tabId tells this tab from the others */
@@ -109,7 +115,7 @@ export class TabGroup {
       after: this.#after,
       onClose: () => {
         if (this.#feed === shared) this.#feed = null;
-        this.#hello = null;
+        this.#stream = null;
       },
     });
     this.#feed = shared;
@@ -126,39 +132,42 @@ export class TabGroup {
 
   /** The events of the leader's own connection, told to the other tabs too. */
   #leading(events: TransportEvents): TransportEvents {
+    this.#streams += 1;
+    const stream = `${this.#tabId}:${this.#streams}`;
+    const post = (message: TabMessage): void => this.#channel.post(message);
     return {
       onOpen: events.onOpen,
       onChanges: (changes) => {
-        this.#channel.post({ kind: "changes", events: changes } satisfies TabMessage);
+        post({ kind: "changes", stream, events: changes });
         events.onChanges(changes);
       },
       onHello: (hello) => {
         events.onHello(hello);
-        this.#hello = hello;
+        this.#stream = stream;
         this.#sayHello();
       },
       onMessage: (message) => {
-        this.#channel.post({ kind: "message", message } satisfies TabMessage);
+        post({ kind: "message", message });
         events.onMessage(message);
       },
       onEnd: (why) => {
-        this.#hello = null;
-        this.#channel.post({ kind: "end", why } satisfies TabMessage);
+        this.#stream = null;
+        post({ kind: "end", why });
         events.onEnd(why);
       },
     };
   }
 
   #sayHello(): void {
-    if (this.#hello === null) return;
-    const { epoch } = this.#hello;
-    this.#channel.post({ kind: "hello", leader: this.#tabId, epoch } satisfies TabMessage);
+    const stream = this.#stream;
+    if (stream !== null) this.#channel.post({ kind: "hello", stream } satisfies TabMessage);
   }
 
   #hear(message: TabMessage): void {
     if (!this.#isLeader) this.#feed?.hear(message);
     else if (message.kind === "join") this.#sayHello();
-    else if (message.kind === "ping") this.#channel.post({ kind: "pong" } satisfies TabMessage);
+    else if (message.kind === "ping" && this.#stream !== null)
+      this.#channel.post({ kind: "pong" } satisfies TabMessage);
     else if (message.kind === "send") this.#feed?.send(message.text);
   }
 }
@@ -176,7 +185,8 @@ class SharedFeed implements LiveConnection {
   readonly #options: SharedOptions;
   /** This tab's own connection; null while it listens to the leader. */
   #own: LiveConnection | null = null;
-  #leader: string | null = null;
+  /** The stream that it listens to. */
+  #stream: string | null = null;
   /** What the leader said while the server is asked what was before; null at other times. */
   #waiting: TabMessage[] | null = null;
   #cancelWait: () => void = () => undefined;
@@ -202,13 +212,14 @@ class SharedFeed implements LiveConnection {
 
   hear(message: TabMessage): void {
     if (this.#isEnded || this.#own !== null) return;
-    if (this.#leader !== null) this.#watchLeader();
+    if (this.#stream !== null) this.#watchLeader();
     if (message.kind === "hello") {
-      if (message.leader !== this.#leader) void this.#catchUp(message.leader);
+      if (message.stream !== this.#stream) void this.#catchUp(message.stream);
     } else if (message.kind === "end") {
-      if (this.#leader !== null) this.#end(message.why);
-    } else if (this.#waiting !== null) this.#waiting.push(message);
-    else if (this.#leader !== null) this.#take(message);
+      if (this.#stream !== null) this.#end(message.why);
+    } else if (message.kind === "changes" && message.stream !== this.#stream) return;
+    else if (this.#waiting !== null) this.#waiting.push(message);
+    else if (this.#stream !== null) this.#take(message);
   }
 
   send(text: string): void {
@@ -243,7 +254,7 @@ class SharedFeed implements LiveConnection {
   #waitForLeader(): void {
     this.#cancelWait();
     this.#cancelWait = this.#options.after(JOIN_MS, () => {
-      if (this.#leader === null) this.#open(this.#feed.events);
+      if (this.#stream === null) this.#open(this.#feed.events);
     });
   }
 
@@ -258,8 +269,8 @@ class SharedFeed implements LiveConnection {
   }
 
   /** The leader is live: what was before comes from the server, what comes now from the leader. */
-  async #catchUp(leader: string): Promise<void> {
-    this.#leader = leader;
+  async #catchUp(stream: string): Promise<void> {
+    this.#stream = stream;
     this.#watchLeader();
     const waiting: TabMessage[] = [];
     this.#waiting = waiting;
