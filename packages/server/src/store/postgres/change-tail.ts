@@ -40,6 +40,9 @@ export class ChangeTail {
   readonly #options: ChangeTailOptions;
   readonly #listeners = new Set<Listener>();
   #position: number | null = null;
+  /** The changes of a transaction that was read in part. */
+  readonly #held: ChangeRecord[] = [];
+  #heldXid: unknown = null;
   #running: Promise<void> | null = null;
   #isWanted = false;
   #isClosed = false;
@@ -127,7 +130,16 @@ export class ChangeTail {
     while ((this.#position ?? 0) < head) {
       const rows = await this.#pool.read(READ, [this.#position, PAGE]);
       if (rows.length === 0) return;
-      this.#handOn(rows.map(toChange));
+      const changes = rows.map(toChange);
+      const last = changes.at(-1)?.seq ?? head;
+      this.#position = last;
+      // The log is numbered by whole transactions, and read in pages.
+      const xid = rows.at(-1)?.["xid"];
+      const open = last < head ? rows.findIndex((row) => row["xid"] === xid) : rows.length;
+      const isSame = this.#heldXid === xid;
+      if (open > 0 || !isSame) this.#handOn(changes.slice(0, open));
+      this.#held.push(...changes.slice(open));
+      this.#heldXid = xid;
     }
   }
 
@@ -137,9 +149,10 @@ export class ChangeTail {
     this.#options.onState(state, error);
   }
 
+  /** Hands on what was held back and these, which end with a transaction. */
   #handOn(changes: readonly ChangeRecord[]): void {
-    this.#position = changes.at(-1)?.seq ?? this.#position;
-    for (const listener of this.#listeners) listener(changes);
+    const all = [...this.#held.splice(0), ...changes];
+    if (all.length > 0) for (const listener of this.#listeners) listener(all);
   }
 
   async #listen(client: Client): Promise<void> {
