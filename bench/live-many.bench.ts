@@ -1,4 +1,4 @@
-// Inserts over HTTP with 10,000 different subscriptions open, of which each insert concerns one,
+// Inserts over HTTP with 10,000 different subscriptions open, which wait for rows of other ids,
 // against ten open; and what a subscription takes of memory.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -10,7 +10,7 @@ for (let index = 0; index < Number(sockets); index += 1) {
   const first = index * Number(each);
   socket.onopen = () => {
     for (let id = 0; id < Number(each); id += 1) {
-      const where = { count: first + id };
+      const where = { id: `note${first + id}` };
       socket.send(JSON.stringify({ type: "subscribe", id, entity: "Note", where }));
     }
   };
