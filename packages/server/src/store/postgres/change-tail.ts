@@ -40,8 +40,8 @@ export class ChangeTail {
   readonly #options: ChangeTailOptions;
   readonly #listeners = new Set<Listener>();
   #position: number | null = null;
-  /** The changes of a transaction that was read in part. */
-  readonly #held: ChangeRecord[] = [];
+  /** The changes of a transaction that is being read. */
+  #held: ChangeRecord[] = [];
   #heldXid: unknown = null;
   #running: Promise<void> | null = null;
   #isWanted = false;
@@ -130,17 +130,16 @@ export class ChangeTail {
     while ((this.#position ?? 0) < head) {
       const rows = await this.#pool.read(READ, [this.#position, PAGE]);
       if (rows.length === 0) return;
-      const changes = rows.map(toChange);
-      const last = changes.at(-1)?.seq ?? head;
-      this.#position = last;
-      // The log is numbered by whole transactions, and read in pages.
-      const xid = rows.at(-1)?.["xid"];
-      const open = last < head ? rows.findIndex((row) => row["xid"] === xid) : rows.length;
-      const isSame = this.#heldXid === xid;
-      if (open > 0 || !isSame) this.#handOn(changes.slice(0, open));
-      this.#held.push(...changes.slice(open));
-      this.#heldXid = xid;
+      for (const row of rows) {
+        // The log is numbered by whole transactions, and read in pages.
+        if (row["xid"] !== this.#heldXid) this.#handOn();
+        this.#heldXid = row["xid"];
+        const change = toChange(row);
+        this.#held.push(change);
+        this.#position = change.seq;
+      }
     }
+    this.#handOn();
   }
 
   #report(state: DatabaseState, error?: unknown): void {
@@ -149,10 +148,12 @@ export class ChangeTail {
     this.#options.onState(state, error);
   }
 
-  /** Hands on what was held back and these, which end with a transaction. */
-  #handOn(changes: readonly ChangeRecord[]): void {
-    const all = [...this.#held.splice(0), ...changes];
-    if (all.length > 0) for (const listener of this.#listeners) listener(all);
+  /** Hands on the transaction that was read. */
+  #handOn(): void {
+    const changes = this.#held;
+    if (changes.length === 0) return;
+    this.#held = [];
+    for (const listener of this.#listeners) listener(changes);
   }
 
   async #listen(client: Client): Promise<void> {
