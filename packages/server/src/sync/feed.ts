@@ -477,21 +477,23 @@ export class Feed implements ConnectionHub {
     this.#isScheduled = false;
     const { size } = this.#pending;
     if (size === 0) return;
-    if (this.#subscribers.size === 0) return this.#deliverBatches(size);
-    return this.#observer.traced(size, this.#subscribers.size, () => this.#deliverBatches(size));
+    if (this.#subscribers.size === 0) return this.#deliverTransactions(size);
+    return this.#observer.traced(size, this.#subscribers.size, () =>
+      this.#deliverTransactions(size),
+    );
   }
 
-  /** @param count changes, the last of which ends a batch */
-  async #deliverBatches(count: number): Promise<void> {
+  /** @param count changes, the last of which ends a transaction */
+  async #deliverTransactions(count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
-      const size = this.#pending.nextBatch();
+      const size = this.#pending.nextTransaction();
       if (size === 0) return;
       taken += size;
-      await this.#deliverBatch(size);
+      await this.#deliverTransaction(size);
     }
   }
 
-  async #deliverBatch(size: number): Promise<void> {
+  async #deliverTransaction(size: number): Promise<void> {
     const times: number[] = [];
     for (let index = 0; index < size; index += 1) {
       const record = this.#pending.take();

@@ -5,8 +5,8 @@ export class PendingChanges {
   #records: ChangeRecord[] = [];
   /** Those before it were taken. */
   #start = 0;
-  /** How many records each batch has that is not taken yet; each ends with a transaction. */
-  #batches: number[] = [];
+  /** How many records each transaction has that is not taken yet. */
+  #transactions: number[] = [];
 
   get size(): number {
     return this.#records.length - this.#start;
@@ -16,16 +16,16 @@ export class PendingChanges {
     return this.#records[this.#start];
   }
 
-  /** Adds whole transactions. */
+  /** Adds a transaction. */
   push(changes: readonly ChangeRecord[]): void {
     if (changes.length === 0) return;
     for (const change of changes) this.#records.push(change);
-    this.#batches.push(changes.length);
+    this.#transactions.push(changes.length);
   }
 
-  /** Begins with the oldest batch. @returns how many records it has; 0: there is none */
-  nextBatch(): number {
-    return this.#batches.shift() ?? 0;
+  /** Begins with the oldest transaction. @returns how many records it has; 0: there is none */
+  nextTransaction(): number {
+    return this.#transactions.shift() ?? 0;
   }
 
   take(): ChangeRecord | undefined {
