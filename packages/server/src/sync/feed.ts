@@ -14,7 +14,6 @@ import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
 import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
-import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import { CatchUp } from "./catch-up.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
