@@ -22,6 +22,7 @@ export function readAnswer(head: Head, text: string): unknown {
  *
  * @throws PylonClientError `UNEXPECTED_ANSWER` when a 2xx answer is not in the expected shape
  * @example
+ * import * as v from "valibot";
  * const { count } = parseAnswer(v.object({ count: v.number() }), await engine.fn("count"));
  */
 export function parseAnswer<S extends v.GenericSchema>(

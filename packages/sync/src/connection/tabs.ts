@@ -71,10 +71,6 @@ export interface TabFeed {
  * has a live connection, and passes on what it hears. The others ask the server once what they have
  * missed, then listen to the leader. When the leader is gone, the next one takes its place; when it
  * does not answer, a tab opens a connection of its own.
- *
- * @example
- * const group = new TabGroup(platform.tabs, "pylon:app:user", "tab-1", platform.after);
- * const live = group.open(feed);
  */
 export class TabGroup {
   readonly name: string;

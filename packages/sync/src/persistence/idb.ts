@@ -16,10 +16,6 @@ const CLOSED = ["InvalidStateError", "UnknownError"];
 /**
  * A connection to an IndexedDB. One that the browser closes, of a tab in the background or where
  * storage is short, is opened again when it is needed.
- *
- * @example
- * const database = new Database<"rows">({ name: "app", version: 1, upgrade });
- * await database.in(["rows"], "readwrite", (stores) => asked(stores("rows").put(row)));
  */
 export class Database<Name extends string> {
   readonly #options: DatabaseOptions;
@@ -118,8 +114,6 @@ async function transact<Name extends string, T>(
  * A request's result.
  *
  * @throws DOMException
- * @example
- * const row = await asked(store.get("id"));
  */
 export function asked<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -5,10 +5,6 @@ export type CompareRows = (a: Row, b: Row) => number;
 
 /**
  * Rows kept in an order: finding the place of one takes O(log n) comparisons.
- *
- * @example
- * const sorted = new SortedRows(rowComparator([{ field: "title", direction: "asc" }]));
- * sorted.add(row);
  */
 export class SortedRows {
   readonly #compare: CompareRows;
