@@ -161,7 +161,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
     jobs: base.jobs,
     startJobs: () => startJobs(base, runner),
     services: servicesOf(base, auth, feed, rooms, routes),
-    watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform.now),
+    watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform),
   };
 }
 
@@ -216,7 +216,7 @@ function feedOf(
   sessionStatus: (identity: Identity) => Promise<SessionStatus>,
 ): Feed {
   const { config, log, platform } = options;
-  return new Feed(store, app.current.model, platform.now, sessionStatus, config.queryTimeoutMs, {
+  return new Feed(store, app.current.model, platform, sessionStatus, config.queryTimeoutMs, {
     failed: (error) => log.error("feed failed", error),
     delivered: (lagMs) => metrics.delivered(lagMs),
     traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
