@@ -45,6 +45,26 @@ function heard(socket: LiveSocket, room: string): string[] {
     .map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
 }
 
+/** What a socket has heard of others' messages, but for their end. */
+function relayed(socket: LiveSocket): unknown[] {
+  return socket.texts
+    .map((text) => JSON.parse(text) as { type?: string; event?: string })
+    .filter(
+      ({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect",
+    );
+}
+
+/** What a client may not say. */
+const JUNK = [
+  "{",
+  "[]",
+  "null",
+  '{"type":"presence","event":"disconnect","clientId":1}',
+  '{"type":"join","room":"x"}',
+  '{"type":"topic"}',
+  JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) }),
+];
+
 async function usersIn(client: TestClient, room: string): Promise<string[]> {
   const { body } = await client.request("GET", `/api/rooms/${encodeURIComponent(room)}`);
   return ((body["members"] ?? []) as Peer[]).map(({ user_id: id }) => id);
@@ -365,23 +385,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
       JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }),
     );
     anonymous.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "spam" }));
-    for (const junk of [
-      "{",
-      "[]",
-      "null",
-      '{"type":"presence","event":"disconnect","clientId":1}',
-      '{"type":"join","room":"x"}',
-      '{"type":"topic"}',
-      JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) }),
-    ]) {
-      sender.socket.send(junk);
-    }
-    const relayed = (socket: LiveSocket): unknown[] =>
-      socket.texts
-        .map((text) => JSON.parse(text) as { type?: string; event?: string })
-        .filter(
-          ({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect",
-        );
+    for (const junk of JUNK) sender.socket.send(junk);
     await until(() => relayed(other).length >= 2 && relayed(sender).length >= 2);
     await aMoment();
     const expected = [

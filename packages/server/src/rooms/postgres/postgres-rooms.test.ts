@@ -372,6 +372,41 @@ test("what is kept is unlogged, and long messages are forgotten", async () => {
   await until(async () => (await count(`"_pylon_messages"`)) === 0);
 });
 
+/** Makes the call; one that waited too long for its room is refused, and may be made again. */
+async function again(call: () => Promise<unknown>): Promise<void> {
+  while ((await call().catch((error: unknown) => error)) instanceof PylonError);
+}
+
+/** What a user does, in an order by chance. @param random a whole number below the given one */
+async function actAtRandom(
+  userId: string,
+  { store }: Opened,
+  random: (below: number) => number,
+): Promise<void> {
+  for (let turn = 0; turn < 25; turn += 1) {
+    const room = `r${random(4)}`;
+    switch (random(6)) {
+      case 0:
+        await again(() => store.connected(userId, will(userId)));
+        break;
+      case 1:
+        await again(() => store.disconnected(userId, will(userId)));
+        break;
+      case 2:
+        await again(() => store.leave(room, userId));
+        break;
+      case 3:
+        await again(() => store.setPresence(room, userId, turn));
+        break;
+      case 4:
+        await again(() => store.broadcast(room, userId, "{}"));
+        break;
+      default:
+        await again(() => store.join(room, userId, turn));
+    }
+  }
+}
+
 test("three replicas, many users, few rooms: no deadlock, and the counts agree", async () => {
   const opened = await Promise.all([open(), open(), open()]);
   let state = 42;
@@ -380,39 +415,11 @@ test("three replicas, many users, few rooms: no deadlock, and the counts agree",
     return Math.floor((state / 2 ** 31) * below);
   };
   const users = Array.from({ length: 60 }, (_, n) => `u${n}`);
-  // A call that waited too long for its room is refused, and may be made again.
-  const again = async (call: () => Promise<unknown>): Promise<void> => {
-    while ((await call().catch((error: unknown) => error)) instanceof PylonError);
-  };
-  const act = async (userId: string, { store }: Opened): Promise<void> => {
-    for (let turn = 0; turn < 25; turn += 1) {
-      const room = `r${random(4)}`;
-      switch (random(6)) {
-        case 0:
-          await again(() => store.connected(userId, will(userId)));
-          break;
-        case 1:
-          await again(() => store.disconnected(userId, will(userId)));
-          break;
-        case 2:
-          await again(() => store.leave(room, userId));
-          break;
-        case 3:
-          await again(() => store.setPresence(room, userId, turn));
-          break;
-        case 4:
-          await again(() => store.broadcast(room, userId, "{}"));
-          break;
-        default:
-          await again(() => store.join(room, userId, turn));
-      }
-    }
-  };
   // Each user acts on two replicas at the same time.
   await Promise.all(
     users.flatMap((userId, n) => [
-      act(userId, opened[n % 3] as Opened),
-      act(userId, opened[(n + 1) % 3] as Opened),
+      actAtRandom(userId, opened[n % 3] as Opened, random),
+      actAtRandom(userId, opened[(n + 1) % 3] as Opened, random),
     ]),
   );
   for (const one of opened)
