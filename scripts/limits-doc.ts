@@ -25,6 +25,7 @@ import {
   MAX_PAGE_SIZE,
   MAX_CHANGE_BYTES,
   MAX_PUSH_BYTES,
+  MAX_QUEUE_RATE,
   MAX_PUSH_CHANGES,
   MAX_RESULT_BYTES,
   MAX_RESULT_DEPTH,
@@ -130,6 +131,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "",
         "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
       ],
+      ["starts in the window of a queue's rate", number(MAX_QUEUE_RATE), "", "the app is refused"],
       ["attempts at a job", number(MAX_JOB_ATTEMPTS), "", "400 `INVALID_ARGS`"],
       [
         "years that a job is scheduled ahead",

@@ -37,7 +37,7 @@ const ON_BOTH_STORES = [
     "wire",
   ].map((name) => new RegExp(`^tests/[^/]+/${name}\\.test\\.ts$`)),
   /^packages\/server\/src\/files\/files\.test\.ts$/,
-  /^packages\/server\/src\/jobs\/(crons|job-table)\.test\.ts$/,
+  /^packages\/server\/src\/jobs\/(crons|job-table|queue-limits)\.test\.ts$/,
 ];
 /**
  * Where the tests beside the code are of units: without a network, a page or a database server. A

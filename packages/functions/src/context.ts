@@ -187,6 +187,26 @@ export interface Scheduler {
   cancel(id: string): Promise<boolean>;
 }
 
+/** The job that made the call. */
+export interface JobInfo {
+  readonly id: string;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
+}
+
+/** The job that made the call of an action, which can tell how far it is. */
+export interface ActionJob extends JobInfo {
+  /**
+   * Tells admins how far the job is. Cheap enough to be called a few times a second.
+   *
+   * @param fraction from 0 to 1
+   * @param note in words, of 500 characters at most
+   * @throws Error INVALID_ARGS; JOB_LOST when the job was cancelled or given to another server
+   * @example await ctx.job?.setProgress(done / total, `${done} of ${total} rows`);
+   */
+  setProgress(fraction: number, note?: string): Promise<void>;
+}
+
 interface BaseCtx {
   readonly auth: AuthInfo;
   /** The server's environment. */
@@ -207,6 +227,8 @@ export interface QueryCtx extends BaseCtx {
 
 /** What the handler of a mutation gets. */
 export interface MutationCtx extends BaseCtx {
+  /** Null when no job made the call. */
+  readonly job: JobInfo | null;
   readonly db: DbWriter;
   readonly scheduler: Scheduler;
   readonly stream: Stream;
@@ -214,6 +236,8 @@ export interface MutationCtx extends BaseCtx {
 
 /** What the handler of an action gets. */
 export interface ActionCtx extends BaseCtx {
+  /** Null when no job made the call. */
+  readonly job: ActionJob | null;
   readonly scheduler: Scheduler;
   readonly stream: Stream;
   /** Each call is a transaction of its own. */

@@ -147,3 +147,5 @@ export const MAX_SCHEDULED_PER_CALL = 1000;
 export const MAX_JOB_DELAY_MS = 10 * 365 * 24 * 60 * 60_000;
 /** Most attempts at one job. */
 export const MAX_JOB_ATTEMPTS = 100;
+/** Most starts that the rate of a queue may allow in its window. */
+export const MAX_QUEUE_RATE = 1000;

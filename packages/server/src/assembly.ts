@@ -176,7 +176,7 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
   );
   const redis = redisOf(app, options);
   const jobs = new Jobs(store, platform);
-  jobs.declareCrons(app.current.manifest.crons ?? []);
+  jobs.declare(app.current.manifest);
   return {
     store,
     app,

@@ -1,6 +1,12 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
-import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
+import {
+  parseArgs,
+  parseResult,
+  type ActionJob,
+  type FnCache,
+  type FnDefinition,
+} from "@pylonsync/functions";
 import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
@@ -35,6 +41,8 @@ export interface Call {
   readonly stream?: FunctionStream | undefined;
   /** The HTTP request, for a webhook. */
   readonly request?: WebhookRequest | undefined;
+  /** The job that makes it. */
+  readonly job?: ActionJob | undefined;
   /** Only the server's operators learn of its failure: they are told what was thrown. */
   readonly isForOperators?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
@@ -227,6 +235,7 @@ export class Runner {
             const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
             const context = {
               ...base,
+              job: call.job === undefined ? null : { id: call.job.id, attempt: call.job.attempt },
               db: createDbWriter(writer, model(), scope),
               stream: call.stream ?? SILENT,
               scheduler,
@@ -298,6 +307,7 @@ export class Runner {
       return value;
     };
     return {
+      job: call.job ?? null,
       stream: call.stream ?? SILENT,
       runQuery: runAs("query"),
       runMutation: runAs("mutation"),

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { FnDefinition } from "@pylonsync/functions";
+import type { ActionJob, FnDefinition } from "@pylonsync/functions";
+import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
@@ -16,6 +17,7 @@ const POLL_MS = 1_000;
 const MUTATION_MARGIN_MS = 10_000;
 /** Characters of a failure that are kept with its job. */
 const MAX_ERROR_LENGTH = 2_000;
+const MAX_NOTE_LENGTH = 500;
 
 /** Told what becomes of jobs, for logs and metrics. */
 export interface JobObserver {
@@ -218,6 +220,7 @@ export class JobRunner {
         requestId: `job_${job.id}`,
         isForOperators: true,
         signal,
+        job: this.#jobOf(job),
         ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
         beforeCommit: async (tx) => {
           if (!(await table.finish(tx, job, { kind: "completed" })))
@@ -234,6 +237,19 @@ export class JobRunner {
         isFinal: error instanceof PylonError && error.code === "INVALID_ARGS",
       };
     }
+  }
+
+  /** What the job's function sees of it. */
+  #jobOf(job: LeasedJob): ActionJob {
+    return {
+      id: job.id,
+      attempt: job.attempts,
+      setProgress: async (fraction, note) => {
+        const progress = progressOf(fraction, note);
+        if (!(await this.#services.table.setProgress(job, progress)))
+          throw new LeaseLost("The job is no longer this server's.");
+      },
+    };
   }
 
   /** Writes down what has ended, all of it at once. */
@@ -266,4 +282,19 @@ export class JobRunner {
       observer.failed(error);
     }
   }
+}
+
+/** @throws PylonError INVALID_ARGS */
+function progressOf(fraction: unknown, note: unknown = null): JobProgress {
+  if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1))
+    throw new PylonError("INVALID_ARGS", "A job's progress is a number from 0 to 1.", {
+      field: "fraction",
+    });
+  if (note !== null && (typeof note !== "string" || note.length > MAX_NOTE_LENGTH))
+    throw new PylonError(
+      "INVALID_ARGS",
+      `The note of a job's progress is a text of up to ${MAX_NOTE_LENGTH} characters.`,
+      { field: "note" },
+    );
+  return { fraction, note };
 }

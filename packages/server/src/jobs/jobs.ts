@@ -1,4 +1,4 @@
-import type { ManifestCron } from "@pylonsync/sdk";
+import type { Manifest } from "@pylonsync/sdk";
 import type { JobQueue, ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction } from "../store/store.ts";
@@ -43,9 +43,10 @@ export class Jobs implements JobQueue {
     this.#runner.start();
   }
 
-  /** Takes the crons of an app that was loaded. */
-  declareCrons(crons: readonly ManifestCron[]): void {
+  /** Takes the crons and the limits of queues of an app that was loaded. */
+  declare({ crons = [], queues = {} }: Pick<Manifest, "crons" | "queues">): void {
     this.crons.declare(crons);
+    this.#table.declareQueues(queues);
     this.wake([0]);
   }
 

@@ -56,10 +56,11 @@ const STORED = [
     "uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed " +
     "state orphanedAt ownerId",
   "_pylon_crons id:id schedule:string nextAt:datetime lastAt:datetime indexed ",
+  "_pylon_queues id:id takes:int startedAt:string indexed ",
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string indexed dueAt readyKey finishedAt status",
+    "error:string progress:string indexed dueAt readyKey finishedAt status",
 ];
 
 test("the tables are stored as in every version before", () => {

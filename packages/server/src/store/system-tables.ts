@@ -2,6 +2,13 @@ import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./sys
 
 export type { SystemTable } from "./system-table.ts";
 
+/** How far a job says it is. */
+export interface JobProgress {
+  /** From 0 to 1. */
+  readonly fraction: number;
+  readonly note: string | null;
+}
+
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
  * the app's entities. They are not in the manifest, not in the change log and not reachable from
@@ -197,6 +204,11 @@ export const SYSTEM_TABLES = {
     nextAt: nullable(time()),
     lastAt: nullable(time()),
   }),
+  /**
+   * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
+   * the same time one is repeated; `startedAt` are the starts within the window of its rate.
+   */
+  queues: defineTable("_pylon_queues", { takes: int(), startedAt: json<readonly number[]>() }),
   /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
   jobs: defineTable(
     "_pylon_jobs",
@@ -217,6 +229,7 @@ export const SYSTEM_TABLES = {
       laneKey: nullable(text()),
       lease: nullable(text()),
       error: nullable(text()),
+      progress: nullable(json<JobProgress>()),
     },
     { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
   ),
