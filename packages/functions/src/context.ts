@@ -187,6 +187,29 @@ export interface Scheduler {
   cancel(id: string): Promise<boolean>;
 }
 
+/**
+ * Starts workflows of the app, and tells them what has happened. In a mutation it is part of the
+ * transaction: when the handler throws, nothing is started and nothing is sent.
+ */
+export interface Workflows {
+  /**
+   * @param name as `workflow(name, ...)` calls it
+   * @param input JSON of at most 256 KiB
+   * @returns the run's id
+   * @throws Error WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE
+   * @example await ctx.workflows.start("ship", { orderId });
+   */
+  start(name: string, input?: unknown): Promise<string>;
+  /**
+   * Sends an event to a run; it is kept until the run waits for it.
+   *
+   * @throws Error WORKFLOW_EVENT_FAILED when there is no such run, or it is over
+   */
+  send(id: string, event: string, data?: unknown): Promise<void>;
+  /** @returns false when the run is over already, or never was */
+  cancel(id: string): Promise<boolean>;
+}
+
 /** The job that made the call. */
 export interface JobInfo {
   readonly id: string;
@@ -231,6 +254,7 @@ export interface MutationCtx extends BaseCtx {
   readonly job: JobInfo | null;
   readonly db: DbWriter;
   readonly scheduler: Scheduler;
+  readonly workflows: Workflows;
   readonly stream: Stream;
 }
 
@@ -239,6 +263,7 @@ export interface ActionCtx extends BaseCtx {
   /** Null when no job made the call. */
   readonly job: ActionJob | null;
   readonly scheduler: Scheduler;
+  readonly workflows: Workflows;
   readonly stream: Stream;
   /** Each call is a transaction of its own. */
   runQuery(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;

@@ -63,6 +63,8 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { syncRoutes } from "./sync/routes.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
+import { workflowRoutes } from "./workflows/routes.ts";
+import { ADVANCE_JOB, Workflows } from "./workflows/workflows.ts";
 
 /** What a server is put together from, beside its store and its app. */
 export interface RunningOptions {
@@ -118,6 +120,7 @@ interface Base {
   readonly data: Parameters<typeof dataRoutes>[0];
   readonly redis: Redis | null;
   readonly jobs: Jobs;
+  readonly workflows: Workflows;
   readonly limiters: { readonly address: RateLimiter; readonly function: RateLimiter };
 }
 
@@ -193,6 +196,13 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
     },
     redis,
     jobs,
+    workflows: new Workflows({
+      store,
+      jobs,
+      platform,
+      definitions: () => app.current.workflows,
+      timeoutMs: config.fnTimeoutMs,
+    }),
     limiters: {
       address: new RateLimiter(config.rateLimit, sharedCount(redis, "address")),
       function: new RateLimiter(config.fnRateLimit, sharedCount(redis, "function")),
@@ -285,12 +295,13 @@ function roomBackend(
 }
 
 function runnerOf(
-  { store, app, options, metrics, committer, data, redis, jobs }: Base,
+  { store, app, options, metrics, committer, data, redis, jobs, workflows }: Base,
   watchdog: LateWatchdog,
 ): Runner {
   const { config, env, log, platform } = options;
   return new Runner({
     queue: jobs,
+    workflows,
     store,
     committer,
     model: data.model,
@@ -314,11 +325,15 @@ function runnerOf(
   });
 }
 
-function startJobs({ app, options, metrics, jobs }: Base, runner: Runner): Promise<void> {
+function startJobs(
+  { app, options, metrics, jobs, workflows }: Base,
+  runner: Runner,
+): Promise<void> {
   const { config, log } = options;
   return jobs.start({
     runner,
     functions: () => app.current.functions,
+    tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,
     timeoutMs: config.fnTimeoutMs,
     observer: {
@@ -345,12 +360,12 @@ function filesOf({ store, options, data }: Base): FileParts {
 }
 
 function routesOf(
-  { app, options, metrics, data, jobs, limiters }: Base,
+  { store, app, options, metrics, data, jobs, workflows, limiters }: Base,
   { routes, authenticator }: AuthParts,
   runner: Runner,
   rooms: Rooms,
 ): Route[] {
-  const { log, mailer, platform } = options;
+  const { config, log, mailer, platform } = options;
   const functions = (): CompiledApp["functions"] => app.current.functions;
   return [
     ...logRoutes(log.tail),
@@ -365,6 +380,13 @@ function routesOf(
       return caller;
     }),
     ...jobRoutes(jobs, functions, platform.now),
+    ...workflowRoutes({
+      workflows,
+      definitions: () => app.current.workflows,
+      store,
+      wake: () => jobs.wake([0]),
+      timeoutMs: config.fnTimeoutMs,
+    }),
     ...roomRoutes(rooms.store, platform),
     ...shardRoutes(),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
@@ -429,7 +451,7 @@ function dispatcherOf(
 }
 
 function maintenanceOf(
-  { store, options, jobs }: Base,
+  { store, options, jobs, workflows }: Base,
   auth: AuthParts,
   { cleanup }: FileParts,
 ): Maintenance {
@@ -439,6 +461,7 @@ function maintenanceOf(
     auth,
     files: cleanup,
     jobs,
+    workflows,
     platform,
     changeLogMax: config.changeLogMax,
     onError: (error) => log.error("maintenance failed", error),

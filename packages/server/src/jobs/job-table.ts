@@ -38,6 +38,12 @@ export interface JobFilter {
 /** What became of an attempt. */
 export type AttemptOutcome =
   | { readonly kind: "completed" }
+  /**
+   * Work of the server that goes on later, as if it had not been tried.
+   *
+   * @property dueAt milliseconds since 1970; null: when `wakeUp` says so
+   */
+  | { readonly kind: "again"; readonly dueAt: number | null }
   /** @property isFinal no other attempt can succeed */
   | { readonly kind: "failed"; readonly error: string; readonly isFinal: boolean };
 
@@ -312,6 +318,32 @@ export class JobTable {
     );
   }
 
+  /**
+   * Makes a job ready that waits for its time.
+   *
+   * @returns what it does now; null when it is over
+   */
+  async wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
+    const row = await tx.get(TABLE, id);
+    const job = row === null ? null : toJob(row);
+    if (row === null || job === null || OVER.includes(job.status)) return null;
+    if (job.status === "running") return "running";
+    const now = this.#platform.now();
+    if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(row, now));
+    return "ready";
+  }
+
+  /**
+   * Makes sure within a transaction that a job is this runner's, and renews it: what the
+   * transaction writes is not kept when another runner takes the job meanwhile.
+   *
+   * @returns false when it is no longer this runner's
+   */
+  async hold(tx: Transaction, job: LeasedJob, leaseMs: number): Promise<boolean> {
+    if (!(await this.#holds(tx, job))) return false;
+    return tx.update(TABLE, job.id, { dueAt: isoOf(this.#platform.now() + leaseMs) });
+  }
+
   async #holds(tx: Transaction, job: LeasedJob): Promise<boolean> {
     const row = await tx.get(TABLE, job.id);
     return row !== null && row["status"] === "running" && row["lease"] === job.lease;
@@ -319,6 +351,15 @@ export class JobTable {
 
   #afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
     if (outcome.kind === "completed") return this.#over("completed", null);
+    if (outcome.kind === "again")
+      return {
+        status: "pending",
+        attempts: 0,
+        dueAt: outcome.dueAt === null ? null : isoOf(outcome.dueAt),
+        readyKey: null,
+        lease: null,
+        error: null,
+      };
     if (outcome.isFinal || job.attempts >= job.maxAttempts)
       return this.#over("dead", outcome.error);
     const delayMs = retryDelayMs(job.attempts, this.#chance());

@@ -86,6 +86,16 @@ export class Jobs implements JobQueue {
     return this.#table.cancel(tx, id);
   }
 
+  /** Makes a job ready that waits for its time. @returns what it does; null when it is over */
+  wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
+    return this.#table.wakeUp(tx, id);
+  }
+
+  /** Aborts a job where it runs here, which was cancelled in a transaction. */
+  abort(id: string): void {
+    this.#runner?.abort(id);
+  }
+
   /** Takes a job back that is not over, and aborts it where it runs here. @returns whether it was */
   async cancelOne(id: string): Promise<boolean> {
     const isCancelled = await this.#store.transact((tx) => this.#table.cancel(tx, id));

@@ -204,6 +204,63 @@ export const SYSTEM_TABLES = {
     nextAt: nullable(time()),
     lastAt: nullable(time()),
   }),
+  /** Runs of workflows; workflows/run-table.ts says what the columns mean. */
+  workflowRuns: defineTable(
+    "_pylon_workflow_runs",
+    {
+      name: text(),
+      version: int(),
+      input: text(),
+      status: oneOf(
+        "pending",
+        "running",
+        "sleeping",
+        "waiting",
+        "completed",
+        "failed",
+        "cancelled",
+      ),
+      output: nullable(text()),
+      error: nullable(text()),
+      failedStep: nullable(int()),
+      createdAt: time(),
+      startedAt: nullable(time()),
+      finishedAt: nullable(time()),
+      wakeAt: nullable(time()),
+      waitingFor: nullable(text()),
+      jobId: text(),
+      signals: int(),
+      maxRetries: int(),
+      parentId: nullable(text()),
+    },
+    { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
+  ),
+  /** What the code of a run has called, each once. `id` is the run's and the position. */
+  workflowSteps: defineTable(
+    "_pylon_workflow_steps",
+    {
+      runId: text(),
+      position: int(),
+      kind: oneOf("step", "mutation", "sleep", "event", "child"),
+      name: text(),
+      status: oneOf("waiting", "retrying", "completed", "failed"),
+      seq: nullable(int()),
+      output: nullable(text()),
+      error: nullable(text()),
+      attempts: int(),
+      startedAt: time(),
+      endedAt: nullable(time()),
+      wakeAt: nullable(time()),
+      childId: nullable(text()),
+    },
+    { indexed: ["runId"] },
+  ),
+  /** What was sent to runs and not yet waited for; their ids are in the order of sending. */
+  workflowEvents: defineTable(
+    "_pylon_workflow_events",
+    { runId: text(), name: text(), data: text(), at: time() },
+    { indexed: ["runId"] },
+  ),
   /**
    * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
    * the same time one is repeated; `startedAt` are the starts within the window of its rate.
