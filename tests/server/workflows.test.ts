@@ -124,7 +124,6 @@ const app = appOf(
         sleep("0.05s").then(() => "timed out"),
       ]),
     ),
-    workflow("stray", async () => new Promise(() => undefined)),
   ],
 );
 

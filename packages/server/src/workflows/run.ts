@@ -49,7 +49,17 @@ export function eventsOf(reader: Reader, runId: string): Promise<EventRow[]> {
   });
 }
 
-/** Writes rows of calls, new ones and known ones. */
+/**
+ * Writes rows of calls, new ones and known ones.
+ *
+ * @throws Error for a mutation that was committed though its server was told that it had failed, as
+ *   when the database was lost just then: the next advance reads what it came to
+ */
 export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promise<void> {
-  for (const row of rows) await STEPS.put(tx, row);
+  for (const row of rows) {
+    const known = row.kind === "mutation" ? await STEPS.get(tx, row.id) : null;
+    if (known !== null && known.seq !== null)
+      throw new Error(`Step ${row.position} "${row.name}" has ended already.`);
+    await STEPS.put(tx, row);
+  }
 }
