@@ -21,6 +21,8 @@ const STATUSES = {
   cancelled: "Cancelled",
 } as const satisfies Readonly<Record<Run["status"], string>>;
 
+const HINT = { hint: "GET /api/workflows lists the runs." };
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What the routes need. */
@@ -101,7 +103,7 @@ async function one(workflows: Workflows, context: RequestContext): Promise<Answe
 async function advance(workflows: Workflows, context: RequestContext): Promise<Answer> {
   const status = await workflows.advance(context.param("id"));
   if (status !== null) return json({ status: STATUSES[status] });
-  throw failed("WORKFLOW_ADVANCE_FAILED", "There is no such run of a workflow.");
+  throw new PylonError("WORKFLOW_ADVANCE_FAILED", "There is no such run of a workflow.", HINT);
 }
 
 async function send(services: WorkflowRouteServices, context: RequestContext): Promise<Answer> {
@@ -115,12 +117,16 @@ async function send(services: WorkflowRouteServices, context: RequestContext): P
 
 async function cancel(workflows: Workflows, context: RequestContext): Promise<Answer> {
   if (await workflows.cancelOne(context.param("id"))) return json({ cancelled: true });
-  throw failed("WORKFLOW_CANCEL_FAILED", "There is no such run, or it is over.");
+  throw new PylonError("WORKFLOW_CANCEL_FAILED", "There is no such run, or it is over.", HINT);
 }
 
 async function retry(workflows: Workflows, context: RequestContext): Promise<Answer> {
   if (await workflows.retry(context.param("id"))) return json({ retried: true });
-  throw failed("WORKFLOW_RETRY_FAILED", "There is no such run, or it has not failed.");
+  throw new PylonError(
+    "WORKFLOW_RETRY_FAILED",
+    "There is no such run, or it has not failed.",
+    HINT,
+  );
 }
 
 /** @throws PylonError INVALID_DATA */
@@ -205,8 +211,4 @@ function parsed(text: string | null): unknown {
 
 function missing(field: string, message: string): PylonError {
   return new PylonError("MISSING_FIELD", message, { field });
-}
-
-function failed(code: string, message: string): PylonError {
-  return new PylonError(code, message, { hint: "GET /api/workflows lists the runs." });
 }
