@@ -63,8 +63,9 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { syncRoutes } from "./sync/routes.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
+import { ADVANCE_JOB } from "./workflows/advance-job.ts";
 import { workflowRoutes } from "./workflows/routes.ts";
-import { ADVANCE_JOB, Workflows } from "./workflows/workflows.ts";
+import { Workflows } from "./workflows/workflows.ts";
 
 /** What a server is put together from, beside its store and its app. */
 export interface RunningOptions {

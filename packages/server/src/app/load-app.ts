@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
-import type { Definitions } from "../workflows/workflows.ts";
+import type { Definitions } from "../workflows/definitions.ts";
 import { isRecord } from "../util/is-record.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";

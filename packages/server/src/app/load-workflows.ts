@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { isWorkflow } from "@pylonsync/workflows";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
-import type { Definitions, LoadedWorkflow } from "../workflows/workflows.ts";
+import type { Definitions, LoadedWorkflow } from "../workflows/definitions.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";
 import { importAppFile } from "./import-app.ts";
 

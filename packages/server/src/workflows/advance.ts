@@ -5,6 +5,7 @@ import type { Runner } from "../functions/runner.ts";
 import type { TaskAttempt } from "../jobs/job-runner.ts";
 import { retryDelayMs } from "../jobs/retry-delay.ts";
 import type { Transaction } from "../store/store.ts";
+import { runIdOf } from "./advance-job.ts";
 import {
   Replay,
   RunFault,
@@ -18,18 +19,28 @@ import {
   EVENTS,
   eventsOf,
   isOver,
+  loadRun,
   putSteps,
   RUNS,
   type EventRow,
   type Run,
   type StepRow,
 } from "./run.ts";
-import { loadRun, runIdOf, type Workflows, type WorkflowServices } from "./workflows.ts";
+import type { WorkflowServices } from "./services.ts";
+
+/** How a run ends. */
+export type RunEnd = Pick<Run, "status"> & Partial<Pick<Run, "output" | "error" | "failedStep">>;
+
+/** What starts runs, and ends them. */
+export interface RunOwner {
+  start(tx: Transaction, name: string, input: unknown, parentId: string): Promise<string>;
+  end(tx: Transaction, run: Run, end: RunEnd): Promise<void>;
+}
 
 /** What an advance works with. */
 export interface AdvanceServices extends WorkflowServices {
   readonly runner: Pick<Runner, "run" | "callers" | "definitionOf">;
-  readonly runs: Workflows;
+  readonly runs: RunOwner;
   /** From 0 to 1. */
   readonly random: () => number;
 }

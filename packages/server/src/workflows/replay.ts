@@ -219,7 +219,7 @@ export class Replay {
       this.#end = end;
       this.#change();
     };
-    void (async () => handler(context, this.#tools()))().then(
+    void (async () => await handler(context, this.#tools()))().then(
       (value: unknown) => settle(this.#completed(value)),
       (error: unknown) =>
         settle({

@@ -5,7 +5,8 @@ import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
 import { isoTimeOrNull } from "../store/system-table.ts";
 import type { Run, StepRow } from "./run.ts";
-import type { Definitions, RunWithSteps, Workflows } from "./workflows.ts";
+import type { Definitions } from "./definitions.ts";
+import type { RunWithSteps, Workflows } from "./workflows.ts";
 
 const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
 const DEFAULT_LIMIT = 50;

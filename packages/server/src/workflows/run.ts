@@ -63,3 +63,17 @@ export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promi
     await STEPS.put(tx, row);
   }
 }
+
+/** What a run begins its advance with, in one look. */
+export async function loadRun(
+  reader: Reader,
+  id: string,
+): Promise<{
+  readonly run: Run;
+  readonly steps: readonly StepRow[];
+  readonly events: readonly EventRow[];
+} | null> {
+  const run = await RUNS.get(reader, id);
+  if (run === null) return null;
+  return { run, steps: await stepsOf(reader, id), events: await eventsOf(reader, id) };
+}

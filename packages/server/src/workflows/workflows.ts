@@ -1,22 +1,15 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import type { WorkflowDefinition } from "@pylonsync/workflows";
 import type { Runner } from "../functions/runner.ts";
-import type { ScheduledCall } from "../functions/scheduler.ts";
 import type { WorkflowRuns } from "../functions/workflows.ts";
 import type { Task } from "../jobs/job-runner.ts";
-import type { Jobs } from "../jobs/jobs.ts";
-import { randomFraction, type Platform } from "../platform.ts";
-import type { Reader, Store, Transaction } from "../store/store.ts";
-import { Advance } from "./advance.ts";
+import { randomFraction } from "../platform.ts";
+import type { Transaction } from "../store/store.ts";
+import { advanceJob, runIdOf, WORKFLOW_QUEUE } from "./advance-job.ts";
+import { Advance, type RunEnd } from "./advance.ts";
 import { encoded } from "./replay.ts";
-import { EVENTS, eventsOf, isOver, RUNS, STEPS, stepsOf, type Run, type StepRow } from "./run.ts";
+import { EVENTS, isOver, RUNS, STEPS, stepsOf, type Run, type StepRow } from "./run.ts";
+import type { WorkflowServices } from "./services.ts";
 
-/** The job that advances a run. No function can have this name. */
-export const ADVANCE_JOB = "pylon/workflow";
-/** The queue of those jobs. */
-const QUEUE = "workflows";
-/** Attempts at an advance that ends in no other way: the app may be without the workflow for now. */
-const MAX_ATTEMPTS = 100;
 const DEFAULT_RETRIES = 3;
 /** How long a run is kept after its end, in milliseconds. */
 const KEPT_MS = 30 * 24 * 60 * 60_000;
@@ -24,28 +17,10 @@ const KEPT_MS = 30 * 24 * 60 * 60_000;
 const BATCH = 100;
 const ID_BYTES = 8;
 
-/** A workflow of an app, with its file's path in the app's folder. */
-export interface LoadedWorkflow extends WorkflowDefinition {
-  readonly file: string;
-}
-
-/** The workflows of an app by their names. */
-export type Definitions = ReadonlyMap<string, LoadedWorkflow>;
-
 /** A run with the calls that its code has made. */
 export interface RunWithSteps {
   readonly run: Run;
   readonly steps: readonly StepRow[];
-}
-
-/** What workflows run on. */
-export interface WorkflowServices {
-  readonly store: Store;
-  readonly jobs: Jobs;
-  readonly platform: Platform;
-  readonly definitions: () => Definitions;
-  /** Of an attempt at a step, unless its workflow says otherwise, in milliseconds. */
-  readonly timeoutMs: number;
 }
 
 /** Runs of workflows: kept in the store, and advanced by jobs, each by one at a time. */
@@ -218,11 +193,7 @@ export class Workflows implements WorkflowRuns {
   }
 
   /** Ends a run, and tells its parent. The end of its job is the caller's. */
-  async end(
-    tx: Transaction,
-    run: Run,
-    end: Pick<Run, "status"> & Partial<Pick<Run, "output" | "error" | "failedStep">>,
-  ): Promise<void> {
+  async end(tx: Transaction, run: Run, end: RunEnd): Promise<void> {
     await RUNS.update(tx, run.id, {
       ...end,
       finishedAt: this.#services.platform.now(),
@@ -245,7 +216,7 @@ export class Workflows implements WorkflowRuns {
         await RUNS.delete(tx, id);
       }
     });
-    const dead = await jobs.list({ status: "dead", queue: QUEUE }, BATCH);
+    const dead = await jobs.list({ status: "dead", queue: WORKFLOW_QUEUE }, BATCH);
     for (const job of dead) {
       const id = runIdOf(job.args);
       await store.transact(async (tx) => {
@@ -280,40 +251,6 @@ export class Workflows implements WorkflowRuns {
   #chance(): number {
     return randomFraction(this.#services.platform);
   }
-}
-
-function advanceJob(runId: string, now: number): ScheduledCall {
-  return {
-    name: ADVANCE_JOB,
-    args: JSON.stringify({ run: runId }),
-    queue: QUEUE,
-    priority: "normal",
-    dueAt: now,
-    maxAttempts: MAX_ATTEMPTS,
-    timeoutMs: null,
-    key: null,
-    dedupeKey: null,
-  };
-}
-
-/** The run that a job advances. */
-export function runIdOf(args: string): string | null {
-  const { run }: { readonly run?: unknown } = JSON.parse(args);
-  return typeof run === "string" ? run : null;
-}
-
-/** What a run begins its advance with, in one look. */
-export async function loadRun(
-  reader: Reader,
-  id: string,
-): Promise<{
-  readonly run: Run;
-  readonly steps: readonly StepRow[];
-  readonly events: Awaited<ReturnType<typeof eventsOf>>;
-} | null> {
-  const run = await RUNS.get(reader, id);
-  if (run === null) return null;
-  return { run, steps: await stepsOf(reader, id), events: await eventsOf(reader, id) };
 }
 
 function notWaiting(message: string): PylonError {
