@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
+import type { WorkflowDefinition } from "@pylonsync/workflows";
 import type { Manifest } from "@pylonsync/sdk";
 import {
   createServer,
@@ -24,12 +25,16 @@ export interface TestServer {
 export function appOf(
   manifest: Manifest,
   functions: Readonly<Record<string, FnDefinition>> = {},
+  workflows: readonly WorkflowDefinition[] = [],
 ): LoadedApp {
   return {
     dir: ".",
     manifest: JSON.parse(JSON.stringify(manifest)) as unknown,
     manifestModule: manifest,
     functions: new Map(Object.entries(functions)),
+    workflows: new Map(
+      workflows.map((one) => [one.name, { ...one, file: `workflows/${one.name}.ts` }]),
+    ),
     web: null,
     diagnostics: [],
   };

@@ -63,6 +63,9 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { syncRoutes } from "./sync/routes.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
+import { ADVANCE_JOB } from "./workflows/advance-job.ts";
+import { workflowRoutes } from "./workflows/routes.ts";
+import { Workflows } from "./workflows/workflows.ts";
 
 /** What a server is put together from, beside its store and its app. */
 export interface RunningOptions {
@@ -119,6 +122,7 @@ interface Base {
   readonly data: Parameters<typeof dataRoutes>[0];
   readonly redis: Redis | null;
   readonly jobs: Jobs;
+  readonly workflows: Workflows;
   readonly limiters: { readonly address: RateLimiter; readonly function: RateLimiter };
 }
 
@@ -177,7 +181,7 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
   );
   const redis = redisOf(app, options);
   const jobs = new Jobs(store, platform);
-  jobs.declareCrons(app.current.manifest.crons ?? []);
+  jobs.declare(app.current.manifest);
   return {
     store,
     app,
@@ -194,6 +198,13 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
     },
     redis,
     jobs,
+    workflows: new Workflows({
+      store,
+      jobs,
+      platform,
+      definitions: () => app.current.workflows,
+      timeoutMs: config.fnTimeoutMs,
+    }),
     limiters: {
       address: new RateLimiter(config.rateLimit, sharedCount(redis, "address")),
       function: new RateLimiter(config.fnRateLimit, sharedCount(redis, "function")),
@@ -286,12 +297,13 @@ function roomBackend(
 }
 
 function runnerOf(
-  { store, app, options, metrics, committer, data, redis, jobs }: Base,
+  { store, app, options, metrics, committer, data, redis, jobs, workflows }: Base,
   watchdog: LateWatchdog,
 ): Runner {
   const { config, env, log, platform } = options;
   return new Runner({
     queue: jobs,
+    workflows,
     store,
     committer,
     model: data.model,
@@ -315,11 +327,15 @@ function runnerOf(
   });
 }
 
-function startJobs({ app, options, metrics, jobs }: Base, runner: Runner): Promise<void> {
+function startJobs(
+  { app, options, metrics, jobs, workflows }: Base,
+  runner: Runner,
+): Promise<void> {
   const { config, log } = options;
   return jobs.start({
     runner,
     functions: () => app.current.functions,
+    tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,
     timeoutMs: config.fnTimeoutMs,
     observer: {
@@ -346,12 +362,12 @@ function filesOf({ store, options, data }: Base): FileParts {
 }
 
 function routesOf(
-  { app, options, metrics, data, jobs, limiters }: Base,
+  { store, app, options, metrics, data, jobs, workflows, limiters }: Base,
   { routes, authenticator }: AuthParts,
   runner: Runner,
   rooms: Rooms,
 ): Route[] {
-  const { log, mailer, platform } = options;
+  const { config, log, mailer, platform } = options;
   const functions = (): CompiledApp["functions"] => app.current.functions;
   return [
     ...logRoutes(log.tail),
@@ -366,6 +382,13 @@ function routesOf(
       return caller;
     }),
     ...jobRoutes(jobs, functions, platform.now),
+    ...workflowRoutes({
+      workflows,
+      definitions: () => app.current.workflows,
+      store,
+      wake: () => jobs.wake([0]),
+      timeoutMs: config.fnTimeoutMs,
+    }),
     ...roomRoutes(rooms.store, platform),
     ...shardRoutes(),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
@@ -435,7 +458,7 @@ function dispatcherOf(
 }
 
 function maintenanceOf(
-  { store, options, jobs }: Base,
+  { store, options, jobs, workflows }: Base,
   auth: AuthParts,
   { cleanup }: FileParts,
 ): Maintenance {
@@ -445,6 +468,7 @@ function maintenanceOf(
     auth,
     files: cleanup,
     jobs,
+    workflows,
     platform,
     changeLogMax: config.changeLogMax,
     onError: (error) => log.error("maintenance failed", error),

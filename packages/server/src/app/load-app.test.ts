@@ -81,6 +81,29 @@ test("helpers, tests, types and sub-folders of functions/ are no functions", asy
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
+test("workflows are loaded by their own names, and what is none is told", async () => {
+  const text = (name: string): string =>
+    `import { workflow } from "@pylonsync/workflows";\nexport default workflow("${name}", () => 1);\n`;
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "workflows/a.ts": text("ship"),
+      "workflows/b.ts": text("ship"),
+      "workflows/c.ts": "export default 1;\n",
+      "workflows/d.ts": "throw new Error('boom');\n",
+      "workflows/_helper.ts": "export default 1;\n",
+    }),
+  );
+  expect([...app.workflows].map(([name, { file }]) => [name, file])).toEqual([
+    ["ship", "workflows/a.ts"],
+  ]);
+  expect(app.diagnostics).toMatchObject([
+    { code: "WORKFLOW_DUPLICATE", path: "workflows/b.ts" },
+    { code: "WORKFLOW_NO_EXPORT", path: "workflows/c.ts" },
+    { code: "WORKFLOW_FAILED", path: expect.stringContaining("workflows/d.ts") },
+  ]);
+});
+
 test("what is saved is loaded anew, with the files it imports, and keeps no state", async () => {
   const dir = appFolder({
     "app.ts": APP,
