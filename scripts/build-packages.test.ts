@@ -150,7 +150,8 @@ test("an unknown package is refused by name", async () => {
   ]);
   expect([exitCode, stderr.toString()]).toEqual([
     64,
-    "There is no package nothing: they are functions, workflows, protocol, query, sdk, sync, react, " +
+    "There is no package nothing: they are functions, workflows, protocol, query, sdk, sync, " +
+      "react, " +
       "next, server, cli.\n",
   ]);
 });

@@ -83,7 +83,7 @@ test("crons lists them, and runs one now", async () => {
   ]);
 });
 
-test("workflows lists runs, shows one with its steps, cancels one, and lets one go on", async () => {
+test("workflows lists runs, shows one with its steps, cancels and retries them", async () => {
   const id = await post("/api/workflows/start", { name: "wait" });
   const { stdout } = await shows("Sleeping", "workflows", "show", id);
   expect(stdout).toMatch(/\nstep_0 +first +completed/);

@@ -83,7 +83,8 @@ test("helpers, tests, types and sub-folders of functions/ are no functions", asy
 
 test("workflows are loaded by their own names, and what is none is told", async () => {
   const text = (name: string): string =>
-    `import { workflow } from "@pylonsync/workflows";\nexport default workflow("${name}", () => 1);\n`;
+    `import { workflow } from "@pylonsync/workflows";\n` +
+    `export default workflow("${name}", () => 1);\n`;
   const app = await load(
     appFolder({
       "app.ts": APP,

@@ -41,7 +41,7 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `web/`. What was loaded from it before is loaded
+ * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `web/`. What was loaded before is loaded
  * again.
  *
  * @throws AppNotFoundError when the entry is not there

@@ -4,7 +4,7 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { labelOf, type ManifestPath } from "./manifest-label.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 
-/** A schema of the library, as far as it is walked: objects, records, lists, and what wraps them. */
+/** A schema of the library, as far as it is walked: objects, records, lists and wrappers. */
 interface Shape {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Shape>>;

@@ -4,7 +4,7 @@ import type { ScheduledCall } from "../functions/scheduler.ts";
 export const ADVANCE_JOB = "pylon/workflow";
 /** The queue of those jobs. */
 export const WORKFLOW_QUEUE = "workflows";
-/** Attempts at an advance that ends in no other way: the app may be without the workflow for now. */
+/** Attempts at an advance that fails: the app may be without the workflow for now. */
 const MAX_ATTEMPTS = 100;
 
 /** The job that advances a run from now on. @param now milliseconds since 1970 */

@@ -224,7 +224,7 @@ async function toEnd(world: World, handler: Handler): Promise<ReplayEnd> {
   }
 }
 
-test("a workflow ends as if nothing had crashed, and each of its steps is recorded once", async () => {
+test("a workflow ends as if nothing had crashed, with each step recorded once", async () => {
   const crashes = fc.array(fc.integer({ min: 2, max: 40 }), { maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(part, crashes, async (whole, crashesAt) => {
