@@ -83,7 +83,29 @@ describe("POST /api/auth/upgrade", () => {
     expect((await as(upgraded).request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
       { text: "of a guest", ownerId: user.userId },
     ]);
-    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect(upgraded.body).toEqual({
+      upgraded: true,
+      user_id: user.userId,
+      token: guest.token,
+      expires_at: expect.any(Number),
+    });
+  });
+
+  test("gives a new token where it is asked for, and ends the guest's other sessions", async () => {
+    const [guest, user] = [await TestClient.guest(server.url), await byCode()];
+    const { body } = await admin.request("POST", "/api/auth/upgrade", {
+      user_id: user.userId,
+      guest_token: guest.token,
+      rotate: true,
+    });
+    expect(body).toMatchObject({ upgraded: true, user_id: user.userId });
+    expect(body["token"]).not.toBe(guest.token);
+    expect((await guest.request("GET", "/api/entities/Note")).status).toBe(401);
+  });
+
+  test("needs a session", async () => {
+    const { status, body } = await admin.request("POST", "/api/auth/upgrade", { user_id: "ann" });
+    expect([status, body["error"]]).toMatchObject([400, { code: "UPGRADE_FAILED" }]);
   });
 
   test("is for the admin, and for guests only", async () => {
@@ -175,7 +197,11 @@ test("POST /api/auth/select-org changes the token only where the client asks", a
   const { body: organization } = await user.request("POST", "/api/auth/orgs", { name: "Acme" });
   const select = (extra: object): Promise<Answer> =>
     user.request("POST", "/api/auth/select-org", { org_id: organization["id"], ...extra });
-  expect((await select({})).body).toEqual({ tenant_id: organization["id"], roles: ["org:owner"] });
+  expect((await select({})).body).toEqual({
+    tenant_id: organization["id"],
+    tenantId: organization["id"],
+    roles: ["org:owner"],
+  });
   const { body } = await select({ rotate: true });
   expect(body).toMatchObject({
     tenant_id: organization["id"],

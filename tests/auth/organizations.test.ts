@@ -246,7 +246,7 @@ describe("an organization", () => {
           tenant_id: "other",
         })
       ).body,
-    ).toEqual({ tenant_id: org, roles: ["org:admin"] });
+    ).toEqual({ tenant_id: org, tenantId: org, roles: ["org:admin"] });
     expect((await member.request("POST", "/api/entities/Page", page)).status).toBe(201);
     const socket = member.live(0);
     await until(() => socket.texts.length > 0);

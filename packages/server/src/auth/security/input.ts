@@ -69,6 +69,22 @@ export class AuthInput {
     return value;
   }
 
+  /**
+   * Text or an explicit null, under one of several names, of which the first counts.
+   *
+   * @param missing the code of a body that has none of them
+   * @throws PylonError `missing`, INVALID_DATA
+   */
+  textOrNull(names: readonly [string, ...string[]], missing: ErrorCode): string | null {
+    const name = names.find((field) => Object.hasOwn(this.#body, field));
+    if (name === undefined)
+      throw new PylonError(missing, `"${names[0]}" is missing.`, {
+        field: names[0],
+        hint: `Send {"${names[0]}": "..."}, or null for none.`,
+      });
+    return this.optionalText(name) ?? null;
+  }
+
   /** A list of texts. @throws PylonError INVALID_DATA */
   optionalTexts(field: string, maxLength: number): string[] | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;

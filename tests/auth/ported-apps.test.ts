@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { TestClient, until, type Answer } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+// What apps that were written for the public system ask of accounts.
+
+const User = entity("User", { email: field.string().unique(), displayName: field.string() });
+const Org = entity("Org", { name: field.string() });
+const OrgMember = entity("OrgMember", { userId: field.string(), orgId: field.string() });
+const Note = entity("Note", { text: field.string(), ownerId: field.id("User").owner() });
+const Invoice = entity("Invoice", { orgId: field.string(), total: field.int() });
+const app = appOf(
+  buildManifest({
+    name: "erp",
+    version: "1.0.0",
+    entities: [User, Org, OrgMember, Note, Invoice],
+    policies: [
+      policy({ name: "users", entity: "User", allowRead: "auth.userId == data.id" }),
+      policy({ name: "orgs", entity: "Org", allowRead: "auth.userId != null" }),
+      policy({ name: "members", entity: "OrgMember", allowRead: "auth.userId == data.userId" }),
+      policy({ name: "notes", entity: "Note", allow: "auth.userId == data.ownerId" }),
+      policy({ name: "invoices", entity: "Invoice", allow: "auth.tenantId == data.orgId" }),
+    ],
+  }),
+);
+
+let server: TestServer;
+let dev: TestServer;
+let admin: TestClient;
+let number = 0;
+
+beforeAll(async () => {
+  [server, dev] = await Promise.all([
+    startServer(app),
+    startServer(app, { PYLON_DEV_MODE: "true" }),
+  ]);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(async () => {
+  await server.stop();
+  await dev.stop();
+});
+
+async function newUser(url: string): Promise<string> {
+  const email = `user${(number += 1)}@example.com`;
+  return new TestClient(url, ADMIN_TOKEN).insert("User", { email, displayName: "A user" });
+}
+
+async function signedIn(): Promise<TestClient> {
+  const userId = await newUser(server.url);
+  const { body } = await admin.request("POST", "/api/auth/session", { user_id: userId });
+  return new TestClient(server.url, String(body["token"]), userId);
+}
+
+const me = async (client: TestClient): Promise<Answer["body"]> =>
+  (await client.request("GET", "/api/auth/me")).body;
+
+/** Another replica hears of it within a second; so does this one, where Postgres tells it. */
+const lostTenant = (client: TestClient): Promise<void> =>
+  until(async () => (await me(client))["tenant_id"] === undefined);
+
+function select(client: TestClient, body: object): Promise<Answer> {
+  return client.request("POST", "/api/auth/select-org", body);
+}
+
+describe("POST /api/auth/upgrade in dev mode", () => {
+  test("makes a guest's token stand for the user, and its rows the user's", async () => {
+    const userId = await newUser(dev.url);
+    const guest = await TestClient.guest(dev.url);
+    const other = await TestClient.guest(dev.url);
+    await guest.insert("Note", { text: "of a guest" });
+    const socket = await guest.live(0).ready();
+    const { status, body } = await guest.request("POST", "/api/auth/upgrade", { user_id: userId });
+    expect([status, body]).toEqual([
+      200,
+      { upgraded: true, user_id: userId, token: guest.token, expires_at: expect.any(Number) },
+    ]);
+    expect(await me(guest)).toEqual({ user_id: userId, is_admin: false, roles: [] });
+    const { body: notes } = await guest.request("GET", "/api/entities/Note");
+    expect(notes["data"]).toMatchObject([{ text: "of a guest", ownerId: userId }]);
+    // What is open shows the user's rows, too.
+    await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
+    socket.close();
+    expect(await me(other)).toMatchObject({ user_id: other.userId, is_guest: true });
+  });
+
+  test("lets a user go on as another one, and leaves the rows with their owner", async () => {
+    const [ann, ben] = [await newUser(dev.url), await newUser(dev.url)];
+    const client = await TestClient.guest(dev.url);
+    await client.request("POST", "/api/auth/upgrade", { user_id: ann });
+    await client.insert("Note", { text: "of ann" });
+    await client.request("POST", "/api/auth/upgrade", { user_id: ben });
+    expect(await me(client)).toMatchObject({ user_id: ben });
+    expect((await client.request("GET", "/api/entities/Note")).body["data"]).toEqual([]);
+    await client.request("POST", "/api/auth/upgrade", { user_id: ann });
+    expect((await client.request("GET", "/api/entities/Note")).body["data"]).toHaveLength(1);
+  });
+
+  test("says what is missing, and is for the admin elsewhere", async () => {
+    const guest = await TestClient.guest(dev.url);
+    const ask = (client: TestClient, body: object): Promise<Answer> =>
+      client.request("POST", "/api/auth/upgrade", body);
+    expect(await ask(guest, {})).toMatchObject({
+      status: 400,
+      body: { error: { code: "MISSING_USER_ID" } },
+    });
+    expect(await ask(new TestClient(dev.url, null), { user_id: "ann" })).toMatchObject({
+      status: 400,
+      body: { error: { code: "UPGRADE_FAILED" } },
+    });
+    expect(await ask(await TestClient.guest(server.url), { user_id: "ann" })).toMatchObject({
+      status: 403,
+      body: { error: { code: "FORBIDDEN" } },
+    });
+  });
+});
+
+describe("POST /api/auth/select-org with members of the app's own", () => {
+  async function member(): Promise<{ client: TestClient; org: string; membership: string }> {
+    const client = await signedIn();
+    const org = await admin.insert("Org", { name: "Acme" });
+    const membership = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
+    return { client, org, membership };
+  }
+
+  test("takes orgId and org_id, and an explicit null", async () => {
+    const { client, org } = await member();
+    for (const body of [{ orgId: org }, { org_id: org }]) {
+      expect(await select(client, body)).toMatchObject({
+        status: 200,
+        body: { tenantId: org, tenant_id: org },
+      });
+      expect(await me(client)).toMatchObject({ tenant_id: org });
+      expect((await select(client, { orgId: null })).body).toMatchObject({ tenantId: null });
+      expect((await me(client))["tenant_id"]).toBeUndefined();
+    }
+  });
+
+  test("a body without it changes nothing", async () => {
+    const { client, org } = await member();
+    await select(client, { orgId: org });
+    for (const body of [{}, { tenant_id: "x" }])
+      expect(await select(client, body)).toMatchObject({
+        status: 400,
+        body: { error: { code: "MISSING_ORG_ID", field: "orgId" } },
+      });
+    expect(await me(client)).toMatchObject({ tenant_id: org });
+  });
+
+  test("one who is not a member is refused", async () => {
+    const { org } = await member();
+    const stranger = await signedIn();
+    expect(await select(stranger, { orgId: org })).toMatchObject({
+      status: 403,
+      body: { error: { code: "NOT_A_MEMBER" } },
+    });
+    expect((await me(stranger))["tenant_id"]).toBeUndefined();
+  });
+
+  test("a row of it makes nobody a member of an organization that Pylon keeps", async () => {
+    const [owner, stranger] = [await signedIn(), await signedIn()];
+    const { body } = await owner.request("POST", "/api/auth/orgs", { name: "Kept" });
+    const row = await admin.insert("OrgMember", { userId: stranger.userId, orgId: body["id"] });
+    expect(await select(stranger, { orgId: body["id"] })).toMatchObject({ status: 403 });
+    await admin.insert("OrgMember", { userId: owner.userId, orgId: body["id"] });
+    await select(owner, { orgId: body["id"] });
+    await admin.request("DELETE", `/api/entities/OrgMember/${row}`);
+    expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
+  });
+
+  test("who is taken out has lost the tenant, on open connections and by keys too", async () => {
+    const { client, org, membership } = await member();
+    await admin.insert("Invoice", { orgId: org, total: 7 });
+    await select(client, { orgId: org });
+    const { body: made } = await client.request("POST", "/api/auth/api-keys", { name: "a key" });
+    const key = new TestClient(server.url, String(made["key"]));
+    const invoices = async (by: TestClient): Promise<unknown> =>
+      (await by.request("GET", "/api/entities/Invoice")).body["data"];
+    expect([await invoices(client), await invoices(key)]).toMatchObject([
+      [{ total: 7 }],
+      [{ total: 7 }],
+    ]);
+    const socket = await client.live(0).ready();
+    await admin.request("DELETE", `/api/entities/OrgMember/${membership}`);
+    await lostTenant(client);
+    expect(await invoices(client)).toEqual([]);
+    await until(async () => (await key.request("GET", "/api/entities/Invoice")).status === 401);
+    await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
+    socket.close();
+  });
+
+  test("so has one whose row names another user; a second row keeps the place", async () => {
+    const { client, org, membership } = await member();
+    const second = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
+    await select(client, { orgId: org });
+    const path = `/api/entities/OrgMember/${membership}`;
+    await admin.request("PATCH", path, { userId: "somebody else" });
+    expect(await me(client)).toMatchObject({ tenant_id: org });
+    await admin.request("PATCH", `/api/entities/OrgMember/${second}`, { orgId: "another" });
+    await lostTenant(client);
+  });
+});
