@@ -246,7 +246,7 @@ describe("the database", () => {
       await user.insert("Diary", { text: "Dear Canary" });
       const { body: seen } = await reader.request("GET", "/api/sync/pull");
       expect(JSON.stringify(seen)).toContain(email);
-      expect(holding("$argon2")).toEqual(["User"]);
+      expect(holding("$argon2")).toEqual(["_pylon_passwords"]);
       for (const [path, body] of [
         [reset, { email }],
         ["/api/auth/magic-link/send", { email }],
