@@ -154,7 +154,7 @@ describe("/api/admin/users", () => {
       deleted: true,
     });
     await until(() => socket.closed !== null, 1000);
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
     for (const [method, path] of [
       ["GET", "/export"],
       ["DELETE", ""],
@@ -208,7 +208,7 @@ test("POST /api/auth/select-org changes the token only where the client asks", a
     roles: ["org:owner"],
     user_id: user.userId,
   });
-  expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
   expect(
     (await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).body,
   ).toMatchObject({ tenant_id: organization["id"], roles: ["org:owner"] });

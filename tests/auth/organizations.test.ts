@@ -319,7 +319,7 @@ describe("an API key", () => {
     await until(() => socket.texts.length > 0);
     await person.request("DELETE", `/api/auth/api-keys/${id}`);
     await until(() => socket.closed !== null, 1000);
-    expect((await client.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await client.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
   test("does what its scopes say and nothing else, and never manages accounts", async () => {
@@ -408,9 +408,9 @@ describe("an API key", () => {
       "pk..",
       `pk.nothing.${client.token?.split(".")[2]}`,
     ]) {
-      expect((await new TestClient(server.url, token).request("GET", "/api/auth/me")).status).toBe(
-        401,
-      );
+      expect(
+        (await new TestClient(server.url, token).request("GET", "/api/auth/session")).status,
+      ).toBe(401);
     }
   });
 });

@@ -286,3 +286,35 @@ describe("POST /api/auth/select-org with members of the app's own", () => {
     await lostTenant(client);
   });
 });
+
+test("GET /api/auth/me tells of a token that has ended; all else refuses it", async () => {
+  const user = await signedIn();
+  await user.request("DELETE", "/api/auth/session");
+  for (const client of [user, new TestClient(server.url, "never was one")]) {
+    expect(await client.request("GET", "/api/auth/me")).toMatchObject({
+      status: 200,
+      body: { user_id: null, is_admin: false, roles: [], token_valid: false },
+    });
+    for (const path of ["/api/auth/session", "/api/entities/Org", "/api/sync/pull"])
+      expect((await client.request("GET", path)).status).toBe(401);
+  }
+  const nobody = await new TestClient(server.url, null).request("GET", "/api/auth/me");
+  expect(nobody.body).toEqual({ user_id: null, is_admin: false, roles: [] });
+});
+
+test("a list without a limit answers up to a thousand rows, and says that there are more", async () => {
+  const rows = Array.from({ length: 1001 }, (_, at) => ({ name: `Org ${at}` }));
+  const reader = await signedIn();
+  const before = (await reader.request("GET", "/api/entities/Org")).body["data"] as unknown[];
+  const operations = rows.map((data) => ({ op: "insert", entity: "Org", data }));
+  for (const part of [operations.slice(0, 500), operations.slice(500)])
+    expect((await admin.request("POST", "/api/batch", { operations: part })).status).toBe(200);
+  const { body } = await reader.request("GET", "/api/entities/Org");
+  expect(body).toMatchObject({ count: 1000, limit: 1000, has_more: true });
+  const rest = await reader.request("GET", "/api/entities/Org?offset=1000");
+  expect(rest.body).toMatchObject({ count: before.length + 1, has_more: false });
+  expect((await reader.request("GET", "/api/entities/Org?limit=2")).body).toMatchObject({
+    count: 2,
+    limit: 2,
+  });
+});

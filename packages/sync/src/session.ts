@@ -238,7 +238,10 @@ export class Session {
   /** @returns an error where the token is not known any more */
   async #ask(): Promise<ResolvedSession | PylonClientError> {
     try {
-      return toResolvedSession(await this.#http.request("GET", "/api/auth/me"));
+      const answer = await this.#http.request("GET", "/api/auth/me");
+      return parseAnswer(AuthContextSchema, answer).token_valid === false
+        ? endedToken()
+        : toResolvedSession(answer);
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) return error;
       throw error;
@@ -260,6 +263,15 @@ export class Session {
     this.#changed.emit(session);
     return session;
   }
+}
+
+/** As any other request with this token is refused. */
+function endedToken(): PylonClientError {
+  return new PylonClientError(401, {
+    code: "UNAUTHORIZED",
+    message: "This token is unknown, expired or revoked.",
+    hint: "Sign in again.",
+  });
 }
 
 /** 53 bits of a token, by which it is known again: too few to make it of them. */

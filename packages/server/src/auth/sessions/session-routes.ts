@@ -18,7 +18,7 @@ const MAX_USER_ID = 256;
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
-    get("/api/auth/me", "anyone", whoAmI, { scope: "open" }),
+    get("/api/auth/me", "anyone", whoAmI, { scope: "open", takesDeadTokens: true }),
     get("/api/auth/session", "anyone", session),
     post("/api/auth/session", "admin-or-dev", createSession),
     del("/api/auth/session", "anyone", signOut),
@@ -32,8 +32,10 @@ export function sessionRoutes(services: AuthServices): Route[] {
   ];
 }
 
-function whoAmI(_services: AuthServices, { caller }: RequestContext): Answer {
-  return json(toAuthContext(caller));
+/** One with a token that has ended is told so, and not refused: a page can then clean up. */
+function whoAmI(_services: AuthServices, { caller, request }: RequestContext): Answer {
+  const isDead = caller.userId === null && !caller.isAdmin && bearerToken(request.headers) !== null;
+  return json({ ...toAuthContext(caller), ...(isDead ? { token_valid: false } : {}) });
 }
 
 function signedIn(
