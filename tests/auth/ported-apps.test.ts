@@ -150,6 +150,28 @@ describe("a user entity with required fields of the public system", () => {
     return new TestClient(dev.url, String(body["token"]), String(body["user_id"]));
   }
 
+  test("changes address and password by the names that its pages send", async () => {
+    const client = await byPassword(address(), null);
+    const ask = async (path: string, body: object): Promise<Answer["body"]> => {
+      const answer = await client.request("POST", `/api/auth/${path}`, body);
+      expect(answer).toMatchObject({ status: 200 });
+      return answer.body;
+    };
+    const newEmail = address();
+    const password = PASSWORD;
+    const { dev_code: token } = await ask("email/change/request", { newEmail, password });
+    expect(await ask("email/change/confirm", { token })).toMatchObject({ email: newEmail });
+    const { dev_token: reset } = await ask("password/reset/request", { email: newEmail });
+    await ask("password/reset/complete", { token: reset, newPassword: "another good one" });
+    const again = { email: newEmail, password: "another good one" };
+    const signedInAgain = await new TestClient(dev.url, null).request(
+      "POST",
+      "/api/auth/password/login",
+      again,
+    );
+    expect(signedInAgain.status).toBe(200);
+  });
+
   const rowOf = async (client: TestClient): Promise<Answer["body"]> =>
     (await client.request("GET", `/api/entities/User/${client.userId}`)).body;
 

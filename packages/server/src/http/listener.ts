@@ -176,7 +176,16 @@ class Listener {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
     const upgraded = server.upgrade(request, {
-      data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
+      data: new SyncSocket(
+        {
+          identity: start.identity,
+          cursor: start.cursor,
+          // Only older clients come here. They may connect before anybody has signed in, and look
+          // for the token again when they are closed with this code.
+          needsToken: this.#purpose === "websocket",
+        },
+        address,
+      ),
       ...(start.protocol === undefined
         ? {}
         : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),

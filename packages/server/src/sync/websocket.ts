@@ -12,6 +12,8 @@ export interface ServerSocket {
   terminate(): void;
 }
 
+const NO_TOKEN = "bearer token required";
+
 /** Takes what clients say. */
 export interface SocketMessages {
   receive(subscriber: Subscriber, text: string): void;
@@ -21,6 +23,8 @@ export interface SocketMessages {
 export interface SocketStart {
   /** Null: the token was refused. */
   readonly identity: Identity | null;
+  /** An anonymous caller is refused, too. */
+  readonly needsToken?: boolean;
   readonly cursor: { readonly seq: number; readonly epoch: string | null } | null;
 }
 
@@ -64,6 +68,10 @@ class SocketOutlet implements Outlet {
   }
 }
 
+function isAnonymous({ caller }: Identity): boolean {
+  return caller.userId === null && !caller.isAdmin;
+}
+
 /** One client's socket, from open to close. */
 export class SyncSocket {
   readonly #start: SocketStart;
@@ -85,12 +93,10 @@ export class SyncSocket {
    * refused handshake.
    */
   async opened(socket: ServerSocket, feed: Feed, sendBufferBytes: number): Promise<void> {
-    const { identity, cursor } = this.#start;
-    if (identity === null) {
-      socket.close(
-        CloseCode.UNAUTHORIZED,
-        "unauthorized: the token is unknown, expired or revoked",
-      );
+    const { identity, cursor, needsToken = false } = this.#start;
+    if (identity === null || (needsToken && isAnonymous(identity))) {
+      const why = identity === null ? "the token is unknown, expired or revoked" : NO_TOKEN;
+      socket.close(CloseCode.UNAUTHORIZED, `unauthorized: ${why}`);
       return;
     }
     this.#outlet = new SocketOutlet(socket);
