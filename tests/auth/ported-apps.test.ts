@@ -340,3 +340,21 @@ test("a list without a limit answers up to a thousand rows, and says that there 
     limit: 2,
   });
 });
+
+test("a variable that is not read is answered at the start by what takes its place", async () => {
+  const own = await startServer(app, { PYLON_SESSION_DB: "s.db", PYLON_STRIPE_API_KEY: "sk" });
+  const unread = own.server.diagnostics.filter(({ code }) => code === "VARIABLE_NOT_READ");
+  expect(unread).toMatchObject([
+    {
+      severity: "warning",
+      code: "VARIABLE_NOT_READ",
+      message: expect.stringContaining("PYLON_SESSION_DB"),
+    },
+    {
+      severity: "warning",
+      code: "VARIABLE_NOT_READ",
+      message: expect.stringContaining("PYLON_STRIPE_API_KEY"),
+    },
+  ]);
+  await own.stop();
+});

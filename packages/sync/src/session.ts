@@ -1,4 +1,4 @@
-import { AuthContextSchema, GuestSessionSchema } from "@pylonsync/protocol";
+import { AuthContextSchema, type ErrorCode, GuestSessionSchema } from "@pylonsync/protocol";
 import { parseAnswer } from "./answer.ts";
 import { Emitter } from "./emitter.ts";
 import { PylonClientError } from "./errors.ts";
@@ -265,10 +265,13 @@ export class Session {
   }
 }
 
+/** The server's code for it. */
+const ENDED: ErrorCode = "UNAUTHORIZED";
+
 /** As any other request with this token is refused. */
 function endedToken(): PylonClientError {
   return new PylonClientError(401, {
-    code: "UNAUTHORIZED",
+    code: ENDED,
     message: "This token is unknown, expired or revoked.",
     hint: "Sign in again.",
   });

@@ -210,7 +210,7 @@ async function placeOf(
 async function select(services: OrganizationServices, context: RequestContext): Promise<Answer> {
   const { sessions, tenants, appMembers } = services;
   const input = await AuthInput.of(context);
-  const tenantId = input.textOrNull(["orgId", "org_id"], "MISSING_ORG_ID");
+  const tenantId = input.textOrNull("orgId", ["org_id"]);
   const session =
     context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
   if (session === null)

@@ -17,6 +17,7 @@ const MISSING = {
   user_id: "MISSING_USER_ID",
   name: "MISSING_NAME",
   role: "MISSING_ROLE",
+  orgId: "MISSING_ORG_ID",
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
 /** The fields of a request's JSON body, each asked for by name. */
@@ -81,19 +82,18 @@ export class AuthInput {
   }
 
   /**
-   * Text or an explicit null, under one of several names, of which the first counts.
+   * Text or an explicit null, which must be there.
    *
-   * @param missing the code of a body that has none of them
-   * @throws PylonError `missing`, INVALID_DATA
+   * @param others names that other clients send it under
+   * @throws PylonError the field's code in MISSING, INVALID_DATA
    */
-  textOrNull(names: readonly [string, ...string[]], missing: ErrorCode): string | null {
-    const name = names.find((field) => Object.hasOwn(this.#body, field));
-    if (name === undefined)
-      throw new PylonError(missing, `"${names[0]}" is missing.`, {
-        field: names[0],
-        hint: `Send {"${names[0]}": "..."}, or null for none.`,
-      });
-    return this.optionalText(name) ?? null;
+  textOrNull(field: keyof typeof MISSING, others: readonly string[]): string | null {
+    const name = [field, ...others].find((one) => Object.hasOwn(this.#body, one));
+    if (name !== undefined) return this.optionalText(name) ?? null;
+    throw new PylonError(MISSING[field], `"${field}" is missing.`, {
+      field,
+      hint: `Send {"${field}": "..."}, or null for none.`,
+    });
   }
 
   /** A list of texts. @throws PylonError INVALID_DATA */
