@@ -2,10 +2,12 @@
 // open, and, when told to count, how many messages came.
 import { bearerProtocol } from "@pylonsync/protocol";
 
-const [url = "", count = "0", token = ""] = process.argv.slice(2);
+const [url = "", count = "0", tokenList = ""] = process.argv.slice(2);
+const tokens = tokenList.split(",");
 let open = 0;
 let messages = 0;
 for (let index = 0; index < Number(count); index += 1) {
+  const token = tokens[index % tokens.length] ?? "";
   const socket = new WebSocket(url, token === "" ? [] : [bearerProtocol(token)]);
   socket.onopen = () => {
     open += 1;
