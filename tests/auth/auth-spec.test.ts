@@ -65,75 +65,71 @@ test("POST /api/auth/anonymous makes a guest, as /guest does", async () => {
   }
 });
 
-describe("POST /api/auth/upgrade", () => {
-  test("makes a guest the user that the admin names, with its rows", async () => {
-    const guest = await TestClient.guest(server.url);
-    await guest.insert("Note", { text: "of a guest" });
-    const user = await byCode();
-    const upgraded = await admin.request("POST", "/api/auth/upgrade", {
-      user_id: user.userId,
-      guest_token: guest.token,
-    });
-    expect([upgraded.status, upgraded.body["user_id"]]).toEqual([200, user.userId]);
-    expect((await as(upgraded).request("GET", "/api/auth/me")).body).toEqual({
-      user_id: user.userId,
-      is_admin: false,
-      roles: [],
-    });
-    expect((await as(upgraded).request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
-      { text: "of a guest", ownerId: user.userId },
-    ]);
-    expect(upgraded.body).toEqual({
-      upgraded: true,
-      user_id: user.userId,
-      token: guest.token,
-      expires_at: expect.any(Number),
-    });
+test("POST /api/auth/upgrade makes a guest the user that the admin names, with its rows", async () => {
+  const guest = await TestClient.guest(server.url);
+  await guest.insert("Note", { text: "of a guest" });
+  const user = await byCode();
+  const upgraded = await admin.request("POST", "/api/auth/upgrade", {
+    user_id: user.userId,
+    guest_token: guest.token,
   });
-
-  test("gives a new token where it is asked for, and ends the guest's other sessions", async () => {
-    const [guest, user] = [await TestClient.guest(server.url), await byCode()];
-    const { body } = await admin.request("POST", "/api/auth/upgrade", {
-      user_id: user.userId,
-      guest_token: guest.token,
-      rotate: true,
-    });
-    expect(body).toMatchObject({ upgraded: true, user_id: user.userId });
-    expect(body["token"]).not.toBe(guest.token);
-    expect((await guest.request("GET", "/api/entities/Note")).status).toBe(401);
+  expect([upgraded.status, upgraded.body["user_id"]]).toEqual([200, user.userId]);
+  expect((await as(upgraded).request("GET", "/api/auth/me")).body).toEqual({
+    user_id: user.userId,
+    is_admin: false,
+    roles: [],
   });
-
-  test("needs a session", async () => {
-    const { status, body } = await admin.request("POST", "/api/auth/upgrade", { user_id: "ann" });
-    expect([status, body["error"]]).toMatchObject([400, { code: "UPGRADE_FAILED" }]);
+  expect((await as(upgraded).request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
+    { text: "of a guest", ownerId: user.userId },
+  ]);
+  expect(upgraded.body).toEqual({
+    upgraded: true,
+    user_id: user.userId,
+    token: guest.token,
+    expires_at: expect.any(Number),
   });
+});
 
-  test("is for the admin, and for guests only", async () => {
-    const [guest, user] = [await TestClient.guest(server.url), await byCode()];
-    for (const caller of [nobody, guest, user])
-      expect(
-        (
-          await caller.request("POST", "/api/auth/upgrade", {
-            user_id: user.userId,
-            guest_token: guest.token,
-          })
-        ).status,
-      ).toBe(403);
+test("POST /api/auth/upgrade gives a new token where it is asked for, and ends the guest's other sessions", async () => {
+  const [guest, user] = [await TestClient.guest(server.url), await byCode()];
+  const { body } = await admin.request("POST", "/api/auth/upgrade", {
+    user_id: user.userId,
+    guest_token: guest.token,
+    rotate: true,
+  });
+  expect(body).toMatchObject({ upgraded: true, user_id: user.userId });
+  expect(body["token"]).not.toBe(guest.token);
+  expect((await guest.request("GET", "/api/entities/Note")).status).toBe(401);
+});
+
+test("POST /api/auth/upgrade needs a session", async () => {
+  const { status, body } = await admin.request("POST", "/api/auth/upgrade", { user_id: "ann" });
+  expect([status, body["error"]]).toMatchObject([400, { code: "UPGRADE_FAILED" }]);
+});
+
+test("POST /api/auth/upgrade is for the admin, and for guests only", async () => {
+  const [guest, user] = [await TestClient.guest(server.url), await byCode()];
+  for (const caller of [nobody, guest, user])
     expect(
       (
-        await admin.request("POST", "/api/auth/upgrade", {
-          user_id: guest.userId,
-          guest_token: user.token,
+        await caller.request("POST", "/api/auth/upgrade", {
+          user_id: user.userId,
+          guest_token: guest.token,
         })
-      ).body["error"],
-    ).toMatchObject({ code: "INVALID_DATA", field: "guest_token" });
-    expect(
-      (await admin.request("POST", "/api/auth/upgrade", { guest_token: guest.token })).body[
-        "error"
-      ],
-    ).toMatchObject({ code: "MISSING_USER_ID" });
-    expect((await guest.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
-  });
+      ).status,
+    ).toBe(403);
+  expect(
+    (
+      await admin.request("POST", "/api/auth/upgrade", {
+        user_id: guest.userId,
+        guest_token: user.token,
+      })
+    ).body["error"],
+  ).toMatchObject({ code: "INVALID_DATA", field: "guest_token" });
+  expect(
+    (await admin.request("POST", "/api/auth/upgrade", { guest_token: guest.token })).body["error"],
+  ).toMatchObject({ code: "MISSING_USER_ID" });
+  expect((await guest.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
 });
 
 describe("/api/admin/users", () => {

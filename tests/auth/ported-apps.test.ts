@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until, type Answer } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
@@ -76,237 +76,231 @@ function select(client: TestClient, body: object): Promise<Answer> {
   return client.request("POST", "/api/auth/select-org", body);
 }
 
-describe("POST /api/auth/upgrade in dev mode", () => {
-  test("makes a guest's token stand for the user, and its rows the user's", async () => {
-    const userId = await newUser(dev.url);
-    const guest = await TestClient.guest(dev.url);
-    const other = await TestClient.guest(dev.url);
-    await guest.insert("Note", { text: "of a guest" });
-    const socket = await guest.live(0).ready();
-    const { status, body } = await guest.request("POST", "/api/auth/upgrade", { user_id: userId });
-    expect([status, body]).toEqual([
-      200,
-      { upgraded: true, user_id: userId, token: guest.token, expires_at: expect.any(Number) },
-    ]);
-    expect(await me(guest)).toEqual({ user_id: userId, is_admin: false, roles: [] });
-    const { body: notes } = await guest.request("GET", "/api/entities/Note");
-    expect(notes["data"]).toMatchObject([{ text: "of a guest", ownerId: userId }]);
-    // What is open shows the user's rows, too.
-    await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
-    socket.close();
-    expect(await me(other)).toMatchObject({ user_id: other.userId, is_guest: true });
-  });
+test("POST /api/auth/upgrade in dev mode makes a guest's token stand for the user, and its rows the user's", async () => {
+  const userId = await newUser(dev.url);
+  const guest = await TestClient.guest(dev.url);
+  const other = await TestClient.guest(dev.url);
+  await guest.insert("Note", { text: "of a guest" });
+  const socket = await guest.live(0).ready();
+  const { status, body } = await guest.request("POST", "/api/auth/upgrade", { user_id: userId });
+  expect([status, body]).toEqual([
+    200,
+    { upgraded: true, user_id: userId, token: guest.token, expires_at: expect.any(Number) },
+  ]);
+  expect(await me(guest)).toEqual({ user_id: userId, is_admin: false, roles: [] });
+  const { body: notes } = await guest.request("GET", "/api/entities/Note");
+  expect(notes["data"]).toMatchObject([{ text: "of a guest", ownerId: userId }]);
+  // What is open shows the user's rows, too.
+  await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
+  socket.close();
+  expect(await me(other)).toMatchObject({ user_id: other.userId, is_guest: true });
+});
 
-  test("lets a user go on as another one, and leaves the rows with their owner", async () => {
-    const [ann, ben] = [await newUser(dev.url), await newUser(dev.url)];
-    const client = await TestClient.guest(dev.url);
-    await client.request("POST", "/api/auth/upgrade", { user_id: ann });
-    await client.insert("Note", { text: "of ann" });
-    await client.request("POST", "/api/auth/upgrade", { user_id: ben });
-    expect(await me(client)).toMatchObject({ user_id: ben });
-    expect((await client.request("GET", "/api/entities/Note")).body["data"]).toEqual([]);
-    await client.request("POST", "/api/auth/upgrade", { user_id: ann });
-    expect((await client.request("GET", "/api/entities/Note")).body["data"]).toHaveLength(1);
-  });
+test("POST /api/auth/upgrade in dev mode lets a user go on as another one, and leaves the rows with their owner", async () => {
+  const [ann, ben] = [await newUser(dev.url), await newUser(dev.url)];
+  const client = await TestClient.guest(dev.url);
+  await client.request("POST", "/api/auth/upgrade", { user_id: ann });
+  await client.insert("Note", { text: "of ann" });
+  await client.request("POST", "/api/auth/upgrade", { user_id: ben });
+  expect(await me(client)).toMatchObject({ user_id: ben });
+  expect((await client.request("GET", "/api/entities/Note")).body["data"]).toEqual([]);
+  await client.request("POST", "/api/auth/upgrade", { user_id: ann });
+  expect((await client.request("GET", "/api/entities/Note")).body["data"]).toHaveLength(1);
+});
 
-  test("says what is missing, and is for the admin elsewhere", async () => {
-    const guest = await TestClient.guest(dev.url);
-    const ask = (client: TestClient, body: object): Promise<Answer> =>
-      client.request("POST", "/api/auth/upgrade", body);
-    expect(await ask(guest, {})).toMatchObject({
-      status: 400,
-      body: { error: { code: "MISSING_USER_ID" } },
-    });
-    expect(await ask(new TestClient(dev.url, null), { user_id: "ann" })).toMatchObject({
-      status: 400,
-      body: { error: { code: "UPGRADE_FAILED" } },
-    });
-    expect(await ask(await TestClient.guest(server.url), { user_id: "ann" })).toMatchObject({
-      status: 403,
-      body: { error: { code: "FORBIDDEN" } },
-    });
+test("POST /api/auth/upgrade in dev mode says what is missing, and is for the admin elsewhere", async () => {
+  const guest = await TestClient.guest(dev.url);
+  const ask = (client: TestClient, body: object): Promise<Answer> =>
+    client.request("POST", "/api/auth/upgrade", body);
+  expect(await ask(guest, {})).toMatchObject({
+    status: 400,
+    body: { error: { code: "MISSING_USER_ID" } },
+  });
+  expect(await ask(new TestClient(dev.url, null), { user_id: "ann" })).toMatchObject({
+    status: 400,
+    body: { error: { code: "UPGRADE_FAILED" } },
+  });
+  expect(await ask(await TestClient.guest(server.url), { user_id: "ann" })).toMatchObject({
+    status: 403,
+    body: { error: { code: "FORBIDDEN" } },
   });
 });
 
-describe("a user entity with required fields of the public system", () => {
-  const PASSWORD = "correct horse battery";
-  const address = (): string => `new${(number += 1)}@example.com`;
+const PASSWORD = "correct horse battery";
+const address = (): string => `new${(number += 1)}@example.com`;
 
-  async function byPassword(email: string, token: string | null, extra = {}): Promise<TestClient> {
-    const body = { email, password: PASSWORD, ...extra };
-    const client = new TestClient(dev.url, token);
-    const answer = await client.request("POST", "/api/auth/password/register", body);
+async function byPassword(email: string, token: string | null, extra = {}): Promise<TestClient> {
+  const body = { email, password: PASSWORD, ...extra };
+  const client = new TestClient(dev.url, token);
+  const answer = await client.request("POST", "/api/auth/password/register", body);
+  expect(answer).toMatchObject({ status: 200 });
+  return new TestClient(dev.url, String(answer.body["token"]), String(answer.body["user_id"]));
+}
+
+async function byCode(email: string): Promise<TestClient> {
+  const nobody = new TestClient(dev.url, null);
+  const { body: sent } = await nobody.request("POST", "/api/auth/magic/send", { email });
+  const { body } = await nobody.request("POST", "/api/auth/magic/verify", {
+    email,
+    code: sent["dev_code"],
+  });
+  return new TestClient(dev.url, String(body["token"]), String(body["user_id"]));
+}
+
+test("a user entity with required fields of the public system changes address and password by the names that its pages send", async () => {
+  const client = await byPassword(address(), null);
+  const ask = async (path: string, body: object): Promise<Answer["body"]> => {
+    const answer = await client.request("POST", `/api/auth/${path}`, body);
     expect(answer).toMatchObject({ status: 200 });
-    return new TestClient(dev.url, String(answer.body["token"]), String(answer.body["user_id"]));
-  }
+    return answer.body;
+  };
+  const newEmail = address();
+  const password = PASSWORD;
+  const { dev_code: token } = await ask("email/change/request", { newEmail, password });
+  expect(await ask("email/change/confirm", { token })).toMatchObject({ email: newEmail });
+  const { dev_token: reset } = await ask("password/reset/request", { email: newEmail });
+  await ask("password/reset/complete", { token: reset, newPassword: "another good one" });
+  const again = { email: newEmail, password: "another good one" };
+  const signedInAgain = await new TestClient(dev.url, null).request(
+    "POST",
+    "/api/auth/password/login",
+    again,
+  );
+  expect(signedInAgain.status).toBe(200);
+});
 
-  async function byCode(email: string): Promise<TestClient> {
-    const nobody = new TestClient(dev.url, null);
-    const { body: sent } = await nobody.request("POST", "/api/auth/magic/send", { email });
-    const { body } = await nobody.request("POST", "/api/auth/magic/verify", {
-      email,
-      code: sent["dev_code"],
+const rowOf = async (client: TestClient): Promise<Answer["body"]> =>
+  (await client.request("GET", `/api/entities/User/${client.userId}`)).body;
+
+test("a user entity with required fields of the public system is filled by a sign-up by password, by code, and of a guest", async () => {
+  const guest = await TestClient.guest(dev.url);
+  await guest.insert("Note", { text: "of a guest" });
+  const emails = [address(), address(), address()] as const;
+  const users = [
+    await byPassword(emails[0], null),
+    await byCode(emails[1]),
+    await byPassword(emails[2], guest.token),
+  ];
+  for (const [at, user] of users.entries()) {
+    const row = await rowOf(user);
+    expect(row).toEqual({
+      id: user.userId,
+      email: emails[at],
+      displayName: emails[at]?.split("@")[0],
+      avatarColor: expect.stringMatching(/^#[0-9a-f]{6}$/),
+      createdAt: expect.stringMatching(/^20/),
     });
-    return new TestClient(dev.url, String(body["token"]), String(body["user_id"]));
   }
-
-  test("changes address and password by the names that its pages send", async () => {
-    const client = await byPassword(address(), null);
-    const ask = async (path: string, body: object): Promise<Answer["body"]> => {
-      const answer = await client.request("POST", `/api/auth/${path}`, body);
-      expect(answer).toMatchObject({ status: 200 });
-      return answer.body;
-    };
-    const newEmail = address();
-    const password = PASSWORD;
-    const { dev_code: token } = await ask("email/change/request", { newEmail, password });
-    expect(await ask("email/change/confirm", { token })).toMatchObject({ email: newEmail });
-    const { dev_token: reset } = await ask("password/reset/request", { email: newEmail });
-    await ask("password/reset/complete", { token: reset, newPassword: "another good one" });
-    const again = { email: newEmail, password: "another good one" };
-    const signedInAgain = await new TestClient(dev.url, null).request(
-      "POST",
-      "/api/auth/password/login",
-      again,
-    );
-    expect(signedInAgain.status).toBe(200);
-  });
-
-  const rowOf = async (client: TestClient): Promise<Answer["body"]> =>
-    (await client.request("GET", `/api/entities/User/${client.userId}`)).body;
-
-  test("is filled by a sign-up by password, by code, and of a guest", async () => {
-    const guest = await TestClient.guest(dev.url);
-    await guest.insert("Note", { text: "of a guest" });
-    const emails = [address(), address(), address()] as const;
-    const users = [
-      await byPassword(emails[0], null),
-      await byCode(emails[1]),
-      await byPassword(emails[2], guest.token),
-    ];
-    for (const [at, user] of users.entries()) {
-      const row = await rowOf(user);
-      expect(row).toEqual({
-        id: user.userId,
-        email: emails[at],
-        displayName: emails[at]?.split("@")[0],
-        avatarColor: expect.stringMatching(/^#[0-9a-f]{6}$/),
-        createdAt: expect.stringMatching(/^20/),
-      });
-    }
-    expect(users[2]?.userId).toBe(guest.userId);
-    expect(await rowOf(await byPassword(address(), null, { displayName: "Ann" }))).toMatchObject({
-      displayName: "Ann",
-    });
-  });
-
-  test("holds no hash: the password is checked against what is kept elsewhere", async () => {
-    const email = address();
-    const user = await byPassword(email, null);
-    const login = async (password: string): Promise<number> =>
-      (
-        await new TestClient(dev.url, null).request("POST", "/api/auth/password/login", {
-          email,
-          password,
-        })
-      ).status;
-    expect([await login(PASSWORD), await login(""), await login("wrong one")]).toEqual([
-      200, 400, 401,
-    ]);
-    // A hash that an earlier version, or an import, left in the row counts, and is moved.
-    const passwordHash = await Bun.password.hash("of an import");
-    const path = `/api/entities/User/${user.userId}`;
-    await new TestClient(dev.url, ADMIN_TOKEN).request("PATCH", path, { passwordHash });
-    expect(await login(PASSWORD)).toBe(401);
-    expect(await login("of an import")).toBe(200);
-    expect(await login("of an import")).toBe(200);
+  expect(users[2]?.userId).toBe(guest.userId);
+  expect(await rowOf(await byPassword(address(), null, { displayName: "Ann" }))).toMatchObject({
+    displayName: "Ann",
   });
 });
 
-describe("POST /api/auth/select-org with members of the app's own", () => {
-  async function member(): Promise<{ client: TestClient; org: string; membership: string }> {
-    const client = await signedIn();
-    const org = await admin.insert("Org", { name: "Acme" });
-    const membership = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
-    return { client, org, membership };
-  }
+test("a user entity with required fields of the public system holds no hash: the password is checked against what is kept elsewhere", async () => {
+  const email = address();
+  const user = await byPassword(email, null);
+  const login = async (password: string): Promise<number> =>
+    (
+      await new TestClient(dev.url, null).request("POST", "/api/auth/password/login", {
+        email,
+        password,
+      })
+    ).status;
+  expect([await login(PASSWORD), await login(""), await login("wrong one")]).toEqual([
+    200, 400, 401,
+  ]);
+  // A hash that an earlier version, or an import, left in the row counts, and is moved.
+  const passwordHash = await Bun.password.hash("of an import");
+  const path = `/api/entities/User/${user.userId}`;
+  await new TestClient(dev.url, ADMIN_TOKEN).request("PATCH", path, { passwordHash });
+  expect(await login(PASSWORD)).toBe(401);
+  expect(await login("of an import")).toBe(200);
+  expect(await login("of an import")).toBe(200);
+});
 
-  test("takes orgId and org_id, and an explicit null", async () => {
-    const { client, org } = await member();
-    for (const body of [{ orgId: org }, { org_id: org }]) {
-      expect(await select(client, body)).toMatchObject({
-        status: 200,
-        body: { tenantId: org, tenant_id: org },
-      });
-      expect(await me(client)).toMatchObject({ tenant_id: org });
-      expect((await select(client, { orgId: null })).body).toMatchObject({ tenantId: null });
-      expect((await me(client))["tenant_id"]).toBeUndefined();
-    }
-  });
+async function member(): Promise<{ client: TestClient; org: string; membership: string }> {
+  const client = await signedIn();
+  const org = await admin.insert("Org", { name: "Acme" });
+  const membership = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
+  return { client, org, membership };
+}
 
-  test("a body without it changes nothing", async () => {
-    const { client, org } = await member();
-    await select(client, { orgId: org });
-    for (const body of [{}, { tenant_id: "x" }])
-      expect(await select(client, body)).toMatchObject({
-        status: 400,
-        body: { error: { code: "MISSING_ORG_ID", field: "orgId" } },
-      });
-    expect(await me(client)).toMatchObject({ tenant_id: org });
-  });
-
-  test("one who is not a member is refused", async () => {
-    const { org } = await member();
-    const stranger = await signedIn();
-    expect(await select(stranger, { orgId: org })).toMatchObject({
-      status: 403,
-      body: { error: { code: "NOT_A_MEMBER" } },
+test("POST /api/auth/select-org with members of the app's own: takes orgId and org_id, and an explicit null", async () => {
+  const { client, org } = await member();
+  for (const body of [{ orgId: org }, { org_id: org }]) {
+    expect(await select(client, body)).toMatchObject({
+      status: 200,
+      body: { tenantId: org, tenant_id: org },
     });
-    expect((await me(stranger))["tenant_id"]).toBeUndefined();
-  });
-
-  test("a row of it makes nobody a member of an organization that Pylon keeps", async () => {
-    const [owner, stranger] = [await signedIn(), await signedIn()];
-    const { body } = await owner.request("POST", "/api/auth/orgs", { name: "Kept" });
-    const row = await admin.insert("OrgMember", { userId: stranger.userId, orgId: body["id"] });
-    expect(await select(stranger, { orgId: body["id"] })).toMatchObject({ status: 403 });
-    await admin.insert("OrgMember", { userId: owner.userId, orgId: body["id"] });
-    await select(owner, { orgId: body["id"] });
-    await admin.request("DELETE", `/api/entities/OrgMember/${row}`);
-    expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
-  });
-
-  test("who is taken out has lost the tenant, on open connections and by keys too", async () => {
-    const { client, org, membership } = await member();
-    await admin.insert("Invoice", { orgId: org, total: 7 });
-    await select(client, { orgId: org });
-    const { body: made } = await client.request("POST", "/api/auth/api-keys", { name: "a key" });
-    const key = new TestClient(server.url, String(made["key"]));
-    const invoices = async (by: TestClient): Promise<unknown> =>
-      (await by.request("GET", "/api/entities/Invoice")).body["data"];
-    expect([await invoices(client), await invoices(key)]).toMatchObject([
-      [{ total: 7 }],
-      [{ total: 7 }],
-    ]);
-    const socket = await client.live(0).ready();
-    await admin.request("DELETE", `/api/entities/OrgMember/${membership}`);
-    await lostTenant(client);
-    expect(await invoices(client)).toEqual([]);
-    await until(async () => (await key.request("GET", "/api/entities/Invoice")).status === 401);
-    await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
-    socket.close();
-  });
-
-  test("so has one whose row names another user; a second row keeps the place", async () => {
-    const { client, org, membership } = await member();
-    const second = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
-    await select(client, { orgId: org });
-    const path = `/api/entities/OrgMember/${membership}`;
-    await admin.request("PATCH", path, { userId: "somebody else" });
     expect(await me(client)).toMatchObject({ tenant_id: org });
-    await admin.request("PATCH", `/api/entities/OrgMember/${second}`, { orgId: "another" });
-    await lostTenant(client);
+    expect((await select(client, { orgId: null })).body).toMatchObject({ tenantId: null });
+    expect((await me(client))["tenant_id"]).toBeUndefined();
+  }
+});
+
+test("POST /api/auth/select-org with members of the app's own: a body without it changes nothing", async () => {
+  const { client, org } = await member();
+  await select(client, { orgId: org });
+  for (const body of [{}, { tenant_id: "x" }])
+    expect(await select(client, body)).toMatchObject({
+      status: 400,
+      body: { error: { code: "MISSING_ORG_ID", field: "orgId" } },
+    });
+  expect(await me(client)).toMatchObject({ tenant_id: org });
+});
+
+test("POST /api/auth/select-org with members of the app's own: one who is not a member is refused", async () => {
+  const { org } = await member();
+  const stranger = await signedIn();
+  expect(await select(stranger, { orgId: org })).toMatchObject({
+    status: 403,
+    body: { error: { code: "NOT_A_MEMBER" } },
   });
+  expect((await me(stranger))["tenant_id"]).toBeUndefined();
+});
+
+test("POST /api/auth/select-org with members of the app's own: a row of it makes nobody a member of an organization that Pylon keeps", async () => {
+  const [owner, stranger] = [await signedIn(), await signedIn()];
+  const { body } = await owner.request("POST", "/api/auth/orgs", { name: "Kept" });
+  const row = await admin.insert("OrgMember", { userId: stranger.userId, orgId: body["id"] });
+  expect(await select(stranger, { orgId: body["id"] })).toMatchObject({ status: 403 });
+  await admin.insert("OrgMember", { userId: owner.userId, orgId: body["id"] });
+  await select(owner, { orgId: body["id"] });
+  await admin.request("DELETE", `/api/entities/OrgMember/${row}`);
+  expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
+});
+
+test("POST /api/auth/select-org with members of the app's own: who is taken out has lost the tenant, on open connections and by keys too", async () => {
+  const { client, org, membership } = await member();
+  await admin.insert("Invoice", { orgId: org, total: 7 });
+  await select(client, { orgId: org });
+  const { body: made } = await client.request("POST", "/api/auth/api-keys", { name: "a key" });
+  const key = new TestClient(server.url, String(made["key"]));
+  const invoices = async (by: TestClient): Promise<unknown> =>
+    (await by.request("GET", "/api/entities/Invoice")).body["data"];
+  expect([await invoices(client), await invoices(key)]).toMatchObject([
+    [{ total: 7 }],
+    [{ total: 7 }],
+  ]);
+  const socket = await client.live(0).ready();
+  await admin.request("DELETE", `/api/entities/OrgMember/${membership}`);
+  await lostTenant(client);
+  expect(await invoices(client)).toEqual([]);
+  await until(async () => (await key.request("GET", "/api/entities/Invoice")).status === 401);
+  await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
+  socket.close();
+});
+
+test("POST /api/auth/select-org with members of the app's own: so has one whose row names another user; a second row keeps the place", async () => {
+  const { client, org, membership } = await member();
+  const second = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
+  await select(client, { orgId: org });
+  const path = `/api/entities/OrgMember/${membership}`;
+  await admin.request("PATCH", path, { userId: "somebody else" });
+  expect(await me(client)).toMatchObject({ tenant_id: org });
+  await admin.request("PATCH", `/api/entities/OrgMember/${second}`, { orgId: "another" });
+  await lostTenant(client);
 });
 
 test("GET /api/auth/me tells of a token that has ended; all else refuses it", async () => {
