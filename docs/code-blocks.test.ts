@@ -20,9 +20,11 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 for (const file of [
   "README.md",
-  ...readdirSync(docs)
-    .filter((name) => name.endsWith(".md") && name !== "quickstart.md")
-    .map((name) => `docs/${name}`),
+  ...["", "coming-from/"].flatMap((folder) =>
+    readdirSync(join(docs, folder))
+      .filter((name) => name.endsWith(".md") && name !== "quickstart.md")
+      .map((name) => `docs/${folder}${name}`),
+  ),
 ]) {
   const blocks = codeBlocks(join(root, file));
   if (blocks.length === 0) continue;

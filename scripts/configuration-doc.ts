@@ -1,6 +1,6 @@
 // Writes docs/configuration.md from the table that the server parses: `bun
 // scripts/configuration-doc.ts`.
-import { OAUTH_VARIABLES, VARIABLES } from "@pylonsync/server";
+import { OAUTH_VARIABLES, UNREAD_VARIABLES, VARIABLES } from "@pylonsync/server";
 
 const INTRO = `# Configuration
 
@@ -13,6 +13,16 @@ wins, then \`.env.local\`, then \`.env\`. \`pylon start\` reads no file.
 
 | variable | wants | default | in dev mode | |
 | --- | --- | --- | --- | --- |
+`;
+
+const UNREAD = `
+## Variables of the public system that are not read
+
+Where one of these is set, the start warns of it (\`VARIABLE_NOT_READ\`) and says what takes its \
+place.
+
+| variable | instead |
+| --- | --- |
 `;
 
 const OUTRO = `
@@ -32,7 +42,10 @@ export function configurationDoc(): string {
     const name = "only" in variable ? variable.only : "<NAME>";
     return `| \`PYLON_OAUTH_${name}_${part}\` | ${variable.wants} | none | | ${variable.doc} |\n`;
   });
-  return INTRO + rows.join("") + oauthRows.join("") + OUTRO;
+  const unread = UNREAD_VARIABLES.map(
+    ({ names, instead }) => `| ${names.map((name) => `\`${name}\``).join(", ")} | ${instead} |\n`,
+  );
+  return [INTRO, ...rows, ...oauthRows, UNREAD, ...unread, OUTRO].join("");
 }
 
 function show(value: unknown): string {

@@ -208,7 +208,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     "Rows and answers",
     [
       configured("a row's values", "PYLON_MAX_ROW_BYTES", bytes, TOO_LARGE),
-      ["rows of a list without `limit`", number(DEFAULT_PAGE_SIZE), "", ""],
+      ["rows of a page of `ctx.db.paginate` without `numItems`", number(DEFAULT_PAGE_SIZE), "", ""],
       [
         "rows of a list, page, query or pull",
         number(MAX_PAGE_SIZE),

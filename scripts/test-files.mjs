@@ -29,6 +29,7 @@ const ON_BOTH_STORES = [
     "oauth",
     "observability",
     "organizations",
+    "ported-apps",
     "privacy",
     "query-plans",
     "second-factors",

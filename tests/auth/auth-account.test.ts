@@ -144,8 +144,8 @@ describe("a user who is deleted", () => {
       const answer = await remove(user);
       expect([answer.status < 300, answer.text]).toEqual([true, answer.text]);
       await until(() => sockets.every(({ closed }) => closed !== null));
-      await until(async () => (await key.request("GET", "/api/auth/me")).status === 401);
-      await until(async () => (await user.request("GET", "/api/auth/me")).status === 401);
+      await until(async () => (await key.request("GET", "/api/auth/session")).status === 401);
+      await until(async () => (await user.request("GET", "/api/auth/session")).status === 401);
       for (const gone of [user, key])
         expect(
           (await gone.request("POST", "/api/entities/Note", { text: "from beyond" })).status,
@@ -169,7 +169,7 @@ describe("a user who is deleted", () => {
   test("stays as it was where the deletion is refused", async () => {
     const [user, other] = [await signIn(), await signIn()];
     expect((await other.request("DELETE", `/api/entities/User/${user.userId}`)).status).toBe(404);
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(200);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(200);
   });
 });
 
@@ -246,7 +246,7 @@ describe("the database", () => {
       await user.insert("Diary", { text: "Dear Canary" });
       const { body: seen } = await reader.request("GET", "/api/sync/pull");
       expect(JSON.stringify(seen)).toContain(email);
-      expect(holding("$argon2")).toEqual(["User"]);
+      expect(holding("$argon2")).toEqual(["_pylon_passwords"]);
       for (const [path, body] of [
         [reset, { email }],
         ["/api/auth/magic-link/send", { email }],
@@ -320,7 +320,7 @@ describe("organizations of a user who leaves", () => {
       "LAST_OWNER",
       expect.stringContaining("Acme"),
     ]);
-    expect((await owner.request("GET", "/api/auth/me")).status).toBe(200);
+    expect((await owner.request("GET", "/api/auth/session")).status).toBe(200);
     expect((await admin.request("DELETE", `/api/admin/users/${owner.userId}`)).body).toEqual({
       deleted: true,
     });
@@ -418,7 +418,7 @@ describe("a guest", () => {
       rows: { Note: [{ text: "a guest's" }] },
     });
     expect((await guest.request("DELETE", "/api/auth/account")).body).toEqual({ deleted: true });
-    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await guest.request("GET", "/api/auth/session")).status).toBe(401);
     expect(
       (await admin.request("POST", "/api/query/Note", { ownerId: guest.userId })).body,
     ).toEqual([] as never);
@@ -433,7 +433,7 @@ describe("a guest", () => {
     expect((await admin.request("DELETE", `/api/admin/users/${guest.userId}`)).body).toEqual({
       deleted: true,
     });
-    await until(async () => (await guest.request("GET", "/api/auth/me")).status === 401);
+    await until(async () => (await guest.request("GET", "/api/auth/session")).status === 401);
     for (const [method, path] of [
       ["GET", `/api/admin/users/${guest.userId}/export`],
       ["DELETE", `/api/admin/users/${guest.userId}`],

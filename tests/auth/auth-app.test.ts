@@ -117,7 +117,7 @@ test("T14: an unused session ends, a used one goes on, and none past its time", 
   const member = await byCode("cid@example.com");
   const other = as(await nobody.request("POST", "/api/auth/guest"));
   const isThere = async (client: TestClient): Promise<boolean> =>
-    (await client.request("GET", "/api/auth/me")).status === 200;
+    (await client.request("GET", "/api/auth/session")).status === 200;
   for (let hours = 0; hours < 9; hours += 0.9) {
     later(0.9 * HOUR);
     expect([hours, await isThere(member)]).toEqual([hours, true]);

@@ -126,7 +126,7 @@ test("a person signs up, out, in, resets the password, and signs a device out", 
   await page.getByRole("button", { name: "Sign out Safari on iPhone" }).click();
   await until(async () => (await page.getByRole("listitem").count()) === 1);
   expect(
-    (await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me"))
+    (await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/session"))
       .status,
   ).toBe(401);
   await page.getByRole("button", { name: "Sign out", exact: true }).click();

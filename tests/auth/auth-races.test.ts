@@ -55,7 +55,7 @@ afterAll(() => server.stop());
 const as = ({ body }: Answer, token = body["token"]): TestClient =>
   new TestClient(server.url, token as string, body["user_id"] as string);
 const isLive = async (client: TestClient): Promise<boolean> =>
-  (await client.request("GET", "/api/auth/me")).status === 200;
+  (await client.request("GET", "/api/auth/session")).status === 200;
 
 async function person(): Promise<{ readonly email: string; readonly client: TestClient }> {
   const email = `person${(people += 1)}@example.com`;

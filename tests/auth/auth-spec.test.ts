@@ -65,53 +65,71 @@ test("POST /api/auth/anonymous makes a guest, as /guest does", async () => {
   }
 });
 
-describe("POST /api/auth/upgrade", () => {
-  test("makes a guest the user that the admin names, with its rows", async () => {
-    const guest = await TestClient.guest(server.url);
-    await guest.insert("Note", { text: "of a guest" });
-    const user = await byCode();
-    const upgraded = await admin.request("POST", "/api/auth/upgrade", {
-      user_id: user.userId,
-      guest_token: guest.token,
-    });
-    expect([upgraded.status, upgraded.body["user_id"]]).toEqual([200, user.userId]);
-    expect((await as(upgraded).request("GET", "/api/auth/me")).body).toEqual({
-      user_id: user.userId,
-      is_admin: false,
-      roles: [],
-    });
-    expect((await as(upgraded).request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
-      { text: "of a guest", ownerId: user.userId },
-    ]);
-    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+test("upgrade makes a guest the user that the admin names, with its rows", async () => {
+  const guest = await TestClient.guest(server.url);
+  await guest.insert("Note", { text: "of a guest" });
+  const user = await byCode();
+  const upgraded = await admin.request("POST", "/api/auth/upgrade", {
+    user_id: user.userId,
+    guest_token: guest.token,
   });
+  expect([upgraded.status, upgraded.body["user_id"]]).toEqual([200, user.userId]);
+  expect((await as(upgraded).request("GET", "/api/auth/me")).body).toEqual({
+    user_id: user.userId,
+    is_admin: false,
+    roles: [],
+  });
+  expect((await as(upgraded).request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
+    { text: "of a guest", ownerId: user.userId },
+  ]);
+  expect(upgraded.body).toEqual({
+    upgraded: true,
+    user_id: user.userId,
+    token: guest.token,
+    expires_at: expect.any(Number),
+  });
+});
 
-  test("is for the admin, and for guests only", async () => {
-    const [guest, user] = [await TestClient.guest(server.url), await byCode()];
-    for (const caller of [nobody, guest, user])
-      expect(
-        (
-          await caller.request("POST", "/api/auth/upgrade", {
-            user_id: user.userId,
-            guest_token: guest.token,
-          })
-        ).status,
-      ).toBe(403);
+test("upgrade gives a new token on request, and ends the guest's other sessions", async () => {
+  const [guest, user] = [await TestClient.guest(server.url), await byCode()];
+  const { body } = await admin.request("POST", "/api/auth/upgrade", {
+    user_id: user.userId,
+    guest_token: guest.token,
+    rotate: true,
+  });
+  expect(body).toMatchObject({ upgraded: true, user_id: user.userId });
+  expect(body["token"]).not.toBe(guest.token);
+  expect((await guest.request("GET", "/api/entities/Note")).status).toBe(401);
+});
+
+test("POST /api/auth/upgrade needs a session", async () => {
+  const { status, body } = await admin.request("POST", "/api/auth/upgrade", { user_id: "ann" });
+  expect([status, body["error"]]).toMatchObject([400, { code: "UPGRADE_FAILED" }]);
+});
+
+test("POST /api/auth/upgrade is for the admin, and for guests only", async () => {
+  const [guest, user] = [await TestClient.guest(server.url), await byCode()];
+  for (const caller of [nobody, guest, user])
     expect(
       (
-        await admin.request("POST", "/api/auth/upgrade", {
-          user_id: guest.userId,
-          guest_token: user.token,
+        await caller.request("POST", "/api/auth/upgrade", {
+          user_id: user.userId,
+          guest_token: guest.token,
         })
-      ).body["error"],
-    ).toMatchObject({ code: "INVALID_DATA", field: "guest_token" });
-    expect(
-      (await admin.request("POST", "/api/auth/upgrade", { guest_token: guest.token })).body[
-        "error"
-      ],
-    ).toMatchObject({ code: "MISSING_USER_ID" });
-    expect((await guest.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
-  });
+      ).status,
+    ).toBe(403);
+  expect(
+    (
+      await admin.request("POST", "/api/auth/upgrade", {
+        user_id: guest.userId,
+        guest_token: user.token,
+      })
+    ).body["error"],
+  ).toMatchObject({ code: "INVALID_DATA", field: "guest_token" });
+  expect(
+    (await admin.request("POST", "/api/auth/upgrade", { guest_token: guest.token })).body["error"],
+  ).toMatchObject({ code: "MISSING_USER_ID" });
+  expect((await guest.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
 });
 
 describe("/api/admin/users", () => {
@@ -132,7 +150,7 @@ describe("/api/admin/users", () => {
       deleted: true,
     });
     await until(() => socket.closed !== null, 1000);
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
     for (const [method, path] of [
       ["GET", "/export"],
       ["DELETE", ""],
@@ -175,14 +193,18 @@ test("POST /api/auth/select-org changes the token only where the client asks", a
   const { body: organization } = await user.request("POST", "/api/auth/orgs", { name: "Acme" });
   const select = (extra: object): Promise<Answer> =>
     user.request("POST", "/api/auth/select-org", { org_id: organization["id"], ...extra });
-  expect((await select({})).body).toEqual({ tenant_id: organization["id"], roles: ["org:owner"] });
+  expect((await select({})).body).toEqual({
+    tenant_id: organization["id"],
+    tenantId: organization["id"],
+    roles: ["org:owner"],
+  });
   const { body } = await select({ rotate: true });
   expect(body).toMatchObject({
     tenant_id: organization["id"],
     roles: ["org:owner"],
     user_id: user.userId,
   });
-  expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
   expect(
     (await new TestClient(server.url, body["token"] as string).request("GET", "/api/auth/me")).body,
   ).toMatchObject({ tenant_id: organization["id"], roles: ["org:owner"] });

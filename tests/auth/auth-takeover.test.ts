@@ -30,7 +30,7 @@ const codeTo = async (email: string, count = 1): Promise<string> =>
 const tokenTo = async (email: string, count = 1): Promise<string> =>
   /token=([\w-]+)/.exec((await mail.to(email, count, /token=/)).text)?.[1] ?? "";
 const isAlive = async (client: TestClient): Promise<boolean> =>
-  (await client.request("GET", "/api/auth/me")).status === 200;
+  (await client.request("GET", "/api/auth/session")).status === 200;
 const register = (email: string, password: string): Promise<Answer> =>
   post("/password/register", { email, password });
 const login = (email: string, password: string, headers = from()): Promise<Answer> =>
@@ -234,7 +234,8 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     });
     expect((await squatter("GET", "/api/auth/me")).body["user_id"]).toBeNull();
     expect(
-      (await new TestClient(shop.url, key["key"] as string).request("GET", "/api/auth/me")).status,
+      (await new TestClient(shop.url, key["key"] as string).request("GET", "/api/auth/session"))
+        .status,
     ).toBe(401);
     expect(await withProvider("unverified-vic")).toBe("");
     expect((await ownerClient.request("GET", "/api/auth/accounts")).body).toEqual([] as never);

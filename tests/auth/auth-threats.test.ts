@@ -51,9 +51,10 @@ test("T8: who signs up with another's address loses it when its owner proves it"
     emailVerified: true,
   });
   await until(() => socket.closed !== null, 1000);
-  expect((await attacker.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await attacker.request("GET", "/api/auth/session")).status).toBe(401);
   expect(
-    (await new TestClient(server.url, key["key"] as string).request("GET", "/api/auth/me")).status,
+    (await new TestClient(server.url, key["key"] as string).request("GET", "/api/auth/session"))
+      .status,
   ).toBe(401);
   expect(
     (await nobody.request("POST", "/api/auth/password/login", { email, password: PASSWORD }))
@@ -164,9 +165,9 @@ test("T13: whoever knows a public id is nobody by it", async () => {
     id: string;
   }[];
   for (const token of [ann.userId, session?.id ?? ""])
-    expect((await new TestClient(server.url, token).request("GET", "/api/auth/me")).status).toBe(
-      401,
-    );
+    expect(
+      (await new TestClient(server.url, token).request("GET", "/api/auth/session")).status,
+    ).toBe(401);
 });
 
 test("T19: a token from before a sign-in is worthless, and URLs carry no token", async () => {
@@ -178,7 +179,7 @@ test("T19: a token from before a sign-in is worthless, and URLs carry no token",
     }),
   );
   expect(user.token).not.toBe(guest.token);
-  expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await guest.request("GET", "/api/auth/session")).status).toBe(401);
   for (const name of ["token", "access_token", "auth"])
     expect(
       (await nobody.request("GET", `/api/auth/me?${name}=${user.token}`)).body["user_id"],

@@ -136,8 +136,8 @@ describe("passwords", () => {
     expect((await as(changed).request("GET", "/api/auth/me")).body["user_id"]).toBe(first.userId);
     expect((await as(changed).request("GET", "/api/auth/sessions")).body).toHaveLength(1);
     // T19: whoever else has this session's token has it no more.
-    expect((await first.request("GET", "/api/auth/me")).status).toBe(401);
-    expect((await second.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
+    expect((await second.request("GET", "/api/auth/session")).status).toBe(401);
     expect(
       (await nobody.request("POST", "/api/auth/password/login", { email, password: PASSWORD }))
         .status,
@@ -182,7 +182,7 @@ describe("passwords", () => {
       ),
     );
     expect(all.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1);
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
   test.each([
@@ -331,11 +331,11 @@ describe("sessions", () => {
     const phone = list.find(({ device }) => device === "A phone");
     expect(phone?.current).toBe(false);
     expect((await first.request("DELETE", `/api/auth/sessions/${phone?.id}`)).status).toBe(200);
-    expect((await second.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await second.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await first.request("DELETE", "/api/auth/sessions")).body).toEqual({
       revoked_count: 1,
     });
-    expect((await first.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
   test("T19: are refreshed to a new token, and the old one is dead", async () => {
@@ -343,7 +343,7 @@ describe("sessions", () => {
     const fresh = as(await user.request("POST", "/api/auth/refresh"));
     expect(fresh.token).not.toBe(user.token);
     expect(fresh.userId).toBe(user.userId);
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await fresh.request("GET", "/api/auth/sessions")).body).toHaveLength(1);
   });
 
@@ -409,7 +409,7 @@ describe("guests", () => {
     expect((await user.request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
       { text: "of a guest" },
     ]);
-    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await guest.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
   test("bring their rows along when they sign in as somebody who was there before", async () => {
@@ -424,7 +424,7 @@ describe("guests", () => {
     expect((await signedIn.request("GET", "/api/entities/Note")).body["data"]).toMatchObject([
       { text: "of a guest", ownerId: user.userId },
     ]);
-    expect((await guest.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await guest.request("GET", "/api/auth/session")).status).toBe(401);
   });
 });
 
@@ -556,7 +556,7 @@ describe("leaving", () => {
     expect(
       (await user.request("DELETE", "/api/auth/account", { password: PASSWORD })).body,
     ).toEqual({ deleted: true });
-    expect((await user.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await user.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await admin.request("POST", "/api/query/Note", { ownerId: user.userId })).body).toEqual(
       [] as never,
     );

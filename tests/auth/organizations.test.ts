@@ -246,7 +246,7 @@ describe("an organization", () => {
           tenant_id: "other",
         })
       ).body,
-    ).toEqual({ tenant_id: org, roles: ["org:admin"] });
+    ).toEqual({ tenant_id: org, tenantId: org, roles: ["org:admin"] });
     expect((await member.request("POST", "/api/entities/Page", page)).status).toBe(201);
     const socket = member.live(0);
     await until(() => socket.texts.length > 0);
@@ -319,7 +319,7 @@ describe("an API key", () => {
     await until(() => socket.texts.length > 0);
     await person.request("DELETE", `/api/auth/api-keys/${id}`);
     await until(() => socket.closed !== null, 1000);
-    expect((await client.request("GET", "/api/auth/me")).status).toBe(401);
+    expect((await client.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
   test("does what its scopes say and nothing else, and never manages accounts", async () => {
@@ -408,9 +408,9 @@ describe("an API key", () => {
       "pk..",
       `pk.nothing.${client.token?.split(".")[2]}`,
     ]) {
-      expect((await new TestClient(server.url, token).request("GET", "/api/auth/me")).status).toBe(
-        401,
-      );
+      expect(
+        (await new TestClient(server.url, token).request("GET", "/api/auth/session")).status,
+      ).toBe(401);
     }
   });
 });

@@ -239,7 +239,7 @@ test("a session of two replicas, ended on a third, closes its socket in a second
   expect((await on(2, guest).request("DELETE", "/api/auth/session")).status).toBe(200);
   await until(() => socket.closed !== null, 1000);
   expect(socket.closed?.code).toBe(CloseCode.SESSION_ENDED);
-  await until(async () => (await onB.request("GET", "/api/auth/me")).status === 401, 1000);
+  await until(async () => (await onB.request("GET", "/api/auth/session")).status === 401, 1000);
 });
 
 test("a room on one replica is seen on another, and is empty after a kill", async () => {

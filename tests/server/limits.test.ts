@@ -133,7 +133,8 @@ describe("D3: a row", () => {
   });
 
   test("counts by its bytes", async () => {
-    const answer = await guest.request("POST", "/api/entities/Note", { text: "ü".repeat(600_000) });
+    const text = "ü".repeat(600_000);
+    const answer = await guest.request("POST", "/api/entities/Note", { text });
     expect(answer.status).toBe(413);
   });
 });

@@ -191,7 +191,7 @@ test("a signed-out user's socket is closed within a second, and the token is dea
   await carol.request("DELETE", "/api/auth/session");
   await until(() => socket.closed !== null, 1000);
   expect(socket.closed?.code).toBe(4401);
-  expect((await carol.request("GET", "/api/auth/me")).status).toBe(401);
+  expect((await carol.request("GET", "/api/auth/session")).status).toBe(401);
   const again = carol.live(0);
   await until(() => again.closed !== null);
   expect(again.closed?.code).toBe(1008);

@@ -205,6 +205,18 @@ test("an older client's socket is on the next port, its stream on the one after"
   socket.close();
 });
 
+test("on the next port a socket without a token is told to come again with one", async () => {
+  const before = new LiveSocket(`ws://localhost:${port + 1}/`, null);
+  await until(() => before.closed !== null);
+  expect(before.closed).toEqual({ code: 1008, reason: "unauthorized: bearer token required" });
+  const elsewhere = await new LiveSocket(`ws://localhost:${port}/ws?since=0`, null).ready();
+  elsewhere.close();
+  const after = await new LiveSocket(`ws://localhost:${port + 1}/`, client.token).opened();
+  const id = await client.insert("Person", { name: "One who signed in late" });
+  await until(() => after.events.some(({ row_id: rowId }) => rowId === id));
+  after.close();
+});
+
 test("the root answers a socket too, for clients behind one port", async () => {
   const socket = new LiveSocket(`ws://localhost:${port}/`, client.token);
   await socket.opened();

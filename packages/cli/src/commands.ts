@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   workflows: async () => (await import("./commands/workflows.ts")).workflows,
   metrics: async () => (await import("./commands/metrics.ts")).metrics,
   cost: async () => (await import("./commands/cost.ts")).cost,
+  explain: async () => (await import("./commands/explain.ts")).explain,
   compile: async () => (await import("./commands/compile.ts")).compile,
   version: async () => (await import("./commands/version.ts")).version,
 };

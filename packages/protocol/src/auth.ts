@@ -13,6 +13,8 @@ export const AuthContextSchema = v.object({
   api_key_id: v.optional(v.string()),
   api_key_scopes: v.optional(v.array(v.string())),
   is_trusted_device: v.optional(v.boolean()),
+  /** False where a token was sent that is unknown, expired or revoked; absent otherwise. */
+  token_valid: v.optional(v.literal(false)),
 });
 /** See AuthContextSchema. */
 export type AuthContext = v.InferOutput<typeof AuthContextSchema>;

@@ -35,7 +35,7 @@ export const MAX_PUSH_CHANGES = 1000;
 export const MAX_PUSH_BYTES = 1024 * 1024;
 /** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
-/** Rows of a list without `limit`. */
+/** Rows of a page of `ctx.db.paginate` without `numItems`. */
 export const DEFAULT_PAGE_SIZE = 100;
 /** Most rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;

@@ -11,6 +11,7 @@ export { loadConfig } from "./config/load-config.ts";
 export { fileSettings } from "./files/file-settings.ts";
 export { resolvePlugins } from "./plugins/plugin-config.ts";
 export { isOAuthSecret, isOAuthVariable, OAUTH_VARIABLES } from "./config/oauth-variables.ts";
+export { UNREAD_VARIABLES } from "./config/unread-variables.ts";
 export { VARIABLES } from "./config/variables.ts";
 export {
   createServer,

@@ -5,6 +5,8 @@ import type { Endpoints } from "./auth/oauth/catalogue.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config/config.ts";
+import { unreadVariablesIn } from "./config/unread-variables.ts";
+import type { Environment } from "./config/variable-reader.ts";
 import { openMailer, type MailCounts } from "./mail/open-mailer.ts";
 import { fileSettings } from "./files/file-settings.ts";
 import { openStorage } from "./files/open-storage.ts";
@@ -163,6 +165,7 @@ class Server implements PylonServer {
   async #start(): Promise<void> {
     const { config, env = {} } = this.#options;
     const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
+    diagnostics.push(...unreadIn(env));
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
     const plugins = resolvePlugins(app.manifest.plugins ?? [], env);
@@ -362,6 +365,16 @@ function leftoverWarning(step: string): Diagnostic {
       "When no version of the app needs it any longer: " +
       "`pylon migrate apply --allow-destructive`.",
   };
+}
+
+/** A warning for each thing that the environment asks for by a name that nothing reads. */
+function unreadIn(env: Environment): Diagnostic[] {
+  return unreadVariablesIn(env).map(({ names, instead }) => ({
+    severity: "warning",
+    code: "VARIABLE_NOT_READ",
+    message: `${names.join(", ")}: this server does not read ${names.length > 1 ? "them" : "it"}.`,
+    hint: instead,
+  }));
 }
 
 function firstError(diagnostics: readonly Diagnostic[]): string {

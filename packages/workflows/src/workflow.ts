@@ -126,7 +126,7 @@ export function workflow<Input = unknown, Output = unknown>(
   if (typeof name !== "string" || !/^[\w.-]{1,128}$/.test(name))
     throw new TypeError("A workflow is named by up to 128 letters, digits, dots, - and _.");
   if (typeof handler !== "function")
-    throw new TypeError(`The workflow "${name}" has no function: workflow(name, async (ctx) => …)`);
+    throw new TypeError(`The workflow "${name}" has no function: write workflow(name, run).`);
   checkOptions(name, options);
   return { type: "workflow", name, handler, ...options };
 }

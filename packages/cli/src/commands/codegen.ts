@@ -1,10 +1,10 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { loadApp, validateManifest } from "@pylonsync/server";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { writeGenerated } from "../generated.ts";
-import { EXIT } from "../output.ts";
+import { CommandError, EXIT } from "../output.ts";
 
 /** `pylon codegen`: writes the manifest and `pylon.client.ts`. */
 export const codegen = defineCommand({
@@ -20,6 +20,12 @@ export const codegen = defineCommand({
     entry: ENTRY,
   },
   async run(context) {
+    if (context.args[0] === "client" && !existsSync("client"))
+      throw new CommandError(
+        "USAGE",
+        "`pylon codegen [DIR]` writes pylon.client.ts, without the word client.",
+        EXIT.USAGE,
+      );
     const { dir, entry } = locateApp(context, "CODEGEN");
     const { output, options } = context;
     const loaded = await loadApp(dir, { entry, dev: true });

@@ -159,7 +159,15 @@ function show(context: Context, place: string, plan: Plan): number {
 function actionOf(context: Context): { readonly action: Action; readonly rest: Context } {
   const [first, ...others] = context.args;
   const action = ACTIONS.find((candidate) => candidate === first);
-  const meant = first === undefined || existsSync(first) ? undefined : nearest(first, ACTIONS);
+  const isFolder = first !== undefined && existsSync(first);
+  if ((first === "create" || first === "list") && !isFolder)
+    throw new CommandError(
+      "USAGE",
+      `There is no \`pylon migrate ${first}\`, as there are no migration files: ` +
+        "change app.ts, and `pylon migrate plan` shows the steps.",
+      EXIT.USAGE,
+    );
+  const meant = first === undefined || isFolder ? undefined : nearest(first, ACTIONS);
   if (action === undefined && meant !== undefined)
     throw new CommandError(
       "USAGE",

@@ -28,6 +28,7 @@ import { OAuthSignIn } from "./oauth/oauth.ts";
 import { oauthRoutes } from "./oauth/routes.ts";
 import { OneTimeCodes } from "./security/one-time-codes.ts";
 import { OneTimeTokens } from "./security/one-time-tokens.ts";
+import { AppMembers } from "./organizations/app-members.ts";
 import { organizationRoutes } from "./organizations/organization-routes.ts";
 import { Organizations } from "./organizations/organizations.ts";
 import { TenantSessions } from "./organizations/tenant-sessions.ts";
@@ -102,7 +103,7 @@ export interface Auth {
 
 /** Puts together who users are and how they prove it. */
 export function createAuth(options: AuthOptions): Auth {
-  const { store, platform, committer } = options;
+  const { store, platform, committer, model } = options;
   const settings = settingsOf(options);
   const cookie = cookieOf(options);
   const factors = {
@@ -126,6 +127,8 @@ export function createAuth(options: AuthOptions): Auth {
   });
   const removal = new UserRemoval({ ...options, users, sessions, apiKeys, organizations });
   committer.onDeleteCascade(removal);
+  const appMembers = new AppMembers(model, tenants);
+  committer.onDeleteCascade(appMembers);
   const data = new UserData({ ...options, users, sessions, organizations, audit, removal });
   return {
     sessions,
@@ -140,7 +143,7 @@ export function createAuth(options: AuthOptions): Auth {
       ...accountRoutes({ ...services, data, organizations, reader: options.reader }),
       ...apiKeyRoutes(services),
       ...jwtRoutes(jwts),
-      ...organizationRoutes({ ...services, organizations, tenants }),
+      ...organizationRoutes({ ...services, organizations, tenants, appMembers }),
       ...secondFactorRoutes({ ...services, ...factors }),
       ...passkeyRoutes({ ...services, ...factors }),
       ...oauthRoutes({ ...services, oauth }),

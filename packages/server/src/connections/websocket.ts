@@ -20,6 +20,8 @@ export interface ServerSocket {
   unsubscribe(topic: string): unknown;
 }
 
+const NO_TOKEN = "bearer token required";
+
 /** Takes what clients say. */
 export interface SocketMessages {
   receive(subscriber: Subscriber, text: string): void;
@@ -29,6 +31,8 @@ export interface SocketMessages {
 export interface SocketStart {
   /** Null: the token was refused. */
   readonly identity: Identity | null;
+  /** An anonymous caller is refused, too. */
+  readonly needsToken?: boolean;
   readonly cursor: Cursor | null;
   readonly version: 1 | 2;
 }
@@ -80,6 +84,10 @@ class SocketOutlet implements Outlet {
   }
 }
 
+function isAnonymous({ caller }: Identity): boolean {
+  return caller.userId === null && !caller.isAdmin;
+}
+
 /** One client's socket, from open to close. */
 export class SyncSocket {
   readonly #start: SocketStart;
@@ -104,12 +112,10 @@ export class SyncSocket {
    * refused handshake.
    */
   async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
-    const { identity, cursor, version } = this.#start;
-    if (identity === null) {
-      socket.close(
-        CloseCode.UNAUTHORIZED,
-        "unauthorized: the token is unknown, expired or revoked",
-      );
+    const { identity, cursor, version, needsToken = false } = this.#start;
+    if (identity === null || (needsToken && isAnonymous(identity))) {
+      const why = identity === null ? "the token is unknown, expired or revoked" : NO_TOKEN;
+      socket.close(CloseCode.UNAUTHORIZED, `unauthorized: ${why}`);
       return;
     }
     this.#outlet = new SocketOutlet(socket, this.#publisher);

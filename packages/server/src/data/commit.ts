@@ -55,6 +55,8 @@ export interface CascadeDelete {
   readonly entity: () => string;
   /** Deletes what belongs to the row, in the transaction that deletes it. */
   readonly delete: (tx: Transaction, row: StoredRow) => Promise<void>;
+  /** Changes what belongs to the row, in the transaction that updates it. */
+  readonly update?: (tx: Transaction, before: StoredRow, after: StoredRow) => Promise<void>;
 }
 
 /**
@@ -69,7 +71,7 @@ export class Committer {
   readonly #newId: () => string;
   readonly #observer: CommitObserver;
   readonly #maxRowBytes: number;
-  #cascade: CascadeDelete | null = null;
+  readonly #cascades: CascadeDelete[] = [];
 
   constructor(
     store: Store,
@@ -88,7 +90,7 @@ export class Committer {
 
   /** From now on what belongs to a row is deleted with it, whoever deletes it. */
   onDeleteCascade(cascade: CascadeDelete): void {
-    this.#cascade = cascade;
+    this.#cascades.push(cascade);
   }
 
   /**
@@ -158,12 +160,16 @@ export class Committer {
     const { rules, hooks, schema } = this.#model();
     const isLocal = (entity: string): boolean =>
       schema.find(entity) === undefined ||
-      (rules.isLocal(entity) && entity !== this.#cascade?.entity());
+      (rules.isLocal(entity) && this.#cascadesOf(entity).length === 0);
     const isSingle =
       pieces.length > 0 &&
       hooks.isEmpty &&
       pieces.every(({ writesOnly }) => writesOnly?.every(isLocal) ?? false);
     return isSingle ? "snapshot" : "serializable";
+  }
+
+  #cascadesOf(entity: string): CascadeDelete[] {
+    return this.#cascades.filter((cascade) => cascade.entity() === entity);
   }
 
   async #once<T>(
@@ -177,12 +183,6 @@ export class Committer {
       return { result: (await recallAnswer(tx, claim)) as T, replayed: true };
     }
     const now = this.#platform.now();
-    const cascade = this.#cascade;
-    const onDelete =
-      cascade === null
-        ? undefined
-        : async (within: Transaction, entity: string, row: StoredRow): Promise<void> =>
-            entity === cascade.entity() ? cascade.delete(within, row) : undefined;
     const result = await work(
       new Writer(tx, this.#model(), {
         caller,
@@ -190,7 +190,13 @@ export class Committer {
         now,
         newId: this.#newId,
         maxRowBytes: this.#maxRowBytes,
-        onDelete,
+        onDelete: async (within, entity, row) => {
+          for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);
+        },
+        onUpdate: async (within, entity, before, after) => {
+          for (const cascade of this.#cascadesOf(entity))
+            await cascade.update?.(within, before, after);
+        },
       }),
     );
     if (claim !== null) await rememberAnswer(tx, claim.key, result);

@@ -1,4 +1,4 @@
-import { DEFAULT_PAGE_SIZE, isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { isRowId, MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { RequestReader } from "../request/reading.ts";
@@ -61,7 +61,7 @@ class RowHandlers {
 
   readonly list = async (context: RequestContext): Promise<Answer> => {
     const limit = integer(context, "limit", {
-      fallback: DEFAULT_PAGE_SIZE,
+      fallback: MAX_PAGE_SIZE,
       min: 0,
       max: MAX_PAGE_SIZE,
     });

@@ -35,6 +35,10 @@ export interface WriterOptions {
   readonly onDelete?:
     | ((tx: Transaction, entity: string, row: StoredRow) => Promise<void>)
     | undefined;
+  /** Called with each row that was updated, as it was and as it is, in the same transaction. */
+  readonly onUpdate?:
+    | ((tx: Transaction, entity: string, before: StoredRow, after: StoredRow) => Promise<void>)
+    | undefined;
 }
 
 /**
@@ -165,6 +169,7 @@ export class Writer implements Reader {
       after: entity.logged(after),
       at: this.#options.now,
     });
+    await this.#options.onUpdate?.(this.#tx, entity.name, before, after);
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
     return true;
   }

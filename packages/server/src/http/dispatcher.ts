@@ -186,7 +186,7 @@ export class Dispatcher {
     if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
     const identity = isUnidentified
       ? ANONYMOUS_IDENTITY
-      : await this.#identify(request, route.access.startsWith("admin"), address);
+      : await this.#identifyFor(route, request, address);
     reader.identity = identity;
     const key = (): string => callerKey(identity, address);
     if (answers.isBusy) answers.check(key());
@@ -300,6 +300,17 @@ export class Dispatcher {
     return trustedHops === 0
       ? peer()
       : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
+  }
+
+  /** @throws PylonError as `#identify` */
+  async #identifyFor(route: Route, request: Request, address: Peer): Promise<Identity> {
+    try {
+      return await this.#identify(request, route.access.startsWith("admin"), address);
+    } catch (error) {
+      const isDead = error instanceof PylonError && error.code === "UNAUTHORIZED";
+      if (isDead && route.takesDeadTokens === true) return ANONYMOUS_IDENTITY;
+      throw error;
+    }
   }
 
   /**

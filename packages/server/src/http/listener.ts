@@ -183,7 +183,13 @@ class Listener {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
     const upgraded = server.upgrade(request, {
-      data: new SyncSocket(start, address, this.#publisherOf(server)),
+      // Only older clients come to the next port. They may connect before anybody has signed in,
+      // and look for the token again when they are closed.
+      data: new SyncSocket(
+        { ...start, needsToken: this.#purpose === "websocket" },
+        address,
+        this.#publisherOf(server),
+      ),
       ...(start.protocol === undefined
         ? {}
         : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),

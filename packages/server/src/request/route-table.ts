@@ -7,7 +7,10 @@ import type { Route, RouteAccess } from "./route.ts";
 export type Handler<S> = (services: S, context: RequestContext) => Answer | Promise<Answer>;
 
 /** What a route may say beside its method, path and access; as in `Route`. */
-export type RouteOptions = Pick<Route, "scope" | "quiet" | "takesForeignForms" | "isAnonymous"> & {
+export type RouteOptions = Pick<
+  Route,
+  "scope" | "quiet" | "takesForeignForms" | "isAnonymous" | "takesDeadTokens"
+> & {
   /** Without it a GET and a DELETE read no body, and any other route a `small` one. */
   readonly body?: BodyLimit;
 };

@@ -29,6 +29,11 @@ interface RouteBase {
    * Any browser may be led to it: no cookie and no token is looked at, and HEAD is not GET.
    */
   readonly isAnonymous?: boolean;
+  /**
+   * A bearer token that is unknown, expired or revoked counts as none, and the route tells of it;
+   * elsewhere it is refused.
+   */
+  readonly takesDeadTokens?: boolean;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 

@@ -63,7 +63,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["userId"] },
   ),
-  /** `id` is the user's. For users whose entity has no field `passwordHash`. */
+  /** `id` is the user's. The hashes of passwords. */
   passwords: defineTable("_pylon_passwords", { hash: text() }),
   /**
    * Links and other secrets that are used once. `id` is the hash of what for and the token.

@@ -2,9 +2,11 @@ import type { RowOf } from "../store/system-table.ts";
 import type { Reader, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
-/** The tables of runs, of what their code has called, and of what was sent to them. */
+/** The table of runs. */
 export const RUNS = SYSTEM_TABLES.workflowRuns;
+/** The table of what the code of runs has called. */
 export const STEPS = SYSTEM_TABLES.workflowSteps;
+/** The table of what was sent to runs. */
 export const EVENTS = SYSTEM_TABLES.workflowEvents;
 
 /**

@@ -1,4 +1,4 @@
-import { AuthContextSchema, GuestSessionSchema } from "@pylonsync/protocol";
+import { AuthContextSchema, type ErrorCode, GuestSessionSchema } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "../connection/errors.ts";
@@ -254,7 +254,10 @@ export class Session {
   /** @returns an error where the token is not known any more */
   async #ask(): Promise<ResolvedSession | PylonClientError> {
     try {
-      return toResolvedSession(await this.#http.request("GET", "/api/auth/me"));
+      const answer = await this.#http.request("GET", "/api/auth/me");
+      return parseAnswer(AuthContextSchema, answer).token_valid === false
+        ? endedToken()
+        : toResolvedSession(answer);
     } catch (error) {
       if (error instanceof PylonClientError && error.status === 401) return error;
       throw error;
@@ -276,6 +279,18 @@ export class Session {
     if (isOther) this.#changed.emit(session);
     return now;
   }
+}
+
+/** The server's code for it. */
+const ENDED: ErrorCode = "UNAUTHORIZED";
+
+/** As any other request with this token is refused. */
+function endedToken(): PylonClientError {
+  return new PylonClientError(401, {
+    code: ENDED,
+    message: "This token is unknown, expired or revoked.",
+    hint: "Sign in again.",
+  });
 }
 
 /** 53 bits of a token, by which it is known again: too few to make it of them. */

@@ -1,5 +1,5 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import { and } from "@pylonsync/query";
+import { and, type Expr } from "@pylonsync/query";
 import {
   ANONYMOUS,
   type Caller,
@@ -154,17 +154,16 @@ export class ApiKeys implements TokenKind {
 
   /** Ends the user's keys: all, or those of one tenant. */
   async endAll(userId: string, tenantId?: string): Promise<void> {
-    const ofUser = KEYS.is("userId", userId);
-    const where = tenantId === undefined ? ofUser : and(ofUser, KEYS.is("tenantId", tenantId));
+    const where = keysOf(userId, tenantId);
     for (const { id } of await KEYS.select(this.#store, { where })) await this.end(userId, id);
   }
 
   /**
-   * Ends the user's keys within the transaction that deletes the user: the change log tells this
-   * replica too.
+   * As `endAll`, within the transaction that deletes the user, or its place in the tenant: the
+   * change log tells this replica too.
    */
-  async revokeAll(tx: Transaction, userId: string): Promise<void> {
-    for (const { id } of await KEYS.select(tx, { where: KEYS.is("userId", userId) }))
+  async revokeAll(tx: Transaction, userId: string, tenantId?: string): Promise<void> {
+    for (const { id } of await KEYS.select(tx, { where: keysOf(userId, tenantId) }))
       await this.#delete(tx, id);
   }
 
@@ -208,6 +207,11 @@ export class ApiKeys implements TokenKind {
     this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
     return identity;
   }
+}
+
+function keysOf(userId: string, tenantId: string | undefined): Expr {
+  const ofUser = KEYS.is("userId", userId);
+  return tenantId === undefined ? ofUser : and(ofUser, KEYS.is("tenantId", tenantId));
 }
 
 function toInfo(row: RowOf<typeof KEYS>): ApiKeyInfo {

@@ -113,8 +113,7 @@ async function requestChange(services: AuthServices, context: RequestContext): P
   const { attempts, codes, mails, settings, users } = services;
   const input = await AuthInput.of(context);
   const user = await ownUser(services, context);
-  const email =
-    input.optionalText("new_email") === undefined ? input.email() : input.email("new_email");
+  const email = input.email("new_email", ["newEmail", "email"]);
   mails.require();
   await requireOwner(services, context, input, user);
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
@@ -129,7 +128,7 @@ async function requestChange(services: AuthServices, context: RequestContext): P
 async function confirmChange(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { audit, mails, users } = services;
   const user = await ownUser(services, context);
-  const code = (await AuthInput.of(context)).text("code", 64);
+  const code = (await AuthInput.of(context)).textAs("code", ["token"], 64);
   const email = await takeProof(services, context, "change-email", user.id, code);
   await services.sessions.endAll(user.id, { except: context.identity.sessionId });
   await users.setVerifiedEmail(user.id, email);

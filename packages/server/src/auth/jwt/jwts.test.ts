@@ -81,9 +81,9 @@ test("a JWT is its session, is read with the secret, and ends with the session",
       await forge(SECRET, "HS256", { sid: "x" }),
     ];
     for (const bad of forged)
-      expect((await ask(server, "GET", "/api/auth/me", bad)).status).toBe(401);
+      expect((await ask(server, "GET", "/api/auth/session", bad)).status).toBe(401);
     await ask(server, "DELETE", "/api/auth/session", token);
-    expect((await ask(server, "GET", "/api/auth/me", jwt)).status).toBe(401);
+    expect((await ask(server, "GET", "/api/auth/session", jwt)).status).toBe(401);
   } finally {
     await server.stop();
   }

@@ -7,6 +7,7 @@ import type { AuthServices } from "../auth-services.ts";
 import { AuthInput } from "../security/input.ts";
 import { ownUser } from "../users/own-user.ts";
 import { signedInAnswer } from "../sessions/signed-in.ts";
+import type { AppMembers } from "./app-members.ts";
 import { noOrganization, type Organizations } from "./organizations.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
@@ -22,6 +23,7 @@ const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 export interface OrganizationServices extends AuthServices {
   readonly organizations: Organizations;
   readonly tenants: TenantSessions;
+  readonly appMembers: AppMembers;
 }
 
 /** Organizations, who is in them, and which of them a session acts in. */
@@ -189,29 +191,54 @@ async function accept(services: OrganizationServices, context: RequestContext): 
   return json(joined);
 }
 
+/** A user's place in an organization: the role is null where the app keeps the members itself. */
+interface Place {
+  readonly role: string | null;
+}
+
+/** @returns null for one who is not a member */
+async function placeOf(
+  { organizations, appMembers, store }: OrganizationServices,
+  tenantId: string,
+  userId: string,
+): Promise<Place | null> {
+  const role = await organizations.role(tenantId, userId);
+  if (role !== null) return { role };
+  return (await appMembers.has(store, tenantId, userId)) ? { role: null } : null;
+}
+
 async function select(services: OrganizationServices, context: RequestContext): Promise<Answer> {
-  const { organizations, sessions, tenants } = services;
-  const user = await ownUser(services, context);
+  const { sessions, tenants, appMembers } = services;
   const input = await AuthInput.of(context);
-  const tenantId = input.optionalText("org_id") ?? null;
+  const tenantId = input.textOrNull("orgId", ["org_id"]);
   const session =
     context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
   if (session === null)
     throw new PylonError("AUTH_REQUIRED", "An organization is selected for a session.", {
       hint: "Sign in.",
     });
-  const role = tenantId === null ? null : await organizations.role(tenantId, user.id);
-  if (tenantId !== null && role === null) throw noOrganization();
-  const roles = await tenants.select(session, tenantId, role);
-  // Who was taken out meanwhile was not seen in this tenant yet.
-  if (tenantId !== null && (await organizations.role(tenantId, user.id)) !== role)
-    await tenants.changed(user.id, tenantId, await organizations.role(tenantId, user.id));
+  const { userId } = session;
+  const place = tenantId === null ? null : await placeOf(services, tenantId, userId);
+  if (tenantId !== null && place === null)
+    throw appMembers.isDeclared ? notAMember() : noOrganization();
+  const roles = await tenants.select(session, tenantId, place?.role ?? null);
+  if (tenantId !== null) {
+    // Who was taken out meanwhile was not seen in this tenant yet.
+    const now = await placeOf(services, tenantId, userId);
+    if (now === null) await tenants.changed(userId, tenantId, null);
+    else if (now.role !== place?.role) await tenants.changed(userId, tenantId, now.role);
+  }
+  // What older clients read is beside it.
+  const selected = { tenant_id: tenantId, tenantId, roles };
   // Not for all: a client that does not look for the new token would be signed out whenever its
   // user changes the organization.
-  if (!input.optionalFlag("rotate")) return json({ tenant_id: tenantId, roles });
-  return signedInAnswer(await services.signIn.refresh(session.id), 200, {
-    tenant_id: tenantId,
-    roles,
+  if (!input.optionalFlag("rotate")) return json(selected);
+  return signedInAnswer(await services.signIn.refresh(session.id), 200, selected);
+}
+
+function notAMember(): PylonError {
+  return new PylonError("NOT_A_MEMBER", "You are not a member of this organization.", {
+    hint: "A row of OrgMember with your userId and this orgId makes you one.",
   });
 }
 

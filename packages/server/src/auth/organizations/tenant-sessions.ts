@@ -1,5 +1,6 @@
 import type { ApiKeys } from "../api-keys/api-keys.ts";
-import type { SessionInfo, Sessions } from "../sessions/sessions.ts";
+import type { Transaction } from "../../store/store.ts";
+import type { SessionInfo, SessionPatch, Sessions } from "../sessions/sessions.ts";
 
 const PREFIX = "org:";
 
@@ -31,13 +32,23 @@ export class TenantSessions {
    * A membership has changed: whoever acts by it acts by the new role, or no longer in this tenant.
    */
   async changed(userId: string, tenantId: string, role: string | null): Promise<void> {
-    await this.#sessions.updateAll(userId, (session) =>
-      session.tenantId === tenantId
-        ? { tenantId: role === null ? null : tenantId, roles: rolesWith(session, role) }
-        : null,
-    );
+    await this.#sessions.updateAll(userId, inTenant(tenantId, role));
     await this.#apiKeys.endAll(userId, tenantId);
   }
+
+  /** A membership ends within this transaction. */
+  async leave(tx: Transaction, userId: string, tenantId: string): Promise<void> {
+    await this.#sessions.updateAllIn(tx, userId, inTenant(tenantId, null));
+    await this.#apiKeys.revokeAll(tx, userId, tenantId);
+  }
+}
+
+/** What becomes of a session of this tenant. @param role null: it is no longer in it */
+function inTenant(tenantId: string, role: string | null) {
+  return (session: SessionInfo): SessionPatch | null =>
+    session.tenantId === tenantId
+      ? { tenantId: role === null ? null : tenantId, roles: rolesWith(session, role) }
+      : null;
 }
 
 function rolesWith({ roles }: SessionInfo, role: string | null): string[] {

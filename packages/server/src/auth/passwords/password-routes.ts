@@ -175,14 +175,12 @@ async function change(services: AuthServices, context: RequestContext): Promise<
   const { audit, passwords, sessions, signIn } = services;
   const input = await AuthInput.of(context);
   const user = await ownUser(services, context);
-  const next =
-    input.optionalText("new_password", MAX_PASSWORD) ?? input.text("newPassword", MAX_PASSWORD);
+  const next = input.textAs("newPassword", ["new_password"], MAX_PASSWORD);
   if (await passwords.has(user))
     await requirePassword(
       services,
       user,
-      input.optionalText("current_password", MAX_PASSWORD) ??
-        input.text("currentPassword", MAX_PASSWORD),
+      input.textAs("currentPassword", ["current_password"], MAX_PASSWORD),
       "current_password",
     );
   else await requireFresh(services, context);
@@ -232,8 +230,7 @@ async function completeReset(services: AuthServices, context: RequestContext): P
   const { attempts, audit, passwords, sessions, tokens, users } = services;
   const input = await AuthInput.of(context);
   const token = input.text("token");
-  const next =
-    input.optionalText("new_password", MAX_PASSWORD) ?? input.text("password", MAX_PASSWORD);
+  const next = input.textAs("password", ["new_password", "newPassword"], MAX_PASSWORD);
   const known = await tokens.peek(RESET, token);
   const user = known === null || known.userId === null ? null : await users.get(known.userId);
   if (

@@ -1,66 +1,76 @@
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Schema, type Entity } from "../../schema/schema.ts";
-import type { StoredRow, Value } from "../../store/store.ts";
+import type { StoredRow } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { scratchStore, type Scratch } from "../../store/testing/scratch-store.ts";
 import { Passwords } from "./passwords.ts";
 
 const PASSWORD = "correct horse battery";
 
+type HashField = "required" | "optional" | "none";
+
 /** Users whose entity has a field for the hash, or has none. */
 function passwordsOf(
   { store, platform }: Scratch,
-  hasField: boolean,
+  hashField: HashField,
 ): { readonly passwords: Passwords; readonly rows: Map<string, StoredRow> } {
   const rows = new Map<string, StoredRow>();
   const passwords = new Passwords(
     store,
     {
-      entity: userEntity(hasField),
-      has: (name) => hasField && name === "passwordHash",
-      get: (id) => Promise.resolve(rows.get(id) ?? null),
-      update: async (id, patch: Readonly<Record<string, Value>>) => {
-        rows.set(id, { ...rows.get(id), ...patch, id });
-      },
+      entity: userEntity(hashField),
+      has: (name) => hashField !== "none" && name === "passwordHash",
+      change: (id, change) =>
+        store.transact(async (tx) => {
+          const row = rows.get(id) ?? null;
+          const patch = await change(tx, row);
+          if (row !== null) rows.set(id, { ...row, ...patch, id });
+        }),
     },
     platform,
   );
   return { passwords, rows };
 }
 
-function userEntity(hasField: boolean): Entity {
+function userEntity(hashField: HashField): Entity {
   const email = field.string();
-  const entities = [
-    hasField
-      ? entity("User", { email, passwordHash: field.string().optional() })
-      : entity("User", { email }),
-  ];
+  const passwordHash = field.string();
+  const entities = {
+    required: entity("User", { email, passwordHash }),
+    optional: entity("User", { email, passwordHash: passwordHash.optional() }),
+    none: entity("User", { email }),
+  };
   const manifest = buildManifest({
     name: "app",
     version: "1.0.0",
-    entities,
+    entities: [entities[hashField]],
   });
   const user = Schema.fromManifest(manifest).find("User");
   if (user === undefined) throw new Error("The schema has no users.");
   return user;
 }
 
-test.each([true, false])(
-  "a password is kept, compared and forgotten, in the user's row or beside it (%p)",
-  async (hasField) => {
+const EMPTY = { required: { passwordHash: "" }, optional: { passwordHash: null }, none: {} };
+
+test.each(["required", "optional", "none"] as const)(
+  "a password is kept beside the user's row, compared and forgotten (passwordHash: %p)",
+  async (hashField) => {
     await using scratch = scratchStore();
-    const { passwords, rows } = passwordsOf(scratch, hasField);
+    const { passwords, rows } = passwordsOf(scratch, hashField);
+    const empty: StoredRow = { id: "ann", ...EMPTY[hashField] };
+    rows.set("ann", empty);
     const user = (): StoredRow => rows.get("ann") ?? { id: "ann" };
     expect([await passwords.has(user()), await passwords.matches(user(), PASSWORD)]).toEqual([
       false,
       false,
     ]);
+    expect(await passwords.matches(user(), "")).toBe(false);
     await passwords.keep(user(), await passwords.hash(PASSWORD));
     expect(await passwords.has(user())).toBe(true);
     expect(await passwords.matches(user(), PASSWORD)).toBe(true);
     expect(await passwords.matches(user(), `${PASSWORD}!`)).toBe(false);
-    expect(await SYSTEM_TABLES.passwords.count(scratch.store)).toBe(hasField ? 0 : 1);
+    expect([await SYSTEM_TABLES.passwords.count(scratch.store), user()]).toEqual([1, empty]);
     await passwords.keep(user(), await passwords.hash("another good one"));
     expect(await passwords.matches(user(), PASSWORD)).toBe(false);
     await passwords.forget("ann");
@@ -68,9 +78,37 @@ test.each([true, false])(
   },
 );
 
+test.each(["required", "optional"] as const)(
+  "a hash in the user's row counts, and is moved when it matches (passwordHash: %p)",
+  async (hashField) => {
+    await using scratch = scratchStore();
+    const { passwords, rows } = passwordsOf(scratch, hashField);
+    const empty: StoredRow = { id: "ann", ...EMPTY[hashField] };
+    const user = (): StoredRow => rows.get("ann") ?? { id: "ann" };
+    const old = { ...empty, passwordHash: await passwords.hash(PASSWORD) };
+    rows.set("ann", old);
+    expect(await passwords.has(user())).toBe(true);
+    expect(await passwords.matches(user(), "a wrong one")).toBe(false);
+    expect(user()).toEqual(old);
+    expect(await passwords.matches(user(), PASSWORD)).toBe(true);
+    expect(user()).toEqual(empty);
+    expect(await passwords.matches(user(), PASSWORD)).toBe(true);
+    // What the admin puts there later counts more than what was kept before.
+    rows.set("ann", { ...empty, passwordHash: await passwords.hash("of the admin") });
+    expect(await passwords.matches(user(), PASSWORD)).toBe(false);
+    // A password that is set meanwhile stays, whatever was found a moment before.
+    const before = user();
+    await passwords.keep(user(), await passwords.hash("another good one"));
+    expect(await passwords.matches(before, "of the admin")).toBe(true);
+    expect(await passwords.matches(user(), "another good one")).toBe(true);
+    await passwords.forget("ann");
+    expect([await passwords.has(user()), user()]).toEqual([false, empty]);
+  },
+);
+
 test("nobody has a password without a user, and its Unicode form does not matter", async () => {
   await using scratch = scratchStore();
-  const { passwords } = passwordsOf(scratch, false);
+  const { passwords } = passwordsOf(scratch, "none");
   expect(await passwords.matches(null, PASSWORD)).toBe(false);
   const hash = await passwords.hash("caf\u00e9 au lait");
   expect(await passwords.isSame(hash, "cafe\u0301 au lait")).toBe(true);
@@ -79,7 +117,7 @@ test("nobody has a password without a user, and its Unicode form does not matter
 
 test("a weak password is refused: too short, too long, known, or the address itself", async () => {
   await using scratch = scratchStore();
-  const { passwords } = passwordsOf(scratch, false);
+  const { passwords } = passwordsOf(scratch, "none");
   await passwords.check(PASSWORD, "ann@example.com");
   for (const weak of [
     "short",

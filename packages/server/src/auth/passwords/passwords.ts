@@ -1,10 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
 import pLimit from "p-limit";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow } from "../../store/store.ts";
+import type { Store, StoredRow, Transaction, Value } from "../../store/store.ts";
 import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import type { Users } from "../users/users.ts";
+import { BLANK_HASH, type Users } from "../users/users.ts";
 
 const PASSWORDS = SYSTEM_TABLES.passwords;
 /**
@@ -18,10 +18,16 @@ const MAX_WAITING = 200;
 const MIN_LENGTH = 8;
 const MAX_LENGTH = 256;
 
-/** What passwords need of the app's users. */
-type UserRows = Pick<Users, "entity" | "get" | "has" | "update">;
+const FIELD = "passwordHash";
 
-/** Checks, keeps and compares passwords. */
+/** What passwords need of the app's users. */
+type UserRows = Pick<Users, "entity" | "change" | "has">;
+
+/**
+ * Checks, keeps and compares passwords. Their hashes are in a system table, where no policy and no
+ * function can hand them out. A hash in the field `passwordHash` of the user's row was put there by
+ * an earlier version, by the admin or by a function: it counts, and is moved when it first matches.
+ */
 export class Passwords {
   readonly #store: Store;
   readonly #users: UserRows;
@@ -65,9 +71,12 @@ export class Passwords {
    * (null).
    */
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
-    const kept = user === null ? null : await this.#hashOf(user);
+    const inRow = user === null ? null : hashIn(user);
+    const kept = inRow ?? (user === null ? null : await this.#keptHash(user.id));
     const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
-    return (await this.isSame(compared, password)) && kept !== null;
+    const isRight = (await this.isSame(compared, password)) && kept !== null;
+    if (isRight && user !== null && inRow !== null) await this.#move(user.id, inRow);
+    return isRight;
   }
 
   /** Whether a hash of `hash` was made of this password. */
@@ -79,29 +88,47 @@ export class Passwords {
 
   /** Whether the user has a password. */
   async has(user: StoredRow): Promise<boolean> {
-    return (await this.#hashOf(user)) !== null;
+    return hashIn(user) !== null || (await this.#keptHash(user.id)) !== null;
   }
 
   /** Makes it the user's password. */
-  async keep(user: StoredRow, hash: string): Promise<void> {
-    if (this.#users.has("passwordHash")) return this.#users.update(user.id, { passwordHash: hash });
-    await transactById(this.#store, (tx) => PASSWORDS.put(tx, { id: user.id, hash }));
+  async keep({ id }: StoredRow, hash: string): Promise<void> {
+    await this.#write(id, async (tx) => PASSWORDS.put(tx, { id, hash }));
   }
 
   /** The user has no password from now on. */
   async forget(userId: string): Promise<void> {
-    await transactById(this.#store, (tx) => PASSWORDS.delete(tx, userId));
-    if (this.#users.has("passwordHash") && (await this.#users.get(userId))?.["passwordHash"]) {
-      await this.#users.update(userId, {
-        passwordHash: this.#users.entity.fields.get("passwordHash")?.optional === true ? null : "",
-      });
-    }
+    await this.#write(userId, (tx) => PASSWORDS.delete(tx, userId));
   }
 
-  async #hashOf(user: StoredRow): Promise<string | null> {
-    const inRow = user["passwordHash"];
-    if (typeof inRow === "string" && inRow !== "") return inRow;
-    return (await PASSWORDS.get(this.#store, user.id))?.hash ?? null;
+  /** Writes the table, and empties the field of the row, where the entity has it. */
+  async #write(userId: string, write: (tx: Transaction) => Promise<unknown>): Promise<void> {
+    if (!this.#users.has(FIELD)) {
+      await transactById(this.#store, write);
+      return;
+    }
+    await this.#users.change(userId, async (tx, user) => {
+      await write(tx);
+      return user === null || hashIn(user) === null ? {} : this.#emptied();
+    });
+  }
+
+  /** What was changed meanwhile stays. */
+  async #move(userId: string, hash: string): Promise<void> {
+    await this.#users.change(userId, async (tx, user) => {
+      if (user === null || hashIn(user) !== hash) return {};
+      await PASSWORDS.put(tx, { id: userId, hash });
+      return this.#emptied();
+    });
+  }
+
+  #emptied(): Readonly<Record<string, Value>> {
+    const isOptional = this.#users.entity.fields.get(FIELD)?.optional === true;
+    return { [FIELD]: isOptional ? null : BLANK_HASH };
+  }
+
+  async #keptHash(userId: string): Promise<string | null> {
+    return (await PASSWORDS.get(this.#store, userId))?.hash ?? null;
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
@@ -118,6 +145,11 @@ export class Passwords {
     this.#platform.random(bytes);
     return Buffer.from(bytes).toString("base64url");
   }
+}
+
+function hashIn(user: StoredRow): string | null {
+  const value = user[FIELD];
+  return typeof value === "string" && value !== BLANK_HASH ? value : null;
 }
 
 /**

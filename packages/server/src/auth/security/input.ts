@@ -4,6 +4,7 @@ import { parseEmail } from "../../schema/email-address.ts";
 import { isRecord } from "../../util/is-record.ts";
 
 const MAX_TEXT = 1024;
+const EMPTY: ReadonlySet<unknown> = new Set([undefined, null, ""]);
 /** What a request without the field is refused with. */
 const MISSING = {
   email: "MISSING_EMAIL",
@@ -16,6 +17,7 @@ const MISSING = {
   user_id: "MISSING_USER_ID",
   name: "MISSING_NAME",
   role: "MISSING_ROLE",
+  orgId: "MISSING_ORG_ID",
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
 /** The fields of a request's JSON body, each asked for by name. */
@@ -48,6 +50,16 @@ export class AuthInput {
     });
   }
 
+  /**
+   * As `text`, or under another name.
+   *
+   * @param others names that other clients send it under
+   */
+  textAs(field: keyof typeof MISSING, others: readonly string[], maxLength = MAX_TEXT): string {
+    const name = this.#sentAs([field, ...others]) ?? field;
+    return this.optionalText(name, maxLength) || this.text(field, maxLength);
+  }
+
   /** Text that may be left out. @throws PylonError INVALID_DATA */
   optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
@@ -67,6 +79,21 @@ export class AuthInput {
         },
       );
     return value;
+  }
+
+  /**
+   * Text or an explicit null, which must be there.
+   *
+   * @param others names that other clients send it under
+   * @throws PylonError the field's code in MISSING, INVALID_DATA
+   */
+  textOrNull(field: keyof typeof MISSING, others: readonly string[]): string | null {
+    const name = [field, ...others].find((one) => Object.hasOwn(this.#body, one));
+    if (name !== undefined) return this.optionalText(name) ?? null;
+    throw new PylonError(MISSING[field], `"${field}" is missing.`, {
+      field,
+      hint: `Send {"${field}": "..."}, or null for none.`,
+    });
   }
 
   /** A list of texts. @throws PylonError INVALID_DATA */
@@ -118,14 +145,20 @@ export class AuthInput {
   /**
    * An e-mail address in the form in which it is compared.
    *
-   * @throws PylonError MISSING_EMAIL, INVALID_EMAIL
+   * @param others names that other clients send it under
+   * @throws PylonError MISSING_EMAIL or MISSING_NEW_EMAIL, INVALID_EMAIL
    */
-  email(field: "email" | "new_email" = "email"): string {
-    const email = parseEmail(this.text(field));
+  email(field: "email" | "new_email" = "email", others: readonly string[] = []): string {
+    const email = parseEmail(this.textAs(field, others));
     if (email !== null) return email;
     throw new PylonError("INVALID_EMAIL", "This is not an e-mail address.", {
-      field,
+      field: this.#sentAs([field, ...others]) ?? field,
       hint: "Send one such as ann@example.com.",
     });
+  }
+
+  /** The first of the names under which the body has something. */
+  #sentAs(names: readonly string[]): string | undefined {
+    return names.find((name) => Object.hasOwn(this.#body, name) && !EMPTY.has(this.#body[name]));
   }
 }

@@ -1,4 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
+import { bearerToken } from "../../request/bearer.ts";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
@@ -17,7 +18,7 @@ const MAX_USER_ID = 256;
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
-    get("/api/auth/me", "anyone", whoAmI, { scope: "open" }),
+    get("/api/auth/me", "anyone", whoAmI, { scope: "open", takesDeadTokens: true }),
     get("/api/auth/session", "anyone", session),
     post("/api/auth/session", "admin-or-dev", createSession),
     del("/api/auth/session", "anyone", signOut),
@@ -31,8 +32,10 @@ export function sessionRoutes(services: AuthServices): Route[] {
   ];
 }
 
-function whoAmI(_services: AuthServices, { caller }: RequestContext): Answer {
-  return json(toAuthContext(caller));
+/** One with a token that has ended is told so, and not refused: a page can then clean up. */
+function whoAmI(_services: AuthServices, { caller, request }: RequestContext): Answer {
+  const isDead = caller.userId === null && !caller.isAdmin && bearerToken(request.headers) !== null;
+  return json({ ...toAuthContext(caller), ...(isDead ? { token_valid: false } : {}) });
 }
 
 function signedIn(
@@ -148,30 +151,48 @@ async function refresh(services: AuthServices, context: RequestContext): Promise
 }
 
 /**
- * For servers that know their users by other means: the guest of `guest_token`, in dev also the
- * caller, becomes the user that is named.
+ * For servers that know their users by other means: the session of `guest_token`, in dev also the
+ * caller's own, stands for the user that is named, under the same token.
  */
 async function upgrade(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { audit, guests, sessions, settings, users } = services;
   const input = await AuthInput.of(context);
   const userId = input.text("user_id", MAX_USER_ID);
+  const rotates = input.optionalFlag("rotate");
   const guestToken = input.optionalText("guest_token");
-  const { caller } =
-    guestToken === undefined ? context.identity : await sessions.identify(guestToken);
-  if (!caller.isGuest || caller.userId === null)
+  const token = guestToken ?? ownToken(services, context);
+  const { caller, sessionId } = await sessions.identify(token);
+  if (sessionId === null || caller.userId === null) throw noSessionToUpgrade();
+  if (guestToken !== undefined && !caller.isGuest)
     throw new PylonError("INVALID_DATA", "Only a guest can be upgraded.", {
       field: "guest_token",
       hint: "Send the guest's token.",
     });
-  if (caller.userId === userId) await sessions.endAll(userId);
-  else await guests.handOver(caller.userId, userId, users.entityName);
-  const token = await sessions.create(userId, {
-    isGuest: false,
-    lifetimeMs: settings.sessionLifetimeMs(),
-    device: deviceOf(context),
-  });
+  // What a user has stays with that user: only a guest turns out to be somebody else.
+  if (caller.isGuest && caller.userId !== userId)
+    await guests.handOver(caller.userId, userId, users.entityName, sessionId);
+  else if (caller.isGuest) await sessions.endAll(userId, { except: sessionId });
+  if (!(await sessions.transfer(sessionId, userId, settings.sessionLifetimeMs())))
+    throw noSessionToUpgrade();
   await audit.record(context, "sign-in", { userId, detail: { method: "upgrade" } });
-  return signedIn(services, token, userId, 200);
+  return rotates
+    ? signedInAnswer(await services.signIn.refresh(sessionId), 200, { upgraded: true })
+    : signedIn(services, token, userId, 200, { upgraded: true });
+}
+
+/** The token of the session that the request comes by. @throws PylonError UPGRADE_FAILED */
+function ownToken({ cookie }: AuthServices, { identity, request }: RequestContext): string {
+  const token = bearerToken(request.headers) ?? cookie.read(request.headers);
+  // A JWT names a session, but is not its token.
+  if (token !== null && identity.sessionId !== null && identity.isForServices !== true)
+    return token;
+  throw noSessionToUpgrade();
+}
+
+function noSessionToUpgrade(): PylonError {
+  return new PylonError("UPGRADE_FAILED", "There is no session to upgrade.", {
+    hint: "Send the token of a guest, from POST /api/auth/guest.",
+  });
 }
 
 /** Null where the app has no user entity. */

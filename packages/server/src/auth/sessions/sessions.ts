@@ -327,6 +327,31 @@ export class Sessions {
   }
 
   /**
+   * A session stands for another user from now on, under the token that it has, and with none of
+   * the rights that it had.
+   *
+   * @param lifetimeMs for how long, in milliseconds
+   * @returns whether it was there
+   */
+  async transfer(sessionId: string, userId: string, lifetimeMs: number): Promise<boolean> {
+    const now = this.#platform.now();
+    const isThere = await transactById(this.#store, (tx) =>
+      this.#patch(tx, sessionId, {
+        userId,
+        isGuest: false,
+        tenantId: null,
+        roles: [],
+        isTrustedDevice: false,
+        createdAt: now,
+        seenAt: now,
+        expiresAt: now + lifetimeMs,
+      }),
+    );
+    this.#changed(sessionId);
+    return isThere;
+  }
+
+  /**
    * Changes what the sessions of a user stand for, also of one that is getting a new token.
    *
    * @param change null for one that stays as it is
@@ -335,16 +360,27 @@ export class Sessions {
     userId: string,
     change: (session: SessionInfo) => SessionPatch | null,
   ): Promise<void> {
-    const changed = await this.#store.transact(async (tx) => {
-      const ids: string[] = [];
-      const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
-      for (const session of rows.map(toInfo)) {
-        const patch = change(session);
-        if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
-      }
-      return ids;
-    });
+    const changed = await this.#store.transact((tx) => this.updateAllIn(tx, userId, change));
     for (const id of changed) this.#changed(id);
+  }
+
+  /**
+   * As `updateAll`, within this transaction: the change log tells this replica too.
+   *
+   * @returns the ids of those that changed
+   */
+  async updateAllIn(
+    tx: Transaction,
+    userId: string,
+    change: (session: SessionInfo) => SessionPatch | null,
+  ): Promise<string[]> {
+    const ids: string[] = [];
+    const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
+    for (const session of rows.map(toInfo)) {
+      const patch = change(session);
+      if (patch !== null && (await this.#patch(tx, session.id, patch))) ids.push(session.id);
+    }
+    return ids;
   }
 
   /** Deletes the rows of sessions that are over. @returns how many */
@@ -402,7 +438,11 @@ export class Sessions {
     return ended.length;
   }
 
-  async #patch(tx: Transaction, sessionId: string, patch: SessionPatch): Promise<boolean> {
+  async #patch(
+    tx: Transaction,
+    sessionId: string,
+    patch: Partial<Omit<RowOf<typeof SESSIONS>, "id">>,
+  ): Promise<boolean> {
     if (!(await SESSIONS.update(tx, sessionId, patch))) return false;
     await SESSIONS.announce(tx, sessionId, "update", this.#platform.now());
     return true;

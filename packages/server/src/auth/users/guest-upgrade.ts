@@ -32,12 +32,18 @@ export class GuestUpgrade {
    * with it.
    *
    * @param userEntity the entity whose ids users have
+   * @param keptSession the id of a session of the guest that does not end
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
-  async handOver(guestId: string, userId: string, userEntity: string): Promise<void> {
+  async handOver(
+    guestId: string,
+    userId: string,
+    userEntity: string,
+    keptSession: string | null = null,
+  ): Promise<void> {
     await this.#sessions.become(guestId, userId);
     await this.#handOverAll(guestId, userId, userEntity);
-    await this.#sessions.endAll(guestId);
+    await this.#sessions.endAll(guestId, { except: keptSession });
   }
 
   async #handOverAll(guestId: string, userId: string, userEntity: string): Promise<void> {

@@ -10,9 +10,15 @@ import type { Entity } from "../../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction, Value } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { avatarColorOf } from "./avatar-color.ts";
 import { fieldIs } from "../security/where.ts";
 
 const VERIFIED = SYSTEM_TABLES.verifiedEmails;
+/**
+ * In a required field `passwordHash`, where no hash is kept: no password matches it. Earlier
+ * versions, which may serve the same database for a while, take it for "none", too.
+ */
+export const BLANK_HASH = "";
 /** The fields of a user entity that Pylon fills where they are declared, by what they hold. */
 const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
@@ -120,6 +126,7 @@ export class Users {
     const { name } = this.entity;
     const { guestId } = profile;
     const id = guestId ?? this.#newId();
+    const given = this.#fieldsOf(profile);
     const { result } = await committer.commit(
       { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
       async (writer) => {
@@ -128,8 +135,9 @@ export class Users {
         if (guestId !== undefined) await sessions.claimGuest(writer.transaction, guestId);
         const existing = await writer.get(name, id);
         // A guest may have a row already, made by the app.
-        if (existing === null) await writer.insert(name, this.#fieldsOf(profile), id);
-        else await writer.update(name, id, this.#fieldsOf(profile));
+        if (existing === null)
+          await writer.insert(name, { ...this.#defaultsOf(profile, id), ...given }, id);
+        else await writer.update(name, id, given);
         const user = await writer.get(name, id);
         if (user === null) throw new Error("The user that was written a moment ago is gone.");
         if (profile.emailVerified === true) await keepProof(writer.transaction, user);
@@ -145,10 +153,27 @@ export class Users {
 
   /** Changes fields of a user; those that the entity lacks are left out. */
   async update(id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
-    const known = Object.fromEntries(Object.entries(patch).filter(([field]) => this.has(field)));
+    await this.change(id, () => Promise.resolve(patch));
+  }
+
+  /**
+   * Changes a user together with what belongs to it, in one transaction.
+   *
+   * @param change given the row as it is in this transaction, or null; writes what belongs to it,
+   *   and says what changes in the row. It may run again after a conflict.
+   */
+  async change(
+    id: string,
+    change: (tx: Transaction, user: StoredRow | null) => Promise<Readonly<Record<string, Value>>>,
+  ): Promise<void> {
+    const { name } = this.entity;
     await this.#options.committer.commit(
       { caller: { ...ANONYMOUS, userId: id }, policies: "bypassed" },
-      (writer) => writer.update(this.entity.name, id, known),
+      async (writer) => {
+        const patch = await change(writer.transaction, await writer.get(name, id));
+        const known = Object.entries(patch).filter(([field]) => this.has(field));
+        if (known.length > 0) await writer.update(name, id, Object.fromEntries(known));
+      },
     );
   }
 
@@ -188,6 +213,24 @@ export class Users {
     return user;
   }
 
+  /** What a new row has in fields of which its user said nothing. */
+  #defaultsOf({ email }: Profile, id: string): Record<string, Value> {
+    const { fields } = this.entity;
+    const values: Record<string, Value> = {};
+    const guess = email === undefined ? undefined : normaliseEmail(email).split("@")[0];
+    for (const name of NAMES) {
+      // Another name than displayName may be asked for later: only an entity that insists gets it.
+      const isWanted = name === "displayName" || fields.get(name)?.optional === false;
+      if (isWanted && fields.has(name) && guess !== undefined) values[name] = guess;
+    }
+    if (fields.get("avatarColor")?.kind === "string")
+      values["avatarColor"] = avatarColorOf(email === undefined ? id : normaliseEmail(email));
+    // Hashes are kept elsewhere.
+    const hash = fields.get("passwordHash");
+    if (hash?.kind === "string" && !hash.optional) values["passwordHash"] = BLANK_HASH;
+    return values;
+  }
+
   /** @param isNew fills what only a new user gets */
   #fieldsOf(profile: Profile, isNew = true): Record<string, Value> {
     const { fields } = this.entity;
@@ -204,12 +247,7 @@ export class Users {
     else if (verifiedKind !== undefined && isVerified) set("emailVerified", now);
     if (!isNew) return values;
     set("createdAt", now);
-    const displayName = profile.displayName ?? email?.split("@")[0];
-    for (const name of NAMES) {
-      // Where nobody told a name, only an entity that insists gets a guess.
-      if (profile.displayName !== undefined || fields.get(name)?.optional === false)
-        set(name, displayName);
-    }
+    for (const name of NAMES) set(name, profile.displayName);
     for (const name of AVATARS) if (fields.get(name)?.file === undefined) set(name, profile.avatar);
     return values;
   }
