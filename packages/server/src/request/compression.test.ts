@@ -45,15 +45,11 @@ test("an answer is padded by a length that chance decides", () => {
 
 test("what is compressed at once is what was there", () => {
   assert(
-    property(
-      string({ unit: "binary", maxLength: 9000 }),
-      constantFrom(...encodings),
-      (text, by) => {
-        expect(decode[by](compressNow(text, by))).toBe(
-          new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(text)),
-        );
-      },
-    ),
+    property(string({ unit: "binary", maxLength: 500 }), constantFrom(...encodings), (text, by) => {
+      expect(decode[by](compressNow(text, by))).toBe(
+        new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(text)),
+      );
+    }),
     { numRuns: 50 },
   );
 });

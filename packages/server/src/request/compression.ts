@@ -75,31 +75,31 @@ export function compressNow(text: string, encoding: AnswerEncoding): Uint8Array<
 export class Compressor {
   readonly #stream: Transform;
   #made: Uint8Array[] = [];
-  #error: Error | null = null;
+  /** Tells the call that waits that nothing comes any more. */
+  #fail: (error: Error) => void = () => undefined;
 
   constructor(encoding: AnswerEncoding) {
     this.#stream = open(encoding);
     this.#stream.on("data", (chunk: Uint8Array) => this.#made.push(chunk));
-    // The call that waits is told by its own callback, or by `end`.
-    this.#stream.on("error", (error) => (this.#error = error));
+    this.#stream.on("error", (error) => this.#fail(error));
+    this.#stream.on("close", () => this.#fail(closed()));
   }
 
   /** @returns what is made so far, which may be nothing */
-  async add(bytes: Uint8Array): Promise<Uint8Array> {
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+  add(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#madeBy((done) => {
+      this.#stream.write(bytes, (error) => {
+        if (!error) done();
+      });
     });
-    return this.#take();
   }
 
   /** @returns the rest */
-  async end(): Promise<Uint8Array> {
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.once("end", resolve);
-      this.#stream.once("close", () => reject(this.#error ?? new Error("It was closed.")));
+  end(): Promise<Uint8Array> {
+    return this.#madeBy((done) => {
+      this.#stream.once("end", done);
       this.#stream.end();
     });
-    return this.#take();
   }
 
   /** Lets go of its memory; what is asked of it after that fails. */
@@ -107,11 +107,20 @@ export class Compressor {
     this.#stream.destroy();
   }
 
-  #take(): Uint8Array {
+  async #madeBy(work: (done: () => void) => void): Promise<Uint8Array> {
+    if (this.#stream.destroyed) throw closed();
+    await new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
+      work(resolve);
+    });
     const made = this.#made;
     this.#made = [];
     return made.length === 1 && made[0] !== undefined ? made[0] : Buffer.concat(made);
   }
+}
+
+function closed(): Error {
+  return new Error("The compressor was closed.");
 }
 
 function open(encoding: AnswerEncoding): Transform {
