@@ -26,6 +26,8 @@ test("only what no page of another site can ask for again is compressed", () => 
     [{ Authorization: "Bearer t", "Sec-Fetch-Site": "cross-site" }, "zstd"],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "same-origin" }, "zstd"],
     [{ Cookie: "s=1" }, null],
+    // A browser sends the password that was typed into its own dialog by itself.
+    [{ Authorization: "Basic dTpw", "Sec-Fetch-Site": "cross-site" }, null],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "same-site" }, null],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "cross-site" }, null],
     [{ "Sec-Fetch-Site": "cross-site" }, null],

@@ -1,5 +1,6 @@
 import type { Transform } from "node:stream";
 import type * as nodeZlib from "node:zlib";
+import { bearerToken } from "./bearer.ts";
 import { wantedEncoding } from "./content-encoding.ts";
 
 /**
@@ -34,7 +35,7 @@ export const MIN_COMPRESSED_BYTES = 4096;
 export function encodingFor({ headers }: Request): AnswerEncoding | null {
   const site = headers.get("sec-fetch-site");
   const isOwn =
-    headers.has("authorization") ||
+    bearerToken(headers) !== null ||
     site === "same-origin" ||
     (site === null && !headers.has("cookie"));
   return isOwn ? wantedEncoding(headers.get("accept-encoding"), ENCODINGS) : null;
