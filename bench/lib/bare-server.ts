@@ -55,6 +55,9 @@ const server = Bun.serve<undefined, string>({
   },
   fetch: (request, self) =>
     self.upgrade(request) ? undefined : new Response(null, { status: 404 }),
-  websocket: { open: (socket) => void socket.subscribe("all"), message: () => undefined },
+  websocket: {
+    open: (socket) => void socket.subscribe("all"),
+    message: (socket, text) => void socket.send(text),
+  },
 });
 process.stdout.write(`${server.url.href}\n`);
