@@ -38,7 +38,7 @@ try {
   const compiled = COMPILED.filter(isWanted);
   if (compiled.length > 0) compile(compiled);
   for (const name of compiled) pack(assemble(name));
-  for (const name of AS_THEY_ARE.filter(isWanted)) pack(join(root, "packages", name));
+  for (const name of AS_THEY_ARE.filter(isWanted)) pack(assembleSources(name));
   if (isWanted("cli")) pack(assembleCommand());
 } finally {
   rmSync(scratch, { recursive: true, force: true });
@@ -89,6 +89,26 @@ function assemble(name) {
     Object.entries(manifest.exports).map(([path, target]) => [path, published(target)]),
   );
   writeManifest(to, { ...manifest, exports, files: ["dist"] });
+  return to;
+}
+
+/**
+ * The folder of a package that is published as it stands, with the types of the texts that it
+ * imports: a project's compiler does not look at declarations for all files of one kind.
+ *
+ * @returns its path
+ */
+function assembleSources(name) {
+  const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
+  for (const file of ["src", "README.md", "LICENSE", "package.json"])
+    cpSync(join(from, file), join(to, file), { recursive: true });
+  for (const file of readdirSync(join(to, "src"), { recursive: true })) {
+    const [, stem, kind] = /^(.*)\.(lua|sql|css)$/.exec(file) ?? [];
+    if (stem === undefined) continue;
+    const types = join(to, "src", `${stem}.d.${kind}.ts`);
+    if (!existsSync(types))
+      writeFileSync(types, "declare const text: string;\nexport default text;\n");
+  }
   return to;
 }
 

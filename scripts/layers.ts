@@ -46,7 +46,7 @@ export const SERVER: Layers = {
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Features, each with its routes.
     app: ["jobs", "auth", "data", "request", "policy", "schema"],
-    rooms: ["sync", "connections", "request", "cache", "store", "identity", "observe"],
+    rooms: ["connections", "request", "cache", "store", "identity", "observe"],
     jobs: ["functions", "request", "store", "schema", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],

@@ -23,6 +23,7 @@ const ON_BOTH_STORES = [
     "jobs",
     "limits",
     "live-feed",
+    "live-queries",
     "live-values",
     "membership",
     "oauth",
@@ -38,6 +39,7 @@ const ON_BOTH_STORES = [
   ].map((name) => new RegExp(`^tests/[^/]+/${name}\\.test\\.ts$`)),
   /^packages\/server\/src\/files\/files\.test\.ts$/,
   /^packages\/server\/src\/jobs\/(crons|job-table)\.test\.ts$/,
+  /^tests\/live-oracle\/live-oracle\.test\.ts$/,
 ];
 /**
  * Where the tests beside the code are of units: without a network, a page or a database server. A
@@ -49,6 +51,7 @@ const UNIT_FOLDERS = [
     "schema",
     "policy",
     "data",
+    "connections",
     "sync",
     "functions",
     "request",

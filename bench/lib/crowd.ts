@@ -7,10 +7,18 @@ export interface Crowd {
   readonly stop: () => void;
 }
 
-/** Opens sockets from another process; resolves when all are open. */
-export async function openCrowd(url: string, count: number, token = ""): Promise<Crowd> {
+/**
+ * Opens sockets from another process; resolves when all are open.
+ *
+ * @param tokens of the callers that they are opened for, in turn; an empty one for nobody
+ */
+export async function openCrowd(
+  url: string,
+  count: number,
+  ...tokens: readonly string[]
+): Promise<Crowd> {
   const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, "sockets.ts"), url, String(count), token],
+    [process.execPath, join(import.meta.dir, "sockets.ts"), url, String(count), tokens.join()],
     { stdout: "pipe", stderr: "inherit" },
   );
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

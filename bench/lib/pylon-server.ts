@@ -12,12 +12,14 @@ const config = loadConfig({
   PYLON_DB_PATH: path,
   DATABASE_URL: process.env["DATABASE_URL"],
   REDIS_URL: process.env["REDIS_URL"],
+  PYLON_ADMIN_TOKEN: process.env["PYLON_ADMIN_TOKEN"],
   PYLON_LOG_LEVEL: "warn",
   PYLON_RATE_LIMIT_MAX: "0",
   PYLON_FN_RATE_LIMIT_MAX: "0",
   PYLON_MAX_CONNECTIONS_PER_IP: "1000000",
 });
-const app = await loadApp(new URL("../app", import.meta.url).pathname, { dev: false });
+const folder = process.env["BENCH_APP"] ?? "app";
+const app = await loadApp(new URL(`../${folder}`, import.meta.url).pathname, { dev: false });
 const server = createServer({ app, config });
 await server.start();
 process.stdout.write(`${server.url}\n`);

@@ -4,21 +4,30 @@
 // came to all of them together.
 import { bearerProtocol } from "@pylonsync/protocol";
 
-const [address = "", count = "0", token = ""] = process.argv.slice(2);
+const [address = "", count = "0", tokenList = ""] = process.argv.slice(2);
+const tokens = tokenList.split(",");
 const url = new URL(address);
 const isStream = url.protocol === "http:";
-const head = isStream
-  ? `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n` +
-    (token === "" ? "" : `Authorization: Bearer ${token}\r\n`) +
-    "Accept: text/event-stream\r\n\r\n"
-  : `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nUpgrade: websocket\r\n` +
-    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+
+/** The request that opens a connection. */
+function requestOf(token: string): string {
+  const start = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`;
+  if (isStream)
+    return (
+      start +
+      (token === "" ? "" : `Authorization: Bearer ${token}\r\n`) +
+      "Accept: text/event-stream\r\n\r\n"
+    );
+  return (
+    `${start}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
     `Sec-WebSocket-Key: ${Buffer.alloc(16, 7).toString("base64")}\r\n` +
     (token === "" ? "" : `Sec-WebSocket-Protocol: ${bearerProtocol(token)}\r\n`) +
-    "\r\n";
+    "\r\n"
+  );
+}
 
-/** A socket that answers no ping is given up. */
 const [TEXT, PING] = [1, 9];
+/** A socket that answers no ping is given up. */
 const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 
 let open = 0;
@@ -104,11 +113,12 @@ function events(bytes: Buffer): number {
 
 for (let index = 0; index < Number(count); index += 1) {
   const reader = new Reader();
+  const request = requestOf(tokens[index % tokens.length] ?? "");
   void Bun.connect({
     hostname: url.hostname,
     port: Number(url.port),
     socket: {
-      open: (socket) => void socket.write(head),
+      open: (socket) => void socket.write(request),
       data: (socket, chunk) => {
         const answer = reader.take(chunk);
         if (answer !== null) socket.write(answer);

@@ -9,12 +9,14 @@ import {
   type Socket,
   type Storage,
   type SyncEngine,
+  type TabPlatform,
 } from "@pylonsync/sync";
 import { contents, faultyFetch, socketsInto } from "../support/bad-network.ts";
 import { TestClient, until } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { randomOf } from "../support/random.ts";
-import { appOf, startServer } from "../support/server.ts";
+import { SharedTabs } from "../support/shared-tabs.ts";
+import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 // Two tabs of one browser, on a bad network, which end at any moment and are opened again. What was
 // on disk is on the server in the end, and counted once. The disk is a program's here, because a
@@ -30,6 +32,8 @@ const app = appOf(
 );
 
 const OPERATIONS = 80;
+/** Waits from here on are those of the tab that listens to another, and of a silent socket. */
+const LONG_MS = 12_000;
 useFakeIndexedDb();
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -39,6 +43,7 @@ interface Browser {
   readonly appName: string;
   readonly storage: Storage;
   readonly random: () => number;
+  readonly shared: SharedTabs;
   /** Writes that are on disk. */
   readonly durable: Set<string>;
   isHealed: boolean;
@@ -65,6 +70,7 @@ class Tab {
 
   end(): void {
     this.#isEnded = true;
+    this.#browser.shared.end(this);
     for (const socket of this.#sockets) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
@@ -76,6 +82,7 @@ class Tab {
       after: (delayMs, run) => systemPlatform.after(delayMs, () => this.#isEnded || run()),
       fetch: faultyFetch((what) => this.#fault(what)),
       openSocket: socketsInto(this.#sockets),
+      tabs: this.#browser.shared.platformOf(this),
       openDisk: async (appName, server) => {
         const { openDisk } = systemPlatform;
         if (openDisk === null) throw new Error("There is no disk.");
@@ -132,6 +139,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       appName,
       storage,
       random,
+      shared: new SharedTabs(),
       durable: new Set(),
       isHealed: false,
     };
@@ -233,4 +241,195 @@ test("what is kept under a token is its user's once known; another's is dropped"
   await disk.takeOver("user:ann", "token:t", true);
   expect((await disk.readWrites("user:ann")).map(({ id }) => id)).toEqual(["1", "3"]);
   disk.close();
+});
+
+/** A clock on which long waits are over when they are told to be. */
+class LongClock {
+  #long: (() => void)[] = [];
+
+  readonly after = (delayMs: number, run: () => void): (() => void) => {
+    if (delayMs < LONG_MS) return systemPlatform.after(delayMs, run);
+    this.#long.push(run);
+    return () => {
+      this.#long = this.#long.filter((other) => other !== run);
+    };
+  };
+
+  /** A quarter of a minute is over. */
+  pass(): void {
+    for (const run of this.#long.splice(0)) run();
+  }
+}
+
+/** Tabs of one browser that are signed in as the same user, and the sockets that they hold. */
+async function openTabs(count: number): Promise<{
+  readonly engines: readonly SyncEngine[];
+  readonly sockets: readonly Set<Socket>[];
+  readonly server: TestServer;
+  readonly client: TestClient;
+  readonly shared: SharedTabs;
+  readonly opened: () => number;
+}> {
+  const server = await startServer(app);
+  const client = await TestClient.guest(server.url);
+  const shared = new SharedTabs();
+  const sockets = Array.from({ length: count }, () => new Set<Socket>());
+  let opened = 0;
+  const engines = sockets.map((own) => {
+    const engine = createSyncEngine(server.url, {
+      token: client.token ?? "",
+      storage: createWriteThroughStorage({}, () => undefined),
+      persist: false,
+      reconnectDelay: 30,
+      platform: {
+        tabs: shared.platformOf(own),
+        openSocket: (url, protocols) => {
+          opened += 1;
+          return socketsInto(own)(url, protocols);
+        },
+      },
+    });
+    engine.start();
+    return engine;
+  });
+  await until(() => engines.every(({ connected }) => connected));
+  return { engines, sockets, server, client, shared, opened: () => opened };
+}
+const valuesOf = (engine: SyncEngine): string =>
+  engine.store
+    .list("Item")
+    .map(({ n }) => Number(n))
+    .toSorted((a, b) => a - b)
+    .join();
+
+test("tabs share one socket, and all of them follow what happens", async () => {
+  const { engines, server, client, opened } = await openTabs(3);
+  expect(opened()).toBe(1);
+  await client.insert("Item", { n: 1 });
+  await Promise.all(engines.map((engine, index) => engine.insert("Item", { n: index + 2 })));
+  await until(() => engines.every((engine) => valuesOf(engine) === "1,2,3,4"));
+  await until(() => engines.every(({ mutations }) => mutations.all().length === 0));
+  const topics: unknown[] = [];
+  for (const engine of engines) engine.onTopic(({ data }) => topics.push(data));
+  for (const engine of engines.slice(1)) engine.publishTopic("wave", "hi");
+  await until(() => topics.length === 6);
+  expect(opened()).toBe(1);
+  for (const engine of engines) engine.stop();
+  await server.stop();
+});
+
+test("a tab that leads and is killed is replaced, and nothing is missed meanwhile", async () => {
+  const { engines, sockets, server, client, shared, opened } = await openTabs(3);
+  let n = 0;
+  let left = engines;
+  for (const round of [0, 1]) {
+    const own = sockets.find(({ size }) => size > 0);
+    if (own === undefined) throw new Error("No tab leads.");
+    left = left.filter((engine) => engine !== engines[sockets.indexOf(own)]);
+    // The dead tab neither sends nor hears; its socket is closed by the browser.
+    shared.end(own);
+    for (const socket of own) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    own.clear();
+    await client.insert("Item", { n: (n += 1) });
+    await Promise.all(left.map((engine) => engine.insert("Item", { n: (n += 1) })));
+    const all = Array.from({ length: n }, (_, index) => index + 1).join();
+    await until(() => left.every((engine) => valuesOf(engine) === all));
+    await Promise.all(left.map((engine) => engine.flushed()));
+    expect(left.every(({ connected }) => connected)).toBe(true);
+    expect(opened()).toBe(round + 2);
+  }
+  const { text } = await client.request("POST", "/api/query/Item", {});
+  expect((JSON.parse(text) as unknown[]).length).toBe(n);
+  for (const engine of engines) engine.stop();
+  await server.stop();
+});
+
+test("a tab whose leader does not answer connects by itself", async () => {
+  const { engines, server, client, shared, opened } = await openTabs(1);
+  const [leader] = engines;
+  // It holds the lock, and is deaf.
+  const deaf = {};
+  const platform = shared.platformOf(deaf);
+  const alone = createSyncEngine(server.url, {
+    token: client.token ?? "",
+    storage: createWriteThroughStorage({}, () => undefined),
+    persist: false,
+    platform: {
+      tabs: { ...platform, channel: () => ({ post: () => undefined, close: () => undefined }) },
+    },
+  });
+  alone.start();
+  await until(() => alone.connected);
+  await alone.insert("Item", { n: 1 });
+  await until(() => leader !== undefined && valuesOf(leader) === "1");
+  expect(opened()).toBe(1);
+  alone.stop();
+  leader?.stop();
+  await server.stop();
+});
+
+test("a tab that knew less than the one that leads next misses nothing", async () => {
+  const { sockets, server, client, shared } = await openTabs(1);
+  const [leader] = sockets;
+  if (leader === undefined) throw new Error("No tab leads.");
+  const follow = (tabs: TabPlatform): SyncEngine => {
+    const engine = createSyncEngine(server.url, {
+      token: client.token ?? "",
+      storage: createWriteThroughStorage({}, () => undefined),
+      persist: false,
+      platform: { tabs },
+    });
+    engine.start();
+    return engine;
+  };
+  const base = shared.platformOf({});
+  let queueUp: () => void = () => undefined;
+  const behind = follow({
+    ...base,
+    lock: (name, onHeld) => {
+      queueUp = () => void base.lock(name, onHeld);
+      return () => undefined;
+    },
+  });
+  await until(() => behind.connected);
+  // What the server says does not get through to the tab that leads, and so to none.
+  for (const socket of leader) socket.onmessage = null;
+  await client.insert("Item", { n: 1 });
+  const ahead = follow(shared.platformOf({}));
+  await until(() => valuesOf(ahead) === "1");
+  expect(valuesOf(behind)).toBe("");
+  queueUp();
+  shared.end(leader);
+  for (const socket of leader) {
+    socket.onopen = socket.onclose = null;
+    socket.close();
+  }
+  await client.insert("Item", { n: 2 });
+  await until(() => [ahead, behind].every((engine) => valuesOf(engine).endsWith("2")));
+  expect(valuesOf(behind)).toBe("1,2");
+  for (const engine of [ahead, behind]) engine.stop();
+  await server.stop();
+});
+
+test("a leader that stands still is noticed, and the others connect by themselves", async () => {
+  const { server, client, shared } = await openTabs(1);
+  const clock = new LongClock();
+  const follower = createSyncEngine(server.url, {
+    token: client.token ?? "",
+    storage: createWriteThroughStorage({}, () => undefined),
+    persist: false,
+    platform: { tabs: shared.platformOf(clock), after: clock.after },
+  });
+  follower.start();
+  await until(() => follower.connected);
+  // As a phone does with a tab in the background: it holds its lock, and neither hears nor says.
+  shared.suspendOthers(clock);
+  await client.insert("Item", { n: 1 });
+  clock.pass();
+  await until(() => valuesOf(follower) === "1");
+  follower.stop();
+  await server.stop();
 });

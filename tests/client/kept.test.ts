@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import type { LoadedApp } from "@pylonsync/server";
 import {
   createSyncEngine,
   createWriteThroughStorage,
@@ -12,17 +16,20 @@ import { forceCloseDatabase } from "fake-indexeddb";
 import { TestClient, until } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
 // What an engine keeps between two visits, where a browser would be too coarse to be asked.
 
-const app = appOf(
-  buildManifest({
-    name: "kept",
-    version: "1.0.0",
-    entities: [entity("Item", { n: field.int(), ownerId: field.string().owner() })],
-    policies: [policy({ name: "own", entity: "Item", allow: "auth.userId == data.ownerId" })],
-  }),
-);
+const appWith = (allow: string): LoadedApp =>
+  appOf(
+    buildManifest({
+      name: "kept",
+      version: "1.0.0",
+      entities: [entity("Item", { n: field.int(), ownerId: field.string().owner() })],
+      policies: [policy({ name: "own", entity: "Item", allow })],
+    }),
+  );
+const app = appWith("auth.userId == data.ownerId");
 
 useFakeIndexedDb();
 
@@ -66,6 +73,23 @@ async function diskOf(appName: string, server: string): Promise<Disk> {
   if (disk === undefined) throw new Error("There is no disk.");
   cleanups.push(() => disk.close());
   return disk;
+}
+
+/** All that a database holds, as text. */
+async function textOf(name: string): Promise<string> {
+  const db = await requested(indexedDB.open(name));
+  const found: unknown[] = [];
+  for (const store of db.objectStoreNames)
+    found.push(await requested(db.transaction(store).objectStore(store).getAll()));
+  db.close();
+  return JSON.stringify(found);
+}
+
+function requested<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener("success", () => resolve(request.result));
+    request.addEventListener("error", () => reject(new Error("The request failed.")));
+  });
 }
 
 const noPush: Partial<Platform> = {
@@ -155,6 +179,199 @@ test("a kept replica goes on without a hole, and never back, whichever tab write
   expect(await kept(disk)).toEqual([9, "a,c"]);
   await disk.replaceReplica({ ...headAt(2), epoch: "f" }, [row("d")], "two");
   expect(await kept(disk)).toEqual([2, "d"]);
+});
+
+test("what is gone leaves nothing on disk, however the rows are kept there", async () => {
+  const appName = newName();
+  const disk = await diskOf(appName, "http://server");
+  const rows = Array.from({ length: 1_200 }, (_, n) => row(`row-${n}-`));
+  await disk.replaceReplica(headAt(1), rows, "one");
+  const updated = { entity: "Item", id: "row-3-", row: { id: "row-3-", n: 3 } };
+  expect(await disk.patchReplica(headAt(2), 1, [updated, row("new")])).toBe(true);
+  const gone = ["row-0-", "row-3-", "row-1199-"].map((id) => ({ entity: "Item", id, row: null }));
+  expect(await disk.patchReplica(headAt(3), 2, gone)).toBe(true);
+  const ids = new Set((await disk.readReplica())?.rows.map(({ id }) => id));
+  expect(ids.size).toBe(1_198);
+  expect(gone.some(({ id }) => ids.has(id))).toBe(false);
+  const text = await textOf(`pylon:${appName}:http://server`);
+  expect(text).toContain("row-1-");
+  for (const { id } of gone) expect(text).not.toContain(id);
+});
+
+test("when much has changed since a replica was written whole, it is to be written whole again", async () => {
+  const disk = await diskOf(newName(), "http://server");
+  await disk.replaceReplica(
+    headAt(1),
+    Array.from({ length: 3_000 }, (_, n) => row(`old-${n}`)),
+    "one",
+  );
+  const part = (from: number): ReturnType<typeof row>[] =>
+    Array.from({ length: 1_000 }, (_, n) => row(`new-${from + n}`));
+  expect(await disk.patchReplica(headAt(2), 1, part(0))).toBe(true);
+  expect(await disk.patchReplica(headAt(3), 2, part(1_000))).toBe(true);
+  expect(await disk.patchReplica(headAt(4), 3, part(2_000))).toBe(false);
+  const replica = await disk.readReplica();
+  expect([replica?.head.seq, replica?.rows.length]).toEqual([3, 5_000]);
+});
+
+test("an older version's database is taken over with its unsent writes", async () => {
+  const appName = newName();
+  const write = {
+    id: "w1",
+    owner: "user:ann",
+    change: { entity: "Item", row_id: "a", kind: "insert", data: { n: 1 }, op_id: "w1" },
+  };
+  await new Promise<void>((resolve, reject) => {
+    const request = indexedDB.open(`pylon:${appName}:http://server`, 1);
+    request.addEventListener("error", () => reject(new Error("It can't be opened.")));
+    request.addEventListener("upgradeneeded", () => {
+      const db = request.result;
+      db.createObjectStore("session");
+      db.createObjectStore("head").put(headAt(5), "head");
+      db.createObjectStore("rows", { keyPath: ["entity", "id"] }).put(row("b"));
+      const writes = db.createObjectStore("writes", { autoIncrement: true });
+      writes.createIndex("id", "id", { unique: true });
+      writes.createIndex("owner", "owner");
+      writes.put(write);
+    });
+    request.addEventListener("success", () => {
+      request.result.close();
+      resolve();
+    });
+  });
+  const disk = await diskOf(appName, "http://server");
+  expect(await disk.readWrites("user:ann")).toEqual([write] as never);
+  expect(await kept(disk)).toEqual([5, "b"]);
+  expect(await disk.patchReplica(headAt(6), 5, [{ ...row("b"), row: null }, row("c")])).toBe(true);
+  expect(await kept(disk)).toEqual([6, "c"]);
+});
+
+/** The requests of an engine, in order. */
+function recorded(paths: string[]): Partial<Platform> {
+  return {
+    fetch: (url, init) => {
+      paths.push(new URL(url).pathname + new URL(url).search);
+      return systemPlatform.fetch(url, init);
+    },
+  };
+}
+const pullsIn = (paths: readonly string[]): number =>
+  paths.filter((path) => path.startsWith("/api/sync/pull")).length;
+
+test("a second visit shows what was kept and is told only of what changed since", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const first = connect(url, appName, token);
+  await until(() => first.connected);
+  const gone = await first.insert("Item", { n: 1 });
+  const changed = await first.insert("Item", { n: 2 });
+  await first.insert("Item", { n: 3 });
+  await first.flushed();
+  const disk = await diskOf(appName, url);
+  await until(async () => (await disk.readReplica())?.rows.length === 3);
+  first.stop();
+  const other = new TestClient(url, token, userId);
+  await other.request("DELETE", `/api/entities/Item/${gone}`);
+  await other.request("PATCH", `/api/entities/Item/${changed}`, { n: 20 });
+  await other.insert("Item", { n: 4 });
+  const paths: string[] = [];
+  const second = connect(url, appName, token, recorded(paths));
+  const seen: boolean[] = [];
+  second.onStatus(({ ready, stale }) => ready && seen.push(stale));
+  await until(() => second.connected && !second.status.stale);
+  expect([seen[0], seen.at(-1)]).toEqual([true, false]);
+  expect(new Set(numbers(second))).toEqual(new Set([20, 3, 4]));
+  expect(pullsIn(paths)).toBe(0);
+  // What a visit was told is kept, though nothing of it is a row.
+  await until(async () => (await disk.readReplica())?.head.seq === second.getCursor().last_seq);
+  expect((await disk.readReplica())?.rows).toHaveLength(3);
+});
+
+test("a query shows what it showed before at once, while the replica is still being read", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const options = { where: { n: { $gt: 1 } }, orderBy: { n: "desc" as const }, limit: 2 };
+  const first = connect(url, appName, token);
+  const shownBefore = first.query("Item", options);
+  shownBefore.subscribe(() => undefined);
+  await until(() => first.connected);
+  for (const n of [1, 2, 3, 4]) await first.insert("Item", { n });
+  await first.flushed();
+  const name = `pylon:${appName}:${url}`;
+  await until(async () => {
+    const kept = await (await diskOf(appName, url)).readResults?.();
+    return kept?.results[0]?.rows.map(({ n }) => n).join() === "4,3";
+  });
+  first.stop();
+  let read: () => void = () => undefined;
+  const mayRead = new Promise<void>((resolve) => {
+    read = resolve;
+  });
+  const second = connect(url, appName, token, {
+    // However slow the machine is, the disk is not given up.
+    after: (ms, run) => (ms < 2_000 ? systemPlatform.after(ms, run) : () => undefined),
+    openDisk: async (...args) => {
+      const disk = await diskOf(...args);
+      const { readReplica } = disk;
+      disk.readReplica = async () => {
+        await mayRead;
+        return readReplica.call(disk);
+      };
+      return disk;
+    },
+  });
+  const list = second.query("Item", options);
+  const other = second.query("Item", { limit: 2 });
+  let told = 0;
+  list.subscribe(() => (told += 1));
+  await until(() => list.getSnapshot().length === 2);
+  expect(told).toBeGreaterThan(0);
+  expect(second.status.ready).toBe(false);
+  expect(other.getSnapshot()).toEqual([]);
+  const shown = list.getSnapshot();
+  expect(shown.map(({ n }) => n)).toEqual([4, 3]);
+  read();
+  await until(() => second.connected && second.store.list("Item").length === 4);
+  expect(list.getSnapshot()).toBe(shown);
+  // What is gone is shown no more, and leaves nothing behind.
+  const [gone] = shown;
+  await new TestClient(url, token, userId).request("DELETE", `/api/entities/Item/${gone?.id}`);
+  await until(async () => !(await textOf(name)).includes(gone?.id ?? ""));
+  expect(list.getSnapshot().map(({ n }) => n)).toEqual([3, 2]);
+  second.setToken(null);
+  await until(async () => !(await textOf(name)).includes('"n":'));
+});
+
+test("a kept replica is not continued when other policies decide what may be read", async () => {
+  const appName = newName();
+  const dir = mkdtempSync(join(tmpdir(), "pylon-kept-"));
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  const env = {
+    PYLON_PORT: String(await freePort()),
+    PYLON_IN_MEMORY: "0",
+    PYLON_DB_PATH: join(dir, "kept.db"),
+    PYLON_DRAIN_SECS: "0",
+  };
+  const before = await startServer(app, env);
+  const { token } = await TestClient.guest(before.url);
+  const first = connect(before.url, appName, token);
+  await until(() => first.connected);
+  for (const n of [1, 2]) await first.insert("Item", { n });
+  await first.flushed();
+  const disk = await diskOf(appName, before.url);
+  await until(async () => (await disk.readReplica())?.rows.length === 2);
+  first.stop();
+  await before.stop();
+  const after = await startServer(appWith("auth.userId == data.ownerId && data.n > 1"), env);
+  cleanups.push(() => after.stop());
+  const paths: string[] = [];
+  const second = connect(after.url, appName, token, recorded(paths));
+  await until(() => second.connected && numbers(second).length === 1);
+  expect(numbers(second)).toEqual([2]);
+  expect(pullsIn(paths)).toBe(1);
+  await until(async () => (await disk.readReplica())?.rows.length === 1);
 });
 
 test("where another tab left too little to continue from, a tab keeps all its own", async () => {

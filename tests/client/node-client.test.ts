@@ -12,7 +12,7 @@ import { appOf, startServer } from "../support/server.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const PACKAGES = ["protocol", "query", "sync"];
-const DEPENDENCIES = ["eventsource-parser", "idb", "valibot"];
+const DEPENDENCIES = ["eventsource-parser", "valibot"];
 const dir = mkdtempSync(join(tmpdir(), "pylon-node-"));
 
 const app = appOf(

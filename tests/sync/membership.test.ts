@@ -92,7 +92,7 @@ test("whoever joins receives the channel's rows, whoever leaves loses them", asy
 });
 
 test.each(["row first", "right first"])(
-  "a transaction that changes rights and rows (%s) makes the client take a new snapshot",
+  "rights and rows that change in one transaction (%s) are heard together",
   async (order) => {
     const message = await admin.insert("Message", { channelId: order, text: "three" });
     const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
@@ -107,9 +107,35 @@ test.each(["row first", "right first"])(
       order === "row first" ? operations : operations.toReversed(),
     );
     expect(body["committed"]).toBe(true);
-    await until(() => socket.closed !== null);
-    expect(socket.texts.join()).toContain('"resync"');
+    await until(() => socket.events.length >= 2);
+    expect(socket.events.map(({ kind, row_id: id }) => `${kind} ${id}`).toSorted()).toEqual(
+      [`delete ${message}`, `delete ${member}`].toSorted(),
+    );
     expect((await bob.request("GET", "/api/sync/pull?since=0")).text).not.toContain(message);
+  },
+);
+
+test.each(["row first", "right first"])(
+  "what a row was inside of a transaction (%s) is told to no one who may read it only after",
+  async (order) => {
+    const channelId = `inside ${order}`;
+    const id = await admin.insert("Message", { channelId, text: "not for bob" });
+    const socket = await bob.live(await cursorOf(bob)).ready();
+    const operations = [
+      { op: "update", entity: "Message", id, data: { text: "for bob" } },
+      { op: "insert", entity: "Member", data: { channelId, userId: bob.userId } },
+    ];
+    await admin.request(
+      "POST",
+      "/api/transact",
+      order === "row first" ? operations : operations.toReversed(),
+    );
+    await socket.heard(2);
+    expect(socket.events.find(({ entity: name }) => name === "Message")?.data).toMatchObject({
+      text: "for bob",
+    });
+    expect(socket.texts.join()).not.toContain("not for bob");
+    socket.close();
   },
 );
 

@@ -11,6 +11,7 @@ export * from "./change.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
+export * from "./live.ts";
 export * from "./oauth-return.ts";
 export * from "./pull.ts";
 export * from "./push.ts";

@@ -102,6 +102,20 @@ export const SOCKET_RATE = {
   bytes: MIB,
 } as const;
 
+/**
+ * Most subscriptions that one connection has: a client that comes back asks for all of them at
+ * once, which must be fewer frames than a socket may send in a second.
+ */
+export const MAX_SUBSCRIPTIONS = 100;
+/** Most rows of one subscription; more are asked for in parts, by `where` or `limit`. */
+export const MAX_SUBSCRIPTION_ROWS = 100_000;
+/** Most conditions in the `where` of a subscription. */
+export const MAX_SUBSCRIPTION_TERMS = 64;
+/** Deepest nesting of `include` in a subscription. */
+export const MAX_INCLUDE_DEPTH = 4;
+/** Longest `subscribe` message, in bytes: it may name the rows that the client holds. */
+export const MAX_SUBSCRIBE_BYTES = 128 * KIB;
+
 /** Most rooms that have members. */
 export const MAX_ROOMS = 10_000;
 /** Most rooms that one user is in. */

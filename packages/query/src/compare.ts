@@ -18,6 +18,8 @@ function compare(a: unknown, b: unknown, order: TextOrder): number {
   if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
   if (b === null || b === undefined) return -1;
   if (typeof a === "string" && typeof b === "string") return order(a, b);
+  // A write that the server will refuse may have a value of another kind: the order stays total.
+  if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -46,6 +48,28 @@ export function sortRows<R extends { readonly id: string }>(
     return 0;
   });
 }
+
+/**
+ * Compares two rows as `sortRows` sorts them. No two rows with different ids are equal.
+ *
+ * @example
+ * rows.toSorted(rowComparator([{ field: "createdAt", direction: "desc" }]));
+ */
+export function rowComparator(order: readonly Order[]): (a: Row, b: Row) => number {
+  const keys = [...order, { field: "id", direction: "asc" }].map(({ field, direction }) => ({
+    field,
+    sign: direction === "asc" ? 1 : -1,
+  }));
+  return (a, b) => {
+    for (const { field, sign } of keys) {
+      const result = compare(a[field], b[field], compareText);
+      if (result !== 0) return result * sign;
+    }
+    return 0;
+  };
+}
+
+type Row = Readonly<Record<string, unknown>>;
 
 const SURROGATE = /[\ud800-\udfff]/;
 

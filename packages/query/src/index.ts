@@ -7,7 +7,7 @@ export { bind } from "./bind.ts";
 export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
 export { checkPolicy, type PolicyProblem, type PolicyScope } from "./check-policy.ts";
 export { columnKind } from "./column-kind.ts";
-export { compareValues, sortRows } from "./compare.ts";
+export { compareValues, rowComparator, sortRows } from "./compare.ts";
 export { normaliseDates } from "./date-literals.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./evaluate.ts";
@@ -17,4 +17,4 @@ export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filt
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
 export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";
-export { hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";
+export { childrenOf, hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";

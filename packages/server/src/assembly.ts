@@ -380,17 +380,22 @@ function servicesOf(
 ): ListenerServices {
   const { app, options } = base;
   const { config, log, mailer, platform } = options;
+  const peerMessages = new ClientMessages(
+    (message) => rooms.store.send(message),
+    (userId) =>
+      app.current.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
+    platform.monotonic,
+    (error) => log.error("relay failed", error),
+  );
   return {
     dispatcher: dispatcherOf(base, auth),
     feed,
     connections: new ConnectionLimit(config.maxConnectionsPerAddress),
-    messages: new ClientMessages(
-      (message) => rooms.store.send(message),
-      (userId) =>
-        app.current.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
-      platform.monotonic,
-      (error) => log.error("relay failed", error),
-    ),
+    messages: {
+      receive: (subscriber, text) => {
+        if (!feed.receive(subscriber, text)) peerMessages.receive(subscriber, text);
+      },
+    },
     routes,
     page: createPage(() => app.current, {
       home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,

@@ -15,23 +15,20 @@ export type {
   Row,
   TopicMessage,
 } from "@pylonsync/protocol";
-export type { ConnectionState } from "./connection.ts";
-export { parseAnswer, readAnswer } from "./answer.ts";
-export {
-  createSyncEngine,
-  NOT_STARTED,
-  SyncEngine,
-  type SyncEngineConfig,
-  type SyncStatus,
-} from "./engine.ts";
+export type { ConnectionState } from "./connection/connection.ts";
+export { parseAnswer, readAnswer } from "./connection/answer.ts";
+export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
+export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
+export type { EngineRooms } from "./engine/engine-rooms.ts";
+export type { EngineSession } from "./engine/engine-session.ts";
 export {
   CLIENT_ERROR_CODES,
   MutationError,
   PylonClientError,
   type ClientErrorCode,
-} from "./errors.ts";
-export { callFunction, streamFunction } from "./functions.ts";
-export { HttpClient, type RequestOptions } from "./http.ts";
+} from "./connection/errors.ts";
+export { callFunction, streamFunction } from "./engine/functions.ts";
+export { HttpClient, type RequestOptions } from "./connection/http.ts";
 export {
   liveQuery,
   liveRow,
@@ -39,24 +36,32 @@ export {
   type LiveList,
   type LiveRow,
   type QueryOptions,
-} from "./live-query.ts";
-export { LocalStore, type SyncCursor } from "./local-store.ts";
-export { MutationQueue, type PendingMutation } from "./mutation-queue.ts";
+} from "./replica/live-query.ts";
+export type { TabChannel, TabPlatform } from "./connection/tabs.ts";
+export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
+export { MutationQueue, type PendingMutation } from "./outbox/mutation-queue.ts";
 export type {
   Disk,
   KeptReplica,
+  KeptResult,
+  KeptResults,
   KeptRow,
   KeptSession,
   KeptWrite,
   ReplicaHead,
 } from "./persistence/disk.ts";
-export { systemPlatform, type Platform, type Socket } from "./platform.ts";
-export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./room.ts";
+export { systemPlatform, type Platform, type Socket } from "./platform/platform.ts";
+export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./rooms/room.ts";
 export {
   ANONYMOUS_SESSION,
   toResolvedSession,
   type Credentials,
   type ResolvedSession,
-} from "./session.ts";
-export { createWriteThroughStorage, defaultStorage, storageKey, type Storage } from "./storage.ts";
-export type { TransportType } from "./transport/transport.ts";
+} from "./session/session.ts";
+export {
+  createWriteThroughStorage,
+  defaultStorage,
+  storageKey,
+  type Storage,
+} from "./session/storage.ts";
+export type { TransportType } from "./connection/transport/transport.ts";

@@ -63,6 +63,11 @@ export class Rules {
     return bound.kind === "literal" ? bound.value === true : reader.test(bound);
   }
 
+  /** The read rule as it is written, with `auth` unbound. */
+  readRule(entity: string): Expr {
+    return this.#rule(entity, "read").expr;
+  }
+
   /** The read rule as a function, or undefined when it looks at other rows. */
   readPredicate(entity: string): ((env: Env) => boolean) | undefined {
     return this.#rule(entity, "read").predicate;

@@ -1,4 +1,10 @@
-import { parseBearerProtocol, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
+import {
+  LIVE_PROTOCOL,
+  offersLiveProtocol,
+  parseBearerProtocol,
+  PylonError,
+  UNCOUNTED_BYTES,
+} from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import type { Authenticator } from "../auth/sessions/authenticator.ts";
 import type { Log } from "../observe/log.ts";
@@ -32,7 +38,7 @@ import {
 import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfer, Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
-import { cursorOf, type SocketStart } from "../sync/websocket.ts";
+import { cursorOf, type SocketStart } from "../connections/websocket.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
@@ -267,7 +273,13 @@ export class Dispatcher {
     const cursor = cursorOf(urlOf(request).searchParams);
     const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
     if (identity !== null) checkKeyScope(identity.caller, "read");
-    return { identity, cursor, protocol: offered?.protocol };
+    const isLive = offersLiveProtocol(header);
+    return {
+      identity,
+      cursor,
+      version: isLive ? 2 : 1,
+      protocol: isLive ? LIVE_PROTOCOL : offered?.protocol,
+    };
   }
 
   /** @throws PylonError ORIGIN_REJECTED when a page of a foreign site asks */

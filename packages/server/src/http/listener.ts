@@ -1,8 +1,14 @@
 import { PylonError } from "@pylonsync/protocol";
 import { shardsNotAvailable } from "../shards/routes.ts";
 import type { Feed } from "../sync/feed.ts";
-import { openEventStream } from "../sync/sse.ts";
-import { cursorOf, SyncSocket, type SocketMessages, type SocketStart } from "../sync/websocket.ts";
+import { openEventStream } from "../connections/sse.ts";
+import {
+  cursorOf,
+  SyncSocket,
+  type SocketMessages,
+  type SocketStart,
+} from "../connections/websocket.ts";
+import { TopicPublisher } from "../connections/topic-publisher.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
@@ -65,6 +71,7 @@ class Listener {
   readonly #purpose: PortPurpose;
   readonly #options: ListenerOptions;
   readonly #services: ListenerServices;
+  #publisher: TopicPublisher | null = null;
 
   constructor(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices) {
     this.#purpose = purpose;
@@ -176,7 +183,7 @@ class Listener {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
     const upgraded = server.upgrade(request, {
-      data: new SyncSocket({ identity: start.identity, cursor: start.cursor }, address),
+      data: new SyncSocket(start, address, this.#publisherOf(server)),
       ...(start.protocol === undefined
         ? {}
         : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
@@ -186,6 +193,12 @@ class Listener {
     return dispatcher.serve("socket", request, peer, () =>
       Promise.reject(new PylonError("INVALID_DATA", "Not a WebSocket handshake.")),
     );
+  }
+
+  /** One for all sockets of this port. */
+  #publisherOf(server: BunServer): TopicPublisher {
+    this.#publisher ??= new TopicPublisher((topic, text) => void server.publish(topic, text));
+    return this.#publisher;
   }
 
   #openStream(request: Request, peer: Peer): Promise<Response> {

@@ -1,31 +1,70 @@
-import { conjuncts, pathsOf, type Expr } from "@pylonsync/query";
+import { bind, isFalse, type AuthValues, type Expr, type Scalar } from "@pylonsync/query";
 
-/**
- * The values of the caller that a rule reads, sorted: callers with the same ones see the same rows.
- */
-export function audienceKeyPaths(rule: Expr): readonly string[] {
-  return [...pathsOf(rule, "auth")].toSorted();
-}
-
-/**
- * A part of a rule that says: only for the callers whose `auth.<authName>` is the row's `<field>`.
- */
-export interface Discriminator {
-  readonly authName: string;
+/** A field that has a value. */
+export interface RowKey {
   readonly field: string;
+  readonly value: Scalar;
 }
 
-/** The parts that must hold and name the audience by a field's value. */
-export function discriminators(rule: Expr): Discriminator[] {
-  return conjuncts(rule).flatMap((part) => {
-    if (
-      part.kind !== "compare" ||
-      part.op !== "==" ||
-      part.left.kind !== "path" ||
-      part.right.kind !== "path"
-    )
-      return [];
-    const [a, b] = part.left.root === "auth" ? [part.left, part.right] : [part.right, part.left];
-    return a.root === "auth" && b.root === "data" ? [{ authName: a.name, field: b.name }] : [];
-  });
+/** A list of more values than this is no key: each row would be looked for in as many places. */
+const MAX_LISTED_KEYS = 64;
+
+/**
+ * Keys of which a row has at least one wherever the condition holds for it.
+ *
+ * @param leaf the keys of a part that is neither `and` nor `or`; null where it names none
+ * @returns null: the condition may hold for any row; an empty list: it holds for none
+ */
+export function keysOf<K>(
+  expr: Expr,
+  leaf: (part: Expr) => readonly K[] | null,
+): readonly K[] | null {
+  if (expr.kind === "and") {
+    let best: readonly K[] | null = null;
+    for (const item of expr.items) {
+      const keys = keysOf(item, leaf);
+      if (keys !== null && (best === null || keys.length < best.length)) best = keys;
+    }
+    return best;
+  }
+  if (expr.kind !== "or") return leaf(expr);
+  const all: K[] = [];
+  for (const item of expr.items) {
+    const keys = keysOf(item, leaf);
+    if (keys === null) return null;
+    all.push(...keys);
+  }
+  return all.length > MAX_LISTED_KEYS ? null : all;
+}
+
+/**
+ * The keys that an equality names, for `keysOf`.
+ *
+ * @param root where the row's paths start
+ * @param auth the caller, where the condition is not bound to one yet
+ */
+export function equalityKeys(
+  expr: Expr,
+  root: "data" | "related",
+  auth?: AuthValues,
+): readonly RowKey[] | null {
+  const part = auth === undefined ? expr : bind(expr, { auth });
+  if (isFalse(part)) return [];
+  if (part.kind === "compare" && part.op === "==") {
+    const [row, other] =
+      part.left.kind === "path" && part.left.root === root
+        ? [part.left, part.right]
+        : [part.right, part.left];
+    if (row.kind !== "path" || row.root !== root || other.kind !== "literal") return null;
+    return [{ field: row.name, value: other.value }];
+  }
+  if (part.kind !== "in" || part.item.kind !== "path" || part.item.root !== root) return null;
+  if (part.list.kind !== "list" || part.list.items.length > MAX_LISTED_KEYS) return null;
+  const { name: field } = part.item;
+  const keys: RowKey[] = [];
+  for (const item of part.list.items) {
+    if (item.kind !== "literal") return null;
+    keys.push({ field, value: item.value });
+  }
+  return keys;
 }

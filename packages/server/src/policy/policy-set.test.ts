@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { compilePredicate, FALSE, parsePolicy, TRUE, type AuthValues } from "@pylonsync/query";
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
 import { Schema } from "../schema/schema.ts";
-import { audienceKeyPaths, discriminators } from "./audience.ts";
+import { equalityKeys, keysOf } from "./audience.ts";
 import { compilePolicies, type Access } from "./policy-set.ts";
 
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
@@ -253,24 +253,22 @@ test("the readers of an entity are the read rules that look at it, however deep"
   expect(policies.readersOf("Nothing")).toEqual([]);
 });
 
-test("an audience is told by the names of auth that its rule reads", () => {
-  const rule = parsePolicy(
-    "auth.tenantId == data.tenantId && " +
-      "(data.public || exists(Member, userId == auth.userId)) && !auth.hasRole('banned')",
-  );
-  expect(audienceKeyPaths(rule)).toEqual(["roles", "tenantId", "userId"]);
-  expect(audienceKeyPaths(parsePolicy("data.public"))).toEqual([]);
-});
-
-test("only a part that must hold discriminates", () => {
-  expect(
-    discriminators(
-      parsePolicy("auth.userId == data.ownerId && data.tenantId == auth.tenantId && data.public"),
-    ),
-  ).toEqual([
-    { authName: "userId", field: "ownerId" },
-    { authName: "tenantId", field: "tenantId" },
+test("a condition names the values of which a row must have one, where it does", () => {
+  const member = { ...auth, tenantId: "t1" };
+  const keys = (source: string) =>
+    keysOf(parsePolicy(source), (part) => equalityKeys(part, "data", member));
+  expect(keys("auth.userId == data.ownerId && data.public")).toEqual([
+    { field: "ownerId", value: "u1" },
   ]);
+  expect(keys("auth.userId == data.ownerId || data.tenantId == auth.tenantId")).toEqual([
+    { field: "ownerId", value: "u1" },
+    { field: "tenantId", value: "t1" },
+  ]);
+  expect(keys("data.state in ['open', null]")).toEqual([
+    { field: "state", value: "open" },
+    { field: "state", value: null },
+  ]);
+  expect(keys("auth.apiKeyId == data.ownerId")).toEqual([]);
   for (const source of [
     "auth.userId == data.ownerId || data.public",
     "!(auth.userId == data.ownerId)",
@@ -278,6 +276,6 @@ test("only a part that must hold discriminates", () => {
     "data.a == data.b",
     "exists(Member, userId == auth.userId)",
   ]) {
-    expect(discriminators(parsePolicy(source))).toEqual([]);
+    expect(keys(source)).toBeNull();
   }
 });

@@ -5,6 +5,7 @@ import {
   literal,
   mapChildren,
   nodesOf,
+  not,
   or,
   path,
   type Expr,
@@ -19,26 +20,48 @@ export interface RelatedChange {
   readonly after: Values | null;
 }
 
+/** Rows as they were at a time, by entity and id. Null: the row was not there. */
+export type FormerRows<R = Values> = ReadonlyMap<string, ReadonlyMap<string, R | null>>;
+
 /**
- * The condition as it was before a change, in a form that a store can answer that holds the change.
+ * The rows that changes touch, as they were before the first of them.
  *
- * Every `exists` over the changed entity is put back at once, nested and negated ones too: put back
+ * @param changes in the order in which they were made
+ */
+export function formerRows<R extends Values>(
+  changes: Iterable<{
+    readonly entity: string;
+    readonly rowId: string;
+    readonly before: R | null;
+  }>,
+): Map<string, Map<string, R | null>> {
+  const former = new Map<string, Map<string, R | null>>();
+  for (const { entity, rowId, before } of changes) {
+    let rows = former.get(entity);
+    if (rows === undefined) former.set(entity, (rows = new Map()));
+    if (!rows.has(rowId)) rows.set(rowId, before);
+  }
+  return former;
+}
+
+/**
+ * The condition as it was before some changes, in a form that a store can answer that holds them.
+ *
+ * Every `exists` over a changed entity is put back at once, nested and negated ones too: put back
  * one at a time, two of them would each hide what the other tells.
  *
  * @param expr reads `data`; what it reads of the caller is bound
+ * @param former the rows that the changes touched, as they were before
  */
-export function rewind(expr: Expr, change: RelatedChange): Expr {
-  const rewound = mapChildren(expr, (child) => rewind(child, change));
-  if (rewound.kind !== "exists" || rewound.entity !== change.entity) return rewound;
-  const isOther: Expr = {
-    kind: "compare",
-    op: "!=",
-    left: path("related", "id"),
-    right: literal(change.rowId),
-  };
+export function rewind(expr: Expr, former: FormerRows): Expr {
+  if (former.size === 0) return expr;
+  const rewound = mapChildren(expr, (child) => rewind(child, former));
+  const rows = rewound.kind === "exists" ? former.get(rewound.entity) : undefined;
+  if (rewound.kind !== "exists" || rows === undefined) return rewound;
+  const { where } = rewound;
   return or(
-    { ...rewound, where: and(isOther, rewound.where) },
-    whereRelated(rewound.where, change.before),
+    { ...rewound, where: and(isNoneOf("related", rows.keys()), where) },
+    ...[...rows.values()].map((row) => whereRelated(where, row)),
   );
 }
 
@@ -46,18 +69,41 @@ export function rewind(expr: Expr, change: RelatedChange): Expr {
  * The condition on `data` for the rows about which the change may have changed the answer: those
  * for which the changed row satisfied, or satisfies, one of the `exists`.
  *
+ * @param later rows that were changed after it, as they were before that: a store that answers
+ *   holds these changes too
  * @returns FALSE when the change has no bearing on it
  */
-export function reachOf(expr: Expr, change: RelatedChange): Expr {
+export function reachOf(expr: Expr, change: RelatedChange, later: FormerRows = new Map()): Expr {
   const reached: Expr[] = [];
+  const before = beforeChange(change, later);
   for (const node of nodesOf(expr)) {
     if (node.kind !== "exists" || node.entity !== change.entity) continue;
     reached.push(
-      whereRelated(rewind(node.where, change), change.before),
-      whereRelated(node.where, change.after),
+      whereRelated(rewind(node.where, before), change.before),
+      whereRelated(rewind(node.where, later), change.after),
     );
   }
   return or(...reached);
+}
+
+/** The rows as they were before the change and those after it. */
+export function beforeChange(change: RelatedChange, later: FormerRows): FormerRows {
+  const { entity, rowId, before } = change;
+  return new Map([
+    ...later,
+    [entity, new Map([...(later.get(entity) ?? []), [rowId, before]])] as const,
+  ]);
+}
+
+/** The condition that a row has none of these ids. */
+export function isNoneOf(root: "data" | "related", ids: Iterable<string>): Expr {
+  const items = [...ids].map((id) => literal(id));
+  if (items.length === 0) return not(FALSE);
+  const id = path(root, "id");
+  const [only] = items;
+  return items.length === 1 && only !== undefined
+    ? { kind: "compare", op: "!=", left: id, right: only }
+    : not({ kind: "in", item: id, list: { kind: "list", items } });
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 import type { Caller } from "../identity/identity.ts";
 import { coversKeyScope } from "../identity/key-scope.ts";
 import { parseJson } from "../request/body.ts";
-import type { Subscriber } from "../sync/subscriber.ts";
+import type { Subscriber } from "../connections/subscriber.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { TenantMessage } from "./room-store.ts";
 

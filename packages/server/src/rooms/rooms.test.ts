@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import type { Identity } from "../identity/identity.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import { systemPlatform } from "../platform.ts";
-import { ConnectionIndex } from "../sync/connection-index.ts";
-import { Subscriber } from "../sync/subscriber.ts";
+import { ConnectionIndex } from "../connections/connection-index.ts";
+import { Subscriber } from "../connections/subscriber.ts";
 import { ClientMessages } from "./client-messages.ts";
 import { MemoryRoomStore } from "./memory/memory-room-store.ts";
 import { ROOM_TIMES } from "./room-store.ts";
@@ -44,6 +44,7 @@ function connect(caller: Partial<Identity["caller"]>): Ears {
     drained: () => Promise.resolve(),
     close: () => undefined,
     terminate: () => undefined,
+    topics: null,
   };
   const subscriber = new Subscriber(
     { caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity },

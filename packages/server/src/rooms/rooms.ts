@@ -1,6 +1,6 @@
 import { MAX_ACQUAINTANCES } from "@pylonsync/protocol";
-import type { ConnectionIndex } from "../sync/connection-index.ts";
-import type { Subscriber } from "../sync/subscriber.ts";
+import type { ConnectionIndex } from "../connections/connection-index.ts";
+import type { Subscriber } from "../connections/subscriber.ts";
 import { disconnectMessage } from "./messages.ts";
 import type { RoomMessage, RoomStore, TenantMessage } from "./room-store.ts";
 

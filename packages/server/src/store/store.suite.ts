@@ -273,6 +273,29 @@ export function storeSuite(
       expect(heard).toHaveLength(20);
     });
 
+    test("followers hear a transaction whole, however large it is", async () => {
+      const sizes = [3, 2_500, 1, 6_000, 2];
+      const names = sizes.map((_, index) => `batch${index}`);
+      const batches: (readonly ChangeRecord[])[] = [];
+      const stop = store.follow((changes) => batches.push(changes));
+      const ofName = (changes: readonly ChangeRecord[], name: string): number =>
+        changes.filter(({ rowId }) => rowId.startsWith(`${name}-`)).length;
+      await Promise.all(
+        sizes.map((size, index) =>
+          store.transact(async (tx) => {
+            for (let n = 0; n < size; n += 1)
+              await tx.append(inserted(thing(`${names[index] ?? ""}-${n}`)));
+          }),
+        ),
+      );
+      await store.settle();
+      stop();
+      for (const [index, name] of names.entries())
+        expect(
+          batches.map((changes) => ofName(changes, name)).filter((count) => count > 0),
+        ).toEqual([sizes[index] ?? 0]);
+    }, 30_000);
+
     test("the log keeps head, epoch and numbering when it is trimmed and reopened", async () => {
       await add(...Array.from({ length: 10 }, (_, n) => thing(`t${n}`)));
       const { epoch } = await store.bounds();

@@ -281,8 +281,8 @@ export interface Store extends Reader {
    */
   changes(seq: number, limit: number): Promise<ChangeRecord[]>;
   /**
-   * Calls `listener` with all later changes of all replicas, in order, each once, in batches, after
-   * they are durable.
+   * Calls `listener` with all later changes of all replicas, in order, each once, after they are
+   * durable: once for each transaction.
    * @returns stops it.
    */
   follow(listener: (changes: readonly ChangeRecord[]) => void): () => void;

@@ -11,7 +11,7 @@ import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { Feed } from "./feed.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "../connections/subscriber.ts";
 
 const manifest = buildManifest({
   name: "feed",
@@ -102,6 +102,7 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
   const texts: string[] = [];
   const outlet = {
     transport: "websocket",
+    topics: null,
     write: (text: string) => (texts.push(text), 0),
     drained: () => Promise.resolve(),
     close: () => undefined,

@@ -1,16 +1,23 @@
-import { CloseCode, type ChangeEvent, type Hello } from "@pylonsync/protocol";
-import type { Identity, SessionStatus } from "../identity/identity.ts";
-import { audienceKeyPaths, discriminators } from "../policy/audience.ts";
+import { CloseCode, type Hello } from "@pylonsync/protocol";
+import { isFalse, TRUE } from "@pylonsync/query";
+import type { Caller, Identity, SessionStatus } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../observe/operation.ts";
 import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
-import { AudienceIndex, type Audience } from "./audience.ts";
-import { ConnectionIndex } from "./connection-index.ts";
+import { CommitBatch } from "./commit-batch.ts";
+import { Delivery } from "./delivery.ts";
+import { LiveQueries } from "./live/live-queries.ts";
+import { ConnectionIndex } from "../connections/connection-index.ts";
+import type { FeedLine } from "./feed-line.ts";
+import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
-import type { Subscriber } from "./subscriber.ts";
+import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
+import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
-import { RESYNC, Visibility } from "./visibility.ts";
+import { SubscriptionRegistry } from "./subscriptions/registry.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
+import { Visibility } from "./visibility.ts";
 
 /**
  * How far back a client is served again that does not say where it is, in milliseconds: between its
@@ -19,18 +26,6 @@ import { RESYNC, Visibility } from "./visibility.ts";
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
-
-/** Where a client's replica is. */
-interface Cursor {
-  readonly seq: number;
-  readonly epoch: string | null;
-}
-
-interface Route {
-  readonly index: AudienceIndex;
-  /** The field whose value names the only audience that can see the row, when there is one. */
-  readonly field: string | undefined;
-}
 
 /** What became of an identity since it was asked for. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
@@ -66,25 +61,30 @@ interface CatchUpStep {
  * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly
  * between two changes and misses none.
  */
-export class Feed {
+export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
-  readonly #subscribers = new Set<Subscriber>();
+  /** With the whole entities that each replicates. */
+  readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
+  readonly #registry: SubscriptionRegistry;
+  readonly #delivery: Delivery;
+  readonly #batch = new CommitBatch();
+  readonly #live: LiveQueries;
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
-  readonly #pending: ChangeRecord[] = [];
+  readonly #pending = new PendingChanges();
   readonly #recent = new RecentChanges(OVERLAP_CHANGES);
   readonly #observer: FeedObserver;
   #model: DataModel;
   #visibility: Visibility;
-  #indexes = new Map<string, AudienceIndex>();
-  #routes = new Map<string, Route>();
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isClosing = false;
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
   #position = 0;
+  /** Up to this change everything was sent. */
+  #sent = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
   #delivered = 0;
@@ -109,12 +109,54 @@ export class Feed {
     this.#now = now;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
+    this.#registry = new SubscriptionRegistry(model);
+    this.#delivery = new Delivery(this.#registry, model, {
+      reader: store,
+      settle: () => store.settle(),
+      later: () => this.#pending.all(),
+      now,
+    });
+    this.#live = new LiveQueries({
+      store,
+      registry: this.#registry,
+      delivery: this.#delivery,
+      line: this.#lineForSteps(),
+      model: () => this.#model,
+      now,
+      readTimeoutMs,
+      onError: (error) => observer.failed(error),
+    });
+  }
+
+  #lineForSteps(): FeedLine {
+    const position = (): number => this.#sent;
+    const epoch = (): string => this.#epoch;
+    return {
+      get position() {
+        return position();
+      },
+      get epoch() {
+        return epoch();
+      },
+      settle: () => this.#settle(),
+      enqueue: (step) => this.#enqueue(step),
+      deliver: async () => {
+        await this.#store.settle();
+        await this.#deliverPending();
+      },
+      later: () => this.#pending.all(),
+      changes: async (after, end) => {
+        const records = await this.#changesUpTo(end, after);
+        return after < end && records[0]?.seq !== after + 1 ? null : records;
+      },
+      mayStay: (subscriber) => this.#mayStay(subscriber),
+    };
   }
 
   async start(): Promise<void> {
     // Followed before it is asked where the log is, so that nothing falls between.
     this.#unfollow = this.#store.follow((changes) => {
-      this.#pending.push(...changes);
+      this.#pending.push(changes);
       if (this.#isScheduled) return;
       this.#isScheduled = true;
       // The writers that wait for this commit are answered first.
@@ -124,6 +166,7 @@ export class Feed {
     for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
       this.#recent.add(seq, at);
     this.#position = Math.max(this.#position, head);
+    this.#sent = this.#position;
     this.#epoch = epoch;
   }
 
@@ -153,18 +196,18 @@ export class Feed {
   /** Open connections by transport. */
   byTransport(): Record<"websocket" | "sse", number> {
     const counts = { websocket: 0, sse: 0 };
-    for (const { transport } of this.#subscribers) counts[transport] += 1;
+    for (const { transport } of this.#subscribers.keys()) counts[transport] += 1;
     return counts;
   }
 
   /** How long the oldest change waits that is not delivered yet, in milliseconds. */
   get waitingMs(): number {
-    const [oldest] = this.#pending;
+    const { oldest } = this.#pending;
     return oldest === undefined ? 0 : this.#now() - oldest.at;
   }
 
   get subscribers(): Iterable<Subscriber> {
-    return this.#subscribers;
+    return this.#subscribers.keys();
   }
 
   /**
@@ -176,19 +219,22 @@ export class Feed {
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
     this.#visibility = new Visibility(this.#store, model, this.#now);
-    this.#routes = new Map();
-    this.#indexes = new Map();
-    if (isSameData) return;
-    for (const subscriber of [...this.#subscribers]) {
+    this.#delivery.setModel(model);
+    if (isSameData) {
+      this.#registry.setModel(model);
+      return;
+    }
+    for (const subscriber of [...this.#subscribers.keys()]) {
       subscriber.resync("the app's schema or policies changed");
       this.leave(subscriber);
     }
+    this.#registry.reset(model);
   }
 
   /** The server stops: clients go elsewhere, who is just joining too. */
   closeAll(): void {
     this.#isClosing = true;
-    for (const subscriber of [...this.#subscribers]) {
+    for (const subscriber of [...this.#subscribers.keys()]) {
       sendElsewhere(subscriber);
       this.leave(subscriber);
     }
@@ -201,7 +247,8 @@ export class Feed {
    */
   async join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
     try {
-      await this.#join(subscriber, cursor);
+      if (subscriber.version === 2) await this.#joinLive(subscriber);
+      else await this.#join(subscriber, cursor);
     } catch (error) {
       this.#observer.failed(error);
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log now");
@@ -213,7 +260,7 @@ export class Feed {
     // the feed were behind it, its rows would go back in time.
     await this.#settle();
     const isContinuing = cursor !== null;
-    if (isContinuing && !(await this.#canContinue(cursor))) {
+    if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
       subscriber.resync("the replica is too old to be continued");
       return;
     }
@@ -249,15 +296,31 @@ export class Feed {
           JSON.stringify({
             type: "hello",
             seq: this.#position,
-            epoch: this.#epoch,
+            epoch: replicaEpoch(this.#epoch, this.#model, subscriber.caller, this.#now()),
           } satisfies Hello),
         );
-      this.#subscribers.add(subscriber);
+      this.#subscribers.set(subscriber, this.#replicate(subscriber));
       this.connections.add(subscriber);
-      for (const index of this.#indexes.values()) index.add(subscriber);
     });
     // Only from here on is it told when its session ends, which may have been while it caught up.
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  /** A connection of version 2 begins with nothing: it asks for what it wants. */
+  async #joinLive(subscriber: Subscriber): Promise<void> {
+    if (this.#isClosing) sendElsewhere(subscriber);
+    if (!subscriber.isOpen) return;
+    this.#subscribers.set(subscriber, []);
+    this.connections.add(subscriber);
+    this.#live.join(subscriber);
+    const hello: Hello = { type: "hello", seq: this.#sent, epoch: this.#epoch };
+    subscriber.send(JSON.stringify(hello));
+    if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  /** Takes a message of a client. @returns whether it was about subscriptions */
+  receive(subscriber: Subscriber, text: string): boolean {
+    return this.#live.receive(subscriber, text);
   }
 
   /** Delivers everything that was committed before the call. */
@@ -285,9 +348,31 @@ export class Feed {
     subscriber.closed();
     const ending = subscriber.takeEnding();
     if (ending !== null) this.#endings[ending] += 1;
-    if (!this.#subscribers.delete(subscriber)) return;
+    const subscriptions = this.#subscribers.get(subscriber);
+    if (subscriptions === undefined) return;
+    this.#subscribers.delete(subscriber);
     this.connections.delete(subscriber);
-    for (const index of this.#indexes.values()) index.delete(subscriber);
+    this.#live.leave(subscriber);
+    for (const subscription of subscriptions) {
+      subscription.replicas.delete(subscriber);
+      this.#registry.release(subscription);
+    }
+  }
+
+  /** Subscribes it to all that it may read. */
+  #replicate(subscriber: Subscriber): readonly Subscription[] {
+    const subscriptions: Subscription[] = [];
+    for (const { name } of this.#model.schema.entities) {
+      const query = { entity: name, where: TRUE, order: [], limit: undefined };
+      const subscription = this.#registry.acquire(query, subscriber.caller);
+      if (isFalse(subscription.truth)) {
+        this.#registry.release(subscription);
+        continue;
+      }
+      subscription.replicas.add(subscriber);
+      subscriptions.push(subscription);
+    }
+    return subscriptions;
   }
 
   /**
@@ -296,16 +381,20 @@ export class Feed {
   async #permissionsChangedAfter({ caller }: Subscriber): Promise<boolean> {
     if (!this.#visibility.looksAtRights) return false;
     await this.#store.settle();
-    return this.#pending.some(
-      (change) =>
-        change.seq > this.#position && this.#visibility.affectsPermissions(change, caller),
-    );
+    return this.#pending
+      .all()
+      .some(
+        (change) =>
+          change.seq > this.#position && this.#visibility.affectsPermissions(change, caller),
+      );
   }
 
-  async #canContinue(cursor: Cursor): Promise<boolean> {
+  async #canContinue(cursor: Cursor, caller: Caller): Promise<boolean> {
     const { head, floor, epoch } = await this.#store.bounds();
     return (
-      (cursor.epoch === null || cursor.epoch === epoch) && cursor.seq >= floor && cursor.seq <= head
+      isSameEpoch(cursor.epoch, epoch, this.#model, caller, this.#now()) &&
+      cursor.seq >= floor &&
+      cursor.seq <= head
     );
   }
 
@@ -385,125 +474,83 @@ export class Feed {
 
   async #deliverPending(): Promise<void> {
     this.#isScheduled = false;
-    const records = this.#pending.splice(0);
-    if (this.#subscribers.size === 0 || records.length === 0) return this.#deliverAll(records);
-    return this.#observer.traced(records.length, this.#subscribers.size, () =>
-      this.#deliverAll(records),
+    const { size } = this.#pending;
+    if (size === 0) return;
+    if (this.#subscribers.size === 0) return this.#deliverTransactions(size);
+    return this.#observer.traced(size, this.#subscribers.size, () =>
+      this.#deliverTransactions(size),
     );
   }
 
-  async #deliverAll(records: readonly ChangeRecord[]): Promise<void> {
-    for (const [index, record] of records.entries()) {
-      if (record.seq <= this.#position) continue;
-      try {
-        if (this.#subscribers.size > 0) {
-          await this.#deliver(record, records, index);
-          this.#observer.delivered(this.#now() - record.at);
-        }
-      } catch (error) {
-        this.#observer.failed(error);
-        this.#sendAway();
-      }
+  /** @param count changes, the last of which ends a transaction */
+  async #deliverTransactions(count: number): Promise<void> {
+    for (let taken = 0; taken < count;) {
+      const size = this.#pending.nextTransaction();
+      if (size === 0) return;
+      taken += size;
+      await this.#deliverTransaction(size);
+    }
+  }
+
+  async #deliverTransaction(size: number): Promise<void> {
+    const times: number[] = [];
+    for (let index = 0; index < size; index += 1) {
+      const record = this.#pending.take();
+      if (record === undefined || record.seq <= this.#position) continue;
+      if (this.#subscribers.size === 0) this.#delivery.skip();
+      else if (await this.#orSendAway(() => this.#deliver(record))) times.push(record.at);
       this.#position = record.seq;
       this.#recent.add(record.seq, record.at);
+    }
+    if (times.length > 0) await this.#sendBatch();
+    this.#sent = this.#position;
+    for (const at of times) this.#observer.delivered(this.#now() - at);
+  }
+
+  async #sendBatch(): Promise<void> {
+    await this.#orSendAway(async () => {
+      await this.#live.refill(this.#batch);
+      this.#delivered += this.#batch.send(this.#position, (entity, row) =>
+        this.#model.entity(entity).visible(row),
+      );
+    });
+  }
+
+  /** @returns whether it was done; else nobody is left who could miss it */
+  async #orSendAway(step: () => Promise<void>): Promise<boolean> {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      this.#observer.failed(error);
+      this.#sendAway();
+      return false;
     }
   }
 
   /** Who may have missed a change comes back with its cursor, and catches up. */
   #sendAway(): void {
-    for (const subscriber of [...this.#subscribers]) {
+    this.#delivery.skip();
+    for (const subscriber of [...this.#subscribers.keys()]) {
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server could not read its database");
       this.leave(subscriber);
     }
   }
 
-  async #deliver(
-    record: ChangeRecord,
-    records: readonly ChangeRecord[],
-    index: number,
-  ): Promise<void> {
-    const { schema } = this.#model;
-    // A system table's, or an entity of another version of the app that runs beside this one.
-    if (schema.find(record.entity) === undefined) return;
-    const route = this.#routeOf(record.entity);
-    const encoded = new Map<ChangeEvent["kind"], string>();
-    if (this.#visibility.isImmediate(record.entity)) {
-      for (const audience of candidates(route, record)) {
-        const event = this.#visibility.eventFor(record, audience.caller);
-        if (event !== undefined) this.#broadcast(audience, encodeOnce(encoded, event));
+  async #deliver(record: ChangeRecord): Promise<void> {
+    const { effects, lost } = await this.#delivery.deliver(record);
+    for (const effect of effects) this.#batch.add(effect);
+    for (const subscription of lost) {
+      this.#batch.drop(subscription);
+      this.#live.reload(subscription);
+      for (const subscriber of [...subscription.replicas]) {
+        subscriber.resync("the caller's rights changed");
+        this.leave(subscriber);
       }
-      return;
     }
-    for (const audience of [...route.index.all()]) {
-      const seen = await this.#visibility.seen(record, audience.caller, async () => {
-        await this.#store.settle();
-        return [...records.slice(index + 1), ...this.#pending];
-      });
-      if (seen === RESYNC) {
-        for (const subscriber of [...audience.members]) {
-          subscriber.resync("the caller's rights changed");
-          this.leave(subscriber);
-        }
-        continue;
-      }
-      for (const event of seen) this.#broadcast(audience, JSON.stringify(event));
-    }
-  }
-
-  #broadcast(audience: Audience, text: string): void {
-    for (const subscriber of audience.members) subscriber.send(text);
-    this.#delivered += audience.members.size;
-  }
-
-  /**
-   * Which audiences an entity's changes can concern: those that its own rule tells apart, and the
-   * rules that look at it.
-   */
-  #routeOf(entity: string): Route {
-    const known = this.#routes.get(entity);
-    if (known !== undefined) return known;
-    const { policies } = this.#model;
-    const own = policies.rule(entity, "read");
-    const dependents = policies
-      .readersOf(entity)
-      .map((reader) => policies.rule(reader.entity, "read"));
-    const names = [...new Set([own, ...dependents].flatMap(audienceKeyPaths))].toSorted();
-    const field =
-      names.length === 1 && dependents.length === 0
-        ? discriminators(own).find(({ authName }) => authName === names[0])?.field
-        : undefined;
-    const route = { index: this.#indexOf(names), field };
-    this.#routes.set(entity, route);
-    return route;
-  }
-
-  #indexOf(names: readonly string[]): AudienceIndex {
-    const key = names.join();
-    let index = this.#indexes.get(key);
-    if (index === undefined) {
-      index = new AudienceIndex(names);
-      for (const subscriber of this.#subscribers) index.add(subscriber);
-      this.#indexes.set(key, index);
-    }
-    return index;
   }
 }
 
 function sendElsewhere(subscriber: Subscriber): void {
   subscriber.close(CloseCode.GOING_AWAY, "the server is stopping");
-}
-
-function candidates({ index, field }: Route, record: ChangeRecord): Iterable<Audience> {
-  if (field === undefined) return index.all();
-  return index.withValues([record.before?.[field] ?? null, record.after?.[field] ?? null]);
-}
-
-/** Of one change there are at most three messages: the whole row, the patch, the removal. */
-function encodeOnce(encoded: Map<ChangeEvent["kind"], string>, event: ChangeEvent): string {
-  let text = encoded.get(event.kind);
-  if (text === undefined) {
-    text = JSON.stringify(event);
-    encoded.set(event.kind, text);
-  }
-  return text;
 }

@@ -13,6 +13,7 @@ import { idAfter } from "../data/reads.ts";
 import { isFull, rowSize } from "../store/row-size.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
+import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
@@ -133,7 +134,7 @@ export class Puller {
       changes,
       cursor: { last_seq: seq },
       has_more: position === null && (await this.#store.bounds()).head > seq,
-      epoch: bounds.epoch,
+      epoch: replicaEpoch(bounds.epoch, this.#model, caller, this.#now()),
       ...(start === null ? { schema: this.#schemaFor(caller) } : {}),
       ...(position === null ? {} : { next_page: encodePage(position) }),
     };
@@ -141,7 +142,8 @@ export class Puller {
 
   async #continue({ since, epoch }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
-    if (epoch !== null && epoch !== bounds.epoch) throw resyncRequired(bounds.head + 1);
+    if (!isSameEpoch(epoch, bounds.epoch, this.#model, caller, this.#now()))
+      throw resyncRequired(bounds.head + 1);
     if (since > bounds.head) throw resyncRequired(bounds.head + 1);
     if (since < bounds.floor) throw resyncRequired(bounds.floor + 1);
     const visibility = new Visibility(this.#reader, this.#model, this.#now);
@@ -167,7 +169,7 @@ export class Puller {
       changes,
       cursor: { last_seq: lastSeq },
       has_more: !isWhole,
-      epoch: bounds.epoch,
+      epoch: replicaEpoch(bounds.epoch, this.#model, caller, this.#now()),
     };
   }
 

@@ -2,7 +2,7 @@ import { CloseCode } from "@pylonsync/protocol";
 import type { ApiKeys } from "../auth/api-keys/api-keys.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { Feed } from "./feed.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "../connections/subscriber.ts";
 
 const POLL_MS = 1_000;
 

@@ -7,11 +7,10 @@ import {
   modelOf,
   readable,
   readerOf,
-  replayed,
   type Replica,
   type Write,
 } from "./history.arbitraries.ts";
-import { RESYNC, Visibility } from "./visibility.ts";
+import { Visibility } from "./visibility.ts";
 
 const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
 const manifest: Manifest = {
@@ -64,49 +63,6 @@ const callers = fc.constantFrom<Caller>(
   ANONYMOUS,
   ADMIN,
 );
-
-test("a replica that follows change by change is always what its caller may read", async () => {
-  await fc.assert(
-    fc.asyncProperty(writes, callers, async (all, caller) => {
-      const { records, states } = logOf(all);
-      let replica: Replica = new Map();
-      for (const [index, record] of records.entries()) {
-        const visibility = new Visibility(readerOf(states[index + 1] ?? new Map()), model, () => 0);
-        const seen = await visibility.seen(record, caller, async () => Promise.resolve([]));
-        expect(seen).not.toBe(RESYNC);
-        if (seen === RESYNC) return;
-        replica = replayed(replica, seen);
-        expect(replica).toEqual(readable(model, states[index + 1], caller));
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test("where the store is ahead of the change, the events are right all the same, or a resync is asked for", async () => {
-  await fc.assert(
-    fc.asyncProperty(writes, callers, fc.nat(3), async (all, caller, ahead) => {
-      const { records, states } = logOf(all);
-      for (const [index, record] of records.entries()) {
-        const now = Math.min(records.length, index + 1 + ahead);
-        const visibility = new Visibility(readerOf(states[now] ?? new Map()), model, () => 0);
-        const later = records.slice(index + 1, now);
-        const seen = await visibility.seen(record, caller, async () => Promise.resolve(later));
-        if (seen === RESYNC) continue;
-        const before = readable(model, states[index], caller);
-        expect(replayed(before, seen)).toEqual(readable(model, states[index + 1], caller));
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test("an entity is judged at once exactly when no rule looks at other rows on its account", () => {
-  const visibility = new Visibility(readerOf(new Map()), model, () => 0);
-  const entities = model.schema.entities.map(({ name }) => name);
-  expect(entities.filter((name) => visibility.isImmediate(name))).toEqual(["Own"]);
-  expect(visibility.looksAtRights).toBe(true);
-});
 
 test("a change that turns what a caller may read of another entity bears on its rights", () => {
   fc.assert(

@@ -1,5 +1,5 @@
 import type { ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
-import type { ResolvedSession } from "../session.ts";
+import type { ResolvedSession } from "../session/session.ts";
 
 /** Whose token it was that a browser kept rows under. */
 export interface KeptSession {
@@ -24,9 +24,24 @@ export interface ReplicaHead {
   readonly schema?: ReplicaSchemaMessage;
 }
 
+/** A replica of an earlier visit. */
 export interface KeptReplica {
   readonly head: ReplicaHead;
   readonly rows: readonly KeptRow[];
+}
+
+/** The first rows of a query, as it showed them. */
+export interface KeptResult {
+  readonly entity: string;
+  /** Tells the filter and the order from others. */
+  readonly key: string;
+  readonly rows: readonly Row[];
+}
+
+/** Results, and the replica that they are of. */
+export interface KeptResults {
+  readonly head: ReplicaHead;
+  readonly results: readonly KeptResult[];
 }
 
 /** A write that no server has answered. */
@@ -58,10 +73,21 @@ export interface Disk {
    * further on, because another tab was faster.
    *
    * @param from the change after which the rows begin
-   * @returns false, and nothing happens, where what is kept ends before that: another tab has kept
-   *   an older replica
+   * @returns false, and nothing happens, where the whole replica should be written instead: what is
+   *   kept ends before `from`, as another tab has kept an older one, or too much has changed since
+   *   it was written whole
    */
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
+  /**
+   * What queries showed, which is read at once where a large replica takes a while. Absent, with
+   * `writeResults`, on a disk that is fast enough without.
+   */
+  readResults?(): Promise<KeptResults | null>;
+  /**
+   * Keeps what queries show, in place of what was kept before. Nothing happens where the replica
+   * that is kept is another. A patch of the replica forgets all results.
+   */
+  writeResults?(kept: KeptResults): Promise<void>;
   /** Forgets who was signed in, and their rows. Writes stay. */
   dropReplica(): Promise<void>;
   /** In the order in which they were made. */

@@ -1,11 +1,25 @@
-import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from "idb";
-import { isSame } from "../session.ts";
-import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
+import { isSame } from "../session/session.ts";
+import { chunkCountFor, chunkOf, chunksOf, rowsIn, withoutRows, type ChunkText } from "./chunks.ts";
+import type {
+  Disk,
+  KeptReplica,
+  KeptResult,
+  KeptResults,
+  KeptRow,
+  KeptSession,
+  KeptWrite,
+  ReplicaHead,
+} from "./disk.ts";
+import { asked, Database, type Stores } from "./idb.ts";
 
 /** A newer layout gets a higher number; an engine that is older than the layout goes without. */
-const VERSION = 1;
-/** Rows in one transaction: a longer one would keep the other tabs waiting. */
-const CHUNK = 1000;
+const VERSION = 3;
+/** Chunks in one transaction, or read at a time: more would keep the page or other tabs waiting. */
+const CHUNKS_AT_ONCE = 8;
+/** Changed rows that lie beside the chunks before all is written again: so many, */
+const MIN_LOOSE_ROWS = 2_000;
+/** and this part of all rows. */
+const LOOSE_PART = 0.2;
 
 /**
  * While a replica is written in several transactions nobody may take it for a whole one, or write
@@ -15,83 +29,36 @@ interface Unfinished {
   readonly writer: string;
 }
 
-interface Layout extends DBSchema {
-  session: { key: "session"; value: KeptSession };
-  head: { key: "head"; value: ReplicaHead | Unfinished };
-  rows: { key: [entity: string, id: string]; value: KeptRow };
-  /** Numbered in the order in which all tabs wrote them. */
-  writes: { key: number; value: KeptWrite; indexes: { id: string; owner: string } };
-}
-
-const STORES = ["session", "head", "rows", "writes"] as const;
-type StoreName = (typeof STORES)[number];
+/** `chunks`: how many there are; absent in an older layout, which has none. */
+type StoredHead = ReplicaHead & { readonly chunks?: number };
 
 /**
- * Opens the database of an app and its server in this browser. A connection that the browser
- * closes, of a tab in the background or where storage is short, is opened again when it is needed.
+ * - `chunks`: the rows as they were when the whole replica was last written, by number
+ * - `rows`: those that have changed since, over the chunks
+ * - `results`: what queries showed, one value
+ * - `writes`: numbered in the order in which all tabs wrote them
+ */
+type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
+
+/**
+ * Opens the database of an app and its server in this browser.
  *
  * @throws DOMException where it can't be had, as in some private windows
  */
 export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
-  const connection = new DbConnection(`pylon:${appName}:${server}`);
-  await connection.use(async () => undefined);
-  return new IndexedDbDisk(connection);
+  const database = new Database<StoreName>({
+    name: `pylon:${appName}:${server}`,
+    version: VERSION,
+    upgrade: createStores,
+  });
+  await database.open();
+  return new IndexedDbDisk(database);
 }
 
-/** What a browser throws at a connection that it has closed; the second is Safari's. */
-const CLOSED = ["InvalidStateError", "UnknownError"];
-
-class DbConnection {
-  readonly #name: string;
-  #opening: Promise<IDBPDatabase<Layout>> | null = null;
-  #isDone = false;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  /** Does something that may be done twice, because the connection may close on the way. */
-  async use<T>(work: (db: IDBPDatabase<Layout>) => Promise<T>): Promise<T> {
-    const opening = this.#open();
-    try {
-      return await work(await opening);
-    } catch (error) {
-      const isClosed = error instanceof Error && CLOSED.includes(error.name);
-      if (isClosed && opening === this.#opening) this.#opening = null;
-      if (this.#isDone || opening === this.#opening) throw error;
-      return work(await this.#open());
-    }
-  }
-
-  close(): void {
-    this.#isDone = true;
-    void this.#opening?.then(
-      (db) => db.close(),
-      () => undefined,
-    );
-  }
-
-  #open(): Promise<IDBPDatabase<Layout>> {
-    if (this.#opening !== null) return this.#opening;
-    const forget = (): void => {
-      if (this.#opening === opening) this.#opening = null;
-    };
-    const opening: Promise<IDBPDatabase<Layout>> = openDB<Layout>(this.#name, VERSION, {
-      upgrade: createStores,
-      // Another tab has a newer version of the app, or somebody deletes the database.
-      blocking: (_current, _blocked, event) => {
-        (event.target as IDBDatabase).close();
-        forget();
-      },
-      terminated: forget,
-    });
-    this.#opening = opening;
-    opening.catch(forget);
-    return opening;
-  }
-}
-
-function createStores(db: IDBPDatabase<Layout>): void {
+function createStores(db: IDBDatabase, from: number): void {
+  if (from < 2) db.createObjectStore("chunks");
+  db.createObjectStore("results");
+  if (from > 0) return;
   db.createObjectStore("session");
   db.createObjectStore("head");
   db.createObjectStore("rows", { keyPath: ["entity", "id"] });
@@ -101,156 +68,241 @@ function createStores(db: IDBPDatabase<Layout>): void {
 }
 
 class IndexedDbDisk implements Disk {
-  readonly #connection: DbConnection;
+  readonly #db: Database<StoreName>;
 
-  constructor(connection: DbConnection) {
-    this.#connection = connection;
+  constructor(database: Database<StoreName>) {
+    this.#db = database;
   }
 
   readSession(): Promise<KeptSession | null> {
-    return this.#use(async (db) => (await db.get("session", "session")) ?? null);
+    return this.#db.in(["session"], "readonly", async (stores) => {
+      const kept: KeptSession | undefined = await asked(stores("session").get("session"));
+      return kept ?? null;
+    });
   }
   async writeSession(kept: KeptSession): Promise<void> {
-    await this.#use((db) => db.put("session", kept, "session"));
+    await this.#db.in(["session"], "readwrite", (stores) =>
+      asked(stores("session").put(kept, "session")),
+    );
   }
 
-  async readReplica(): Promise<KeptReplica | null> {
-    const [head, rows] = await this.#in(["head", "rows"], "readonly", (tx) =>
-      Promise.all([tx.objectStore("head").get("head"), tx.objectStore("rows").getAll()]),
-    );
-    return head === undefined || "writer" in head ? null : { head, rows };
+  readReplica(): Promise<KeptReplica | null> {
+    return this.#db.in(["head", "chunks", "rows"], "readonly", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept === null) return null;
+      const { chunks = 0, ...head } = kept;
+      const loose: KeptRow[] = await asked(stores("rows").getAll());
+      const newer = new Set(loose.map(keyOf));
+      const rows: KeptRow[] = [];
+      for (let first = 0; first < chunks; first += CHUNKS_AT_ONCE)
+        for (const text of await readChunks(
+          stores,
+          first,
+          Math.min(chunks, first + CHUNKS_AT_ONCE),
+        ))
+          for (const row of rowsIn(text))
+            if (newer.size === 0 || !newer.has(keyOf(row))) rows.push(row);
+      for (const row of loose) rows.push(row);
+      return { head, rows };
+    });
   }
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
-    const isOlder = await this.#in(["head", "rows"], "readwrite", async (tx) => {
-      const kept = await tx.objectStore("head").get("head");
-      if (
-        kept !== undefined &&
-        !("writer" in kept) &&
-        isSameReplica(kept, head) &&
-        kept.seq > head.seq
-      )
-        return true;
+    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
+    const isOlder = await this.#db.in(names, "readwrite", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept !== null && isSameReplica(kept, head) && kept.seq > head.seq) return true;
       await Promise.all([
-        tx.objectStore("rows").clear(),
-        tx.objectStore("head").put({ writer }, "head"),
+        asked(stores("rows").clear()),
+        asked(stores("chunks").clear()),
+        asked(stores("results").clear()),
+        asked(stores("head").put({ writer } satisfies Unfinished, "head")),
       ]);
       return false;
     });
     if (isOlder) return;
-    for (const chunk of chunksOf(rows)) if (!(await this.#write(writer, chunk))) return;
-    await this.#write(writer, [], head);
+    const all = [...rows];
+    const chunks = chunkCountFor(all.length);
+    let part: ChunkText[] = [];
+    let first = 0;
+    for (const text of chunksOf(all, chunks)) {
+      part.push(text);
+      if (part.length < CHUNKS_AT_ONCE) continue;
+      if (!(await this.#write(writer, first, part))) return;
+      first += part.length;
+      part = [];
+    }
+    await this.#write(writer, first, part, { ...head, chunks });
   }
 
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
-    return this.#in(["head", "rows"], "readwrite", async (tx) => {
-      const kept = await tx.objectStore("head").get("head");
-      const known =
-        kept !== undefined && !("writer" in kept) && isSameReplica(kept, head) ? kept.seq : null;
-      if (known !== null && from <= known && known <= head.seq) {
-        const table = tx.objectStore("rows");
-        const done = rows.map(({ entity, id, row }) =>
-          row === null ? table.delete([entity, id]) : table.put({ entity, id, row }),
-        );
-        await Promise.all([...done, tx.objectStore("head").put(head, "head")]);
-      }
-      return known === null || from <= known;
+    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
+    return this.#db.in(names, "readwrite", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept === null || !isSameReplica(kept, head)) return true;
+      if (kept.seq > head.seq) return true;
+      if (kept.seq < from || (await hasTooMany(stores, kept, rows))) return false;
+      const { chunks = 0 } = kept;
+      await Promise.all([
+        ...rows.map((row) =>
+          row.row === null
+            ? asked(stores("rows").delete([row.entity, row.id]))
+            : asked(stores("rows").put(row)),
+        ),
+        ...(rows.length === 0 ? [] : [asked(stores("results").clear())]),
+        ...(chunks === 0 ? [] : [removeRows(stores, chunks, rows)]),
+        asked(stores("head").put({ ...head, chunks } satisfies StoredHead, "head")),
+      ]);
+      return true;
+    });
+  }
+
+  readResults(): Promise<KeptResults | null> {
+    return this.#db.in(["head", "results"], "readonly", async (stores) => {
+      const kept = await headIn(stores);
+      const results: readonly KeptResult[] | undefined = await asked(
+        stores("results").get("results"),
+      );
+      return kept === null || results === undefined ? null : { head: kept, results };
+    });
+  }
+
+  writeResults({ head, results }: KeptResults): Promise<void> {
+    return this.#db.in(["head", "results"], "readwrite", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept !== null && isSameReplica(kept, head))
+        await asked(stores("results").put(results, "results"));
     });
   }
 
   dropReplica(): Promise<void> {
-    return this.#clear(["session", "head", "rows"]);
+    return this.#clear(["session", "head", "chunks", "rows", "results"]);
   }
 
   readWrites(owner: string): Promise<readonly KeptWrite[]> {
-    return this.#use((db) => db.getAllFromIndex("writes", "owner", owner));
+    return this.#db.in(["writes"], "readonly", async (stores) => {
+      const writes: KeptWrite[] = await asked(stores("writes").index("owner").getAll(owner));
+      return writes;
+    });
   }
 
   addWrites(writes: readonly KeptWrite[]): Promise<void> {
-    return this.#in(["writes"], "readwrite", async (tx) => {
-      const table = tx.objectStore("writes");
+    return this.#db.in(["writes"], "readwrite", async (stores) => {
+      const table = stores("writes");
       for (const write of writes)
-        if ((await table.index("id").getKey(write.id)) === undefined) await table.add(write);
+        if ((await asked(table.index("id").getKey(write.id))) === undefined)
+          await asked(table.add(write));
     });
   }
 
   async keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const found = await this.#in(["writes"], "readonly", (tx) =>
-      Promise.all(ids.map((id) => tx.objectStore("writes").index("id").getKey(id))),
+    const found = await this.#db.in(["writes"], "readonly", (stores) =>
+      Promise.all(ids.map((id) => asked(stores("writes").index("id").getKey(id)))),
     );
     return new Set(ids.filter((_, index) => found[index] !== undefined));
   }
 
   removeWrites(ids: readonly string[]): Promise<void> {
-    return this.#in(["writes"], "readwrite", async (tx) => {
-      const table = tx.objectStore("writes");
+    return this.#db.in(["writes"], "readwrite", async (stores) => {
+      const table = stores("writes");
       for (const id of ids) {
-        const key = await table.index("id").getKey(id);
-        if (key !== undefined) await table.delete(key);
+        const key = await asked(table.index("id").getKey(id));
+        if (key !== undefined) await asked(table.delete(key));
       }
     });
   }
 
   takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
-    return this.#in(["writes"], "readwrite", async (tx) => {
-      for (
-        let cursor = await tx.objectStore("writes").openCursor();
-        cursor !== null;
-        cursor = await cursor.continue()
-      ) {
-        const { value } = cursor;
-        if (value.owner === owner) continue;
-        if (value.owner === proof) await cursor.update({ ...value, owner });
-        else if (isAlone) await cursor.delete();
+    return this.#db.in(["writes"], "readwrite", async (stores) => {
+      const table = stores("writes");
+      const keys = await asked(table.getAllKeys());
+      const writes: KeptWrite[] = await asked(table.getAll());
+      for (const [index, key] of keys.entries()) {
+        const write = writes[index];
+        if (write === undefined || write.owner === owner) continue;
+        if (write.owner === proof) await asked(table.put({ ...write, owner }, key));
+        else if (isAlone) await asked(table.delete(key));
       }
     });
   }
 
   clear(): Promise<void> {
-    return this.#clear(STORES);
+    return this.#clear(["session", "head", "chunks", "rows", "results", "writes"]);
   }
 
   close(): void {
-    this.#connection.close();
+    this.#db.close();
   }
 
   #clear(names: readonly StoreName[]): Promise<void> {
-    return this.#in(names, "readwrite", async (tx) => {
-      await Promise.all(names.map((name) => tx.objectStore(name).clear()));
+    return this.#db.in(names, "readwrite", async (stores) => {
+      await Promise.all(names.map((name) => asked(stores(name).clear())));
     });
   }
 
   /** @returns false when another tab writes a replica of its own, or somebody has signed out */
-  #write(writer: string, rows: readonly KeptRow[], head?: ReplicaHead): Promise<boolean> {
-    return this.#in(["head", "rows"], "readwrite", async (tx) => {
-      const kept = await tx.objectStore("head").get("head");
+  #write(
+    writer: string,
+    first: number,
+    chunks: readonly ChunkText[],
+    head?: StoredHead,
+  ): Promise<boolean> {
+    return this.#db.in(["head", "chunks"], "readwrite", async (stores) => {
+      const kept: StoredHead | Unfinished | undefined = await asked(stores("head").get("head"));
       const isMine = kept !== undefined && "writer" in kept && kept.writer === writer;
-      if (isMine) {
-        const table = tx.objectStore("rows");
+      if (isMine)
         await Promise.all([
-          ...rows.map((row) => table.put(row)),
-          ...(head === undefined ? [] : [tx.objectStore("head").put(head, "head")]),
+          ...chunks.map((text, index) => asked(stores("chunks").put(text, first + index))),
+          ...(head === undefined ? [] : [asked(stores("head").put(head, "head"))]),
         ]);
-      }
       return isMine;
     });
   }
+}
 
-  /** Does it in one transaction. @returns once that is on disk */
-  #in<T, Mode extends IDBTransactionMode>(
-    names: readonly StoreName[],
-    mode: Mode,
-    work: (tx: IDBPTransaction<Layout, StoreName[], Mode>) => Promise<T>,
-  ): Promise<T> {
-    return this.#use(async (db) => {
-      const tx = db.transaction([...names], mode);
-      const [result] = await Promise.all([work(tx), tx.done]);
-      return result;
-    });
+/** The head of a whole replica. */
+async function headIn(stores: Stores<StoreName>): Promise<StoredHead | null> {
+  const kept: StoredHead | Unfinished | undefined = await asked(stores("head").get("head"));
+  return kept === undefined || "writer" in kept ? null : kept;
+}
+
+async function readChunks(
+  stores: Stores<StoreName>,
+  from: number,
+  to: number,
+): Promise<ChunkText[]> {
+  const texts: (ChunkText | undefined)[] = await Promise.all(
+    Array.from({ length: to - from }, (_, index) => asked(stores("chunks").get(from + index))),
+  );
+  return texts.filter((text) => text !== undefined);
+}
+
+/** Whether it is better to write the whole replica than to lay these rows beside it too. */
+async function hasTooMany(
+  stores: Stores<StoreName>,
+  { chunks = 0 }: StoredHead,
+  rows: readonly KeptRow[],
+): Promise<boolean> {
+  if (rows.length === 0) return false;
+  const loose = (await asked(stores("rows").count())) + rows.length;
+  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * LOOSE_PART;
+}
+
+/** What is gone leaves nothing behind in the chunks. */
+async function removeRows(
+  stores: Stores<StoreName>,
+  chunks: number,
+  rows: readonly KeptRow[],
+): Promise<void> {
+  const gone = new Map<number, KeptRow[]>();
+  for (const row of rows) {
+    if (row.row !== null) continue;
+    const chunk = chunkOf(row.entity, row.id, chunks);
+    gone.set(chunk, [...(gone.get(chunk) ?? []), row]);
   }
-
-  #use<T>(work: (db: IDBPDatabase<Layout>) => Promise<T>): Promise<T> {
-    return this.#connection.use(work);
+  for (const [chunk, own] of gone) {
+    const text: ChunkText | undefined = await asked(stores("chunks").get(chunk));
+    if (text !== undefined) await asked(stores("chunks").put(withoutRows(text, own), chunk));
   }
 }
 
@@ -259,13 +311,7 @@ function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
   return one.epoch === other.epoch && isSame(one.session, other.session);
 }
 
-function* chunksOf(rows: Iterable<KeptRow>): Generator<readonly KeptRow[]> {
-  let chunk: KeptRow[] = [];
-  for (const row of rows) {
-    chunk.push(row);
-    if (chunk.length < CHUNK) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
+/** No entity's name has a slash. */
+function keyOf({ entity, id }: KeptRow): string {
+  return `${entity}/${id}`;
 }

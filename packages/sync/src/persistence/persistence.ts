@@ -1,7 +1,8 @@
-import type { LocalStore } from "../local-store.ts";
-import type { EndOfMutation, MutationQueue, PendingMutation } from "../mutation-queue.ts";
-import type { Platform } from "../platform.ts";
-import { isSame, type ResolvedSession, type Session } from "../session.ts";
+import type { EngineBus } from "../connection/events.ts";
+import type { LocalStore } from "../replica/local-store.ts";
+import type { EndOfMutation, MutationQueue, PendingMutation } from "../outbox/mutation-queue.ts";
+import type { Platform } from "../platform/platform.ts";
+import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
 import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
 import { ReplicaWriter } from "./replica-writer.ts";
 
@@ -12,6 +13,7 @@ import { ReplicaWriter } from "./replica-writer.ts";
 const OPEN_MS = 2_000;
 const ANSWER_MS = 10_000;
 
+/** What is kept, where, and who is told what was found. */
 export interface PersistenceOptions {
   readonly open: () => Promise<Disk>;
   readonly platform: Platform;
@@ -19,10 +21,9 @@ export interface PersistenceOptions {
   readonly queue: MutationQueue;
   readonly store: LocalStore;
   readonly epoch: () => string | null;
-  /** The rows that were kept for whoever is signed in; a snapshot will replace them. */
-  readonly onReplica: (kept: KeptReplica) => void;
-  /** The queue holds what was kept, so it may be sent. */
-  readonly onWrites: () => void;
+  /** The rows that were kept for the user who is signed in. @returns whether they are shown */
+  readonly onReplica: (kept: KeptReplica) => boolean;
+  readonly events: EngineBus;
 }
 
 /**
@@ -69,7 +70,7 @@ export class Persistence {
     this.#isOpen = true;
     await this.#openDisk();
     // Without a disk nothing is waited for.
-    if (this.#disk === null) this.#options.onWrites();
+    if (this.#disk === null) this.#options.events.emit({ type: "writes" });
   }
 
   async #openDisk(): Promise<void> {
@@ -114,6 +115,11 @@ export class Persistence {
   /** The store holds a snapshot of whoever is signed in. */
   keepReplica(): void {
     this.#writer.begin();
+  }
+
+  /** The store's cursor moved. */
+  advanceReplica(): void {
+    this.#writer.advance();
   }
 
   /**
@@ -182,16 +188,19 @@ export class Persistence {
         session.restore(kept.session);
     }
     if (session.isKnown) {
+      const shown = await disk.readResults?.();
+      if (shown && session.isKnown && isSame(shown.head.session, session.resolved))
+        this.#options.store.preview(shown.results, shown.head.schema);
       const kept = await disk.readReplica();
       if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
-        onReplica(kept);
+        if (onReplica(kept)) this.#writer.resume();
     }
     await this.#loadWrites(disk);
   }
 
   #confirm(session: ResolvedSession): void {
     const { proof } = this.#options.session;
-    // Of nobody nothing is kept but their writes.
+    // Anonymous users: only pending writes are kept, no replica.
     if (session.userId === null) this.#writer.end();
     if (session.userId === null) void this.#use((disk) => disk.dropReplica());
     else if (proof !== null)
@@ -201,7 +210,7 @@ export class Persistence {
 
   /** Brings the queue and the disk together, for whoever is there. */
   async #loadWrites(disk: Disk): Promise<void> {
-    const { session, onWrites } = this.#options;
+    const { session, events } = this.#options;
     const { userId } = session;
     const owner = userId === undefined ? session.proof : this.#ownerOfUser(userId);
     if (owner === null) return;
@@ -211,7 +220,7 @@ export class Persistence {
       // What can't be read keeps nothing waiting.
       if (userId !== undefined && userId === session.userId) {
         this.#owner = owner;
-        onWrites();
+        events.emit({ type: "writes" });
       }
     }
   }
@@ -240,6 +249,7 @@ export class Persistence {
 
   #forget(ids: readonly string[], why: EndOfMutation): void {
     if (why === "elsewhere") return;
+    this.#writer.look();
     for (const id of ids) this.#over.add(id);
     if (why === "applied") this.#writer.forgetWrites(ids);
     else this.#remove(ids);
@@ -300,7 +310,7 @@ export class Persistence {
       // What hangs once would keep every write waiting.
       this.#disk = null;
       this.#isLost = true;
-      this.#options.onWrites();
+      this.#options.events.emit({ type: "writes" });
       return false;
     });
   }

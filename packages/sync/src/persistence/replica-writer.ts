@@ -1,11 +1,14 @@
 import { createIdFactory } from "@pylonsync/protocol";
-import type { LocalStore, RowKey } from "../local-store.ts";
-import type { Platform } from "../platform.ts";
-import type { Disk, KeptRow, ReplicaHead } from "./disk.ts";
+import type { LocalStore, RowKey } from "../replica/local-store.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { Disk, KeptResult, KeptRow, ReplicaHead } from "./disk.ts";
 
 /** How long changes are gathered: a burst of the feed is one write. */
 const GATHER_MS = 400;
+/** Of larger windows nothing is kept: they are not what a page shows first. */
+const MAX_WINDOW_ROWS = 200;
 
+/** What is written, where and when. */
 export interface ReplicaWriterOptions {
   readonly platform: Platform;
   readonly store: LocalStore;
@@ -33,16 +36,29 @@ export class ReplicaWriter {
   /** The change up to which all rows have been handed to the disk. */
   #handedTo = 0;
   #applied: string[] = [];
+  /** Tells what queries showed when it was last written. */
+  #shown = "";
   #cancel: (() => void) | null = null;
 
   constructor(options: ReplicaWriterOptions) {
     this.#options = options;
     this.#newId = createIdFactory(options.platform.now, options.platform.randomBytes);
+    options.store.onWatch(() => this.look());
     options.store.onConfirmed((keys) => {
       if (!this.#isActive) return;
       for (const key of keys) this.#changed.set(JSON.stringify([key.entity, key.id]), key);
       this.#soon();
     });
+  }
+
+  /** What queries show now, for a disk that keeps it; null where that is on disk already. */
+  #windows(disk: Disk | null, isForgotten: boolean): readonly KeptResult[] | null {
+    if (disk?.writeResults === undefined) return null;
+    const windows = [...this.#options.store.windows(MAX_WINDOW_ROWS)];
+    const shown = windows.map(({ entity, key, version }) => `${entity} ${version} ${key}`).join();
+    if (shown === this.#shown && !isForgotten) return null;
+    this.#shown = shown;
+    return windows.map(({ entity, key, rows }) => ({ entity, key, rows }));
   }
 
   /** The store holds a snapshot: it is kept whole, and followed from now on. */
@@ -52,12 +68,29 @@ export class ReplicaWriter {
     this.#soon();
   }
 
+  /** The store holds what is on disk, up to its cursor: what changes is written from now on. */
+  resume(): void {
+    this.#isActive = true;
+    this.#handedTo = this.#options.store.cursor.last_seq;
+  }
+
+  /** The cursor moved, perhaps without a change: a later visit goes on from there. */
+  advance(): void {
+    if (this.#isActive && this.#options.store.cursor.last_seq > this.#handedTo) this.#soon();
+  }
+
   /** What the store holds is not to be kept, nor what is on its way to disk. */
   end(): void {
     this.#generation += 1;
     this.#isActive = false;
     this.#isWhole = false;
+    this.#shown = "";
     this.#changed.clear();
+  }
+
+  /** Queries may show something else, though no row of the server's has changed. */
+  look(): void {
+    if (this.#isActive) this.#soon();
   }
 
   /**
@@ -83,7 +116,9 @@ export class ReplicaWriter {
     const rows: readonly KeptRow[] = isWhole
       ? [...store.allConfirmed()]
       : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
-    const hasNews = head !== null && (isWhole || rows.length > 0);
+    const hasNews = head !== null && (isWhole || rows.length > 0 || head.seq > from);
+    const isForgotten = hasNews && (isWhole || rows.length > 0);
+    const windows = head === null ? null : this.#windows(this.#options.disk(), isForgotten);
     if (hasNews) this.#handedTo = head.seq;
     this.#changed.clear();
     this.#isWhole = false;
@@ -92,6 +127,9 @@ export class ReplicaWriter {
       const disk = this.#options.disk();
       if (disk !== null && hasNews && generation === this.#generation)
         await this.#keep(disk, head, rows, isWhole ? null : from);
+      if (disk !== null && head !== null && windows !== null && generation === this.#generation)
+        // A page without them shows its rows somewhat later.
+        await disk.writeResults?.({ head, results: windows }).catch(() => undefined);
       if (applied.length > 0) onApplied(applied);
     });
     return this.#turn;

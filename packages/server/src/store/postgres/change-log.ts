@@ -3,7 +3,7 @@ import { changeValues, numberOf, textOf } from "../answered-rows.ts";
 import { NEW_LOG_GAP, type LogBounds, type NewChange, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
-/** Unnumbered changes that one step numbers at most. */
+/** Unnumbered changes that one step numbers, and what their last transaction has beyond that. */
 const NUMBERED_PER_BATCH = 5000;
 
 /** Wakes the replicas that LISTEN. */
@@ -65,9 +65,13 @@ export const CHANGE_LOG_DDL: readonly string[] = [
      END IF;
      SELECT * INTO log FROM "_pylon_log" FOR UPDATE;
      horizon := pg_snapshot_xmin(pg_current_snapshot());
-     WITH fresh AS (
+     WITH last AS (
+       SELECT xid FROM "_pylon_changes" WHERE seq IS NULL AND xid >= log.numbered_below
+       ORDER BY xid, id LIMIT 1 OFFSET ${NUMBERED_PER_BATCH - 1}
+     ), fresh AS (
        SELECT id, row_number() OVER (ORDER BY xid, id) AS place FROM "_pylon_changes"
-       WHERE seq IS NULL AND xid >= log.numbered_below ORDER BY xid, id LIMIT ${NUMBERED_PER_BATCH}
+       WHERE seq IS NULL AND xid >= log.numbered_below
+         AND (NOT EXISTS (SELECT 1 FROM last) OR xid <= (SELECT xid FROM last))
      )
      UPDATE "_pylon_changes" AS change SET seq = log.head + fresh.place
        FROM fresh WHERE change.id = fresh.id;
@@ -89,9 +93,9 @@ export const CHANGE_LOG_DDL: readonly string[] = [
 ];
 
 /** Only reads. */
-export const READ = `SELECT seq, entity, row_id, kind, before, after, at FROM (
+export const READ = `SELECT seq, xid::text AS xid, entity, row_id, kind, before, after, at FROM (
     SELECT page.*, sum(size) OVER (ORDER BY seq) - size AS size_before FROM (
-      SELECT seq, entity, row_id, kind, before, after, at,
+      SELECT seq, xid, entity, row_id, kind, before, after, at,
         coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
       FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2) AS page) AS page
   WHERE size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY seq`;

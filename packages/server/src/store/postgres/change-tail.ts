@@ -40,6 +40,9 @@ export class ChangeTail {
   readonly #options: ChangeTailOptions;
   readonly #listeners = new Set<Listener>();
   #position: number | null = null;
+  /** The changes of a transaction that is being read. */
+  #held: ChangeRecord[] = [];
+  #heldXid: unknown = null;
   #running: Promise<void> | null = null;
   #isWanted = false;
   #isClosed = false;
@@ -127,8 +130,16 @@ export class ChangeTail {
     while ((this.#position ?? 0) < head) {
       const rows = await this.#pool.read(READ, [this.#position, PAGE]);
       if (rows.length === 0) return;
-      this.#handOn(rows.map(toChange));
+      for (const row of rows) {
+        // The log is numbered by whole transactions, and read in pages.
+        if (row["xid"] !== this.#heldXid) this.#handOn();
+        this.#heldXid = row["xid"];
+        const change = toChange(row);
+        this.#held.push(change);
+        this.#position = change.seq;
+      }
     }
+    this.#handOn();
   }
 
   #report(state: DatabaseState, error?: unknown): void {
@@ -137,8 +148,11 @@ export class ChangeTail {
     this.#options.onState(state, error);
   }
 
-  #handOn(changes: readonly ChangeRecord[]): void {
-    this.#position = changes.at(-1)?.seq ?? this.#position;
+  /** Hands on the transaction that was read. */
+  #handOn(): void {
+    const changes = this.#held;
+    if (changes.length === 0) return;
+    this.#held = [];
     for (const listener of this.#listeners) listener(changes);
   }
 

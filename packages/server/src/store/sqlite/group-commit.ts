@@ -34,7 +34,7 @@ export class GroupCommit {
   readonly #statements: StatementCache;
   readonly #platform: Platform;
   readonly #begin: () => SqliteTransaction;
-  readonly #onCommit: (changes: readonly ChangeRecord[]) => void;
+  readonly #onCommit: (transactions: readonly (readonly ChangeRecord[])[]) => void;
   readonly #queue: Job[] = [];
   #running: Promise<void> | null = null;
 
@@ -42,7 +42,7 @@ export class GroupCommit {
     statements: StatementCache,
     platform: Platform,
     begin: () => SqliteTransaction,
-    onCommit: (changes: readonly ChangeRecord[]) => void,
+    onCommit: (transactions: readonly (readonly ChangeRecord[])[]) => void,
   ) {
     this.#statements = statements;
     this.#platform = platform;
@@ -89,7 +89,7 @@ export class GroupCommit {
 
   async #commitBatch(): Promise<void> {
     const finished: Finished[] = [];
-    const changes: ChangeRecord[] = [];
+    const transactions: (readonly ChangeRecord[])[] = [];
     try {
       this.#exec("BEGIN IMMEDIATE");
     } catch (error) {
@@ -102,7 +102,7 @@ export class GroupCommit {
       for (let taken = 0; taken < MAX_BATCH && monotonic() - started < MAX_BATCH_MS; taken += 1) {
         const job = this.#queue.shift();
         if (job === undefined) break;
-        const done = await this.#runJob(job, changes);
+        const done = await this.#runJob(job, transactions);
         if (done !== null) finished.push(done);
       }
       this.#exec("COMMIT");
@@ -111,7 +111,7 @@ export class GroupCommit {
       for (const { job } of finished) job.reject(translateError(error));
       return;
     }
-    this.#onCommit(changes);
+    this.#onCommit(transactions);
     for (const { job, value } of finished) job.resolve(value);
   }
 
@@ -119,7 +119,7 @@ export class GroupCommit {
    * @returns null when the job has failed by itself
    * @throws when the transaction of the whole batch is lost; the job has been answered
    */
-  async #runJob(job: Job, changes: ChangeRecord[]): Promise<Finished | null> {
+  async #runJob(job: Job, transactions: (readonly ChangeRecord[])[]): Promise<Finished | null> {
     if (job.signal?.aborted === true) {
       job.reject(job.signal.reason);
       return null;
@@ -134,7 +134,7 @@ export class GroupCommit {
         ),
       );
       this.#exec("RELEASE work");
-      changes.push(...tx.changes);
+      if (tx.changes.length > 0) transactions.push(tx.changes);
       return { job, value };
     } catch (error) {
       tx.end(toError(error));

@@ -124,7 +124,7 @@ export class SqliteStore implements Store {
       this.#writerStatements,
       platform,
       () => new SqliteTransaction(this.#writerStatements, ownReads, this.#tables),
-      (changes) => this.#publish(changes),
+      (transactions) => this.#publish(transactions),
     );
     const stored = this.#meta("manifest");
     if (stored !== null) this.#adopt(stored);
@@ -301,12 +301,12 @@ export class SqliteStore implements Store {
     this.#tables = new TableSet(tableShapes(manifestJson));
   }
 
-  #publish(changes: readonly ChangeRecord[]): void {
+  #publish(transactions: readonly (readonly ChangeRecord[])[]): void {
     this.#snapshot.leave();
     this.#commitCount += 1;
-    if (changes.length === 0) return;
+    if (transactions.length === 0) return;
     this.#report("back");
-    for (const listener of this.#listeners) listener(changes);
+    for (const changes of transactions) for (const listener of this.#listeners) listener(changes);
   }
 
   #report(state: DatabaseState, error?: unknown): void {

@@ -1,0 +1,104 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
+import { BroadcastGroup } from "./broadcast-group.ts";
+import { Subscriber, type Outlet } from "./subscriber.ts";
+import { TopicPublisher } from "./topic-publisher.ts";
+
+/** A listener's sockets, with a runtime that publishes to those that are in a topic. */
+class Sockets {
+  readonly #topics = new Map<string, Set<string[]>>();
+  published = 0;
+  readonly publisher = new TopicPublisher((topic, text) => {
+    this.published += 1;
+    for (const heard of this.#topics.get(topic) ?? []) heard.push(text);
+  });
+
+  open(options: { readonly backlog?: () => number; readonly onCut?: () => void } = {}): {
+    readonly subscriber: Subscriber;
+    readonly heard: string[];
+  } {
+    const heard: string[] = [];
+    const outlet: Outlet = {
+      transport: "websocket",
+      write: (text) => (heard.push(text), 0),
+      drained: () => Promise.resolve(),
+      close: () => options.onCut?.(),
+      terminate: () => undefined,
+      topics: {
+        publisher: this.publisher,
+        enter: (topic) =>
+          void this.#topics.set(topic, (this.#topics.get(topic) ?? new Set()).add(heard)),
+        leave: (topic) => void this.#topics.get(topic)?.delete(heard),
+        backlog: options.backlog ?? (() => 0),
+      },
+    };
+    return { subscriber: new Subscriber(ANONYMOUS_IDENTITY, outlet, 1000), heard };
+  }
+}
+
+function streamSubscriber(heard: string[]): Subscriber {
+  return new Subscriber(
+    ANONYMOUS_IDENTITY,
+    {
+      transport: "sse",
+      topics: null,
+      write: (text) => (heard.push(text), 0),
+      drained: () => Promise.resolve(),
+      close: () => undefined,
+      terminate: () => undefined,
+    },
+    1000,
+  );
+}
+
+test("whoever is in a group hears each text once, and nobody else does", () => {
+  const steps = fc.array(fc.tuple(fc.nat(39), fc.boolean()), { maxLength: 200 });
+  fc.assert(
+    fc.property(steps, (all) => {
+      const listeners = [new Sockets(), new Sockets()];
+      const people = Array.from({ length: 40 }, (_, index) => {
+        if (index % 5 !== 0) return listeners[index % 2]?.open() ?? new Sockets().open();
+        const heard: string[] = [];
+        return { subscriber: streamSubscriber(heard), heard };
+      });
+      const group = new BroadcastGroup();
+      const expected = people.map((): string[] => []);
+      for (const [step, [index, isIn]] of all.entries()) {
+        const one = people[index];
+        if (one === undefined) continue;
+        if (isIn) group.add(one.subscriber);
+        else group.delete(one.subscriber);
+        group.send(`${step}`);
+        for (const [at, { subscriber }] of people.entries())
+          if (group.has(subscriber)) expected[at]?.push(`${step}`);
+      }
+      expect(people.map(({ heard }) => heard)).toEqual(expected);
+    }),
+  );
+});
+
+test("many sockets are reached by one call, and a large text by one for each", () => {
+  const sockets = new Sockets();
+  const group = new BroadcastGroup();
+  const all = Array.from({ length: 100 }, () => sockets.open());
+  for (const { subscriber } of all) group.add(subscriber);
+  group.send("small");
+  group.send("x".repeat(100_000));
+  expect(sockets.published).toBe(1);
+  expect(all.every(({ heard }) => heard.length === 2)).toBe(true);
+});
+
+test("a reader for whom too much waits is cut off before the runtime drops anything of it", async () => {
+  const sockets = new Sockets();
+  const group = new BroadcastGroup();
+  let cut = 0;
+  for (let index = 0; index < 20; index += 1) group.add(sockets.open().subscriber);
+  const slow = sockets.open({ backlog: () => 100_000, onCut: () => (cut += 1) });
+  group.add(slow.subscriber);
+  for (let sent = 0; sent < 100; sent += 1) group.send("x".repeat(1000));
+  await Promise.resolve();
+  expect(cut).toBe(1);
+  expect(slow.subscriber.isOpen).toBe(false);
+  expect(slow.heard.length).toBeLessThan(40);
+});

@@ -1,0 +1,74 @@
+import type { Subscriber } from "./subscriber.ts";
+import type { TopicPublisher } from "./topic-publisher.ts";
+
+/** From so many sockets on a group is sent to by a topic. */
+const MIN_FOR_TOPIC = 16;
+
+let topics = 0;
+
+/** Connections that are sent the same texts. */
+export class BroadcastGroup implements Iterable<Subscriber> {
+  readonly #subscribers = new Set<Subscriber>();
+  /** How many of them each publisher reaches by the topic. */
+  readonly #byPublisher = new Map<TopicPublisher, number>();
+  #topic: string | null = null;
+
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  has(subscriber: Subscriber): boolean {
+    return this.#subscribers.has(subscriber);
+  }
+
+  [Symbol.iterator](): Iterator<Subscriber> {
+    return this.#subscribers.values();
+  }
+
+  add(subscriber: Subscriber): void {
+    if (this.#subscribers.has(subscriber)) return;
+    this.#subscribers.add(subscriber);
+    if (this.#topic !== null) this.#join(subscriber, this.#topic);
+    else if (this.#subscribers.size >= MIN_FOR_TOPIC) {
+      this.#topic = `t${(topics += 1)}`;
+      for (const one of this.#subscribers) this.#join(one, this.#topic);
+    }
+  }
+
+  delete(subscriber: Subscriber): void {
+    if (!this.#subscribers.delete(subscriber) || this.#topic === null) return;
+    this.#part(subscriber, this.#topic);
+    if (this.#subscribers.size > 0) return;
+    this.#topic = null;
+  }
+
+  clear(): void {
+    for (const subscriber of [...this.#subscribers]) this.delete(subscriber);
+  }
+
+  /** Sends a text to all. */
+  send(text: string): void {
+    const topic = this.#topic;
+    const isPublished =
+      topic !== null &&
+      [...this.#byPublisher.keys()].every((publisher) => publisher.publish(topic, text));
+    for (const subscriber of this.#subscribers)
+      if (!isPublished || subscriber.publisher === null) subscriber.send(text);
+  }
+
+  #join(subscriber: Subscriber, topic: string): void {
+    const { publisher } = subscriber;
+    if (publisher === null) return;
+    subscriber.enterTopic(topic);
+    this.#byPublisher.set(publisher, (this.#byPublisher.get(publisher) ?? 0) + 1);
+  }
+
+  #part(subscriber: Subscriber, topic: string): void {
+    const { publisher } = subscriber;
+    if (publisher === null) return;
+    subscriber.leaveTopic(topic);
+    const left = (this.#byPublisher.get(publisher) ?? 1) - 1;
+    if (left === 0) this.#byPublisher.delete(publisher);
+    else this.#byPublisher.set(publisher, left);
+  }
+}

@@ -1,0 +1,178 @@
+import { CloseCode, PylonError } from "@pylonsync/protocol";
+import type { Identity } from "../identity/identity.ts";
+import { SocketRate } from "./socket-rate.ts";
+import type { TopicPublisher } from "./topic-publisher.ts";
+import {
+  Subscriber,
+  type ConnectionHub,
+  type Cursor,
+  type Outlet,
+  type OutletTopics,
+} from "./subscriber.ts";
+
+/** What the socket's own code needs of a server's WebSocket. */
+export interface ServerSocket {
+  sendText(text: string): number;
+  getBufferedAmount(): number;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+  subscribe(topic: string): unknown;
+  unsubscribe(topic: string): unknown;
+}
+
+/** Takes what clients say. */
+export interface SocketMessages {
+  receive(subscriber: Subscriber, text: string): void;
+}
+
+/** What is known of a socket when it is opened. */
+export interface SocketStart {
+  /** Null: the token was refused. */
+  readonly identity: Identity | null;
+  readonly cursor: Cursor | null;
+  readonly version: 1 | 2;
+}
+
+/** A WebSocket as an Outlet. */
+class SocketOutlet implements Outlet {
+  readonly transport = "websocket";
+  readonly topics: OutletTopics;
+  readonly #socket: ServerSocket;
+  #waiting: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(socket: ServerSocket, publisher: TopicPublisher) {
+    this.#socket = socket;
+    this.topics = {
+      publisher,
+      enter: (topic) => void socket.subscribe(topic),
+      leave: (topic) => void socket.unsubscribe(topic),
+      backlog: () => socket.getBufferedAmount(),
+    };
+  }
+
+  write(text: string): number {
+    const status = this.#socket.sendText(text);
+    // -1: it waits in memory; 0: it was dropped, because even more waited than the listener allows.
+    return status > 0 ? 0 : status === 0 ? Infinity : this.#socket.getBufferedAmount();
+  }
+
+  drained(): Promise<void> {
+    if (this.#isClosed || this.#socket.getBufferedAmount() === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  close(code: CloseCode, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** The socket took everything, or is gone. */
+  release(isClosed: boolean): void {
+    this.#isClosed ||= isClosed;
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** One client's socket, from open to close. */
+export class SyncSocket {
+  readonly #start: SocketStart;
+  readonly #publisher: TopicPublisher;
+  #outlet: SocketOutlet | undefined;
+  #subscriber: Subscriber | undefined;
+  readonly #rate = new SocketRate(() => performance.now());
+  #isFlooding = false;
+
+  /** The client's address, for the count of open connections. */
+  readonly address: string;
+
+  /** @param publisher reaches the sockets of the same listener */
+  constructor(start: SocketStart, address: string, publisher: TopicPublisher) {
+    this.#start = start;
+    this.address = address;
+    this.#publisher = publisher;
+  }
+
+  /**
+   * Joins the hub; a socket with a bad token is told so and closed, because a browser can't read a
+   * refused handshake.
+   */
+  async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
+    const { identity, cursor, version } = this.#start;
+    if (identity === null) {
+      socket.close(
+        CloseCode.UNAUTHORIZED,
+        "unauthorized: the token is unknown, expired or revoked",
+      );
+      return;
+    }
+    this.#outlet = new SocketOutlet(socket, this.#publisher);
+    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes, version);
+    await hub.join(this.#subscriber, cursor);
+  }
+
+  /**
+   * Clients say little here: writes go over HTTP. A message that is not understood is ignored, as
+   * the public system does.
+   */
+  received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
+    if (!this.counted(socket, message.length) || typeof message !== "string") return;
+    if (message === PING && this.#start.version === 1) socket.sendText(PONG);
+    else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
+  }
+
+  /**
+   * Counts a frame, whatever is in it. A socket that floods is closed with a code, and dropped
+   * shortly after: what it goes on sending is not read.
+   *
+   * @returns whether the frame is to be looked at
+   */
+  counted(socket: ServerSocket, bytes: number): boolean {
+    if (this.#isFlooding) return false;
+    if (this.#rate.take(bytes)) return true;
+    this.#isFlooding = true;
+    if (this.#subscriber === undefined) socket.close(CloseCode.UNAUTHORIZED, FLOOD);
+    else this.#subscriber.close(CloseCode.UNAUTHORIZED, FLOOD);
+    // It may go on sending without a look at what it is told.
+    setTimeout(() => socket.terminate(), LAST_CHANCE_MS).unref();
+    return false;
+  }
+
+  drained(): void {
+    this.#outlet?.release(false);
+  }
+
+  closed(hub: ConnectionHub): void {
+    this.#outlet?.release(true);
+    if (this.#subscriber !== undefined) hub.leave(this.#subscriber);
+  }
+}
+
+/** How long a socket that floods has to take its close code, in milliseconds. */
+const LAST_CHANCE_MS = 500;
+const FLOOD = "too many messages";
+const PING = '{"type":"ping"}';
+const PONG = '{"type":"pong"}';
+
+/**
+ * The cursor in a socket's or stream's address: `?since=41&epoch=...`.
+ *
+ * @returns null for a client that does not say where it is
+ * @throws PylonError INVALID_QUERY
+ */
+export function cursorOf(params: URLSearchParams): Cursor | null {
+  const since = params.get("since");
+  if (since === null) return null;
+  if (!/^\d{1,16}$/.test(since)) {
+    throw new PylonError("INVALID_QUERY", '"since" is the cursor of the last pull.', {
+      field: "since",
+    });
+  }
+  return { seq: Number(since), epoch: params.get("epoch") };
+}

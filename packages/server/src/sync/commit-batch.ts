@@ -1,0 +1,162 @@
+import type { BroadcastGroup } from "../connections/broadcast-group.ts";
+import type { Subscriber } from "../connections/subscriber.ts";
+import type { StoredRow } from "../store/store.ts";
+import type { Effect } from "./delivery.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
+import { Told } from "./told.ts";
+
+/** What becomes of one row of a subscription by all changes of a batch. */
+interface NetEffect {
+  readonly subscription: Subscription;
+  readonly wasIn: boolean;
+  readonly told: Told;
+}
+
+type NetEffects = Map<string, NetEffect>;
+
+/**
+ * What transactions do to the subscriptions, folded so that each row is told of once, as it is
+ * after the last of them. What a row was inside of a transaction is nobody's to know: it may have
+ * been meant for others.
+ */
+export class CommitBatch {
+  readonly #bySubscription = new Map<Subscription, NetEffects>();
+
+  add({ subscription, told, row }: Effect): void {
+    let effects = this.#bySubscription.get(subscription);
+    if (effects === undefined) this.#bySubscription.set(subscription, (effects = new Map()));
+    const id = told.event.row_id;
+    const known = effects.get(id);
+    // The last change of a row gives it its place.
+    if (known !== undefined) effects.delete(id);
+    effects.set(id, {
+      subscription,
+      wasIn: known?.wasIn ?? told.event.kind !== "insert",
+      told: known === undefined ? told : folded(known.told, told),
+    });
+    if (row === null) subscription.window?.remove(id);
+    else subscription.window?.put(row);
+  }
+
+  /** The subscriptions whose windows lack rows that are not known here. */
+  *lacking(): Generator<Subscription> {
+    for (const subscription of this.#bySubscription.keys())
+      if (subscription.window?.needsRefill === true) yield subscription;
+  }
+
+  /** Forgets what was to be told of a subscription: it is read again. */
+  drop(subscription: Subscription): void {
+    this.#bySubscription.delete(subscription);
+  }
+
+  /**
+   * Sends everything: to replicas (version 1) a message for each row, to members one for all.
+   *
+   * @param seq of the last change
+   * @param visible a row as it may leave the server
+   * @returns how many messages were sent
+   */
+  send(seq: number, visible: (entity: string, row: StoredRow) => StoredRow): number {
+    const sent = this.#sendToReplicas() + this.#sendToMembers(seq, visible);
+    this.#bySubscription.clear();
+    return sent;
+  }
+
+  #sendToReplicas(): number {
+    const effects: NetEffect[] = [];
+    for (const [{ replicas }, nets] of this.#bySubscription)
+      if (replicas.size > 0) for (const net of nets.values()) if (isNews(net)) effects.push(net);
+    if (effects.length > 1) effects.sort((a, b) => a.told.event.seq - b.told.event.seq);
+    let sent = 0;
+    for (const { subscription, told } of effects) {
+      subscription.replicas.send(told.text);
+      sent += subscription.replicas.size;
+    }
+    return sent;
+  }
+
+  #sendToMembers(seq: number, visible: (entity: string, row: StoredRow) => StoredRow): number {
+    const news: { readonly members: BroadcastGroup; readonly text: string }[] = [];
+    for (const [subscription, nets] of this.#bySubscription) {
+      const { members } = subscription;
+      const text = members.size === 0 ? null : fragment(subscription, nets, visible);
+      if (text !== null) news.push({ members, text });
+    }
+    const [first] = news;
+    if (first === undefined) return 0;
+    if (news.length === 1) {
+      first.members.send(commitText(seq, first.text));
+      return first.members.size;
+    }
+    const parts = new Map<Subscriber, string>();
+    for (const { members, text } of news)
+      for (const subscriber of members) {
+        const known = parts.get(subscriber);
+        parts.set(subscriber, known === undefined ? text : `${known},${text}`);
+      }
+    const messages = new Map<string, string>();
+    for (const [subscriber, changes] of parts) {
+      let message = messages.get(changes);
+      if (message === undefined) messages.set(changes, (message = commitText(seq, changes)));
+      subscriber.send(message);
+    }
+    return parts.size;
+  }
+}
+
+function commitText(seq: number, changes: string): string {
+  return `{"type":"commit","seq":${seq},"changes":[${changes}]}`;
+}
+
+/** A row that came and went in the same batch was never there. */
+function isNews({ wasIn, told }: NetEffect): boolean {
+  return wasIn || told.event.kind !== "delete";
+}
+
+/** The two together: what is told of a row by the first and then the second. */
+function folded(first: Told, second: Told): Told {
+  if (second.event.kind !== "update" || first.event.kind === "delete") return second;
+  return new Told({
+    ...second.event,
+    kind: first.event.kind,
+    data: { ...first.event.data, ...second.event.data },
+  });
+}
+
+/** @returns null when nothing is new to the members */
+function fragment(
+  subscription: Subscription,
+  nets: NetEffects,
+  visible: (entity: string, row: StoredRow) => StoredRow,
+): string | null {
+  const rows: string[] = [];
+  const patches: string[] = [];
+  const gone: string[] = [];
+  const { window, number, entity } = subscription;
+  if (window === null) {
+    for (const net of nets.values()) {
+      const { event, rowText } = net.told;
+      if (!isNews(net)) continue;
+      if (event.kind === "insert") rows.push(rowText);
+      else if (event.kind === "update") patches.push(rowText);
+      else gone.push(JSON.stringify(event.row_id));
+    }
+  } else {
+    const { entered, stayed, left } = window.flush();
+    for (const row of entered) rows.push(JSON.stringify(visible(entity, row)));
+    for (const row of stayed) {
+      const told = nets.get(row.id)?.told;
+      if (told?.event.kind === "update") patches.push(told.rowText);
+      else rows.push(JSON.stringify(visible(entity, row)));
+    }
+    for (const id of left) gone.push(JSON.stringify(id));
+  }
+  const lists = [listOf("rows", rows), listOf("patches", patches), listOf("gone", gone)].filter(
+    (text) => text !== "",
+  );
+  return lists.length === 0 ? null : `{"sub":${number},${lists.join()}}`;
+}
+
+function listOf(name: string, items: readonly string[]): string {
+  return items.length === 0 ? "" : `"${name}":[${items.join()}]`;
+}

@@ -1,0 +1,183 @@
+import { expect, test } from "bun:test";
+import type { Manifest } from "@pylonsync/sdk";
+import fc from "fast-check";
+import { TRUE } from "@pylonsync/query";
+import { Subscriber } from "../connections/subscriber.ts";
+import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
+import type { ChangeRecord, Reader } from "../store/store.ts";
+import { Delivery } from "./delivery.ts";
+import { SubscriptionRegistry } from "./subscriptions/registry.ts";
+import {
+  logOf,
+  modelOf,
+  readable,
+  readerOf,
+  replayed,
+  type Replica,
+  type Write,
+} from "./history.arbitraries.ts";
+
+const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
+const manifest: Manifest = {
+  manifest_version: 1,
+  name: "test",
+  version: "0.0.0",
+  routes: [],
+  queries: [],
+  actions: [],
+  entities: [
+    { name: "Todo", fields: [text("room"), text("owner")], indexes: [] },
+    { name: "Member", fields: [text("room"), text("owner")], indexes: [] },
+    { name: "Ban", fields: [text("room"), text("owner")], indexes: [] },
+    { name: "Own", fields: [text("room"), text("owner")], indexes: [] },
+  ],
+  policies: [
+    // By a membership, unless there is a ban.
+    {
+      name: "todo",
+      entity: "Todo",
+      allow:
+        "exists(Member, room == data.room && owner == auth.userId) && !exists(Ban, room == data.room && owner == auth.userId)",
+    },
+    // A rule that looks at its own entity.
+    {
+      name: "member",
+      entity: "Member",
+      allowRead: "exists(Member, room == data.room && owner == auth.userId)",
+    },
+    { name: "ban", entity: "Ban", allowRead: "auth.userId == data.owner" },
+    { name: "own", entity: "Own", allowRead: "auth.userId == data.owner" },
+  ],
+};
+const model = modelOf(manifest);
+
+const writes: fc.Arbitrary<Write[]> = fc.array(
+  fc.record({
+    entity: fc.constantFrom("Todo", "Member", "Member", "Ban", "Own"),
+    id: fc.constantFrom("1", "2"),
+    row: fc.option(
+      fc.record({ room: fc.constantFrom("r1", "r2"), owner: fc.constantFrom("u1", "u2", null) }),
+      { freq: 3 },
+    ),
+  }),
+  { maxLength: 12 },
+);
+const callers = fc.constantFrom<Caller>(
+  { ...ANONYMOUS, userId: "u1" },
+  { ...ANONYMOUS, userId: "u2" },
+  ANONYMOUS,
+  ADMIN,
+);
+
+/** Subscribes a caller to every entity, and gives out what each change does to its replica. */
+function deliveryFor(
+  callers: readonly Caller[],
+  reader: Reader,
+  later: () => readonly ChangeRecord[],
+): { delivery: Delivery; subscribers: readonly Subscriber[] } {
+  const registry = new SubscriptionRegistry(model);
+  const nothing = (): void => undefined;
+  const outlet = {
+    transport: "sse",
+    topics: null,
+    write: () => 0,
+    drained: async () => Promise.resolve(),
+    close: nothing,
+    terminate: nothing,
+  } as const;
+  const subscribers = callers.map(
+    (caller) => new Subscriber({ ...ANONYMOUS_IDENTITY, caller }, outlet, Infinity),
+  );
+  for (const subscriber of subscribers)
+    for (const { name } of model.schema.entities)
+      registry
+        .acquire({ entity: name, where: TRUE, order: [], limit: undefined }, subscriber.caller)
+        .replicas.add(subscriber);
+  const delivery = new Delivery(registry, model, {
+    reader,
+    settle: async () => Promise.resolve(),
+    later,
+    now: () => 0,
+  });
+  return { delivery, subscribers };
+}
+
+test("replicas that follow change by change are always what their callers may read, however far ahead the store is", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      writes,
+      fc.array(callers, { minLength: 1, maxLength: 3 }),
+      fc.nat(4),
+      async (all, readers, ahead) => {
+        const { records, states } = logOf(all);
+        let index = 0;
+        const now = (): number => Math.min(records.length, index + 1 + ahead);
+        const reader: Reader = {
+          ...readerOf(new Map()),
+          select: (query) => readerOf(states[now()] ?? new Map()).select(query),
+          test: (expr) => readerOf(states[now()] ?? new Map()).test(expr),
+        };
+        const { delivery, subscribers } = deliveryFor(readers, reader, () =>
+          records.slice(index + 1, now()),
+        );
+        const replicas: Replica[] = subscribers.map(() => new Map());
+        for (const record of records) {
+          const { effects, lost } = await delivery.deliver(record);
+          expect(lost).toEqual([]);
+          for (const [at, subscriber] of subscribers.entries()) {
+            const events = effects
+              .filter(({ subscription }) => subscription.replicas.has(subscriber))
+              .map(({ told }) => told.event);
+            replicas[at] = replayed(replicas[at] ?? new Map(), events);
+            expect(replicas[at]).toEqual(readable(model, states[index + 1], subscriber.caller));
+          }
+          index += 1;
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+}, 60_000);
+
+test("a change asks the store for those whom it concerns, and not once for each who is connected", async () => {
+  const users = Array.from({ length: 1000 }, (_, index) => ({
+    ...ANONYMOUS,
+    userId: `u${index}`,
+  }));
+  const changes = logOf([
+    ...users.map(({ userId }, index) => ({
+      entity: "Member",
+      id: `m${index}`,
+      row: { room: `r${index % 200}`, owner: userId },
+    })),
+    { entity: "Todo", id: "t1", row: { room: "r7", owner: null } },
+    { entity: "Todo", id: "t2", row: { room: "r7", owner: null } },
+    { entity: "Todo", id: "t2", row: { room: "r8", owner: null } },
+    { entity: "Member", id: "m7", row: null },
+  ]);
+  const told = changes.records.slice(users.length);
+  let state = users.length;
+  let calls = 0;
+  const reader: Reader = {
+    ...readerOf(new Map()),
+    select: (query) => ((calls += 1), readerOf(changes.states[state] ?? new Map()).select(query)),
+    test: (expr) => ((calls += 1), readerOf(changes.states[state] ?? new Map()).test(expr)),
+  };
+  const { delivery } = deliveryFor(users, reader, () => []);
+  const heard: { readonly readers: number; readonly calls: number }[] = [];
+  for (const record of told) {
+    state += 1;
+    calls = 0;
+    const { effects } = await delivery.deliver(record);
+    const readers = new Set(effects.flatMap(({ subscription }) => [...subscription.replicas]));
+    heard.push({ readers: readers.size, calls });
+  }
+  expect(heard).toEqual([
+    // Who is in the room, and who is banned from it.
+    { readers: 5, calls: 2 },
+    { readers: 5, calls: 0 },
+    { readers: 10, calls: 2 },
+    // The rows that the former member loses: todos, and the memberships that it saw.
+    { readers: 5, calls: 2 },
+  ]);
+});

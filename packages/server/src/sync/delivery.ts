@@ -1,0 +1,248 @@
+import { and, bind, childrenOf, isFalse, not, type Expr } from "@pylonsync/query";
+import type { Reader } from "../store/store.ts";
+import type { DataModel } from "../data/model.ts";
+import { beforeChange, isNoneOf, reachOf, rewind, type FormerRows } from "../policy/rewind.ts";
+import type { ChangeRecord, StoredRow } from "../store/store.ts";
+import { PositionPassed, PositionReader } from "./position-reader.ts";
+import { RelatedRows } from "./related/related-rows.ts";
+import { RowFacts } from "./related/row-facts.ts";
+import type { SubscriptionRegistry } from "./subscriptions/registry.ts";
+import type { Subscription } from "./subscriptions/subscription.ts";
+import { Told, ToldChange } from "./told.ts";
+import { deleteEvent, insertEvent } from "./wire.ts";
+
+/** What a change does to one subscription. */
+export interface Effect {
+  readonly subscription: Subscription;
+  readonly told: Told;
+  /** The row as it is now, with hidden fields; null: it is not in the subscription. */
+  readonly row: StoredRow | null;
+}
+
+/** What a change does to all subscriptions. */
+export interface Effects {
+  readonly effects: readonly Effect[];
+  /** Those for which it could not be found out: they have to be read again. */
+  readonly lost: readonly Subscription[];
+}
+
+export interface DeliveryOptions {
+  readonly reader: Reader;
+  /** Answers when `later` has every change that was committed before the call. */
+  readonly settle: () => Promise<void>;
+  /** The changes after the one that is being delivered, oldest first. */
+  readonly later: () => readonly ChangeRecord[];
+  readonly now: () => number;
+}
+
+/**
+ * Finds out, change by change, what the log does to the subscriptions. Everything is judged as of
+ * the change, however far ahead of it the store is.
+ */
+export class Delivery {
+  readonly #registry: SubscriptionRegistry;
+  readonly #options: DeliveryOptions;
+  readonly #related = new RelatedRows();
+  #model: DataModel;
+
+  constructor(registry: SubscriptionRegistry, model: DataModel, options: DeliveryOptions) {
+    this.#registry = registry;
+    this.#model = model;
+    this.#options = options;
+  }
+
+  setModel(model: DataModel): void {
+    this.#model = model;
+    this.#related.clear();
+  }
+
+  /** Changes are passed over, because nobody subscribes. */
+  skip(): void {
+    this.#related.clear();
+  }
+
+  /** Reads as of the position after the change that was delivered last. */
+  get reader(): PositionReader {
+    const { reader, settle, later } = this.#options;
+    return new PositionReader(reader, settle, later);
+  }
+
+  /** Whether a row, as it is at the position, is in the subscription. */
+  async holds(subscription: Subscription, row: StoredRow | null): Promise<boolean> {
+    if (row === null) return false;
+    const now = this.#now();
+    const facts = await this.#factsAsOf(subscription.entity, row, now, this.reader);
+    return isIn(subscription, row, facts, now);
+  }
+
+  async deliver(record: ChangeRecord): Promise<Effects> {
+    const { entity } = record;
+    // A system table's, or an entity of another version of the app that runs beside this one.
+    if (this.#model.schema.find(entity) === undefined) return { effects: [], lost: [] };
+    try {
+      return await this.#effectsOf(record);
+    } catch (error) {
+      if (!(error instanceof PositionPassed)) throw error;
+      this.#related.clear();
+      return { effects: [], lost: [...this.#registry.concernedBy(entity)] };
+    }
+  }
+
+  async #effectsOf(record: ChangeRecord): Promise<Effects> {
+    const { entity } = record;
+    const now = this.#now();
+    const wasIn = await this.#holding(record.before, entity, now, this.#readerBefore(record));
+    const { moved, lost } = await this.#moved(record);
+    this.#related.apply(record);
+    const isNowIn = await this.#holding(record.after, entity, now, this.reader);
+    const told = new ToldChange(record, this.#model);
+    const effects: Effect[] = [];
+    for (const subscription of new Set([...wasIn, ...isNowIn])) {
+      const [before, after] = [wasIn.has(subscription), isNowIn.has(subscription)];
+      const news = told.transition(before, after);
+      const row = after ? record.after : null;
+      for (const load of subscription.loads) load.touched(record.rowId, before, row);
+      if (news !== null) effects.push({ subscription, told: news, row });
+    }
+    return { effects: [...effects, ...moved], lost };
+  }
+
+  /** The subscriptions that the row is in. */
+  async #holding(
+    row: StoredRow | null,
+    entity: string,
+    now: string,
+    reader: PositionReader,
+  ): Promise<Set<Subscription>> {
+    const holding = new Set<Subscription>();
+    if (row === null) return holding;
+    const facts = await this.#factsAsOf(entity, row, now, reader);
+    const candidates = new Set<Subscription>();
+    this.#registry.find(entity, row, facts, candidates);
+    for (const subscription of candidates) {
+      const answer = isIn(subscription, row, facts, now);
+      if (answer === true || (answer !== false && (await answer))) holding.add(subscription);
+    }
+    return holding;
+  }
+
+  /** The rows that come and go because the changed row is looked at by `exists`. */
+  async #moved(record: ChangeRecord): Promise<{ moved: Effect[]; lost: Subscription[] }> {
+    const moved: Effect[] = [];
+    const lost: Subscription[] = [];
+    const found = [...this.#registry.findDependent(record)];
+    const entities = [...this.#model.policies.dependentsOf(record.entity)];
+    const rank = ({ entity }: Subscription): number => entities.indexOf(entity);
+    for (const subscription of found.toSorted((a, b) => rank(a) - rank(b))) {
+      try {
+        moved.push(...(await this.#movedIn(subscription, record)));
+      } catch (error) {
+        if (!(error instanceof PositionPassed)) throw error;
+        lost.push(subscription);
+      }
+    }
+    return { moved, lost };
+  }
+
+  async #movedIn(subscription: Subscription, record: ChangeRecord): Promise<Effect[]> {
+    const { entity, query, window } = subscription;
+    const truth = bind(subscription.truth, { now: this.#now() });
+    if (isFalse(reachOf(truth, record))) return [];
+    for (const load of subscription.loads) load.rightsMoved();
+    const { seq, at } = record;
+    // Of the changed row itself its own event tells.
+    const others = isNoneOf("data", entity === record.entity ? [record.rowId] : []);
+    const within = (later: FormerRows) => ({
+      reach: reachOf(truth, record, later),
+      before: rewind(truth, beforeChange(record, later)),
+      after: rewind(truth, later),
+    });
+    const reader = this.reader;
+    const ways = waysOf(truth, record);
+    const gained = ways.includes("gained")
+      ? await reader.select({
+          entity,
+          condition: (later) => {
+            const { reach, before, after } = within(later);
+            return and(others, reach, after, not(before));
+          },
+          order: query.order,
+          ...(query.limit === undefined ? {} : { limit: query.limit + 1 }),
+        })
+      : [];
+    const left = ways.includes("lost")
+      ? await reader.select({
+          entity,
+          condition: (later) => {
+            const { reach, before, after } = within(later);
+            return and(others, reach, before, not(after));
+          },
+        })
+      : [];
+    const { visible } = this.#model.entity(entity);
+    return [
+      ...gained.map((row) => ({
+        subscription,
+        told: new Told(insertEvent(seq, entity, visible(row), at)),
+        row,
+      })),
+      ...left
+        .filter(({ id }) => window === null || window.has(id))
+        .map(({ id }) => ({
+          subscription,
+          told: new Told(deleteEvent(seq, entity, id, at)),
+          row: null,
+        })),
+    ];
+  }
+
+  async #factsAsOf(
+    entity: string,
+    row: StoredRow | null,
+    now: string,
+    reader: PositionReader,
+  ): Promise<RowFacts | null> {
+    const rights = this.#registry.rightsOf(entity);
+    if (row === null || rights.exists.length === 0) return null;
+    return RowFacts.of(rights, row, this.#related, reader, now);
+  }
+
+  #readerBefore(record: ChangeRecord): PositionReader {
+    const { reader, settle, later } = this.#options;
+    return new PositionReader(reader, settle, () => [record, ...later()]);
+  }
+
+  #now(): string {
+    return new Date(this.#options.now()).toISOString();
+  }
+}
+
+function isIn(
+  subscription: Subscription,
+  row: StoredRow,
+  facts: RowFacts | null,
+  now: string,
+): boolean | Promise<boolean> {
+  if (!subscription.looksAtRights || facts === null) return subscription.holds(row, { now });
+  const { caller } = subscription;
+  const known = facts.known(caller);
+  return known === null
+    ? facts.answers(caller).then((input) => subscription.holds(row, { now, input }))
+    : subscription.holds(row, { now, input: known });
+}
+
+/**
+ * Which way rows can move: a related row that is new takes none away, and one that is gone brings
+ * none, where no `exists` over its entity is negated.
+ */
+function waysOf(truth: Expr, { entity, kind }: ChangeRecord): readonly ("gained" | "lost")[] {
+  if (kind === "update" || isNegated(truth, entity, false)) return ["gained", "lost"];
+  return kind === "insert" ? ["gained"] : ["lost"];
+}
+
+/** Whether an `exists` over the entity stands where it may also make the condition false. */
+function isNegated(expr: Expr, entity: string, isInside: boolean): boolean {
+  if (expr.kind === "exists" && expr.entity === entity && isInside) return true;
+  const isInner = isInside || !["and", "or", "exists"].includes(expr.kind);
+  return childrenOf(expr).some((child) => isNegated(child, entity, isInner));
+}

@@ -1,0 +1,422 @@
+import {
+  MAX_PAGE_BYTES,
+  MAX_SUBSCRIPTION_ROWS,
+  PylonError,
+  type Known,
+  type RowsMessage,
+} from "@pylonsync/protocol";
+import { and, bind, isFalse, TRUE, type Expr } from "@pylonsync/query";
+import type { DataModel } from "../../data/model.ts";
+import { idAfter } from "../../data/reads.ts";
+import { reachOf } from "../../policy/rewind.ts";
+import { userShare } from "../../request/reading.ts";
+import { isFull } from "../../store/row-size.ts";
+import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.ts";
+import type { Delivery } from "../delivery.ts";
+import type { FeedLine } from "../feed-line.ts";
+import { comparatorOf } from "../order.ts";
+import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
+import type { Subscription } from "../subscriptions/subscription.ts";
+import type { LiveConnection } from "./live-connection.ts";
+import { Load } from "./load.ts";
+
+const PAGE = 500;
+/** Rows of a window that are read beyond its limit: so many may turn out to be of a later time. */
+const SPARE = 64;
+const ATTEMPTS = 5;
+/** Most changes from which a client is brought up to date; beyond that it is sent all rows. */
+const MAX_CONTINUED = 5_000;
+
+/** Who waits for a subscription's rows. */
+export interface Joiner {
+  readonly connection: LiveConnection;
+  readonly known: Known | undefined;
+}
+
+export interface LoaderOptions {
+  readonly store: Store;
+  readonly registry: SubscriptionRegistry;
+  readonly delivery: Delivery;
+  readonly line: FeedLine;
+  readonly model: () => DataModel;
+  readonly now: () => number;
+  readonly readTimeoutMs: number;
+  /** The rows of these can't be read. */
+  readonly onFailure: (
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    error: unknown,
+  ) => void;
+}
+
+/** The log from a cursor on. */
+interface KnownLog {
+  /** Names it, and the condition that cursors count in. */
+  readonly epoch: string;
+  /** Who is at this change or later can go on. */
+  readonly after: number;
+  readonly end: number;
+  readonly records: readonly ChangeRecord[];
+}
+
+/** What was read for joiners, before it is brought to the feed's position. */
+interface Found {
+  readonly load: Load;
+  /** Of a window: its rows in the order, some more than its limit. */
+  readonly rows: readonly StoredRow[];
+  readonly isCut: boolean;
+}
+
+/**
+ * Brings members into subscriptions: reads the rows beside the feed, then joins between two of its
+ * deliveries, with what changed meanwhile. Who joins while rows are being read shares the next
+ * read.
+ */
+export class Loader {
+  readonly #options: LoaderOptions;
+  readonly #waiting = new Map<Subscription, Set<Joiner>>();
+
+  constructor(options: LoaderOptions) {
+    this.#options = options;
+  }
+
+  join(subscription: Subscription, joiner: Joiner): void {
+    const waiting = this.#waiting.get(subscription) ?? new Set();
+    this.#waiting.set(subscription, waiting.add(joiner));
+    if (subscription.isAwaited) return;
+    subscription.isAwaited = true;
+    // Those who ask in the same turn are served together.
+    void Promise.resolve().then(() => this.#serve(subscription));
+  }
+
+  async #serve(subscription: Subscription): Promise<void> {
+    for (;;) {
+      const joiners = [...(this.#waiting.get(subscription) ?? [])];
+      this.#waiting.delete(subscription);
+      if (joiners.length === 0) break;
+      try {
+        await this.#bringIn(subscription, joiners);
+      } catch (error) {
+        this.#options.onFailure(subscription, joiners.filter(isWanted(subscription)), error);
+      }
+    }
+    subscription.isAwaited = false;
+    this.#options.registry.release(subscription);
+  }
+
+  async #bringIn(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
+    const { line } = this.#options;
+    // What a client has read already was committed before this: no row may go back.
+    await line.settle();
+    let left = joiners.filter(isWanted(subscription));
+    for (let attempt = 0; left.length > 0; attempt += 1) {
+      if (attempt === ATTEMPTS)
+        throw new PylonError("OVERLOADED", "The rows change too fast to be read.");
+      left = await this.#attempt(subscription, left);
+      left = left.filter(isWanted(subscription));
+    }
+  }
+
+  /** @returns those who are to be served again */
+  async #attempt(subscription: Subscription, joiners: readonly Joiner[]): Promise<Joiner[]> {
+    const { line } = this.#options;
+    const load = new Load();
+    let start = 0;
+    await line.enqueue(() => {
+      subscription.loads.add(load);
+      start = line.position;
+      return Promise.resolve();
+    });
+    try {
+      const log = await this.#logFor(subscription, joiners, start);
+      const continuing = joiners.filter(({ known }) => isKnown(known, log));
+      const fresh = joiners.filter((joiner) => !continuing.includes(joiner));
+      const isWindow = subscription.window !== null;
+      const found = isWindow
+        ? await this.#readWindow(subscription, joiners, load)
+        : await this.#readPages(subscription, fresh, load);
+      const again: Joiner[] = [];
+      await line.enqueue(async () => {
+        await line.deliver();
+        if (load.isVoid) {
+          again.push(...joiners);
+          return;
+        }
+        if (isWindow) again.push(...(await this.#enterWindow(subscription, joiners, found, log)));
+        else {
+          await this.#correct(subscription, fresh, load);
+          for (const joiner of continuing) await this.#continue(subscription, joiner, load, log);
+          this.#enter(subscription, joiners);
+        }
+      });
+      return again;
+    } finally {
+      subscription.loads.delete(load);
+    }
+  }
+
+  /**
+   * The log since the oldest cursor of those who can go on from theirs.
+   *
+   * @returns null where nobody can
+   */
+  async #logFor(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    end: number,
+  ): Promise<KnownLog | null> {
+    const { line, registry } = this.#options;
+    const epoch = this.epochOf(subscription);
+    const cursors = joiners.flatMap(({ known }) =>
+      known !== undefined &&
+      known.epoch === epoch &&
+      known.seq <= end &&
+      end - known.seq <= MAX_CONTINUED
+        ? [known.seq]
+        : [],
+    );
+    if (cursors.length === 0) return null;
+    const after = Math.min(...cursors);
+    const records = await line.changes(after, end);
+    if (records === null) return null;
+    const truth = this.#truthOf(subscription);
+    // Rows may have come and gone by the rights alone.
+    const moved = records.findLast(
+      (record) =>
+        registry.findDependent(record).has(subscription) && !isFalse(reachOf(truth, record)),
+    );
+    return { epoch, after: Math.max(after, moved?.seq ?? 0), end, records };
+  }
+
+  /** Names the log and the condition that a cursor counts in. */
+  epochOf({ fingerprint }: Subscription): string {
+    return `${this.#options.line.epoch}.${fingerprint}`;
+  }
+
+  #truthOf({ truth }: Subscription): Expr {
+    return bind(truth, { now: new Date(this.#options.now()).toISOString() });
+  }
+
+  #readerFor([joiner]: readonly Joiner[]): Reader {
+    const { store, readTimeoutMs } = this.#options;
+    if (joiner === undefined) return store;
+    const { caller, id } = joiner.connection.subscriber;
+    return store.limitedReader({
+      caller: userShare(caller) ?? `connection ${id}`,
+      timeoutMs: readTimeoutMs,
+    });
+  }
+
+  async #readWindow(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    load: Load,
+  ): Promise<Found> {
+    const { entity, order, limit = 0 } = subscription.query;
+    const rows = await this.#readerFor(joiners).select({
+      entity,
+      where: this.#truthOf(subscription),
+      order,
+      limit: limit + SPARE,
+    });
+    for (const { id } of rows) load.read.add(id);
+    return { load, rows, isCut: rows.length === limit + SPARE };
+  }
+
+  async #readPages(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    load: Load,
+  ): Promise<Found> {
+    const { entity } = subscription;
+    const reader = this.#readerFor(joiners);
+    const truth = this.#truthOf(subscription);
+    let left = joiners.filter(isWanted(subscription));
+    let after: string | null = null;
+    for (let isFirst = true; left.length > 0; isFirst = false) {
+      const rows: StoredRow[] = await reader.select({
+        entity,
+        where: and(after === null ? TRUE : idAfter(after), truth),
+        limit: PAGE,
+        maxBytes: MAX_PAGE_BYTES,
+      });
+      for (const { id } of rows) load.read.add(id);
+      if (load.read.size > MAX_SUBSCRIPTION_ROWS)
+        throw new PylonError(
+          "RESULT_TOO_LARGE",
+          `A subscription has at most ${MAX_SUBSCRIPTION_ROWS} rows.`,
+          { hint: "Narrow it by where, or ask for the first ones with limit." },
+        );
+      if (rows.length > 0 || isFirst)
+        await this.#sendRows(subscription, left, { rows, ...(isFirst ? { reset: true } : {}) });
+      after = rows.at(-1)?.id ?? null;
+      if (rows.length < PAGE && !isFull(rows, MAX_PAGE_BYTES)) break;
+      for (const { connection } of left) await connection.subscriber.drained();
+      left = left.filter(isWanted(subscription));
+    }
+    return { load, rows: [], isCut: false };
+  }
+
+  /** Sends what changed while pages were read, and what they had of a time to come. */
+  async #correct(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    load: Load,
+  ): Promise<void> {
+    if (joiners.length === 0) return;
+    const rows: StoredRow[] = [];
+    const gone: string[] = [];
+    for (const [id, { row, wasIn }] of await this.#states(subscription, load))
+      if (row !== null) rows.push(row);
+      else if (wasIn || load.read.has(id)) gone.push(id);
+    if (rows.length > 0 || gone.length > 0)
+      await this.#sendRows(subscription, joiners, { rows, gone });
+  }
+
+  /** How the rows are at the feed's position that were changed while others were read. */
+  async #states(subscription: Subscription, load: Load): Promise<Load["changed"]> {
+    const { line, delivery } = this.#options;
+    const states = new Map(load.changed);
+    const isSeen = new Set<string>();
+    for (const { entity, rowId, before } of line.later()) {
+      if (entity !== subscription.entity || isSeen.has(rowId)) continue;
+      isSeen.add(rowId);
+      const isIn = await delivery.holds(subscription, before);
+      if (isIn || load.read.has(rowId) || states.has(rowId))
+        states.set(rowId, {
+          wasIn: states.get(rowId)?.wasIn === true,
+          row: isIn ? before : null,
+        });
+    }
+    return states;
+  }
+
+  /** Tells a client that was away what became of rows, each as it is now. */
+  async #continue(
+    subscription: Subscription,
+    { connection, known }: Joiner,
+    load: Load,
+    log: KnownLog | null,
+  ): Promise<void> {
+    const { delivery } = this.#options;
+    const states = await this.#states(subscription, load);
+    const rows: StoredRow[] = [];
+    const gone: string[] = [];
+    const histories = new Map<string, ChangeRecord[]>();
+    for (const record of log?.records ?? [])
+      if (record.entity === subscription.entity && record.seq > (known?.seq ?? 0))
+        histories.set(record.rowId, [...(histories.get(record.rowId) ?? []), record]);
+    for (const [id, records] of histories) {
+      if (states.has(id)) continue;
+      const row = records.at(-1)?.after ?? null;
+      const isIn = await delivery.holds(subscription, row);
+      states.set(id, { wasIn: false, row: isIn ? row : null });
+    }
+    for (const [id, { row, wasIn }] of states)
+      if (row !== null) rows.push(row);
+      else if (wasIn || (await this.#wasIn(subscription, histories.get(id) ?? []))) gone.push(id);
+    if (rows.length > 0 || gone.length > 0)
+      await this.#sendRows(subscription, [{ connection, known }], { rows, gone });
+  }
+
+  async #wasIn(subscription: Subscription, records: readonly ChangeRecord[]): Promise<boolean> {
+    for (const { before } of records)
+      if (await this.#options.delivery.holds(subscription, before)) return true;
+    return false;
+  }
+
+  /** @returns those for whom the window has to be read again */
+  async #enterWindow(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    found: Found,
+    log: KnownLog | null,
+  ): Promise<readonly Joiner[]> {
+    const { window } = subscription;
+    if (window === null) return [];
+    const compare = comparatorOf(window.order);
+    const states = await this.#states(subscription, found.load);
+    const last = found.rows.at(-1);
+    let rows = found.rows.filter(({ id }) => !states.has(id));
+    for (const { row } of states.values()) if (row !== null) rows.push(row);
+    rows.sort(compare);
+    if (found.isCut && last !== undefined) rows = rows.filter((row) => compare(row, last) <= 0);
+    if (found.isCut && rows.length < window.limit) return joiners;
+    if (subscription.members.size === 0)
+      window.begin(rows, found.isCut || rows.length > window.limit);
+    const shown = rows.slice(0, window.limit);
+    const fresh: Joiner[] = [];
+    for (const joiner of joiners) {
+      const { known } = joiner;
+      if (log === null || known?.ids === undefined || !isKnown(known, log)) {
+        fresh.push(joiner);
+        continue;
+      }
+      const ids = new Set(known.ids);
+      for (const { entity, rowId, seq } of log.records)
+        if (entity === subscription.entity && seq > known.seq) ids.delete(rowId);
+      const isKept = ({ id }: StoredRow): boolean => ids.has(id) && !states.has(id);
+      await this.#sendRows(subscription, [joiner], {
+        reset: true,
+        rows: shown.filter((row) => !isKept(row)),
+        keep: shown.filter(isKept).map(({ id }) => id),
+      });
+    }
+    await this.#sendRows(subscription, fresh, { reset: true, rows: shown });
+    this.#enter(subscription, joiners);
+    return [];
+  }
+
+  #enter(subscription: Subscription, joiners: readonly Joiner[]): void {
+    const { line } = this.#options;
+    const ready = JSON.stringify({
+      type: "ready",
+      sub: subscription.number,
+      seq: line.position,
+      epoch: this.epochOf(subscription),
+    });
+    for (const { connection } of joiners.filter(isWanted(subscription))) {
+      subscription.members.add(connection.subscriber);
+      connection.subscriber.send(ready);
+    }
+  }
+
+  /** The session is asked for after rows were read: they may have been written after its end. */
+  async #sendRows(
+    { number, entity }: Subscription,
+    joiners: readonly Joiner[],
+    {
+      rows,
+      reset,
+      keep,
+      gone,
+    }: Omit<RowsMessage, "type" | "sub" | "rows"> & {
+      readonly rows: readonly StoredRow[];
+    },
+  ): Promise<void> {
+    if (joiners.length === 0) return;
+    const { visible } = this.#options.model().entity(entity);
+    const text = JSON.stringify({
+      type: "rows",
+      sub: number,
+      ...(reset === undefined ? {} : { reset }),
+      rows: rows.map(visible),
+      ...(keep === undefined || keep.length === 0 ? {} : { keep }),
+      ...(gone === undefined || gone.length === 0 ? {} : { gone }),
+    } satisfies RowsMessage);
+    for (const { connection } of joiners)
+      if (await this.#options.line.mayStay(connection.subscriber)) connection.subscriber.send(text);
+  }
+}
+
+/** Whether a client can go on from what it knows. */
+function isKnown(known: Known | undefined, log: KnownLog | null): boolean {
+  if (known === undefined || log === null || known.epoch !== log.epoch) return false;
+  return known.seq >= log.after && known.seq <= log.end;
+}
+
+/** Whether the joiner is still there, and has not given the subscription up. */
+function isWanted(subscription: Subscription): (joiner: Joiner) => boolean {
+  return ({ connection }) =>
+    connection.subscriber.isOpen && connection.idsOf(subscription).length > 0;
+}

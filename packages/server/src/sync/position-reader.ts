@@ -1,0 +1,108 @@
+import { bind, isTrue, nodesOf, type Expr, type Order } from "@pylonsync/query";
+import { formerRows, rewind, type FormerRows } from "../policy/rewind.ts";
+import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
+import { comparatorOf } from "./order.ts";
+
+/** Largest question: it names the related rows that changed after the position. */
+const MAX_NODES = 5_000;
+const ATTEMPTS = 5;
+/** Rows that are read beyond a limit: so many may turn out to be of a later time. */
+const SPARE = 16;
+
+/** The store is too far ahead of the position, or moves too fast, for a read as of it. */
+export class PositionPassed extends Error {
+  override readonly name = "PositionPassed";
+}
+
+export interface PositionQuery {
+  readonly entity: string;
+  /** What a row must meet, given the rows that were changed later, as they were at the position. */
+  readonly condition: (later: FormerRows<StoredRow>) => Expr;
+  readonly order?: readonly Order[] | undefined;
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Reads rows as they were at a position of the log, from a store that may hold later changes: these
+ * are known, each with the row before it, and are undone.
+ */
+export class PositionReader {
+  readonly #reader: Reader;
+  readonly #settle: () => Promise<void>;
+  readonly #later: () => readonly ChangeRecord[];
+
+  /**
+   * @param settle answers when `later` has every change that was committed before the call
+   * @param later the changes after the position, oldest first
+   */
+  constructor(reader: Reader, settle: () => Promise<void>, later: () => readonly ChangeRecord[]) {
+    this.#reader = reader;
+    this.#settle = settle;
+    this.#later = later;
+  }
+
+  /** The same position, by another reader. */
+  with(reader: Reader): PositionReader {
+    return new PositionReader(reader, this.#settle, this.#later);
+  }
+
+  /** Rows that meet a condition that reads `data`. */
+  rows(entity: string, where: Expr, limit?: number): Promise<StoredRow[]> {
+    return this.select({ entity, condition: (later) => rewind(where, later), limit });
+  }
+
+  /** @throws PositionPassed */
+  async select(query: PositionQuery): Promise<StoredRow[]> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const rows = await this.#attempt(query);
+      if (rows !== null) return rows;
+    }
+    throw new PositionPassed("Rows changed too fast to be read as of a position of the log.");
+  }
+
+  async #attempt({ entity, condition, order, limit }: PositionQuery): Promise<StoredRow[] | null> {
+    const assumed = this.#formerRows();
+    const where = condition(assumed);
+    if ([...nodesOf(where)].length > MAX_NODES)
+      throw new PositionPassed("The store is too far ahead of a position of the log.");
+    const spare = (assumed.get(entity)?.size ?? 0) + SPARE;
+    const found = await this.#reader.select({
+      entity,
+      where,
+      order,
+      ...(limit === undefined ? {} : { limit: limit + spare }),
+    });
+    await this.#settle();
+    const later = this.#formerRows();
+    const touched = later.get(entity) ?? new Map<string, StoredRow | null>();
+    const wasMet = condition(later);
+    // The related rows must have been undone in the question itself.
+    if (!isSameForExists(where, assumed, later)) return null;
+    const isCut = limit !== undefined && found.length === limit + spare;
+    if (isCut && touched.size > spare) return null;
+    const rows = found.filter(({ id }) => !touched.has(id));
+    for (const row of touched.values())
+      if (row !== null && (await this.#holds(wasMet, row))) rows.push(row);
+    if (touched.size === 0 && limit === undefined) return rows;
+    if (touched.size > 0) rows.sort(comparatorOf(order ?? []));
+    return limit === undefined ? rows : rows.slice(0, limit);
+  }
+
+  async #holds(condition: Expr, row: StoredRow): Promise<boolean> {
+    const bound = bind(condition, { data: row });
+    return bound.kind === "literal" ? isTrue(bound) : this.#reader.test(bound);
+  }
+
+  #formerRows(): FormerRows<StoredRow> {
+    return formerRows(this.#later());
+  }
+}
+
+/** Whether the same rows were touched of the entities that the condition looks at by `exists`. */
+function isSameForExists(where: Expr, a: FormerRows, b: FormerRows): boolean {
+  for (const node of nodesOf(where)) {
+    if (node.kind !== "exists") continue;
+    if ((a.get(node.entity)?.size ?? 0) !== (b.get(node.entity)?.size ?? 0)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,138 @@
+import { compilePredicate, type Env, type Expr } from "@pylonsync/query";
+import { equalityKeys, keysOf, type RowKey } from "../../policy/audience.ts";
+import type { ChangeRecord, StoredRow, Value } from "../../store/store.ts";
+import type { PositionReader } from "../position-reader.ts";
+import { ValueIndex } from "../subscriptions/value-index.ts";
+
+/** Most rows of one entry; a condition that more rows meet is asked for each caller by itself. */
+const MAX_ROWS = 5_000;
+/** Most rows of all entries together, an entry counted as one more. */
+const MAX_TOTAL = 200_000;
+
+/** The rows of an entity that meet a condition, kept up to date by the log. */
+export class RelatedSet {
+  readonly entity: string;
+  readonly keys: readonly RowKey[] | null;
+  readonly #rows: Map<string, StoredRow>;
+  readonly #test: (env: Env) => boolean;
+  #byField = new Map<string, Map<Value, StoredRow[]>>();
+  #list: readonly StoredRow[] | null = null;
+
+  constructor(entity: string, where: Expr, rows: readonly StoredRow[]) {
+    this.entity = entity;
+    this.keys = keysOf(where, (part) => equalityKeys(part, "data"));
+    this.#test = compilePredicate(where);
+    this.#rows = new Map(rows.map((row) => [row.id, row]));
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  get rows(): readonly StoredRow[] {
+    this.#list ??= [...this.#rows.values()];
+    return this.#list;
+  }
+
+  /** The rows by the values of a field. */
+  by(field: string): ReadonlyMap<Value, readonly StoredRow[]> {
+    const known = this.#byField.get(field);
+    if (known !== undefined) return known;
+    const groups = new Map<Value, StoredRow[]>();
+    for (const row of this.#rows.values()) {
+      const value = row[field] ?? null;
+      const group = groups.get(value);
+      if (group === undefined) groups.set(value, [row]);
+      else group.push(row);
+    }
+    this.#byField.set(field, groups);
+    return groups;
+  }
+
+  /** Takes a change in. */
+  apply({ rowId, after }: ChangeRecord): void {
+    this.#rows.delete(rowId);
+    if (after !== null && this.#test({ data: after })) this.#rows.set(rowId, after);
+    this.#byField = new Map();
+    this.#list = null;
+  }
+}
+
+/**
+ * The rows that policies look at by `exists`, as they are at the feed's position. What was read
+ * once is kept, and changed by the log from then on, so that the changes of rows whose readers a
+ * membership names cost no call of the store.
+ */
+export class RelatedRows {
+  /** The least recently used first. */
+  readonly #sets = new Map<string, RelatedSet | "too many">();
+  readonly #indexes = new Map<string, ValueIndex<RelatedSet>>();
+  #total = 0;
+
+  /**
+   * @param where reads `data` only, and no time
+   * @param reader reads as of the position at which this stands
+   * @returns null where too many rows meet it
+   */
+  async find(entity: string, where: Expr, reader: PositionReader): Promise<RelatedSet | null> {
+    const key = `${entity} ${JSON.stringify(where)}`;
+    const known = this.#sets.get(key);
+    if (known !== undefined) {
+      this.#sets.delete(key);
+      this.#sets.set(key, known);
+      return known === "too many" ? null : known;
+    }
+    const rows = await reader.rows(entity, where, MAX_ROWS + 1);
+    if (rows.length > MAX_ROWS) {
+      this.#keep(key, "too many");
+      return null;
+    }
+    const set = new RelatedSet(entity, where, rows);
+    this.#keep(key, set);
+    return set;
+  }
+
+  /** Moves on by one change. */
+  apply(record: ChangeRecord): void {
+    const index = this.#indexes.get(record.entity);
+    if (index === undefined) return;
+    const found = new Set<RelatedSet>();
+    index.find(record.before, found);
+    index.find(record.after, found);
+    for (const set of found) {
+      this.#total -= set.size;
+      set.apply(record);
+      this.#total += set.size;
+    }
+  }
+
+  /** Forgets all: changes were not followed, or the schema is another. */
+  clear(): void {
+    this.#sets.clear();
+    this.#indexes.clear();
+    this.#total = 0;
+  }
+
+  #keep(key: string, set: RelatedSet | "too many"): void {
+    this.#sets.set(key, set);
+    this.#total += 1;
+    if (set !== "too many") {
+      this.#total += set.size;
+      let index = this.#indexes.get(set.entity);
+      if (index === undefined) this.#indexes.set(set.entity, (index = new ValueIndex()));
+      index.add(set.keys, set);
+    }
+    while (this.#total > MAX_TOTAL && this.#sets.size > 1) this.#dropOldest();
+  }
+
+  #dropOldest(): void {
+    for (const [key, set] of this.#sets) {
+      this.#sets.delete(key);
+      this.#total -= 1;
+      if (set === "too many") return;
+      this.#total -= set.size;
+      this.#indexes.get(set.entity)?.delete(set.keys, set);
+      return;
+    }
+  }
+}

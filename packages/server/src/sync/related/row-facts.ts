@@ -1,0 +1,106 @@
+import { isFalse, type Values } from "@pylonsync/query";
+import type { Caller } from "../../identity/identity.ts";
+import type { StoredRow } from "../../store/store.ts";
+import type { PositionReader } from "../position-reader.ts";
+import type { RelatedRows, RelatedSet } from "./related-rows.ts";
+import { callerValue, type ExistsPlan, type RightsPlan } from "./rights-plan.ts";
+
+const NO_ROWS: readonly StoredRow[] = [];
+
+/** What a read policy finds by `exists` on behalf of one row, at one position of the log. */
+export class RowFacts {
+  readonly #plan: RightsPlan;
+  readonly #row: StoredRow;
+  readonly #related: RelatedRows;
+  readonly #reader: PositionReader;
+  readonly #now: string;
+  /** By `exists`: the related rows for all callers, where they are few enough. */
+  readonly #common = new Map<ExistsPlan, RelatedSet>();
+
+  private constructor(
+    plan: RightsPlan,
+    row: StoredRow,
+    related: RelatedRows,
+    reader: PositionReader,
+    now: string,
+  ) {
+    this.#plan = plan;
+    this.#row = row;
+    this.#related = related;
+    this.#reader = reader;
+    this.#now = now;
+  }
+
+  /** Finds what is the same for all callers. */
+  static async of(
+    plan: RightsPlan,
+    row: StoredRow,
+    related: RelatedRows,
+    reader: PositionReader,
+    now: string,
+  ): Promise<RowFacts> {
+    const facts = new RowFacts(plan, row, related, reader, now);
+    for (const exists of plan.exists) {
+      const condition = exists.commonCondition(row);
+      if (condition === null) continue;
+      const set = await related.find(exists.entity, condition, reader);
+      if (set !== null) facts.#common.set(exists, set);
+    }
+    return facts;
+  }
+
+  /** The related rows that name the callers for whom the `exists` can hold; null: unknown. */
+  namedBy(exists: ExistsPlan): RelatedSet | null {
+    return exists.callerField === null ? null : (this.#common.get(exists) ?? null);
+  }
+
+  /** The answers for a caller, by the names of the `exists`; null: the store has to be asked. */
+  known(caller: Caller): Values | null {
+    if (this.#common.size < this.#plan.exists.length) return null;
+    const answers: Record<string, boolean> = {};
+    for (const exists of this.#plan.exists) {
+      const set = this.#common.get(exists);
+      if (set === undefined) return null;
+      this.#answer(exists, commonFor(exists, set, caller), caller, answers);
+    }
+    return answers;
+  }
+
+  /** The answers for a caller, by the names of the `exists`. */
+  async answers(caller: Caller): Promise<Values> {
+    const answers: Record<string, boolean> = {};
+    for (const exists of this.#plan.exists) {
+      const set = this.#common.get(exists);
+      const rows =
+        set === undefined ? await this.#rowsFor(exists, caller) : commonFor(exists, set, caller);
+      this.#answer(exists, rows, caller, answers);
+    }
+    return answers;
+  }
+
+  #answer(
+    exists: ExistsPlan,
+    rows: readonly StoredRow[],
+    auth: Caller,
+    answers: Record<string, boolean>,
+  ): void {
+    const env = { auth, data: this.#row, input: answers, now: this.#now };
+    answers[exists.name] = rows.length > 0 && exists.isMet(rows, env);
+  }
+
+  async #rowsFor(exists: ExistsPlan, caller: Caller): Promise<readonly StoredRow[]> {
+    const condition = exists.callerCondition(this.#row, caller);
+    if (isFalse(condition)) return NO_ROWS;
+    const set = await this.#related.find(exists.entity, condition, this.#reader);
+    if (set !== null) return set.rows;
+    // Whether one of very many satisfies it can't be told from the first ones alone.
+    return this.#reader.rows(exists.entity, condition);
+  }
+}
+
+function commonFor(exists: ExistsPlan, set: RelatedSet, caller: Caller): readonly StoredRow[] {
+  const { callerField } = exists;
+  if (callerField === null) return set.rows;
+  const value = callerValue(caller, callerField);
+  return value === null ? NO_ROWS : (set.by(callerField.field).get(value) ?? NO_ROWS);
+}

@@ -1,0 +1,116 @@
+import type { Order } from "@pylonsync/query";
+import type { StoredRow } from "../../store/store.ts";
+import { comparatorOf } from "../order.ts";
+
+/** What is told of the rows of a window after a commit. */
+export interface WindowChange {
+  /** Rows that came in. */
+  readonly entered: readonly StoredRow[];
+  /** Rows that changed and were in it before. */
+  readonly stayed: readonly StoredRow[];
+  readonly left: readonly string[];
+}
+
+/**
+ * The first rows of a subscription in its order. Of each it keeps the id and what the order looks
+ * at.
+ */
+export class Window {
+  readonly limit: number;
+  readonly order: readonly Order[];
+  readonly #compare: (a: StoredRow, b: StoredRow) => number;
+  /** In the order. */
+  #entries: StoredRow[] = [];
+  /** There are rows after the last entry, which are not known here. */
+  #hasMore = false;
+  /** The ids before the commit that is being taken in. */
+  #before: ReadonlySet<string> | null = null;
+  readonly #changed = new Map<string, StoredRow>();
+
+  constructor(order: readonly Order[], limit: number) {
+    this.order = order;
+    this.limit = limit;
+    this.#compare = comparatorOf(order);
+  }
+
+  get ids(): string[] {
+    return this.#entries.map(({ id }) => id);
+  }
+
+  has(id: string): boolean {
+    return this.#entries.some((entry) => entry.id === id);
+  }
+
+  /** A row has left it, and another one, which is not known here, takes its place. */
+  get needsRefill(): boolean {
+    return this.#hasMore && this.#entries.length < this.limit;
+  }
+
+  /** Begins with these rows, which are in the order. */
+  begin(rows: readonly StoredRow[], hasMore: boolean): void {
+    this.#entries = rows.slice(0, this.limit).map((row) => this.#entryOf(row));
+    this.#hasMore = hasMore || rows.length > this.limit;
+    this.#before = null;
+    this.#changed.clear();
+  }
+
+  /** A row of the subscription is new or was changed. */
+  put(row: StoredRow): void {
+    this.#remember();
+    this.#take(row.id);
+    this.#changed.set(row.id, row);
+    const at = this.#entries.findIndex((entry) => this.#compare(row, entry) < 0);
+    // Rows that are not known here may come before one at the end.
+    if (at === -1 && this.#hasMore) return;
+    this.#entries.splice(at === -1 ? this.#entries.length : at, 0, this.#entryOf(row));
+    if (this.#entries.length <= this.limit) return;
+    this.#entries.pop();
+    this.#hasMore = true;
+  }
+
+  /** A row is no longer in the subscription. */
+  remove(id: string): void {
+    this.#remember();
+    this.#take(id);
+    this.#changed.delete(id);
+  }
+
+  /** Takes the rows as they are now, in the order; at least one more than the limit, if there is. */
+  refill(rows: readonly StoredRow[]): void {
+    this.#remember();
+    for (const row of rows) if (!this.#before?.has(row.id)) this.#changed.set(row.id, row);
+    this.#entries = rows.slice(0, this.limit).map((row) => this.#entryOf(row));
+    this.#hasMore = rows.length > this.limit;
+  }
+
+  /** What became of it since the last call. */
+  flush(): WindowChange {
+    const before = this.#before ?? new Set<string>();
+    const entered: StoredRow[] = [];
+    const stayed: StoredRow[] = [];
+    const left = new Set(before);
+    for (const { id } of this.#entries) {
+      left.delete(id);
+      const row = this.#changed.get(id);
+      if (row !== undefined) (before.has(id) ? stayed : entered).push(row);
+    }
+    this.#before = null;
+    this.#changed.clear();
+    return { entered, stayed, left: [...left] };
+  }
+
+  #remember(): void {
+    this.#before ??= new Set(this.#entries.map(({ id }) => id));
+  }
+
+  #take(id: string): void {
+    const index = this.#entries.findIndex((entry) => entry.id === id);
+    if (index !== -1) this.#entries.splice(index, 1);
+  }
+
+  #entryOf(row: StoredRow): StoredRow {
+    const entry: Record<string, StoredRow[string]> & { readonly id: string } = { id: row.id };
+    for (const { field } of this.order) entry[field] = row[field] ?? null;
+    return entry;
+  }
+}

@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { Deadline } from "./deadline.ts";
+import { PylonClientError } from "./errors.ts";
+import { systemPlatform } from "../platform/platform.ts";
+
+/** Timers that fire when the test says so. */
+function clock() {
+  const timers = new Map<object, { readonly ms: number; readonly run: () => void }>();
+  return {
+    platform: {
+      ...systemPlatform,
+      after: (ms: number, run: () => void) => {
+        const key = {};
+        timers.set(key, { ms, run });
+        return () => timers.delete(key);
+      },
+    },
+    waits: () => [...timers.values()].map(({ ms }) => ms),
+    fire: () => {
+      for (const { run } of timers.values()) run();
+    },
+  };
+}
+
+async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  return work.catch((error: unknown) => (error instanceof PylonClientError ? error.code : error));
+}
+
+const never = new Promise<never>(() => undefined);
+
+test("work that ends in time is its result or its error, and no timer is left", async () => {
+  for (const [work, expected] of [
+    [Promise.resolve("done"), "done"],
+    [Promise.reject(PylonClientError.ofClient("UNREACHABLE", "")), "UNREACHABLE"],
+  ] as const) {
+    const { platform, waits } = clock();
+    const deadline = new Deadline(platform, undefined);
+    deadline.within(50);
+    expect(await codeOf(deadline.hold(work))).toBe(expected);
+    expect(waits()).toEqual([]);
+    expect(deadline.signal.aborted).toBe(false);
+  }
+});
+
+test("only the last time that was set counts, and when it is over the work is given up", async () => {
+  const { platform, waits, fire } = clock();
+  const deadline = new Deadline(platform, undefined);
+  const held = codeOf(deadline.hold(never));
+  deadline.within(50);
+  deadline.within(70);
+  expect(waits()).toEqual([70]);
+  fire();
+  expect(await held).toBe("TIMED_OUT");
+  expect(deadline.signal.aborted).toBe(true);
+});
+
+test("what is given up from outside is unreachable, before it begins too", async () => {
+  const abort = new AbortController();
+  const early = new Deadline(clock().platform, abort.signal);
+  const held = codeOf(early.hold(never));
+  abort.abort();
+  expect([await held, early.signal.aborted]).toEqual(["UNREACHABLE", true]);
+  const late = new Deadline(clock().platform, abort.signal);
+  expect(await codeOf(late.hold(never))).toBe("UNREACHABLE");
+});

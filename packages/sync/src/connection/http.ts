@@ -1,0 +1,159 @@
+import { readAnswer, requireEventStream } from "./answer.ts";
+import { Deadline, unreachable } from "./deadline.ts";
+import { PylonClientError, unexpected } from "./errors.ts";
+import type { Platform } from "../platform/platform.ts";
+
+/** How the HTTP API is asked. */
+export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** How long a server may take to begin its answer, in milliseconds, */
+const ANSWER_MS = 20_000;
+/** how long the answer may stop on the way, */
+const STALL_MS = 10_000;
+/** and the slowest that a body may get through, in bytes a millisecond. */
+const SLOWEST_UPLOAD = 8;
+
+type Headers = Readonly<Record<string, string>>;
+
+/** When a request is given up. */
+export interface RequestOptions {
+  /** Gives the request up. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the server may take to begin its answer, in milliseconds. Default 20,000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * JSON over HTTP with the caller's token.
+ *
+ * @example
+ * const http = new HttpClient("https://api.example.com", systemPlatform, () => token);
+ * const todos = await http.request("POST", "/api/query/Todo", { done: false });
+ */
+export class HttpClient {
+  readonly #platform: Platform;
+  readonly #token: () => string | null;
+  readonly baseUrl: string;
+  #heardAt = -Infinity;
+
+  constructor(baseUrl: string, platform: Platform, token: () => string | null) {
+    this.baseUrl = baseUrl.replace(/\/$/, "");
+    this.#platform = platform;
+    this.#token = token;
+  }
+
+  /** When a part of an answer last came, in milliseconds since 1970. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /**
+   * @param path from the root: `/api/sync/pull?since=0`
+   * @returns the JSON of the answer
+   * @throws PylonClientError when the server refuses; with the code `UNREACHABLE`, `TIMED_OUT` or
+   *   `UNEXPECTED_ANSWER` when it did not answer itself
+   */
+  request(
+    method: HttpMethod,
+    path: string,
+    body?: unknown,
+    headers: Headers = {},
+    options: RequestOptions = {},
+  ): Promise<unknown> {
+    return this.#send(method, path, body, headers, options, async (response, deadline) =>
+      readAnswer(response, await this.#read(response, deadline)),
+    );
+  }
+
+  /** As `request`, for an event stream: it has to begin in time, and is read by the caller. */
+  open(
+    method: HttpMethod,
+    path: string,
+    body?: unknown,
+    headers: Headers = {},
+    options: RequestOptions = {},
+  ): Promise<Response> {
+    const sent = { ...headers, Accept: "text/event-stream" };
+    return this.#send(method, path, body, sent, options, async (response) => {
+      if (!response.ok) throw await PylonClientError.from(response);
+      requireEventStream(response);
+      return response;
+    });
+  }
+
+  /** Waits for the next part of a stream. @throws PylonClientError `TIMED_OUT` */
+  inTime<T>(ms: number, work: Promise<T>): Promise<T> {
+    const deadline = new Deadline(this.#platform, undefined);
+    deadline.within(ms);
+    return deadline.hold(work);
+  }
+
+  #send<T>(
+    method: HttpMethod,
+    path: string,
+    body: unknown,
+    headers: Headers,
+    options: RequestOptions,
+    take: (response: Response, deadline: Deadline) => Promise<T>,
+  ): Promise<T> {
+    const deadline = new Deadline(this.#platform, options.signal);
+    const work = this.#fetch(method, path, body, headers, options, deadline);
+    return deadline.hold(work.then((response) => take(response, deadline)));
+  }
+
+  async #fetch(
+    method: HttpMethod,
+    path: string,
+    body: unknown,
+    headers: Headers,
+    { timeoutMs = ANSWER_MS }: RequestOptions,
+    deadline: Deadline,
+  ): Promise<Response> {
+    const token = this.#token();
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const init: RequestInit = {
+      method,
+      headers: {
+        ...(text === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(text === undefined ? {} : { body: text }),
+      signal: deadline.signal,
+    };
+    deadline.within(timeoutMs + (text?.length ?? 0) / SLOWEST_UPLOAD);
+    const response = await this.#platform
+      .fetch(this.baseUrl + path, init)
+      .catch((cause: unknown) => {
+        throw unreachable(cause);
+      });
+    this.#hear(deadline);
+    // A browser leaves the token behind on the way to another origin, so nobody was asked there.
+    if (response.redirected && new URL(response.url).origin !== new URL(this.baseUrl).origin)
+      throw unexpected(response);
+    return response;
+  }
+
+  /** Reads the body piece by piece where it can be: a large one may take long, a dead one not. */
+  async #read(response: Response, deadline: Deadline): Promise<string> {
+    try {
+      const reader = response.body?.getReader();
+      if (reader === undefined) return await response.text();
+      const decoder = new TextDecoder();
+      let text = "";
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return text + decoder.decode();
+        this.#hear(deadline);
+        text += decoder.decode(value, { stream: true });
+      }
+    } catch (cause) {
+      throw unreachable(cause);
+    }
+  }
+
+  #hear(deadline: Deadline): void {
+    this.#heardAt = this.#platform.now();
+    deadline.within(STALL_MS);
+  }
+}

@@ -1,0 +1,231 @@
+import {
+  MAX_PUSH_BYTES,
+  MAX_PUSH_CHANGES,
+  PushResponseSchema,
+  type PushResponse,
+  type PushResult,
+} from "@pylonsync/protocol";
+import {
+  isTimeout,
+  isTooLarge,
+  isUnreachable,
+  parseAnswer,
+  verdictOf,
+} from "../connection/answer.ts";
+import { Backoff } from "../platform/backoff.ts";
+import { PylonClientError, unexpected } from "../connection/errors.ts";
+import type { EngineBus } from "../connection/events.ts";
+import type { HttpClient } from "../connection/http.ts";
+import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
+import { unsendable, utf8Length } from "./plain.ts";
+import type { Platform } from "../platform/platform.ts";
+
+/** A batch that does not get through is made smaller down to this many bytes. */
+const MIN_PUSH_BYTES = 16 * 1024;
+/** What a request has around its changes, in bytes. */
+const ENVELOPE_BYTES = 256;
+/** A request older than this, in milliseconds, is sent again on a connection that came after it. */
+const OVERTAKEN_MS = 5_000;
+
+/** What a pusher sends, as whom, and whom it tells. */
+export interface PusherOptions {
+  readonly http: HttpClient;
+  readonly queue: MutationQueue;
+  readonly platform: Platform;
+  readonly retryDelay: number;
+  readonly clientId: string;
+  /** The change up to which the replica knows everything. */
+  readonly replicaSeq: () => number;
+  /** The user whose writes may be sent now; undefined when it is not known yet. */
+  readonly userId: () => string | null | undefined;
+  /**
+   * Makes sure that what is sent is the sender's, and was not sent by another tab.
+   *
+   * @throws PylonClientError
+   */
+  readonly prepare: () => Promise<void>;
+  readonly events: EngineBus;
+}
+
+/** The changes of one request. */
+interface Batch {
+  readonly entries: readonly PendingMutation[];
+  readonly bytes: number;
+}
+
+/**
+ * Sends the queue: one request at a time, in order, again and again until the server has answered.
+ * What an answer means is said in docs/sync.md.
+ */
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #backoff: Backoff;
+  #isRunning = false;
+  #cancelRetry: () => void = () => undefined;
+  #isStopped = true;
+  /** The server has asked for a pause until then. */
+  #pausedUntil = -Infinity;
+  #maxChanges = MAX_PUSH_CHANGES;
+  #maxBytes = MAX_PUSH_BYTES;
+  /** What a proxy or the server takes, as far as it is known. */
+  #bytesTaken = MAX_PUSH_BYTES;
+  #request: { readonly abort: AbortController; readonly sentAt: number } | null = null;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.platform, options.retryDelay);
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.flush();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelRetry();
+  }
+
+  /** Sends what is pending: now, or when the pause is over that the server has asked for. */
+  flush(): void {
+    if (this.#isRunning) return;
+    this.#cancelRetry();
+    const { platform } = this.#options;
+    const wait = this.#pausedUntil - platform.now();
+    if (wait > 0) this.#cancelRetry = platform.after(wait, () => this.flush());
+    else void this.#run();
+  }
+
+  /** There is a new connection: a request that has waited since long before it may be lost. */
+  resend(): void {
+    const request = this.#request;
+    if (request !== null && this.#options.platform.now() - request.sentAt > OVERTAKEN_MS)
+      request.abort.abort();
+    this.flush();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      while (this.#sendable().length > 0 && (await this.#send()));
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #sendable(): readonly PendingMutation[] {
+    const { queue, userId } = this.#options;
+    const user = userId();
+    if (this.#isStopped || user === undefined) return [];
+    return queue.pending().filter(({ userId: maker }) => maker === user);
+  }
+
+  /** As many changes as a request takes; a single one however large it is. */
+  #nextBatch(): Batch {
+    const entries: PendingMutation[] = [];
+    let bytes = ENVELOPE_BYTES;
+    for (const entry of this.#sendable()) {
+      const size = bytesOf(entry.change);
+      const isFull = entries.length === this.#maxChanges || bytes + size > this.#maxBytes;
+      if (isFull && entries.length > 0) break;
+      entries.push(entry);
+      bytes += size;
+    }
+    return { entries, bytes };
+  }
+
+  /** @returns whether to go on at once */
+  async #send(): Promise<boolean> {
+    const { queue, replicaSeq, prepare, platform } = this.#options;
+    const request = { abort: new AbortController(), sentAt: platform.now() };
+    let batch: Batch = { entries: [], bytes: 0 };
+    try {
+      await prepare();
+      // From here to the request nothing else runs: what is sent is sent as the one whose it is.
+      batch = this.#nextBatch();
+      if (batch.entries.length === 0) return false;
+      this.#request = request;
+      const answer = await this.#ask(batch, request.abort.signal);
+      queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
+      this.#backoff.reset();
+      this.#maxChanges = Math.min(MAX_PUSH_CHANGES, this.#maxChanges * 2);
+      this.#maxBytes = Math.min(this.#bytesTaken, this.#maxBytes * 2);
+      return true;
+    } catch (error) {
+      return request.abort.signal.aborted || this.#fail(error, batch);
+    } finally {
+      this.#request = null;
+    }
+  }
+
+  async #ask({ entries, bytes }: Batch, signal: AbortSignal): Promise<PushResponse> {
+    const { http, clientId } = this.#options;
+    if (bytes === Infinity) throw unsendable("The change can't be sent as JSON.");
+    const body = {
+      changes: entries.map(({ change }) => change),
+      client_id: clientId,
+      results: true,
+    };
+    const answer = parseAnswer(
+      PushResponseSchema,
+      await http.request("POST", "/api/sync/push", body, {}, { signal }),
+    );
+    // After an answer that is about none of them they would be sent at once, for ever.
+    const answered = new Set(answer.results?.map(({ op_id: id }) => id));
+    if (!entries.some(({ id }) => answered.has(id))) throw unexpected();
+    return answer;
+  }
+
+  /** @returns whether to go on at once */
+  #fail(error: unknown, { entries, bytes }: Batch): boolean {
+    const { queue, replicaSeq, events } = this.#options;
+    const verdict = verdictOf(error);
+    const [first] = entries;
+    if (verdict === "unauthorized") {
+      events.emit({ type: "unauthorized" });
+      return false;
+    }
+    this.#shrink(error, bytes);
+    if (verdict === "later" || first === undefined) {
+      this.#retryLater(error);
+      if (isUnreachable(error)) events.emit({ type: "unreachable" });
+      return false;
+    }
+    // The server could make nothing of the request: which of its changes is at fault is found out.
+    if (entries.length > 1) this.#maxChanges = Math.ceil(entries.length / 2);
+    else queue.answer([refusal(first, error)], 0, replicaSeq());
+    return true;
+  }
+
+  /** The next batch is smaller where this one was too large, for the server or for the time. */
+  #shrink(error: unknown, bytes: number): void {
+    const half = Math.max(MIN_PUSH_BYTES, Math.floor(Math.min(bytes, this.#maxBytes) / 2));
+    if (isTooLarge(error)) this.#bytesTaken = half;
+    if (isTooLarge(error) || isTimeout(error)) this.#maxBytes = half;
+  }
+
+  #retryLater(error: unknown): void {
+    const { platform } = this.#options;
+    const asked = error instanceof PylonClientError ? (error.retryAfter ?? 0) * 1000 : 0;
+    this.#pausedUntil = platform.now() + asked;
+    this.#cancelRetry = platform.after(Math.max(asked, this.#backoff.next()), () => this.flush());
+  }
+}
+
+/** Infinity for what JSON can't say, such as a write that an earlier version has kept. */
+function bytesOf(change: PendingMutation["change"]): number {
+  try {
+    return utf8Length(JSON.stringify(change)) + 1;
+  } catch {
+    return Infinity;
+  }
+}
+
+function refusal({ id }: PendingMutation, error: unknown): PushResult {
+  const { code, message, hint, field } = error as PylonClientError;
+  return {
+    op_id: id,
+    status: "refused",
+    error: { code, message, hint, field },
+  };
+}

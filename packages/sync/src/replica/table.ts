@@ -1,0 +1,186 @@
+import type { ClientChange, Row } from "@pylonsync/protocol";
+import type { RowChange, View } from "./view.ts";
+import { Views } from "./views.ts";
+
+/** Makes of a write's values what the server will. */
+export type Normalise = (data: Readonly<Record<string, unknown>>) => Record<string, unknown>;
+
+/** What a step changed: the ids of the rows that look different, and the views that may. */
+export interface TableChange {
+  readonly ids: Iterable<string>;
+  readonly views: ReadonlySet<View>;
+}
+
+/**
+ * The rows of one entity: what the server has confirmed, and over it the writes that are on their
+ * way.
+ *
+ * A row whose values stay the same stays the same object, whoever brings it again.
+ */
+export class Table {
+  readonly views = new Views((visit) => this.forEachRow(visit));
+  readonly #normalise: Normalise;
+  #confirmed = new Map<string, Row>();
+  /** The writes on their way, by row, in order. */
+  #pending = new Map<string, readonly ClientChange[]>();
+  /** The rows that these touch, as they appear; null for one that they delete. */
+  readonly #overlay = new Map<string, Row | null>();
+  /** The rows that a step has touched, as they appeared before it. */
+  readonly #before = new Map<string, Row | null>();
+
+  constructor(normalise: Normalise) {
+    this.#normalise = normalise;
+  }
+
+  get(id: string): Row | null {
+    const overlaid = this.#overlay.get(id);
+    return overlaid !== undefined ? overlaid : (this.#confirmed.get(id) ?? null);
+  }
+
+  forEachRow(visit: (row: Row) => void): void {
+    for (const [id, row] of this.#confirmed) if (!this.#overlay.has(id)) visit(row);
+    for (const row of this.#overlay.values()) if (row !== null) visit(row);
+  }
+
+  /** The row without what is on its way. */
+  confirmed(id: string): Row | null {
+    return this.#confirmed.get(id) ?? null;
+  }
+
+  /** All rows without what is on its way. */
+  get allConfirmed(): ReadonlyMap<string, Row> {
+    return this.#confirmed;
+  }
+
+  /** Takes an event of the server's; `settle` ends the step. */
+  confirm(id: string, kind: ClientChange["kind"], data: ClientChange["data"]): void {
+    this.#touch(id);
+    const known = this.#confirmed.get(id);
+    if (kind === "delete") this.#confirmed.delete(id);
+    else if (kind === "insert") this.#confirmed.set(id, rowOf(id, data));
+    // A patch of a row that is not here is of a row that this client may not see any more.
+    else if (known !== undefined) this.#confirmed.set(id, { ...known, ...data, id });
+  }
+
+  /** Lays these writes over the rows, after those that lie there; `settle` ends the step. */
+  append(changes: readonly ClientChange[]): void {
+    for (const change of changes) {
+      const id = change.row_id;
+      this.#touch(id);
+      this.#pending.set(id, [...(this.#pending.get(id) ?? []), change]);
+    }
+  }
+
+  /** Lays these writes over the rows, and no others; `settle` ends the step. */
+  setPending(changes: readonly ClientChange[]): void {
+    const before = this.#pending;
+    this.#pending = new Map();
+    for (const id of before.keys()) this.#touch(id);
+    this.append(changes);
+    for (const [id, known] of before)
+      if (isSameList(known, this.#pending.get(id))) this.#before.delete(id);
+  }
+
+  /**
+   * Ends a step: rows, overlay and views are in step with each other again.
+   *
+   * @returns what looks different; null where nothing does
+   */
+  settle(): TableChange | null {
+    if (this.#before.size === 0) return null;
+    const rows: RowChange[] = [];
+    for (const [id, before] of this.#before) {
+      const after = this.#settleRow(id, before);
+      if (after !== before) rows.push({ before, after });
+    }
+    this.#before.clear();
+    if (rows.length === 0) return null;
+    const ids = rows.map(({ before, after }) => (after ?? before)?.id ?? "");
+    return { ids, views: this.views.change(rows) };
+  }
+
+  /**
+   * Replaces all confirmed rows.
+   *
+   * @param rows the table's own from now on
+   * @returns what looks different; null where nothing does
+   */
+  replace(rows: Map<string, Row>): TableChange | null {
+    const before = new Map<string, Row | null>();
+    this.forEachRow((row) => before.set(row.id, row));
+    this.#before.clear();
+    this.#overlay.clear();
+    this.#confirmed = rows;
+    for (const id of this.#pending.keys()) this.#settleRow(id, before.get(id) ?? null);
+    if (before.size > 0)
+      for (const [id, row] of rows) {
+        const known = before.get(id);
+        if (known && !this.#pending.has(id) && isSameRow(known, row)) rows.set(id, known);
+      }
+    const ids = this.#idsUnlike(before);
+    return ids.next().done === true
+      ? null
+      : { ids: this.#idsUnlike(before), views: this.views.reset() };
+  }
+
+  *#idsUnlike(before: ReadonlyMap<string, Row | null>): Generator<string> {
+    for (const [id, row] of before) if (this.get(id) !== row) yield id;
+    for (const id of this.#confirmed.keys()) if (!before.has(id) && this.get(id)) yield id;
+    for (const [id, row] of this.#overlay)
+      if (row !== null && !before.has(id) && !this.#confirmed.has(id)) yield id;
+  }
+
+  #touch(id: string): void {
+    if (!this.#before.has(id)) this.#before.set(id, this.get(id));
+  }
+
+  /** Brings the overlay of a row in step. @returns the row as it appears now */
+  #settleRow(id: string, before: Row | null): Row | null {
+    const pending = this.#pending.get(id);
+    const confirmed = this.#confirmed.get(id) ?? null;
+    if (pending === undefined) {
+      this.#overlay.delete(id);
+      if (confirmed === null || before === null || !isSameRow(confirmed, before)) return confirmed;
+      this.#confirmed.set(id, before);
+      return before;
+    }
+    let row = confirmed;
+    for (const { kind, data } of pending) {
+      if (kind === "delete") row = null;
+      else if (kind === "insert" || row !== null)
+        row = { ...row, ...this.#normalise(data ?? {}), id };
+    }
+    if (row !== null && before !== null && isSameRow(row, before)) row = before;
+    // An update of a row that is not here shows nothing, and hides nothing.
+    if (row === null && confirmed === null) this.#overlay.delete(id);
+    else this.#overlay.set(id, row);
+    return row;
+  }
+}
+
+/** A row of its values. */
+export function rowOf(id: string, data: Readonly<Record<string, unknown>> | undefined): Row {
+  return { ...data, id };
+}
+
+/** Whether both have the same fields with the same values. */
+export function isSameRow(one: Row, other: Row): boolean {
+  if (one === other) return true;
+  let fields = 0;
+  for (const name in one) {
+    if (one[name] !== other[name] || !Object.hasOwn(other, name)) return false;
+    fields += 1;
+  }
+  return Object.keys(other).length === fields;
+}
+
+function isSameList(
+  one: readonly ClientChange[],
+  other: readonly ClientChange[] | undefined,
+): boolean {
+  return (
+    other !== undefined &&
+    one.length === other.length &&
+    one.every((change, index) => change === other[index])
+  );
+}

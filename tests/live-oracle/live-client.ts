@@ -1,0 +1,233 @@
+import {
+  bearerProtocol,
+  LIVE_PROTOCOL,
+  type LiveMessage,
+  type ReadyMessage,
+  type Row,
+  type RowsMessage,
+  type SubscriptionChange,
+} from "@pylonsync/protocol";
+import type { Query } from "./scenario.ts";
+
+/** One subscription as a client keeps it. */
+export interface LiveView {
+  readonly id: number;
+  readonly query: Query;
+  sub: number | null;
+  isReady: boolean;
+  rows: Map<string, Row>;
+  /** Rows that came and are shown with `ready`. */
+  coming: Map<string, Row>;
+  ready: Pick<ReadyMessage, "seq" | "epoch"> | null;
+}
+
+/** How long an answer may take before it is asked again, in milliseconds. */
+const PATIENCE_MS = 250;
+/** How long it may take until everything has come, in milliseconds. */
+const REACH_MS = 20_000;
+
+/** Told of what comes, before and after it is taken in. */
+export interface Witness {
+  /** A row as the client has it now. */
+  row(view: LiveView, row: Row): void;
+  /** A commit was taken in. */
+  commit(client: LiveClient): void;
+  complaint(text: string): void;
+}
+
+/** A client of version 2 as plain as can be. */
+export class LiveClient {
+  readonly #url: string;
+  readonly #witness: Witness;
+  readonly views = new Map<number, LiveView>();
+  #socket: WebSocket | null = null;
+  #seq = 0;
+  #nextId = 1;
+  #onMessage: () => void = () => undefined;
+  userId: string | null = null;
+
+  constructor(url: string, witness: Witness) {
+    this.#url = `${url.replace("http", "ws")}/ws`;
+    this.#witness = witness;
+  }
+
+  async connect(user: {
+    readonly userId: string | null;
+    readonly token: string | null;
+  }): Promise<void> {
+    this.userId = user.userId;
+    const socket = new WebSocket(this.#url, [
+      LIVE_PROTOCOL,
+      ...(user.token === null ? [] : [bearerProtocol(user.token)]),
+    ]);
+    this.#socket = socket;
+    let greet: () => void = () => undefined;
+    const greeted = new Promise<void>((resolve) => (greet = resolve));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(String(data)) as LiveMessage | { readonly type: "hello" };
+      if (message.type === "hello") greet();
+      else if (this.#socket === socket) this.#take(message);
+      this.#onMessage();
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.#socket === socket) this.#witness.complaint(`closed: ${code} ${reason}`);
+      this.#onMessage();
+    };
+    await greeted;
+    if (socket.protocol !== LIVE_PROTOCOL) throw new Error("The server speaks version 1.");
+  }
+
+  disconnect(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    for (const view of this.views.values()) {
+      view.sub = null;
+      view.isReady = false;
+    }
+  }
+
+  /** @param known what the client says that it has */
+  subscribe(query: Query, known?: object): void {
+    this.#ask(
+      {
+        id: (this.#nextId += 1),
+        query,
+        sub: null,
+        isReady: false,
+        rows: new Map(),
+        coming: new Map(),
+        ready: null,
+      },
+      known,
+    );
+  }
+
+  /** Asks again for what it had. */
+  resume(view: LiveView, known: object | undefined): void {
+    if (known === undefined) view.rows = new Map();
+    this.#ask(view, known);
+  }
+
+  unsubscribe(id: number): void {
+    this.views.delete(id);
+    this.#send({ type: "unsubscribe", id });
+  }
+
+  /** Waits until everything up to a change has come. */
+  async reach(seq: number): Promise<void> {
+    const isThere = (): boolean =>
+      this.#seq >= seq && [...this.views.values()].every(({ isReady }) => isReady);
+    this.#seq = -1;
+    const giveUpAt = performance.now() + REACH_MS;
+    for (let asked = 0; !isThere(); asked += 1) {
+      if (performance.now() > giveUpAt) throw new Error("The client did not get there in time.");
+      const heard = new Promise<void>((resolve) => (this.#onMessage = resolve));
+      this.#send({ type: "ping" });
+      await Promise.race([heard, Bun.sleep(PATIENCE_MS)]);
+      // A socket that asks without a pause is closed.
+      if (asked > 0) await Bun.sleep(10);
+    }
+  }
+
+  #ask(view: LiveView, known: object | undefined): void {
+    this.views.set(view.id, view);
+    const { entity, where, order, limit } = view.query;
+    view.coming = new Map();
+    this.#send({
+      type: "subscribe",
+      id: view.id,
+      entity,
+      where,
+      ...(order === undefined ? {} : { order }),
+      ...(limit === undefined ? {} : { limit }),
+      ...(known === undefined ? {} : { known }),
+    });
+  }
+
+  #send(message: object): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  #viewsOf(sub: number): LiveView[] {
+    return [...this.views.values()].filter((view) => view.sub === sub);
+  }
+
+  #take(message: LiveMessage): void {
+    switch (message.type) {
+      case "joined": {
+        const view = this.views.get(message.id);
+        if (view === undefined) return;
+        view.sub = message.sub;
+        view.coming = new Map(view.rows);
+        return;
+      }
+      case "rows":
+        for (const view of this.#viewsOf(message.sub)) this.#takeRows(view, message);
+        return;
+      case "ready":
+        for (const view of this.#viewsOf(message.sub)) {
+          view.rows = view.coming;
+          view.coming = new Map(view.rows);
+          view.isReady = true;
+          view.ready = message;
+        }
+        return;
+      case "resync":
+        for (const view of this.#viewsOf(message.sub)) view.isReady = false;
+        return;
+      case "commit":
+        for (const change of message.changes)
+          for (const view of this.#viewsOf(change.sub))
+            if (view.isReady) this.#takeChange(view, change);
+        this.#reached(message.seq);
+        this.#witness.commit(this);
+        return;
+      case "pong":
+        this.#seq = message.seq;
+        this.#reached(message.seq);
+        return;
+      case "error":
+        this.#witness.complaint(`refused: ${message.code} ${message.message}`);
+        return;
+      case "result":
+        this.#witness.complaint("a result that nobody asked for");
+    }
+  }
+
+  #reached(seq: number): void {
+    for (const view of this.views.values())
+      if (view.isReady && view.ready !== null) view.ready = { ...view.ready, seq };
+  }
+
+  #takeRows(view: LiveView, { reset, rows = [], keep = [], gone = [] }: RowsMessage): void {
+    if (reset === true) view.coming = new Map();
+    for (const row of rows) {
+      view.coming.set(row.id, row);
+      this.#witness.row(view, row);
+    }
+    for (const id of keep) {
+      const row = view.rows.get(id);
+      if (row === undefined) this.#witness.complaint(`keep ${id}, which is not known`);
+      else view.coming.set(id, row);
+    }
+    for (const id of gone) view.coming.delete(id);
+  }
+
+  #takeChange(view: LiveView, { rows = [], patches = [], gone = [] }: SubscriptionChange): void {
+    for (const row of rows) this.#put(view, row);
+    for (const patch of patches) {
+      const known = view.rows.get(patch.id);
+      if (known === undefined) this.#witness.complaint(`patch of ${patch.id}, which is not known`);
+      else this.#put(view, { ...known, ...patch });
+    }
+    for (const id of gone)
+      if (!view.rows.delete(id)) this.#witness.complaint(`${id} is gone, and was not known`);
+    view.coming = new Map(view.rows);
+  }
+
+  #put(view: LiveView, row: Row): void {
+    view.rows.set(row.id, row);
+    this.#witness.row(view, row);
+  }
+}

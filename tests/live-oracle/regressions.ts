@@ -1,0 +1,49 @@
+import type { Scenario, Write } from "./scenario.ts";
+
+const row = (entity: string, index: number, a: string, n: number, owner = 0): Write => ({
+  entity,
+  row: index,
+  values: { a, b: null, n, owner },
+});
+const all = (entity: string) => ({ entity, where: {}, order: undefined, limit: undefined });
+
+/** Faults that were found once. Each failed on the code of its time. */
+export const REGRESSIONS: readonly Scenario[] = [
+  // L1: two `exists` over one entity were put back one at a time.
+  {
+    policies: [
+      "exists(Beta, a == data.a && n == 1) && exists(Beta, a == data.a && n == 2)",
+      "true",
+      "true",
+    ],
+    queries: [all("Alpha")],
+    steps: [
+      { kind: "commit", transactions: [[row("Alpha", 0, "x", 0)], [row("Beta", 0, "x", 1)]] },
+      { kind: "commit", transactions: [[row("Beta", 1, "x", 2)]] },
+      { kind: "commit", transactions: [[row("Beta", 0, "x", 2), row("Beta", 1, "x", 1)]] },
+      { kind: "commit", transactions: [[{ entity: "Beta", row: 1, values: null }]] },
+    ],
+  },
+  // L2: a client that was away was sent what rows had been meanwhile.
+  {
+    policies: ["data.owner == auth.userId", "true", "true"],
+    queries: [all("Alpha"), { ...all("Alpha"), order: { n: "asc" }, limit: 2 }],
+    steps: [
+      { kind: "commit", transactions: [[row("Alpha", 0, "x", 0)]] },
+      {
+        kind: "away",
+        client: 0,
+        user: null,
+        cursor: "exact",
+        transactions: [[row("Alpha", 0, "y", 1)], [row("Alpha", 0, "z", 2, 1)]],
+      },
+      {
+        kind: "away",
+        client: 0,
+        user: null,
+        cursor: "older",
+        transactions: [[row("Alpha", 0, "x", 3, 0)], [row("Alpha", 1, "y", 1, 0)]],
+      },
+    ],
+  },
+];

@@ -1,0 +1,80 @@
+import type { TabPlatform } from "@pylonsync/sync";
+
+interface Waiting {
+  readonly name: string;
+  readonly tab: object;
+  readonly onHeld: () => void;
+}
+
+interface Listening {
+  readonly name: string;
+  readonly tab: object;
+  readonly onMessage: (message: unknown) => void;
+}
+
+/** The locks and channels of a browser, as far as tabs of one process use them. */
+export class SharedTabs {
+  #waiting: readonly Waiting[] = [];
+  #listening: readonly Listening[] = [];
+  readonly #ended = new WeakSet<object>();
+
+  /** @param tab stands for one tab; `end` ends it */
+  platformOf(tab: object): TabPlatform {
+    return {
+      lock: (name, onHeld) => {
+        if (this.#ended.has(tab)) return () => undefined;
+        const request = { name, tab, onHeld };
+        const isFirst = !this.#waiting.some((other) => other.name === name);
+        this.#waiting = [...this.#waiting, request];
+        if (isFirst) this.#hold(request);
+        return () => this.#giveUp((other) => other === request);
+      },
+      channel: (name, onMessage) => {
+        const own = { name, tab, onMessage };
+        if (!this.#ended.has(tab)) this.#listening = [...this.#listening, own];
+        return {
+          post: (message) => {
+            if (this.#ended.has(tab)) return;
+            // As structured clones go, and in their order.
+            const copy: unknown = structuredClone(message);
+            queueMicrotask(() => {
+              for (const other of this.#listening)
+                if (other !== own && other.name === name) other.onMessage(copy);
+            });
+          },
+          close: () => {
+            this.#listening = this.#listening.filter((other) => other !== own);
+          },
+        };
+      },
+    };
+  }
+
+  /** The tab is killed: it says nothing more, and holds no lock. */
+  end(tab: object): void {
+    this.#ended.add(tab);
+    this.#listening = this.#listening.filter((other) => other.tab !== tab);
+    this.#giveUp((other) => other.tab === tab);
+  }
+
+  /** All tabs but this one hear nothing more, and keep their locks. */
+  suspendOthers(tab: object): void {
+    this.#listening = this.#listening.filter((other) => other.tab === tab);
+  }
+
+  #giveUp(isGone: (request: Waiting) => boolean): void {
+    const before = this.#waiting;
+    this.#waiting = before.filter((request) => !isGone(request));
+    for (const name of new Set(before.filter(isGone).map((request) => request.name))) {
+      const wasFirst = before.find((request) => request.name === name);
+      const first = this.#waiting.find((request) => request.name === name);
+      if (first !== undefined && first !== wasFirst) this.#hold(first);
+    }
+  }
+
+  #hold(request: Waiting): void {
+    queueMicrotask(() => {
+      if (this.#waiting.includes(request)) request.onHeld();
+    });
+  }
+}

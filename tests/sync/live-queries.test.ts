@@ -1,0 +1,213 @@
+import {
+  bearerProtocol,
+  LIVE_PROTOCOL,
+  MAX_SUBSCRIPTIONS,
+  type CommitMessage,
+  type LiveMessage,
+} from "@pylonsync/protocol";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { aMoment, TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+const isMember = "exists(Member, channelId == data.channelId && userId == auth.userId)";
+const app = appOf(
+  buildManifest({
+    name: "live",
+    version: "1.0.0",
+    entities: [
+      entity("Member", { channelId: field.string(), userId: field.string() }),
+      entity("Message", { channelId: field.string(), text: field.string(), at: field.int() }),
+      entity("Notice", { text: field.string() }),
+    ],
+    policies: [
+      policy({
+        name: "own_memberships",
+        entity: "Member",
+        allowRead: "auth.userId == data.userId",
+        allowWrite: "auth.isAdmin",
+      }),
+      policy({ name: "in_channel", entity: "Message", allow: `auth.isAdmin || ${isMember}` }),
+      policy({ name: "all", entity: "Notice", allowRead: "true", allowWrite: "auth.isAdmin" }),
+    ],
+  }),
+);
+
+/** A socket of version 2 that keeps all it hears. */
+class LiveSocket {
+  readonly socket: WebSocket;
+  readonly messages: LiveMessage[] = [];
+  texts = "";
+  closed: number | null = null;
+
+  constructor(client: TestClient) {
+    this.socket = new WebSocket(`${client.url.replace("http", "ws")}/ws`, [
+      ...(client.token === null ? [] : [bearerProtocol(client.token)]),
+      LIVE_PROTOCOL,
+    ]);
+    this.socket.onmessage = ({ data }) => {
+      this.texts += String(data);
+      this.messages.push(JSON.parse(String(data)) as LiveMessage);
+    };
+    this.socket.onclose = ({ code }) => (this.closed = code);
+  }
+
+  static async open(client: TestClient): Promise<LiveSocket> {
+    const socket = new LiveSocket(client);
+    await until(() => socket.messages.length > 0);
+    return socket;
+  }
+
+  send(message: object): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  all<T extends LiveMessage["type"]>(type: T): Extract<LiveMessage, { readonly type: T }>[] {
+    return this.messages.filter(
+      (message): message is Extract<LiveMessage, { readonly type: T }> => message.type === type,
+    );
+  }
+
+  /** Subscribes, and waits until it is ready. @returns the server's number */
+  async subscribe(query: object): Promise<number> {
+    const id = (this.all("joined").at(-1)?.id ?? 0) + 1;
+    this.send({ type: "subscribe", id, ...query });
+    const joined = (): number | undefined => this.all("joined").find((one) => one.id === id)?.sub;
+    await until(() => this.all("ready").some(({ sub }) => sub === joined()));
+    return joined() ?? 0;
+  }
+
+  async commits(count: number): Promise<CommitMessage[]> {
+    await until(() => this.all("commit").length >= count);
+    return this.all("commit");
+  }
+}
+
+let server: TestServer;
+let admin: TestClient;
+beforeAll(async () => {
+  server = await startServer(app);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(() => server.stop());
+
+test("a window has the first rows of a query, and keeps them the first ones", async () => {
+  const alice = await TestClient.guest(server.url);
+  await admin.insert("Member", { channelId: "c1", userId: alice.userId });
+  for (let at = 1; at <= 4; at += 1)
+    await admin.insert("Message", { id: `w${at}`, channelId: "c1", text: `${at}`, at });
+  await admin.insert("Message", { channelId: "c9", text: "elsewhere", at: 9 });
+  const socket = await LiveSocket.open(alice);
+  expect(socket.socket.protocol).toBe(LIVE_PROTOCOL);
+  const where = { channelId: "c1" };
+  const query = { entity: "Message", where, order: { at: "desc" }, limit: 2 };
+  const sub = await socket.subscribe(query);
+  const ids = socket.all("rows").flatMap(({ rows = [] }) => rows.map(({ id }) => id));
+  expect(ids).toEqual(["w4", "w3"]);
+  await admin.insert("Message", { id: "w5", channelId: "c1", text: "5", at: 5 });
+  await admin.request("DELETE", "/api/entities/Message/w5");
+  await admin.request("PATCH", "/api/entities/Message/w4", { text: "four" });
+  const [came, left, changed] = (await socket.commits(3)).map(({ changes }) => changes[0]);
+  const row = { channelId: "c1", text: "5", at: 5 };
+  expect(came).toEqual({ sub, rows: [{ id: "w5", ...row }], gone: ["w3"] });
+  expect(left).toEqual({
+    sub,
+    rows: [{ ...row, id: "w3", text: "3", at: 3 }],
+    gone: ["w5"],
+  });
+  expect(changed).toEqual({ sub, patches: [{ id: "w4", text: "four" }] });
+  const known = { seq: socket.all("commit").at(-1)?.seq, epoch: socket.all("ready")[0]?.epoch };
+  const again = await LiveSocket.open(alice);
+  await again.subscribe({ ...query, known: { ...known, ids: ["w4", "w3"] } });
+  expect(again.all("rows")).toMatchObject([{ reset: true, rows: [], keep: ["w4", "w3"] }]);
+  expect(socket.texts).not.toContain("elsewhere");
+  socket.socket.close();
+  again.socket.close();
+});
+
+test("whoever leaves a channel loses its rows, and no byte comes after", async () => {
+  const bob = await TestClient.guest(server.url);
+  const member = await admin.insert("Member", { channelId: "c2", userId: bob.userId });
+  await admin.insert("Message", { id: "m1", channelId: "c2", text: "one", at: 1 });
+  const socket = await LiveSocket.open(bob);
+  const sub = await socket.subscribe({ entity: "Message", where: { channelId: "c2" } });
+  await admin.request("DELETE", `/api/entities/Member/${member}`);
+  await admin.insert("Message", { channelId: "c2", text: "among ourselves", at: 2 });
+  expect(await socket.commits(1)).toMatchObject([{ changes: [{ sub, gone: ["m1"] }] }]);
+  await aMoment();
+  expect(socket.texts).not.toContain("among ourselves");
+  // The right to a row comes back with the membership, of a cursor from before too.
+  const { seq, epoch } = socket.all("ready")[0] ?? {};
+  socket.socket.close();
+  const again = await LiveSocket.open(bob);
+  await again.subscribe({
+    entity: "Message",
+    where: { channelId: "c2" },
+    known: { seq, epoch },
+  });
+  expect(again.all("rows")).toMatchObject([{ reset: true, rows: [] }]);
+  again.socket.close();
+});
+
+test("what can't be subscribed to is refused by its id, and the others go on", async () => {
+  const socket = await LiveSocket.open(admin);
+  const refused: readonly (readonly [object, string])[] = [
+    [{ entity: "Nothing" }, "ENTITY_NOT_FOUND"],
+    [{ entity: "Notice", where: { nope: 1 } }, "INVALID_COLUMN"],
+    [{ entity: "Notice", where: { $limit: 1 } }, "INVALID_QUERY"],
+    [{ entity: "Notice", limit: 0 }, "INVALID_QUERY"],
+    [{ entity: "Notice", order: { text: "up" } }, "INVALID_QUERY"],
+    [{ entity: "Notice", include: { author: {} } }, "INVALID_QUERY"],
+    [{ function: "stats", args: {} }, "INVALID_QUERY"],
+  ];
+  for (const [index, [query]] of refused.entries())
+    socket.send({ type: "subscribe", id: index, ...query });
+  await until(() => socket.all("error").length === refused.length);
+  expect(socket.all("error").map(({ id, code }) => [id, code])).toEqual(
+    refused.map(([, code], index) => [index, code]),
+  );
+  for (let id = 100; id <= 100 + MAX_SUBSCRIPTIONS; id += 1)
+    socket.send({ type: "subscribe", id, entity: "Notice", where: { text: `${id}` } });
+  await until(() => socket.all("error").length > refused.length);
+  expect(socket.all("error").at(-1)).toMatchObject({
+    id: 100 + MAX_SUBSCRIPTIONS,
+    code: "SUBSCRIPTION_LIMIT_REACHED",
+  });
+  await until(() => socket.all("ready").length === MAX_SUBSCRIPTIONS);
+  socket.socket.close();
+});
+
+test("many members of one subscription hear every commit, in order, with what is said to each alone", async () => {
+  const sockets = await Promise.all(
+    Array.from({ length: 40 }, () => LiveSocket.open(new TestClient(server.url, null))),
+  );
+  const subs = await Promise.all(sockets.map((socket) => socket.subscribe({ entity: "Notice" })));
+  expect(new Set(subs).size).toBe(1);
+  for (let round = 0; round < 20; round += 1) {
+    await admin.insert("Notice", { text: `${round}` });
+    for (const socket of sockets) socket.send({ type: "ping" });
+  }
+  for (const socket of sockets) {
+    await until(() => socket.all("pong").length === 20);
+    await socket.commits(20);
+    const texts = socket
+      .all("commit")
+      .flatMap(({ changes }) => changes.flatMap(({ rows = [] }) => rows.map(({ text }) => text)));
+    expect(texts).toEqual(Array.from({ length: 20 }, (_, round) => `${round}`));
+    // A pong says that everything up to its number came before it.
+    const seqs = socket.messages.flatMap((message) =>
+      message.type === "commit" || message.type === "pong" ? [message.seq] : [],
+    );
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+    socket.socket.close();
+  }
+});
+
+test("a session that ends takes its subscriptions with it", async () => {
+  const carol = await TestClient.guest(server.url);
+  const socket = await LiveSocket.open(carol);
+  await socket.subscribe({ entity: "Notice" });
+  await carol.request("DELETE", "/api/auth/session");
+  await until(() => socket.closed !== null);
+  expect(socket.closed).toBe(4401);
+});
