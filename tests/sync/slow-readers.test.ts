@@ -105,7 +105,11 @@ test("a reader that stops is cut off and has no gap, while all others hear all i
       row_id: `n${push}-${index}`,
       kind: "insert",
       // Small, large, and now and then larger than what is left of a reader's room.
-      data: { text: "x".repeat(index % 13 === 5 ? 90_000 : index % 3 === 0 ? 10 : TEXT_BYTES) },
+      data: {
+        text: "x".repeat(
+          index % 13 === 5 ? 90_000 : index % 3 === 0 ? 10 : push % 4 < 3 ? 8000 : TEXT_BYTES,
+        ),
+      },
     }));
     const answer = await admin.request("POST", "/api/sync/push", { changes });
     expect(answer.body["applied"]).toBe(PUSH);

@@ -27,7 +27,9 @@ export const MIN_COMPRESSED_BYTES = 4096;
  * - in an error, which repeats what the caller sent;
  * - for a page of another site that relies on the browser's cookie: only one that knows the token,
  *   or is of this origin, and a client that is no browser, can have an answer made again;
- * - on sockets and event streams, where what others write is told as it is written.
+ * - on sockets and event streams, where what others write is told as it is written; besides, a
+ *   socket's own compressor takes 204 KiB and three times the CPU of a message, a shared one 1.8
+ *   times, and neither makes much less of a single change.
  *
  * What is left are rows that one caller may read, some of which others wrote. So that a single
  * length tells nothing, an answer is padded at random (see `padding`).
