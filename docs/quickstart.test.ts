@@ -13,8 +13,8 @@ import { Terminal } from "./terminal.ts";
 
 const CLONE = join(import.meta.dir, "..");
 /**
- * They change the clone's packages, which other tests run on; tests/browser/browser.test.ts runs what `npm
- * start` runs.
+ * They change the clone's packages, which other tests run on; tests/browser/browser.test.ts runs
+ * what `npm start` runs.
  */
 const LEFT_OUT = /^npm (ci|start)$/;
 const STAYS = /^pylon dev$/m;

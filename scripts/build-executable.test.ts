@@ -11,6 +11,7 @@ import {
 } from "../packages/cli/src/testing/pylon-process.ts";
 import { until } from "../tests/support/client.ts";
 import { isRunning, readersOf } from "../tests/support/reader-processes.ts";
+import { watchdogRuns } from "../tests/support/watchdog-thread.ts";
 
 const folder = new TempFolder();
 const EXECUTABLE = [join(folder.path, "bin", "pylon")];
@@ -67,8 +68,7 @@ test("the executable starts itself anew when a function never lets go", async ()
     EXECUTABLE,
   );
   const { port } = await server.event();
-  // The watchdog's thread starts a second after the server.
-  await Bun.sleep(1_500);
+  await watchdogRuns(server.pid);
   const held = callFn(port, "spin").catch(() => "cut off");
   const again = await server.event();
   expect(await held).toBe("cut off");
@@ -119,8 +119,7 @@ test("the executable serves in production, with a watchdog and threaded backups"
     EXECUTABLE,
   );
   const { port } = await server.event();
-  // The watchdog's thread starts a second after the server.
-  await Bun.sleep(1_300);
+  await watchdogRuns(server.pid);
   expect(await callFn(port, "hello")).toEqual([]);
   const copies = join(folder.path, "copies");
   await until(async () =>

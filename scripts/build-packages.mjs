@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { bun, installPackages, root, run } from "./install.mjs";
 
-const COMPILED = ["functions", "protocol", "query", "sdk", "sync", "react", "next"];
+const COMPILED = ["functions", "workflows", "protocol", "query", "sdk", "sync", "react", "next"];
 const AS_THEY_ARE = ["server"];
 const NAMES = [...COMPILED, ...AS_THEY_ARE, "cli"];
 

@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dir, "..");
 const dir = mkdtempSync(join(tmpdir(), "pylon-consumer-"));
 
 const NAMES = readdirSync(join(ROOT, "packages"));
-const INSTALLED = ["functions", "protocol", "query", "sdk", "sync", "react"];
+const INSTALLED = ["functions", "workflows", "protocol", "query", "sdk", "sync", "react"];
 const VERSION = "0.1.0";
 
 const tarball = (name: string): string => join(dir, "packages", `pylonsync-${name}-${VERSION}.tgz`);
@@ -150,7 +150,7 @@ test("an unknown package is refused by name", async () => {
   ]);
   expect([exitCode, stderr.toString()]).toEqual([
     64,
-    "There is no package nothing: they are functions, protocol, query, sdk, sync, react, " +
+    "There is no package nothing: they are functions, workflows, protocol, query, sdk, sync, react, " +
       "next, server, cli.\n",
   ]);
 });

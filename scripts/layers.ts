@@ -17,12 +17,13 @@ export interface Layers {
 export const PACKAGES: Layers = {
   allowed: {
     cli: ["server", "sdk", "query"],
-    server: ["functions", "sdk", "query", "protocol"],
+    server: ["workflows", "functions", "sdk", "query", "protocol"],
     functions: ["sdk", "query", "protocol"],
     next: ["react", "sync", "sdk"],
     react: ["sync", "sdk", "protocol"],
     sync: ["query", "protocol"],
     sdk: ["query"],
+    workflows: [],
     query: [],
     protocol: [],
   },
@@ -41,12 +42,13 @@ export const SERVER: Layers = {
     "running-server.ts": "all below",
     "assembly.ts": "all below",
     "open-store.ts": "all below",
-    "maintenance.ts": ["files", "jobs", "auth", "data", "store"],
+    "maintenance.ts": ["files", "workflows", "jobs", "auth", "data", "store"],
     // What all requests pass through.
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Features, each with its routes.
-    app: ["jobs", "auth", "data", "request", "policy", "schema"],
+    app: ["workflows", "jobs", "auth", "data", "request", "policy", "schema"],
     rooms: ["connections", "request", "cache", "store", "identity", "observe"],
+    workflows: ["jobs", "functions", "request", "store", "identity"],
     jobs: ["functions", "request", "store", "schema", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],

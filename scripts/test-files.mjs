@@ -36,9 +36,10 @@ const ON_BOTH_STORES = [
     "telemetry",
     "values",
     "wire",
+    "workflows",
   ].map((name) => new RegExp(`^tests/[^/]+/${name}\\.test\\.ts$`)),
   /^packages\/server\/src\/files\/files\.test\.ts$/,
-  /^packages\/server\/src\/jobs\/(crons|job-table)\.test\.ts$/,
+  /^packages\/server\/src\/jobs\/(crons|job-table|queue-limits)\.test\.ts$/,
   /^tests\/live-oracle\/live-oracle\.test\.ts$/,
 ];
 /**
@@ -46,7 +47,9 @@ const ON_BOTH_STORES = [
  * test that needs tables has a SQLite file of its own.
  */
 const UNIT_FOLDERS = [
-  ...["query", "protocol", "sdk", "functions", "sync"].map((name) => `packages/${name}/src/`),
+  ...["query", "protocol", "sdk", "functions", "workflows", "sync"].map(
+    (name) => `packages/${name}/src/`,
+  ),
   ...[
     "schema",
     "policy",
@@ -62,6 +65,7 @@ const UNIT_FOLDERS = [
     "http",
     "observe",
     "monitoring",
+    "workflows",
   ].map((name) => `packages/server/src/${name}/`),
   ...["auth", "files", "mail", "cache", "plugins"].map((name) => `packages/server/src/${name}/`),
   "packages/server/src/store/system-table.test.ts",
@@ -88,9 +92,9 @@ const KNOWN_SECONDS = {
   "packages/server/src/store/postgres/": 30,
   "tests/client/next": 60,
   "tests/browser/offline": 60,
-  "tests/replicas/redis": 90,
+  "tests/replicas/redis": 45,
   "tests/replicas/replicas": 90,
-  "tests/replicas/shared-rooms": 90,
+  "tests/replicas/shared-rooms": 50,
   "tests/deploy/shutdown": 60,
 };
 

@@ -9,7 +9,7 @@ interface Bench {
   live: number | null;
   /** Waits until the replica is on disk. */
   readonly kept: () => Promise<void>;
-  /** The longest time in milliseconds that the page is blocked within a second: idle, and by a write. */
+  /** The longest time, in ms, that the page is blocked within a second: idle; by a write. */
   readonly write: () => Promise<{ readonly idle: number; readonly write: number }>;
 }
 declare global {

@@ -18,6 +18,7 @@ import { freePort } from "../../tests/support/servers/free-port.ts";
 import { Container } from "./testing/container.ts";
 import { Images, type BuiltImage } from "./testing/images.ts";
 import { PackageRegistry } from "../../tests/support/package-registry.ts";
+import { until } from "../../tests/support/client.ts";
 import { run } from "../../tests/support/run.ts";
 
 // Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from
@@ -221,14 +222,8 @@ describe.skipIf(reason !== null)("the images", () => {
         ).not.toBe(0);
 
         expect(await call(url, "orphan")).toBe("left");
-        await Bun.sleep(500);
-        expect(
-          await container.read([
-            "sh",
-            "-c",
-            "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true",
-          ]),
-        ).toBe("");
+        const zombies = "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true";
+        await until(async () => (await container.read(["sh", "-c", zombies])) === "");
 
         const slow = call(url, "slow");
         await Bun.sleep(300);

@@ -297,7 +297,7 @@ test("two tabs lose nothing and send nothing twice, though one is closed", async
   await settled(two);
 }, 60_000);
 
-test("the tabs of a browser share one socket; when the tab that holds it is closed, another opens one", async () => {
+test("tabs of a browser share one socket; when its tab is closed, another opens one", async () => {
   let opened = 0;
   const holders: Page[] = [];
   context.on("page", (page) =>

@@ -13,7 +13,7 @@ import {
   type SyncEngine,
   type TransportType,
 } from "@pylonsync/sync";
-import { TestClient, until } from "../support/client.ts";
+import { aMoment, TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const own = "auth.userId == data.ownerId && data.title != ''";
@@ -393,6 +393,12 @@ test("a connection that returns while the last one is still probed stays", async
   const { platform, say } = machine();
   const sockets: Socket[] = [];
   let isSlow = false;
+  /** What is to be done when a probe has waited for long enough. */
+  const held = new Set<() => void>();
+  const hold = (run: () => void): (() => void) => {
+    held.add(run);
+    return () => void held.delete(run);
+  };
   const engine = createSyncEngine(url, {
     reconnectDelay: 30,
     storage: createWriteThroughStorage({}, () => undefined),
@@ -410,7 +416,7 @@ test("a connection that returns while the last one is still probed stays", async
         sockets.push(socket);
         return socket;
       },
-      after: (delayMs, run) => afterAs(delayMs === PROBE_MS ? 300 : delayMs, run),
+      after: (delayMs, run) => (delayMs === PROBE_MS ? hold(run) : afterAs(delayMs, run)),
     },
   });
   cleanups.push(() => engine.stop());
@@ -422,7 +428,8 @@ test("a connection that returns while the last one is still probed stays", async
   isSlow = false;
   sockets[0]?.onclose?.({ code: 1006, reason: "" });
   await until(() => sockets.length === 2 && engine.connected);
-  await Bun.sleep(400);
+  for (const run of held) run();
+  await aMoment();
   expect(engine.connected).toBe(true);
   expect(sockets).toHaveLength(2);
 });

@@ -198,7 +198,7 @@ test("what is gone leaves nothing on disk, however the rows are kept there", asy
   for (const { id } of gone) expect(text).not.toContain(id);
 });
 
-test("when much has changed since a replica was written whole, it is to be written whole again", async () => {
+test("when much has changed since a replica was written whole, it is written again", async () => {
   const disk = await diskOf(newName(), "http://server");
   await disk.replaceReplica(
     headAt(1),
@@ -288,7 +288,7 @@ test("a second visit shows what was kept and is told only of what changed since"
   expect((await disk.readReplica())?.rows).toHaveLength(3);
 });
 
-test("a query shows what it showed before at once, while the replica is still being read", async () => {
+test("a query shows what it showed before at once, while the replica is still read", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);

@@ -427,10 +427,16 @@ describe("on SIGTERM", () => {
       try {
         replica.signal("SIGTERM");
         await until(async () => (await fetch(`${replica.url}/readyz`)).status === 503);
-        // One right behind the first counts as the same, as Ctrl-C in a terminal comes twice.
-        await Bun.sleep(1_200);
-        replica.signal(second);
-        expect(await replica.ended()).toBe(1);
+        // Those right behind the first count as the same, as Ctrl-C in a terminal comes twice.
+        let isOver = false;
+        const ended = replica.ended().finally(() => {
+          isOver = true;
+        });
+        await until(() => {
+          replica.signal(second);
+          return isOver;
+        });
+        expect(await ended).toBe(1);
       } finally {
         await replica.stop("SIGKILL");
       }

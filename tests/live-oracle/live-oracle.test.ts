@@ -17,7 +17,7 @@ test.each(REGRESSIONS.map((scenario, index) => [index, scenario] as const))(
 );
 
 test(
-  `live queries show what a look through all rows finds, whatever is written and whoever comes back (seed ${SEED})`,
+  `live queries show what a look through all rows finds, whatever is written (seed ${SEED})`,
   async () => {
     await fc.assert(fc.asyncProperty(scenarios(30), runScenario), {
       seed: SEED,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { CloseCode, type ChangeEvent } from "@pylonsync/protocol";
@@ -26,10 +26,11 @@ export default buildManifest({
     allowRead: "data.shared || auth.userId == data.ownerId",
     allowWrite: "auth.userId == data.ownerId" })],
 });`,
-  "functions/addSlowly.ts": `import { existsSync } from "node:fs";
+  "functions/addSlowly.ts": `import { existsSync, writeFileSync } from "node:fs";
 import { mutation, v } from "@pylonsync/functions";
 export default mutation({ args: { until: v.string() }, handler: async (ctx, { until }) => {
   const id = await ctx.db.insert("Item", { n: -1, shared: true, ownerId: ctx.auth.userId });
+  writeFileSync(until + ".begun", "");
   // The database ends a transaction that does nothing.
   while (!existsSync(until)) {
     await ctx.db.get("Item", id);
@@ -198,7 +199,7 @@ test("50 clients write through any replica: each gets its changes once, in order
   const [first] = clients as [TestClient];
   const release = join(mkdtempSync(join(tmpdir(), "pylon-release-")), "now");
   const slow = request(first, "POST", "/api/fn/addSlowly", { until: release });
-  await Bun.sleep(300);
+  await until(() => existsSync(`${release}.begun`));
   for (let round = 0; round < 20; round += 1)
     await Promise.all(
       clients.map((client, index) => inserted(client, round, (round + index) % 2 === 0)),

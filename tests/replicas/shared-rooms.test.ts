@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
 import { Cluster, type Replica } from "../support/cluster.ts";
+import { GraceMarker } from "../support/grace-marker.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { PostgresServer } from "../support/servers/postgres.ts";
 
@@ -12,16 +13,17 @@ export default buildManifest({ name: "rooms", version: "1.0.0", entities: [entit
   text: field.string() })] });`,
 };
 
+/** Its rooms forget sooner than those of `pylon start`. */
+const SHORT_TIMES_MAIN = new URL("../support/short-times.ts", import.meta.url).pathname;
+
 let postgres: PostgresServer;
 let cluster: Cluster;
 let sockets: LiveSocket[] = [];
 
 beforeAll(async () => {
   postgres = await PostgresServer.start();
-  cluster = await Cluster.start(FILES, {
-    DATABASE_URL: await postgres.createDatabase(),
-    PYLON_DRAIN_SECS: "1",
-  });
+  const env = { DATABASE_URL: await postgres.createDatabase(), PYLON_DRAIN_SECS: "1" };
+  cluster = await Cluster.start(FILES, env, SHORT_TIMES_MAIN);
 }, 60_000);
 afterEach(() => {
   for (const socket of sockets) socket.close();
@@ -69,6 +71,11 @@ async function usersIn(index: number, room: string): Promise<string[]> {
   return ((body["members"] ?? []) as { readonly user_id: string }[])
     .map(({ user_id: id }) => id)
     .toSorted();
+}
+
+/** Of a user on that replica, who is seen by a watcher. */
+async function marker(index: number, watcher: TestClient, ears: LiveSocket): Promise<GraceMarker> {
+  return GraceMarker.of(await userOn(index, newName("marker")), watcher, ears);
 }
 
 type Message = Readonly<Record<string, unknown>>;
@@ -330,7 +337,7 @@ test("a replica that stood still comes back with its members", async () => {
     replica(0).signal("SIGCONT");
   }
   await until(() => heard(ears, room).at(-1) === came);
-  await Bun.sleep(2500);
+  await (await marker(1, watcher, ears)).passed();
   expect(heard(ears, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([
     came,
     went,
@@ -353,14 +360,14 @@ test("a stopping replica hands its members over, without leaves", async () => {
   await Promise.all([live(moving), live(leaving)]);
   for (const client of [moving, calling, leaving]) await call(client, "join", { room });
   await until(() => heard(ears, room).length === 4);
-  const signalled = performance.now();
+  const beyondLease = await marker(0, watcher, ears);
   await replica(1).stop("SIGTERM");
   try {
     // Beyond its lease, and before the time is over that it has left to its members.
-    await Bun.sleep(Math.max(0, signalled + 8500 - performance.now()));
+    await beyondLease.passed();
     await live(await userOn(0, moving.userId));
     await until(() => heard(ears, room).includes(`leave ${leaving.userId}`));
-    await Bun.sleep(2500);
+    await (await marker(0, watcher, ears)).passed();
     expect(await usersIn(2, room)).toEqual(
       [calling.userId, moving.userId, watcher.userId].toSorted(),
     );
@@ -385,8 +392,9 @@ test.each(["SIGINT", "SIGQUIT"] as const)(
     for (const client of [alice, bob, caller])
       await call(client, "join", { room, data: { of: client.userId } });
     await until(() => heard(atAlice, room).length === 3 && heard(atBob, room).length === 2);
+    const beyondLease = await marker(0, alice, atAlice);
     await postgres.down(signal);
-    await Bun.sleep(8000);
+    await beyondLease.passed();
     await postgres.up();
     const everybody = [alice.userId, bob.userId, caller.userId].toSorted();
     await until(async () =>
@@ -394,7 +402,7 @@ test.each(["SIGINT", "SIGQUIT"] as const)(
         (users) => users.join() === everybody.join(),
       ),
     );
-    await Bun.sleep(9000);
+    await (await marker(0, alice, atAlice)).passed();
     for (const index of [0, 1, 2]) expect(await usersIn(index, room)).toEqual(everybody);
     const { body } = await bob.request("GET", `/api/rooms/${room}`);
     expect(

@@ -8,6 +8,7 @@ import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
+import { watchdogRuns } from "../support/watchdog-thread.ts";
 
 const SECRET = "an inner detail";
 
@@ -243,8 +244,7 @@ test("a loop without end does not take the server down for good", async () => {
     );
   try {
     await until(isUp);
-    // The watchdog begins a second later, and its thread takes a while on a busy machine.
-    await Bun.sleep(4000);
+    await watchdogRuns(child.pid);
     void fetch(`http://localhost:${port}/api/fn/loop`, { method: "POST" }).catch(() => undefined);
     await until(async () => !(await isUp()));
     await until(isUp, 30_000);

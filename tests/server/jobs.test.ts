@@ -61,6 +61,7 @@ const app = appOf(manifest, {
     handler: async (ctx, { gate }) => {
       ctx.signal.addEventListener("abort", () => aborted.push(gate));
       const known = gates.get(gate);
+      if (ctx.job?.attempt === 1) await ctx.job.setProgress(0.25, "a quarter");
       known?.entered();
       await known?.until;
     },
@@ -194,6 +195,13 @@ test("an action that is cancelled while it runs is aborted, with no effect", asy
   await Bun.sleep(20);
   expect((await job(id))["status"]).toBe("cancelled");
   expect((await admin.request("DELETE", `/api/jobs/${id}`)).status).toBe(404);
+});
+
+test("a job tells how far it is", async () => {
+  const { id, open } = await held("progress");
+  expect(await job(id)).toMatchObject({ progress: { fraction: 0.25, note: "a quarter" } });
+  open();
+  await ended(id, "completed");
 });
 
 test("the more urgent job goes first", async () => {

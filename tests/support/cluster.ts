@@ -11,9 +11,17 @@ export class Replica {
   readonly port: number;
   readonly #dir: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #main: string;
   #child: Bun.Subprocess | null = null;
 
-  constructor(dir: string, port: number, env: Readonly<Record<string, string>>) {
+  /** @param main the file that it runs */
+  constructor(
+    dir: string,
+    port: number,
+    env: Readonly<Record<string, string>>,
+    main: string = MAIN_FILE,
+  ) {
+    this.#main = main;
     this.#dir = dir;
     this.port = port;
     this.#env = env;
@@ -38,7 +46,7 @@ export class Replica {
       [
         process.execPath,
         "--no-env-file",
-        MAIN_FILE,
+        this.#main,
         "start",
         this.#dir,
         "--port",
@@ -91,10 +99,14 @@ export class Cluster implements AsyncDisposable {
     this.#proxy = proxy;
   }
 
-  /** @param files of the app, by path */
+  /**
+   * @param files of the app, by path
+   * @param main what each replica runs; else the command
+   */
   static async start(
     files: Readonly<Record<string, string>>,
     env: Readonly<Record<string, string>>,
+    main?: string,
   ): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "pylon-cluster-"));
     for (const [file, text] of Object.entries(files)) {
@@ -102,7 +114,7 @@ export class Cluster implements AsyncDisposable {
       writeFileSync(join(dir, file), text);
     }
     const ports = await Promise.all([freePort(), freePort(), freePort()]);
-    const replicas = ports.map((port) => new Replica(dir, port, env));
+    const replicas = ports.map((port) => new Replica(dir, port, env, main));
     await Promise.all(replicas.map((replica) => replica.start()));
     return new Cluster(dir, replicas, await RoundRobin.start(ports));
   }

@@ -1,7 +1,8 @@
-// A server in a process of its own, for a test to kill: `bun replica.ts <redis url>` prints its
-// address.
+// A server in a process of its own, with short times of its rooms, for a test to kill:
+// `bun replica.ts <redis url>` prints its address.
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { appOf, startServer } from "./server.ts";
+import { SHORT_TIMES } from "./short-times.ts";
 
 const app = appOf(
   buildManifest({
@@ -10,5 +11,6 @@ const app = appOf(
     entities: [entity("Note", { text: field.string() })],
   }),
 );
-const { url } = await startServer(app, { REDIS_URL: process.argv[2] ?? "" });
+const env = { REDIS_URL: process.argv[2] ?? "" };
+const { url } = await startServer(app, env, {}, SHORT_TIMES);
 process.stdout.write(`${url}\n`);

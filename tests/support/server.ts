@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
+import type { WorkflowDefinition } from "@pylonsync/workflows";
 import type { Manifest } from "@pylonsync/sdk";
 import {
   createServer,
@@ -24,12 +25,16 @@ export interface TestServer {
 export function appOf(
   manifest: Manifest,
   functions: Readonly<Record<string, FnDefinition>> = {},
+  workflows: readonly WorkflowDefinition[] = [],
 ): LoadedApp {
   return {
     dir: ".",
     manifest: JSON.parse(JSON.stringify(manifest)) as unknown,
     manifestModule: manifest,
     functions: new Map(Object.entries(functions)),
+    workflows: new Map(
+      workflows.map((one) => [one.name, { ...one, file: `workflows/${one.name}.ts` }]),
+    ),
     web: null,
     diagnostics: [],
   };
@@ -38,8 +43,6 @@ export function appOf(
 /** Which store the tests' servers use: `npm test` runs the tests of this folder on both. */
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 
-type Platform = NonNullable<ServerOptions["platform"]>;
-
 /**
  * A real server on a free port and a database of its own. Not in dev mode: what is closed is
  * closed.
@@ -47,7 +50,8 @@ type Platform = NonNullable<ServerOptions["platform"]>;
 export async function startServer(
   app: LoadedApp,
   env: Readonly<Record<string, string>> = {},
-  platform?: Platform,
+  platform: ServerOptions["platform"] = {},
+  roomTimes: ServerOptions["roomTimes"] = {},
 ): Promise<TestServer> {
   // Without a database in memory uploads would go to the working folder.
   const uploads = mkdtempSync(join(tmpdir(), "pylon-uploads-"));
@@ -69,7 +73,8 @@ export async function startServer(
     app,
     config: loadConfig(values),
     env: values,
-    ...(platform === undefined ? {} : { platform }),
+    platform,
+    roomTimes,
   });
   const stop = async (): Promise<void> => {
     await server.stop();

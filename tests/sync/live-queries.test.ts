@@ -177,7 +177,7 @@ test("what can't be subscribed to is refused by its id, and the others go on", a
   socket.socket.close();
 });
 
-test("many members of one subscription hear every commit, in order, with what is said to each alone", async () => {
+test("members of one subscription hear all commits in order, and what is theirs", async () => {
   const sockets = await Promise.all(
     Array.from({ length: 40 }, () => LiveSocket.open(new TestClient(server.url, null))),
   );

@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
+import { GraceMarker } from "../support/grace-marker.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { SHORT_TIMES } from "../support/short-times.ts";
 
 const app = appOf(
   buildManifest({
@@ -29,6 +31,9 @@ const lobby = appOf(
   }),
 );
 
+/** There is one replica, which nobody loses. */
+const TIMES = { ...SHORT_TIMES, graceMs: 2_000 };
+
 interface Peer {
   readonly user_id: string;
   readonly data: unknown;
@@ -42,6 +47,26 @@ function heard(socket: LiveSocket, room: string): string[] {
     .filter((message) => message["room"] === room)
     .map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
 }
+
+/** What a socket has heard of others' messages, but for their end. */
+function relayed(socket: LiveSocket): unknown[] {
+  return socket.texts
+    .map((text) => JSON.parse(text) as { type?: string; event?: string })
+    .filter(
+      ({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect",
+    );
+}
+
+/** What a client may not say. */
+const JUNK = [
+  "{",
+  "[]",
+  "null",
+  '{"type":"presence","event":"disconnect","clientId":1}',
+  '{"type":"join","room":"x"}',
+  '{"type":"topic"}',
+  JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) }),
+];
 
 async function usersIn(client: TestClient, room: string): Promise<string[]> {
   const { body } = await client.request("GET", `/api/rooms/${encodeURIComponent(room)}`);
@@ -65,7 +90,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
   let alice: TestClient;
   let bob: TestClient;
   beforeAll(async () => {
-    server = await startServer(app, await envOf(kind));
+    server = await startServer(app, await envOf(kind), {}, TIMES);
     admin = new TestClient(server.url, ADMIN_TOKEN);
     [alice, bob] = await Promise.all([TestClient.guest(server.url), TestClient.guest(server.url)]);
   });
@@ -309,24 +334,26 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await reading;
   });
 
-  test("a user leaves its rooms 5 s after its last connection without a reconnect", async () => {
+  test("a user leaves its rooms after its last connection and its grace", async () => {
     const watcher = await alice.live(0).ready();
     await post(alice, "join", { room: "grace" });
     const user = await TestClient.guest(server.url);
     const [one, two] = await Promise.all([user.live(0).ready(), user.live(0).ready()]);
     await post(user, "join", { room: "grace" });
+    const grace = await GraceMarker.of(await TestClient.guest(server.url), alice, watcher);
     one.close();
-    await Bun.sleep(100);
+    await until(() => one.closed !== null);
     two.close();
-    await Bun.sleep(2000);
+    await until(() => two.closed !== null);
+    await aMoment();
     const back = await user.live(0).ready();
-    await Bun.sleep(4500);
+    await grace.passed();
     expect(heard(watcher, "grace").filter((line) => line.startsWith("leave"))).toEqual([]);
     back.close();
     const closedAt = performance.now();
     await until(() => heard(watcher, "grace").includes(`leave ${user.userId}`), 30_000);
     // A slow machine only makes it more.
-    expect(performance.now() - closedAt).toBeGreaterThan(4800);
+    expect(performance.now() - closedAt).toBeGreaterThan(TIMES.graceMs - 200);
     expect(await usersIn(alice, "grace")).toEqual([alice.userId]);
     expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(
       1,
@@ -361,23 +388,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
       JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }),
     );
     anonymous.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "spam" }));
-    for (const junk of [
-      "{",
-      "[]",
-      "null",
-      '{"type":"presence","event":"disconnect","clientId":1}',
-      '{"type":"join","room":"x"}',
-      '{"type":"topic"}',
-      JSON.stringify({ type: "topic", topic: "big", data: "x".repeat(17_000) }),
-    ]) {
-      sender.socket.send(junk);
-    }
-    const relayed = (socket: LiveSocket): unknown[] =>
-      socket.texts
-        .map((text) => JSON.parse(text) as { type?: string; event?: string })
-        .filter(
-          ({ type, event }) => (type === "presence" || type === "topic") && event !== "disconnect",
-        );
+    for (const junk of JUNK) sender.socket.send(junk);
     await until(() => relayed(other).length >= 2 && relayed(sender).length >= 2);
     await aMoment();
     const expected = [

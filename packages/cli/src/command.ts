@@ -46,7 +46,7 @@ interface CommandDefinition<O extends Options> extends CommandText<O> {
    * @returns the exit code
    * @throws CommandError
    */
-  run(context: CommandContext<O>): Promise<number>;
+  run(context: CommandContext<O>): number | Promise<number>;
 }
 
 /** A command of `pylon`, as the list of all commands holds it. */
@@ -64,8 +64,8 @@ export interface Command extends CommandText<Options> {
 export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
   return {
     ...definition,
-    run: (context) =>
-      definition.run({ ...context, options: valuesOf(definition.options, context.options) }),
+    run: async (context) =>
+      await definition.run({ ...context, options: valuesOf(definition.options, context.options) }),
   };
 }
 

@@ -48,7 +48,7 @@ export async function compileExecutable({
       ],
       target: "bun",
       // It starts in half the time, and with 3 MiB less, when nothing has to be parsed. Names stay,
-      // for the stack traces of errors. Another platform's Bun that finds the bytecode to be not its
+      // for the stack traces of errors. Another platform's Bun that finds the bytecode is not its
       // own takes the text.
       format: "esm",
       bytecode: true,

@@ -8,7 +8,17 @@ import { program, TempFolder } from "./testing/pylon-process.ts";
 // a new app to install from.
 
 const PACKAGES = join(import.meta.dir, "..", "..");
-const NAMES = ["cli", "server", "sdk", "functions", "protocol", "query", "sync", "react"];
+const NAMES = [
+  "cli",
+  "server",
+  "sdk",
+  "functions",
+  "workflows",
+  "protocol",
+  "query",
+  "sync",
+  "react",
+];
 const folder = new TempFolder();
 let registry: PackageRegistry;
 

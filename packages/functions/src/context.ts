@@ -187,6 +187,49 @@ export interface Scheduler {
   cancel(id: string): Promise<boolean>;
 }
 
+/**
+ * Starts workflows of the app, and tells them what has happened. In a mutation it is part of the
+ * transaction: when the handler throws, nothing is started and nothing is sent.
+ */
+export interface Workflows {
+  /**
+   * @param name as `workflow(name, ...)` calls it
+   * @param input JSON of at most 256 KiB
+   * @returns the run's id
+   * @throws Error WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE
+   * @example await ctx.workflows.start("ship", { orderId });
+   */
+  start(name: string, input?: unknown): Promise<string>;
+  /**
+   * Sends an event to a run; it is kept until the run waits for it.
+   *
+   * @throws Error WORKFLOW_EVENT_FAILED when there is no such run, or it is over
+   */
+  send(id: string, event: string, data?: unknown): Promise<void>;
+  /** @returns false when the run is over already, or never was */
+  cancel(id: string): Promise<boolean>;
+}
+
+/** The job that made the call. */
+export interface JobInfo {
+  readonly id: string;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
+}
+
+/** The job that made the call of an action, which can tell how far it is. */
+export interface ActionJob extends JobInfo {
+  /**
+   * Tells admins how far the job is. Cheap enough to be called a few times a second.
+   *
+   * @param fraction from 0 to 1
+   * @param note in words, of 500 characters at most
+   * @throws Error INVALID_ARGS; JOB_LOST when the job was cancelled or given to another server
+   * @example await ctx.job?.setProgress(done / total, `${done} of ${total} rows`);
+   */
+  setProgress(fraction: number, note?: string): Promise<void>;
+}
+
 interface BaseCtx {
   readonly auth: AuthInfo;
   /** The server's environment. */
@@ -207,14 +250,20 @@ export interface QueryCtx extends BaseCtx {
 
 /** What the handler of a mutation gets. */
 export interface MutationCtx extends BaseCtx {
+  /** Null when no job made the call. */
+  readonly job: JobInfo | null;
   readonly db: DbWriter;
   readonly scheduler: Scheduler;
+  readonly workflows: Workflows;
   readonly stream: Stream;
 }
 
 /** What the handler of an action gets. */
 export interface ActionCtx extends BaseCtx {
+  /** Null when no job made the call. */
+  readonly job: ActionJob | null;
   readonly scheduler: Scheduler;
+  readonly workflows: Workflows;
   readonly stream: Stream;
   /** Each call is a transaction of its own. */
   runQuery(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;

@@ -161,3 +161,11 @@ export const MAX_SCHEDULED_PER_CALL = 1000;
 export const MAX_JOB_DELAY_MS = 10 * 365 * 24 * 60 * 60_000;
 /** Most attempts at one job. */
 export const MAX_JOB_ATTEMPTS = 100;
+/** Most starts that the rate of a queue may allow in its window. */
+export const MAX_QUEUE_RATE = 1000;
+/** Most steps, sleeps and waits of one run of a workflow. */
+export const MAX_WORKFLOW_STEPS = 1000;
+/** Most bytes of a workflow's input, of an event, and of the result of a step or a run, as JSON. */
+export const MAX_WORKFLOW_VALUE_BYTES = 256 * KIB;
+/** Most bytes of the results of all steps of one run together, as JSON. */
+export const MAX_WORKFLOW_BYTES = 8 * MIB;

@@ -147,7 +147,7 @@ export const RowsSchema = v.object({
 /** See `RowsSchema`. */
 export type RowsMessage = v.InferOutput<typeof RowsSchema>;
 
-/** The subscription is complete as of `seq`, with all that it includes; commits follow from there. */
+/** The subscription is complete as of `seq`, with all it includes; commits follow from there. */
 export const ReadySchema = v.object({
   type: v.literal("ready"),
   sub: IdSchema,

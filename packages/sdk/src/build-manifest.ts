@@ -8,6 +8,7 @@ import {
   type ManifestCron,
   type ManifestPlugin,
   type ManifestPolicy,
+  type ManifestQueue,
   type ManifestRoute,
 } from "./manifest.ts";
 import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
@@ -29,6 +30,11 @@ export interface AppDefinition {
    * `{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }`.
    */
   readonly crons?: readonly ManifestCron[];
+  /**
+   * Limits of queues of jobs, held by all replicas together, such as
+   * `{ mail: { concurrency: 5, rate: { max: 100, perSeconds: 60 } } }`.
+   */
+  readonly queues?: Readonly<Record<string, ManifestQueue>>;
   /**
    * `"public"`: an entity that no policy names is open to everyone. Without it such an entity is
    * closed outside dev mode.
@@ -82,6 +88,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     auth: declaredAuth,
     plugins = [],
     crons,
+    queues,
     access,
     peerMessages,
     ...rest
@@ -100,6 +107,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...(declaredAuth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(crons === undefined ? {} : { crons }),
+    ...(queues === undefined ? {} : { queues }),
     ...(access === undefined ? {} : { access }),
     ...(peerMessages === undefined ? {} : { peerMessages }),
   };

@@ -160,6 +160,16 @@ export interface ManifestCron {
   readonly overlap?: "run" | "skip";
 }
 
+/** How many jobs of a queue run at a time, on all replicas together. */
+export interface ManifestQueue {
+  /** Most jobs of the queue that run at the same time. */
+  readonly concurrency?: number;
+  /** Starts at most `max` jobs, retries counted, within any `perSeconds` seconds. */
+  readonly rate?: { readonly max: number; readonly perSeconds: number };
+  /** Most jobs with the same `key` that run at the same time; those without a key are one. */
+  readonly perKey?: { readonly concurrency: number };
+}
+
 /** A plugin as the manifest lists it: its name and settings, without its code. */
 export interface ManifestPlugin {
   readonly name: string;
@@ -182,6 +192,8 @@ export interface Manifest {
   readonly auth?: ManifestAuth;
   readonly plugins?: readonly ManifestPlugin[];
   readonly crons?: readonly ManifestCron[];
+  /** By the queue's name. A queue that is not named here has no limits. */
+  readonly queues?: Readonly<Record<string, ManifestQueue>>;
   /**
    * What happens outside dev mode to an entity that no policy names: `"public"` opens it; without
    * this key it is closed.

@@ -53,7 +53,7 @@ import { ClientMessages } from "./rooms/client-messages.ts";
 import { MemoryRoomStore } from "./rooms/memory/memory-room-store.ts";
 import { PostgresRooms } from "./rooms/postgres/postgres-rooms.ts";
 import { RedisRooms } from "./rooms/redis/redis-rooms.ts";
-import { ROOM_TIMES } from "./rooms/room-store.ts";
+import type { RoomTimes } from "./rooms/room-store.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { roomRoutes } from "./rooms/routes.ts";
 import type { RoomBackend } from "./rooms/shared/room-backend.ts";
@@ -63,10 +63,14 @@ import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { syncRoutes } from "./sync/routes.ts";
 import { SessionWatch } from "./sync/session-watch.ts";
+import { ADVANCE_JOB } from "./workflows/advance-job.ts";
+import { workflowRoutes } from "./workflows/routes.ts";
+import { Workflows } from "./workflows/workflows.ts";
 
 /** What a server is put together from, beside its store and its app. */
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
+  readonly roomTimes: RoomTimes;
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
@@ -118,6 +122,7 @@ interface Base {
   readonly data: Parameters<typeof dataRoutes>[0];
   readonly redis: Redis | null;
   readonly jobs: Jobs;
+  readonly workflows: Workflows;
   readonly limiters: { readonly address: RateLimiter; readonly function: RateLimiter };
 }
 
@@ -160,7 +165,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
     jobs: base.jobs,
     startJobs: () => startJobs(base, runner),
     services: servicesOf(base, auth, feed, rooms, routes),
-    watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform.now),
+    watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform),
   };
 }
 
@@ -176,7 +181,7 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
   );
   const redis = redisOf(app, options);
   const jobs = new Jobs(store, platform);
-  jobs.declareCrons(app.current.manifest.crons ?? []);
+  jobs.declare(app.current.manifest);
   return {
     store,
     app,
@@ -193,6 +198,13 @@ function baseOf(store: Store, app: CurrentApp, options: RunningOptions, metrics:
     },
     redis,
     jobs,
+    workflows: new Workflows({
+      store,
+      jobs,
+      platform,
+      definitions: () => app.current.workflows,
+      timeoutMs: config.fnTimeoutMs,
+    }),
     limiters: {
       address: new RateLimiter(config.rateLimit, sharedCount(redis, "address")),
       function: new RateLimiter(config.fnRateLimit, sharedCount(redis, "function")),
@@ -215,7 +227,7 @@ function feedOf(
   sessionStatus: (identity: Identity) => Promise<SessionStatus>,
 ): Feed {
   const { config, log, platform } = options;
-  return new Feed(store, app.current.model, platform.now, sessionStatus, config.queryTimeoutMs, {
+  return new Feed(store, app.current.model, platform, sessionStatus, config.queryTimeoutMs, {
     failed: (error) => log.error("feed failed", error),
     delivered: (lagMs) => metrics.delivered(lagMs),
     traced: (changes, subscribers, deliver) => tracing.delivery(changes, subscribers, deliver),
@@ -257,13 +269,13 @@ function roomsOf(
   { store, options, redis }: Base,
   feed: Feed,
 ): { readonly rooms: Rooms; readonly backend: RoomBackend | null } {
-  const { log, platform } = options;
+  const { log, platform, roomTimes: times } = options;
   const replica = createIdFactory(platform.now, platform.random)();
-  const backend = roomBackend(redis, store, replica, log);
+  const backend = roomBackend(redis, store, { times, replica, log });
   const rooms = new Rooms({
     connections: feed.connections,
     createStore: (deliver) => {
-      const common = { deliver, times: ROOM_TIMES, platform };
+      const common = { deliver, times, platform };
       return backend === null
         ? new MemoryRoomStore(common)
         : new SharedRoomStore({ ...common, backend, log });
@@ -277,20 +289,21 @@ function roomsOf(
 function roomBackend(
   redis: Redis | null,
   { link }: Store,
-  replica: string,
-  log: Log,
+  own: { readonly times: RoomTimes; readonly replica: string; readonly log: Log },
 ): RoomBackend | null {
-  if (redis !== null) return new RedisRooms(redis, ROOM_TIMES, replica);
-  return link === null ? null : new PostgresRooms(link, ROOM_TIMES, replica, log);
+  const { times, replica, log } = own;
+  if (redis !== null) return new RedisRooms(redis, times, replica);
+  return link === null ? null : new PostgresRooms(link, times, replica, log);
 }
 
 function runnerOf(
-  { store, app, options, metrics, committer, data, redis, jobs }: Base,
+  { store, app, options, metrics, committer, data, redis, jobs, workflows }: Base,
   watchdog: LateWatchdog,
 ): Runner {
   const { config, env, log, platform } = options;
   return new Runner({
     queue: jobs,
+    workflows,
     store,
     committer,
     model: data.model,
@@ -314,11 +327,15 @@ function runnerOf(
   });
 }
 
-function startJobs({ app, options, metrics, jobs }: Base, runner: Runner): Promise<void> {
+function startJobs(
+  { app, options, metrics, jobs, workflows }: Base,
+  runner: Runner,
+): Promise<void> {
   const { config, log } = options;
   return jobs.start({
     runner,
     functions: () => app.current.functions,
+    tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,
     timeoutMs: config.fnTimeoutMs,
     observer: {
@@ -345,12 +362,12 @@ function filesOf({ store, options, data }: Base): FileParts {
 }
 
 function routesOf(
-  { app, options, metrics, data, jobs, limiters }: Base,
+  { store, app, options, metrics, data, jobs, workflows, limiters }: Base,
   { routes, authenticator }: AuthParts,
   runner: Runner,
   rooms: Rooms,
 ): Route[] {
-  const { log, mailer, platform } = options;
+  const { config, log, mailer, platform } = options;
   const functions = (): CompiledApp["functions"] => app.current.functions;
   return [
     ...logRoutes(log.tail),
@@ -365,6 +382,13 @@ function routesOf(
       return caller;
     }),
     ...jobRoutes(jobs, functions, platform.now),
+    ...workflowRoutes({
+      workflows,
+      definitions: () => app.current.workflows,
+      store,
+      wake: () => jobs.wake([0]),
+      timeoutMs: config.fnTimeoutMs,
+    }),
     ...roomRoutes(rooms.store, platform),
     ...shardRoutes(),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
@@ -434,7 +458,7 @@ function dispatcherOf(
 }
 
 function maintenanceOf(
-  { store, options, jobs }: Base,
+  { store, options, jobs, workflows }: Base,
   auth: AuthParts,
   { cleanup }: FileParts,
 ): Maintenance {
@@ -444,6 +468,7 @@ function maintenanceOf(
     auth,
     files: cleanup,
     jobs,
+    workflows,
     platform,
     changeLogMax: config.changeLogMax,
     onError: (error) => log.error("maintenance failed", error),

@@ -21,6 +21,7 @@ function open(change: Partial<MaintenanceServices> = {}): Opened {
     auth: { forgetExpired: async () => void done.push("sessions") },
     files: { run: async () => void done.push("files") },
     jobs: { forgetOld: async () => void done.push("jobs") },
+    workflows: { forgetOld: async () => void done.push("workflows") },
     platform: systemPlatform,
     changeLogMax: 7,
     onError: (error) => errors.push(error),

@@ -4,6 +4,7 @@ import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Platform, Timer } from "./platform.ts";
 import type { Store } from "./store/store.ts";
+import type { Workflows } from "./workflows/workflows.ts";
 
 const EVERY_MS = 60_000;
 
@@ -13,6 +14,7 @@ export interface MaintenanceServices {
   readonly auth: Pick<Auth, "forgetExpired">;
   readonly files: Pick<FileCleanup, "run">;
   readonly jobs: Pick<Jobs, "forgetOld">;
+  readonly workflows: Pick<Workflows, "forgetOld">;
   readonly platform: Pick<Platform, "now" | "every">;
   /** Most changes that the log keeps. */
   readonly changeLogMax: number;
@@ -58,12 +60,13 @@ export class Maintenance {
   }
 
   async #run(): Promise<void> {
-    const { store, auth, files, jobs, platform, changeLogMax, onError } = this.#services;
+    const { store, auth, files, jobs, workflows, platform, changeLogMax, onError } = this.#services;
     const database = [
       () => store.trimLog(changeLogMax),
       () => store.transact((tx) => forgetOldAnswers(tx, platform.now())),
       () => auth.forgetExpired(),
       () => jobs.forgetOld(),
+      () => workflows.forgetOld(),
     ];
     try {
       for (const step of database) {

@@ -8,8 +8,8 @@ export interface Timer {
 
 /**
  * What the server takes from the machine beyond its database: passed in, so that a test can turn
- * the clock, and a simulation can run the server on a clock and a chance of its own. Nothing else in
- * the server reads a clock, sets a timer or draws a random value.
+ * the clock, and a simulation can run the server on a clock and a chance of its own. Nothing else
+ * in the server reads a clock, sets a timer or draws a random value.
  */
 export interface Platform {
   /** Milliseconds since 1970; may jump when the machine's clock is set. */

@@ -103,7 +103,7 @@ export class RunningServer {
       JSON.stringify([app.manifest.policies, app.manifest.access]) ===
       JSON.stringify([manifest.policies, manifest.access]);
     this.#app.current = app;
-    this.#parts.jobs.declareCrons(app.manifest.crons ?? []);
+    this.#parts.jobs.declare(app.manifest);
     this.#parts.feed.setModel(app.model, isSameData);
   }
 

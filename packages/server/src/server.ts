@@ -15,6 +15,7 @@ import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
 import type { RunningOptions } from "./assembly.ts";
 import type { RouteSummary } from "./request/route.ts";
+import { ROOM_TIMES, type RoomTimes } from "./rooms/room-store.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
 import { describeStep } from "./schema/diff.ts";
@@ -42,6 +43,8 @@ export interface ServerOptions {
   readonly platform?: Partial<Platform>;
   /** By OAuth provider: where it is asked instead. For tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
+  /** How long rooms keep what is silent, the same on all replicas of an app. For tests. */
+  readonly roomTimes?: Partial<RoomTimes>;
 }
 
 /** What became of a backup; `leftover`: an old one could not be taken away after it, and why. */
@@ -185,6 +188,7 @@ class Server implements PylonServer {
         telemetry,
         version: VERSION,
         oauthEndpoints: this.#options.oauthEndpoints,
+        roomTimes: { ...ROOM_TIMES, ...this.#options.roomTimes },
         files: { settings, storage },
       });
       await this.#running.open();

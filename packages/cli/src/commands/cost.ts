@@ -39,7 +39,7 @@ export const cost = defineCommand({
       summary: `Whose prices: ${Object.keys(PRICES).join(", ")}.`,
     },
   },
-  async run({ options, output }) {
+  run({ options, output }) {
     const { region = "us-east-1" } = options;
     const shape = SHAPES.find((known) => known === (options.shape ?? "default"));
     if (shape === undefined)

@@ -27,7 +27,7 @@ export const init = defineCommand({
       summary: "What it begins with; default basic.",
     },
   },
-  async run({ args, options, output }) {
+  run({ args, options, output }) {
     const [path] = args;
     if (path === undefined)
       throw new CommandError("INIT_NO_PATH", "Name the app: `pylon init my-app`.", EXIT.USAGE);

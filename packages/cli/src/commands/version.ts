@@ -11,7 +11,7 @@ export const version = defineCommand({
   args: [],
   summary: "Print the version.",
   options: {},
-  async run({ output }) {
+  run({ output }) {
     output.say(`pylon ${VERSION}`);
     output.json({ version: VERSION });
     return EXIT.OK;

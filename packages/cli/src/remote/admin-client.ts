@@ -36,13 +36,27 @@ export class AdminClient {
   }
 
   /** @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED */
-  async get(path: string, options: { readonly staysOpen?: boolean } = {}): Promise<Response> {
+  get(path: string, options: { readonly staysOpen?: boolean } = {}): Promise<Response> {
+    return this.#ask("GET", path, options);
+  }
+
+  /** Changes something. @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED */
+  send(method: "POST" | "DELETE", path: string): Promise<Response> {
+    return this.#ask(method, path, {});
+  }
+
+  async #ask(
+    method: string,
+    path: string,
+    options: { readonly staysOpen?: boolean },
+  ): Promise<Response> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
     let response: Response;
     try {
       // A redirect would take the token elsewhere.
       response = await fetch(this.url + path, {
+        method,
         headers: { Authorization: `Bearer ${this.#token}`, Accept: "*/*" },
         redirect: "manual",
         signal: abort.signal,
@@ -62,10 +76,24 @@ export class AdminClient {
         "ADMIN_REFUSED",
         `${this.url} does not take PYLON_ADMIN_TOKEN: is it that server's?`,
       );
+    const said = await refusalOf(response);
+    if (said !== null) throw new CommandError("ADMIN_REFUSED", said);
     throw new CommandError(
       "ADMIN_REFUSED",
       `${this.url}${path} answered ${response.status}: is it a Pylon server, of this version?`,
     );
+  }
+}
+
+/** What a Pylon server says of its refusal; null for what another one answers. */
+async function refusalOf(response: Response): Promise<string | null> {
+  try {
+    const { error }: { readonly error?: { readonly message?: unknown; readonly hint?: unknown } } =
+      await response.json();
+    if (typeof error?.message !== "string") return null;
+    return typeof error.hint === "string" ? `${error.message} ${error.hint}` : error.message;
+  } catch {
+    return null;
   }
 }
 

@@ -15,6 +15,7 @@ export interface CompiledApp {
   /** What `auth()` in app.ts was given besides the manifest. */
   readonly authCode: AuthCode;
   readonly functions: LoadedApp["functions"];
+  readonly workflows: LoadedApp["workflows"];
   readonly web: LoadedApp["web"];
 }
 
@@ -43,6 +44,7 @@ export function compileApp(
       model,
       authCode: authCodeOf(loaded.manifestModule),
       functions: loaded.functions,
+      workflows: loaded.workflows,
       web: loaded.web,
     },
     diagnostics,

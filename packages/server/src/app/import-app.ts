@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { sep } from "node:path";
 import * as functions from "@pylonsync/functions";
 import * as sdk from "@pylonsync/sdk";
+import * as workflows from "@pylonsync/workflows";
 import { systemPlatform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 import { importGraph } from "./import-graph.ts";
@@ -20,6 +21,7 @@ const LOAD_TIMEOUT_MS = 30_000;
 const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/sdk", sdk],
   ["@pylonsync/functions", functions],
+  ["@pylonsync/workflows", workflows],
 ]);
 
 /** Offered to the whole process once an app needed them. */

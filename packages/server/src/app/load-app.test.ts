@@ -28,10 +28,12 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
 
 const load = (dir: string): Promise<LoadedApp> => loadApp(dir, { dev: true });
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { title: field.string() })] });
+const Todo = entity("Todo", { title: field.string() });
+export default buildManifest({ name: "a", version: "1", entities: [Todo] });
 `;
 const fn = (result: string, more = ""): string =>
-  `import { query } from "@pylonsync/functions";\n${more}export default query({ handler: () => ${result} });\n`;
+  `import { query } from "@pylonsync/functions";\n${more}` +
+  `export default query({ handler: () => ${result} });\n`;
 
 async function call(app: LoadedApp, name: string): Promise<unknown> {
   return await app.functions.get(name)?.handler({} as never, {} as never);
@@ -47,7 +49,10 @@ test("a folder without packages of its own loads with the server's copies", asyn
 test("an app.ts that prints its manifest is as good as one that exports it", async () => {
   const app = await load(
     appFolder({
-      "app.ts": `${APP.replace("export default", "const m =")}console.log("hello");\nconsole.log(JSON.stringify(m, null, 2));\n`,
+      "app.ts": `${APP.replace("export default", "const m =")}
+console.log("hello");
+console.log(JSON.stringify(m, null, 2));
+`,
     }),
   );
   expect(app.diagnostics).toEqual([]);
@@ -74,6 +79,29 @@ test("helpers, tests, types and sub-folders of functions/ are no functions", asy
     }),
   );
   expect([...app.functions.keys()]).toEqual(["a"]);
+});
+
+test("workflows are loaded by their own names, and what is none is told", async () => {
+  const text = (name: string): string =>
+    `import { workflow } from "@pylonsync/workflows";\nexport default workflow("${name}", () => 1);\n`;
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "workflows/a.ts": text("ship"),
+      "workflows/b.ts": text("ship"),
+      "workflows/c.ts": "export default 1;\n",
+      "workflows/d.ts": "throw new Error('boom');\n",
+      "workflows/_helper.ts": "export default 1;\n",
+    }),
+  );
+  expect([...app.workflows].map(([name, { file }]) => [name, file])).toEqual([
+    ["ship", "workflows/a.ts"],
+  ]);
+  expect(app.diagnostics).toMatchObject([
+    { code: "WORKFLOW_DUPLICATE", path: "workflows/b.ts" },
+    { code: "WORKFLOW_NO_EXPORT", path: "workflows/c.ts" },
+    { code: "WORKFLOW_FAILED", path: expect.stringContaining("workflows/d.ts") },
+  ]);
 });
 
 test("what is saved is loaded anew, with the files it imports, and keeps no state", async () => {

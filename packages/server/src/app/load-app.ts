@@ -3,11 +3,13 @@ import { readdir } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { FnDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import type { Definitions } from "../workflows/definitions.ts";
 import { isRecord } from "../util/is-record.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
-import { importProblem } from "./import-problem.ts";
+import { failedImport, isCodeFile } from "./code-file.ts";
 import { isManifest } from "./is-manifest.ts";
 import { printedManifest } from "./printed-manifest.ts";
+import { loadWorkflows } from "./load-workflows.ts";
 import { WebBundle } from "./web-bundle.ts";
 
 /** An app folder, as it was found: nothing in it is checked yet. */
@@ -18,6 +20,7 @@ export interface LoadedApp {
   /** What app.ts exported, which carries the plugins' hooks. */
   readonly manifestModule: unknown;
   readonly functions: ReadonlyMap<string, FnDefinition>;
+  readonly workflows: Definitions;
   /** The app's web page; null when it has no `web/index.html`. */
   readonly web: WebBundle | null;
   readonly diagnostics: readonly Diagnostic[];
@@ -38,7 +41,7 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `web/`. What was loaded from it before is loaded
+ * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `web/`. What was loaded from it before is loaded
  * again.
  *
  * @throws AppNotFoundError when the entry is not there
@@ -64,6 +67,7 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
     manifest,
     manifestModule,
     functions,
+    workflows: await loadWorkflows(root, diagnostics),
     web: WebBundle.of(root, { dev: options.dev }),
     diagnostics,
   };
@@ -106,7 +110,7 @@ async function loadFunctions(
 ): Promise<Map<string, FnDefinition>> {
   const functions = new Map<string, FnDefinition>();
   if (!existsSync(dir)) return functions;
-  const files = (await readdir(dir)).filter(isFunctionFile).toSorted();
+  const files = (await readdir(dir)).filter(isCodeFile).toSorted();
   for (const file of files) {
     const name = file.replace(/\.(ts|js)$/, "");
     const path = relative(root, join(dir, file));
@@ -141,27 +145,12 @@ async function loadFunctions(
   return functions;
 }
 
-function isFunctionFile(file: string): boolean {
-  return (
-    /\.(ts|js)$/.test(file) &&
-    !/\.(d|test)\.(ts|js)$/.test(file) &&
-    !file.startsWith("_") &&
-    !file.startsWith(".")
-  );
-}
-
 function isDefinition(value: unknown): value is FnDefinition {
   if (!isRecord(value)) return false;
   const { type, handler } = value;
   return (
     (type === "query" || type === "mutation" || type === "action") && typeof handler === "function"
   );
-}
-
-function failedImport(code: string, file: string, root: string, error: unknown): Diagnostic {
-  const { message, place } = importProblem(error, root);
-  const path = relative(root, file);
-  return errorAt(code, `${path} does not load: ${message}`, place ?? path);
 }
 
 /**

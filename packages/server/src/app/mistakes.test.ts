@@ -24,7 +24,8 @@ async function errorsOf(source: string): Promise<Told[]> {
   dirs.push(dir);
   writeFileSync(
     join(dir, "app.ts"),
-    `import { auth, buildManifest, definePlugin, entity, field, policy } from "@pylonsync/sdk";\n${source}\n`,
+    'import { auth, buildManifest, definePlugin, entity, field, policy } from "@pylonsync/sdk";\n' +
+      `${source}\n`,
   );
   const { diagnostics } = compileApp(await loadApp(dir, { dev: true }), { dev: true });
   return diagnostics
@@ -34,10 +35,12 @@ async function errorsOf(source: string): Promise<Told[]> {
 
 /** An app with one entity that has these fields. */
 const withFields = (fields: string, options = "{}"): string =>
-  `export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { ${fields} }, ${options})] });`;
+  'export default buildManifest({ name: "a", version: "1", ' +
+  `entities: [entity("Todo", { ${fields} }, ${options})] });`;
 /** An app with these further keys. */
 const withKeys = (keys: string): string =>
-  `export default buildManifest({ name: "a", version: "1", entities: [entity("Todo", { text: field.string() })], ${keys} });`;
+  'export default buildManifest({ name: "a", version: "1", ' +
+  `entities: [entity("Todo", { text: field.string() })], ${keys} });`;
 
 const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] = [
   [withFields(`text: "string"`), ["Todo.text", "field.string()"]],
@@ -162,7 +165,9 @@ test("P6: every mistake in app.ts names what it is about, and the remedy", async
 });
 
 test("P6: a field that could not be made is reported where it stands", async () => {
-  const source = `const Todo = entity("Todo", {\n  text: field.string(),\n  due: field.date(),\n});\nexport default buildManifest({ name: "a", version: "1", entities: [Todo] });`;
+  const source =
+    `const Todo = entity("Todo", {\n  text: field.string(),\n  due: field.date(),\n});\n` +
+    `export default buildManifest({ name: "a", version: "1", entities: [Todo] });`;
   expect(await errorsOf(source)).toMatchObject([
     { code: "APP_FAILED", path: expect.stringMatching(/^app\.ts:4:\d+$/) },
   ]);

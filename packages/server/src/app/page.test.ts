@@ -13,12 +13,21 @@ afterEach(() => {
   for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
 });
 
+/** A function of an app. */
+const QUERY = `import { query } from "@pylonsync/functions";
+export default query({ handler: () => 1 });
+`;
 const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
-export default buildManifest({ name: "a", version: "1", access: "public", entities: [entity("Todo", { title: field.string() })] });
+const Todo = entity("Todo", { title: field.string() });
+export default buildManifest({ name: "a", version: "1", access: "public", entities: [Todo] });
 `,
-  "web/index.html": `<!doctype html><html><head><title>Hi</title></head><body><script type="module" src="./main.tsx"></script></body></html>`,
-  "web/main.tsx": `import { createRoot } from "react-dom/client";\ncreateRoot(document.body).render(<b>hello</b>);\n`,
+  "web/index.html":
+    "<!doctype html><html><head><title>Hi</title></head>" +
+    '<body><script type="module" src="./main.tsx"></script></body></html>',
+  "web/main.tsx":
+    'import { createRoot } from "react-dom/client";\n' +
+    "createRoot(document.body).render(<b>hello</b>);\n",
   "public/icons/a.svg": "<svg/>",
   "public/.secret": "hidden",
 };
@@ -65,7 +74,7 @@ async function openPage(
   };
 }
 
-test("a page without packages of its own is bundled with the server's, under names that say their content", async () => {
+test("a page without own packages is bundled with the server's, under hashed names", async () => {
   const { get } = await openPage(false);
   const page = await get("/");
   expect(page?.headers.get("Content-Type")).toStartWith("text/html");
@@ -79,7 +88,7 @@ test("a page without packages of its own is bundled with the server's, under nam
   expect(await code?.text()).toContain("hello");
 });
 
-test("a place inside the page is the page; a file that is not there and the API are not", async () => {
+test("a place inside the page is the page; a missing file and the API are not", async () => {
   const { get } = await openPage(false);
   expect(await (await get("/settings/profile"))?.text()).toContain("<title>Hi");
   expect(await get("/nope.js")).toBeNull();
@@ -118,7 +127,7 @@ test.each([
   expect(await (await get(path))?.text()).toBe("this one");
 });
 
-test("S10: what is not in .well-known is not the page; its types are those that readers expect", async () => {
+test("S10: what .well-known lacks is not the page; types are as readers expect", async () => {
   const { get } = await openPage(false, {
     ...FILES,
     "public/.well-known/apple-app-site-association": "{}",
@@ -135,7 +144,7 @@ test("S10: what is not in .well-known is not the page; its types are those that 
   expect(await type("/.well-known/acme")).toBe("text/plain;charset=utf-8");
 });
 
-test("S10: links within public/ are followed, those out of it are not, and none is an error", async () => {
+test("S10: links within public/ are followed, others are not, and none is an error", async () => {
   const { dir, get, reload } = await openPage(true, {
     ...FILES,
     "secret/key.txt": "secret",
@@ -171,7 +180,7 @@ test("S10: links within public/ are followed, those out of it are not, and none 
   expect(await get("/later.txt")).toBeNull();
 });
 
-test("in dev mode the page is told of another version after a save in web/, and of nothing after one in functions/", async () => {
+test("in dev mode the page hears of a save in web/, and not of one in functions/", async () => {
   const { dir, get, reload } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain('src="/__pylon/dev.js"');
   expect(await (await get("/__pylon/dev.js"))?.text()).toContain("location.reload()");
@@ -182,7 +191,7 @@ test("in dev mode the page is told of another version after a save in web/, and 
   expect(first).toMatch(/^data: \w+\n\n$/);
   const second = next();
   write(dir, {
-    "functions/a.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n`,
+    "functions/a.ts": QUERY,
   });
   await reload();
   expect(await Promise.race([second, Bun.sleep(250).then(() => "silence")])).toBe("silence");
@@ -200,7 +209,7 @@ test("outside dev mode there is no dev script", async () => {
   expect(await (await get("/__pylon/dev-events"))?.text()).toContain("<title>Hi");
 });
 
-test("U: in dev mode the home page stays at /studio once the app has a page, and links to it", async () => {
+test("U: in dev mode the home page stays at /studio and links to the app's page", async () => {
   const { get } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain("<title>Hi");
   const html = (await (await get("/studio"))?.text()) ?? "";
@@ -210,7 +219,7 @@ test("U: in dev mode the home page stays at /studio once the app has a page, and
   expect(await get("/studio/nope")).toBeNull();
 });
 
-test("what is below /auth is the page's own where the app has turned the server's pages off", async () => {
+test("what is below /auth is the page's own where the server's pages are off", async () => {
   const off = FILES["app.ts"].replace('name: "a"', 'name: "a", auth: { pages: false }');
   const { get } = await openPage(false, { ...FILES, "app.ts": off });
   expect(await (await get("/auth/welcome"))?.text()).toContain("<title>Hi");
@@ -325,7 +334,7 @@ describe("an app without a page", () => {
   test("shows in dev mode what it has and where to look, and only at its address", async () => {
     const { get } = await openPage(true, {
       ...files,
-      "functions/hello.ts": `import { query } from "@pylonsync/functions";\nexport default query({ handler: () => 1 });\n`,
+      "functions/hello.ts": QUERY,
     });
     const html = (await (await get("/"))?.text()) ?? "";
     for (const shown of [

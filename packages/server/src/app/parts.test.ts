@@ -21,7 +21,7 @@ function write(name: string, text = ""): string {
   return path;
 }
 
-test("a client gets the encoding that it likes best, and the smaller of two that it likes as much", () => {
+test("a client gets the encoding it prefers, and the smaller of two it likes as much", () => {
   for (const [accept, encoding] of [
     [null, null],
     ["", null],
@@ -96,7 +96,8 @@ test("imports are followed, each file after those that it imports, circles and a
 
 test("why a file did not load is said with the place in the app's own files", () => {
   const error = new Error(`Cannot find "${root}/x"`);
-  error.stack = `Error: no\n  at f (${root}/node_modules/p/i.js:1:1)\n  at g (${root}/functions/a.ts:3:7)`;
+  error.stack =
+    `Error: no\n  at f (${root}/node_modules/p/i.js:1:1)\n` + `  at g (${root}/functions/a.ts:3:7)`;
   expect(importProblem(error, root)).toEqual({
     message: 'Cannot find "x"',
     place: "functions/a.ts:3:7",

@@ -77,6 +77,7 @@ export interface Config {
   readonly backup: BackupConfig | null;
 }
 
+/** How many requests one caller may send. */
 export interface RateLimit {
   /** Requests in a window; 0 switches the limit off. */
   readonly max: number;
@@ -110,6 +111,7 @@ export interface TelemetryConfig {
   readonly logs: { readonly delayMs: number } | null;
 }
 
+/** The session's cookie. */
 export interface CookieConfig {
   /** Undefined: made of the app's name. */
   readonly name: string | undefined;
@@ -150,6 +152,7 @@ export interface FilesConfig {
   };
 }
 
+/** Where the data is; `poolMax` is how many connections to Postgres there are at most. */
 export type DatabaseConfig =
   | { readonly kind: "sqlite"; readonly path: string; readonly isTemporary: boolean }
   | {

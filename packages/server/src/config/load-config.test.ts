@@ -136,7 +136,8 @@ test("a Redis is named by its URL, and a wrong one is refused without telling it
   ]) {
     expect(() => loadConfig({ REDIS_URL: url })).toThrow(
       new ConfigError(
-        "REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// for TLS.",
+        "REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// " +
+          "for TLS.",
       ),
     );
   }

@@ -1,5 +1,6 @@
 /** How much a line of the log matters, the least first. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+/** One of those levels. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** The place of each level in that order. */

@@ -29,6 +29,7 @@ export const OAUTH_PROVIDERS = [
   "kick",
   "roblox",
 ] as const;
+/** One of those providers. */
 export type OAuthProviderName = (typeof OAUTH_PROVIDERS)[number];
 
 /** Whether the provider is one of those. */

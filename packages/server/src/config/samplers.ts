@@ -8,4 +8,5 @@ export const SAMPLERS = [
   "parentbased_always_off",
   "parentbased_traceidratio",
 ] as const;
+/** One of those samplers. */
 export type SamplerName = (typeof SAMPLERS)[number];

@@ -21,4 +21,5 @@ export const VARIABLES = {
   ...FILES_VARIABLES,
 } as const;
 
+/** The name of one of those variables. */
 export type VariableName = keyof typeof VARIABLES;

@@ -89,7 +89,7 @@ test("many sockets are reached by one call, and a large text by one for each", (
   expect(all.every(({ heard }) => heard.length === 2)).toBe(true);
 });
 
-test("a reader for whom too much waits is cut off before the runtime drops anything of it", async () => {
+test("a reader for whom too much waits is cut off before the runtime drops any", async () => {
   const sockets = new Sockets();
   const group = new BroadcastGroup();
   let cut = 0;

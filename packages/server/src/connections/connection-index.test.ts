@@ -37,7 +37,7 @@ function subscriberOf(caller: Caller): Subscriber {
 /** Callers that connect, and which of their connections are closed again. */
 const connections = fc.array(fc.tuple(callers, fc.boolean()), { maxLength: 12 });
 
-test("the index of connections agrees with a list of them, and tells of first and last ones", () => {
+test("the index of connections agrees with a list, and tells of first and last", () => {
   fc.assert(
     fc.property(connections, (all) => {
       const index = new ConnectionIndex();

@@ -10,7 +10,7 @@ import { sha256 } from "../util/sha256.ts";
  */
 export const OP_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
-const TABLE = SYSTEM_TABLES.ops.name;
+const { ops } = SYSTEM_TABLES;
 
 /** Longest Idempotency-Key, in characters. */
 const MAX_KEY_LENGTH = 128;
@@ -107,9 +107,8 @@ export async function claimOp(
   { key, fingerprint }: ClaimedOperation,
   now: number,
 ): Promise<boolean> {
-  const at = new Date(now).toISOString();
   try {
-    await tx.insert(TABLE, { id: key, answer: null, request: fingerprint, at });
+    await ops.insert(tx, { id: key, answer: null, request: fingerprint, at: now });
     return true;
   } catch (error) {
     if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
@@ -126,9 +125,9 @@ export async function recallAnswer(
   tx: Transaction,
   { key, fingerprint, field }: ClaimedOperation,
 ): Promise<unknown> {
-  const row = await tx.get(TABLE, key);
+  const row = await ops.get(tx, key);
   // An older version did not keep what was sent.
-  const sent = row?.["request"] ?? null;
+  const sent = row?.request ?? null;
   if (sent !== null && sent !== fingerprint)
     throw new PylonError(
       "IDEMPOTENCY_KEY_REUSED",
@@ -138,21 +137,16 @@ export async function recallAnswer(
         hint: "Make a new one for each write, and send the same one only with the same body.",
       },
     );
-  const answer = row?.["answer"];
-  return typeof answer === "string" ? JSON.parse(answer) : null;
+  const answer = row?.answer ?? null;
+  return answer === null ? null : JSON.parse(answer);
 }
 
 /** Keeps the answer, in the transaction of the operation's effect. */
 export async function rememberAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
-  await tx.update(TABLE, key, { answer: JSON.stringify(answer ?? null) });
+  await ops.update(tx, key, { answer: JSON.stringify(answer ?? null) });
 }
 
-/** Forgets answers that no client will ask for any more. @returns how many */
+/** Forgets answers that no client will ask for any longer. @returns how many */
 export async function forgetOldAnswers(tx: Transaction, now: number): Promise<number> {
-  return tx.deleteWhere(TABLE, {
-    kind: "compare",
-    op: "<",
-    left: { kind: "path", root: "data", name: "at" },
-    right: { kind: "literal", value: new Date(now - OP_RETENTION_MS).toISOString() },
-  });
+  return ops.deleteWhere(tx, ops.isBelow("at", now - OP_RETENTION_MS));
 }

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../../../tests/support/client.ts";
 import { ADMIN_TOKEN } from "../../../../tests/support/server.ts";
 import { BACKENDS, type Backend } from "./testing/backends.ts";
 import { FileClient } from "./testing/client.ts";
@@ -30,8 +31,13 @@ test.each(["local", "s3"] as const)(
     const alice = await FileClient.signIn(url);
     const before = await residentMb();
     let peak = before;
+    let samples = 0;
     const sample = setInterval(
-      () => void residentMb().then((now) => (peak = Math.max(peak, now))),
+      () =>
+        void residentMb().then((now) => {
+          samples += 1;
+          peak = Math.max(peak, now);
+        }),
       25,
     );
     cleanups.push(() => clearInterval(sample));
@@ -45,7 +51,8 @@ test.each(["local", "s3"] as const)(
     // A reader that does not read holds nothing up but itself.
     const slow = (await alice.download(id)).body?.getReader();
     await slow?.read();
-    await Bun.sleep(500);
+    const sampled = samples;
+    await until(() => samples >= sampled + 20);
     await slow?.cancel();
     expect(peak - before).toBeLessThan(LIMITS[kind]);
   },

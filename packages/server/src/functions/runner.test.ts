@@ -9,6 +9,7 @@ import { ADMIN } from "../identity/identity.ts";
 import { openAppData, user, type AppData } from "../data/testing/app-data.ts";
 import { turn } from "../testing/manual-platform.ts";
 import type { JobQueue } from "./scheduler.ts";
+import type { WorkflowRuns } from "./workflows.ts";
 import { Runner, type Call, type RunObserver } from "./runner.ts";
 
 const manifest = buildManifest({
@@ -18,6 +19,11 @@ const manifest = buildManifest({
 });
 const TIMEOUT_MS = 5_000;
 /** Nothing here calls functions for later. */
+const NO_WORKFLOWS: WorkflowRuns = {
+  start: () => Promise.reject(new Error("There are no workflows here.")),
+  send: () => Promise.reject(new Error("There are no workflows here.")),
+  cancel: async () => false,
+};
 const NO_QUEUE: JobQueue = {
   add: () => Promise.reject(new Error("No job is expected.")),
   cancel: () => Promise.reject(new Error("No job is expected.")),
@@ -50,6 +56,7 @@ function runnerOf(
     model: () => app.model,
     functions: () => map,
     queue: NO_QUEUE,
+    workflows: NO_WORKFLOWS,
     platform: app.platform,
     env: { REGION: "here" },
     cache: new FunctionCache(new MemoryCache(app.platform.now)),

@@ -1,7 +1,14 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
-import { parseArgs, parseResult, type FnCache, type FnDefinition } from "@pylonsync/functions";
-import type { Caller } from "../identity/identity.ts";
+import {
+  parseArgs,
+  parseResult,
+  type ActionCtx,
+  type ActionJob,
+  type FnCache,
+  type FnDefinition,
+} from "@pylonsync/functions";
+import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
 import { describeThrown } from "../observe/log.ts";
@@ -18,6 +25,7 @@ import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
 import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
+import { ActionWorkflows, TransactionWorkflows, type WorkflowRuns } from "./workflows.ts";
 
 /** The functions of an app by their names. */
 export type Functions = ReadonlyMap<string, FnDefinition>;
@@ -35,6 +43,8 @@ export interface Call {
   readonly stream?: FunctionStream | undefined;
   /** The HTTP request, for a webhook. */
   readonly request?: WebhookRequest | undefined;
+  /** The job that makes it. */
+  readonly job?: ActionJob | undefined;
   /** Only the server's operators learn of its failure: they are told what was thrown. */
   readonly isForOperators?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
@@ -43,8 +53,11 @@ export interface Call {
    * Run in a mutation's transaction after its handler: what it writes is committed with what the
    * handler wrote, and what it throws undoes both.
    */
-  readonly beforeCommit?: ((tx: Transaction) => Promise<void>) | undefined;
+  readonly beforeCommit?: ((tx: Transaction, result: EncodedResult) => Promise<void>) | undefined;
 }
+
+/** What calls functions of one type each. */
+export type FunctionCallers = Pick<ActionCtx, "runQuery" | "runMutation" | "runAction">;
 
 /** Where `ctx.stream` writes. */
 export interface FunctionStream {
@@ -76,6 +89,8 @@ export interface RunnerServices {
   readonly dev: boolean;
   /** Where `ctx.scheduler` puts what shall run later. */
   readonly queue: JobQueue;
+  /** Where `ctx.workflows` starts runs. */
+  readonly workflows: WorkflowRuns;
   /** Told what starts and ends, for metrics, logs and the watchdog. */
   readonly observer: RunObserver;
 }
@@ -162,6 +177,24 @@ export class Runner {
     return runIn(operation, () => this.#run(name, definition, rawArgs, call, span));
   }
 
+  /**
+   * The function of a type, an internal one too.
+   *
+   * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH
+   */
+  definitionOf(name: string, type: FnDefinition["type"]): FnDefinition {
+    const definition = this.#services.functions().get(name);
+    if (definition === undefined)
+      throw this.#notFound(String(name), (entry) => entry[1].type === type);
+    if (definition.type === type) return definition;
+    throw new PylonError("FN_TYPE_MISMATCH", `"${name}" is a ${definition.type}, not a ${type}.`);
+  }
+
+  /** Calls functions of the app by their names, internal ones too, with nobody signed in. */
+  callers(requestId: string, readerShare: string, signal: AbortSignal): FunctionCallers {
+    return this.#callers({ caller: ANONYMOUS, readerShare, requestId }, signal);
+  }
+
   async #run(
     name: string,
     definition: FnDefinition,
@@ -200,7 +233,7 @@ export class Runner {
     call: Call,
     deadline: Deadline,
   ): Promise<EncodedResult> {
-    const { store, committer, model, platform, queue } = this.#services;
+    const { store, committer, model, platform, queue, workflows } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
     // The handler's own types are the app's; here it takes whatever context its type says. A
@@ -225,15 +258,18 @@ export class Runner {
           { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
           async (writer) => {
             const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
+            const started = new TransactionWorkflows(workflows, platform, writer.transaction);
             const context = {
               ...base,
+              workflows: started,
+              job: call.job === undefined ? null : { id: call.job.id, attempt: call.job.attempt },
               db: createDbWriter(writer, model(), scope),
               stream: call.stream ?? SILENT,
               scheduler,
             };
             encoded = await handle(context);
-            await call.beforeCommit?.(writer.transaction);
-            scheduled = scheduler.times;
+            await call.beforeCommit?.(writer.transaction, encoded);
+            scheduled = [...scheduler.times, ...started.times];
             return encoded.value;
           },
         );
@@ -279,16 +315,9 @@ export class Runner {
    * An action calls other functions, internal ones too, each on its own; they act for the same
    * user, but never as the admin.
    */
-  #actionContext(call: Call, signal: AbortSignal): Record<string, unknown> {
-    const runAs = (type: FnDefinition["type"]) => async (name: string, args: unknown) => {
-      const definition = this.#services.functions().get(name);
-      if (definition === undefined)
-        throw this.#notFound(String(name), (entry) => entry[1].type === type);
-      if (definition.type !== type)
-        throw new PylonError(
-          "FN_TYPE_MISMATCH",
-          `"${name}" is a ${definition.type}, not a ${type}.`,
-        );
+  #callers(call: Call, signal: AbortSignal): FunctionCallers {
+    const runAs = (type: FnDefinition["type"]) => async (name: string, args?: unknown) => {
+      const definition = this.definitionOf(name, type);
       const { value } = await this.run(name, definition, args ?? {}, {
         caller: { ...call.caller, isAdmin: false },
         readerShare: call.readerShare,
@@ -298,13 +327,21 @@ export class Runner {
       return value;
     };
     return {
-      stream: call.stream ?? SILENT,
       runQuery: runAs("query"),
       runMutation: runAs("mutation"),
       runAction: runAs("action"),
-      scheduler: new ActionScheduler(this.#services.queue, this.#services.platform, (work) =>
-        this.#services.store.transact(work),
-      ),
+    };
+  }
+
+  #actionContext(call: Call, signal: AbortSignal): Record<string, unknown> {
+    const { queue, workflows, platform, store } = this.#services;
+    const transact = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => store.transact(work);
+    return {
+      ...this.#callers(call, signal),
+      job: call.job ?? null,
+      stream: call.stream ?? SILENT,
+      scheduler: new ActionScheduler(queue, platform, transact),
+      workflows: new ActionWorkflows(workflows, queue, platform, transact),
       ...(call.request === undefined ? {} : { request: call.request }),
     };
   }

@@ -98,7 +98,7 @@ test("half of a request's head holds nothing up", async () => {
   await client.ended;
 });
 
-test("what is being answered is finished, however quiet it is and whatever else hangs", async () => {
+test("what is being answered is finished, however quiet it is and whatever hangs", async () => {
   const server = open();
   const client = await send(server, head("/slow"));
   await send(server, "GET /slow HTTP/1.1\r\nHo");

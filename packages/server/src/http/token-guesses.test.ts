@@ -24,7 +24,7 @@ async function isRefused(work: Promise<void>): Promise<boolean> {
   }
 }
 
-test("after too many wrong tokens an address is not believed to be the admin, and others are", async () => {
+test("after too many wrong tokens an address cannot be the admin, and others can", async () => {
   const { guesses, lines } = open();
   for (let n = 0; n < MAX_WRONG_ADMIN_TOKENS; n += 1) {
     expect(await isRefused(guesses.check("192.0.2.1"))).toBe(false);

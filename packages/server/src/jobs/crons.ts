@@ -1,11 +1,10 @@
 import type { ManifestCron } from "@pylonsync/sdk";
 import { DEFAULT_QUEUE, scheduledCall, type ScheduledCall } from "../functions/scheduler.ts";
-import type { Store, StoredRow, Transaction } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { nextTime } from "./cron-time.ts";
-import { isoOf } from "./job-row.ts";
 
-const TABLE = SYSTEM_TABLES.crons.name;
+const { crons: table } = SYSTEM_TABLES;
 /** A time that is this long ago, in milliseconds, was missed: no server looked meanwhile. */
 const MISSED_MS = 60_000;
 
@@ -66,11 +65,11 @@ export class Crons {
   }
 
   async states(): Promise<CronState[]> {
-    const rows = await Promise.all(this.#declared.map(({ name }) => this.#store.get(TABLE, name)));
+    const rows = await Promise.all(this.#declared.map(({ name }) => table.get(this.#store, name)));
     return this.#declared.map((cron, index) => ({
       cron,
-      lastAt: timeOf(rows[index] ?? null, "lastAt"),
-      nextAt: timeOf(rows[index] ?? null, "nextAt"),
+      lastAt: rows[index]?.lastAt ?? null,
+      nextAt: rows[index]?.nextAt ?? null,
     }));
   }
 
@@ -84,23 +83,23 @@ export class Crons {
   /** @returns when it is due next */
   async #settle(tx: Transaction, cron: ManifestCron): Promise<number | null> {
     const now = this.#now();
-    const row = await tx.get(TABLE, cron.name);
+    const row = await table.get(tx, cron.name);
     const schedule = JSON.stringify([cron.schedule, cron.timezone ?? "UTC"]);
     const following = nextTime(cron.schedule, cron.timezone ?? "UTC", now);
-    const next = { schedule, nextAt: following === null ? null : isoOf(following) };
+    const next = { schedule, nextAt: following };
     if (row === null) {
-      await tx.insert(TABLE, { id: cron.name, lastAt: null, ...next });
+      await table.insert(tx, { id: cron.name, lastAt: null, ...next });
       return following;
     }
-    if (row["schedule"] !== schedule) {
-      await tx.update(TABLE, cron.name, next);
+    if (row.schedule !== schedule) {
+      await table.update(tx, cron.name, next);
       return following;
     }
-    const dueAt = timeOf(row, "nextAt");
+    const dueAt = row.nextAt;
     if (dueAt === null || dueAt > now) return dueAt;
     if (now - dueAt < MISSED_MS || cron.missed !== "skip")
       await this.#add(tx, callOf(cron, this.#now, cron.overlap !== "run"));
-    await tx.update(TABLE, cron.name, { ...next, lastAt: isoOf(now) });
+    await table.update(tx, cron.name, { ...next, lastAt: now });
     return following;
   }
 }
@@ -111,9 +110,4 @@ function callOf(cron: ManifestCron, now: () => number, isAlone: boolean): Schedu
     // While the last one waits or runs there is no second one.
     ...(isAlone ? { dedupeKey: `cron ${cron.name}` } : {}),
   });
-}
-
-function timeOf(row: StoredRow | null, field: string): number | null {
-  const text = row?.[field];
-  return typeof text === "string" ? Date.parse(text) : null;
 }

@@ -1,3 +1,4 @@
+import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 import type { StoredRow, Value } from "../store/store.ts";
 import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/scheduler.ts";
@@ -34,6 +35,16 @@ export function laneOfReadyKey(readyKey: string): string {
   return `${queue}${SEPARATOR}${key}`;
 }
 
+/** The queue of a lane. */
+export function queueOfLane(lane: string): string {
+  return lane.split(SEPARATOR)[0] ?? "";
+}
+
+/** What sorts right after the last `readyKey` of a queue. */
+export function endOfQueue(queue: string): string {
+  return `${queue}${AFTER_SEPARATOR}`;
+}
+
 /** Between which two texts the `readyKey`s of a lane are. */
 export function laneBounds(lane: string): { readonly from: string; readonly to: string } {
   return { from: `${lane}${SEPARATOR}`, to: `${lane}${AFTER_SEPARATOR}` };
@@ -68,6 +79,7 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     laneKey: lane,
     lease: null,
     error: null,
+    progress: null,
   };
 }
 
@@ -77,6 +89,7 @@ export function readyPatch(row: StoredRow, dueAt: number): Record<string, Value>
   return { dueAt: null, readyKey: readyKeyOf(lane, numberOf(row, "priority"), dueAt, row.id) };
 }
 
+/** The job of a row; what another version wrote is read as the nearest that is known here. */
 export function toJob(row: StoredRow): Job {
   return {
     id: row.id,
@@ -94,11 +107,23 @@ export function toJob(row: StoredRow): Job {
     dueAt: timeOf(row, "dueAt"),
     lease: textOf(row, "lease"),
     error: textOf(row, "error"),
+    progress: progressOf(row),
   };
 }
 
+/** A time as the table keeps it. @param time milliseconds since 1970 */
 export function isoOf(time: number): string {
   return new Date(time).toISOString();
+}
+
+function progressOf(row: StoredRow): Job["progress"] {
+  const stored: unknown = JSON.parse(textOf(row, "progress") ?? "null");
+  if (!isRecord(stored)) return null;
+  const { fraction, note } = stored;
+  return {
+    fraction: typeof fraction === "number" ? fraction : 0,
+    note: typeof note === "string" ? note : null,
+  };
 }
 
 function priorityOf(row: StoredRow): JobPriority {

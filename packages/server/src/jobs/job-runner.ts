@@ -1,5 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { FnDefinition } from "@pylonsync/functions";
+import type { ActionJob, FnDefinition } from "@pylonsync/functions";
+import type { Transaction } from "../store/store.ts";
+import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
@@ -10,12 +12,13 @@ import type { AttemptOutcome, JobTable } from "./job-table.ts";
 /** For how long a job is a runner's unless it renews it, in milliseconds. */
 const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 3;
-/** How often a runner without work looks for some that other replicas have made, in milliseconds. */
+/** How often a runner without work looks for jobs that other replicas made, in milliseconds. */
 const POLL_MS = 1_000;
 /** Beyond the time that a mutation may run, its lease has this much left, in milliseconds. */
 const MUTATION_MARGIN_MS = 10_000;
 /** Characters of a failure that are kept with its job. */
 const MAX_ERROR_LENGTH = 2_000;
+const MAX_NOTE_LENGTH = 500;
 
 /** Told what becomes of jobs, for logs and metrics. */
 export interface JobObserver {
@@ -25,11 +28,32 @@ export interface JobObserver {
   failed(error: unknown): void;
 }
 
+/** An attempt at work of the server itself. */
+export interface TaskAttempt {
+  readonly job: LeasedJob;
+  /** Aborted when the job is no longer this runner's. */
+  readonly signal: AbortSignal;
+  /**
+   * Makes sure that what a transaction writes is kept only if the job is this runner's.
+   *
+   * @throws PylonError JOB_LOST
+   */
+  readonly hold: (tx: Transaction) => Promise<void>;
+  /** Ends the attempt within a transaction. @throws PylonError JOB_LOST */
+  readonly finish: (tx: Transaction, outcome: AttemptOutcome) => Promise<void>;
+}
+
+/** Work of the server itself: it ends its attempts; what it throws fails them. */
+export type Task = (attempt: TaskAttempt) => Promise<void>;
+
+/** What runs jobs on this replica. */
 export interface JobRunnerServices {
   readonly table: JobTable;
   readonly crons: Crons;
   readonly runner: Pick<Runner, "run">;
   readonly functions: () => Functions;
+  /** By the names of their jobs, which no function can have. */
+  readonly tasks: ReadonlyMap<string, Task>;
   readonly platform: Platform;
   readonly observer: JobObserver;
   /** Most jobs that this replica runs at the same time. */
@@ -42,7 +66,10 @@ interface RunningJob {
   readonly job: LeasedJob;
   readonly abort: AbortController;
   readonly done: Promise<void>;
-  /** Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would only meet it there. */
+  /**
+   * Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would
+   * only meet it there.
+   */
   readonly isRenewed: boolean;
 }
 
@@ -178,6 +205,11 @@ export class JobRunner {
     return this.#services.functions().get(name)?.type;
   }
 
+  /** Whether the end of its job is a part of its own work. */
+  #endsItself(name: string): boolean {
+    return this.#services.tasks.has(name) || this.#typeOf(name) === "mutation";
+  }
+
   #begin(job: LeasedJob): void {
     const abort = new AbortController();
     const done = this.#attempt(job, abort.signal).finally(() => {
@@ -195,19 +227,24 @@ export class JobRunner {
     const outcome = await this.#call(job, signal);
     const isDead =
       outcome?.kind === "failed" && (outcome.isFinal || job.attempts >= job.maxAttempts);
-    const ended = outcome === null ? "lost" : isDead ? "dead" : outcome.kind;
+    const isDone = outcome?.kind !== "failed";
+    const ended = outcome === null ? "lost" : isDead ? "dead" : isDone ? "completed" : "failed";
     observer.ended(job, ended, platform.monotonic() - started);
     // A mutation that succeeded has ended its job itself.
-    if (outcome === null || (outcome.kind === "completed" && this.#typeOf(job.name) === "mutation"))
-      return;
+    if (outcome === null || (outcome.kind === "completed" && this.#endsItself(job.name))) return;
     this.#ended.push({ job, outcome });
     await this.#flush();
   }
 
   /** @returns null when the job is no longer this runner's */
   async #call(job: LeasedJob, signal: AbortSignal): Promise<AttemptOutcome | null> {
-    const { runner, functions, table } = this.#services;
+    const { runner, functions, table, tasks } = this.#services;
     try {
+      const task = tasks.get(job.name);
+      if (task !== undefined) {
+        await task(this.#taskAttempt(job, signal));
+        return { kind: "completed" };
+      }
       const definition = functions().get(job.name);
       if (definition === undefined)
         // A newer version of the app, which is just coming up elsewhere, may have it.
@@ -218,6 +255,7 @@ export class JobRunner {
         requestId: `job_${job.id}`,
         isForOperators: true,
         signal,
+        job: this.#jobOf(job),
         ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
         beforeCommit: async (tx) => {
           if (!(await table.finish(tx, job, { kind: "completed" })))
@@ -234,6 +272,32 @@ export class JobRunner {
         isFinal: error instanceof PylonError && error.code === "INVALID_ARGS",
       };
     }
+  }
+
+  #taskAttempt(job: LeasedJob, signal: AbortSignal): TaskAttempt {
+    const { table } = this.#services;
+    const mustBe = (isOurs: boolean): void => {
+      if (!isOurs) throw new LeaseLost("Another runner has the job.");
+    };
+    return {
+      job,
+      signal,
+      hold: async (tx) => mustBe(await table.hold(tx, job, LEASE_MS)),
+      finish: async (tx, outcome) => mustBe(await table.finish(tx, job, outcome)),
+    };
+  }
+
+  /** What the job's function sees of it. */
+  #jobOf(job: LeasedJob): ActionJob {
+    return {
+      id: job.id,
+      attempt: job.attempts,
+      setProgress: async (fraction, note) => {
+        const progress = progressOf(fraction, note);
+        if (!(await this.#services.table.setProgress(job, progress)))
+          throw new LeaseLost("The job is no longer this server's.");
+      },
+    };
   }
 
   /** Writes down what has ended, all of it at once. */
@@ -266,4 +330,19 @@ export class JobRunner {
       observer.failed(error);
     }
   }
+}
+
+/** @throws PylonError INVALID_ARGS */
+function progressOf(fraction: unknown, note: unknown = null): JobProgress {
+  if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1))
+    throw new PylonError("INVALID_ARGS", "A job's progress is a number from 0 to 1.", {
+      field: "fraction",
+    });
+  if (note !== null && (typeof note !== "string" || note.length > MAX_NOTE_LENGTH))
+    throw new PylonError(
+      "INVALID_ARGS",
+      `The note of a job's progress is a text of up to ${MAX_NOTE_LENGTH} characters.`,
+      { field: "note" },
+    );
+  return { fraction, note };
 }

@@ -4,9 +4,19 @@ import { and, literal, path, type Expr, type Scalar } from "@pylonsync/query";
 import type { ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
 import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
-import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import { isoOf, laneBounds, laneOfReadyKey, newRow, readyPatch, toJob } from "./job-row.ts";
+import { SYSTEM_TABLES, type JobProgress } from "../store/system-tables.ts";
+import {
+  endOfQueue,
+  isoOf,
+  laneBounds,
+  laneOfReadyKey,
+  newRow,
+  queueOfLane,
+  readyPatch,
+  toJob,
+} from "./job-row.ts";
 import { JOB_STATUSES, type Job, type JobStatus, type LeasedJob } from "./job.ts";
+import { QueueGate, type QueueSettings } from "./queue-limits.ts";
 import { retryDelayMs } from "./retry-delay.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
@@ -28,6 +38,12 @@ export interface JobFilter {
 /** What became of an attempt. */
 export type AttemptOutcome =
   | { readonly kind: "completed" }
+  /**
+   * Work of the server that goes on later, as if it had not been tried.
+   *
+   * @property dueAt milliseconds since 1970; null: when `wakeUp` says so
+   */
+  | { readonly kind: "again"; readonly dueAt: number | null }
   /** @property isFinal no other attempt can succeed */
   | { readonly kind: "failed"; readonly error: string; readonly isFinal: boolean };
 
@@ -42,11 +58,20 @@ export class JobTable {
   readonly #newId: () => string;
   /** The lane that was served last: the next take goes on after it. */
   #lastLane = "";
+  #queues: QueueSettings = {};
+  /** What the last take had to leave because of limits; null: nothing. */
+  #held: { readonly opensAt: number | null } | null = null;
 
   constructor(store: Store, platform: Platform) {
     this.#store = store;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
+  }
+
+  /** Takes the limits of queues of an app that was loaded. */
+  declareQueues(queues: QueueSettings): void {
+    this.#queues = queues;
+    this.#held = null;
   }
 
   /**
@@ -135,9 +160,13 @@ export class JobTable {
     });
   }
 
-  /** When something is to be done next, in milliseconds since 1970; null when nothing waits. */
+  /**
+   * When something is to be done next, in milliseconds since 1970; null when nothing waits. What
+   * the last take left because of a limit is not counted before a rate allows it.
+   */
   async nextDue(): Promise<number | null> {
-    const [ready] = await this.#firstReady(this.#store, "");
+    const held = this.#held;
+    const [ready] = held === null ? await this.#firstReady(this.#store, "") : [];
     if (ready !== undefined) return this.#platform.now();
     const [row] = await this.#store.select({
       entity: TABLE,
@@ -145,7 +174,9 @@ export class JobTable {
       order: [{ field: "dueAt", direction: "asc" }],
       limit: 1,
     });
-    return row === undefined ? null : toJob(row).dueAt;
+    const dueAt = row === undefined ? null : toJob(row).dueAt;
+    const opensAt = held?.opensAt ?? null;
+    return dueAt === null || opensAt === null ? (dueAt ?? opensAt) : Math.min(dueAt, opensAt);
   }
 
   /** Makes ready what is due, and takes from lost runners what they had. @returns how many */
@@ -194,8 +225,11 @@ export class JobTable {
   async take(count: number, leaseMsOf: (job: Job) => number): Promise<LeasedJob[]> {
     if ((await this.#firstReady(this.#store, "")).length === 0) return [];
     return this.#store.transact(async (tx) => {
-      const rows = await this.#takeByTurns(tx, count);
       const now = this.#platform.now();
+      const gate = new QueueGate(this.#queues, tx, now);
+      const rows = await this.#takeByTurns(tx, count, gate);
+      await gate.save();
+      this.#held = gate.isBlocking ? { opensAt: gate.opensAt } : null;
       const taken: LeasedJob[] = [];
       for (const row of rows) {
         const lease = this.#platform.uuid();
@@ -208,12 +242,23 @@ export class JobTable {
           readyKey: null,
           lease,
           error: null,
+          progress: null,
         };
         await tx.update(TABLE, row.id, patch);
         taken.push({ ...toJob({ ...row, ...patch }), lease });
       }
       return taken;
     }, BY_ROW);
+  }
+
+  /** Keeps how far a job is. @returns false when it is no longer this runner's */
+  setProgress(job: LeasedJob, progress: JobProgress): Promise<boolean> {
+    return this.#store.transact(
+      async (tx) =>
+        (await this.#holds(tx, job)) &&
+        tx.update(TABLE, job.id, { progress: JSON.stringify(progress) }),
+      BY_ROW,
+    );
   }
 
   /** @returns the jobs that are no longer this runner's: cancelled, or taken by another */
@@ -273,6 +318,32 @@ export class JobTable {
     );
   }
 
+  /**
+   * Makes a job ready that waits for its time.
+   *
+   * @returns what it does now; null when it is over
+   */
+  async wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
+    const row = await tx.get(TABLE, id);
+    const job = row === null ? null : toJob(row);
+    if (row === null || job === null || OVER.includes(job.status)) return null;
+    if (job.status === "running") return "running";
+    const now = this.#platform.now();
+    if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(row, now));
+    return "ready";
+  }
+
+  /**
+   * Makes sure within a transaction that a job is this runner's, and renews it: what the
+   * transaction writes is not kept when another runner takes the job meanwhile.
+   *
+   * @returns false when it is no longer this runner's
+   */
+  async hold(tx: Transaction, job: LeasedJob, leaseMs: number): Promise<boolean> {
+    if (!(await this.#holds(tx, job))) return false;
+    return tx.update(TABLE, job.id, { dueAt: isoOf(this.#platform.now() + leaseMs) });
+  }
+
   async #holds(tx: Transaction, job: LeasedJob): Promise<boolean> {
     const row = await tx.get(TABLE, job.id);
     return row !== null && row["status"] === "running" && row["lease"] === job.lease;
@@ -280,6 +351,15 @@ export class JobTable {
 
   #afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
     if (outcome.kind === "completed") return this.#over("completed", null);
+    if (outcome.kind === "again")
+      return {
+        status: "pending",
+        attempts: 0,
+        dueAt: outcome.dueAt === null ? null : isoOf(outcome.dueAt),
+        readyKey: null,
+        lease: null,
+        error: null,
+      };
     if (outcome.isFinal || job.attempts >= job.maxAttempts)
       return this.#over("dead", outcome.error);
     const delayMs = retryDelayMs(job.attempts, this.#chance());
@@ -306,18 +386,22 @@ export class JobTable {
   }
 
   /** One of each lane after the last one that was served, then again, until there are enough. */
-  async #takeByTurns(tx: Transaction, count: number): Promise<StoredRow[]> {
-    const lanes = await this.#lanesAfter(tx, this.#lastLane, Math.min(count, MAX_LANES));
+  async #takeByTurns(tx: Transaction, count: number, gate: QueueGate): Promise<StoredRow[]> {
+    const most = Math.min(count, MAX_LANES);
+    const lanes = await this.#lanesAfter(tx, this.#lastLane, most, gate);
     const taken: StoredRow[] = [];
     let open = lanes;
     while (open.length > 0 && taken.length < count) {
       const share = Math.max(1, Math.floor((count - taken.length) / open.length));
       const rest: string[] = [];
       for (const lane of open) {
-        const limit = Math.min(share, count - taken.length);
-        if (limit === 0) break;
+        if (taken.length === count) break;
+        const { ofLane } = await gate.room(lane);
+        const limit = Math.min(share, count - taken.length, ofLane);
+        if (limit === 0) continue;
         const rows = await this.#readyOf(tx, lane, limit, taken);
         taken.push(...rows);
+        gate.took(lane, rows.length);
         this.#lastLane = lane;
         if (rows.length === limit) rest.push(lane);
       }
@@ -327,7 +411,12 @@ export class JobTable {
   }
 
   /** The lanes in which a job is ready, from the one after `last` on, and around. */
-  async #lanesAfter(tx: Transaction, last: string, count: number): Promise<string[]> {
+  async #lanesAfter(
+    tx: Transaction,
+    last: string,
+    count: number,
+    gate: QueueGate,
+  ): Promise<string[]> {
     const lanes: string[] = [];
     let after = last === "" ? "" : laneBounds(last).to;
     let isAround = last === "";
@@ -341,8 +430,12 @@ export class JobTable {
         continue;
       }
       if (isAround && last !== "" && lane > last) break;
-      lanes.push(lane);
-      after = laneBounds(lane).to;
+      const { ofLane, ofQueue } = await gate.room(lane);
+      const queue = queueOfLane(lane);
+      const chosen = lanes.filter((one) => queueOfLane(one) === queue).length;
+      // What a full queue can't use is left to the queues after it.
+      after = chosen >= ofQueue ? endOfQueue(queue) : laneBounds(lane).to;
+      if (ofLane > 0 && chosen < ofQueue) lanes.push(lane);
     }
     return lanes;
   }

@@ -1,3 +1,4 @@
+import type { JobProgress } from "../store/system-tables.ts";
 import type { JobPriority } from "../functions/scheduler.ts";
 
 /**
@@ -16,6 +17,7 @@ export const JOB_STATUSES = [
   "dead",
   "cancelled",
 ] as const;
+/** One of those states. */
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
 /** A job as it is kept. Times are in milliseconds since 1970. */
@@ -39,6 +41,8 @@ export interface Job {
   readonly lease: string | null;
   /** Why the last attempt failed. */
   readonly error: string | null;
+  /** How far its last attempt said that it was. */
+  readonly progress: JobProgress | null;
 }
 
 /** A job that this replica runs, under a lease of its own. */

@@ -1,4 +1,4 @@
-import type { ManifestCron } from "@pylonsync/sdk";
+import type { Manifest } from "@pylonsync/sdk";
 import type { JobQueue, ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction } from "../store/store.ts";
@@ -43,9 +43,10 @@ export class Jobs implements JobQueue {
     this.#runner.start();
   }
 
-  /** Takes the crons of an app that was loaded. */
-  declareCrons(crons: readonly ManifestCron[]): void {
+  /** Takes the crons and the limits of queues of an app that was loaded. */
+  declare({ crons = [], queues = {} }: Pick<Manifest, "crons" | "queues">): void {
     this.crons.declare(crons);
+    this.#table.declareQueues(queues);
     this.wake([0]);
   }
 
@@ -85,7 +86,21 @@ export class Jobs implements JobQueue {
     return this.#table.cancel(tx, id);
   }
 
-  /** Takes a job back that is not over, and aborts it where it runs here. @returns whether it was */
+  /** Makes a job ready that waits for its time. @returns what it does; null when it is over */
+  wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
+    return this.#table.wakeUp(tx, id);
+  }
+
+  /** Aborts a job where it runs here, which was cancelled in a transaction. */
+  abort(id: string): void {
+    this.#runner?.abort(id);
+  }
+
+  /**
+   * Takes a job back that is not over, and aborts it where it runs here.
+   *
+   * @returns whether it was
+   */
   async cancelOne(id: string): Promise<boolean> {
     const isCancelled = await this.#store.transact((tx) => this.#table.cancel(tx, id));
     if (isCancelled) this.#runner?.abort(id);

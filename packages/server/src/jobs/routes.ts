@@ -177,6 +177,7 @@ function toWire(job: Job): Fields {
     completed_at: isoOrNull(job.finishedAt),
     due_at: job.status === "running" ? null : isoOrNull(job.dueAt),
     error: job.error,
+    progress: job.progress,
     queue: job.queue,
   };
 }

@@ -41,7 +41,7 @@ test("parts are asked once a second, however often it is reported", async () => 
   expect(asked).toBe(2);
 });
 
-test("a part that fails or does not answer in time is down, and a change is told once", async () => {
+test("a part that fails or does not answer in time is down; a change is told once", async () => {
   const platform = new ManualPlatform(0);
   const told: [PartState, unknown][] = [];
   let check: () => Promise<PartState> = () => Promise.reject(new Error("broken"));

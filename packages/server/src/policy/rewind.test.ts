@@ -104,7 +104,7 @@ test("every row whose answer a change turns is in its reach", () => {
   );
 });
 
-test("several changes are put back at once, and the reach of one is told by a store that holds later ones", () => {
+test("several changes are put back at once, and a later store tells the reach of one", () => {
   const later = fc.record({
     entity: fc.constantFrom(...ENTITIES),
     rowId: fc.constantFrom("a", "b", "d"),
@@ -140,7 +140,7 @@ test("several changes are put back at once, and the reach of one is told by a st
   );
 });
 
-test("a change of an entity that no exists looks at leaves the rule as it is, and reaches nothing", () => {
+test("a change of an entity outside of every exists reaches nothing", () => {
   fc.assert(
     fc.property(scenes, ({ rule, change, data, after }) => {
       const elsewhere = { ...change, entity: "Gamma" };

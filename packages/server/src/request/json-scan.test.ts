@@ -23,7 +23,7 @@ function shapeOf(value: unknown): { readonly depth: number; readonly values: num
   };
 }
 
-test("D2: what is within the limits passes, cut into whatever pieces, whatever is in its strings", () => {
+test("D2: what is within the limits passes, however it is cut, whatever its strings hold", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 8 }), fc.nat(), fc.nat(), (value, a, b) => {
       const bytes = new TextEncoder().encode(JSON.stringify(value));

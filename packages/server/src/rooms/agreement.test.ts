@@ -20,7 +20,13 @@ import { SharedRoomStore } from "./shared/shared-room-store.ts";
 // all three answer the same, and tell the same in the same order.
 
 /** So long that nothing ends while the test runs. */
-const TIMES: RoomTimes = { idleMs: 6e5, graceMs: 6e5, handOverMs: 6e5, leaseMs: 6e4 };
+const TIMES: RoomTimes = {
+  idleMs: 6e5,
+  graceMs: 6e5,
+  handOverMs: 6e5,
+  leaseMs: 6e4,
+  sweepMs: 1_000,
+};
 const log = new Log({ level: "error", format: "text", now: Date.now, write: () => undefined });
 
 interface Opened {

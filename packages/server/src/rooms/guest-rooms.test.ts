@@ -13,7 +13,7 @@ interface Opened {
 
 function open(): Opened {
   const clock = new ManualPlatform(0);
-  const times = { idleMs: 1e9, graceMs: 1, handOverMs: 1, leaseMs: 1 };
+  const times = { idleMs: 1e9, graceMs: 1, handOverMs: 1, leaseMs: 1, sweepMs: 1e9 };
   const store = new MemoryRoomStore({ deliver: () => undefined, times, platform: clock });
   const guests = new GuestRooms(store, clock.monotonic);
   const join = async (network: string, guest: string, room: string): Promise<void> => {

@@ -120,6 +120,8 @@ export interface RoomTimes {
   readonly handOverMs: number;
   /** A replica that says nothing. */
   readonly leaseMs: number;
+  /** How often a replica renews its lease and looks for members whose time is over. */
+  readonly sweepMs: number;
 }
 
 /** The times of a server. */
@@ -128,8 +130,5 @@ export const ROOM_TIMES: RoomTimes = {
   graceMs: 5_000,
   handOverMs: 15_000,
   leaseMs: 7_000,
+  sweepMs: 1_000,
 };
-/**
- * How often a replica renews its lease and looks for members whose time is over, in milliseconds.
- */
-export const SWEEP_MS = 1_000;

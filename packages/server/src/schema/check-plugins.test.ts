@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { checkPlugins } from "./check-plugins.ts";
 
-test("unknown plugins and settings are named with the known ones; the app's own are its own matter", () => {
+test("unknown plugins and settings are named with the known ones; the app's own are not", () => {
   const found = [
     ...checkPlugins([
       { name: "file_storag" },
@@ -20,7 +20,8 @@ test("unknown plugins and settings are named with the known ones; the app's own 
     [
       "PLUGIN_CONFIG_UNKNOWN",
       "plugins[1].config.buckt",
-      'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, direct.',
+      'Did you mean "bucket"? Known: backend, bucket, region, endpoint, dir, maxBytes, read, ' +
+        "direct.",
     ],
     ["PLUGIN_DUPLICATE", "plugins[3].name", undefined],
   ]);

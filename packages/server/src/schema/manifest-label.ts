@@ -32,6 +32,7 @@ export function labelOf(manifest: unknown, path: ManifestPath): string {
       label = make(nameOf(value) ?? `number ${part + 1}`, around);
       around = label;
     } else if (part === "search" && around !== "") label = `The search of ${around}`;
+    else if (path[0] === "queues" && index === 1) label = `The queue "${String(part)}"`;
     else if (index === 0) label = String(part);
     else if (path[0] === "auth") label = `${label}.${String(part)}`;
   }

@@ -1,7 +1,13 @@
+import { MAX_QUEUE_RATE } from "@pylonsync/protocol";
 import * as v from "valibot";
 
 const Named = { name: v.string() };
 const Text = v.optional(v.string());
+const Count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const QueueName = v.pipe(
+  v.string(),
+  v.regex(/^[\w.-]{1,64}$/, "A queue is named by up to 64 letters, digits, dots, - and _."),
+);
 const Input = v.object({ ...Named, type: v.string(), optional: v.optional(v.boolean()) });
 const Call = v.object({ ...Named, input: v.optional(v.array(Input)) });
 
@@ -126,6 +132,21 @@ export const ManifestShape = v.object({
         timezone: Text,
         missed: v.optional(v.picklist(["run", "skip"])),
         overlap: v.optional(v.picklist(["run", "skip"])),
+      }),
+    ),
+  ),
+  queues: v.optional(
+    v.record(
+      QueueName,
+      v.object({
+        concurrency: v.optional(Count),
+        rate: v.optional(
+          v.object({
+            max: v.pipe(Count, v.maxValue(MAX_QUEUE_RATE)),
+            perSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(24 * 60 * 60)),
+          }),
+        ),
+        perKey: v.optional(v.object({ concurrency: Count })),
       }),
     ),
   ),

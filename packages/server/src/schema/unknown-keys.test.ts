@@ -19,6 +19,7 @@ function sample(): Json {
     ],
     policies: [policy({ name: "own", entity: "Todo", allow: "true" })],
     auth: { user: { hide: ["x"] } },
+    queues: { mail: { concurrency: 1, rate: { max: 1, perSeconds: 1 } } },
   });
   return JSON.parse(JSON.stringify(manifest)) as Json;
 }
@@ -27,6 +28,7 @@ function sample(): Json {
 const PLACES: readonly [readonly (string | number)[], string, string][] = [
   [[], "", "buildManifest"],
   [["entities", 0], "entities[0]", "Todo"],
+  [["queues", "mail"], "queues.mail", 'The queue "mail"'],
   [["entities", 0, "fields", 1], "entities[0].fields[1]", "Todo.due"],
   [["entities", 0, "indexes", 0], "entities[0].indexes[0]", 'The index "by_title" of Todo'],
   [["policies", 0], "policies[0]", 'The policy "own"'],

@@ -1,14 +1,17 @@
 import { nearest } from "@pylonsync/query";
+import { isRecord } from "../util/is-record.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { labelOf, type ManifestPath } from "./manifest-label.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 
-/** A schema of the library, as far as it is walked: objects, lists, and what wraps them. */
+/** A schema of the library, as far as it is walked: objects, records, lists, and what wraps them. */
 interface Shape {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Shape>>;
   readonly item?: Shape;
   readonly wrapped?: Shape;
+  /** Of a record: what each of its values is. */
+  readonly value?: Shape;
 }
 
 /** What `buildManifest` takes besides what the manifest has, by the last name of the place. */
@@ -39,6 +42,10 @@ function* walk(
   if (item !== undefined && Array.isArray(value)) {
     for (const [index, entry] of value.entries())
       yield* walk(item, entry, [...path, index], manifest);
+  }
+  if (shape.value !== undefined && isRecord(value)) {
+    for (const [key, entry] of Object.entries(value))
+      yield* walk(shape.value, entry, [...path, key], manifest);
   }
   if (entries === undefined || typeof value !== "object" || value === null || Array.isArray(value))
     return;

@@ -56,10 +56,20 @@ const STORED = [
     "uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed " +
     "state orphanedAt ownerId",
   "_pylon_crons id:id schedule:string nextAt:datetime lastAt:datetime indexed ",
+  "_pylon_workflow_runs id:id name:string version:int input:string status:string " +
+    "output:string error:string failedStep:int createdAt:datetime startedAt:datetime " +
+    "finishedAt:datetime wakeAt:datetime waitingFor:string jobId:string signals:int " +
+    "maxRetries:int parentId:string indexed status createdAt finishedAt parentId",
+  "_pylon_workflow_steps id:id runId:string position:int kind:string name:string " +
+    "status:string seq:int output:string error:string attempts:int startedAt:datetime " +
+    "endedAt:datetime wakeAt:datetime childId:string indexed runId",
+  "_pylon_workflow_events id:id runId:string name:string data:string at:datetime " +
+    "indexed runId",
+  "_pylon_queues id:id takes:int startedAt:string indexed ",
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string indexed dueAt readyKey finishedAt status",
+    "error:string progress:string indexed dueAt readyKey finishedAt status",
 ];
 
 test("the tables are stored as in every version before", () => {

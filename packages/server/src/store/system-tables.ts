@@ -2,6 +2,13 @@ import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./sys
 
 export type { SystemTable } from "./system-table.ts";
 
+/** How far a job says it is. */
+export interface JobProgress {
+  /** From 0 to 1. */
+  readonly fraction: number;
+  readonly note: string | null;
+}
+
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
  * the app's entities. They are not in the manifest, not in the change log and not reachable from
@@ -197,6 +204,68 @@ export const SYSTEM_TABLES = {
     nextAt: nullable(time()),
     lastAt: nullable(time()),
   }),
+  /** Runs of workflows; workflows/run-table.ts says what the columns mean. */
+  workflowRuns: defineTable(
+    "_pylon_workflow_runs",
+    {
+      name: text(),
+      version: int(),
+      input: text(),
+      status: oneOf(
+        "pending",
+        "running",
+        "sleeping",
+        "waiting",
+        "completed",
+        "failed",
+        "cancelled",
+      ),
+      output: nullable(text()),
+      error: nullable(text()),
+      failedStep: nullable(int()),
+      createdAt: time(),
+      startedAt: nullable(time()),
+      finishedAt: nullable(time()),
+      wakeAt: nullable(time()),
+      waitingFor: nullable(text()),
+      jobId: text(),
+      signals: int(),
+      maxRetries: int(),
+      parentId: nullable(text()),
+    },
+    { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
+  ),
+  /** What the code of a run has called, each once. `id` is the run's and the position. */
+  workflowSteps: defineTable(
+    "_pylon_workflow_steps",
+    {
+      runId: text(),
+      position: int(),
+      kind: oneOf("step", "mutation", "sleep", "event", "child"),
+      name: text(),
+      status: oneOf("waiting", "retrying", "completed", "failed"),
+      seq: nullable(int()),
+      output: nullable(text()),
+      error: nullable(text()),
+      attempts: int(),
+      startedAt: time(),
+      endedAt: nullable(time()),
+      wakeAt: nullable(time()),
+      childId: nullable(text()),
+    },
+    { indexed: ["runId"] },
+  ),
+  /** What was sent to runs and not yet waited for; their ids are in the order of sending. */
+  workflowEvents: defineTable(
+    "_pylon_workflow_events",
+    { runId: text(), name: text(), data: text(), at: time() },
+    { indexed: ["runId"] },
+  ),
+  /**
+   * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
+   * the same time one is repeated; `startedAt` are the starts within the window of its rate.
+   */
+  queues: defineTable("_pylon_queues", { takes: int(), startedAt: json<readonly number[]>() }),
   /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
   jobs: defineTable(
     "_pylon_jobs",
@@ -217,6 +286,7 @@ export const SYSTEM_TABLES = {
       laneKey: nullable(text()),
       lease: nullable(text()),
       error: nullable(text()),
+      progress: nullable(json<JobProgress>()),
     },
     { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
   ),

@@ -68,7 +68,7 @@ async function catchUp(
   return new CatchUp(reader, model, visibility).events(records.slice(from, to), caller, isWhole);
 }
 
-test("a replica that catches up, in one step or in two, is what its caller may read now", async () => {
+test("a replica that catches up, in one step or two, is what its caller may read", async () => {
   await fc.assert(
     fc.asyncProperty(writes, callers, fc.nat(), fc.nat(), async (all, caller, a, b) => {
       const log = logOf(all);
@@ -102,7 +102,7 @@ test("each row has one event at most, in the order of their last changes", async
   );
 });
 
-test("nothing is told of what the caller may not read now, but that a row is gone which it could read", async () => {
+test("of what the caller may not read, only the end of a row it could read is told", async () => {
   await fc.assert(
     fc.asyncProperty(writes, callers, fc.nat(), async (all, caller, a) => {
       const log = logOf(all);

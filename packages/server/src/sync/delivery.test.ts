@@ -37,7 +37,8 @@ const manifest: Manifest = {
       name: "todo",
       entity: "Todo",
       allow:
-        "exists(Member, room == data.room && owner == auth.userId) && !exists(Ban, room == data.room && owner == auth.userId)",
+        "exists(Member, room == data.room && owner == auth.userId) && " +
+        "!exists(Ban, room == data.room && owner == auth.userId)",
     },
     // A rule that looks at its own entity.
     {
@@ -102,7 +103,7 @@ function deliveryFor(
   return { delivery, subscribers };
 }
 
-test("replicas that follow change by change are always what their callers may read, however far ahead the store is", async () => {
+test("replicas that follow change by change are what their callers may read, always", async () => {
   await fc.assert(
     fc.asyncProperty(
       writes,
@@ -139,7 +140,7 @@ test("replicas that follow change by change are always what their callers may re
   );
 }, 60_000);
 
-test("a change asks the store for those whom it concerns, and not once for each who is connected", async () => {
+test("a change asks the store once for those whom it concerns", async () => {
   const users = Array.from({ length: 1000 }, (_, index) => ({
     ...ANONYMOUS,
     userId: `u${index}`,

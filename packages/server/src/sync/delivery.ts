@@ -26,6 +26,7 @@ export interface Effects {
   readonly lost: readonly Subscription[];
 }
 
+/** What the events of changes are made with. */
 export interface DeliveryOptions {
   readonly reader: Reader;
   /** Answers when `later` has every change that was committed before the call. */

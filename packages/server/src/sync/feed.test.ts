@@ -7,6 +7,7 @@ import { expect, test } from "bun:test";
 import { appOf } from "../../../../tests/support/server.ts";
 import { compileApp } from "../app/compile-app.ts";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
+import { systemPlatform } from "../platform.ts";
 import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
@@ -89,7 +90,7 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
   const feed = new Feed(
     lagging,
     app.model,
-    () => 0,
+    { now: () => 0, soon: systemPlatform.soon },
     async () => "valid",
     20_000,
     {

@@ -1,6 +1,7 @@
 import { CloseCode, type Hello } from "@pylonsync/protocol";
 import { isFalse, TRUE } from "@pylonsync/query";
 import type { Caller, Identity, SessionStatus } from "../identity/identity.ts";
+import type { Platform } from "../platform.ts";
 import type { DataModel } from "../data/model.ts";
 import { runIn } from "../observe/operation.ts";
 import { userShare } from "../request/reading.ts";
@@ -64,6 +65,7 @@ interface CatchUpStep {
 export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
+  readonly #soon: Platform["soon"];
   /** With the whole entities that each replicates. */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
@@ -97,7 +99,7 @@ export class Feed implements ConnectionHub {
   constructor(
     store: Store,
     model: DataModel,
-    now: () => number,
+    { now, soon }: Pick<Platform, "now" | "soon">,
     sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
@@ -107,6 +109,7 @@ export class Feed implements ConnectionHub {
     this.#sessionStatus = sessionStatus;
     this.#model = model;
     this.#now = now;
+    this.#soon = soon;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
     this.#registry = new SubscriptionRegistry(model);
@@ -160,7 +163,7 @@ export class Feed implements ConnectionHub {
       if (this.#isScheduled) return;
       this.#isScheduled = true;
       // The writers that wait for this commit are answered first.
-      runIn(undefined, () => setImmediate(() => void this.#enqueue(() => this.#deliverPending())));
+      runIn(undefined, () => this.#soon(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
     for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))

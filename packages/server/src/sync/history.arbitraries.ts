@@ -8,6 +8,7 @@ import { Schema } from "../schema/schema.ts";
 import { holds } from "../store/sql/naive-evaluator.ts";
 import type { ChangeRecord, Reader, Select, StoredRow } from "../store/store.ts";
 
+/** The rows of each entity. */
 export type Tables = ReadonlyMap<string, readonly StoredRow[]>;
 
 /** The app of a manifest without hooks, closed where no policy speaks. */
@@ -43,12 +44,14 @@ export interface Write {
   readonly row: Readonly<Record<string, string | null>> | null;
 }
 
+/** A log of changes, and what the tables were at each place in it. */
 export interface Log {
   readonly records: readonly ChangeRecord[];
   /** The tables after so many of the records. */
   readonly states: readonly Tables[];
 }
 
+/** The log that these writes make; the deletion of a missing row is left out. */
 export function logOf(writes: readonly Write[]): Log {
   const records: ChangeRecord[] = [];
   const states: Tables[] = [new Map()];

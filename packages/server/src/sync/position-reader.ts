@@ -14,6 +14,7 @@ export class PositionPassed extends Error {
   override readonly name = "PositionPassed";
 }
 
+/** Which rows are read as they were at a position of the log. */
 export interface PositionQuery {
   readonly entity: string;
   /** What a row must meet, given the rows that were changed later, as they were at the position. */

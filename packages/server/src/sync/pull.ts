@@ -22,6 +22,7 @@ const LOG_PAGE = 500;
 /** Rows read from the store at a time. */
 const CHUNK = 500;
 
+/** A client's question for what it does not have yet. */
 export interface PullRequest {
   readonly since: number;
   readonly epoch: string | null;

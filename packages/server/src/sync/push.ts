@@ -21,7 +21,8 @@ import type { Reader } from "../store/store.ts";
 import { chunk } from "../util/chunk.ts";
 
 const PUSH_HINT =
-  'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; kind is insert, update or delete.';
+  'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; ' +
+  "kind is insert, update or delete.";
 /** Changes in a transaction: one that is open for long meets others. */
 const CHUNK = 100;
 
@@ -219,7 +220,8 @@ function refusalOf(error: unknown): NonNullable<PushResult["error"]> {
 
 function describe(change: ParsedPush["changes"][number] | undefined, message: string): string {
   if (change === undefined || "refusal" in change) return message;
-  return `${change.kind} ${change.entity}${change.kind === "insert" ? "" : `/${change.row_id}`}: ${message}`;
+  const row = change.kind === "insert" ? "" : `/${change.row_id}`;
+  return `${change.kind} ${change.entity}${row}: ${message}`;
 }
 
 /** @returns the row's id */

@@ -20,7 +20,7 @@ function modelOf(allow: string, fields: Parameters<typeof entity>[1] = {}): Data
 }
 const OWN = "auth.userId == data.ownerId";
 
-test("an epoch is the same exactly while the log, the fields, the policies and the caller are", () => {
+test("an epoch is the same while the log, fields, policies and caller are", () => {
   const epoch = replicaEpoch("log", modelOf(OWN), ann, 0);
   const others = [
     replicaEpoch("other", modelOf(OWN), ann, 0),

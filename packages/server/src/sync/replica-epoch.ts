@@ -3,7 +3,7 @@ import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { sha256 } from "../util/sha256.ts";
 
-/** A rule with `now()` comes true without a change: a replica is continued for this long at most. */
+/** A rule with `now()` comes true without a change: a replica is continued this long at most. */
 const CLOCK_STEP_MS = 3_600_000;
 /** As many digits as tell any two of an app's versions apart, and any two callers. */
 const DIGITS = 16;

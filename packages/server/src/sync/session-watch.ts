@@ -1,6 +1,7 @@
 import { CloseCode } from "@pylonsync/protocol";
 import type { ApiKeys } from "../auth/api-keys/api-keys.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
+import type { Platform, Timer } from "../platform.ts";
 import type { Feed } from "./feed.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 
@@ -14,9 +15,14 @@ export class SessionWatch {
   readonly #feed: Feed;
   readonly #now: () => number;
   readonly #stops: readonly (() => void)[];
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
 
-  constructor(feed: Feed, sessions: Sessions, apiKeys: ApiKeys, now: () => number) {
+  constructor(
+    feed: Feed,
+    sessions: Sessions,
+    apiKeys: ApiKeys,
+    { now, every }: Pick<Platform, "now" | "every">,
+  ) {
     this.#feed = feed;
     this.#now = now;
     const end = (subscriber: Subscriber): void =>
@@ -35,12 +41,11 @@ export class SessionWatch {
         ),
       ),
     ];
-    this.#timer = setInterval(() => this.#leave(isOver, end), POLL_MS);
-    this.#timer.unref();
+    this.#timer = every(POLL_MS, () => this.#leave(isOver, end)).unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer.cancel();
     for (const stop of this.#stops) stop();
   }
 

@@ -32,7 +32,8 @@ const manifest: Manifest = {
       name: "todo",
       entity: "Todo",
       allow:
-        "exists(Member, room == data.room && owner == auth.userId) && !exists(Ban, room == data.room && owner == auth.userId)",
+        "exists(Member, room == data.room && owner == auth.userId) && " +
+        "!exists(Ban, room == data.room && owner == auth.userId)",
     },
     // A rule that looks at its own entity.
     {

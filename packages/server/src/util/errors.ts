@@ -3,7 +3,7 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The `code` by which the runtime, a driver or a protocol names the error; "" where it has none. */
+/** The `code` by which the runtime, a driver or a protocol names the error; "" without one. */
 export function errorCode(error: unknown): string {
   return typeof error === "object" &&
     error !== null &&

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SerialQueue } from "./serial-queue.ts";
 
-test("work runs one at a time and in order, however long each takes and whichever fail", async () => {
+test("work runs one at a time and in order, however long it takes and whatever fails", async () => {
   const jobs = fc.array(fc.record({ turns: fc.nat(4), fails: fc.boolean() }), { maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(jobs, async (list) => {

@@ -46,7 +46,7 @@ test("a 2xx answer of JSON is its value", () => {
   );
 });
 
-test("only what is in the error form, is JSON and came without a redirect is the server's word", () => {
+test("only JSON in the error form, without a redirect, is the server's word", () => {
   const bodies = fc.oneof(
     fc.record({ error: fc.record({ code: fc.string({ minLength: 1 }), message: fc.string() }) }),
     fc.jsonValue({ maxDepth: 1 }),
@@ -93,7 +93,7 @@ test("what is not JSON, cut off or of another type is of a stranger", () => {
   );
 });
 
-test("no write is given up for a stranger's answer, a lost one, or a server that is not well", () => {
+test("no write is given up for a stranger's answer, a lost one or an unwell server", () => {
   fc.assert(
     fc.property(failures, fc.constantFrom("text/html", null), (status, type) => {
       expect(verdictOf(refusal(() => readAnswer(headOf(status, type), "<h1>no</h1>")))).toBe(

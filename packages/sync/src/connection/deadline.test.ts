@@ -42,7 +42,7 @@ test("work that ends in time is its result or its error, and no timer is left", 
   }
 });
 
-test("only the last time that was set counts, and when it is over the work is given up", async () => {
+test("only the last time that was set counts; after it the work is given up", async () => {
   const { platform, waits, fire } = clock();
   const deadline = new Deadline(platform, undefined);
   const held = codeOf(deadline.hold(never));

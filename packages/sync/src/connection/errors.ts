@@ -117,7 +117,7 @@ export function typeOf({ headers }: Head): string {
  * The server refused a write. It is gone from the replica; this says why.
  *
  * @example
- * engine.onError(({ entity, rowId, code, message }) => show(`${entity} ${rowId}: ${message}`, code));
+ * engine.onError(({ entity, code, message }) => show(`${entity}: ${message}`, code));
  */
 export class MutationError extends Error {
   override readonly name = "MutationError";

@@ -7,7 +7,7 @@ import type { PeerMessage } from "./transport/transport.ts";
  *
  * - `snapshot`: the replica is a snapshot of now. It is kept on disk.
  * - `drop`: what the replica held is not shown any more, nor written to disk.
- * - `advance`: the replica's cursor moved. Writes that it holds are let go, then the cursor is kept.
+ * - `advance`: the replica's cursor moved. Writes that it holds are let go, then it is kept.
  * - `online`: the server is there again. A push that may be lost is sent again.
  * - `listening`: a live connection hears everything from now on. Rooms look who is there.
  * - `message`: something came from another user. Its listeners are called.

@@ -33,7 +33,7 @@ function rowsFrom(begin: number, count: number): ChangeEvent[] {
   }));
 }
 
-test("a snapshot is all of its pages in their order, with the place of the last and the first's schema", async () => {
+test("a snapshot is all pages in order, with the last's place and the first's schema", async () => {
   const pages = fc.array(fc.nat(3), { minLength: 1, maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(pages, fc.boolean(), async (counts, tellsSchema) => {
@@ -63,7 +63,7 @@ test("a snapshot is all of its pages in their order, with the place of the last 
   );
 });
 
-test("what happened since is asked with the cursor, and an answer of another shape is a stranger's", async () => {
+test("what happened since is asked with the cursor; an odd answer is a stranger's", async () => {
   const answer = { changes: [], cursor: { last_seq: 7 }, has_more: false };
   const { http, asked } = clientOf(() => answer);
   expect(await pullSince(http, 5, "e 1")).toEqual(answer);

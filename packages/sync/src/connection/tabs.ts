@@ -35,10 +35,11 @@ export interface TabChannel {
 }
 
 /**
- * What tabs say to each other. `ping` asks the leader for `pong`; `join` asks for the leader's `hello`, which is said again by each
- * new leader; `send` is for the server, by the leader's socket; the others are what the server said
- * to the leader. A `stream` is one connection of one leader: changes of another than the one that a
- * tab has caught up with may leave a gap, and are not taken.
+ * What tabs say to each other. `ping` asks the leader for `pong`; `join` asks for the leader's
+ * `hello`, which is said again by each new leader; `send` is for the server, by the leader's
+ * socket; the others are what the server said to the leader. A `stream` is one connection of one
+ * leader: changes of another than the one that a tab has caught up with may leave a gap, and are
+ * not taken.
  */
 type TabMessage =
   | { readonly kind: "join" | "ping" | "pong" }

@@ -22,8 +22,9 @@ export interface SyncEngineConfig {
   /** Takes the place of a stored token. */
   readonly token?: string;
   /**
-   * `cookie`: the session is the cookie that a sign-in sets, and no token is kept where a script could read it. For pages of the server's own
-   * origin, or of one that it trusts on the same site. Default `token`.
+   * `cookie`: the session is the cookie that a sign-in sets, and no token is kept where a script
+   * could read it. For pages of the server's own origin, or of one that it trusts on the same site.
+   * Default `token`.
    */
   readonly credentials?: Credentials;
   /**

@@ -132,7 +132,7 @@ class Watched {
   }
 }
 
-test("every write is in the queue or has ended once, and its writer is told what became of it", async () => {
+test("every write is in the queue or has ended once, and its writer is told how", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       const watched = new Watched();

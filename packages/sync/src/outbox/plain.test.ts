@@ -69,7 +69,7 @@ test("what JSON can't say is refused, and its place is named", () => {
   );
 });
 
-test("a value that nests as deep as a body may is copied; one level more, or a cycle, is refused", () => {
+test("a value as deep as a body may be is copied; one level more, or a cycle, is refused", () => {
   const nested = (levels: number): unknown =>
     Array.from({ length: levels }).reduce<unknown>((inner) => ({ a: inner }), 1);
   expect(JSON.stringify(toPlain(nested(MAX_JSON_DEPTH)))).toBe(

@@ -194,7 +194,7 @@ const kinds = fc.array(
   },
 );
 
-test("whatever the network does, each write is committed once, in order, or refused by the server", async () => {
+test("whatever the network does, each write is committed once, in order, or refused", async () => {
   await fc.assert(
     fc.asyncProperty(
       kinds,
@@ -217,7 +217,7 @@ test("whatever the network does, each write is committed once, in order, or refu
   );
 });
 
-test("a request has no more changes than one may have, and as few requests as that allows", async () => {
+test("requests have no more changes than one may have, and are as few as can be", async () => {
   const { server } = await push(
     Array.from({ length: 2 * MAX_PUSH_CHANGES + 1 }, () => "good"),
     [],
@@ -247,7 +247,7 @@ test("the pause that a server asks for is kept", async () => {
   expect([server.log, clock.now >= 3_000]).toEqual([["op0"], true]);
 });
 
-test("the one change that the server can't read is found in about as many requests as it has halves", async () => {
+test("the one change the server can't read is found by halves, in few requests", async () => {
   const natures = Array.from({ length: 64 }, (_, index): Nature =>
     index === 37 ? "poison" : "good",
   );

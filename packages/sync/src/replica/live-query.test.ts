@@ -313,7 +313,7 @@ test("rows that did not change stay the same objects, whoever brings them", () =
   expect(store.confirmed({ entity: "Todo", id: "b" })).toBe(written);
 });
 
-test("what an earlier visit showed is shown until there are rows, and stays where it is the same", () => {
+test("what an earlier visit showed is shown until there are rows, and stays if equal", () => {
   const kept = [
     { id: "b", n: 2 },
     { id: "a", n: 1 },

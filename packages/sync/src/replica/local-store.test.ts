@@ -161,7 +161,7 @@ test("after any steps the rows are those of a store that recomputes all of them"
   );
 });
 
-test("whenever rows of an entity look different, its version grows and its listeners are called", () => {
+test("when rows of an entity look different, its version grows, its listeners are called", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const store = new LocalStore();
@@ -192,7 +192,7 @@ test("whenever rows of an entity look different, its version grows and its liste
   );
 });
 
-test("a live query is the filtered, sorted and cut list, and the same array until it changes", () => {
+test("a live query is the filtered, sorted and cut list, one array until it changes", () => {
   const queries = fc.record({
     title: fc.option(fc.constantFrom("a", "b", null), { nil: undefined }),
     least: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),

@@ -86,9 +86,9 @@ export type Credentials = "token" | "cookie";
  * What is known of who is there.
  *
  * ```
- * unknown --the server, or the disk for this token--> known --somebody may have signed in--> doubted
- *    ^                                                  |  ^                                    |
- *    +------------------another token-------------------+  +-------------the server-------------+
+ * unknown --the server, or the disk for this token--> known --somebody may have signed in-> doubted
+ *    ^                                                  |  ^                                   |
+ *    +------------------another token-------------------+  +------------the server-------------+
  * ```
  *
  * `witness` is the one that the session was told for: where it is another now, another tab has

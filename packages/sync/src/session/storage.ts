@@ -34,7 +34,8 @@ export function defaultStorage(): Storage {
  *
  * @param onWrite `value` is null for a removal
  * @example
- * const storage = createWriteThroughStorage(await readAll(), (key, value) => void save(key, value));
+ * const kept = await readAll();
+ * const storage = createWriteThroughStorage(kept, (key, value) => void save(key, value));
  */
 export function createWriteThroughStorage(
   seed: Readonly<Record<string, string>>,
@@ -55,7 +56,8 @@ export function createWriteThroughStorage(
 }
 
 /**
- * The key of a value of an app: `pylon_token` for the app `default`, `pylon:<app>:token` for another.
+ * The key of a value of an app: `pylon_token` for the app `default`, `pylon:<app>:token` for
+ * another.
  *
  * @example
  * storage.get(storageKey("todo", "token"));

@@ -24,6 +24,7 @@ async function serve(env: Record<string, string>): Promise<PylonServer> {
       manifest,
       manifestModule: manifest,
       functions: new Map(),
+      workflows: new Map(),
       web: null,
       diagnostics: [],
     },

@@ -670,6 +670,7 @@ beforeAll(async () => {
       manifest,
       manifestModule: manifest,
       functions: new Map(),
+      workflows: new Map(),
       web: null,
       diagnostics: [],
     },

@@ -146,6 +146,9 @@ export function amount(value: string): number {
   return number;
 }
 
+/** A whole number from 0. */
 export const COUNT = whole(0, Number.MAX_SAFE_INTEGER);
+/** Bytes. */
 export const MIB = 1024 * 1024;
+/** Bytes. */
 export const GIB = 1024 * MIB;

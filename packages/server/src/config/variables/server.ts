@@ -16,8 +16,8 @@ export const SERVER_VARIABLES = {
     doc:
       "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the " +
       "local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: " +
-      "dev mode is open to everyone who reaches it, and a web page can have a name of its own lead " +
-      "here.",
+      "dev mode is open to everyone who reaches it, and a web page can have a name of its own " +
+      "lead here.",
     fallback: [],
     parse: hosts,
   }),

@@ -12,6 +12,7 @@ const loaded = {
   manifest: JSON.parse(JSON.stringify(app)) as unknown,
   manifestModule: app,
   functions: new Map(),
+  workflows: new Map(),
   web: null,
   diagnostics: [],
 };

@@ -1,7 +1,6 @@
 import type { Platform, Timer } from "../../platform.ts";
 import { joinMessage, leaveMessage, presenceMessage } from "../messages.ts";
 import {
-  SWEEP_MS,
   type BroadcastResult,
   type Deliver,
   type Peer,
@@ -24,16 +23,18 @@ export class MemoryRoomStore implements RoomStore {
   readonly table: RoomTable;
   readonly #deliver: Deliver;
   readonly #platform: Platform;
+  readonly #sweepMs: number;
   #timer: Timer | null = null;
 
   constructor({ deliver, times, platform }: MemoryRoomOptions) {
     this.#deliver = deliver;
     this.#platform = platform;
+    this.#sweepMs = times.sweepMs;
     this.table = new RoomTable(times, platform.now);
   }
 
   async start(): Promise<void> {
-    this.#timer = this.#platform.every(SWEEP_MS, () => this.sweep()).unref();
+    this.#timer = this.#platform.every(this.#sweepMs, () => this.sweep()).unref();
   }
   async stop(): Promise<void> {
     this.#timer?.cancel();

@@ -6,7 +6,7 @@ import type { RoomTimes } from "../room-store.ts";
 import { MemoryRoomStore } from "./memory-room-store.ts";
 import { RoomTable } from "./room-table.ts";
 
-const TIMES: RoomTimes = { idleMs: 100_000, graceMs: 5_000, handOverMs: 0, leaseMs: 0 };
+const TIMES: RoomTimes = { idleMs: 100_000, graceMs: 5_000, handOverMs: 0, leaseMs: 0, sweepMs: 0 };
 const will = disconnectMessage("t", "u", 1);
 
 function open(): { readonly table: RoomTable; readonly clock: ManualPlatform } {

@@ -64,7 +64,7 @@ test("what a text says of a member is null where it says nothing", () => {
 });
 
 test("a member is registered for the time that it has left, or for its grace", () => {
-  const times = { idleMs: 1, graceMs: 5_000, handOverMs: 1, leaseMs: 1 };
+  const times = { idleMs: 1, graceMs: 5_000, handOverMs: 1, leaseMs: 1, sweepMs: 1 };
   const member = { room: "r", userId: "u", data: undefined, joinedAt: 3 };
   const stays = (dueAt: number | null): unknown =>
     registrationOf({ ...member, dueAt }, times, 1_000).at(-1);
@@ -76,7 +76,7 @@ test("a member is registered for the time that it has left, or for its grace", (
   ]);
 });
 
-test("each script begins with what all share, and publishes on the channel of its namespace", () => {
+test("each script begins with the shared part, and publishes on its namespace's channel", () => {
   for (const script of scriptsOf("my:app").values()) {
     expect(script).toStartWith("local P = 'my:app:rooms:'\n");
     expect(script).toContain("local function publish(");
@@ -84,7 +84,7 @@ test("each script begins with what all share, and publishes on the channel of it
   expect(channelOf("my:app")).toBe("my:app:rooms:events");
 });
 
-test("the functions of Postgres refuse by the codes that are known here, and call no function without a version", () => {
+test("the functions of Postgres refuse by known codes, and call only versioned functions", () => {
   const all = ROOM_DDL.join("\n");
   expect(new Set(all.match(/PYR\d\d/g))).toEqual(new Set(Object.values(ROOM_REFUSALS)));
   expect(all.match(/(?<![\w"])pylon_(room|channel)_\w+\(/g)).toBeNull();

@@ -15,7 +15,13 @@ import { memberKey } from "./member-key.ts";
 import type { ChannelMessage, RoomBackend, StoredMember } from "./room-backend.ts";
 import { SharedRoomStore } from "./shared-room-store.ts";
 
-const TIMES: RoomTimes = { idleMs: 1e9, graceMs: 1e9, handOverMs: 1e9, leaseMs: 1e9 };
+const TIMES: RoomTimes = {
+  idleMs: 1e9,
+  graceMs: 1e9,
+  handOverMs: 1e9,
+  leaseMs: 1e9,
+  sweepMs: 1_000,
+};
 const will = (userId: string): TenantMessage => disconnectMessage("t", userId, 1);
 
 class Lost extends Error {}
@@ -222,7 +228,7 @@ test("what changes after a first entry that failed midway is told, too", async (
   expect(membersOf(backend)).toEqual(["r late 2", "r untold 1"]);
 });
 
-test("a first lease of which only the answer was lost does not stand for having been told", async () => {
+test("a first lease of which only the answer was lost does not count as told", async () => {
   const { store, backend, turns } = await open(false);
   await store.join("r", "u", 1);
   backend.isUp = true;
@@ -233,7 +239,7 @@ test("a first lease of which only the answer was lost does not stand for having 
   expect(backend.entered).toEqual([false, false]);
 });
 
-test("a user who connected before the backend was there hears the rooms that it joined elsewhere", async () => {
+test("a user who connected before the backend hears rooms it joined elsewhere", async () => {
   const { store, backend, turns } = await open(false);
   await store.connected("u", will("u"));
   backend.isUp = true;
@@ -294,7 +300,7 @@ const steps = array(
   { maxLength: 25 },
 );
 
-test("whatever is lost and when, the backend has in the end what was answered, and no more", async () => {
+test("whatever is lost and when, the backend ends with just what was answered", async () => {
   await assert(
     asyncProperty(steps, async (all) => {
       const { store, backend, turns } = await open(false);

@@ -7,7 +7,6 @@ import { MemoryRoomStore } from "../memory/memory-room-store.ts";
 import type { RoomTable } from "../memory/room-table.ts";
 import { snapshotMessage } from "../messages.ts";
 import {
-  SWEEP_MS,
   type BroadcastResult,
   type Deliver,
   type Peer,
@@ -82,12 +81,12 @@ export class SharedRoomStore implements RoomStore {
   }
 
   async start(): Promise<void> {
-    const { platform } = this.#options;
+    const { platform, times } = this.#options;
     this.#unfollow = this.#backend.onChange((isUp) =>
       isUp ? void this.#recover() : this.#goOffline(),
     );
     this.#timers = [
-      platform.every(SWEEP_MS, () => void this.#keep()).unref(),
+      platform.every(times.sweepMs, () => void this.#keep()).unref(),
       platform.every(RETRY_MS, () => void this.#recover()).unref(),
     ];
     await this.#recover();
@@ -185,7 +184,7 @@ export class SharedRoomStore implements RoomStore {
     this.#table.connect(userId, will);
     await this.#ask(
       () => this.#load(userId, will),
-      async () => this.#noteUser(userId),
+      () => this.#noteUser(userId),
     );
   }
 
@@ -193,7 +192,7 @@ export class SharedRoomStore implements RoomStore {
     this.#table.disconnect(userId);
     await this.#ask(
       () => this.#backend.disconnect(userId, will),
-      async () => {
+      () => {
         this.#noteUser(userId);
         this.#options.deliver(will);
       },
@@ -219,7 +218,7 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /** Asks the backend, or the memory when the backend is lost. */
-  async #ask<T>(shared: () => Promise<T>, alone: () => Promise<T>): Promise<T> {
+  async #ask<T>(shared: () => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
     if (this.#isOnline) {
       try {
         return await shared();
@@ -400,12 +399,15 @@ export class SharedRoomStore implements RoomStore {
    * @returns false when the lease ran out meanwhile
    */
   async #replayChanges(): Promise<boolean> {
-    const { now } = this.#options.platform;
+    const {
+      platform: { now },
+      times: { sweepMs },
+    } = this.#options;
     let keptAt = now();
     // Requests go on meanwhile, and change more.
     while (!this.#pending.isEmpty) {
       await this.#pending.tellSome();
-      if (now() - keptAt < SWEEP_MS) continue;
+      if (now() - keptAt < sweepMs) continue;
       if (!(await this.#backend.keep())) return false;
       keptAt = now();
     }

@@ -45,7 +45,7 @@ test.each(STATES)("%s becomes what the table allows, and refuses anything else",
   }
 });
 
-test("what the backend may have been told of is never forgotten: only `entering` goes back to `new`", () => {
+test("what the backend may know is never forgotten: only `entering` goes back to `new`", () => {
   const before = STATES.filter((state) => SHARING_TRANSITIONS[state].includes("new"));
   expect(before).toEqual(["entering"]);
 });

@@ -9,6 +9,7 @@ import {
 import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { ChangeRecord, Store } from "../store.ts";
+import type { PostgresOptions } from "./connection-options.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
 const manifest = buildManifest({
@@ -19,14 +20,14 @@ const manifest = buildManifest({
 
 async function openReplica(
   url: string,
-  overrides: { readonly ca?: string; readonly poolMax?: number } = {},
+  overrides: Partial<Pick<PostgresOptions, "ca" | "poolMax" | "onState">> = {},
 ): Promise<PostgresStore> {
   const store = await openPostgresStore({
     url,
     poolMax: overrides.poolMax ?? 4,
     ca: overrides.ca ?? null,
     startTimeoutMs: 0,
-    onState: () => undefined,
+    onState: overrides.onState ?? (() => undefined),
   });
   await store.migrate((stored) => ({
     migration: planMigration(JSON.parse(stored ?? "null"), manifest).migration,
@@ -162,7 +163,8 @@ describe("a Postgres that goes away", () => {
   test("and comes back: acknowledged writes are there once, and the store goes on", async () => {
     await using server = await PostgresServer.start();
     const url = await server.createDatabase();
-    const store = await openReplica(url);
+    const states: string[] = [];
+    const store = await openReplica(url, { onState: (state) => states.push(state) });
     const heard = hearing(store);
     const acknowledged: string[] = [];
     const refused: unknown[] = [];
@@ -179,8 +181,9 @@ describe("a Postgres that goes away", () => {
       }
     });
     await until(() => acknowledged.length > 100);
+    states.length = 0;
     await server.down();
-    await Bun.sleep(300);
+    await until(() => states.length > 0);
     await server.up();
     const after = acknowledged.length;
     await until(() => acknowledged.length > after + 100);

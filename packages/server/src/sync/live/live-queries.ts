@@ -20,6 +20,7 @@ import { parseQuery } from "./parse-query.ts";
 /** How long a window that lost a row may be read, in milliseconds: the feed waits for it. */
 const REFILL_MS = 1_000;
 
+/** What live queries are loaded with. */
 export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure"> {
   readonly onError: (error: unknown) => void;
 }

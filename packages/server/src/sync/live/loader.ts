@@ -33,6 +33,7 @@ export interface Joiner {
   readonly known: Known | undefined;
 }
 
+/** What subscriptions are loaded with. */
 export interface LoaderOptions {
   readonly store: Store;
   readonly registry: SubscriptionRegistry;

@@ -39,7 +39,7 @@ export class ExistsPlan {
   constructor(node: ExistsExpr, where: Expr, name: string) {
     this.entity = node.entity;
     this.name = name;
-    // What depends on the time or on an inner exists is not asked of the store: the test decides it.
+    // What depends on the time or on an inner exists is not asked of the store: the test decides.
     const parts = conjuncts(where).filter(
       (part) => pathsOf(part, "input").size === 0 && !readsTime(part),
     );

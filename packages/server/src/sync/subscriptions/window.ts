@@ -75,7 +75,7 @@ export class Window {
     this.#changed.delete(id);
   }
 
-  /** Takes the rows as they are now, in the order; at least one more than the limit, if there is. */
+  /** Takes the rows as they are now, in order; at least one more than the limit, if there is. */
   refill(rows: readonly StoredRow[]): void {
     this.#remember();
     for (const row of rows) if (!this.#before?.has(row.id)) this.#changed.set(row.id, row);

@@ -1,0 +1,14 @@
+import { mutation, v } from "@pylonsync/functions";
+
+// A day later: what the job costs when it runs is no part of what it costs to schedule it.
+const DELAY_MS = 24 * 60 * 60_000;
+
+export default mutation({
+  args: { text: v.string(), count: v.int() },
+  async handler(ctx, args) {
+    if (ctx.auth.userId === null) throw ctx.error("UNAUTHENTICATED", "Sign in first.");
+    const id = await ctx.db.insert("Note", { ...args, ownerId: ctx.auth.userId });
+    await ctx.scheduler.runAfter(DELAY_MS, "later");
+    return { id };
+  },
+});

@@ -1,0 +1,3 @@
+import { internalMutation } from "@pylonsync/functions";
+
+export default internalMutation({ args: {}, handler: () => null });

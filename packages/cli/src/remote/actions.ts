@@ -1,0 +1,87 @@
+import type { Output } from "../output.ts";
+import { CommandError, EXIT } from "../output.ts";
+import type { AdminClient } from "./admin-client.ts";
+import { columnsOf, fieldOf } from "./columns.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+/**
+ * The action that a command was given, and what it is done to.
+ *
+ * @param actions by name: whether it is done to one, which has to be named
+ * @throws CommandError USAGE
+ */
+export function actionOf<A extends string>(
+  command: string,
+  args: readonly string[],
+  actions: Readonly<Record<A, boolean>>,
+): { readonly action: A; readonly id: string } {
+  const [given = "", id = ""] = args;
+  const names = Object.keys(actions);
+  if (!isOneOf(given, actions))
+    throw new CommandError(
+      "USAGE",
+      `Name an action: \`pylon ${command} ${names.join("|")}\`.`,
+      EXIT.USAGE,
+    );
+  if (actions[given] === (id !== "")) return { action: given, id };
+  throw new CommandError(
+    "USAGE",
+    id === ""
+      ? `Name one: \`pylon ${command} ${given} NAME\`; \`pylon ${command} list\` has them all.`
+      : `\`pylon ${command} ${given}\` takes no name: it is about all.`,
+    EXIT.USAGE,
+  );
+}
+
+function isOneOf<A extends string>(text: string, actions: Readonly<Record<A, boolean>>): text is A {
+  return Object.hasOwn(actions, text);
+}
+
+/** Prints what a list route answers, as columns for people. */
+export async function printList(
+  client: AdminClient,
+  path: string,
+  columns: readonly string[],
+  output: Output,
+): Promise<void> {
+  const rows: readonly Row[] = await (await client.get(path)).json();
+  output.json(rows);
+  if (output.isJson) return;
+  const cells = rows.map((row) => columns.map((name) => fieldOf(row, name)));
+  for (const line of columnsOf(
+    columns.map((name) => name.replaceAll("_", " ")),
+    cells,
+  ))
+    output.say(line);
+}
+
+/** Prints what a route answers about one, a line for each field. @returns it */
+export async function printOne(client: AdminClient, path: string, output: Output): Promise<Row> {
+  const row: Row = await (await client.get(path)).json();
+  output.json(row);
+  const fields = Object.keys(row)
+    .filter((name) => name !== "steps" && fieldOf(row, name) !== "")
+    .map((name) => [name.replaceAll("_", " "), fieldOf(row, name)]);
+  for (const field of fields) output.say(pairOf(field));
+  return row;
+}
+
+const LABEL_WIDTH = 14;
+
+function pairOf([label = "", value = ""]: readonly string[]): string {
+  return `${label.padEnd(LABEL_WIDTH)}${value}`;
+}
+
+/** Does something by a route, and says so. */
+export async function change(
+  client: AdminClient,
+  method: "POST" | "DELETE",
+  path: string,
+  said: string,
+  output: Output,
+): Promise<void> {
+  const answer: unknown = await (await client.send(method, path)).json();
+  output.json(answer);
+  output.say(said);
+}

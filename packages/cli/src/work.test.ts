@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
+
+// `pylon jobs`, `pylon crons` and `pylon workflows` against a running server.
+
+const TOKEN = "canary-admin-token-of-this-test-0123";
+const folder = new TempFolder();
+let server: PylonProcess;
+let port = 0;
+
+beforeAll(async () => {
+  const app = noteApp("text: field.string()");
+  const cron = `crons: [{ name: "nightly", schedule: "0 3 * * *", function: "fails" }]`;
+  expect(app).toContain("entities:");
+  folder.write({
+    "app.ts": app.replace("entities:", `${cron}, entities:`),
+    "functions/fails.ts":
+      'import { action } from "@pylonsync/functions";\nexport default action({ handler: () => ' +
+      '{ throw new Error("it broke"); } });\n',
+    "workflows/wait.ts":
+      'import { workflow } from "@pylonsync/workflows";\nexport default workflow("wait", async ' +
+      '(ctx, { step, sleep }) => {\n  await step("first", () => 1);\n  await sleep("9d");\n});\n',
+    "workflows/fail.ts":
+      'import { workflow } from "@pylonsync/workflows";\nexport default workflow("fail", () => ' +
+      '{ throw new Error("no"); });\n',
+  });
+  server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  port = Number((await server.event())["port"]);
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const ask = (...args: string[]): Promise<Result> =>
+  pylon([...args, "--url", `http://127.0.0.1:${port}`], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+
+async function post(path: string, body: unknown): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const { id }: { readonly id?: unknown } = await response.json();
+  return String(id);
+}
+
+/** Asks until the answer has a text. */
+async function shows(text: string, ...args: string[]): Promise<Result> {
+  for (;;) {
+    const result = await ask(...args);
+    if (result.stdout.includes(text)) return result;
+    if (result.exitCode !== 0) throw new Error(result.stderr);
+  }
+}
+
+test("jobs lists them, shows one, tries a dead one again, and cancels one", async () => {
+  const id = await post("/api/jobs", { name: "fails", max_retries: 0 });
+  const { stdout } = await shows("dead", "jobs", "show", id);
+  expect(stdout).toStartWith("id ");
+  expect(stdout).toMatch(/\nerror +.*it broke/);
+  const list = await ask("jobs", "list", "--status", "dead");
+  expect(list.stdout).toMatch(/^id +name +queue +status/);
+  expect(list.stdout).toContain(id);
+  expect((await ask("jobs", "retry", id)).stdout).toContain(`${id} is tried again.`);
+  await shows("dead", "jobs", "show", id);
+  const later = await post("/api/jobs", { name: "fails", delay_secs: 3600 });
+  expect((await ask("jobs", "cancel", later)).exitCode).toBe(0);
+  const again = await ask("jobs", "cancel", later);
+  expect([again.exitCode, again.stderr]).toEqual([
+    1,
+    expect.stringContaining("There is no such job, or it is over."),
+  ]);
+});
+
+test("crons lists them, and runs one now", async () => {
+  expect((await ask("crons", "list")).stdout).toMatch(/\nnightly +0 3 \* \* \* +UTC +fails +\d{4}/);
+  expect((await ask("crons", "run", "nightly")).stdout).toContain("nightly is called now.");
+  const unknown = await ask("crons", "run", "never");
+  expect([unknown.exitCode, unknown.stderr]).toEqual([
+    1,
+    expect.stringContaining("There is no such cron."),
+  ]);
+});
+
+test("workflows lists runs, shows one with its steps, cancels one, and lets one go on", async () => {
+  const id = await post("/api/workflows/start", { name: "wait" });
+  const { stdout } = await shows("Sleeping", "workflows", "show", id);
+  expect(stdout).toMatch(/\nstep_0 +first +completed/);
+  const json = await ask("workflows", "list", "--status", "sleeping", "--json");
+  expect(JSON.parse(json.stdout)).toMatchObject([{ id, status: "Sleeping" }]);
+  expect((await ask("workflows", "cancel", id)).stdout).toContain(`${id} is cancelled.`);
+  const failed = await post("/api/workflows/start", { name: "fail" });
+  await shows("Failed", "workflows", "show", failed);
+  expect((await ask("workflows", "retry", failed)).stdout).toContain(`${failed} goes on.`);
+});
+
+test("an action that is missing, unknown or without its name is a usage error", async () => {
+  for (const args of [["jobs"], ["jobs", "eat"], ["jobs", "show"], ["crons", "list", "x"]]) {
+    const { exitCode, stderr } = await ask(...args);
+    expect([args, exitCode, stderr]).toEqual([args, 64, expect.stringContaining("`pylon ")]);
+  }
+});

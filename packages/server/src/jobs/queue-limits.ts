@@ -1,0 +1,150 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { ManifestQueue } from "@pylonsync/sdk";
+import { and, literal, path, type Expr } from "@pylonsync/query";
+import type { Transaction } from "../store/store.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { queueOfLane } from "./job-row.ts";
+
+const QUEUES = SYSTEM_TABLES.queues;
+const JOBS = SYSTEM_TABLES.jobs;
+
+/** The limits of queues by their names. */
+export type QueueSettings = Readonly<Record<string, ManifestQueue>>;
+
+/** What a queue with limits has left. */
+interface QueueState {
+  readonly settings: ManifestQueue;
+  readonly runningByLane: Map<string, number>;
+  /** Of the window of its rate, the oldest first. */
+  readonly startedAt: number[];
+  readonly takes: number;
+  running: number;
+  taken: number;
+}
+
+/**
+ * How many jobs one take may take of each lane. The state of a queue with limits is held until the
+ * end of the transaction, so that two replicas never take from the same queue by the same count.
+ */
+export class QueueGate {
+  readonly #settings: QueueSettings;
+  readonly #tx: Transaction;
+  readonly #now: number;
+  /** By queue; null: another replica takes from it just now. */
+  readonly #states = new Map<string, QueueState | null>();
+  #isBlocking = false;
+  #opensAt: number | null = null;
+
+  /** @param now milliseconds since 1970 */
+  constructor(settings: QueueSettings, tx: Transaction, now: number) {
+    this.#settings = settings;
+    this.#tx = tx;
+    this.#now = now;
+  }
+
+  /** Something was left where it was because of a limit. */
+  get isBlocking(): boolean {
+    return this.#isBlocking;
+  }
+
+  /** When the first rate that held something back allows more, in milliseconds since 1970. */
+  get opensAt(): number | null {
+    return this.#opensAt;
+  }
+
+  /** How many jobs may be taken of a lane, and of its whole queue. */
+  async room(lane: string): Promise<{ readonly ofLane: number; readonly ofQueue: number }> {
+    const queue = queueOfLane(lane);
+    const settings = Object.hasOwn(this.#settings, queue) ? this.#settings[queue] : undefined;
+    if (settings === undefined) return { ofLane: Infinity, ofQueue: Infinity };
+    let state = this.#states.get(queue);
+    if (state === undefined) {
+      state = await this.#open(queue, settings);
+      this.#states.set(queue, state);
+    }
+    const ofQueue = state === null ? 0 : this.#roomOfQueue(state);
+    const perKey = settings.perKey?.concurrency ?? Infinity;
+    const ofLane = Math.min(ofQueue, perKey - (state?.runningByLane.get(lane) ?? 0));
+    if (ofLane <= 0) this.#isBlocking = true;
+    return { ofLane: Math.max(0, ofLane), ofQueue };
+  }
+
+  /** Counts jobs of a lane as running. */
+  took(lane: string, count: number): void {
+    const state = this.#states.get(queueOfLane(lane));
+    if (state === undefined || state === null) return;
+    state.running += count;
+    state.taken += count;
+    state.runningByLane.set(lane, (state.runningByLane.get(lane) ?? 0) + count);
+    if (state.settings.rate === undefined) return;
+    for (let index = 0; index < count; index += 1) state.startedAt.push(this.#now);
+  }
+
+  /** Writes down what was taken. */
+  async save(): Promise<void> {
+    for (const [queue, state] of this.#states)
+      if (state !== null && state.taken > 0)
+        await QUEUES.update(this.#tx, queue, {
+          takes: state.takes + 1,
+          startedAt: state.startedAt,
+        });
+  }
+
+  #roomOfQueue({ settings, running, startedAt }: QueueState): number {
+    const { concurrency = Infinity, rate } = settings;
+    const ofRate = rate === undefined ? Infinity : rate.max - startedAt.length;
+    if (rate !== undefined && ofRate <= 0) {
+      const first = startedAt[startedAt.length - rate.max] ?? this.#now;
+      const opensAt = first + rate.perSeconds * 1000;
+      this.#opensAt = Math.min(this.#opensAt ?? opensAt, opensAt);
+    }
+    return Math.max(0, Math.min(concurrency - running, ofRate));
+  }
+
+  /** @returns null when another replica holds it */
+  async #open(queue: string, settings: ManifestQueue): Promise<QueueState | null> {
+    const known = await QUEUES.get(this.#tx, queue);
+    const isHeld = known === null ? await this.#create(queue) : await this.#hold(queue);
+    if (!isHeld) return null;
+    const runningByLane = await this.#runningByLane(queue);
+    const since = this.#now - (settings.rate?.perSeconds ?? 0) * 1000;
+    return {
+      settings,
+      runningByLane,
+      running: [...runningByLane.values()].reduce((sum, count) => sum + count, 0),
+      startedAt: (known?.startedAt ?? []).filter((at) => at > since),
+      takes: known?.takes ?? 0,
+      taken: 0,
+    };
+  }
+
+  /** @returns false when another replica was faster */
+  async #create(queue: string): Promise<boolean> {
+    try {
+      await QUEUES.insert(this.#tx, { id: queue, takes: 0, startedAt: [] });
+      return true;
+    } catch (error) {
+      if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
+      throw error;
+    }
+  }
+
+  async #hold(queue: string): Promise<boolean> {
+    const where = QUEUES.is("id", queue);
+    return (await this.#tx.select({ entity: QUEUES.name, where, isClaim: true })).length > 0;
+  }
+
+  async #runningByLane(queue: string): Promise<Map<string, number>> {
+    const groups = await this.#tx.aggregate({
+      entity: JOBS.name,
+      where: and(equals("status", "running"), equals("queue", queue)),
+      groupBy: [{ field: "laneKey", as: "lane" }],
+      measures: [{ fn: "count", as: "count" }],
+    });
+    return new Map(groups.map(({ lane, count }) => [String(lane), Number(count)]));
+  }
+}
+
+function equals(field: string, value: string): Expr {
+  return { kind: "compare", op: "==", left: path("data", field), right: literal(value) };
+}

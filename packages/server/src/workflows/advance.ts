@@ -1,0 +1,244 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { StepContext, WorkflowDefinition } from "@pylonsync/workflows";
+import { ANONYMOUS } from "../identity/identity.ts";
+import type { Runner } from "../functions/runner.ts";
+import type { TaskAttempt } from "../jobs/job-runner.ts";
+import { retryDelayMs } from "../jobs/retry-delay.ts";
+import type { Transaction } from "../store/store.ts";
+import { runIdOf } from "./advance-job.ts";
+import {
+  Replay,
+  RunFault,
+  type ChildEnd,
+  type MutationCall,
+  type Pause,
+  type ReplayEnd,
+  type ReplayPorts,
+} from "./replay.ts";
+import {
+  EVENTS,
+  eventsOf,
+  isOver,
+  loadRun,
+  putSteps,
+  RUNS,
+  type EventRow,
+  type Run,
+  type StepRow,
+} from "./run.ts";
+import type { WorkflowServices } from "./services.ts";
+
+/** How a run ends. */
+export type RunEnd = Pick<Run, "status"> & Partial<Pick<Run, "output" | "error" | "failedStep">>;
+
+/** What starts runs, and ends them. */
+export interface RunOwner {
+  start(tx: Transaction, name: string, input: unknown, parentId: string): Promise<string>;
+  end(tx: Transaction, run: Run, end: RunEnd): Promise<void>;
+}
+
+/** What an advance works with. */
+export interface AdvanceServices extends WorkflowServices {
+  readonly runner: Pick<Runner, "run" | "callers" | "definitionOf">;
+  readonly runs: RunOwner;
+  /** From 0 to 1. */
+  readonly random: () => number;
+}
+
+/**
+ * Takes a run as far as it can go now, under the lease of a job: each transaction makes sure that
+ * the job is still this server's, so that of two servers which take the same run for theirs only
+ * one writes.
+ */
+export class Advance {
+  readonly #services: AdvanceServices;
+  readonly #attempt: TaskAttempt;
+  /** What `signals` was when the events were read. */
+  #signals = 0;
+
+  constructor(services: AdvanceServices, attempt: TaskAttempt) {
+    this.#services = services;
+    this.#attempt = attempt;
+  }
+
+  /** @throws PylonError JOB_LOST, and what fails the attempt: it is made again later */
+  async run(): Promise<void> {
+    const { store, jobs } = this.#services;
+    const id = runIdOf(this.#attempt.job.args);
+    // Read in a transaction, so that what was sent and `signals` are of the same moment.
+    const loaded = id === null ? null : await store.transact((tx) => this.#begin(tx, id));
+    if (loaded === null) return;
+    const { run } = loaded;
+    this.#signals = run.signals;
+    const definition = this.#definitionOf(run);
+    const end = await this.#replay(loaded, definition);
+    if (end.kind === "suspended") return;
+    await store.transact(async (tx) => {
+      await this.#attempt.finish(tx, { kind: "completed" });
+      await this.#services.runs.end(
+        tx,
+        run,
+        end.kind === "completed"
+          ? { status: "completed", output: end.output }
+          : { status: "failed", error: end.error, failedStep: end.failedStep },
+      );
+    });
+    // Its parent may wait for it.
+    jobs.wake([0]);
+  }
+
+  /** @returns null for a run that is over: the job is ended */
+  async #begin(tx: Transaction, id: string): ReturnType<typeof loadRun> {
+    const loaded = await loadRun(tx, id);
+    if (loaded === null || isOver(loaded.run)) {
+      await this.#attempt.finish(tx, { kind: "completed" });
+      return null;
+    }
+    const { run } = loaded;
+    await this.#attempt.hold(tx);
+    if (run.status !== "running")
+      await RUNS.update(tx, id, {
+        status: "running",
+        startedAt: run.startedAt ?? this.#services.platform.now(),
+        wakeAt: null,
+        waitingFor: null,
+      });
+    return loaded;
+  }
+
+  /** @throws PylonError when this version of the app does not have it: another one may */
+  #definitionOf({ name, version }: Run): WorkflowDefinition {
+    const definition = this.#services.definitions().get(name);
+    if (definition !== undefined && (definition.version ?? 1) >= version) return definition;
+    throw new PylonError(
+      "WORKFLOW_ADVANCE_FAILED",
+      definition === undefined
+        ? `The app has no workflow "${name}".`
+        : `The app has version ${definition.version ?? 1} of the workflow "${name}", and the ` +
+            `run began with ${version}.`,
+    );
+  }
+
+  async #replay(
+    loaded: NonNullable<Awaited<ReturnType<typeof loadRun>>>,
+    definition: WorkflowDefinition,
+  ): Promise<ReplayEnd> {
+    const { platform, timeoutMs, random } = this.#services;
+    const { signal } = this.#attempt;
+    const replay = new Replay(
+      {
+        ...loaded,
+        definition,
+        platform,
+        signal,
+        timeoutMs,
+        retryDelayMs: (attempts) => retryDelayMs(attempts, random()),
+      },
+      this.#portsOf(loaded.run),
+    );
+    try {
+      return await replay.run();
+    } catch (error) {
+      if (!(error instanceof RunFault)) throw error;
+      return { kind: "failed", error: error.message, failedStep: null };
+    }
+  }
+
+  #portsOf(run: Run): ReplayPorts {
+    return {
+      record: (rows, taken) => this.#record(rows, taken),
+      mutate: (call, rowOf) => this.#mutate(run, call, rowOf),
+      startChild: (name, input, rowOf) => this.#startChild(run, name, input, rowOf),
+      endOfChild: (id) => this.#endOfChild(id),
+      suspend: (pause) => this.#suspend(run, pause),
+      stepContext: (base) => this.#stepContext(run, base),
+    };
+  }
+
+  async #record(rows: readonly StepRow[], taken: readonly EventRow[]): Promise<void> {
+    await this.#services.store.transact(async (tx) => {
+      await this.#attempt.hold(tx);
+      await putSteps(tx, rows);
+      for (const { id } of taken) await EVENTS.delete(tx, id);
+    });
+  }
+
+  async #mutate(
+    run: Run,
+    { name, args, timeoutMs }: MutationCall,
+    rowOf: (output: string) => StepRow,
+  ): Promise<StepRow> {
+    const { runner, jobs } = this.#services;
+    const definition = runner.definitionOf(name, "mutation");
+    let written: StepRow | null = null;
+    await runner.run(name, definition, args, {
+      caller: ANONYMOUS,
+      readerShare: `workflow ${run.name}`,
+      requestId: run.id,
+      isForOperators: true,
+      signal: this.#attempt.signal,
+      timeoutMs,
+      beforeCommit: async (tx, { json }) => {
+        await this.#attempt.hold(tx);
+        written = rowOf(json);
+        await putSteps(tx, [written]);
+      },
+    });
+    jobs.wake([0]);
+    if (written === null) throw new TypeError("A mutation ended without its commit.");
+    return written;
+  }
+
+  async #startChild(
+    run: Run,
+    name: string,
+    input: unknown,
+    rowOf: (childId: string) => StepRow,
+  ): Promise<StepRow> {
+    const { store, runs, jobs } = this.#services;
+    const row = await store.transact(async (tx) => {
+      await this.#attempt.hold(tx);
+      const started = rowOf(await runs.start(tx, name, input, run.id));
+      await putSteps(tx, [started]);
+      return started;
+    });
+    jobs.wake([0]);
+    return row;
+  }
+
+  async #endOfChild(id: string): Promise<ChildEnd | null> {
+    const child = await RUNS.get(this.#services.store, id);
+    if (child === null) return { kind: "failed", error: "The run was deleted." };
+    if (!isOver(child)) return null;
+    return child.status === "completed"
+      ? { kind: "completed", output: child.output }
+      : { kind: "failed", error: child.error ?? child.status };
+  }
+
+  async #suspend(run: Run, pause: Pause): Promise<readonly EventRow[] | null> {
+    const { store, jobs } = this.#services;
+    const events = await store.transact(async (tx) => {
+      const now = await RUNS.get(tx, run.id);
+      await this.#attempt.hold(tx);
+      if (now !== null && now.signals !== this.#signals) {
+        this.#signals = now.signals;
+        return eventsOf(tx, run.id);
+      }
+      await putSteps(tx, pause.rows);
+      const { status, wakeAt, waitingFor } = pause;
+      await RUNS.update(tx, run.id, { status, wakeAt, waitingFor });
+      await this.#attempt.finish(tx, { kind: "again", dueAt: wakeAt });
+      return null;
+    });
+    if (events === null && pause.wakeAt !== null) jobs.wake([pause.wakeAt]);
+    return events;
+  }
+
+  #stepContext(
+    run: Run,
+    base: Omit<StepContext, "runQuery" | "runMutation" | "runAction">,
+  ): StepContext {
+    const { runner } = this.#services;
+    return { ...base, ...runner.callers(run.id, `workflow ${run.name}`, base.signal) };
+  }
+}

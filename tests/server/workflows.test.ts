@@ -1,0 +1,327 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { action, internalMutation, mutation, query, v } from "@pylonsync/functions";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { StepFailedError, workflow } from "@pylonsync/workflows";
+import { TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+// Workflows from their start to their end, through ctx.workflows and the routes for admins.
+
+const manifest = buildManifest({
+  name: "flows",
+  version: "1.0.0",
+  access: "public",
+  entities: [entity("Note", { text: field.string() })],
+});
+
+/** How often each step ran. */
+const ran = new Map<string, number>();
+function count(name: string): number {
+  const times = (ran.get(name) ?? 0) + 1;
+  ran.set(name, times);
+  return times;
+}
+
+const app = appOf(
+  manifest,
+  {
+    write: internalMutation({
+      args: { text: v.string() },
+      handler: async (ctx, { text }) => ({ id: await ctx.db.insert("Note", { text }) }),
+    }),
+    refuse: internalMutation({
+      args: {},
+      handler: async (ctx) => {
+        await ctx.db.insert("Note", { text: "undone" });
+        throw ctx.error("SOLD_OUT", "there is none left");
+      },
+    }),
+    begin: mutation({
+      args: { name: v.string(), input: v.any(), fails: v.optional(v.boolean()) },
+      handler: async (ctx, { name, input, fails }) => {
+        const id = await ctx.workflows.start(name, input);
+        if (fails === true) throw ctx.error("NO", "not this time");
+        return id;
+      },
+    }),
+    tell: action({
+      args: { id: v.string(), event: v.string(), data: v.any() },
+      handler: (ctx, { id, event, data }) => ctx.workflows.send(id, event, data),
+    }),
+    notes: query({ args: {}, handler: (ctx) => ctx.db.query("Note") }),
+  },
+  [
+    workflow<{ readonly who: string }>("greet", async (ctx, { step, runMutation, sleep }) => {
+      const name = await step("name", () => {
+        count(`name ${ctx.id}`);
+        return ctx.input.who.toUpperCase();
+      });
+      await sleep("0.05s");
+      const { id } = (await runMutation("write", { text: `hello ${name}` })) as { id: string };
+      return { name, id, steps: ctx.completedSteps };
+    }),
+    workflow("parallel", async (_ctx, { step }) => {
+      const one = async (name: string, ms: number): Promise<string> => {
+        await step(`${name} 1`, () => Bun.sleep(ms));
+        return step(`${name} 2`, () => name);
+      };
+      return Promise.all([one("slow", 30), one("fast", 1)]);
+    }),
+    workflow("approval", async (_ctx, { waitForEvent }) => {
+      const first = await waitForEvent<{ readonly by: string }>("approved");
+      return { by: first.by, late: (await waitForEvent("never", { timeout: "0.05s" })) ?? "late" };
+    }),
+    workflow(
+      "flaky",
+      (ctx, { step }) =>
+        step("try", ({ attempt, idempotencyKey }) => {
+          count(`flaky ${ctx.id}`);
+          if (attempt < 3) throw new Error(`attempt ${attempt}`);
+          return idempotencyKey;
+        }),
+      { maxRetries: 2 },
+    ),
+    workflow("undo", async (_ctx, { runMutation }) => {
+      try {
+        await runMutation("refuse", {}, { retries: 0 });
+        return "done";
+      } catch (error) {
+        if (!(error instanceof StepFailedError)) throw error;
+        await runMutation("write", { text: `compensated: ${error.message}` });
+        return `undone ${error.step}`;
+      }
+    }),
+    workflow("parent", async (_ctx, { runWorkflow }) => {
+      const child = await runWorkflow("greet", { who: "child" });
+      return { child };
+    }),
+    workflow("patient", async (_ctx, { runWorkflow }) => runWorkflow("forever")),
+    workflow("forever", async (_ctx, { sleep }) => sleep("400d")),
+    workflow("fails", async (ctx, { step }) => {
+      await step("before", () => count(`before ${ctx.id}`));
+      return step(
+        "broken",
+        () => {
+          if (count(`broken ${ctx.id}`) < 2) throw new Error("out of paper");
+          return "mended";
+        },
+        { retries: 0 },
+      );
+    }),
+    workflow("slow-step", async (_ctx, { step }) =>
+      step(
+        "slow",
+        ({ signal }) =>
+          new Promise((resolve) => {
+            signal.addEventListener("abort", resolve);
+          }),
+        { timeoutSecs: 0.05, retries: 0 },
+      ),
+    ),
+    workflow("race", async (_ctx, { step, sleep }) =>
+      Promise.race([
+        step("hangs", () => new Promise<string>(() => undefined)),
+        sleep("0.05s").then(() => "timed out"),
+      ]),
+    ),
+  ],
+);
+
+let server: TestServer;
+let client: TestClient;
+let admin: TestClient;
+
+beforeAll(async () => {
+  server = await startServer(app);
+  client = await TestClient.guest(server.url);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(() => server.stop());
+
+const run = async (id: string) => (await admin.request("GET", `/api/workflows/${id}`)).body;
+const ended = async (id: string, status = "Completed") => {
+  await until(async () => (await run(id))["status"] === status);
+  return run(id);
+};
+async function start(name: string, input: unknown = {}): Promise<string> {
+  const { status, body } = await admin.request("POST", "/api/workflows/start", { name, input });
+  expect(status).toBe(201);
+  return String(body["id"]);
+}
+const notes = async (): Promise<string[]> =>
+  (
+    JSON.parse((await client.request("POST", "/api/fn/notes", {})).text) as {
+      readonly text: string;
+    }[]
+  ).map(({ text }) => text);
+
+test("a mutation starts a workflow, whose steps run once each, over a sleep", async () => {
+  const { text } = await client.request("POST", "/api/fn/begin", {
+    name: "greet",
+    input: { who: "ada" },
+  });
+  const id = String(JSON.parse(text));
+  expect(id).toMatch(/^wf_[0-9a-f]{16}$/);
+  const done = await ended(id);
+  expect(done).toMatchObject({
+    name: "greet",
+    input: { who: "ada" },
+    output: { name: "ADA", steps: ["name", "sleep", "write"] },
+    current_step: 3,
+    steps: [
+      { step_id: "step_0", name: "name", status: "completed", output: "ADA", retry_count: 0 },
+      { step_id: "step_1", name: "sleep", kind: "sleep" },
+      { step_id: "step_2", name: "write", kind: "mutation" },
+    ],
+  });
+  expect(ran.get(`name ${id}`)).toBe(1);
+  expect(await notes()).toContain("hello ADA");
+});
+
+test("a mutation that fails starts nothing", async () => {
+  const before = (await admin.request("GET", "/api/workflows")).text;
+  const { status } = await client.request("POST", "/api/fn/begin", {
+    name: "greet",
+    input: { who: "nobody" },
+    fails: true,
+  });
+  expect(status).toBe(400);
+  expect((await admin.request("GET", "/api/workflows")).text).toBe(before);
+});
+
+test("parallel branches go on each by itself", async () => {
+  const { output, steps } = await ended(await start("parallel"));
+  expect(output).toEqual(["slow", "fast"]);
+  const names = (steps as { readonly name: string }[]).map(({ name }) => name);
+  expect(names).toEqual(["slow 1", "fast 1", "fast 2", "slow 2"]);
+});
+
+test("an event is waited for, and a wait may have an end", async () => {
+  const id = await start("approval");
+  await ended(id, "WaitingForEvent");
+  expect(await run(id)).toMatchObject({ waiting_for: "approved" });
+  const other = await admin.request("POST", `/api/workflows/${id}/event`, { event: "other" });
+  expect([other.status, other.text]).toEqual([
+    400,
+    expect.stringContaining("WORKFLOW_EVENT_FAILED"),
+  ]);
+  const event = { event: "approved", data: { by: "ada" } };
+  expect((await admin.request("POST", `/api/workflows/${id}/event`, event)).body).toEqual({
+    ok: true,
+  });
+  expect((await ended(id))["output"]).toEqual({ by: "ada", late: "late" });
+});
+
+test("an event that comes before its wait is kept", async () => {
+  const id = await start("approval");
+  const { status } = await client.request("POST", "/api/fn/tell", {
+    id,
+    event: "approved",
+    data: { by: "early" },
+  });
+  expect(status).toBe(200);
+  expect((await ended(id))["output"]).toEqual({ by: "early", late: "late" });
+});
+
+test("a step that fails is tried again, with the same key", async () => {
+  const id = await start("flaky");
+  const done = await ended(id);
+  expect(done["output"]).toBe(`${id}:000000`);
+  expect(done["steps"]).toMatchObject([{ retry_count: 2, status: "completed" }]);
+  expect(ran.get(`flaky ${id}`)).toBe(3);
+});
+
+test("a mutation that fails leaves nothing, and the workflow can make up for it", async () => {
+  expect((await ended(await start("undo")))["output"]).toBe("undone refuse");
+  expect(await notes()).toContain("compensated: there is none left");
+  expect(await notes()).not.toContain("undone");
+});
+
+test("a workflow waits for another one", async () => {
+  const done = await ended(await start("parent"));
+  expect(done["output"]).toMatchObject({ child: { name: "CHILD" } });
+  const [step] = done["steps"] as { readonly child_id: string }[];
+  expect(await run(String(step?.child_id))).toMatchObject({ parent_id: done["id"] });
+});
+
+test("one that is cancelled ends, with its children, and cannot be cancelled again", async () => {
+  const id = await start("patient");
+  await ended(id, "WaitingForEvent");
+  const [step] = (await run(id))["steps"] as { readonly child_id: string }[];
+  await ended(String(step?.child_id), "Sleeping");
+  expect((await admin.request("POST", `/api/workflows/${id}/cancel`)).body).toEqual({
+    cancelled: true,
+  });
+  expect((await run(id))["status"]).toBe("Cancelled");
+  expect((await run(String(step?.child_id)))["status"]).toBe("Cancelled");
+  expect((await admin.request("POST", `/api/workflows/${id}/cancel`)).status).toBe(400);
+  expect((await admin.request("POST", `/api/workflows/${id}/advance`)).body).toEqual({
+    status: "Cancelled",
+  });
+});
+
+test("one that failed goes on from the step that failed it", async () => {
+  const id = await start("fails");
+  expect(await ended(id, "Failed")).toMatchObject({ error: "out of paper" });
+  expect((await admin.request("POST", `/api/workflows/${id}/retry`)).body).toEqual({
+    retried: true,
+  });
+  expect((await ended(id))["output"]).toBe("mended");
+  expect(ran.get(`before ${id}`)).toBe(1);
+  expect((await admin.request("POST", `/api/workflows/${id}/retry`)).status).toBe(400);
+});
+
+test("a step has a time limit, and a race leaves the slower one", async () => {
+  expect(await ended(await start("slow-step"), "Failed")).toMatchObject({
+    error: "The step took longer than 0.05 s.",
+  });
+  expect((await ended(await start("race")))["output"]).toBe("timed out");
+});
+
+test("a run that sleeps is looked at when it is told to, and sleeps on", async () => {
+  const id = await start("forever");
+  await ended(id, "Sleeping");
+  const { wake_at: wakeAt } = await run(id);
+  expect((await admin.request("POST", `/api/workflows/${id}/advance`)).body).toEqual({
+    status: "Running",
+  });
+  await ended(id, "Sleeping");
+  expect((await run(id))["wake_at"]).toBe(wakeAt);
+});
+
+test("definitions and runs are listed for the admin alone", async () => {
+  const { text } = await admin.request("GET", "/api/workflows/definitions");
+  expect(JSON.parse(text)).toContainEqual({
+    name: "flaky",
+    description: null,
+    file: "workflows/flaky.ts",
+    version: 1,
+    max_retries: 2,
+    step_timeout_secs: 30,
+  });
+  const failed = JSON.parse((await admin.request("GET", "/api/workflows?status=failed")).text);
+  expect(failed).toMatchObject([{ name: "slow-step" }]);
+  for (const path of ["", "/definitions", "/wf_1"])
+    expect((await client.request("GET", `/api/workflows${path}`)).status).toBe(403);
+});
+
+test("what cannot be is refused, by name", async () => {
+  const refusals = [
+    ["start", {}, "MISSING_FIELD"],
+    ["start", { name: "nope" }, "WORKFLOW_START_FAILED"],
+    ["start", { name: "greet", colour: 1 }, "INVALID_DATA"],
+    ["wf_x/event", {}, "MISSING_FIELD"],
+    ["wf_x/event", { event: "x" }, "WORKFLOW_EVENT_FAILED"],
+    ["wf_x/advance", {}, "WORKFLOW_ADVANCE_FAILED"],
+    ["wf_x/cancel", {}, "WORKFLOW_CANCEL_FAILED"],
+    ["wf_x/retry", {}, "WORKFLOW_RETRY_FAILED"],
+  ] as const;
+  for (const [path, body, code] of refusals) {
+    const { status, text } = await admin.request("POST", `/api/workflows/${path}`, body);
+    expect([path, status, text]).toEqual([path, 400, expect.stringContaining(code)]);
+  }
+  expect((await admin.request("GET", "/api/workflows/wf_x")).status).toBe(404);
+  expect((await admin.request("GET", "/api/workflows?status=odd")).status).toBe(400);
+  const large = { name: "greet", input: { who: "x".repeat(300_000) } };
+  expect((await admin.request("POST", "/api/workflows/start", large)).status).toBe(413);
+});

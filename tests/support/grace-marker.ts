@@ -1,0 +1,48 @@
+import { until, type LiveSocket, type TestClient } from "./client.ts";
+
+let markers = 0;
+
+/**
+ * Tells a test by an event that the time is over for which rooms wait for a user who is gone: a
+ * user who closes its last connection now leaves its room after that. What should not happen
+ * before has not happened then.
+ */
+export class GraceMarker {
+  readonly #user: TestClient;
+  readonly #socket: LiveSocket;
+  readonly #witness: LiveSocket;
+  readonly #room: string;
+
+  private constructor(user: TestClient, socket: LiveSocket, witness: LiveSocket, room: string) {
+    this.#user = user;
+    this.#socket = socket;
+    this.#witness = witness;
+    this.#room = room;
+  }
+
+  /**
+   * @param user whom the test does not use for anything else
+   * @param witness joins the room of the marker, too
+   * @param ears a connection of the witness
+   */
+  static async of(user: TestClient, witness: TestClient, ears: LiveSocket): Promise<GraceMarker> {
+    const room = `marker-${(markers += 1)}`;
+    const socket = await user.live(0).ready();
+    for (const client of [witness, user]) await client.request("POST", "/api/rooms/join", { room });
+    await until(() => hears(ears, "join", room, user));
+    return new GraceMarker(user, socket, ears, room);
+  }
+
+  /** Closes the user's connection. @returns when its grace is over */
+  async passed(): Promise<void> {
+    this.#socket.close();
+    await until(() => hears(this.#witness, "leave", this.#room, this.#user), 30_000);
+  }
+}
+
+function hears(ears: LiveSocket, type: string, room: string, { userId }: TestClient): boolean {
+  return ears.texts.some((text) => {
+    const message = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    return message["type"] === type && message["room"] === room && message["user_id"] === userId;
+  });
+}
