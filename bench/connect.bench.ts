@@ -1,7 +1,7 @@
 // CPU of the server for a client that comes back: handshake, session, catching up from its cursor,
 // hello. On a full change log, against the same server on an empty one: what a connect costs must
 // not grow with the log.
-import { readFileSync } from "node:fs";
+import { cpuMs } from "./lib/cpu.ts";
 import { openCrowd } from "./lib/crowd.ts";
 import { report } from "./lib/report.ts";
 import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
@@ -11,8 +11,6 @@ const LOG = 100_000;
 const PUSH = 1000;
 const SOCKETS = 3000;
 const ROUNDS = 5;
-/** What /proc counts CPU in, a second. */
-const TICKS = 100;
 
 const full = await startServer("pylon");
 const empty = await startServer("pylon");
@@ -59,10 +57,4 @@ async function cpuOfConnect(server: BenchServer, token: string): Promise<number>
   const used = cpuMs(server.pid) - before;
   crowd.stop();
   return used / SOCKETS;
-}
-
-/** User and system time of a process, in milliseconds. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
 }

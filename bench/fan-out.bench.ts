@@ -1,19 +1,20 @@
-// One change to 1,000 sockets: committed, matched against the policy and delivered, against a bare
-// `publish` of the same text.
+// Changes to 1,000 WebSockets, and to 1,000 event streams: committed, matched against the policy and
+// delivered, against a bare `publish` of the same text to sockets. Many at once, which share writes
+// to a socket, and one after another, where the kernel's part is the most. By the CPU of the server, so
+// that neither the clients nor what else the machine does counts.
 import { insertNote } from "./lib/compare.ts";
-import { openCrowd } from "./lib/crowd.ts";
+import { cpuMs } from "./lib/cpu.ts";
+import { openCrowd, type Crowd } from "./lib/crowd.ts";
 import { report } from "./lib/report.ts";
-import { guestToken, startServer } from "./lib/servers.ts";
+import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
 
-const SOCKETS = 1000;
-const BURST = 20;
+const CONNECTIONS = 1000;
+const BURST = 100;
 const ROUNDS = 5;
+const AT_ONCE = { burst: 50, single: 1 };
 
-const pylon = await startServer("pylon");
 const bare = await startServer("bare");
-const token = await guestToken(pylon.url);
-const ours = await openCrowd(`${pylon.url.replace("http", "ws")}/ws`, SOCKETS, token);
-const theirs = await openCrowd(bare.url.replace("http", "ws"), SOCKETS);
+const theirs = await openCrowd(bare.url.replace("http", "ws"), CONNECTIONS);
 const text = JSON.stringify({
   seq: 1,
   entity: "Note",
@@ -28,29 +29,48 @@ const text = JSON.stringify({
   timestamp: new Date().toISOString(),
 });
 
-let sent = 0;
-const rounds: { value: number; baseline: number }[] = [];
-for (let round = 0; round <= ROUNDS; round += 1) {
-  const target = sent + BURST;
-  const value = await rate(async () => {
-    for (sent; sent < target; sent += 1) await insertNote(pylon.url, token);
-    await ours.received(target);
-  });
-  const baseline = await rate(async () => {
-    for (let index = 0; index < BURST; index += 1)
-      await fetch(`${bare.url}/publish`, { method: "POST", body: text });
-    await theirs.received(target);
-  });
-  if (round > 0) rounds.push({ value, baseline });
-}
-ours.stop();
-theirs.stop();
-await pylon.stop();
-await bare.stop();
-report("fan-out", "messages/s", rounds);
+const publish = async (): Promise<void> =>
+  void (await fetch(`${bare.url}/publish`, { method: "POST", body: text }));
+const baseline = counter(bare, theirs, publish);
 
-async function rate(burst: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await burst();
-  return (SOCKETS * BURST) / ((performance.now() - started) / 1000);
+await compare("fan-out", (url) => `${url.replace("http", "ws")}/ws`);
+await compare("fan-out-sse", (url) => `${url}/events`);
+theirs.stop();
+await bare.stop();
+
+async function compare(name: string, address: (url: string) => string): Promise<void> {
+  const pylon = await startServer("pylon");
+  const token = await guestToken(pylon.url);
+  const ours = await openCrowd(address(pylon.url), CONNECTIONS, token);
+  const insert = async (): Promise<void> => void (await insertNote(pylon.url, token));
+  const value = counter(pylon, ours, insert);
+  for (const [kind, atOnce] of Object.entries(AT_ONCE)) {
+    const rounds: { value: number; baseline: number }[] = [];
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      const both = { value: await value(atOnce), baseline: await baseline(atOnce) };
+      // The first round warms both up.
+      if (round > 0) rounds.push(both);
+    }
+    report(`${name}-${kind}`, "messages/s of CPU", rounds);
+  }
+  ours.stop();
+  await pylon.stop();
+}
+
+/** Sends bursts. @returns messages a second of the server's CPU */
+function counter(
+  server: BenchServer,
+  crowd: Crowd,
+  send: () => Promise<void>,
+): (atOnce: number) => Promise<number> {
+  let sent = 0;
+  return async (atOnce) => {
+    const before = cpuMs(server.pid);
+    for (let index = 0; index < BURST; index += atOnce) {
+      await Promise.all(Array.from({ length: atOnce }, send));
+      sent += atOnce;
+      await crowd.received(sent);
+    }
+    return (CONNECTIONS * BURST) / ((cpuMs(server.pid) - before) / 1000);
+  };
 }

@@ -37,6 +37,17 @@ const server = Bun.serve<undefined, string>({
       const filter = (await request.json()) as { count: { $gt: number }; $limit: number };
       return Response.json(query.all(filter.count.$gt, filter.$limit));
     },
+    "/rows": {
+      GET: () =>
+        new Response(Bun.gzipSync(JSON.stringify(list.all(-1))), {
+          headers: { "Content-Type": "application/json", "Content-Encoding": "gzip" },
+        }),
+      POST: async (request: Request) => {
+        const rows = (await request.json()) as { id: string; text: string; count: number }[];
+        for (const { id, text, count } of rows) insert.run(id, text, count, "0".repeat(40));
+        return Response.json({});
+      },
+    },
     "/publish": async (request: Request) => {
       server.publish("all", await request.text());
       return Response.json({});
@@ -44,6 +55,9 @@ const server = Bun.serve<undefined, string>({
   },
   fetch: (request, self) =>
     self.upgrade(request) ? undefined : new Response(null, { status: 404 }),
-  websocket: { open: (socket) => void socket.subscribe("all"), message: () => undefined },
+  websocket: {
+    open: (socket) => void socket.subscribe("all"),
+    message: (socket, text) => void socket.send(text),
+  },
 });
 process.stdout.write(`${server.url.href}\n`);

@@ -299,7 +299,7 @@ test("an app's script comes compressed, and what its answer depends on adds up",
     "Accept-Encoding, Origin",
     "",
   ]);
-  // What rows hold is not compressed: the length would tell of it.
+  // What has tokens in it is not compressed: the length would tell of them.
   const rows = await fetch(`${own.url}/api/auth/session`, {
     headers: { "Accept-Encoding": "br, gzip" },
   });

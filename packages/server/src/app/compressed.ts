@@ -1,5 +1,5 @@
 /** Best first: an equal wish of the client's gets the smaller answer. */
-const ENCODINGS = ["br", "gzip"] as const;
+export const ENCODINGS = ["br", "gzip"] as const;
 type Encoding = (typeof ENCODINGS)[number];
 
 /** Below this, what the headers cost is more than what is saved. */
@@ -32,25 +32,6 @@ async function compress(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Arr
 /** Whether something of this type and size gets smaller. */
 export function isCompressible(type: string, size: number): boolean {
   return size >= MIN_BYTES && size <= MAX_BYTES && TEXTS.some((kind) => kind.test(type));
-}
-
-/**
- * The encoding of ours that a client likes best by its `Accept-Encoding`; null when it takes none.
- */
-export function wantedEncoding(accept: string | null): Encoding | null {
-  const weights = new Map<string, number>();
-  for (const part of accept?.toLowerCase().split(",") ?? []) {
-    const [name = "", ...params] = part.split(";").map((text) => text.trim());
-    const q = params.find((param) => param.startsWith("q="));
-    weights.set(name, q === undefined ? 1 : Number(q.slice(2)) || 0);
-  }
-  let best: Encoding | null = null;
-  let most = 0;
-  for (const encoding of ENCODINGS) {
-    const weight = weights.get(encoding) ?? weights.get("*") ?? 0;
-    if (weight > most) [best, most] = [encoding, weight];
-  }
-  return best;
 }
 
 /** A body in the encodings that were asked for, each compressed once. */

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { Compressed, isCompressible, wantedEncoding } from "./compressed.ts";
+import { wantedEncoding } from "../request/content-encoding.ts";
+import { Compressed, ENCODINGS, isCompressible } from "./compressed.ts";
 import { importGraph } from "./import-graph.ts";
 import { importProblem } from "./import-problem.ts";
 import { printedManifest } from "./printed-manifest.ts";
@@ -32,7 +33,7 @@ test("a client gets the encoding it prefers, and the smaller of two it likes as 
     ["deflate", null],
     ["br;q=nonsense", null],
   ] as const)
-    expect(wantedEncoding(accept)).toBe(encoding);
+    expect(wantedEncoding(accept, ENCODINGS)).toBe(encoding);
 });
 
 test("texts of a size that is worth it are compressed, each encoding once", async () => {

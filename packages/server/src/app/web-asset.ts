@@ -1,4 +1,5 @@
-import { Compressed, isCompressible, wantedEncoding } from "./compressed.ts";
+import { wantedEncoding } from "../request/content-encoding.ts";
+import { Compressed, ENCODINGS, isCompressible } from "./compressed.ts";
 
 const ONE_YEAR_S = 31_536_000;
 
@@ -29,7 +30,9 @@ export class WebAsset {
   async answer(request: Request): Promise<Response> {
     const { type, immutable, version } = this.#options;
     const encoding =
-      this.#compressed === null ? null : wantedEncoding(request.headers.get("accept-encoding"));
+      this.#compressed === null
+        ? null
+        : wantedEncoding(request.headers.get("accept-encoding"), ENCODINGS);
     const etag = `"${version}${encoding === null ? "" : `-${encoding}`}"`;
     const headers: Record<string, string> = {
       "Content-Type": type,

@@ -2,6 +2,13 @@ import type { Identity } from "../identity/identity.ts";
 import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
+/** The message that was encoded last: it goes to many streams, one right after another. */
+let last = { text: "", bytes: new Uint8Array() };
+
+function encodeEvent(text: string): Uint8Array {
+  if (last.text !== text) last = { text, bytes: encoder.encode(`data: ${text}\n\n`) };
+  return last.bytes;
+}
 
 /** An event stream as an Outlet. */
 class StreamOutlet implements Outlet {
@@ -20,13 +27,13 @@ class StreamOutlet implements Outlet {
   }
 
   write(text: string): number {
-    return this.writeRaw(`data: ${text}\n\n`);
+    if (this.#isClosed) return 0;
+    this.#controller.enqueue(encodeEvent(text));
+    return this.#buffered;
   }
 
-  writeRaw(text: string): number {
-    if (this.#isClosed) return 0;
-    this.#controller.enqueue(encoder.encode(text));
-    return this.#buffered;
+  comment(text: string): void {
+    if (!this.#isClosed) this.#controller.enqueue(encoder.encode(`: ${text}\n\n`));
   }
 
   drained(): Promise<void> {
@@ -87,11 +94,11 @@ export function openEventStream(
       start(controller) {
         outlet = new StreamOutlet(controller);
         subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes);
-        outlet.writeRaw(": connected\n\n");
+        outlet.comment("connected");
         // The client gives the stream up when it hears less.
-        outlet.writeRaw(`: keepalive every ${silenceMs / 1000} s\n\n`);
+        outlet.comment(`keepalive every ${silenceMs / 1000} s`);
         keepalive = setInterval(() => {
-          if (subscriber?.isOpen === true) outlet?.writeRaw(": keepalive\n\n");
+          if (subscriber?.isOpen === true) outlet?.comment("keepalive");
           else end();
         }, silenceMs);
         void hub.join(subscriber, start.cursor).then(() => {

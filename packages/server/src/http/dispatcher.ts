@@ -11,8 +11,16 @@ import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
-import type { Platform } from "../platform.ts";
+import { randomFraction, type Platform } from "../platform.ts";
 import { bearerToken } from "../request/bearer.ts";
+import {
+  Compressor,
+  compressNow,
+  encodingFor,
+  MIN_COMPRESSED_BYTES,
+  padding,
+  type AnswerEncoding,
+} from "../request/compression.ts";
 import { RequestContext } from "../request/context.ts";
 import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
@@ -485,23 +493,18 @@ export class Dispatcher {
         ? undefined
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
-      const text = answer.text();
-      const isCounted =
-        open !== null && text.length > UNCOUNTED_BYTES && request?.method !== "HEAD";
-      const response = new Response(isCounted ? pacedBody(text, open) : text, {
-        status: answer.status,
-        headers: this.#jsonHeaders,
-      });
+      const response = this.#jsonResponse(answer, request, name, open);
       response.headers.set("X-Request-Id", requestId);
-      if (NO_STORE_PATHS.some((start) => name.startsWith(start)))
-        response.headers.set("Cache-Control", "no-store");
+      if (isSecret(name)) response.headers.set("Cache-Control", "no-store");
       if (this.#isLeaving) response.headers.set("Connection", "close");
       if (cors !== undefined) setAll(response.headers, cors);
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
     const response =
-      answer instanceof Response ? answer : this.#streamed(answer, request, requestId, open);
+      answer instanceof Response
+        ? answer
+        : this.#streamed(answer, request, { requestId, name }, open);
     setAll(response.headers, {
       ...this.#commonHeaders,
       "X-Request-Id": requestId,
@@ -511,14 +514,57 @@ export class Dispatcher {
     return response;
   }
 
+  #jsonResponse(
+    answer: JsonAnswer,
+    request: Request | null,
+    name: string,
+    open: ((abort: () => void) => Transfer) | null,
+  ): Response {
+    const text = answer.text();
+    const { status } = answer;
+    const init = { status, headers: this.#jsonHeaders };
+    // Errors have no `open`, and what HEAD answers is never sent.
+    if (open === null || request === null || request.method === "HEAD")
+      return new Response(text, init);
+    const isLarge = text.length > UNCOUNTED_BYTES;
+    if (text.length < MIN_COMPRESSED_BYTES || status >= 400 || isSecret(name))
+      return new Response(isLarge ? pacedBody(text, open, null) : text, init);
+    const encoding = encodingFor(request);
+    const compressor = encoding !== null && isLarge ? new Compressor(encoding) : null;
+    const body = isLarge
+      ? pacedBody(text, open, compressor)
+      : encoding === null
+        ? text
+        : compressNow(text, encoding);
+    const response = new Response(body, init);
+    setAll(response.headers, this.#encodingHeaders(encoding));
+    return response;
+  }
+
+  #encodingHeaders(encoding: AnswerEncoding | null): AnswerHeaders {
+    return {
+      // A cache in between must not hand one client's encoding to another, the plain one included.
+      Vary: "Accept-Encoding",
+      ...(encoding === null
+        ? {}
+        : {
+            "Content-Encoding": encoding,
+            "X-Padding": padding(randomFraction(this.#options.platform)),
+          }),
+    };
+  }
+
   #streamed(
     { pieces, contentType }: StreamAnswer,
     request: Request | null,
-    requestId: string,
+    { requestId, name }: { readonly requestId: string; readonly name: string },
     open: ((abort: () => void) => Transfer) | null,
   ): Response {
-    const headers = { "Content-Type": contentType };
-    if (open === null || request?.method === "HEAD") return new Response(null, { headers });
+    const isSent = open !== null && request !== null && request.method !== "HEAD";
+    const encoding = isSent && !isSecret(name) ? encodingFor(request) : null;
+    const headers = new Headers({ "Content-Type": contentType });
+    if (!isSecret(name)) setAll(headers, this.#encodingHeaders(encoding));
+    if (!isSent) return new Response(null, { headers });
     const { log } = this.#options;
     const logged: AsyncIterator<string> = {
       next: async () => {
@@ -529,7 +575,8 @@ export class Dispatcher {
         });
       },
     };
-    return new Response(pacedStream(logged, open), { headers });
+    const compressor = encoding === null ? null : new Compressor(encoding);
+    return new Response(pacedStream(logged, open, compressor), { headers });
   }
 
   #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
@@ -547,6 +594,11 @@ export class Dispatcher {
     else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
   }
+}
+
+/** Whether a route's answers may have tokens or codes in them. */
+function isSecret(name: string): boolean {
+  return NO_STORE_PATHS.some((start) => name.startsWith(start));
 }
 
 function isSame(now: Identity, then: Identity): boolean {

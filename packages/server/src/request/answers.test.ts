@@ -22,6 +22,7 @@ test("what is sent piece by piece arrives whole, and nothing of it is held after
         const stream = pacedStream(
           { next: async () => pieces.next() as IteratorResult<string> },
           paced(transfers),
+          null,
         );
         expect(await new Response(stream).text()).toBe(
           new TextDecoder("utf-8", { ignoreBOM: true }).decode(
@@ -38,13 +39,13 @@ test("what is sent piece by piece arrives whole, and nothing of it is held after
 test("an answer whose reader stalls is given up, and one whose reader goes is let go", async () => {
   const platform = new ManualPlatform(0);
   const transfers = new Transfers(1e9, platform);
-  const stalled = pacedBody("x".repeat(200_000), paced(transfers)).getReader();
+  const stalled = pacedBody("x".repeat(200_000), paced(transfers), null).getReader();
   await stalled.read();
   expect(transfers.total).toBeGreaterThan(0);
   platform.advance(STALL_MS);
   expect(stalled.read()).rejects.toThrow("The reader stalled.");
   expect([transfers.total, transfers.counts.stalled]).toEqual([0, 1]);
-  const gone = pacedBody("x".repeat(200_000), paced(transfers)).getReader();
+  const gone = pacedBody("x".repeat(200_000), paced(transfers), null).getReader();
   await gone.cancel();
   expect([transfers.total, transfers.counts.stalled]).toEqual([0, 1]);
 });
@@ -54,11 +55,15 @@ test("an answer for which there is no room is refused, and holds nothing", () =>
   transfers.open("other", () => undefined).add(90);
   const opened: Transfer[] = [];
   expect(() =>
-    pacedBody("x".repeat(50), (abort) => {
-      const transfer = transfers.open("key", abort);
-      opened.push(transfer);
-      return transfer;
-    }),
+    pacedBody(
+      "x".repeat(50),
+      (abort) => {
+        const transfer = transfers.open("key", abort);
+        opened.push(transfer);
+        return transfer;
+      },
+      null,
+    ),
   ).toThrow(PylonError);
   expect(opened.map(({ isOver }) => isOver)).toEqual([true]);
   expect(transfers.total).toBe(90);

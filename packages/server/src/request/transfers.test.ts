@@ -71,7 +71,7 @@ test("D3: a stream is made only as fast as it is read, and frees what was read",
   async function* pieces(): AsyncGenerator<string> {
     for (; made < 5; made += 1) yield "x".repeat(50);
   }
-  const reader = pacedStream(pieces(), (abort) => transfers.open("a", abort)).getReader();
+  const reader = pacedStream(pieces(), (abort) => transfers.open("a", abort), null).getReader();
   expect(made).toBe(0);
   await reader.read();
   await reader.read();
