@@ -415,6 +415,7 @@ function servicesOf(
     dispatcher: dispatcherOf(base, auth),
     feed,
     connections: new ConnectionLimit(config.maxConnectionsPerAddress),
+    soon: platform.soon,
     messages: {
       receive: (subscriber, text) => {
         if (!feed.receive(subscriber, text)) peerMessages.receive(subscriber, text);

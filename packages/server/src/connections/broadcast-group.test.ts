@@ -9,10 +9,19 @@ import { TopicPublisher } from "./topic-publisher.ts";
 class Sockets {
   readonly #topics = new Map<string, Set<string[]>>();
   published = 0;
-  readonly publisher = new TopicPublisher((topic, text) => {
-    this.published += 1;
-    for (const heard of this.#topics.get(topic) ?? []) heard.push(text);
-  });
+  /** What is done in the next turn. */
+  readonly #soon: (() => void)[] = [];
+  readonly publisher = new TopicPublisher(
+    (topic, text) => {
+      this.published += 1;
+      for (const heard of this.#topics.get(topic) ?? []) heard.push(text);
+    },
+    (work) => this.#soon.push(work),
+  );
+
+  nextTurn(): void {
+    for (const work of this.#soon.splice(0)) work();
+  }
 
   open(options: { readonly backlog?: () => number; readonly onCut?: () => void } = {}): {
     readonly subscriber: Subscriber;
@@ -96,9 +105,26 @@ test("a reader for whom too much waits is cut off before the runtime drops any",
   for (let index = 0; index < 20; index += 1) group.add(sockets.open().subscriber);
   const slow = sockets.open({ backlog: () => 100_000, onCut: () => (cut += 1) });
   group.add(slow.subscriber);
-  for (let sent = 0; sent < 100; sent += 1) group.send("x".repeat(1000));
+  for (let sent = 0; sent < 100; sent += 1) {
+    group.send("x".repeat(1000));
+    sockets.nextTurn();
+  }
   await Promise.resolve();
   expect(cut).toBe(1);
   expect(slow.subscriber.isOpen).toBe(false);
   expect(slow.heard.length).toBeLessThan(40);
+});
+
+test("what one turn brings beyond what may wait unseen is sent to each, once and in order", () => {
+  const [busy, quiet] = [new Sockets(), new Sockets()];
+  const group = new BroadcastGroup();
+  const all = [...Array(20).keys()].map((index) => (index % 2 === 0 ? busy : quiet).open());
+  for (const { subscriber } of all) group.add(subscriber);
+  const texts = [...Array(60).keys()].map((index) => `${index} ${"x".repeat(1000)}`);
+  for (const text of texts.slice(0, 50)) group.send(text);
+  expect(busy.published).toBeLessThan(40);
+  quiet.nextTurn();
+  for (const text of texts.slice(50)) group.send(text);
+  expect(quiet.published).toBeGreaterThan(busy.published);
+  for (const { heard } of all) expect(heard).toEqual(texts);
 });

@@ -49,11 +49,12 @@ export class BroadcastGroup implements Iterable<Subscriber> {
   /** Sends a text to all. */
   send(text: string): void {
     const topic = this.#topic;
-    const isPublished =
-      topic !== null &&
-      [...this.#byPublisher.keys()].every((publisher) => publisher.publish(topic, text));
+    const reached = new Set<TopicPublisher | null>();
+    if (topic !== null)
+      for (const publisher of this.#byPublisher.keys())
+        if (publisher.publish(topic, text)) reached.add(publisher);
     for (const subscriber of this.#subscribers)
-      if (!isPublished || subscriber.publisher === null) subscriber.send(text);
+      if (!reached.has(subscriber.publisher)) subscriber.send(text);
   }
 
   #join(subscriber: Subscriber, topic: string): void {

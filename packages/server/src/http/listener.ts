@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { shardsNotAvailable } from "../shards/routes.ts";
+import type { Platform } from "../platform.ts";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../connections/sse.ts";
 import {
@@ -49,6 +50,8 @@ export interface ListenerServices {
   readonly connections: ConnectionLimit;
   /** Takes what clients say on their sockets. */
   readonly messages: SocketMessages;
+  /** Does the work in the next turn of the event loop. */
+  readonly soon: Platform["soon"];
   readonly routes: readonly Route[];
   /** Answers what is in no route: the app's web page. Null: there is nothing either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
@@ -203,7 +206,10 @@ class Listener {
 
   /** One for all sockets of this port. */
   #publisherOf(server: BunServer): TopicPublisher {
-    this.#publisher ??= new TopicPublisher((topic, text) => void server.publish(topic, text));
+    this.#publisher ??= new TopicPublisher(
+      (topic, text) => void server.publish(topic, text),
+      this.#services.soon,
+    );
     return this.#publisher;
   }
 
