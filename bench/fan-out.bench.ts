@@ -1,7 +1,7 @@
-// Changes to 1,000 WebSockets, and to 1,000 event streams: committed, matched against the policy and
-// delivered, against a bare `publish` of the same text to sockets. Many at once, which share writes
-// to a socket, and one after another, where the kernel's part is the most. By the CPU of the server, so
-// that neither the clients nor what else the machine does counts.
+// Changes to 1,000 WebSockets, and to 1,000 event streams: committed, matched against the policy
+// and delivered, against a bare `publish` of the same text to sockets. Many at once, which share
+// writes to a socket, and one after another, where the kernel's part is the most. By the CPU of the
+// server, so that neither the clients nor what else the machine does counts.
 import { insertNote } from "./lib/compare.ts";
 import { cpuMs } from "./lib/cpu.ts";
 import { openCrowd, type Crowd } from "./lib/crowd.ts";

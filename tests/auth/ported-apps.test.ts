@@ -76,7 +76,7 @@ function select(client: TestClient, body: object): Promise<Answer> {
   return client.request("POST", "/api/auth/select-org", body);
 }
 
-test("upgrade in dev mode: a guest's token stands for the user, and its rows are the user's", async () => {
+test("upgrade in dev: a guest's token stands for the user, and its rows are the user's", async () => {
   const userId = await newUser(dev.url);
   const guest = await TestClient.guest(dev.url);
   const other = await TestClient.guest(dev.url);
@@ -96,7 +96,7 @@ test("upgrade in dev mode: a guest's token stands for the user, and its rows are
   expect(await me(other)).toMatchObject({ user_id: other.userId, is_guest: true });
 });
 
-test("upgrade in dev mode: a user goes on as another, and the rows stay with their owner", async () => {
+test("upgrade in dev: a user goes on as another, and the rows stay with their owner", async () => {
   const [ann, ben] = [await newUser(dev.url), await newUser(dev.url)];
   const client = await TestClient.guest(dev.url);
   await client.request("POST", "/api/auth/upgrade", { user_id: ann });
@@ -147,7 +147,7 @@ async function byCode(email: string): Promise<TestClient> {
   return new TestClient(dev.url, String(body["token"]), String(body["user_id"]));
 }
 
-test("required fields of users: address and password change by the names that pages send", async () => {
+test("user fields: address and password change by the names that pages send", async () => {
   const client = await byPassword(address(), null);
   const ask = async (path: string, body: object): Promise<Answer["body"]> => {
     const answer = await client.request("POST", `/api/auth/${path}`, body);
@@ -172,7 +172,7 @@ test("required fields of users: address and password change by the names that pa
 const rowOf = async (client: TestClient): Promise<Answer["body"]> =>
   (await client.request("GET", `/api/entities/User/${client.userId}`)).body;
 
-test("required fields of users are filled by a sign-up by password, by code, and of a guest", async () => {
+test("user fields are filled by a sign-up by password, by code, and of a guest", async () => {
   const guest = await TestClient.guest(dev.url);
   await guest.insert("Note", { text: "of a guest" });
   const emails = [address(), address(), address()] as const;
@@ -197,7 +197,7 @@ test("required fields of users are filled by a sign-up by password, by code, and
   });
 });
 
-test("required fields of users hold no hash: passwords are checked against what is kept elsewhere", async () => {
+test("user fields hold no hash: passwords are checked against what is kept elsewhere", async () => {
   const email = address();
   const user = await byPassword(email, null);
   const login = async (password: string): Promise<number> =>
@@ -271,7 +271,7 @@ test("OrgMember: a row makes nobody a member of an organization that Pylon keeps
   expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
 });
 
-test("OrgMember: who is taken out loses the tenant, on open connections and by keys too", async () => {
+test("OrgMember: who is taken out loses the tenant, on connections and by keys too", async () => {
   const { client, org, membership } = await member();
   await admin.insert("Invoice", { orgId: org, total: 7 });
   await select(client, { orgId: org });
@@ -292,7 +292,7 @@ test("OrgMember: who is taken out loses the tenant, on open connections and by k
   socket.close();
 });
 
-test("OrgMember: so does one whose row names another user; a second row keeps the place", async () => {
+test("OrgMember: a row that names another user counts as taken; a second one stays", async () => {
   const { client, org, membership } = await member();
   const second = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
   await select(client, { orgId: org });

@@ -84,7 +84,7 @@ class RawReader {
   }
 }
 
-test("a reader that stops is cut off and has no gap, while all others hear all in order", async () => {
+test("a reader that stops is cut off and has no gap, while others hear all in order", async () => {
   const manifest = buildManifest({
     name: "slow",
     version: "1.0.0",

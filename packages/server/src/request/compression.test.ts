@@ -56,7 +56,7 @@ test("what is compressed at once is what was there", () => {
   );
 });
 
-test("what is compressed piece by piece is what was there, and nothing of it is held after", async () => {
+test("what is compressed piece by piece is what was there, and none is held after", async () => {
   const some = array(string({ unit: "grapheme", maxLength: 100_000 }), { maxLength: 5 });
   await assert(
     asyncProperty(some, constantFrom(...encodings), async (all, by) => {
@@ -74,7 +74,7 @@ test("what is compressed piece by piece is what was there, and nothing of it is 
   );
 });
 
-test("an answer that is compressed counts whole until it is, and only as it is sent after", async () => {
+test("an answer counts whole until it is compressed, and as it is sent after", async () => {
   const transfers = new Transfers(1e9, new ManualPlatform(0));
   const open = (abort: () => void): Transfer => transfers.open("key", abort);
   const reader = pacedBody("x".repeat(1_000_000), open, new Compressor("gzip")).getReader();
