@@ -280,15 +280,16 @@ export class JobTable {
 
   #afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
     if (outcome.kind === "completed") return this.#over("completed", null);
-    if (outcome.isFinal || job.attempts >= job.maxAttempts)
-      return this.#over("dead", outcome.error);
+    // What a store can't keep would keep the ends of other jobs from being written too.
+    const error = outcome.error.replaceAll("\0", "").toWellFormed();
+    if (outcome.isFinal || job.attempts >= job.maxAttempts) return this.#over("dead", error);
     const delayMs = retryDelayMs(job.attempts, this.#chance());
     return {
       status: "retrying",
       dueAt: isoOf(this.#platform.now() + delayMs),
       readyKey: null,
       lease: null,
-      error: outcome.error,
+      error,
     };
   }
 
