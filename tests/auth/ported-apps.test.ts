@@ -76,7 +76,7 @@ function select(client: TestClient, body: object): Promise<Answer> {
   return client.request("POST", "/api/auth/select-org", body);
 }
 
-test("upgrade in dev: a guest's token stands for the user, and its rows are the user's", async () => {
+test("upgrade in dev: a guest's token stands for the user, who has its rows", async () => {
   const userId = await newUser(dev.url);
   const guest = await TestClient.guest(dev.url);
   const other = await TestClient.guest(dev.url);

@@ -62,6 +62,11 @@ export class SharedTabs {
     this.#listening = this.#listening.filter((other) => other.tab === tab);
   }
 
+  /** This tab hears nothing more, and keeps its locks, as one that a phone has stopped. */
+  deafen(tab: object): void {
+    this.#listening = this.#listening.filter((other) => other.tab !== tab);
+  }
+
   #giveUp(isGone: (request: Waiting) => boolean): void {
     const before = this.#waiting;
     this.#waiting = before.filter((request) => !isGone(request));

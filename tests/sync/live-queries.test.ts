@@ -9,6 +9,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { stillClock } from "../support/still-clock.ts";
 
 const isMember = "exists(Member, channelId == data.channelId && userId == auth.userId)";
 const app = appOf(
@@ -29,6 +30,22 @@ const app = appOf(
       }),
       policy({ name: "in_channel", entity: "Message", allow: `auth.isAdmin || ${isMember}` }),
       policy({ name: "all", entity: "Notice", allowRead: "true", allowWrite: "auth.isAdmin" }),
+    ],
+  }),
+);
+
+const timed = appOf(
+  buildManifest({
+    name: "timed",
+    version: "1.0.0",
+    entities: [entity("Post", { at: field.datetime() })],
+    policies: [
+      policy({
+        name: "published",
+        entity: "Post",
+        allowRead: "data.at <= now()",
+        allowWrite: "auth.isAdmin",
+      }),
     ],
   }),
 );
@@ -166,15 +183,43 @@ test("what can't be subscribed to is refused by its id, and the others go on", a
   expect(socket.all("error").map(({ id, code }) => [id, code])).toEqual(
     refused.map(([, code], index) => [index, code]),
   );
+  const malformed = { type: "subscribe", id: 50, entity: "Notice", known: { seq: 1, epoch: 2 } };
+  socket.send(malformed);
+  await until(() => socket.all("error").some(({ id }) => id === 50));
+  expect(socket.all("error").at(-1)?.message).toContain("known.epoch");
+  const refusals = socket.all("error").length;
   for (let id = 100; id <= 100 + MAX_SUBSCRIPTIONS; id += 1)
     socket.send({ type: "subscribe", id, entity: "Notice", where: { text: `${id}` } });
-  await until(() => socket.all("error").length > refused.length);
+  await until(() => socket.all("error").length > refusals);
   expect(socket.all("error").at(-1)).toMatchObject({
     id: 100 + MAX_SUBSCRIPTIONS,
     code: "SUBSCRIPTION_LIMIT_REACHED",
   });
   await until(() => socket.all("ready").length === MAX_SUBSCRIPTIONS);
   socket.socket.close();
+});
+
+test("what became readable by time alone reaches a client that comes back hours later", async () => {
+  const clock = stillClock();
+  const own = await startServer(timed, {}, clock.platform);
+  try {
+    const author = new TestClient(own.url, ADMIN_TOKEN);
+    const reader = await TestClient.guest(own.url);
+    const at = new Date(clock.now() + 60_000).toISOString();
+    const id = await author.insert("Post", { at });
+    const first = await LiveSocket.open(reader);
+    await first.subscribe({ entity: "Post" });
+    expect(first.all("rows").flatMap(({ rows = [] }) => rows)).toEqual([]);
+    const { seq = 0, epoch = "" } = first.all("ready").at(-1) ?? {};
+    first.socket.close();
+    clock.later(2 * 3600);
+    const second = await LiveSocket.open(reader);
+    await second.subscribe({ entity: "Post", known: { seq, epoch } });
+    expect(second.all("rows")).toMatchObject([{ reset: true, rows: [{ id }] }]);
+    second.socket.close();
+  } finally {
+    await own.stop();
+  }
 });
 
 test("members of one subscription hear all commits in order, and what is theirs", async () => {

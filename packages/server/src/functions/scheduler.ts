@@ -141,8 +141,9 @@ export function scheduledCall(
   args: unknown = {},
   options: ScheduleOptions = {},
 ): ScheduledCall {
-  if (typeof name !== "string" || name === "" || name.length > 256)
-    throw invalid("name", "A scheduled call names a function.");
+  if (!isFunctionName(name)) throw invalid("name", "A scheduled call names a function.");
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw invalid("options", "The options of a scheduled call are an object.", OPTIONS);
   const [unknown] = Object.keys(options).filter((key) => !OPTIONS.some((known) => known === key));
   if (unknown !== undefined)
     throw invalid(unknown, `A scheduled call has no option "${unknown.slice(0, 80)}".`, OPTIONS);
@@ -164,6 +165,12 @@ export function scheduledCall(
     key: keyOf("key", options.key),
     dedupeKey: keyOf("dedupeKey", options.dedupeKey),
   };
+}
+
+/** What a store can keep: neither NUL nor half of a pair. */
+function isFunctionName(name: unknown): name is string {
+  if (typeof name !== "string" || name === "" || name.length > 256) return false;
+  return name.isWellFormed() && !name.includes("\0");
 }
 
 /** @throws PylonError INVALID_ARGS */

@@ -1,16 +1,26 @@
+import { parseArgs } from "@pylonsync/functions";
+import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import type { ManifestCron } from "@pylonsync/sdk";
 import type { Functions } from "../functions/runner.ts";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { nextTime } from "./cron-time.ts";
+import { callOf } from "./crons.ts";
 
-/** What of an app's crons could never run: an unknown function, a schedule that is not one. */
+/** A name is a part of the key by which calls that overlap are found. */
+const MAX_NAME_LENGTH = 256;
+
+/**
+ * What of an app's crons could never run: an unknown function, arguments that
+ * it refuses, a schedule that is not one.
+ */
 export function checkCrons(crons: readonly ManifestCron[], functions: Functions): Diagnostic[] {
   return crons.flatMap((cron, index) => {
     const place = `crons[${index}]`;
     return [
       ...checkName(cron, crons, place),
       ...checkFunction(cron, functions, place),
+      ...checkArgs(cron, functions, place),
       ...checkSchedule(cron, place),
     ];
   });
@@ -21,6 +31,15 @@ function checkName(
   crons: readonly ManifestCron[],
   place: string,
 ): Diagnostic[] {
+  if (!isUsableName(name))
+    return [
+      errorAt(
+        "CRON_INVALID",
+        `The name of a cron has 1 to ${MAX_NAME_LENGTH} characters, and no NUL.`,
+        `${place}.name`,
+        'Name it after what it does, such as "clean-up".',
+      ),
+    ];
   if (crons.filter((other) => other.name === name).length === 1) return [];
   return [
     errorAt(
@@ -30,6 +49,11 @@ function checkName(
       "The name tells which times are over: give each its own.",
     ),
   ];
+}
+
+function isUsableName(name: string): boolean {
+  const { length } = name;
+  return length > 0 && length <= MAX_NAME_LENGTH && name.isWellFormed() && !name.includes("\0");
 }
 
 function checkFunction(
@@ -47,6 +71,27 @@ function checkFunction(
       meant === undefined ? `Write functions/${called}.ts.` : `Did you mean "${meant}"?`,
     ),
   ];
+}
+
+function checkArgs(cron: ManifestCron, functions: Functions, place: string): Diagnostic[] {
+  const definition = functions.get(cron.function);
+  if (definition === undefined || !isUsableName(cron.name)) return [];
+  try {
+    callOf(cron, () => 0, true);
+    parseArgs(definition, cron.args ?? {});
+    return [];
+  } catch (error) {
+    if (!(error instanceof PylonError)) throw error;
+    return [
+      errorAt(
+        "CRON_INVALID",
+        `"${cron.function}" can't be called with the args of the cron "${cron.name}": ` +
+          `${error.message}.`,
+        `${place}.args`,
+        `Give it what functions/${cron.function}.ts declares in args.`,
+      ),
+    ];
+  }
 }
 
 function checkSchedule(

@@ -123,8 +123,21 @@ test("one that is called by hand is called at once, with its arguments", async (
   expect(await table.list({}, 10)).toMatchObject([{ args: '{"kind":"daily"}' }]);
 });
 
+test("one that can't be called keeps no other from its time", async () => {
+  const broken: ManifestCron = { ...DIGEST, name: "n".repeat(600) };
+  const crons = replica(broken, DIGEST);
+  await crons.settleDue();
+  at("2026-03-01T08:00:01Z");
+  const settled = await crons.settleDue().then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(settled).toMatchObject({ code: "INVALID_ARGS" });
+  expect(await jobs()).toBe(1);
+});
+
 test("what could never run is an error of the app, by name", () => {
-  const functions = new Map([["send", { type: "action" as const, handler: () => null }]]);
+  const functions = new Map([["send", { type: "action" as const, args: {}, handler: () => null }]]);
   const messages = (...crons: ManifestCron[]): string[] =>
     checkCrons(crons, functions).map(({ message, hint }) => `${message} ${String(hint)}`);
   expect(messages(DIGEST)).toEqual([]);
@@ -133,4 +146,8 @@ test("what could never run is an error of the app, by name", () => {
   expect(messages({ ...DIGEST, schedule: "0 0 31 2 *" })[0]).toContain("no time ever meets it");
   expect(messages({ ...DIGEST, timezone: "Berlin" })[0]).toContain("Europe/Berlin");
   expect(messages(DIGEST, DIGEST)[0]).toContain('Two crons are named "digest"');
+  expect(messages({ ...DIGEST, name: "n".repeat(512) })[0]).toContain("1 to 256 characters");
+  expect(messages({ ...DIGEST, name: "a\0b" })[0]).toContain("no NUL");
+  expect(messages({ ...DIGEST, args: { text: "x".repeat(300_000) } })[0]).toContain("bytes");
+  expect(messages({ ...DIGEST, args: { kind: "x" } })[0]).toContain('Unknown field "kind"');
 });

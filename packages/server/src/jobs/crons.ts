@@ -54,14 +54,24 @@ export class Crons {
     );
   }
 
-  /** Makes the jobs of all whose time has come. */
+  /**
+   * Makes the jobs of all whose time has come.
+   *
+   * @throws the first failure, after all others have been called
+   */
   async settleDue(): Promise<void> {
+    const failures: unknown[] = [];
     for (const cron of this.#declared) {
       const known = this.#nextAt.get(cron.name);
       if (known === null || (known !== undefined && known > this.#now())) continue;
-      const nextAt = await this.#store.transact((tx) => this.#settle(tx, cron));
-      this.#nextAt.set(cron.name, nextAt);
+      try {
+        const nextAt = await this.#store.transact((tx) => this.#settle(tx, cron));
+        this.#nextAt.set(cron.name, nextAt);
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   async states(): Promise<CronState[]> {
@@ -104,10 +114,15 @@ export class Crons {
   }
 }
 
-function callOf(cron: ManifestCron, now: () => number, isAlone: boolean): ScheduledCall {
+/**
+ * The call of a cron's function.
+ *
+ * @param isAlone none is made while the last one waits or runs
+ * @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE
+ */
+export function callOf(cron: ManifestCron, now: () => number, isAlone: boolean): ScheduledCall {
   return scheduledCall(now, cron.function, 0, cron.args ?? {}, {
     queue: DEFAULT_QUEUE,
-    // While the last one waits or runs there is no second one.
     ...(isAlone ? { dedupeKey: `cron ${cron.name}` } : {}),
   });
 }

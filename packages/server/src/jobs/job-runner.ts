@@ -181,10 +181,9 @@ export class JobRunner {
   }
 
   async #takeWork(): Promise<void> {
-    const { table, crons, platform, concurrency } = this.#services;
+    const { table, platform, concurrency } = this.#services;
     if (concurrency === 0) return;
-    await crons.settleDue();
-    if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
+    await this.#settleCrons();
     await table.settleDue();
     const free = concurrency - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
@@ -193,6 +192,17 @@ export class JobRunner {
     if (jobs.length === free) return;
     const next = await table.nextDue();
     if (next !== null) this.#wakeBy(Math.max(next, platform.now() + 1));
+  }
+
+  /** A cron that can't be called keeps no job waiting: the failure is reported. */
+  async #settleCrons(): Promise<void> {
+    const { crons, platform, observer } = this.#services;
+    try {
+      await crons.settleDue();
+      if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
+    } catch (error) {
+      observer.failed(error);
+    }
   }
 
   #leaseMsOf({ name, timeoutMs }: { readonly name: string; readonly timeoutMs: number | null }) {

@@ -375,3 +375,21 @@ test("when something is to be done next is known", async () => {
   await add(table);
   expect(await table.nextDue()).toBe(nowMs);
 });
+
+test("a failure of characters that no text has is kept without them, and others with it", async () => {
+  const table = await emptied();
+  const odd = await add(table, { maxAttempts: 1 });
+  const other = await add(table);
+  const taken = await table.take(2, () => LEASE_MS);
+  await table.finishAll(
+    taken.map((job) => ({
+      job,
+      outcome:
+        job.id === odd
+          ? { kind: "failed", error: "a\0b \ud800", isFinal: false }
+          : { kind: "completed" },
+    })),
+  );
+  expect(await table.get(odd)).toMatchObject({ status: "dead", error: "ab \ufffd" });
+  expect(await table.get(other)).toMatchObject({ status: "completed" });
+});

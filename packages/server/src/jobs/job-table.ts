@@ -360,15 +360,16 @@ export class JobTable {
         lease: null,
         error: null,
       };
-    if (outcome.isFinal || job.attempts >= job.maxAttempts)
-      return this.#over("dead", outcome.error);
+    // What a store can't keep would keep the ends of other jobs from being written too.
+    const error = outcome.error.replaceAll("\0", "").toWellFormed();
+    if (outcome.isFinal || job.attempts >= job.maxAttempts) return this.#over("dead", error);
     const delayMs = retryDelayMs(job.attempts, this.#chance());
     return {
       status: "retrying",
       dueAt: isoOf(this.#platform.now() + delayMs),
       readyKey: null,
       lease: null,
-      error: outcome.error,
+      error,
     };
   }
 

@@ -8,6 +8,7 @@ import { wantedEncoding } from "./content-encoding.ts";
  * a quarter less; Brotli's quality 1 lies between. More effort costs ten times the CPU for a tenth.
  */
 const ENCODINGS = ["zstd", "br", "gzip"] as const;
+/** How an answer may be compressed. */
 export type AnswerEncoding = (typeof ENCODINGS)[number];
 
 /**

@@ -26,8 +26,17 @@ const known = new WeakMap<DataModel, ReadRules>();
  */
 export function replicaEpoch(log: string, model: DataModel, caller: Caller, now: number): string {
   const { digest, hasClock } = readRulesOf(model);
-  const hour = hasClock ? Math.floor(now / CLOCK_STEP_MS) : 0;
+  const hour = hasClock ? clockStep(now) : 0;
   return `${log}.${digestOf([digest, hour, valuesOf(caller)])}`;
+}
+
+/**
+ * Names the time in which what was read by a rule with `now()` can be continued.
+ *
+ * @param now milliseconds since 1970
+ */
+export function clockStep(now: number): number {
+  return Math.floor(now / CLOCK_STEP_MS);
 }
 
 /** Whether a cursor of this epoch can be continued; that of the log alone is an older client's. */

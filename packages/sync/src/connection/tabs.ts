@@ -208,7 +208,7 @@ class SharedFeed implements LiveConnection {
   }
 
   hear(message: TabMessage): void {
-    if (this.#isEnded || this.#own !== null) return;
+    if (this.#isEnded || this.#own !== null || isOfFollower(message)) return;
     if (this.#stream !== null) this.#watchLeader();
     if (message.kind === "hello") {
       if (message.stream !== this.#stream) void this.#catchUp(message.stream);
@@ -295,6 +295,11 @@ class SharedFeed implements LiveConnection {
     this.close();
     events.onEnd(why);
   }
+}
+
+/** What a tab says that leads nobody: it tells nothing of whether the leader is alive. */
+function isOfFollower({ kind }: TabMessage): boolean {
+  return kind === "join" || kind === "ping" || kind === "send";
 }
 
 /** The names of channels have a version: what is heard there is of this form. */

@@ -1,8 +1,11 @@
 import {
-  LiveRequestSchema,
+  type LiveRequestSchema,
   MAX_SUBSCRIBE_BYTES,
   MAX_SUBSCRIPTIONS,
   PylonError,
+  SubscribeFunctionSchema,
+  SubscribeSchema,
+  UnsubscribeSchema,
   type Subscribe,
 } from "@pylonsync/protocol";
 import { bind, QueryError } from "@pylonsync/query";
@@ -106,12 +109,12 @@ export class LiveQueries {
   }
 
   #request(connection: LiveConnection, message: object): void {
-    const result = v.safeParse(LiveRequestSchema, message);
+    const result = parseRequest(message);
     const id = "id" in message && typeof message.id === "number" ? message.id : 0;
     if (!result.success) {
       connection.refuse(id, {
         code: "INVALID_QUERY",
-        message: `The message is not understood: ${result.issues[0].message}.`,
+        message: `The message is not understood: ${reasonOf(result.issues[0])}.`,
         hint: "See docs/sync.md for the messages of a live socket.",
       });
       return;
@@ -174,6 +177,20 @@ export class LiveQueries {
     this.#options.onError(error);
     connection.refuse(id, { code: "INTERNAL", message: "The rows could not be read." });
   }
+}
+
+/** Checked as what it means to be, so that a refusal names the field at fault. */
+function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSchema> {
+  if ("type" in message && message.type === "unsubscribe")
+    return v.safeParse(UnsubscribeSchema, message);
+  return "function" in message
+    ? v.safeParse(SubscribeFunctionSchema, message)
+    : v.safeParse(SubscribeSchema, message);
+}
+
+function reasonOf(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue);
+  return path === null ? issue.message : `${path}: ${issue.message}`;
 }
 
 function parsed(text: string): unknown {

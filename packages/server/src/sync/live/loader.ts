@@ -15,6 +15,8 @@ import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.t
 import type { Delivery } from "../delivery.ts";
 import type { FeedLine } from "../feed-line.ts";
 import { comparatorOf } from "../order.ts";
+import { readsTime } from "../related/rights-plan.ts";
+import { clockStep } from "../replica-epoch.ts";
 import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
 import type { Subscription } from "../subscriptions/subscription.ts";
 import type { LiveConnection } from "./live-connection.ts";
@@ -189,9 +191,11 @@ export class Loader {
     return { epoch, after: Math.max(after, moved?.seq ?? 0), end, records };
   }
 
-  /** Names the log and the condition that a cursor counts in. */
-  epochOf({ fingerprint }: Subscription): string {
-    return `${this.#options.line.epoch}.${fingerprint}`;
+  /** Names the log and the condition that a cursor counts in, and the hour where that counts. */
+  epochOf({ fingerprint, truth }: Subscription): string {
+    const { line, now } = this.#options;
+    const hour = readsTime(truth) ? `.${clockStep(now())}` : "";
+    return `${line.epoch}.${fingerprint}${hour}`;
   }
 
   #truthOf({ truth }: Subscription): Expr {

@@ -128,7 +128,8 @@ export function callerValue(caller: Caller, { authName }: CallerField): Value {
   return typeof value === "string" ? value : null;
 }
 
-function readsTime(expr: Expr): boolean {
+/** Whether it is true at one time and false at another, of the same rows. */
+export function readsTime(expr: Expr): boolean {
   for (const node of nodesOf(expr)) if (node.kind === "now") return true;
   return false;
 }
