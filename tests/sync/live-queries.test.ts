@@ -199,7 +199,7 @@ test("what can't be subscribed to is refused by its id, and the others go on", a
   socket.socket.close();
 });
 
-test("what became readable by time alone reaches a client that comes back hours later", async () => {
+test("what became readable by time alone reaches a client hours later", async () => {
   const clock = stillClock();
   const own = await startServer(timed, {}, clock.platform);
   try {

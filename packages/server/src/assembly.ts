@@ -415,7 +415,7 @@ function servicesOf(
     dispatcher: dispatcherOf(base, auth),
     feed,
     connections: new ConnectionLimit(config.maxConnectionsPerAddress),
-    soon: platform.soon,
+    platform,
     messages: {
       receive: (subscriber, text) => {
         if (!feed.receive(subscriber, text)) peerMessages.receive(subscriber, text);

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { BroadcastGroup } from "./broadcast-group.ts";
+import { systemPlatform } from "../platform.ts";
 import { Subscriber, type Outlet } from "./subscriber.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 
@@ -42,7 +43,7 @@ class Sockets {
         backlog: options.backlog ?? (() => 0),
       },
     };
-    return { subscriber: new Subscriber(ANONYMOUS_IDENTITY, outlet, 1000), heard };
+    return { subscriber: new Subscriber(ANONYMOUS_IDENTITY, outlet, 1000, systemPlatform), heard };
   }
 }
 
@@ -58,6 +59,7 @@ function streamSubscriber(heard: string[]): Subscriber {
       terminate: () => undefined,
     },
     1000,
+    systemPlatform,
   );
 }
 

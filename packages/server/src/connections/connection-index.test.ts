@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import { ConnectionIndex } from "./connection-index.ts";
+import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "./subscriber.ts";
 
 const callers: fc.Arbitrary<Caller> = fc.oneof(
@@ -31,6 +32,7 @@ function subscriberOf(caller: Caller): Subscriber {
       terminate: nothing,
     },
     Infinity,
+    systemPlatform,
   );
 }
 

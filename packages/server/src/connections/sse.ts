@@ -1,4 +1,5 @@
 import type { Identity } from "../identity/identity.ts";
+import type { Platform, Timer } from "../platform.ts";
 import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
@@ -75,14 +76,16 @@ export function openEventStream(
     readonly sendBufferBytes: number;
     readonly pingMs: number;
     readonly onEnd: () => void;
+    readonly platform: Platform;
   },
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
   const silenceMs = Math.min(options.pingMs, MAX_SILENCE_MS);
-  let keepalive: ReturnType<typeof setInterval> | undefined;
+  const { platform } = options;
+  let keepalive: Timer | undefined;
   const end = (): void => {
-    clearInterval(keepalive);
+    keepalive?.cancel();
     outlet?.release(true);
     if (subscriber === undefined) return;
     hub.leave(subscriber);
@@ -93,14 +96,14 @@ export function openEventStream(
     {
       start(controller) {
         outlet = new StreamOutlet(controller);
-        subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes);
+        subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes, platform);
         outlet.comment("connected");
         // The client gives the stream up when it hears less.
         outlet.comment(`keepalive every ${silenceMs / 1000} s`);
-        keepalive = setInterval(() => {
+        keepalive = platform.every(silenceMs, () => {
           if (subscriber?.isOpen === true) outlet?.comment("keepalive");
           else end();
-        }, silenceMs);
+        });
         void hub.join(subscriber, start.cursor).then(() => {
           if (subscriber?.isOpen === false) end();
         });

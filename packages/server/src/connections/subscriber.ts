@@ -1,6 +1,7 @@
 import { CloseCode, type Resync } from "@pylonsync/protocol";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import type { Caller, Identity } from "../identity/identity.ts";
+import type { Platform } from "../platform.ts";
 
 /** The transport under a subscriber. */
 export interface Outlet {
@@ -56,12 +57,20 @@ export class Subscriber {
   readonly version: 1 | 2;
   readonly #outlet: Outlet;
   readonly #limit: number;
+  readonly #after: Platform["after"];
   readonly #topics = new Set<string>();
   #open = true;
   #ending: "slow" | "resync" | null = null;
 
   /** @param limit most bytes that may wait for a slow reader */
-  constructor(identity: Identity, outlet: Outlet, limit: number, version: 1 | 2 = 1) {
+  constructor(
+    identity: Identity,
+    outlet: Outlet,
+    limit: number,
+    { after }: Pick<Platform, "after">,
+    version: 1 | 2 = 1,
+  ) {
+    this.#after = after;
     this.identity = identity;
     this.version = version;
     this.#outlet = outlet;
@@ -158,10 +167,9 @@ export class Subscriber {
     this.#leaveTopics();
     this.#open = false;
     this.#ending = "slow";
-    const timer = setTimeout(() => this.#outlet.terminate(), LAST_CHANCE_MS);
-    timer.unref();
+    const timer = this.#after(LAST_CHANCE_MS, () => this.#outlet.terminate()).unref();
     void this.#outlet.drained().then(() => {
-      clearTimeout(timer);
+      timer.cancel();
       this.#outlet.close(CloseCode.TRY_AGAIN_LATER, "resync: the client reads too slowly");
     });
   }

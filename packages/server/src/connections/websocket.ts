@@ -1,6 +1,7 @@
 import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../identity/identity.ts";
 import { SocketRate } from "./socket-rate.ts";
+import type { Platform } from "../platform.ts";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import {
   Subscriber,
@@ -94,15 +95,18 @@ export class SyncSocket {
   readonly #publisher: TopicPublisher;
   #outlet: SocketOutlet | undefined;
   #subscriber: Subscriber | undefined;
-  readonly #rate = new SocketRate(() => performance.now());
+  readonly #platform: Platform;
+  readonly #rate: SocketRate;
   #isFlooding = false;
 
   /** The client's address, for the count of open connections. */
   readonly address: string;
 
   /** @param publisher reaches the sockets of the same listener */
-  constructor(start: SocketStart, address: string, publisher: TopicPublisher) {
+  constructor(start: SocketStart, address: string, publisher: TopicPublisher, platform: Platform) {
     this.#start = start;
+    this.#platform = platform;
+    this.#rate = new SocketRate(platform.monotonic);
     this.address = address;
     this.#publisher = publisher;
   }
@@ -119,7 +123,13 @@ export class SyncSocket {
       return;
     }
     this.#outlet = new SocketOutlet(socket, this.#publisher);
-    this.#subscriber = new Subscriber(identity, this.#outlet, sendBufferBytes, version);
+    this.#subscriber = new Subscriber(
+      identity,
+      this.#outlet,
+      sendBufferBytes,
+      this.#platform,
+      version,
+    );
     await hub.join(this.#subscriber, cursor);
   }
 
@@ -146,7 +156,7 @@ export class SyncSocket {
     if (this.#subscriber === undefined) socket.close(CloseCode.UNAUTHORIZED, FLOOD);
     else this.#subscriber.close(CloseCode.UNAUTHORIZED, FLOOD);
     // It may go on sending without a look at what it is told.
-    setTimeout(() => socket.terminate(), LAST_CHANCE_MS).unref();
+    this.#platform.after(LAST_CHANCE_MS, () => socket.terminate()).unref();
     return false;
   }
 

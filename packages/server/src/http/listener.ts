@@ -50,8 +50,7 @@ export interface ListenerServices {
   readonly connections: ConnectionLimit;
   /** Takes what clients say on their sockets. */
   readonly messages: SocketMessages;
-  /** Does the work in the next turn of the event loop. */
-  readonly soon: Platform["soon"];
+  readonly platform: Platform;
   readonly routes: readonly Route[];
   /** Answers what is in no route: the app's web page. Null: there is nothing either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
@@ -176,7 +175,7 @@ class Listener {
 
   /** Any path will do: older clients open the root. */
   async #upgrade(request: Request, server: BunServer, peer: Peer): Promise<Response | undefined> {
-    const { dispatcher, connections } = this.#services;
+    const { dispatcher, connections, platform } = this.#services;
     const address = dispatcher.addressOf(request, peer);
     let start: SocketStart & { readonly protocol: string | undefined };
     try {
@@ -192,6 +191,7 @@ class Listener {
         { ...start, needsToken: this.#purpose === "websocket" },
         address,
         this.#publisherOf(server),
+        platform,
       ),
       ...(start.protocol === undefined
         ? {}
@@ -208,13 +208,13 @@ class Listener {
   #publisherOf(server: BunServer): TopicPublisher {
     this.#publisher ??= new TopicPublisher(
       (topic, text) => void server.publish(topic, text),
-      this.#services.soon,
+      this.#services.platform.soon,
     );
     return this.#publisher;
   }
 
   #openStream(request: Request, peer: Peer): Promise<Response> {
-    const { dispatcher, connections, feed } = this.#services;
+    const { dispatcher, connections, feed, platform } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
       if (request.method !== "GET")
         throw new PylonError(
@@ -234,6 +234,7 @@ class Listener {
         sendBufferBytes: this.#options.sendBufferBytes,
         pingMs: this.#options.pingSeconds * 1000,
         onEnd: () => connections.release(address),
+        platform,
       });
     });
   }

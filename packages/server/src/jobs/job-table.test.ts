@@ -376,7 +376,7 @@ test("when something is to be done next is known", async () => {
   expect(await table.nextDue()).toBe(nowMs);
 });
 
-test("a failure of characters that no text has is kept without them, and others with it", async () => {
+test("a failure with characters that no text has is kept without them", async () => {
   const table = await emptied();
   const odd = await add(table, { maxAttempts: 1 });
   const other = await add(table);

@@ -50,6 +50,7 @@ function connect(caller: Partial<Identity["caller"]>): Ears {
     { caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity },
     outlet,
     1000,
+    systemPlatform,
   );
   connections.add(subscriber);
   return { subscriber, texts };

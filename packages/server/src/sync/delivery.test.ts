@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { TRUE } from "@pylonsync/query";
+import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "../connections/subscriber.ts";
 import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import type { ChangeRecord, Reader } from "../store/store.ts";
@@ -87,7 +88,7 @@ function deliveryFor(
     terminate: nothing,
   } as const;
   const subscribers = callers.map(
-    (caller) => new Subscriber({ ...ANONYMOUS_IDENTITY, caller }, outlet, Infinity),
+    (caller) => new Subscriber({ ...ANONYMOUS_IDENTITY, caller }, outlet, Infinity, systemPlatform),
   );
   for (const subscriber of subscribers)
     for (const { name } of model.schema.entities)

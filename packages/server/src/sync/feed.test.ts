@@ -110,7 +110,10 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
     terminate: () => undefined,
   } as const;
   const { epoch } = await store.bounds();
-  await feed.join(new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity), { seq: 0, epoch });
+  await feed.join(new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform), {
+    seq: 0,
+    epoch,
+  });
 
   const numbers = texts
     .map((text) => JSON.parse(text) as ChangeEvent)

@@ -35,7 +35,7 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }
 
-test("tabs that notice at the same moment that their leader stands still each connect", async () => {
+test("tabs that miss their leader at the same moment each connect", async () => {
   const clock = new Clock();
   const shared = new SharedTabs();
   const opened: TransportEvents[] = [];
