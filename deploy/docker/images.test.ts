@@ -79,6 +79,7 @@ describe.skipIf(reason !== null)("the images", () => {
       "server",
       "sdk",
       "functions",
+      "workflows",
       "protocol",
       "query",
     ]);
