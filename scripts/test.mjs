@@ -1,7 +1,7 @@
 // npm test: installs what is missing, checks types and style, runs every test, and counts.
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { once } from "node:events";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,6 +101,8 @@ function bundleCommand() {
   const cache = join(root, "node_modules", ".cache");
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, "pylon-command-"));
+  // Some tests run the command as another user.
+  chmodSync(folder, 0o755);
   const scripts = join("packages", "cli", "scripts");
   symlinkSync(join(root, "packages", "cli", "src"), join(folder, "src"));
   run(bun, [join(scripts, "templates.ts"), join(folder, "templates")]);

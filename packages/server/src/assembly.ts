@@ -163,7 +163,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
     watchdog,
     maintenance: maintenanceOf(base, auth, files),
     jobs: base.jobs,
-    startJobs: () => startJobs(base, runner),
+    startJobs: () => startJobs(base, runner, watchdog),
     services: servicesOf(base, auth, feed, rooms, routes),
     watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform),
   };
@@ -330,10 +330,12 @@ function runnerOf(
 function startJobs(
   { app, options, metrics, jobs, workflows }: Base,
   runner: Runner,
+  watchdog: LateWatchdog,
 ): Promise<void> {
   const { config, log } = options;
   return jobs.start({
     runner,
+    watched: () => watchdog.ready(),
     functions: () => app.current.functions,
     tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,

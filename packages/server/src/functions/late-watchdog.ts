@@ -19,11 +19,18 @@ export class LateWatchdog {
 
   /** Starts the watchdog in a moment. */
   start(): void {
-    this.#timer = this.#options.platform
-      .after(DELAY_MS, () => {
-        this.#watchdog = new Watchdog(this.#options);
-      })
-      .unref();
+    this.#timer = this.#options.platform.after(DELAY_MS, () => void this.ready()).unref();
+  }
+
+  /**
+   * Starts it now, where it has not started.
+   *
+   * @returns when a function that never returns would be noticed
+   */
+  ready(): Promise<void> {
+    this.#timer?.cancel();
+    this.#watchdog ??= new Watchdog(this.#options);
+    return this.#watchdog.ready;
   }
 
   /** Names what runs now, for the report; null when it has ended. */

@@ -1,4 +1,5 @@
 import {
+  isRowId,
   MAX_JOB_ARGS_BYTES,
   MAX_JOB_ATTEMPTS,
   MAX_JOB_DELAY_MS,
@@ -76,7 +77,7 @@ export class TransactionScheduler implements Scheduler {
     this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
 
   readonly cancel: Scheduler["cancel"] = async (id) =>
-    this.#queue.cancel(this.#tx, checkedJobId(id));
+    isRowId(checkedJobId(id)) && this.#queue.cancel(this.#tx, id);
 
   async #add(call: ScheduledCall): Promise<string> {
     if (this.#times.length >= MAX_SCHEDULED_PER_CALL)

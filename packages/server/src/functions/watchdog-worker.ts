@@ -30,6 +30,7 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
     // The executable brings its script and flags itself.
     restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]);
   });
+  self.postMessage("watching");
 };
 
 function nameOf(buffer: SharedArrayBuffer): string {

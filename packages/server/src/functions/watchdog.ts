@@ -26,6 +26,8 @@ export class Watchdog {
   readonly #encoder = new TextEncoder();
   readonly #timer: Timer;
   readonly #worker: Worker;
+  /** Answers once the thread watches, or can't. */
+  readonly ready: Promise<void>;
 
   constructor({ limitMs, platform }: WatchdogOptions) {
     this.#worker = new Worker(WORKER, {
@@ -37,6 +39,10 @@ export class Watchdog {
       argv: process.argv.slice(),
       execArgv: process.execArgv,
     };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.#worker.addEventListener("message", () => resolve());
+    this.#worker.addEventListener("error", () => resolve());
     this.#worker.postMessage(start);
     this.#timer = platform
       .every(BEAT_MS, () => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1))

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { ActionJob, FnDefinition } from "@pylonsync/functions";
+import { parseArgs, type ActionJob, type FnDefinition } from "@pylonsync/functions";
 import type { Transaction } from "../store/store.ts";
 import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
@@ -60,6 +60,11 @@ export interface JobRunnerServices {
   readonly concurrency: number;
   /** How long a call of a function may run, in milliseconds. */
   readonly timeoutMs: number;
+  /**
+   * Answers when a function that never returns would be noticed. Before that none is called: a job
+   * that loops would be taken up again by each restart, and stop each for good.
+   */
+  readonly watched: () => Promise<void>;
 }
 
 interface RunningJob {
@@ -72,6 +77,10 @@ interface RunningJob {
    */
   readonly isRenewed: boolean;
 }
+
+/** A mutation, or work of the server itself, has ended its job in its own transaction. */
+const ENDED = { kind: "ended" } as const;
+type CallOutcome = AttemptOutcome | typeof ENDED;
 
 /** What an attempt is ended by when the job is no longer this runner's: nothing of it counts. */
 class LeaseLost extends PylonError {
@@ -188,6 +197,7 @@ export class JobRunner {
     const free = concurrency - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
     const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
+    if (jobs.length > 0) await this.#services.watched();
     for (const job of jobs) this.#begin(job);
     if (jobs.length === free) return;
     const next = await table.nextDue();
@@ -215,11 +225,6 @@ export class JobRunner {
     return this.#services.functions().get(name)?.type;
   }
 
-  /** Whether the end of its job is a part of its own work. */
-  #endsItself(name: string): boolean {
-    return this.#services.tasks.has(name) || this.#typeOf(name) === "mutation";
-  }
-
   #begin(job: LeasedJob): void {
     const abort = new AbortController();
     const done = this.#attempt(job, abort.signal).finally(() => {
@@ -240,26 +245,29 @@ export class JobRunner {
     const isDone = outcome?.kind !== "failed";
     const ended = outcome === null ? "lost" : isDead ? "dead" : isDone ? "completed" : "failed";
     observer.ended(job, ended, platform.monotonic() - started);
-    // A mutation that succeeded has ended its job itself.
-    if (outcome === null || (outcome.kind === "completed" && this.#endsItself(job.name))) return;
+    if (outcome === null || outcome.kind === "ended") return;
     this.#ended.push({ job, outcome });
     await this.#flush();
   }
 
   /** @returns null when the job is no longer this runner's */
-  async #call(job: LeasedJob, signal: AbortSignal): Promise<AttemptOutcome | null> {
+  async #call(job: LeasedJob, signal: AbortSignal): Promise<CallOutcome | null> {
     const { runner, functions, table, tasks } = this.#services;
+    let argsFit = false;
     try {
       const task = tasks.get(job.name);
       if (task !== undefined) {
         await task(this.#taskAttempt(job, signal));
-        return { kind: "completed" };
+        return ENDED;
       }
       const definition = functions().get(job.name);
       if (definition === undefined)
         // A newer version of the app, which is just coming up elsewhere, may have it.
         throw new PylonError("FN_NOT_FOUND", `There is no function "${job.name}".`);
-      await runner.run(job.name, definition, JSON.parse(job.args), {
+      const args: unknown = JSON.parse(job.args);
+      parseArgs(definition, args, { supplied: [] });
+      argsFit = true;
+      await runner.run(job.name, definition, args, {
         caller: ANONYMOUS,
         readerShare: `jobs ${job.queue}`,
         requestId: `job_${job.id}`,
@@ -272,14 +280,14 @@ export class JobRunner {
             throw new LeaseLost("Another runner has the job.");
         },
       });
-      return { kind: "completed" };
+      return definition.type === "mutation" ? ENDED : { kind: "completed" };
     } catch (error) {
       if (error instanceof LeaseLost || signal.reason instanceof LeaseLost) return null;
       const text = error instanceof Error ? error.message : String(error);
       return {
         kind: "failed",
         error: text.slice(0, MAX_ERROR_LENGTH),
-        isFinal: error instanceof PylonError && error.code === "INVALID_ARGS",
+        isFinal: !argsFit && error instanceof PylonError && error.code === "INVALID_ARGS",
       };
     }
   }
