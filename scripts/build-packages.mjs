@@ -117,6 +117,7 @@ function assembleCommand() {
   const [from, to] = [join(root, "packages", "cli"), join(scratch, "packages", "cli")];
   for (const file of ["bin", "src", "README.md", "LICENSE"])
     cpSync(join(from, file), join(to, file), { recursive: true });
+  bringErrors(join(to, "src"));
   run(bun, [join(from, "scripts", "templates.ts"), join(to, "templates")]);
   run(bun, [join(from, "scripts", "bundle.ts"), join(to, "dist")]);
   const manifest = readManifest(from);
@@ -128,6 +129,20 @@ function assembleCommand() {
     files: [...manifest.files, "dist"],
   });
   return to;
+}
+
+/** The page of error codes, which `pylon explain` reads, is outside of the package's folder. */
+function bringErrors(sources) {
+  const command = join(sources, "commands", "explain.ts");
+  const text = readFileSync(command, "utf8");
+  const outside = "../../../../docs/errors.md";
+  if (!text.includes(outside)) throw new Error(`${command} does not import ${outside}.`);
+  writeFileSync(command, text.replace(outside, "./errors.md"));
+  cpSync(join(root, "docs", "errors.md"), join(sources, "commands", "errors.md"));
+  writeFileSync(
+    join(sources, "commands", "errors.d.md.ts"),
+    "declare const text: string;\nexport default text;\n",
+  );
 }
 
 function readManifest(folder) {

@@ -183,13 +183,14 @@ export class JobTable {
   async settleDue(): Promise<number> {
     const now = this.#platform.now();
     const where = compare("<=", "dueAt", isoOf(now));
-    const [first] = await this.#store.select({ entity: TABLE, where, limit: 1 });
+    const order = [{ field: "dueAt", direction: "asc" }] as const;
+    const [first] = await this.#store.select({ entity: TABLE, where, order, limit: 1 });
     if (first === undefined) return 0;
     return this.#store.transact(async (tx) => {
       const rows = await tx.select({
         entity: TABLE,
         where,
-        order: [{ field: "dueAt", direction: "asc" }],
+        order,
         limit: DUE_BATCH,
         isClaim: true,
       });
