@@ -37,6 +37,7 @@ const SOURCES = [
   "deploy",
   "examples",
   "scripts",
+  "docs/errors.md",
 ];
 
 const reason = whyNot();
@@ -260,6 +261,7 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
  */
 function copySources(to: string): void {
   for (const name of SOURCES) {
+    mkdirSync(dirname(join(to, name)), { recursive: true });
     cpSync(join(ROOT, name), join(to, name), {
       recursive: true,
       filter: (path) => !/\/(node_modules|\.pylon|\.cache|dist)$/.test(path),

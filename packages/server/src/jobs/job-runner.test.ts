@@ -72,7 +72,7 @@ test("no function is called before one that never returns would be noticed", asy
   await jobs.stop(1_000);
 });
 
-test("arguments that do not fit end a job at once, and what a handler refuses does not", async () => {
+test("arguments that do not fit end a job at once, a handler's refusal does not", async () => {
   await using scratch = scratchStore();
   const refusal = new PylonError("INVALID_ARGS", "not on a Sunday");
   const { add, next, started, jobs } = startRunner(scratch, {
