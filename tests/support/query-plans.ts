@@ -52,6 +52,8 @@ function fillSqlite(database: Database, table: string): void {
   const values = columns.map(({ name, type }) => {
     if (table === "_pylon_changes" && (name === "before" || name === "after")) return "NULL";
     if (name === "seq") return "1000000 + n";
+    if (table === "_pylon_changes" && name === "kind") return "'update'";
+    if (table === "_pylon_jobs" && NOT_OF_WAITING.has(name)) return "NULL";
     return type === "TEXT" ? "'x' || n" : "n";
   });
   database.run(
@@ -60,6 +62,9 @@ function fillSqlite(database: Database, table: string): void {
        ${values.join(", ")} FROM numbers`,
   );
 }
+
+/** Columns that jobs which wait for their time have nothing in. */
+const NOT_OF_WAITING: ReadonlySet<string> = new Set(["readyKey", "progress"]);
 
 /**
  * Fills the tables of a Postgres database, and has it tell each connection the plans that it runs.
@@ -152,6 +157,9 @@ async function fillPostgres(client: Client): Promise<void> {
 
 function valueFor(table: string, name: string, type: string): string {
   if (table === "_pylon_changes" && (name === "before" || name === "after")) return "NULL";
+  if (table === "_pylon_changes" && name === "kind") return "'update'";
+  if (table === "_pylon_jobs" && NOT_OF_WAITING.has(name)) return "NULL";
+  if (table === "_pylon_jobs" && name === "dueAt") return "now() + interval '1 day'";
   if (name === "seq") return "1000000 + n";
   if (type === "text") return "'x' || n";
   if (type === "boolean") return "n % 2 = 0";

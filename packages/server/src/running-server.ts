@@ -73,13 +73,14 @@ export class RunningServer {
     await rooms.start();
     try {
       this.#openPorts();
+      await this.#parts.startJobs();
     } catch (error) {
+      await Promise.all(this.#ports.splice(0).map((port) => port.stop(true)));
       await rooms.stop();
       redis?.close();
       throw error;
     }
     maintenance.start();
-    await this.#parts.startJobs();
     loop.start();
     telemetry?.start(metrics);
     watchdog.start();

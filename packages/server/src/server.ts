@@ -196,6 +196,8 @@ class Server implements PylonServer {
       });
       await this.#running.open();
     } catch (error) {
+      // What was opened is closed here, and not once more by a stop.
+      this.#running = null;
       for (const close of opened) await close();
       throw error;
     }

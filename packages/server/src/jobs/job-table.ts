@@ -168,15 +168,20 @@ export class JobTable {
     const held = this.#held;
     const [ready] = held === null ? await this.#firstReady(this.#store, "") : [];
     if (ready !== undefined) return this.#platform.now();
-    const [row] = await this.#store.select({
-      entity: TABLE,
-      where: compare(">", "dueAt", isoOf(0)),
-      order: [{ field: "dueAt", direction: "asc" }],
-      limit: 1,
-    });
-    const dueAt = row === undefined ? null : toJob(row).dueAt;
+    const dueAt = await this.#firstDue();
     const opensAt = held?.opensAt ?? null;
     return dueAt === null || opensAt === null ? (dueAt ?? opensAt) : Math.min(dueAt, opensAt);
+  }
+
+  /** By its index, however many there are: many may be due at the same time. */
+  async #firstDue(): Promise<number | null> {
+    const [found] = await this.#store.aggregate({
+      entity: TABLE,
+      groupBy: [],
+      measures: [{ fn: "min", field: "dueAt", as: "dueAt" }],
+    });
+    const dueAt = found?.["dueAt"];
+    return typeof dueAt === "string" ? Date.parse(dueAt) : null;
   }
 
   /** Makes ready what is due, and takes from lost runners what they had. @returns how many */
@@ -184,8 +189,8 @@ export class JobTable {
     const now = this.#platform.now();
     const where = compare("<=", "dueAt", isoOf(now));
     const order = [{ field: "dueAt", direction: "asc" }] as const;
-    const [first] = await this.#store.select({ entity: TABLE, where, order, limit: 1 });
-    if (first === undefined) return 0;
+    const first = await this.#firstDue();
+    if (first === null || first > now) return 0;
     return this.#store.transact(async (tx) => {
       const rows = await tx.select({
         entity: TABLE,
