@@ -125,6 +125,8 @@ export class Dispatcher {
   readonly #commonHeaders: Readonly<Record<string, string>>;
   /** Made once: to copy it costs a third of making another one. */
   readonly #jsonHeaders: Headers;
+  /** As those, of an answer that another client may be sent compressed. */
+  readonly #plainHeaders: Headers;
   readonly #idPrefix: string;
   readonly #turns: Turns;
   #requests = 0;
@@ -144,6 +146,8 @@ export class Dispatcher {
       ...this.#commonHeaders,
       "Content-Type": "application/json; charset=utf-8",
     });
+    this.#plainHeaders = new Headers(this.#jsonHeaders);
+    setAll(this.#plainHeaders, this.#encodingHeaders(null));
   }
 
   /**
@@ -530,12 +534,14 @@ export class Dispatcher {
     if (text.length < MIN_COMPRESSED_BYTES || status >= 400 || isSecret(name))
       return new Response(isLarge ? pacedBody(text, open, null) : text, init);
     const encoding = encodingFor(request);
-    const compressor = encoding !== null && isLarge ? new Compressor(encoding) : null;
+    if (encoding === null)
+      return new Response(isLarge ? pacedBody(text, open, null) : text, {
+        status,
+        headers: this.#plainHeaders,
+      });
     const body = isLarge
-      ? pacedBody(text, open, compressor)
-      : encoding === null
-        ? text
-        : compressNow(text, encoding);
+      ? pacedBody(text, open, new Compressor(encoding))
+      : compressNow(text, encoding);
     const response = new Response(body, init);
     setAll(response.headers, this.#encodingHeaders(encoding));
     return response;
