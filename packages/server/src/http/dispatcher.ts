@@ -315,14 +315,13 @@ export class Dispatcher {
   }
 
   /** @throws PylonError as `#identify` */
-  async #identifyFor(route: Route, request: Request, address: Peer): Promise<Identity> {
-    try {
-      return await this.#identify(request, route.access.startsWith("admin"), address);
-    } catch (error) {
-      const isDead = error instanceof PylonError && error.code === "UNAUTHORIZED";
-      if (isDead && route.takesDeadTokens === true) return ANONYMOUS_IDENTITY;
+  #identifyFor(route: Route, request: Request, address: Peer): Promise<Identity> {
+    const identified = this.#identify(request, route.access.startsWith("admin"), address);
+    if (route.takesDeadTokens !== true) return identified;
+    return identified.catch((error: unknown) => {
+      if (error instanceof PylonError && error.code === "UNAUTHORIZED") return ANONYMOUS_IDENTITY;
       throw error;
-    }
+    });
   }
 
   /**

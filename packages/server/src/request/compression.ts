@@ -36,12 +36,14 @@ export const MIN_COMPRESSED_BYTES = 4096;
  * length tells nothing, an answer is padded at random (see `padding`).
  */
 export function encodingFor({ headers }: Request): AnswerEncoding | null {
+  const encoding = wantedEncoding(headers.get("accept-encoding"), ENCODINGS);
+  if (encoding === null) return null;
   const site = headers.get("sec-fetch-site");
   const isOwn =
     bearerToken(headers) !== null ||
     site === "same-origin" ||
     (site === null && !headers.has("cookie"));
-  return isOwn ? wantedEncoding(headers.get("accept-encoding"), ENCODINGS) : null;
+  return isOwn ? encoding : null;
 }
 
 const MAX_PADDING = 128;

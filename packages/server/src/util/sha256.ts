@@ -3,5 +3,5 @@
  * streams with it, which cost a start 5 ms and 2 MiB.
  */
 export function sha256(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return Bun.SHA256.hash(text, "hex");
 }
