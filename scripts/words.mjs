@@ -1,14 +1,13 @@
 // npm run words: where a text that users read has a phrase that is not plain English. Looks at the
 // string literals and JSX texts of the packages, and at the pages of docs/. `--root DIR` looks at
 // another folder. words.test.ts holds that it finds none.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { SyntaxKind } from "typescript/unstable/ast";
-import { API } from "typescript/unstable/sync";
 import { idiomIn } from "./idioms.mjs";
 import { root as here } from "./install.mjs";
+import { mapSources } from "./syntax-trees.mjs";
 import { filesBelow } from "./test-files.mjs";
 
 /** A template's own texts are between its expressions. */
@@ -59,39 +58,19 @@ function idiomsOf(text) {
 }
 
 function textsOfSources(root, files) {
-  const scratch = mkdtempSync(join(tmpdir(), "pylon-words-"));
-  const config = join(scratch, "tsconfig.json");
-  const compilerOptions = {
-    allowJs: true,
-    jsx: "preserve",
-    noLib: true,
-    noResolve: true,
-    types: [],
-  };
-  writeFileSync(
-    config,
-    JSON.stringify({ compilerOptions, files: files.map((file) => join(root, file)) }),
+  return [...mapSources(root, files, textsOf)].flatMap(([file, texts]) =>
+    texts.map((text) => ({ ...text, file })),
   );
-  const api = new API({ cwd: root });
-  try {
-    const [project] = api.updateSnapshot({ openProject: config }).getProjects();
-    return files.flatMap((file) => [
-      ...textsOf(project.program.getSourceFile(join(root, file)), file),
-    ]);
-  } finally {
-    api.close();
-    rmSync(scratch, { recursive: true, force: true });
-  }
 }
 
-function textsOf(source, file) {
+function textsOf(source) {
   const texts = [];
   const visit = (node) => {
     if (node.kind === SyntaxKind.ImportDeclaration || node.kind === SyntaxKind.ExportDeclaration)
       return;
-    if (isJoined(node)) texts.push(textOf(node, source, file));
+    if (isJoined(node)) texts.push(textOf(node, source));
     else {
-      if (TEXTS.has(node.kind)) texts.push(textOf(node, source, file));
+      if (TEXTS.has(node.kind)) texts.push(textOf(node, source));
       node.forEachChild(visit);
     }
   };
@@ -99,10 +78,9 @@ function textsOf(source, file) {
   return texts;
 }
 
-function textOf(node, source, file) {
+function textOf(node, source) {
   const start = node.getStart(source);
   return {
-    file,
     line: source.getLineAndCharacterOfPosition(start).line + 1,
     text: source.text.slice(start, node.end).replaceAll(/(["'`]) \+(\s+)["'`]/g, "$2"),
   };

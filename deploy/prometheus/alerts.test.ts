@@ -5,8 +5,8 @@ import { findPromtool } from "./promtool.ts";
 const promtool = findPromtool();
 if (promtool === null)
   console.error(
-    "There is no promtool, and Debian's package can't be had: the rules for Prometheus are " +
-      "not tried.",
+    "promtool is not installed, and Debian's package is not available: the rules for " +
+      "Prometheus are not tried.",
   );
 
 test.skipIf(promtool === null)(

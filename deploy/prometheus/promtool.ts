@@ -9,7 +9,7 @@ const UNPACKED = join(CACHE, "promtool");
  * The path of promtool: the machine's, else that of Debian's package, which is unpacked and not
  * installed, because it would start a Prometheus.
  *
- * @returns null when it can't be had here
+ * @returns null where it is not available
  */
 export function findPromtool(): string | null {
   const program = join(UNPACKED, "usr", "bin", "promtool");

@@ -135,7 +135,7 @@ describe("passwords", () => {
     ]);
     expect((await as(changed).request("GET", "/api/auth/me")).body["user_id"]).toBe(first.userId);
     expect((await as(changed).request("GET", "/api/auth/sessions")).body).toHaveLength(1);
-    // T19: whoever else has this session's token has it no more.
+    // T19: whoever else has this session's token loses it.
     expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await second.request("GET", "/api/auth/session")).status).toBe(401);
     expect(

@@ -52,7 +52,7 @@ export class Images implements AsyncDisposable {
   /**
    * With the images that the Dockerfiles build on.
    *
-   * @throws Error where Debian's packages can't be had
+   * @throws Error where Debian's packages are not available
    */
   static async open(): Promise<Images> {
     const program = debianProgram("buildah", "buildah");

@@ -26,7 +26,7 @@ export class Database<Name extends string> {
     this.#options = options;
   }
 
-  /** @throws DOMException where it can't be had, as in some private windows */
+  /** @throws DOMException where it is not available, as in some private windows */
   async open(): Promise<void> {
     await this.#open();
   }

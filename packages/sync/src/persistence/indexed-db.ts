@@ -43,7 +43,7 @@ type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
 /**
  * Opens the database of an app and its server in this browser.
  *
- * @throws DOMException where it can't be had, as in some private windows
+ * @throws DOMException where it is not available, as in some private windows
  */
 export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
   const database = new Database<StoreName>({
