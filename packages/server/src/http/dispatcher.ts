@@ -3,7 +3,6 @@ import {
   offersLiveProtocol,
   parseBearerProtocol,
   PylonError,
-  UNCOUNTED_BYTES,
 } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import type { Authenticator } from "../auth/sessions/authenticator.ts";
@@ -11,34 +10,19 @@ import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
-import { randomFraction, type Platform } from "../platform.ts";
+import { type Platform } from "../platform.ts";
 import { bearerToken } from "../request/bearer.ts";
-import {
-  Compressor,
-  compressNow,
-  encodingFor,
-  MIN_COMPRESSED_BYTES,
-  padding,
-  type AnswerEncoding,
-} from "../request/compression.ts";
 import { RequestContext } from "../request/context.ts";
-import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { urlOf } from "../request/request-url.ts";
-import {
-  errorAnswer,
-  JsonAnswer,
-  toPublicError,
-  type StreamAnswer,
-  type Answer,
-  type AnswerHeaders,
-} from "../request/responses.ts";
+import { errorAnswer, toPublicError, type Answer, type JsonAnswer } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
-import type { Transfer, Transfers } from "../request/transfers.ts";
+import type { Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
 import { cursorOf, type SocketStart } from "../connections/websocket.ts";
+import { AnswerWriter } from "./answer-writer.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import type { Origins } from "./origins.ts";
@@ -68,23 +52,11 @@ export interface DispatcherOptions {
   readonly accessLog: boolean;
 }
 
-const COMMON_HEADERS = {
-  "X-Content-Type-Options": "nosniff",
-  "X-Frame-Options": "DENY",
-  "Referrer-Policy": "strict-origin-when-cross-origin",
-  "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-};
-
 /** What a proxy's name for a request may look like: it goes into the log and into an answer. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
-/**
- * What is answered here has tokens, codes or what people are known by in it, in errors too: no
- * cache on the way may keep it.
- */
-const NO_STORE_PATHS = [AUTH_PATHS, "/api/admin/", "/studio/"];
 
 /** The address at the other end of the connection; asked only when it is needed. */
 export type Peer = () => string;
@@ -122,11 +94,7 @@ interface AnswerReader {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #commonHeaders: Readonly<Record<string, string>>;
-  /** Made once: to copy it costs a third of making another one. */
-  readonly #jsonHeaders: Headers;
-  /** As those, of an answer that another client may be sent compressed. */
-  readonly #plainHeaders: Headers;
+  readonly #writer: AnswerWriter;
   readonly #idPrefix: string;
   readonly #turns: Turns;
   #requests = 0;
@@ -136,18 +104,7 @@ export class Dispatcher {
     this.#options = options;
     this.#idPrefix = options.platform.uuid().slice(0, 8);
     this.#turns = new Turns(options.platform);
-    this.#commonHeaders = {
-      ...COMMON_HEADERS,
-      ...(options.hstsMaxAge > 0
-        ? { "Strict-Transport-Security": `max-age=${options.hstsMaxAge}` }
-        : {}),
-    };
-    this.#jsonHeaders = new Headers({
-      ...this.#commonHeaders,
-      "Content-Type": "application/json; charset=utf-8",
-    });
-    this.#plainHeaders = new Headers(this.#jsonHeaders);
-    setAll(this.#plainHeaders, this.#encodingHeaders(null));
+    this.#writer = new AnswerWriter(options, this.#turns);
   }
 
   /**
@@ -156,6 +113,7 @@ export class Dispatcher {
    */
   beginDrain(): void {
     this.#isLeaving = true;
+    this.#writer.beginDrain();
   }
 
   /** Answers with the route for the request's method, or 405. */
@@ -399,13 +357,13 @@ export class Dispatcher {
       const turn = isQuiet ? null : this.#turns.next();
       if (turn !== null) await turn;
       const answer = await handle(address, requestId);
-      response = this.#toResponse(answer, request, requestId, name, (abort) =>
+      response = this.#writer.write(answer, { request, requestId, name }, (abort) =>
         this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
       );
     } catch (error) {
       const refusal = this.#refuse(error, request, requestId);
       if (refusal.status >= 500) span?.fail(reasonOf(error));
-      response = this.#toResponse(refusal, request, requestId, name, null);
+      response = this.#writer.write(refusal, { request, requestId, name }, null);
     }
     const { status } = response;
     if (!isQuiet) this.#record(name, request, status, monotonic() - started, address);
@@ -425,7 +383,7 @@ export class Dispatcher {
     return runIn(operation, () => {
       const refusal = this.#refuse(error, request, requestId);
       this.#options.metrics.request("unknown", request?.method ?? "GET", refusal.status, 0);
-      return this.#toResponse(refusal, request, requestId, "unknown", null);
+      return this.#writer.write(refusal, { request, requestId, name: "unknown" }, null);
     });
   }
 
@@ -479,111 +437,6 @@ export class Dispatcher {
     );
   }
 
-  /**
-   * @param open begins to count an answer that waits for its reader; null: it is let through
-   * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
-   */
-  #toResponse(
-    answer: Answer,
-    request: Request | null,
-    requestId: string,
-    name: string,
-    open: ((abort: () => void) => Transfer) | null,
-  ): Response {
-    const origin = request === null ? null : request.headers.get("origin");
-    const cors =
-      request === null || origin === null
-        ? undefined
-        : this.#options.origins.headers(origin, request.headers.get("host"));
-    if (answer instanceof JsonAnswer) {
-      const response = this.#jsonResponse(answer, request, name, open);
-      response.headers.set("X-Request-Id", requestId);
-      if (isSecret(name)) response.headers.set("Cache-Control", "no-store");
-      if (this.#isLeaving) response.headers.set("Connection", "close");
-      if (cors !== undefined) setAll(response.headers, cors);
-      if (answer.headers !== undefined) setAll(response.headers, answer.headers);
-      return response;
-    }
-    const response =
-      answer instanceof Response
-        ? answer
-        : this.#streamed(answer, request, { requestId, name }, open);
-    setAll(response.headers, {
-      ...this.#commonHeaders,
-      "X-Request-Id": requestId,
-      ...(this.#isLeaving ? { Connection: "close" } : {}),
-      ...cors,
-    });
-    return response;
-  }
-
-  #jsonResponse(
-    answer: JsonAnswer,
-    request: Request | null,
-    name: string,
-    open: ((abort: () => void) => Transfer) | null,
-  ): Response {
-    const text = answer.text();
-    const { status } = answer;
-    const init = { status, headers: this.#jsonHeaders };
-    // Errors have no `open`, and what HEAD answers is never sent.
-    if (open === null || request === null || request.method === "HEAD")
-      return new Response(text, init);
-    const isLarge = text.length > UNCOUNTED_BYTES;
-    if (text.length < MIN_COMPRESSED_BYTES || status >= 400 || isSecret(name))
-      return new Response(isLarge ? pacedBody(text, open, null) : text, init);
-    const encoding = encodingFor(request);
-    if (encoding === null)
-      return new Response(isLarge ? pacedBody(text, open, null) : text, {
-        status,
-        headers: this.#plainHeaders,
-      });
-    const body = isLarge
-      ? pacedBody(text, open, new Compressor(encoding))
-      : compressNow(text, encoding);
-    const response = new Response(body, init);
-    setAll(response.headers, this.#encodingHeaders(encoding));
-    return response;
-  }
-
-  #encodingHeaders(encoding: AnswerEncoding | null): AnswerHeaders {
-    return {
-      // A cache in between must not hand one client's encoding to another, the plain one included.
-      Vary: "Accept-Encoding",
-      ...(encoding === null
-        ? {}
-        : {
-            "Content-Encoding": encoding,
-            "X-Padding": padding(randomFraction(this.#options.platform)),
-          }),
-    };
-  }
-
-  #streamed(
-    { pieces, contentType }: StreamAnswer,
-    request: Request | null,
-    { requestId, name }: { readonly requestId: string; readonly name: string },
-    open: ((abort: () => void) => Transfer) | null,
-  ): Response {
-    const isSent = open !== null && request !== null && request.method !== "HEAD";
-    const encoding = isSent && !isSecret(name) ? encodingFor(request) : null;
-    const headers = new Headers({ "Content-Type": contentType });
-    if (!isSecret(name)) setAll(headers, this.#encodingHeaders(encoding));
-    if (!isSent) return new Response(null, { headers });
-    const { log } = this.#options;
-    const logged: AsyncIterator<string> = {
-      next: async () => {
-        await this.#turns.next();
-        return pieces.next().catch((error: unknown): never => {
-          log.error("answer broken off", error, { request_id: requestId });
-          throw error;
-        });
-      },
-    };
-    const compressor = encoding === null ? null : new Compressor(encoding);
-    return new Response(pacedStream(logged, open, compressor), { headers });
-  }
-
   #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
     this.#options.metrics.request(name, request.method, status, durationMs);
     const { log, accessLog } = this.#options;
@@ -599,11 +452,6 @@ export class Dispatcher {
     else if (accessLog) log.info("request", fields);
     else log.debug("request", fields);
   }
-}
-
-/** Whether a route's answers may have tokens or codes in them. */
-function isSecret(name: string): boolean {
-  return NO_STORE_PATHS.some((start) => name.startsWith(start));
 }
 
 function isSame(now: Identity, then: Identity): boolean {
@@ -630,13 +478,5 @@ function refuseNul(params: Readonly<Record<string, string>>): void {
         field: name,
         hint: "A name has no NUL character.",
       });
-  }
-}
-
-function setAll(headers: Headers, values: AnswerHeaders): void {
-  for (const [name, value] of Object.entries(values)) {
-    // What an answer depends on adds up.
-    if (typeof value === "string" && name !== "Vary") headers.set(name, value);
-    else for (const item of [value].flat()) headers.append(name, item);
   }
 }

@@ -1,0 +1,207 @@
+import { UNCOUNTED_BYTES } from "@pylonsync/protocol";
+import type { Log } from "../observe/log.ts";
+import { randomFraction, type Platform } from "../platform.ts";
+import {
+  Compressor,
+  compressNow,
+  encodingFor,
+  MIN_COMPRESSED_BYTES,
+  padding,
+  type AnswerEncoding,
+} from "../request/compression.ts";
+import { pacedBody, pacedStream } from "../request/paced-answer.ts";
+import {
+  JsonAnswer,
+  type Answer,
+  type AnswerHeaders,
+  type StreamAnswer,
+} from "../request/responses.ts";
+import type { Transfer } from "../request/transfers.ts";
+import type { Turns } from "../request/turns.ts";
+import type { Origins } from "./origins.ts";
+
+const COMMON_HEADERS = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Referrer-Policy": "strict-origin-when-cross-origin",
+  "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+};
+
+/**
+ * Answers here, errors too, have tokens, codes or personal data in them: no cache on the way may
+ * keep them, and they are not compressed.
+ */
+const NO_STORE_PATHS = ["/api/auth/", "/api/admin/", "/studio/"];
+
+/** What an AnswerWriter needs of the server. */
+export interface AnswerWriterOptions {
+  /** For how long browsers shall ask by HTTPS alone, in seconds; 0: they are not told to. */
+  readonly hstsMaxAge: number;
+  readonly origins: Origins;
+  readonly log: Log;
+  readonly platform: Platform;
+}
+
+/** The request that is answered. */
+export interface AnsweredRequest {
+  /** Null when it is not known. */
+  readonly request: Request | null;
+  readonly requestId: string;
+  /** Of its route, as in metrics. */
+  readonly name: string;
+}
+
+/**
+ * Begins to count an answer that waits for its reader.
+ *
+ * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+ */
+export type OpenTransfer = (abort: () => void) => Transfer;
+
+/**
+ * Makes responses of answers: headers, compression, and bodies that go no faster than their
+ * readers.
+ */
+export class AnswerWriter {
+  readonly #options: AnswerWriterOptions;
+  readonly #turns: Turns;
+  readonly #commonHeaders: Readonly<Record<string, string>>;
+  /** Made once: to copy it costs a third of making another one. */
+  readonly #jsonHeaders: Headers;
+  /** As those, of an answer that another client may be sent compressed. */
+  readonly #plainHeaders: Headers;
+  #isLeaving = false;
+
+  /** @param turns in which a long answer is made piece by piece, beside other requests */
+  constructor(options: AnswerWriterOptions, turns: Turns) {
+    this.#options = options;
+    this.#turns = turns;
+    this.#commonHeaders = {
+      ...COMMON_HEADERS,
+      ...(options.hstsMaxAge > 0
+        ? { "Strict-Transport-Security": `max-age=${options.hstsMaxAge}` }
+        : {}),
+    };
+    this.#jsonHeaders = new Headers({
+      ...this.#commonHeaders,
+      "Content-Type": "application/json; charset=utf-8",
+    });
+    this.#plainHeaders = new Headers(this.#jsonHeaders);
+    setAll(this.#plainHeaders, this.#encodingHeaders(null));
+  }
+
+  /** From now on each answer asks its client to take a new connection next. */
+  beginDrain(): void {
+    this.#isLeaving = true;
+  }
+
+  /**
+   * Makes the response that says the answer.
+   *
+   * @param open begins to count an answer that waits for its reader; null: it is let through
+   * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+   */
+  write(answer: Answer, asked: AnsweredRequest, open: OpenTransfer | null): Response {
+    const { request, requestId, name } = asked;
+    const origin = request === null ? null : request.headers.get("origin");
+    const cors =
+      request === null || origin === null
+        ? undefined
+        : this.#options.origins.headers(origin, request.headers.get("host"));
+    if (answer instanceof JsonAnswer) {
+      const response = this.#jsonResponse(answer, asked, open);
+      response.headers.set("X-Request-Id", requestId);
+      if (isSecret(name)) response.headers.set("Cache-Control", "no-store");
+      if (this.#isLeaving) response.headers.set("Connection", "close");
+      if (cors !== undefined) setAll(response.headers, cors);
+      if (answer.headers !== undefined) setAll(response.headers, answer.headers);
+      return response;
+    }
+    const response = answer instanceof Response ? answer : this.#streamed(answer, asked, open);
+    setAll(response.headers, {
+      ...this.#commonHeaders,
+      "X-Request-Id": requestId,
+      ...(this.#isLeaving ? { Connection: "close" } : {}),
+      ...cors,
+    });
+    return response;
+  }
+
+  #jsonResponse(
+    answer: JsonAnswer,
+    { request, name }: AnsweredRequest,
+    open: OpenTransfer | null,
+  ): Response {
+    const text = answer.text();
+    const { status } = answer;
+    const init = { status, headers: this.#jsonHeaders };
+    // Errors have no `open`, and what HEAD answers is never sent.
+    if (open === null || request === null || request.method === "HEAD")
+      return new Response(text, init);
+    const isLarge = text.length > UNCOUNTED_BYTES;
+    if (text.length < MIN_COMPRESSED_BYTES || status >= 400 || isSecret(name))
+      return new Response(isLarge ? pacedBody(text, open, null) : text, init);
+    const encoding = encodingFor(request);
+    if (encoding === null)
+      return new Response(isLarge ? pacedBody(text, open, null) : text, {
+        status,
+        headers: this.#plainHeaders,
+      });
+    const body = isLarge
+      ? pacedBody(text, open, new Compressor(encoding))
+      : compressNow(text, encoding);
+    const response = new Response(body, init);
+    setAll(response.headers, this.#encodingHeaders(encoding));
+    return response;
+  }
+
+  #encodingHeaders(encoding: AnswerEncoding | null): AnswerHeaders {
+    return {
+      // A cache in between must not hand one client's encoding to another, the plain one included.
+      Vary: "Accept-Encoding",
+      ...(encoding === null
+        ? {}
+        : {
+            "Content-Encoding": encoding,
+            "X-Padding": padding(randomFraction(this.#options.platform)),
+          }),
+    };
+  }
+
+  #streamed(
+    { pieces, contentType }: StreamAnswer,
+    { request, requestId, name }: AnsweredRequest,
+    open: OpenTransfer | null,
+  ): Response {
+    const isSent = open !== null && request !== null && request.method !== "HEAD";
+    const encoding = isSent && !isSecret(name) ? encodingFor(request) : null;
+    const headers = new Headers({ "Content-Type": contentType });
+    if (!isSecret(name)) setAll(headers, this.#encodingHeaders(encoding));
+    if (!isSent) return new Response(null, { headers });
+    const { log } = this.#options;
+    const logged: AsyncIterator<string> = {
+      next: async () => {
+        await this.#turns.next();
+        return pieces.next().catch((error: unknown): never => {
+          log.error("answer broken off", error, { request_id: requestId });
+          throw error;
+        });
+      },
+    };
+    const compressor = encoding === null ? null : new Compressor(encoding);
+    return new Response(pacedStream(logged, open, compressor), { headers });
+  }
+}
+
+/** Whether a route's answers may have tokens or codes in them. */
+function isSecret(name: string): boolean {
+  return NO_STORE_PATHS.some((start) => name.startsWith(start));
+}
+
+function setAll(headers: Headers, values: AnswerHeaders): void {
+  for (const [name, value] of Object.entries(values)) {
+    // What an answer depends on adds up.
+    if (typeof value === "string" && name !== "Vary") headers.set(name, value);
+    else for (const item of [value].flat()) headers.append(name, item);
+  }
+}
