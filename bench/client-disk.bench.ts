@@ -1,7 +1,8 @@
 // A page with 100,000 rows, opened for the second time in Chromium, against its first visit: until
 // the first rows of a query of 50 show, until it is live, what it transfers; and how long one write
 // of its own blocks it, against the same page at rest.
-import { chromium, type BrowserContext, type CDPSession, type Page } from "playwright-core";
+import type { BrowserContext, CDPSession, Page } from "playwright-core";
+import { launchBrowser } from "../tests/support/browser.ts";
 import { report } from "./lib/report.ts";
 import { guestToken, startServer } from "./lib/servers.ts";
 // For the type of the page's globals.
@@ -34,10 +35,7 @@ const built = await Bun.build({
   target: "browser",
 });
 const script = (await built.outputs[0]?.text()) ?? "";
-const browser = await chromium.launch({
-  executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-features=LocalNetworkAccessChecks"],
-});
+const browser = await launchBrowser("--disable-gpu", "--disable-features=LocalNetworkAccessChecks");
 
 interface Visit {
   readonly firstRows: number;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Secret, TOTP } from "otpauth";
-import { chromium } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient, type Answer } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { freePort } from "../support/servers/free-port.ts";
@@ -171,10 +171,7 @@ test("a user with a second factor is asked for it, by a page, and no token is sh
 });
 
 test("the page works in a browser, without a script", async () => {
-  const browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  const browser = await launchBrowser();
   try {
     const email = newEmail();
     const { path } = await ask(email, { callback: "/health" });

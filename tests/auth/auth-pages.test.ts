@@ -3,13 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import {
-  chromium,
-  type Browser,
-  type BrowserContext,
-  type Locator,
-  type Page,
-} from "playwright-core";
+import { type Browser, type BrowserContext, type Locator, type Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { freePort } from "../support/servers/free-port.ts";
@@ -49,10 +44,7 @@ beforeAll(async () => {
       PYLON_COOKIE_SECURE: "0",
     },
   );
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
   context = await browser.newContext({ viewport: { width: 800, height: 700 } });
   page = await context.newPage();
 });

@@ -3,7 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc-provider.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
@@ -44,10 +45,7 @@ beforeAll(async () => {
       random: (bytes) => void crypto.getRandomValues(bytes),
     },
   );
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();
@@ -77,11 +75,11 @@ async function users(): Promise<string> {
 }
 
 test.each([
-  ["<Account/>", "/account", "react"],
-  ["the page of the server", "/auth/account", "page"],
+  ["<Account/>", "/account", "react", "/signed-out"],
+  ["the page of the server", "/auth/account", "page", "/auth/sign-in"],
 ])(
   "C6: %s deletes the account of a user without a password, after a fresh sign-in and a word",
-  async (_what, path, name) => {
+  async (_what, path, name, afterwards) => {
     const login = `oauth-${name}`;
     const page = await open();
     await page.goto(`${url}/sign-in`);
@@ -114,17 +112,19 @@ test.each([
     await word.fill("delete");
     await leave.click();
     await until(async () => !(await users()).includes(login));
+    // It must have arrived: to close a page that is on its way to another may never end.
+    await page.waitForURL(url + afterwards);
     await page.context().close();
   },
   60_000,
 );
 
 test.each([
-  ["<Account/>", "/account", "react"],
-  ["the page of the server", "/auth/account", "page"],
+  ["<Account/>", "/account", "react", "/signed-out"],
+  ["the page of the server", "/auth/account", "page", "/auth/sign-in"],
 ])(
   "C6: %s asks a user who has a password for it",
-  async (_what, path, name) => {
+  async (_what, path, name, afterwards) => {
     const email = `password-${name}@example.com`;
     const page = await open();
     await page.goto(`${url}/sign-in`);
@@ -150,6 +150,8 @@ test.each([
     await password.fill(PASSWORD);
     await leave.click();
     await until(async () => !(await users()).includes(email));
+    // It must have arrived: to close a page that is on its way to another may never end.
+    await page.waitForURL(url + afterwards);
     await page.context().close();
   },
   60_000,

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createServer, loadConfig, type PylonServer } from "@pylonsync/server";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc-provider.ts";
 import { appOf } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
@@ -58,10 +59,7 @@ beforeAll(async () => {
     },
   });
   await server.start();
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();

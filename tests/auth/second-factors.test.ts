@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Secret, TOTP } from "otpauth";
-import { chromium, type Browser } from "playwright-core";
+import type { Browser } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient, type Answer } from "../support/client.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 import { stillClock } from "../support/still-clock.ts";
@@ -232,10 +233,7 @@ describe("an authenticator app", () => {
 describe("a passkey, in a real browser", () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-      args: ["--no-sandbox"],
-    });
+    browser = await launchBrowser();
   });
   afterAll(() => browser.close());
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { query } from "@pylonsync/functions";
 import { auth, buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient } from "../support/client.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -46,10 +47,7 @@ beforeAll(async () => {
     PYLON_DEV_MODE: "1",
     PYLON_HOST: "localhost",
   });
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();

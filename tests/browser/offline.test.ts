@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp, type LoadedApp } from "@pylonsync/server";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 // For the type of the page's globals.
+import { launchBrowser } from "../support/browser.ts";
 import type {} from "../support/replica-app/web/main.tsx";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
@@ -34,10 +35,7 @@ beforeAll(async () => {
     PYLON_DRAIN_SECS: "0",
   };
   server = await startServer(app, env);
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-features=LocalNetworkAccessChecks"],
-  });
+  browser = await launchBrowser("--disable-gpu", "--disable-features=LocalNetworkAccessChecks");
 }, 60_000);
 afterAll(async () => {
   await browser.close();

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
 import jsQR from "jsqr";
 import { Secret, TOTP, URI } from "otpauth";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc-provider.ts";
@@ -56,10 +57,7 @@ beforeAll(async () => {
     PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret,
     PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer,
   });
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--host-resolver-rules=MAP *.pylon.test 127.0.0.1"],
-  });
+  browser = await launchBrowser("--host-resolver-rules=MAP *.pylon.test 127.0.0.1");
   context = await browser.newContext({ viewport: { width: 480, height: 720 } });
   page = await context.newPage();
   page.setDefaultTimeout(20_000);

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium, type Browser } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { noteApp, PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-process.ts";
+import { launchBrowser } from "../support/browser.ts";
 
 const FILES = {
   "app.ts": noteApp("text: field.string()"),
@@ -42,10 +43,7 @@ const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-sh
 
 let browser: Browser;
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
 });
 afterAll(() => browser.close());
 

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
 import { until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -62,10 +63,7 @@ beforeAll(async () => {
     stdout: "ignore",
     stderr: "inherit",
   });
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launchBrowser();
   await until(
     () =>
       fetch(url).then(
