@@ -126,8 +126,8 @@ class PolicyParser {
     if (this.#peek().text === ".")
       this.#fail(
         `"${text}." can't be read: a row is data., old., input., room. or auth., and inside ` +
-          "exists() a bare name is a field of its own entity. The row of an outer exists() has no " +
-          "name: copy the field that you need into this entity",
+          "exists() a bare name is a field of its own entity. The row of an outer exists() has " +
+          "no name: copy the field that you need into this entity",
         at,
       );
     if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };
