@@ -4,7 +4,7 @@ import { Backoff } from "../platform/backoff.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
-import type { KeptReplica } from "../persistence/disk.ts";
+import type { KeptReplica, KeptRow } from "../persistence/disk.ts";
 import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 import { fingerprint, isSame, type ResolvedSession, type Session } from "../session/session.ts";
@@ -120,14 +120,48 @@ export class Connection {
    */
   restore({ head, rows }: KeptReplica): boolean {
     if (this.#hasReplica) return false;
-    const { store } = this.#options;
-    store.restore(rows, head.seq, head.schema);
-    this.#epoch = head.epoch;
-    this.#replicaFor = head.session;
+    this.#options.store.restore(rows, head.seq, head.schema);
+    this.#showKept(head.epoch, head.session);
+    return true;
+  }
+
+  /**
+   * Shows rows that came with the page until the server's own are here, which replace them all.
+   *
+   * @param session whose they are; null where the page does not say
+   */
+  hydrate(rows: Iterable<KeptRow>, seq: number, session: ResolvedSession | null): void {
+    if (this.#hasReplica) return;
+    this.#options.store.restore(rows, seq);
+    // Without an epoch nothing goes on from there.
+    this.#showKept(null, session);
+  }
+
+  #showKept(epoch: string | null, session: ResolvedSession | null): void {
+    this.#epoch = epoch;
+    this.#replicaFor = session;
     this.#isKept = true;
     this.#hasReplica = true;
     this.#options.events.emit({ type: "connection" });
-    return true;
+  }
+
+  /**
+   * Brings the replica up to now in one question, whether it is connected or not.
+   *
+   * @throws PylonClientError
+   */
+  async pull(): Promise<void> {
+    const run = this.#run;
+    try {
+      if (this.#state === "live") await this.#catchUp(run);
+      else if (!(await this.#takeReplica(run)) && run === this.#run) await this.#catchUp(run);
+    } catch (error) {
+      const isGone = error instanceof PylonClientError && error.status === 410;
+      if (!isGone || run !== this.#run) throw error;
+      this.#isOutdated = true;
+      if (this.#state === "live") this.start();
+      else await this.#takeReplica(run);
+    }
   }
 
   /** Somebody else signs in: the replica is not theirs. */
@@ -214,21 +248,11 @@ export class Connection {
   }
 
   async #connect(run: number): Promise<void> {
-    const { session } = this.#options;
     this.#triedAt = this.#options.platform.now();
     this.#become("connecting");
     try {
-      await session.refresh();
+      await this.#takeReplica(run);
       if (run !== this.#run) return;
-      const { resolved } = session;
-      // The epoch tells whether what may be read has changed since an earlier visit. An older
-      // server has none, or one that does not tell.
-      const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
-      const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
-      if (!isGood || !isSame(this.#replicaFor, resolved)) {
-        await this.#takeSnapshot(run, resolved);
-        if (run !== this.#run) return;
-      }
       const events = this.#events(run);
       const group = this.#tabGroup();
       this.#live =
@@ -245,6 +269,25 @@ export class Connection {
       if (refusal?.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, refusal?.retryAfter);
     }
+  }
+
+  /**
+   * Asks who is there, and takes a snapshot for them unless there is a replica to go on from.
+   *
+   * @returns whether it took one
+   */
+  async #takeReplica(run: number): Promise<boolean> {
+    const { session } = this.#options;
+    await session.refresh();
+    if (run !== this.#run) return false;
+    const { resolved } = session;
+    // The epoch tells whether what may be read has changed since an earlier visit. An older
+    // server has none, or one that does not tell.
+    const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
+    const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
+    if (isGood && isSame(this.#replicaFor, resolved)) return false;
+    await this.#takeSnapshot(run, resolved);
+    return true;
   }
 
   async #takeSnapshot(run: number, resolved: ResolvedSession): Promise<void> {
