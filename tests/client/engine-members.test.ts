@@ -64,11 +64,11 @@ function engineOf(options: Partial<SyncEngineConfig> = {}): SyncEngine {
   return engine;
 }
 
-const titles = (engine: SyncEngine): unknown[] =>
+const titles = (engine: SyncEngine): string[] =>
   engine.store
     .list("Todo")
-    .map(({ title }) => title)
-    .toSorted();
+    .map(({ title }) => String(title))
+    .toSorted((a, b) => a.localeCompare(b));
 
 test("pull looks for a token that the app has put into the storage itself", async () => {
   const storage = createWriteThroughStorage({}, () => undefined);
@@ -167,7 +167,7 @@ test("getServerData reads what the caller may read, and hydrate shows it at once
 test("hydrated rows of one user are never shown with the session of another", async () => {
   const data = await getServerData(server.url, ["Todo"], { token: ann.token });
   const engine = engineOf({ token: bob.token ?? "" });
-  const shown: unknown[][] = [];
+  const shown: string[][] = [];
   engine.session.onChange(() => shown.push(titles(engine)));
   engine.hydrate(data);
   engine.store.subscribe(() => {

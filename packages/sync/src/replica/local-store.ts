@@ -270,8 +270,9 @@ export class LocalStore {
     this.#settle(this.#lay());
   }
   /** As `applyChange`, of several. They are shown when it resolves; nothing of them is on disk. */
-  async applyChangesAsync(changes: readonly LocalChange[]): Promise<void> {
+  applyChangesAsync(changes: readonly LocalChange[]): Promise<void> {
     for (const change of changes) this.applyChange(change);
+    return Promise.resolve();
   }
   /** Shows a row under an id of its own. @returns the id @deprecated Use `engine.insert`. */
   optimisticInsert(entity: string, data: Readonly<Record<string, unknown>>): string {
