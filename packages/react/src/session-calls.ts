@@ -73,7 +73,7 @@ export interface AutoRefreshOptions extends Omit<RequestAs, "token"> {
 }
 
 /** A browser's timer counts no longer than some 24 days. */
-const MAX_WAIT_MS = 24 * 3_600_000;
+const MAX_WAIT_MS = 24 * 86_400_000;
 /** When to ask again after a server that could not be asked, in milliseconds. */
 const RETRY_MS = 60_000;
 /** A session that is shorter than the margin is not refreshed all the time. */
