@@ -137,6 +137,18 @@ export function getReactStorage(): Storage {
   return config.storage ?? (storage ??= defaultStorage());
 }
 
+/**
+ * Tells the app's engine, if there is one, that the app has signed somebody in or out by itself:
+ * the replica is made again for whoever the server says is there.
+ *
+ * @example
+ * await fetch("/api/auth/session", { method: "DELETE" });
+ * notifySessionChanged();
+ */
+export function notifySessionChanged(): void {
+  engine?.session.notifyChanged();
+}
+
 function make(): SyncEngine {
   const { baseUrl, ...options } = config;
   const own = storage === undefined ? {} : { storage };

@@ -71,6 +71,7 @@ export {
   getEngine,
   getReactStorage,
   init,
+  notifySessionChanged,
   setReactStorage,
   storageKey,
 } from "./client.ts";
