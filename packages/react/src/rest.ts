@@ -109,7 +109,7 @@ export function insert<E extends EntityName>(
 /** The same with the type of what is inserted. */
 export function insert<T = never>(
   entity: NameFor<T>,
-  data: Partial<T>,
+  data: NoInfer<Partial<T>>,
   options?: RequestAs,
 ): Promise<{ readonly id: string }>;
 export async function insert(
@@ -138,7 +138,7 @@ export function update<E extends EntityName>(
 export function update<T = never>(
   entity: NameFor<T>,
   id: string,
-  patch: Partial<T>,
+  patch: NoInfer<Partial<T>>,
   options?: RequestAs,
 ): Promise<{ readonly updated: boolean }>;
 export async function update(
