@@ -119,7 +119,7 @@ test("pull and resetReplica never reject, nor wait for a server that is not ther
   expect(gone.status.ready).toBe(false);
 });
 
-test("resetReplica and clearAll take the server's rows again, and keep what is not sent", async () => {
+test("resetReplica and clearAll take the server's rows again", async () => {
   const engine = engineOf({ token: ann.token ?? "" });
   engine.start();
   await engine.pull();

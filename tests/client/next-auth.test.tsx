@@ -192,7 +192,7 @@ test("an address is proved by the code of a mail", async () => {
   await expect(verifyEmail("000000")).rejects.toMatchObject({ code: "INVALID_CODE" });
 });
 
-test("createPylonServer of the package's root is the real one on a server, and says so else", () => {
+test("createPylonServer of the package's root is the real one on a server alone", () => {
   expect(() => client.createPylonServer()).toThrow("@pylonsync/next/server");
   expect(inServer.createPylonServer).toBe(createPylonServer);
   expect(inServer.PylonProvider).toBe(client.PylonProvider);

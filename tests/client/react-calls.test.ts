@@ -150,7 +150,7 @@ test("a session is refreshed before it ends, again and again, until it is stoppe
   expect(waiting()).toEqual([]);
 });
 
-test("a session that has ended is told of once, and a server that is away is asked again", async () => {
+test("an ended session is told of once, and a server that is away is asked again", async () => {
   const { sync, move, waiting } = clockEngine(server.url);
   const expired: string[] = [];
   const soon = { expires_at: sync.platform.now() / 1000 };

@@ -30,6 +30,7 @@ import {
 import { listHooks } from "./list-hooks.ts";
 import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
+import type * as Uploads from "./uploads.ts";
 import type { UploadContent, UploadedFile, UploadOptions } from "./uploads.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -120,7 +121,7 @@ export const db = {
 };
 
 /** Few pages upload: the code for it is loaded by those that do. */
-function uploads(): Promise<typeof import("./uploads.ts")> {
+function uploads(): Promise<typeof Uploads> {
   return import("./uploads.ts");
 }
 

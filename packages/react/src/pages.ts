@@ -66,7 +66,8 @@ export interface UsePaginatedQueryReturn<T> {
  * @example
  * function Todos() {
  *   const { data, hasMore, loadMore } = useInfiniteQuery(useEngine(), "Todo", { pageSize: 50 });
- *   return <button disabled={!hasMore} onClick={() => void loadMore()}>{data.length} shown</button>;
+ *   const more = () => void loadMore();
+ *   return <button disabled={!hasMore} onClick={more}>{data.length} shown</button>;
  * }
  */
 export function useInfiniteQuery<E extends EntityName>(

@@ -21,7 +21,7 @@ test("a page says exactly whether there are more", async () => {
     await expect(loadPage(ask, "Todo", { limit })).rejects.toThrow(RangeError);
 });
 
-test("an infinite query asks for one page at a time, and forgets what a reset overtakes", async () => {
+test("an infinite query asks for one page at a time, and forgets what a reset took", async () => {
   const asked: PageOptions[] = [];
   const waiting: (() => void)[] = [];
   const query = new InfiniteQuery<number>((page) => {

@@ -52,7 +52,7 @@ export async function loadPage(
  * A list of the server's that grows by a page at a time. It is not live: `reset` begins again.
  *
  * @example
- * const todos = engine.createInfiniteQuery<{ id: string; title: string }>("Todo", { pageSize: 50 });
+ * const todos = engine.createInfiniteQuery<{ title: string }>("Todo", { pageSize: 50 });
  * todos.subscribe(() => render(todos.data, todos.hasMore));
  * await todos.loadMore();
  */

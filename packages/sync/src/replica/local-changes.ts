@@ -1,6 +1,6 @@
 import type { ClientChange } from "@pylonsync/protocol";
 
-/** A change that an app makes in the replica itself. A change that the server told has this form too. */
+/** A change that an app makes in the replica itself; those of the server have this form too. */
 export type LocalChange = Pick<ClientChange, "entity" | "row_id" | "kind" | "data">;
 
 /**

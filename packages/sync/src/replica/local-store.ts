@@ -302,7 +302,7 @@ export class LocalStore {
     return this.#cleared.on(listener);
   }
 
-  /** Lays what the app shows and what is on its way over the rows. @returns whose rows it touched */
+  /** Lays what the app shows and what is on its way over the rows. @returns the entities */
   #lay(): Iterable<string> {
     const before = this.#laid;
     const laid = [...this.#local.all, ...this.#pending];
