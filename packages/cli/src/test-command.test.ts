@@ -36,7 +36,7 @@ test("test runs each file of tests/, and fails when one does", async () => {
   expect(filtered.stdout).toContain("1 file, none failed.");
 });
 
-test("test looks in functions/ where there is no tests/, and finding none is no failure", async () => {
+test("test looks in functions/ without a tests/, and to find none is not a failure", async () => {
   expect(await run({ "functions/d.test.ts": FAILS })).toMatchObject({ exitCode: 1 });
   const none = await run({ "app.ts": "" });
   expect(none.exitCode).toBe(0);
