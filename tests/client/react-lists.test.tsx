@@ -19,7 +19,7 @@ import {
   useUpdate,
 } from "@pylonsync/react";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
-import type { SyncEngine } from "@pylonsync/sync";
+import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
 import { Window } from "happy-dom";
 import { useState, useSyncExternalStore, type ReactElement } from "react";
 import { TestClient, until } from "../support/client.ts";
@@ -230,4 +230,35 @@ test("rows are written at once, by functions that stay the same", async () => {
   expect((await client.request("GET", `/api/entities/Item/${id}`)).status).toBe(404);
   expect([seen.insert, seen.update, seen.remove]).toEqual([insert, update, remove]);
   expect(seen.insert).toBe(insert);
+});
+
+test("a replica of single queries asks for each page when it is shown", async () => {
+  const engine = createSyncEngine(server.url, {
+    sync: "queries",
+    token: client.token ?? "",
+    persist: false,
+    storage: createWriteThroughStorage({}, () => undefined),
+  });
+  const statuses: string[] = [];
+  let list: ReturnType<typeof usePaginatedQuery<"Item">> | undefined;
+  let hasMore = true;
+  function Pages(): null {
+    const where = { kind: "a" };
+    list = usePaginatedQuery(engine, "Item", { where, initialNumItems: 20 });
+    ({ hasMore } = useInfiniteQuery(engine, "Item", { where, pageSize: 30 }));
+    if (statuses.at(-1) !== list.status) statuses.push(list.status);
+    return null;
+  }
+  const { createRoot } = await import("react-dom/client");
+  const root = createRoot(window.document.createElement("div") as never);
+  root.render(<Pages />);
+  engine.start();
+  await until(() => list?.results.length === 20 && list.status === "CanLoadMore");
+  await until(() => !hasMore);
+  list?.loadMore();
+  await until(() => list?.results.length === 25 && list.status === "Exhausted");
+  const seenOnTheWay = ["LoadingFirstPage", "CanLoadMore", "Exhausted"];
+  expect(statuses.filter((status) => status !== "LoadingMore")).toEqual(seenOnTheWay);
+  root.unmount();
+  engine.stop();
 });

@@ -1,13 +1,7 @@
 import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
 import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useState } from "react";
-import {
-  useQuery,
-  useStatus,
-  type EntityQueryOptions,
-  type NameFor,
-  type QueryResult,
-} from "./queries.ts";
+import { keyOf, useList, type EntityQueryOptions, type NameFor } from "./queries.ts";
 
 /** Options of `useInfiniteQuery`, for an entity that the app has registered. */
 export interface EntityInfiniteOptions<E extends EntityName> extends Omit<
@@ -60,8 +54,8 @@ export interface UsePaginatedQueryReturn<T> {
 }
 
 /**
- * A list that grows by a page at a time. Every row that it shows is live, as with `useQuery`; it
- * takes them from the replica, so that nothing is waited for.
+ * A list that grows by a page at a time. Every row that it shows is live, as with `useQuery`. From a
+ * whole replica pages come at once; with `sync: "queries"` each is asked for when it is shown.
  *
  * @example
  * function Todos() {
@@ -86,7 +80,9 @@ export function useInfiniteQuery(
   entity: string,
   { pageSize = 20, ...query }: { readonly pageSize?: number | undefined } = {},
 ): UseInfiniteQueryReturn<unknown> {
-  const { shown, hasMore, loading, error, showMore } = useWindow(sync, entity, query, pageSize);
+  const list = useWindow(sync, entity, query, pageSize);
+  const { shown, hasMore, isGrowing, error, showMore } = list;
+  const loading = list.loading || isGrowing;
   const loadMore = useCallback(() => {
     showMore(pageSize);
     return Promise.resolve();
@@ -137,14 +133,16 @@ export function usePaginatedQuery(
 
 function statusOf({ loading, hasMore, isGrowing }: Window): PaginatedQueryStatus {
   if (loading) return "LoadingFirstPage";
-  if (hasMore) return "CanLoadMore";
-  return isGrowing ? "LoadingMore" : "Exhausted";
+  if (isGrowing) return "LoadingMore";
+  return hasMore ? "CanLoadMore" : "Exhausted";
 }
 
-interface Window extends Pick<QueryResult<unknown>, "loading" | "error"> {
+interface Window {
   readonly shown: unknown[];
+  readonly loading: boolean;
+  readonly error: Error | null;
   readonly hasMore: boolean;
-  /** More is wanted than an earlier visit has left, and the server has not been heard yet. */
+  /** More is wanted than is here, and the server has not said whether there is more. */
   readonly isGrowing: boolean;
   readonly showMore: (count: number) => void;
 }
@@ -152,19 +150,24 @@ interface Window extends Pick<QueryResult<unknown>, "loading" | "error"> {
 /** The first rows of a live list, as many as are asked for. */
 function useWindow(sync: SyncEngine, entity: string, query: object, first: number): Window {
   // Another list begins with its first page again.
-  const key = JSON.stringify([entity, query, first]);
+  const key = keyOf([entity, query, first]);
   const [asked, setAsked] = useState({ key, more: 0 });
   if (asked.key !== key) setAsked({ key, more: 0 });
-  const more = asked.key === key ? asked.more : 0;
-  const limit = first + more;
+  const limit = first + (asked.key === key ? asked.more : 0);
   // One row more than is shown tells whether there are more.
-  const { data, loading, error } = useQuery<unknown>(sync, entity, { ...query, limit: limit + 1 });
-  const { stale } = useStatus(sync);
+  const { data, isReady, error } = useList(sync, entity, { ...query, limit: limit + 1 });
   const shown = useMemo(() => data.slice(0, limit), [data, limit]);
-  const hasMore = data.length > limit;
+  const isWaiting = !isReady && error === null && data.length <= limit;
   const showMore = useCallback((count: number) => {
     if (!(Number.isSafeInteger(count) && count > 0)) return;
     setAsked((before) => ({ ...before, more: before.more + count }));
   }, []);
-  return { shown, hasMore, loading, error, showMore, isGrowing: stale && more > 0 && !hasMore };
+  return {
+    shown,
+    loading: isWaiting && data.length === 0,
+    error,
+    hasMore: isWaiting || data.length > limit,
+    isGrowing: isWaiting && data.length > 0,
+    showMore,
+  };
 }

@@ -3,6 +3,7 @@ import {
   liveRow,
   NOT_STARTED,
   type LiveList,
+  type LiveRow,
   type QueryOptions,
   type SyncEngine,
 } from "@pylonsync/sync";
@@ -84,6 +85,16 @@ export function useQuery(
   entity: string,
   options: object = {},
 ): QueryResult<unknown> {
+  const { data, error, refetch, isReady } = useList(sync, entity, options);
+  return { data, loading: !isReady && data.length === 0 && error === null, error, refetch };
+}
+
+/** As `useQuery`, with whether the rows have come from the server, at some time. */
+export function useList(
+  sync: SyncEngine,
+  entity: string,
+  options: object,
+): Omit<QueryResult<unknown>, "loading"> & { readonly isReady: boolean } {
   // The options are data: two that read the same are the same.
   const key = keyOf(options);
   const [generation, setGeneration] = useState(0);
@@ -104,12 +115,7 @@ export function useQuery(
   const data = useMemo(() => (found instanceof Error ? [] : [...found]), [found]);
   const error = refusal ?? (found instanceof Error ? found : null);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
-  return {
-    data,
-    loading: !useStatus(sync).ready && data.length === 0,
-    error,
-    refetch,
-  };
+  return { data, isReady: useReady(sync, list), error, refetch };
 }
 
 function noRows(): readonly never[] {
@@ -125,8 +131,31 @@ function rowsOrError(list: LiveList | null): readonly unknown[] | Error {
   }
 }
 
+function rowOrError(row: LiveRow): unknown {
+  try {
+    return row.getSnapshot();
+  } catch (cause) {
+    return asError(cause);
+  }
+}
+
+/** Whether what is shown has come from the server, at some time. */
+function useReady(sync: SyncEngine, shown: Pick<LiveRow, "isReady" | "subscribe"> | null): boolean {
+  const subscribe = useCallback(
+    (notify: () => void) => shown?.subscribe(notify) ?? (() => undefined),
+    [shown],
+  );
+  const isReady = useSyncExternalStore(
+    subscribe,
+    () => shown?.isReady() ?? null,
+    () => null,
+  );
+  const { ready } = useStatus(sync);
+  return isReady ?? ready;
+}
+
 /** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
-function keyOf(options: unknown): string {
+export function keyOf(options: unknown): string {
   return JSON.stringify(options, (_name, value: unknown) => {
     const isLost =
       value === undefined ||
@@ -162,12 +191,15 @@ export function useQueryOne<T = never>(
 ): RowResult<T>;
 export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowResult<unknown> {
   const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
-  const data = useSyncExternalStore(row.subscribe, row.getSnapshot, () => null);
+  const snapshot = useCallback(() => rowOrError(row), [row]);
+  const found = useSyncExternalStore<unknown>(row.subscribe, snapshot, () => null);
+  const error = found instanceof Error ? found : null;
+  const data = error === null ? found : null;
   const refetch = useCallback(() => undefined, []);
   return {
     data,
-    loading: !useStatus(sync).ready && data === null,
-    error: null,
+    loading: !useReady(sync, row) && found === null,
+    error,
     refetch,
   };
 }

@@ -20,6 +20,8 @@ import {
   type TransportType,
 } from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
+import { openQueries } from "../queries/open-queries.ts";
+import type { QuerySubscriptions } from "../queries/query-subscriptions.ts";
 import { withCursor } from "./url.ts";
 
 /** After this time a connection counts as good, and the waits between tries begin anew. */
@@ -28,6 +30,8 @@ const STABLE_MS = 5_000;
 const PROBE_MS = 3_000;
 /** How long nothing may be heard, in milliseconds, before what is under way is tried again. */
 const QUIET_MS = 1_000;
+/** The epoch of a replica that holds what was asked for: no server goes on from it as a whole. */
+const OF_QUERIES = "queries";
 /** How often in a row a transport may not open, though the server answers, before the next one. */
 const MAX_MISSES = 2;
 
@@ -49,6 +53,8 @@ export interface ConnectionOptions {
   /** Tells this tab from the others. */
   readonly tabId: string;
   readonly events: EngineBus;
+  /** What asks for single queries in place of the whole replica; null for the whole. */
+  readonly queries: QuerySubscriptions | null;
 }
 
 /**
@@ -146,15 +152,20 @@ export class Connection {
   }
 
   /**
-   * Brings the replica up to now in one question, whether it is connected or not.
+   * Brings the replica up to now in one question, whether it is connected or not. One of single
+   * queries is kept in step by them: then the server is asked who is there, and no more.
    *
    * @throws PylonClientError
    */
   async pull(): Promise<void> {
     const run = this.#run;
     try {
-      if (this.#state === "live") await this.#catchUp(run);
-      else if (!(await this.#takeReplica(run)) && run === this.#run) await this.#catchUp(run);
+      if (this.#state !== "live" || this.#queries() !== null) {
+        await this.#options.session.refresh();
+        if (run !== this.#run || this.#queries() !== null) return;
+        if ((await this.#takeReplica(run)) || run !== this.#run) return;
+      }
+      await this.#catchUp(run);
     } catch (error) {
       const isGone = error instanceof PylonClientError && error.status === 410;
       if (!isGone || run !== this.#run) throw error;
@@ -175,6 +186,8 @@ export class Connection {
     this.#replicaFor = null;
     this.#isKept = false;
     this.#isOutdated = false;
+    this.#epoch = null;
+    this.#options.queries?.reset();
     this.#options.store.replaceAll([], 0);
     this.#options.events.emit({ type: "drop" });
     this.#options.events.emit({ type: "connection" });
@@ -184,6 +197,7 @@ export class Connection {
     this.#run += 1;
     this.#live?.close();
     this.#live = null;
+    this.#options.queries?.closed();
     this.#tabs?.leave();
     this.#tabs = null;
     this.#cancelWait();
@@ -248,13 +262,18 @@ export class Connection {
   }
 
   async #connect(run: number): Promise<void> {
-    this.#triedAt = this.#options.platform.now();
+    const { session, platform } = this.#options;
+    this.#triedAt = platform.now();
     this.#become("connecting");
     try {
-      await this.#takeReplica(run);
+      await session.refresh();
+      if (run !== this.#run) return;
+      const queries = this.#queries();
+      if (queries !== null) this.#beginQueries(queries, session.resolved);
+      else await this.#takeReplica(run);
       if (run !== this.#run) return;
       const events = this.#events(run);
-      const group = this.#tabGroup();
+      const group = queries === null ? this.#tabGroup() : null;
       this.#live =
         group === null
           ? this.#open(events)
@@ -272,22 +291,39 @@ export class Connection {
   }
 
   /**
-   * Asks who is there, and takes a snapshot for them unless there is a replica to go on from.
+   * Takes a snapshot for whoever is there, unless there is a replica to go on from.
    *
    * @returns whether it took one
    */
   async #takeReplica(run: number): Promise<boolean> {
-    const { session } = this.#options;
-    await session.refresh();
-    if (run !== this.#run) return false;
-    const { resolved } = session;
+    const { resolved } = this.#options.session;
     // The epoch tells whether what may be read has changed since an earlier visit. An older
     // server has none, or one that does not tell.
     const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
     const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
-    if (isGood && isSame(this.#replicaFor, resolved)) return false;
+    if (isGood && this.#epoch !== OF_QUERIES && isSame(this.#replicaFor, resolved)) return false;
     await this.#takeSnapshot(run, resolved);
+    if (run === this.#run) this.#options.queries?.becameWhole();
     return true;
+  }
+
+  /** Single queries are asked for over sockets; where none gets through, the replica is whole. */
+  #queries(): QuerySubscriptions | null {
+    return this.#transport === "websocket" ? this.#options.queries : null;
+  }
+
+  /** The replica begins with what there is of the same user, and holds what is asked for. */
+  #beginQueries(queries: QuerySubscriptions, resolved: ResolvedSession): void {
+    const isOther = !isSame(this.#replicaFor, resolved);
+    if (isOther && this.#hasReplica) this.#dropReplica();
+    if (isOther) queries.reset();
+    this.#isOutdated = false;
+    if (!isOther && this.#epoch === OF_QUERIES) return;
+    this.#epoch = OF_QUERIES;
+    this.#hasReplica = true;
+    this.#replicaFor = resolved;
+    this.#options.events.emit({ type: "snapshot" });
+    this.#options.events.emit({ type: "connection" });
   }
 
   async #takeSnapshot(run: number, resolved: ResolvedSession): Promise<void> {
@@ -341,6 +377,16 @@ export class Connection {
   #open(events: TransportEvents): LiveConnection {
     const { platform, session, http, socketUrl, pollInterval } = this.#options;
     const cursor = this.#cursor();
+    const queries = this.#queries();
+    if (queries !== null) {
+      try {
+        return openQueries(socketUrl, session.token, platform, queries, events);
+      } catch (error) {
+        // Another transport begins with a whole replica.
+        this.#fallBack();
+        throw error;
+      }
+    }
     if (this.#transport === "websocket") {
       try {
         return openWebSocket(withCursor(socketUrl, cursor), session.token, platform, events);
@@ -364,6 +410,7 @@ export class Connection {
   #events(run: number): TransportEvents {
     const { store, platform, events } = this.#options;
     const transport = this.#transport;
+    const queries = this.#queries();
     let openedAt = Infinity;
     return {
       onOpen: () => {
@@ -376,10 +423,15 @@ export class Connection {
         store.applyChanges(changes);
         events.emit({ type: "advance" });
       },
-      onHello: ({ seq, epoch }) => {
-        this.#epoch = epoch;
-        store.advanceTo(seq);
-        events.emit({ type: "advance" });
+      onHello: ({ seq, epoch, schema }) => {
+        if (queries === null) {
+          this.#epoch = epoch;
+          store.advanceTo(seq);
+          events.emit({ type: "advance" });
+        } else {
+          if (schema !== undefined) store.describe(schema);
+          queries.opened((text) => this.#live?.send?.(text), this.#isKept);
+        }
         if (this.#isKept) {
           this.#isKept = false;
           this.#options.events.emit({ type: "connection" });
