@@ -17,6 +17,7 @@ import {
   useQueryOneRaw,
   useQueryRaw,
   useUpdate,
+  type UsePaginatedQueryReturn,
 } from "@pylonsync/react";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
@@ -240,12 +241,12 @@ test("a replica of single queries asks for each page when it is shown", async ()
     storage: createWriteThroughStorage({}, () => undefined),
   });
   const statuses: string[] = [];
-  let list: ReturnType<typeof usePaginatedQuery<"Item">> | undefined;
+  let list: UsePaginatedQueryReturn<Item> | undefined;
   let hasMore = true;
   function Pages(): null {
     const where = { kind: "a" };
-    list = usePaginatedQuery(engine, "Item", { where, initialNumItems: 20 });
-    ({ hasMore } = useInfiniteQuery(engine, "Item", { where, pageSize: 30 }));
+    list = usePaginatedQuery<Item>(engine, "Item", { where, initialNumItems: 20 });
+    ({ hasMore } = useInfiniteQuery<Item>(engine, "Item", { where, pageSize: 30 }));
     if (statuses.at(-1) !== list.status) statuses.push(list.status);
     return null;
   }
