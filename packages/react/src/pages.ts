@@ -54,8 +54,8 @@ export interface UsePaginatedQueryReturn<T> {
 }
 
 /**
- * A list that grows by a page at a time. Every row that it shows is live, as with `useQuery`. From a
- * whole replica pages come at once; with `sync: "queries"` each is asked for when it is shown.
+ * A list that grows by a page at a time. Every row that it shows is live, as with `useQuery`. A
+ * whole replica has all pages at once; with `sync: "queries"` each is asked for when it is shown.
  *
  * @example
  * function Todos() {

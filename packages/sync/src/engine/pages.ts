@@ -53,7 +53,7 @@ export async function loadPage(
  *
  * @example
  * const todos = engine.createInfiniteQuery<{ title: string }>("Todo", { pageSize: 50 });
- * todos.subscribe(() => render(todos.data, todos.hasMore));
+ * todos.subscribe(() => render(todos.data));
  * await todos.loadMore();
  */
 export class InfiniteQuery<T> {

@@ -38,6 +38,8 @@ interface Settlement {
  * Where an app keeps the queue itself, on a platform without IndexedDB.
  *
  * @example
+ * import type { MutationQueuePersistence, PendingMutation } from "@pylonsync/sync";
+ *
  * const kept = new Map<string, readonly PendingMutation[]>();
  * const persistence: MutationQueuePersistence = {
  *   saveAll: async (writes) => void kept.set("writes", writes),

@@ -134,6 +134,7 @@ export class IndexedDBPersistence {
  * Keeps what a change makes of a row.
  *
  * @example
+ * const kept = new IndexedDBPersistence("todo");
  * await persistChange(kept, { entity: "Todo", row_id: "1", kind: "delete" });
  */
 export async function persistChange(
