@@ -89,6 +89,21 @@ test("pull looks for a token that the app has put into the storage itself", asyn
   await bob.request("DELETE", `/api/entities/Todo/${id}`);
 });
 
+test("pull signs in again by a new token after the session has ended", async () => {
+  const gone = await TestClient.guest(server.url);
+  const storage = createWriteThroughStorage({ pylon_token: gone.token ?? "" }, () => undefined);
+  const engine = engineOf({ storage });
+  engine.start();
+  await until(() => engine.connected);
+  await gone.request("DELETE", "/api/auth/session");
+  await until(() => engine.status.connection === "unauthorized");
+  await engine.pull();
+  expect(engine.status.connection).toBe("unauthorized");
+  storage.set("pylon_token", bob.token ?? "");
+  await engine.pull();
+  expect([engine.session.current.userId, titles(engine)]).toEqual([bob.userId, ["tea"]]);
+});
+
 test("pull takes what is new, of a live engine and of one that is not started", async () => {
   const live = engineOf({ token: bob.token ?? "" });
   live.start();
