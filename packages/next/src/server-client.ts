@@ -1,7 +1,7 @@
 import type {
   EntityName,
   FunctionName,
-  RegisteredEntities,
+  RegisteredRows,
   RegisteredFunctions,
 } from "@pylonsync/sdk";
 import {
@@ -103,12 +103,12 @@ export class PylonServerClient {
   async queryDb<E extends EntityName>(
     entity: E,
     options: EntityQueryOptions<E> = {},
-  ): Promise<readonly RegisteredEntities[E][]> {
+  ): Promise<readonly RegisteredRows[E][]> {
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
       toFilter(options as QueryOptions),
-    )) as readonly RegisteredEntities[E][];
+    )) as readonly RegisteredRows[E][];
   }
 
   /**

@@ -153,6 +153,12 @@ export const MAX_WAITING_READS_PER_CALLER = 250;
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
+/** Most characters of a text whose field has a pattern. */
+export const MAX_PATTERN_TEXT = 10_000;
+/** Most values of an enum field. */
+export const MAX_ENUM_VALUES = 1_000;
+/** Most bytes of a bytes field, whatever it says itself. */
+export const MAX_FIELD_BYTES = 256 * KIB;
 /** Most bytes of a job's arguments, as JSON. */
 export const MAX_JOB_ARGS_BYTES = 256 * KIB;
 /** Most jobs that one call of a function schedules. */

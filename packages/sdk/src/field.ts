@@ -1,4 +1,4 @@
-import type { CrdtKind, ManifestField, ManifestFieldType } from "./manifest.ts";
+import type { CrdtKind, ManifestField, ManifestFieldType, TextFormat } from "./manifest.ts";
 import { isWrittenName, mistakenField, shown, suggestion } from "./mistake.ts";
 
 /** What the compiler knows of a field: its value and what a row may leave out. */
@@ -10,6 +10,10 @@ export interface FieldTraits {
   readonly hasDefault: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
+  /** Clients never see it. */
+  readonly hidden: boolean;
+  /** The server writes it at each write, and nobody else does. */
+  readonly stamped: boolean;
 }
 
 type With<T extends FieldTraits, K extends keyof FieldTraits> = {
@@ -41,7 +45,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
   }
   /**
    * What an insert takes that does not name the field, and what rows get that were there before the
-   * field.
+   * field. `"now"` of a datetime is the time of the write; `"uuid"` of a string is a new UUID.
    */
   default(value: T["value"] & (string | number | boolean)): Field<With<T, "hasDefault">> {
     return this.#with({ default: value });
@@ -55,6 +59,37 @@ export class Field<T extends FieldTraits = FieldTraits> {
    */
   owner(): Field<With<T, "owner">> {
     return this.#with({ owner: true });
+  }
+  /**
+   * Never leaves the server for callers: not in a row, and nobody can filter, sort or count by it.
+   * Server functions and policies see it.
+   */
+  hidden(): Field<With<T, "hidden">> {
+    return this.#with({ hidden: true });
+  }
+  /** The least number; of a text, the least count of characters. */
+  min(least: number): Field<T> {
+    return this.#mistakeInLimit("min", least) ?? this.#with({ min: least });
+  }
+  /** The largest number; of a text, the largest count of characters. */
+  max(most: number): Field<T> {
+    return this.#mistakeInLimit("max", most) ?? this.#with({ max: most });
+  }
+  /** Of a text: exactly so many characters. */
+  length(characters: number): Field<T> {
+    return (
+      this.#mistakeInText("length") ??
+      this.#mistakeInLimit("length", characters) ??
+      this.#with({ min: characters, max: characters })
+    );
+  }
+  /**
+   * Of a text: it must have a match of the expression, which is to be a whole one with `^` and `$`.
+   *
+   * @param expression its only flags are `i` and `u`
+   */
+  pattern(expression: RegExp): Field<T> {
+    return this.#mistakeInPattern(expression) ?? this.#with(patternOf(expression));
   }
   /** How concurrent edits of this field are merged in collaborative documents. */
   crdt(kind: CrdtKind): Field<T> {
@@ -85,6 +120,42 @@ export class Field<T extends FieldTraits = FieldTraits> {
   #with<U extends FieldTraits>(change: Partial<ManifestField>): Field<U> {
     return new Field<U>({ ...this.#definition, ...change });
   }
+
+  #mistakeInLimit(name: string, limit: unknown): Field<T> | undefined {
+    const { type } = this.#definition;
+    if (!TEXTS.has(type) && type !== "int" && type !== "float")
+      return mistaken(`.${name}() is for texts and numbers, and this is a ${type}.`);
+    if (typeof limit === "number" && Number.isFinite(limit)) return undefined;
+    return mistaken(`.${name}() takes a number, not ${shown(limit)}: write .${name}(3).`);
+  }
+
+  #mistakeInText(name: string): Field<T> | undefined {
+    const { type } = this.#definition;
+    return TEXTS.has(type)
+      ? undefined
+      : mistaken(`.${name}() is for texts, and this is ${type === "int" ? "an" : "a"} ${type}.`);
+  }
+
+  #mistakeInPattern(expression: unknown): Field<T> | undefined {
+    const wrongKind = this.#mistakeInText("pattern");
+    if (wrongKind !== undefined) return wrongKind;
+    if (!(expression instanceof RegExp))
+      return mistaken(
+        `.pattern() takes a regular expression, not ${shown(expression)}: write .pattern(/^[a-z]+$/).`,
+      );
+    const other = expression.flags.replaceAll(/[iu]/g, "");
+    return other === ""
+      ? undefined
+      : mistaken(`.pattern() takes the flags i and u, and was given "${other}": leave it out.`);
+  }
+}
+
+/** The kinds that count their characters. */
+const TEXTS: ReadonlySet<string> = new Set(["string", "richtext"]);
+
+function patternOf({ source, ignoreCase, unicode }: RegExp): Partial<ManifestField> {
+  const flags = ignoreCase ? (unicode ? "iu" : "i") : unicode ? "u" : undefined;
+  return { pattern: source, ...(flags === undefined ? {} : { pattern_flags: flags }) };
 }
 
 interface Plain<V, I = V> extends FieldTraits {
@@ -94,6 +165,25 @@ interface Plain<V, I = V> extends FieldTraits {
   readonly hasDefault: false;
   readonly readonly: false;
   readonly owner: false;
+  readonly hidden: false;
+  readonly stamped: false;
+}
+
+type StampTraits = Omit<Plain<string>, "stamped"> & { readonly stamped: true };
+
+/** What `timestamps: true` adds to an entity. */
+export interface TimestampFields {
+  readonly createdAt: Field<StampTraits>;
+  readonly updatedAt: Field<StampTraits>;
+}
+
+/** The fields that the server stamps; each row that was there before them gets the time it is. */
+export function timestampFields(): readonly ManifestField[] {
+  const stamped = { type: "datetime", optional: false, unique: false, default: "now" } as const;
+  return [
+    { name: "createdAt", ...stamped, timestamp: "created" },
+    { name: "updatedAt", ...stamped, timestamp: "updated" },
+  ];
 }
 
 function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
@@ -143,6 +233,41 @@ function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
   return mistaken(`field.file has no option "${unknown}". ${suggestion(unknown, FILE_OPTIONS)}`);
 }
 
+/** A string with a rule of its own, whose fields are made without arguments. */
+function formatted(format: TextFormat): () => Field<Plain<string>> {
+  return (...options: readonly unknown[]) =>
+    mistakeInPlain<Plain<string>>(options) ??
+    new Field<Plain<string>>({ type: "string", optional: false, unique: false, format });
+}
+
+function mistakeInValues(values: unknown): Field<Plain<never>> | undefined {
+  const isList = Array.isArray(values) && values.length > 0;
+  if (isList && values.every((value) => typeof value === "string")) return undefined;
+  return mistaken(
+    `field.enum takes a list of texts, not ${isList ? "this list" : shown(values)}: ` +
+      'write field.enum(["open", "done"]).',
+  );
+}
+
+/**
+ * How large the bytes of a field may be.
+ *
+ * @example
+ * const fingerprint = field.bytes({ maxBytes: 32 });
+ */
+export interface BytesOptions {
+  /** The largest size, in bytes. Default: 65536. Keep larger content in a file. */
+  readonly maxBytes?: number;
+}
+
+function mistakeInBytes(options: unknown): Field<Plain<string>> | undefined {
+  if (typeof options !== "object" || options === null)
+    return mistaken(`field.bytes takes { maxBytes }, not ${shown(options)}.`);
+  const unknown = Object.keys(options).find((key) => key !== "maxBytes");
+  if (unknown === undefined) return undefined;
+  return mistaken(`field.bytes has no option "${unknown}". ${suggestion(unknown, ["maxBytes"])}`);
+}
+
 function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
   if (typeof entity === "string" && entity !== "") return undefined;
   const isEntity = typeof entity === "object" && entity !== null && "name" in entity;
@@ -184,6 +309,31 @@ export const field = withSuggestions({
   boolean: plain<boolean>("bool"),
   /** ISO 8601, or a `Date` where a page or a function writes it; kept in UTC with milliseconds. */
   datetime: plain<string, string | Date>("datetime"),
+  /** One of the given texts; types follow to rows, inserts and filters. */
+  enum: <const V extends readonly [string, ...string[]]>(values: V): Field<Plain<V[number]>> =>
+    mistakeInValues(values) ??
+    new Field<Plain<V[number]>>({
+      type: "string",
+      optional: false,
+      unique: false,
+      enum: [...values],
+    }),
+  /** An address of the web: `https://...` or `http://...`. */
+  url: formatted("url"),
+  /** An email address. */
+  email: formatted("email"),
+  /** A day without a time, as `2026-01-31`. */
+  date: formatted("date"),
+  /** A few bytes, as base64. */
+  bytes: (options: BytesOptions = {}): Field<Plain<string>> =>
+    mistakeInBytes(options) ??
+    new Field<Plain<string>>({
+      type: "string",
+      optional: false,
+      unique: false,
+      format: "bytes",
+      ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
+    }),
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */

@@ -19,6 +19,9 @@ export type ManifestFieldType =
 /** How concurrent edits of a field are merged in a collaborative document. */
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
+/** What the text of a string field must be: `bytes` is base64. */
+export type TextFormat = "url" | "email" | "date" | "bytes";
+
 /** A field of an entity. */
 export interface ManifestField {
   readonly name: string;
@@ -26,10 +29,29 @@ export interface ManifestField {
   readonly optional: boolean;
   readonly unique: boolean;
   readonly crdt?: CrdtKind;
-  /** Taken when an insert does not name the field. */
+  /**
+   * Taken when an insert does not name the field. `now` of a datetime is the time of the write,
+   * `uuid` of a string a new UUID.
+   */
   readonly default?: string | number | boolean;
   /** Set at insert, refused in an update. */
   readonly readonly?: boolean;
+  /** Never leaves the server for callers. */
+  readonly hidden?: boolean;
+  /** Of a string: the values that it may have. */
+  readonly enum?: readonly string[];
+  /** Of a string. */
+  readonly format?: TextFormat;
+  /** The least number, or the least count of characters of a text. */
+  readonly min?: number;
+  /** The largest number, or the largest count of characters of a text. */
+  readonly max?: number;
+  /** Of a string: the source of a regular expression that finds a match in it. */
+  readonly pattern?: string;
+  /** Of the pattern, as of a regular expression. */
+  readonly pattern_flags?: "i" | "u" | "iu";
+  /** Of a datetime: the server sets it at the insert, or at each change. */
+  readonly timestamp?: "created" | "updated";
   /** Stamped with the caller's user id at insert; only an admin sets or changes it. */
   readonly owner?: boolean;
   /**
@@ -37,7 +59,7 @@ export interface ManifestField {
    * any.
    */
   readonly accept?: readonly string[];
-  /** Of a file: its largest size, in bytes. */
+  /** Of a file, or of `bytes`: the largest size, in bytes. */
   readonly max_bytes?: number;
 }
 

@@ -189,6 +189,7 @@ export class Committer {
         policies,
         now,
         newId: this.#newId,
+        uuid: this.#platform.uuid,
         maxRowBytes: this.#maxRowBytes,
         onDelete: async (within, entity, row) => {
           for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);

@@ -8,6 +8,7 @@ import {
   checkInsert,
   checkPatch,
   refuseManaged,
+  refuseStamps,
   withoutId,
 } from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
@@ -17,6 +18,7 @@ import type { Caller } from "../identity/identity.ts";
 import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
 import { RuleEnv } from "./rules.ts";
+import { stamped, withoutStamps } from "./timestamps.ts";
 
 /** On whose behalf rows are written, and within which limits. */
 export interface WriterOptions {
@@ -29,6 +31,7 @@ export interface WriterOptions {
   /** Milliseconds since 1970, the same for the whole transaction. */
   readonly now: number;
   readonly newId: () => string;
+  readonly uuid: () => string;
   /** Most bytes of a row's values. */
   readonly maxRowBytes: number;
   /** Called with each row that was deleted, in the same transaction. */
@@ -103,12 +106,16 @@ export class Writer implements Reader {
     const { hooks } = this.#model;
     if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin)
       refuseManaged(entity, data);
+    if (entity.hasStamps && !this.#mayStamp) refuseStamps(entity, data);
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeInsert(asObject(entity, data), this.#context(entityName));
+      : this.#fromHook(
+          entity,
+          await hooks.beforeInsert(asObject(entity, data), this.#context(entityName)),
+        );
     const fields = this.#stampOwner(
       entity,
-      withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
+      withEmailRules(entity, null, checkInsert(entity, input, this.#options)),
     );
     const row: StoredRow = { id: named ?? this.#options.newId(), ...fields };
     this.#checkSize(entity, row, null);
@@ -139,20 +146,22 @@ export class Writer implements Reader {
     const data = withoutId(given, id);
     const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
-    checkPatch(entity, data, { admin: trusted });
+    checkPatch(entity, data, { admin: trusted, stamps: this.#mayStamp });
     const before = await this.#find(entity, id);
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeUpdate(asObject(entity, data), before, this.#context(entityName));
-    const patch = changedOnly(
+      : this.#fromHook(
+          entity,
+          await hooks.beforeUpdate(asObject(entity, data), before, this.#context(entityName)),
+        );
+    const checked = checkPatch(entity, input, { admin: trusted || !hooks.isEmpty, stamps: true });
+    const patch = stamped(
+      entity,
       before,
-      withEmailRules(
-        entity,
-        before,
-        checkPatch(entity, input, { admin: trusted || !hooks.isEmpty }),
-      ),
+      changedOnly(before, withEmailRules(entity, before, checked)),
+      this.#options.now,
     );
     if (Object.keys(patch).length === 0) return true;
     const after: StoredRow = { ...before, ...patch };
@@ -279,6 +288,19 @@ export class Writer implements Reader {
     if (this.#options.policies === "bypassed") return true;
     const env = new RuleEnv(this.#options.caller, this.#options.now, rows.data, rows.old);
     return this.#model.rules.allows(this.#tx, entity.name, access, env);
+  }
+
+  /** A hook may hand a whole row on. */
+  #fromHook(
+    entity: Entity,
+    data: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    return this.#mayStamp ? data : withoutStamps(entity, data);
+  }
+
+  /** An admin brings rows back as they were: an import does. */
+  get #mayStamp(): boolean {
+    return this.#options.policies === "enforced" && this.#options.caller.isAdmin;
   }
 
   /**

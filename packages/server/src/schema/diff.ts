@@ -10,6 +10,7 @@ import {
 } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { kindOf, maxTextBytes } from "./schema.ts";
+import { defaultsToUuid } from "./generated-default.ts";
 import { withNormalDefault } from "./mend-dates.ts";
 import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
@@ -219,8 +220,9 @@ export function newUniqueIndexes(
 ): NewUniqueIndex[] {
   return sharedEntities(from, to).flatMap(({ before, after }) => {
     const fields = new Map(before.fields.map((field) => [field.name, field]));
-    const isNull = ({ name, default: value }: ManifestField): boolean =>
-      value === undefined && !fields.has(name);
+    // Of a new field, no two rows have the same value: it is null, or is made for each.
+    const isDistinct = (field: ManifestField): boolean =>
+      (field.default === undefined || defaultsToUuid(field)) && !fields.has(field.name);
     const retyped = retypedFields(from, { entities: [after] });
     return missingFrom(
       indexesOf(before),
@@ -230,7 +232,7 @@ export function newUniqueIndexes(
       .filter(({ unique }) => unique)
       .filter((index) => {
         const own = after.fields.filter(({ name }) => index.fields.includes(name));
-        return !index.fields.includes("id") && !own.some(isNull);
+        return !index.fields.includes("id") && !own.some(isDistinct);
       })
       .map((index) => ({
         entity: after.name,

@@ -1,7 +1,9 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
 import type { StoredRow } from "./row.ts";
+import { defaultsToUuid, isGenerated } from "./generated-default.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
+import { valueRuleOf, type ValueRule } from "./value-rules.ts";
 import type {
   Manifest,
   ManifestEntity,
@@ -22,12 +24,18 @@ export interface Field {
   readonly default: string | number | boolean | undefined;
   /** Of a datetime: its default is the time of the write. */
   readonly defaultsToNow: boolean;
+  /** Of a string: its default is a new UUID. */
+  readonly defaultsToUuid: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
   /** No caller ever gets it, filters or sorts by it. */
   readonly hidden: boolean;
   /** Written by sign-up, sign-in and server functions only. */
   readonly managed: boolean;
+  /** The server sets it at the insert, or at each change of the row. */
+  readonly timestamp: "created" | "updated" | undefined;
+  /** What it asks of its values beyond their kind. */
+  readonly rule: ValueRule | undefined;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
   /**
@@ -53,6 +61,10 @@ export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly fileFields: readonly FileField[];
+  /** The server stamps a field of it. */
+  readonly hasStamps: boolean;
+  /** The names of the fields that the server sets at each change of a row. */
+  readonly updateStamps: readonly string[];
   readonly indexes: readonly ManifestIndex[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
@@ -135,7 +147,7 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
       field.name,
       toField(field, {
         maxBytes: maxTextBytes(entity, field),
-        hidden: isHidden(field.name),
+        hidden: field.hidden === true || isHidden(field.name),
         managed: isManaged(field.name),
       }),
     ]),
@@ -148,6 +160,10 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
     fileFields: [...fields.values()].filter(
       (field): field is FileField => field.file !== undefined,
     ),
+    hasStamps: [...fields.values()].some(({ timestamp }) => timestamp !== undefined),
+    updateStamps: [...fields.values()]
+      .filter(({ timestamp }) => timestamp === "updated")
+      .map(({ name }) => name),
     indexes: entity.indexes,
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
@@ -218,12 +234,15 @@ function toField(
     target: targetOf(field.type),
     optional: field.optional,
     unique: field.unique,
-    default: defaultsToNow(field) ? undefined : withNormalDefault(field).default,
+    default: isGenerated(field) ? undefined : withNormalDefault(field).default,
     defaultsToNow: defaultsToNow(field),
+    defaultsToUuid: defaultsToUuid(field),
     readonly: field.readonly === true,
     owner: field.owner === true,
     hidden,
     managed,
+    timestamp: field.timestamp,
+    rule: valueRuleOf(field),
     file:
       field.type === "file"
         ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity }

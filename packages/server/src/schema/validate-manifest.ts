@@ -12,7 +12,9 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
 import { labelOf } from "./manifest-label.ts";
-import { defaultsToNow } from "./mend-dates.ts";
+import { checkHiddenFields, checkValueRules } from "./check-value-rules.ts";
+import { isGenerated } from "./generated-default.ts";
+import { valueRuleOf } from "./value-rules.ts";
 import { uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./schema.ts";
 import { unknownKeys } from "./unknown-keys.ts";
@@ -170,6 +172,7 @@ function* checkEntity(
     `The search of ${entity.name}`,
     `${at}.search`,
   );
+  yield* checkHiddenFields(entity, at);
 }
 
 /** A unique field makes an index of its own, whose name no other may have. */
@@ -200,7 +203,12 @@ function* checkField(
   yield* checkFieldName(entity, field, at);
   if (!(yield* checkFieldType(field, manifest, label, at))) return;
   const kind = kindOf(field.type);
-  yield* checkDefault(field, label, at);
+  let isRuled = true;
+  for (const problem of checkValueRules(field, label, at)) {
+    isRuled = false;
+    yield problem;
+  }
+  if (isRuled) yield* checkDefault(field, label, at);
   if (field.owner === true && kind !== "string" && kind !== "id") {
     yield errorAt(
       "FIELD_OWNER_INVALID",
@@ -278,7 +286,7 @@ function* checkFieldType(
 function* checkFileField(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   const { type, accept, max_bytes: maxBytes } = field;
   if (type !== "file") {
-    if (accept !== undefined || maxBytes !== undefined)
+    if (accept !== undefined || (maxBytes !== undefined && field.format !== "bytes"))
       yield errorAt(
         "FIELD_FILE_INVALID",
         `${label} holds no file, and has rules for one.`,
@@ -317,10 +325,20 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
 
 /** A default is a value like any other of its field. */
 function* checkDefault(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
-  if (field.default === undefined || field.type === "file" || defaultsToNow(field)) return;
+  if (field.default === undefined || field.type === "file" || isGenerated(field)) return;
   const kind = kindOf(field.type);
   const normal = normaliseValue(kind, field.default);
-  if (normal.ok) return;
+  if (normal.ok) {
+    const broken = valueRuleOf(field)?.(normal.value);
+    if (broken !== undefined)
+      yield errorAt(
+        "FIELD_DEFAULT_INVALID",
+        `The default of ${label} ${broken.reason}.`,
+        `${at}.default`,
+        broken.hint ?? "Give .default() a value that may be stored, or leave it out.",
+      );
+    return;
+  }
   yield errorAt(
     "FIELD_DEFAULT_INVALID",
     `The default of ${label} ${normal.reason}.`,

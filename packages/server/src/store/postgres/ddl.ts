@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { defaultsToUuid } from "../../schema/generated-default.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/schema.ts";
 import { quote } from "../sql/quote.ts";
@@ -109,6 +110,7 @@ function columnOf(field: ManifestField): string {
  */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
+  if (defaultsToUuid(field)) return " DEFAULT gen_random_uuid()::text";
   if (defaultsToNow(field)) return ` DEFAULT ${SQL_NOW}`;
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
   return ` DEFAULT '${field.default.replaceAll("'", "''")}'`;
