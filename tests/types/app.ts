@@ -7,12 +7,22 @@ const Task = entity("Task", {
   slug: field.string().readonly(),
   ownerId: field.string().owner(),
 });
+const Bug = entity(
+  "Bug",
+  {
+    state: field.enum(["open", "done"]).default("open"),
+    severity: field.enum(["low", "high"]).optional(),
+    site: field.url().optional(),
+    pin: field.string().hidden(),
+  },
+  { timestamps: true },
+);
 const Tag = entity("Tag", { name: field.string() });
 
 export default buildManifest({
   name: "types",
   version: "1.0.0",
   access: "public",
-  entities: [Task, Tag],
+  entities: [Task, Tag, Bug],
 });
-export { Task };
+export { Bug, Task };

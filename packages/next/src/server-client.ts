@@ -1,9 +1,4 @@
-import type {
-  EntityName,
-  FunctionName,
-  RegisteredRows,
-  RegisteredFunctions,
-} from "@pylonsync/sdk";
+import type { EntityName, FunctionName, RegisteredRows, RegisteredFunctions } from "@pylonsync/sdk";
 import {
   ANONYMOUS_SESSION,
   PylonClientError,

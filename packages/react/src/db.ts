@@ -114,10 +114,7 @@ function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
   return useQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppQueryOne<E extends EntityName>(
-  entity: E,
-  id: string,
-): RowResult<RegisteredRows[E]>;
+function useAppQueryOne<E extends EntityName>(entity: E, id: string): RowResult<RegisteredRows[E]>;
 function useAppQueryOne<T = never>(entity: NameFor<T>, id: string): RowResult<T>;
 function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
   return useQueryOne<unknown>(useEngine(), entity, id);

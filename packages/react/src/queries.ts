@@ -41,9 +41,7 @@ export type EntityFilter<E extends EntityName> = RegisteredClientFilters[E];
 export interface EntityQueryOptions<E extends EntityName> {
   readonly where?: EntityFilter<E> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
-  readonly orderBy?:
-    | { readonly [Field in keyof RegisteredRows[E]]?: "asc" | "desc" }
-    | undefined;
+  readonly orderBy?: { readonly [Field in keyof RegisteredRows[E]]?: "asc" | "desc" } | undefined;
   readonly limit?: number | undefined;
 }
 

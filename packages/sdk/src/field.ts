@@ -172,10 +172,10 @@ interface Plain<V, I = V> extends FieldTraits {
 type StampTraits = Omit<Plain<string>, "stamped"> & { readonly stamped: true };
 
 /** What `timestamps: true` adds to an entity. */
-export interface TimestampFields {
+export type TimestampFields = {
   readonly createdAt: Field<StampTraits>;
   readonly updatedAt: Field<StampTraits>;
-}
+};
 
 /** The fields that the server stamps; each row that was there before them gets the time it is. */
 export function timestampFields(): readonly ManifestField[] {

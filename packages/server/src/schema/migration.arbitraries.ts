@@ -24,6 +24,26 @@ const fieldArbitrary: fc.Arbitrary<Omit<ManifestField, "name">> = fc.oneof(
     unique: fc.boolean(),
     default: fc.constantFrom("now", "2026-01-05", "2026-01-05T00:00:00.000Z"),
   }),
+  fc.record({
+    type: fc.constant("string" as const),
+    optional: fc.boolean(),
+    unique: fc.boolean(),
+    default: fc.constantFrom("uuid", "x"),
+  }),
+  fc.record(
+    {
+      type: fc.constant("string" as const),
+      optional: fc.constant(true),
+      unique: fc.boolean(),
+      hidden: fc.boolean(),
+      format: fc.constantFrom("url" as const, "email" as const, "date" as const, "bytes" as const),
+      min: fc.constantFrom(0, 1),
+      max: fc.constantFrom(1, 20),
+      pattern: fc.constantFrom("^a", "a|b"),
+      pattern_flags: fc.constantFrom("i" as const, "iu" as const),
+    },
+    { requiredKeys: ["type", "optional", "unique"] },
+  ),
 );
 
 function entityArbitrary(name: string): fc.Arbitrary<ManifestEntity> {

@@ -435,6 +435,34 @@ export function storeSuite(
       expect(await store.count("Fresh")).toBe(1);
     });
 
+    test("a default of uuid is another one in each row, old rows and new ones", async () => {
+      await add(thing("a", {}), thing("b", {}));
+      const keyed = thingsWith({ key: field.string().default("uuid").unique() });
+      const facts = await inspectData(store, keyed);
+      expect(planMigration(manifest, keyed, facts).problems).toEqual([]);
+      await migrate(store, manifest, keyed, facts);
+      const fresh: Manifest = {
+        ...keyed,
+        entities: [
+          ...keyed.entities,
+          entity("Keyed", { n: field.int(), key: field.string().default("uuid") }),
+        ],
+      };
+      await migrate(store, keyed, fresh);
+      // As an older version of the app writes, which does not know the field.
+      await store.transact((tx) => tx.insert("Keyed", { id: "a", n: 1 }));
+      const rows = [
+        ...(await store.select({ entity: "Thing" })),
+        ...(await store.select({ entity: "Keyed" })),
+      ];
+      const keys = rows.map((row) => row["key"]);
+      expect(new Set(keys).size).toBe(3);
+      for (const key of keys)
+        expect(key).toMatch(
+          /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+        );
+    });
+
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
       await add(
         thing("a", { text: "12" }),
