@@ -1,3 +1,4 @@
+import { v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 
 const Task = entity("Task", {
@@ -14,6 +15,8 @@ const Bug = entity(
     severity: field.enum(["low", "high"]).optional(),
     site: field.url().optional(),
     pin: field.string().hidden(),
+    labels: field.array(field.enum(["ui", "api"])).default([]),
+    place: field.json(v.object({ file: v.string(), line: v.optional(v.int()) })).optional(),
   },
   { timestamps: true },
 );

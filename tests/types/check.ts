@@ -29,13 +29,17 @@ same<
     readonly severity: "low" | "high" | null;
     readonly site: string | null;
     readonly pin: string;
+    readonly labels: ("ui" | "api")[];
+    readonly place: { file: string; line?: number | undefined } | null;
     readonly createdAt: string;
     readonly updatedAt: string;
   }
 >(true);
 same<Exclude<keyof RowOf<typeof Bug>, keyof ClientRowOf<typeof Bug>>, "pin">(true);
-same<keyof InsertOf<typeof Bug>, "id" | "state" | "severity" | "site" | "pin">(true);
-same<keyof PatchOf<typeof Bug>, "state" | "severity" | "site" | "pin">(true);
+same<keyof InsertOf<typeof Bug>, "id" | "state" | "severity" | "site" | "pin" | "labels" | "place">(
+  true,
+);
+same<keyof PatchOf<typeof Bug>, "state" | "severity" | "site" | "pin" | "labels" | "place">(true);
 const bug: InsertOf<typeof Bug> = { pin: "1", severity: "low" };
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 
@@ -83,7 +87,15 @@ export async function check(): Promise<void> {
   db.useQuery("Bug", { where: { state: { $in: ["opne"] } } });
   // @ts-expect-error a client does not ask by what is hidden
   db.useQuery("Bug", { where: { pin: "1" } });
+  db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
+  // @ts-expect-error a json is not compared with a value
+  db.useQuery("Bug", { where: { place: { file: "a" } } });
   await db.insert("Bug", bug);
+  await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
+  // @ts-expect-error there is no such item
+  await db.insert("Bug", { pin: "1", labels: ["db"] });
+  // @ts-expect-error the json has another shape
+  await db.insert("Bug", { pin: "1", place: { path: "a.ts" } });
   // @ts-expect-error there is no such value of the enum
   await db.insert("Bug", { pin: "1", state: "opne" });
   // @ts-expect-error the server writes it

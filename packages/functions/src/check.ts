@@ -65,6 +65,18 @@ export function parseResult(definition: Pick<FnDefinition, "returns">, value: un
   return value;
 }
 
+/**
+ * What is wrong with a value that a validator is for, the first thing. For tools that check data,
+ * such as the server.
+ *
+ * @example
+ * const problem = problemOf(v.int(), 1.5, "count"); // "count: expected int, got a fraction"
+ */
+export function problemOf(validator: Validator, value: unknown, name: string): string | undefined {
+  const [problem] = problemsOf(validator, value, name);
+  return problem?.message;
+}
+
 function refuse(problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { parseArgs, parseResult } from "./check.ts";
+export { parseArgs, parseResult, problemOf } from "./check.ts";
 export * from "./context.ts";
 export {
   action,

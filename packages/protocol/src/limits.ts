@@ -157,6 +157,10 @@ export const MAX_TRANSACTION_WRITES = 10_000;
 export const MAX_PATTERN_TEXT = 10_000;
 /** Most values of an enum field. */
 export const MAX_ENUM_VALUES = 1_000;
+/** Most items of an array field. */
+export const MAX_ARRAY_ITEMS = 10_000;
+/** Most levels that a json field nests; around it come those of a request. */
+export const MAX_FIELD_DEPTH = 20;
 /** Most bytes of a bytes field, whatever it says itself. */
 export const MAX_FIELD_BYTES = 256 * KIB;
 /** Most bytes of a job's arguments, as JSON. */

@@ -100,6 +100,12 @@ test("rules of values stand in the manifest beside the kind", () => {
     [field.bytes(), { ...text, format: "bytes" }],
     [field.bytes({ maxBytes: 8 }), { ...text, format: "bytes", max_bytes: 8 }],
     [field.string().hidden(), { ...text, hidden: true }],
+    [field.json(), { ...text, type: "json" }],
+    [field.json({ type: "any" }), { ...text, type: "json", schema: { type: "any" } }],
+    [
+      field.array(field.string().max(3)).max(4).default(["a"]),
+      { ...text, type: "array", items: { type: "string", max: 3 }, max: 4, default: ["a"] },
+    ],
   ];
   for (const [made, expected] of cases)
     expect<object>(made.toManifest("x")).toEqual({ name: "x", ...expected });

@@ -1,5 +1,6 @@
 import {
   field,
+  isField,
   timestampFields,
   type Field,
   type FieldTraits,
@@ -12,7 +13,7 @@ import type {
   ManifestRelation,
   ManifestSearch,
 } from "./manifest.ts";
-import { isObject, mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
+import { mistakeOf, shown, suggestion, unknownKeys } from "./mistake.ts";
 
 /** The fields of an entity, by name. */
 export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
@@ -111,7 +112,17 @@ export type PatchOf<E> = Flat<{
 }>;
 
 /** What a field of a filter is compared with; null asks for rows without a value. */
-type Condition<I> = I | null | Operators<I>;
+type Condition<I> = [I] extends [string | number | boolean | Date]
+  ? I | null | Operators<I>
+  : null | Presence;
+
+/** What may be asked of a json or an array: whether there is one. */
+interface Presence {
+  readonly $eq?: null;
+  readonly $ne?: null;
+  readonly $not?: null;
+  readonly $exists?: boolean;
+}
 
 interface Operators<I> {
   readonly $eq?: I | null;
@@ -238,9 +249,4 @@ function checkedField(label: string, name: string, definition: unknown): Field<F
     `${label} is ${shown(definition)}, not a field: write ${name}: field.string(), or ` +
       `another kind. ${suggestion(definition, kinds)}`,
   );
-}
-
-/** Also for a field of another copy of this package. */
-function isField(definition: unknown): definition is Field<FieldTraits> {
-  return isObject(definition) && typeof definition["toManifest"] === "function";
 }

@@ -1,5 +1,12 @@
-import type { CrdtKind, ManifestField, ManifestFieldType, TextFormat } from "./manifest.ts";
-import { isWrittenName, mistakenField, shown, suggestion } from "./mistake.ts";
+import type {
+  CrdtKind,
+  Json,
+  ManifestField,
+  ManifestFieldType,
+  ManifestItem,
+  TextFormat,
+} from "./manifest.ts";
+import { isObject, isWrittenName, mistakenField, mistakeOf, shown, suggestion } from "./mistake.ts";
 
 /** What the compiler knows of a field: its value and what a row may leave out. */
 export interface FieldTraits {
@@ -47,7 +54,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
    * What an insert takes that does not name the field, and what rows get that were there before the
    * field. `"now"` of a datetime is the time of the write; `"uuid"` of a string is a new UUID.
    */
-  default(value: T["value"] & (string | number | boolean)): Field<With<T, "hasDefault">> {
+  default<V extends T["value"] & Exclude<Json, null>>(value: V): Field<With<T, "hasDefault">> {
     return this.#with({ default: value });
   }
   /** Set at insert, refused in an update. */
@@ -67,11 +74,11 @@ export class Field<T extends FieldTraits = FieldTraits> {
   hidden(): Field<With<T, "hidden">> {
     return this.#with({ hidden: true });
   }
-  /** The least number; of a text, the least count of characters. */
+  /** The least number; of a text the least count of characters, of an array that of items. */
   min(least: number): Field<T> {
     return this.#mistakeInLimit("min", least) ?? this.#with({ min: least });
   }
-  /** The largest number; of a text, the largest count of characters. */
+  /** The largest number; of a text the largest count of characters, of an array that of items. */
   max(most: number): Field<T> {
     return this.#mistakeInLimit("max", most) ?? this.#with({ max: most });
   }
@@ -123,8 +130,8 @@ export class Field<T extends FieldTraits = FieldTraits> {
 
   #mistakeInLimit(name: string, limit: unknown): Field<T> | undefined {
     const { type } = this.#definition;
-    if (!TEXTS.has(type) && type !== "int" && type !== "float")
-      return mistaken(`.${name}() is for texts and numbers, and this is a ${type}.`);
+    if (!TEXTS.has(type) && !["int", "float", "array"].includes(type))
+      return mistaken(`.${name}() is for texts, numbers and arrays, and this is a ${type}.`);
     if (typeof limit === "number" && Number.isFinite(limit)) return undefined;
     return mistaken(`.${name}() takes a number, not ${shown(limit)}: write .${name}(3).`);
   }
@@ -268,6 +275,44 @@ function mistakeInBytes(options: unknown): Field<Plain<string>> | undefined {
   return mistaken(`field.bytes has no option "${unknown}". ${suggestion(unknown, ["maxBytes"])}`);
 }
 
+const ITEM_TYPES = new Set(["string", "int", "float", "bool", "datetime"]);
+const ITEM_KEYS = new Set(["type", "enum", "format", "min", "max", "pattern", "pattern_flags"]);
+
+/** Also for a field of another copy of this package. */
+export function isField(definition: unknown): definition is Field {
+  return isObject(definition) && typeof definition["toManifest"] === "function";
+}
+
+/** What a field of items is, or what is wrong with it. */
+function itemOf(of: unknown): ManifestItem | string {
+  const mistake = mistakeOf(of);
+  if (mistake !== undefined) return mistake.message;
+  if (!isField(of))
+    return `field.array takes a field, not ${shown(of)}: write field.array(field.string()).`;
+  const { name: _, optional, unique, ...item } = of.toManifest("");
+  if (!ITEM_TYPES.has(item.type))
+    return `the items of an array are ${[...ITEM_TYPES].join(", ")}, and not ${item.type}: use field.json().`;
+  const modifier = Object.keys(item).find((key) => !ITEM_KEYS.has(key) && key !== "max_bytes");
+  if (optional || unique || modifier !== undefined)
+    return "the items of an array have rules, such as .max(20), and no other modifiers.";
+  return item;
+}
+
+/** A validator of `@pylonsync/functions`. */
+interface ValueSchema<T> {
+  readonly type: string;
+  readonly __type?: T;
+}
+
+function mistakeInSchema(schema: unknown): Field<Plain<never>> | undefined {
+  if (schema === undefined || (isObject(schema) && typeof schema["type"] === "string"))
+    return undefined;
+  return mistaken(
+    `field.json takes a validator, not ${shown(schema)}: write field.json(v.object({ ... })), ` +
+      "with v of @pylonsync/functions.",
+  );
+}
+
 function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
   if (typeof entity === "string" && entity !== "") return undefined;
   const isEntity = typeof entity === "object" && entity !== null && "name" in entity;
@@ -334,6 +379,23 @@ export const field = withSuggestions({
       format: "bytes",
       ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
     }),
+  /** An object or a list as JSON has it; with a validator, its type follows. */
+  json: <T = Json>(schema?: ValueSchema<T>): Field<Plain<T>> =>
+    mistakeInSchema(schema) ??
+    new Field<Plain<T>>({
+      type: "json",
+      optional: false,
+      unique: false,
+      ...(schema === undefined ? {} : { schema }),
+    }),
+  /** A list of texts, numbers, bools or datetimes; its items may have rules of their own. */
+  array: <I extends FieldTraits>(
+    of: Field<I>,
+  ): Field<Plain<I["value"][], readonly I["input"][]>> => {
+    const items = itemOf(of);
+    if (typeof items === "string") return mistaken(items);
+    return new Field({ type: "array", optional: false, unique: false, items });
+  },
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
   /** The id of a row of another entity. */

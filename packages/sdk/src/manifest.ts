@@ -14,6 +14,8 @@ export type ManifestFieldType =
   | "datetime"
   | "richtext"
   | "file"
+  | "json"
+  | "array"
   | `id(${string})`;
 
 /** How concurrent edits of a field are merged in a collaborative document. */
@@ -21,6 +23,21 @@ export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "t
 
 /** What the text of a string field must be: `bytes` is base64. */
 export type TextFormat = "url" | "email" | "date" | "bytes";
+
+/** A value of a `json` field. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** What each item of an `array` field is. */
+export type ManifestItem = Pick<
+  ManifestField,
+  "type" | "enum" | "format" | "min" | "max" | "pattern" | "pattern_flags" | "max_bytes"
+>;
 
 /** A field of an entity. */
 export interface ManifestField {
@@ -33,7 +50,7 @@ export interface ManifestField {
    * Taken when an insert does not name the field. `now` of a datetime is the time of the write,
    * `uuid` of a string a new UUID.
    */
-  readonly default?: string | number | boolean;
+  readonly default?: Exclude<Json, null>;
   /** Set at insert, refused in an update. */
   readonly readonly?: boolean;
   /** Never leaves the server for callers. */
@@ -42,10 +59,14 @@ export interface ManifestField {
   readonly enum?: readonly string[];
   /** Of a string. */
   readonly format?: TextFormat;
-  /** The least number, or the least count of characters of a text. */
+  /** The least number, or the least count of a text's characters or an array's items. */
   readonly min?: number;
-  /** The largest number, or the largest count of characters of a text. */
+  /** The largest number, or the largest count of a text's characters or an array's items. */
   readonly max?: number;
+  /** Of an array. */
+  readonly items?: ManifestItem;
+  /** Of json: the validator of its value, as `v` of `@pylonsync/functions` makes it. */
+  readonly schema?: object;
   /** Of a string: the source of a regular expression that finds a match in it. */
   readonly pattern?: string;
   /** Of the pattern, as of a regular expression. */

@@ -51,7 +51,10 @@ test("a rule that does not fit its field is refused with the field's name", () =
     [() => made["enum"]?.("a"), "field.enum takes a list of texts"],
     [() => made["enum"]?.([]), "field.enum takes a list of texts"],
     [() => made["enum"]?.([1]), "field.enum takes a list of texts"],
-    [() => call(field.bool(), "min", 1), ".min() is for texts and numbers, and this is a bool"],
+    [
+      () => call(field.bool(), "min", 1),
+      ".min() is for texts, numbers and arrays, and this is a bool",
+    ],
     [() => call(field.string(), "max", "9"), '.max() takes a number, not "9"'],
     [() => call(field.int(), "length", 3), ".length() is for texts, and this is an int"],
     [() => call(field.string(), "pattern", "a"), ".pattern() takes a regular expression"],
@@ -60,6 +63,11 @@ test("a rule that does not fit its field is refused with the field's name", () =
       '.pattern() takes the flags i and u, and was given "g"',
     ],
     [() => made["bytes"]?.({ max: 1 }), 'field.bytes has no option "max"'],
+    [() => made["json"]?.("x"), "field.json takes a validator"],
+    [() => made["array"]?.("string"), 'field.array takes a field, not "string"'],
+    [() => made["array"]?.(field.id("User")), "the items of an array are string, int, float"],
+    [() => made["array"]?.(field.int().optional()), "the items of an array have rules"],
+    [() => made["array"]?.(made["enum"]?.([])), "field.enum takes a list of texts"],
     [() => made["url"]?.({ schemes: [] }), "a field of this kind takes no options"],
   ];
   for (const [make, message] of cases)

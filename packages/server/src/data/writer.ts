@@ -1,6 +1,7 @@
 import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
-import { MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
+import { bytesOf, MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
+import { isSameValue } from "../schema/nested-value.ts";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import {
   asObject,
@@ -374,8 +375,11 @@ export class Writer implements Reader {
   }
 }
 
+/** What has no length of its own is never what makes a row large. */
 function sizeOf(value: Value): number {
-  return typeof value === "string" ? value.length : 0;
+  return typeof value === "string" || (typeof value === "object" && value !== null)
+    ? bytesOf(value)
+    : 0;
 }
 
 function denied(entity: string, access: Access): PylonError {
@@ -390,6 +394,6 @@ function changedOnly(
   patch: Readonly<Record<string, Value>>,
 ): Record<string, Value> {
   return Object.fromEntries(
-    Object.entries(patch).filter(([name, value]) => before[name] !== value),
+    Object.entries(patch).filter(([name, value]) => !isSameValue(before[name], value)),
   );
 }

@@ -1,11 +1,15 @@
-import { MAX_ENUM_VALUES, MAX_FIELD_BYTES } from "@pylonsync/protocol";
+import { MAX_ARRAY_ITEMS, MAX_ENUM_VALUES, MAX_FIELD_BYTES } from "@pylonsync/protocol";
 import { normaliseValue } from "@pylonsync/query";
 import type { ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
+import type { ManifestRules } from "./field-value.ts";
 import { defaultsToNow } from "./mend-dates.ts";
+import { isValueSchema } from "./value-schema.ts";
 
 const TEXTS = new Set(["string", "richtext"]);
 const NUMBERS = new Set(["int", "float"]);
+const NESTED = new Set(["json", "array"]);
+const ITEMS = new Set(["string", "int", "float", "bool", "datetime"]);
 
 /**
  * What a field asks of its values beyond their kind: rules that fit its kind and each other.
@@ -17,16 +21,63 @@ export function* checkValueRules(
   label: string,
   at: string,
 ): Generator<Diagnostic> {
-  yield* checkEnum(field, label, at);
-  yield* checkLimits(field, label, at);
-  yield* checkPattern(field, label, at);
-  yield* checkFormat(field, label, at);
+  yield* checkRules(field, label, at);
+  yield* checkNested(field, label, at);
   if (field.timestamp !== undefined && (!defaultsToNow(field) || field.optional))
     yield errorAt(
       "FIELD_TIMESTAMP_INVALID",
       `${label} is stamped by the server, so it is a required datetime with the default "now".`,
       `${at}.timestamp`,
     );
+}
+
+function* checkRules(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
+  yield* checkEnum(field, label, at);
+  yield* checkLimits(field, label, at);
+  yield* checkPattern(field, label, at);
+  yield* checkFormat(field, label, at);
+}
+
+/** What is in a json or an array, and what can't be asked of one. */
+function* checkNested(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  const { type, items, schema } = field;
+  const wrong = (message: string, part: string, hint?: string): Diagnostic =>
+    errorAt("FIELD_NESTED_INVALID", message, `${at}${part}`, hint);
+  if (NESTED.has(type) && (field.unique || field.owner === true))
+    yield wrong(`${label} is ${type === "json" ? "a json" : "an array"}, and has no order.`, "");
+  if (type === "array" ? items === undefined : items !== undefined)
+    yield wrong(`${label} is a ${type}, and an array alone has items.`, ".items");
+  else if (items !== undefined && !ITEMS.has(items.type))
+    yield wrong(
+      `The items of ${label} are ${items.type}, which an array does not have.`,
+      ".items.type",
+      `Use ${[...ITEMS].join(", ")}, or a json field.`,
+    );
+  else if (items !== undefined) yield* checkRules(items, `Each item of ${label}`, `${at}.items`);
+  if (schema !== undefined && (type !== "json" || !isValueSchema(schema)))
+    yield wrong(
+      type === "json"
+        ? `The schema of ${label} is not a validator.`
+        : `${label} is a ${type}, and a json alone has a schema.`,
+      ".schema",
+      "Write field.json(v.object({ ... })), with v of @pylonsync/functions.",
+    );
+}
+
+/** No index is made over what has no order. */
+export function* checkNestedIndexes(entity: ManifestEntity, at: string): Generator<Diagnostic> {
+  const nested = new Set(
+    entity.fields.filter(({ type }) => NESTED.has(type)).map(({ name }) => name),
+  );
+  for (const [index, { name, fields }] of entity.indexes.entries()) {
+    const field = fields.find((one) => nested.has(one));
+    if (field !== undefined)
+      yield errorAt(
+        "INDEX_FIELD_INVALID",
+        `The index "${name}" of ${entity.name} has ${field}, which has no order.`,
+        `${at}.indexes[${index}].fields`,
+      );
+  }
 }
 
 /** A search would tell of a value that nobody may see. */
@@ -44,7 +95,7 @@ export function* checkHiddenFields(entity: ManifestEntity, at: string): Generato
   }
 }
 
-function* checkEnum(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+function* checkEnum(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
   const { enum: values, type } = field;
   if (values === undefined) return;
   const wrong = (message: string, hint?: string): Diagnostic =>
@@ -63,24 +114,27 @@ function* checkEnum(field: ManifestField, label: string, at: string): Generator<
   }
 }
 
-function* checkLimits(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+function* checkLimits(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
   const { type, min, max } = field;
   if (min === undefined && max === undefined) return;
   const wrong = (message: string): Diagnostic => errorAt("FIELD_LIMIT_INVALID", message, at);
-  if (!TEXTS.has(type) && !NUMBERS.has(type)) {
-    yield wrong(`${label} is a ${type}, and min and max are for texts and numbers.`);
+  const counted = TEXTS.has(type) ? "characters" : type === "array" ? "items" : undefined;
+  if (counted === undefined && !NUMBERS.has(type)) {
+    yield wrong(`${label} is a ${type}, and min and max are for texts, numbers and arrays.`);
     return;
   }
   const isCount = (limit: number): boolean => Number.isSafeInteger(limit) && limit >= 0;
   for (const limit of [min, max]) {
-    if (limit !== undefined && TEXTS.has(type) && !isCount(limit))
-      yield wrong(`${label} counts its characters, and ${limit} is not a count.`);
+    if (limit !== undefined && counted !== undefined && !isCount(limit))
+      yield wrong(`${label} counts its ${counted}, and ${limit} is not a count.`);
   }
+  if (type === "array" && (max ?? 0) > MAX_ARRAY_ITEMS)
+    yield wrong(`${label} has a max of ${max}, and an array has at most ${MAX_ARRAY_ITEMS} items.`);
   if (min !== undefined && max !== undefined && min > max)
     yield wrong(`${label} has a min of ${min} above its max of ${max}, so no value would do.`);
 }
 
-function* checkPattern(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+function* checkPattern(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
   const { type, pattern, pattern_flags: flags } = field;
   if (pattern === undefined) return;
   if (!TEXTS.has(type))
@@ -106,7 +160,7 @@ function isExpression(source: string, flags: string | undefined): boolean {
   }
 }
 
-function* checkFormat(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+function* checkFormat(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
   const { type, format, max_bytes: maxBytes } = field;
   if (format === undefined) return;
   if (type !== "string" || field.enum !== undefined)

@@ -9,7 +9,8 @@ import {
   type LostValues,
 } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
-import { kindOf, maxTextBytes } from "./schema.ts";
+import { kindOf } from "./field-kind.ts";
+import { maxTextBytes } from "./schema.ts";
 import { defaultsToUuid } from "./generated-default.ts";
 import { withNormalDefault } from "./mend-dates.ts";
 import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";

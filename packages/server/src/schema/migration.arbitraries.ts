@@ -2,7 +2,7 @@ import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@py
 import fc from "fast-check";
 import { indexesOf } from "./diff.ts";
 import type { Migration } from "./migration.ts";
-import { kindOf } from "./schema.ts";
+import { kindOf } from "./field-kind.ts";
 
 const fieldArbitrary: fc.Arbitrary<Omit<ManifestField, "name">> = fc.oneof(
   {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
-import { normaliseValue } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { checkedId, checkInsert, checkPatch, refuseManaged, withoutId } from "./row-input.ts";
-import { kindOf, Schema, type Entity } from "./schema.ts";
+import { readValueOf } from "./field-value.ts";
+import { Schema, type Entity } from "./schema.ts";
 
 const NOW = Date.parse("2026-01-05T12:00:00Z");
 
@@ -81,7 +81,7 @@ function own<T>(all: Readonly<Record<string, T>>, name: string): T | undefined {
 /** Whether a value can be stored in the field. */
 function isStorable(field: ManifestField, value: unknown): boolean {
   if (value === null) return field.optional || field.owner === true;
-  const normal = normaliseValue(kindOf(field.type), value);
+  const normal = readValueOf(field)(value);
   return normal.ok && (!field.unique || String(normal.value).length <= 2_600);
 }
 
@@ -109,7 +109,7 @@ test("an insert is every declared field, or is refused for a field that is at fa
         const field = own(all, name);
         if (field === undefined || value === null) continue;
         // What is stored is in its normal form.
-        expect(normaliseValue(kindOf(field.type), value)).toEqual({ ok: true, value });
+        expect(readValueOf(field)(value)).toEqual({ ok: true, value });
         if (data[name] === undefined && field.default === "now")
           expect(value).toBe(new Date(NOW).toISOString());
       }

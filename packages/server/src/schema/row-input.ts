@@ -1,5 +1,5 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
+import { describeValue, nearest } from "@pylonsync/query";
 import type { Value } from "./row.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { Entity, Field } from "./schema.ts";
@@ -192,18 +192,13 @@ function nullFor(entity: Entity, field: Field): null {
 }
 
 function checkValue(entity: Entity, field: Field, value: unknown): Value {
-  const normal = normaliseValue(field.kind, value);
+  const normal = field.read(value);
   if (!normal.ok)
     throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} ${normal.reason}.`, {
       field: field.name,
+      ...(normal.hint === undefined ? {} : { hint: normal.hint }),
     });
   if (typeof normal.value === "string") checkIndexedText(entity, field, normal.value);
-  const broken = field.rule?.(normal.value);
-  if (broken !== undefined)
-    throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} ${broken.reason}.`, {
-      field: field.name,
-      ...(broken.hint === undefined ? {} : { hint: broken.hint }),
-    });
   return normal.value;
 }
 

@@ -1,10 +1,12 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import { kindOf, targetOf } from "./field-kind.ts";
 import type { StoredRow } from "./row.ts";
 import { defaultsToUuid, isGenerated } from "./generated-default.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
-import { valueRuleOf, type ValueRule } from "./value-rules.ts";
+import { readValueOf, type ReadValue } from "./field-value.ts";
 import type {
+  Json,
   Manifest,
   ManifestEntity,
   ManifestField,
@@ -21,7 +23,7 @@ export interface Field {
   readonly target: string | undefined;
   readonly optional: boolean;
   readonly unique: boolean;
-  readonly default: string | number | boolean | undefined;
+  readonly default: Exclude<Json, null> | undefined;
   /** Of a datetime: its default is the time of the write. */
   readonly defaultsToNow: boolean;
   /** Of a string: its default is a new UUID. */
@@ -34,8 +36,8 @@ export interface Field {
   readonly managed: boolean;
   /** The server sets it at the insert, or at each change of the row. */
   readonly timestamp: "created" | "updated" | undefined;
-  /** What it asks of its values beyond their kind. */
-  readonly rule: ValueRule | undefined;
+  /** Checks a value, and brings it to the form in which it is stored. */
+  readonly read: ReadValue;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
   /**
@@ -113,16 +115,6 @@ export class Schema {
       hint: meant === undefined ? "See app.ts for the entities." : `Did you mean "${meant}"?`,
     });
   }
-}
-
-/** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
-export function kindOf(type: string): FieldKind {
-  return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);
-}
-
-/** The entity in `id(User)`. */
-export function targetOf(type: string): string | undefined {
-  return /^id\((.*)\)$/.exec(type)?.[1];
 }
 
 /**
@@ -242,7 +234,7 @@ function toField(
     hidden,
     managed,
     timestamp: field.timestamp,
-    rule: valueRuleOf(field),
+    read: readValueOf(field),
     file:
       field.type === "file"
         ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity }

@@ -176,6 +176,48 @@ test.each<[string, Manifest, string | undefined]>([
     withField({ type: "datetime", timestamp: "created" }),
     "entities[0].fields[3].timestamp",
   ],
+  ["FIELD_NESTED_INVALID", withField({ type: "array" }), "entities[0].fields[3].items"],
+  ["FIELD_NESTED_INVALID", withField({ items: { type: "string" } }), "entities[0].fields[3].items"],
+  [
+    "FIELD_NESTED_INVALID",
+    withField({ type: "array", items: { type: "json" } }),
+    "entities[0].fields[3].items.type",
+  ],
+  [
+    "FIELD_ENUM_INVALID",
+    withField({ type: "array", items: { type: "string", enum: [] } }),
+    "entities[0].fields[3].items.enum",
+  ],
+  [
+    "FIELD_LIMIT_INVALID",
+    withField({ type: "array", items: { type: "string" }, max: 100_000 }),
+    "entities[0].fields[3]",
+  ],
+  ["FIELD_NESTED_INVALID", withField({ type: "json", unique: true }), "entities[0].fields[3]"],
+  [
+    "FIELD_NESTED_INVALID",
+    withField({ type: "json", schema: { type: "object" } }),
+    "entities[0].fields[3].schema",
+  ],
+  ["FIELD_NESTED_INVALID", withField({ schema: { type: "any" } }), "entities[0].fields[3].schema"],
+  [
+    "INDEX_FIELD_INVALID",
+    withTodo({
+      fields: [...todo.fields, { ...field("x"), type: "json" }],
+      indexes: [{ name: "i", fields: ["title", "x"], unique: false }],
+    }),
+    "entities[0].indexes[0].fields",
+  ],
+  [
+    "FIELD_DEFAULT_INVALID",
+    withField({ type: "array", items: { type: "datetime" }, default: ["2026-01-31"] }),
+    "entities[0].fields[3].default",
+  ],
+  [
+    "FIELD_DEFAULT_INVALID",
+    withField({ type: "json", default: "{}" }),
+    "entities[0].fields[3].default",
+  ],
   [
     "FIELD_HIDDEN_SEARCHED",
     withTodo({ fields: [...todo.fields.slice(1), { ...field("title"), hidden: true }] }),

@@ -1,4 +1,4 @@
-import { nearest, normaliseValue, WANTED } from "@pylonsync/query";
+import { isScalarKind, nearest, WANTED } from "@pylonsync/query";
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -12,14 +12,15 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
 import { labelOf } from "./manifest-label.ts";
-import { checkHiddenFields, checkValueRules } from "./check-value-rules.ts";
+import { checkHiddenFields, checkNestedIndexes, checkValueRules } from "./check-value-rules.ts";
 import { isGenerated } from "./generated-default.ts";
-import { valueRuleOf } from "./value-rules.ts";
+import { readValueOf } from "./field-value.ts";
+import { isSameValue } from "./nested-value.ts";
 import { uniqueIndexName } from "./diff.ts";
-import { kindOf, targetOf } from "./schema.ts";
+import { kindOf, targetOf } from "./field-kind.ts";
 import { unknownKeys } from "./unknown-keys.ts";
 
-const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
+const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file", "json", "array"];
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
 const INPUT_TYPES = [...TYPES, "number", "boolean", "id", "any", "object", "array"];
 /** Postgres refuses a column of these names, even where it is quoted. */
@@ -173,6 +174,7 @@ function* checkEntity(
     `${at}.search`,
   );
   yield* checkHiddenFields(entity, at);
+  yield* checkNestedIndexes(entity, at);
 }
 
 /** A unique field makes an index of its own, whose name no other may have. */
@@ -327,25 +329,24 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
 function* checkDefault(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   if (field.default === undefined || field.type === "file" || isGenerated(field)) return;
   const kind = kindOf(field.type);
-  const normal = normaliseValue(kind, field.default);
-  if (normal.ok) {
-    const broken = valueRuleOf(field)?.(normal.value);
-    if (broken !== undefined)
-      yield errorAt(
-        "FIELD_DEFAULT_INVALID",
-        `The default of ${label} ${broken.reason}.`,
-        `${at}.default`,
-        broken.hint ?? "Give .default() a value that may be stored, or leave it out.",
-      );
-    return;
-  }
+  const normal = readValueOf(field)(field.default);
+  const isNested = !isScalarKind(kind);
+  // The columns' default is what was written.
+  if (normal.ok && isNested && !isSameValue(normal.value, field.default))
+    yield errorAt(
+      "FIELD_DEFAULT_INVALID",
+      `The default of ${label} is not in the form in which its values are stored.`,
+      `${at}.default`,
+      'Write dates as "2026-01-31T12:00:00.000Z".',
+    );
+  if (normal.ok) return;
   yield errorAt(
     "FIELD_DEFAULT_INVALID",
     `The default of ${label} ${normal.reason}.`,
     `${at}.default`,
     kind === "datetime"
       ? 'Write .default("2026-01-31T12:00:00Z"), or .default("now") for the time of the write.'
-      : `Give .default() ${WANTED[kind]}, or leave it out.`,
+      : (normal.hint ?? `Give .default() ${WANTED[kind]}, or leave it out.`),
   );
 }
 

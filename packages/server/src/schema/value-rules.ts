@@ -1,8 +1,9 @@
 import { MAX_PATTERN_TEXT } from "@pylonsync/protocol";
 import { describeValue, nearest } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
-import type { Value } from "./row.ts";
 import { decodedBytes, DEFAULT_FIELD_BYTES, FORMAT_WANTED, isOfFormat } from "./text-format.ts";
+
+type Rules = Omit<ManifestField, "name" | "optional" | "unique">;
 
 /** Why a value is refused: the reason completes the sentence "the field ...". */
 export interface BrokenRule {
@@ -11,14 +12,14 @@ export interface BrokenRule {
 }
 
 /** Answers why a value of the field's kind is refused; undefined for one that may be stored. */
-export type ValueRule = (value: Value) => BrokenRule | undefined;
+export type ValueRule = (value: string | number | boolean) => BrokenRule | undefined;
 
 /**
  * What a field asks of its values beyond their kind, in the order in which it is told.
  *
  * @returns undefined for a field that takes every value of its kind
  */
-export function valueRuleOf(field: ManifestField): ValueRule | undefined {
+export function valueRuleOf(field: Rules): ValueRule | undefined {
   const rules = [formatRule(field), enumRule(field), limitRule(field), patternRule(field)].filter(
     (rule) => rule !== undefined,
   );
@@ -32,7 +33,7 @@ export function valueRuleOf(field: ManifestField): ValueRule | undefined {
   };
 }
 
-function formatRule({ format, max_bytes: maxBytes }: ManifestField): ValueRule | undefined {
+function formatRule({ format, max_bytes: maxBytes }: Rules): ValueRule | undefined {
   if (format === undefined) return undefined;
   const most = format === "bytes" ? (maxBytes ?? DEFAULT_FIELD_BYTES) : Infinity;
   return textRule((text) => {
@@ -47,7 +48,7 @@ function formatRule({ format, max_bytes: maxBytes }: ManifestField): ValueRule |
   });
 }
 
-function enumRule({ enum: values }: ManifestField): ValueRule | undefined {
+function enumRule({ enum: values }: Rules): ValueRule | undefined {
   if (values === undefined) return undefined;
   const known = new Set(values);
   return textRule((text) => {
@@ -67,7 +68,7 @@ function shownValues(values: readonly string[]): string {
   return `${shown.join(", ")}${values.length > MAX_SHOWN_VALUES ? ", ..." : ""}`;
 }
 
-function limitRule({ min = -Infinity, max = Infinity }: ManifestField): ValueRule | undefined {
+function limitRule({ min = -Infinity, max = Infinity }: Rules): ValueRule | undefined {
   if (min === -Infinity && max === Infinity) return undefined;
   return (value) => {
     if (typeof value === "number") {
@@ -103,7 +104,7 @@ function charactersOf(text: string, max: number): number {
   return count;
 }
 
-function patternRule(field: ManifestField): ValueRule | undefined {
+function patternRule(field: Rules): ValueRule | undefined {
   if (field.pattern === undefined) return undefined;
   const expression = new RegExp(field.pattern, field.pattern_flags);
   return textRule((text) => {

@@ -9,7 +9,7 @@ import {
   tightenedFields,
   type NewUniqueIndex,
 } from "../schema/diff.ts";
-import { kindOf } from "../schema/schema.ts";
+import { kindOf } from "../schema/field-kind.ts";
 import { parseStoredManifest, withLeftovers } from "../schema/stored-manifest.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
 

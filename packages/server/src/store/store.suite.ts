@@ -463,6 +463,27 @@ export function storeSuite(
         );
     });
 
+    test("a json and an array are stored as they are, and as a default", async () => {
+      await add(thing("a", { text: '{"a":[1]}' }), thing("b", { text: "no json" }));
+      const nested = thingsWith({
+        text: field.json().optional(),
+        tags: field.array(field.string()).default(["it's", "\u{1F600}"]),
+      });
+      await migrate(store, manifest, nested);
+      expect(await store.select({ entity: "Thing" })).toMatchObject([
+        { id: "a", text: { a: [1] }, tags: ["it's", "\u{1F600}"] },
+        { id: "b", text: null },
+      ]);
+      const value: Value = { b: [null, 1e21, "\u{1F600}"], a: {} };
+      await add({ ...thing("c", { text: null }), text: value, tags: [] });
+      await store.transact((tx) => tx.update("Thing", "b", { text: [value], tags: ["x"] }));
+      expect(await store.get("Thing", "c")).toMatchObject({ text: value, tags: [] });
+      expect(await store.get("Thing", "b")).toMatchObject({ text: [value], tags: ["x"] });
+      const back = thingsWith({ text: field.string().optional() });
+      await migrate(store, nested, back);
+      expect((await store.get("Thing", "c"))?.["text"]).toBe(JSON.stringify(value));
+    });
+
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
       await add(
         thing("a", { text: "12" }),

@@ -5,6 +5,7 @@ import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
 import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
+import { encode } from "./codec.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "../sql/quote.ts";
 import { isRetryable, translateError } from "./errors.ts";
@@ -124,7 +125,7 @@ export class PostgresTransaction implements Transaction {
     const text = `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`;
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
-      const { rowCount } = await this.#run(text, Object.values(row));
+      const { rowCount } = await this.#run(text, Object.values(row).map(encode));
       this.#hasWritten = true;
       if (rowCount === 0) throw await this.#refusalOf(entity, row);
     });
@@ -139,7 +140,7 @@ export class PostgresTransaction implements Transaction {
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
-    const params = [...Object.values(patch), id];
+    const params = [...Object.values(patch).map(encode), id];
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)

@@ -3,7 +3,7 @@ import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToUuid } from "../../schema/generated-default.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
-import { kindOf } from "../../schema/schema.ts";
+import { kindOf } from "../../schema/field-kind.ts";
 import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
@@ -16,6 +16,8 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   int: "INTEGER",
   bool: "INTEGER",
   float: "REAL",
+  json: "TEXT",
+  array: "TEXT",
 };
 
 /** The time, as datetimes are stored. */
