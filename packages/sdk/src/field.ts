@@ -4,6 +4,7 @@ import type {
   ManifestField,
   ManifestFieldType,
   ManifestItem,
+  OnDelete,
   TextFormat,
 } from "./manifest.ts";
 import { isObject, isWrittenName, mistakenField, mistakeOf, shown, suggestion } from "./mistake.ts";
@@ -322,6 +323,36 @@ function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
   );
 }
 
+/**
+ * What becomes of a row when the row that it refers to is deleted. Without it the field is not
+ * checked, and may hold any id.
+ *
+ * @example
+ * const messageId = field.id("Message", { onDelete: "cascade" });
+ */
+export interface ReferenceOptions {
+  /**
+   * - `restrict`: the other row can't be deleted
+   * - `cascade`: this row is deleted too
+   * - `setNull`: the field becomes null
+   */
+  readonly onDelete?: OnDelete;
+}
+
+const ON_DELETE: readonly string[] = ["restrict", "cascade", "setNull"];
+
+function mistakeInReference(entity: string, options: unknown): Field<Plain<string>> | undefined {
+  const example = `write field.id("${entity}", { onDelete: "cascade" }).`;
+  if (!isObject(options))
+    return mistaken(`field.id takes { onDelete }, not ${shown(options)}: ${example}`);
+  const unknown = Object.keys(options).find((key) => key !== "onDelete");
+  if (unknown !== undefined)
+    return mistaken(`field.id has no option "${unknown}". ${suggestion(unknown, ["onDelete"])}`);
+  const { onDelete } = options;
+  if (onDelete === undefined || ON_DELETE.some((known) => known === onDelete)) return undefined;
+  return mistaken(`onDelete is ${shown(onDelete)}, and must be one of ${ON_DELETE.join(", ")}.`);
+}
+
 /** Says of a kind that does not exist which one was probably meant. */
 function withSuggestions<K extends object>(kinds: K): K {
   return new Proxy(kinds, {
@@ -398,10 +429,19 @@ export const field = withSuggestions({
   },
   /** A long text; collaborative by default. */
   richtext: plain<string>("richtext"),
-  /** The id of a row of another entity. */
-  id: (entity: string): Field<Plain<string>> =>
+  /**
+   * The id of a row of another entity. With `onDelete` it is checked: it is always the id of a row
+   * that is there.
+   */
+  id: (entity: string, options: ReferenceOptions = {}): Field<Plain<string>> =>
     mistakeInTarget(entity) ??
-    new Field<Plain<string>>({ type: `id(${entity})`, optional: false, unique: false }),
+    mistakeInReference(entity, options) ??
+    new Field<Plain<string>>({
+      type: `id(${entity})`,
+      optional: false,
+      unique: false,
+      ...(options.onDelete === undefined ? {} : { on_delete: options.onDelete }),
+    }),
   /**
    * The id of an uploaded file, which those who may read the row may then read. One file
    * belongs to one row.

@@ -17,7 +17,13 @@ export {
   type PatchOf,
   type RowOf,
 } from "./entity.ts";
-export { Field, field, type BytesOptions, type FileOptions } from "./field.ts";
+export {
+  Field,
+  field,
+  type BytesOptions,
+  type FileOptions,
+  type ReferenceOptions,
+} from "./field.ts";
 export * from "./mail.ts";
 export * from "./manifest.ts";
 export * from "./plugin.ts";

@@ -21,6 +21,9 @@ export type ManifestFieldType =
 /** How concurrent edits of a field are merged in a collaborative document. */
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
+/** What becomes of a row when the row that its field refers to is deleted. */
+export type OnDelete = "restrict" | "cascade" | "setNull";
+
 /** What the text of a string field must be: `bytes` is base64. */
 export type TextFormat = "url" | "email" | "date" | "bytes";
 
@@ -71,6 +74,8 @@ export interface ManifestField {
   readonly pattern?: string;
   /** Of the pattern, as of a regular expression. */
   readonly pattern_flags?: "i" | "u" | "iu";
+  /** Of an id: it is checked, and this becomes of the row when the other one is deleted. */
+  readonly on_delete?: OnDelete;
   /** Of a datetime: the server sets it at the insert, or at each change. */
   readonly timestamp?: "created" | "updated";
   /** Stamped with the caller's user id at insert; only an admin sets or changes it. */

@@ -1,4 +1,9 @@
-import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
+import {
+  isRowId,
+  MAX_CASCADE_WRITES,
+  MAX_TRANSACTION_WRITES,
+  PylonError,
+} from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import { bytesOf, MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
 import { isSameValue } from "../schema/nested-value.ts";
@@ -18,6 +23,7 @@ import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from ".
 import type { Caller } from "../identity/identity.ts";
 import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
+import { cascade, checkReferences } from "./references.ts";
 import { RuleEnv } from "./rules.ts";
 import { stamped, withoutStamps } from "./timestamps.ts";
 
@@ -33,6 +39,10 @@ export interface WriterOptions {
   readonly now: number;
   readonly newId: () => string;
   readonly uuid: () => string;
+  /** `unchecked`: rows may refer to rows that come after them, as those of an import do. */
+  readonly references?: "checked" | "unchecked" | undefined;
+  /** Lets other work have its turn. */
+  readonly pause: () => Promise<void>;
   /** Most bytes of a row's values. */
   readonly maxRowBytes: number;
   /** Called with each row that was deleted, in the same transaction. */
@@ -54,6 +64,7 @@ export class Writer implements Reader {
   readonly #model: DataModel;
   readonly #options: WriterOptions;
   #writes = 0;
+  #cascaded = 0;
 
   constructor(tx: Transaction, model: DataModel, options: WriterOptions) {
     this.#tx = tx;
@@ -121,6 +132,7 @@ export class Writer implements Reader {
     const row: StoredRow = { id: named ?? this.#options.newId(), ...fields };
     this.#checkSize(entity, row, null);
     await this.#authorise(entity, "insert", { data: row });
+    await this.#checkReferences(entity, null, row);
     const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
     await linkFiles?.();
@@ -145,12 +157,35 @@ export class Writer implements Reader {
     this.#countWrite();
     const entity = this.#model.entity(entityName);
     const data = withoutId(given, id);
-    const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
     checkPatch(entity, data, { admin: trusted, stamps: this.#mayStamp });
     const before = await this.#find(entity, id);
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
+    await this.#change(entity, before, data, { trusted, fixed: {}, isAsked: true });
+    return true;
+  }
+
+  /**
+   * Changes a row that may be changed.
+   *
+   * @param how.fixed values that no hook changes
+   * @param how.isAsked somebody asked for it, who must be allowed to; a cascade asks for nothing
+   */
+  async #change(
+    entity: Entity,
+    before: StoredRow,
+    data: unknown,
+    how: {
+      readonly trusted: boolean;
+      readonly fixed: Readonly<Record<string, Value>>;
+      readonly isAsked: boolean;
+    },
+  ): Promise<void> {
+    const { id } = before;
+    const entityName = entity.name;
+    const { hooks } = this.#model;
+    const { trusted, fixed, isAsked } = how;
     const input = hooks.isEmpty
       ? data
       : this.#fromHook(
@@ -161,13 +196,14 @@ export class Writer implements Reader {
     const patch = stamped(
       entity,
       before,
-      changedOnly(before, withEmailRules(entity, before, checked)),
+      changedOnly(before, { ...withEmailRules(entity, before, checked), ...fixed }),
       this.#options.now,
     );
-    if (Object.keys(patch).length === 0) return true;
+    if (Object.keys(patch).length === 0) return;
     const after: StoredRow = { ...before, ...patch };
     this.#checkSize(entity, after, before);
-    await this.#authorise(entity, "update", { data: after, old: before });
+    if (isAsked) await this.#authorise(entity, "update", { data: after, old: before });
+    await this.#checkReferences(entity, before, after);
     const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
     await linkFiles?.();
@@ -181,19 +217,47 @@ export class Writer implements Reader {
     });
     await this.#options.onUpdate?.(this.#tx, entity.name, before, after);
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
-    return true;
   }
 
   /**
    * @returns whether the row was there (a row that the caller may not read counts as not there)
-   * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED
+   * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED, REFERENCED
    */
   async delete(entityName: string, id: string): Promise<boolean> {
     this.#countWrite();
     const entity = this.#model.entity(entityName);
-    const { hooks } = this.#model;
     const before = await this.#find(entity, id);
     if (before === null || !(await this.#mayTouch(entity, "delete", before))) return false;
+    await this.#remove(entity, before);
+    if (entity.referrers.length > 0) await this.#cascade(entity, id);
+    return true;
+  }
+
+  /** What the app declared for the rows that refer to one needs no policy to allow it. */
+  #cascade(entity: Entity, id: string): Promise<void> {
+    return cascade(
+      this.#tx,
+      this.#model.schema,
+      { entity, id },
+      {
+        delete: async (own, row) => {
+          this.#countCascaded();
+          await this.#remove(own, row);
+        },
+        setNull: async (own, row, field) => {
+          this.#countCascaded();
+          const empty = { [field]: null };
+          await this.#change(own, row, empty, { trusted: true, fixed: empty, isAsked: false });
+        },
+        pause: this.#options.pause,
+      },
+    );
+  }
+
+  async #remove(entity: Entity, before: StoredRow): Promise<void> {
+    const { id } = before;
+    const entityName = entity.name;
+    const { hooks } = this.#model;
     if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
     const linkFiles = await this.#prepareFiles(entity, before, null);
     await this.#tx.delete(entity.name, id);
@@ -208,7 +272,6 @@ export class Writer implements Reader {
     });
     await this.#options.onDelete?.(this.#tx, entity.name, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
-    return true;
   }
 
   /**
@@ -245,6 +308,21 @@ export class Writer implements Reader {
       `One transaction writes at most ${MAX_TRANSACTION_WRITES} rows.`,
       { hint: "Nothing was kept. Write them by several calls, from an action, or import them." },
     );
+  }
+
+  #countCascaded(): void {
+    this.#cascaded += 1;
+    if (this.#cascaded <= MAX_CASCADE_WRITES) return;
+    throw new PylonError(
+      "TRANSACTION_TOO_LARGE",
+      `At most ${MAX_CASCADE_WRITES} rows are written because they refer to deleted ones.`,
+      { hint: "Nothing was kept. Delete the rows that refer to it first, by several calls." },
+    );
+  }
+
+  async #checkReferences(entity: Entity, before: StoredRow | null, row: StoredRow): Promise<void> {
+    if (entity.references.length > 0 && this.#options.references !== "unchecked")
+      await checkReferences(this.#tx, entity, before, row);
   }
 
   #relationField(entityName: string, relationName: string): string {

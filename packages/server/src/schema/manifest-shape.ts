@@ -37,6 +37,7 @@ const FieldShape = v.object({
   hidden: v.optional(v.boolean()),
   items: v.optional(v.object(Rules)),
   schema: v.optional(Nested),
+  on_delete: v.optional(v.picklist(["restrict", "cascade", "setNull"])),
   timestamp: v.optional(v.picklist(["created", "updated"])),
   accept: v.optional(v.array(v.string())),
 });

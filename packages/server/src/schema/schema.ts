@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
 import { kindOf, targetOf } from "./field-kind.ts";
+import { referencesOf, type Reference } from "./references.ts";
 import type { StoredRow } from "./row.ts";
 import { defaultsToUuid, isGenerated } from "./generated-default.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
@@ -68,6 +69,10 @@ export interface Entity {
   /** The names of the fields that the server sets at each change of a row. */
   readonly updateStamps: readonly string[];
   readonly indexes: readonly ManifestIndex[];
+  /** Its fields that are checked to be ids of rows that are there. */
+  readonly references: readonly Reference[];
+  /** Such fields of any entity that hold ids of its rows. */
+  readonly referrers: readonly Reference[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
   readonly shape: EntityShape;
@@ -96,8 +101,11 @@ export class Schema {
 
   static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
     const { entity: userEntity = "User", hide = [] } = manifest.auth?.user ?? {};
+    const references = referencesOf(manifest.entities);
     return new Schema(
-      manifest.entities.map((entity) => toEntity(entity, entity.name === userEntity ? hide : null)),
+      manifest.entities.map((entity) =>
+        toEntity(entity, entity.name === userEntity ? hide : null, references),
+      ),
     );
   }
 
@@ -130,7 +138,11 @@ const INDEX_ENTRY_BYTES = 2600;
 const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
 
 /** @param hide the fields that a user entity hides; null for any other entity */
-function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entity {
+function toEntity(
+  entity: ManifestEntity,
+  hide: readonly string[] | null,
+  references: readonly Reference[],
+): Entity {
   const isHidden = (name: string): boolean =>
     hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
   const isManaged = (name: string): boolean => hide !== null && MANAGED.has(name);
@@ -157,6 +169,8 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
       .filter(({ timestamp }) => timestamp === "updated")
       .map(({ name }) => name),
     indexes: entity.indexes,
+    references: references.filter((reference) => reference.entity === entity.name),
+    referrers: references.filter(({ target }) => target === entity.name),
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
     shape,

@@ -26,6 +26,7 @@ const NOT_IN_APP = new Set([
   "max_bytes",
   "format",
   "pattern_flags",
+  "on_delete",
   "timestamp",
 ]);
 

@@ -16,7 +16,7 @@ import { checkHiddenFields, checkNestedIndexes, checkValueRules } from "./check-
 import { isGenerated } from "./generated-default.ts";
 import { readValueOf } from "./field-value.ts";
 import { isSameValue } from "./nested-value.ts";
-import { uniqueIndexName } from "./diff.ts";
+import { referenceIndexName, uniqueIndexName } from "./diff.ts";
 import { kindOf, targetOf } from "./field-kind.ts";
 import { unknownKeys } from "./unknown-keys.ts";
 
@@ -147,7 +147,7 @@ function* checkEntity(
   for (const [index, field] of entity.fields.entries())
     yield* checkField(entity, field, manifest, `${at}.fields[${index}]`);
   yield* duplicates(entity.indexes, "INDEX_NAME", `${at}.indexes`);
-  yield* indexesOfUniqueFields(entity, at);
+  yield* indexesOfFields(entity, at);
   const names = new Set(["id", ...entity.fields.map(({ name }) => name)]);
   for (const [index, { name, fields }] of entity.indexes.entries()) {
     if (fields.length === 0)
@@ -177,10 +177,13 @@ function* checkEntity(
   yield* checkNestedIndexes(entity, at);
 }
 
-/** A unique field makes an index of its own, whose name no other may have. */
-function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
+/** A unique field and a reference make an index of their own, whose name no other may have. */
+function* indexesOfFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
   const own = new Set(
-    entity.fields.filter(({ unique }) => unique).map(({ name }) => uniqueIndexName(name)),
+    entity.fields.flatMap((field) => [
+      ...(field.unique ? [uniqueIndexName(field.name)] : []),
+      ...(field.on_delete === undefined ? [] : [referenceIndexName(field.name)]),
+    ]),
   );
   const taken = new Set([...own].map((name) => name.toLowerCase()));
   for (const [index, { name }] of entity.indexes.entries()) {
@@ -188,7 +191,7 @@ function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<D
       yield errorAt(
         "INDEX_NAME_RESERVED",
         `The index "${name}" of ${entity.name} has the name of the index ` +
-          "that a unique field makes.",
+          "that a unique field or a reference makes.",
         `${at}.indexes[${index}].name`,
         "Choose another name, or leave the index out.",
       );
@@ -218,7 +221,21 @@ function* checkField(
       `${at}.owner`,
     );
   }
+  yield* checkReference(field, label, at);
   yield* checkFileField(field, label, at);
+}
+
+function* checkReference(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  if (field.on_delete === undefined) return;
+  const wrong = (message: string, hint?: string): Diagnostic =>
+    errorAt("FIELD_REFERENCE_INVALID", message, `${at}.on_delete`, hint);
+  if (targetOf(field.type) === undefined)
+    yield wrong(`${label} is a ${field.type}, and an id alone has onDelete.`);
+  if (field.on_delete === "setNull" && !field.optional)
+    yield wrong(
+      `${label} becomes null when the row that it refers to is deleted, and it is required.`,
+      'Make it .optional(), or use "restrict" or "cascade".',
+    );
 }
 
 function* checkFieldName(
