@@ -186,7 +186,7 @@ test("they are asked for by presence, and by nothing else", async () => {
       const { status, text } = await caller.request("POST", "/api/query/Doc", filter);
       const answer: unknown = JSON.parse(text);
       return status === 200
-        ? (answer as { n: number }[]).map(({ n }) => n).toSorted()
+        ? (answer as { n: number }[]).map(({ n }) => n).toSorted((a, b) => a - b)
         : (answer as { error: { code: string } }).error.code;
     };
     expect(await asked({ meta: null })).toEqual([1]);

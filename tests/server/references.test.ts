@@ -70,77 +70,83 @@ function afterDelete(rows: ReadonlyMap<string, Row>, id: string): Map<string, Ro
   );
 }
 
-test("any graph of rows is as a naive cascade leaves it, on the server and on a client", async () => {
+const ids = fc.nat(6);
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({ set: fc.constantFrom("restrict", "cascade"), of: ids, to: ids }),
+    },
+    { weight: 2, arbitrary: fc.record({ remove: ids }) },
+  ),
+  { minLength: 4, maxLength: 12 },
+);
+type Step =
+  | { readonly remove: number }
+  | { readonly set: string; readonly of: number; readonly to: number };
+
+let runs = 0;
+
+/** Rows of a run, in the order of their ids, some of which refer to an earlier one. */
+async function insertRows(setNulls: readonly (number | null)[]): Promise<Map<string, Row>> {
+  runs += 1;
+  const nameOf = (n: number): string => `r${runs}-${n}`;
+  const rows = new Map<string, Row>();
+  for (const [n, to] of setNulls.entries()) {
+    const id = nameOf(n);
+    const setNull = to === null || to > n ? null : nameOf(to);
+    await client.insert("Node", { id, setNull });
+    rows.set(id, { id, name: null, loose: null, restrict: null, cascade: null, setNull });
+  }
+  return rows;
+}
+
+/** @returns the rows as they must be after the step */
+async function take(step: Step, rows: Map<string, Row>): Promise<Map<string, Row>> {
+  const nameOf = (n: number): string => `r${runs}-${n}`;
+  if ("remove" in step) {
+    const id = nameOf(step.remove);
+    const answer = await client.request("DELETE", `/api/entities/Node/${id}`);
+    const left = rows.has(id) ? afterDelete(rows, id) : rows;
+    const refused = left === null ? [409, "REFERENCED"] : [200, undefined];
+    expect([answer.status, refusalOf(answer)?.code]).toEqual(
+      rows.has(id) ? refused : [404, "NOT_FOUND"],
+    );
+    return left ?? rows;
+  }
+  const [id, to] = [nameOf(step.of), nameOf(step.to)];
+  const answer = await client.request("PATCH", `/api/entities/Node/${id}`, { [step.set]: to });
+  const row = rows.get(id);
+  if (row === undefined || !rows.has(to)) {
+    expect(answer.status).toBe(row === undefined ? 404 : 400);
+    const refusal = { code: "REFERENCE_NOT_FOUND", field: step.set };
+    if (row !== undefined) expect(refusalOf(answer)).toMatchObject(refusal);
+    return rows;
+  }
+  expect(answer.status).toBe(200);
+  return new Map(rows).set(id, { ...row, [step.set]: to });
+}
+
+test("any graph of rows is as a naive cascade leaves it, on server and client", async () => {
   const engine = createSyncEngine(server.url, {
     token: client.token ?? "",
     storage: createWriteThroughStorage({}, () => undefined),
     persist: false,
   });
   engine.start();
-  let run = 0;
-  const index = fc.nat(6);
-  const step = fc.oneof(
-    {
-      weight: 3,
-      arbitrary: fc.record({ set: fc.constantFrom("restrict", "cascade"), of: index, to: index }),
-    },
-    { weight: 2, arbitrary: fc.record({ remove: index }) },
-  );
+  const setNulls = fc.array(fc.option(ids), { minLength: 7, maxLength: 7 });
   try {
     await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.option(index), { minLength: 7, maxLength: 7 }),
-        fc.array(step, { minLength: 4, maxLength: 12 }),
-        async (emptied, steps) => {
-          run += 1;
-          const ids = Array.from({ length: 7 }, (_, n) => `r${run}-${n}`);
-          let rows = new Map<string, Row>();
-          for (const [n, id] of ids.entries()) {
-            const to = emptied[n] ?? null;
-            const setNull = to === null || to > n ? null : (ids[to] ?? null);
-            await client.insert("Node", { id, setNull });
-            rows.set(id, { id, name: null, loose: null, restrict: null, cascade: null, setNull });
-          }
-          for (const one of steps) {
-            if ("remove" in one) {
-              const id = ids[one.remove] ?? "";
-              const answer = await client.request("DELETE", `/api/entities/Node/${id}`);
-              const left = rows.has(id) ? afterDelete(rows, id) : rows;
-              expect([answer.status, refusalOf(answer)?.code]).toEqual(
-                !rows.has(id)
-                  ? [404, "NOT_FOUND"]
-                  : left === null
-                    ? [409, "REFERENCED"]
-                    : [200, undefined],
-              );
-              rows = left ?? rows;
-            } else {
-              const [id, to] = [ids[one.of] ?? "", ids[one.to] ?? ""];
-              const answer = await client.request("PATCH", `/api/entities/Node/${id}`, {
-                [one.set]: to,
-              });
-              const isThere = rows.has(id) && rows.has(to);
-              expect(answer.status).toBe(!rows.has(id) ? 404 : isThere ? 200 : 400);
-              if (rows.has(id) && !isThere)
-                expect(refusalOf(answer)).toMatchObject({
-                  code: "REFERENCE_NOT_FOUND",
-                  field: one.set,
-                });
-              const row = rows.get(id);
-              if (isThere && row !== undefined) rows.set(id, { ...row, [one.set]: to });
-            }
-          }
-          const own = (all: readonly object[]): object[] =>
-            all.filter((row) => (row as Row).id.startsWith(`r${run}-`));
-          const { text } = await client.request("POST", "/api/query/Node", {
-            id: { $startsWith: `r${run}-` },
-          });
-          expect(JSON.parse(text)).toEqual([...rows.values()]);
-          await until(() =>
-            Bun.deepEquals(own(engine.query("Node").getSnapshot() as object[]), [...rows.values()]),
-          );
-        },
-      ),
+      fc.asyncProperty(setNulls, steps, async (emptied, all) => {
+        let rows = await insertRows(emptied);
+        for (const step of all) rows = await take(step, rows);
+        const where = { id: { $startsWith: `r${runs}-` } };
+        const { text } = await client.request("POST", "/api/query/Node", where);
+        expect(JSON.parse(text)).toEqual([...rows.values()]);
+        await until(() =>
+          Bun.deepEquals(engine.query("Node", { where }).getSnapshot(), [...rows.values()]),
+        );
+      }),
       { numRuns: 30 },
     );
   } finally {
@@ -190,6 +196,79 @@ test("writes of one push or transaction may refer to each other, in order", asyn
 test("an id that is not checked may be of a row that is not there", async () => {
   const id = await client.insert("Node", { loose: "nobody" });
   expect((await client.request("GET", `/api/entities/Node/${id}`)).body["loose"]).toBe("nobody");
+});
+
+test("more rows than a transaction may write go with theirs", async () => {
+  const own = await startServer(app);
+  try {
+    const root = new TestClient(own.url, ADMIN_TOKEN);
+    const nodeId = await root.insert("Node", {});
+    const lines = Array.from({ length: 11_000 }, (_, n) =>
+      JSON.stringify({ entity: "Leaf", row: { nodeId, n } }),
+    );
+    await root.request("POST", "/api/import", lines.join("\n"), {
+      "content-type": "application/x-ndjson",
+    });
+    expect((await root.request("DELETE", `/api/entities/Node/${nodeId}`)).status).toBe(200);
+    const { body } = await root.request("POST", "/api/aggregate/Leaf", { count: true });
+    expect(body["rows"]).toEqual([{ count: 0 }]);
+  } finally {
+    await own.stop();
+  }
+}, 60_000);
+
+test("a user is deleted with what is its own, and not while a row needs it", async () => {
+  const users = appOf(
+    buildManifest({
+      name: "users",
+      version: "1.0.0",
+      access: "public",
+      entities: [
+        entity("User", { email: field.string().unique() }),
+        entity("List", { ownerId: field.id("User", { onDelete: "restrict" }).owner() }),
+        entity("Item", {
+          ownerId: field.id("User", { onDelete: "restrict" }).owner(),
+          listId: field.id("List", { onDelete: "restrict" }),
+        }),
+        entity("Invoice", { payerId: field.id("User", { onDelete: "restrict" }) }),
+        entity("Hint", { forId: field.id("User", { onDelete: "cascade" }) }),
+      ],
+    }),
+  );
+  const own = await startServer(users);
+  try {
+    const root = new TestClient(own.url, ADMIN_TOKEN);
+    const signUp = await new TestClient(own.url, null).request(
+      "POST",
+      "/api/auth/password/register",
+      {
+        email: "ada@example.com",
+        password: "correct horse battery",
+      },
+    );
+    const user = new TestClient(
+      own.url,
+      String(signUp.body["token"]),
+      String(signUp.body["user_id"]),
+    );
+    const listId = await user.insert("List", {});
+    await user.insert("Item", { listId });
+    await root.insert("Hint", { forId: user.userId });
+    const invoice = await root.insert("Invoice", { payerId: user.userId });
+    const remove = () => root.request("DELETE", `/api/admin/users/${user.userId}`);
+    expect(refusalOf(await remove())?.code).toBe("REFERENCED");
+    // Nothing was taken away by the refused call.
+    expect((await user.request("GET", "/api/auth/me")).body["user_id"]).toBe(user.userId);
+    expect((await root.request("GET", `/api/entities/List/${listId}`)).status).toBe(200);
+    await root.request("DELETE", `/api/entities/Invoice/${invoice}`);
+    expect((await remove()).body).toEqual({ deleted: true });
+    for (const name of ["User", "List", "Item", "Hint"]) {
+      const { body } = await root.request("POST", `/api/aggregate/${name}`, { count: true });
+      expect([name, body["rows"]]).toEqual([name, [{ count: 0 }]]);
+    }
+  } finally {
+    await own.stop();
+  }
 });
 
 test("an import takes rows in any order", async () => {

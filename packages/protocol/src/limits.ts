@@ -153,7 +153,7 @@ export const MAX_WAITING_READS_PER_CALLER = 250;
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
-/** Most rows that one transaction deletes or empties because they refer to a row that it deletes. */
+/** Most rows that one transaction writes because they refer to a row that it deletes. */
 export const MAX_CASCADE_WRITES = 200_000;
 /** Most characters of a text whose field has a pattern. */
 export const MAX_PATTERN_TEXT = 10_000;

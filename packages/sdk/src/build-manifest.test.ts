@@ -100,6 +100,11 @@ test("rules of values stand in the manifest beside the kind", () => {
     [field.bytes(), { ...text, format: "bytes" }],
     [field.bytes({ maxBytes: 8 }), { ...text, format: "bytes", max_bytes: 8 }],
     [field.string().hidden(), { ...text, hidden: true }],
+    [field.id("User"), { ...text, type: "id(User)" }],
+    [
+      field.id("User", { onDelete: "cascade" }),
+      { ...text, type: "id(User)", on_delete: "cascade" },
+    ],
     [field.json(), { ...text, type: "json" }],
     [field.json({ type: "any" }), { ...text, type: "json", schema: { type: "any" } }],
     [

@@ -38,8 +38,8 @@ export interface EntityOptions {
   /** False: no collaborative documents for this entity. */
   readonly crdt?: boolean;
   /**
-   * True: rows have `createdAt` and `updatedAt`, which the server alone writes. `updatedAt` of a row
-   * is later after each change of it.
+   * True: rows have `createdAt` and `updatedAt`, which the server alone writes. Each change of a
+   * row makes its `updatedAt` later.
    */
   readonly timestamps?: boolean;
 }

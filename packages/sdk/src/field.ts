@@ -149,7 +149,8 @@ export class Field<T extends FieldTraits = FieldTraits> {
     if (wrongKind !== undefined) return wrongKind;
     if (!(expression instanceof RegExp))
       return mistaken(
-        `.pattern() takes a regular expression, not ${shown(expression)}: write .pattern(/^[a-z]+$/).`,
+        `.pattern() takes a regular expression, not ${shown(expression)}: ` +
+          "write .pattern(/^[a-z]+$/).",
       );
     const other = expression.flags.replaceAll(/[iu]/g, "");
     return other === ""
@@ -292,7 +293,10 @@ function itemOf(of: unknown): ManifestItem | string {
     return `field.array takes a field, not ${shown(of)}: write field.array(field.string()).`;
   const { name: _, optional, unique, ...item } = of.toManifest("");
   if (!ITEM_TYPES.has(item.type))
-    return `the items of an array are ${[...ITEM_TYPES].join(", ")}, and not ${item.type}: use field.json().`;
+    return (
+      `the items of an array are ${[...ITEM_TYPES].join(", ")}, and not ${item.type}: ` +
+      "use field.json()."
+    );
   const modifier = Object.keys(item).find((key) => !ITEM_KEYS.has(key) && key !== "max_bytes");
   if (optional || unique || modifier !== undefined)
     return "the items of an array have rules, such as .max(20), and no other modifiers.";

@@ -68,6 +68,9 @@ test("a rule that does not fit its field is refused with the field's name", () =
     [() => made["array"]?.(field.id("User")), "the items of an array are string, int, float"],
     [() => made["array"]?.(field.int().optional()), "the items of an array have rules"],
     [() => made["array"]?.(made["enum"]?.([])), "field.enum takes a list of texts"],
+    [() => made["id"]?.("User", "cascade"), 'field.id takes { onDelete }, not "cascade"'],
+    [() => made["id"]?.("User", { ondelete: "x" }), 'field.id has no option "ondelete"'],
+    [() => made["id"]?.("User", { onDelete: "null" }), 'onDelete is "null", and must be one of'],
     [() => made["url"]?.({ schemes: [] }), "a field of this kind takes no options"],
   ];
   for (const [make, message] of cases)

@@ -1,4 +1,5 @@
 import { MAX_PAGE_BYTES, PylonError } from "@pylonsync/protocol";
+import { literal, path, type Expr } from "@pylonsync/query";
 import type { Entity, Schema } from "../schema/schema.ts";
 import { refersTo, type Reference } from "../schema/references.ts";
 import { isFull } from "../store/row-size.ts";
@@ -33,9 +34,15 @@ export async function checkReferences(
   }
 }
 
+/** The rows with these ids. */
+export function hasIdOf(rows: readonly StoredRow[]): Expr {
+  const items = rows.map(({ id }) => literal(id));
+  return { kind: "in", item: path("data", "id"), list: { kind: "list", items } };
+}
+
 /** How the rows that refer to a deleted one are written. */
 export interface CascadeWrites {
-  delete(entity: Entity, row: StoredRow): Promise<void>;
+  delete(entity: Entity, rows: readonly StoredRow[]): Promise<void>;
   setNull(entity: Entity, row: StoredRow, field: string): Promise<void>;
   /** Called after each page of rows, so that other work gets its turn. */
   pause(): Promise<void>;
@@ -68,12 +75,14 @@ export async function cascade(
     for (const reference of entity.referrers) {
       if (reference.onDelete === "restrict") continue;
       const own = schema.entity(reference.entity);
-      for await (const row of pagesOf(reader, reference, id, writes)) {
-        if (reference.onDelete === "setNull") await writes.setNull(own, row, reference.field);
-        else {
-          await writes.delete(own, row);
-          if (own.referrers.length > 0) open.push({ entity: own, id: row.id });
+      for await (const rows of pagesOf(reader, reference, id, writes)) {
+        if (reference.onDelete === "setNull") {
+          for (const row of rows) await writes.setNull(own, row, reference.field);
+          continue;
         }
+        await writes.delete(own, rows);
+        if (own.referrers.length > 0)
+          open.push(...rows.map((row) => ({ entity: own, id: row.id })));
       }
     }
   }
@@ -86,7 +95,7 @@ async function* pagesOf(
   reference: Reference,
   id: string,
   { pause }: CascadeWrites,
-): AsyncGenerator<StoredRow> {
+): AsyncGenerator<readonly StoredRow[]> {
   for (;;) {
     const rows = await reader.select({
       entity: reference.entity,
@@ -94,7 +103,7 @@ async function* pagesOf(
       limit: PAGE,
       maxBytes: MAX_PAGE_BYTES,
     });
-    yield* rows;
+    if (rows.length > 0) yield rows;
     if (rows.length < PAGE && !isFull(rows, MAX_PAGE_BYTES)) return;
     await pause();
   }

@@ -100,7 +100,12 @@ test("a hook may hand on a whole row: the stamps are the server's", async () => 
   const forged = "1999-01-01T00:00:00.000Z";
   await using app = await open({
     beforeInsert: (data) => ({ ...data, createdAt: forged }),
-    beforeUpdate: (patch, { id: _, ...before }) => ({ ...before, ...patch, updatedAt: forged }),
+    beforeUpdate: (patch, before) => ({
+      text: before["text"],
+      createdAt: forged,
+      ...patch,
+      updatedAt: forged,
+    }),
   });
   const madeAt = iso(app.platform.now());
   const { result: id } = await app.committer.commit(ANN, (writer) =>

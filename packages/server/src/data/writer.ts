@@ -23,7 +23,7 @@ import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from ".
 import type { Caller } from "../identity/identity.ts";
 import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
-import { cascade, checkReferences } from "./references.ts";
+import { cascade, checkReferences, hasIdOf } from "./references.ts";
 import { RuleEnv } from "./rules.ts";
 import { stamped, withoutStamps } from "./timestamps.ts";
 
@@ -240,18 +240,40 @@ export class Writer implements Reader {
       this.#model.schema,
       { entity, id },
       {
-        delete: async (own, row) => {
-          this.#countCascaded();
-          await this.#remove(own, row);
+        delete: (own, rows) => {
+          this.#countCascaded(rows.length);
+          return this.#removeAll(own, rows);
         },
         setNull: async (own, row, field) => {
-          this.#countCascaded();
+          this.#countCascaded(1);
           const empty = { [field]: null };
           await this.#change(own, row, empty, { trusted: true, fixed: empty, isAsked: false });
         },
         pause: this.#options.pause,
       },
     );
+  }
+
+  /** By one statement where nothing but the rows goes. */
+  async #removeAll(entity: Entity, rows: readonly StoredRow[]): Promise<void> {
+    if (!this.#model.hooks.isEmpty || entity.fileFields.length > 0) {
+      for (const row of rows) await this.#remove(entity, row);
+      return;
+    }
+    await this.#tx.deleteWhere(entity.name, hasIdOf(rows));
+    for (const row of rows) await this.#recordDelete(entity, row);
+  }
+
+  async #recordDelete(entity: Entity, before: StoredRow): Promise<void> {
+    await this.#tx.append({
+      entity: entity.name,
+      rowId: before.id,
+      kind: "delete",
+      before: entity.logged(before),
+      after: null,
+      at: this.#options.now,
+    });
+    await this.#options.onDelete?.(this.#tx, entity.name, before);
   }
 
   async #remove(entity: Entity, before: StoredRow): Promise<void> {
@@ -262,15 +284,7 @@ export class Writer implements Reader {
     const linkFiles = await this.#prepareFiles(entity, before, null);
     await this.#tx.delete(entity.name, id);
     await linkFiles?.();
-    await this.#tx.append({
-      entity: entity.name,
-      rowId: id,
-      kind: "delete",
-      before: entity.logged(before),
-      after: null,
-      at: this.#options.now,
-    });
-    await this.#options.onDelete?.(this.#tx, entity.name, before);
+    await this.#recordDelete(entity, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
   }
 
@@ -310,8 +324,8 @@ export class Writer implements Reader {
     );
   }
 
-  #countCascaded(): void {
-    this.#cascaded += 1;
+  #countCascaded(rows: number): void {
+    this.#cascaded += rows;
     if (this.#cascaded <= MAX_CASCADE_WRITES) return;
     throw new PylonError(
       "TRANSACTION_TOO_LARGE",

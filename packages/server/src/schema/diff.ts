@@ -463,15 +463,14 @@ export function referenceIndexName(field: string): string {
   return `${field}_reference`;
 }
 
-/** The declared indexes, one for each unique field, and one for each reference that has none. */
+/** The declared indexes, and one for each unique field and each reference. */
 export function indexesOf(entity: ManifestEntity): ManifestIndex[] {
   const unique = entity.fields
     .filter((field) => field.unique)
     .map((field) => ({ name: uniqueIndexName(field.name), fields: [field.name], unique: true }));
-  const indexes = [...entity.indexes, ...unique];
-  const begun = new Set(indexes.map(({ fields: [first] }) => first));
+  // Also where a declared index would do: it may go without the field.
   const references = entity.fields
-    .filter(({ name, on_delete: onDelete }) => onDelete !== undefined && !begun.has(name))
+    .filter(({ on_delete: onDelete }) => onDelete !== undefined)
     .map(({ name }) => ({ name: referenceIndexName(name), fields: [name], unique: false }));
-  return [...indexes, ...references];
+  return [...entity.indexes, ...unique, ...references];
 }

@@ -25,6 +25,12 @@ const fieldArbitrary: fc.Arbitrary<Omit<ManifestField, "name">> = fc.oneof(
     default: fc.constantFrom("now", "2026-01-05", "2026-01-05T00:00:00.000Z"),
   }),
   fc.record({
+    type: fc.constant("id(A)" as const),
+    optional: fc.constant(true),
+    unique: fc.boolean(),
+    on_delete: fc.constantFrom("restrict" as const, "cascade" as const, "setNull" as const),
+  }),
+  fc.record({
     type: fc.constant("string" as const),
     optional: fc.boolean(),
     unique: fc.boolean(),

@@ -219,6 +219,24 @@ test.each<[string, Manifest, string | undefined]>([
     "entities[0].fields[3].default",
   ],
   [
+    "FIELD_REFERENCE_INVALID",
+    withField({ on_delete: "cascade" }),
+    "entities[0].fields[3].on_delete",
+  ],
+  [
+    "FIELD_REFERENCE_INVALID",
+    withField({ type: "id(User)", optional: false, on_delete: "setNull" }),
+    "entities[0].fields[3].on_delete",
+  ],
+  [
+    "INDEX_NAME_RESERVED",
+    withTodo({
+      fields: [...todo.fields, { ...field("x", "id(User)"), on_delete: "cascade" }],
+      indexes: [{ name: "x_reference", fields: ["title"], unique: false }],
+    }),
+    "entities[0].indexes[0].name",
+  ],
+  [
     "FIELD_HIDDEN_SEARCHED",
     withTodo({ fields: [...todo.fields.slice(1), { ...field("title"), hidden: true }] }),
     "entities[0].search",

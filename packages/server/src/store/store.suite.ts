@@ -484,6 +484,37 @@ export function storeSuite(
       expect((await store.get("Thing", "c"))?.["text"]).toBe(JSON.stringify(value));
     });
 
+    test("rows that refer to one that is not there are counted", async () => {
+      const holder = (field_: ReturnType<typeof field.id>): Manifest => ({
+        ...manifest,
+        entities: [
+          ...manifest.entities,
+          entity("Holder", { thing: field_.optional(), other: field.id("Thing").optional() }),
+        ],
+      });
+      const before = holder(field.id("Thing"));
+      await migrate(store, manifest, before);
+      await add(thing("a", {}));
+      await store.transact(async (tx) => {
+        for (const [n, id] of ["a", "b", null, "c"].entries())
+          await tx.insert("Holder", { id: `h${n}`, thing: id, other: "x" });
+      });
+      const checked = holder(field.id("Thing", { onDelete: "setNull" }));
+      const facts = await inspectData(store, checked);
+      expect(facts.orphans).toEqual(
+        new Map([["Holder.thing", { target: "Thing", rows: 2, example: "h1" }]]),
+      );
+      const { problems, notices, migration } = planMigration(before, checked, facts);
+      expect([problems, notices.map(({ code }) => code)]).toEqual([[], ["SCHEMA_ORPHANS"]]);
+      expect(migration.steps).toMatchObject([
+        { kind: "create_index", index: { name: "thing_reference", fields: ["thing"] } },
+      ]);
+      await migrate(store, before, checked, facts);
+      // A start looks at what is new; the plan looks at all.
+      expect((await inspectData(store, checked)).orphans.size).toBe(0);
+      expect((await inspectData(store, checked, { allReferences: true })).orphans.size).toBe(1);
+    });
+
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
       await add(
         thing("a", { text: "12" }),
@@ -702,8 +733,12 @@ export function storeSuite(
         "rejected",
       ]);
       expect(
-        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`),
-      ).toEqual(["a5", "bnull", "cnull"]);
+        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => [id, n]),
+      ).toEqual([
+        ["a", 5],
+        ["b", null],
+        ["c", null],
+      ] as Value[][]);
     });
 
     test("who migrates later plans from what the one before it left", async () => {

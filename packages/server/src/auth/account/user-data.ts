@@ -130,7 +130,6 @@ export class UserData {
   async delete(userId: string): Promise<void> {
     const { store, committer, users, removal } = this.#services;
     const user = users.isDeclared ? await users.get(userId) : null;
-    await this.#refuseReferenced(userId);
     // First of all nobody acts as this user any longer. A guest has no row to go with.
     await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
     const { head } = await store.bounds();
@@ -170,7 +169,7 @@ export class UserData {
    *
    * @throws PylonError REFERENCED
    */
-  async #refuseReferenced(userId: string): Promise<void> {
+  async requireDeletable(userId: string): Promise<void> {
     const { store, model, users } = this.#services;
     if (!users.isDeclared) return;
     for (const reference of model().entity(users.entityName).referrers) {

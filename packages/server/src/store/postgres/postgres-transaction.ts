@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import type { ClientBase } from "pg";
+import { chunk } from "../../util/chunk.ts";
 import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
 import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
@@ -12,6 +13,9 @@ import { isRetryable, translateError } from "./errors.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
 import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
+
+/** Changes of one statement: their texts are in memory several times meanwhile. */
+const APPENDED_AT_ONCE = 2_000;
 
 /** Names a transaction after the fact: the first change that it appended. */
 export interface TransactionMark {
@@ -95,10 +99,13 @@ export class PostgresTransaction implements Transaction {
    */
   async flush(): Promise<TransactionMark | null> {
     await this.#line.settled();
-    if (this.#changes.length === 0) return null;
-    const { text, params } = appendStatement(this.#changes);
-    const [first] = (await this.#statements.run(this.#client, text, params)).rows;
-    return { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    let mark: TransactionMark | null = null;
+    for (const changes of chunk(this.#changes, APPENDED_AT_ONCE)) {
+      const { text, params } = appendStatement(changes);
+      const [first] = (await this.#statements.run(this.#client, text, params)).rows;
+      mark ??= { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    }
+    return mark;
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
