@@ -42,6 +42,12 @@ import {
   MAX_SUBSCRIPTIONS,
   MAX_TOPIC_LENGTH,
   MAX_TRANSACTION_WRITES,
+  MAX_ARRAY_ITEMS,
+  MAX_CASCADE_WRITES,
+  MAX_ENUM_VALUES,
+  MAX_FIELD_BYTES,
+  MAX_FIELD_DEPTH,
+  MAX_PATTERN_TEXT,
   MAX_WORKFLOW_BYTES,
   MAX_WORKFLOW_STEPS,
   MAX_WORKFLOW_VALUE_BYTES,
@@ -132,6 +138,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "",
         "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
       ],
+      [
+        "rows that one transaction writes because they refer to a deleted one",
+        number(MAX_CASCADE_WRITES),
+        "",
+        "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
+      ],
       ["bytes of a job's arguments", bytes(MAX_JOB_ARGS_BYTES), "", "413 `PAYLOAD_TOO_LARGE`"],
       [
         "calls that one call schedules",
@@ -208,6 +220,16 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     "Rows and answers",
     [
       configured("a row's values", "PYLON_MAX_ROW_BYTES", bytes, TOO_LARGE),
+      ["values of an enum", number(MAX_ENUM_VALUES), "", "the app is refused"],
+      ["items of an array", number(MAX_ARRAY_ITEMS), "", "400 `INVALID_DATA`"],
+      ["levels of a json", number(MAX_FIELD_DEPTH), "", "400 `INVALID_DATA`"],
+      ["characters of a text with a pattern", number(MAX_PATTERN_TEXT), "", "400 `INVALID_DATA`"],
+      [
+        "bytes of a `bytes` field",
+        bytes(MAX_FIELD_BYTES),
+        "`maxBytes` of the field",
+        "400 `INVALID_DATA`",
+      ],
       ["rows of a page of `ctx.db.paginate` without `numItems`", number(DEFAULT_PAGE_SIZE), "", ""],
       [
         "rows of a list, page, query or pull",

@@ -43,6 +43,37 @@ same<keyof PatchOf<typeof Bug>, "state" | "severity" | "site" | "pin" | "labels"
 const bug: InsertOf<typeof Bug> = { pin: "1", severity: "low" };
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 
+export async function checkFields(): Promise<void> {
+  const bugs = db.useQuery("Bug", {
+    where: { state: { $in: ["open"] }, severity: { $ne: "low" } },
+    orderBy: { updatedAt: "desc" },
+  });
+  same<(typeof bugs.data)[number]["state"], "open" | "done">(true);
+  // @ts-expect-error a client does not see what is hidden
+  void bugs.data[0]?.pin;
+  // @ts-expect-error there is no such value of the enum
+  db.useQuery("Bug", { where: { state: "opne" } });
+  // @ts-expect-error there is no such value of the enum in a list
+  db.useQuery("Bug", { where: { state: { $in: ["opne"] } } });
+  // @ts-expect-error a client does not ask by what is hidden
+  db.useQuery("Bug", { where: { pin: "1" } });
+  db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
+  // @ts-expect-error a json is not compared with a value
+  db.useQuery("Bug", { where: { place: { file: "a" } } });
+  await db.insert("Bug", bug);
+  await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
+  // @ts-expect-error there is no such item
+  await db.insert("Bug", { pin: "1", labels: ["db"] });
+  // @ts-expect-error the json has another shape
+  await db.insert("Bug", { pin: "1", place: { path: "a.ts" } });
+  // @ts-expect-error there is no such value of the enum
+  await db.insert("Bug", { pin: "1", state: "opne" });
+  // @ts-expect-error the server writes it
+  await db.insert("Bug", { pin: "1", createdAt: "2026-01-31" });
+  // @ts-expect-error the server writes it
+  await db.update("Bug", "x", { updatedAt: "2026-01-31" });
+}
+
 export async function check(): Promise<void> {
   const { data } = db.useQuery("Task", { where: { rank: 1 } });
   same<(typeof data)[number]["due"], string | null>(true);
@@ -74,34 +105,6 @@ export async function check(): Promise<void> {
   db.useQuery("Task", { where: { $or: [{ colour: "red" }] } });
   // @ts-expect-error there is no such field to order by
   db.useQuery("Task", { orderBy: { colour: "asc" } });
-  const bugs = db.useQuery("Bug", {
-    where: { state: { $in: ["open"] }, severity: { $ne: "low" } },
-    orderBy: { updatedAt: "desc" },
-  });
-  same<(typeof bugs.data)[number]["state"], "open" | "done">(true);
-  // @ts-expect-error a client does not see what is hidden
-  void bugs.data[0]?.pin;
-  // @ts-expect-error there is no such value of the enum
-  db.useQuery("Bug", { where: { state: "opne" } });
-  // @ts-expect-error there is no such value of the enum in a list
-  db.useQuery("Bug", { where: { state: { $in: ["opne"] } } });
-  // @ts-expect-error a client does not ask by what is hidden
-  db.useQuery("Bug", { where: { pin: "1" } });
-  db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
-  // @ts-expect-error a json is not compared with a value
-  db.useQuery("Bug", { where: { place: { file: "a" } } });
-  await db.insert("Bug", bug);
-  await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
-  // @ts-expect-error there is no such item
-  await db.insert("Bug", { pin: "1", labels: ["db"] });
-  // @ts-expect-error the json has another shape
-  await db.insert("Bug", { pin: "1", place: { path: "a.ts" } });
-  // @ts-expect-error there is no such value of the enum
-  await db.insert("Bug", { pin: "1", state: "opne" });
-  // @ts-expect-error the server writes it
-  await db.insert("Bug", { pin: "1", createdAt: "2026-01-31" });
-  // @ts-expect-error the server writes it
-  await db.update("Bug", "x", { updatedAt: "2026-01-31" });
   const { renamed } = await db.fn("rename", { id: "x", title: "y" });
   same<typeof renamed, boolean>(true);
   await db.insert("Task", least);
