@@ -50,9 +50,9 @@ export const SERVER: Layers = {
     rooms: ["connections", "request", "cache", "store", "identity", "observe"],
     workflows: ["jobs", "functions", "request", "store", "identity"],
     jobs: ["functions", "request", "store", "schema", "identity"],
+    shards: ["connections", "request", "store", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],
-    shards: ["request"],
     sync: [
       "auth",
       "data",

@@ -407,6 +407,7 @@ export async function routesOfServer(): Promise<readonly RouteSummary[]> {
       manifest,
       manifestModule: manifest,
       workflows: new Map(),
+      shards: new Map(),
       functions: new Map(),
       web: null,
       diagnostics: [],

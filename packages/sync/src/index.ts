@@ -58,6 +58,8 @@ export {
   type Credentials,
   type ResolvedSession,
 } from "./session/session.ts";
+export { connectShard, type ConnectShardOptions, type ShardClient } from "./shards/shard-client.ts";
+export { shardUrl, type ShardAddress } from "./shards/shard-url.ts";
 export {
   createWriteThroughStorage,
   defaultStorage,
