@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { shard, v } from "@pylonsync/functions";
 import { applyShardDelta, bearerProtocol, type ShardDelta } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -12,7 +15,7 @@ const manifest = buildManifest({
   name: "shards",
   version: "1.0.0",
   access: "public",
-  entities: [entity("Note", { text: field.string() })],
+  entities: [entity("Note", { text: field.string() }), entity("User", { email: field.string() })],
 });
 
 /** A counter a player: nothing changes but by inputs. */
@@ -261,10 +264,11 @@ describe("weakness 5: inputs are not answered", () => {
     await socket.heard(({ ack }) => ack === 5);
     expect(viewOf(socket.frames)).toEqual({ scores: { [player.userId]: 5 } });
     const refusals = socket.frames.filter((frame) => "refused" in frame);
-    expect(refusals.map(({ refused, code }) => [refused, code]).toSorted()).toEqual([
+    // What is no input at all is refused at once, the others by the step.
+    expect(refusals.map(({ refused, code }) => [refused, code])).toEqual([
+      [4, "INVALID_ARGS"],
       [2, "UNLUCKY"],
       [3, "INTERNAL"],
-      [4, "INVALID_ARGS"],
     ]);
     expect(refusals.find(({ refused }) => refused === 3)?.message).not.toContain(
       "fault of the app",
@@ -417,15 +421,27 @@ describe("weakness 11: a port without guards", () => {
     const socket = await open(new TestClient(server.url, ADMIN_TOKEN, "anyone"), id).joined();
     await until(() => JSON.stringify(viewOf(socket.frames)).includes("anyone"));
     socket.close();
-    const owner = await guest();
-    const key = await owner.request("POST", "/api/auth/api-keys", {
-      name: "reader",
-      scopes: ["read"],
-    });
-    if (key.status < 300) {
-      const reader = open(owner, id, { token: String(key.body["key"]) });
-      expect((await reader.ended())?.code).toBe(1008);
-    }
+  });
+
+  test("an API key joins with the right to write, until it is ended", async () => {
+    const userId = await admin().insert("User", { email: "bot@example.com" });
+    const session = await admin().request("POST", "/api/auth/session", { user_id: userId });
+    const owner = new TestClient(server.url, String(session.body["token"]), userId);
+    const keyOf = async (scopes: readonly string[]): Promise<TestClient> => {
+      const { status, body } = await owner.request("POST", "/api/auth/api-keys", {
+        name: "bot",
+        scopes,
+      });
+      expect(status).toBe(201);
+      return new TestClient(server.url, String(body["key"]), owner.userId);
+    };
+    const id = newBoard();
+    expect((await open(await keyOf(["read"]), id).ended())?.code).toBe(1008);
+    const bot = await open(await keyOf(["read", "write"]), id).joined();
+    const keys = await owner.request("GET", "/api/auth/api-keys");
+    for (const { id: key } of keys.body as unknown as { readonly id: string }[])
+      await owner.request("DELETE", `/api/auth/api-keys/${key}`);
+    expect((await bot.ended())?.code).toBe(4401);
   });
 });
 
@@ -524,4 +540,30 @@ test("the admin stops a shard, which is kept, or forgets it; others may not", as
   const forgotten = await admin().request("DELETE", `/api/shards/${id}`);
   expect(forgotten.body).toEqual({ deleted: true });
   expect((await admin().request("DELETE", `/api/shards/${id}`)).status).toBe(404);
+});
+
+test("weakness 10: a server that is started again goes on with its shards, on the main port alone", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "pylon-shards-"));
+  const env = {
+    PYLON_DB_PATH: join(dir, "app.db"),
+    PYLON_IN_MEMORY: "0",
+    PYLON_SINGLE_PORT: "1",
+  };
+  const app = appOf(manifest, {}, [], { board });
+  const first = await startServer(app, env);
+  const player = await TestClient.guest(first.url);
+  const options = { shard: "board", sid: player.userId, token: player.token };
+  const socket = await new ShardSocket(first.url, options).joined();
+  socket.send({ add: 21 }, 1);
+  await socket.heard(({ ack }) => ack === 1);
+  const tick = socket.frames.at(-1)?.tick ?? 0;
+  await first.stop();
+  expect(await socket.ended()).toEqual({ code: 1001, reason: "the server is stopping" });
+  const second = await startServer(app, env);
+  const again = await new ShardSocket(second.url, options).joined();
+  expect(again.frames[0]?.snapshot).toEqual({ scores: { [player.userId]: 21 } });
+  expect(again.frames[0]?.tick).toBeGreaterThanOrEqual(tick);
+  again.close();
+  await second.stop();
+  rmSync(dir, { recursive: true, force: true });
 });

@@ -44,8 +44,8 @@ export class ShardStorage {
     return transactById(this.#store, async (tx) => {
       const now = this.#now();
       const row = await SHARDS.get(tx, id);
-      const isTaken = row?.owner != null && row.owner !== this.#replica;
-      if (isTaken && this.isShared && (row.leaseUntil ?? 0) > now)
+      const isOthers = row !== null && row.owner !== null && row.owner !== this.#replica;
+      if (isOthers && this.isShared && (row.leaseUntil ?? 0) > now)
         throw new PylonError("SHARD_ELSEWHERE", "Another replica runs this shard.", {
           hint: "Send all clients of shards to one replica: see docs/shards.md.",
           extra: { retry_after_secs: 1 },

@@ -59,7 +59,7 @@ const FINAL: ReadonlySet<number> = new Set([
 /**
  * Connects to a shard, and comes back after a loss of the connection.
  *
- * @throws TypeError for a `baseUrl` that is no address
+ * @throws TypeError for a `baseUrl` that can not be read
  *
  * @example
  * const game = connectShard<{ x: number }, { dx: number }>("arena", {
@@ -177,7 +177,11 @@ class ShardSocketClient {
     } catch (error) {
       // What follows would build on it: a new connection begins with a whole view.
       this.errors.emit(
-        PylonClientError.ofClient("UNEXPECTED_ANSWER", "The shard sent what is no view.", error),
+        PylonClientError.ofClient(
+          "UNEXPECTED_ANSWER",
+          "The shard sent a frame that can't be read.",
+          error,
+        ),
       );
       this.#drop();
       this.#ended(CloseCode.TRY_AGAIN_LATER, "unexpected frame");

@@ -7,7 +7,7 @@ export interface ShardAddress {
    * name alone, whose port `wsPort` is. Default the page's host, else `localhost`.
    */
   readonly baseUrl?: string | undefined;
-  /** The port for shards, where `baseUrl` is no address. Default 4324. */
+  /** The port for shards, where `baseUrl` is a name. Default 4324. */
   readonly wsPort?: number | undefined;
   /** The whole address, with `shard` and `sid`, in place of all others. */
   readonly wsUrl?: string | undefined;
@@ -15,7 +15,7 @@ export interface ShardAddress {
 
 const DEFAULT_PORT = 4324;
 
-/** The address of a shard's socket. @throws TypeError for a `baseUrl` that is no address */
+/** The address of a shard's socket. @throws TypeError for a `baseUrl` that can not be read */
 export function shardUrl(
   shardId: string,
   { subscriberId, baseUrl, wsPort = DEFAULT_PORT, wsUrl }: ShardAddress,
