@@ -1,4 +1,12 @@
-import { bearerProtocol, parseShardBytes, SHARD_PROTOCOL } from "@pylonsync/protocol";
+import {
+  applyShardDelta,
+  bearerProtocol,
+  isSlotFrame,
+  parseShardBytes,
+  SHARD_PROTOCOL,
+  SlotReader,
+  type ShardDelta,
+} from "@pylonsync/protocol";
 import { until } from "./client.ts";
 
 /** A frame of a shard, of any kind. */
@@ -13,7 +21,7 @@ export interface Frame {
   readonly message?: string;
 }
 
-/** A client of a shard that keeps all it hears, and applies nothing. */
+/** A client of a shard that keeps all it hears. */
 export class ShardSocket {
   readonly socket: WebSocket;
   readonly frames: Frame[] = [];
@@ -21,6 +29,10 @@ export class ShardSocket {
   readonly views: { readonly tick: number; readonly snapshot: unknown }[] = [];
   closed: { readonly code: number; readonly reason: string } | null = null;
   isOpen = false;
+  /** The newest view. */
+  view: unknown;
+  #viewTick: number | undefined;
+  #slots: SlotReader | null = null;
 
   /** @param url of the server, or of its port for shards */
   constructor(
@@ -53,12 +65,32 @@ export class ShardSocket {
       this.isOpen = true;
     };
     this.socket.onmessage = ({ data }) => {
-      if (typeof data === "string") this.frames.push(JSON.parse(data) as Frame);
+      if (typeof data === "string") this.#take(JSON.parse(data) as Frame);
+      else if (isSlotFrame(data as ArrayBuffer)) this.#takeSlots(data as ArrayBuffer);
       else this.views.push(parseShardBytes(data as ArrayBuffer));
     };
     this.socket.onclose = ({ code, reason }) => {
       this.closed = { code, reason };
     };
+  }
+
+  #takeSlots(bytes: ArrayBuffer): void {
+    const slots = (this.#slots ??= new SlotReader(this.view));
+    const { ack, ...frame } = slots.read(bytes);
+    this.#take({ ...frame, ...(ack === null ? {} : { ack }) });
+    this.#slots = slots;
+  }
+
+  #take(frame: Frame): void {
+    if ("delta" in frame && frame.base !== this.#viewTick)
+      throw new Error(`A delta of ${frame.base}, and the view is of ${this.#viewTick}.`);
+    if ("snapshot" in frame) this.view = frame.snapshot;
+    else if ("delta" in frame) this.view = applyShardDelta(this.view, frame.delta as ShardDelta);
+    if ("snapshot" in frame || "delta" in frame) {
+      this.#viewTick = frame.tick;
+      this.#slots = null;
+    }
+    this.frames.push(frame);
   }
 
   /** What it sees first. */

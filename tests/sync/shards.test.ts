@@ -4,12 +4,12 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shard, v } from "@pylonsync/functions";
-import { applyShardDelta, bearerProtocol, type ShardDelta } from "@pylonsync/protocol";
+import { bearerProtocol } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
-import { ShardSocket, type Frame } from "../support/shard-socket.ts";
+import { ShardSocket } from "../support/shard-socket.ts";
 
 const manifest = buildManifest({
   name: "shards",
@@ -122,21 +122,6 @@ function open(
   });
 }
 
-/** The view after all frames, as a client has it. */
-function viewOf(frames: readonly Frame[]): unknown {
-  let view: unknown;
-  let tick: number | undefined;
-  for (const frame of frames) {
-    if ("snapshot" in frame) view = frame.snapshot;
-    else if ("delta" in frame) {
-      expect(frame.base).toBe(tick as number);
-      view = applyShardDelta(view, frame.delta as ShardDelta);
-    } else continue;
-    ({ tick } = frame);
-  }
-  return view;
-}
-
 const admin = (): TestClient => new TestClient(server.url, ADMIN_TOKEN);
 
 describe("weakness 1: one client holds the shard of all up", () => {
@@ -189,7 +174,7 @@ describe("weakness 2: one stream holds the server up", () => {
     expect(text).toMatch(/^id: \d+\ndata: \{"scores":/m);
     abort.abort();
     await reading;
-    await until(() => !JSON.stringify(viewOf(other.frames)).includes(watcher.userId));
+    await until(() => !JSON.stringify(other.view).includes(watcher.userId));
     other.close();
   });
 });
@@ -229,7 +214,7 @@ describe("weakness 3: anybody can be impersonated", () => {
     const own = await victim.request("POST", path, { input: { add: 4 }, client_seq: 3 });
     expect([own.status, own.body]).toEqual([200, { accepted: true, seq: 1 }]);
     await socket.heard(({ ack }) => ack === 3);
-    expect(viewOf(socket.frames)).toEqual({ scores: { [victim.userId]: 4 } });
+    expect(socket.view).toEqual({ scores: { [victim.userId]: 4 } });
     expect((await victim.request("POST", path, { input: { add: "x" } })).body).toMatchObject({
       error: { code: "INVALID_ARGS", field: "input.add" },
     });
@@ -262,7 +247,7 @@ describe("weakness 5: inputs are not answered", () => {
     socket.send({ nonsense: true }, 4);
     socket.send({ add: 3 }, 5);
     await socket.heard(({ ack }) => ack === 5);
-    expect(viewOf(socket.frames)).toEqual({ scores: { [player.userId]: 5 } });
+    expect(socket.view).toEqual({ scores: { [player.userId]: 5 } });
     const refusals = socket.frames.filter((frame) => "refused" in frame);
     // What is no input at all is refused at once, the others by the step.
     expect(refusals.map(({ refused, code }) => [refused, code])).toEqual([
@@ -282,7 +267,7 @@ describe("weakness 6: every client is sent everything in every step", () => {
     const player = await guest();
     const socket = await open(player, newBoard()).joined();
     expect(socket.frames[0]).toEqual({ tick: expect.any(Number), snapshot: { scores: {} } });
-    await until(() => JSON.stringify(viewOf(socket.frames)).includes(player.userId));
+    await until(() => JSON.stringify(socket.view).includes(player.userId));
     const quiet = socket.frames.length;
     socket.send({ add: 1 }, 1);
     await socket.heard(({ ack }) => ack === 1);
@@ -321,7 +306,7 @@ describe("weakness 6: every client is sent everything in every step", () => {
     ]);
     anns.send({ card: "the-ace-of-ann" }, 1);
     await bobs.heard((frame) => JSON.stringify(frame.delta)?.includes("played") ?? false);
-    await until(() => JSON.stringify(viewOf(anns.frames)).includes("the-ace-of-ann"));
+    await until(() => JSON.stringify(anns.view).includes("the-ace-of-ann"));
     expect(JSON.stringify(bobs.frames)).not.toContain("the-ace");
     anns.close();
     bobs.close();
@@ -338,7 +323,7 @@ describe("weakness 7: connections of one user end each other", () => {
     await first.ended();
     second.send({ add: 1 }, 1);
     await second.heard(({ ack }) => ack === 1);
-    expect(viewOf(second.frames)).toEqual({ scores: { [player.userId]: 1 } });
+    expect(second.view).toEqual({ scores: { [player.userId]: 1 } });
     second.close();
   });
 
@@ -367,10 +352,10 @@ describe("weakness 8: dead shards stay", () => {
     socket.send({ add: 5 }, 1);
     socket.send({ add: 100 }, 2);
     expect(await socket.ended()).toEqual({ code: 4410, reason: "the shard is over" });
-    expect(JSON.stringify(viewOf(socket.frames))).toContain("105");
+    expect(JSON.stringify(socket.view)).toContain("105");
     expect((await admin().request("GET", `/api/shards/${id}`)).status).toBe(404);
     const again = await open(player, id).joined();
-    await until(() => JSON.stringify(viewOf(again.frames)).includes(`"${player.userId}":0`));
+    await until(() => JSON.stringify(again.view).includes(`"${player.userId}":0`));
     again.close();
   });
 
@@ -419,7 +404,7 @@ describe("weakness 11: a port without guards", () => {
   test("the admin may join as a user, and no API key without the right to write", async () => {
     const id = newBoard();
     const socket = await open(new TestClient(server.url, ADMIN_TOKEN, "anyone"), id).joined();
-    await until(() => JSON.stringify(viewOf(socket.frames)).includes("anyone"));
+    await until(() => JSON.stringify(socket.view).includes("anyone"));
     socket.close();
   });
 

@@ -1,4 +1,9 @@
-import { CloseCode, SHARD_BACKLOG_BYTES, SHARD_STALL_MS } from "@pylonsync/protocol";
+import {
+  encodeSlotFrame,
+  SHARD_BACKLOG_BYTES,
+  SHARD_STALL_MS,
+  CloseCode,
+} from "@pylonsync/protocol";
 import type { ShardPlayer } from "@pylonsync/functions";
 import type { Identity } from "../identity/identity.ts";
 import type { ViewChannel } from "./view-channel.ts";
@@ -9,6 +14,8 @@ export interface ShardOutlet {
   readonly takesDeltas: boolean;
   /** Sends a frame of those. */
   sendText(text: string): void;
+  /** Sends one in the compact form. */
+  sendBytes(bytes: Uint8Array): void;
   /** Sends a whole view to a client that takes nothing else. */
   sendView(tick: number, view: string): void;
   /** Bytes that wait because the reader is slow. */
@@ -82,7 +89,7 @@ export class ShardConnection {
    */
   deliver(channel: ViewChannel, tick: number, now: number): number | null {
     const isNews = channel.version !== this.#version;
-    if (!this.#isOpen || channel.version === 0) return 0;
+    if (!this.#isOpen || !channel.isShown) return 0;
     if (!isNews && this.#ack === this.#sentAck) return 0;
     if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
     this.#stalledSince = null;
@@ -92,12 +99,11 @@ export class ShardConnection {
       this.#outlet.sendView(tick, channel.whole);
       return channel.whole.length + 8;
     }
-    const text = `{"tick":${tick}${this.#ackField()}${isNews ? this.#news(channel) : ""}}`;
+    const sent = isNews ? this.#sendNews(channel, tick) : this.#sendText(`{"tick":${tick}`, "");
     if (isNews) this.#tick = tick;
     this.#version = channel.version;
     this.#sentAck = this.#ack;
-    this.#outlet.sendText(text);
-    return text.length;
+    return sent;
   }
 
   close(code: CloseCode, reason: string): void {
@@ -111,18 +117,30 @@ export class ShardConnection {
     this.#isOpen = false;
   }
 
-  #ackField(): string {
-    return this.#ack === null || this.#ack === this.#sentAck ? "" : `,"ack":${this.#ack}`;
-  }
-
-  #news(channel: ViewChannel): string {
-    const isDue = this.#deltas >= WHOLE_EVERY;
-    if (this.#version === 0 || this.#version !== channel.version - 1 || isDue) {
+  /** @returns bytes */
+  #sendNews(channel: ViewChannel, tick: number): number {
+    const { slots, delta } = channel;
+    const hasBase = this.#version > 0 && this.#version === channel.version - 1;
+    if (!hasBase || this.#deltas >= WHOLE_EVERY) {
       this.#deltas = 0;
-      return `,"snapshot":${channel.whole}`;
+      return this.#sendText(`{"tick":${tick}`, `,"snapshot":${channel.whole}`);
     }
     this.#deltas += 1;
-    return `,"base":${this.#tick},"delta":${channel.delta}`;
+    const base = this.#tick;
+    if (slots === null)
+      return this.#sendText(`{"tick":${tick}`, `,"base":${base},"delta":${delta}`);
+    const ack = this.#ack === this.#sentAck ? null : this.#ack;
+    const frame = encodeSlotFrame({ tick, base, ack }, slots);
+    this.#outlet.sendBytes(frame);
+    return frame.length;
+  }
+
+  /** @returns about as many bytes: text beyond ASCII takes more */
+  #sendText(head: string, tail: string): number {
+    const ack = this.#ack === null || this.#ack === this.#sentAck ? "" : `,"ack":${this.#ack}`;
+    const text = `${head}${ack}${tail}}`;
+    this.#outlet.sendText(text);
+    return text.length;
   }
 
   #leaveOut(now: number): null {

@@ -150,6 +150,7 @@ function outletOf(socket: ShardServerSocket, takesDeltas: boolean): ShardOutlet 
   return {
     takesDeltas,
     sendText: (text) => void socket.sendText(text),
+    sendBytes: (bytes) => void socket.sendBinary(bytes),
     sendView: (tick, view) => void socket.sendBinary(encodeView(tick, view)),
     backlog: () => socket.getBufferedAmount(),
     close: (code, reason) => socket.close(code, reason),

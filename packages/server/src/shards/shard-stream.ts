@@ -20,6 +20,10 @@ class StreamOutlet implements ShardOutlet {
     // Only those who take deltas are sent such frames.
   }
 
+  sendBytes(): void {
+    // As above.
+  }
+
   sendView(tick: number, view: string): void {
     this.#write(`id: ${tick}\ndata: ${view}\n\n`);
   }

@@ -1,15 +1,16 @@
-import { MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
-import { ViewMirror } from "./view-mirror.ts";
+import { encodeSlots, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
+import { ViewMirror, type ViewChange } from "./view-mirror.ts";
 
 /**
  * One view, encoded once for all who see it: whole, and as what changed in the last step that
  * changed it. Nothing is encoded that nobody is sent.
  */
 export class ViewChannel {
-  readonly #mirror = new ViewMirror();
+  #mirror = new ViewMirror();
+  #isShown = false;
   #version = 0;
-  #delta: unknown = null;
   #deltaText: string | null = null;
+  #slotBytes: Uint8Array | null = null;
   #wholeText: string | null = null;
 
   /** How often the view has changed; 0 before the first. */
@@ -17,15 +18,35 @@ export class ViewChannel {
     return this.#version;
   }
 
-  /** Takes the view as it is now. @throws TypeError for what JSON can't say */
+  /** Whether there is a view: not before the first, nor after one that failed. */
+  get isShown(): boolean {
+    return this.#isShown;
+  }
+
+  /**
+   * Takes the view as it is now.
+   *
+   * @throws TypeError for what JSON can't say, RangeError when it is too large
+   */
   show(view: unknown): void {
-    // The mirror changes its copy in place, so the text of the delta is made before the next one.
-    const delta = this.#mirror.update(view);
-    if (delta === null) return;
+    try {
+      this.#take(this.#mirror.update(view));
+      this.#isShown = true;
+    } catch (error) {
+      // What the mirror has by now is a part of it: the next view is taken as a whole.
+      this.#mirror = new ViewMirror();
+      this.#isShown = false;
+      throw error;
+    }
+  }
+
+  #take(change: ViewChange | null): void {
+    if (change === null) return;
     this.#version += 1;
-    this.#delta = delta;
-    this.#deltaText = null;
     this.#wholeText = null;
+    // The mirror changes its copy in place, so what changed is encoded before the next change.
+    this.#slotBytes = "slots" in change ? encodeSlots(change.slots) : null;
+    this.#deltaText = "delta" in change ? sized(JSON.stringify(change.delta)) : null;
   }
 
   /** The view as JSON. @throws RangeError when it is too large */
@@ -33,9 +54,14 @@ export class ViewChannel {
     return (this.#wholeText ??= sized(JSON.stringify(this.#mirror.value)));
   }
 
-  /** What changed since the version before, as JSON. @throws RangeError when it is too large */
-  get delta(): string {
-    return (this.#deltaText ??= sized(JSON.stringify(this.#delta)));
+  /** What changed since the version before, as JSON; null where `slots` has it. */
+  get delta(): string | null {
+    return this.#deltaText;
+  }
+
+  /** What changed since the version before, in the compact form; null where it can't be said so. */
+  get slots(): Uint8Array | null {
+    return this.#slotBytes;
   }
 }
 

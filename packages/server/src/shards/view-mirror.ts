@@ -1,9 +1,13 @@
-import { MAX_SHARD_DEPTH, type ShardDelta } from "@pylonsync/protocol";
+import { MAX_SHARD_DEPTH, type ShardDelta, type SlotChange } from "@pylonsync/protocol";
+import { ViewShape } from "./view-shape.ts";
 
 /** Objects without a prototype, so that `__proto__` is a key like any other. */
 interface Mirrored {
   [key: string]: unknown;
 }
+
+/** What changed: scalars in the place of scalars, or more than that. */
+export type ViewChange = { readonly slots: readonly SlotChange[] } | { readonly delta: ShardDelta };
 
 /**
  * What clients have of a view: a copy, because the shard changes its state in place. Each value is
@@ -12,6 +16,8 @@ interface Mirrored {
 export class ViewMirror {
   #value: unknown = null;
   #hasValue = false;
+  /** Of the value, from a step on that left it as it was. */
+  #shape: ViewShape | null = null;
 
   /** What the clients have; to be read before the next `update`. */
   get value(): unknown {
@@ -24,16 +30,33 @@ export class ViewMirror {
    * @returns what changed, to be read before the next `update`; null for nothing
    * @throws TypeError for what JSON can't say, such as a BigInt, and for too deep a nesting
    */
-  update(view: unknown): ShardDelta | null {
+  update(view: unknown): ViewChange | null {
+    const slots = this.#shape?.changesTo(view) ?? null;
+    if (slots !== null) {
+      this.#shape?.apply(slots);
+      return slots.length === 0 ? null : { slots };
+    }
+    this.#shape = null;
     const delta = this.#hasValue ? changeOf(this.#value, view, 0) : ([copyOf(view, 0)] as const);
     this.#hasValue = true;
     if (delta !== null && isWhole(delta)) this.#value = delta[0];
-    return delta;
+    // A view whose parts come and go in each step is not numbered for nothing.
+    if (delta === null || keepsShape(delta, this.#value)) this.#shape = ViewShape.of(this.#value);
+    return delta === null ? null : { delta };
   }
 }
 
 function isWhole(delta: ShardDelta): delta is readonly [unknown] {
   return Array.isArray(delta);
+}
+
+/** Whether scalars alone are in it, as far as it says. */
+function keepsShape(delta: ShardDelta, value: unknown): boolean {
+  if (isWhole(delta)) return typeof value !== "object" || value === null;
+  if (delta.r !== undefined || delta.n !== undefined) return false;
+  return Object.entries(delta.s ?? {}).every(([key, change]) =>
+    keepsShape(change, Reflect.get(Object(value), key)),
+  );
 }
 
 /** Changes containers of `old` in place; a new value for `old` itself is the caller's to set. */

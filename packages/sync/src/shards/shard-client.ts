@@ -2,9 +2,11 @@ import {
   applyShardDelta,
   bearerProtocol,
   CloseCode,
+  isSlotFrame,
   parseShardBytes,
   SHARD_PROTOCOL,
   ShardFrameSchema,
+  SlotReader,
 } from "@pylonsync/protocol";
 import * as v from "valibot";
 import { PylonClientError } from "../connection/errors.ts";
@@ -108,6 +110,8 @@ class ShardSocketClient {
   #view: unknown = null;
   /** The tick of the frame that the view came with; null before the first of a connection. */
   #viewTick: number | null = null;
+  /** Reads steps that leave the shape of the view as it is; made anew after any other step. */
+  #slots: SlotReader | null = null;
   #ack: number | null = null;
   isOpen = false;
 
@@ -170,10 +174,7 @@ class ShardSocketClient {
   #received(data: unknown): void {
     try {
       if (typeof data === "string") this.#take(v.parse(ShardFrameSchema, JSON.parse(data)));
-      else if (data instanceof ArrayBuffer) {
-        const { tick, snapshot } = parseShardBytes(data);
-        this.#show(snapshot, tick);
-      }
+      else if (data instanceof ArrayBuffer) this.#takeBytes(data);
     } catch (error) {
       // What follows would build on it: a new connection begins with a whole view.
       this.errors.emit(
@@ -203,7 +204,22 @@ class ShardSocketClient {
       this.views.emit({ view: this.#view, tick: frame.tick, ack: this.#ack });
   }
 
+  #takeBytes(bytes: ArrayBuffer): void {
+    if (!isSlotFrame(bytes)) {
+      const { tick, snapshot } = parseShardBytes(bytes);
+      this.#show(snapshot, tick);
+      return;
+    }
+    const slots = (this.#slots ??= new SlotReader(this.#view));
+    const { tick, base, ack, delta } = slots.read(bytes);
+    if (base !== this.#viewTick) throw new Error("A step without its base.");
+    if (ack !== null) this.#ack = ack;
+    this.#show(applyShardDelta(this.#view, delta), tick);
+    this.#slots = slots;
+  }
+
   #show(view: unknown, tick: number): void {
+    this.#slots = null;
     this.#view = view;
     this.#viewTick = tick;
     this.views.emit({ view, tick, ack: this.#ack });
