@@ -378,6 +378,7 @@ function shardsOf(
       during: (name, work) => watchdog.during(name, work),
       stepped: (name, ms, sent) => metrics.shardStep(name, ms, sent),
       overran: (name) => metrics.shardOverrun(name),
+      throttled: (shard, ms) => log.warn("shard is too slow", { shard, step_ms: Math.round(ms) }),
       input: (name, outcome) => metrics.shardInput(name, outcome),
       leftOut: (name) => metrics.shardLeftOut(name),
       failed: (id, where, error) => failed(`shard failed in ${where}`, id, error),

@@ -28,6 +28,8 @@ const RESTORED_GRACE_SECONDS = 10;
 const EVENT_STEP_MS = 10;
 /** Without a tick rate: a step that takes longer is one too long, in milliseconds. */
 const EVENT_BUDGET_MS = 50;
+/** Steps that overrun one after another, before a shard is slowed down. */
+const THROTTLED_AFTER = 3;
 /** The longest that a shard is held back after a step that took too long, in milliseconds. */
 const MAX_PAUSE_MS = 1_000;
 /** At most one line in the log for each kind of problem of a shard in so long, in milliseconds. */
@@ -42,7 +44,10 @@ export interface ShardObserver {
   during<T>(name: string, work: () => T): T;
   /** @param sent characters of JSON */
   stepped(name: string, durationMs: number, sent: number): void;
+  /** A step took longer than there is time between two. */
   overran(name: string): void;
+  /** Steps overrun one after another, and the shard is slowed down. */
+  throttled(id: string, durationMs: number): void;
   /** A problem of the app's code. */
   failed(id: string, where: string, error: unknown): void;
   input(name: string, outcome: "taken" | "refused"): void;
@@ -81,6 +86,7 @@ export class ShardHost {
   #dueAt: number;
   #idleSince: number;
   #failures = 0;
+  #overruns = 0;
   #isRunning = true;
 
   constructor(id: string, simulation: Simulation, platform: Platform, observer: ShardObserver) {
@@ -298,15 +304,17 @@ export class ShardHost {
     this.#observer.stepped(this.name, durationMs, sent);
     const rate = tickRateOf(this.definition);
     const isOverrun = durationMs > (rate === 0 ? EVENT_BUDGET_MS : 1000 / rate);
-    if (isOverrun) this.#overran(durationMs);
-    // What runs beside it gets at least as much of the thread.
-    this.#schedule(isOverrun ? Math.min(durationMs, MAX_PAUSE_MS) : 0);
+    this.#overruns = isOverrun ? this.#overruns + 1 : 0;
+    if (isOverrun) this.#observer.overran(this.name);
+    // One step may be late because of the machine. Of a shard that is too slow, what runs beside it
+    // gets at least as much of the thread.
+    const isThrottled = this.#overruns >= THROTTLED_AFTER;
+    if (isThrottled) this.#overran(durationMs);
+    this.#schedule(isThrottled ? Math.min(durationMs, MAX_PAUSE_MS) : 0);
   }
 
   #overran(durationMs: number): void {
-    this.#observer.overran(this.name);
-    const took = `a step took ${Math.round(durationMs)} ms, which is longer than a step lasts`;
-    this.#report("overrun", new Error(`${took}: the shard is slowed down`));
+    if (this.#isNew("overrun")) this.#observer.throttled(this.id, durationMs);
   }
 
   /** @returns characters that were sent */
@@ -383,10 +391,14 @@ export class ShardHost {
 
   /** The same problem in each step is a line in the log now and then. */
   #report(where: string, error: unknown): void {
+    if (this.#isNew(where)) this.#observer.failed(this.id, where, error);
+  }
+
+  #isNew(problem: string): boolean {
     const now = this.#platform.monotonic();
-    if (now - (this.#loggedAt.get(where) ?? -Infinity) < LOG_EVERY_MS) return;
-    this.#loggedAt.set(where, now);
-    this.#observer.failed(this.id, where, error);
+    if (now - (this.#loggedAt.get(problem) ?? -Infinity) < LOG_EVERY_MS) return false;
+    this.#loggedAt.set(problem, now);
+    return true;
   }
 }
 
