@@ -59,7 +59,7 @@ export {
   type ResolvedSession,
 } from "./session/session.ts";
 export { connectShard, type ConnectShardOptions, type ShardClient } from "./shards/shard-client.ts";
-export { shardUrl, type ShardAddress } from "./shards/shard-url.ts";
+export type { ShardAddress } from "./shards/shard-url.ts";
 export {
   createWriteThroughStorage,
   defaultStorage,
