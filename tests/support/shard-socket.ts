@@ -7,7 +7,8 @@ import {
   SlotReader,
   type ShardDelta,
 } from "@pylonsync/protocol";
-import { until } from "./client.ts";
+import { connect, type Socket } from "node:net";
+import { until, type TestClient } from "./client.ts";
 
 /** A frame of a shard, of any kind. */
 export interface Frame {
@@ -120,4 +121,19 @@ export class ShardSocket {
   close(): void {
     this.socket.close();
   }
+}
+
+/** Joins a shard by a socket that is never read from again. */
+export function joinWithoutReading(client: TestClient, shardId: string): Socket {
+  const { hostname, port } = new URL(client.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    `GET /shards?shard=${shardId}&sid=${client.userId} HTTP/1.1\r\nHost: localhost\r\n` +
+      "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+      `Sec-WebSocket-Protocol: ${SHARD_PROTOCOL}, ${bearerProtocol(client.token ?? "")}\r\n` +
+      `Sec-WebSocket-Key: ${Buffer.alloc(16, 7).toString("base64")}\r\n\r\n`,
+  );
+  socket.once("data", () => socket.pause());
+  socket.on("error", () => undefined);
+  return socket;
 }

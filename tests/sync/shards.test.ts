@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shard, v } from "@pylonsync/functions";
@@ -9,7 +8,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
-import { ShardSocket } from "../support/shard-socket.ts";
+import { joinWithoutReading, ShardSocket } from "../support/shard-socket.ts";
 
 const manifest = buildManifest({
   name: "shards",
@@ -125,17 +124,9 @@ function open(
 const admin = (): TestClient => new TestClient(server.url, ADMIN_TOKEN);
 
 describe("weakness 1: one client holds the shard of all up", () => {
-  test("a client that is silent or does not read changes the steps of others in nothing", async () => {
+  test("a client that is silent or does not read changes no step of the others", async () => {
     const [reader, deaf] = [await guest(), await guest()];
-    // It opens its socket, and never reads again.
-    const socket = connect(ports, "127.0.0.1");
-    socket.write(
-      `GET /shards?shard=wall&sid=${deaf.userId} HTTP/1.1\r\nHost: localhost\r\n` +
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-        `Sec-WebSocket-Protocol: pylon.shards.v2, ${bearerProtocol(deaf.token ?? "")}\r\n` +
-        `Sec-WebSocket-Key: ${Buffer.alloc(16, 7).toString("base64")}\r\n\r\n`,
-    );
-    socket.once("data", () => socket.pause());
+    const socket = joinWithoutReading(deaf, "wall");
     const other = await open(reader, "wall").joined();
     const before = process.memoryUsage().rss;
     // 60 steps a second of 150 KB each would be 9 MB a second for the deaf one.
@@ -263,7 +254,7 @@ describe("weakness 5: inputs are not answered", () => {
 });
 
 describe("weakness 6: every client is sent everything in every step", () => {
-  test("the view comes at once, then what changed alone, and nothing while nothing does", async () => {
+  test("the view comes at once, then what changed, and nothing while nothing does", async () => {
     const player = await guest();
     const socket = await open(player, newBoard()).joined();
     expect(socket.frames[0]).toEqual({ tick: expect.any(Number), snapshot: { scores: {} } });
@@ -281,7 +272,7 @@ describe("weakness 6: every client is sent everything in every step", () => {
     socket.close();
   });
 
-  test("an older client gets whole views, with the tick in 64 bits, on the port for shards", async () => {
+  test("an older client gets whole views, with the tick in 64 bits, on its port", async () => {
     const player = await guest();
     const old = await new ShardSocket(`http://127.0.0.1:${ports + 3}`, {
       shard: newBoard(),
@@ -359,7 +350,7 @@ describe("weakness 8: dead shards stay", () => {
     again.close();
   });
 
-  test("one without a tick rate stops too when nobody is there, and goes on where it was", async () => {
+  test("one without a tick rate stops when nobody is there, and goes on where it was", async () => {
     const player = await guest();
     const socket = await open(player, "cards").joined();
     socket.send({ card: "kept" }, 1);
@@ -446,7 +437,7 @@ describe("weakness 12: nothing is limited", () => {
     good.close();
   });
 
-  test("an input that is too large, too deep or no JSON is refused, and the client stays", async () => {
+  test("an input that is too large, too deep or not JSON is refused; the client stays", async () => {
     const player = await guest();
     const socket = await open(player, newBoard()).joined();
     for (const [text, code] of [
@@ -527,7 +518,7 @@ test("the admin stops a shard, which is kept, or forgets it; others may not", as
   expect((await admin().request("DELETE", `/api/shards/${id}`)).status).toBe(404);
 });
 
-test("weakness 10: a server that is started again goes on with its shards, on the main port alone", async () => {
+test("weakness 10: a server that is started again goes on with its shards", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-shards-"));
   const env = {
     PYLON_DB_PATH: join(dir, "app.db"),

@@ -43,8 +43,8 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `shards/`, `web/`. What was loaded before
- * is loaded again.
+ * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `shards/`, `web/`. What was loaded
+ * before is loaded again.
  *
  * @throws AppNotFoundError when the entry is not there
  */

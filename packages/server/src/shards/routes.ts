@@ -14,7 +14,9 @@ export function shardsNotAvailable(): PylonError {
   return new PylonError("SHARDS_NOT_AVAILABLE", "This server hosts no shards.");
 }
 
-/** The shards that run here, over HTTP. An app without shards answers 503 but to its admin's list. */
+/**
+ * The shards that run here, over HTTP. An app without shards answers 503, but to its admin's list.
+ */
 export function shardRoutes(shards: Shards, count: StreamCount): Route[] {
   const handlers = new ShardHandlers(shards, count);
   const common = { access: "anyone", scope: "open" } as const;

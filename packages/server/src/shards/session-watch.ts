@@ -16,8 +16,8 @@ interface ApiKeys {
 }
 
 /**
- * Ends the connections to shards of sessions and API keys that end or change: a player who comes back
- * is asked again who it is. Sessions that expire are looked for by the shards themselves.
+ * Ends the connections to shards of sessions and API keys that end or change: a player who comes
+ * back is asked again who it is. Sessions that expire are looked for by the shards themselves.
  *
  * @returns an unsubscribe function
  */

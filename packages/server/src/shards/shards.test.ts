@@ -230,7 +230,7 @@ test("weakness 9: a live run with restarts is repeated exactly from its record",
 }, 60_000);
 
 describe("weakness 10: nothing is kept", () => {
-  test("the state and the tick go on after a stop, and what a crash costs is a few seconds", async () => {
+  test("the state and the tick go on after a stop; a crash costs a few seconds", async () => {
     const setup = new Setup({ world });
     const id = fresh();
     const first = setup.replica("one");
@@ -291,7 +291,7 @@ describe("weakness 10: nothing is kept", () => {
     await second.close();
   });
 
-  test("a state that can't be saved is named in the log; one that is too large ends the shard", async () => {
+  test("a state that can't be saved is told of; one too large ends the shard", async () => {
     const bad = shard({
       saveSeconds: 1,
       input: v.object({ fill: v.int() }),

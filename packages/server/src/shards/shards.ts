@@ -64,8 +64,8 @@ interface Running {
 }
 
 /**
- * The shards that this server runs. One starts with the first who joins it, from where it was saved,
- * and stops when it is idle or over.
+ * The shards that this server runs. One starts with the first who joins it, from where it was
+ * saved, and stops when it is idle or over.
  */
 export class Shards {
   readonly #services: ShardServices;
@@ -98,8 +98,8 @@ export class Shards {
   /**
    * Connects a client, and starts the shard where it does not run.
    *
-   * @throws PylonError SHARD_NOT_FOUND, SHARD_ELSEWHERE, AUTH_REQUIRED, FORBIDDEN, SUBSCRIBE_FAILED,
-   *   UNAUTHORIZED
+   * @throws PylonError SHARD_NOT_FOUND, SHARD_ELSEWHERE, AUTH_REQUIRED, FORBIDDEN,
+   *   SUBSCRIBE_FAILED, UNAUTHORIZED
    */
   async join({ shardId, subscriberId, identity, outlet }: ShardJoin): Promise<ShardConnection> {
     checkKeyScope(identity.caller, "write");
@@ -165,7 +165,11 @@ export class Shards {
     await this.#stop(this.get(id), [CloseCode.SHARD_ENDED, "the shard was stopped"], "keep");
   }
 
-  /** Stops a shard where it runs, and forgets what was saved of it. @returns whether there was one */
+  /**
+   * Stops a shard where it runs, and forgets what was saved of it.
+   *
+   * @returns whether there was one
+   */
   async forget(id: string): Promise<boolean> {
     const running = this.#running.get(id);
     if (running === undefined) return this.#services.storage.forget(id);

@@ -262,8 +262,8 @@ export const SYSTEM_TABLES = {
     { indexed: ["runId"] },
   ),
   /**
-   * Shards that run or were saved. `state` is null until the first save. `owner` is the replica that
-   * runs it, while its lease lasts.
+   * Shards that run or were saved. `state` is null until the first save. `owner` is the replica
+   * that runs it, while its lease lasts.
    */
   shards: defineTable(
     "_pylon_shards",

@@ -3,8 +3,8 @@ export interface ShardAddress {
   /** The user's id. The server takes no other one. */
   readonly subscriberId: string;
   /**
-   * The server: an address such as `https://api.example.com`, whose `/shards` is opened, or a host's
-   * name alone, whose port `wsPort` is. Default the page's host, else `localhost`.
+   * The server: an address such as `https://api.example.com`, whose `/shards` is opened, or a
+   * host's name alone, whose port `wsPort` is. Default the page's host, else `localhost`.
    */
   readonly baseUrl?: string | undefined;
   /** The port for shards, where `baseUrl` is a name. Default 4324. */
