@@ -437,7 +437,7 @@ describe("weakness 12: nothing is limited", () => {
     good.close();
   });
 
-  test("an input that is too large, too deep or not JSON is refused; the client stays", async () => {
+  test("an input that is too large, deep or not JSON is refused; the client stays", async () => {
     const player = await guest();
     const socket = await open(player, newBoard()).joined();
     for (const [text, code] of [
