@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { shard, v } from "@pylonsync/functions";
 import { bearerProtocol } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
+import fc from "fast-check";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
@@ -454,6 +455,28 @@ describe("weakness 12: nothing is limited", () => {
     }
     socket.send({ add: 1 }, 9);
     await socket.heard(({ ack }) => ack === 9);
+    socket.close();
+  });
+
+  test("no frame, however hostile, does more than be refused", async () => {
+    const player = await guest();
+    const id = newBoard();
+    const socket = await open(player, id).joined();
+    const frame = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      fc.string({ maxLength: 64 }),
+      fc.json({ maxDepth: 3 }),
+      fc
+        .record({ input: fc.jsonValue(), client_seq: fc.jsonValue() })
+        .map((it) => JSON.stringify(it)),
+      fc.constantFrom('{"input":{"__proto__":{"add":1}}}', '{"__proto__":{"input":{"add":1}}}'),
+    );
+    for (const hostile of fc.sample(frame, 90))
+      socket.socket.send(typeof hostile === "string" ? hostile : Uint8Array.from(hostile));
+    await until(() => socket.frames.filter((heard) => "refused" in heard).length > 20);
+    expect(socket.closed).toBeNull();
+    const { status, body } = await admin().request("GET", `/api/shards/${id}`);
+    expect([status, body["running"]]).toEqual([200, true]);
     socket.close();
   });
 

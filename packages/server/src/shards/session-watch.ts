@@ -26,12 +26,14 @@ export function watchShardSessions(
   sessions: Sessions,
   apiKeys: ApiKeys,
 ): () => void {
-  const ofSession = (sessionId: string): void =>
-    shards.dismiss((identity: Identity) => identity.sessionId === sessionId);
+  const isOf =
+    (sessionId: string) =>
+    (identity: Identity): boolean =>
+      identity.sessionId === sessionId;
   const stops = [
-    sessions.onEnd(ofSession),
-    sessions.onChange(ofSession),
-    apiKeys.onEnd((keyId) => shards.dismiss(({ caller }) => caller.apiKeyId === keyId)),
+    sessions.onEnd((sessionId) => shards.dismiss(isOf(sessionId), "revoked")),
+    sessions.onChange((sessionId) => shards.dismiss(isOf(sessionId), "changed")),
+    apiKeys.onEnd((keyId) => shards.dismiss(({ caller }) => caller.apiKeyId === keyId, "revoked")),
   ];
   return () => {
     for (const stop of stops) stop();

@@ -299,7 +299,7 @@ export class ShardHost {
     this.#timer = null;
     if (!this.#isRunning) return;
     const started = this.#platform.monotonic();
-    const sent = this.#observer.during(`shard ${this.name}`, () => this.#step(started));
+    const sent = this.#observer.during(`shard ${this.name}`, () => this.#stepOr(0, started));
     const durationMs = this.#platform.monotonic() - started;
     this.#observer.stepped(this.name, durationMs, sent);
     const rate = tickRateOf(this.definition);
@@ -315,6 +315,16 @@ export class ShardHost {
 
   #overran(durationMs: number): void {
     if (this.#isNew("overrun")) this.#observer.throttled(this.id, durationMs);
+  }
+
+  /** A fault of ours is in the log, and costs a step. */
+  #stepOr(sent: number, now: number): number {
+    try {
+      return this.#step(now);
+    } catch (error) {
+      this.#report("step", error);
+      return sent;
+    }
   }
 
   /** @returns characters that were sent */

@@ -83,7 +83,6 @@ export class ShardSocket {
     } catch (error) {
       const [code, reason] = closeOf(error);
       socket.close(code, reason);
-      if (!(error instanceof PylonError)) throw error;
     }
   }
 

@@ -6,12 +6,13 @@ import { shard, v, type ShardDefinition } from "@pylonsync/functions";
 import { PylonError, SHARD_BACKLOG_BYTES, type CloseCode } from "@pylonsync/protocol";
 import fc from "fast-check";
 import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
-import { ANONYMOUS, type Identity } from "../identity/identity.ts";
+import { ANONYMOUS, type Identity, type SessionStatus } from "../identity/identity.ts";
 import { systemPlatform, type Platform } from "../platform.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import { ManualPlatform, turn } from "../testing/manual-platform.ts";
 import type { ShardConnection, ShardOutlet } from "./shard-connection.ts";
+import { watchShardSessions } from "./session-watch.ts";
 import { ShardStorage } from "./shard-storage.ts";
 import { Shards } from "./shards.ts";
 import { replay, Simulation, type RecordedStep } from "./simulation.ts";
@@ -76,6 +77,8 @@ class Setup {
   readonly failures: string[] = [];
   readonly scheduled: string[] = [];
   leftOut = 0;
+  /** Of every session. */
+  status: () => SessionStatus = () => "valid";
   overruns = 0;
   readonly definitions: Map<string, ShardDefinition>;
   readonly platform: Platform = {
@@ -97,7 +100,7 @@ class Setup {
       definitions: () => this.definitions,
       storage: new ShardStorage(store, this.platform, name),
       platform: this.platform,
-      sessionStatus: async () => "valid",
+      sessionStatus: async () => this.status(),
       observer: {
         during: (_name, work) => work(),
         stepped: () => undefined,
@@ -504,4 +507,74 @@ test("a code that does not start is refused, and the next start is tried again",
   isBroken = false;
   await joined(shards, "late", "ann");
   await shards.close();
+});
+
+describe("a session", () => {
+  test("that ended or changed while its user joined takes the connection with it", async () => {
+    const setup = new Setup({ world });
+    const id = fresh();
+    const shards = setup.replica("one");
+    await joined(shards, id, "ann");
+    for (const [status, code] of [
+      ["revoked", 4401],
+      ["changed", 1013],
+    ] as const) {
+      setup.status = () => status;
+      const outlet = new FakeOutlet();
+      expect(await codeOf(joined(shards, id, "bob", outlet))).toBe("UNAUTHORIZED");
+      expect(outlet.closed?.code).toBe(code);
+    }
+    setup.status = () => {
+      throw new Error("the database is away");
+    };
+    const outlet = new FakeOutlet();
+    expect(await codeOf(joined(shards, id, "bob", outlet))).toBe("STORAGE_UNAVAILABLE");
+    expect(outlet.closed?.code).toBe(1013);
+    expect(setup.failures).toEqual(["shard can't be joined: Error: the database is away"]);
+    await setup.pass(6_000);
+    expect(shards.stats()).toEqual({ running: 1, players: 1, connections: 1 });
+    await shards.close();
+  });
+
+  test("that changes sends its connections back, one that ends takes them with it", async () => {
+    const setup = new Setup({ world });
+    const id = fresh();
+    const shards = setup.replica("one");
+    const listeners: Record<string, (id: string) => void> = {};
+    const on = (name: string) => (listener: (id: string) => void) => {
+      listeners[name] = listener;
+      return () => void delete listeners[name];
+    };
+    const stop = watchShardSessions(
+      shards,
+      { onEnd: on("end"), onChange: on("change") },
+      { onEnd: on("key") },
+    );
+    const [ann, bob] = [await joined(shards, id, "ann"), await joined(shards, id, "bob")];
+    const outlet = new FakeOutlet();
+    const identity = {
+      caller: { ...ANONYMOUS, userId: "cleo", apiKeyId: "k1" },
+      sessionId: null,
+      expiresAt: setup.platform.now() + 3_000,
+    };
+    await shards.join({ shardId: id, subscriberId: "cleo", identity, outlet });
+    const late = new FakeOutlet();
+    await shards.join({ shardId: id, subscriberId: "cleo", identity, outlet: late });
+    listeners["change"]?.("ann");
+    expect([ann.outlet.closed?.code, bob.outlet.closed]).toEqual([1013, null]);
+    listeners["end"]?.("bob");
+    expect(bob.outlet.closed?.code).toBe(4401);
+    await setup.pass(2_000);
+    expect(late.closed).toBeNull();
+    await setup.pass(2_000);
+    expect([outlet.closed?.code, late.closed?.code]).toEqual([4401, 4401]);
+    const key = new FakeOutlet();
+    const lasting = { ...identity, expiresAt: Infinity };
+    await shards.join({ shardId: id, subscriberId: "cleo", identity: lasting, outlet: key });
+    listeners["key"]?.("k1");
+    expect(key.closed?.code).toBe(4401);
+    stop();
+    expect(listeners).toEqual({});
+    await shards.close();
+  });
 });

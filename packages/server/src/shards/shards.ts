@@ -99,9 +99,21 @@ export class Shards {
    * Connects a client, and starts the shard where it does not run.
    *
    * @throws PylonError SHARD_NOT_FOUND, SHARD_ELSEWHERE, AUTH_REQUIRED, FORBIDDEN,
-   *   SUBSCRIBE_FAILED, UNAUTHORIZED
+   *   SUBSCRIBE_FAILED, UNAUTHORIZED, STORAGE_UNAVAILABLE
    */
-  async join({ shardId, subscriberId, identity, outlet }: ShardJoin): Promise<ShardConnection> {
+  async join(join: ShardJoin): Promise<ShardConnection> {
+    try {
+      return await this.#join(join);
+    } catch (error) {
+      if (error instanceof PylonError) throw error;
+      this.#services.observer.broke("shard can't be joined", join.shardId.slice(0, 130), error);
+      throw new PylonError("STORAGE_UNAVAILABLE", "The shard can't be joined now.", {
+        extra: { retry_after_secs: 1 },
+      });
+    }
+  }
+
+  async #join({ shardId, subscriberId, identity, outlet }: ShardJoin): Promise<ShardConnection> {
     checkKeyScope(identity.caller, "write");
     const player = playerOf(identity, subscriberId);
     this.#checkShare(player.id, shardId);
@@ -116,12 +128,13 @@ export class Shards {
     }
     this.#hostOf.set(connection, host);
     // Only from here on is it told when its session ends, which may have been while it joined.
-    const status = await this.#services.sessionStatus(identity);
-    if (status !== "valid") {
-      this.#dismiss(connection, CloseCode.SESSION_ENDED, "the session has ended");
-      throw new PylonError("UNAUTHORIZED", "The session has ended.");
-    }
-    return connection;
+    const status = await this.#services.sessionStatus(identity).catch((error: unknown) => {
+      this.#dismiss(connection, "unknown");
+      throw error;
+    });
+    if (status === "valid") return connection;
+    this.#dismiss(connection, status);
+    throw new PylonError("UNAUTHORIZED", "The session has ended.");
   }
 
   leave(connection: ShardConnection): void {
@@ -187,11 +200,10 @@ export class Shards {
     }
   }
 
-  /** Ends the connections of sessions that ended or changed. */
-  dismiss(isMeant: (identity: Identity) => boolean): void {
+  /** Ends the connections of sessions that ended, or that changed: those come back. */
+  dismiss(isMeant: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
     for (const connection of [...this.#hostOf.keys()])
-      if (isMeant(connection.identity))
-        this.#dismiss(connection, CloseCode.SESSION_ENDED, "the session has ended");
+      if (isMeant(connection.identity)) this.#dismiss(connection, status);
   }
 
   /** How many run, and for whom. */
@@ -208,7 +220,7 @@ export class Shards {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#timer?.cancel();
-    await Promise.all(this.#starting.values()).catch(() => undefined);
+    await Promise.allSettled(this.#starting.values());
     for (const { host } of [...this.#running.values()])
       void this.#stop(host, [CloseCode.GOING_AWAY, "the server is stopping"], "keep");
     await Promise.all(this.#stopping.values());
@@ -252,6 +264,8 @@ export class Shards {
 
   async #start(id: string, definition: ShardDefinition): Promise<Running> {
     const { storage, platform, observer } = this.#services;
+    // From before the row was written: the lease is over here before it is over for others.
+    const leaseUntil = platform.now() + LEASE_MS;
     const text = await storage.open(id);
     const now = platform.monotonic();
     try {
@@ -260,7 +274,6 @@ export class Shards {
         ...observer,
         ended: (ended, fate) => void this.#stop(ended, SHARD_OVER, fate),
       });
-      const leaseUntil = platform.now() + LEASE_MS;
       const running = { host, savedAt: now, renewedAt: now, leaseUntil, isKeeping: false };
       this.#running.set(id, running);
       return running;
@@ -308,7 +321,8 @@ export class Shards {
     }
   }
 
-  #dismiss(connection: ShardConnection, code: CloseCode, reason: string): void {
+  #dismiss(connection: ShardConnection, status: keyof typeof DISMISSALS): void {
+    const [code, reason] = DISMISSALS[status];
     connection.close(code, reason);
     this.leave(connection);
   }
@@ -316,7 +330,7 @@ export class Shards {
   #check(): void {
     const { platform } = this.#services;
     const now = platform.now();
-    this.dismiss(({ expiresAt }) => expiresAt <= now);
+    this.dismiss(({ expiresAt }) => expiresAt <= now, "revoked");
     for (const connection of [...this.#hostOf.keys()])
       if (!connection.isOpen) this.leave(connection);
     for (const running of [...this.#running.values()]) {
@@ -362,6 +376,11 @@ export class Shards {
   }
 }
 
+const DISMISSALS = {
+  revoked: [CloseCode.SESSION_ENDED, "the session has ended"],
+  changed: [CloseCode.TRY_AGAIN_LATER, "the session has changed"],
+  unknown: [CloseCode.TRY_AGAIN_LATER, "the session can't be looked up now"],
+} as const;
 const SHARD_OVER = [CloseCode.SHARD_ENDED, "the shard is over"] as const;
 const ELSEWHERE = [CloseCode.TRY_AGAIN_LATER, "another replica runs this shard"] as const;
 
