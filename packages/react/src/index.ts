@@ -84,15 +84,13 @@ export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
 export { useSession, type SessionState } from "./session.ts";
 export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
+export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 export {
-  connectShard,
   createSyncEngine,
   MutationError,
   PylonClientError,
   type QueryOptions,
-  type ConnectShardOptions,
   type ResolvedSession,
-  type ShardClient,
   type SyncEngineConfig,
   type SyncStatus,
 } from "@pylonsync/sync";

@@ -1,4 +1,4 @@
-import { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync";
+import { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 /** Options of `useShard`: those of `connectShard`. */

@@ -58,8 +58,6 @@ export {
   type Credentials,
   type ResolvedSession,
 } from "./session/session.ts";
-export { connectShard, type ConnectShardOptions, type ShardClient } from "./shards/shard-client.ts";
-export type { ShardAddress } from "./shards/shard-url.ts";
 export {
   createWriteThroughStorage,
   defaultStorage,

@@ -1,3 +1,9 @@
+/**
+ * Connect to shards, the simulations that a server runs. Apart from the engine, so that a page pays
+ * only for what it uses.
+ *
+ * @module
+ */
 import {
   applyShardDelta,
   bearerProtocol,
@@ -13,6 +19,8 @@ import { PylonClientError } from "../connection/errors.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { shardUrl, type ShardAddress } from "./shard-url.ts";
+
+export type { ShardAddress } from "./shard-url.ts";
 
 /** How a client connects to a shard. */
 export interface ConnectShardOptions extends ShardAddress {
