@@ -77,6 +77,20 @@ export function problemOf(validator: Validator, value: unknown, name: string): s
   return problem?.message;
 }
 
+/**
+ * Checks one value against a validator. For tools that take values from callers.
+ *
+ * @param name what the value is called in messages
+ * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
+ *
+ * @example
+ * const move = parseValue(v.object({ dx: v.number() }), { dx: 1 }, "input");
+ */
+export function parseValue(validator: Validator, value: unknown, name: string): unknown {
+  refuse([...problemsOf(validator, value, name)]);
+  return value;
+}
+
 function refuse(problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;

@@ -83,6 +83,8 @@ export {
 export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
 export { useSession, type SessionState } from "./session.ts";
+export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
+export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 export {
   createSyncEngine,
   MutationError,
