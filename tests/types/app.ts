@@ -1,3 +1,4 @@
+import { v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 
 const Task = entity("Task", {
@@ -7,12 +8,24 @@ const Task = entity("Task", {
   slug: field.string().readonly(),
   ownerId: field.string().owner(),
 });
+const Bug = entity(
+  "Bug",
+  {
+    state: field.enum(["open", "done"]).default("open"),
+    severity: field.enum(["low", "high"]).optional(),
+    site: field.url().optional(),
+    pin: field.string().hidden(),
+    labels: field.array(field.enum(["ui", "api"])).default([]),
+    place: field.json(v.object({ file: v.string(), line: v.optional(v.int()) })).optional(),
+  },
+  { timestamps: true },
+);
 const Tag = entity("Tag", { name: field.string() });
 
 export default buildManifest({
   name: "types",
   version: "1.0.0",
   access: "public",
-  entities: [Task, Tag],
+  entities: [Task, Tag, Bug],
 });
-export { Task };
+export { Bug, Task };

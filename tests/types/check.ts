@@ -2,8 +2,8 @@
 // never run.
 import type { QueryCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
-import type { InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
-import type { Task } from "./app.ts";
+import type { ClientRowOf, InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
+import type { Bug, Task } from "./app.ts";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -21,7 +21,58 @@ same<
   }
 >(true);
 same<keyof PatchOf<typeof Task>, "title" | "rank" | "due">(true);
+same<
+  RowOf<typeof Bug>,
+  {
+    readonly id: string;
+    readonly state: "open" | "done";
+    readonly severity: "low" | "high" | null;
+    readonly site: string | null;
+    readonly pin: string;
+    readonly labels: ("ui" | "api")[];
+    readonly place: { file: string; line?: number | undefined } | null;
+    readonly createdAt: string;
+    readonly updatedAt: string;
+  }
+>(true);
+same<Exclude<keyof RowOf<typeof Bug>, keyof ClientRowOf<typeof Bug>>, "pin">(true);
+same<keyof InsertOf<typeof Bug>, "id" | "state" | "severity" | "site" | "pin" | "labels" | "place">(
+  true,
+);
+same<keyof PatchOf<typeof Bug>, "state" | "severity" | "site" | "pin" | "labels" | "place">(true);
+const bug: InsertOf<typeof Bug> = { pin: "1", severity: "low" };
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
+
+export async function checkFields(): Promise<void> {
+  const bugs = db.useQuery("Bug", {
+    where: { state: { $in: ["open"] }, severity: { $ne: "low" } },
+    orderBy: { updatedAt: "desc" },
+  });
+  same<(typeof bugs.data)[number]["state"], "open" | "done">(true);
+  // @ts-expect-error a client does not see what is hidden
+  void bugs.data[0]?.pin;
+  // @ts-expect-error there is no such value of the enum
+  db.useQuery("Bug", { where: { state: "opne" } });
+  // @ts-expect-error there is no such value of the enum in a list
+  db.useQuery("Bug", { where: { state: { $in: ["opne"] } } });
+  // @ts-expect-error a client does not ask by what is hidden
+  db.useQuery("Bug", { where: { pin: "1" } });
+  db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
+  // @ts-expect-error a json is not compared with a value
+  db.useQuery("Bug", { where: { place: { file: "a" } } });
+  await db.insert("Bug", bug);
+  await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
+  // @ts-expect-error there is no such item
+  await db.insert("Bug", { pin: "1", labels: ["db"] });
+  // @ts-expect-error the json has another shape
+  await db.insert("Bug", { pin: "1", place: { path: "a.ts" } });
+  // @ts-expect-error there is no such value of the enum
+  await db.insert("Bug", { pin: "1", state: "opne" });
+  // @ts-expect-error the server writes it
+  await db.insert("Bug", { pin: "1", createdAt: "2026-01-31" });
+  // @ts-expect-error the server writes it
+  await db.update("Bug", "x", { updatedAt: "2026-01-31" });
+}
 
 export async function check(): Promise<void> {
   const { data } = db.useQuery("Task", { where: { rank: 1 } });

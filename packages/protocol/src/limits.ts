@@ -153,6 +153,18 @@ export const MAX_WAITING_READS_PER_CALLER = 250;
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
+/** Most rows that one transaction writes because they refer to a row that it deletes. */
+export const MAX_CASCADE_WRITES = 200_000;
+/** Most characters of a text whose field has a pattern. */
+export const MAX_PATTERN_TEXT = 10_000;
+/** Most values of an enum field. */
+export const MAX_ENUM_VALUES = 1_000;
+/** Most items of an array field. */
+export const MAX_ARRAY_ITEMS = 10_000;
+/** Most levels that a json field nests; around it come those of a request. */
+export const MAX_FIELD_DEPTH = 20;
+/** Most bytes of a bytes field, whatever it says itself. */
+export const MAX_FIELD_BYTES = 256 * KIB;
 /** Most bytes of a job's arguments, as JSON. */
 export const MAX_JOB_ARGS_BYTES = 256 * KIB;
 /** Most jobs that one call of a function schedules. */
@@ -169,3 +181,24 @@ export const MAX_WORKFLOW_STEPS = 1000;
 export const MAX_WORKFLOW_VALUE_BYTES = 256 * KIB;
 /** Most bytes of the results of all steps of one run together, as JSON. */
 export const MAX_WORKFLOW_BYTES = 8 * MIB;
+
+/** Most shards that one server runs. */
+export const MAX_SHARDS = 100;
+/** Most shards of a server that one user is in. */
+export const MAX_SHARDS_OF_USER = 4;
+/** Most connections of one user to one shard. */
+export const MAX_SHARD_CONNECTIONS_OF_USER = 4;
+/** Longest message of a client to a shard, in bytes; longer ones are refused. */
+export const MAX_SHARD_INPUT_BYTES = 4 * KIB;
+/** Most inputs that wait for the next step of a shard. */
+export const MAX_SHARD_QUEUE = 10_000;
+/** Most bytes of the state of a shard, and of what a player sees of it, as JSON. */
+export const MAX_SHARD_STATE_BYTES = MIB;
+/** Deepest nesting of the state of a shard, and of what a player sees of it. */
+export const MAX_SHARD_DEPTH = 64;
+/** With more bytes that wait for a slow reader, a shard leaves steps out for it. */
+export const SHARD_BACKLOG_BYTES = 64 * KIB;
+/** A reader for whom steps were left out for so long is cut off, in milliseconds. */
+export const SHARD_STALL_MS = 10_000;
+/** Steps of a shard that fail one after another, before it is ended. */
+export const MAX_SHARD_FAILURES = 10;

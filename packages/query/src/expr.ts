@@ -122,9 +122,19 @@ export interface Order {
   readonly direction: "asc" | "desc";
 }
 
-const FIELD_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+const SCALAR_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+/** Kinds of several values in one, which are compared with nothing but null. */
+const NESTED_KINDS = ["json", "array"] as const;
+const FIELD_KINDS = [...SCALAR_KINDS, ...NESTED_KINDS] as const;
 /** What the tree needs to know of a field. */
 export type FieldKind = (typeof FIELD_KINDS)[number];
+/** The kinds whose values are compared and have an order. */
+export type ScalarKind = (typeof SCALAR_KINDS)[number];
+
+/** Whether values of the kind are compared and have an order. */
+export function isScalarKind(kind: FieldKind): kind is ScalarKind {
+  return SCALAR_KINDS.some((name) => name === kind);
+}
 
 /** Whether the name stands for a kind of field that this version knows. */
 export function isFieldKind(name: string): name is FieldKind {

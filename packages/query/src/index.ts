@@ -16,5 +16,11 @@ export * from "./limits.ts";
 export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
-export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";
+export {
+  isStorable,
+  normaliseDatetime,
+  normaliseValue,
+  WANTED,
+  describeValue,
+} from "./value-kind.ts";
 export { childrenOf, hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";

@@ -5,6 +5,7 @@ import {
   type CompareOp,
   type EntityShape,
   type Expr,
+  isScalarKind,
   type FieldKind,
   type Order,
   type Scalar,
@@ -219,8 +220,8 @@ class FilterParser {
         field: at,
         hint: "Use $exists to ask for null.",
       });
-    if (isOrdering && kind === "bool")
-      throw new QueryError("INVALID_QUERY", `${at}: a bool has no order.`, { field: at });
+    if (isOrdering && kind !== undefined && !hasOrder(kind))
+      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} has no order.`, { field: at });
     return {
       kind: "compare",
       op,
@@ -270,6 +271,14 @@ class FilterParser {
         field: at,
       });
   }
+}
+
+function hasOrder(kind: FieldKind): boolean {
+  return kind !== "bool" && isScalarKind(kind);
+}
+
+function article(kind: FieldKind): string {
+  return `${kind === "array" ? "an" : "a"} ${kind}`;
 }
 
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {

@@ -1,5 +1,5 @@
 import { QueryError } from "./errors.ts";
-import type { EntityShape, Order } from "./expr.ts";
+import { isScalarKind, type EntityShape, type Order } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;
@@ -20,7 +20,8 @@ export function parseOrder(value: unknown, entity?: EntityShape): Order[] {
     if (typeof field !== "string")
       throw new QueryError("INVALID_QUERY", "$order names a field.", { field: "$order" });
     const at = `$order.${field}`;
-    if (entity !== undefined) columnKind(entity, field, at);
+    if (entity !== undefined && !isScalarKind(columnKind(entity, field, at)))
+      throw new QueryError("INVALID_QUERY", `${at}: ${field} has no order.`, { field: at });
     const lower = typeof direction === "string" ? direction.toLowerCase() : direction;
     if (lower !== "asc" && lower !== "desc")
       throw new QueryError("INVALID_QUERY", `${at} is "asc" or "desc".`, { field: at });

@@ -1,7 +1,7 @@
 import type {
   EntityName,
   FunctionName,
-  RegisteredEntities,
+  RegisteredRows,
   RegisteredFunctions,
   RegisteredInserts,
   RegisteredPatches,
@@ -128,16 +128,13 @@ function uploads(): Promise<typeof Uploads> {
 function useAppQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
-): QueryResult<RegisteredEntities[E]>;
+): QueryResult<RegisteredRows[E]>;
 function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
 function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
   return useQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppQueryOne<E extends EntityName>(
-  entity: E,
-  id: string,
-): RowResult<RegisteredEntities[E]>;
+function useAppQueryOne<E extends EntityName>(entity: E, id: string): RowResult<RegisteredRows[E]>;
 function useAppQueryOne<T = never>(entity: NameFor<T>, id: string): RowResult<T>;
 function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
   return useQueryOne<unknown>(useEngine(), entity, id);

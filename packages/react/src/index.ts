@@ -143,6 +143,8 @@ export {
   type SessionToken,
 } from "./session-calls.ts";
 export { useSession, type SessionState } from "./session.ts";
+export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
+export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 export {
   createTypedDb,
   type AgentDBSchema,

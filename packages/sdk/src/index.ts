@@ -9,6 +9,8 @@ export * from "./compat-types.ts";
 export * from "./declare.ts";
 export {
   entity,
+  type ClientFilterOf,
+  type ClientRowOf,
   type Entity,
   type EntityOptions,
   type FilterOf,
@@ -16,7 +18,13 @@ export {
   type PatchOf,
   type RowOf,
 } from "./entity.ts";
-export { Field, field, type FileOptions } from "./field.ts";
+export {
+  Field,
+  field,
+  type BytesOptions,
+  type FileOptions,
+  type ReferenceOptions,
+} from "./field.ts";
 export * from "./mail.ts";
 export * from "./manifest.ts";
 export * from "./plugin.ts";

@@ -1,5 +1,5 @@
 import { MAX_AGGREGATE_TERMS, PylonError } from "@pylonsync/protocol";
-import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
+import { isScalarKind, TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
 
@@ -108,6 +108,11 @@ function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
       hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.`,
     });
   }
+  if (!isScalarKind(kind))
+    throw invalid(
+      path,
+      `${field} is ${kind === "array" ? "an" : "a"} ${kind}, which has no order.`,
+    );
   return kind;
 }
 

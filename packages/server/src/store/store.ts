@@ -119,7 +119,8 @@ export interface Transaction extends Reader {
   /** @returns whether the row was there. */
   delete(entity: string, id: string): Promise<boolean>;
   /**
-   * Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one.
+   * Deletes all rows that match. For system tables; of app rows data/writer.ts appends the change
+   * of each.
    *
    * @returns how many
    */

@@ -1,4 +1,5 @@
 import {
+  isScalarKind,
   FALSE,
   TRUE,
   type CompareOp,
@@ -11,7 +12,7 @@ import {
   type SchemaShape,
 } from "@pylonsync/query";
 import fc from "fast-check";
-import type { StoredRow } from "../store.ts";
+import type { StoredRow, Value } from "../store.ts";
 
 /** Small pools of awkward values, so that generated rows and conditions meet. */
 const TEXTS = [
@@ -96,7 +97,7 @@ const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   bool: fc.boolean(),
   datetime: fc.constantFrom(...DATES),
 };
-const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
+const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   string: LITERALS.text,
   richtext: LITERALS.text,
   id: fc.constantFrom("u1", "u2", "A0"),
@@ -104,6 +105,9 @@ const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
   float: fc.oneof(fc.constantFrom(...FLOATS), fc.double({ noNaN: true, noDefaultInfinity: true })),
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
+  // They are compared with null alone, and stand beside the others.
+  json: fc.constantFrom<Value>({}, { a: [null, "\u{1F600}"] }, []),
+  array: fc.array(fc.constantFrom("a", "b")),
 };
 
 function text(): fc.Arbitrary<string> {
@@ -121,7 +125,17 @@ const ENTITIES = ["Alpha", "Beta"] as const;
 
 function shape(name: string): fc.Arbitrary<EntityShape> {
   const kinds = fc.array(
-    fc.constantFrom<FieldKind>("string", "int", "float", "bool", "datetime", "richtext", "id"),
+    fc.constantFrom<FieldKind>(
+      "string",
+      "int",
+      "float",
+      "bool",
+      "datetime",
+      "richtext",
+      "id",
+      "json",
+      "array",
+    ),
     { minLength: 1, maxLength: 6 },
   );
   return kinds.map((fields) => ({
@@ -333,6 +347,14 @@ function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<strin
 }
 
 function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
+  if (!isScalarKind(kind))
+    return fc.constantFrom(
+      null,
+      { $exists: true },
+      { $exists: false },
+      { $ne: null },
+      { $in: [null] },
+    );
   const fieldClass = CLASSES.find((one) => KINDS[one].includes(kind)) ?? "text";
   const value = LITERALS[fieldClass];
   const maybe = fc.option(value, { freq: 6 });

@@ -1,9 +1,17 @@
-import { isTrue, type Expr, type FieldKind, type Order, type SchemaShape } from "@pylonsync/query";
+import {
+  isScalarKind,
+  isTrue,
+  type Expr,
+  type FieldKind,
+  type Order,
+  type SchemaShape,
+} from "@pylonsync/query";
 import type { Aggregate, Select } from "../store.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quote } from "./quote.ts";
 import { WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
+import { classOf } from "./operands.ts";
 
 const DIRECTIONS = { asc: "ASC NULLS LAST", desc: "DESC NULLS FIRST" } as const;
 
@@ -122,7 +130,7 @@ function whereTerm(where: Expr | undefined, compiler: WhereCompiler, table: Tabl
 
 /** Whether values of the kind can be of any length. */
 function isText(kind: FieldKind | undefined): boolean {
-  return kind === "string" || kind === "richtext" || kind === "id";
+  return kind !== undefined && (classOf(kind) === "text" || !isScalarKind(kind));
 }
 
 /**
@@ -139,7 +147,7 @@ function endingByBytes(
   dialect: Dialect,
 ): string {
   if (maxBytes === undefined || dialect.name === "sqlite" || texts.length === 0) return text;
-  const size = texts.map((name) => `coalesce(octet_length(${quote(name)}), 0)`).join(" + ");
+  const size = texts.map((name) => `coalesce(octet_length(${quote(name)}::text), 0)`).join(" + ");
   const columns = names.map(quote).join(", ");
   const bound = compiler.parameter(maxBytes * MAX_BYTES_PER_UNIT);
   return (
