@@ -26,6 +26,8 @@ const NO_WORKFLOWS: WorkflowRuns = {
 };
 const NO_QUEUE: JobQueue = {
   add: () => Promise.reject(new Error("No job is expected.")),
+  addMany: () => Promise.reject(new Error("No job is expected.")),
+  newId: () => "no id",
   cancel: () => Promise.reject(new Error("No job is expected.")),
   wake: () => undefined,
 };

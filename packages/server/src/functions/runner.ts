@@ -47,6 +47,8 @@ export interface Call {
   readonly job?: ActionJob | undefined;
   /** Only the server's operators learn of its failure: they are told what was thrown. */
   readonly isForOperators?: boolean | undefined;
+  /** Nobody waits for its answer: short mutations may share a transaction. */
+  readonly isInBackground?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -212,7 +214,7 @@ export class Runner {
       const args = parseArgs(definition, rawArgs, {
         supplied: call.request === undefined ? [] : WEBHOOK_ARGS,
       });
-      return await this.#invoke(definition, args, call, deadline);
+      return await this.#invoke(name, definition, args, call, deadline);
     } catch (error) {
       const refusal = toPublicError(error);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -228,6 +230,7 @@ export class Runner {
   }
 
   async #invoke(
+    name: string,
     definition: FnDefinition,
     args: unknown,
     call: Call,
@@ -255,7 +258,13 @@ export class Runner {
         let encoded: EncodedResult | undefined;
         let scheduled: readonly number[] = [];
         const { result, replayed } = await committer.commit(
-          { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
+          {
+            caller: call.caller,
+            policies: "bypassed",
+            op: call.op,
+            signal: deadline.signal,
+            shared: call.isInBackground === true ? `function ${name}` : undefined,
+          },
           async (writer) => {
             const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
             const started = new TransactionWorkflows(workflows, platform, writer.transaction);
@@ -268,6 +277,7 @@ export class Runner {
               scheduler,
             };
             encoded = await handle(context);
+            await scheduler.close();
             await call.beforeCommit?.(writer.transaction, encoded);
             scheduled = [...scheduler.times, ...started.times];
             return encoded.value;

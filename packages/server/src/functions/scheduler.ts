@@ -38,6 +38,10 @@ export interface ScheduledCall {
 export interface JobQueue {
   /** @returns the job's id */
   add(tx: Transaction, call: ScheduledCall): Promise<string>;
+  /** The id of a job that is to be made. */
+  newId(): string;
+  /** Makes jobs of calls without a dedupe key, under these ids. */
+  addMany(tx: Transaction, jobs: readonly { id: string; call: ScheduledCall }[]): Promise<void>;
   /** @returns whether it was there and not over */
   cancel(tx: Transaction, id: string): Promise<boolean>;
   /** Told after the commit when what was added is due, in milliseconds since 1970. */
@@ -52,12 +56,21 @@ const MAX_KEY_LENGTH = 512;
 const QUEUE_NAME = /^[\w.-]{1,64}$/;
 const OPTIONS = ["queue", "priority", "maxRetries", "timeoutSecs", "key", "dedupeKey"] as const;
 
-/** `ctx.scheduler` of a mutation: what it adds is part of the transaction. */
+/** Bytes of arguments that are collected before they are written. */
+const MAX_COLLECTED_BYTES = 1_048_576;
+
+/**
+ * `ctx.scheduler` of a mutation: what it adds is part of the transaction, once it is closed.
+ */
 export class TransactionScheduler implements Scheduler {
   readonly #queue: JobQueue;
   readonly #now: () => number;
   readonly #tx: Transaction;
   readonly #times: number[] = [];
+  /** Calls that are not written yet: all of them are written in one step. */
+  #collected: { readonly id: string; readonly call: ScheduledCall }[] = [];
+  #collectedBytes = 0;
+  #isClosed = false;
 
   constructor(queue: JobQueue, { now }: Platform, tx: Transaction) {
     this.#queue = queue;
@@ -76,10 +89,30 @@ export class TransactionScheduler implements Scheduler {
   readonly runAt: Scheduler["runAt"] = async (unixMs, name, args, options) =>
     this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
 
-  readonly cancel: Scheduler["cancel"] = async (id) =>
-    isRowId(checkedJobId(id)) && this.#queue.cancel(this.#tx, id);
+  readonly cancel: Scheduler["cancel"] = async (id) => {
+    if (!isRowId(checkedJobId(id))) return false;
+    await this.#flush();
+    return this.#queue.cancel(this.#tx, id);
+  };
+
+  /** Writes what was collected; from now on nothing can be added. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const collected = this.#collected;
+    this.#collected = [];
+    this.#collectedBytes = 0;
+    if (collected.length > 0) await this.#queue.addMany(this.#tx, collected);
+  }
 
   async #add(call: ScheduledCall): Promise<string> {
+    if (this.#isClosed)
+      throw new Error(
+        "The transaction has ended: await every call of ctx.scheduler before the handler returns.",
+      );
     if (this.#times.length >= MAX_SCHEDULED_PER_CALL)
       throw new PylonError(
         "TRANSACTION_TOO_LARGE",
@@ -87,7 +120,12 @@ export class TransactionScheduler implements Scheduler {
         { hint: "Schedule one that schedules the next ones." },
       );
     this.#times.push(call.dueAt);
-    return this.#queue.add(this.#tx, call);
+    if (call.dedupeKey !== null) return this.#queue.add(this.#tx, call);
+    const id = this.#queue.newId();
+    this.#collected.push({ id, call });
+    this.#collectedBytes += call.args.length;
+    if (this.#collectedBytes > MAX_COLLECTED_BYTES) await this.#flush();
+    return id;
   }
 }
 
@@ -121,6 +159,7 @@ export class ActionScheduler implements Scheduler {
     const result = await this.#transact(async (tx) => {
       const scheduler = new TransactionScheduler(this.#queue, this.#platform, tx);
       const done = await work(scheduler);
+      await scheduler.close();
       times = scheduler.times;
       return done;
     });

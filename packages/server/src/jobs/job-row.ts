@@ -84,9 +84,11 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
 }
 
 /** What makes a waiting job ready. */
-export function readyPatch(row: StoredRow, dueAt: number): Record<string, Value> {
-  const lane = textOf(row, "laneKey") ?? laneOf(textOf(row, "queue") ?? "", null);
-  return { dueAt: null, readyKey: readyKeyOf(lane, numberOf(row, "priority"), dueAt, row.id) };
+export function readyPatch(
+  { id, lane, priority }: Pick<Job, "id" | "lane" | "priority">,
+  dueAt: number,
+): Record<string, Value> {
+  return { dueAt: null, readyKey: readyKeyOf(lane, PRIORITIES.indexOf(priority), dueAt, id) };
 }
 
 /** The job of a row; what another version wrote is read as the nearest that is known here. */
@@ -96,6 +98,7 @@ export function toJob(row: StoredRow): Job {
     name: textOf(row, "name") ?? "",
     args: textOf(row, "args") ?? "{}",
     queue: textOf(row, "queue") ?? "",
+    lane: textOf(row, "laneKey") ?? laneOf(textOf(row, "queue") ?? "", null),
     priority: priorityOf(row),
     status: JOB_STATUSES.find((status) => status === row["status"]) ?? "dead",
     attempts: numberOf(row, "attempts"),

@@ -8,6 +8,7 @@ import type { Platform, Timer } from "../platform.ts";
 import type { Crons } from "./crons.ts";
 import type { LeasedJob } from "./job.ts";
 import type { AttemptOutcome, JobTable } from "./job-table.ts";
+import { TakeAhead } from "./take-ahead.ts";
 
 /** For how long a job is a runner's unless it renews it, in milliseconds. */
 const LEASE_MS = 30_000;
@@ -76,6 +77,8 @@ interface RunningJob {
    * only meet it there.
    */
   readonly isRenewed: boolean;
+  /** It needs no place of its own. */
+  readonly isShort: boolean;
 }
 
 /** A mutation, or work of the server itself, has ended its job in its own transaction. */
@@ -97,6 +100,7 @@ class LeaseLost extends PylonError {
 export class JobRunner {
   readonly #services: JobRunnerServices;
   readonly #running = new Map<string, RunningJob>();
+  readonly #ahead = new TakeAhead();
   /** Attempts that have ended and are not written down yet. */
   #ended: { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[] = [];
   #flushing: Promise<void> | null = null;
@@ -194,14 +198,30 @@ export class JobRunner {
     if (concurrency === 0) return;
     await this.#settleCrons();
     await table.settleDue();
-    const free = concurrency - this.#running.size;
+    const free = concurrency + this.#ahead.size - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
     const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
+    const names = jobs.map(({ name }) => name);
+    this.#ahead.took(names, free);
     if (jobs.length > 0) await this.#services.watched();
-    for (const job of jobs) this.#begin(job);
+    await this.#beginAll(jobs);
     if (jobs.length === free) return;
     const next = await table.nextDue();
     if (next !== null) this.#wakeBy(Math.max(next, platform.now() + 1));
+  }
+
+  /** What was taken ahead, and is not short after all, is given back where it has no place. */
+  async #beginAll(jobs: readonly LeasedJob[]): Promise<void> {
+    const { table, concurrency } = this.#services;
+    let places = concurrency - [...this.#running.values()].filter(({ isShort }) => !isShort).length;
+    const excess: LeasedJob[] = [];
+    for (const job of jobs) {
+      const isShort = this.#ahead.isShort(job.name);
+      if (isShort || places > 0) this.#begin(job, isShort);
+      else excess.push(job);
+      if (!isShort) places -= 1;
+    }
+    if (excess.length > 0) await table.release(excess);
   }
 
   /** A cron that can't be called keeps no job waiting: the failure is reported. */
@@ -225,7 +245,7 @@ export class JobRunner {
     return this.#services.functions().get(name)?.type;
   }
 
-  #begin(job: LeasedJob): void {
+  #begin(job: LeasedJob, isShort: boolean): void {
     const abort = new AbortController();
     const done = this.#attempt(job, abort.signal).finally(() => {
       this.#running.delete(job.id);
@@ -233,7 +253,7 @@ export class JobRunner {
       this.wake([0]);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";
-    this.#running.set(job.id, { job, abort, done, isRenewed });
+    this.#running.set(job.id, { job, abort, done, isRenewed, isShort });
   }
 
   async #attempt(job: LeasedJob, signal: AbortSignal): Promise<void> {
@@ -244,7 +264,9 @@ export class JobRunner {
       outcome?.kind === "failed" && (outcome.isFinal || job.attempts >= job.maxAttempts);
     const isDone = outcome?.kind !== "failed";
     const ended = outcome === null ? "lost" : isDead ? "dead" : isDone ? "completed" : "failed";
-    observer.ended(job, ended, platform.monotonic() - started);
+    const ms = platform.monotonic() - started;
+    if (this.#typeOf(job.name) === "mutation") this.#ahead.ended(job.name, ms);
+    observer.ended(job, ended, ms);
     if (outcome === null || outcome.kind === "ended") return;
     this.#ended.push({ job, outcome });
     await this.#flush();
@@ -272,13 +294,12 @@ export class JobRunner {
         readerShare: `jobs ${job.queue}`,
         requestId: `job_${job.id}`,
         isForOperators: true,
+        isInBackground: true,
         signal,
         job: this.#jobOf(job),
         ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
-        beforeCommit: async (tx) => {
-          if (!(await table.finish(tx, job, { kind: "completed" })))
-            throw new LeaseLost("Another runner has the job.");
-        },
+        beforeCommit: (tx) =>
+          table.completeAtEnd(tx, job, () => new LeaseLost("Another runner has the job.")),
       });
       return definition.type === "mutation" ? ENDED : { kind: "completed" };
     } catch (error) {

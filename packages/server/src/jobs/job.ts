@@ -26,6 +26,8 @@ export interface Job {
   readonly name: string;
   readonly args: string;
   readonly queue: string;
+  /** Where it waits: its queue and key. */
+  readonly lane: string;
   readonly priority: JobPriority;
   readonly status: JobStatus;
   /** How often it was started. */

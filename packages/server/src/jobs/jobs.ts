@@ -5,7 +5,7 @@ import type { Store, Transaction } from "../store/store.ts";
 import { Crons } from "./crons.ts";
 import type { Job, JobStatus } from "./job.ts";
 import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
-import { JobTable, type JobFilter } from "./job-table.ts";
+import { JobTable, type JobFilter, type NewJob } from "./job-table.ts";
 
 const HOUR_MS = 60 * 60_000;
 /** How long a job is kept after its end, in milliseconds: a dead one until somebody has looked. */
@@ -69,6 +69,16 @@ export class Jobs implements JobQueue {
 
   add(tx: Transaction, call: ScheduledCall): Promise<string> {
     return this.#table.add(tx, call);
+  }
+
+  /** The id of a job that is to be made. */
+  newId(): string {
+    return this.#table.newId();
+  }
+
+  /** Makes several jobs of calls without a dedupe key. */
+  addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
+    return this.#table.addMany(tx, jobs);
   }
 
   /** Makes a job in a transaction of its own. @returns its id */

@@ -51,6 +51,7 @@ export interface TableSelect<C extends Columns> {
     readonly direction: "asc" | "desc";
   }[];
   readonly limit?: number | undefined;
+  readonly isClaim?: boolean | undefined;
 }
 
 /** Text. */
