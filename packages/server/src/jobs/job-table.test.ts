@@ -393,3 +393,49 @@ test("a failure with characters that no text has is kept without them", async ()
   expect(await table.get(odd)).toMatchObject({ status: "dead", error: "ab \ufffd" });
   expect(await table.get(other)).toMatchObject({ status: "completed" });
 });
+
+test("ends of neighbours in serializable transactions do not meet", async () => {
+  const table = await emptied();
+  for (let index = 0; index < 40; index += 1) await add(table);
+  const taken = await table.take(40, () => LEASE_MS);
+  const before = store.stats().conflicts;
+  // All have begun before the first one ends.
+  let begun = 0;
+  const all = Promise.withResolvers<void>();
+  await Promise.all(
+    taken.slice(0, 2).map((job) =>
+      store.transact(async (tx) => {
+        await tx.get("_pylon_queues", "q");
+        begun += 1;
+        if (begun === 2 || store.dialect === "sqlite") all.resolve();
+        await all.promise;
+        await table.completeAtEnd(tx, job, () => new Error("It is lost."));
+      }),
+    ),
+  );
+  expect(store.stats().conflicts).toBe(before);
+  expect((await table.counts()).completed).toBe(2);
+});
+
+test("a late end is refused, and undoes what it came with", async () => {
+  const table = await emptied();
+  await add(table);
+  const [job] = await table.take(1, () => LEASE_MS);
+  nowMs += LEASE_MS + 1;
+  await table.settleDue();
+  const late = store.transact(async (tx) => {
+    if (job !== undefined) await table.completeAtEnd(tx, job, () => new Error("It is lost."));
+  });
+  await expect(late).rejects.toThrow("It is lost.");
+  expect(await table.counts()).toMatchObject({ retrying: 1, completed: 0 });
+});
+
+test("jobs of one step are there as if each had been made for itself", async () => {
+  const table = await emptied();
+  const jobs = ["a", "b"].map((name) => ({ id: table.newId(), call: callOf({ name }) }));
+  await store.transact((tx) => table.addMany(tx, jobs));
+  const taken = await table.take(5, () => LEASE_MS);
+  expect(taken.map(({ id, name }) => [id, name])).toEqual(
+    jobs.map(({ id, call }) => [id, call.name]),
+  );
+});

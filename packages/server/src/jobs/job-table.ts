@@ -152,7 +152,10 @@ export class JobTable {
     const rows = await this.#store.select({
       entity: TABLE,
       where: and(...parts),
-      order: [{ field: "createdAt", direction: "desc" }],
+      order: [
+        { field: "createdAt", direction: "desc" },
+        { field: "id", direction: "desc" },
+      ],
       limit,
     });
     return rows.map(toJob);

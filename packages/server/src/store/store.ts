@@ -137,10 +137,7 @@ export interface Transaction extends Reader {
    *
    * @returns the ids of the rows that were updated, and where they are now
    */
-  updateMany(
-    entity: string,
-    updates: readonly RowUpdate[],
-  ): Promise<ReadonlyMap<string, RowPlace>>;
+  updateMany(entity: string, updates: readonly RowUpdate[]): Promise<ReadonlyMap<string, RowPlace>>;
   /**
    * As `updateMany` for one row, at the end of the transaction at the latest: not within `attempt`.
    *

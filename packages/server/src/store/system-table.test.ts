@@ -69,14 +69,15 @@ const STORED = [
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string progress:string indexed dueAt readyKey finishedAt status",
+    "error:string progress:string indexed dueAt,id readyKey finishedAt createdAt,id " +
+    "status,createdAt,id",
 ];
 
 test("the tables are stored as in every version before", () => {
   const shapes = Object.values(SYSTEM_TABLES).map(
     ({ name, fields, indexed }) =>
       `${name} ${[...fields].map(([field, kind]) => `${field}:${kind}`).join(" ")} ` +
-      `indexed ${indexed.join(" ")}`,
+      `indexed ${indexed.map((columns) => columns.join(",")).join(" ")}`,
   );
   expect(shapes).toEqual(STORED);
 });

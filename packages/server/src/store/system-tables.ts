@@ -288,6 +288,15 @@ export const SYSTEM_TABLES = {
       error: nullable(text()),
       progress: nullable(json<JobProgress>()),
     },
-    { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
+    {
+      indexed: [
+        // Many may be due, or were made, at the same time: `id` says which is first.
+        ["dueAt", "id"],
+        "readyKey",
+        "finishedAt",
+        ["createdAt", "id"],
+        ["status", "createdAt", "id"],
+      ],
+    },
   ),
 } as const;

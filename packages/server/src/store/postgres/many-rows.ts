@@ -20,10 +20,7 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
 };
 
 /** Inserts rows with the same fields; leaves out those whose id is taken. */
-export function insertManyStatement(
-  shape: EntityShape,
-  rows: readonly StoredRow[],
-): ManyStatement {
+export function insertManyStatement(shape: EntityShape, rows: readonly StoredRow[]): ManyStatement {
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map(quote).join(", ");
   const arrays = names.map((name, index) => `$${index + 1}::${arrayType(shape, name)}`);

@@ -59,7 +59,9 @@ const MAINTENANCE_MS = { connect: 10_000, query: 0 };
 const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_PER_BATCH = 10_000;
 const BEGIN = {
-  latest: ["BEGIN ISOLATION LEVEL READ COMMITTED"],
+  // Rows are claimed a few at a time from tables that may be large, and grow faster than Postgres
+  // counts them.
+  latest: ["BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL enable_seqscan = off"],
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
   // An index scan locks the pages that it read, a sequential scan the table: small tables would
   // make every pair of writers a conflict.
@@ -198,10 +200,7 @@ export class PostgresStore implements Store {
     return this.#reads.test(expr);
   }
 
-  transact<T>(
-    work: (tx: Transaction) => Promise<T>,
-    options: TransactOptions = {},
-  ): Promise<T> {
+  transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
     const alone = (it: typeof work): Promise<T> => this.#transactAlone(it, options);
     const { shared, isolation = "serializable", signal } = options;
     if (shared === undefined || isolation !== "serializable") return alone(work);
@@ -471,11 +470,7 @@ export class PostgresStore implements Store {
       : error;
   }
 
-  async #commit(
-    lease: Lease,
-    hasWritten: boolean,
-    mark: TransactionMark | null,
-  ): Promise<void> {
+  async #commit(lease: Lease, hasWritten: boolean, mark: TransactionMark | null): Promise<void> {
     try {
       await this.#pool.statements.runPlain(lease.client, "COMMIT");
       lease.release();
