@@ -183,8 +183,34 @@ export interface Scheduler {
     args?: Readonly<Record<string, unknown>>,
     options?: ScheduleOptions,
   ): Promise<string>;
+  /**
+   * Calls many functions, and one more once all of them are over: succeeded, failed for the last
+   * time or taken back. `ctx.job.batch` tells the last one how many did.
+   *
+   * @param calls up to 1000, without a `dedupeKey`
+   * @returns the id of the job after them, which is that of the batch
+   * @example
+   * const calls = rows.map((row) => ({ name: "importRow", args: { row } }));
+   * await ctx.scheduler.runBatch(calls, { name: "importDone" });
+   */
+  runBatch(calls: readonly BatchCall[], after: BatchCall): Promise<string>;
   /** Takes a call back. @returns false when it is over already, or never was */
   cancel(id: string): Promise<boolean>;
+}
+
+/** One call of a batch. */
+export interface BatchCall {
+  readonly name: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+  readonly options?: ScheduleOptions;
+}
+
+/** What became of the jobs of a batch. */
+export interface BatchResult {
+  readonly total: number;
+  readonly completed: number;
+  /** They failed for the last time, or were taken back. */
+  readonly failed: number;
 }
 
 /**
@@ -215,6 +241,8 @@ export interface JobInfo {
   readonly id: string;
   /** Which attempt this is, from 1. */
   readonly attempt: number;
+  /** For the job after a batch: what became of those in it. */
+  readonly batch: BatchResult | null;
 }
 
 /** The job that made the call of an action, which can tell how far it is. */

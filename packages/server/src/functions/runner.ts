@@ -7,10 +7,12 @@ import {
   type ActionJob,
   type FnCache,
   type FnDefinition,
+  type JobInfo,
 } from "@pylonsync/functions";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import type { Writer } from "../data/writer.ts";
 import { describeThrown } from "../observe/log.ts";
 import {
   currentOperation,
@@ -236,12 +238,10 @@ export class Runner {
     call: Call,
     deadline: Deadline,
   ): Promise<EncodedResult> {
-    const { store, committer, model, platform, queue, workflows } = this.#services;
+    const { store, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
-    // The handler's own types are the app's; here it takes whatever context its type says. A
-    // mutation that returns what it does not declare, or what JSON can't carry, is undone like any
-    // other that fails.
+    // The handler's own types are the app's; here it takes whatever context its type says.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
     const handle = async (context: unknown): Promise<EncodedResult> =>
       encodeResult(
@@ -254,41 +254,54 @@ export class Runner {
           { caller: call.readerShare, timeoutMs: call.timeoutMs ?? this.#services.timeoutMs },
           deadline.signal,
         );
-      case "mutation": {
-        let encoded: EncodedResult | undefined;
-        let scheduled: readonly number[] = [];
-        const { result, replayed } = await committer.commit(
-          {
-            caller: call.caller,
-            policies: "bypassed",
-            op: call.op,
-            signal: deadline.signal,
-            shared: call.isInBackground === true ? `function ${name}` : undefined,
-          },
-          async (writer) => {
-            const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
-            const started = new TransactionWorkflows(workflows, platform, writer.transaction);
-            const context = {
-              ...base,
-              workflows: started,
-              job: call.job === undefined ? null : { id: call.job.id, attempt: call.job.attempt },
-              db: createDbWriter(writer, model(), scope),
-              stream: call.stream ?? SILENT,
-              scheduler,
-            };
-            encoded = await handle(context);
-            await scheduler.close();
-            await call.beforeCommit?.(writer.transaction, encoded);
-            scheduled = [...scheduler.times, ...started.times];
-            return encoded.value;
-          },
+      case "mutation":
+        return this.#mutate(name, call, deadline, (context, writer) =>
+          handle({ ...base, ...context, db: createDbWriter(writer, model(), scope) }),
         );
-        if (!replayed) queue.wake(scheduled);
-        return replayed || encoded === undefined ? encodeResult(result) : encoded;
-      }
       case "action":
         return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
+  }
+
+  /**
+   * Runs a mutation. One that returns what it does not declare, or what JSON can't carry, is undone
+   * like any other that fails.
+   */
+  async #mutate(
+    name: string,
+    call: Call,
+    deadline: Deadline,
+    handle: (context: Record<string, unknown>, writer: Writer) => Promise<EncodedResult>,
+  ): Promise<EncodedResult> {
+    const { committer, platform, queue, workflows } = this.#services;
+    let encoded: EncodedResult | undefined;
+    let scheduled: readonly number[] = [];
+    const { result, replayed } = await committer.commit(
+      {
+        caller: call.caller,
+        policies: "bypassed",
+        op: call.op,
+        signal: deadline.signal,
+        shared: call.isInBackground === true ? `function ${name}` : undefined,
+      },
+      async (writer) => {
+        const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
+        const started = new TransactionWorkflows(workflows, platform, writer.transaction);
+        const context = {
+          workflows: started,
+          job: call.job === undefined ? null : jobInfoOf(call.job),
+          stream: call.stream ?? SILENT,
+          scheduler,
+        };
+        encoded = await handle(context, writer);
+        await scheduler.close();
+        await call.beforeCommit?.(writer.transaction, encoded);
+        scheduled = [...scheduler.times, ...started.times];
+        return encoded.value;
+      },
+    );
+    if (!replayed) queue.wake(scheduled);
+    return replayed || encoded === undefined ? encodeResult(result) : encoded;
   }
 
   /**
@@ -355,6 +368,10 @@ export class Runner {
       ...(call.request === undefined ? {} : { request: call.request }),
     };
   }
+}
+
+function jobInfoOf({ id, attempt, batch }: ActionJob): JobInfo {
+  return { id, attempt, batch };
 }
 
 /**

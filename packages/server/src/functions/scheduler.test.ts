@@ -71,3 +71,25 @@ test("arguments of more than a mebibyte are written on the way", async () => {
     await scheduler.runAfter(0, "large", { text: "x".repeat(250_000) });
   expect(written).toEqual(["job1 large, job2 large, job3 large, job4 large, job5 large"]);
 });
+
+test("a batch is refused whole, by what is wrong with it", async () => {
+  const { queue, written } = recordedQueue();
+  const scheduler = new TransactionScheduler(queue, systemPlatform, TX);
+  const good = { name: "a" };
+  const bad: readonly (readonly [unknown, unknown, string])[] = [
+    [{}, good, "calls"],
+    [[good, 7], good, "calls"],
+    [[good], null, "after"],
+    [[{ name: "" }], good, "name"],
+    [[{ name: "a", delayMs: 5 }], good, "delayMs"],
+    [[{ name: "a", args: 5 }], good, "args"],
+    [[{ name: "a", options: 5 }], good, "options"],
+    [[{ name: "a", options: { dedupeKey: "k" } }], good, "dedupeKey"],
+  ];
+  for (const [calls, after, field] of bad)
+    await expect(
+      Reflect.apply(scheduler.runBatch, undefined, [calls, after]) as Promise<string>,
+    ).rejects.toMatchObject({ code: "INVALID_ARGS", field });
+  await scheduler.close();
+  expect(written).toEqual([]);
+});

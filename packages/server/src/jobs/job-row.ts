@@ -1,6 +1,7 @@
 import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 import type { StoredRow, Value } from "../store/store.ts";
+import type { JobBatch } from "../store/system-tables.ts";
 import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/scheduler.ts";
 import { JOB_STATUSES, type Job } from "./job.ts";
 
@@ -56,11 +57,19 @@ export function readyKeyOf(lane: string, priority: number, dueAt: number, id: st
   return [lane, urgency, new Date(dueAt).toISOString(), id].join(SEPARATOR);
 }
 
+/**
+ * How often a job that runs after a batch is looked at, in milliseconds, beside the looks at the
+ * ends of those in the batch: a server may be lost between such an end and its look.
+ */
+const BATCH_LOOK_MS = 10_000;
+
 /** The row of a job that was not there before. */
 export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   const lane = laneOf(job.queue, job.key);
   const priority = PRIORITIES.indexOf(job.priority);
-  const isReady = job.dueAt <= now;
+  const { runsAfter } = job;
+  const isReady = job.dueAt <= now && runsAfter === undefined;
+  const dueAt = runsAfter === undefined ? job.dueAt : nextLook(runsAfter, now);
   return {
     id,
     name: job.name,
@@ -74,13 +83,34 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     createdAt: isoOf(now),
     startedAt: null,
     finishedAt: null,
-    dueAt: isReady ? null : isoOf(job.dueAt),
-    readyKey: isReady ? readyKeyOf(lane, priority, job.dueAt, id) : null,
+    dueAt: isReady ? null : isoOf(dueAt),
+    readyKey: isReady ? readyKeyOf(lane, priority, dueAt, id) : null,
     laneKey: lane,
     lease: null,
     error: null,
     progress: null,
+    batchId: job.batchId ?? null,
+    batch: runsAfter === undefined ? null : batchText({ total: runsAfter }),
   };
+}
+
+/** When to look at a batch next. @param jobs in it */
+export function nextLook(jobs: number, now: number): number {
+  return jobs === 0 ? now : now + BATCH_LOOK_MS;
+}
+
+/** As the column `batch` has it. Without counts, the job waits. */
+export function batchText({
+  total,
+  completed = null,
+  failed = null,
+}: Pick<JobBatch, "total"> & Partial<JobBatch>): string {
+  return JSON.stringify({ total, completed, failed });
+}
+
+/** Whether a job waits for others of its batch. */
+export function waitsForBatch({ batch }: Pick<Job, "batch">): boolean {
+  return batch !== null && batch.completed === null;
 }
 
 /** What makes a waiting job ready. */
@@ -111,6 +141,8 @@ export function toJob(row: StoredRow): Job {
     lease: textOf(row, "lease"),
     error: textOf(row, "error"),
     progress: progressOf(row),
+    batchId: textOf(row, "batchId"),
+    batch: batchOf(row),
   };
 }
 
@@ -126,6 +158,17 @@ function progressOf(row: StoredRow): Job["progress"] {
   return {
     fraction: typeof fraction === "number" ? fraction : 0,
     note: typeof note === "string" ? note : null,
+  };
+}
+
+function batchOf(row: StoredRow): JobBatch | null {
+  const stored: unknown = JSON.parse(textOf(row, "batch") ?? "null");
+  if (!isRecord(stored)) return null;
+  const { total, completed, failed } = stored;
+  return {
+    total: Number(total),
+    completed: typeof completed === "number" ? completed : null,
+    failed: typeof failed === "number" ? failed : null,
   };
 }
 

@@ -1,5 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
-import { parseArgs, type ActionJob, type FnDefinition } from "@pylonsync/functions";
+import {
+  parseArgs,
+  type ActionJob,
+  type BatchResult,
+  type FnDefinition,
+} from "@pylonsync/functions";
 import type { Transaction } from "../store/store.ts";
 import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
@@ -101,6 +106,8 @@ export class JobRunner {
   readonly #services: JobRunnerServices;
   readonly #running = new Map<string, RunningJob>();
   readonly #ahead = new TakeAhead();
+  /** Batches that will be looked at. */
+  readonly #batches = new Set<string>();
   /** Attempts that have ended and are not written down yet. */
   #ended: { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[] = [];
   #flushing: Promise<void> | null = null;
@@ -267,9 +274,27 @@ export class JobRunner {
     const ms = platform.monotonic() - started;
     if (this.#typeOf(job.name) === "mutation") this.#ahead.ended(job.name, ms);
     observer.ended(job, ended, ms);
-    if (outcome === null || outcome.kind === "ended") return;
-    this.#ended.push({ job, outcome });
-    await this.#flush();
+    if (outcome === null) return;
+    if (outcome.kind !== "ended") {
+      this.#ended.push({ job, outcome });
+      await this.#flush();
+    }
+    if (job.batchId !== null && (isDone || isDead)) this.#settleBatch(job.batchId);
+  }
+
+  /** Looks whether a batch is over: once for all of its jobs that end at the same time. */
+  #settleBatch(id: string): void {
+    const { table, platform, observer } = this.#services;
+    if (this.#batches.has(id)) return;
+    this.#batches.add(id);
+    platform.soon(() => {
+      this.#batches.delete(id);
+      table.settleBatch(id).then(
+        (isReady) => isReady && this.wake([0]),
+        // It is looked at again later.
+        (error: unknown) => observer.failed(error),
+      );
+    });
   }
 
   /** @returns null when the job is no longer this runner's */
@@ -331,6 +356,7 @@ export class JobRunner {
     return {
       id: job.id,
       attempt: job.attempts,
+      batch: batchResultOf(job),
       setProgress: async (fraction, note) => {
         const progress = progressOf(fraction, note);
         if (!(await this.#services.table.setProgress(job, progress)))
@@ -369,6 +395,11 @@ export class JobRunner {
       observer.failed(error);
     }
   }
+}
+
+function batchResultOf({ batch }: LeasedJob): BatchResult | null {
+  const { total, completed, failed } = batch ?? { total: 0, completed: null, failed: null };
+  return completed === null || failed === null ? null : { total, completed, failed };
 }
 
 /** @throws PylonError INVALID_ARGS */

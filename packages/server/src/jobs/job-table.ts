@@ -19,13 +19,16 @@ import {
   laneBounds,
   laneOfReadyKey,
   newRow,
+  nextLook,
   queueOfLane,
   readyPatch,
   toJob,
+  waitsForBatch,
 } from "./job-row.ts";
 import { JOB_STATUSES, type Job, type JobStatus, type LeasedJob } from "./job.ts";
 import { QueueGate, type QueueSettings } from "./queue-limits.ts";
 import { retryDelayMs } from "./retry-delay.ts";
+import { settleBatch } from "./settle-batch.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
 /** Rows are claimed before they are decided about, and leases are expected of those updated. */
@@ -191,10 +194,11 @@ export class JobTable {
   /** Gives a dead or cancelled job all of its attempts again. @returns whether there was one */
   async revive(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
-    const status = row === null ? null : toJob(row).status;
-    if (row === null || (status !== "dead" && status !== "cancelled")) return false;
+    const job = row === null ? null : toJob(row);
+    if (job === null || (job.status !== "dead" && job.status !== "cancelled")) return false;
+    const now = this.#platform.now();
     return tx.update(TABLE, id, {
-      ...readyPatch(toJob(row), this.#platform.now()),
+      ...(waitsForBatch(job) ? this.#again(now) : readyPatch(job, now)),
       status: "pending",
       attempts: 0,
       finishedAt: null,
@@ -233,7 +237,7 @@ export class JobTable {
     const order = [{ field: "dueAt", direction: "asc" }] as const;
     const first = await this.#firstDue();
     if (first === null || first > now) return 0;
-    return this.#store.transact(async (tx) => {
+    const due = await this.#store.transact(async (tx) => {
       const rows = await tx.select({
         entity: TABLE,
         where,
@@ -245,16 +249,29 @@ export class JobTable {
         TABLE,
         rows.map((row) => ({ id: row.id, patch: this.#due(row, now) })),
       );
-      return rows.length;
+      return rows;
     }, LEASING);
+    for (const job of due.map(toJob)) if (waitsForBatch(job)) await this.settleBatch(job.id);
+    return due.length;
+  }
+
+  /** Makes the job after a batch ready, if the batch is over. @returns whether it did */
+  settleBatch(id: string): Promise<boolean> {
+    return settleBatch(this.#store, id, this.#platform.now());
   }
 
   /** What becomes of a job whose time has come. */
   #due(row: StoredRow, now: number): Record<string, Value> {
     const job = toJob(row);
     if (job.status === "running") return this.#lost(job);
-    const { status, dueAt, error } = job;
+    const { status, dueAt, error, batch } = job;
+    if (batch !== null && waitsForBatch(job))
+      return { ...this.#again(nextLook(Math.max(1, batch.total), now)), status, error };
     return { ...readyPatch(job, dueAt ?? now), status, finishedAt: null, lease: null, error };
+  }
+
+  #again(dueAt: number): Record<string, Value> {
+    return { dueAt: isoOf(dueAt), readyKey: null, finishedAt: null, lease: null };
   }
 
   /**
@@ -376,11 +393,17 @@ export class JobTable {
     await this.#store.transact((tx) => this.#updateAllHeld(tx, updates), BY_CLAIM);
   }
 
-  /** Deletes jobs that ended before a time, in milliseconds since 1970. @returns how many */
-  forget(status: JobStatus, before: number): Promise<number> {
+  /**
+   * Deletes jobs that ended before a time, in milliseconds since 1970.
+   *
+   * @param isInBatch those of batches, too
+   * @returns how many
+   */
+  forget(status: JobStatus, before: number, isInBatch = false): Promise<number> {
     const isOld = compare("<=", "finishedAt", isoOf(before));
+    const parts = isInBatch ? [] : [compare("==", "batchId", null)];
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, and(isOld, compare("==", "status", status))),
+      tx.deleteWhere(TABLE, and(isOld, compare("==", "status", status), ...parts)),
     );
   }
 

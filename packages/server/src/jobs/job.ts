@@ -1,4 +1,4 @@
-import type { JobProgress } from "../store/system-tables.ts";
+import type { JobBatch, JobProgress } from "../store/system-tables.ts";
 import type { JobPriority } from "../functions/scheduler.ts";
 
 /**
@@ -45,6 +45,10 @@ export interface Job {
   readonly error: string | null;
   /** How far its last attempt said that it was. */
   readonly progress: JobProgress | null;
+  /** The job after the batch that it is in. */
+  readonly batchId: string | null;
+  /** Of a job that runs after a batch of others. */
+  readonly batch: JobBatch | null;
 }
 
 /** A job that this replica runs, under a lease of its own. */

@@ -9,6 +9,14 @@ export interface JobProgress {
   readonly note: string | null;
 }
 
+/** Of a job that runs after a batch of others: how many are in it, and what became of them. */
+export interface JobBatch {
+  readonly total: number;
+  /** Null as long as not all of them are over. */
+  readonly completed: number | null;
+  readonly failed: number | null;
+}
+
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
  * the app's entities. They are not in the manifest, not in the change log and not reachable from
@@ -287,6 +295,8 @@ export const SYSTEM_TABLES = {
       lease: nullable(text()),
       error: nullable(text()),
       progress: nullable(json<JobProgress>()),
+      batchId: nullable(text()),
+      batch: nullable(json<JobBatch>()),
     },
     {
       indexed: [
@@ -296,6 +306,7 @@ export const SYSTEM_TABLES = {
         "finishedAt",
         ["createdAt", "id"],
         ["status", "createdAt", "id"],
+        ["batchId", "status"],
       ],
     },
   ),
