@@ -226,6 +226,8 @@ export interface Workflows {
    * @example await ctx.workflows.start("ship", { orderId });
    */
   start(name: string, input?: unknown): Promise<string>;
+  /** How a run is now; null when there is none, or it has been over for 30 days. */
+  get(id: string): Promise<WorkflowRun | null>;
   /**
    * Sends an event to a run; it is kept until the run waits for it.
    *
@@ -234,6 +236,26 @@ export interface Workflows {
   send(id: string, event: string, data?: unknown): Promise<void>;
   /** @returns false when the run is over already, or never was */
   cancel(id: string): Promise<boolean>;
+}
+
+/** How a run of a workflow is. */
+export interface WorkflowRun {
+  readonly id: string;
+  readonly name: string;
+  readonly status:
+    | "pending"
+    | "running"
+    | "sleeping"
+    | "waiting"
+    | "completed"
+    | "failed"
+    | "cancelled";
+  /** What it showed last by `setState`. */
+  readonly state: unknown;
+  /** What it returned. */
+  readonly output: unknown;
+  /** Why it failed. */
+  readonly error: string | null;
 }
 
 /** The job that made the call. */

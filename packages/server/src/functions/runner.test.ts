@@ -20,6 +20,7 @@ const manifest = buildManifest({
 const TIMEOUT_MS = 5_000;
 /** Nothing here calls functions for later. */
 const NO_WORKFLOWS: WorkflowRuns = {
+  look: () => Promise.reject(new Error("No workflow is expected.")),
   start: () => Promise.reject(new Error("There are no workflows here.")),
   send: () => Promise.reject(new Error("There are no workflows here.")),
   cancel: async () => false,

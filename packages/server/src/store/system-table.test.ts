@@ -59,7 +59,8 @@ const STORED = [
   "_pylon_workflow_runs id:id name:string version:int input:string status:string " +
     "output:string error:string failedStep:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime wakeAt:datetime waitingFor:string jobId:string signals:int " +
-    "maxRetries:int parentId:string indexed status createdAt finishedAt parentId",
+    "maxRetries:int parentId:string generation:int state:string indexed status createdAt " +
+    "finishedAt parentId",
   "_pylon_workflow_steps id:id runId:string position:int kind:string name:string " +
     "status:string seq:int output:string error:string attempts:int startedAt:datetime " +
     "endedAt:datetime wakeAt:datetime childId:string indexed runId",

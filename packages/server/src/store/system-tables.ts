@@ -240,6 +240,8 @@ export const SYSTEM_TABLES = {
       signals: int(),
       maxRetries: int(),
       parentId: nullable(text()),
+      generation: nullable(int()),
+      state: nullable(text()),
     },
     { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
   ),
