@@ -342,6 +342,10 @@ function startJobs(
     timeoutMs: config.fnTimeoutMs,
     observer: {
       ended: (job, outcome, ms) => metrics.job(job.queue, outcome, ms),
+      died: ({ id, name, queue }) => {
+        metrics.jobDied();
+        log.warn("job is dead", { job: id, name, queue });
+      },
       failed: (error) => log.error("jobs failed", error),
     },
   });
@@ -480,7 +484,7 @@ function maintenanceOf(
 
 /** What the metrics ask of the parts when they are scraped. */
 function figuresOf(
-  { store, options, redis, limiters }: Base,
+  { store, options, redis, limiters, jobs }: Base,
   parts: Pick<ServerParts, "feed" | "health" | "loop"> & {
     readonly uptimeMs: () => number;
     readonly signIns: AuthParts["signIns"];
@@ -506,6 +510,8 @@ function figuresOf(
     mails: () => ({ ...mails }),
     rateLimited: () => ({ address: limiters.address.refused, function: limiters.function.refused }),
     signIns: () => signIns,
+    // While the database can't be asked, nothing is known of them; `pylon_part_up` tells of it.
+    lateCrons: () => jobs.crons.late().catch(() => ({})),
     telemetry: () => telemetry?.counts() ?? [],
     loop,
   };

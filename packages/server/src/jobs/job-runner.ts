@@ -11,7 +11,7 @@ import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
 import type { Crons } from "./crons.ts";
-import type { LeasedJob } from "./job.ts";
+import type { Job, LeasedJob } from "./job.ts";
 import type { AttemptOutcome, JobTable } from "./job-table.ts";
 import { TakeAhead } from "./take-ahead.ts";
 
@@ -30,6 +30,8 @@ const MAX_NOTE_LENGTH = 500;
 export interface JobObserver {
   /** An attempt has ended. `dead`: it was the last one. */
   ended(job: LeasedJob, outcome: "completed" | "failed" | "dead" | "lost", ms: number): void;
+  /** A job is dead: its last attempt has failed, or was lost with its runner. */
+  readonly died: (job: Job) => void;
   /** The database could not be asked; the runner tries again. */
   failed(error: unknown): void;
 }
@@ -201,10 +203,10 @@ export class JobRunner {
   }
 
   async #takeWork(): Promise<void> {
-    const { table, platform, concurrency } = this.#services;
+    const { table, platform, concurrency, observer } = this.#services;
     if (concurrency === 0) return;
     await this.#settleCrons();
-    await table.settleDue();
+    await table.settleDue(observer.died);
     const free = concurrency + this.#ahead.size - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
     const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
@@ -274,6 +276,7 @@ export class JobRunner {
     const ms = platform.monotonic() - started;
     if (this.#typeOf(job.name) === "mutation") this.#ahead.ended(job.name, ms);
     observer.ended(job, ended, ms);
+    if (ended === "dead") observer.died(job);
     if (outcome === null) return;
     if (outcome.kind !== "ended") {
       this.#ended.push({ job, outcome });

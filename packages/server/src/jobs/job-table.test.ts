@@ -439,3 +439,15 @@ test("jobs of one step are there as if each had been made for itself", async () 
     jobs.map(({ id, call }) => [id, call.name]),
   );
 });
+
+test("a job whose last attempt was lost is told of, once", async () => {
+  const table = await emptied();
+  const last = await add(table, { maxAttempts: 1 });
+  await add(table, { maxAttempts: 2 });
+  await table.take(2, () => LEASE_MS);
+  nowMs += LEASE_MS + 1;
+  const dead: string[] = [];
+  await table.settleDue(({ id }) => dead.push(id));
+  await table.settleDue(({ id }) => dead.push(id));
+  expect(dead).toEqual([last]);
+});

@@ -230,8 +230,13 @@ export class JobTable {
     return typeof dueAt === "string" ? Date.parse(dueAt) : null;
   }
 
-  /** Makes ready what is due, and takes from lost runners what they had. @returns how many */
-  async settleDue(): Promise<number> {
+  /**
+   * Makes ready what is due, and takes from lost runners what they had.
+   *
+   * @param onDead told of each whose last attempt was lost
+   * @returns how many
+   */
+  async settleDue(onDead: (job: Job) => void = () => undefined): Promise<number> {
     const now = this.#platform.now();
     const where = compare("<=", "dueAt", isoOf(now));
     const order = [{ field: "dueAt", direction: "asc" }] as const;
@@ -251,7 +256,12 @@ export class JobTable {
       );
       return rows;
     }, LEASING);
-    for (const job of due.map(toJob)) if (waitsForBatch(job)) await this.settleBatch(job.id);
+    for (const job of due.map(toJob)) {
+      if (waitsForBatch(job)) await this.settleBatch(job.id);
+      if (job.status !== "running" || job.attempts < job.maxAttempts) continue;
+      onDead(job);
+      if (job.batchId !== null) await this.settleBatch(job.batchId);
+    }
     return due.length;
   }
 
