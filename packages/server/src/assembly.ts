@@ -328,7 +328,7 @@ function runnerOf(
 }
 
 function startJobs(
-  { app, options, metrics, jobs, workflows }: Base,
+  { app, options, metrics, jobs, workflows, tracing }: Base,
   runner: Runner,
   watchdog: LateWatchdog,
 ): Promise<void> {
@@ -336,6 +336,8 @@ function startJobs(
   return jobs.start({
     runner,
     watched: () => watchdog.ready(),
+    traced: ({ trace, queue, attempts }, run) =>
+      tracing.job({ trace, queue, attempt: attempts }, run),
     functions: () => app.current.functions,
     tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,

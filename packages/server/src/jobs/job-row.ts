@@ -1,3 +1,4 @@
+import { currentTrace } from "../observe/operation.ts";
 import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 import type { StoredRow, Value } from "../store/store.ts";
@@ -90,6 +91,7 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     error: null,
     progress: null,
     batchId: job.batchId ?? null,
+    trace: currentTrace(),
     batch: runsAfter === undefined ? null : batchText({ total: runsAfter }),
   };
 }
@@ -142,6 +144,7 @@ export function toJob(row: StoredRow): Job {
     error: textOf(row, "error"),
     progress: progressOf(row),
     batchId: textOf(row, "batchId"),
+    trace: textOf(row, "trace"),
     batch: batchOf(row),
   };
 }

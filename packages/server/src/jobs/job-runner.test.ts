@@ -26,6 +26,7 @@ function startRunner(
     concurrency: 4,
     timeoutMs: 30_000,
     watched: () => Promise.resolve(),
+    traced: (_job, attempt) => attempt(),
     observer: {
       ended: ({ name }, outcome) => {
         ended.push(`${name} ${outcome}`);

@@ -64,6 +64,8 @@ export interface JobRunnerServices {
   readonly tasks: ReadonlyMap<string, Task>;
   readonly platform: Platform;
   readonly observer: JobObserver;
+  /** Runs an attempt as a part of the trace of the write that made the job. */
+  readonly traced: <T>(job: Job, attempt: () => Promise<T>) => Promise<T>;
   /** Most jobs that this replica runs at the same time. */
   readonly concurrency: number;
   /** How long a call of a function may run, in milliseconds. */
@@ -268,7 +270,7 @@ export class JobRunner {
   async #attempt(job: LeasedJob, signal: AbortSignal): Promise<void> {
     const { platform, observer } = this.#services;
     const started = platform.monotonic();
-    const outcome = await this.#call(job, signal);
+    const outcome = await this.#services.traced(job, () => this.#call(job, signal));
     const isDead =
       outcome?.kind === "failed" && (outcome.isFinal || job.attempts >= job.maxAttempts);
     const isDone = outcome?.kind !== "failed";

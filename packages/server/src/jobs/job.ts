@@ -47,6 +47,8 @@ export interface Job {
   readonly progress: JobProgress | null;
   /** The job after the batch that it is in. */
   readonly batchId: string | null;
+  /** The trace of the write that made it, as a `traceparent`. */
+  readonly trace: string | null;
   /** Of a job that runs after a batch of others. */
   readonly batch: JobBatch | null;
 }

@@ -70,8 +70,8 @@ const STORED = [
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string progress:string batchId:string batch:string indexed dueAt,id readyKey " +
-    "finishedAt createdAt,id status,createdAt,id batchId,status",
+    "error:string progress:string batchId:string batch:string trace:string indexed dueAt,id " +
+    "readyKey finishedAt createdAt,id status,createdAt,id batchId,status",
 ];
 
 test("the tables are stored as in every version before", () => {

@@ -299,6 +299,7 @@ export const SYSTEM_TABLES = {
       progress: nullable(json<JobProgress>()),
       batchId: nullable(text()),
       batch: nullable(json<JobBatch>()),
+      trace: nullable(text()),
     },
     {
       indexed: [

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { currentOperation, runIn } from "../../observe/operation.ts";
 import { ManualPlatform, turn } from "../../testing/manual-platform.ts";
 import type { Transaction } from "../store.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
@@ -83,4 +84,20 @@ test("after a failure each runs alone; when the outcome is not known, none runs 
     names(3).map(() => "Error: lost"),
   );
   expect(groups.alone).toHaveLength(4);
+});
+
+test("each runs as a part of what submitted it", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  const where = (name: string): Promise<string | undefined> =>
+    runIn({ requestId: name, where: name, span: null }, () =>
+      groups.shared.transact(
+        "kind",
+        async () => Promise.resolve(currentOperation()?.where),
+        undefined,
+        (it) => it(TX),
+      ),
+    );
+  expect(await Promise.all(names(4).map(where))).toEqual(names(4));
+  expect(groups.sizes).toEqual([4]);
 });

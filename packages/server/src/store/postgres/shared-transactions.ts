@@ -1,3 +1,4 @@
+import { currentOperation, runIn } from "../../observe/operation.ts";
 import type { Platform } from "../../platform.ts";
 import type { Transaction } from "../store.ts";
 
@@ -68,10 +69,12 @@ export class SharedTransactions {
     signal: AbortSignal | undefined,
     alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
   ): Promise<T> {
+    // It runs when others are done, and yet for the one who submitted it.
+    const operation = currentOperation();
     const measured = async (tx: Transaction): Promise<T> => {
       const startedAt = this.#platform.monotonic();
       try {
-        return await work(tx);
+        return await runIn(operation, () => work(tx));
       } finally {
         this.#learn(kind, this.#platform.monotonic() - startedAt);
       }
