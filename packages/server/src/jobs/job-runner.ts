@@ -290,7 +290,8 @@ export class JobRunner {
   /** Looks whether a batch is over: once for all of its jobs that end at the same time. */
   #settleBatch(id: string): void {
     const { table, platform, observer } = this.#services;
-    if (this.#batches.has(id)) return;
+    // Of a server that stops, the next look at the batch finds it over.
+    if (this.#isStopping || this.#batches.has(id)) return;
     this.#batches.add(id);
     platform.soon(() => {
       this.#batches.delete(id);

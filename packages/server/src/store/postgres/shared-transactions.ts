@@ -44,6 +44,7 @@ interface Waiting extends SharedWork {
  * Puts short pieces of work that come at the same time into common transactions: each commit waits
  * for the disk, and each statement that begins or ends one for the network. When one of them fails,
  * all are undone, and each runs in a transaction of its own: so each succeeds or fails for itself.
+ * Who submits bounds how many wait: a replica has a limit of jobs that it runs.
  */
 export class SharedTransactions {
   readonly #run: RunShared;
