@@ -757,7 +757,7 @@ export function storeSuite(
       expect((await logged()).length).toBe(kept.length + 1);
     });
 
-    test("one of several that share a transaction can be aborted, and the others go on", async () => {
+    test("one of those that share a transaction is aborted, and the others go on", async () => {
       const write = (id: string, signal?: AbortSignal): Promise<unknown> =>
         store.transact(
           async (tx) => {

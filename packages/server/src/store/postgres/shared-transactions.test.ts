@@ -72,7 +72,7 @@ test("a transaction that runs for long begins no further work, which runs alone"
   expect(groups.alone).toEqual(["first", "w3", "w4", "w5"]);
 });
 
-test("after a failure each runs alone; when the outcome is not known, none runs again", async () => {
+test("after a failure each runs alone, and none when the outcome is not known", async () => {
   const groups = new Groups();
   await groups.transact("first");
   groups.failure = new Error("conflict");
