@@ -102,7 +102,7 @@ async function expectOnce(jobs: number): Promise<void> {
   expect(await completed()).toBe(jobs);
 }
 
-test("each job is done once by three replicas, though leases run out and one is killed", async () => {
+test("three replicas do each job once, though leases run out and one is killed", async () => {
   const [, second, third] = cluster.replicas;
   await schedule(JOBS);
   await until(async () => (await completed()) > JOBS / 5);
