@@ -71,7 +71,7 @@ const STORED = [
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
     "error:string progress:string batchId:string batch:string trace:string indexed dueAt,id " +
-    "readyKey finishedAt createdAt,id status,createdAt,id batchId,status",
+    "readyKey,id finishedAt createdAt,id status,createdAt,id batchId,status",
 ];
 
 test("the tables are stored as in every version before", () => {

@@ -305,7 +305,8 @@ export const SYSTEM_TABLES = {
       indexed: [
         // Many may be due, or were made, at the same time: `id` says which is first.
         ["dueAt", "id"],
-        "readyKey",
+        // With it Postgres reads the first of a lane and no more, however few it believes there are.
+        ["readyKey", "id"],
         "finishedAt",
         ["createdAt", "id"],
         ["status", "createdAt", "id"],
