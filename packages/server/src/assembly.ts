@@ -20,6 +20,7 @@ import type { FileSettings } from "./files/file-settings.ts";
 import type { FileStorage } from "./files/file-storage.ts";
 import { createFiles } from "./files/files.ts";
 import { LateWatchdog } from "./functions/late-watchdog.ts";
+import { LiveCalls } from "./functions/live-calls.ts";
 import { functionRoutes } from "./functions/routes.ts";
 import { Runner } from "./functions/runner.ts";
 import { ConnectionLimit } from "./http/connection-limit.ts";
@@ -148,6 +149,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
   const watchdog = new LateWatchdog({ limitMs, platform });
   const files = filesOf(base);
   const runner = runnerOf(base, watchdog);
+  feed.serveFunctions(new LiveCalls(runner, base.limiters.function), platform);
   const routes = [
     ...observeRoutes(health, metrics, uptimeMs),
     ...routesOf(base, auth, runner, rooms),
