@@ -1,4 +1,4 @@
-import type { PylonError } from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import { BroadcastGroup } from "../../connections/broadcast-group.ts";
 import type { Subscriber } from "../../connections/subscriber.ts";
 import type { Caller } from "../../identity/identity.ts";
@@ -151,7 +151,8 @@ export class LiveFunction {
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
-    this.#abort.abort(new Error("Nobody subscribes any longer."));
+    // As for a call whose client went away, this is a failure of nobody.
+    this.#abort.abort(new PylonError("INTERNAL", "Nobody subscribes any longer."));
   }
 
   #tell(subscriber: Subscriber): void {
