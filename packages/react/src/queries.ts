@@ -126,7 +126,7 @@ function rowsOrError(list: LiveList | null): readonly unknown[] | Error {
 }
 
 /** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
-function keyOf(options: unknown): string {
+export function keyOf(options: unknown): string {
   return JSON.stringify(options, (_name, value: unknown) => {
     const isLost =
       value === undefined ||
@@ -136,7 +136,8 @@ function keyOf(options: unknown): string {
   });
 }
 
-function asError(cause: unknown): Error {
+/** What was thrown, as an error. */
+export function asError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 
