@@ -233,6 +233,25 @@ test("who comes during a run that a change has overtaken is told by the next one
   expect([third.told, bench.runs.length]).toEqual([["2"], 2]);
 });
 
+test("who subscribes is told nothing older than what was committed before", async () => {
+  const bench = new Bench();
+  await bench.connect().subscribe();
+  await bench.last.end();
+  bench.platform.advance(1000);
+  // It is committed, and the feed has not delivered it yet.
+  let deliver = (): void => undefined;
+  bench.settle = () => new Promise((resolve) => (deliver = resolve));
+  const late = bench.connect();
+  await late.subscribe();
+  expect(late.told).toEqual([]);
+  await bench.change();
+  bench.settle = () => Promise.resolve();
+  deliver();
+  await settled();
+  await bench.last.end();
+  expect(late.told).toEqual(["2"]);
+});
+
 test("the same result is told once, and to who comes later", async () => {
   const bench = new Bench();
   const client = bench.connect();
