@@ -54,7 +54,7 @@ async function timesOf(subscribe: object): Promise<number[]> {
     return first;
   };
   const taken = async (): Promise<number[]> => {
-    child.stdin.write("\n");
+    void child.stdin.write("\n");
     void child.stdin.flush();
     return JSON.parse(await line()) as number[];
   };
@@ -65,7 +65,8 @@ async function timesOf(subscribe: object): Promise<number[]> {
   const times = await taken();
   child.kill();
   await child.exited;
-  if (times.length < CLIENTS * COMMITS * 0.5) throw new Error(`Only ${times.length} messages came.`);
+  if (times.length < CLIENTS * COMMITS * 0.5)
+    throw new Error(`Only ${times.length} messages came.`);
   return times;
 }
 

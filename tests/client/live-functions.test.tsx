@@ -174,28 +174,32 @@ test("a function goes on where it was when the server comes back", async () => {
   }
 });
 
-test("useFunction shows the result, once for all components, and others for other arguments", async () => {
+/** What the components were given. */
+const results = new Set<FunctionResult<string[]>>();
+let show = (_like: string): void => undefined;
+
+function Titles({ like }: { readonly like: string }): ReactElement {
+  const result = useFunction<string[]>("titles", { like });
+  results.add(result);
+  const { data, loading, error } = result;
+  return <p>{loading ? "loading" : (error?.message ?? data?.join(" "))}</p>;
+}
+
+function Page(): ReactElement {
+  const [like, setLike] = useState("");
+  show = setLike;
+  return (
+    <EngineProvider baseUrl={server.url} persist={false}>
+      <Titles like={like} />
+      <Titles like={like} />
+    </EngineProvider>
+  );
+}
+
+test("useFunction shows one result in all components, and others for other arguments", async () => {
   const window = new Window({ url: "http://localhost/" });
   const restore: Record<string, unknown> = {};
   for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);
-  const results = new Set<FunctionResult<string[]>>();
-  let show = (_like: string): void => undefined;
-  function Titles({ like }: { readonly like: string }): ReactElement {
-    const result = useFunction<string[]>("titles", { like });
-    results.add(result);
-    const { data, loading, error } = result;
-    return <p>{loading ? "loading" : (error?.message ?? data?.join(" "))}</p>;
-  }
-  function Page(): ReactElement {
-    const [like, setLike] = useState("");
-    show = setLike;
-    return (
-      <EngineProvider baseUrl={server.url} persist={false}>
-        <Titles like={like} />
-        <Titles like={like} />
-      </EngineProvider>
-    );
-  }
   // On a server it is not known yet.
   expect(renderToString(<Page />)).toBe("<p>loading</p><p>loading</p>");
   Object.assign(globalThis, { window, document: window.document });
@@ -212,7 +216,7 @@ test("useFunction shows the result, once for all components, and others for othe
     await until(() => container.innerHTML === "<p></p><p></p>");
     await admin.insert("Todo", { title: "tea" });
     await until(() => container.innerHTML === "<p>tea</p><p>tea</p>");
-    // Loading, empty, tea: whoever looks is given the same.
+    // Loading, empty, tea: each is given to all.
     expect(results.size).toBe(3);
     show("x");
     await until(() => container.innerHTML === "<p></p><p></p>");

@@ -30,8 +30,9 @@ export interface FunctionClientOptions {
 }
 
 /**
- * Keeps functions up to date over a socket of their own, which is open while there are any. Where no
- * socket gets through, or the server is older than live functions, they are called again and again.
+ * Keeps functions up to date over a socket of their own, which is open while there are any. Where
+ * no socket gets through, or the server is older than live functions, they are called again and
+ * again.
  */
 export class FunctionClient {
   readonly #options: FunctionClientOptions;
@@ -48,10 +49,7 @@ export class FunctionClient {
   #callsOf = 0;
 
   /** @param functions those that somebody looks at */
-  constructor(
-    functions: ReadonlyMap<string, WatchedFunction>,
-    options: FunctionClientOptions,
-  ) {
+  constructor(functions: ReadonlyMap<string, WatchedFunction>, options: FunctionClientOptions) {
     this.#functions = functions;
     this.#options = options;
     this.#backoff = new Backoff(options.platform, options.reconnectDelay);
@@ -139,10 +137,7 @@ export class FunctionClient {
         this.#tell(one, message);
   }
 
-  #tell(
-    one: WatchedFunction,
-    message: Exclude<FunctionMessage, { readonly type: "hello" }>,
-  ): void {
+  #tell(one: WatchedFunction, message: Exclude<FunctionMessage, { readonly type: "hello" }>): void {
     if (message.type === "joined") one.sub = message.sub;
     else if (message.type === "result") one.succeed(message.value);
     else one.fail(new PylonClientError(REFUSED, message));

@@ -207,7 +207,7 @@ test("a failure stands beside the last result, and ends with the next one", () =
   expect(seen).toEqual([1, "SOLD_OUT", 1]);
 });
 
-test("who is refused for a while asks again, and who finds no room when there is some", async () => {
+test("a function that was refused is asked again when it may, or there is room", async () => {
   const page = started();
   const limited = page.watch("limited");
   const full = page.watch("full");

@@ -52,7 +52,7 @@ export class FunctionGroup {
     if (this.#functions.get(key) === one) this.#functions.delete(key);
   }
 
-  /** From now on its callers are told apart. The one that there is stays with those like its own. */
+  /** From now on callers are told apart. The one that there is stays with those like its own. */
   split(): void {
     const functions = [...this.#functions.values()];
     this.#functions.clear();

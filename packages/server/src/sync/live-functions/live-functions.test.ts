@@ -68,7 +68,12 @@ class Bench {
       this.runs.push({
         ...call,
         end: (outcome = {}) => {
-          resolve({ result: `"${this.runs.length}"`, reads: [ITEMS], readsCaller: false, ...outcome });
+          resolve({
+            result: `"${this.runs.length}"`,
+            reads: [ITEMS],
+            readsCaller: false,
+            ...outcome,
+          });
           return settled();
         },
         fail: () => {

@@ -58,7 +58,10 @@ export class LiveFunctions {
   }
 
   /** @throws PylonError when the caller may not subscribe to it */
-  subscribe(connection: LiveConnection, { id, function: name, args = {} }: SubscribeFunction): void {
+  subscribe(
+    connection: LiveConnection,
+    { id, function: name, args = {} }: SubscribeFunction,
+  ): void {
     const { caller } = connection.subscriber;
     this.#options.calls.check(name, args, caller);
     const key = FunctionGroup.keyOf(name, args);
@@ -121,7 +124,8 @@ export class LiveFunctions {
   async #admit(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
     const { subscriber } = connection;
     const { calls } = this.#options;
-    if (isFirst) await calls.count(one.group.name, subscriber.caller, `connection ${subscriber.id}`);
+    if (isFirst)
+      await calls.count(one.group.name, subscriber.caller, `connection ${subscriber.id}`);
     await this.#settle();
     one.admit(subscriber);
     if (!one.isFresh && !one.isUnused) this.#schedule(one);

@@ -57,13 +57,21 @@ const windows = fc.record(
 /** Something that a function reads. */
 type Ask = (reads: Reads) => Promise<unknown>;
 const asks: fc.Arbitrary<Ask> = fc.oneof(
-  ids.map((id): Ask => (reads) => reads.get("Item", id)),
+  ids.map(
+    (id): Ask =>
+      (reads) =>
+        reads.get("Item", id),
+  ),
   fc.tuple(conditions, windows).map(
     ([where, window]): Ask =>
       (reads) =>
         reads.query("Item", { ...where, ...window }),
   ),
-  conditions.map((where): Ask => (reads) => reads.count("Item", where)),
+  conditions.map(
+    (where): Ask =>
+      (reads) =>
+        reads.count("Item", where),
+  ),
   fc.tuple(conditions, fc.constantFrom("sum", "min", "countDistinct")).map(
     ([where, measure]): Ask =>
       (reads) =>
@@ -74,7 +82,11 @@ const asks: fc.Arbitrary<Ask> = fc.oneof(
       (reads) =>
         reads.paginate("Item", page),
   ),
-  fc.constantFrom("x", "yz").map((text): Ask => (reads) => reads.lookup("Item", "text", text)),
+  fc.constantFrom("x", "yz").map(
+    (text): Ask =>
+      (reads) =>
+        reads.lookup("Item", "text", text),
+  ),
   conditions.map((where): Ask => (reads) => {
     return reads.queryGraph({ Item: { where, include: { owner: {} }, limit: 2 } });
   }),
@@ -155,10 +167,7 @@ const FAULTS: Readonly<Record<string, Decide>> = {
     ),
   "deleted rows touch nothing": (read, change) => change.kind !== "delete" && decide(read, change),
   "another condition is asked": (read, change) =>
-    decide(
-      { ...read, where: parseFilter({ n: 1 }, app.model.entity("Item").shape).where },
-      change,
-    ),
+    decide({ ...read, where: parseFilter({ n: 1 }, app.model.entity("Item").shape).where }, change),
 };
 
 test.each(Object.entries(FAULTS))("it is found that %s", async (_name, fault) => {
