@@ -124,6 +124,25 @@ test("bounds hold, whatever the handler makes of them", async () => {
   expect(greedy.reads.length).toBe(MAX_LIVE_READS);
 });
 
+test("what a reload has closed to callers is not run for those who subscribe", async () => {
+  const functions: Record<string, FnDefinition> = { f: query({ handler: () => 1 }) };
+  const calls = callsOf(functions);
+  const call = {
+    name: "f",
+    args: {},
+    seed: "seed",
+    caller: ANONYMOUS,
+    readerShare: "all",
+    requestId: "r1",
+    signal: new AbortController().signal,
+  };
+  expect(await calls.run(call)).toMatchObject({ result: "1" });
+  functions["f"] = internalQuery({ handler: () => 2 });
+  expect(await calls.run(call)).toMatchObject({ result: { code: "FN_NOT_FOUND" } });
+  functions["f"] = mutation({ handler: () => 3 });
+  expect(await calls.run(call)).toMatchObject({ result: { code: "FN_TYPE_MISMATCH" } });
+});
+
 test("only queries that the caller may call can be subscribed to", async () => {
   const calls = callsOf({
     open: query({ args: { n: v.int() }, handler: () => 1 }),

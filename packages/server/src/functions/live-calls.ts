@@ -1,5 +1,5 @@
 import { MAX_LIVE_RESULT_BYTES, PylonError } from "@pylonsync/protocol";
-import { parseArgs } from "@pylonsync/functions";
+import { parseArgs, type FnDefinition } from "@pylonsync/functions";
 import { ReadLog } from "../data/read-log.ts";
 import type { Caller } from "../identity/identity.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
@@ -27,14 +27,7 @@ export class LiveCalls {
 
   /** @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE */
   check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void {
-    const definition = this.#runner.find(name);
-    if (definition.type !== "query")
-      throw new PylonError(
-        "FN_TYPE_MISMATCH",
-        `"${name}" is ${definition.type === "action" ? "an action" : "a mutation"}: only a query ` +
-          "can be live.",
-        { field: "function", hint: "Call it, and subscribe to a query." },
-      );
+    const definition = this.#queryOf(name);
     checkKeyScope(caller, "functions", { name });
     parseArgs(definition, args);
   }
@@ -74,7 +67,8 @@ export class LiveCalls {
     call: Call,
   ): Promise<string | PylonError> {
     try {
-      const definition = this.#runner.definitionOf(name, "query");
+      // The app may be another one by now.
+      const definition = this.#queryOf(name);
       // A handler may change what it is given, and the next run is given the same.
       const { json } = await this.#runner.run(name, definition, structuredClone(args), call);
       if (Buffer.byteLength(json) <= MAX_LIVE_RESULT_BYTES) return json;
@@ -87,5 +81,17 @@ export class LiveCalls {
       if (error instanceof PylonError) return error;
       throw error;
     }
+  }
+
+  /** @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH */
+  #queryOf(name: string): FnDefinition {
+    const definition = this.#runner.find(name);
+    if (definition.type === "query") return definition;
+    throw new PylonError(
+      "FN_TYPE_MISMATCH",
+      `"${name}" is ${definition.type === "action" ? "an action" : "a mutation"}: only a query ` +
+        "can be live.",
+      { field: "function", hint: "Call it, and subscribe to a query." },
+    );
   }
 }

@@ -4,6 +4,7 @@ import type { Subscriber } from "../../connections/subscriber.ts";
 import type { Caller } from "../../identity/identity.ts";
 import type { Timer } from "../../platform.ts";
 import type { ChangeRecord } from "../../store/store.ts";
+import { sha256 } from "../../util/sha256.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import type { LiveOutcome } from "./calls.ts";
 import type { FunctionGroup } from "./function-group.ts";
@@ -12,10 +13,24 @@ import { WatchedRead } from "./watched-read.ts";
 /** Changes that a run keeps, to see whether they touch what it reads; more count as touching it. */
 const MAX_MEANWHILE = 1_000;
 
+/**
+ * Longest outcome that is kept, in characters, for those who subscribe later. For a longer one the
+ * function runs again.
+ */
+const MAX_KEPT = 64 * 1024;
+
 /** An outcome as it is told: a message but for its head. */
 interface Told {
   readonly type: "result" | "failed";
   readonly body: string;
+}
+
+/** What is kept of an outcome. */
+interface Kept {
+  /** Null where it is too long. */
+  readonly told: Told | null;
+  /** Equal for equal outcomes. */
+  readonly digest: string;
 }
 
 /** What a live function is made with. */
@@ -61,8 +76,8 @@ export class LiveFunction {
   #served = new Set<Subscriber>();
   #meanwhile: ChangeRecord[] = [];
   #abort = new AbortController();
-  /** The last outcome, as it is told. */
-  #told: Told | null = null;
+  /** The last outcome. */
+  #kept: Kept | null = null;
   #seq = 0;
 
   constructor({ number, group, caller, seed }: LiveFunctionParts) {
@@ -74,7 +89,7 @@ export class LiveFunction {
 
   /** Whether the last outcome is as new as what the feed has delivered. */
   get isFresh(): boolean {
-    return this.#told !== null && this.state === "idle" && !this.isOutdated;
+    return (this.#kept?.told ?? null) !== null && this.state === "idle" && !this.isOutdated;
   }
 
   get isUnused(): boolean {
@@ -84,7 +99,8 @@ export class LiveFunction {
   /** Everything that was committed before the subscriber asked was delivered. */
   admit(subscriber: Subscriber): void {
     if (!this.connections.has(subscriber)) return;
-    if (this.isFresh) this.#tell(subscriber);
+    const told = this.isFresh ? (this.#kept?.told ?? null) : null;
+    if (told !== null) this.#tell(subscriber, told);
     else this.#waiting.add(subscriber);
   }
 
@@ -137,14 +153,14 @@ export class LiveFunction {
   /** Tells the outcome: to the members when it is another one, and to all who wait for it. */
   publish(outcome: string | PylonError): void {
     const told = toldOf(outcome);
-    if (this.#told?.type !== told.type || this.#told.body !== told.body) {
-      this.#told = told;
-      if (this.#members.size > 0) this.#members.send(this.#text(told));
-    }
+    const kept = keptOf(told);
+    if (this.#kept?.digest !== kept.digest && this.#members.size > 0)
+      this.#members.send(this.#text(told));
+    this.#kept = kept;
     const served = [...this.#served, ...(this.isOutdated ? [] : this.#waiting)];
     this.#served.clear();
     if (!this.isOutdated) this.#waiting.clear();
-    for (const subscriber of served) this.#tell(subscriber);
+    for (const subscriber of served) this.#tell(subscriber, told);
   }
 
   /** Ends a run that nobody waits for, and what was to come. */
@@ -155,15 +171,19 @@ export class LiveFunction {
     this.#abort.abort(new PylonError("INTERNAL", "Nobody subscribes any longer."));
   }
 
-  #tell(subscriber: Subscriber): void {
-    if (this.#told === null) return;
-    subscriber.send(this.#text(this.#told));
+  #tell(subscriber: Subscriber, told: Told): void {
+    subscriber.send(this.#text(told));
     this.#members.add(subscriber);
   }
 
   #text({ type, body }: Told): string {
     return `{"type":"${type}","sub":${this.number},"seq":${this.#seq},${body}}`;
   }
+}
+
+function keptOf(told: Told): Kept {
+  const { type, body } = told;
+  return { told: body.length <= MAX_KEPT ? told : null, digest: sha256(`${type} ${body}`) };
 }
 
 function toldOf(outcome: string | PylonError): Told {

@@ -268,6 +268,23 @@ test("the same result is told once, and to who comes later", async () => {
   expect([client.told, bench.runs.length]).toEqual([[7], 2]);
 });
 
+test("a large result is not kept: who comes later gets a run of their own", async () => {
+  const bench = new Bench();
+  const [early, late] = [bench.connect(), bench.connect()];
+  const large = JSON.stringify("x".repeat(70_000));
+  await early.subscribe();
+  await bench.last.end({ result: large });
+  bench.platform.advance(1000);
+  await late.subscribe();
+  expect([bench.runs.length, late.told]).toEqual([2, []]);
+  await bench.last.end({ result: large });
+  expect([early.told.length, late.told.length]).toEqual([1, 1]);
+  bench.platform.advance(1000);
+  await bench.change();
+  await bench.last.end({ result: JSON.stringify("y".repeat(70_000)) });
+  expect([early.told.length, late.told.length]).toEqual([2, 2]);
+});
+
 test("nothing is told before the feed has delivered what a run may have seen", async () => {
   const bench = new Bench();
   const client = bench.connect();
