@@ -37,8 +37,8 @@ export function bind(expr: Expr, env: Env): Expr {
       return not(bind(expr.item, env));
     case "exists": {
       // `related` is the row that this very exists looks at: it is never bound from outside.
-      const { data, old, input, auth, now } = env;
-      const where = bind(expr.where, { data, old, input, auth, now });
+      const { data, old, input, room, auth, now } = env;
+      const where = bind(expr.where, { data, old, input, room, auth, now });
       return isFalse(where) ? FALSE : { ...expr, where };
     }
     case "compare":
