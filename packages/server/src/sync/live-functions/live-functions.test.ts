@@ -363,6 +363,12 @@ test("when nobody is left, the run is aborted and nothing is kept", async () => 
   bench.platform.advance(60_000);
   await settled();
   expect([bench.runs.length, bench.platform.timers, client.told]).toEqual([1, 0, []]);
+  const idle = bench.connect();
+  await idle.subscribe();
+  await bench.last.end();
+  expect(bench.functions.isEmpty).toBe(false);
+  idle.leave();
+  expect(bench.functions.isEmpty).toBe(true);
 });
 
 test("who may not have another run is refused, and the others go on", async () => {

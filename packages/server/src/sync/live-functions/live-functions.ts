@@ -57,6 +57,11 @@ export class LiveFunctions {
     return size;
   }
 
+  /** Whether there is none, and nothing is kept of one. */
+  get isEmpty(): boolean {
+    return this.#groups.size === 0 && this.#index.isEmpty && this.#touched.size === 0;
+  }
+
   /** @throws PylonError when the caller may not subscribe to it */
   subscribe(
     connection: LiveConnection,

@@ -6,6 +6,10 @@ import type { WatchedRead } from "./watched-read.ts";
 export class ReadIndex<Owner> {
   readonly #byEntity = new Map<string, ValueIndex<WatchedRead<Owner>>>();
 
+  get isEmpty(): boolean {
+    return this.#byEntity.size === 0;
+  }
+
   add(reads: readonly WatchedRead<Owner>[]): void {
     for (const read of reads) {
       let index = this.#byEntity.get(read.entity);
