@@ -122,6 +122,27 @@ export async function check(): Promise<void> {
   await db.update("Task", "x", { ownerId: "me" });
 }
 
+export function checkLive(): void {
+  const live = db.useFunction("countTasks", { rank: 1 });
+  same<
+    typeof live.data,
+    {
+      at: number;
+      chance: number;
+      id: string;
+      count: number;
+    } | null
+  >(true);
+  same<typeof live.error, Error | null>(true);
+  db.useFunction("countTasks");
+  // @ts-expect-error there is no such function
+  db.useFunction("nope");
+  // @ts-expect-error a number is not a text
+  db.useFunction("countTasks", { rank: "1" });
+  // @ts-expect-error arguments are missing
+  db.useFunction("rename");
+}
+
 export async function checkContext(ctx: QueryCtx): Promise<void> {
   const tasks = await ctx.db.query("Task", {
     rank: { $gte: 1 },

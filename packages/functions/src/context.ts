@@ -245,6 +245,15 @@ interface BaseCtx {
 
 /** What the handler of a query gets. */
 export interface QueryCtx extends BaseCtx {
+  /** When the run began, in milliseconds since 1970. */
+  readonly now: number;
+  /**
+   * From 0 up to 1. A live query draws the same numbers in each run, so that its result changes
+   * with the data alone. Not for secrets.
+   */
+  random(): number;
+  /** A UUID, drawn as `random` is. */
+  uuid(): string;
   readonly db: DbReader;
 }
 

@@ -116,6 +116,18 @@ export const MAX_INCLUDE_DEPTH = 4;
 /** Longest `subscribe` message, in bytes: it may name the rows that the client holds. */
 export const MAX_SUBSCRIBE_BYTES = 128 * KIB;
 
+/** Most bytes of a live function's result, as JSON. */
+export const MAX_LIVE_RESULT_BYTES = MIB;
+/** Most different reads of one run of a live function. */
+export const MAX_LIVE_READS = 1000;
+/** How often live functions are run. */
+export const LIVE_RUNS = {
+  /** Of all live functions, at the same time; others wait for their turn. */
+  atOnce: 8,
+  /** Of one live function, in a second; what changes meanwhile is seen by the next run. */
+  perSecond: 100,
+} as const;
+
 /** Most rooms that have members. */
 export const MAX_ROOMS = 10_000;
 /** Most rooms that one user is in. */

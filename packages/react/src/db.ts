@@ -9,6 +9,7 @@ import type {
 import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
+import { useFunction } from "./functions.ts";
 import {
   useEntityMutation,
   useMutation,
@@ -50,6 +51,8 @@ export const db = {
   useQuery: useAppQuery,
   /** One row, live; `data` is null where it is not there. */
   useQueryOne: useAppQueryOne,
+  /** The result of a query function, live. */
+  useFunction,
   /** Calls a server function from a component, with its state. */
   useMutation: useAppMutation,
   /** `insert`, `update` and `remove` of one entity, which show at once. */

@@ -60,6 +60,7 @@ export { useUser, type User, type UserState } from "./auth/user.ts";
 export { callFn, streamFn } from "./calls.ts";
 export { configureClient, getAppName, getBaseUrl, getEngine, init, storageKey } from "./client.ts";
 export { db } from "./db.ts";
+export { useFunction, type FunctionResult } from "./functions.ts";
 export {
   useEntityMutation,
   useMutation,

@@ -148,7 +148,7 @@ function useReady(sync: SyncEngine, shown: Pick<LiveRow, "isReady" | "subscribe"
 }
 
 /** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
-function keyOf(options: unknown): string {
+export function keyOf(options: unknown): string {
   return JSON.stringify(options, (_name, value: unknown) => {
     const isLost =
       value === undefined ||
@@ -158,7 +158,8 @@ function keyOf(options: unknown): string {
   });
 }
 
-function asError(cause: unknown): Error {
+/** What was thrown, as an error. */
+export function asError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 

@@ -20,6 +20,7 @@ import type { FileSettings } from "./files/file-settings.ts";
 import type { FileStorage } from "./files/file-storage.ts";
 import { createFiles } from "./files/files.ts";
 import { LateWatchdog } from "./functions/late-watchdog.ts";
+import { LiveCalls } from "./functions/live-calls.ts";
 import { functionRoutes } from "./functions/routes.ts";
 import { scheduledCall } from "./functions/scheduler.ts";
 import { Runner } from "./functions/runner.ts";
@@ -158,6 +159,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
   const storage = new ShardStorage(store, platform, platform.uuid());
   const shards = shardsOf(base, auth, storage, watchdog);
   const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
+  feed.serveFunctions(new LiveCalls(runner, base.limiters.function), platform);
   const routes = [
     ...observeRoutes(health, metrics, uptimeMs),
     ...routesOf(base, auth, runner, rooms),

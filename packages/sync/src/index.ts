@@ -29,6 +29,7 @@ export {
 } from "./connection/errors.ts";
 export { callFunction, streamFunction } from "./engine/functions.ts";
 export { HttpClient, type RequestOptions } from "./connection/http.ts";
+export { LOADING, type LiveFunction, type LiveFunctionState } from "./live/live-function.ts";
 export {
   liveQuery,
   liveRow,
