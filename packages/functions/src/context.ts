@@ -183,8 +183,34 @@ export interface Scheduler {
     args?: Readonly<Record<string, unknown>>,
     options?: ScheduleOptions,
   ): Promise<string>;
+  /**
+   * Calls many functions, and one more once all of them are over: succeeded, failed for the last
+   * time or taken back. `ctx.job.batch` tells the last one how many did.
+   *
+   * @param calls up to 1000, without a `dedupeKey`
+   * @returns the id of the job after them, which is that of the batch
+   * @example
+   * const calls = rows.map((row) => ({ name: "importRow", args: { row } }));
+   * await ctx.scheduler.runBatch(calls, { name: "importDone" });
+   */
+  runBatch(calls: readonly BatchCall[], after: BatchCall): Promise<string>;
   /** Takes a call back. @returns false when it is over already, or never was */
   cancel(id: string): Promise<boolean>;
+}
+
+/** One call of a batch. */
+export interface BatchCall {
+  readonly name: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+  readonly options?: ScheduleOptions;
+}
+
+/** What became of the jobs of a batch. */
+export interface BatchResult {
+  readonly total: number;
+  readonly completed: number;
+  /** They failed for the last time, or were taken back. */
+  readonly failed: number;
 }
 
 /**
@@ -200,6 +226,8 @@ export interface Workflows {
    * @example await ctx.workflows.start("ship", { orderId });
    */
   start(name: string, input?: unknown): Promise<string>;
+  /** How a run is now; null when there is none, or it has been over for 30 days. */
+  get(id: string): Promise<WorkflowRun | null>;
   /**
    * Sends an event to a run; it is kept until the run waits for it.
    *
@@ -210,11 +238,33 @@ export interface Workflows {
   cancel(id: string): Promise<boolean>;
 }
 
+/** How a run of a workflow is. */
+export interface WorkflowRun {
+  readonly id: string;
+  readonly name: string;
+  readonly status:
+    | "pending"
+    | "running"
+    | "sleeping"
+    | "waiting"
+    | "completed"
+    | "failed"
+    | "cancelled";
+  /** What it showed last by `setState`. */
+  readonly state: unknown;
+  /** What it returned. */
+  readonly output: unknown;
+  /** Why it failed. */
+  readonly error: string | null;
+}
+
 /** The job that made the call. */
 export interface JobInfo {
   readonly id: string;
   /** Which attempt this is, from 1. */
   readonly attempt: number;
+  /** For the job after a batch: what became of those in it. */
+  readonly batch: BatchResult | null;
 }
 
 /** The job that made the call of an action, which can tell how far it is. */

@@ -7,10 +7,12 @@ import {
   type ActionJob,
   type FnCache,
   type FnDefinition,
+  type JobInfo,
 } from "@pylonsync/functions";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import type { Writer } from "../data/writer.ts";
 import { describeThrown } from "../observe/log.ts";
 import {
   currentOperation,
@@ -48,6 +50,8 @@ export interface Call {
   readonly job?: ActionJob | undefined;
   /** Only the server's operators learn of its failure: they are told what was thrown. */
   readonly isForOperators?: boolean | undefined;
+  /** Nobody waits for its answer: short mutations may share a transaction. */
+  readonly isInBackground?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
   readonly timeoutMs?: number | undefined;
   /** Told what a query looks at. */
@@ -225,7 +229,7 @@ export class Runner {
       const args = parseArgs(definition, rawArgs, {
         supplied: call.request === undefined ? [] : WEBHOOK_ARGS,
       });
-      return await this.#invoke(definition, args, call, deadline);
+      return await this.#invoke(name, definition, args, call, deadline);
     } catch (error) {
       const refusal = toPublicError(error);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -241,17 +245,16 @@ export class Runner {
   }
 
   async #invoke(
+    name: string,
     definition: FnDefinition,
     args: unknown,
     call: Call,
     deadline: Deadline,
   ): Promise<EncodedResult> {
-    const { store, committer, model, platform, queue, workflows } = this.#services;
+    const { store, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
-    // The handler's own types are the app's; here it takes whatever context its type says. A
-    // mutation that returns what it does not declare, or what JSON can't carry, is undone like any
-    // other that fails.
+    // The handler's own types are the app's; here it takes whatever context its type says.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
     const handle = async (context: unknown): Promise<EncodedResult> =>
       encodeResult(
@@ -264,31 +267,10 @@ export class Runner {
           { caller: call.readerShare, timeoutMs: call.timeoutMs ?? this.#services.timeoutMs },
           deadline.signal,
         );
-      case "mutation": {
-        let encoded: EncodedResult | undefined;
-        let scheduled: readonly number[] = [];
-        const { result, replayed } = await committer.commit(
-          { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
-          async (writer) => {
-            const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
-            const started = new TransactionWorkflows(workflows, platform, writer.transaction);
-            const context = {
-              ...base,
-              workflows: started,
-              job: call.job === undefined ? null : { id: call.job.id, attempt: call.job.attempt },
-              db: createDbWriter(writer, model(), scope),
-              stream: call.stream ?? SILENT,
-              scheduler,
-            };
-            encoded = await handle(context);
-            await call.beforeCommit?.(writer.transaction, encoded);
-            scheduled = [...scheduler.times, ...started.times];
-            return encoded.value;
-          },
+      case "mutation":
+        return this.#mutate(name, call, deadline, (context, writer) =>
+          handle({ ...base, ...context, db: createDbWriter(writer, model(), scope) }),
         );
-        if (!replayed) queue.wake(scheduled);
-        return replayed || encoded === undefined ? encodeResult(result) : encoded;
-      }
       case "action":
         return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
@@ -318,6 +300,47 @@ export class Runner {
         return base["auth"];
       },
     });
+  }
+
+  /**
+   * Runs a mutation. One that returns what it does not declare, or what JSON can't carry, is undone
+   * like any other that fails.
+   */
+  async #mutate(
+    name: string,
+    call: Call,
+    deadline: Deadline,
+    handle: (context: Record<string, unknown>, writer: Writer) => Promise<EncodedResult>,
+  ): Promise<EncodedResult> {
+    const { committer, platform, queue, workflows } = this.#services;
+    let encoded: EncodedResult | undefined;
+    let scheduled: readonly number[] = [];
+    const { result, replayed } = await committer.commit(
+      {
+        caller: call.caller,
+        policies: "bypassed",
+        op: call.op,
+        signal: deadline.signal,
+        shared: call.isInBackground === true ? `function ${name}` : undefined,
+      },
+      async (writer) => {
+        const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
+        const started = new TransactionWorkflows(workflows, platform, writer.transaction);
+        const context = {
+          workflows: started,
+          job: call.job === undefined ? null : jobInfoOf(call.job),
+          stream: call.stream ?? SILENT,
+          scheduler,
+        };
+        encoded = await handle(context, writer);
+        await scheduler.close();
+        await call.beforeCommit?.(writer.transaction, encoded);
+        scheduled = [...scheduler.times, ...started.times];
+        return encoded.value;
+      },
+    );
+    if (!replayed) queue.wake(scheduled);
+    return replayed || encoded === undefined ? encodeResult(result) : encoded;
   }
 
   /**
@@ -384,6 +407,10 @@ export class Runner {
       ...(call.request === undefined ? {} : { request: call.request }),
     };
   }
+}
+
+function jobInfoOf({ id, attempt, batch }: ActionJob): JobInfo {
+  return { id, attempt, batch };
 }
 
 /**
