@@ -250,8 +250,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
       ["nesting of `$and`, `$or`, `$not`", `${MAX_FILTER_DEPTH} levels`, "", INVALID_QUERY],
       ["values of one `$in` or `$nin`", number(MAX_LIST_VALUES), "", INVALID_QUERY],
       ["values of all of them", number(MAX_LISTED_VALUES), "", INVALID_QUERY],
-      ["characters of `$like` and `$startsWith`", number(MAX_NEEDLE_LENGTH), "", INVALID_QUERY],
-      ["`$like` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
+      [
+        "characters of `$like`, `$ilike`, `$startsWith` and `$endsWith`",
+        number(MAX_NEEDLE_LENGTH),
+        "",
+        INVALID_QUERY,
+      ],
+      ["`$like` and `$ilike` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
     ],
   ],
   [

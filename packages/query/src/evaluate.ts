@@ -1,3 +1,4 @@
+import { foldCase } from "./case-fold.ts";
 import { compareValues } from "./compare.ts";
 import type { CompareOp, Env, Expr, PathExpr, Values } from "./expr.ts";
 
@@ -47,15 +48,19 @@ export function compilePredicate(expr: Expr): Test {
       );
       return (env) => isMember(item(env), list(env));
     }
-    case "contains": {
+    case "contains":
+      return compileTextTest("contains", expr.text, expr.part);
+    case "startsWith":
+      return compileTextTest("startsWith", expr.text, expr.prefix);
+    case "endsWith":
+      return compileTextTest("endsWith", expr.text, expr.suffix);
+    case "containsFolded": {
       const text = compileRead(expr.text);
-      const part = compileRead(expr.part);
-      return (env) => textTest(text(env), part(env), "contains");
-    }
-    case "startsWith": {
-      const text = compileRead(expr.text);
-      const prefix = compileRead(expr.prefix);
-      return (env) => textTest(text(env), prefix(env), "startsWith");
+      const part = foldCase(expr.part);
+      return (env) => {
+        const value = text(env);
+        return typeof value === "string" && foldCase(value).includes(part);
+      };
     }
     case "exists":
       throw new Error("A predicate that looks at other rows can't be evaluated without a store.");
@@ -78,6 +83,12 @@ function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
     return op === "==" ? equal : (env) => !equal(env);
   }
   return (env) => isOrdered(op, a(env), b(env));
+}
+
+function compileTextTest(how: TextTest, text: Expr, part: Expr): Test {
+  const a = compileRead(text);
+  const b = compileRead(part);
+  return (env) => textTest(a(env), b(env), how);
 }
 
 function compileRead(expr: Expr): Read {
@@ -144,8 +155,18 @@ export function isMember(item: unknown, list: unknown): boolean {
   return Array.isArray(list) && list.includes(item);
 }
 
-/** Whether one text has the other as a part, or begins with it; what is not a text does not. */
-export function textTest(text: unknown, part: unknown, how: "contains" | "startsWith"): boolean {
+/** How one text may have the other as a part. */
+export type TextTest = "contains" | "startsWith" | "endsWith";
+
+/** Whether one text has the other as a part at that place; what is not a text does not. */
+export function textTest(text: unknown, part: unknown, how: TextTest): boolean {
   if (typeof text !== "string" || typeof part !== "string") return false;
-  return how === "contains" ? text.includes(part) : text.startsWith(part);
+  switch (how) {
+    case "contains":
+      return text.includes(part);
+    case "startsWith":
+      return text.startsWith(part);
+    case "endsWith":
+      return text.endsWith(part);
+  }
 }

@@ -76,6 +76,21 @@ export interface StartsWithExpr extends Node {
   readonly text: Expr;
   readonly prefix: Expr;
 }
+/** `text` ends with `suffix`, letter by letter, case-sensitive. */
+export interface EndsWithExpr extends Node {
+  readonly kind: "endsWith";
+  readonly text: Expr;
+  readonly suffix: Expr;
+}
+/**
+ * `text` contains `part`, letter by letter, regardless of case as `foldCase` says. The part is
+ * written: databases are asked by a pattern that is made of it.
+ */
+export interface ContainsFoldedExpr extends Node {
+  readonly kind: "containsFolded";
+  readonly text: Expr;
+  readonly part: string;
+}
 /** All items hold; of no items: true. */
 export interface AndExpr extends Node {
   readonly kind: "and";
@@ -108,6 +123,8 @@ export type Expr =
   | InExpr
   | ContainsExpr
   | StartsWithExpr
+  | EndsWithExpr
+  | ContainsFoldedExpr
   | AndExpr
   | OrExpr
   | NotExpr

@@ -1,4 +1,4 @@
-import { and, not, or, path } from "./build.ts";
+import { and, literal, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import {
   FALSE,
@@ -40,7 +40,17 @@ const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
   ["$lt", "<"],
   ["$lte", "<="],
 ]);
-const OPERATORS = [...COMPARISONS.keys(), "$in", "$nin", "$like", "$startsWith", "$exists"];
+const OPERATORS = [
+  ...COMPARISONS.keys(),
+  "$between",
+  "$in",
+  "$nin",
+  "$like",
+  "$ilike",
+  "$startsWith",
+  "$endsWith",
+  "$exists",
+];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
 /** How a filter is read. */
@@ -183,19 +193,13 @@ class FilterParser {
           left: path("data", field),
           right: { kind: "literal", value: null },
         };
+      case "$between":
+        return this.#between(field, kind, operand, at);
       case "$like":
-        this.#countSearch(at);
-        return {
-          kind: "contains",
-          text: path("data", field),
-          part: { kind: "literal", value: textOf(field, kind, operand, at) },
-        };
+      case "$ilike":
       case "$startsWith":
-        return {
-          kind: "startsWith",
-          text: path("data", field),
-          prefix: { kind: "literal", value: textOf(field, kind, operand, at) },
-        };
+      case "$endsWith":
+        return this.#textTest(operator, field, textOf(field, kind, operand, at), at);
       default: {
         const meant = nearest(operator, OPERATORS);
         throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
@@ -229,6 +233,42 @@ class FilterParser {
     };
   }
 
+  /** Both ends belong to it. */
+  #between(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
+    if (!Array.isArray(operand) || operand.length !== 2)
+      throw new QueryError("INVALID_QUERY", `${at} is a list of two values.`, {
+        field: at,
+        hint: "Write the least value and the greatest one: [1, 10].",
+      });
+    this.#count(1, at);
+    const [least, greatest]: unknown[] = operand;
+    return and(
+      this.#compare(field, kind, ">=", least, `${at}[0]`),
+      this.#compare(field, kind, "<=", greatest, `${at}[1]`),
+    );
+  }
+
+  #textTest(
+    operator: "$like" | "$ilike" | "$startsWith" | "$endsWith",
+    field: string,
+    part: string,
+    at: string,
+  ): Expr {
+    const text = path("data", field);
+    switch (operator) {
+      case "$like":
+        this.#countSearch(at);
+        return { kind: "contains", text, part: literal(part) };
+      case "$ilike":
+        this.#countSearch(at);
+        return { kind: "containsFolded", text, part };
+      case "$startsWith":
+        return { kind: "startsWith", text, prefix: literal(part) };
+      case "$endsWith":
+        return { kind: "endsWith", text, suffix: literal(part) };
+    }
+  }
+
   #membership(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand))
       throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
@@ -258,9 +298,13 @@ class FilterParser {
   #countSearch(at: string): void {
     this.#searches += 1;
     if (this.#entity === undefined || this.#searches <= MAX_SEARCHES) return;
-    throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_SEARCHES} $like.`, {
-      field: at,
-    });
+    throw new QueryError(
+      "INVALID_QUERY",
+      `A filter has at most ${MAX_SEARCHES} $like and $ilike.`,
+      {
+        field: at,
+      },
+    );
   }
 
   #count(nodes: number, at: string): void {

@@ -20,6 +20,10 @@ export function childrenOf(expr: Expr): readonly Expr[] {
       return [expr.text, expr.part];
     case "startsWith":
       return [expr.text, expr.prefix];
+    case "endsWith":
+      return [expr.text, expr.suffix];
+    case "containsFolded":
+      return [expr.text];
     case "not":
       return [expr.item];
     case "exists":
@@ -48,6 +52,10 @@ export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
       return { ...expr, text: map(expr.text), part: map(expr.part) };
     case "startsWith":
       return { ...expr, text: map(expr.text), prefix: map(expr.prefix) };
+    case "endsWith":
+      return { ...expr, text: map(expr.text), suffix: map(expr.suffix) };
+    case "containsFolded":
+      return { ...expr, text: map(expr.text) };
     case "not":
       return not(map(expr.item));
     case "exists":

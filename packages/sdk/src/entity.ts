@@ -89,10 +89,13 @@ interface Operators<I> {
   readonly $gte?: Ordered<I>;
   readonly $lt?: Ordered<I>;
   readonly $lte?: Ordered<I>;
+  readonly $between?: readonly [Ordered<I>, Ordered<I>];
   readonly $in?: readonly (I | null)[];
   readonly $nin?: readonly (I | null)[];
   readonly $like?: Text<I>;
+  readonly $ilike?: Text<I>;
   readonly $startsWith?: Text<I>;
+  readonly $endsWith?: Text<I>;
   readonly $exists?: boolean;
 }
 type Ordered<I> = boolean extends I ? never : I;

@@ -38,6 +38,35 @@ const TEXTS = [
   "null",
   "1",
 ];
+/** Letters with several cases, and what patterns of the databases take for more than itself. */
+const CASES = [
+  "É",
+  "AB",
+  "aB",
+  "ß",
+  "ẞ",
+  "Σ",
+  "ς",
+  "σ",
+  "K",
+  "\u212A",
+  "ſ",
+  "İ",
+  "ı",
+  "ǅ",
+  "\u{10400}",
+  "\u{10428}",
+  "[a]",
+  "]",
+  "[",
+  "^a",
+  "a*",
+  "?",
+  "(.",
+  "{1}",
+  "|",
+  "-",
+];
 const INTS = [
   0,
   1,
@@ -85,6 +114,7 @@ const CLASSES: readonly Class[] = ["text", "number", "bool", "datetime"];
 const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   text: fc.oneof(
     { arbitrary: fc.constantFrom(...TEXTS), weight: 4 },
+    { arbitrary: fc.constantFrom(...CASES), weight: 2 },
     { arbitrary: text(), weight: 1 },
   ),
   // A condition may name a fraction for an int, and numbers that no column holds.
@@ -105,6 +135,13 @@ const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
 };
+
+/** What is looked for in texts: also letters of other cases, and patterns' own signs. */
+export const needles = fc.oneof(
+  { arbitrary: fc.constantFrom(...TEXTS), weight: 3 },
+  { arbitrary: fc.constantFrom(...CASES), weight: 3 },
+  { arbitrary: text(), weight: 1 },
+);
 
 function text(): fc.Arbitrary<string> {
   return fc
@@ -299,13 +336,23 @@ function membership(schema: SchemaShape, related: EntityShape | undefined): fc.A
 
 function texts(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitrary<Expr> {
   const operand = operands(schema, related, "text");
-  return fc
-    .tuple(operand, operand, fc.boolean())
-    .map(([value, part, isStart]): Expr =>
-      isStart
-        ? { kind: "startsWith", text: value, prefix: part }
-        : { kind: "contains", text: value, part },
-    );
+  const kinds = fc.constantFrom<TextKind[]>("contains", "startsWith", "endsWith");
+  const plain = fc.tuple(kinds, operand, operand).map(([kind, value, part]) => {
+    return textTest(kind, value, part);
+  });
+  const folded = fc.tuple(operand, needles).map(([value, part]): Expr => ({
+    kind: "containsFolded",
+    text: value,
+    part,
+  }));
+  return fc.oneof({ arbitrary: plain, weight: 3 }, { arbitrary: folded, weight: 1 });
+}
+
+type TextKind = "contains" | "startsWith" | "endsWith";
+
+function textTest(kind: TextKind, text: Expr, part: Expr): Expr {
+  if (kind === "contains") return { kind, text, part };
+  return kind === "startsWith" ? { kind, text, prefix: part } : { kind, text, suffix: part };
 }
 
 /** Filter objects as callers send them, for rows of `entity`. */
@@ -337,8 +384,20 @@ function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
   const value = LITERALS[fieldClass];
   const maybe = fc.option(value, { freq: 6 });
   const list = fc.array(maybe, { maxLength: 4 });
-  const ordered = fieldClass === "bool" ? {} : { $gt: value, $gte: value, $lt: value, $lte: value };
-  const textual = fieldClass === "text" ? { $like: value, $startsWith: value } : {};
+  const ordered =
+    fieldClass === "bool"
+      ? {}
+      : {
+          $gt: value,
+          $gte: value,
+          $lt: value,
+          $lte: value,
+          $between: fc.tuple(value, value),
+        };
+  const textual =
+    fieldClass === "text"
+      ? { $like: needles, $ilike: needles, $startsWith: value, $endsWith: value }
+      : {};
   const operators = fc.record(
     {
       $eq: maybe,

@@ -3,7 +3,14 @@ import { nodesOf, parseFilter, type Expr } from "@pylonsync/query";
 import type { DataModel } from "../../data/model.ts";
 import type { SubscriptionQuery } from "../subscriptions/subscription.ts";
 
-const TERMS: ReadonlySet<Expr["kind"]> = new Set(["compare", "in", "contains", "startsWith"]);
+const TERMS: ReadonlySet<Expr["kind"]> = new Set([
+  "compare",
+  "in",
+  "contains",
+  "startsWith",
+  "endsWith",
+  "containsFolded",
+]);
 /** What a filter may say beside its conditions, and a subscription says elsewhere. */
 const KEYS = ["$order", "$limit", "$offset", "$search"] as const;
 
