@@ -59,6 +59,7 @@ import {
   MAX_LISTED_VALUES,
   MAX_NEEDLE_LENGTH,
   MAX_NODES,
+  MAX_RELATED,
   MAX_SEARCHES,
 } from "@pylonsync/query";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -256,6 +257,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "",
         INVALID_QUERY,
       ],
+      ["conditions on related rows in a filter", number(MAX_RELATED), "", INVALID_QUERY],
       ["`$like` and `$ilike` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
     ],
   ],

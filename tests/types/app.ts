@@ -1,4 +1,4 @@
-import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { buildManifest, entity, field, relation } from "@pylonsync/sdk";
 
 const Task = entity("Task", {
   title: field.string(),
@@ -7,7 +7,11 @@ const Task = entity("Task", {
   slug: field.string().readonly(),
   ownerId: field.string().owner(),
 });
-const Tag = entity("Tag", { name: field.string() });
+const Tag = entity(
+  "Tag",
+  { name: field.string(), taskId: field.id("Task").optional() },
+  { relations: [relation({ name: "task", target: "Task", field: "taskId" })] },
+);
 
 export default buildManifest({
   name: "types",

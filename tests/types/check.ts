@@ -92,6 +92,16 @@ export async function checkContext(ctx: QueryCtx): Promise<void> {
   same<(typeof tasks)[number]["rank"], number>(true);
   // @ts-expect-error a number is not compared with a text
   await ctx.db.query("Task", { rank: "1" });
+  await ctx.db.query("Tag", { name: "a", task: { rank: { $gt: 1 } }, $limit: 5 });
+  await ctx.db.count("Tag", { $or: [{ task: null }, { task: { $not: { title: "x" } } }] });
+  // @ts-expect-error the related row has no such field
+  await ctx.db.query("Tag", { task: { rnak: 1 } });
+  // @ts-expect-error a number is not compared with a text
+  await ctx.db.query("Tag", { task: { rank: "1" } });
+  // @ts-expect-error there is no such relation
+  await ctx.db.query("Tag", { tusk: { rank: 1 } });
+  // @ts-expect-error a client has no related rows at hand
+  db.useQuery("Tag", { where: { task: { rank: 1 } } });
   // @ts-expect-error there is no such field
   await ctx.db.query("Task", { colour: "red" });
   // @ts-expect-error there is no such field

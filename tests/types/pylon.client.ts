@@ -29,6 +29,7 @@ export interface Task {
 export interface Tag {
   readonly id: string;
   readonly name: string;
+  readonly taskId: string | null;
 }
 
 export interface Entities {

@@ -1,9 +1,9 @@
 import type {
   EntityName,
   RegisteredEntities,
-  RegisteredFilters,
   RegisteredInserts,
   RegisteredPatches,
+  RegisteredServerFilters,
 } from "@pylonsync/sdk";
 
 /** The caller of a function. */
@@ -23,7 +23,7 @@ export interface AuthInfo {
 export type Filter = Readonly<Record<string, unknown>>;
 
 /** A filter over the rows of one entity, with an order, a limit and an offset. */
-export type FilterOn<E extends EntityName> = RegisteredFilters[E] & {
+export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
   readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
   readonly $limit?: number;
   readonly $offset?: number;

@@ -49,6 +49,14 @@ export function bind(expr: Expr, env: Env): Expr {
       const where = bind(expr.where, { data, old, input, auth, now });
       return isFalse(where) ? FALSE : { ...expr, where };
     }
+    case "hasRelated": {
+      const key = bindOperand(expr.key, env);
+      // In there `data` is the related row.
+      const { old, input, auth, now } = env;
+      const where = bind(expr.where, { old, input, auth, now });
+      const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
+      return isNothing ? FALSE : { ...expr, key, where };
+    }
     case "compare":
       return bindCompare(expr, env);
     case "in":

@@ -36,7 +36,7 @@ function foldLetter(letter: string): string {
 }
 
 function single(letter: string, changed: string): string {
-  return [...changed].length === 1 ? changed : letter;
+  return Array.from(changed).length === 1 ? changed : letter;
 }
 
 let variants: ReadonlyMap<string, readonly string[]> | undefined;

@@ -6,10 +6,10 @@ type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
 
 /**
- * Makes a function of a tree without `exists`.
+ * Makes a function of a tree that looks at no other rows.
  *
  * @returns tells whether the tree holds for the rows and the caller in `env`
- * @throws Error when the tree contains `exists`: only a store can answer that
+ * @throws Error when the tree looks at other rows (`hasExists`): only a store can answer that
  * @example
  * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
  */
@@ -54,15 +54,10 @@ export function compilePredicate(expr: Expr): Test {
       return compileTextTest("startsWith", expr.text, expr.prefix);
     case "endsWith":
       return compileTextTest("endsWith", expr.text, expr.suffix);
-    case "containsFolded": {
-      const text = compileRead(expr.text);
-      const part = foldCase(expr.part);
-      return (env) => {
-        const value = text(env);
-        return typeof value === "string" && foldCase(value).includes(part);
-      };
-    }
+    case "containsFolded":
+      return compileFoldedTest(expr.text, expr.part);
     case "exists":
+    case "hasRelated":
       throw new Error("A predicate that looks at other rows can't be evaluated without a store.");
     case "literal":
     case "path":
@@ -83,6 +78,15 @@ function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
     return op === "==" ? equal : (env) => !equal(env);
   }
   return (env) => isOrdered(op, a(env), b(env));
+}
+
+function compileFoldedTest(text: Expr, part: string): Test {
+  const read = compileRead(text);
+  const folded = foldCase(part);
+  return (env) => {
+    const value = read(env);
+    return typeof value === "string" && foldCase(value).includes(folded);
+  };
 }
 
 function compileTextTest(how: TextTest, text: Expr, part: Expr): Test {

@@ -113,6 +113,18 @@ export interface ExistsExpr extends Node {
   readonly where: Expr;
 }
 
+/**
+ * There is a row of `entity` whose `field` is `key`, and for which `where` holds; in there, `data`
+ * is that row, so that it can hold the row's own read policy. What a filter over related rows asks.
+ */
+export interface HasRelatedExpr extends Node {
+  readonly kind: "hasRelated";
+  readonly entity: string;
+  readonly field: string;
+  readonly key: Expr;
+  readonly where: Expr;
+}
+
 /** The predicate tree. */
 export type Expr =
   | LiteralExpr
@@ -128,7 +140,8 @@ export type Expr =
   | AndExpr
   | OrExpr
   | NotExpr
-  | ExistsExpr;
+  | ExistsExpr
+  | HasRelatedExpr;
 
 /**
  * One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending.

@@ -14,7 +14,13 @@ export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate, textTest } from "./evaluate.ts";
 export * from "./expr.ts";
 export * from "./limits.ts";
-export { parseFilter, type FilterOptions, type ParsedFilter } from "./parse-filter.ts";
+export {
+  parseFilter,
+  type FilterOptions,
+  type ParsedFilter,
+  type Relation,
+  type Relations,
+} from "./parse-filter.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
 export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";

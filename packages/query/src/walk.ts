@@ -28,6 +28,8 @@ export function childrenOf(expr: Expr): readonly Expr[] {
       return [expr.item];
     case "exists":
       return [expr.where];
+    case "hasRelated":
+      return [expr.key, expr.where];
   }
 }
 
@@ -60,6 +62,8 @@ export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
       return not(map(expr.item));
     case "exists":
       return { ...expr, where: map(expr.where) };
+    case "hasRelated":
+      return { ...expr, key: map(expr.key), where: map(expr.where) };
   }
 }
 
@@ -71,7 +75,8 @@ export function* nodesOf(expr: Expr): Generator<Expr> {
 
 /** Whether the tree looks at other rows. */
 export function hasExists(expr: Expr): boolean {
-  for (const node of nodesOf(expr)) if (node.kind === "exists") return true;
+  for (const node of nodesOf(expr))
+    if (node.kind === "exists" || node.kind === "hasRelated") return true;
   return false;
 }
 

@@ -20,11 +20,13 @@ export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
  *   search: { text: ["title"] },
  * });
  */
-export interface EntityOptions {
+export interface EntityOptions<
+  R extends readonly ManifestRelation[] = readonly ManifestRelation[],
+> {
   /** For lookups and orders by several fields, or for values that are unique together. */
   readonly indexes?: readonly ManifestIndex[];
   /** Rows that queries may include, by a field that holds their id. */
-  readonly relations?: readonly ManifestRelation[];
+  readonly relations?: R;
   /** The fields of the full-text search, of facet counts and of orders. */
   readonly search?: Partial<ManifestSearch>;
   /** False: no collaborative documents for this entity. */
@@ -35,10 +37,13 @@ export interface EntityOptions {
 export interface Entity<
   N extends string = string,
   F extends Fields = Fields,
+  R extends readonly ManifestRelation[] = readonly ManifestRelation[],
 > extends ManifestEntity {
   readonly name: N;
   /** Never set: carries the type. */
   readonly __fields?: F;
+  /** Never set: carries the type. */
+  readonly __relations?: R;
 }
 
 type FieldsOf<E> = E extends Entity<string, infer F> ? F : never;
@@ -104,15 +109,26 @@ type Text<I> = Date extends I ? never : string extends I ? string : never;
 /**
  * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What
  * may be asked of a field follows from its kind. See docs/queries.md.
+ *
+ * `Related` is what may be asked of related rows, by the names of relations: nothing, on a client.
  */
-export type FilterOf<E> = {
+export type FilterOf<E, Related = unknown> = {
   readonly [K in keyof FieldsOf<E>]?: Condition<TraitsOf<E, K>["input"]>;
 } & {
   readonly id?: Condition<string>;
-  readonly $and?: readonly FilterOf<E>[];
-  readonly $or?: readonly FilterOf<E>[];
-  readonly $not?: FilterOf<E>;
-};
+  readonly $and?: readonly FilterOf<E, Related>[];
+  readonly $or?: readonly FilterOf<E, Related>[];
+  readonly $not?: FilterOf<E, Related>;
+} & Related;
+
+/** The declared relations of an entity. */
+export type RelationOf<E> = E extends { readonly __relations?: infer R }
+  ? R extends readonly (infer One extends ManifestRelation)[]
+    ? string extends One["name"]
+      ? never
+      : One
+    : never
+  : never;
 
 /**
  * Declares an entity: a kind of row.
@@ -124,11 +140,11 @@ export type FilterOf<E> = {
  *   indexes: [{ name: "by_done", fields: ["done"], unique: false }],
  * });
  */
-export function entity<const N extends string, F extends Fields>(
-  name: N,
-  fields: F,
-  options: EntityOptions = {},
-): Entity<N, F> {
+export function entity<
+  const N extends string,
+  F extends Fields,
+  const R extends readonly ManifestRelation[] = readonly [],
+>(name: N, fields: F, options: EntityOptions<R> = {}): Entity<N, F, R> {
   checkParts(name, fields, options);
   const { indexes = [], relations, search, crdt, ...rest } = options;
   return {

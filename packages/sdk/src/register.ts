@@ -1,5 +1,5 @@
 import type { App, AppDefinition } from "./build-manifest.ts";
-import type { FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
+import type { FilterOf, InsertOf, PatchOf, RelationOf, RowOf } from "./entity.ts";
 
 /**
  * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
@@ -26,14 +26,25 @@ type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
-type ByName<Kind extends "row" | "insert" | "patch" | "filter"> = {
+/** What a filter on the server asks of related rows; null: there are none. */
+type RelatedFilters<E> = {
+  readonly [R in RelationOf<E> as R["name"]]?:
+    | (R["target"] extends keyof RegisteredServerFilters
+        ? RegisteredServerFilters[R["target"]]
+        : LooseFields)
+    | null;
+};
+
+type ByName<Kind extends "row" | "insert" | "patch" | "filter" | "serverFilter"> = {
   readonly [E in RegisteredEntity as E["name"]]: Kind extends "row"
     ? RowOf<E>
     : Kind extends "insert"
       ? InsertOf<E>
       : Kind extends "patch"
         ? PatchOf<E>
-        : FilterOf<E>;
+        : Kind extends "filter"
+          ? FilterOf<E>
+          : FilterOf<E, RelatedFilters<E>>;
 };
 
 /** Entity name to its row; any name and any row for an app that registers nothing. */
@@ -51,6 +62,10 @@ export type RegisteredPatches = IsRegistered extends true
 /** Entity name to a filter over its rows. */
 export type RegisteredFilters = IsRegistered extends true
   ? ByName<"filter">
+  : Readonly<Record<string, LooseFields>>;
+/** The same on the server, which answers filters over related rows too. */
+export type RegisteredServerFilters = IsRegistered extends true
+  ? ByName<"serverFilter">
   : Readonly<Record<string, LooseFields>>;
 /** Names of the app's entities. */
 export type EntityName = keyof RegisteredEntities & string;

@@ -16,6 +16,7 @@ import {
   type EntityShape,
   type Expr,
   type ParsedFilter,
+  type Relations,
 } from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
@@ -236,8 +237,31 @@ export class Reads {
       : rows.map(entity.visible);
   }
 
+  /**
+   * What a filter may ask about related rows: only those that the caller may read, by fields that
+   * it may ask about.
+   */
+  #relationsOf(entity: Entity): Relations {
+    return (name, at) => {
+      const relation = entity.relations.get(name);
+      if (relation === undefined) return undefined;
+      const target = this.#model.entity(relation.target);
+      const isMany = relation.many === true;
+      columnKind(this.#shape(isMany ? target : entity), relation.field, at);
+      return {
+        entity: this.#shape(target),
+        key: isMany ? "id" : relation.field,
+        field: isMany ? relation.field : "id",
+        readable: this.readable(target),
+        relations: this.#relationsOf(target),
+      };
+    };
+  }
+
   #filter(entity: Entity, filter: unknown): ParsedFilter {
-    const parsed = parseFilter(filter ?? {}, this.#shape(entity));
+    const parsed = parseFilter(filter ?? {}, this.#shape(entity), {
+      relations: this.#relationsOf(entity),
+    });
     if (parsed.search !== undefined) {
       throw new PylonError(
         "INVALID_QUERY",

@@ -147,7 +147,7 @@ const words = fc
 function otherCase(text: string): string {
   return Array.from(text, (letter) => {
     const other = letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase();
-    return [...other].length === 1 ? other : letter;
+    return Array.from(other).length === 1 ? other : letter;
   }).join("");
 }
 const ids = (rows: readonly Record<string, unknown>[]): unknown[] => rows.map((row) => row["id"]);

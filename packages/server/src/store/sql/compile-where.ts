@@ -6,6 +6,7 @@ import {
   type EntityShape,
   type Expr,
   type FieldKind,
+  type HasRelatedExpr,
   type PathExpr,
   type SchemaShape,
 } from "@pylonsync/query";
@@ -97,6 +98,8 @@ export class WhereCompiler {
         return this.#containsFolded(expr, scope, holds);
       case "exists":
         return `${holds ? "" : "NOT "}EXISTS (${this.#subquery(expr.entity, expr.where, scope)})`;
+      case "hasRelated":
+        return this.#hasRelated(expr, scope, holds);
       case "path":
         if (this.#kindOf(expr, scope) !== "bool") return constant(!holds);
         return truth(`(${this.#operand(expr, scope)} = ${this.parameter(true)})`, holds);
@@ -218,6 +221,21 @@ export class WhereCompiler {
     const table = { shape, alias: `t${(this.#aliases += 1)}` };
     const condition = this.#condition(where, { data: scope.data, related: table }, true);
     return `SELECT 1 FROM ${quote(entity)} AS ${table.alias} WHERE ${condition}`;
+  }
+
+  #hasRelated({ entity, field, key, where }: HasRelatedExpr, scope: Scope, holds: boolean): string {
+    const shape = this.#schema.get(entity);
+    if (shape === undefined) throw new Error(`No table is named ${entity}.`);
+    const table = { shape, alias: `t${(this.#aliases += 1)}` };
+    const column = this.column(table, field);
+    if (!this.#areTexts(key, key, scope) || classOf(shape.fields.get(field) ?? "bool") !== "text")
+      return constant(!holds);
+    const found = `${column} = ${this.#operand(key, scope)}`;
+    const condition = this.#condition(where, { data: table, related: undefined }, true);
+    return (
+      `${holds ? "" : "NOT "}EXISTS (SELECT 1 FROM ${quote(entity)} AS ${table.alias} ` +
+      `WHERE ${found} AND ${condition})`
+    );
   }
 
   #areTexts(a: Expr, b: Expr, scope: Scope): boolean {

@@ -19,6 +19,15 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       return (rows.get(expr.entity) ?? []).some((related) =>
         holds(expr.where, { ...env, related }, rows),
       );
+    case "hasRelated": {
+      const key = valueOf(expr.key, env, rows);
+      return (rows.get(expr.entity) ?? []).some(
+        (data) =>
+          typeof key === "string" &&
+          data[expr.field] === key &&
+          holds(expr.where, { ...env, data, related: undefined }, rows),
+      );
+    }
     case "in": {
       const { item, list } = expr;
       if (list.kind === "list") return list.items.some((entry) => equal(item, entry, env, rows));
@@ -41,7 +50,7 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       });
     case "containsFolded": {
       const text = valueOf(expr.text, env, rows);
-      return typeof text === "string" && containsFolded([...text], [...expr.part]);
+      return typeof text === "string" && containsFolded(Array.from(text), Array.from(expr.part));
     }
     case "compare":
       if (expr.op === "==") return equal(expr.left, expr.right, env, rows);

@@ -80,7 +80,7 @@ function isShort(expr: Expr, rows: number, indexesOf: IndexesOf): boolean {
   let steps = 0;
   for (const node of nodesOf(expr)) {
     steps += node.kind === "list" ? node.items.length : 1;
-    if (TEXT_TESTS.has(node.kind)) return false;
+    if (TEXT_TESTS.has(node.kind) || node.kind === "hasRelated") return false;
     if (node.kind !== "exists") continue;
     const parts = conjuncts(node.where);
     const indexes = indexesOf(node.entity);
