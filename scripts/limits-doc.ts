@@ -7,6 +7,7 @@ import {
   DEFAULT_PAGE_SIZE,
   GUESTS_OF_ADDRESS,
   MAX_ACQUAINTANCES,
+  MAX_CURSOR_LENGTH,
   MAX_AGGREGATE_TERMS,
   MAX_GRAPH_ENTITIES,
   MAX_GRAPH_ROWS,
@@ -209,13 +210,19 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     "Rows and answers",
     [
       configured("a row's values", "PYLON_MAX_ROW_BYTES", bytes, TOO_LARGE),
-      ["rows of a page of `ctx.db.paginate` without `numItems`", number(DEFAULT_PAGE_SIZE), "", ""],
+      [
+        "rows of a page by `ctx.db.paginate` or `/api/page`, without `limit`",
+        number(DEFAULT_PAGE_SIZE),
+        "",
+        "",
+      ],
       [
         "rows of a list, page, query or pull",
         number(MAX_PAGE_SIZE),
         "",
         `${INVALID_QUERY}; a pull takes it for the most`,
       ],
+      ["characters of a cursor of a page", number(MAX_CURSOR_LENGTH), "", INVALID_QUERY],
       ["a page of a list, a cursor, a pull or an export", bytes(MAX_PAGE_BYTES), "", SHORT_PAGE],
       [
         "a query, a graph query or an aggregate, which have no next page",

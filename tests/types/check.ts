@@ -102,6 +102,17 @@ export async function checkContext(ctx: QueryCtx): Promise<void> {
   await ctx.db.query("Tag", { tusk: { rank: 1 } });
   // @ts-expect-error a client has no related rows at hand
   db.useQuery("Tag", { where: { task: { rank: 1 } } });
+  const page = await ctx.db.paginate("Task", {
+    where: { rank: { $between: [1, 5] } },
+    order: { rank: "desc", id: "asc" },
+    cursor: null,
+    limit: 20,
+  });
+  same<(typeof page)["page"][number]["rank"], number>(true);
+  // @ts-expect-error there is no such field
+  await ctx.db.paginate("Task", { where: { rnak: 1 } });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.paginate("Task", { order: { rnak: "asc" } });
   // @ts-expect-error there is no such field
   await ctx.db.query("Task", { colour: "red" });
   // @ts-expect-error there is no such field

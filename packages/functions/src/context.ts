@@ -47,11 +47,29 @@ export interface AggregateSpec {
   readonly where?: Filter;
 }
 
-/** A page of rows; `nextCursor` is null on the last page. */
+/** A page of rows, and the cursors of its neighbours. */
 export interface PageOf<R> {
   readonly page: R[];
+  /** Null on the last page. */
   readonly nextCursor: string | null;
+  /** Null on the first page. */
+  readonly prevCursor: string | null;
   readonly isDone: boolean;
+}
+
+/** Which page of which rows `ctx.db.paginate` reads. */
+export interface PageOptions<E extends EntityName> {
+  readonly where?: RegisteredServerFilters[E];
+  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+  readonly order?: {
+    readonly [F in keyof RegisteredEntities[E] & string]?: "asc" | "desc";
+  };
+  /** `nextCursor` or `prevCursor` of another page of the same rows; null for the first one. */
+  readonly cursor?: string | null;
+  /** Rows of a page, from 1 to 1000; by default 100. */
+  readonly limit?: number;
+  /** The older name of `limit`; brought into 1 to 1000. */
+  readonly numItems?: number;
 }
 
 /** Reads rows. Policies do not apply in a function: it checks `ctx.auth` itself. */
@@ -74,10 +92,13 @@ export interface DbReader {
     entity: E,
     spec: AggregateSpec,
   ): Promise<Record<string, string | number | boolean | null>[]>;
-  /** Rows after `cursor`, by id; `numItems` from 1 to 1000, by default 100. */
+  /**
+   * A page of the rows that match `where`, in any order, each row once while others are written. A
+   * cursor of another query is refused with INVALID_QUERY.
+   */
   paginate<E extends EntityName>(
     entity: E,
-    options?: { readonly cursor?: string | null; readonly numItems?: number },
+    options?: PageOptions<E>,
   ): Promise<PageOf<RegisteredEntities[E]>>;
   /**
    * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the

@@ -21,6 +21,7 @@ export {
   type Relation,
   type Relations,
 } from "./parse-filter.ts";
+export { parseOrder } from "./parse-order.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
 export { normaliseDatetime, normaliseValue, WANTED, describeValue } from "./value-kind.ts";
