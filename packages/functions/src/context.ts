@@ -34,7 +34,8 @@ export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
  * match `where`, or by group.
  */
 export interface AggregateSpec {
-  readonly count?: boolean;
+  /** `true` or `"*"`: the rows; a field's name: those with a value too, as `count_field`. */
+  readonly count?: boolean | string;
   readonly sum?: readonly string[];
   readonly avg?: readonly string[];
   readonly min?: readonly string[];
@@ -45,6 +46,12 @@ export interface AggregateSpec {
     | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" }
   )[];
   readonly where?: Filter;
+  /** Only groups whose results are so: `{count: {$gt: 1}, sum_cents: {$gte: 100}}`. */
+  readonly having?: Filter;
+  /** By names of results: `{sum_cents: "desc"}`. Default: by the groups. */
+  readonly order?: Readonly<Record<string, "asc" | "desc">>;
+  /** Only the first groups. */
+  readonly limit?: number;
 }
 
 /** A page of rows, and the cursors of its neighbours. */

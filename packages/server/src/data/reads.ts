@@ -22,6 +22,7 @@ import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
 import { runGraph, type GraphRow } from "./graph.ts";
+import { withOtherNames } from "./aggregate-names.ts";
 import type { DataModel } from "./model.ts";
 import { parsePage, readPage, type Page } from "./paginate.ts";
 import { resultTooLarge } from "./result-size.ts";
@@ -167,17 +168,18 @@ export class Reads {
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#model.entity(entityName);
-    const { where, groupBy, measures } = parseAggregate(
+    const { where, ...asked } = parseAggregate(
       this.#shape(entity),
       spec,
       (filter) => this.#filter(entity, filter).where,
     );
     const rows = await this.#reader.aggregate({
       entity: entity.name,
+      ...asked,
       where: and(where, this.readable(entity)),
-      groupBy,
-      measures,
-      ...(this.isBounded ? { limit: MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES } : {}),
+      ...(this.isBounded
+        ? { limit: asked.limit ?? MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES }
+        : {}),
     });
     if (this.isBounded && (rows.length > MAX_GROUPS || isFull(rows, MAX_RESULT_BYTES)))
       throw new PylonError(
@@ -185,8 +187,8 @@ export class Reads {
         `The aggregate has more than ${MAX_GROUPS} groups, or larger ones than fit an answer.`,
         { field: "groupBy", hint: "Group by a field with fewer values, or narrow it by where." },
       );
-    checkRange(rows, measures, (field) => entity.shape.fields.get(field) === "int");
-    return rows;
+    checkRange(rows, asked.measures, (field) => entity.shape.fields.get(field) === "int");
+    return rows.map((row) => withOtherNames(row, asked));
   }
 
   /**
