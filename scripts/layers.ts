@@ -47,7 +47,7 @@ export const SERVER: Layers = {
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Features, each with its routes.
     app: ["workflows", "jobs", "auth", "data", "request", "policy", "schema"],
-    rooms: ["connections", "request", "cache", "store", "identity", "observe"],
+    rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],
     workflows: ["jobs", "functions", "request", "store", "identity"],
     jobs: ["functions", "request", "store", "schema", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],

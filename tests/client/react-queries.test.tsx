@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
 import { useQuery } from "@pylonsync/react";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -28,58 +28,69 @@ const restore: Record<string, unknown> = {};
 function List(): ReactElement {
   const [where, setWhere] = useState<Where>({});
   show = setWhere;
-  const { data, error } = useQuery(sync, "Message", { where });
+  const { data, error, loading } = useQuery(sync, "Message", { where });
+  if (loading) return <output>loading</output>;
   return <output>{error === null ? data.map(({ id }) => id).join(" ") : error.message}</output>;
 }
 
 const shown = (): string => window.document.querySelector("output")?.textContent ?? "";
 
-beforeAll(async () => {
-  server = await startServer(app);
-  const client = await TestClient.guest(server.url);
-  await client.insert("Message", { id: "a", channelId: "one", at: "2026-01-05" });
-  await client.insert("Message", { id: "b", channelId: "two", at: "2026-01-06" });
-  sync = createSyncEngine(server.url, {
-    storage: createWriteThroughStorage({}, () => undefined),
-    persist: false,
+describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
+  beforeAll(async () => {
+    server = await startServer(app);
+    const client = await TestClient.guest(server.url);
+    await client.insert("Message", { id: "a", channelId: "one", at: "2026-01-05" });
+    await client.insert("Message", { id: "b", channelId: "two", at: "2026-01-06" });
+    sync = createSyncEngine(server.url, {
+      sync: mode,
+      storage: createWriteThroughStorage({}, () => undefined),
+      persist: false,
+    });
+    window = new Window({ url: "http://localhost/" });
+    for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);
+    Object.assign(globalThis, { window, document: window.document });
+    const { createRoot } = await import("react-dom/client");
+    const container = window.document.createElement("div");
+    window.document.body.append(container);
+    const root = createRoot(container as never);
+    root.render(<List />);
+    unmount = () => root.unmount();
   });
-  window = new Window({ url: "http://localhost/" });
-  for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);
-  Object.assign(globalThis, { window, document: window.document });
-  const { createRoot } = await import("react-dom/client");
-  const container = window.document.createElement("div");
-  window.document.body.append(container);
-  const root = createRoot(container as never);
-  root.render(<List />);
-  unmount = () => root.unmount();
-});
-afterAll(async () => {
-  unmount();
-  sync.stop();
-  await window.happyDOM.close();
-  Object.assign(globalThis, restore);
-  await server.stop();
-});
+  afterAll(async () => {
+    unmount();
+    sync.stop();
+    await window.happyDOM.close();
+    Object.assign(globalThis, restore);
+    await server.stop();
+  });
 
-test("Q1: a value that does not fit its field is the hook's error, once known", async () => {
-  await until(() => show !== undefined);
-  show({ at: "soon" });
-  await until(() => shown() === "");
-  sync.start();
-  await until(() => shown().includes("ISO 8601"));
-  show({ at: { $gte: "2026-01-06T01:00:00+01:00" } });
-  await until(() => shown() === "b");
-  show({ at: new Date("2026-01-05T00:00:00Z") });
-  await until(() => shown() === "a");
-});
+  test("Q1: a value that does not fit its field is the hook's error, once known", async () => {
+    await until(() => shown() === "loading");
+    show({ at: "soon" });
+    await until(() => shown() === "loading");
+    sync.start();
+    await until(() => shown().includes("ISO 8601"));
+    show({ at: { $gte: "2026-01-06T01:00:00+01:00" } });
+    await until(() => shown() === "b");
+    show({ at: new Date("2026-01-05T00:00:00Z") });
+    await until(() => shown() === "a");
+  });
 
-test("P4: a variable that is not set is the hook's error, and shows no row", async () => {
-  await until(() => sync.status.ready);
-  show({});
-  await until(() => shown() === "a b");
-  show({ channelId: undefined });
-  await until(() => shown() === "channelId is undefined.");
-  show({ channelId: "two" });
-  await until(() => shown() === "b");
-  expect(sync.query("Message", { where: { channelId: "two" } }).getSnapshot()).toHaveLength(1);
+  test("P4: a variable that is not set is the hook's error, and shows no row", async () => {
+    await until(() => sync.status.ready);
+    show({});
+    await until(() => shown() === "a b");
+    show({ channelId: undefined });
+    await until(() => shown() === "channelId is undefined.");
+    show({ channelId: "two" });
+    await until(() => shown() === "b");
+    expect(sync.query("Message", { where: { channelId: "two" } }).getSnapshot()).toHaveLength(1);
+  });
+
+  test("a list is loading until its rows have come, and not when there are none", async () => {
+    show({ channelId: "none" });
+    await until(() => shown() === "");
+    show({ channelId: "one" });
+    await until(() => shown() === "a");
+  });
 });

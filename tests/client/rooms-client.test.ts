@@ -111,9 +111,10 @@ test("a room shows its peers, delivers broadcasts, and recovers after a loss", a
     },
   ]);
 
+  const seen: number[] = [];
+  other.onChange(({ peers }) => seen.push(peers.length));
   await alice.client.request("POST", "/api/rooms/leave", { room: "r" });
-  await until(() => other.state.peers.length === 0);
-  await until(() => other.state.peers.length === 1);
+  await until(() => seen.includes(0) && seen.at(-1) === 1);
   await other.leave();
   await until(() => room.state.peers.length === 0);
   expect(other.state).toEqual({ peers: [], isConnected: false, error: null });

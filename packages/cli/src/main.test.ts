@@ -37,6 +37,7 @@ test("U: help COMMAND prints the help of the command, and names one that is mean
 test.each([
   [["dev", "--host"], "--host needs a value: --host ADDRESS."],
   [["dev", "--port", "--once"], "--port needs a value: --port N."],
+  [["schema", "check"], 'There is no command "schema". Use `pylon migrate plan`'],
   [["migrate", "paln"], 'There is no action or folder "paln". Did you mean "plan"?'],
 ])("U: pylon %j says what it takes", async (args, message) => {
   using folder = new TempFolder();

@@ -166,12 +166,24 @@ function parse(
   return { values, args: positionals };
 }
 
+/** What takes the place of commands that the public system has. */
+const REPLACED: Readonly<Record<string, string>> = {
+  schema: "Use `pylon migrate plan` to check and compare, `pylon migrate apply` to change.",
+  build: "The server builds and serves web/ by itself: use `pylon start`.",
+  plugins: "Plugins are listed in buildManifest of app.ts: see docs/schema.md.",
+  cache: "Functions have ctx.cache: set REDIS_URL to share it between replicas.",
+};
+
 function unknownCommand(name: string, commands: readonly Command[]): CommandError {
-  const meant = nearest(
-    name,
-    commands.map((command) => command.name),
-  );
-  const hint = meant === undefined ? "" : ` Did you mean "${meant}"?`;
+  const names = commands.map((command) => command.name);
+  const replacement = Object.hasOwn(REPLACED, name) ? REPLACED[name] : undefined;
+  const meant = replacement === undefined ? nearest(name, names) : undefined;
+  const hint =
+    replacement !== undefined
+      ? ` ${replacement}`
+      : meant === undefined
+        ? ""
+        : ` Did you mean "${meant}"?`;
   return new CommandError(
     "UNKNOWN_COMMAND",
     `There is no command "${name}".${hint}\n\n${usageOfAll(commands)}`,

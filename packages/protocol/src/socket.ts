@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ChangeEventSchema } from "./change.ts";
+import { ReplicaSchemaSchema } from "./pull.ts";
 import { PresenceMessageSchema, RoomEventSchema, TopicMessageSchema } from "./rooms.ts";
 
 /**
@@ -10,6 +11,8 @@ export const HelloSchema = v.object({
   type: v.literal("hello"),
   seq: v.number(),
   epoch: v.string(),
+  /** Of version 2 only, which pulls nothing: see ReplicaSchemaSchema. */
+  schema: v.optional(ReplicaSchemaSchema),
 });
 /** See HelloSchema. */
 export type Hello = v.InferOutput<typeof HelloSchema>;

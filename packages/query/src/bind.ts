@@ -45,15 +45,15 @@ export function bind(expr: Expr, env: Env): Expr {
       return not(bind(expr.item, env));
     case "exists": {
       // `related` is the row that this very exists looks at: it is never bound from outside.
-      const { data, old, input, auth, now } = env;
-      const where = bind(expr.where, { data, old, input, auth, now });
+      const { data, old, input, room, auth, now } = env;
+      const where = bind(expr.where, { data, old, input, room, auth, now });
       return isFalse(where) ? FALSE : { ...expr, where };
     }
     case "hasRelated": {
       const key = bindOperand(expr.key, env);
       // In there `data` is the related row.
-      const { old, input, auth, now } = env;
-      const where = bind(expr.where, { old, input, auth, now });
+      const { old, input, room, auth, now } = env;
+      const where = bind(expr.where, { old, input, room, auth, now });
       const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
       return isNothing ? FALSE : { ...expr, key, where };
     }

@@ -18,6 +18,8 @@ export interface PolicyScope {
   readonly entity?: string | undefined;
   /** What this rule may read: `old` only for an update, `input` only for an action. */
   readonly roots: readonly Root[];
+  /** The parts of the room's name that `room.` may name. */
+  readonly roomParts?: readonly string[];
 }
 
 type Kind = "text" | "number" | "bool" | "datetime" | "list" | "null" | "any";
@@ -228,7 +230,15 @@ class PolicyChecker {
       return "any";
     }
     if (root === "input") return "any";
+    if (root === "room") return this.#roomPart(expr);
     return this.#fieldKind(expr, this.#scope.schema.get(this.#scope.entity ?? ""));
+  }
+
+  #roomPart(expr: PathExpr): Kind {
+    const parts = this.#scope.roomParts ?? [];
+    if (!parts.includes(expr.name))
+      this.#unknown(expr, `The room's name has no part ":${expr.name}".`, expr.name, parts);
+    return "text";
   }
 
   #fieldKind(expr: PathExpr, entity: EntityShape | undefined): Kind {

@@ -19,9 +19,10 @@ export type Scalar = string | number | boolean | null;
  * - `old`: the row before the update
  * - `auth`: the caller
  * - `input`: the input of an action
+ * - `room`: the parts of a room's name
  * - `related`: the row of the entity that the innermost `exists` looks at
  */
-export type Root = "data" | "old" | "auth" | "input" | "related";
+export type Root = "data" | "old" | "auth" | "input" | "room" | "related";
 
 /** How two values are compared; `!=` is the opposite of `==`. */
 export type CompareOp = "==" | "!=" | "<" | "<=" | ">" | ">=";
@@ -189,6 +190,7 @@ export interface Env {
   readonly data?: Values | undefined;
   readonly old?: Values | undefined;
   readonly input?: Values | undefined;
+  readonly room?: Values | undefined;
   readonly related?: Values | undefined;
   readonly auth?: AuthValues | undefined;
   /** ISO 8601 with milliseconds and Z. */

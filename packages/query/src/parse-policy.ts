@@ -4,7 +4,7 @@ import { TRUE, type CompareOp, type Expr, type Root } from "./expr.ts";
 import { MAX_NODES } from "./limits.ts";
 import { tokenize, type Token } from "./tokenize.ts";
 
-const WRITTEN_ROOTS: readonly Root[] = ["data", "old", "auth", "input"];
+const WRITTEN_ROOTS: readonly Root[] = ["data", "old", "auth", "input", "room"];
 const COMPARE_OPS: readonly CompareOp[] = ["==", "!=", "<", "<=", ">", ">="];
 const ROOTS: ReadonlyMap<string, Root> = new Map(WRITTEN_ROOTS.map((root) => [root, root]));
 const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map(COMPARE_OPS.map((op) => [op, op]));
@@ -125,13 +125,16 @@ class PolicyParser {
     if (root !== undefined && this.#take(".")) return this.#member(root, at);
     if (this.#peek().text === ".")
       this.#fail(
-        `"${text}." can't be read: a row is data., old., input. or auth., and inside exists() a ` +
-          "bare name is a field of its own entity. The row of an outer exists() has no name: " +
-          "copy the field that you need into this entity",
+        `"${text}." can't be read: a row is data., old., input., room. or auth., and inside ` +
+          "exists() a bare name is a field of its own entity. The row of an outer exists() has " +
+          "no name: copy the field that you need into this entity",
         at,
       );
     if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };
-    return this.#fail(`"${text}" is unknown: a policy reads data., auth., old. and input.`, at);
+    return this.#fail(
+      `"${text}" is unknown: a policy reads data., auth., old., input. and room.`,
+      at,
+    );
   }
 
   #member(root: Root, at: number): Expr {

@@ -3,6 +3,7 @@ import {
   liveRow,
   NOT_STARTED,
   type LiveList,
+  type LiveRow,
   type QueryOptions,
   type SyncEngine,
 } from "@pylonsync/sync";
@@ -106,7 +107,7 @@ export function useQuery(
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
   return {
     data,
-    loading: !useStatus(sync).ready && data.length === 0,
+    loading: !useReady(sync, list) && data.length === 0 && error === null,
     error,
     refetch,
   };
@@ -123,6 +124,29 @@ function rowsOrError(list: LiveList | null): readonly unknown[] | Error {
   } catch (cause) {
     return asError(cause);
   }
+}
+
+function rowOrError(row: LiveRow): unknown {
+  try {
+    return row.getSnapshot();
+  } catch (cause) {
+    return asError(cause);
+  }
+}
+
+/** Whether what is shown has come from the server, at some time. */
+function useReady(sync: SyncEngine, shown: Pick<LiveRow, "isReady" | "subscribe"> | null): boolean {
+  const subscribe = useCallback(
+    (notify: () => void) => shown?.subscribe(notify) ?? (() => undefined),
+    [shown],
+  );
+  const isReady = useSyncExternalStore(
+    subscribe,
+    () => shown?.isReady() ?? null,
+    () => null,
+  );
+  const { ready } = useStatus(sync);
+  return isReady ?? ready;
 }
 
 /** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
@@ -162,12 +186,15 @@ export function useQueryOne<T = never>(
 ): RowResult<T>;
 export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowResult<unknown> {
   const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
-  const data = useSyncExternalStore(row.subscribe, row.getSnapshot, () => null);
+  const snapshot = useCallback(() => rowOrError(row), [row]);
+  const found = useSyncExternalStore<unknown>(row.subscribe, snapshot, () => null);
+  const error = found instanceof Error ? found : null;
+  const data = error === null ? found : null;
   const refetch = useCallback(() => undefined, []);
   return {
     data,
-    loading: !useStatus(sync).ready && data === null,
-    error: null,
+    loading: !useReady(sync, row) && found === null,
+    error,
     refetch,
   };
 }

@@ -9,6 +9,7 @@ import {
   type ManifestPlugin,
   type ManifestPolicy,
   type ManifestQueue,
+  type ManifestRoom,
   type ManifestRoute,
 } from "./manifest.ts";
 import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
@@ -35,6 +36,13 @@ export interface AppDefinition {
    * `{ mail: { concurrency: 5, rate: { max: 100, perSeconds: 60 } } }`.
    */
   readonly queues?: Readonly<Record<string, ManifestQueue>>;
+  /**
+   * Who may join, send and see in which rooms, such as `{ name: "channel/:channelId", allow:
+   * "exists(Member, channelId == room.channelId && userId == auth.userId)" }`. With this key a room
+   * that it does not name is closed outside dev mode; without it whoever is signed in and knows a
+   * room's name may join it.
+   */
+  readonly rooms?: readonly ManifestRoom[];
   /**
    * `"public"`: an entity that no policy names is open to everyone. Without it such an entity is
    * closed outside dev mode.
@@ -89,6 +97,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     plugins = [],
     crons,
     queues,
+    rooms,
     access,
     peerMessages,
     ...rest
@@ -108,6 +117,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
     ...(crons === undefined ? {} : { crons }),
     ...(queues === undefined ? {} : { queues }),
+    ...(rooms === undefined ? {} : { rooms }),
     ...(access === undefined ? {} : { access }),
     ...(peerMessages === undefined ? {} : { peerMessages }),
   };
@@ -143,7 +153,7 @@ function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
   if (!isObject(definition))
     throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, crons, auth } = definition;
+  const { entities, plugins, crons, rooms, auth } = definition;
   if (entities === undefined)
     throw new Error(`buildManifest was given no entities: write ${example}.`);
   checkList(entities, "entities of buildManifest", "entities: [Todo]");
@@ -152,6 +162,11 @@ function checkDefinition(definition: unknown): void {
     crons,
     "crons of buildManifest",
     'crons: [{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }]',
+  );
+  checkList(
+    rooms,
+    "rooms of buildManifest",
+    'rooms: [{ name: "lobby", allow: "auth.userId != null" }]',
   );
   for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
     if (!isObject(plugin))

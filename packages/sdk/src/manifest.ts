@@ -170,6 +170,24 @@ export interface ManifestQueue {
   readonly perKey?: { readonly concurrency: number };
 }
 
+/**
+ * Who may do what in rooms with names of one form. The conditions are those of policies, over
+ * `auth.`, other rows by `exists`, and `room.` for the parts of the room's name. What is not said
+ * is not allowed.
+ */
+export interface ManifestRoom {
+  /** Texts and parts between slashes, as in `channel/:channelId`. */
+  readonly name: string;
+  /** Speaks for all that the others say nothing of. */
+  readonly allow?: string;
+  /** Who may be in the room, and with that hears what happens there. */
+  readonly allowJoin?: string;
+  /** Who may send presence and broadcasts. */
+  readonly allowSend?: string;
+  /** Who may ask who is there without being in it. */
+  readonly allowSee?: string;
+}
+
 /** A plugin as the manifest lists it: its name and settings, without its code. */
 export interface ManifestPlugin {
   readonly name: string;
@@ -194,6 +212,8 @@ export interface Manifest {
   readonly crons?: readonly ManifestCron[];
   /** By the queue's name. A queue that is not named here has no limits. */
   readonly queues?: Readonly<Record<string, ManifestQueue>>;
+  /** Without this key whoever is signed in and knows a room's name may join it. */
+  readonly rooms?: readonly ManifestRoom[];
   /**
    * What happens outside dev mode to an entity that no policy names: `"public"` opens it; without
    * this key it is closed.

@@ -266,7 +266,7 @@ async function statusOf(
 }
 
 function roomsOf(
-  { store, options, redis }: Base,
+  { store, app, options, redis }: Base,
   feed: Feed,
 ): { readonly rooms: Rooms; readonly backend: RoomBackend | null } {
   const { log, platform, roomTimes: times } = options;
@@ -280,6 +280,9 @@ function roomsOf(
         ? new MemoryRoomStore(common)
         : new SharedRoomStore({ ...common, backend, log });
     },
+    rules: () => app.current.rooms,
+    rows: store,
+    platform,
     onError: (error) => log.error("rooms failed", error),
   });
   return { rooms, backend };
@@ -391,7 +394,7 @@ function routesOf(
       wake: () => jobs.wake([0]),
       timeoutMs: config.fnTimeoutMs,
     }),
-    ...roomRoutes(rooms.store, platform),
+    ...roomRoutes({ rooms: rooms.store, guard: rooms.guard, reader: data.reader, platform }),
     ...shardRoutes(),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
   ];
@@ -409,7 +412,11 @@ function servicesOf(
   const peerMessages = new ClientMessages(
     (message) => rooms.store.send(message),
     (userId) =>
-      app.current.manifest.peerMessages === "tenant" ? null : [...rooms.store.localRooms(userId)],
+      app.current.manifest.peerMessages === "tenant"
+        ? null
+        : [...rooms.store.localRooms(userId)].filter((room) =>
+            app.current.rooms.membersMaySend(room),
+          ),
     platform.monotonic,
     (error) => log.error("relay failed", error),
   );

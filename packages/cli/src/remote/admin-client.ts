@@ -11,6 +11,7 @@ export const URL_OPTION = {
   summary: "The server; default the one on this machine, by PYLON_PORT.",
 } as const satisfies Option;
 const TIMEOUT_MS = 10_000;
+const BODY_TIMEOUT_MS = 600_000;
 
 /** Asks a running server as its admin. */
 export class AdminClient {
@@ -40,30 +41,41 @@ export class AdminClient {
     return this.#ask("GET", path, options);
   }
 
-  /** Changes something. @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED */
-  send(method: "POST" | "DELETE", path: string): Promise<Response> {
-    return this.#ask(method, path, {});
+  /**
+   * Changes something.
+   *
+   * @param body JSON; the answer may then take as long as there is something to do
+   * @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED
+   */
+  send(method: "POST" | "DELETE", path: string, body?: string): Promise<Response> {
+    return this.#ask(method, path, body === undefined ? {} : { body });
   }
 
   async #ask(
     method: string,
     path: string,
-    options: { readonly staysOpen?: boolean },
+    options: { readonly staysOpen?: boolean; readonly body?: string },
   ): Promise<Response> {
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+    const timeoutMs = options.body === undefined ? TIMEOUT_MS : BODY_TIMEOUT_MS;
+    const timer = setTimeout(() => abort.abort(), timeoutMs);
     let response: Response;
     try {
       // A redirect would take the token elsewhere.
       response = await fetch(this.url + path, {
         method,
-        headers: { Authorization: `Bearer ${this.#token}`, Accept: "*/*" },
+        headers: {
+          Authorization: `Bearer ${this.#token}`,
+          Accept: "*/*",
+          ...(options.body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+        body: options.body ?? null,
         redirect: "manual",
         signal: abort.signal,
       });
     } catch (error) {
       const why = abort.signal.aborted
-        ? `did not answer within ${TIMEOUT_MS / 1000} s`
+        ? `did not answer within ${timeoutMs / 1000} s`
         : `can't be reached: ${error instanceof Error ? error.message : String(error)}`;
       throw new CommandError("ADMIN_UNREACHABLE", `${this.url} ${why}`, EXIT.UNAVAILABLE);
     } finally {

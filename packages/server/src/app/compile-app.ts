@@ -3,6 +3,7 @@ import { DataModel } from "../data/model.ts";
 import { HookSet } from "../data/hooks.ts";
 import { checkCrons } from "../jobs/check-crons.ts";
 import { compilePolicies } from "../policy/policy-set.ts";
+import { compileRooms, type RoomRules } from "../policy/room-rules.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import { Schema } from "../schema/schema.ts";
 import { validateManifest } from "../schema/validate-manifest.ts";
@@ -12,6 +13,8 @@ import type { LoadedApp } from "./load-app.ts";
 export interface CompiledApp {
   readonly manifest: Manifest;
   readonly model: DataModel;
+  /** Who may do what in which room. */
+  readonly rooms: RoomRules;
   /** What `auth()` in app.ts was given besides the manifest. */
   readonly authCode: AuthCode;
   readonly functions: LoadedApp["functions"];
@@ -34,7 +37,8 @@ export function compileApp(
   if (manifest === null) return { app: null, diagnostics };
   const schema = Schema.fromManifest(manifest);
   const { policies, diagnostics: ofPolicies } = compilePolicies(manifest, schema.shapes, options);
-  diagnostics.push(...ofPolicies);
+  const { rules: rooms, diagnostics: ofRooms } = compileRooms(manifest, schema.shapes, options);
+  diagnostics.push(...ofPolicies, ...ofRooms);
   diagnostics.push(...checkCrons(manifest.crons ?? [], loaded.functions));
   if (diagnostics.some(({ severity }) => severity === "error")) return { app: null, diagnostics };
   const model = new DataModel(schema, policies, HookSet.of(loaded.manifestModule));
@@ -42,6 +46,7 @@ export function compileApp(
     app: {
       manifest,
       model,
+      rooms,
       authCode: authCodeOf(loaded.manifestModule),
       functions: loaded.functions,
       workflows: loaded.workflows,

@@ -34,6 +34,11 @@ export class ConnectionIndex {
       this.#listener?.last(userId, subscriber);
   }
 
+  /** The users who have a connection. */
+  users(): Iterable<string> {
+    return this.#byUser.keys();
+  }
+
   ofUser(userId: string): ReadonlySet<Subscriber> {
     return this.#byUser.get(userId) ?? NOBODY;
   }

@@ -1,12 +1,8 @@
 import {
   and,
-  checkPolicy,
   FALSE,
   nodesOf,
-  normaliseDates,
-  parsePolicy,
   pathsOf,
-  QuerySyntaxError,
   TRUE,
   type ExistsExpr,
   type Expr,
@@ -14,7 +10,8 @@ import {
   type SchemaShape,
 } from "@pylonsync/query";
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
-import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import type { Diagnostic } from "../schema/diagnostic.ts";
+import { PolicyCompiler } from "./policy-compiler.ts";
 
 /** What a caller may be allowed to do with a row. */
 export type Access = "read" | "insert" | "update" | "delete";
@@ -43,9 +40,6 @@ const TEXTS: Record<Access, readonly PolicyText[]> = {
 };
 
 const NONE: ReadonlySet<string> = new Set();
-
-/** The text and the roots of an action's policy. */
-const ACTION = { texts: ["allow"] as const, roots: ["input"] as const };
 
 /**
  * The app's policies, compiled: for each entity and access one condition, and one for each action
@@ -122,7 +116,13 @@ export function compilePolicies(
   for (const [index, policy] of manifest.policies.entries()) {
     for (const access of ACCESSES) {
       if (policy.entity === undefined) continue;
-      const expr = compiler.compile(policy, TEXTS[access], ROOTS[access], `policies[${index}]`);
+      const expr = compiler.compile({
+        label: labelOf(policy),
+        texts: { ...policy },
+        keys: TEXTS[access],
+        scope: { entity: policy.entity, roots: ROOTS[access] },
+        at: `policies[${index}]`,
+      });
       if (expr === undefined) continue;
       const key = `${policy.entity}.${access}`;
       parts.set(key, [...(parts.get(key) ?? []), expr]);
@@ -170,12 +170,13 @@ function compileActions(
   const parts = new Map<string, Expr[]>();
   for (const [index, policy] of manifest.policies.entries()) {
     if (policy.action === undefined) continue;
-    const expr = compiler.compile(
-      { ...policy, entity: undefined },
-      ACTION.texts,
-      ACTION.roots,
-      `policies[${index}]`,
-    );
+    const expr = compiler.compile({
+      label: labelOf(policy),
+      texts: { ...policy },
+      keys: ["allow"],
+      scope: { roots: ["input"] },
+      at: `policies[${index}]`,
+    });
     parts.set(policy.action, [
       ...(parts.get(policy.action) ?? []),
       ...(expr === undefined ? [] : [expr]),
@@ -192,66 +193,8 @@ function compileActions(
   );
 }
 
-class PolicyCompiler {
-  readonly diagnostics: Diagnostic[] = [];
-  readonly #schema: SchemaShape;
-  readonly #reported = new Set<string>();
-
-  constructor(schema: SchemaShape) {
-    this.#schema = schema;
-  }
-
-  /**
-   * @param texts may speak for this access, the first that says something wins
-   * @returns undefined when the policy says nothing about this access; FALSE when what it says is
-   *   wrong
-   */
-  compile(
-    policy: ManifestPolicy,
-    texts: readonly PolicyText[],
-    roots: readonly Root[],
-    at: string,
-  ): Expr | undefined {
-    const key = texts.find((candidate) => (policy[candidate] ?? "").trim() !== "");
-    const source = key === undefined ? undefined : policy[key];
-    if (key === undefined || source === undefined) return undefined;
-    const path = `${at}.${key}`;
-    try {
-      const expr = parsePolicy(source);
-      const scope = { schema: this.#schema, entity: policy.entity, roots };
-      const problems = checkPolicy(expr, scope);
-      for (const { message, position, hint } of problems) {
-        this.#report({
-          severity: "error",
-          code: "POLICY_INVALID",
-          message: `The policy "${policy.name}" at position ${position}: ${message}`,
-          path,
-          position,
-          hint,
-        });
-      }
-      return problems.length === 0 ? normaliseDates(expr, scope) : FALSE;
-    } catch (error) {
-      if (!(error instanceof QuerySyntaxError)) throw error;
-      this.#report({
-        ...errorAt(
-          "POLICY_SYNTAX",
-          `The policy "${policy.name}" does not parse: ${error.message}`,
-          path,
-        ),
-        position: error.position,
-      });
-      return FALSE;
-    }
-  }
-
-  /** One text may speak for several accesses: its problems are told once. */
-  #report(diagnostic: Diagnostic): void {
-    const key = `${diagnostic.path ?? ""} ${diagnostic.message}`;
-    if (this.#reported.has(key)) return;
-    this.#reported.add(key);
-    this.diagnostics.push(diagnostic);
-  }
+function labelOf({ name }: ManifestPolicy): string {
+  return `The policy "${name}"`;
 }
 
 /**

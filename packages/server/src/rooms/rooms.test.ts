@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Identity } from "../identity/identity.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
+import { RoomRules } from "../policy/room-rules.ts";
 import { systemPlatform } from "../platform.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import { Subscriber } from "../connections/subscriber.ts";
@@ -14,6 +15,9 @@ const rooms = new Rooms({
   connections,
   createStore: (deliver) =>
     new MemoryRoomStore({ deliver, times: ROOM_TIMES, platform: systemPlatform }),
+  rules: () => new RoomRules(null, true),
+  rows: { follow: () => () => undefined, test: () => Promise.resolve(true) },
+  platform: systemPlatform,
   onError: fail,
 });
 const messages = new ClientMessages(

@@ -1,7 +1,11 @@
 import { MAX_ACQUAINTANCES } from "@pylonsync/protocol";
 import type { ConnectionIndex } from "../connections/connection-index.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
+import type { Platform } from "../platform.ts";
+import type { RoomRules } from "../policy/room-rules.ts";
 import { disconnectMessage } from "./messages.ts";
+import { RoomGuard } from "./room-guard.ts";
+import { RoomWatch, type RoomWatchOptions } from "./room-watch.ts";
 import type { RoomMessage, RoomStore, TenantMessage } from "./room-store.ts";
 
 /** What rooms need to deliver. */
@@ -9,6 +13,11 @@ export interface RoomsOptions {
   readonly connections: ConnectionIndex;
   /** Makes the store, which hands its messages to `deliver`. */
   readonly createStore: (deliver: (message: RoomMessage | TenantMessage) => void) => RoomStore;
+  /** Who may do what in which room. */
+  readonly rules: () => RoomRules;
+  /** Where the rows are that rules look at. */
+  readonly rows: RoomWatchOptions["store"];
+  readonly platform: Pick<Platform, "now" | "after">;
   readonly onError: (error: unknown) => void;
 }
 
@@ -18,24 +27,40 @@ export interface RoomsOptions {
  */
 export class Rooms {
   readonly store: RoomStore;
+  readonly guard: RoomGuard;
   readonly #connections: ConnectionIndex;
+  readonly #watch: RoomWatch;
   readonly #onError: (error: unknown) => void;
   readonly #acquaintances = new Acquaintances();
 
-  constructor({ connections, createStore, onError }: RoomsOptions) {
+  constructor({ connections, createStore, rules, rows, platform, onError }: RoomsOptions) {
     this.#connections = connections;
     this.#onError = onError;
     this.store = createStore((message) => this.#deliver(message));
+    this.guard = new RoomGuard(rules, platform.now);
+    this.#watch = new RoomWatch({
+      store: rows,
+      rooms: this.store,
+      connections,
+      rules,
+      guard: this.guard,
+      platform,
+      onError,
+    });
   }
 
   async start(): Promise<void> {
     this.#connections.listen({
       first: (userId, subscriber) =>
-        void this.store.connected(userId, willOf(userId, subscriber)).catch(this.#onError),
+        void this.store
+          .connected(userId, willOf(userId, subscriber))
+          .then(() => this.#watch.came(userId))
+          .catch(this.#onError),
       last: (userId, subscriber) =>
         void this.store.disconnected(userId, willOf(userId, subscriber)).catch(this.#onError),
     });
     await this.store.start();
+    this.#watch.start();
   }
 
   /**
@@ -46,6 +71,7 @@ export class Rooms {
   }
 
   async stop(): Promise<void> {
+    this.#watch.stop();
     await this.store.stop();
   }
 

@@ -1,22 +1,34 @@
 import { MAX_ROOM_DATA_BYTES, MAX_ROOM_NAME_LENGTH, PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
+import type { RoomAccess } from "../policy/room-rules.ts";
 import type { RequestContext } from "../request/context.ts";
 import { networkOf } from "../request/network.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import type { Reader } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
 import { GuestRooms } from "./guest-rooms.ts";
 import { broadcastText } from "./messages.ts";
-import type { RoomStore } from "./room-store.ts";
+import type { RoomGuard } from "./room-guard.ts";
+import type { Peer, RoomStore } from "./room-store.ts";
 
 type Body = Readonly<Record<string, unknown>>;
+
+/** What the routes of the rooms need. */
+export interface RoomServices {
+  readonly rooms: RoomStore;
+  readonly guard: RoomGuard;
+  /** Reads for a caller, within its share. */
+  readonly reader: (context: RequestContext) => Reader;
+  readonly platform: Pick<Platform, "monotonic">;
+}
 
 /**
  * The routes of the rooms. The server says who a caller is; only the admin may speak for another
  * user.
  */
-export function roomRoutes(store: RoomStore, { monotonic }: Pick<Platform, "monotonic">): Route[] {
-  const handlers = new RoomHandlers(store, new GuestRooms(store, monotonic));
+export function roomRoutes(services: RoomServices): Route[] {
+  const handlers = new RoomHandlers(services);
   const write = (name: string, handle: Route["handle"]): Route => ({
     method: "POST",
     path: `/api/rooms/${name}`,
@@ -46,19 +58,31 @@ export function roomRoutes(store: RoomStore, { monotonic }: Pick<Platform, "mono
 class RoomHandlers {
   readonly #store: RoomStore;
   readonly #guests: GuestRooms;
+  readonly #guard: RoomGuard;
+  readonly #reader: RoomServices["reader"];
 
-  constructor(store: RoomStore, guests: GuestRooms) {
-    this.#store = store;
-    this.#guests = guests;
+  constructor({ rooms, guard, reader, platform }: RoomServices) {
+    this.#store = rooms;
+    this.#guests = new GuestRooms(rooms, platform.monotonic);
+    this.#guard = guard;
+    this.#reader = reader;
   }
 
   async join(context: RequestContext): Promise<Answer> {
     const { caller } = context;
     const body = await readBody(context);
     const room = roomOf(body);
+    const userId = userOf(context, body);
+    const data = dataOf(body, null);
+    await this.#check(context, room, "join");
     if (caller.isGuest && caller.userId !== null)
       await this.#guests.take(networkOf(context.address), caller.userId, room);
-    const peers = await this.#store.join(room, userOf(context, body), dataOf(body, null));
+    const peers = await this.#store.join(room, userId, data);
+    // The right may have ended on the way, when nobody could know of this member yet.
+    if (!(await this.#may(context, room, "join"))) {
+      await this.#store.leave(room, userId);
+      await this.#check(context, room, "join");
+    }
     return json({ joined: room, snapshot: { type: "snapshot", room, peers } });
   }
 
@@ -74,7 +98,10 @@ class RoomHandlers {
   async presence(context: RequestContext): Promise<Answer> {
     const body = await readBody(context);
     const room = roomOf(body);
-    const isUpdated = await this.#store.setPresence(room, userOf(context, body), dataOf(body, {}));
+    const userId = userOf(context, body);
+    const data = dataOf(body, {});
+    await this.#check(context, room, "send");
+    const isUpdated = await this.#store.setPresence(room, userId, data);
     return json(isUpdated ? { updated: true } : { updated: false, reason: "not_in_room" });
   }
 
@@ -85,6 +112,7 @@ class RoomHandlers {
     const { isAdmin, userId } = context.caller;
     const sender = isAdmin ? spokenFor(body) : userId;
     const text = broadcastText(room, sender, topic, dataOf(body, {}));
+    await this.#check(context, room, "send");
     const result = await this.#store.broadcast(room, isAdmin ? null : userId, text);
     if (result === "not_in_room") throw notInRoom(room);
     return json(
@@ -98,10 +126,27 @@ class RoomHandlers {
 
   async get(context: RequestContext): Promise<Answer> {
     const room = decodedParam(context, "room");
-    const { isAdmin, userId } = context.caller;
-    const members = await this.#store.members(room, isAdmin ? null : userId);
+    const members = await this.#membersFor(context, room);
     if (members === null) throw notInRoom(room);
     return json({ room, members, count: members.length });
+  }
+
+  async #membersFor(context: RequestContext, room: string): Promise<Peer[] | null> {
+    const { isAdmin, userId } = context.caller;
+    const asMember =
+      isAdmin || (await this.#may(context, room, "join"))
+        ? await this.#store.members(room, isAdmin ? null : userId)
+        : null;
+    if (asMember !== null || !(await this.#may(context, room, "see"))) return asMember;
+    return this.#store.members(room, null);
+  }
+
+  #may(context: RequestContext, room: string, access: RoomAccess): Promise<boolean> {
+    return this.#guard.may(this.#reader(context), context.caller, room, access);
+  }
+
+  #check(context: RequestContext, room: string, access: RoomAccess): Promise<void> {
+    return this.#guard.check(this.#reader(context), context.caller, room, access);
   }
 }
 

@@ -150,6 +150,9 @@ export const ManifestShape = v.object({
       }),
     ),
   ),
+  rooms: v.optional(
+    v.array(v.object({ ...Named, allow: Text, allowJoin: Text, allowSend: Text, allowSee: Text })),
+  ),
   access: v.optional(v.literal("public")),
   peerMessages: v.optional(v.literal("tenant")),
 });

@@ -14,6 +14,7 @@ import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
 import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
+import { replicaSchema } from "./replica-schema.ts";
 import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
@@ -316,7 +317,12 @@ export class Feed implements ConnectionHub {
     this.#subscribers.set(subscriber, []);
     this.connections.add(subscriber);
     this.#live.join(subscriber);
-    const hello: Hello = { type: "hello", seq: this.#sent, epoch: this.#epoch };
+    const hello: Hello = {
+      type: "hello",
+      seq: this.#sent,
+      epoch: this.#epoch,
+      schema: replicaSchema(this.#model, subscriber.caller, this.#now()),
+    };
     subscriber.send(JSON.stringify(hello));
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }

@@ -4,9 +4,8 @@ import {
   PylonError,
   type ChangeEvent,
   type PullResponse,
-  type ReplicaSchemaMessage,
 } from "@pylonsync/protocol";
-import { and, isFalse, TRUE } from "@pylonsync/query";
+import { and, TRUE } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
@@ -14,6 +13,7 @@ import { isFull, rowSize } from "../store/row-size.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
 import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
+import { replicaSchema } from "./replica-schema.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
@@ -136,7 +136,7 @@ export class Puller {
       cursor: { last_seq: seq },
       has_more: position === null && (await this.#store.bounds()).head > seq,
       epoch: replicaEpoch(bounds.epoch, this.#model, caller, this.#now()),
-      ...(start === null ? { schema: this.#schemaFor(caller) } : {}),
+      ...(start === null ? { schema: replicaSchema(this.#model, caller, this.#now()) } : {}),
       ...(position === null ? {} : { next_page: encodePage(position) }),
     };
   }
@@ -203,14 +203,6 @@ export class Puller {
   }
 
   /** An entity that is closed to the caller is not named, nor is a hidden field. */
-  #schemaFor(caller: Caller): ReplicaSchemaMessage {
-    return Object.fromEntries(
-      this.#model.schema.entities
-        .filter(({ name }) => !isFalse(this.#readable(name, caller)))
-        .map(({ name, publicShape }) => [name, Object.fromEntries(publicShape.fields)]),
-    );
-  }
-
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {
     return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
   }

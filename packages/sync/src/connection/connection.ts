@@ -20,6 +20,8 @@ import {
   type TransportType,
 } from "./transport/transport.ts";
 import { openWebSocket } from "./transport/websocket.ts";
+import { openQueries } from "../queries/open-queries.ts";
+import type { QuerySubscriptions } from "../queries/query-subscriptions.ts";
 import { withCursor } from "./url.ts";
 
 /** After this time a connection counts as good, and the waits between tries begin anew. */
@@ -28,6 +30,8 @@ const STABLE_MS = 5_000;
 const PROBE_MS = 3_000;
 /** How long nothing may be heard, in milliseconds, before what is under way is tried again. */
 const QUIET_MS = 1_000;
+/** The epoch of a replica that holds what was asked for: no server goes on from it as a whole. */
+const OF_QUERIES = "queries";
 /** How often in a row a transport may not open, though the server answers, before the next one. */
 const MAX_MISSES = 2;
 
@@ -49,6 +53,8 @@ export interface ConnectionOptions {
   /** Tells this tab from the others. */
   readonly tabId: string;
   readonly events: EngineBus;
+  /** What asks for single queries in place of the whole replica; null for the whole. */
+  readonly queries: QuerySubscriptions | null;
 }
 
 /**
@@ -141,6 +147,8 @@ export class Connection {
     this.#replicaFor = null;
     this.#isKept = false;
     this.#isOutdated = false;
+    this.#epoch = null;
+    this.#options.queries?.reset();
     this.#options.store.replaceAll([], 0);
     this.#options.events.emit({ type: "drop" });
     this.#options.events.emit({ type: "connection" });
@@ -150,6 +158,7 @@ export class Connection {
     this.#run += 1;
     this.#live?.close();
     this.#live = null;
+    this.#options.queries?.closed();
     this.#tabs?.leave();
     this.#tabs = null;
     this.#cancelWait();
@@ -225,12 +234,15 @@ export class Connection {
       // server has none, or one that does not tell.
       const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
       const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
-      if (!isGood || !isSame(this.#replicaFor, resolved)) {
+      const queries = this.#queries();
+      if (queries !== null) this.#beginQueries(queries, resolved);
+      else if (!isGood || this.#epoch === OF_QUERIES || !isSame(this.#replicaFor, resolved)) {
         await this.#takeSnapshot(run, resolved);
         if (run !== this.#run) return;
+        this.#options.queries?.becameWhole();
       }
       const events = this.#events(run);
-      const group = this.#tabGroup();
+      const group = queries === null ? this.#tabGroup() : null;
       this.#live =
         group === null
           ? this.#open(events)
@@ -245,6 +257,25 @@ export class Connection {
       if (refusal?.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, refusal?.retryAfter);
     }
+  }
+
+  /** Single queries are asked for over sockets; where none gets through, the replica is whole. */
+  #queries(): QuerySubscriptions | null {
+    return this.#transport === "websocket" ? this.#options.queries : null;
+  }
+
+  /** The replica begins with what there is of the same user, and holds what is asked for. */
+  #beginQueries(queries: QuerySubscriptions, resolved: ResolvedSession): void {
+    const isOther = !isSame(this.#replicaFor, resolved);
+    if (isOther && this.#hasReplica) this.#dropReplica();
+    if (isOther) queries.reset();
+    this.#isOutdated = false;
+    if (!isOther && this.#epoch === OF_QUERIES) return;
+    this.#epoch = OF_QUERIES;
+    this.#hasReplica = true;
+    this.#replicaFor = resolved;
+    this.#options.events.emit({ type: "snapshot" });
+    this.#options.events.emit({ type: "connection" });
   }
 
   async #takeSnapshot(run: number, resolved: ResolvedSession): Promise<void> {
@@ -298,6 +329,16 @@ export class Connection {
   #open(events: TransportEvents): LiveConnection {
     const { platform, session, http, socketUrl, pollInterval } = this.#options;
     const cursor = this.#cursor();
+    const queries = this.#queries();
+    if (queries !== null) {
+      try {
+        return openQueries(socketUrl, session.token, platform, queries, events);
+      } catch (error) {
+        // Another transport begins with a whole replica.
+        this.#fallBack();
+        throw error;
+      }
+    }
     if (this.#transport === "websocket") {
       try {
         return openWebSocket(withCursor(socketUrl, cursor), session.token, platform, events);
@@ -321,6 +362,7 @@ export class Connection {
   #events(run: number): TransportEvents {
     const { store, platform, events } = this.#options;
     const transport = this.#transport;
+    const queries = this.#queries();
     let openedAt = Infinity;
     return {
       onOpen: () => {
@@ -333,10 +375,15 @@ export class Connection {
         store.applyChanges(changes);
         events.emit({ type: "advance" });
       },
-      onHello: ({ seq, epoch }) => {
-        this.#epoch = epoch;
-        store.advanceTo(seq);
-        events.emit({ type: "advance" });
+      onHello: ({ seq, epoch, schema }) => {
+        if (queries === null) {
+          this.#epoch = epoch;
+          store.advanceTo(seq);
+          events.emit({ type: "advance" });
+        } else {
+          if (schema !== undefined) store.describe(schema);
+          queries.opened((text) => this.#live?.send?.(text), this.#isKept);
+        }
         if (this.#isKept) {
           this.#isKept = false;
           this.#options.events.emit({ type: "connection" });

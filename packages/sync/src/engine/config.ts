@@ -11,6 +11,12 @@ import type { Storage } from "../session/storage.ts";
 export interface SyncEngineConfig {
   /** The server's origin. Default `http://localhost:4321`. */
   readonly baseUrl: string;
+  /**
+   * `queries`: the replica holds the rows that queries ask for while they are shown, and a while
+   * longer. `all`: it holds every row that the user may read, which suits small apps, and those
+   * that have to show everything without a network. Default `all`.
+   */
+  readonly sync?: "all" | "queries";
   /** What is tried first. Default `websocket`, then `sse`, then `poll`. */
   readonly transport?: TransportType;
   /** The socket's address; default `/ws` of the same host and port. */

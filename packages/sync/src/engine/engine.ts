@@ -18,6 +18,7 @@ import { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./config.ts
 import { EngineRooms } from "./engine-rooms.ts";
 import { EngineSession } from "./engine-session.ts";
 import type { EngineBus, EngineEvent } from "../connection/events.ts";
+import { QuerySubscriptions } from "../queries/query-subscriptions.ts";
 import { callFunction } from "./functions.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
@@ -51,6 +52,8 @@ export class SyncEngine extends EngineAliases {
   readonly #events: EngineBus = new Emitter<EngineEvent>();
   readonly #session: Session;
   readonly #http: HttpClient;
+  /** Null where the replica is whole. */
+  readonly #queries: QuerySubscriptions | null;
   readonly #connection: Connection;
   readonly #pusher: Pusher;
   /** Null where nothing is kept. */
@@ -80,6 +83,7 @@ export class SyncEngine extends EngineAliases {
     const options = { baseUrl, platform, storage, appName, token, credentials, initial };
     this.#session = new Session(options);
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
+    this.#queries = config.sync === "queries" ? this.#makeQueries() : null;
     this.#connection = this.#makeConnection(config);
     this.#pusher = this.#makePusher(config);
     this.session = new EngineSession({
@@ -101,6 +105,17 @@ export class SyncEngine extends EngineAliases {
     this.#events.on((event) => this.#take(event));
   }
 
+  #makeQueries(): QuerySubscriptions {
+    const { store, platform } = this;
+    const queries = new QuerySubscriptions({
+      store,
+      platform,
+      onAdvance: () => this.#events.emit({ type: "advance" }),
+    });
+    store.rowsFrom(queries);
+    return queries;
+  }
+
   #makeConnection(config: SyncEngineConfig): Connection {
     const { transport = "websocket", reconnectDelay = 1000, appName = "default" } = config;
     return new Connection({
@@ -115,6 +130,7 @@ export class SyncEngine extends EngineAliases {
       appName,
       tabId: this.#newId(),
       events: this.#events,
+      queries: this.#queries,
     });
   }
 
@@ -149,7 +165,10 @@ export class SyncEngine extends EngineAliases {
       this.#connection.follow(session);
     });
     this.#session.onChange(() => this.#showPending());
-    this.mutations.onChange(() => this.#showPending());
+    this.mutations.onChange(() => {
+      this.#showPending();
+      this.#queries?.awaitChange(this.mutations.lastApplied);
+    });
   }
 
   /** Does what follows from an event of a part; `EngineEvent` says it in words. */

@@ -171,6 +171,11 @@ export class MutationQueue {
     for (const error of refused) this.#refused.emit(error);
   }
 
+  /** The newest change that made a write of the queue, which the replica lacks; 0 for none. */
+  get lastApplied(): number {
+    return Math.max(0, ...this.#entries.map(({ appliedAt = 0 }) => appliedAt));
+  }
+
   /** Forgets the applied writes that the replica now has. */
   release(seq: number): void {
     const kept = this.#entries.filter(

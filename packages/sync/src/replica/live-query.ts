@@ -8,6 +8,7 @@ import {
 } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
+import type { Demand, DemandedQuery } from "./row-source.ts";
 import { View, type ViewQuery } from "./view.ts";
 
 /** What a live query shows. */
@@ -21,7 +22,15 @@ export interface QueryOptions {
 
 /** A list that is always up to date. The same array comes back until a row in it changes. */
 export interface LiveList {
-  /** @throws QueryError when a value of the filter does not fit the kind of its field */
+  /**
+   * Whether the rows have come; before that an empty list means nothing. Null where all rows of the
+   * app come together, and `engine.status.ready` tells it.
+   */
+  isReady(): boolean | null;
+  /**
+   * @throws QueryError when a value of the filter does not fit the kind of its field
+   * @throws PylonClientError when the server refuses the query
+   */
   getSnapshot(): readonly Row[];
   /** Calls the listener after the list has changed. @returns an unsubscribe function */
   subscribe(listener: () => void): () => void;
@@ -53,6 +62,7 @@ class LiveQuery implements LiveList {
   #shape: EntityShape | undefined;
   #query: CompiledQuery | QueryError;
   #watched: WatchedView | null = null;
+  #demand: Demand | null = null;
   #stopSchema: () => void = () => undefined;
   /** Made of the table of a version; nobody keeps it in step. */
   #made: { readonly view: View; readonly tableVersion: number } | null = null;
@@ -68,10 +78,15 @@ class LiveQuery implements LiveList {
     this.#query = compile(options, this.#shape);
   }
 
+  isReady(): boolean | null {
+    return this.#store.isByDemand ? this.#demand?.isReady === true : null;
+  }
+
   getSnapshot(): readonly Row[] {
     this.#follow();
     const query = this.#query;
     if (query instanceof QueryError) throw query;
+    if (this.#demand?.error) throw this.#demand.error;
     const preview = this.#store.previewOf(this.#entity, query.view.key);
     const source = preview ?? this.#watched?.view ?? this.#make(query);
     const version = source instanceof View ? source.version : 0;
@@ -128,11 +143,16 @@ class LiveQuery implements LiveList {
       this.#changed.emit(),
     );
     this.#made = null;
+    this.#demand = this.#store.demand(demandOf(this.#entity, this.#options, query), () =>
+      this.#changed.emit(),
+    );
   }
 
   #unwatch(): void {
     this.#watched?.stop();
     this.#watched = null;
+    this.#demand?.release();
+    this.#demand = null;
   }
 
   #make(query: CompiledQuery): View {
@@ -198,6 +218,13 @@ function compile(options: QueryOptions, shape: EntityShape | undefined): Compile
   };
 }
 
+/** What brings the rows of a query, up to the last that it shows. */
+function demandOf(entity: string, options: QueryOptions, query: CompiledQuery): DemandedQuery {
+  const { $order: order, $limit: _limit, $offset: _offset, ...where } = filterOf(options);
+  const limit = query.to === Infinity ? undefined : query.to;
+  return { entity, where, order, limit, matches: query.view.matches };
+}
+
 /** The same error comes back until the kinds change. */
 function compiledOrError(
   options: QueryOptions,
@@ -216,6 +243,8 @@ function compiledOrError(
  * changes.
  */
 export interface LiveRow {
+  /** As of a `LiveList`. */
+  readonly isReady: () => boolean | null;
   readonly getSnapshot: () => Row | null;
   /** Calls the listener after the row has changed. @returns an unsubscribe function */
   readonly subscribe: (listener: () => void) => () => void;
@@ -229,8 +258,29 @@ export interface LiveRow {
  * row.subscribe(() => render(row.getSnapshot()));
  */
 export function liveRow(store: LocalStore, entity: string, id: string): LiveRow {
+  const demands = new Set<Demand>();
+  const query: DemandedQuery = {
+    entity,
+    where: { id },
+    order: undefined,
+    limit: undefined,
+    matches: (row) => row.id === id,
+  };
   return {
-    getSnapshot: () => store.get(entity, id),
-    subscribe: (listener) => store.subscribeRow({ entity, id }, listener),
+    isReady: () => (store.isByDemand ? [...demands].some(({ isReady }) => isReady) : null),
+    getSnapshot: () => {
+      for (const { error } of demands) if (error !== null) throw error;
+      return store.get(entity, id);
+    },
+    subscribe: (listener) => {
+      const unsubscribe = store.subscribeRow({ entity, id }, listener);
+      const demand = store.demand(query, listener);
+      if (demand !== null) demands.add(demand);
+      return () => {
+        unsubscribe();
+        if (demand === null || !demands.delete(demand)) return;
+        demand.release();
+      };
+    },
   };
 }

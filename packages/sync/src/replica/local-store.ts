@@ -2,6 +2,7 @@ import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylo
 import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import { ReplicaSchema } from "./replica-schema.ts";
+import type { Demand, DemandedQuery, RowSource } from "./row-source.ts";
 import { isSameRow, rowOf, Table, type TableChange } from "./table.ts";
 import { View, type ViewQuery } from "./view.ts";
 
@@ -10,6 +11,9 @@ export interface RowKey {
   readonly entity: string;
   readonly id: string;
 }
+
+/** What the store takes of a change. */
+export type AppliedChange = Omit<ChangeEvent, "timestamp"> & Partial<ChangeEvent>;
 
 /** Where a replica is in the server's log. */
 export interface SyncCursor {
@@ -58,6 +62,7 @@ export class LocalStore {
   #previews: ReadonlyMap<string, Preview> = new Map();
   #seq = 0;
   #schema = ReplicaSchema.UNKNOWN;
+  #source: RowSource | null = null;
 
   /** The change up to which the confirmed rows are known. */
   get cursor(): SyncCursor {
@@ -183,6 +188,26 @@ export class LocalStore {
     return this.#previews.get(nameOf(entity, key))?.rows;
   }
 
+  /** From now on rows come by what is asked for, and not all of them by themselves. */
+  rowsFrom(source: RowSource): void {
+    this.#source = source;
+  }
+
+  /**
+   * Asks for the rows of a query.
+   *
+   * @param changed called when they are ready, or can't come
+   * @returns null where all rows come by themselves
+   */
+  demand(query: DemandedQuery, changed: () => void): Demand | null {
+    return this.#source?.demand(query, changed) ?? null;
+  }
+
+  /** Whether rows come only for what is asked for. */
+  get isByDemand(): boolean {
+    return this.#source !== null;
+  }
+
   /** Told which confirmed rows the server's events changed; not when all were replaced. */
   onConfirmed(listener: (keys: readonly RowKey[]) => void): () => void {
     return this.#confirmedChanged.on(listener);
@@ -200,7 +225,7 @@ export class LocalStore {
   }
 
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
-  applyChanges(events: readonly ChangeEvent[]): void {
+  applyChanges(events: readonly AppliedChange[]): void {
     const keys: RowKey[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
@@ -211,6 +236,14 @@ export class LocalStore {
     }
     this.#settle(keys.map(({ entity }) => entity));
     if (keys.length > 0) this.#confirmedChanged.emit(keys);
+  }
+
+  /** The kinds of the fields, as the server tells them now. */
+  describe(schema: ReplicaSchemaMessage): void {
+    const known = ReplicaSchema.of(schema);
+    if (this.#schema.equals(known)) return;
+    this.#schema = known;
+    this.#schemaChanged.emit();
   }
 
   /** Everything up to this change is known, though nothing of it may have been for this client. */

@@ -154,7 +154,8 @@ export class Room {
     } catch (cause) {
       if (this.#isLeft) return;
       this.#become({
-        ...this.#state,
+        // Who may not be in the room does not go on to show who is.
+        peers: isRefused(cause) ? [] : this.#state.peers,
         isConnected: false,
         error: cause instanceof Error ? cause : new Error(String(cause)),
       });
@@ -187,7 +188,7 @@ export class Room {
       ).members;
     } catch (error) {
       // The server gave us up, after a sleep of this machine for example.
-      if (error instanceof PylonClientError && error.status === 403) return this.#join();
+      if (isRefused(error)) return this.#join();
       throw error;
     }
   }
@@ -223,7 +224,11 @@ export class Room {
       return;
     }
     const { user_id: userId } = event;
-    if (userId === this.userId) return;
+    if (userId === this.userId) {
+      // On another device, or because this user may no longer be here.
+      if (event.type === "leave") this.#lookSoon();
+      return;
+    }
     this.#heard += 1;
     const { peers } = this.#state;
     const others = peers.filter(({ user_id: id }) => id !== userId);
@@ -244,4 +249,8 @@ export class Room {
     this.#state = state;
     this.#changed.emit(state);
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof PylonClientError && error.status === 403;
 }

@@ -23,7 +23,7 @@ export interface TransportEvents {
   /** The server is there and sends what happens. */
   readonly onOpen: () => void;
   readonly onChanges: (events: readonly ChangeEvent[]) => void;
-  readonly onHello: (hello: Pick<Hello, "seq" | "epoch">) => void;
+  readonly onHello: (hello: Pick<Hello, "seq" | "epoch" | "schema">) => void;
   readonly onMessage: (message: PeerMessage) => void;
   /** Once, at the end. Nothing comes after it. */
   readonly onEnd: (why: EndReason) => void;

@@ -13,8 +13,14 @@ const PING_AFTER_MS = 18_000;
 /** and given up when it stays silent for this. */
 const PONG_WITHIN_MS = 6_000;
 
+/** What a socket tells. */
+export interface SocketEvents extends Pick<TransportEvents, "onOpen" | "onEnd"> {
+  /** @returns how the connection ends by it, or undefined when it goes on */
+  readonly onText: (text: string) => EndReason | undefined;
+}
+
 /**
- * Opens a socket. One that does not open in time, or stays silent when it is asked, is given up.
+ * Opens the socket that a replica is kept in step by.
  *
  * @throws Error where there are no sockets
  */
@@ -24,9 +30,32 @@ export function openWebSocket(
   platform: Platform,
   events: TransportEvents,
 ): LiveConnection {
+  return openSocket(url, protocolsOf(token), platform, {
+    onOpen: events.onOpen,
+    onEnd: events.onEnd,
+    onText: (text) => receive(text, events),
+  });
+}
+
+/** What a socket's handshake says of who opens it. */
+export function protocolsOf(token: string | null): string[] {
+  return token === null ? [] : [bearerProtocol(token)];
+}
+
+/**
+ * Opens a socket. One that does not open in time, or stays silent when it is asked, is given up.
+ *
+ * @throws Error where there are no sockets
+ */
+export function openSocket(
+  url: string,
+  protocols: string[],
+  platform: Platform,
+  events: SocketEvents,
+): LiveConnection {
   let isOpen = false;
   let isEnded = false;
-  const socket = platform.openSocket(url, token === null ? [] : [bearerProtocol(token)]);
+  const socket = platform.openSocket(url, protocols);
 
   let cancelTimer = platform.after(HANDSHAKE_MS, () => end("lost"));
   const end = (why: EndReason | null): void => {
@@ -55,7 +84,7 @@ export function openWebSocket(
   socket.onmessage = ({ data }) => {
     watch();
     if (typeof data !== "string") return;
-    const why = receive(data, events);
+    const why = events.onText(data);
     if (why !== undefined) end(why);
   };
   socket.onclose = ({ code }) =>

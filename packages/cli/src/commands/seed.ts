@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { counted } from "../counted.ts";
+import { defineCommand } from "../command.ts";
+import { CommandError, EXIT, type Output } from "../output.ts";
+import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
+
+const DEFAULT_FILE = "seed.json";
+
+/** What `/api/import` answers. */
+interface Imported {
+  readonly imported: number;
+  readonly updated: number;
+  readonly failed: number;
+  readonly by_entity: readonly {
+    readonly entity: string;
+    readonly inserted: number;
+    readonly updated: number;
+    readonly failed: number;
+  }[];
+  readonly errors: readonly {
+    readonly line: number;
+    readonly entity: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+/** `pylon seed`: writes the rows of a file into a running server's database. */
+export const seed = defineCommand({
+  name: "seed",
+  args: [],
+  summary: "Write the rows of a file into the database of a running server, as its admin.",
+  options: {
+    file: {
+      type: "string",
+      value: "FILE",
+      summary: 'The rows: {"Entity": [{...}]}; default seed.json.',
+    },
+    upsert: {
+      type: "boolean",
+      summary: "Rows whose id exists get the fields of the file, so that it can be run again.",
+    },
+    url: URL_OPTION,
+  },
+  async run({ options, output, env }) {
+    const file = options.file ?? DEFAULT_FILE;
+    const body = JSON.stringify({ entities: rowsOf(file) });
+    const client = new AdminClient(options.url, env);
+    const path = `/api/import${options.upsert ? "?mode=upsert" : ""}`;
+    const result: Imported = await (await client.send("POST", path, body)).json();
+    say(result, file, output);
+    output.json({ code: result.failed === 0 ? "SEED_OK" : "SEED_PARTIAL", ...result });
+    return result.failed === 0 ? EXIT.OK : EXIT.FAILED;
+  },
+});
+
+/** @throws CommandError SEED_FILE_READ, SEED_INVALID_JSON */
+function rowsOf(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError("SEED_FILE_READ", `${file} can't be read: ${why}`);
+  }
+  let rows: unknown;
+  try {
+    rows = JSON.parse(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError("SEED_INVALID_JSON", `${file} is not JSON: ${why}`);
+  }
+  const isMap = typeof rows === "object" && rows !== null && !Array.isArray(rows);
+  if (isMap && Object.values(rows ?? {}).every(Array.isArray)) return rows;
+  throw new CommandError(
+    "SEED_INVALID_JSON",
+    `${file} wants a list of rows for each entity, as in {"Todo": [{"title": "Buy milk"}]}.`,
+  );
+}
+
+function say({ by_entity: entities, errors, failed }: Imported, file: string, out: Output): void {
+  for (const { entity, inserted, updated } of entities)
+    out.say(
+      `${entity}: ${counted(inserted, "row")} inserted${updated > 0 ? `, ${updated} updated` : ""}`,
+    );
+  for (const { line, entity, code, message } of errors)
+    out.warn(`pylon: ${basename(file)}: row ${line} of ${entity}: ${code}: ${message}`);
+  if (failed > errors.length)
+    out.warn(`pylon: and ${failed - errors.length} more rows were refused.`);
+}

@@ -1,0 +1,228 @@
+import {
+  compilePredicate,
+  FALSE,
+  hasExists,
+  nodesOf,
+  TRUE,
+  type Env,
+  type Expr,
+  type SchemaShape,
+  type Values,
+} from "@pylonsync/query";
+import type { Manifest, ManifestRoom } from "@pylonsync/sdk";
+import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import { PolicyCompiler } from "./policy-compiler.ts";
+
+/**
+ * What a caller may be allowed to do with a room.
+ * - `join`: be in it, and with that hear what happens there
+ * - `send`: say something about itself, or to all who are there
+ * - `see`: ask who is there without being in it
+ */
+export type RoomAccess = "join" | "send" | "see";
+
+const TEXTS: Record<RoomAccess, readonly (keyof ManifestRoom)[]> = {
+  join: ["allowJoin", "allow"],
+  send: ["allowSend", "allow"],
+  see: ["allowSee", "allow"],
+};
+const NAME = /^(?:[^/:\s]+|:[A-Za-z_][A-Za-z0-9_]*)(?:\/(?:[^/:\s]+|:[A-Za-z_][A-Za-z0-9_]*))*$/;
+const OPEN: Readonly<Record<RoomAccess, Expr>> = { join: TRUE, send: TRUE, see: FALSE };
+const CLOSED: Readonly<Record<RoomAccess, Expr>> = { join: FALSE, send: FALSE, see: FALSE };
+
+/** What must hold for an access to a room. */
+export interface RoomRule {
+  /** Over `auth` and `room`. */
+  readonly expr: Expr;
+  /** The parts of the room's name. */
+  readonly room: Values;
+}
+
+/** A row before and after a change; null where it is not. */
+export interface ChangedRow {
+  readonly entity: string;
+  readonly before: Values | null;
+  readonly after: Values | null;
+}
+
+interface DeclaredRoom {
+  /** What the name is made of: a text, or the name of a part. */
+  readonly segments: readonly { readonly text: string; readonly isPart: boolean }[];
+  readonly rules: Readonly<Record<RoomAccess, Expr>>;
+  /** Who is in it may also send, because the same is asked for both. */
+  readonly membersMaySend: boolean;
+  /** What who may join looks up in other rows. */
+  readonly lookups: readonly Lookup[];
+}
+
+/** An `exists`: the row that it looks for, as far as it can be told from the row alone. */
+interface Lookup {
+  readonly entity: string;
+  readonly mayBe: (env: Env) => boolean;
+}
+
+/**
+ * Who may do what in which room. An app that declares no rooms leaves them to everyone who is
+ * signed in and knows their names; one that declares some says it of all of them.
+ */
+export class RoomRules {
+  readonly #declared: readonly DeclaredRoom[] | null;
+  readonly #others: Readonly<Record<RoomAccess, Expr>>;
+
+  /**
+   * @param declared in order of their precedence; null when the app declares none
+   * @param isOpen what no declaration names is open
+   */
+  constructor(declared: readonly DeclaredRoom[] | null, isOpen: boolean) {
+    this.#declared = declared;
+    this.#others = isOpen ? OPEN : CLOSED;
+  }
+
+  /** What must hold for a caller who is not the admin. */
+  rule(name: string, access: RoomAccess): RoomRule {
+    const found = this.#find(name);
+    return found === null
+      ? { expr: this.#others[access], room: {} }
+      : { expr: found.declared.rules[access], room: found.room };
+  }
+
+  /** Whether everyone who may be in the room may send to it, too. */
+  membersMaySend(name: string): boolean {
+    return this.#find(name)?.declared.membersMaySend ?? true;
+  }
+
+  /** Whether who may join any room depends on rows of the entity. */
+  looksAt(entity: string): boolean {
+    return (this.#declared ?? []).some(({ lookups }) =>
+      lookups.some((lookup) => lookup.entity === entity),
+    );
+  }
+
+  /** Whether a change of a row may have changed that a caller may join a room. */
+  mayChangeJoin(name: string, change: ChangedRow, caller: Pick<Env, "auth" | "now">): boolean {
+    const found = this.#find(name);
+    if (found === null) return false;
+    return found.declared.lookups.some(
+      ({ entity, mayBe }) =>
+        entity === change.entity &&
+        [change.before, change.after].some(
+          (row) => row !== null && mayBe({ ...caller, room: found.room, related: row }),
+        ),
+    );
+  }
+
+  #find(name: string): { readonly declared: DeclaredRoom; readonly room: Values } | null {
+    const segments = name.split("/");
+    for (const declared of this.#declared ?? []) {
+      const room = partsOf(declared.segments, segments);
+      if (room !== null) return { declared, room };
+    }
+    return null;
+  }
+}
+
+function lookupsOf(join: Expr): Lookup[] {
+  const lookups: Lookup[] = [];
+  for (const node of nodesOf(join)) {
+    if (node.kind !== "exists") continue;
+    // What looks at further rows can't be told from this one.
+    const isAlone = !hasExists(node.where);
+    lookups.push({
+      entity: node.entity,
+      mayBe: isAlone ? compilePredicate(node.where) : () => true,
+    });
+  }
+  return lookups;
+}
+
+/** @returns null when it is the name of another room */
+function partsOf(
+  pattern: DeclaredRoom["segments"],
+  segments: readonly string[],
+): Record<string, string> | null {
+  if (pattern.length !== segments.length) return null;
+  const parts: Record<string, string> = {};
+  for (const [index, { text, isPart }] of pattern.entries()) {
+    const segment = segments[index] ?? "";
+    if (isPart && segment !== "") parts[text] = segment;
+    else if (isPart || segment !== text) return null;
+  }
+  return parts;
+}
+
+/**
+ * Compiles the rooms of a valid manifest. What a declaration says nothing about is closed, and so
+ * is a room that none names, but in dev mode and for an app that says `access: "public"`.
+ */
+export function compileRooms(
+  { rooms, access }: Pick<Manifest, "rooms" | "access">,
+  schema: SchemaShape,
+  { dev }: { readonly dev: boolean },
+): { rules: RoomRules; diagnostics: Diagnostic[] } {
+  if (rooms === undefined) return { rules: new RoomRules(null, true), diagnostics: [] };
+  const compiler = new PolicyCompiler(schema);
+  const declared = rooms.map((room, index) => compileRoom(compiler, room, `rooms[${index}]`));
+  const names = rooms.map(({ name }) => name.replaceAll(/:[^/]+/g, ":"));
+  for (const [index, name] of names.entries())
+    if (names.indexOf(name) !== index)
+      compiler.diagnostics.push(
+        errorAt(
+          "ROOM_DUPLICATE",
+          `Two rooms are named like "${rooms[index]?.name ?? name}".`,
+          `rooms[${index}].name`,
+          "Say everything about a room in one place: join the conditions with && or ||.",
+        ),
+      );
+  return {
+    rules: new RoomRules(declared, dev || access === "public"),
+    diagnostics: compiler.diagnostics,
+  };
+}
+
+function compileRoom(compiler: PolicyCompiler, room: ManifestRoom, at: string): DeclaredRoom {
+  if (!NAME.test(room.name))
+    compiler.diagnostics.push(
+      errorAt(
+        "ROOM_NAME_INVALID",
+        `"${room.name.slice(0, 80)}" is not a name of a room.`,
+        `${at}.name`,
+        'Write texts and :parts between slashes, as in "channel/:channelId".',
+      ),
+    );
+  const segments = room.name.split("/").map((text) => ({
+    text: text.startsWith(":") ? text.slice(1) : text,
+    isPart: text.startsWith(":"),
+  }));
+  const roomParts = segments.filter(({ isPart }) => isPart).map(({ text }) => text);
+  const ruleOf = (access: RoomAccess): Expr =>
+    compiler.compile({
+      label: `The room "${room.name}"`,
+      texts: { ...room },
+      keys: TEXTS[access],
+      scope: { roots: ["room"], roomParts },
+      at,
+    }) ?? FALSE;
+  const [join, send, see] = [ruleOf("join"), ruleOf("send"), ruleOf("see")];
+  if (textOf(room, "join") === "") compiler.diagnostics.push(silence(room.name, at));
+  return {
+    segments,
+    rules: { join, send, see },
+    membersMaySend: textOf(room, "join") === textOf(room, "send"),
+    lookups: lookupsOf(join),
+  };
+}
+
+/** What the app wrote about an access; empty for nothing. */
+function textOf(room: ManifestRoom, access: RoomAccess): string {
+  return TEXTS[access].map((key) => (room[key] ?? "").trim()).find((text) => text !== "") ?? "";
+}
+
+function silence(name: string, at: string): Diagnostic {
+  return {
+    severity: "warning",
+    code: "POLICY_MISSING",
+    message: `The room "${name}" does not say who may join: nobody may.`,
+    path: at,
+    hint: 'Add allow: "auth.userId != null", or a condition on room. and other rows.',
+  };
+}
