@@ -1,14 +1,15 @@
 /**
  * Letters regardless of case, one code point for another, as Unicode's simple case folding pairs
- * them. A letter that folds to several (`ß` to `ss`) is paired with its other form alone (`ẞ`), and
- * accents count: `é` is `É`, and never `e`. The text keeps its length, so a part stays where it was.
+ * them. A letter that folds to several (`ß` to `ss`) is paired with its other form alone (`ẞ`),
+ * and accents count: `é` is `É`, and never `e`. The text keeps its length, so a part stays where
+ * it was.
  *
  * @module
  */
 
 /**
- * What upper and lower case do not tell: Turkish letters without a dot are not another case of those
- * with one, and some letters are in Unicode twice.
+ * What upper and lower case do not tell: Turkish letters without a dot are not another case of
+ * those with one, and some letters are in Unicode twice.
  */
 const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["\u0131", "\u0131"],

@@ -25,8 +25,8 @@ export interface PagedQuery {
 }
 
 /**
- * The cursor as text. It is bound to its query, and holds no right: a page has nothing but rows that
- * its caller may read, wherever it begins. Whoever has it can read the values in it.
+ * The cursor as text. It is bound to its query, and holds no right: a page has nothing but rows
+ * that its caller may read, wherever it begins. Whoever has it can read the values in it.
  *
  * @throws PylonError INVALID_QUERY where the values are too long
  */
@@ -50,7 +50,7 @@ export function decodeCursor(cursor: unknown, query: PagedQuery): PageCursor {
   const known = WAYS.find((name) => name === way);
   const isOfQuery = cursor.endsWith(`.${seal(content, query)}`);
   if (known === undefined || !isOfQuery || !fits(found, query.keys))
-    throw refusal("The cursor belongs to another query, or is none.");
+    throw refusal("The cursor was not made for this query.");
   return { way: known, values: found };
 }
 

@@ -89,7 +89,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
-  test(`${database}: filters over related rows find what a look through all rows finds`, async () => {
+  test(`${database}: filters over related rows find what a look through all finds`, async () => {
     await fc.assert(
       fc.asyncProperty(chatRows, chatReaders, asked, async (rows, caller, { entity, filter }) => {
         await loadChat(app, rows);
