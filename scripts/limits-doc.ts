@@ -8,6 +8,7 @@ import {
   GUESTS_OF_ADDRESS,
   LIVE_RUNS,
   MAX_ACQUAINTANCES,
+  MAX_CURSOR_LENGTH,
   MAX_AGGREGATE_TERMS,
   MAX_GRAPH_ENTITIES,
   MAX_GRAPH_ROWS,
@@ -78,6 +79,7 @@ import {
   MAX_LISTED_VALUES,
   MAX_NEEDLE_LENGTH,
   MAX_NODES,
+  MAX_RELATED,
   MAX_SEARCHES,
 } from "@pylonsync/query";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -243,13 +245,19 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "`maxBytes` of the field",
         "400 `INVALID_DATA`",
       ],
-      ["rows of a page of `ctx.db.paginate` without `numItems`", number(DEFAULT_PAGE_SIZE), "", ""],
+      [
+        "rows of a page by `ctx.db.paginate` or `/api/page`, without `limit`",
+        number(DEFAULT_PAGE_SIZE),
+        "",
+        "",
+      ],
       [
         "rows of a list, page, query or pull",
         number(MAX_PAGE_SIZE),
         "",
         `${INVALID_QUERY}; a pull takes it for the most`,
       ],
+      ["characters of a cursor of a page", number(MAX_CURSOR_LENGTH), "", INVALID_QUERY],
       ["a page of a list, a cursor, a pull or an export", bytes(MAX_PAGE_BYTES), "", SHORT_PAGE],
       [
         "a query, a graph query or an aggregate, which have no next page",
@@ -285,8 +293,14 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
       ["nesting of `$and`, `$or`, `$not`", `${MAX_FILTER_DEPTH} levels`, "", INVALID_QUERY],
       ["values of one `$in` or `$nin`", number(MAX_LIST_VALUES), "", INVALID_QUERY],
       ["values of all of them", number(MAX_LISTED_VALUES), "", INVALID_QUERY],
-      ["characters of `$like` and `$startsWith`", number(MAX_NEEDLE_LENGTH), "", INVALID_QUERY],
-      ["`$like` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
+      [
+        "characters of `$like`, `$ilike`, `$startsWith` and `$endsWith`",
+        number(MAX_NEEDLE_LENGTH),
+        "",
+        INVALID_QUERY,
+      ],
+      ["conditions on related rows in a filter", number(MAX_RELATED), "", INVALID_QUERY],
+      ["`$like` and `$ilike` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
     ],
   ],
   [

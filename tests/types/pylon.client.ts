@@ -31,6 +31,7 @@ export interface Task {
 export interface Tag {
   readonly id: string;
   readonly name: string;
+  readonly taskId: string | null;
 }
 
 export interface Entities {

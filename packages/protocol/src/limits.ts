@@ -35,8 +35,10 @@ export const MAX_PUSH_CHANGES = 1000;
 export const MAX_PUSH_BYTES = 1024 * 1024;
 /** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
-/** Rows of a page of `ctx.db.paginate` without `numItems`. */
+/** Rows of a page of `ctx.db.paginate` without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
+/** Longest cursor of a page, in characters: it holds what the order looks at in a row. */
+export const MAX_CURSOR_LENGTH = 8192;
 /** Most rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */

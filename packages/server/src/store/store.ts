@@ -42,7 +42,7 @@ export interface Aggregate {
     readonly bucket?: TimeBucket | undefined;
     readonly as: string;
   }[];
-  /** `field` is absent for `count`. */
+  /** `count` of a field counts the rows that have a value there. */
   readonly measures: readonly {
     readonly fn: AggregateFunction;
     readonly field?: string | undefined;
@@ -50,6 +50,10 @@ export interface Aggregate {
   }[];
   /** Only groups of at least so many rows, the largest first. */
   readonly atLeast?: number | undefined;
+  /** Reads `data`, a group's measures by their names, which are numbers. */
+  readonly having?: Expr | undefined;
+  /** By the names of groups and measures; default: the groups. */
+  readonly order?: readonly Order[] | undefined;
   /** Most groups in the answer. */
   readonly limit?: number | undefined;
   /** As in Select. */
