@@ -22,10 +22,11 @@ import {
   type Operation,
 } from "../observe/operation.ts";
 import { type Platform, type Timer } from "../platform.ts";
-import { type Store, type Transaction } from "../store/store.ts";
+import type { Reader, Store, Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
+import { RunChance } from "./run-chance.ts";
 import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
 import { ActionWorkflows, TransactionWorkflows, type WorkflowRuns } from "./workflows.ts";
 
@@ -53,11 +54,23 @@ export interface Call {
   readonly isInBackground?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
   readonly timeoutMs?: number | undefined;
+  /** Told what a query looks at. */
+  readonly watch?: RunWatch | undefined;
   /**
    * Run in a mutation's transaction after its handler: what it writes is committed with what the
    * handler wrote, and what it throws undoes both.
    */
   readonly beforeCommit?: ((tx: Transaction, result: EncodedResult) => Promise<void>) | undefined;
+}
+
+/** Told what the run of a query looks at, so that it can be run again when that changes. */
+export interface RunWatch {
+  /** What `ctx.random` and `ctx.uuid` are drawn from. */
+  readonly seed: string;
+  /** The run begins, perhaps anew. @returns the reader that it has to use */
+  begin(reader: Reader): Reader;
+  /** The handler looked at `ctx.auth`. */
+  readCaller(): void;
 }
 
 /** What calls functions of one type each. */
@@ -250,7 +263,7 @@ export class Runner {
     switch (definition.type) {
       case "query":
         return store.snapshot(
-          (reader) => handle({ ...base, db: createDbReader(reader, model(), scope) }),
+          (reader) => handle(this.#queryContext(base, call, scope, reader)),
           { caller: call.readerShare, timeoutMs: call.timeoutMs ?? this.#services.timeoutMs },
           deadline.signal,
         );
@@ -261,6 +274,32 @@ export class Runner {
       case "action":
         return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
+  }
+
+  #queryContext(
+    base: Readonly<Record<string, unknown>>,
+    { watch }: Call,
+    scope: Parameters<typeof createDbReader>[2],
+    reader: Reader,
+  ): Record<string, unknown> {
+    const { model, platform } = this.#services;
+    const chance = new RunChance(watch?.seed, platform);
+    const watched = watch?.begin(reader) ?? reader;
+    const context = {
+      ...base,
+      now: scope.now,
+      random: () => chance.random(),
+      uuid: () => chance.uuid(),
+      db: createDbReader(watched, model(), scope),
+    };
+    if (watch === undefined) return context;
+    return Object.defineProperty(context, "auth", {
+      enumerable: true,
+      get: () => {
+        watch.readCaller();
+        return base["auth"];
+      },
+    });
   }
 
   /**

@@ -34,6 +34,8 @@ export interface LiveFigures {
   readonly mails: () => Readonly<Record<string, number>>;
   readonly rateLimited: () => Readonly<Record<string, number>>;
   readonly signIns: () => Readonly<Record<string, number>>;
+  /** Shards that run, players in them, and their connections. */
+  readonly shards: () => Readonly<Record<"running" | "players" | "connections", number>>;
   /** How late each cron is, in seconds; 0 for one that is not. */
   readonly lateCrons: () => Promise<Readonly<Record<string, number>>>;
   /** Spans and log records that were exported or dropped; none without an exporter. */
@@ -76,6 +78,31 @@ export class Metrics {
     "pylon_feed_lag_seconds",
     "Time from the writing of a change to its being handed to the live connections.",
     [],
+  );
+  readonly #shardTick = new DurationHistogram(
+    "pylon_shard_tick_seconds",
+    "Time a step of a shard took, with the sending of what changed, by shard.",
+    ["shard"],
+  );
+  readonly #shardOverruns = new Counter(
+    "pylon_shard_overruns_total",
+    "Steps of shards that took longer than there is time between two, by shard.",
+    ["shard"],
+  );
+  readonly #shardSent = new Counter(
+    "pylon_shard_sent_chars_total",
+    "Characters of JSON that shards sent to clients, by shard.",
+    ["shard"],
+  );
+  readonly #shardInputs = new Counter(
+    "pylon_shard_inputs_total",
+    "Inputs to shards, by shard and outcome.",
+    ["shard", "outcome"],
+  );
+  readonly #shardLeftOut = new Counter(
+    "pylon_shard_steps_left_out_total",
+    "Steps that slow clients of shards were not sent, by shard.",
+    ["shard"],
   );
   readonly #requests = new Counter(
     "pylon_http_requests_total",
@@ -145,6 +172,24 @@ export class Metrics {
     this.#feedLag.observe([], Math.max(0, lagMs) / 1000);
   }
 
+  /** A shard took a step. */
+  shardStep(shard: string, durationMs: number, sent: number): void {
+    this.#shardTick.observe([shard], durationMs / 1000);
+    if (sent > 0) this.#shardSent.add([shard], sent);
+  }
+
+  shardOverrun(shard: string): void {
+    this.#shardOverruns.add([shard]);
+  }
+
+  shardInput(shard: string, outcome: "taken" | "refused"): void {
+    this.#shardInputs.add([shard, outcome]);
+  }
+
+  shardLeftOut(shard: string): void {
+    this.#shardLeftOut.add([shard]);
+  }
+
   pull(outcome: "snapshot" | "changes" | "resync"): void {
     this.#pulls.add([outcome]);
   }
@@ -185,6 +230,11 @@ export class Metrics {
       this.#deadJobs,
       this.#commitSeconds,
       this.#feedLag,
+      this.#shardTick,
+      this.#shardOverruns,
+      this.#shardSent,
+      this.#shardInputs,
+      this.#shardLeftOut,
       this.#requests,
       this.#requestsOk,
       this.#requestErrors,
@@ -201,6 +251,7 @@ export class Metrics {
     return [
       ...serverMetrics(live),
       ...feedMetrics(live),
+      ...shardMetrics(live),
       ...storeMetrics(live),
       ...serviceMetrics(live),
     ];
@@ -269,6 +320,19 @@ function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
       "pylon_feed_resyncs_total",
       "Live connections told to take a new snapshot.",
       () => feed().resyncs,
+    ),
+  ];
+}
+
+/** Of simulations. */
+function shardMetrics({ shards }: LiveFigures): ReadMetric[] {
+  return [
+    gauge("pylon_shards", "Shards that run here.", () => shards().running),
+    gauge("pylon_shard_players", "Players in the shards that run here.", () => shards().players),
+    gauge(
+      "pylon_shard_connections",
+      "Connections to the shards that run here.",
+      () => shards().connections,
     ),
   ];
 }

@@ -444,6 +444,86 @@ export function storeSuite(
       expect(await store.count("Fresh")).toBe(1);
     });
 
+    test("a default of uuid is another one in each row, old rows and new ones", async () => {
+      await add(thing("a", {}), thing("b", {}));
+      const keyed = thingsWith({ key: field.string().default("uuid").unique() });
+      const facts = await inspectData(store, keyed);
+      expect(planMigration(manifest, keyed, facts).problems).toEqual([]);
+      await migrate(store, manifest, keyed, facts);
+      const fresh: Manifest = {
+        ...keyed,
+        entities: [
+          ...keyed.entities,
+          entity("Keyed", { n: field.int(), key: field.string().default("uuid") }),
+        ],
+      };
+      await migrate(store, keyed, fresh);
+      // As an older version of the app writes, which does not know the field.
+      await store.transact((tx) => tx.insert("Keyed", { id: "a", n: 1 }));
+      const rows = [
+        ...(await store.select({ entity: "Thing" })),
+        ...(await store.select({ entity: "Keyed" })),
+      ];
+      const keys = rows.map((row) => row["key"]);
+      expect(new Set(keys).size).toBe(3);
+      for (const key of keys)
+        expect(key).toMatch(
+          /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+        );
+    });
+
+    test("a json and an array are stored as they are, and as a default", async () => {
+      await add(thing("a", { text: '{"a":[1]}' }), thing("b", { text: "no json" }));
+      const nested = thingsWith({
+        text: field.json().optional(),
+        tags: field.array(field.string()).default(["it's", "\u{1F600}"]),
+      });
+      await migrate(store, manifest, nested);
+      expect(await store.select({ entity: "Thing" })).toMatchObject([
+        { id: "a", text: { a: [1] }, tags: ["it's", "\u{1F600}"] },
+        { id: "b", text: null },
+      ]);
+      const value: Value = { b: [null, 1e21, "\u{1F600}"], a: {} };
+      await add({ ...thing("c", { text: null }), text: value, tags: [] });
+      await store.transact((tx) => tx.update("Thing", "b", { text: [value], tags: ["x"] }));
+      expect(await store.get("Thing", "c")).toMatchObject({ text: value, tags: [] });
+      expect(await store.get("Thing", "b")).toMatchObject({ text: [value], tags: ["x"] });
+      const back = thingsWith({ text: field.string().optional() });
+      await migrate(store, nested, back);
+      expect((await store.get("Thing", "c"))?.["text"]).toBe(JSON.stringify(value));
+    });
+
+    test("rows that refer to one that is not there are counted", async () => {
+      const holder = (field_: ReturnType<typeof field.id>): Manifest => ({
+        ...manifest,
+        entities: [
+          ...manifest.entities,
+          entity("Holder", { thing: field_.optional(), other: field.id("Thing").optional() }),
+        ],
+      });
+      const before = holder(field.id("Thing"));
+      await migrate(store, manifest, before);
+      await add(thing("a", {}));
+      await store.transact(async (tx) => {
+        for (const [n, id] of ["a", "b", null, "c"].entries())
+          await tx.insert("Holder", { id: `h${n}`, thing: id, other: "x" });
+      });
+      const checked = holder(field.id("Thing", { onDelete: "setNull" }));
+      const facts = await inspectData(store, checked);
+      expect(facts.orphans).toEqual(
+        new Map([["Holder.thing", { target: "Thing", rows: 2, example: "h1" }]]),
+      );
+      const { problems, notices, migration } = planMigration(before, checked, facts);
+      expect([problems, notices.map(({ code }) => code)]).toEqual([[], ["SCHEMA_ORPHANS"]]);
+      expect(migration.steps).toMatchObject([
+        { kind: "create_index", index: { name: "thing_reference", fields: ["thing"] } },
+      ]);
+      await migrate(store, before, checked, facts);
+      // A start looks at what is new; the plan looks at all.
+      expect((await inspectData(store, checked)).orphans.size).toBe(0);
+      expect((await inspectData(store, checked, { allReferences: true })).orphans.size).toBe(1);
+    });
+
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
       await add(
         thing("a", { text: "12" }),
@@ -662,8 +742,12 @@ export function storeSuite(
         "rejected",
       ]);
       expect(
-        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`),
-      ).toEqual(["a5", "bnull", "cnull"]);
+        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => [id, n]),
+      ).toEqual([
+        ["a", 5],
+        ["b", null],
+        ["c", null],
+      ] as Value[][]);
     });
 
     test("many rows are inserted in one step, of each kind, or none of them", async () => {

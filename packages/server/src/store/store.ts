@@ -42,7 +42,7 @@ export interface Aggregate {
     readonly bucket?: TimeBucket | undefined;
     readonly as: string;
   }[];
-  /** `field` is absent for `count`. */
+  /** `count` of a field counts the rows that have a value there. */
   readonly measures: readonly {
     readonly fn: AggregateFunction;
     readonly field?: string | undefined;
@@ -50,6 +50,10 @@ export interface Aggregate {
   }[];
   /** Only groups of at least so many rows, the largest first. */
   readonly atLeast?: number | undefined;
+  /** Reads `data`, a group's measures by their names, which are numbers. */
+  readonly having?: Expr | undefined;
+  /** By the names of groups and measures; default: the groups. */
+  readonly order?: readonly Order[] | undefined;
   /** Most groups in the answer. */
   readonly limit?: number | undefined;
   /** As in Select. */
@@ -154,7 +158,8 @@ export interface Transaction extends Reader {
   /** @returns whether the row was there. */
   delete(entity: string, id: string): Promise<boolean>;
   /**
-   * Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one.
+   * Deletes all rows that match. For system tables; of app rows data/writer.ts appends the change
+   * of each.
    *
    * @returns how many
    */

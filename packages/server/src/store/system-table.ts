@@ -1,11 +1,4 @@
-import {
-  literal,
-  path,
-  type EntityShape,
-  type Expr,
-  type FieldKind,
-  type Scalar,
-} from "@pylonsync/query";
+import { literal, path, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type {
   NewChange,
   Reader,
@@ -247,7 +240,9 @@ export class Table<C extends Columns> implements SystemTable {
   }
 
   #compare(op: "==" | "<=" | "<", column: string, value: unknown): Expr {
-    const stored: Scalar = this.#encode({ [column]: value })[column] ?? null;
+    const stored = this.#encode({ [column]: value })[column] ?? null;
+    if (typeof stored === "object" && stored !== null)
+      throw new Error(`${this.name}.${column} is compared with an object.`);
     return { kind: "compare", op, left: path("data", column), right: literal(stored) };
   }
 

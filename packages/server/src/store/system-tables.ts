@@ -272,6 +272,21 @@ export const SYSTEM_TABLES = {
     { indexed: ["runId"] },
   ),
   /**
+   * Shards that run or were saved. `state` is null until the first save. `owner` is the replica
+   * that runs it, while its lease lasts.
+   */
+  shards: defineTable(
+    "_pylon_shards",
+    {
+      state: nullable(text()),
+      tick: int(),
+      savedAt: time(),
+      owner: nullable(text()),
+      leaseUntil: nullable(time()),
+    },
+    { indexed: ["savedAt"] },
+  ),
+  /**
    * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
    * the same time one is repeated; `startedAt` are the starts within the window of its rate.
    */

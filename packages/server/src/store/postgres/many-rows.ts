@@ -17,6 +17,8 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   int: "int8[]",
   bool: "bool[]",
   float: "float8[]",
+  json: "json[]",
+  array: "json[]",
 };
 
 /** Inserts rows with the same fields; leaves out those whose id is taken. */

@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import type { ClientBase } from "pg";
+import { chunk } from "../../util/chunk.ts";
 import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
 import type {
@@ -14,6 +15,7 @@ import type {
   Value,
 } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
+import { encode } from "./codec.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "../sql/quote.ts";
 import type { DeferredUpdates } from "./deferred-updates.ts";
@@ -22,6 +24,9 @@ import { insertManyStatement, updateManyStatement } from "./many-rows.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
 import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
+
+/** Changes of one statement: their texts are in memory several times meanwhile. */
+const APPENDED_AT_ONCE = 2_000;
 
 /** Names a transaction after the fact: the first change that it appended. */
 export interface TransactionMark {
@@ -108,10 +113,13 @@ export class PostgresTransaction implements Transaction {
    */
   async flush(): Promise<TransactionMark | null> {
     await this.#line.settled();
-    if (this.#changes.length === 0) return null;
-    const { text, params } = appendStatement(this.#changes);
-    const [first] = (await this.#statements.run(this.#client, text, params)).rows;
-    return { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    let mark: TransactionMark | null = null;
+    for (const changes of chunk(this.#changes, APPENDED_AT_ONCE)) {
+      const { text, params } = appendStatement(changes);
+      const [first] = (await this.#statements.run(this.#client, text, params)).rows;
+      mark ??= { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    }
+    return mark;
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -138,7 +146,7 @@ export class PostgresTransaction implements Transaction {
     const text = `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`;
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
-      const { rowCount } = await this.#run(text, Object.values(row));
+      const { rowCount } = await this.#run(text, Object.values(row).map(encode));
       this.#hasWritten = true;
       if (rowCount === 0) throw await this.#refusalOf(entity, row);
     });
@@ -197,7 +205,7 @@ export class PostgresTransaction implements Transaction {
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
-    const params = [...Object.values(patch), id];
+    const params = [...Object.values(patch).map(encode), id];
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)
